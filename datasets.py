@@ -1,0 +1,88 @@
+"""The datasets: XPUE and 012345 as drawn in the paper, MNIST as the paper preprocesses it.
+
+Every dataset is a `Dataset`; pixels are levels between 0 and 1.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
+MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
+MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
+TEMPLATE_IMAGES = 100  # training images averaged into each class's template (Jurj 2024)
+ENCODINGS = ("binary", "grey")
+
+
+class DatasetError(RuntimeError):
+    """A dataset's file is missing or is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Patterns to train on, one a class: `patterns` classes x inputs, `labels` their names, `shape` rows x columns."""
+
+    name: str
+    patterns: np.ndarray
+    labels: tuple
+    shape: tuple
+
+
+def _drawn(name, labels, shape, drawings):
+    patterns = np.array([[float(pixel) for pixel in drawing.replace(" ", "")] for drawing in drawings])
+    return Dataset(name, patterns, tuple(labels), shape)
+
+
+def xpue():
+    """Four 3x3 symbols: X, +, U, = (Jurj 2024); no image's pixels contain another's."""
+    return _drawn("xpue", "X+U=", (3, 3), ["101 010 101", "010 111 010", "101 101 111", "111 000 111"])
+
+
+def digits_012345():
+    """The digits 0 to 5, three pixels wide and five high (Jurj 2024)."""
+    return _drawn("012345", "012345", (5, 3), [
+        "111 101 101 101 111", "010 010 010 010 010", "111 001 111 100 111",
+        "111 001 111 001 111", "101 101 111 001 001", "111 100 111 001 111"])
+
+
+def load_mnist(path=MNIST_FILE):
+    """The canonical MNIST arrays x_train, y_train, x_test, y_test (LeCun, Cortes, Burges; CC BY-SA 3.0).
+
+    Raises DatasetError if the file is missing, or differs from the one committed by a single bit.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
+    if hashlib.sha256(content).hexdigest() != MNIST_SHA256:
+        raise DatasetError(f"{path} is not the MNIST file of this project (checksum differs); {MNIST_SOURCE}")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+
+
+def shrink(images, size):
+    """`images` (8-bit, n x 28 x 28) resized to size x size with Pillow's default filter, as n x size^2 grey levels 0 to 255."""
+    return np.array([np.asarray(Image.fromarray(image).resize((size, size))).ravel() for image in images])
+
+
+def encode(images, size=10, encoding="binary"):
+    """Pixel levels between 0 and 1 of 8-bit `images`, n x size^2.
+
+    binary (Jurj 2024): on if strictly above the 20th largest of 100 pixels, a fifth of the pixels at any size.
+    grey: proportional to the grey level, the brightest pixel of each image at 1 (exposure, as a camera would set it).
+    """
+    grey = shrink(images, size)
+    if encoding == "grey":
+        return grey / np.maximum(grey.max(axis=1, keepdims=True), 1)
+    rank = round(size * size / 5)
+    return (grey > np.sort(grey, axis=1)[:, -rank, None]).astype(float)
+
+
+def mnist_templates(arrays, size=10, encoding="binary"):
+    """The paper's training set: the mean of each digit's first 100 training images, as 8-bit, encoded."""
+    means = [arrays["x_train"][arrays["y_train"] == digit][:TEMPLATE_IMAGES].mean(axis=0) for digit in range(10)]
+    patterns = encode(np.array(means).astype(np.uint8), size, encoding)
+    return Dataset("mnist", patterns, tuple("0123456789"), (size, size))

@@ -1,0 +1,164 @@
+"""The memristor emulator: its parameters, its SPICE subcircuits, its closed form, and the IV and STDP experiments.
+
+Run by itself it simulates the emulator in ngspice and writes figures/memristor_iv.png (pinched hysteresis loop, state
+over time), figures/memristor_fingerprints.png (loops at several frequencies) and figures/memristor_results.json.
+With --stdp it measures the STDP window instead and writes figures/memristor_stdp.png. About 3 s each.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import SubCircuit
+
+from parameters import ParameterError, Parameters, quantity
+
+OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
+
+
+@dataclass(frozen=True)
+class MemristorParameters(Parameters):
+    """The emulator of V. Saxena (arXiv:1711.06819) as Jurj (Electronics 2024, 13, 4665) uses it in the networks.
+
+    A transconductance charges the memory capacitor with the time integral of the voltage across the synapse while phi
+    is high; the capacitor's voltage X gates an NMOS transistor whose channel is the synapse.
+    """
+
+    transconductance: float = quantity(5e-9, 1e-15, 1.0, "S", "K, charges the memory per volt across the synapse")
+    leak_resistance: float = quantity(1e12, 1e6, 1e18, "ohm", "from the transconductance's output to ground")
+    capacitance: float = quantity(1e-13, 1e-18, 1e-3, "F", "the explicit memory capacitor C")
+    width: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel width W (ngspice's default)")
+    length: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel length L (ngspice's default)")
+    oxide_thickness: float = quantity(100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)")
+    kp: float = quantity(1.3e-4, 1e-9, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
+    threshold_voltage: float = quantity(0.0, -10.0, 10.0, "V", "Vto of the channel")
+    switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
+    switch_on: float = quantity(1e-3, 1e-9, 1e6, "ohm", "closed switch")
+    switch_off: float = quantity(1e20, 1e6, 1e30, "ohm", "open switch")
+
+    def check(self):
+        if not self.switch_on < self.switch_off:
+            raise ParameterError(f"switch_on must be below switch_off, got {self.switch_on:g} and {self.switch_off:g}")
+
+    @property
+    def gate_capacitance(self):
+        """Capacitance of the transistor's own gate, eps_ox * W * L / tox, in F: it dwarfs the explicit capacitor."""
+        return OXIDE_PERMITTIVITY * self.width * self.length / self.oxide_thickness
+
+    @property
+    def memory_capacitance(self):
+        """All that the transconductance charges, C + C_gate, in F."""
+        return self.capacitance + self.gate_capacitance
+
+    @property
+    def gain(self):
+        """Kp * W / L in A/V^2."""
+        return self.kp * self.width / self.length
+
+    def channel_model(self):
+        """Keyword arguments of the NMOS model."""
+        return {"level": 3, "vto": self.threshold_voltage, "kp": self.kp, "tox": self.oxide_thickness}
+
+
+def state_rate(parameters, voltage):
+    """dX/dt in V/s while phi is high: K * V / (C + C_gate), for `voltage` V across the synapse (any shape)."""
+    return parameters.transconductance * np.asarray(voltage, float) / parameters.memory_capacitance
+
+
+def trained_state(parameters, voltage, duration):
+    """Closed form of a cell's state in V after a pulse of `voltage` V for `duration` s, from X = 0 (any shape)."""
+    return state_rate(parameters, voltage) * duration
+
+
+def channel_current(parameters, state, voltage):
+    """Channel current in A from the input to a neuron at 0 V: Shichman and Hodges' square law, as level 3 reduces to.
+
+    `state` X (V) and `voltage` V >= 0 (V) broadcast. Off for X below Vto, saturated for X - Vto below V, else linear.
+    """
+    overdrive = np.maximum(np.asarray(state, float) - parameters.threshold_voltage, 0.0)
+    drop = np.minimum(np.asarray(voltage, float), overdrive)
+    return parameters.gain * (overdrive * drop - drop**2 / 2)
+
+
+def raised_state(parameters, state, voltage, steps=200):
+    """The floating gate's voltage in V while the input is at `voltage` V: the channel lifts the gate it is coupled to.
+
+    Integrates (C + C_gs + C_gd) dX = C_gd dV with the gate capacitances of J. E. Meyer (RCA Review 32, 1971) from
+    V = 0, X = `state`, for a conducting channel. Shapes broadcast.
+    """
+    x = np.array(np.broadcast_arrays(np.asarray(state, float), voltage)[0])
+    step = np.asarray(voltage, float) / steps
+    for k in range(steps):
+        v = (k + 0.5) * step
+        source, drain = x - parameters.threshold_voltage, np.maximum(x - parameters.threshold_voltage - v, 0.0)
+        both = np.maximum(source + drain, 1e-12)
+        to_drain = 2 / 3 * parameters.gate_capacitance * (1 - (source / both) ** 2)
+        to_source = 2 / 3 * parameters.gate_capacitance * (1 - (drain / both) ** 2)
+        x = x + to_drain * step / (parameters.capacitance + to_drain + to_source)
+    return x
+
+
+def stdp_state_change(parameters, spike, phi_window, difference):
+    """Closed form of the STDP window in V: what a pre spike adds to X while a post spike, `difference` s later, writes.
+
+    `spike` is the pre spike's shape as (times in s, voltages in V), `phi_window` in s, `difference` t_post - t_pre.
+    """
+    times, voltages = spike
+    grid = np.linspace(times[0], times[-1], 20001)
+    charge = np.concatenate([[0], np.cumsum(np.diff(grid) * (np.interp(grid, times, voltages)[1:]
+                                                             + np.interp(grid, times, voltages)[:-1]) / 2)])
+    start = np.asarray(difference, float)
+    integral = np.interp(start + phi_window, grid, charge) - np.interp(start, grid, charge)
+    return state_rate(parameters, 1.0) * integral
+
+
+class Cell(SubCircuit):
+    """A subcircuit with device models. Models stand beside, not inside, it: one for all instances loads 3.5x faster."""
+
+    def __init__(self, name, nodes, device_models):
+        super().__init__(name, *nodes, x0=0)
+        self.device_models = {f"{name}_{key}": model for key, model in device_models.items()}
+
+    def add_to(self, circuit):
+        """Define this subcircuit and its device models in the PySpice `circuit`."""
+        circuit.subcircuit(self)
+        for name, (kind, values) in self.device_models.items():
+            circuit.model(name, kind, **values)
+
+
+class ReadMemristor(Cell):
+    """The emulator while phi is low: memory capacitor and channel, both starting at the instance parameter x0 (V).
+
+    Nodes: neuron (S), input (D). The open switch cuts pump and leak off, so they are left out.
+    """
+
+    def __init__(self, parameters, name="read_memristor", nodes=("neuron", "input"), device_models=None):
+        channel = {"channel": ("nmos", parameters.channel_model())}
+        super().__init__(name, nodes, channel | (device_models or {}))
+        self.C("memory", "gate", self.gnd, parameters.capacitance, raw_spice="ic={x0}")
+        # The gate's own charge must start at X too: without ic here the channel would drain the memory at t = 0.
+        self.MOSFET("channel", "input", "gate", "neuron", self.gnd, model=f"{name}_channel", w=parameters.width,
+                    l=parameters.length, raw_spice="ic=0,{x0},0")
+
+
+class Memristor(ReadMemristor):
+    """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V."""
+
+    def __init__(self, parameters, name="memristor"):
+        write = {"vt": parameters.switch_threshold, "vh": 0, "ron": parameters.switch_on, "roff": parameters.switch_off}
+        super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)})
+        self.VCCS("charge", self.gnd, "pump", "input", "neuron", transconductance=parameters.transconductance)
+        self.R("leak", "pump", self.gnd, parameters.leak_resistance)
+        self.S("write", "pump", "gate", "phi", self.gnd, model=f"{name}_write")
+
+
+class MemristorChain(SubCircuit):
+    """`count` memristors in series between neuron and input, sharing phi. Add its `Memristor` to the circuit as well."""
+
+    def __init__(self, count, memristor="memristor", name="memristor_chain"):
+        if not count >= 1:
+            raise ParameterError(f"a chain needs at least 1 memristor, got {count}")
+        super().__init__(name, "neuron", "input", "phi", x0=0)
+        nodes = ["neuron", *(f"joint_{k}" for k in range(1, count)), "input"]
+        for k in range(count):
+            self.X(k, memristor, nodes[k], nodes[k + 1], "phi", x0="{x0}")

@@ -1,0 +1,169 @@
+"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. Pure builders, nothing runs here.
+
+Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of cell (class j, input i) is the node
+xcell_j_i.gate.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
+from parameters import ParameterError, Parameters, quantity
+
+
+@dataclass(frozen=True)
+class NeuronParameters(Parameters):
+    """Lapicque neuron (Jurj 2024, section 2): summing stage, inverting stage, leaky membrane, Schmitt trigger."""
+
+    feedback_resistance: float = quantity(1e3, 1.0, 1e9, "ohm", "of the summing stage: volts per column ampere")
+    stage_resistance: float = quantity(1e4, 1.0, 1e9, "ohm", "input and feedback of the inverting stage")
+    membrane_transconductance: float = quantity(1.0, 1e-9, 1e3, "S", "drives the membrane")
+    membrane_resistance: float = quantity(1.0, 1e-6, 1e9, "ohm", "membrane leak")
+    membrane_capacitance: float = quantity(150e-6, 1e-15, 1.0, "F", "membrane capacitor")
+    threshold: float = quantity(4.0, 1e-3, 100.0, "V", "membrane voltage at which the output goes high")
+    hysteresis: float = quantity(0.1, 1e-4, 10.0, "V", "the output goes low again this far below the threshold")
+    output_high: float = quantity(1.0, 1e-3, 100.0, "V", "output voltage of a spike")
+    load_resistance: float = quantity(1e3, 1.0, 1e9, "ohm", "at the output")
+    amplifier_gain: float = quantity(1e5, 1e2, 1e8, "", "open-loop gain of the op-amps")
+    amplifier_output_resistance: float = quantity(10.0, 1e-3, 1e4, "ohm", "of the op-amps")
+    rail_low: float = quantity(-20.0, -1e3, -1e-3, "V", "negative rail of the summing stage")
+    rail_high: float = quantity(20.0, 1e-3, 1e3, "V", "positive rail of the summing stage")
+    inverting_rail_low: float = quantity(-19.5, -1e3, -1e-3, "V", "negative rail of the inverting stage")
+    inverting_rail_high: float = quantity(20.5, 1e-3, 1e3, "V", "positive rail of the inverting stage")
+
+    def check(self):
+        if not self.hysteresis < self.threshold:
+            raise ParameterError(f"hysteresis must be below the threshold, got {self.hysteresis:g} and {self.threshold:g} V")
+
+    @property
+    def time_constant(self):
+        """Membrane time constant R * C in s."""
+        return self.membrane_resistance * self.membrane_capacitance
+
+    @property
+    def transresistance(self):
+        """Settled membrane voltage per ampere of column current, in V/A."""
+        return self.feedback_resistance * self.membrane_transconductance * self.membrane_resistance
+
+
+class OpAmp(SubCircuit):
+    """Saturating amplifier without an internal pole. Nodes: plus, minus, out.
+
+    The pole of a macromodel (nanoseconds) cannot be seen on a membrane of 150 us, but costs six times the iterations.
+    """
+
+    def __init__(self, name, parameters, low, high):
+        super().__init__(name, "plus", "minus", "out")
+        middle, half = (high + low) / 2, (high - low) / 2
+        drive = f"({parameters.amplifier_gain!r}*v(plus,minus)-({middle!r}))/{half!r}"
+        self.B("amplify", "source", self.gnd, voltage_expression=f"{middle!r}+{half!r}*tanh({drive})")
+        self.R("out", "source", "out", parameters.amplifier_output_resistance)
+
+
+class SchmittTrigger(Cell):
+    """Output high once the input exceeds the threshold, low below threshold - hysteresis. Nodes: membrane, output."""
+
+    def __init__(self, parameters, name="schmitt_trigger"):
+        # ngspice's switch closes at vt + vh and opens at vt - vh.
+        switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
+                  "ron": 1e-3, "roff": 1e12}
+        super().__init__(name, ("membrane", "output"), {"switch": ("sw", switch)})
+        self.V("high", "high", self.gnd, parameters.output_high)
+        self.S("spike", "high", "output", "membrane", self.gnd, model=f"{name}_switch")
+        self.R("load", "output", self.gnd, parameters.load_resistance)
+
+
+class LapicqueNeuron(SubCircuit):
+    """Leaky integrate-and-fire neuron of a column. Nodes: column, negative, membrane, output.
+
+    `column` is held at virtual ground; `negative` is the second summing input of the inverting stage (in V, the negative
+    column of a differential pair; tie it to ground when unused). The neuron has no reset.
+    """
+
+    def __init__(self, parameters, name="lapicque_neuron"):
+        super().__init__(name, "column", "negative", "membrane", "output")
+        stage = parameters.stage_resistance
+        self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
+        self.R("feedback", "column", "sum", parameters.feedback_resistance)
+        self.X("invert", "inverting_amplifier", self.gnd, "inverting", "drive")
+        self.R("positive", "sum", "inverting", stage)
+        self.R("negative", "negative", "inverting", stage)
+        self.R("inverse", "inverting", "drive", stage)
+        self.VCCS("membrane", self.gnd, "membrane", "drive", self.gnd,
+                  transconductance=parameters.membrane_transconductance)
+        self.R("membrane", "membrane", self.gnd, parameters.membrane_resistance)
+        self.C("membrane", "membrane", self.gnd, parameters.membrane_capacitance, raw_spice="ic=0")
+        self.X("trigger", "schmitt_trigger", "membrane", "output")
+
+
+def add_neuron(circuit, parameters):
+    """Define the neuron and all that it is made of in the PySpice `circuit`."""
+    circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
+    circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low,
+                             parameters.inverting_rail_high))
+    SchmittTrigger(parameters).add_to(circuit)
+    circuit.subcircuit(LapicqueNeuron(parameters))
+
+
+@dataclass(frozen=True)
+class NetworkParameters:
+    """Everything that the netlist of a network depends on besides its stimuli and states."""
+
+    memristor: MemristorParameters = MemristorParameters()
+    neuron: NeuronParameters = NeuronParameters()
+
+    def as_dict(self):
+        """The parameters as plain nested numbers."""
+        return dataclasses.asdict(self)
+
+
+def network(parameters, states, inputs, controls=None, neurons=True, title="memristive spiking network"):
+    """Build the netlist of a crossbar of memristors with one neuron per class; return a PySpice `Circuit`.
+
+    `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points.
+    `controls`: the same for each class's phi; None leaves out all that only writing needs (`ReadMemristor`).
+    Without `neurons` the columns are held at 0 V, as the neurons' virtual grounds hold them: all that writing sees of them.
+    """
+    classes, input_count = len(states), len(states[0])
+    if len(inputs) != input_count or (controls is not None and len(controls) != classes):
+        raise ParameterError(f"{classes} x {input_count} states need as many sources, got {len(inputs)} inputs and "
+                             f"{len(controls or [])} controls")
+    circuit = Circuit(title)
+    cell = ReadMemristor(parameters.memristor) if controls is None else Memristor(parameters.memristor)
+    cell.add_to(circuit)
+    if neurons:
+        add_neuron(circuit, parameters.neuron)
+    for i, points in enumerate(inputs):
+        circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
+    for j, points in enumerate(controls or []):
+        circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
+    for j in range(classes):
+        if neurons:
+            circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", circuit.gnd, f"membrane_{j}", f"output_{j}")
+        else:
+            circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
+        phi = [] if controls is None else [f"phi_{j}"]
+        for i in range(input_count):
+            circuit.X(f"cell_{j}_{i}", cell.name, f"column_{j}", f"input_{i}", *phi, x0=float(states[j][i]))
+    return circuit
+
+
+def state_changes(cells, states):
+    """The `alter` changes that give cells a new state at t = 0: `cells` as (class, input) pairs, `states` in V."""
+    changes = {}
+    for (j, i), state in zip(cells, states, strict=True):
+        changes[f"c.xcell_{j}_{i}.cmemory ic"] = state
+        changes[f"m.xcell_{j}_{i}.mchannel ic"] = [0.0, state, 0.0]
+    return changes
+
+
+def names(kind, count):
+    """The vectors kind_0, kind_1, ... of a network."""
+    return [f"{kind}_{k}" for k in range(count)]
+
+
+def state_names(classes, inputs):
+    """The vectors that hold the cells' states, class by class."""
+    return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]
