@@ -10,7 +10,7 @@ from scipy.interpolate import KroghInterpolator
 
 from parameters import ParameterError, Parameters, quantity
 from simulation import Solver
-from snn_circuit import names, network, state_names
+from snn_circuit import OFF, names, network, state_names
 
 SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
 RESOLUTION = 0.05e-6  # s, the lead below which two spikes count as simultaneous; measured noise: docs/reliability.md
@@ -66,6 +66,8 @@ def check_phi(schedule, memristor):
 
 # Training must keep charge to 1 %, which the loose default tolerances do not: design facts in docs/performance.md.
 TRAINING = Solver(max_step=200e-6, reltol=1e-5, trtol=70.0, method="trap")
+# A write of a few mV to some columns must not disturb any other cell: the tolerance decides that, not physics.
+WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 # Reading follows membranes; trapezoidal integration is four times as exact per step and does not ring without op-amp poles.
 # The charge floor lets the membranes (1e-3 C), not the gates (1e-11 C), govern the step.
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
@@ -95,7 +97,7 @@ def hebbian_network(parameters, schedule, patterns):
 def inference_network(parameters, schedule, states, patterns):
     """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0."""
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
-    return network(parameters, states, sources, [[(0.0, 0.0), (1.0, 0.0)]] * len(states),
+    return network(parameters, states, sources, [OFF] * len(states),
                    title="inference")
 
 

@@ -6,30 +6,27 @@ current, so its waveforms are unchanged without it (tests/test_readout.py holds 
 
 import numpy as np
 
-from in_situ_learning import READING, first_spikes
-from snn_circuit import names, network, state_changes
+from in_situ_learning import READING, WRITING, edges, first_spikes
+from snn_circuit import OFF, names, network, state_changes, state_names
 
 # Where a read is looked at, in s after the pulse's start: it ends once all that is asked for is known.
-PAUSES = (110e-6, 130e-6, 150e-6, 200e-6, 300e-6, 400e-6, 600e-6, 1e-3)
+PAUSES = (90e-6, 110e-6, 130e-6, 160e-6, 200e-6, 300e-6, 400e-6, 600e-6, 1e-3)
 SAFETY = 0.01  # a neuron counts as settled below threshold only if its final membrane voltage stays this share below it
 
 
-class Reader:
-    """Presents images to a crossbar in one persistent circuit with room for `rows` driven inputs.
+ROWS = 5  # circuits with room for 5, 10, 15, ... driven rows are kept, so that an image wastes at most four
 
-    `session` is an `NgspiceSession`; `schedule` gives pulse and edges; `states` go with each call, so that training may
-    change them between two reads.
+
+class Reader:
+    """Presents images to a crossbar through persistent circuits in one `NgspiceSession`.
+
+    `schedule` gives pulse and edges; states go with each call, so that training may change them between two reads.
     """
 
-    def __init__(self, session, parameters, schedule, classes, rows, solver=READING):
-        self._parameters, self._schedule = parameters, schedule
-        self._classes, self._rows = classes, rows
-        self._levels, self._states = np.zeros(rows), np.zeros((classes, rows))
-        circuit = network(parameters, np.zeros((classes, rows)), [self._pulse(0.0)] * rows, title="read")
-        self._circuit = session.load(circuit, solver, names("membrane", classes) + names("output", classes))
-
-    def _pulse(self, level):
-        return [(0.0, 0.0), (self._schedule.rise, level), (self._schedule.pulse, level)]
+    def __init__(self, session, parameters, schedule, classes, solver=READING):
+        self._session, self._parameters, self._schedule, self._solver = session, parameters, schedule, solver
+        self._classes = classes
+        self._circuits = {}
 
     def spikes(self, states, image, wanted):
         """First spike times in s of one image: array of classes, nan for a neuron not (yet) fired when the read ended.
@@ -38,17 +35,20 @@ class Reader:
         or once no other neuron can fire any more. Raises SimulationError.
         """
         driven = np.flatnonzero(image)
-        levels = np.zeros(self._rows)
-        levels[:len(driven)] = image[driven] * self._schedule.input_voltage
-        cells = np.zeros((self._classes, self._rows))
-        cells[:, :len(driven)] = states[:, driven]
-        self._set(levels, cells)
-        for waves in self._circuit.run(self._schedule.pulse, PAUSES):
+        circuit = self._circuit(max(1, -(-len(driven) // ROWS)) * ROWS)
+        circuit.set(states[:, driven], image[driven] * self._schedule.input_voltage)
+        for waves in circuit.run(self._schedule.pulse, PAUSES):
             membranes = waves.stack(names("membrane", self._classes))
             if self._known(membranes[:, -1], waves.time[-1], wanted):
                 break
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
                             0.0, self._schedule.pulse)
+
+    def _circuit(self, rows):
+        if rows not in self._circuits:
+            self._circuits[rows] = _ReadCircuit(self._session, self._parameters, self._schedule, self._classes, rows,
+                                                self._solver)
+        return self._circuits[rows]
 
     def _known(self, membranes, time, wanted):
         """Whether enough neurons have fired, or the rest never will: each membrane approaches its end value exponentially.
@@ -60,10 +60,50 @@ class Reader:
         final = membranes / -np.expm1(-(time - self._schedule.rise) / neuron.time_constant)
         return fired.sum() >= wanted or not np.any(~fired & (final >= (1 - SAFETY) * neuron.threshold))
 
-    def _set(self, levels, cells):
-        changed = np.flatnonzero(levels != self._levels)
-        changes = {f"vinput_{k} pwl": np.ravel(self._pulse(levels[k])) for k in changed}
-        pairs = np.argwhere(cells != self._states)
-        changes |= state_changes(pairs, cells[tuple(pairs.T)])
-        self._circuit.alter(changes)
-        self._levels, self._states = levels, cells
+
+class _ReadCircuit:
+    """A loaded read circuit of some rows, and what its inputs and cells are set to; rows beyond the image's stay at 0."""
+
+    def __init__(self, session, parameters, schedule, classes, rows, solver):
+        self._volts, self._states = np.zeros(rows), np.zeros((classes, rows))
+        circuit = network(parameters, self._states, None, title="read")
+        self._loaded = session.load(circuit, solver, names("membrane", classes) + names("output", classes))
+        self._loaded.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, schedule.pulse, 1.0]})
+        self.run = self._loaded.run
+
+    def set(self, states, volts):
+        """Set the cells (classes x driven rows) and the driven inputs, in V; sends only what changes."""
+        new_volts, new_states = np.zeros_like(self._volts), np.zeros_like(self._states)
+        new_volts[:len(volts)], new_states[:, :len(volts)] = volts, states
+        changes = {f"einput_{k} gain": new_volts[k] for k in np.flatnonzero(new_volts != self._volts)}
+        pairs = np.argwhere(new_states != self._states)
+        self._loaded.alter(changes | state_changes(pairs, new_states[tuple(pairs.T)]))
+        self._volts, self._states = new_volts, new_states
+
+
+class Writer:
+    """Writes one column of a crossbar at a time: the inputs pulse the image while that column's phi alone is high.
+
+    Columns are independent (ideal inputs, own phi), so the column is simulated alone, with all its cells.
+    """
+
+    EDGE = 0.1  # duration of each edge as a share of the pulse, so that a short pulse keeps its shape
+
+    def __init__(self, session, parameters, schedule, inputs, solver=WRITING):
+        self._schedule = schedule
+        circuit = network(parameters, np.zeros((1, inputs)), None, [OFF], neurons=False, title="write")
+        self._cells = [(0, i) for i in range(inputs)]
+        self._states = state_names(1, inputs)
+        self._circuit = session.load(circuit, solver, self._states)
+
+    def write(self, column, image, sign, pulse):
+        """The states in V of a `column` (inputs) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
+
+        `pulse` in s is the dose. Raises SimulationError.
+        """
+        shape = np.array(edges(0.0, pulse, self.EDGE * pulse, 1.0))
+        changes = {f"einput_{i} gain": volts for i, volts in enumerate(sign * self._schedule.input_voltage * image)}
+        changes["vpulse pwl"] = np.ravel(shape)
+        changes["vphi_0 pwl"] = np.ravel(shape * (1.0, self._schedule.phi_voltage))
+        self._circuit.alter(changes | state_changes(self._cells, column))
+        return self._circuit.run((1 + 2 * self.EDGE) * pulse).stack(self._states)[:, -1]

@@ -119,23 +119,31 @@ class NetworkParameters:
         return dataclasses.asdict(self)
 
 
+OFF = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0 V
+
+
 def network(parameters, states, inputs, controls=None, neurons=True, title="memristive spiking network"):
     """Build the netlist of a crossbar of memristors with one neuron per class; return a PySpice `Circuit`.
 
-    `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points.
+    `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points;
+    None: one source `pulse` shared by all, scaled for input i by the gain of Einput_i (0 at first), quicker to alter.
     `controls`: the same for each class's phi; None leaves out all that only writing needs (`ReadMemristor`).
     Without `neurons` the columns are held at 0 V, as the neurons' virtual grounds hold them: all that writing sees of them.
     """
     classes, input_count = len(states), len(states[0])
-    if len(inputs) != input_count or (controls is not None and len(controls) != classes):
-        raise ParameterError(f"{classes} x {input_count} states need as many sources, got {len(inputs)} inputs and "
+    if (inputs is not None and len(inputs) != input_count) or (controls is not None and len(controls) != classes):
+        raise ParameterError(f"{classes} x {input_count} states need as many sources, got {len(inputs or [])} inputs and "
                              f"{len(controls or [])} controls")
     circuit = Circuit(title)
     cell = ReadMemristor(parameters.memristor) if controls is None else Memristor(parameters.memristor)
     cell.add_to(circuit)
     if neurons:
         add_neuron(circuit, parameters.neuron)
-    for i, points in enumerate(inputs):
+    if inputs is None:
+        circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+        for i in range(input_count):
+            circuit.VCVS(f"input_{i}", f"input_{i}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+    for i, points in enumerate(inputs or []):
         circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
     for j, points in enumerate(controls or []):
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)

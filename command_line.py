@@ -1,0 +1,102 @@
+"""What all scripts share at the command line: options made from parameters, one-line errors, exit codes, handing over.
+
+Exit codes: 0 done; 1 ngspice or a file failed; 2 something the user gave is wrong or missing; 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import dataclasses
+import signal
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from datasets import DatasetError
+from files import FileProblem, atomic_write
+from parameters import ParameterError, allowed_range, check_range
+from simulation import NgspiceMissing, SimulationError
+from voltages_file import VoltagesError
+
+ROOT = Path(__file__).parent
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser(description, voltages=None):
+    """Parser with the options every script has; `voltages` is the default of --voltages, if the script has a use for it."""
+    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if voltages is not None:
+        parser.add_argument("--voltages", type=Path, default=ROOT / "voltages" / voltages, metavar="FILE",
+                            help=f"trained voltages (default: voltages/{voltages})")
+    parser.add_argument("--figures", type=Path, default=ROOT / "figures", metavar="DIR",
+                        help="where figures and results go (default: figures)")
+    parser.add_argument("--show", action="store_true", help="show the figures in windows as well")
+    parser.add_argument("--netlist", type=Path, metavar="FILE",
+                        help="write the exact netlist to FILE, for: ngspice -b FILE")
+    return parser
+
+
+def add_quantities(parser, parameters, names=None):
+    """Add an option for each quantity (or those in `names`) of a parameter object; its values are the defaults."""
+    group = parser.add_argument_group(type(parameters).__name__)
+    for field in dataclasses.fields(parameters):
+        if "unit" in field.metadata and (names is None or field.name in names):
+            default = getattr(parameters, field.name)
+            unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+            group.add_argument(f"--{field.name.replace('_', '-')}", type=_number(type(default), field.metadata),
+                               default=default, metavar="N" if isinstance(default, int) else "X",
+                               help=f"{field.metadata['meaning']} (default: {default:g}{unit})".replace("%", "%%"))
+
+
+def _number(kind, metadata):
+    def parse(text):
+        try:
+            return check_range("the value", kind(text), metadata)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be {allowed_range(metadata)}, got {text}") from error
+    return parse
+
+
+def whole_number(low, high):
+    """Argument type: a whole number from `low` to `high`."""
+    return _number(int, {"low": low, "high": high, "unit": ""})
+
+
+def quantities(parameters, arguments):
+    """A copy of the parameter object with what the options of `add_quantities` say. Raises ParameterError."""
+    names = {field.name for field in dataclasses.fields(parameters)}
+    return dataclasses.replace(parameters, **{k: v for k, v in vars(arguments).items() if k in names})
+
+
+def write_netlist(path, text):
+    """Write a netlist if the user asked for one."""
+    if path is not None:
+        atomic_write(path, text)
+        print(f"wrote {path}; run it with: ngspice -b {path}")
+
+
+def progress(steps, total, description, unit, quick=2.0):
+    """A progress bar that shows up only where `steps` take longer than `quick` seconds."""
+    return tqdm(steps, total=total, desc=description, unit=unit, delay=quick, dynamic_ncols=True, leave=False)
+
+
+def run(main, arguments=None):
+    """Run a script's `main(arguments)`; return its exit code, after one line on whatever went wrong."""
+    name = Path(sys.argv[0]).name
+    try:
+        return main(arguments) or 0
+    except (ParameterError, VoltagesError, DatasetError, NgspiceMissing) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except (SimulationError, FileProblem) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clearing up short
+        print(f"{name}: stopped by Ctrl-C", file=sys.stderr)
+        return 130
