@@ -49,17 +49,24 @@ class NeuronParameters(Parameters):
 
 
 class OpAmp(SubCircuit):
-    """Saturating amplifier without an internal pole. Nodes: plus, minus, out.
+    """Rail-limited amplifier without an internal pole. Nodes: plus, minus, out.
 
-    The pole of a macromodel (nanoseconds) cannot be seen on a membrane of 150 us, but costs six times the iterations.
+    The pole of a macromodel (nanoseconds) cannot be seen on a membrane of 150 us, but costs six times the iterations. The
+    rails are clamps on a linear stage, not a saturating function: ngspice starts again from the failed iterate after a
+    rejected step, and from a saturated one Newton's method would never find back.
     """
+
+    STAGE = 1.0  # S, transconductance of the gain stage; only its ratio to the load, the gain, matters
+    CLAMP = 100.0  # S, so that an input overdriven by 1 V passes the rail by 10 mV
 
     def __init__(self, name, parameters, low, high):
         super().__init__(name, "plus", "minus", "out")
-        middle, half = (high + low) / 2, (high - low) / 2
-        drive = f"({parameters.amplifier_gain!r}*v(plus,minus)-({middle!r}))/{half!r}"
-        self.B("amplify", "source", self.gnd, voltage_expression=f"{middle!r}+{half!r}*tanh({drive})")
-        self.R("out", "source", "out", parameters.amplifier_output_resistance)
+        self.VCCS("gain", self.gnd, "stage", "plus", "minus", transconductance=self.STAGE)
+        self.R("gain", "stage", self.gnd, parameters.amplifier_gain / self.STAGE)
+        beyond = f"uramp(v(stage)-({high!r}))-uramp(({low!r})-v(stage))"
+        self.B("rails", "stage", self.gnd, current_expression=f"{self.CLAMP!r}*({beyond})")
+        self.VCVS("buffer", "buffer", self.gnd, "stage", self.gnd, voltage_gain=1.0)
+        self.R("out", "buffer", "out", parameters.amplifier_output_resistance)
 
 
 class SchmittTrigger(Cell):

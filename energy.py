@@ -1,0 +1,36 @@
+"""Energy that the input and phi sources deliver, from ngspice's own branch currents.
+
+The op-amps and transconductances are ideal and draw nothing: these are the synapses' and the stimuli's energies alone.
+"""
+
+import numpy as np
+
+from in_situ_learning import READING, WRITING, edges
+from snn_circuit import OFF, names, network
+
+
+def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
+    counts = {"input": len(inputs), "phi": len(controls)}
+    sources = [name for kind, count in counts.items() for name in names(kind, count)]
+    circuit = session.load(network(parameters, states, inputs, controls, neurons), solver,
+                           sources + [f"i(v{name})" for name in sources])
+    waves = circuit.run(stop)
+    # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
+    energies = [-np.trapezoid(waves[name] * waves[f"v{name}#branch"], waves.time) for name in sources]
+    session.unload(circuit)
+    return {"inputs": float(np.sum(energies[:counts["input"]])), "phi": float(np.sum(energies[counts["input"]:]))}
+
+
+def read_energy(session, parameters, schedule, states, image):
+    """Energy in J, of the inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    stop = schedule.pulse + 2 * schedule.rise
+    return _run(session, parameters, states, points, [OFF] * len(states), READING, stop, neurons=True)
+
+
+def write_energy(session, parameters, schedule, states, image, column, pulse, sign=1):
+    """Energy in J, of the inputs and of phi, for one write of `pulse` s to one `column`; all columns see the inputs."""
+    rise = min(schedule.rise, pulse / 10)
+    points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image]
+    controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
+    return _run(session, parameters, states, points, controls, WRITING, pulse + 2 * rise, neurons=False)
