@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+import plotting
 from datasets import DatasetError
 from files import FileProblem, atomic_write
 from parameters import ParameterError, allowed_range, check_range
@@ -48,9 +49,13 @@ def add_quantities(parser, parameters, names=None):
         if "unit" in field.metadata and (names is None or field.name in names):
             default = getattr(parameters, field.name)
             unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
-            group.add_argument(f"--{field.name.replace('_', '-')}", type=_number(type(default), field.metadata),
-                               default=default, metavar="N" if isinstance(default, int) else "X",
-                               help=f"{field.metadata['meaning']} (default: {default:g}{unit})".replace("%", "%%"))
+            group.add_argument(f"--{field.name.replace('_', '-')}", type=quantity_type(field), default=default, metavar="X",
+                               help=f"{field.metadata['meaning']} (default: {default:g}{unit})")
+
+
+def quantity_type(field):
+    """Argument type of a dataclass field made by `parameters.quantity`."""
+    return _number(field.type if isinstance(field.type, type) else type(field.default), field.metadata)
 
 
 def _number(kind, metadata):
@@ -67,10 +72,21 @@ def whole_number(low, high):
     return _number(int, {"low": low, "high": high, "unit": ""})
 
 
-def quantities(parameters, arguments):
-    """A copy of the parameter object with what the options of `add_quantities` say. Raises ParameterError."""
+def quantities(parameters, given):
+    """A copy of the parameter object with the values that the dictionary `given` has for it. Raises ParameterError."""
     names = {field.name for field in dataclasses.fields(parameters)}
-    return dataclasses.replace(parameters, **{k: v for k, v in vars(arguments).items() if k in names})
+    return dataclasses.replace(parameters, **{k: v for k, v in given.items() if k in names and v is not None})
+
+
+def print_energy(what, energy):
+    """Print the energies in J that `energy.py` measured."""
+    print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
+          "(op-amps and transconductances are ideal and not counted)")
+
+
+def draw(options, name, plot, *arguments, **more):
+    """Draw the figure `plot(*arguments, **more)` and save it as `name` where --figures says."""
+    print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
 
 
 def write_netlist(path, text):

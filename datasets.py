@@ -64,7 +64,7 @@ def load_mnist(path=MNIST_FILE):
 
 
 def shrink(images, size):
-    """`images` (8-bit, n x 28 x 28) resized to size x size with Pillow's default filter, as n x size^2 grey levels 0 to 255."""
+    """`images` (8-bit, n x 28 x 28) resized with Pillow's default filter, as n x size^2 grey levels 0 to 255."""
     return np.array([np.asarray(Image.fromarray(image).resize((size, size))).ravel() for image in images])
 
 

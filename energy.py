@@ -22,7 +22,7 @@ def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
 
 
 def read_energy(session, parameters, schedule, states, image):
-    """Energy in J, of the inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
+    """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     stop = schedule.pulse + 2 * schedule.rise
     return _run(session, parameters, states, points, [OFF] * len(states), READING, stop, neurons=True)

@@ -1,6 +1,7 @@
 """The experiments that can be run: for each dataset its patterns, pulses, network and rule parameters, in one place."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,16 +33,17 @@ class Experiment:
     @property
     def name(self):
         """Stem of the experiment's figures and results."""
-        size = f"_{self.dataset.shape[0]}x{self.dataset.shape[1]}" if self.dataset.name == "mnist" and not self._paper_size else ""
-        return self.dataset.name + ("_grey" if self.encoding == "grey" else "") + size
+        return self._name("")
 
-    @property
-    def _paper_size(self):
-        return self.dataset.shape == (SIZE, SIZE)
+    def _name(self, rule):
+        rows, columns = self.dataset.shape
+        other_size = self.dataset.name == "mnist" and rows != SIZE
+        return (self.dataset.name + rule + ("_grey" if self.encoding == "grey" else "")
+                + (f"_{rows}x{columns}" if other_size else ""))
 
     def stem(self, rule):
         """Stem of the files of one rule, as in voltages/mnist_error_driven_grey.json."""
-        return self.name if rule == "hebbian" else self.name.replace(self.dataset.name, f"{self.dataset.name}_error_driven", 1)
+        return self._name("" if rule == "hebbian" else "_" + re.sub(r"\W+", "_", rule))
 
     def voltages_path(self, rule):
         """Default voltages file of one rule."""

@@ -70,7 +70,7 @@ def _plain(value):
 
 
 def write_results(folder, name, session, parameters, results):
-    """Write `results` with all `parameters` and versions to folder/name_results.json; return the path. Raises FileProblem."""
+    """Write `results` with `parameters` and versions to folder/name_results.json; return the path. Raises FileProblem."""
     path = Path(folder) / f"{name}_results.json"
     atomic_write(path, to_json({**results, "parameters": parameters, "versions": versions(session)}))
     return path

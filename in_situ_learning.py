@@ -29,7 +29,8 @@ class Schedule(Parameters):
 
     def check(self):
         if not self.pulse + self.rise < self.period:
-            raise ParameterError(f"period must exceed pulse + rise, got {self.period:g} s for {self.pulse:g} + {self.rise:g} s")
+            raise ParameterError(f"period must exceed pulse + rise, got {self.period:g} s for "
+                                 f"{self.pulse:g} + {self.rise:g} s")
         if not self.rise < self.pulse:
             raise ParameterError(f"rise must be below the pulse, got {self.rise:g} s for {self.pulse:g} s")
         if not self.sampling_step < self.pulse:

@@ -39,7 +39,7 @@ class Reader:
         circuit.set(states[:, driven], image[driven] * self._schedule.input_voltage)
         for waves in circuit.run(self._schedule.pulse, PAUSES):
             membranes = waves.stack(names("membrane", self._classes))
-            if self._known(membranes[:, -1], waves.time[-1], wanted):
+            if self._known(waves.time, membranes, wanted):
                 break
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
                             0.0, self._schedule.pulse)
@@ -50,15 +50,19 @@ class Reader:
                                                 self._solver)
         return self._circuits[rows]
 
-    def _known(self, membranes, time, wanted):
-        """Whether enough neurons have fired, or the rest never will: each membrane approaches its end value exponentially.
+    def _known(self, time, membranes, wanted):
+        """Whether enough neurons have fired (and the paper's sample of the first is over), or the rest never will.
 
         The column currents stand still after the edge, so V(t) = V(inf) * (1 - exp(-t / tau)) at least.
         """
         neuron = self._parameters.neuron
-        fired = membranes >= neuron.threshold
-        final = membranes / -np.expm1(-(time - self._schedule.rise) / neuron.time_constant)
-        return fired.sum() >= wanted or not np.any(~fired & (final >= (1 - SAFETY) * neuron.threshold))
+        above = membranes >= neuron.threshold
+        fired = above[:, -1]
+        if fired.sum() >= wanted:
+            first = time[np.argmax(above.any(axis=0))]
+            return time[-1] - first >= self._schedule.sampling_step
+        final = membranes[:, -1] / -np.expm1(-(time[-1] - self._schedule.rise) / neuron.time_constant)
+        return not np.any(~fired & (final >= (1 - SAFETY) * neuron.threshold))
 
 
 class _ReadCircuit:
@@ -97,7 +101,7 @@ class Writer:
         self._circuit = session.load(circuit, solver, self._states)
 
     def write(self, column, image, sign, pulse):
-        """The states in V of a `column` (inputs) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
+        """A `column`'s states (inputs, V) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
 
         `pulse` in s is the dose. Raises SimulationError.
         """

@@ -7,37 +7,160 @@ import numpy as np
 
 import plotting
 from checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
-from command_line import ROOT, add_quantities, make_parser, progress, quantities, write_netlist
-from datasets import Dataset
+from command_line import add_quantities, draw, make_parser, print_energy, progress, quantities, quantity_type, write_netlist
 from energy import write_energy
 from error_driven import Teacher, begin, learning_curve
 from experiments import RULES, describe
 from files import versions, write_results
 from in_situ_learning import TRAINING, edges, hebbian_network, train_hebbian
-from memristor import trained_state
-from parameters import ParameterError
+from memristor import state_rate, trained_state
 from simulation import NgspiceSession, netlist_text
-from snn_circuit import NetworkParameters, names, network, state_names
+from snn_circuit import names, network, state_names
 from voltages_file import Voltages, save_voltages
 
 CHECKPOINT_EVERY = 500  # presentations
-PAPER_ONLINE = 1.0
 
 
-def training_parser(description, make_experiment, add_options=lambda parser: None):
+def training_parser(description, experiment, add_options=lambda parser: None):
     """Parser of a training script; `add_options` adds what only its dataset has."""
-    experiment = make_experiment()
+    name = experiment.dataset.name
     parser = make_parser(description)
-    parser.add_argument("--voltages", metavar="FILE", help="where the trained voltages go (default: "
-                        f"voltages/{experiment.dataset.name}.json, with the rule, encoding and size in the name if others)")
+    parser.add_argument("--voltages", metavar="FILE", help=f"where the trained voltages go (default: voltages/{name}.json, "
+                        "with rule, encoding and size in the name where they are not the paper's)")
     parser.add_argument("--rule", choices=RULES, default="hebbian",
                         help="one pulse a class (the paper's), or learning from errors (default: hebbian)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an error-driven training")
     add_options(parser)
-    add_quantities(parser, experiment.schedule)
-    add_quantities(parser, experiment.network.memristor)
-    add_quantities(parser, experiment.network.neuron)
+    for parameters in (experiment.schedule, experiment.network.memristor, experiment.network.neuron):
+        add_quantities(parser, parameters)
     group = parser.add_argument_group("ErrorDrivenRule (defaults depend on dataset and encoding)")
     for field in dataclasses.fields(experiment.rule):
-        add_rule_option(group, field)
+        group.add_argument(f"--{field.name.replace('_', '-')}", type=quantity_type(field), metavar="X",
+                           help=field.metadata["meaning"])
     return parser
+
+
+def configured(experiment, arguments, defaults):
+    """The experiment with what the options say; options left at `defaults` keep the experiment's own values."""
+    given = {key: value for key, value in vars(arguments).items() if defaults.get(key) != value}
+    return dataclasses.replace(
+        experiment, schedule=quantities(experiment.schedule, given), rule=quantities(experiment.rule, given),
+        network=dataclasses.replace(experiment.network, memristor=quantities(experiment.network.memristor, given),
+                                    neuron=quantities(experiment.network.neuron, given)))
+
+
+def training_script(description, make_experiment, arguments, add_options=lambda parser: None):
+    """A training script from arguments to figures. `make_experiment` is called with size and encoding where given."""
+    parser = training_parser(description, make_experiment(), add_options)
+    options = parser.parse_args(arguments)
+    chosen = {key: getattr(options, key) for key in ("size", "encoding") if hasattr(options, key)}
+    defaults = {action.dest: action.default for action in parser._actions}
+    experiment = configured(make_experiment(**chosen), options, defaults)
+    path = options.voltages or experiment.voltages_path(options.rule)
+    session = NgspiceSession()
+    train = _hebbian if options.rule == "hebbian" else _error_driven
+    train(session, experiment, path, options)
+
+
+def _report(session, experiment, rule, path, states, seconds, options, more):
+    """Save what was trained, voltages first: a figure that cannot be written costs no training."""
+    parameters = describe(experiment, **more.pop("parameters", {}))
+    origin = {**parameters, "versions": versions(session)}
+    save_voltages(path, Voltages(states, experiment.dataset.name, experiment.encoding, rule, origin))
+    classes, inputs = states.shape
+    print(f"trained {classes} x {inputs} cells in {seconds:.2f} s -> {path}")
+    results = {"rule": rule, "seconds": seconds, "voltages": states, **more}
+    print(f"wrote {write_results(options.figures, f'{experiment.stem(rule)}_training', session, parameters, results)}")
+
+
+def _hebbian(session, experiment, path, options):
+    parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
+    classes, inputs = patterns.shape
+    circuit = hebbian_network(parameters, schedule, patterns)
+    write_netlist(options.netlist, netlist_text(circuit, TRAINING, schedule.stop(classes), state_names(classes, inputs),
+                                                state_names(classes, inputs)))
+    start = time.perf_counter()
+    trained = train_hebbian(session, parameters, schedule, patterns,
+                            watch=lambda runs: progress(runs, classes, "training", "class"))
+    seconds = time.perf_counter() - start
+    closed_form = float(trained_state(parameters.memristor, schedule.input_voltage, schedule.pulse))
+    print_trained(experiment.dataset, trained.states, closed_form)
+    energy = write_energy(session, parameters, schedule, np.zeros_like(trained.states), patterns[0], 0, schedule.pulse)
+    print_energy("one class's write", energy)
+    _report(session, experiment, "hebbian", path, trained.states, seconds, options,
+            {"closed_form_on": closed_form, "write_energy": energy})
+    name = experiment.name
+    draw(options, f"{name}_images", plotting.dataset_images, experiment.dataset)
+    draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
+    draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", experiment.dataset.labels)
+    draw(options, f"{name}_states", plotting.memristor_states, trained.time, trained.states_over_time, classes, inputs)
+    draw(options, f"{name}_trained", plotting.weight_images, trained.states, experiment.dataset.shape,
+         experiment.dataset.labels)
+
+
+def print_trained(dataset, states, closed_form=None):
+    """Print the trained voltages: every cell of a small network, each class's ranges of a large one."""
+    if states.size <= 100:
+        print("trained voltages in V, class by class, input by input:")
+        for label, row in zip(dataset.labels, states, strict=True):
+            print(f"  {label}  " + " ".join(f"{value:6.3f}" for value in row))
+    lowest_highest = f"{'lowest/V':>8}  {'highest/V':>9}"
+    print(f"{'class':>5}  {'on-cells':>8}  {lowest_highest}  {'off-cells':>9}  {lowest_highest}")
+    for label, row, pattern in zip(dataset.labels, states, dataset.patterns, strict=True):
+        on, off = row[pattern > 0], row[pattern == 0]
+        off_range = f"{off.min():8.4f}  {off.max():9.4f}" if len(off) else f"{'-':>8}  {'-':>9}"
+        print(f"{label:>5}  {len(on):8d}  {on.min():8.4f}  {on.max():9.4f}  {len(off):9d}  {off_range}")
+    if closed_form is not None:
+        print(f"closed form K*V*t/(C + C_gate) for a full pixel: {closed_form:.4f} V")
+
+
+def _error_driven(session, experiment, path, options):
+    images, labels = experiment.training_images()
+    classes, inputs = experiment.dataset.patterns.shape
+    rule = experiment.rule
+    parameters = describe(experiment, rule=dataclasses.asdict(rule))
+    checkpoint = checkpoint_path(path)
+    learning = load_checkpoint(checkpoint, parameters) if options.resume else begin(rule, classes, inputs)
+    first = images[0]
+    points = [edges(0.0, experiment.schedule.pulse, experiment.schedule.rise, experiment.schedule.input_voltage * level)
+              for level in first]
+    read = network(experiment.network, learning.states, points, title="read of the first image")
+    write_netlist(options.netlist, netlist_text(read, TRAINING, experiment.schedule.pulse, names("membrane", classes),
+                                                names("membrane", classes)))
+    before = learning.done
+    start = time.perf_counter()
+    teacher = Teacher(session, experiment.network, experiment.schedule, rule, images, labels, classes)
+    _learn(teacher, learning, rule, checkpoint, parameters)
+    seconds = time.perf_counter() - start
+    accuracy, writes = learning_curve(learning.history)
+    print(f"presented {len(accuracy)} images ({before} of them before), wrote after {writes[-1]} of them; "
+          f"last running accuracy {accuracy[-1]:.2%}")
+    pulse = rule.dose / float(state_rate(experiment.network.memristor, experiment.schedule.input_voltage))
+    energy = write_energy(session, experiment.network, experiment.schedule, learning.states, first, int(labels[0]), pulse)
+    print_energy("one write of the first dose to one column", energy)
+    _report(session, experiment, "error-driven", path, learning.states, seconds, options,
+            {"parameters": {"rule": dataclasses.asdict(rule)}, "write_energy": energy, "presentations": len(accuracy),
+             "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
+             "learning_curve": {"presentation": list(range(499, len(accuracy), 500)),
+                                "accuracy": accuracy[499::500], "writes": writes[499::500]}})
+    checkpoint.unlink(missing_ok=True)
+    stem = experiment.stem("error-driven")
+    draw(options, f"{stem}_learning", plotting.learning_curve, accuracy, writes)
+    draw(options, f"{stem}_trained", plotting.weight_images, learning.states, experiment.dataset.shape,
+         experiment.dataset.labels, before=begin(rule, classes, inputs).states)
+
+
+def _learn(teacher, learning, rule, checkpoint, parameters):
+    """Run the rule to its end with a progress bar and checkpoints, also one when it is interrupted."""
+    bar = progress(teacher.presentations(learning), rule.presentations - learning.done, "learning", "image", quick=0.5)
+    try:
+        with bar:
+            for accuracy, writes in bar:
+                bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
+                if learning.done % CHECKPOINT_EVERY == 0:
+                    save_checkpoint(checkpoint, learning, parameters)
+    except BaseException:
+        if learning.done:
+            save_checkpoint(checkpoint, learning, parameters)
+            print(f"{learning.done} presentations are saved in {checkpoint}; go on with --resume")
+        raise

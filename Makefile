@@ -1,0 +1,41 @@
+# The two commands: make reproduce, make test. Each sets up all it needs, once.
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: reproduce reproduce-full test verify benchmark soak audit setup
+.DELETE_ON_ERROR:
+
+reproduce: .venv/ready ngspice
+	$(PY) reproduce.py
+
+reproduce-full: .venv/ready ngspice
+	$(PY) reproduce.py --full
+
+test: .venv/dev ngspice ngspice-cli
+	$(PY) -m ruff check .
+	$(PY) -m pytest
+
+verify: .venv/ready ngspice ngspice-cli
+	$(PY) verify.py
+
+benchmark: .venv/ready ngspice
+	$(PY) benchmarks/scripts.py
+
+audit: .venv/dev
+	$(PY) -m pip_audit -r requirements.txt -r requirements-cluster.txt
+
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/dev: .venv/ready requirements-dev.txt requirements-cluster.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.
+.PHONY: ngspice ngspice-cli
+ngspice:
+	@$(PY) -c "import simulation; simulation.find_library()" 2>/dev/null || ./install-ngspice.sh libngspice0
+ngspice-cli:
+	@command -v ngspice >/dev/null || ./install-ngspice.sh ngspice

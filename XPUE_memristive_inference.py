@@ -1,0 +1,20 @@
+"""Present the 4 training patterns of XPUE to the trained network in ngspice: decisions, leads, train accuracy. About 2 s.
+
+Reads voltages/xpue.json (or --voltages FILE, also in the paper's flat layout); writes figures/xpue_membranes.png,
+figures/xpue_raster.png, figures/xpue_train_confusion.png and figures/xpue_inference_results.json.
+"""
+
+import sys
+
+from command_line import run
+from experiments import xpue_experiment
+from inference import inference_script
+
+
+def main(arguments=None):
+    """Run the script with the given command-line arguments."""
+    inference_script(__doc__, xpue_experiment, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,478 @@
+"""Every figure of the project: one look, labels with units, saving. Each function draws one Figure and returns it.
+
+Colours are those of M. Okabe and K. Ito (2008) and of viridis and cividis, which the colour-blind can tell apart too.
+"""
+
+import io
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import schemdraw
+import schemdraw.elements as elm
+from matplotlib.lines import Line2D
+
+from files import atomic_write
+from parameters import ParameterError
+
+BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
+    "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)  # without Okabe and Ito's yellow, too pale for lines
+WIDTH = 8.0  # in, what a README shows without shrinking
+RESOLUTION = 150  # dots per in
+HEAT_MAP_COLUMNS = 1200  # time points of a heat map, as many as a figure has pixels
+MOST_TRACES = 20  # that can be told apart when stacked; more become a heat map
+MOST_CELLS = 100  # that can be told apart as traces; more become a heat map
+
+plt.rcParams.update({
+    "figure.constrained_layout.use": True, "savefig.dpi": RESOLUTION, "figure.dpi": 100,
+    "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
+    "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
+    "lines.linewidth": 1.4, "axes.prop_cycle": matplotlib.cycler(color=COLOURS), "image.cmap": "viridis",
+    "axes.grid": False, "axes.formatter.useoffset": False})
+
+
+def style(show=False):
+    """Call once before drawing: without `show`, figures need no display; with it, raise ParameterError if there is none."""
+    if not show:
+        matplotlib.use("Agg")
+    elif plt.get_backend().lower() == "agg":
+        raise ParameterError("--show needs a display and a window toolkit for matplotlib (Tk, Qt or GTK), none was found")
+
+
+def save(figure, folder, name, show=False):
+    """Write `figure` as folder/name.png, show it in a window if `show`, close it; return the path. Raises FileProblem."""
+    path = Path(folder) / f"{name}.png"
+    image = io.BytesIO()
+    figure.savefig(image, format="png", metadata={"Software": None})  # the same data give the same bytes
+    atomic_write(path, image.getvalue())
+    if show:
+        plt.show()
+    plt.close(figure)
+    return path
+
+
+# Scales and units
+
+def _time_scale(span):
+    """Factor from s and the unit that suits a time axis of `span` s."""
+    return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
+
+
+def _scale(values, unit):
+    """Factor and prefixed unit that bring the largest of `values` between 1 and 1000."""
+    largest = float(np.abs(values).max())
+    power = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4)) if largest > 0 else 0
+    return 1e-3**power, "fpnµm kMGT"[power + 5].strip() + unit
+
+
+def _frequency(hertz):
+    factor, unit = _scale([hertz], "Hz")
+    return f"{hertz * factor:g} {unit}"
+
+
+def _neuron_style(j):
+    """Colour and dashes of neuron j: ten classes have to differ, with seven colours."""
+    return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2]}
+
+
+def _panels(count, columns, height, **options):
+    """A figure of `count` panels in rows of up to `columns`, each row `height` in high; unused panels are blank."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options)
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    return figure, axes
+
+
+def _outer_labels(axes, x, y):
+    for axis in axes[-1]:
+        axis.set_xlabel(x)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(y)
+
+
+# The device
+
+def theoretical_iv(voltage, current):
+    """The theoretical memristor IV curve; arrays in units of the peaks of v = sin t, so without a unit."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.65, 4.0))
+    axis.plot(voltage, current)
+    _cross(axis)
+    axis.set(xlabel="voltage v = sin t (V)", ylabel="current i = exp(−cos t) sin t (A)",
+             title="Pinched hysteresis loop of an ideal memristor")
+    return figure
+
+
+def _cross(axis):
+    axis.axhline(0, color=GREY, linewidth=0.6, zorder=0)
+    axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
+
+
+def memristor_iv(time, voltage, current, state):
+    """The IV experiment: loop of `current` (A) against `voltage` (V), state X (V) and voltage over `time` (s)."""
+    figure, axes = plt.subplot_mosaic([["loop", "state"], ["loop", "voltage"]], figsize=(WIDTH, 4.0))
+    amperes, current_unit = _scale(current, "A")
+    volts, state_unit = _scale(state, "V")
+    seconds, time_unit = _time_scale(time[-1])
+    axes["loop"].plot(voltage, current * amperes)
+    _cross(axes["loop"])
+    axes["loop"].set(xlabel="voltage D to S (V)", ylabel=f"current into S ({current_unit})", title="Pinched hysteresis loop")
+    axes["state"].plot(time * seconds, state * volts, color=GREEN)
+    axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")
+    axes["voltage"].plot(time * seconds, voltage, color=VERMILLION)
+    axes["voltage"].set(xlabel=f"time ({time_unit})", ylabel="voltage D to S (V)")
+    axes["state"].sharex(axes["voltage"])
+    axes["state"].tick_params(labelbottom=False)
+    return figure
+
+
+def fingerprints(loops):
+    """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V)."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
+    for k, (frequency, voltage, current, _) in enumerate(loops):
+        left.plot(voltage, current, label=_frequency(frequency), **_neuron_style(k))
+    _cross(left)
+    left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops, pinched at the origin")
+    left.legend(title="frequency", loc="upper left")
+    right.loglog([loop[0] for loop in loops], [loop[3] for loop in loops], "o-")
+    right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Lobe area falls with frequency")
+    return figure
+
+
+def stdp_window(differences, measured, closed_form_differences, closed_form):
+    """STDP window: change of X (V) against t_post - t_pre (s), measured points and the closed form's curve."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
+    axis.plot(np.asarray(closed_form_differences) * 1e3, closed_form, label="closed form")
+    axis.plot(np.asarray(differences) * 1e3, measured, "o", color=VERMILLION, markersize=4.5, label="ngspice")
+    _cross(axis)
+    axis.set(xlabel="t_post − t_pre (ms)", ylabel="change of the state X (V)", title="STDP window of one memristor")
+    axis.legend()
+    return figure
+
+
+# Patterns and weights
+
+def _image(axis, pixels, shape, title, **options):
+    image = axis.imshow(np.reshape(pixels, shape), **options)
+    axis.set_title(title)
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(True)
+    return image
+
+
+def dataset_images(dataset):
+    """The patterns of a `datasets.Dataset` as images, with their labels."""
+    count = len(dataset.labels)
+    figure, axes = _panels(count, 5 if count > 6 else count, 1.9 if count <= 6 else 1.75)
+    for axis, pattern, label in zip(axes.flat, dataset.patterns, dataset.labels, strict=False):
+        image = _image(axis, pattern, dataset.shape, label, cmap="cividis", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="pixel level (1 = on)", ticks=[0, 0.5, 1], aspect=15)
+    return figure
+
+
+def weight_images(states, shape, labels, before=None):
+    """The states X (classes x inputs, V) as one image of `shape` a class; with `before`, the states before as well."""
+    count = len(labels)
+    sets = [states] if before is None else [before, states]
+    columns = count if before is not None or count <= 6 else 5
+    figure, axes = _panels(count * len(sets), columns, 1.75 if columns <= 6 else 1.35)
+    low, high = min(np.min(s) for s in sets), max(np.max(s) for s in sets)
+    for axis, pixels, label in zip(axes.flat, np.concatenate(sets), [*labels] * len(sets), strict=False):
+        image = _image(axis, pixels, shape, label, vmin=low, vmax=high)
+    if before is not None:
+        for axis, name in zip(axes[:, 0], ("before", "after"), strict=True):
+            axis.set_ylabel(name)
+    figure.colorbar(image, ax=axes, label="state X (V)", aspect=15)
+    return figure
+
+
+# Training
+
+def pulses(time, voltages, kind, labels=None):
+    """Waveforms of the sources, traces x time points in V over `time` (s); `kind` is "input" or "control".
+
+    Up to `MOST_TRACES` traces are stacked, more are a heat map. `labels` name the traces (numbers by default).
+    """
+    labels = [str(k) for k in range(len(voltages))] if labels is None else labels
+    what = {"input": "input sources", "control": "control voltages phi"}[kind]
+    name = {"input": "input", "control": "phi of class"}[kind]
+    seconds, unit = _time_scale(time[-1])
+    if len(voltages) > MOST_TRACES:
+        figure, axis = _heat_map(time, voltages, "voltage (V)")
+        axis.set(ylabel=name)
+    else:
+        figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
+        _stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
+        axis.set(ylabel=f"{name} (full height {np.max(voltages):.3g} V)")
+    axis.set(xlabel=f"time ({unit})", title=f"Voltages of the {what}")
+    return figure
+
+
+def _stack(axis, x, traces, styles, labels):
+    """Draw `traces` one above the other, the first on top, each on its own baseline with its label."""
+    height = 0.75 / max(np.max(traces), 1e-30)
+    for k, (trace, look) in enumerate(zip(traces, styles, strict=True)):
+        axis.plot(x, trace * height - k, linewidth=1.2, **look)
+    axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(-len(traces) + 0.75, 1.0)
+
+
+def _heat_map(time, rows, label):
+    """A figure with `rows` x time points as colours, on a regular time grid: the simulator's own steps are unequal."""
+    grid = np.linspace(time[0], time[-1], HEAT_MAP_COLUMNS)
+    seconds, _ = _time_scale(time[-1])
+    figure, axis = plt.subplots(figsize=(WIDTH, 5.0))
+    image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto",
+                        extent=(grid[0] * seconds, grid[-1] * seconds, len(rows) - 0.5, -0.5))
+    figure.colorbar(image, label=label)
+    return figure, axis
+
+
+def memristor_states(time, states, classes, inputs, labels=None):
+    """States X (V) over `time` (s): `states` is cells x time points, cell = class * inputs + input.
+
+    Up to `MOST_CELLS` cells are traces, one panel a class; more are a heat map.
+    """
+    labels = [str(j) for j in range(classes)] if labels is None else labels
+    if classes * inputs > MOST_CELLS:
+        return _state_map(time, states, inputs, labels)
+    seconds, unit = _time_scale(time[-1])
+    figure, axes = _panels(classes, 2 if classes <= 4 else 3, 2.1, sharex=True, sharey=True)
+    written = states[:, -1] > np.max(states) / 2
+    for j, (axis, label) in enumerate(zip(axes.flat, labels, strict=False)):
+        for cell in range(j * inputs, (j + 1) * inputs):
+            axis.plot(time * seconds, states[cell], linewidth=1.0, **_cell_style(written[cell]))
+        axis.set_title(f"class {label}")
+    _outer_labels(axes, f"time ({unit})", "state X (V)")
+    figure.legend(handles=[Line2D([], [], label=text, **_cell_style(on)) for on, text in
+                           ((True, "cells of the class's pixels"), (False, "other cells"))],
+                  loc="outside upper center", ncols=2)
+    return figure
+
+
+def _cell_style(written):
+    return {"color": BLUE, "alpha": 0.8} if written else {"color": ORANGE, "alpha": 0.9}
+
+
+def _state_map(time, states, inputs, labels):
+    seconds, unit = _time_scale(time[-1])
+    figure, axis = _heat_map(time, states, "state X (V)")
+    for j in range(1, len(labels)):
+        axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
+    axis.set_yticks((np.arange(len(labels)) + 0.5) * inputs - 0.5, labels)
+    axis.tick_params(axis="y", length=0)
+    axis.set(xlabel=f"time ({unit})", ylabel=f"class ({inputs} cells each)", title="States of all cells")
+    return figure
+
+
+def learning_curve(accuracy, writes):
+    """Running accuracy (share) and cumulative writes after each presentation."""
+    count = np.arange(1, len(accuracy) + 1)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
+    top.plot(count, 100 * np.asarray(accuracy))
+    top.set(ylabel="running accuracy (%)", title="Learning from errors")
+    top.grid(alpha=0.3)
+    bottom.plot(count, writes, color=VERMILLION)
+    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
+    bottom.grid(alpha=0.3)
+    bottom.set_ylim(bottom=0)
+    return figure
+
+
+# Inference
+
+def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
+    """Membranes and outputs (neurons x time points, V) over `time` (s): a panel for each pulse, from its start.
+
+    `threshold` in V, `labels` of the classes, `starts` of the pulses in s; shows the first `window` s of each.
+    """
+    columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
+    columns = min(columns, len(starts))
+    rows = -(-len(starts) // columns)
+    heights = [1.6, 0.45 + 0.14 * len(labels)]
+    figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
+                                sharex=True, sharey="row", height_ratios=heights * rows)
+    peak = max(np.max(membranes), threshold)
+    for k in range(rows * columns):
+        upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
+        if k < len(starts):
+            _membrane_panel(upper, time, membranes, threshold, starts[k], window)
+            _output_panel(lower, time, outputs, labels, starts[k], window)
+            upper.set(title=f"{labels[k]} presented" if len(starts) == len(labels) else f"image {k + 1}",
+                      ylim=(-0.05 * peak, 1.08 * peak))
+        else:
+            upper.set_axis_off()
+            lower.set_axis_off()
+    for row in range(rows):
+        axes[2 * row, 0].set_ylabel("membrane (V)")
+        axes[2 * row + 1, 0].set_ylabel("output, 0 to 1 V,\nof neuron")
+    for axis in axes[-1]:
+        axis.set_xlabel("time (µs)")
+    handles = [Line2D([], [], label=label, **_neuron_style(j)) for j, label in enumerate(labels)]
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)), title="neuron")
+    return figure
+
+
+def _window(time, start, window):
+    """Slice of `time` (s) that covers `window` s from `start`, and those times in µs from `start`."""
+    part = slice(max(np.searchsorted(time, start) - 1, 0), np.searchsorted(time, start + window) + 1)
+    return part, (time[part] - start) * 1e6
+
+
+def _membrane_panel(axis, time, membranes, threshold, start, window):
+    part, microseconds = _window(time, start, window)
+    for j, membrane in enumerate(membranes):
+        axis.plot(microseconds, membrane[part], **_neuron_style(j))
+    axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
+    axis.set_xlim(0, window * 1e6)
+
+
+def _output_panel(axis, time, outputs, labels, start, window):
+    part, microseconds = _window(time, start, window)
+    _stack(axis, microseconds, outputs[:, part], [_neuron_style(j) for j in range(len(outputs))], labels)
+
+
+def spike_raster(spikes, labels):
+    """First spikes (images x classes, s, nan if silent): one row an image, each neuron that fired as its label.
+
+    Image k is of class k: its own neuron is filled. Marks too close to stand side by side stand one above the other.
+    """
+    spikes = np.asarray(spikes) * 1e6
+    fired = spikes[np.isfinite(spikes)]
+    low, high = (fired.min(), fired.max()) if len(fired) else (0.0, 1.0)
+    margin = max(0.05 * (high - low), 0.5)
+    lanes = [_lanes(times, 0.6 * margin) for times in spikes]
+    heights = [max(row.values(), default=0) + 1 for row in lanes]
+    tops = np.cumsum([0, *heights]) + 0.4 * np.arange(len(heights) + 1)  # with a gap between images
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.25 * tops[-1]))
+    for k, row in enumerate(lanes):
+        for j, lane in row.items():
+            _mark(axis, spikes[k, j], tops[k] + lane, labels[j], j == k)
+    for top in tops[1:-1]:
+        axis.axhline(top - 0.7, color=GREY, linewidth=0.4)
+    axis.set(xlim=(low - margin, high + margin), ylim=(tops[-1] - 0.7, -0.7), xlabel="first spike (µs after the pulse starts)",
+             ylabel="image presented", title="First spike of each neuron (blue: the right one)")
+    axis.set_yticks(tops[:-1] + (np.array(heights) - 1) / 2, labels)
+    return figure
+
+
+def _lanes(times, gap):
+    """Lane of each neuron that fired, by index: the lowest one free, so that marks in a lane are `gap` apart."""
+    lanes, ends = {}, []
+    for j in np.argsort(times)[:np.isfinite(times).sum()]:
+        lane = next((k for k, end in enumerate(ends) if times[j] - end >= gap), len(ends))
+        ends[lane:lane + 1] = [times[j]]
+        lanes[int(j)] = lane
+    return lanes
+
+
+def _mark(axis, x, y, label, right):
+    axis.text(x, y, label, ha="center", va="center_baseline", fontsize=9, color="white" if right else BLACK, bbox={
+        "boxstyle": "circle,pad=0.15", "facecolor": BLUE if right else "white", "edgecolor": BLUE if right else GREY})
+
+
+def confusion(matrix, labels, undecided):
+    """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`."""
+    matrix = np.asarray(matrix)
+    columns = [*labels, *undecided]
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * len(labels)))
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axis.imshow(100 * shares, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    for (j, k), count in np.ndenumerate(matrix):
+        axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color="black" if shares[j, k] > 0.5 else "white")
+    axis.axvline(len(labels) - 0.5, color="white", linewidth=3)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.tick_params(length=0)
+    axis.set(xlabel="decision", ylabel="true class", title="Decisions (number of images)")
+    figure.colorbar(image, label="share of the class's images (%)")
+    return figure
+
+
+def lead_histogram(leads):
+    """Histogram of how long (s) the first neuron of each decided image leads the second; inf: it fired alone."""
+    leads = np.asarray(leads) * 1e6
+    finite = leads[np.isfinite(leads) & (leads > 0)]
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images")
+    alone = int(np.isinf(leads).sum())
+    axis.set_title(f"How clearly images are decided ({alone} more: one neuron fired alone)" if alone else
+                   "How clearly images are decided")
+    if len(finite):
+        _histogram(axis, finite)
+    return figure
+
+
+def _histogram(axis, values):
+    wide = values.max() > 20 * values.min()
+    axis.hist(values, np.geomspace(values.min(), values.max(), 41) if wide else 40, color=SKY, edgecolor="white")
+    if wide:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+    median = np.median(values)
+    axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
+    axis.legend()
+
+
+def growth(rows):
+    """How run time grows with the network; `rows`: (cells, training in s, reading in s an image)."""
+    cells, training, reading = np.array(rows, float).T
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    for axis, seconds, title, unit in ((axes[0], training, "Training", "time (s)"),
+                                       (axes[1], reading, "Reading", "time per image (s)")):
+        axis.loglog(cells, seconds, "o-")
+        axis.grid(which="both", alpha=0.25)
+        axis.set(xlabel="cells (number)", ylabel=unit, title=title)
+    return figure
+
+
+# Circuits
+
+def draw_circuits(folder, show=False):
+    """Draw the schematics into `folder`; return the paths. Raises FileProblem."""
+    return [save(circuit_memristor(), folder, "circuit_memristor", show),
+            save(circuit_network(), folder, "circuit_network", show)]
+
+
+def _schematic(height, **unit):
+    figure, axis = plt.subplots(figsize=(WIDTH, height))
+    axis.set_aspect("equal")
+    axis.set_axis_off()
+    drawing = schemdraw.Drawing(canvas=axis, show=False)
+    drawing.config(fontsize=11, font="DejaVu Sans", lw=1.4, **unit)
+    return figure, drawing
+
+
+def circuit_memristor():
+    """The memristor emulator's cell, with the nodes of `memristor.Memristor`."""
+    figure, drawing = _schematic(4.2)
+    with drawing:
+        pump = elm.SourceControlledI().up().label("K · (V$_D$ − V$_S$)", "top")
+        elm.Ground().at(pump.start)
+        elm.Line().right(2.4).at(pump.end)
+        o = elm.Dot().label("o", "top")
+        leak = elm.Resistor().down().at(o.center).toy(pump.start).label("R$_{leak}$", "bottom")
+        elm.Ground().at(leak.end)
+        switch = elm.Switch().right().at(o.center).length(3.6)
+        elm.Label().at((switch.center.x, switch.center.y + 1.1)).label("closed while\nphi > 0.5 V")
+        memory = elm.Dot().label("X", "top")
+        capacitor = elm.Capacitor().down().at(memory.center).toy(pump.start).label("C", "bottom")
+        elm.Ground().at(capacitor.end)
+        elm.Line().right(2.0).at(memory.center)
+        channel = elm.NFet(bulk=True).anchor("gate").theta(0)
+        elm.Line().up(1.0).at(channel.drain)
+        elm.Dot(open=True).label("D (input)", "right")
+        elm.Line().down(1.0).at(channel.source)
+        elm.Dot(open=True).label("S (neuron)", "right")
+    return figure
+
+
+def circuit_network():
+    """The crossbar and the Lapicque neuron at the foot of each of its columns."""
+    figure, drawing = _schematic(4.2)
+    return figure

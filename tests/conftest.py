@@ -1,0 +1,94 @@
+"""What the tests share: one ngspice (there is one per process), the default parameters, MNIST.
+
+Without ngspice the tests that need it fail: `ngspice` raises, nothing is skipped.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from datasets import encode, load_mnist, mnist_templates
+from in_situ_learning import Schedule, first_spikes
+from simulation import NgspiceSession, Solver
+from snn_circuit import OFF, NetworkParameters, names, network, state_changes
+
+# The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
+settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
+settings.load_profile("reproducible")
+
+TIGHT = Solver(max_step=1e-6, reltol=1e-6)
+
+
+@pytest.fixture(scope="session")
+def ngspice():
+    """The one ngspice session of the test run."""
+    return NgspiceSession()
+
+
+@pytest.fixture(scope="session")
+def simulate(ngspice):
+    """Run a circuit once and forget it: simulate(circuit, save, stop, **solver settings) gives its waveforms."""
+    def run(circuit, save, stop, **settings):
+        loaded = ngspice.load(circuit, dataclasses.replace(TIGHT, **settings), save)
+        try:
+            return loaded.run(stop)
+        finally:
+            ngspice.unload(loaded)
+    return run
+
+
+@pytest.fixture(scope="session")
+def step():
+    """Points of a source that goes to a voltage within 10 us and stays there."""
+    return lambda volts: [(0.0, 0.0), (10e-6, volts)]
+
+
+@pytest.fixture(scope="session")
+def parameters():
+    """The networks' default parameters."""
+    return NetworkParameters()
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """The canonical MNIST arrays."""
+    return load_mnist()
+
+
+@pytest.fixture(scope="session")
+def mnist_schedule():
+    """The paper's pulses for MNIST."""
+    return Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6)
+
+
+@pytest.fixture(scope="session")
+def templates(mnist):
+    """The paper's ten binary 10x10 MNIST templates, a `Dataset`."""
+    return mnist_templates(mnist)
+
+
+@pytest.fixture(scope="session")
+def test_images(mnist):
+    """The first 40 MNIST test images by encoding, each 40 x 100."""
+    return {encoding: encode(mnist["x_test"][:40], 10, encoding) for encoding in ("binary", "grey")}
+
+
+@pytest.fixture(scope="session")
+def whole_network(ngspice, parameters):
+    """All 1,000 full cells of the MNIST network with every phi at 0, read tightly: the reference for quicker ways to read.
+
+    whole_network(states, volts, stop) gives (first spike times in s, waveforms) for inputs at `volts` from 10 us on.
+    """
+    classes, inputs = 10, 100
+    nodes = names("membrane", classes), names("output", classes)
+    cells = [(j, i) for j in range(classes) for i in range(inputs)]
+    loaded = ngspice.load(network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes), TIGHT, sum(nodes, []))
+
+    def read(states, volts, stop):
+        gains = {f"einput_{i} gain": volt for i, volt in enumerate(volts)}
+        loaded.alter(gains | {"vpulse pwl": [0.0, 0.0, 10e-6, 1.0]} | state_changes(cells, states.ravel()))
+        waves = loaded.run(stop)
+        return first_spikes(waves.time, waves.stack(nodes[0]), waves.stack(nodes[1]), parameters.neuron, 0.0, stop), waves
+    return read
