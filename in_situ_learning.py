@@ -13,7 +13,7 @@ from simulation import Solver
 from snn_circuit import OFF, names, network, state_names
 
 SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
-RESOLUTION = 0.05e-6  # s, the lead below which two spikes count as simultaneous; measured noise: docs/reliability.md
+RESOLUTION = 0.02e-6  # s, the lead below which two spikes count as simultaneous; measured noise: docs/reliability.md
 
 
 @dataclass(frozen=True)

@@ -375,7 +375,7 @@ class _Refusal(argparse.Action):
 
 
 def refuse(parser, option, reason):
-    """Make `parser` refuse `option`, one of those that every script has, with the `reason` why this one has no use for it."""
+    """Make `parser` refuse `option`, which every script has, with the `reason` why this one has no use for it."""
     parser.conflict_handler = "resolve"
     parser.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
 
@@ -451,7 +451,8 @@ def _run_stdp(arguments, parameters, experiment):
     exact = stdp_state_change(parameters, experiment.pre_pulse(), experiment.phi_window, differences)
     results = {"differences_s": differences, "measured_V": measured, "closed_form_V": exact,
                "deviation_V": np.abs(measured - exact).max()}
-    print(f"STDP: {experiment.pairings} pairings from X = {experiment.initial_state:g} V, K = {parameters.transconductance:g} S")
+    print(f"STDP: {experiment.pairings} pairings from X = {experiment.initial_state:g} V, "
+          f"K = {parameters.transconductance:g} S")
     for name, k in (("highest", np.argmax(measured)), ("lowest", np.argmin(measured))):
         print(f"{name:<8}change of X {measured[k]:+8.4f} V at t_post - t_pre = {differences[k] * 1e3:+.3g} ms, "
               f"closed form {exact[k]:+8.4f} V")

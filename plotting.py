@@ -11,7 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import schemdraw
 import schemdraw.elements as elm
+import schemdraw.logic as logic
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from files import atomic_write
 from parameters import ParameterError
@@ -72,9 +74,10 @@ def _frequency(hertz):
     return f"{hertz * factor:g} {unit}"
 
 
-def _neuron_style(j):
-    """Colour and dashes of neuron j: ten classes have to differ, with seven colours."""
-    return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2]}
+def _line_style(j, count):
+    """Look of line j of `count`: dashed where colours run out, and ever thinner, so that equal lines show each other."""
+    return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
+            "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
 
 
 def _panels(count, columns, height, **options):
@@ -97,7 +100,7 @@ def _outer_labels(axes, x, y):
 # The device
 
 def theoretical_iv(voltage, current):
-    """The theoretical memristor IV curve; arrays in units of the peaks of v = sin t, so without a unit."""
+    """The theoretical memristor IV curve: `current` (A) against `voltage` (V), arrays over one period."""
     figure, axis = plt.subplots(figsize=(WIDTH * 0.65, 4.0))
     axis.plot(voltage, current)
     _cross(axis)
@@ -133,8 +136,9 @@ def fingerprints(loops):
     """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
     for k, (frequency, voltage, current, _) in enumerate(loops):
-        left.plot(voltage, current, label=_frequency(frequency), **_neuron_style(k))
+        left.plot(voltage, current, label=_frequency(frequency), **_line_style(k, len(loops)))
     _cross(left)
+    left.locator_params(nbins=5)
     left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops, pinched at the origin")
     left.legend(title="frequency", loc="upper left")
     right.loglog([loop[0] for loop in loops], [loop[3] for loop in loops], "o-")
@@ -148,7 +152,8 @@ def stdp_window(differences, measured, closed_form_differences, closed_form):
     axis.plot(np.asarray(closed_form_differences) * 1e3, closed_form, label="closed form")
     axis.plot(np.asarray(differences) * 1e3, measured, "o", color=VERMILLION, markersize=4.5, label="ngspice")
     _cross(axis)
-    axis.set(xlabel="t_post − t_pre (ms)", ylabel="change of the state X (V)", title="STDP window of one memristor")
+    axis.set(xlabel="t_post − t_pre (ms): right of 0 the post spike comes later", ylabel="change of the state X (V)",
+             title="STDP window of one memristor")
     axis.legend()
     return figure
 
@@ -178,7 +183,7 @@ def weight_images(states, shape, labels, before=None):
     count = len(labels)
     sets = [states] if before is None else [before, states]
     columns = count if before is not None or count <= 6 else 5
-    figure, axes = _panels(count * len(sets), columns, 1.75 if columns <= 6 else 1.35)
+    figure, axes = _panels(count * len(sets), columns, 1.75 if columns <= 6 else 1.05)
     low, high = min(np.min(s) for s in sets), max(np.max(s) for s in sets)
     for axis, pixels, label in zip(axes.flat, np.concatenate(sets), [*labels] * len(sets), strict=False):
         image = _image(axis, pixels, shape, label, vmin=low, vmax=high)
@@ -197,17 +202,15 @@ def pulses(time, voltages, kind, labels=None):
     Up to `MOST_TRACES` traces are stacked, more are a heat map. `labels` name the traces (numbers by default).
     """
     labels = [str(k) for k in range(len(voltages))] if labels is None else labels
-    what = {"input": "input sources", "control": "control voltages phi"}[kind]
-    name = {"input": "input", "control": "phi of class"}[kind]
-    seconds, unit = _time_scale(time[-1])
+    title, name = {"input": ("Input voltages", "input"), "control": ("Control voltages phi", "phi of class")}[kind]
     if len(voltages) > MOST_TRACES:
         figure, axis = _heat_map(time, voltages, "voltage (V)")
-        axis.set(ylabel=name)
-    else:
-        figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
-        _stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
-        axis.set(ylabel=f"{name} (full height {np.max(voltages):.3g} V)")
-    axis.set(xlabel=f"time ({unit})", title=f"Voltages of the {what}")
+        axis.set(ylabel=name, title=title)
+        return figure
+    seconds, unit = _time_scale(time[-1])
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
+    _stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
+    axis.set(xlabel=f"time ({unit})", ylabel=f"{name} (full height {np.max(voltages):.3g} V)", title=title)
     return figure
 
 
@@ -215,7 +218,7 @@ def _stack(axis, x, traces, styles, labels):
     """Draw `traces` one above the other, the first on top, each on its own baseline with its label."""
     height = 0.75 / max(np.max(traces), 1e-30)
     for k, (trace, look) in enumerate(zip(traces, styles, strict=True)):
-        axis.plot(x, trace * height - k, linewidth=1.2, **look)
+        axis.plot(x, trace * height - k, **look | {"linewidth": 1.2})
     axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(-len(traces) + 0.75, 1.0)
@@ -223,11 +226,12 @@ def _stack(axis, x, traces, styles, labels):
 
 def _heat_map(time, rows, label):
     """A figure with `rows` x time points as colours, on a regular time grid: the simulator's own steps are unequal."""
-    grid = np.linspace(time[0], time[-1], HEAT_MAP_COLUMNS)
-    seconds, _ = _time_scale(time[-1])
+    grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
+    seconds, unit = _time_scale(time[-1])
     figure, axis = plt.subplots(figsize=(WIDTH, 5.0))
+    axis.set_xlabel(f"time ({unit})")
     image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto",
-                        extent=(grid[0] * seconds, grid[-1] * seconds, len(rows) - 0.5, -0.5))
+                        extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5))
     figure.colorbar(image, label=label)
     return figure, axis
 
@@ -249,7 +253,7 @@ def memristor_states(time, states, classes, inputs, labels=None):
         axis.set_title(f"class {label}")
     _outer_labels(axes, f"time ({unit})", "state X (V)")
     figure.legend(handles=[Line2D([], [], label=text, **_cell_style(on)) for on, text in
-                           ((True, "cells of the class's pixels"), (False, "other cells"))],
+                           ((True, "written cells"), (False, "other cells"))],
                   loc="outside upper center", ncols=2)
     return figure
 
@@ -259,13 +263,12 @@ def _cell_style(written):
 
 
 def _state_map(time, states, inputs, labels):
-    seconds, unit = _time_scale(time[-1])
     figure, axis = _heat_map(time, states, "state X (V)")
     for j in range(1, len(labels)):
         axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
     axis.set_yticks((np.arange(len(labels)) + 0.5) * inputs - 0.5, labels)
     axis.tick_params(axis="y", length=0)
-    axis.set(xlabel=f"time ({unit})", ylabel=f"class ({inputs} cells each)", title="States of all cells")
+    axis.set(ylabel=f"class ({inputs} cells each)", title="States of all cells")
     return figure
 
 
@@ -293,7 +296,7 @@ def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
     columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
     columns = min(columns, len(starts))
     rows = -(-len(starts) // columns)
-    heights = [1.6, 0.45 + 0.14 * len(labels)]
+    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
     figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
                                 sharex=True, sharey="row", height_ratios=heights * rows)
     peak = max(np.max(membranes), threshold)
@@ -309,12 +312,12 @@ def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
             lower.set_axis_off()
     for row in range(rows):
         axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel("output, 0 to 1 V,\nof neuron")
+        axes[2 * row + 1, 0].set_ylabel("output (1 V high)")
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
-    handles = [Line2D([], [], label=label, **_neuron_style(j)) for j, label in enumerate(labels)]
+    handles = [Line2D([], [], label=label, **_line_style(j, len(labels))) for j, label in enumerate(labels)]
     handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)), title="neuron")
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(handles) <= 8 else 6, title="neuron")
     return figure
 
 
@@ -327,14 +330,14 @@ def _window(time, start, window):
 def _membrane_panel(axis, time, membranes, threshold, start, window):
     part, microseconds = _window(time, start, window)
     for j, membrane in enumerate(membranes):
-        axis.plot(microseconds, membrane[part], **_neuron_style(j))
+        axis.plot(microseconds, membrane[part], **_line_style(j, len(membranes)))
     axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
     axis.set_xlim(0, window * 1e6)
 
 
 def _output_panel(axis, time, outputs, labels, start, window):
     part, microseconds = _window(time, start, window)
-    _stack(axis, microseconds, outputs[:, part], [_neuron_style(j) for j in range(len(outputs))], labels)
+    _stack(axis, microseconds, outputs[:, part], [_line_style(j, len(outputs)) for j in range(len(outputs))], labels)
 
 
 def spike_raster(spikes, labels):
@@ -355,8 +358,8 @@ def spike_raster(spikes, labels):
             _mark(axis, spikes[k, j], tops[k] + lane, labels[j], j == k)
     for top in tops[1:-1]:
         axis.axhline(top - 0.7, color=GREY, linewidth=0.4)
-    axis.set(xlim=(low - margin, high + margin), ylim=(tops[-1] - 0.7, -0.7), xlabel="first spike (µs after the pulse starts)",
-             ylabel="image presented", title="First spike of each neuron (blue: the right one)")
+    axis.set(xlim=(low - margin, high + margin), ylim=(tops[-1] - 0.7, -0.7), ylabel="image presented",
+             xlabel="first spike (µs after the pulse starts)", title="First spike of each neuron (blue: the right one)")
     axis.set_yticks(tops[:-1] + (np.array(heights) - 1) / 2, labels)
     return figure
 
@@ -426,7 +429,9 @@ def growth(rows):
     for axis, seconds, title, unit in ((axes[0], training, "Training", "time (s)"),
                                        (axes[1], reading, "Reading", "time per image (s)")):
         axis.loglog(cells, seconds, "o-")
-        axis.grid(which="both", alpha=0.25)
+        axis.grid(alpha=0.3)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
         axis.set(xlabel="cells (number)", ylabel=unit, title=title)
     return figure
 
@@ -439,40 +444,119 @@ def draw_circuits(folder, show=False):
             save(circuit_network(), folder, "circuit_network", show)]
 
 
-def _schematic(height, **unit):
-    figure, axis = plt.subplots(figsize=(WIDTH, height))
+def _schematic(axis, contents):
+    """Draw on `axis` what `contents()` adds to a schemdraw drawing."""
     axis.set_aspect("equal")
     axis.set_axis_off()
-    drawing = schemdraw.Drawing(canvas=axis, show=False)
-    drawing.config(fontsize=11, font="DejaVu Sans", lw=1.4, **unit)
-    return figure, drawing
+    with schemdraw.Drawing(canvas=axis, show=False) as drawing:
+        drawing.config(fontsize=10, font="DejaVu Sans", lw=1.3, margin=0.3)
+        contents()
+    drawing.draw(show=False)
 
 
 def circuit_memristor():
-    """The memristor emulator's cell, with the nodes of `memristor.Memristor`."""
-    figure, drawing = _schematic(4.2)
-    with drawing:
-        pump = elm.SourceControlledI().up().label("K · (V$_D$ − V$_S$)", "top")
-        elm.Ground().at(pump.start)
-        elm.Line().right(2.4).at(pump.end)
-        o = elm.Dot().label("o", "top")
-        leak = elm.Resistor().down().at(o.center).toy(pump.start).label("R$_{leak}$", "bottom")
-        elm.Ground().at(leak.end)
-        switch = elm.Switch().right().at(o.center).length(3.6)
-        elm.Label().at((switch.center.x, switch.center.y + 1.1)).label("closed while\nphi > 0.5 V")
-        memory = elm.Dot().label("X", "top")
-        capacitor = elm.Capacitor().down().at(memory.center).toy(pump.start).label("C", "bottom")
-        elm.Ground().at(capacitor.end)
-        elm.Line().right(2.0).at(memory.center)
-        channel = elm.NFet(bulk=True).anchor("gate").theta(0)
-        elm.Line().up(1.0).at(channel.drain)
-        elm.Dot(open=True).label("D (input)", "right")
-        elm.Line().down(1.0).at(channel.source)
-        elm.Dot(open=True).label("S (neuron)", "right")
+    """The cell of the memristor emulator, as `memristor.Memristor` builds it."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.3))
+    _schematic(axis, _memristor)
+    axis.set_title("Memristor emulator")
     return figure
+
+
+def _memristor():
+    charge = elm.SourceControlledI().at((0, 0)).to((0, 3)).label("K · (V$_D$ − V$_S$)", ofst=0.3)
+    elm.Ground().at(charge.start)
+    elm.Line().at((0, 3)).to((2.8, 3))
+    elm.Dot().at((2.8, 3)).label("o", "top")
+    _to_ground(elm.Resistor(), (2.8, 3), "R$_{leak}$")
+    elm.Switch().at((2.8, 3)).to((6.2, 3)).label("closed while phi > 0.5 V", "top", ofst=0.6)
+    elm.Dot().at((6.2, 3)).label("X", "top")
+    _to_ground(elm.Capacitor(), (6.2, 3), "C$_{mem}$")
+    elm.Line().at((6.2, 3)).to((8.4, 3))
+    channel = elm.NFet(bulk=True).reverse().anchor("gate").at((8.4, 3)).theta(0)
+    elm.Line().at(channel.drain).to((channel.drain.x, 4.6))
+    elm.Dot(open=True).label("D, to the input", "right")
+    elm.Line().at(channel.source).to((channel.source.x, 0.9))
+    elm.Dot(open=True).label("S, to the neuron", "right")
+    elm.Line().at(channel.bulk).to((channel.bulk.x + 0.9, channel.bulk.y))
+    elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
+
+
+def _to_ground(element, top, label, location="bottom"):
+    """Draw `element` from the point `top` down to a ground at height 0."""
+    element.at(top).to((top[0], 0)).label(label, location)
+    elm.Ground().at((top[0], 0))
 
 
 def circuit_network():
-    """The crossbar and the Lapicque neuron at the foot of each of its columns."""
-    figure, drawing = _schematic(4.2)
+    """The crossbar, three of its inputs and classes, and the Lapicque neuron at the foot of each column."""
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 8.2), height_ratios=(1.6, 1))
+    _schematic(upper, _crossbar)
+    upper.set_title("Crossbar: a memristor joins each input to each class's column")
+    _schematic(lower, _neuron)
+    lower.set_title("Lapicque neuron of a column")
     return figure
+
+
+def _crossbar(count=3, pitch=3.6, row=2.4):
+    bottom = -count * row
+    for i in range(count):
+        elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
+        elm.Line().at((0, -row * i)).to((count * pitch, -row * i))
+    for j in range(count):
+        column, control = pitch * j + 3.0, pitch * j + 0.7
+        elm.Line().at((column, -1.4)).to((column, bottom))
+        elm.Line().at((control, 1.0)).to((control, bottom + row - 0.7)).linestyle("--").color(VERMILLION)
+        elm.Dot(open=True).at((control, 1.0)).label(f"phi {j}", "top").color(VERMILLION)
+        for i in range(count):
+            cell = elm.Memristor().at((column - 1.4, -row * i)).to((column, -row * i - 1.4))
+            elm.Dot().at(cell.start)
+            elm.Dot().at(cell.end)
+            elm.Line().at((control, cell.center.y)).to((cell.center.x - 0.35, cell.center.y)).linestyle("--").color(
+                VERMILLION)
+        elm.RBox().at((column, bottom)).to((column, bottom - 2)).label(f"neuron {j}", "bottom")
+        elm.Dot(open=True).label(f"output {j}", "bottom")
+
+
+def _neuron():
+    elm.Dot(open=True).at((0, 0)).label("column", "top")
+    elm.Line().at((0, 0)).to((1.2, 0))
+    x, y = _inverting_stage(1.2, 0, "1 kΩ")
+    elm.Resistor().at((x, y)).to((x + 2.6, y)).label("10 kΩ")
+    x, y = _inverting_stage(x + 2.6, y, "10 kΩ", negative=True)
+    elm.Line().at((x, y)).to((x + 0.6, y))
+    drive = elm.Opamp(sign=False).anchor("center").at((x + 1.68, y)).theta(0)
+    drive.label("1 S", "center", ofst=(-0.3, 0))
+    elm.Line().at(drive.out).to((x + 3.5, y))
+    elm.Dot()
+    elm.Resistor().at((x + 3.5, y)).to((x + 3.5, y - 2.6)).label("1 Ω", "bottom")
+    elm.Ground()
+    elm.Line().at((x + 3.5, y)).to((x + 5.3, y)).label("membrane")
+    elm.Dot()
+    elm.Capacitor().at((x + 5.3, y)).to((x + 5.3, y - 2.6)).label("150 µF", "bottom")
+    elm.Ground()
+    logic.Schmitt().at((x + 5.3, y)).to((x + 8.1, y)).label("4 V", "top")
+    elm.Dot()
+    elm.Resistor().at((x + 8.1, y)).to((x + 8.1, y - 2.6)).label("1 kΩ", "bottom")
+    elm.Ground()
+    elm.Line().at((x + 8.1, y)).to((x + 9.2, y))
+    elm.Dot(open=True).label("output", "top")
+
+
+def _inverting_stage(x, y, feedback, negative=False):
+    """Draw an inverting amplifier with its summing node at (x, y); return where its output is."""
+    elm.Dot().at((x, y))
+    elm.Line().at((x, y)).to((x + 1.2, y))
+    amplifier = elm.Opamp().anchor("in1").at((x + 1.2, y)).theta(0)
+    elm.Line().at(amplifier.in2).to((x + 0.8, amplifier.in2.y))
+    elm.Ground()
+    out = (amplifier.out.x + 0.3, amplifier.out.y)
+    elm.Line().at(amplifier.out).to(out)
+    elm.Dot()
+    elm.Line().at((x, y)).to((x, y + 1.4))
+    elm.Resistor().at((x, y + 1.4)).to((out[0], y + 1.4)).label(feedback)
+    elm.Line().at((out[0], y + 1.4)).to(out)
+    if negative:
+        elm.Line().at((x, y)).to((x, y - 2.4))
+        elm.Resistor().at((x, y - 2.4)).to((x - 2.6, y - 2.4)).label("10 kΩ", "bottom")
+        elm.Dot(open=True).label("negative\ncolumn (0 V)", "left")
+    return out

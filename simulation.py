@@ -105,7 +105,7 @@ def netlist_text(circuit, solver, stop, save=(), print_nodes=None):
     lines = [str(circuit).rstrip(), solver.options()]
     lines += [f".save {' '.join(save[k:k + 20])}" for k in range(0, len(save), 20)]
     if print_nodes:
-        lines += [f".tran {solver.max_step:g} {stop!r} 0 {solver.max_step:g} uic", f".print tran {' '.join(print_nodes)}"]
+        lines += [f".{_tran_command(solver, stop)}", f".print tran {' '.join(print_nodes)}"]
     return "\n".join([*lines, ".end", ""])
 
 

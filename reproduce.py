@@ -1,0 +1,135 @@
+"""Run every experiment and draw every figure in order, then print the table "paper / this run". About 12 minutes on two cores.
+
+Every step is one of the scripts, run as its own process as a user would. The error-driven voltages are those committed;
+--full trains them again first (three seeds of each encoding, about two hours). Writes figures/results.md.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from command_line import ROOT, make_parser, run
+from error_driven import ErrorDrivenRule
+from files import FileProblem, atomic_write
+from parameters import ParameterError
+
+SEEDS = (1, 2, 3)
+# Jurj 2024: train accuracies of section 4 and the MNIST test on the first 100 images.
+PAPER = {"xpue": "100 %", "012345": "100 %", "mnist": "100 %", "mnist_test": "60 % (of 100)"}
+
+
+def steps(full, samples):
+    """The commands, in order: script and options."""
+    yield from (["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"])
+    for dataset in ("XPUE", "012345", "MNIST"):
+        yield from ([f"{dataset}_memristive_training.py"], [f"{dataset}_memristive_inference.py"])
+    test = ["MNIST_memristor_test.py", "--samples", str(samples)]
+    yield test
+    for encoding in ("binary", "grey"):
+        ending = "" if encoding == "binary" else "_grey"
+        chosen = ["--encoding", encoding]
+        yield ["MNIST_ex_situ_training.py", *chosen]
+        yield [*test, *chosen, "--voltages", f"voltages/mnist_ex_situ{ending}.json"]
+        if full:
+            yield from seeds(chosen, ending, test)
+        yield [*test, *chosen, "--voltages", f"voltages/mnist_error_driven{ending}.json"]
+
+
+def seeds(chosen, ending, test):
+    """Error-driven training and test with each seed; the first seed's voltages are the ones committed."""
+    for seed in SEEDS:
+        committed = f"voltages/mnist_error_driven{ending}.json"
+        path = committed if seed == ErrorDrivenRule.seed else f"voltages/mnist_error_driven{ending}_seed_{seed}.json"
+        folder = [] if path == committed else ["--figures", f"figures/seed_{seed}"]
+        yield ["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(seed), *chosen, "--voltages", path,
+               *folder]
+        if folder:
+            yield [*test, *chosen, "--voltages", path, *folder]
+
+
+def main(arguments=None):
+    """Run the script with the given command-line arguments."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--full", action="store_true", help="train the error-driven networks again as well")
+    parser.add_argument("--samples", type=int, default=10000, metavar="N", help="test images in each test (default: 10000)")
+    options = parser.parse_args(arguments)
+    if options.netlist:
+        raise ParameterError("--netlist: each experiment has its own; give the option to its script")
+    show = ["--show"] * options.show
+    start = time.perf_counter()
+    for command in steps(options.full, options.samples):
+        print(f"\n$ python {' '.join(command)}", flush=True)
+        folder = [] if "--figures" in command else ["--figures", str(options.figures)]
+        code = subprocess.run([sys.executable, command[0], *command[1:], *folder, *show], cwd=ROOT).returncode
+        if code:
+            print(f"reproduce.py: {command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
+            return code
+    table = results_table(options.figures)
+    atomic_write(Path(options.figures) / "results.md", table)
+    print(f"\n{table}\nwrote {Path(options.figures) / 'results.md'}; all in {(time.perf_counter() - start) / 60:.1f} minutes")
+    return 0
+
+
+def results_table(folder):
+    """The table "paper / this run" as Markdown, from the results that the scripts wrote to `folder`."""
+    rows = [("experiment", "paper", "this run", "95 % interval"), ("---", "---", "---", "---")]
+    for name, title in (("xpue", "XPUE, train"), ("012345", "012345, train"), ("mnist", "MNIST averages, train")):
+        found = load(folder, f"{name}_inference")
+        rows.append((f"{title}, strict", PAPER[name], f"{found['strict_accuracy']:.0%}", ""))
+    hebbian = load(folder, "mnist_test")
+    rows.append(("MNIST test, first 100, the paper's rule", PAPER["mnist_test"], f"{hebbian['paper_rule_first_100']:.0%}", ""))
+    rows.append(("MNIST test, first 100, strict", "", f"{hebbian['strict_first_100']:.0%}", ""))
+    rows.append(("MNIST test, Hebbian, the paper's rule", "", f"{hebbian['paper_rule_accuracy']:.2%}", ""))
+    rows.append(tested("MNIST test, Hebbian, strict", hebbian))
+    for ending, encoding in (("", "binary"), ("_grey", "grey")):
+        rows.append(tested(f"MNIST test, error-driven in situ, {encoding}", load(folder, f"mnist_test_error_driven{ending}")))
+        software = load(folder, f"mnist_ex_situ{ending}_training")
+        rows.append((f"logistic regression in software, {encoding}", "", f"{software['software_accuracy']:.2%}",
+                     percent_range(software["software_interval_95"])))
+        rows.append(tested(f"ex situ: its weights in the memristors, {encoding}", load(folder, f"mnist_test_ex_situ{ending}")))
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths(rows), strict=True)) + " |" for row in rows]
+    energy = energies(folder, hebbian)
+    return "\n".join([*lines, "", *energy]) + "\n"
+
+
+def tested(title, found):
+    """A row for a test of `found["samples"]` images, undecided counted as wrong."""
+    undecided = f" ({found['silent']} silent, {found['tied']} tied of {found['samples']})"
+    return title, "", f"{found['strict_accuracy']:.2%}{undecided}", percent_range(found["strict_interval_95"])
+
+
+def energies(folder, hebbian):
+    """Lines on energy from the sources' currents."""
+    hebbian_write = load(folder, "mnist_training")["write_energy"]["inputs"]
+    lines = [f"Energy from the input sources, MNIST: {hebbian['read_energy']['inputs'] * 1e6:.1f} uJ for presenting one image, "
+             f"{hebbian_write * 1e6:.2f} uJ for one class's Hebbian write."]
+    path = Path(folder) / "mnist_error_driven_training_results.json"
+    if path.exists():
+        write = load(folder, "mnist_error_driven_training")["write_energy"]["inputs"]
+        lines.append(f"One error-driven write of the first dose to one column: {write * 1e6:.3f} uJ.")
+    return [*lines, "phi drives ideal switches and draws nothing; op-amps and transconductances are ideal and not counted."]
+
+
+def widths(rows):
+    """Width of each column."""
+    return [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+
+
+def percent_range(bounds):
+    """An interval as text."""
+    return f"{bounds[0]:.2%} to {bounds[1]:.2%}"
+
+
+def load(folder, name):
+    """The results that a script wrote."""
+    path = Path(folder) / f"{name}_results.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileProblem(f"{path} cannot be read: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
