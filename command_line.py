@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 ngspice or a file failed; 2 something the user gave is wro
 
 import argparse
 import dataclasses
+import re
 import signal
 import sys
 from pathlib import Path
@@ -19,10 +20,21 @@ from simulation import NgspiceMissing, SimulationError
 from voltages_file import VoltagesError
 
 ROOT = Path(__file__).parent
+NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, and that knows -1e-13 for a number."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse, but a negative number in any notation is the value of the option before it."""
+        joined = []
+        for word in sys.argv[1:] if args is None else args:
+            if joined and joined[-1].startswith("--") and "=" not in joined[-1] and NEGATIVE.match(word):
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return super().parse_known_args(joined, namespace)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")

@@ -107,6 +107,7 @@ def closed_form_iv(parameters, time, amplitude, frequency, initial_state):
     """Closed form of the IV experiment: state X in V and channel current in A at `time` (s, any shape), S at 0 V.
 
     Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak; below 0 V the channel's drain and source change places.
+    Leaves out what the gate's capacitances to D and S do, so it holds where X swings by far more than A.
     """
     leak, omega = 1 / (parameters.leak_resistance * parameters.memory_capacitance), 2 * np.pi * frequency
     decay, angle = np.exp(-leak * time), omega * np.asarray(time, float)
@@ -125,9 +126,9 @@ def state_swing(parameters, amplitude, frequency):
 def stdp_state_change(parameters, spike, phi_window, difference):
     """Closed form of the STDP window in V: what a pre spike adds to X while a post spike, `difference` s later, writes.
 
-    `spike` is the pre spike's shape as (times in s, voltages in V), 0 V before and after; `phi_window` in s, `difference`
-    t_post - t_pre in s (any shape). Integrates the piecewise-linear spike exactly; leaves out the leak, which takes
-    X * phi_window / (R_leak * (C + C_gate)): 0.06 % of X for 2 ms.
+    `spike` is the pre spike's shape as (times in s, voltages in V), 0 V before and after; `phi_window` in s,
+    `difference` t_post - t_pre in s (any shape). Integrates the piecewise-linear spike exactly, for a state that stays
+    above Vto (the gate's capacitance falls below); leaves out the leak, which takes 0.06 % of X in 2 ms.
     """
     times, voltages = np.asarray(spike, float)
 
@@ -191,7 +192,7 @@ class MemristorChain(SubCircuit):
             self.X(k, memristor, nodes[k], nodes[k + 1], "phi", x0="{x0}")
 
 
-IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); the networks' K is the default of MemristorParameters
+IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the networks is the parameter's default
 STEPS_PER_PERIOD = 500  # at least so many time points per period of the IV experiment
 MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprint sweep, in units of the IV experiment's
 STDP_SOLVER = Solver(max_step=200e-6)
@@ -218,10 +219,11 @@ class IvExperiment(Parameters):
 class StdpExperiment(Parameters):
     """One pre pulse at D, positive with a negative tail, and a phi window that a post spike opens; S at 0 V.
 
-    X integrates what of the pre pulse falls into the window. With these defaults a post spike that coincides with the pre
-    pulse potentiates, one that comes late, in the tail, depresses, and one that comes after it or too long before changes
-    nothing. The textbook order (post late: potentiation; Bi and Poo 1998) is out of reach for a pulse that is positive
-    first: what X integrates is then positive first too. The other polarity, with voltages -1 and 0.5 V, gives it.
+    X integrates what of the pre pulse falls into the window. With these defaults a post spike that coincides with the
+    pre pulse potentiates, one that falls into the tail depresses, and one that comes after the tail, or so early that
+    its window closes before the pulse, changes nothing. In the order of Bi and Poo (J. Neurosci. 18, 1998) early post
+    spikes depress and later ones potentiate. No pulse that is positive first gives that: of all windows that meet it,
+    the earliest meet its positive part alone. The other polarity, -1 V with a tail of 0.5 V, gives it.
     """
 
     pre_voltage: float = quantity(1.0, -10.0, 10.0, "V", "first part of the pre pulse")
@@ -329,8 +331,9 @@ class Loop:
 def fingerprints(session, parameters, experiment):
     """The three fingerprints of a memristor (Adhikari, Sah, Kim, Chua 2013) over frequency: a list of `Loop`.
 
-    All loops start with X at the state swing of the lowest frequency. From X = 0 they would all look alike: the state would
-    swing between 0 and twice its mean at any frequency. Raises SimulationError.
+    All loops start with X at the state swing of the lowest frequency. From X = 0 they would all look alike: the state
+    would swing between 0 and twice its mean at any frequency. (Above about 1e4 times the default frequency, the current
+    that charges the gate opens the loop again.) Raises SimulationError.
     """
     start = float(state_swing(parameters, experiment.amplitude, experiment.frequency))
     return [_loop(session, parameters, experiment, multiple * experiment.frequency, start) for multiple in MULTIPLES]
@@ -348,7 +351,8 @@ def _loop(session, parameters, experiment, frequency, start):
 
 def stdp_circuit(parameters, experiment, difference):
     """Netlist that pairs the pre pulse with a post spike `difference` s later (t_post - t_pre)."""
-    circuit = _one_cell(parameters, experiment.phi_voltage, experiment.initial_state, "memristor STDP experiment")
+    circuit = _one_cell(parameters, experiment.phi_voltage, experiment.initial_state,
+                        f"memristor STDP experiment, t_post - t_pre = {difference:g} s")
     times, voltages = experiment.pre_pulse()
     pre = [(0.0, 0.0), *((experiment.pre_time + t, v) for t, v in zip(times, voltages, strict=True))]
     phi = [(0.0, 0.0), *experiment.post_window(difference, parameters.switch_threshold)]
@@ -374,19 +378,21 @@ class _Refusal(argparse.Action):
         parser.error(f"{option_string} is {self.help}")
 
 
-def refuse(parser, option, reason):
-    """Make `parser` refuse `option`, which every script has, with the `reason` why this one has no use for it."""
-    parser.conflict_handler = "resolve"
-    parser.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
+def refusing(parser, reasons):
+    """A copy of `parser` that refuses the options in `reasons`: option -> why this script has no use for it."""
+    copy = type(parser)(description=parser.description, formatter_class=parser.formatter_class, parents=[parser],
+                        add_help=False, conflict_handler="resolve")
+    for option, reason in reasons.items():
+        copy.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
+    return copy
 
 
-# What only the script needs (options, files, figures) is imported by the functions below: the networks import this module
-# for the device, and are themselves imported by those.
+# What only the script needs (options, files, figures) is imported by the functions below: the networks import this
+# module for the device, and should not have to load all that.
 
 def _parser(stdp):
     import command_line
-    parser = command_line.make_parser(__doc__)
-    refuse(parser, "--voltages", "one memristor has no trained voltages")
+    parser = refusing(command_line.make_parser(__doc__), {"--voltages": "one memristor has no trained voltages"})
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window (its options: --stdp --help)")
     iv = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
     command_line.add_quantities(parser, MemristorParameters() if stdp else iv)
@@ -434,7 +440,8 @@ def _print_iv(parameters, experiment, results):
         key = f"peak_{name}_{unit}"
         print(f"peak {name:<8}{results[key]:>9.4g} {unit}{results[f'closed_form_{key}']:>11.4g} {unit}"
               f"{results[f'{name}_deviation']:>16.2e}")
-    print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V   (currents as shares of the peak)")
+    print("fingerprints, currents as shares of the peak:")
+    print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
     for loop in results["fingerprints"]:
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
 

@@ -1,6 +1,6 @@
-"""The theoretical memristor IV curve, i = exp(-cos t) sin t against v = sin t. Writes figures/memristor_theoretical_iv.png.
+"""The theoretical memristor IV curve, i = exp(-cos t) sin t against v = sin t.
 
-Nothing is simulated: memristor.py draws the curve of the emulator. About 1 s.
+Writes figures/memristor_theoretical_iv.png. Nothing is simulated; memristor.py draws the emulator's curve. About 1 s.
 """
 
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 
 import command_line
 import plotting
-from memristor import refuse
+from memristor import refusing
 
 
 def theoretical_iv(points=1001):
@@ -20,9 +20,9 @@ def theoretical_iv(points=1001):
 
 def main(arguments=None):
     """Draw the curve."""
-    parser = command_line.make_parser(__doc__)
-    refuse(parser, "--voltages", "the theoretical curve has no trained voltages")
-    refuse(parser, "--netlist", "there is no circuit behind the theoretical curve")
+    parser = refusing(command_line.make_parser(__doc__), {
+        "--voltages": "the theoretical curve has no trained voltages",
+        "--netlist": "there is no circuit behind the theoretical curve"})
     options = parser.parse_args(arguments)
     plotting.style(options.show)
     voltage, current = theoretical_iv()

@@ -36,15 +36,15 @@ plt.rcParams.update({
 
 
 def style(show=False):
-    """Call once before drawing: without `show`, figures need no display; with it, raise ParameterError if there is none."""
+    """Call before drawing: without `show` figures need no display; with it, raise ParameterError if there is none."""
     if not show:
         matplotlib.use("Agg")
     elif plt.get_backend().lower() == "agg":
-        raise ParameterError("--show needs a display and a window toolkit for matplotlib (Tk, Qt or GTK), none was found")
+        raise ParameterError("--show needs a display and a window toolkit for matplotlib (Tk, Qt, GTK): none was found")
 
 
 def save(figure, folder, name, show=False):
-    """Write `figure` as folder/name.png, show it in a window if `show`, close it; return the path. Raises FileProblem."""
+    """Write `figure` as folder/name.png, show it if `show`, close it; return the path. Raises FileProblem."""
     path = Path(folder) / f"{name}.png"
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})  # the same data give the same bytes
@@ -75,7 +75,7 @@ def _frequency(hertz):
 
 
 def _line_style(j, count):
-    """Look of line j of `count`: dashed where colours run out, and ever thinner, so that equal lines show each other."""
+    """Look of line j of `count`: dashed once colours run out, ever thinner so that no line hides an equal one."""
     return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
             "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
 
@@ -122,7 +122,8 @@ def memristor_iv(time, voltage, current, state):
     seconds, time_unit = _time_scale(time[-1])
     axes["loop"].plot(voltage, current * amperes)
     _cross(axes["loop"])
-    axes["loop"].set(xlabel="voltage D to S (V)", ylabel=f"current into S ({current_unit})", title="Pinched hysteresis loop")
+    axes["loop"].set(xlabel="voltage D to S (V)", ylabel=f"current to the neuron ({current_unit})",
+                     title="Pinched hysteresis loop")
     axes["state"].plot(time * seconds, state * volts, color=GREEN)
     axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")
     axes["voltage"].plot(time * seconds, voltage, color=VERMILLION)
@@ -142,7 +143,7 @@ def fingerprints(loops):
     left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops, pinched at the origin")
     left.legend(title="frequency", loc="upper left")
     right.loglog([loop[0] for loop in loops], [loop[3] for loop in loops], "o-")
-    right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Lobe area falls with frequency")
+    right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
     return figure
 
 
@@ -174,7 +175,7 @@ def dataset_images(dataset):
     figure, axes = _panels(count, 5 if count > 6 else count, 1.9 if count <= 6 else 1.75)
     for axis, pattern, label in zip(axes.flat, dataset.patterns, dataset.labels, strict=False):
         image = _image(axis, pattern, dataset.shape, label, cmap="cividis", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="pixel level (1 = on)", ticks=[0, 0.5, 1], aspect=15)
+    figure.colorbar(image, ax=axes, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
     return figure
 
 
@@ -317,7 +318,8 @@ def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
         axis.set_xlabel("time (µs)")
     handles = [Line2D([], [], label=label, **_line_style(j, len(labels))) for j, label in enumerate(labels)]
     handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles) if len(handles) <= 8 else 6, title="neuron")
+    figure.legend(handles=handles, loc="outside upper center", title="neuron",
+                  ncols=len(handles) if len(handles) <= 8 else 6)
     return figure
 
 
@@ -387,7 +389,8 @@ def confusion(matrix, labels, undecided):
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axis.imshow(100 * shares, cmap="cividis", vmin=0, vmax=100, aspect="auto")
     for (j, k), count in np.ndenumerate(matrix):
-        axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color="black" if shares[j, k] > 0.5 else "white")
+        ink = BLACK if shares[j, k] > 0.5 else "white"
+        axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color=ink)
     axis.axvline(len(labels) - 0.5, color="white", linewidth=3)
     axis.set_xticks(range(len(columns)), columns)
     axis.set_yticks(range(len(labels)), labels)
@@ -412,6 +415,7 @@ def lead_histogram(leads):
 
 
 def _histogram(axis, values):
+    axis.yaxis.get_major_locator().set_params(integer=True)
     wide = values.max() > 20 * values.min()
     axis.hist(values, np.geomspace(values.min(), values.max(), 41) if wide else 40, color=SKY, edgecolor="white")
     if wide:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from command_line import ROOT, make_parser, run
+from command_line import ROOT, make_parser, run, whole_number
 from error_driven import ErrorDrivenRule
 from files import FileProblem, atomic_write
 from parameters import ParameterError
@@ -53,7 +53,8 @@ def main(arguments=None):
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__)
     parser.add_argument("--full", action="store_true", help="train the error-driven networks again as well")
-    parser.add_argument("--samples", type=int, default=10000, metavar="N", help="test images in each test (default: 10000)")
+    parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N",
+                        help="test images in each test, 1 to 10000 (default: 10000)")
     options = parser.parse_args(arguments)
     if options.netlist:
         raise ParameterError("--netlist: each experiment has its own; give the option to its script")

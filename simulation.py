@@ -28,7 +28,8 @@ INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew instal
                 "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
 
 # Lines that ngspice 44 writes on stderr without anything being wrong.
-HARMLESS = re.compile(r"condition met: stop|pause requested|simulation interrupted|^Note:|^Warning:|^Using |^\s*$")
+HARMLESS = re.compile(r"condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
+WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
 
 
 class NgspiceMissing(RuntimeError):
@@ -284,7 +285,8 @@ class NgspiceSession:
     def _complaints(self):
         lines = self._ngspice.stderr.splitlines()
         lines += [line for line in self._ngspice.stdout.splitlines() if "error" in line.lower()]
-        return "; ".join(line.strip() for line in lines if not HARMLESS.search(line))
+        said = [line.strip() for line in lines if not HARMLESS.search(line)]
+        return "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
 
     def _failure(self, what, circuit, stop, words):
         with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:

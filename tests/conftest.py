@@ -70,25 +70,27 @@ def templates(mnist):
 
 
 @pytest.fixture(scope="session")
-def test_images(mnist):
+def digit_images(mnist):
     """The first 40 MNIST test images by encoding, each 40 x 100."""
     return {encoding: encode(mnist["x_test"][:40], 10, encoding) for encoding in ("binary", "grey")}
 
 
 @pytest.fixture(scope="session")
 def whole_network(ngspice, parameters):
-    """All 1,000 full cells of the MNIST network with every phi at 0, read tightly: the reference for quicker ways to read.
+    """All 1,000 full cells of the MNIST network, every phi at 0, read tightly: the reference for quicker ways to read.
 
     whole_network(states, volts, stop) gives (first spike times in s, waveforms) for inputs at `volts` from 10 us on.
     """
     classes, inputs = 10, 100
-    nodes = names("membrane", classes), names("output", classes)
+    membranes, outputs = names("membrane", classes), names("output", classes)
     cells = [(j, i) for j in range(classes) for i in range(inputs)]
-    loaded = ngspice.load(network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes), TIGHT, sum(nodes, []))
+    circuit = network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes)
+    loaded = ngspice.load(circuit, TIGHT, membranes + outputs)
 
     def read(states, volts, stop):
         gains = {f"einput_{i} gain": volt for i, volt in enumerate(volts)}
         loaded.alter(gains | {"vpulse pwl": [0.0, 0.0, 10e-6, 1.0]} | state_changes(cells, states.ravel()))
         waves = loaded.run(stop)
-        return first_spikes(waves.time, waves.stack(nodes[0]), waves.stack(nodes[1]), parameters.neuron, 0.0, stop), waves
+        spikes = first_spikes(waves.time, waves.stack(membranes), waves.stack(outputs), parameters.neuron, 0.0, stop)
+        return spikes, waves
     return read

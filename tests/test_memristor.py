@@ -52,18 +52,18 @@ DEVICES = {
 }
 
 
-@pytest.mark.parametrize(("x0", "volts_input", "volts_neuron"), [(3.1, 1.0, 0.0), (5.2, -0.8, 0.0), (3.3, 1.1, 0.4)])
+@pytest.mark.parametrize(("x0", "volts_d", "volts_s"), [(3.1, 1.0, 0.0), (5.2, -0.8, 0.0), (3.3, 1.1, 0.4)])
 @pytest.mark.parametrize("device", DEVICES)
-def test_state_charges_at_transconductance_over_memory_and_gate_capacitance(simulate, device, x0, volts_input, volts_neuron):
+def test_state_charges_at_transconductance_over_memory_and_gate_capacitance(simulate, device, x0, volts_d, volts_s):
     cell = DEVICES[device]
     gate = 3.9 * 8.8542149e-12 * cell.width * cell.length / cell.oxide_thickness
-    rate = cell.transconductance * (volts_input - volts_neuron) / (cell.capacitance + gate)
+    rate = cell.transconductance * (volts_d - volts_s) / (cell.capacitance + gate)
     duration = 1.6 / abs(rate)
-    circuit = bench(Memristor(cell), x0, trapezoid(volts_input, duration), trapezoid(volts_neuron, duration), WRITE)
+    circuit = bench(Memristor(cell), x0, trapezoid(volts_d, duration), trapezoid(volts_s, duration), WRITE)
     change = simulate(circuit, ["xcell.gate"], 1.1 * duration, max_step=duration / 10)["xcell.gate"][-1] - x0
     # Meyer's gate capacitances do not conserve charge exactly over a pulse (0.2 %), and the leak takes up to 0.6 %.
     assert change == pytest.approx(rate * duration, rel=0.01)
-    assert trained_state(cell, volts_input - volts_neuron, duration) == pytest.approx(rate * duration, rel=1e-6)
+    assert trained_state(cell, volts_d - volts_s, duration) == pytest.approx(rate * duration, rel=1e-6)
 
 
 def test_gate_capacitance_dwarfs_the_memory_capacitor():
@@ -82,7 +82,8 @@ def test_state_changes_only_while_phi_is_above_the_switch_threshold(simulate, ph
 
 def test_memory_keeps_its_state_over_many_read_pulses(simulate):
     pulses = [(k * 3e-3 + t, v) for k in range(20) for t, v in trapezoid(1.0, 2e-3)]
-    waves = simulate(bench(Memristor(MemristorParameters()), 3.7, pulses, phi=0.0), ["xcell.gate"], 60e-3, max_step=1e-4)
+    circuit = bench(Memristor(MemristorParameters()), 3.7, pulses, phi=0.0)
+    waves = simulate(circuit, ["xcell.gate"], 60e-3, max_step=1e-4)
     assert waves["xcell.gate"].max() > 3.8  # the input lifts the gate while it lasts ...
     assert waves["xcell.gate"][-1] == pytest.approx(3.7, rel=1e-3)  # ... and each of the 20 edges rounds its charge
 
@@ -111,7 +112,7 @@ def test_channel_conducts_by_the_square_law_of_its_raised_gate(simulate, step, x
     assert channel_current(cell, gate, volt) == pytest.approx(law, rel=1e-9)
     if region != "off":  # the gate is coupled to a channel only where there is one
         raised = raised_state(cell, x0, volt)
-        # ngspice steps Meyer's capacitances in time, the closed form in voltage: they agree to a thousandth of the input.
+        # ngspice steps Meyer's capacitances in time, the closed form in voltage: good for a thousandth of the input.
         assert gate == pytest.approx(raised, abs=1e-3 * volt)
         assert gate > x0 + 0.05 * volt
     else:
@@ -161,7 +162,8 @@ def test_chain_of_memristors_divides_the_voltage_and_shares_the_current(simulate
     # As the shares add up to the input's voltage, so do the changes of the states, whatever the shares are.
     late = np.searchsorted(waves.time, 200e-6)
     rise = sum(waves[name][-1] - waves[name][late] for name in gates)
-    assert rise == pytest.approx(state_rate(cell, 0.9) * (waves.time[-1] - waves.time[late]), rel=0.01)  # as for one cell
+    duration = waves.time[-1] - waves.time[late]
+    assert rise == pytest.approx(state_rate(cell, 0.9) * duration, rel=0.01)  # Meyer's charge and the leak, as for one
     assert all(waves[name][-1] > waves[name][late] for name in gates)
 
 

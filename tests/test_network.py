@@ -1,6 +1,7 @@
 """The crossbar: who is connected to whom, and what a column may not notice of the others."""
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from in_situ_learning import READING, WRITING
+from in_situ_learning import READING
 from memristor import channel_current, raised_state, state_rate
 from parameters import ParameterError
 from simulation import SimulationError
@@ -46,13 +47,11 @@ def test_every_cell_joins_its_own_input_column_and_phi(parameters, inputs, contr
     assert cells == {f"xcell_{j}_{i}": [f"column_{j}", f"input_{i}", *([] if controls is None else [f"phi_{j}"]), kind,
                                         f"x0={STATES[j, i]}"] for j in range(CLASSES) for i in range(INPUTS)}
     assert len(lines_of(circuit, "xcell_")) == CLASSES * INPUTS
-    sources = Counter({"vinput": INPUTS, "vphi": CLASSES} if inputs else {"einput": INPUTS, "vpulse": 1, "vphi": CLASSES})
-    if controls is None:
-        del sources["vphi"]
-    ends = Counter() if neurons else Counter({"vcolumn": CLASSES})
-    top = str(circuit).lower()
-    top = top[top.rindex(".ends"):].splitlines()
-    assert Counter(line.split("_")[0].split()[0] for line in top if line[:1] in "ve" and line) == sources + ends
+    sources = Counter({"vinput": INPUTS} if inputs else {"einput": INPUTS, "vpulse": 1})
+    sources += Counter({} if controls is None else {"vphi": CLASSES})
+    sources += Counter({} if neurons else {"vcolumn": CLASSES})
+    top = str(circuit).lower().rpartition(".ends")[2].splitlines()
+    assert Counter(re.split("[_ ]", line)[0] for line in top if line.startswith(("v", "e"))) == sources
     columns = {words[0]: words[1:] for words in lines_of(circuit, "xneuron_")}
     assert columns == ({f"xneuron_{j}": [f"column_{j}", "0", f"membrane_{j}", f"output_{j}", "lapicque_neuron"]
                         for j in range(CLASSES)} if neurons else {})
@@ -74,7 +73,7 @@ def test_each_membrane_settles_at_the_sum_of_its_own_cells_currents(simulate, dr
     waves = simulate(driven(STATES, controls=controls), membranes, 2e-3, max_step=10e-6)
     gates = raised_state(parameters.memristor, STATES, VOLTS)
     expected = 1e3 * channel_current(parameters.memristor, gates, VOLTS).sum(axis=1)
-    # The gates' lift is known to 0.1 % of the input's voltage; any two exchanged cells move a membrane by more than 1 %.
+    # The gates' lift is known to 0.1 % of the input's voltage; the columns' sums differ by more than 1 %.
     assert waves.stack(membranes)[:, -1] == pytest.approx(expected, rel=1e-3)
     assert np.abs(expected[:, None] / expected - 1)[~np.eye(CLASSES, dtype=bool)].min() > 0.01
 
@@ -88,7 +87,7 @@ def test_each_cell_integrates_its_own_input_while_its_own_phi_is_high(simulate, 
     waves = simulate(network(parameters, STATES, inputs, controls, neurons), cells, 2.2e-3, max_step=1e-4, reltol=1e-5)
     changes = waves.stack(cells)[:, -1].reshape(CLASSES, INPUTS) - STATES
     expected = np.outer(windows, state_rate(parameters.memristor, [*VOLTS[:3], 0.0]))
-    # Meyer's capacitances keep charge to about 1 % when a gate is charged while it is lifted; 2 mV: the solver and the leak.
+    # Meyer's capacitances keep charge to about 1 % where a gate is charged while lifted; 2 mV: the solver and the leak.
     assert changes == pytest.approx(expected, rel=0.015, abs=2e-3)
 
 

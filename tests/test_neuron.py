@@ -15,7 +15,7 @@ VECTORS = ["column", "membrane", "output", SUM, DRIVE]
 
 
 def bench(column_amperes, negative_volts=0.0, neuron=NEURON):
-    """A neuron whose column is driven by a current, as points (s, A), and whose negative input is at a constant voltage."""
+    """A neuron whose column is driven by a current, as points (s, A); its negative input is at a constant voltage."""
     circuit = Circuit("neuron")
     add_neuron(circuit, neuron)
     # As text: PySpice would append the unit, and an ampere reads as atto.
@@ -41,7 +41,8 @@ def test_rails_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize(("plus", "minus"), [(40e-6, -10e-6), (10e-6, 40e-6), (0.7e-4, 1.3e-4), (1.2, 0.3), (-0.4, 0.5)])
+@pytest.mark.parametrize(("plus", "minus"), [
+    (40e-6, -10e-6), (10e-6, 40e-6), (0.7e-4, 1.3e-4), (1.2, 0.3), (-0.4, 0.5)])
 def test_op_amp_amplifies_the_difference_up_to_its_rails(simulate, stage, plus, minus):
     low, high = STAGES[stage]
     circuit = Circuit("op-amp")
@@ -91,7 +92,7 @@ def test_membrane_reaches_threshold_at_analytic_time(simulate, settled):
     waves = simulate(bench([(0, 0), (edge, current)]), VECTORS, 8e-4, max_step=2e-7)
     tau = 1.9 * 60e-6
     analytic = edge / 2 + tau * np.log(settled / (settled - 3.1))
-    # A gain of 2e5 leaves the membrane 2e-5 short of `settled`, which close to the threshold shows five times in the time.
+    # A gain of 2e5 leaves the membrane 2e-5 short of `settled`; close to the threshold the time feels it fivefold.
     # The steps of 0.2 us, linear interpolation and all, are good for (0.2 / 114)^2.
     assert crossing(waves.time, waves["membrane"], 3.1) == pytest.approx(analytic, rel=2e-4)
     # The output goes high within one step of it: the trigger acts on the membrane's threshold.
@@ -130,7 +131,8 @@ def test_schmitt_trigger_switches_up_at_the_threshold_and_down_below_its_hystere
 def test_spike_is_not_reset_while_the_neuron_is_driven_and_ends_below_the_hysteresis(simulate):
     settled, off = 4.6, 2e-3
     current = settled / NEURON.transresistance
-    waves = simulate(bench([(0, 0), (1e-6, current), (off, current), (off + 1e-7, 0.0)]), VECTORS, 2.5e-3, max_step=1e-6)
+    circuit = bench([(0, 0), (1e-6, current), (off, current), (off + 1e-7, 0.0)])
+    waves = simulate(circuit, VECTORS, 2.5e-3, max_step=1e-6)
     high = waves["output"] > 0.8
     assert np.abs(np.diff(high.astype(int))).sum() == 2  # up once, down once
     assert high[(waves.time > 3e-4) & (waves.time < off)].all()

@@ -1,0 +1,68 @@
+"""How training and reading grow from 5x5 to 28x28 inputs (250 to 7,840 cells). About 3 minutes.
+
+Writes figures/growth.png and the table into docs/performance.md.
+"""
+
+import statistics
+import time
+
+from report import ROOT, markdown, put
+
+import plotting
+from datasets import encode, load_mnist
+from evaluation import WANTED
+from experiments import mnist_experiment
+from in_situ_learning import READING, edges, train_hebbian
+from readout import Reader
+from simulation import NgspiceSession
+from snn_circuit import names, network
+
+SIZES = (5, 7, 10, 14, 20, 28)
+IMAGES = 30
+
+
+def timed(action):
+    """Seconds that `action()` takes, and what it returns."""
+    start = time.perf_counter()
+    result = action()
+    return time.perf_counter() - start, result
+
+
+def whole_network_read(session, experiment, states, image):
+    """Seconds of ngspice for reading an image with every cell in the circuit, to the end of the pulse."""
+    schedule = experiment.schedule
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    circuit = session.load(network(experiment.network, states, points), READING, names("membrane", len(states)))
+    seconds, _ = timed(lambda: circuit.run(schedule.pulse))
+    session.unload(circuit)
+    return seconds
+
+
+def main():
+    """Measure all sizes and write table and figure."""
+    session = NgspiceSession()
+    arrays = load_mnist()
+    rows, points = [], []
+    for size in SIZES:
+        experiment = mnist_experiment(size)
+        images = encode(arrays["x_test"][:IMAGES], size)
+        train, trained = timed(lambda e=experiment: train_hebbian(session, e.network, e.schedule, e.dataset.patterns))
+        reader = Reader(session, experiment.network, experiment.schedule, 10)
+        reads = [timed(lambda image=image: reader.spikes(trained.states, image, WANTED))[0] for image in images]
+        read = statistics.median(reads)
+        whole = whole_network_read(session, experiment, trained.states, images[0])
+        cells = 10 * size * size
+        points.append((cells, train, read))
+        rows.append((f"{size}x{size}", f"{cells}", f"{train:.2f}", f"{train / cells * 1e3:.2f}", f"{read * 1e3:.1f}",
+                     f"{read / cells * 1e6:.1f}", f"{whole * 1e3:.0f}", f"{whole / cells * 1e6:.0f}"))
+        print(*rows[-1])
+    table = markdown(("inputs", "cells", "train/s", "train/cell/ms", "read/image/ms", "read/image/cell/us",
+                      "whole network/ms", "whole/cell/us"), rows)
+    print(table)
+    put("growth", f"Training of ten classes; reading: median of {IMAGES} test images as the test script reads them; whole\n"
+        f"network: one image with every cell, to the end of the 2 ms pulse.\n\n{table}")
+    print(f"wrote {plotting.save(plotting.growth(points), ROOT / 'figures', 'growth')}")
+
+
+if __name__ == "__main__":
+    main()

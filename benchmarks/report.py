@@ -1,0 +1,31 @@
+"""What the benchmarks share: aligned tables, and their place in docs/performance.md."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the benchmarks are run as files, the modules live one folder up
+
+from files import atomic_write  # noqa: E402
+
+PERFORMANCE = ROOT / "docs" / "performance.md"
+
+
+def markdown(header, rows):
+    """A Markdown table with aligned columns; cells are text, the first column left, the others right."""
+    table = [header, *rows]
+    widths = [max(len(row[k]) for row in table) for k in range(len(header))]
+    lines = [[cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))]
+             for row in table]
+    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [lines[0], rule, *lines[1:]])
+
+
+def put(section, text):
+    """Replace the text between the marks of `section` in docs/performance.md."""
+    begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
+    page = PERFORMANCE.read_text(encoding="utf-8")
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    atomic_write(PERFORMANCE, f"{before}{begin}\n{text}\n{end}{after}")
+    print(f"wrote {PERFORMANCE.relative_to(ROOT)}, section '{section}'")

@@ -1,0 +1,149 @@
+"""The datasets against their drawings and against MNIST as it is known."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets import (
+    MNIST_FILE,
+    MNIST_SHA256,
+    DatasetError,
+    digits_012345,
+    encode,
+    load_mnist,
+    mnist_templates,
+    shrink,
+    xpue,
+)
+
+XPUE = {"X": ["X.X", ".X.", "X.X"], "+": [".X.", "XXX", ".X."], "U": ["X.X", "X.X", "XXX"], "=": ["XXX", "...", "XXX"]}
+DIGITS = {"0": ["XXX", "X.X", "X.X", "X.X", "XXX"], "1": [".X."] * 5, "2": ["XXX", "..X", "XXX", "X..", "XXX"],
+          "3": ["XXX", "..X", "XXX", "..X", "XXX"], "4": ["X.X", "X.X", "XXX", "..X", "..X"],
+          "5": ["XXX", "X..", "XXX", "..X", "XXX"]}
+
+
+@pytest.mark.parametrize(("dataset", "drawings", "shape", "name"), [
+    (xpue(), XPUE, (3, 3), "xpue"), (digits_012345(), DIGITS, (5, 3), "012345")])
+def test_patterns_are_those_drawn_in_the_paper(dataset, drawings, shape, name):
+    assert dataset.name == name
+    assert dataset.labels == tuple(drawings)
+    assert dataset.shape == shape
+    for pattern, rows in zip(dataset.patterns, drawings.values(), strict=True):
+        assert pattern.reshape(shape).tolist() == [[float(pixel == "X") for pixel in row] for row in rows]
+
+
+def test_no_image_of_xpue_contains_another():
+    patterns = xpue().patterns
+    contained = [(a, b) for a in range(4) for b in range(4) if a != b and (patterns[a] >= patterns[b]).all()]
+    assert contained == []
+    # 012345 is not that kind: its 1 is drawn in the middle column, where the others have but three pixels.
+    assert digits_012345().patterns[1].sum() == 5
+
+
+def test_mnist_is_whole_and_canonical(mnist):
+    shapes = {name: (array.shape, str(array.dtype)) for name, array in mnist.items()}
+    assert shapes == {"x_train": ((60000, 28, 28), "uint8"), "y_train": ((60000,), "uint8"),
+                      "x_test": ((10000, 28, 28), "uint8"), "y_test": ((10000,), "uint8")}
+    # The digit counts of the original files.
+    assert np.bincount(mnist["y_train"]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(mnist["y_test"]).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert mnist["y_train"][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]  # and their order
+    assert mnist["y_test"][:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert hashlib.sha256(MNIST_FILE.read_bytes()).hexdigest() == MNIST_SHA256
+
+
+@pytest.mark.parametrize(("damage", "message"), [
+    ("one bit", "checksum differs"), ("truncated", "checksum differs"), ("empty", "checksum differs"),
+    ("missing", "No such file"), ("folder", "directory")])
+def test_damaged_mnist_is_refused_by_name_with_the_remedy(tmp_path, damage, message):
+    path = tmp_path / "mnist.npz"
+    content = bytearray(MNIST_FILE.read_bytes())
+    if damage == "one bit":
+        content[len(content) // 2] ^= 1
+    elif damage == "truncated":
+        del content[-1]
+    elif damage == "empty":
+        content.clear()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_mnist(path)
+    assert str(path) in str(caught.value)
+    assert "git checkout data/mnist.npz" in str(caught.value)
+
+
+def test_undamaged_copy_of_mnist_is_accepted(tmp_path, mnist):
+    path = tmp_path / "copy.npz"
+    path.write_bytes(MNIST_FILE.read_bytes())
+    assert np.array_equal(load_mnist(path)["y_test"], mnist["y_test"])
+
+
+def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, templates):
+    assert templates.patterns.shape == (10, 100)
+    assert templates.shape == (10, 10)
+    assert templates.labels == tuple("0123456789")
+    assert (templates.patterns.sum(axis=1) == 19).all()
+    for digit in range(10):
+        images = [image for image, label in zip(mnist["x_train"][:2000], mnist["y_train"][:2000], strict=True)
+                  if label == digit][:100]
+        assert len(images) == 100
+        mean = Image.fromarray(np.mean(images, axis=0).astype(np.uint8)).resize((10, 10), Image.Resampling.BICUBIC)
+        grey = np.asarray(mean).ravel().tolist()
+        limit = sorted(grey, reverse=True)[19]  # the 20th largest
+        assert templates.patterns[digit].tolist() == [float(pixel > limit) for pixel in grey]
+
+
+def test_binary_image_has_the_pixels_strictly_above_the_20th_largest(mnist):
+    images = mnist["x_test"][:300]
+    on, grey = encode(images), shrink(images, 10)
+    assert set(np.unique(on)) == {0.0, 1.0}
+    counts = on.sum(axis=1)
+    assert counts.max() == 19  # fewer only where pixels tie
+    assert np.median(counts) == 19
+    for pixels, levels in zip(on, grey, strict=True):
+        assert (levels > np.sort(levels)[80]).tolist() == pixels.astype(bool).tolist()
+
+
+@pytest.mark.parametrize(("size", "most"), [(5, 4), (10, 19), (28, 156)])
+@pytest.mark.parametrize("encoding", ["binary", "grey"])
+def test_images_shrink_to_any_size(mnist, size, most, encoding):
+    images = mnist["x_test"][:20]
+    levels = encode(images, size, encoding)
+    assert levels.shape == (20, size * size)
+    assert levels.min() >= 0
+    assert (levels.max(axis=1) == 1).all()
+    if encoding == "binary":
+        assert 0 < levels.sum(axis=1).max() <= most  # below a fifth of the pixels
+    if size == 28:
+        assert np.array_equal(shrink(images, 28), images.reshape(20, 784))  # row by row, untouched
+    assert mnist_templates(mnist, size, encoding).patterns.shape == (10, size * size)
+
+
+def test_shrunk_image_keeps_its_orientation():
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[0, :7, 14:] = 200  # above, to the right
+    small = shrink(image, 4).reshape(4, 4)
+    assert (small[0, 2:] > 150).all()
+    assert not small[2:].any()
+    assert not small[:, 0].any()
+
+
+def test_grey_levels_are_proportional_to_the_image_and_reach_one(mnist):
+    image = mnist["x_test"][:8] // 2
+    # Undimmed against dimmed by two: the exposure evens it out. A level is a whole grey level of the brightest pixel's.
+    full, half = encode(image, 10, "grey"), encode(image // 2, 10, "grey")
+    assert full == pytest.approx(half, abs=0.04)
+    grey = shrink(image, 10)
+    assert full == pytest.approx(grey / grey.max(axis=1, keepdims=True), rel=1e-12)
+    assert (full.max(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("encoding", ["binary", "grey"])
+@pytest.mark.parametrize("level", [0, 200])
+def test_uniform_image_is_dark_in_binary_and_full_in_grey_unless_black(encoding, level):
+    levels = encode(np.full((1, 28, 28), level, np.uint8), 10, encoding)
+    assert np.unique(levels).tolist() == [1.0 if encoding == "grey" and level else 0.0]

@@ -1,0 +1,203 @@
+"""Every figure, drawn from data of the size it is meant for: labelled with units, no text on another, saved whole."""
+
+import itertools
+import os
+import re
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import plotting
+from datasets import Dataset, digits_012345, xpue
+from files import FileProblem
+
+DIGITS = tuple("0123456789")
+
+
+def waveforms(count, pulses, seconds):
+    """Non-uniform time points and `count` trapezoidal waveforms with `pulses` pulses."""
+    time = np.sort(np.concatenate([np.linspace(0, seconds, 60), *(
+        k * seconds / pulses + np.array([0, 1e-5, 2e-3, 2.01e-3]) for k in range(pulses))]))
+    shape = ((time * pulses / seconds) % 1 < 0.3).astype(float)
+    return time, np.outer(np.linspace(0.5, 1, count), shape)
+
+
+def charging(classes, pulses, period=6e-3):
+    """Membranes and outputs of `classes` neurons that charge towards different voltages in each of `pulses` pulses."""
+    time = np.sort(np.concatenate([k * period + np.geomspace(1e-6, 0.9 * period, 80) for k in range(pulses)]))
+    rising = -np.expm1(-(time % period) / 150e-6)
+    finals = np.array([[3 + (j - k) % classes for k in (time / period).astype(int)] for j in range(classes)])
+    membranes = finals * rising
+    return time, membranes, (membranes > 4).astype(float), [k * period for k in range(pulses)]
+
+
+def spikes(classes):
+    times = 80e-6 + 300e-6 * np.random.default_rng(3).random((classes, classes))
+    times[0, 1:4] = times[0, 0]  # ties
+    times[1] = np.nan  # all silent
+    return times
+
+
+T = np.linspace(0, 10e-3, 500)
+SINE = np.sin(2e3 * np.pi * T)
+GENERATOR = np.random.default_rng(1)
+MNIST_LIKE = Dataset("mnist", GENERATOR.random((10, 100)), DIGITS, (10, 10))
+FIGURES = {
+    "theoretical_iv": lambda: plotting.theoretical_iv(SINE, SINE),
+    "memristor_iv": lambda: plotting.memristor_iv(T, SINE, 1.5 * SINE, 18e3 * (1 + SINE)),
+    "memristor_iv micro": lambda: plotting.memristor_iv(T / 100, SINE, 2e-6 * SINE, 0.02 * (1 + SINE)),
+    "fingerprints": lambda: plotting.fingerprints([(10.0**k, SINE, SINE, 10.0**-k) for k in range(3, 9)]),
+    "stdp_window": lambda: plotting.stdp_window(T - 5e-3, SINE, T - 5e-3, SINE),
+    "dataset_images 4": lambda: plotting.dataset_images(xpue()),
+    "dataset_images 6": lambda: plotting.dataset_images(digits_012345()),
+    "dataset_images 10": lambda: plotting.dataset_images(MNIST_LIKE),
+    "pulses few": lambda: plotting.pulses(*waveforms(15, 6, 90e-3), "input"),
+    "pulses many": lambda: plotting.pulses(*waveforms(100, 10, 60e-3), "input"),
+    "pulses control": lambda: plotting.pulses(*waveforms(10, 10, 60e-3), "control", DIGITS),
+    "memristor_states few": lambda: plotting.memristor_states(*waveforms(90, 6, 90e-3), 6, 15),
+    "memristor_states many": lambda: plotting.memristor_states(*waveforms(1000, 10, 60e-3), 10, 100),
+    "weight_images": lambda: plotting.weight_images(MNIST_LIKE.patterns, (10, 10), DIGITS),
+    "weight_images before": lambda: plotting.weight_images(MNIST_LIKE.patterns, (10, 10), DIGITS, np.ones((10, 100))),
+    "learning_curve": lambda: plotting.learning_curve(np.linspace(0.1, 0.9, 50000), np.arange(50000)),
+    "spike_raster": lambda: plotting.spike_raster(spikes(10), DIGITS),
+    "spike_raster silent": lambda: plotting.spike_raster(np.full((4, 4), np.nan), "X+U="),
+    "confusion": lambda: plotting.confusion(GENERATOR.integers(0, 1001, (10, 12)), DIGITS, ["tied", "silent"]),
+    "lead_histogram": lambda: plotting.lead_histogram([*np.geomspace(1e-7, 1e-4, 500), np.inf, np.nan]),
+    "lead_histogram narrow": lambda: plotting.lead_histogram(np.linspace(10e-6, 20e-6, 50)),
+    "growth": lambda: plotting.growth([(1000, 1.2, 0.04), (4000, 5.5, 0.15), (7840, 13, 0.41)]),
+} | {f"membranes {n}": lambda n=n: draw_membranes(n) for n in (4, 6, 10)}
+SCHEMATICS = {"circuit_memristor": plotting.circuit_memristor, "circuit_network": plotting.circuit_network}
+
+
+def draw_membranes(classes):
+    time, membranes, outputs, starts = charging(classes, classes)
+    return plotting.membranes(time, membranes, outputs, 4.0, DIGITS[:classes], starts)
+
+
+@pytest.fixture(autouse=True)
+def without_windows():
+    plotting.style()
+    yield
+    plt.close("all")
+
+
+def visible_texts(figure):
+    """All texts of a drawn figure: labels, titles, legends, annotations, tick labels within the axes' limits."""
+    figure.canvas.draw()
+    tick_labels = {id(label): axis.axison and low <= place <= high
+                   for axis in figure.axes for scale in (axis.xaxis, axis.yaxis) for minor in (True, False)
+                   for low, high in [sorted(scale.get_view_interval())]
+                   for place, label in zip(scale.get_ticklocs(minor=minor), scale.get_ticklabels(minor=minor),
+                                           strict=False)}
+    return [text for text in figure.findobj(matplotlib.text.Text)
+            if text.get_text().strip() and text.get_visible() and tick_labels.get(id(text), True)]
+
+
+def overlaps(texts):
+    """Pairs of texts that share more than a pixel."""
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    return [(a, b) for (a, one), (b, two) in itertools.combinations(boxes, 2)
+            if min(one.x1, two.x1) - max(one.x0, two.x0) > 1 and min(one.y1, two.y1) - max(one.y0, two.y0) > 1]
+
+
+def outside(texts, figure):
+    """Texts that the edge of the figure cuts."""
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    return [text for text, box in boxes
+            if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.bbox.x1 or box.y1 > figure.bbox.y1]
+
+
+UNIT = re.compile(r"\(.*\b(V|kV|mV|A|µA|ms|µs|s|Hz)\b|\(%\)")
+# Axes whose quantity has no unit say what they count or list.
+UNITLESS = ("current / peak current", "pixel level", "input", "class (", "images", "image presented", "presentations",
+            "decision", "true class", "cells (number)", "before", "after")
+
+
+def without_unit(figure):
+    """Axis labels that name no unit, and axes with ticks but without a label."""
+    labels = [label for axis in figure.axes if axis.axison for label in (axis.get_xlabel(), axis.get_ylabel())]
+    bare = [axis for axis in figure.axes if axis.axison and not axis.get_xlabel()
+            and any(tick.label1.get_visible() and tick.label1.get_text() for tick in axis.xaxis.get_major_ticks())]
+    return [label for label in labels if label and not UNIT.search(label) and not label.startswith(UNITLESS)] + bare
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *SCHEMATICS])
+def test_figure_is_legible_and_its_axes_have_units(name):
+    figure = (FIGURES | SCHEMATICS)[name]()
+    texts = visible_texts(figure)
+    assert len(texts) > 4
+    assert overlaps(texts) == []
+    assert outside(texts, figure) == []
+    assert min(text.get_fontsize() for text in texts) >= 9
+    assert figure.get_figwidth() <= 8
+    assert without_unit(figure) == []
+
+
+def test_checks_of_legibility_notice_what_they_are_for():
+    figure, axis = plt.subplots(figsize=(3, 2))
+    axis.set(xlabel="time", title="a title far too long for a figure of three inches, so that its edges cut it off")
+    axis.text(0.5, 0.5, "one")
+    axis.text(0.51, 0.52, "two")
+    texts = visible_texts(figure)
+    assert ("one", "two") in overlaps(texts)
+    assert any(text.startswith("a title") for text in outside(texts, figure))
+    assert without_unit(figure) == ["time"]
+
+
+def test_non_uniform_time_is_drawn_where_it_belongs():
+    time = np.array([0, 1e-3, 1.001e-3, 1.002e-3, 1.003e-3, 10e-3])  # most points lie within 3 us of 10 ms
+    rows = np.tile([0, 0, 1.0, 1.0, 0, 0], (30, 1))
+    image = plotting.pulses(time, rows, "input").axes[0].images[0].get_array()
+    assert image[0].argmax() / image.shape[1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_each_image_has_a_mark_for_each_neuron_that_fired():
+    fired = spikes(6)
+    axis = plotting.spike_raster(fired, DIGITS[:6]).axes[0]
+    marks = sorted(t.get_text() for t in axis.texts)
+    assert marks == sorted(str(j) for row in fired for j in np.flatnonzero(np.isfinite(row)))
+    right = [t for t in axis.texts if matplotlib.colors.same_color(t.get_bbox_patch().get_facecolor(), plotting.BLUE)]
+    assert sorted(t.get_text() for t in right) == [str(j) for j in range(6) if np.isfinite(fired[j, j])]
+    for text in right:
+        assert text.get_position()[0] == pytest.approx(1e6 * fired[int(text.get_text()), int(text.get_text())])
+
+
+def test_median_of_the_leads_leaves_out_silent_and_lonely_neurons():
+    axis = plotting.lead_histogram([1e-6, 3e-6, 5e-6, np.inf, np.inf, np.nan]).axes[0]
+    assert axis.get_legend().get_texts()[0].get_text() == "median 3 µs"
+    assert "2 more" in axis.get_title()
+
+
+def test_each_membrane_panel_starts_with_its_own_pulse():
+    time, membranes, outputs, starts = charging(4, 4)
+    panels = plotting.membranes(time, membranes, outputs, 4.0, DIGITS[:4], starts).axes
+    for k, panel in enumerate(axis for axis in panels if axis.get_title()):
+        finals = [line.get_ydata()[-1] for line in panel.lines[:4]]
+        assert panel.get_title() == f"{k} presented"
+        assert finals == pytest.approx([3 + (j - k) % 4 for j in range(4)], rel=0.01)
+        assert panel.get_xlim() == (0, 1000)
+
+
+def test_saving_the_same_data_twice_gives_the_same_bytes_and_closes_the_figure(tmp_path):
+    paths = [plotting.save(FIGURES["fingerprints"](), tmp_path / name, "loops") for name in ("a", "b")]
+    assert paths[0] == tmp_path / "a" / "loops.png"
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert not plt.get_fignums()
+    assert plt.imread(paths[0]).shape[1] == 8 * plotting.RESOLUTION
+
+
+def test_saving_where_nothing_can_be_written_says_where_and_why(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    folder = tmp_path / "file" / "figures"
+    with pytest.raises(FileProblem, match=rf"{folder}.*\.png cannot be written: Not a directory"):
+        plotting.save(FIGURES["theoretical_iv"](), folder, "iv")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_schematics_are_drawn_and_saved(tmp_path):
+    paths = plotting.draw_circuits(tmp_path)
+    assert [path.name for path in paths] == ["circuit_memristor.png", "circuit_network.png"]
+    for path in paths:
+        assert (plt.imread(path)[..., :3].min(axis=2) < 0.5).mean() > 0.005  # ink
