@@ -6,7 +6,6 @@ Data flow: patterns -> schedule -> netlist -> ngspice -> waveforms -> states or 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import KroghInterpolator
 
 from parameters import ParameterError, Parameters, quantity
 from simulation import Solver
@@ -174,7 +173,9 @@ def _crossing(time, membrane, k, threshold):
     t, v = time[low:low + 4] - time[k], membrane[low:low + 4]
     # Inverse interpolation: time as a cubic in the rising membrane voltage gives the crossing without a search.
     if np.all(np.diff(v) > 0):
-        estimate = time[k] + float(KroghInterpolator(v, t)(threshold))
+        others = ~np.eye(4, dtype=bool)
+        lagrange = np.divide(threshold - v, v[:, None] - v, out=np.ones((4, 4)), where=others).prod(axis=1)
+        estimate = time[k] + float(t @ lagrange)
         if time[k - 1] <= estimate <= time[k]:
             return estimate
     share = (threshold - membrane[k - 1]) / (membrane[k] - membrane[k - 1])

@@ -440,6 +440,22 @@ def growth(rows):
     return figure
 
 
+def soak(seconds, memory):
+    """Time of each read (s) and resident memory after it (MB), in the order of the reads."""
+    count = np.arange(1, len(seconds) + 1)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
+    top.semilogy(count, np.asarray(seconds) * 1e3, ".", color=SKY, markersize=1.5, rasterized=True)
+    tenths = np.array_split(np.arange(len(seconds)), 10)
+    top.plot([count[part].mean() for part in tenths], [np.median(np.asarray(seconds)[part]) * 1e3 for part in tenths],
+             "o-", color=VERMILLION, label="median of a tenth of the reads")
+    top.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+    top.set(ylabel="time of a read (ms)", title="Time and memory of one session")
+    top.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    bottom.plot(count, memory)
+    bottom.set(xlabel="reads (number)", ylabel="resident memory (MB)", ylim=(0, 1.15 * np.max(memory)))
+    return figure
+
+
 # Circuits
 
 def draw_circuits(folder, show=False):

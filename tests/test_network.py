@@ -142,11 +142,12 @@ def test_circuits_of_one_session_do_not_mix(ngspice, driven):
     assert (moved[1:] == ends[wide][1:]).all()  # no other column
     assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()  # nor the same cell of the other circuit
     third = ngspice.load(driven(STATES[:2] + 1.0), READING, nodes[2])
-    ngspice.unload(wide)
-    assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()  # still found after the list has moved up
     assert third.run(2e-4).stack(nodes[2])[:, -1].shape == (2,)
-    ngspice.unload(narrow)
+    ngspice.unload(wide)  # an older circuit than `narrow`, then a newer one: it is found in both cases
+    assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()
     ngspice.unload(third)
+    assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()
+    ngspice.unload(narrow)
 
 
 REFUSED = r"""

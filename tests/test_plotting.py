@@ -67,6 +67,7 @@ FIGURES = {
     "lead_histogram": lambda: plotting.lead_histogram([*np.geomspace(1e-7, 1e-4, 500), np.inf, np.nan]),
     "lead_histogram narrow": lambda: plotting.lead_histogram(np.linspace(10e-6, 20e-6, 50)),
     "growth": lambda: plotting.growth([(1000, 1.2, 0.04), (4000, 5.5, 0.15), (7840, 13, 0.41)]),
+    "soak": lambda: plotting.soak(0.03 + 0.005 * GENERATOR.random(2000), 60 + np.arange(2000) / 1e4),
 } | {f"membranes {n}": lambda n=n: draw_membranes(n) for n in (4, 6, 10)}
 SCHEMATICS = {"circuit_memristor": plotting.circuit_memristor, "circuit_network": plotting.circuit_network}
 
@@ -109,10 +110,10 @@ def outside(texts, figure):
             if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.bbox.x1 or box.y1 > figure.bbox.y1]
 
 
-UNIT = re.compile(r"\(.*\b(V|kV|mV|A|µA|ms|µs|s|Hz)\b|\(%\)")
+UNIT = re.compile(r"\(.*\b(V|kV|mV|A|µA|ms|µs|s|Hz|MB)\b|\(%\)")
 # Axes whose quantity has no unit say what they count or list.
 UNITLESS = ("current / peak current", "pixel level", "input", "class (", "images", "image presented", "presentations",
-            "decision", "true class", "cells (number)", "before", "after")
+            "decision", "true class", "cells (number)", "reads (number)", "before", "after")
 
 
 def without_unit(figure):
