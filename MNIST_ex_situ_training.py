@@ -15,7 +15,7 @@ from command_line import add_quantities, make_parser, quantities, run
 from datasets import encode, load_mnist
 from experiments import add_size_and_encoding, describe, mnist_experiment
 from files import versions, write_results
-from parameters import ParameterError, Parameters, quantity
+from parameters import Parameters, quantity
 from scores import interval
 from simulation import NgspiceSession
 from voltages_file import Voltages, save_voltages
@@ -33,14 +33,11 @@ class Mapping(Parameters):
 
 def main(arguments=None):
     """Run the script with the given command-line arguments."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, {"--netlist": "nothing is simulated here; the test script writes the netlist that reads"})
     parser.add_argument("--voltages", metavar="FILE", help="where the voltages go (default: voltages/mnist_ex_situ.json)")
     add_size_and_encoding(parser)
     add_quantities(parser, Mapping())
     options = parser.parse_args(arguments)
-    if options.netlist:
-        raise ParameterError("--netlist: nothing is simulated here; MNIST_memristor_test.py writes the netlist that reads "
-                             "the voltages")
     mapping = quantities(Mapping(), vars(options))
     experiment = mnist_experiment(options.size, options.encoding)
     centre = experiment.rule.start_state

@@ -34,23 +34,34 @@ class Parser(argparse.ArgumentParser):
                 joined[-1] += f"={word}"
             else:
                 joined.append(word)
-        return super().parse_known_args(joined, namespace)
+        found, rest = super().parse_known_args(joined, namespace)
+        plotting.style(found.show)
+        return found, rest
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def make_parser(description, voltages=None):
-    """Parser with the options every script has; `voltages` is the default of --voltages, if the script has a use for it."""
+class _Refusal(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f"{option_string} is {self.help}")
+
+
+def make_parser(description, refused=None):
+    """Parser with the options every script has; `refused` maps those this one has no use for to the reason.
+
+    Scripts with voltages add --voltages themselves: for some it is where they read, for others where they write.
+    """
     parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    if voltages is not None:
-        parser.add_argument("--voltages", type=Path, default=ROOT / "voltages" / voltages, metavar="FILE",
-                            help=f"trained voltages (default: voltages/{voltages})")
+    refused = refused or {}
     parser.add_argument("--figures", type=Path, default=ROOT / "figures", metavar="DIR",
                         help="where figures and results go (default: figures)")
     parser.add_argument("--show", action="store_true", help="show the figures in windows as well")
-    parser.add_argument("--netlist", type=Path, metavar="FILE",
-                        help="write the exact netlist to FILE, for: ngspice -b FILE")
+    if "--netlist" not in refused:
+        parser.add_argument("--netlist", type=Path, metavar="FILE",
+                            help="write the exact netlist to FILE, for: ngspice -b FILE")
+    for option, reason in refused.items():
+        parser.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
     return parser
 
 

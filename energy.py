@@ -1,12 +1,18 @@
 """Energy that the input and phi sources deliver, from ngspice's own branch currents.
 
 The op-amps and transconductances are ideal and draw nothing: these are the synapses' and the stimuli's energies alone.
+phi drives ideal switches and draws nothing either. A depressing pulse of -1 V would turn the drain-bulk junction on (hundreds
+of amperes from an ideal source, without a bearing on the state): depression is measured with that junction isolated.
 """
+
+import dataclasses
 
 import numpy as np
 
 from in_situ_learning import READING, WRITING, edges
 from snn_circuit import OFF, names, network
+
+ISOLATED = 1e-40  # A, saturation current of a junction that does not conduct
 
 
 def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
@@ -29,7 +35,13 @@ def read_energy(session, parameters, schedule, states, image):
 
 
 def write_energy(session, parameters, schedule, states, image, column, pulse, sign=1):
-    """Energy in J, of the inputs and of phi, for one write of `pulse` s to one `column`; all columns see the inputs."""
+    """Energy in J, of inputs and of phi, for one write of `pulse` s to one `column`; all columns see the inputs.
+
+    `sign` -1 depresses: then the drain-bulk junction is isolated.
+    """
+    if sign < 0:
+        isolated = dataclasses.replace(parameters.memristor, junction_current=ISOLATED)
+        parameters = dataclasses.replace(parameters, memristor=isolated)
     rise = min(schedule.rise, pulse / 10)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memristor import check_phi
 from parameters import ParameterError, Parameters, quantity
 from simulation import Solver
 from snn_circuit import OFF, names, network, state_names
@@ -57,14 +58,7 @@ def edges(start, pulse, rise, level):
     return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
 
 
-def check_phi(schedule, memristor):
-    """Raise ParameterError if phi never crosses the cells' write switch, so that nothing could be trained."""
-    if not schedule.phi_voltage > memristor.switch_threshold:
-        raise ParameterError(f"phi_voltage must exceed switch_threshold, or nothing is ever written, got "
-                             f"{schedule.phi_voltage:g} V for {memristor.switch_threshold:g} V")
-
-
-# Training must keep charge to 1 %, which the loose default tolerances do not: design facts in docs/performance.md.
+# Training must keep charge to 1 %, which loose tolerances do not: docs/performance.md.
 TRAINING = Solver(max_step=200e-6, reltol=1e-5, trtol=70.0, method="trap")
 # A write of a few mV to some columns must not disturb any other cell: the tolerance decides that, not physics.
 WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
@@ -86,7 +80,7 @@ class Training:
 
 def hebbian_network(parameters, schedule, patterns):
     """Netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while phi_j alone is pulsed."""
-    check_phi(schedule, parameters.memristor)
+    check_phi(schedule.phi_voltage, parameters.memristor)
     classes, inputs = patterns.shape
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
     controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]

@@ -37,6 +37,7 @@ class MemristorParameters(Parameters):
     oxide_thickness: float = quantity(100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)")
     kp: float = quantity(1.3e-4, 1e-9, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
     threshold_voltage: float = quantity(0.0, -10.0, 10.0, "V", "Vto of the channel")
+    junction_current: float = quantity(1e-14, 1e-100, 1e-3, "A", "saturation current Is of the drain-bulk junction")
     switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
     switch_on: float = quantity(1e-3, 1e-9, 1e6, "ohm", "closed switch")
     switch_off: float = quantity(1e20, 1e6, 1e30, "ohm", "open switch")
@@ -62,7 +63,15 @@ class MemristorParameters(Parameters):
 
     def channel_model(self):
         """Keyword arguments of the NMOS model."""
-        return {"level": 3, "vto": self.threshold_voltage, "kp": self.kp, "tox": self.oxide_thickness}
+        return {"level": 3, "vto": self.threshold_voltage, "kp": self.kp, "tox": self.oxide_thickness,
+                "is": self.junction_current}
+
+
+def check_phi(phi_voltage, parameters):
+    """Raise ParameterError if phi never crosses the write switch, so that the state could not change."""
+    if not phi_voltage > parameters.switch_threshold:
+        raise ParameterError(f"phi_voltage must exceed switch_threshold, or nothing is ever written, got "
+                             f"{phi_voltage:g} V for {parameters.switch_threshold:g} V")
 
 
 def state_rate(parameters, voltage):
@@ -274,13 +283,6 @@ class StdpExperiment(Parameters):
                 (closes - after, self.phi_voltage), (closes + before, 0.0)]
 
 
-def check_phi(phi_voltage, parameters):
-    """Raise ParameterError if phi never crosses the write switch, so that the state could not change."""
-    if not phi_voltage > parameters.switch_threshold:
-        raise ParameterError(f"phi_voltage must exceed switch_threshold, or nothing is ever written, got "
-                             f"{phi_voltage:g} V for {parameters.switch_threshold:g} V")
-
-
 def _one_cell(parameters, phi_voltage, initial_state, title):
     check_phi(phi_voltage, parameters)
     circuit = Circuit(title)
@@ -373,26 +375,12 @@ def stdp_experiment(session, parameters, experiment):
     return np.array(changes)
 
 
-class _Refusal(argparse.Action):
-    def __call__(self, parser, namespace, values, option_string=None):
-        parser.error(f"{option_string} is {self.help}")
-
-
-def refusing(parser, reasons):
-    """A copy of `parser` that refuses the options in `reasons`: option -> why this script has no use for it."""
-    copy = type(parser)(description=parser.description, formatter_class=parser.formatter_class, parents=[parser],
-                        add_help=False, conflict_handler="resolve")
-    for option, reason in reasons.items():
-        copy.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
-    return copy
-
-
 # What only the script needs (options, files, figures) is imported by the functions below: the networks import this
 # module for the device, and should not have to load all that.
 
 def _parser(stdp):
     import command_line
-    parser = refusing(command_line.make_parser(__doc__), {"--voltages": "one memristor has no trained voltages"})
+    parser = command_line.make_parser(__doc__, {"--voltages": "one memristor has no trained voltages"})
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window (its options: --stdp --help)")
     iv = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
     command_line.add_quantities(parser, MemristorParameters() if stdp else iv)
@@ -474,13 +462,11 @@ def _run_stdp(arguments, parameters, experiment):
 def main(arguments=None):
     """Run the IV experiment and the fingerprint sweep, or the STDP experiment."""
     import command_line
-    import plotting
     # Which experiment it is decides the options there are and their defaults, so this is looked up first.
     mode = argparse.ArgumentParser(add_help=False)
     mode.add_argument("--stdp", action="store_true")
     stdp = mode.parse_known_args(arguments)[0].stdp
     arguments = _parser(stdp).parse_args(arguments)
-    plotting.style(arguments.show)
     parameters = command_line.quantities(MemristorParameters(), vars(arguments))
     experiment = command_line.quantities(StdpExperiment() if stdp else IvExperiment(), vars(arguments))
     (_run_stdp if stdp else _run_iv)(arguments, parameters, experiment)

@@ -9,7 +9,6 @@ import numpy as np
 
 import command_line
 import plotting
-from memristor import refusing
 
 
 def theoretical_iv(points=1001):
@@ -20,11 +19,10 @@ def theoretical_iv(points=1001):
 
 def main(arguments=None):
     """Draw the curve."""
-    parser = refusing(command_line.make_parser(__doc__), {
+    parser = command_line.make_parser(__doc__, {
         "--voltages": "the theoretical curve has no trained voltages",
         "--netlist": "there is no circuit behind the theoretical curve"})
     options = parser.parse_args(arguments)
-    plotting.style(options.show)
     voltage, current = theoretical_iv()
     command_line.draw(options, "memristor_theoretical_iv", plotting.theoretical_iv, voltage, current)
 

@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import plotting
 from command_line import ROOT, make_parser, run, whole_number
 from error_driven import ErrorDrivenRule
 from files import FileProblem, atomic_write
-from parameters import ParameterError
 
 SEEDS = (1, 2, 3)
 # Jurj 2024: train accuracies of section 4 and the MNIST test on the first 100 images.
@@ -51,15 +51,16 @@ def seeds(chosen, ending, test):
 
 def main(arguments=None):
     """Run the script with the given command-line arguments."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, {"--netlist": "each experiment has its own; give the option to its script",
+                                   "--voltages": "each experiment has its own; give the option to its script"})
     parser.add_argument("--full", action="store_true", help="train the error-driven networks again as well")
     parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N",
                         help="test images in each test, 1 to 10000 (default: 10000)")
     options = parser.parse_args(arguments)
-    if options.netlist:
-        raise ParameterError("--netlist: each experiment has its own; give the option to its script")
     show = ["--show"] * options.show
     start = time.perf_counter()
+    for path in plotting.draw_circuits(options.figures, options.show):
+        print(f"wrote {path}")
     for command in steps(options.full, options.samples):
         print(f"\n$ python {' '.join(command)}", flush=True)
         folder = [] if "--figures" in command else ["--figures", str(options.figures)]
@@ -108,8 +109,9 @@ def energies(folder, hebbian):
              f"{hebbian_write * 1e6:.2f} uJ for one class's Hebbian write."]
     path = Path(folder) / "mnist_error_driven_training_results.json"
     if path.exists():
-        write = load(folder, "mnist_error_driven_training")["write_energy"]["inputs"]
-        lines.append(f"One error-driven write of the first dose to one column: {write * 1e6:.3f} uJ.")
+        write = load(folder, "mnist_error_driven_training")["write_energy"]
+        lines.append(f"One error-driven write of the first dose: {write['potentiation']['inputs'] * 1e6:.3f} uJ to potentiate a "
+                     f"column, {write['depression']['inputs'] * 1e6:.3f} uJ to depress one.")
     return [*lines, "phi drives ideal switches and draws nothing; op-amps and transconductances are ideal and not counted."]
 
 

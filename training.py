@@ -12,7 +12,7 @@ from energy import write_energy
 from error_driven import Teacher, begin, learning_curve
 from experiments import RULES, describe
 from files import versions, write_results
-from in_situ_learning import TRAINING, edges, hebbian_network, train_hebbian
+from in_situ_learning import READING, TRAINING, edges, hebbian_network, train_hebbian
 from memristor import state_rate, trained_state
 from simulation import NgspiceSession, netlist_text
 from snn_circuit import names, network, state_names
@@ -93,7 +93,8 @@ def _hebbian(session, experiment, path, options):
     draw(options, f"{name}_images", plotting.dataset_images, experiment.dataset)
     draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
     draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", experiment.dataset.labels)
-    draw(options, f"{name}_states", plotting.memristor_states, trained.time, trained.states_over_time, classes, inputs)
+    draw(options, f"{name}_states", plotting.memristor_states, trained.time, trained.states_over_time, classes, inputs,
+         experiment.dataset.labels)
     draw(options, f"{name}_trained", plotting.weight_images, trained.states, experiment.dataset.shape,
          experiment.dataset.labels)
 
@@ -116,38 +117,47 @@ def print_trained(dataset, states, closed_form=None):
 
 def _error_driven(session, experiment, path, options):
     images, labels = experiment.training_images()
-    classes, inputs = experiment.dataset.patterns.shape
     rule = experiment.rule
     parameters = describe(experiment, rule=dataclasses.asdict(rule))
     checkpoint = checkpoint_path(path)
+    classes, inputs = experiment.dataset.patterns.shape
     learning = load_checkpoint(checkpoint, parameters) if options.resume else begin(rule, classes, inputs)
-    first = images[0]
-    points = [edges(0.0, experiment.schedule.pulse, experiment.schedule.rise, experiment.schedule.input_voltage * level)
-              for level in first]
-    read = network(experiment.network, learning.states, points, title="read of the first image")
-    write_netlist(options.netlist, netlist_text(read, TRAINING, experiment.schedule.pulse, names("membrane", classes),
-                                                names("membrane", classes)))
-    before = learning.done
+    _write_first_read(experiment, learning.states, images[0], options.netlist)
     start = time.perf_counter()
     teacher = Teacher(session, experiment.network, experiment.schedule, rule, images, labels, classes)
     _learn(teacher, learning, rule, checkpoint, parameters)
-    seconds = time.perf_counter() - start
+    report_learning(session, experiment, path, options, learning, time.perf_counter() - start, images[0], int(labels[0]))
+    checkpoint.unlink(missing_ok=True)
+
+
+def _write_first_read(experiment, states, image, path):
+    """The netlist of the first read, with the whole network."""
+    schedule = experiment.schedule
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    nodes = names("membrane", len(states))
+    circuit = network(experiment.network, states, points, title="read of the first image")
+    write_netlist(path, netlist_text(circuit, READING, schedule.pulse, nodes, nodes))
+
+
+def report_learning(session, experiment, path, options, learning, seconds, image, label):
+    """Save and draw what the error-driven rule has learned in `seconds`; `image` of class `label` shows what a write costs."""
+    rule = experiment.rule
     accuracy, writes = learning_curve(learning.history)
-    print(f"presented {len(accuracy)} images ({before} of them before), wrote after {writes[-1]} of them; "
-          f"last running accuracy {accuracy[-1]:.2%}")
+    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
     pulse = rule.dose / float(state_rate(experiment.network.memristor, experiment.schedule.input_voltage))
-    energy = write_energy(session, experiment.network, experiment.schedule, learning.states, first, int(labels[0]), pulse)
-    print_energy("one write of the first dose to one column", energy)
+    energy = {name: write_energy(session, experiment.network, experiment.schedule, learning.states, image, label, pulse, sign)
+              for name, sign in (("potentiation", 1), ("depression", -1))}
+    for name, joules in energy.items():
+        print_energy(f"a write of the first dose, {name}", joules)
+    marks = slice(CHECKPOINT_EVERY - 1, None, CHECKPOINT_EVERY)
+    curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
     _report(session, experiment, "error-driven", path, learning.states, seconds, options,
             {"parameters": {"rule": dataclasses.asdict(rule)}, "write_energy": energy, "presentations": len(accuracy),
-             "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
-             "learning_curve": {"presentation": list(range(499, len(accuracy), 500)),
-                                "accuracy": accuracy[499::500], "writes": writes[499::500]}})
-    checkpoint.unlink(missing_ok=True)
+             "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]), "learning_curve": curve})
     stem = experiment.stem("error-driven")
     draw(options, f"{stem}_learning", plotting.learning_curve, accuracy, writes)
     draw(options, f"{stem}_trained", plotting.weight_images, learning.states, experiment.dataset.shape,
-         experiment.dataset.labels, before=begin(rule, classes, inputs).states)
+         experiment.dataset.labels, before=np.full_like(learning.states, rule.start_state))
 
 
 def _learn(teacher, learning, rule, checkpoint, parameters):

@@ -16,11 +16,10 @@ from command_line import make_parser, progress, run, whole_number
 from datasets import encode, load_mnist
 from experiments import digits_experiment, mnist_experiment, xpue_experiment
 from files import write_results
-from in_situ_learning import READING, TRAINING, hebbian_network, infer, inference_network, train_hebbian
-from parameters import ParameterError
+from in_situ_learning import READING, TRAINING, hebbian_network, infer, train_hebbian
 from readout import Reader
 from simulation import NgspiceMissing, NgspiceSession, netlist_text
-from snn_circuit import names, state_names
+from snn_circuit import state_names
 from voltages_file import load_voltages
 
 VOLTAGE_BOUND = 0.01  # of the on-cells' voltage
@@ -30,12 +29,11 @@ ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
 def main(arguments=None):
     """Run the script with the given command-line arguments."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, {"--netlist": "the training and inference scripts write the netlists verified here",
+                                   "--voltages": "the committed voltages are verified"})
     parser.add_argument("--images", type=whole_number(1, 10000), default=20, metavar="N",
                         help="MNIST test images read tightly, of each voltages file (default: 20)")
     options = parser.parse_args(arguments)
-    if options.netlist:
-        raise ParameterError("--netlist: the training and inference scripts write the netlists that are verified here")
     session = NgspiceSession()
     rows = [row for experiment in (xpue_experiment(), digits_experiment(), mnist_experiment())
             for row in verify_experiment(session, experiment)]

@@ -5,6 +5,7 @@ Writes figures/growth.png and the table into docs/performance.md.
 
 import statistics
 import time
+from functools import partial
 
 from report import ROOT, markdown, put
 
@@ -48,7 +49,7 @@ def main():
         images = encode(arrays["x_test"][:IMAGES], size)
         train, trained = timed(lambda e=experiment: train_hebbian(session, e.network, e.schedule, e.dataset.patterns))
         reader = Reader(session, experiment.network, experiment.schedule, 10)
-        reads = [timed(lambda image=image: reader.spikes(trained.states, image, WANTED))[0] for image in images]
+        reads = [timed(partial(reader.spikes, trained.states, image, WANTED))[0] for image in images]
         read = statistics.median(reads)
         whole = whole_network_read(session, experiment, trained.states, images[0])
         cells = 10 * size * size

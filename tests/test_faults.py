@@ -133,7 +133,8 @@ def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch)
     (("XPUE_memristive_training.py", "--rise", "inf"), "--rise: must be"),
     (("XPUE_memristive_training.py", "--capacitance", "-1e-13"), "--capacitance: must be"),
     (("XPUE_memristive_training.py", "--width", "0"), "--width: must be"),
-    (("XPUE_memristive_training.py", "--resume", "--rule", "error-driven", "--voltages", "/nowhere/x.json"), "no such checkpoint"),
+    (("XPUE_memristive_training.py", "--resume", "--rule", "error-driven", "--voltages", "/nowhere/x.json"),
+     "no such checkpoint"),
     (("memristor.py", "--frequency", "nan"), "--frequency: must be"),
     (("memristor.py", "--phi", "0.1"), "phi"),
     (("memristor_figures.py", "--netlist", "x.cir"), "--netlist"),
@@ -243,7 +244,8 @@ def test_interrupted_workers_leave_nothing_behind(tmp_path):
 def test_results_depend_on_nothing_but_the_seed(tmp_path):
     """Another working directory, hash seed and locale: identical voltages, Hebbian and error-driven."""
     found = []
-    for k, environment in enumerate(({"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"})):
+    german = {"PYTHONHASHSEED": "2", "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"}
+    for k, environment in enumerate(({"PYTHONHASHSEED": "1"}, german)):
         folder = tmp_path / str(k)
         folder.mkdir()
         for rule in ("hebbian", "error-driven"):

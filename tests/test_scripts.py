@@ -17,8 +17,8 @@ import verify
 from experiments import mnist_experiment
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = sorted(path.name for path in ROOT.glob("*_memristive_*.py")) + [
-    "MNIST_memristor_test.py", "MNIST_ex_situ_training.py", "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
+SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST_memristor_test.py",
+           "MNIST_ex_situ_training.py", "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
 
 
 def script(*arguments, code=0, folder=ROOT, **options):
