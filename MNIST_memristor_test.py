@@ -64,7 +64,7 @@ def main(arguments=None):
     table = options.figures / f"{stem}_decisions.csv"
     atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule))
     print(f"wrote {table}")
-    used = describe(experiment, network=parameters.as_dict(), voltages=str(path), training=voltages.origin.get("rule"))
+    used = describe(experiment, network=parameters.as_dict(), voltages=str(path), learning=voltages.origin.get("learning"))
     print(f"wrote {write_results(options.figures, stem, session, used, scores)}")
     strict, _ = decide(spikes, schedule)
     digits = experiment.dataset.labels
@@ -92,7 +92,7 @@ def make_test_parser():
 def _read(options, parameters, schedule, states, images, labels):
     right = np.zeros(len(images), bool)
     seen = np.zeros(len(images), bool)
-    with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False) as bar:
+    with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
         def watch(indices, spikes):
             for k, times in zip(indices, spikes, strict=True):
                 right[k], seen[k] = strict_decision(times) == labels[k], True

@@ -120,8 +120,9 @@ def write_netlist(path, text):
 
 
 def progress(steps, total, description, unit, quick=2.0):
-    """A progress bar that shows up only where `steps` take longer than `quick` seconds."""
-    return tqdm(steps, total=total, desc=description, unit=unit, delay=quick, dynamic_ncols=True, leave=False)
+    """A progress bar on a terminal, once `steps` take longer than `quick` seconds."""
+    return tqdm(steps, total=total, desc=description, unit=unit, delay=quick, dynamic_ncols=True, leave=False,
+                disable=None)
 
 
 def run(main, arguments=None):

@@ -118,7 +118,7 @@ def print_trained(dataset, states, closed_form=None):
 def _error_driven(session, experiment, path, options):
     images, labels = experiment.training_images()
     rule = experiment.rule
-    parameters = describe(experiment, rule=dataclasses.asdict(rule))
+    parameters = describe(experiment, learning=dataclasses.asdict(rule))
     checkpoint = checkpoint_path(path)
     classes, inputs = experiment.dataset.patterns.shape
     learning = load_checkpoint(checkpoint, parameters) if options.resume else begin(rule, classes, inputs)
@@ -152,7 +152,7 @@ def report_learning(session, experiment, path, options, learning, seconds, image
     marks = slice(CHECKPOINT_EVERY - 1, None, CHECKPOINT_EVERY)
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
     _report(session, experiment, "error-driven", path, learning.states, seconds, options,
-            {"parameters": {"rule": dataclasses.asdict(rule)}, "write_energy": energy, "presentations": len(accuracy),
+            {"parameters": {"learning": dataclasses.asdict(rule)}, "write_energy": energy, "presentations": len(accuracy),
              "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]), "learning_curve": curve})
     stem = experiment.stem("error-driven")
     draw(options, f"{stem}_learning", plotting.learning_curve, accuracy, writes)

@@ -36,7 +36,7 @@ class Voltages:
 def save_voltages(path, voltages):
     """Write a `Voltages` atomically. Raises FileProblem."""
     atomic_write(path, to_json({"format": FORMAT, "version": VERSION, "dataset": voltages.dataset,
-                                "encoding": voltages.encoding, "rule": voltages.rule, **voltages.origin,
+                                **voltages.origin, "encoding": voltages.encoding, "rule": voltages.rule,
                                 "voltages": voltages.states}))
 
 
