@@ -87,12 +87,15 @@ def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, 
     assert templates.shape == (10, 10)
     assert templates.labels == tuple("0123456789")
     assert (templates.patterns.sum(axis=1) == 19).all()
+    whole = mnist_templates(mnist, 28, "grey").patterns
     for digit in range(10):
         images = [image for image, label in zip(mnist["x_train"][:2000], mnist["y_train"][:2000], strict=True)
                   if label == digit][:100]
         assert len(images) == 100
-        mean = Image.fromarray(np.mean(images, axis=0).astype(np.uint8)).resize((10, 10), Image.Resampling.BICUBIC)
-        grey = np.asarray(mean).ravel().tolist()
+        mean = np.mean(images, axis=0).astype(np.uint8)
+        assert whole[digit] == pytest.approx(mean.ravel() / mean.max(), rel=1e-12)
+        shrunk = Image.fromarray(mean).resize((10, 10), Image.Resampling.BICUBIC)
+        grey = np.asarray(shrunk).ravel().tolist()
         limit = sorted(grey, reverse=True)[19]  # the 20th largest
         assert templates.patterns[digit].tolist() == [float(pixel > limit) for pixel in grey]
 

@@ -210,6 +210,7 @@ def test_lead_is_the_time_to_the_second_spike():
     ([23e-6, 21e-6, 12e-6], 11e-6, 1),
     ([23e-6, 21e-6, 10e-6], 11e-6, 2),
     ([23e-6, 21e-6, 10e-6], 24e-6, 0),
+    ([0.5, 0.3], 0.25, 0),  # a spike right at a sample is seen there
 ])
 def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(spikes, step, decision):
     assert paper_decision(np.array(spikes), step) == decision

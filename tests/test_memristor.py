@@ -119,6 +119,17 @@ def test_channel_conducts_by_the_square_law_of_its_raised_gate(simulate, step, x
         assert gate == pytest.approx(x0, abs=1e-3 * volt)
 
 
+@pytest.mark.parametrize("saturation", [1e-14, 3e-12])
+def test_junction_of_the_drain_conducts_below_ground_and_leaves_the_neuron_alone(simulate, step, saturation):
+    cell = MemristorParameters(junction_current=saturation)
+    vectors = ["vinput#branch", "vneuron#branch"]
+    waves = simulate(bench(ReadMemristor(cell), -3.0, step(-0.55)), vectors, 50e-6)  # a state that keeps the channel off
+    thermal = 1.380649e-23 * 300.15 / 1.602177e-19  # V, at ngspice's 27 degrees
+    # Shockley's diode between the bulk, at ground, and D; the conductances that ngspice adds are far below 1e-3 of it.
+    assert waves["vinput#branch"][-1] == pytest.approx(saturation * np.expm1(0.55 / thermal), rel=1e-3)
+    assert abs(waves["vneuron#branch"][-1]) < 1e-12
+
+
 def test_state_starts_at_x0_in_every_cell(simulate):
     cell = Memristor(MemristorParameters())
     circuit = bench(cell, 2.6, [(0.0, 0.0), (1.0, 0.0)], phi=0.0)

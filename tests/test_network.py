@@ -143,10 +143,12 @@ def test_circuits_of_one_session_do_not_mix(ngspice, driven):
     assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()  # nor the same cell of the other circuit
     third = ngspice.load(driven(STATES[:2] + 1.0), READING, nodes[2])
     assert third.run(2e-4).stack(nodes[2])[:, -1].shape == (2,)
-    ngspice.unload(wide)  # an older circuit than `narrow`, then a newer one: it is found in both cases
+    ngspice.unload(wide)  # an older circuit than `narrow`, then a newer one, then one more to come
     assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()
     ngspice.unload(third)
+    fourth = ngspice.load(driven(STATES[:2] + 2.0), READING, nodes[2])
     assert (narrow.run(2e-4).stack(nodes[1])[:, -1] == ends[narrow]).all()
+    ngspice.unload(fourth)
     ngspice.unload(narrow)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from in_situ_learning import RESOLUTION, WRITING, edges, lead, strict_decision
+from in_situ_learning import RESOLUTION, WRITING, edges, lead, paper_decision, strict_decision
 from memristor import MemristorParameters, state_rate
 from readout import Reader, Writer
 from simulation import SimulationError
@@ -53,12 +53,16 @@ def test_races_of_the_whole_network_test_are_close(whole_network, trained_states
 
 @pytest.mark.parametrize("encoding", ["binary", "grey"])
 @pytest.mark.parametrize("states", ["hebbian", "error-driven"])
-def test_early_end_of_a_read_changes_no_decision(reader, trained_states, digit_images, states, encoding):
+def test_early_end_of_a_read_changes_no_decision(
+        reader, mnist_schedule, trained_states, digit_images, states, encoding):
     silent = 0
     for image in digit_images[encoding]:
         early = reader.spikes(trained_states[states], image, wanted=3)
         full = reader.spikes(trained_states[states], image, wanted=11)
         assert strict_decision(early) == strict_decision(full)
+        step = mnist_schedule.sampling_step
+        assert paper_decision(early, step) == paper_decision(reader.spikes(trained_states[states], image, 1), step) == (
+            paper_decision(full, step))
         count = min(3, np.sum(~np.isnan(full)))
         first = np.argsort(full, kind="stable")[:count]
         # What fired before the end has its time, at most from one point fewer around the crossing.
