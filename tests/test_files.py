@@ -65,7 +65,7 @@ def test_file_is_old_or_new_but_whole_when_its_writer_is_killed_at_any_moment(tm
     assert torn == 0
     assert old + new == 50
     assert min(old, new) >= 1  # writers got on with their work ...
-    assert while_writing >= 10  # ... and were killed in the middle of it, not beside it
+    assert while_writing >= 5  # ... and were killed in the middle of it, not beside it
 
 
 @pytest.mark.parametrize("content", ["text \u00b5\n", b"\x00\xff bytes"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from in_situ_learning import RESOLUTION, WRITING, edges, lead, paper_decision, strict_decision
-from memristor import MemristorParameters, state_rate
-from readout import Reader, Writer
+from memristor import MemristorParameters, channel_current, raised_state, state_rate
+from readout import PAUSES, Reader, Writer
 from simulation import SimulationError
 from snn_circuit import OFF, NetworkParameters, network, state_changes, state_names
 
@@ -69,6 +69,23 @@ def test_early_end_of_a_read_changes_no_decision(
         assert early[first] == pytest.approx(full[first], abs=RESOLUTION)
         silent += np.isnan(full).all()
     assert silent <= len(digit_images[encoding]) - 5  # there was something to decide
+
+
+def test_read_waits_for_all_spikes_of_the_papers_sample(reader, parameters, mnist_schedule):
+    # The first neuron fires just before the read is looked at, the others after it but in the same 11 us: a tie to the
+    # paper's rule, and the lowest class, the last to fire, has it.
+    times = np.linspace(97.5e-6, 89e-6, 10)
+    assert 90e-6 in PAUSES
+    assert len(set(np.ceil(times / mnist_schedule.sampling_step))) == 1
+    image = (np.arange(100) < 20).astype(float)
+    settled = parameters.neuron.threshold / -np.expm1(-(times - 5e-6) / parameters.neuron.time_constant)
+    grid = np.linspace(2.0, 6.0, 4001)  # V, states; the closed form of the settled membrane, turned round
+    current = channel_current(parameters.memristor, raised_state(parameters.memristor, grid, 1.0), 1.0)
+    states = np.interp(settled, parameters.neuron.transresistance * 20 * current, grid)[:, None] * np.ones(100)
+    spikes = reader.spikes(states, image, wanted=1)
+    assert spikes == pytest.approx(times, abs=0.7e-6)  # 0.1 % of the gates' lift, and the read's own 0.3 us
+    assert paper_decision(spikes, mnist_schedule.sampling_step) == 0
+    assert strict_decision(spikes) == 9
 
 
 def test_read_ends_early_only_when_told_how_many_spikes_matter(reader, trained_states, digit_images):
