@@ -189,18 +189,28 @@ def test_full_disk_leaves_no_half_file(tmp_path):
 def interrupted(arguments, ready, folder):
     """Start a script, send Ctrl-C (to it alone, as a service manager does) once `ready()` is true; its error output."""
     process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:]), "--figures", str(folder)],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    until = time.monotonic() + 60
-    while not ready():
-        assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    out, errors = process.communicate(timeout=20)
-    assert process.returncode == 130, errors
-    assert time.monotonic() - start < 2
-    assert not _left_behind(process.pid), "processes left behind"
-    return out + errors
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=_heed_interrupts)
+    try:
+        until = time.monotonic() + 60
+        while not ready():
+            assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        out, errors = process.communicate(timeout=20)
+        assert process.returncode == 130, errors
+        assert time.monotonic() - start < 2
+        assert not _left_behind(process.pid), "processes left behind"
+        return out + errors
+    finally:
+        for left in _left_behind(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+def _heed_interrupts():
+    # A shell starts background jobs with Ctrl-C ignored, and their children inherit that: not what is tested here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _left_behind(session):

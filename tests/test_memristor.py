@@ -123,7 +123,8 @@ def test_channel_conducts_by_the_square_law_of_its_raised_gate(simulate, step, x
 def test_junction_of_the_drain_conducts_below_ground_and_leaves_the_neuron_alone(simulate, step, saturation):
     cell = MemristorParameters(junction_current=saturation)
     vectors = ["vinput#branch", "vneuron#branch"]
-    waves = simulate(bench(ReadMemristor(cell), -3.0, step(-0.55)), vectors, 50e-6)  # a state that keeps the channel off
+    circuit = bench(ReadMemristor(cell), -3.0, step(-0.55))  # a state that keeps the channel off
+    waves = simulate(circuit, vectors, 50e-6)
     thermal = 1.380649e-23 * 300.15 / 1.602177e-19  # V, at ngspice's 27 degrees
     # Shockley's diode between the bulk, at ground, and D; the conductances that ngspice adds are far below 1e-3 of it.
     assert waves["vinput#branch"][-1] == pytest.approx(saturation * np.expm1(0.55 / thermal), rel=1e-3)

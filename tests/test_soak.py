@@ -1,0 +1,16 @@
+"""A long session stays flat: the short version of benchmarks/soak.py, which does 20,000 reads and 2,000 writes."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import soak
+
+
+def test_memory_and_time_of_reads_and_writes_stay_flat():
+    """300 reads, 30 writes. CPU time within 50 % (a shared machine), memory within 2 MB of where the first tenth left it."""
+    times, memory = soak.soak(300)
+    ratios, growth = soak.verdict(times, memory)
+    assert max(ratios.values()) < 1.5
+    assert growth < 2
