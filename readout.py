@@ -4,6 +4,8 @@ Only the rows an image drives are simulated: a cell between an input at 0 V and 
 current, so its waveforms are unchanged without it (tests/test_readout.py holds that against the whole network).
 """
 
+import contextlib
+
 import numpy as np
 
 from in_situ_learning import READING, WRITING, edges, first_spikes
@@ -37,10 +39,12 @@ class Reader:
         driven = np.flatnonzero(image)
         circuit = self._circuit(max(1, -(-len(driven) // ROWS)) * ROWS)
         circuit.set(states[:, driven], image[driven] * self._schedule.input_voltage)
-        for waves in circuit.run(self._schedule.pulse, PAUSES):
-            membranes = waves.stack(names("membrane", self._classes))
-            if self._known(waves.time, membranes, wanted):
-                break
+        # Closed here, not whenever it is collected: a Ctrl-C that arrives while the run is cleared away must be raised.
+        with contextlib.closing(circuit.run(self._schedule.pulse, PAUSES)) as runs:
+            for waves in runs:
+                membranes = waves.stack(names("membrane", self._classes))
+                if self._known(waves.time, membranes, wanted):
+                    break
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
                             0.0, self._schedule.pulse)
 

@@ -122,8 +122,8 @@ def _interrupt_held_back():
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-    if caught:
-        raise KeyboardInterrupt
+        if caught:  # also when ngspice ends with a complaint: every paused run does
+            raise KeyboardInterrupt
 
 
 class LoadedCircuit:
@@ -150,7 +150,7 @@ class LoadedCircuit:
         """Run a transient from t = 0 (initial conditions as given) to `stop` s; return its `Waveforms`.
 
         `pauses` are times in s at which the run may be looked at: with it, the return value is an iterator that yields the
-        waveforms so far at each pause and at the end; leaving it early ends the run there. Give PULSE sources explicit edges:
+        waveforms so far at each pause and at the end; closing it early ends the run there. Give PULSE sources explicit edges:
         ngspice's default edge is the print step, which is the whole run here so that it does not add a time point.
         Raises SimulationError if ngspice stops before `stop`.
         """
@@ -200,7 +200,8 @@ class NgspiceSession:
         """Load a PySpice `circuit`, keeping the vectors `save` of its runs; return a `LoadedCircuit`."""
         loaded = LoadedCircuit(self, netlist_text(circuit, solver, 0, save), solver)
         try:
-            self._ngspice.load_circuit(loaded.text)
+            with _interrupt_held_back():
+                self._ngspice.load_circuit(loaded.text)
         except (NgSpiceCircuitError, NameError) as error:
             raise self._failure("refused the netlist", loaded, 0, str(error)) from error
         complaints = self._complaints()
@@ -242,7 +243,8 @@ class NgspiceSession:
     def _advance_to(self, pause, command, circuit, stop):
         self._send(f"stop when time > {pause!r}")
         # Delete this breakpoint alone: "delete all" would forget the saved vectors too, and then ngspice keeps every node.
-        number = self._ngspice.status().splitlines()[-1].split()[0]
+        with _interrupt_held_back():
+            number = self._ngspice.status().splitlines()[-1].split()[0]
         try:
             self._advance(command, circuit, stop)
         finally:
