@@ -56,16 +56,15 @@ def main(arguments=None):
         raise
     seconds = time.perf_counter() - start
     scores = summary(labels, spikes, schedule) | {"seconds": seconds, "resolution": RESOLUTION}
-    print_scores(scores)
-
     session = NgspiceSession()
     scores["read_energy"] = read_energy(session, parameters, schedule, voltages.states, images[0])
-    print_energy("presenting the first image", scores["read_energy"])
     table = options.figures / f"{stem}_decisions.csv"
     atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule))
     print(f"wrote {table}")
     used = describe(experiment, network=parameters.as_dict(), voltages=str(path), learning=voltages.origin.get("learning"))
     print(f"wrote {write_results(options.figures, stem, session, used, scores)}")
+    print_scores(scores)
+    print_energy("presenting the first image", scores["read_energy"])
     strict, _ = decide(spikes, schedule)
     digits = experiment.dataset.labels
     counts = confusion(labels, strict, CLASSES)

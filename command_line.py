@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 ngspice or a file failed; 2 something the user gave is wro
 
 import argparse
 import dataclasses
+import os
 import re
 import signal
 import sys
@@ -135,6 +136,9 @@ def run(main, arguments=None):
         return 2
     except (SimulationError, FileProblem) as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has left: nothing to say
         return 1
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clearing up short

@@ -1,7 +1,6 @@
 """Physical parameters that carry their unit, their allowed range and their meaning, and refuse what lies outside."""
 
 import dataclasses
-import math
 
 
 class ParameterError(ValueError):
@@ -13,7 +12,7 @@ def quantity(default, low, high, unit, meaning):
 
     `low` and `high` (both allowed) bound it, `unit` is its SI unit ("" for a pure number), `meaning` the help text.
     """
-    metadata = {"low": low, "high": high, "unit": unit, "meaning": meaning}
+    metadata = {"low": low, "high": high, "unit": unit, "meaning": meaning, "whole": isinstance(default, int)}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -25,8 +24,9 @@ def allowed_range(metadata):
 
 def check_range(name, value, metadata):
     """Return `value`; raise ParameterError if it is no finite number within the range of `metadata`."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and metadata["low"] <= value <= metadata["high"]):
+    kinds = int if metadata.get("whole") else (int, float)
+    number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not (number and metadata["low"] <= value <= metadata["high"]):
         raise ParameterError(f"{name} must be {allowed_range(metadata)}, got {value!r}")
     return value
 

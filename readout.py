@@ -85,7 +85,10 @@ class _ReadCircuit:
         new_volts[:len(volts)], new_states[:, :len(volts)] = volts, states
         changes = {f"einput_{k} gain": new_volts[k] for k in np.flatnonzero(new_volts != self._volts)}
         pairs = np.argwhere(new_states != self._states)
-        self._loaded.alter(changes | state_changes(pairs, new_states[tuple(pairs.T)]))
+        changes |= state_changes(pairs, new_states[tuple(pairs.T)])
+        # If ngspice refuses or Ctrl-C comes in between, all is sent again.
+        self._volts, self._states = np.full_like(new_volts, np.nan), np.full_like(new_states, np.nan)
+        self._loaded.alter(changes)
         self._volts, self._states = new_volts, new_states
 
 

@@ -87,6 +87,7 @@ def results_table(folder):
     rows.append(tested("MNIST test, Hebbian, strict", hebbian))
     for ending, encoding in (("", "binary"), ("_grey", "grey")):
         rows.append(tested(f"MNIST test, error-driven in situ, {encoding}", load(folder, f"mnist_test_error_driven{ending}")))
+        rows += other_seeds(folder, ending)
         software = load(folder, f"mnist_ex_situ{ending}_training")
         rows.append((f"logistic regression in software, {encoding}", "", f"{software['software_accuracy']:.2%}",
                      percent_range(software["software_interval_95"])))
@@ -94,6 +95,13 @@ def results_table(folder):
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths(rows), strict=True)) + " |" for row in rows]
     energy = energies(folder, hebbian)
     return "\n".join([*lines, "", *energy]) + "\n"
+
+
+def other_seeds(folder, ending):
+    """Rows for the trainings with other seeds whose results are there (--full makes them)."""
+    name = f"mnist_test_error_driven{ending}"
+    return [tested(f"the same, seed {seed}", load(Path(folder) / f"seed_{seed}", name)) for seed in SEEDS
+            if (Path(folder) / f"seed_{seed}" / f"{name}_results.json").exists()]
 
 
 def tested(title, found):

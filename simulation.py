@@ -142,20 +142,25 @@ class LoadedCircuit:
         """
         fresh = {key: text for key, text in ((key, _value_text(value)) for key, value in changes.items())
                  if self._altered.get(key) != text}
-        self._altered.update(fresh)
+        for key in fresh:  # until ngspice has taken them all, nobody knows what it has
+            self._altered.pop(key, None)
         self._session._select(self)
         self._session._send_joined(f"alter {key} = {text}" for key, text in fresh.items())
+        self._altered.update(fresh)
 
-    def run(self, stop, pauses=()):
+    def run(self, stop, pauses=None):
         """Run a transient from t = 0 (initial conditions as given) to `stop` s; return its `Waveforms`.
 
-        `pauses` are times in s at which the run may be looked at: with it, the return value is an iterator that yields the
+        `pauses` are times in s at which the run may be looked at: with them, the return value is an iterator that yields the
         waveforms so far at each pause and at the end; closing it early ends the run there. Give PULSE sources explicit edges:
         ngspice's default edge is the print step, which is the whole run here so that it does not add a time point.
         Raises SimulationError if ngspice stops before `stop`.
         """
-        runs = self._session._transient(self, stop, pauses)
-        return runs if len(pauses) else next(runs)
+        runs = self._session._transient(self, stop, pauses or ())
+        if pauses is not None:
+            return runs
+        with contextlib.closing(runs):  # left to the garbage collector, what its end raises would be lost
+            return next(runs)
 
     def netlist_with_changes(self, stop):
         """The netlist with all `alter` commands so far, to rerun by hand."""
@@ -203,13 +208,24 @@ class NgspiceSession:
             with _interrupt_held_back():
                 self._ngspice.load_circuit(loaded.text)
         except (NgSpiceCircuitError, NameError) as error:
+            self._forget_refused()
             raise self._failure("refused the netlist", loaded, 0, str(error)) from error
         complaints = self._complaints()
         if complaints:
+            self._forget_refused()
             raise self._failure("refused the netlist", loaded, 0, complaints)
         self._circuits.append(loaded)
         self._selected = loaded
         return loaded
+
+    def _forget_refused(self):
+        # ngspice keeps a netlist that it could parse, whatever it complains of: it would shift the numbers of all others.
+        self._selected = None
+        with contextlib.suppress(SimulationError):  # to ngspice, an empty list is an error
+            self._send("setcirc")
+            if len(self._ngspice.stdout.splitlines()) - 1 > len(self._circuits):  # a heading, then a line each
+                self._send("setcirc 1")
+                self._send("remcirc")
 
     def unload(self, circuit):
         """Remove a loaded circuit and free its memory."""

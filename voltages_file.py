@@ -4,7 +4,6 @@ A reader gets an array that fits its network, or one VoltagesError that names th
 """
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from files import atomic_write, to_json
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
-PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d+)_(\d+)\.cmem$")
+PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
 LIMIT = 1e6  # V, beyond which no emulated state is believable
 
 
@@ -47,13 +46,13 @@ def load_voltages(path, dataset, classes, inputs, encodings=("binary",)):
     if "format" not in content:
         return Voltages(_paper_states(path, content, classes, inputs))
     if content["format"] != FORMAT:
-        raise VoltagesError(f"{path}: format is {content['format']!r}, expected {FORMAT!r}")
+        raise VoltagesError(f"{path}: format is {_kind(content['format'])}, expected {FORMAT!r}")
     if content.get("version") != VERSION:
-        raise VoltagesError(f"{path}: format version {content.get('version')!r}, expected {VERSION}")
+        raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
     if content.get("dataset") != dataset:
-        raise VoltagesError(f"{path}: trained for dataset {content.get('dataset')!r}, expected {dataset!r}")
+        raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")
     if content.get("encoding") not in encodings:
-        raise VoltagesError(f"{path}: trained for encoding {content.get('encoding')!r}, expected {' or '.join(encodings)}")
+        raise VoltagesError(f"{path}: trained for encoding {_kind(content.get('encoding'))}, expected {' or '.join(encodings)}")
     states = _array(path, content.get("voltages"), classes, inputs)
     origin = {key: value for key, value in content.items()
               if key not in ("format", "version", "dataset", "encoding", "rule", "voltages")}
@@ -76,7 +75,8 @@ def _parse(path):
     try:
         content = json.loads(text, object_pairs_hook=_unique(path), parse_constant=_not_finite(path))
     except json.JSONDecodeError as error:
-        kind = "is truncated" if error.pos >= len(text.rstrip()) else "is not JSON"
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        kind = "is truncated" if cut else "is not JSON"
         raise VoltagesError(f"{path}: {kind} at line {error.lineno}, column {error.colno}: {error.msg}") from error
     except (RecursionError, ValueError) as error:
         raise VoltagesError(f"{path}: is not usable JSON: {error}") from error
@@ -137,7 +137,7 @@ def _paper_states(path, content, classes, inputs):
 
 def _volt(path, value, j, i):
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or abs(value) > LIMIT:
+    if not (number and abs(value) <= LIMIT):  # false for nan too; an int too large for a float must not reach isfinite
         raise VoltagesError(f"{path}: cell (class {j}, input {i}) is {_kind(value)}, expected a voltage")
     return float(value)
 

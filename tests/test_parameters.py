@@ -35,8 +35,8 @@ def refuse(kind, field, value):
 
 
 @each_quantity
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, None, "1.0", True, [1.0], 1j],
-                         ids=repr)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**400, None, "1.0", True, [1.0], 1j],
+                         ids=lambda value: repr(value)[:8])
 def test_quantity_refuses_what_is_no_sensible_number(kind, field, value):
     refuse(kind, field, value)
 

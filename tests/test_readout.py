@@ -1,6 +1,8 @@
 """Reading and writing a crossbar through persistent circuits, against the whole network and the closed form."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -202,10 +204,30 @@ def test_a_hundred_writes_to_two_columns_disturb_no_other_cell(ngspice, paramete
     assert states - start == pytest.approx(written, rel=0.03, abs=writes * 0.002 * dose)
 
 
-def test_failed_read_says_so_and_the_next_one_works(ngspice, parameters, mnist_schedule, trained_states, digit_images):
-    reader = Reader(ngspice, parameters, mnist_schedule, 10)
-    image = digit_images["binary"][0]
-    good = reader.spikes(trained_states["error-driven"], image, 3)
-    with pytest.raises(SimulationError):
-        reader.spikes(np.full((10, 100), np.nan), image, 3)
-    assert np.array_equal(reader.spikes(trained_states["error-driven"], image, 3), good, equal_nan=True)
+def test_ctrl_c_while_a_run_is_cleared_away_is_not_lost(
+        ngspice, monkeypatch, reader, writer, trained_states, digit_images):
+    send = ngspice._ngspice.exec_command
+    states, image = trained_states["error-driven"], digit_images["binary"][0]
+
+    def interrupted(command, **more):
+        result = send(command, **more)
+        if command == "destroy all":
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+    for use in (lambda: reader.spikes(states, image, 1), lambda: writer.write(states[0], image, 1, 1e-5)):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(ngspice._ngspice, "exec_command", interrupted)
+            use()
+
+
+def test_failed_read_leaves_nothing_behind(reader, trained_states, digit_images):
+    image, states = digit_images["binary"][0], trained_states["error-driven"]
+    good = reader.spikes(states, image, 3)
+    broken = states + 0.5
+    broken[5, np.flatnonzero(image)[3]] = np.nan  # the cells before it reach ngspice, those behind it do not
+    with pytest.raises(SimulationError, match="nan"):
+        reader.spikes(broken, image, 3)
+    for levels in (image, digit_images["binary"][7], image):
+        again = reader.spikes(states, levels, 3)
+    assert np.array_equal(again, good, equal_nan=True)
+    assert not np.isnan(good).all()
