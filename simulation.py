@@ -76,12 +76,15 @@ def find_library():
     return found
 
 
+# Notes on ngspice's start or on a circuit left behind, without a bearing on any result.
+UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state")
+
+
 class _QuietLog(logging.Filter):
     """Keeps from the user what is harmless, or what the session raises as an exception anyway."""
 
     def filter(self, record):
-        return not (record.levelno >= logging.ERROR or "Unsupported Ngspice version" in record.getMessage()
-                    or "spinit was not found" in record.getMessage() or "losing old state" in record.getMessage())
+        return record.levelno < logging.ERROR and not UNNEEDED.search(record.getMessage())
 
 
 def start_ngspice():

@@ -1,4 +1,4 @@
-"""Time every script as a whole process: medians of five runs of wall time, CPU time, peak memory. About 5 minutes.
+"""Time every script as a whole process: medians of five runs of wall time, CPU time, peak memory. About 3 minutes.
 
 Writes the table into docs/performance.md. Figures go to a scratch folder.
 """
@@ -13,7 +13,7 @@ import time
 
 from report import ROOT, markdown, put
 
-IMAGES = 500  # test images in a run of the test script
+IMAGES = 200  # test images in a run of the test script
 # Script and options, images simulated, cells.
 CASES = [
     (["memristor.py"], 0, 1),
