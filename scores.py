@@ -1,7 +1,6 @@
 """Scores of decisions: accuracies, confusion matrices and confidence intervals, computed by scikit-learn and SciPy."""
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from in_situ_learning import SILENT, TIED, paper_decision, ranking, strict_decision
@@ -39,6 +38,8 @@ def summary(labels, spikes, schedule):
 
 def interval(right, count):
     """95 % confidence interval of an accuracy (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    from scipy.stats import binomtest  # here, since loading it takes half a second and only tests need it
+
     bounds = binomtest(right, count).proportion_ci(0.95, method="wilson")
     return [bounds.low, bounds.high]
 
