@@ -91,6 +91,8 @@ def start_ngspice():
     """PySpice's NgSpiceShared on the library found; raise NgspiceMissing if it cannot be loaded or is too old."""
     NgSpiceShared._logger.addFilter(_QuietLog())
     NgSpiceShared.LIBRARY_PATH = find_library()
+    # ngspice keeps every command until told to forget; PySpice tells it after 10,000, megabytes of joined alters.
+    NgSpiceShared.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200
     try:
         ngspice = NgSpiceShared.new_instance()
     except Exception as error:  # whatever PySpice or cffi raise here means the same to the user
