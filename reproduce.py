@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import plotting
+import schematics
 from command_line import ROOT, make_parser, run, whole_number
 from error_driven import ErrorDrivenRule
 from files import FileProblem, atomic_write
@@ -59,7 +59,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     show = ["--show"] * options.show
     start = time.perf_counter()
-    for path in plotting.draw_circuits(options.figures, options.show):
+    for path in schematics.draw_circuits(options.figures, options.show):
         print(f"wrote {path}")
     for command in steps(options.full, options.samples):
         print(f"\n$ python {' '.join(command)}", flush=True)

@@ -1,0 +1,132 @@
+"""The circuits drawn: memristor emulator, crossbar and neuron. Apart from plotting.py, as only reproduce.py draws them."""
+
+import matplotlib.pyplot as plt
+import schemdraw
+import schemdraw.elements as elm
+import schemdraw.logic as logic
+
+from plotting import VERMILLION, WIDTH, save
+
+
+def draw_circuits(folder, show=False):
+    """Draw the schematics into `folder`; return the paths. Raises FileProblem."""
+    return [save(circuit_memristor(), folder, "circuit_memristor", show),
+            save(circuit_network(), folder, "circuit_network", show)]
+
+
+def _schematic(axis, contents):
+    """Draw on `axis` what `contents()` adds to a schemdraw drawing."""
+    axis.set_aspect("equal")
+    axis.set_axis_off()
+    with schemdraw.Drawing(canvas=axis, show=False) as drawing:
+        drawing.config(fontsize=10, font="DejaVu Sans", lw=1.3, margin=0.3)
+        contents()
+    drawing.draw(show=False)
+
+
+def circuit_memristor():
+    """The cell of the memristor emulator, as `memristor.Memristor` builds it."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.3))
+    _schematic(axis, _memristor)
+    axis.set_title("Memristor emulator")
+    return figure
+
+
+def _memristor():
+    charge = elm.SourceControlledI().at((0, 0)).to((0, 3)).label("K · (V$_D$ − V$_S$)", ofst=0.3)
+    elm.Ground().at(charge.start)
+    elm.Line().at((0, 3)).to((2.8, 3))
+    elm.Dot().at((2.8, 3)).label("o", "top")
+    _to_ground(elm.Resistor(), (2.8, 3), "R$_{leak}$")
+    elm.Switch().at((2.8, 3)).to((6.2, 3)).label("closed while phi > 0.5 V", "top", ofst=0.6)
+    elm.Dot().at((6.2, 3)).label("X", "top")
+    _to_ground(elm.Capacitor(), (6.2, 3), "C$_{mem}$")
+    elm.Line().at((6.2, 3)).to((8.4, 3))
+    channel = elm.NFet(bulk=True).reverse().anchor("gate").at((8.4, 3)).theta(0)
+    elm.Line().at(channel.drain).to((channel.drain.x, 4.6))
+    elm.Dot(open=True).label("D, to the input", "right")
+    elm.Line().at(channel.source).to((channel.source.x, 0.9))
+    elm.Dot(open=True).label("S, to the neuron", "right")
+    elm.Line().at(channel.bulk).to((channel.bulk.x + 0.9, channel.bulk.y))
+    elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
+
+
+def _to_ground(element, top, label, location="bottom"):
+    """Draw `element` from the point `top` down to a ground at height 0."""
+    element.at(top).to((top[0], 0)).label(label, location)
+    elm.Ground().at((top[0], 0))
+
+
+def circuit_network():
+    """The crossbar, three of its inputs and classes, and the Lapicque neuron at the foot of each column."""
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 8.2), height_ratios=(1.6, 1))
+    _schematic(upper, _crossbar)
+    upper.set_title("Crossbar: a memristor joins each input to each class's column")
+    _schematic(lower, _neuron)
+    lower.set_title("Lapicque neuron of a column")
+    return figure
+
+
+def _crossbar(count=3, pitch=3.6, row=2.4):
+    bottom = -count * row
+    for i in range(count):
+        elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
+        elm.Line().at((0, -row * i)).to((count * pitch, -row * i))
+    for j in range(count):
+        column, control = pitch * j + 3.0, pitch * j + 0.7
+        elm.Line().at((column, -1.4)).to((column, bottom))
+        elm.Line().at((control, 1.0)).to((control, bottom + row - 0.7)).linestyle("--").color(VERMILLION)
+        elm.Dot(open=True).at((control, 1.0)).label(f"phi {j}", "top").color(VERMILLION)
+        for i in range(count):
+            cell = elm.Memristor().at((column - 1.4, -row * i)).to((column, -row * i - 1.4))
+            elm.Dot().at(cell.start)
+            elm.Dot().at(cell.end)
+            elm.Line().at((control, cell.center.y)).to((cell.center.x - 0.35, cell.center.y)).linestyle("--").color(
+                VERMILLION)
+        elm.RBox().at((column, bottom)).to((column, bottom - 2)).label(f"neuron {j}", "bottom")
+        elm.Dot(open=True).label(f"output {j}", "bottom")
+
+
+def _neuron():
+    elm.Dot(open=True).at((0, 0)).label("column", "top")
+    elm.Line().at((0, 0)).to((1.2, 0))
+    x, y = _inverting_stage(1.2, 0, "1 kΩ")
+    elm.Resistor().at((x, y)).to((x + 2.6, y)).label("10 kΩ")
+    x, y = _inverting_stage(x + 2.6, y, "10 kΩ", negative=True)
+    elm.Line().at((x, y)).to((x + 0.6, y))
+    drive = elm.Opamp(sign=False).anchor("center").at((x + 1.68, y)).theta(0)
+    drive.label("1 S", "center", ofst=(-0.3, 0))
+    elm.Line().at(drive.out).to((x + 3.5, y))
+    elm.Dot()
+    elm.Resistor().at((x + 3.5, y)).to((x + 3.5, y - 2.6)).label("1 Ω", "bottom")
+    elm.Ground()
+    elm.Line().at((x + 3.5, y)).to((x + 5.3, y)).label("membrane")
+    elm.Dot()
+    elm.Capacitor().at((x + 5.3, y)).to((x + 5.3, y - 2.6)).label("150 µF", "bottom")
+    elm.Ground()
+    logic.Schmitt().at((x + 5.3, y)).to((x + 8.1, y)).label("4 V", "top")
+    elm.Dot()
+    elm.Resistor().at((x + 8.1, y)).to((x + 8.1, y - 2.6)).label("1 kΩ", "bottom")
+    elm.Ground()
+    elm.Line().at((x + 8.1, y)).to((x + 9.2, y))
+    elm.Dot(open=True).label("output", "top")
+
+
+def _inverting_stage(x, y, feedback, negative=False):
+    """Draw an inverting amplifier with its summing node at (x, y); return where its output is."""
+    elm.Dot().at((x, y))
+    elm.Line().at((x, y)).to((x + 1.2, y))
+    amplifier = elm.Opamp().anchor("in1").at((x + 1.2, y)).theta(0)
+    elm.Line().at(amplifier.in2).to((x + 0.8, amplifier.in2.y))
+    elm.Ground()
+    out = (amplifier.out.x + 0.3, amplifier.out.y)
+    elm.Line().at(amplifier.out).to(out)
+    elm.Dot()
+    elm.Line().at((x, y)).to((x, y + 1.4))
+    elm.Resistor().at((x, y + 1.4)).to((out[0], y + 1.4)).label(feedback)
+    elm.Line().at((out[0], y + 1.4)).to(out)
+    if negative:
+        elm.Line().at((x, y)).to((x, y - 2.4))
+        elm.Resistor().at((x, y - 2.4)).to((x - 2.6, y - 2.4)).label("10 kΩ", "bottom")
+        elm.Dot(open=True).label("negative\ncolumn (0 V)", "left")
+    return out
