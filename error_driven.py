@@ -3,7 +3,6 @@
 ngspice decides by first spike and does all reading and writing; Python only chooses, as the teacher, whose phi to pulse.
 """
 
-import dataclasses
 from collections import deque
 from dataclasses import dataclass
 
@@ -110,8 +109,3 @@ def learning_curve(history, window=RUNNING):
     counts = np.minimum(np.arange(1, len(right) + 1), window)
     before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])
     return (right - before) / counts, np.cumsum(history[:, 1])
-
-
-def rule_with(rule, **changes):
-    """A copy of `rule` with the changes that are not None."""
-    return dataclasses.replace(rule, **{key: value for key, value in changes.items() if value is not None})
