@@ -42,7 +42,7 @@ def main(arguments=None):
     experiment = mnist_experiment(options.size, options.encoding)
     centre = experiment.rule.start_state
     images, labels = experiment.training_images()
-    arrays = load_mnist()
+    arrays = load_mnist("x_test", "y_test")
     test = encode(arrays["x_test"], options.size, options.encoding)
 
     # Without intercepts: the network has no input that is always on.

@@ -39,9 +39,9 @@ def main(arguments=None):
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
     parameters = network_of(voltages, experiment.network, path)
     print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
-    arrays = load_mnist()
-    images = encode(arrays["x_test"][:options.samples], options.size, options.encoding)
-    labels = arrays["y_test"][:options.samples].astype(int)
+    arrays = load_mnist("x_test", "y_test", first=options.samples)
+    images, labels = encode(arrays["x_test"], options.size, options.encoding), arrays["y_test"].astype(int)
+    del arrays
     _write_first_netlist(options, parameters, schedule, voltages.states, images[0])
 
     stem = experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)

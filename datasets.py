@@ -4,6 +4,7 @@ Every dataset is a `Dataset`; pixels are levels between 0 and 1.
 """
 
 import hashlib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,19 +49,32 @@ def digits_012345():
         "111 001 111 001 111", "101 101 111 001 001", "111 100 111 001 111"])
 
 
-def load_mnist(path=MNIST_FILE):
-    """The canonical MNIST arrays x_train, y_train, x_test, y_test (LeCun, Cortes, Burges; CC BY-SA 3.0).
+MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
-    Raises DatasetError if the file is missing, or differs from the one committed by a single bit.
+
+def load_mnist(*names, first=None, path=MNIST_FILE):
+    """MNIST's canonical arrays of these `names`, all by default (LeCun, Cortes, Burges; CC BY-SA 3.0): a dictionary.
+
+    Only the `first` images or labels of each are kept in memory. Raises DatasetError if the file is missing, or differs
+    from the one committed by a single bit.
     """
     try:
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != MNIST_SHA256:
+                raise DatasetError(f"{path} is not the MNIST file of this project (checksum differs); {MNIST_SOURCE}")
+            with zipfile.ZipFile(file) as archive:
+                return {name: _read_array(archive, f"{name}.npy", first) for name in names or MNIST_ARRAYS}
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
-    if hashlib.sha256(content).hexdigest() != MNIST_SHA256:
-        raise DatasetError(f"{path} is not the MNIST file of this project (checksum differs); {MNIST_SOURCE}")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+
+
+def _read_array(archive, member, first):
+    """The `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack all of it."""
+    with archive.open(member) as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape = (min(first or shape[0], shape[0]), *shape[1:])
+        return np.frombuffer(bytearray(file.read(int(np.prod(shape)) * dtype.itemsize)), dtype).reshape(shape)
 
 
 def shrink(images, size):
@@ -81,8 +95,10 @@ def encode(images, size=10, encoding="binary"):
     return (grey > np.sort(grey, axis=1)[:, -rank, None]).astype(float)
 
 
-def mnist_templates(arrays, size=10, encoding="binary"):
+def mnist_templates(size=10, encoding="binary"):
     """The paper's training set: the mean of each digit's first 100 training images, as 8-bit, encoded."""
-    means = [arrays["x_train"][arrays["y_train"] == digit][:TEMPLATE_IMAGES].mean(axis=0) for digit in range(10)]
-    patterns = encode(np.array(means).astype(np.uint8), size, encoding)
-    return Dataset("mnist", patterns, tuple("0123456789"), (size, size))
+    labels = load_mnist("y_train")["y_train"]
+    of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]
+    images = load_mnist("x_train", first=int(np.max(of_digit)) + 1)["x_train"]
+    means = np.array([images[indices].mean(axis=0) for indices in of_digit])
+    return Dataset("mnist", encode(means.astype(np.uint8), size, encoding), tuple("0123456789"), (size, size))

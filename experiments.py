@@ -54,7 +54,7 @@ class Experiment:
         """Images (n x inputs, 0 to 1) and labels that the error-driven rule learns from."""
         if self.dataset.name != "mnist":
             return self.dataset.patterns, np.arange(len(self.dataset.patterns))
-        arrays = load_mnist()
+        arrays = load_mnist("x_train", "y_train")
         return encode(arrays["x_train"], self.dataset.shape[0], self.encoding), arrays["y_train"]
 
 
@@ -84,7 +84,7 @@ def mnist_experiment(size=SIZE, encoding="binary"):
 @functools.cache
 def _templates(size, encoding):
     # Scripts make an experiment for their options' defaults and one for what was chosen: read MNIST once for both.
-    return mnist_templates(load_mnist(), size, encoding)
+    return mnist_templates(size, encoding)
 
 
 def add_size_and_encoding(parser):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
-from scipy.integrate import trapezoid
 
 from parameters import ParameterError, Parameters, quantity
 from simulation import NgspiceSession, Solver, netlist_text
@@ -347,7 +346,7 @@ def _loop(session, parameters, experiment, frequency, start):
     phase, current = time * frequency - 1, current / np.abs(current).max()  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0
     rising, falling = np.interp([1 / 12, 5 / 12], phase, current)  # where the sine is at half its amplitude
-    return Loop(frequency, voltage[last], current[last], float(abs(trapezoid(current[positive], voltage[positive]))),
+    return Loop(frequency, voltage[last], current[last], float(abs(np.trapezoid(current[positive], voltage[positive]))),
                 float(abs(rising - falling)), float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()))
 
 

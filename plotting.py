@@ -20,7 +20,7 @@ BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)  # without Okabe and Ito's yellow, too pale for lines
 WIDTH = 8.0  # in, what a README shows without shrinking
 RESOLUTION = 150  # dots per in
-HEAT_MAP_COLUMNS = 1200  # time points of a heat map, as many as a figure has pixels
+HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
 MOST_TRACES = 20  # that can be told apart when stacked; more become a heat map
 MOST_CELLS = 100  # that can be told apart as traces; more become a heat map
 
@@ -158,37 +158,47 @@ def stdp_window(differences, measured, closed_form_differences, closed_form):
 
 # Patterns and weights
 
-def _image(axis, pixels, shape, title, **options):
-    image = axis.imshow(np.reshape(pixels, shape), **options)
-    axis.set_title(title)
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(True)
-    return image
+def _gallery(images, shape, columns, titles, rows=(), **options):
+    """A figure of `images` with titles, `columns` in a row, and names of the `rows`; returns it and one of its images.
+
+    All in one axis: an axis for each would take a second to draw.
+    """
+    height, width = shape
+    step = 1.12 * width, (1.28 if columns <= 6 else 1.4) * height
+    size = columns * step[0] + 0.45 * width, -(-len(titles) // columns) * step[1]
+    page = min(WIDTH, 1.2 + size[0] / size[1] * (2.0 if len(titles) <= 6 else 3.4))
+    figure, axis = plt.subplots(figsize=(page, 0.2 + (page - 1.2) * size[1] / size[0]))
+    for k, (pixels, title) in enumerate(zip(images, titles, strict=True)):
+        x, y = k % columns * step[0], k // columns * step[1]
+        image = axis.imshow(np.reshape(pixels, shape), extent=(x, x + width, y + height, y), **options)
+        axis.text(x + width / 2, y - 0.05 * height, title, ha="center", va="bottom")
+    for k, name in enumerate(rows):
+        axis.text(-0.1 * width, k * step[1] + height / 2, name, rotation=90, ha="right", va="center")
+    axis.set(xlim=(-0.45 * width if rows else -0.12 * width, columns * step[0]), ylim=(size[1] - 0.2 * height, -0.25 * height))
+    axis.set_axis_off()
+    return figure, image
+
+
+def _columns(count):
+    return count if count <= 6 else 5
 
 
 def dataset_images(dataset):
     """The patterns of a `datasets.Dataset` as images, with their labels."""
-    count = len(dataset.labels)
-    figure, axes = _panels(count, 5 if count > 6 else count, 1.9 if count <= 6 else 1.75)
-    for axis, pattern, label in zip(axes.flat, dataset.patterns, dataset.labels, strict=False):
-        image = _image(axis, pattern, dataset.shape, label, cmap="cividis", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
+    figure, image = _gallery(dataset.patterns, dataset.shape, _columns(len(dataset.labels)), dataset.labels,
+                             cmap="cividis", vmin=0, vmax=1)
+    figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
     return figure
 
 
 def weight_images(states, shape, labels, before=None):
     """The states X (classes x inputs, V) as one image of `shape` a class; with `before`, the states before as well."""
-    count = len(labels)
-    sets = [states] if before is None else [before, states]
-    columns = count if before is not None or count <= 6 else 5
-    figure, axes = _panels(count * len(sets), columns, 1.75 if columns <= 6 else 1.05)
-    low, high = min(np.min(s) for s in sets), max(np.max(s) for s in sets)
-    for axis, pixels, label in zip(axes.flat, np.concatenate(sets), [*labels] * len(sets), strict=False):
-        image = _image(axis, pixels, shape, label, vmin=low, vmax=high)
-    if before is not None:
-        for axis, name in zip(axes[:, 0], ("before", "after"), strict=True):
-            axis.set_ylabel(name)
-    figure.colorbar(image, ax=axes, label="state X (V)", aspect=15)
+    if before is None:
+        images, columns, titles, rows = states, _columns(len(labels)), labels, ()
+    else:
+        images, columns, titles, rows = np.concatenate([before, states]), len(labels), [*labels, *labels], ("before", "after")
+    figure, image = _gallery(images, shape, columns, titles, rows, vmin=np.min(images), vmax=np.max(images))
+    figure.colorbar(image, label="state X (V)", aspect=15)
     return figure
 
 
@@ -226,9 +236,12 @@ def _heat_map(time, rows, label):
     """A figure with `rows` x time points as colours, on a regular time grid: the simulator's own steps are unequal."""
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
     seconds, unit = _time_scale(time[-1])
-    figure, axis = plt.subplots(figsize=(WIDTH, 5.0))
+    # A pixel or more for each row where the page allows: averaged with its neighbours, a row would show a false value.
+    height = np.clip(len(rows) / RESOLUTION + 1.0, 5.0, 8.0)
+    figure, axis = plt.subplots(figsize=(WIDTH, height))
     axis.set_xlabel(f"time ({unit})")
-    image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto",
+    image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto", interpolation_stage="data",
+                        interpolation="nearest" if len(rows) / RESOLUTION < height else "auto",
                         extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5))
     figure.colorbar(image, label=label)
     return figure, axis

@@ -71,7 +71,7 @@ def verify_reads(session, name, encoding, count):
     experiment = mnist_experiment(encoding=encoding)
     path = Path(__file__).parent / "voltages" / f"{name}.json"
     states = load_voltages(path, "mnist", 10, 100, (encoding,)).states
-    images = encode(load_mnist()["x_test"][:count], encoding=encoding)
+    images = encode(load_mnist("x_test", first=count)["x_test"], encoding=encoding)
     usual, tight = (Reader(session, experiment.network, experiment.schedule, 10, solver)
                     for solver in (READING, READING.tightened()))
     pairs = [(usual.spikes(states, image, ALL_SPIKES), tight.spikes(states, image, ALL_SPIKES))

@@ -42,11 +42,11 @@ def whole_network_read(session, experiment, states, image):
 def main():
     """Measure all sizes and write table and figure."""
     session = NgspiceSession()
-    arrays = load_mnist()
+    digits = load_mnist("x_test", first=IMAGES)["x_test"]
     rows, points = [], []
     for size in SIZES:
         experiment = mnist_experiment(size)
-        images = encode(arrays["x_test"][:IMAGES], size)
+        images = encode(digits, size)
         train, trained = timed(lambda e=experiment: train_hebbian(session, e.network, e.schedule, e.dataset.patterns))
         reader = Reader(session, experiment.network, experiment.schedule, 10)
         reads = [timed(partial(reader.spikes, trained.states, image, WANTED))[0] for image in images]

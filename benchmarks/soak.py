@@ -29,7 +29,7 @@ def resident():
 def soak(reads):
     """CPU time in s of each read and write, and resident memory in MB after each read, in one session."""
     experiment = mnist_experiment()
-    images = encode(load_mnist()["x_test"][:200])
+    images = encode(load_mnist("x_test", first=200)["x_test"])
     states = np.full((10, 100), experiment.rule.start_state)
     session = NgspiceSession()
     reader = Reader(session, experiment.network, experiment.schedule, 10)

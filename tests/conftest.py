@@ -64,9 +64,9 @@ def mnist_schedule():
 
 
 @pytest.fixture(scope="session")
-def templates(mnist):
+def templates():
     """The paper's ten binary 10x10 MNIST templates, a `Dataset`."""
-    return mnist_templates(mnist)
+    return mnist_templates()
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_damaged_mnist_is_refused_by_name_with_the_remedy(tmp_path, damage, mess
     elif damage != "missing":
         path.write_bytes(content)
     with pytest.raises(DatasetError, match=message) as caught:
-        load_mnist(path)
+        load_mnist(path=path)
     assert str(path) in str(caught.value)
     assert "git checkout data/mnist.npz" in str(caught.value)
 
@@ -79,7 +79,16 @@ def test_damaged_mnist_is_refused_by_name_with_the_remedy(tmp_path, damage, mess
 def test_undamaged_copy_of_mnist_is_accepted(tmp_path, mnist):
     path = tmp_path / "copy.npz"
     path.write_bytes(MNIST_FILE.read_bytes())
-    assert np.array_equal(load_mnist(path)["y_test"], mnist["y_test"])
+    assert np.array_equal(load_mnist(path=path)["y_test"], mnist["y_test"])
+
+
+def test_parts_of_mnist_are_those_of_the_whole(mnist):
+    part = load_mnist("y_test", "x_train", first=7)
+    assert {name: array.shape for name, array in part.items()} == {"y_test": (7,), "x_train": (7, 28, 28)}
+    assert all(np.array_equal(array, mnist[name][:7]) for name, array in part.items())
+    assert load_mnist("y_test", first=10**6)["y_test"].shape == (10000,)
+    with np.load(MNIST_FILE, allow_pickle=False) as arrays:
+        assert all(np.array_equal(mnist[name], arrays[name]) for name in arrays.files)
 
 
 def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, templates):
@@ -87,7 +96,7 @@ def test_templates_are_the_thresholded_means_of_the_first_hundred_images(mnist, 
     assert templates.shape == (10, 10)
     assert templates.labels == tuple("0123456789")
     assert (templates.patterns.sum(axis=1) == 19).all()
-    whole = mnist_templates(mnist, 28, "grey").patterns
+    whole = mnist_templates(28, "grey").patterns
     for digit in range(10):
         images = [image for image, label in zip(mnist["x_train"][:2000], mnist["y_train"][:2000], strict=True)
                   if label == digit][:100]
@@ -123,7 +132,7 @@ def test_images_shrink_to_any_size(mnist, size, most, encoding):
         assert 0 < levels.sum(axis=1).max() <= most  # below a fifth of the pixels
     if size == 28:
         assert np.array_equal(shrink(images, 28), images.reshape(20, 784))  # row by row, untouched
-    assert mnist_templates(mnist, size, encoding).patterns.shape == (10, size * size)
+    assert mnist_templates(size, encoding).patterns.shape == (10, size * size)
 
 
 def test_shrunk_image_keeps_its_orientation():
