@@ -7,11 +7,15 @@ import signal
 import numpy as np
 import pytest
 
+from datasets import encode
+from experiments import VOLTAGES
 from in_situ_learning import RESOLUTION, WRITING, edges, lead, paper_decision, strict_decision
 from memristor import MemristorParameters, channel_current, raised_state, state_rate
 from readout import PAUSES, Reader, Writer
 from simulation import SimulationError
 from snn_circuit import OFF, NetworkParameters, network, state_changes, state_names
+from tests.conftest import TIGHT
+from voltages_file import load_voltages
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,23 @@ def test_driven_rows_alone_spike_as_in_the_whole_network(
         assert lead(quick) == pytest.approx(lead(exact), rel=1e-3, abs=RESOLUTION)
     if abs(lead(exact) - RESOLUTION) > RESOLUTION / 2:  # otherwise a tie is anyone's guess
         assert strict_decision(quick) == strict_decision(exact)
+
+
+@pytest.mark.parametrize("rule", ["mnist", "mnist_error_driven"])
+def test_spikes_of_two_hundred_test_images_agree_with_a_tight_run(ngspice, parameters, mnist_schedule, reader, mnist, rule):
+    """A hundred images for each network that `make reproduce` tests; the reference takes steps of at most 1 us."""
+    states = load_voltages(VOLTAGES / f"{rule}.json", "mnist", 10, 100).states
+    images = encode(mnist["x_test"][:100])
+    tight = Reader(ngspice, parameters, mnist_schedule, 10, TIGHT)
+    quick, exact = (np.array([r.spikes(states, image, wanted=2) for image in images]) for r in (reader, tight))
+    both = np.isfinite(quick) & np.isfinite(exact)
+    assert both.any(axis=1).sum() > 80
+    assert quick[both] == pytest.approx(exact[both], abs=0.6e-6)
+    for k in range(len(images)):
+        assert strict_decision(quick[k]) == strict_decision(exact[k])
+        # Nearly all of the error is common to all neurons: leads are far better than times.
+        if np.isfinite(lead(exact[k])):
+            assert lead(quick[k]) == pytest.approx(lead(exact[k]), rel=2e-3, abs=RESOLUTION / 4)
 
 
 def test_races_of_the_whole_network_test_are_close(whole_network, trained_states, digit_images):
@@ -175,33 +196,41 @@ def test_phi_of_the_schedule_opens_the_cells(ngspice, parameters, mnist_schedule
     assert np.abs(after - column).max() < 1e-4  # a write of 20 us is 28 mV
 
 
-def test_a_hundred_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
-    classes, inputs, dose, writes = 4, 40, 20e-3, 100
+def test_thousand_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
+    """Write disturb, in the whole crossbar: ten columns share the inputs, two of them are written."""
+    classes, inputs, undriven, dose, writes = 10, 16, 4, 20e-3, 1000
     cells, names = [(j, i) for j in range(classes) for i in range(inputs)], state_names(classes, inputs)
     generator = np.random.default_rng(8)
     start = 3.0 + generator.normal(0, 0.05, (classes, inputs))
     circuit = ngspice.load(network(parameters, start, None, [OFF] * classes, neurons=False), WRITING, names)
     pulse = dose / float(state_rate(parameters.memristor, 1.0))
     shape = np.array(edges(0.0, pulse, 0.1 * pulse, 1.0))
-    states, written = start, np.zeros((classes, inputs))
+    states, written, events = start, np.zeros((classes, inputs)), np.zeros((classes, inputs), int)
     for k in range(writes):
         image = np.zeros(inputs)
-        image[generator.choice(30, 8, replace=False)] = 1.0  # the last ten inputs are never driven
-        sign, column = ((1, 1), (-1, 3))[k % 2]
+        image[generator.choice(inputs - undriven, 5, replace=False)] = 1.0
+        # Seven potentiations of ten in one column, seven depressions of ten in the other: that moves them by a volt.
+        column, sign = ((1, 1), (7, -1))[k % 2]
+        sign = -sign if k % 20 >= 14 else sign
         changes = {f"einput_{i} gain": volt for i, volt in enumerate(sign * image)} | {"vpulse pwl": shape.ravel()}
         phi = (shape * (1.0, 1.2)).ravel()
         changes |= {f"vphi_{j} pwl": phi if j == column else [0.0, 0.0] for j in range(classes)}
         circuit.alter(changes | state_changes(cells, states.ravel()))
         states = circuit.run(1.2 * pulse).stack(names)[:, -1].reshape(classes, inputs)
         written[column] += sign * dose * image
+        events[column] += image > 0
     ngspice.unload(circuit)
-    assert np.abs(written[1, :30]).min() > 3 * dose
-    # Other columns and undriven cells: a write moves them by less than 0.04 mV, 0.2 % of its dose, and these errors may
-    # all have one sign. At ngspice's own reltol of 1e-3 it would be 6 mV.
-    assert np.abs(states - start)[written == 0].max() < writes * 0.002 * dose
-    leak = leaked(parameters.memristor, start, writes / 2 * 1.2 * pulse)
-    assert (np.abs(states - start)[:, 30:] < leak[:, 30:] + 1e-4).all()
-    assert states - start == pytest.approx(written, rel=0.03, abs=writes * 0.002 * dose)
+    drift = np.abs(states - start)
+    assert events[[1, 7], :-undriven].min() > 100
+    assert np.abs(written[[1, 7], :-undriven]).min() > 0.8  # V: the writes were real ...
+    bound = 0.01 * start.mean()
+    others = np.delete(drift, [1, 7], axis=0)
+    assert others.max() < bound  # ... the other eight columns, under the same input pulses, did not notice ...
+    assert drift[[1, 7], -undriven:].max() < bound  # ... and neither did the written columns' inactive cells.
+    # Each write did what one alone does (above): also the driven cells of the two columns are where they should be.
+    corners = 1 - Writer.EDGE * (0.5 / 1.2)**2
+    moved = (states - start)[[1, 7], :-undriven]
+    assert moved == pytest.approx(corners * written[[1, 7], :-undriven], rel=0.01)
 
 
 def test_ctrl_c_while_a_run_is_cleared_away_is_not_lost(
