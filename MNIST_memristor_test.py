@@ -42,7 +42,7 @@ def main(arguments=None):
     arrays = load_mnist("x_test", "y_test", first=options.samples)
     images, labels = encode(arrays["x_test"], options.size, options.encoding), arrays["y_test"].astype(int)
     del arrays
-    _write_first_netlist(options, parameters, schedule, voltages.states, images[0])
+    write_netlist(options.netlist, lambda: _first_read(parameters, schedule, voltages.states, images[0]))
 
     stem = experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)
     start = time.perf_counter()
@@ -101,12 +101,12 @@ def _read(options, parameters, schedule, states, images, labels):
         return read_all(parameters, schedule, states, images, options.jobs, options.scheduler, watch, bar.write)
 
 
-def _write_first_netlist(options, parameters, schedule, states, image):
-    """The whole network, reading the first image."""
+def _first_read(parameters, schedule, states, image):
+    """The netlist of the whole network, reading the first image."""
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
     circuit = network(parameters, states, points, title="MNIST test, first image")
-    write_netlist(options.netlist, netlist_text(circuit, READING, schedule.pulse, nodes, nodes))
+    return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 
 def decisions_csv(indices, labels, spikes, schedule):

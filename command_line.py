@@ -113,10 +113,10 @@ def draw(options, name, plot, *arguments, **more):
     print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
 
 
-def write_netlist(path, text):
-    """Write a netlist if the user asked for one."""
+def write_netlist(path, make):
+    """Write the netlist that `make()` returns if the user asked for one: that of a large network takes a moment."""
     if path is not None:
-        atomic_write(path, text)
+        atomic_write(path, make())
         print(f"wrote {path}; run it with: ngspice -b {path}")
 
 

@@ -3,6 +3,7 @@
 The op-amps and transconductances are ideal and draw nothing: these are the synapses' and the stimuli's energies alone.
 phi drives ideal switches and draws nothing either. A depressing pulse of -1 V would turn the drain-bulk junction on (hundreds
 of amperes from an ideal source, without a bearing on the state): depression is measured with that junction isolated.
+Inputs at 0 V deliver nothing, whatever current they carry: only the rows that the image drives are simulated.
 """
 
 import dataclasses
@@ -29,9 +30,10 @@ def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
 
 def read_energy(session, parameters, schedule, states, image):
     """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    driven = np.flatnonzero(image)
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
-    return _run(session, parameters, states, points, [OFF] * len(states), READING, stop, neurons=True)
+    return _run(session, parameters, states[:, driven], points, [OFF] * len(states), READING, stop, neurons=True)
 
 
 def write_energy(session, parameters, schedule, states, image, column, pulse, sign=1):
@@ -42,7 +44,7 @@ def write_energy(session, parameters, schedule, states, image, column, pulse, si
     if sign < 0:
         isolated = dataclasses.replace(parameters.memristor, junction_current=ISOLATED)
         parameters = dataclasses.replace(parameters, memristor=isolated)
-    rise = min(schedule.rise, pulse / 10)
-    points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image]
+    rise, driven = min(schedule.rise, pulse / 10), np.flatnonzero(image)
+    points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
-    return _run(session, parameters, states, points, controls, WRITING, pulse + 2 * rise, neurons=False)
+    return _run(session, parameters, states[:, driven], points, controls, WRITING, pulse + 2 * rise, neurons=False)

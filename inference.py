@@ -32,8 +32,8 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
     print(f"loaded {classes} x {inputs} cells <- {path}")
 
     nodes = names("membrane", classes) + names("output", classes)
-    write_netlist(options.netlist, netlist_text(inference_network(network, schedule, voltages.states, patterns), READING,
-                                                schedule.stop(classes), nodes, nodes))
+    write_netlist(options.netlist, lambda: netlist_text(
+        inference_network(network, schedule, voltages.states, patterns), READING, schedule.stop(classes), nodes, nodes))
     session = NgspiceSession()
     result = infer(session, network, schedule, voltages.states, patterns,
                    watch=lambda runs: progress(runs, classes, "inference", "pattern"))

@@ -392,7 +392,7 @@ def _run_iv(arguments, parameters, experiment):
     import files
     import plotting
     setting = (experiment.amplitude, experiment.frequency, experiment.phi_voltage, experiment.initial_state)
-    command_line.write_netlist(arguments.netlist, netlist_text(
+    command_line.write_netlist(arguments.netlist, lambda: netlist_text(
         iv_circuit(parameters, *setting), iv_solver(experiment.frequency), experiment.duration,
         print_nodes=["v(input)", f"v({STATE})", "i(vneuron)"]))
     session = NgspiceSession()
@@ -437,7 +437,7 @@ def _run_stdp(arguments, parameters, experiment):
     import command_line
     import files
     import plotting
-    command_line.write_netlist(arguments.netlist, netlist_text(
+    command_line.write_netlist(arguments.netlist, lambda: netlist_text(
         stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, experiment.duration,
         print_nodes=["v(input)", "v(phi)", f"v({STATE})"]))
     session = NgspiceSession()

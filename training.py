@@ -76,9 +76,9 @@ def _report(session, experiment, rule, path, states, seconds, options, more):
 def _hebbian(session, experiment, path, options):
     parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
     classes, inputs = patterns.shape
-    circuit = hebbian_network(parameters, schedule, patterns)
-    write_netlist(options.netlist, netlist_text(circuit, TRAINING, schedule.stop(classes), state_names(classes, inputs),
-                                                state_names(classes, inputs)))
+    cells = state_names(classes, inputs)
+    write_netlist(options.netlist, lambda: netlist_text(
+        hebbian_network(parameters, schedule, patterns), TRAINING, schedule.stop(classes), cells, cells))
     start = time.perf_counter()
     trained = train_hebbian(session, parameters, schedule, patterns,
                             watch=lambda runs: progress(runs, classes, "training", "class"))
@@ -122,7 +122,7 @@ def _error_driven(session, experiment, path, options):
     checkpoint = checkpoint_path(path)
     classes, inputs = experiment.dataset.patterns.shape
     learning = load_checkpoint(checkpoint, parameters) if options.resume else begin(rule, classes, inputs)
-    _write_first_read(experiment, learning.states, images[0], options.netlist)
+    write_netlist(options.netlist, lambda: _first_read(experiment, learning.states, images[0]))
     start = time.perf_counter()
     teacher = Teacher(session, experiment.network, experiment.schedule, rule, images, labels, classes)
     _learn(teacher, learning, rule, checkpoint, parameters)
@@ -130,13 +130,13 @@ def _error_driven(session, experiment, path, options):
     checkpoint.unlink(missing_ok=True)
 
 
-def _write_first_read(experiment, states, image, path):
+def _first_read(experiment, states, image):
     """The netlist of the first read, with the whole network."""
     schedule = experiment.schedule
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     nodes = names("membrane", len(states))
     circuit = network(experiment.network, states, points, title="read of the first image")
-    write_netlist(path, netlist_text(circuit, READING, schedule.pulse, nodes, nodes))
+    return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 
 def report_learning(session, experiment, path, options, learning, seconds, image, label):
