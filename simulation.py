@@ -262,7 +262,7 @@ class NgspiceSession:
             self._send("destroy all")
 
     def _advance_to(self, pause, command, circuit, stop):
-        self._send(f"stop when time > {pause!r}")
+        self._send(f"stop when time > {float(pause)!r}")
         # Delete this breakpoint alone: "delete all" would forget the saved vectors too, and then ngspice keeps every node.
         with _interrupt_held_back():
             number = self._ngspice.status().splitlines()[-1].split()[0]
@@ -320,7 +320,7 @@ class NgspiceSession:
 
 
 def _tran_command(solver, stop):
-    return f"tran {stop!r} {stop!r} 0 {solver.max_step!r} uic"
+    return f"tran {float(stop)!r} {float(stop)!r} 0 {float(solver.max_step)!r} uic"
 
 
 def _value_text(value):

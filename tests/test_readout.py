@@ -11,7 +11,7 @@ from datasets import encode
 from experiments import VOLTAGES
 from in_situ_learning import RESOLUTION, WRITING, edges, lead, paper_decision, strict_decision
 from memristor import MemristorParameters, channel_current, raised_state, state_rate
-from readout import PAUSES, Reader, Writer
+from readout import Reader, Writer
 from simulation import SimulationError
 from snn_circuit import OFF, NetworkParameters, network, state_changes, state_names
 from tests.conftest import TIGHT
@@ -88,17 +88,18 @@ def test_early_end_of_a_read_changes_no_decision(
             paper_decision(full, step))
         count = min(3, np.sum(~np.isnan(full)))
         first = np.argsort(full, kind="stable")[:count]
-        # What fired before the end has its time, at most from one point fewer around the crossing.
-        assert early[first] == pytest.approx(full[first], abs=RESOLUTION)
+        # A run's length decides its first steps: times move a little, all together.
+        assert early[first] == pytest.approx(full[first], abs=0.1e-6)
+        if np.isfinite(lead(full)):
+            assert lead(early) == pytest.approx(lead(full), rel=1e-3, abs=RESOLUTION / 4)
         silent += np.isnan(full).all()
     assert silent <= len(digit_images[encoding]) - 5  # there was something to decide
 
 
 def test_read_waits_for_all_spikes_of_the_papers_sample(reader, parameters, mnist_schedule):
-    # The first neuron fires just before the read is looked at, the others after it but in the same 11 us: a tie to the
-    # paper's rule, and the lowest class, the last to fire, has it.
+    # The first neuron fires at the start of a sample of 11 us, the others later in it: a tie to the paper's rule, and the
+    # lowest class, the last to fire, has it.
     times = np.linspace(97.5e-6, 89e-6, 10)
-    assert 90e-6 in PAUSES
     assert len(set(np.ceil(times / mnist_schedule.sampling_step))) == 1
     image = (np.arange(100) < 20).astype(float)
     settled = parameters.neuron.threshold / -np.expm1(-(times - 5e-6) / parameters.neuron.time_constant)
