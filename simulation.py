@@ -157,8 +157,9 @@ class LoadedCircuit:
         """Run a transient from t = 0 (initial conditions as given) to `stop` s; return its `Waveforms`.
 
         `pauses` are times in s at which the run may be looked at: with them, the return value is an iterator that yields the
-        waveforms so far at each pause and at the end; closing it early ends the run there. Give PULSE sources explicit edges:
-        ngspice's default edge is the print step, which is the whole run here so that it does not add a time point.
+        waveforms so far at each pause and at the end. Closing it early ends the run there, but ngspice 44 never frees 2 kB of
+        such a run: thousands of runs are better given a shorter `stop`. Give PULSE sources explicit edges: ngspice's default
+        edge is the print step, which is the whole run here so that it does not add a time point.
         Raises SimulationError if ngspice stops before `stop`.
         """
         runs = self._session._transient(self, stop, pauses or ())

@@ -47,7 +47,7 @@ def load_voltages(path, dataset, classes, inputs, encodings=("binary",)):
         return Voltages(_paper_states(path, content, classes, inputs))
     if content["format"] != FORMAT:
         raise VoltagesError(f"{path}: format is {_kind(content['format'])}, expected {FORMAT!r}")
-    if content.get("version") != VERSION:
+    if content.get("version") != VERSION or type(content["version"]) is not int:  # to Python, true and 1.0 equal 1
         raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
     if content.get("dataset") != dataset:
         raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")

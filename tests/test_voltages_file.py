@@ -113,6 +113,8 @@ MALFORMED = {
     "other format": ({**VALID, "format": "png"}, f"format is 'png', expected {FORMAT!r}"),
     "endless format": ({**VALID, "format": ["x"] * 9999}, "format is ['x', "),
     "other version": ({**VALID, "version": 2}, "format version 2, expected 1"),
+    "version true": ({**VALID, "version": True}, "format version True, expected 1"),
+    "version 1.0": ({**VALID, "version": 1.0}, "format version 1.0, expected 1"),
     "no version": ({k: v for k, v in VALID.items() if k != "version"}, "format version "),
     "endless version": ({**VALID, "version": "9" * 9999}, "format version '999"),
     "other dataset": ({**VALID, "dataset": "mnist"}, "trained for dataset 'mnist', expected 'xpue'"),
