@@ -5,6 +5,7 @@ Every step is one of the scripts, run as its own process as a user would. The er
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -64,7 +65,7 @@ def main(arguments=None):
     for command in steps(options.full, options.samples):
         print(f"\n$ python {' '.join(command)}", flush=True)
         folder = [] if "--figures" in command else ["--figures", str(options.figures)]
-        code = subprocess.run([sys.executable, command[0], *command[1:], *folder, *show], cwd=ROOT).returncode
+        code = run_script([*command, *folder, *show])
         if code:
             print(f"reproduce.py: {command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
             return code
@@ -72,6 +73,20 @@ def main(arguments=None):
     atomic_write(Path(options.figures) / "results.md", table)
     print(f"\n{table}\nwrote {Path(options.figures) / 'results.md'}; all in {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
+
+
+def run_script(command):
+    """Exit code of a script with its options; Ctrl-C ends the script first."""
+    script = subprocess.Popen([sys.executable, *command], cwd=ROOT)
+    try:
+        return script.wait()
+    except KeyboardInterrupt:
+        try:
+            script.wait(0.5)  # in a terminal, Ctrl-C has reached the script as well
+        except subprocess.TimeoutExpired:
+            script.send_signal(signal.SIGINT)
+            script.wait()
+        raise
 
 
 def results_table(folder):

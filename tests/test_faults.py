@@ -249,6 +249,12 @@ def test_interrupted_workers_leave_nothing_behind(tmp_path):
     assert "stopped by Ctrl-C" in interrupted(arguments, lambda: time.monotonic() - began > 8, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["reproduce.py", "verify.py"])
+def test_interrupted_series_ends_with_the_script_at_work(name, tmp_path):
+    began = time.monotonic()
+    assert "stopped by Ctrl-C" in interrupted([name], lambda: time.monotonic() - began > 5, tmp_path)
+
+
 # Same seed, same result
 
 def test_results_depend_on_nothing_but_the_seed(tmp_path):
