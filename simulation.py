@@ -52,7 +52,8 @@ class Solver(Parameters):
 
     def tightened(self):
         """The same solver with every tolerance and the step divided by ten, for convergence checks."""
-        return dataclasses.replace(self, max_step=self.max_step / 10, reltol=self.reltol / 10)
+        return dataclasses.replace(self, max_step=self.max_step / 10, reltol=self.reltol / 10, trtol=self.trtol / 10,
+                                   chgtol=self.chgtol / 10)
 
     def options(self):
         """The netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3."""

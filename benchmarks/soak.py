@@ -1,7 +1,7 @@
 """Soak: 20,000 reads and 2,000 writes in one session; memory and time per run must stay flat. About 6 minutes.
 
-Writes figures/soak.png and the table into docs/reliability.md's figures (printed here). Exit code 1 if the last tenth is
-more than 20 % slower than the first, or memory grows by more than 5 MB after the first tenth.
+A tenth of the reads is followed by a write, as in training. Writes figures/soak.png. Exit code 1 if the last tenth is more
+than 20 % slower than the first, or memory grows by more than 5 MB after the first tenth.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from datasets import encode, load_mnist
 from experiments import mnist_experiment
 from readout import Reader, Writer
 from simulation import NgspiceSession
+from voltages_file import load_voltages
 
 READS_PER_WRITE = 10
 
@@ -30,7 +31,7 @@ def soak(reads):
     """CPU time in s of each read and write, and resident memory in MB after each read, in one session."""
     experiment = mnist_experiment()
     images = encode(load_mnist("x_test", first=200)["x_test"])
-    states = np.full((10, 100), experiment.rule.start_state)
+    states = load_voltages(experiment.voltages_path("error-driven"), "mnist", 10, 100).states
     session = NgspiceSession()
     reader = Reader(session, experiment.network, experiment.schedule, 10)
     writer = Writer(session, experiment.network, experiment.schedule, 100)
@@ -42,7 +43,8 @@ def soak(reads):
         times["read"].append(time.process_time() - start)
         if k % READS_PER_WRITE == 0:
             start = time.process_time()
-            writer.write(states[k % 10], image, 1, 10e-6)
+            column, sign = k // READS_PER_WRITE % 10, 1 - k // (10 * READS_PER_WRITE) % 2 * 2
+            states[column] = writer.write(states[column], image, sign, 10e-6)
             times["write"].append(time.process_time() - start)
         memory.append(resident())
     return times, np.array(memory)
