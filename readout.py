@@ -12,7 +12,6 @@ from snn_circuit import OFF, names, network, state_changes, state_names
 
 # A read is simulated for no longer than its decision takes, which the closed form foretells: where it foretold too little,
 # the read is run again. (Ending a longer run early would be simpler, but then ngspice 44 loses 2 kB each time.)
-SHORTEST = 90e-6  # s; by then the membranes themselves tell who will never fire
 SAFETY = 0.01  # error of settled membrane voltages that is allowed for
 
 ROWS = 5  # circuits with room for 5, 10, 15, ... driven rows are kept, so that an image wastes at most four
@@ -29,8 +28,9 @@ class Reader:
         self._classes = classes
         self._circuits = {}
         # The column currents rise over the input's edge and stand still after it: V(t) = V(inf) * (1 - exp(-(t - delay) / tau)).
-        edge = schedule.rise / parameters.neuron.time_constant
-        self._delay = parameters.neuron.time_constant * np.log(np.expm1(edge) / edge)
+        tau = parameters.neuron.time_constant
+        self._delay = schedule.rise + tau * np.log(-np.expm1(-schedule.rise / tau) * tau / schedule.rise)
+        self._shortest = max(0.6 * tau, 2 * schedule.rise)  # by then the membranes tell who will never fire
 
     def spikes(self, states, image, wanted):
         """First spike times in s of one image: array of classes, nan for a neuron not (yet) fired when the read ended.
@@ -45,7 +45,7 @@ class Reader:
         needed = self._needed(self._foretold(states[:, driven], image[driven]), np.full(self._classes, np.nan), wanted)
         stop = 0.0
         while stop < min(needed, pulse):
-            stop = min(max(needed, 1.1 * stop, SHORTEST), pulse)
+            stop = min(max(needed, 1.1 * stop, self._shortest), pulse)
             waves = circuit.run(stop)
             membranes = waves.stack(names("membrane", self._classes))
             needed = self._needed(*self._seen(waves.time, membranes), wanted)
@@ -80,7 +80,7 @@ class Reader:
         expected = np.where(np.isnan(spikes), self._delay - neuron.time_constant * np.log1p(-share), spikes)
         times = np.sort(expected[~np.isnan(spikes) | (settled >= (1 - SAFETY) * neuron.threshold)])
         if not len(times):
-            return SHORTEST
+            return self._shortest
         last = max(times[min(wanted, len(times)) - 1], times[0] + self._schedule.sampling_step)
         # A step more than that, so that the last spike lies between time points as the others do.
         return last + self._solver.max_step

@@ -9,7 +9,7 @@ import pytest
 
 from datasets import encode
 from experiments import VOLTAGES
-from in_situ_learning import RESOLUTION, WRITING, edges, lead, paper_decision, strict_decision
+from in_situ_learning import RESOLUTION, WRITING, edges, infer, lead, paper_decision, strict_decision
 from memristor import MemristorParameters, channel_current, raised_state, state_rate
 from readout import Reader, Writer
 from simulation import SimulationError
@@ -131,6 +131,15 @@ def test_read_depends_on_nothing_read_before(ngspice, parameters, mnist_schedule
         fresh = Reader(ngspice, parameters, mnist_schedule, 10).spikes(states, image, 11)
         assert not np.isnan(fresh).all()
         assert np.array_equal(reader.spikes(states, image, 11), fresh, equal_nan=True)  # to the last bit
+
+
+@pytest.mark.parametrize("rise", [2e-6, 400e-6])
+def test_edges_of_any_length_are_waited_for(ngspice, parameters, mnist_schedule, trained_states, digit_images, rise):
+    schedule = dataclasses.replace(mnist_schedule, rise=rise)
+    states, image = trained_states["error-driven"], digit_images["binary"][0]
+    whole = infer(ngspice, parameters, schedule, states, image[None]).spikes[0]
+    assert np.isfinite(whole).all()
+    assert Reader(ngspice, parameters, schedule, 10).spikes(states, image, 10) == pytest.approx(whole, abs=1e-6)
 
 
 def test_dark_image_makes_no_neuron_fire(reader, trained_states):
