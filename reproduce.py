@@ -1,7 +1,7 @@
-"""Run every experiment and draw every figure in order, then print the table "paper / this run". About 12 minutes on two cores.
+"""Run every experiment and draw every figure in order, then print the table "paper / this run". About 16 minutes on two cores.
 
 Every step is one of the scripts, run as its own process as a user would. The error-driven voltages are those committed;
---full trains them again first (three seeds of each encoding, about two hours). Writes figures/results.md.
+--full trains them again first (three seeds of each encoding, an hour and a half). Writes figures/results.md.
 """
 
 import json
@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 import schematics
 from command_line import ROOT, make_parser, run, whole_number
@@ -33,21 +35,18 @@ def steps(full, samples):
         chosen = ["--encoding", encoding]
         yield ["MNIST_ex_situ_training.py", *chosen]
         yield [*test, *chosen, "--voltages", f"voltages/mnist_ex_situ{ending}.json"]
-        if full:
-            yield from seeds(chosen, ending, test)
-        yield [*test, *chosen, "--voltages", f"voltages/mnist_error_driven{ending}.json"]
+        for seed in SEEDS:
+            of_seed = "" if seed == ErrorDrivenRule.seed else f"_seed_{seed}"
+            voltages = ["--voltages", f"voltages/mnist_error_driven{ending}{of_seed}.json"]
+            if full:
+                yield ["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(seed), *chosen, *voltages]
+            yield [*test, *chosen, *voltages]
 
 
-def seeds(chosen, ending, test):
-    """Error-driven training and test with each seed; the first seed's voltages are the ones committed."""
-    for seed in SEEDS:
-        committed = f"voltages/mnist_error_driven{ending}.json"
-        path = committed if seed == ErrorDrivenRule.seed else f"voltages/mnist_error_driven{ending}_seed_{seed}.json"
-        folder = [] if path == committed else ["--figures", f"figures/seed_{seed}"]
-        yield ["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(seed), *chosen, "--voltages", path,
-               *folder]
-        if folder:
-            yield [*test, *chosen, "--voltages", path, *folder]
+def folder_of(command, folder):
+    """Where a step's figures go: those of other seeds to a folder of their own."""
+    seed = next((seed for seed in SEEDS if f"_seed_{seed}.json" in command[-1]), None)
+    return folder / f"seed_{seed}" if seed else folder
 
 
 def main(arguments=None):
@@ -64,8 +63,7 @@ def main(arguments=None):
         print(f"wrote {path}")
     for command in steps(options.full, options.samples):
         print(f"\n$ python {' '.join(command)}", flush=True)
-        folder = [] if "--figures" in command else ["--figures", str(options.figures)]
-        code = run_script([*command, *folder, *show])
+        code = run_script([*command, "--figures", str(folder_of(command, options.figures)), *show])
         if code:
             print(f"reproduce.py: {command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
             return code
@@ -113,10 +111,13 @@ def results_table(folder):
 
 
 def other_seeds(folder, ending):
-    """Rows for the trainings with other seeds whose results are there (--full makes them)."""
+    """Rows for the trainings with other seeds, and for the spread of all."""
     name = f"mnist_test_error_driven{ending}"
-    return [tested(f"the same, seed {seed}", load(Path(folder) / f"seed_{seed}", name)) for seed in SEEDS
-            if (Path(folder) / f"seed_{seed}" / f"{name}_results.json").exists()]
+    found = {seed: load(Path(folder) / ("" if seed == ErrorDrivenRule.seed else f"seed_{seed}"), name) for seed in SEEDS}
+    accuracies = [results["strict_accuracy"] for results in found.values()]
+    spread = f"{np.mean(accuracies):.2%} (standard deviation {np.std(accuracies, ddof=1):.2%})"
+    return [*(tested(f"the same, seed {seed}", found[seed]) for seed in SEEDS if seed != ErrorDrivenRule.seed),
+            (f"mean of {len(SEEDS)} seeds", "", spread, "")]
 
 
 def tested(title, found):
