@@ -1,6 +1,7 @@
 """Reading many images on all cores, or on a cluster: one ngspice per process, ranges of images as the unit of work."""
 
-import contextlib
+import importlib
+import logging
 import os
 import signal
 import tempfile
@@ -13,11 +14,13 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from in_situ_learning import Schedule
+from parameters import ParameterError
 from readout import Reader
 from simulation import NgspiceSession, SimulationError
 from snn_circuit import NetworkParameters
 
 RANGE = 50  # images a worker takes at a time: a second's work
+CONNECT_WITHIN = 10  # s, to a Dask scheduler
 WANTED = 3  # neurons to see fire, for the top-3 accuracy
 
 
@@ -75,7 +78,8 @@ def read_all(network, schedule, states, images, jobs=1, scheduler=None, watch=la
     """First spike times in s of all `images` (n x inputs, 0 to 1): n x classes, nan where a neuron was not seen to fire.
 
     `jobs` worker processes, or the Dask `scheduler` at tcp://host:port. `watch(indices, spikes)` is called for each
-    finished range. A range whose worker dies is run again, alone; raises WorkerDied if it dies again.
+    finished range. A range whose worker dies is run again, alone; raises WorkerDied if it dies again, and ParameterError for
+    a scheduler that is not there.
     """
     spikes = np.full((len(images), len(states)), np.nan)
     finished = np.zeros(len(images), bool)
@@ -85,21 +89,25 @@ def read_all(network, schedule, states, images, jobs=1, scheduler=None, watch=la
         finished[first:first + len(part)] = True
         watch(range(first, first + len(part)), part)
 
+    def tasks(notes=""):
+        return [Task(network, schedule, states, images[k:k + RANGE], k, notes) for k in range(0, len(images), RANGE)]
+
+    if scheduler is not None:
+        _run_on_cluster(tasks(), scheduler, finished, spikes, keep)
+        return spikes
     with tempfile.TemporaryDirectory() as folder:
-        notes = "" if jobs == 1 and scheduler is None else folder
-        tasks = [Task(network, schedule, states, images[k:k + RANGE], k, notes if scheduler is None else "")
-                 for k in range(0, len(images), RANGE)]
-        while tasks:
+        left = tasks(folder if jobs > 1 else "")
+        while left:
             try:
-                _run(tasks, jobs, scheduler, keep)
+                _run(left, jobs, keep)
             except BrokenProcessPool:
-                _run_lost_again(tasks, folder, finished, spikes, keep, report)
-            tasks = [task for task in tasks if not finished[task.first]]
+                _run_lost_again(left, folder, finished, spikes, keep, report)
+            left = [task for task in left if not finished[task.first]]
     return spikes
 
 
-def _run(tasks, jobs, scheduler, keep):
-    with _backend(jobs, scheduler):
+def _run(tasks, jobs, keep):
+    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
         results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(read_range)(task) for task in tasks)
         try:
             for first, part in results:
@@ -125,15 +133,42 @@ def _run_lost_again(tasks, folder, finished, spikes, keep, report):
             end_workers()
 
 
-def _backend(jobs, scheduler):
-    if scheduler is None:
-        return parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1)
-    from dask.distributed import Client  # optional: requirements-cluster.txt
+def _run_on_cluster(tasks, scheduler, finished, spikes, keep):
+    """Not through joblib's Dask backend: joblib 1.6 waits for ever once Dask gives up a task that kills its workers."""
+    with _client(scheduler) as client:
+        _check_cluster(client, scheduler)
+        from dask.distributed import KilledWorker, as_completed
 
-    stack = contextlib.ExitStack()
-    stack.enter_context(Client(scheduler, timeout=10))
-    stack.enter_context(parallel_config(backend="dask", n_jobs=-1))
-    return stack
+        try:
+            for _, (first, part) in as_completed([client.submit(read_range, task, pure=False) for task in tasks],
+                                                 with_results=True):
+                keep(first, part)
+        except KilledWorker as error:
+            raise WorkerDied(f"workers of --scheduler died again and again: {error}", spikes, finished) from error
+
+
+def _client(scheduler):
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ParameterError("--scheduler needs Dask: pip install -r requirements-cluster.txt") from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its attempts to connect; what fails is said below
+    try:
+        return Client(scheduler, timeout=CONNECT_WITHIN)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"--scheduler {scheduler} cannot be reached: {error}; expected tcp://HOST:PORT") from error
+
+
+def _check_cluster(client, scheduler):
+    """Raise ParameterError if there are no workers, or if one of the cluster's processes lacks this project: Dask would wait."""
+    if not client.nthreads():
+        raise ParameterError(f"--scheduler {scheduler} has no workers; start some: PYTHONPATH=. dask worker {scheduler}")
+    try:
+        client.run_on_scheduler(importlib.import_module, __name__)
+        client.run(importlib.import_module, __name__)
+    except ImportError as error:
+        raise ParameterError(f"--scheduler {scheduler}: a process of the cluster cannot load this project ({error}); start "
+                             "scheduler and workers in its folder, with PYTHONPATH=.") from error
 
 
 def end_workers():

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 from dask import distributed
@@ -13,6 +16,7 @@ from dask import distributed
 import evaluation
 from evaluation import WorkerDied, read_all
 from experiments import mnist_experiment
+from parameters import ParameterError
 from readout import Reader
 
 
@@ -49,6 +53,38 @@ def test_dask_workers_give_the_same_bytes(case, alone):
     assert spikes.tobytes() == alone.tobytes()
 
 
+def test_cluster_that_cannot_do_the_work_is_refused_at_once(case, tmp_path):
+    """No workers, then one started outside the project: Dask itself would wait for ever."""
+    experiment, states, images = case
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
+        address = cluster.scheduler_address
+        with pytest.raises(ParameterError, match="has no workers"):
+            read_all(experiment.network, experiment.schedule, states, images, scheduler=address)
+        worker = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"],
+                                  cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            cluster.wait_for_workers(1, timeout=30)
+            with pytest.raises(ParameterError, match="cannot load this project"):
+                read_all(experiment.network, experiment.schedule, states, images, scheduler=address)
+        finally:
+            worker.terminate()
+            worker.wait(20)
+
+
+def test_dask_workers_that_die_again_and_again_end_the_run(case, monkeypatch):
+    experiment, states, images = case
+    poisoned = images.copy()
+    poisoned[120] = np.nan
+    monkeypatch.setattr(evaluation, "read_range", _die_on_nan)
+    root = str(Path(evaluation.__file__).parent)
+    with (dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+          distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1",
+                                   env={"PYTHONPATH": root}) as cluster,
+          pytest.raises(WorkerDied, match="again and again") as failure):
+        read_all(experiment.network, experiment.schedule, states, poisoned, scheduler=cluster.scheduler_address)
+    assert failure.value.finished.any() and not failure.value.finished[100:150].any()
+
+
 def test_a_killed_worker_costs_only_its_range_again(case, alone):
     """The first worker to finish a range is killed from outside: the run names lost ranges and ends with the same numbers."""
     experiment, states, images = case
@@ -81,7 +117,8 @@ def test_a_second_death_ends_the_run_with_the_range_and_keeps_the_rest(case, alo
 
 def _die_on_nan(task):
     if np.isnan(task.images).any():
-        Path(task.notes, f"{task.first}.began").touch()
+        if task.notes:
+            Path(task.notes, f"{task.first}.began").touch()
         time.sleep(1.5)  # the others finish a range meanwhile
         os.kill(os.getpid(), signal.SIGSEGV)
     return evaluation_read_range(task)
@@ -101,3 +138,14 @@ def _workers():
                 continue
             if int(stat.rpartition(")")[2].split()[1]) == os.getpid() and "popen_loky" in command:
                 yield int(folder.name)
+
+
+# The last test here: a refused client leaves Dask's event loop unusable in this process.
+@pytest.mark.parametrize(("scheduler", "words"), [("tcp://127.0.0.1", "missing port"),
+                                                  ("tcp://127.0.0.1:1", "cannot be reached")])
+def test_scheduler_that_is_not_there_is_named(case, scheduler, words, monkeypatch):
+    monkeypatch.setattr(evaluation, "CONNECT_WITHIN", 0.5)
+    experiment, states, images = case
+    with pytest.raises(ParameterError, match=words) as refusal:
+        read_all(experiment.network, experiment.schedule, states, images, scheduler=scheduler)
+    assert scheduler in str(refusal.value)
