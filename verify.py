@@ -14,6 +14,7 @@ import numpy as np
 
 from command_line import make_parser, progress, run, whole_number
 from datasets import encode, load_mnist
+from evaluation import WANTED
 from experiments import digits_experiment, mnist_experiment, xpue_experiment
 from files import write_results
 from in_situ_learning import READING, TRAINING, hebbian_network, infer, train_hebbian
@@ -31,8 +32,8 @@ def main(arguments=None):
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "the training and inference scripts write the netlists verified here",
                                    "--voltages": "the committed voltages are verified"})
-    parser.add_argument("--images", type=whole_number(1, 10000), default=20, metavar="N",
-                        help="MNIST test images read tightly, of each voltages file (default: 20)")
+    parser.add_argument("--images", type=whole_number(1, 10000), default=50, metavar="N",
+                        help="MNIST test images read tightly, of each voltages file (default: 50)")
     options = parser.parse_args(arguments)
     session = NgspiceSession()
     rows = [row for experiment in (xpue_experiment(), digits_experiment(), mnist_experiment())
@@ -40,9 +41,9 @@ def main(arguments=None):
     for name, encoding in (("mnist", "binary"), ("mnist_error_driven", "binary"), ("mnist_error_driven_grey", "grey")):
         rows.append(verify_reads(session, name, encoding, options.images))
     rows += [against_program(session, xpue_experiment()), against_program(session, digits_experiment())]
-    print(f"{'experiment':<44}  {'largest change':>16}  {'bound':>10}")
+    print(f"{'experiment':<48}  {'largest change':>16}  {'bound':>10}")
     for name, value, bound, unit in rows:
-        print(f"{name:<44}  {value:>13.5g} {unit:<2}  {bound:>7.4g} {unit:<2} {'' if value <= bound else '  BROKEN'}")
+        print(f"{name:<48}  {value:>13.5g} {unit:<2}  {bound:>7.4g} {unit:<2} {'' if value <= bound else '  BROKEN'}")
     results = {"rows": [{"experiment": n, "largest_change": v, "bound": b, "unit": u} for n, v, b, u in rows]}
     tight = {"training": TRAINING.tightened().as_dict(), "reading": READING.tightened().as_dict()}
     print(f"wrote {write_results(options.figures, 'verify', session, tight, results)}")
@@ -74,10 +75,11 @@ def verify_reads(session, name, encoding, count):
     images = encode(load_mnist("x_test", first=count)["x_test"], encoding=encoding)
     usual, tight = (Reader(session, experiment.network, experiment.schedule, 10, solver)
                     for solver in (READING, READING.tightened()))
-    pairs = [(usual.spikes(states, image, ALL_SPIKES), tight.spikes(states, image, ALL_SPIKES))
-             for image in progress(images, count, f"{name}, tightened", "image")]
-    return f"{name}: spike times of {count} test images", largest(*map(np.array, zip(*pairs, strict=True))) * 1e6, \
-        SPIKE_BOUND * 1e6, "us"
+    spikes = np.array([usual.spikes(states, image, WANTED) for image in images])
+    exact = np.array([tight.spikes(states, image, ALL_SPIKES)
+                      for image in progress(images, count, f"{name}, tightened", "image")])
+    exact[np.isnan(spikes)] = np.nan  # neurons that the usual read did not wait for
+    return f"{name}: spikes of {count} test images", largest(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us"
 
 
 def largest(spikes, exact):

@@ -189,6 +189,27 @@ def test_depression_undoes_potentiation(parameters, writer, trained_states, digi
     assert np.abs(back - column).max() < 0.01 * dose  # a hundredth of what was written, leak included
 
 
+def test_write_that_ngspice_cannot_end_is_run_again_a_little_longer(writer, trained_states, digit_images, monkeypatch):
+    image, column = digit_images["binary"][0], trained_states["error-driven"][3]
+    usual = writer.write(column, image, 1, 1e-5)
+    run, stops = writer._circuit.run, []
+
+    def fail(times):
+        def once(stop):
+            stops.append(stop)
+            if len(stops) <= times:
+                raise SimulationError("timestep too small")
+            return run(stop)
+        stops.clear()
+        monkeypatch.setattr(writer._circuit, "run", once)
+    fail(1)
+    assert writer.write(column, image, 1, 1e-5) == pytest.approx(usual, abs=1e-6)
+    assert len(stops) == 2 and 1 < stops[1] / stops[0] < 1.02
+    fail(2)
+    with pytest.raises(SimulationError, match="timestep too small"):
+        writer.write(column, image, 1, 1e-5)
+
+
 def test_cells_without_input_lose_only_the_leak(parameters, writer, trained_states, digit_images):
     image, column = digit_images["binary"][0], trained_states["error-driven"][4]
     pulse = 50e-3 / float(state_rate(parameters.memristor, 1.0))
