@@ -21,7 +21,7 @@ def save_checkpoint(path, learning, parameters):
     """Write a `LearningState` and the `parameters` (plain numbers) of its run atomically. Raises FileProblem."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, states=learning.states, done=learning.done, history=learning.history,
-                        parameters=to_json(parameters))
+                        seconds=learning.seconds, parameters=to_json(parameters))
     atomic_write(path, buffer.getvalue())
 
 
@@ -29,7 +29,8 @@ def load_checkpoint(path, parameters):
     """The `LearningState` in a checkpoint made with the same `parameters`. Raises VoltagesError."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            learning = LearningState(arrays["states"], int(arrays["done"]), arrays["history"])
+            learning = LearningState(arrays["states"], int(arrays["done"]), arrays["history"],
+                                     float(arrays["seconds"]))
             stored = json.loads(str(arrays["parameters"]))
     except FileNotFoundError as error:
         raise VoltagesError(f"{path}: no such checkpoint; leave --resume out to start afresh") from error

@@ -31,11 +31,15 @@ SMALLEST_DOSE = 0.01  # share of the first dose: below it a write takes as long 
 
 @dataclass
 class LearningState:
-    """All that a run needs to go on: kept in checkpoints. `history` has a row (right, written) per presentation."""
+    """All that a run needs to go on: kept in checkpoints. `history` has a row (right, written) per presentation.
+
+    `seconds`: time it took so far.
+    """
 
     states: np.ndarray
     done: int
     history: np.ndarray
+    seconds: float = 0.0
 
 
 def begin(rule, classes, inputs):

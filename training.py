@@ -123,10 +123,9 @@ def _error_driven(session, experiment, path, options):
     classes, inputs = experiment.dataset.patterns.shape
     learning = load_checkpoint(checkpoint, parameters) if options.resume else begin(rule, classes, inputs)
     write_netlist(options.netlist, lambda: _first_read(experiment, learning.states, images[0]))
-    start = time.perf_counter()
     teacher = Teacher(session, experiment.network, experiment.schedule, rule, images, labels, classes)
     _learn(teacher, learning, rule, checkpoint, parameters)
-    report_learning(session, experiment, path, options, learning, time.perf_counter() - start, images[0], int(labels[0]))
+    report_learning(session, experiment, path, options, learning, images[0], int(labels[0]))
     checkpoint.unlink(missing_ok=True)
 
 
@@ -139,8 +138,8 @@ def _first_read(experiment, states, image):
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 
-def report_learning(session, experiment, path, options, learning, seconds, image, label):
-    """Save and draw what the error-driven rule has learned in `seconds`; `image` of class `label` shows what a write costs."""
+def report_learning(session, experiment, path, options, learning, image, label):
+    """Save and draw what the error-driven rule has learned; `image` of class `label` shows what a write costs."""
     rule = experiment.rule
     accuracy, writes = learning_curve(learning.history)
     print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
@@ -151,7 +150,7 @@ def report_learning(session, experiment, path, options, learning, seconds, image
         print_energy(f"a write of the first dose, {name}", joules)
     marks = slice(CHECKPOINT_EVERY - 1, None, CHECKPOINT_EVERY)
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
-    _report(session, experiment, "error-driven", path, learning.states, seconds, options,
+    _report(session, experiment, "error-driven", path, learning.states, learning.seconds, options,
             {"parameters": {"learning": dataclasses.asdict(rule)}, "write_energy": energy, "presentations": len(accuracy),
              "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]), "learning_curve": curve})
     stem = experiment.stem("error-driven")
@@ -162,10 +161,12 @@ def report_learning(session, experiment, path, options, learning, seconds, image
 
 def _learn(teacher, learning, rule, checkpoint, parameters):
     """Run the rule to its end with a progress bar and checkpoints, also one when it is interrupted."""
+    began = time.perf_counter() - learning.seconds
     bar = progress(teacher.presentations(learning), rule.presentations - learning.done, "learning", "image", quick=0.5)
     try:
         with bar:
             for accuracy, writes in bar:
+                learning.seconds = time.perf_counter() - began
                 bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
                 if learning.done % CHECKPOINT_EVERY == 0:
                     save_checkpoint(checkpoint, learning, parameters)
