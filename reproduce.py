@@ -1,4 +1,4 @@
-"""Run every experiment and draw every figure in order, then print the table "paper / this run". About 16 minutes on two cores.
+"""Run every experiment and draw every figure in order, then print the table "paper / this run". About 12 minutes on two cores.
 
 Every step is one of the scripts, run as its own process as a user would. The error-driven voltages are those committed;
 --full trains them again first (three seeds of each encoding, an hour and a half). Writes figures/results.md.
