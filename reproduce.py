@@ -17,6 +17,7 @@ import schematics
 from command_line import ROOT, make_parser, run, whole_number
 from error_driven import ErrorDrivenRule
 from files import FileProblem, atomic_write
+from scores import interval
 
 SEEDS = (1, 2, 3)
 # Jurj 2024: train accuracies of section 4 and the MNIST test on the first 100 images.
@@ -94,9 +95,10 @@ def results_table(folder):
         found = load(folder, f"{name}_inference")
         rows.append((f"{title}, strict", PAPER[name], f"{found['strict_accuracy']:.0%}", ""))
     hebbian = load(folder, "mnist_test")
-    rows.append(("MNIST test, first 100, the paper's rule", PAPER["mnist_test"], f"{hebbian['paper_rule_first_100']:.0%}", ""))
-    rows.append(("MNIST test, first 100, strict", "", f"{hebbian['strict_first_100']:.0%}", ""))
-    rows.append(("MNIST test, Hebbian, the paper's rule", "", f"{hebbian['paper_rule_accuracy']:.2%}", ""))
+    few = min(100, hebbian["samples"])
+    rows.append(share("MNIST test, first 100, the paper's rule", hebbian["paper_rule_first_100"], few, PAPER["mnist_test"]))
+    rows.append(share("MNIST test, first 100, strict", hebbian["strict_first_100"], few))
+    rows.append(share("MNIST test, Hebbian, the paper's rule", hebbian["paper_rule_accuracy"], hebbian["samples"]))
     rows.append(tested("MNIST test, Hebbian, strict", hebbian))
     for ending, encoding in (("", "binary"), ("_grey", "grey")):
         rows.append(tested(f"MNIST test, error-driven in situ, {encoding}", load(folder, f"mnist_test_error_driven{ending}")))
@@ -118,6 +120,11 @@ def other_seeds(folder, ending):
     spread = f"{np.mean(accuracies):.2%} (standard deviation {np.std(accuracies, ddof=1):.2%})"
     return [*(tested(f"the same, seed {seed}", found[seed]) for seed in SEEDS if seed != ErrorDrivenRule.seed),
             (f"mean of {len(SEEDS)} seeds", "", spread, "")]
+
+
+def share(title, accuracy, count, paper=""):
+    """A row for an accuracy on `count` images."""
+    return title, paper, f"{accuracy:.2%}", percent_range(interval(round(accuracy * count), count))
 
 
 def tested(title, found):
