@@ -19,6 +19,7 @@ BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)  # without Okabe and Ito's yellow, too pale for lines
 WIDTH = 8.0  # in, what a README shows without shrinking
+HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
 MOST_TRACES = 20  # that can be told apart when stacked; more become a heat map
@@ -237,14 +238,18 @@ def _heat_map(time, rows, label):
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
     seconds, unit = _time_scale(time[-1])
     # A pixel or more for each row where the page allows: averaged with its neighbours, a row would show a false value.
-    height = np.clip(len(rows) / RESOLUTION + 1.0, 5.0, 8.0)
-    figure, axis = plt.subplots(figsize=(WIDTH, height))
+    figure, axis = plt.subplots(figsize=(WIDTH, np.clip(len(rows) / RESOLUTION + 1.0, 5.0, HIGHEST)))
     axis.set_xlabel(f"time ({unit})")
     image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto", interpolation_stage="data",
-                        interpolation="nearest" if len(rows) / RESOLUTION < height else "auto",
+                        interpolation="nearest" if _row_has_pixels(len(rows)) else "auto",
                         extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5))
     figure.colorbar(image, label=label)
     return figure, axis
+
+
+def _row_has_pixels(rows):
+    """Whether a heat map has a pixel or more for each of its rows."""
+    return rows / RESOLUTION < HIGHEST - 1.0
 
 
 def memristor_states(time, states, classes, inputs, labels=None):
@@ -279,7 +284,8 @@ def _state_map(time, states, inputs, labels):
         axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
     axis.set_yticks((np.arange(len(labels)) + 0.5) * inputs - 0.5, labels)
     axis.tick_params(axis="y", length=0)
-    axis.set(ylabel=f"class ({inputs} cells each)", title="States of all cells")
+    shared = "" if _row_has_pixels(len(states)) else " (where cells share a pixel: their mean)"
+    axis.set(ylabel=f"class ({inputs} cells each)", title=f"States of all cells{shared}")
     return figure
 
 
