@@ -19,7 +19,7 @@ from datasets import encode, load_mnist
 from energy import read_energy
 from evaluation import WorkerDied, read_all, worker_count
 from experiments import SIZE, add_size_and_encoding, describe, mnist_experiment, network_of
-from files import atomic_write, write_results
+from files import atomic_write, path_in_project, write_results
 from in_situ_learning import READING, RESOLUTION, edges, lead, strict_decision
 from scores import UNDECIDED, confusion, decide, decision_name, summary
 from simulation import NgspiceSession, netlist_text
@@ -61,7 +61,8 @@ def main(arguments=None):
     table = options.figures / f"{stem}_decisions.csv"
     atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule))
     print(f"wrote {table}")
-    used = describe(experiment, network=parameters.as_dict(), voltages=str(path), learning=voltages.origin.get("learning"))
+    used = describe(experiment, network=parameters.as_dict(), voltages=path_in_project(path),
+                    learning=voltages.origin.get("learning"))
     print(f"wrote {write_results(options.figures, stem, session, used, scores)}")
     print_scores(scores)
     print_energy("presenting the first image", scores["read_energy"])

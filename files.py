@@ -69,6 +69,12 @@ def _plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def path_in_project(path):
+    """A path as results record it: from the project's folder where it lies in there, so that it holds on any machine."""
+    path, root = Path(path).resolve(), Path(__file__).parent.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
 def write_results(folder, name, session, parameters, results):
     """Write `results` with `parameters` and versions to folder/name_results.json; return the path. Raises FileProblem."""
     path = Path(folder) / f"{name}_results.json"

@@ -6,7 +6,7 @@ import plotting
 from command_line import add_quantities, draw, make_parser, print_energy, progress, quantities, write_netlist
 from energy import read_energy
 from experiments import describe, network_of
-from files import write_results
+from files import path_in_project, write_results
 from in_situ_learning import READING, RESOLUTION, infer, inference_network, lead
 from scores import UNDECIDED, confusion, decide, decision_name
 from simulation import NgspiceSession, netlist_text
@@ -49,7 +49,7 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
     results = {"strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth),
                "decisions": [decision_name(d, dataset.labels) for d in strict], "first_spike_times": result.spikes,
                "leads": [lead(times) for times in result.spikes], "resolution": RESOLUTION, "read_energy": energy}
-    used = describe(experiment, network=network.as_dict(), voltages=str(path))
+    used = describe(experiment, network=network.as_dict(), voltages=path_in_project(path))
     print(f"wrote {write_results(options.figures, f'{stem}_inference', session, used, results)}")
     starts = [schedule.start(k) for k in range(classes)]
     draw(options, f"{stem}_membranes", plotting.membranes, result.time, result.membranes, result.outputs,

@@ -60,6 +60,14 @@ print(*seen.values())
 """
 
 
+def test_results_name_the_projects_files_from_its_folder(tmp_path, monkeypatch):
+    root = Path(files.__file__).parent
+    monkeypatch.chdir(root / "tests")
+    for path in (root / "voltages" / "xpue.json", "../voltages/xpue.json"):
+        assert files.path_in_project(path) == "voltages/xpue.json"
+    assert files.path_in_project(tmp_path / "x.json") == str(tmp_path / "x.json")
+
+
 def test_file_is_old_or_new_but_whole_when_its_writer_is_killed_at_any_moment(tmp_path):
     old, new, torn, while_writing = map(int, in_process(KILL, tmp_path / "some.json", 50))
     assert torn == 0
