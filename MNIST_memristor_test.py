@@ -20,10 +20,10 @@ from energy import read_energy
 from evaluation import WorkerDied, read_all, worker_count
 from experiments import SIZE, add_size_and_encoding, describe, mnist_experiment, network_of
 from files import atomic_write, path_in_project, write_results
-from in_situ_learning import READING, RESOLUTION, edges, lead, strict_decision
+from in_situ_learning import READING, RESOLUTION, lead, read_network, strict_decision
 from scores import UNDECIDED, confusion, decide, decision_name, summary
 from simulation import NgspiceSession, netlist_text
-from snn_circuit import names, network
+from snn_circuit import names
 from voltages_file import load_voltages
 
 CLASSES = 10
@@ -104,9 +104,8 @@ def _read(options, parameters, schedule, states, images, labels):
 
 def _first_read(parameters, schedule, states, image):
     """The netlist of the whole network, reading the first image."""
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
-    circuit = network(parameters, states, points, title="MNIST test, first image")
+    circuit = read_network(parameters, schedule, states, image, "MNIST test, first image")
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 

@@ -3,6 +3,7 @@
 Every dataset is a `Dataset`; pixels are levels between 0 and 1.
 """
 
+import functools
 import hashlib
 import zipfile
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ def encode(images, size=10, encoding="binary"):
     return (grey > np.sort(grey, axis=1)[:, -rank, None]).astype(float)
 
 
+@functools.cache  # scripts ask for their options' defaults and for what was chosen
 def mnist_templates(size=10, encoding="binary"):
     """The paper's training set: the mean of each digit's first 100 training images, as 8-bit, encoded."""
     labels = load_mnist("y_train")["y_train"]

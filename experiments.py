@@ -1,7 +1,6 @@
 """The experiments that can be run: for each dataset its patterns, pulses, network and rule parameters, in one place."""
 
 import dataclasses
-import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +77,7 @@ def mnist_experiment(size=SIZE, encoding="binary"):
     if encoding == "grey":
         rule = ErrorDrivenRule(presentations=36000, start_state=4.5, dose=100e-3, margin=1e-6)
     network = NetworkParameters(MemristorParameters(), NeuronParameters(feedback_resistance=feedback))
-    return Experiment(_templates(size, encoding), schedule, rule, network, encoding)
-
-
-@functools.cache
-def _templates(size, encoding):
-    # Scripts make an experiment for their options' defaults and one for what was chosen: read MNIST once for both.
-    return mnist_templates(size, encoding)
+    return Experiment(mnist_templates(size, encoding), schedule, rule, network, encoding)
 
 
 def add_size_and_encoding(parser):

@@ -95,6 +95,12 @@ def inference_network(parameters, schedule, states, patterns):
                    title="inference")
 
 
+def read_network(parameters, schedule, states, image, title="read"):
+    """Netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    return network(parameters, states, points, title=title)
+
+
 def train_hebbian(session, parameters, schedule, patterns, solver=TRAINING, watch=lambda steps: steps):
     """Train all classes in one ngspice transient; return a `Training`.
 

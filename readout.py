@@ -41,9 +41,9 @@ class Reader:
         """
         driven = np.flatnonzero(image)
         circuit = self._circuit(max(1, -(-len(driven) // ROWS)) * ROWS)
-        circuit.set(states[:, driven], image[driven] * self._schedule.input_voltage)
-        pulse, membranes = self._schedule.pulse, None
-        needed = self._needed(self._foretold(states[:, driven], image[driven]), np.full(self._classes, np.nan), wanted)
+        cells, volts, pulse = states[:, driven], image[driven] * self._schedule.input_voltage, self._schedule.pulse
+        circuit.set(cells, volts)
+        needed = self._needed(self._foretold(cells, volts), np.full(self._classes, np.nan), wanted)
         stop = 0.0
         while stop < min(needed, pulse):
             stop = min(max(needed, 1.1 * stop, self._shortest), pulse)
@@ -59,9 +59,9 @@ class Reader:
                                                 self._solver)
         return self._circuits[rows]
 
-    def _foretold(self, states, levels):
+    def _foretold(self, states, volts):
         """Settled membrane voltages in V by the closed form."""
-        memristor, volts = self._parameters.memristor, levels * self._schedule.input_voltage
+        memristor = self._parameters.memristor
         currents = channel_current(memristor, raised_state(memristor, states, volts, steps=3), volts)
         return self._parameters.neuron.transresistance * currents.sum(axis=1)
 

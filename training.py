@@ -12,10 +12,10 @@ from energy import write_energy
 from error_driven import Teacher, begin, learning_curve
 from experiments import RULES, describe
 from files import versions, write_results
-from in_situ_learning import READING, TRAINING, edges, hebbian_network, train_hebbian
+from in_situ_learning import READING, TRAINING, hebbian_network, read_network, train_hebbian
 from memristor import state_rate, trained_state
 from simulation import NgspiceSession, netlist_text
-from snn_circuit import names, network, state_names
+from snn_circuit import names, state_names
 from voltages_file import Voltages, save_voltages
 
 CHECKPOINT_EVERY = 500  # presentations
@@ -132,9 +132,8 @@ def _error_driven(session, experiment, path, options):
 def _first_read(experiment, states, image):
     """The netlist of the first read, with the whole network."""
     schedule = experiment.schedule
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     nodes = names("membrane", len(states))
-    circuit = network(experiment.network, states, points, title="read of the first image")
+    circuit = read_network(experiment.network, schedule, states, image, "read of the first image")
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 

@@ -13,10 +13,10 @@ import plotting
 from datasets import encode, load_mnist
 from evaluation import WANTED
 from experiments import mnist_experiment
-from in_situ_learning import READING, edges, train_hebbian
+from in_situ_learning import READING, read_network, train_hebbian
 from readout import Reader
 from simulation import NgspiceSession
-from snn_circuit import names, network
+from snn_circuit import names
 
 SIZES = (5, 7, 10, 14, 20, 28)
 IMAGES = 30
@@ -31,10 +31,9 @@ def timed(action):
 
 def whole_network_read(session, experiment, states, image):
     """Seconds of ngspice for reading an image with every cell in the circuit, to the end of the pulse."""
-    schedule = experiment.schedule
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
-    circuit = session.load(network(experiment.network, states, points), READING, names("membrane", len(states)))
-    seconds, _ = timed(lambda: circuit.run(schedule.pulse))
+    circuit = session.load(read_network(experiment.network, experiment.schedule, states, image), READING,
+                           names("membrane", len(states)))
+    seconds, _ = timed(lambda: circuit.run(experiment.schedule.pulse))
     session.unload(circuit)
     return seconds
 
