@@ -6,9 +6,9 @@ figures/012345_raster.png, figures/012345_train_confusion.png and figures/012345
 
 import sys
 
-from command_line import run
-from experiments import digits_experiment
-from inference import inference_script
+from workflow.command_line import run
+from workflow.experiments import digits_experiment
+from workflow.inference import inference_script
 
 
 def main(arguments=None):

@@ -6,9 +6,9 @@ learns from its errors instead of one pulse a class, the same with 012345_error_
 
 import sys
 
-from command_line import run
-from experiments import digits_experiment
-from training import training_script
+from workflow.command_line import run
+from workflow.experiments import digits_experiment
+from workflow.training import training_script
 
 
 def main(arguments=None):

@@ -7,9 +7,9 @@ figures/mnist_raster.png, figures/mnist_train_confusion.png and figures/mnist_in
 
 import sys
 
-from command_line import run
-from experiments import add_size_and_encoding, mnist_experiment
-from inference import inference_script
+from workflow.command_line import run
+from workflow.experiments import add_size_and_encoding, mnist_experiment
+from workflow.inference import inference_script
 
 
 def main(arguments=None):

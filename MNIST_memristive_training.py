@@ -7,9 +7,9 @@ writes the same with mnist_error_driven in the names. --encoding and --size add 
 
 import sys
 
-from command_line import run
-from experiments import add_size_and_encoding, mnist_experiment
-from training import training_script
+from workflow.command_line import run
+from workflow.experiments import add_size_and_encoding, mnist_experiment
+from workflow.training import training_script
 
 
 def main(arguments=None):

@@ -19,23 +19,23 @@ verify: .venv/ready ngspice ngspice-cli
 	$(PY) verify.py
 
 benchmark: .venv/ready ngspice
-	$(PY) benchmarks/scripts.py
+	$(PY) -m benchmarks.scripts
 
 audit: .venv/dev
-	$(PY) -m pip_audit -r requirements.txt -r requirements-cluster.txt
+	$(PY) -m pip_audit -r requirements.txt -r requirements/cluster.txt
 
 .venv/ready: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/dev: .venv/ready requirements-dev.txt requirements-cluster.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/dev: .venv/ready requirements/dev.txt requirements/cluster.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	touch $@
 
 # The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.
 .PHONY: ngspice ngspice-cli
 ngspice:
-	@$(PY) -c "import simulation; simulation.find_library()" 2>/dev/null || ./install-ngspice.sh libngspice0
+	@$(PY) -c "from spice import session; session.find_library()" 2>/dev/null || tools/install-ngspice.sh libngspice0
 ngspice-cli:
-	@command -v ngspice >/dev/null || ./install-ngspice.sh ngspice
+	@command -v ngspice >/dev/null || tools/install-ngspice.sh ngspice

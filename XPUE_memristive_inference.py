@@ -6,9 +6,9 @@ figures/xpue_raster.png, figures/xpue_train_confusion.png and figures/xpue_infer
 
 import sys
 
-from command_line import run
-from experiments import xpue_experiment
-from inference import inference_script
+from workflow.command_line import run
+from workflow.experiments import xpue_experiment
+from workflow.inference import inference_script
 
 
 def main(arguments=None):

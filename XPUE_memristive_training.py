@@ -6,9 +6,9 @@ from its errors instead of one pulse a class, the same with xpue_error_driven in
 
 import sys
 
-from command_line import run
-from experiments import xpue_experiment
-from training import training_script
+from workflow.command_line import run
+from workflow.experiments import xpue_experiment
+from workflow.training import training_script
 
 
 def main(arguments=None):

@@ -5,16 +5,27 @@ Writes figures/memristor_theoretical_iv.png. Nothing is simulated; memristor.py 
 
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 
-import command_line
 import plotting
+from workflow import command_line
 
 
 def theoretical_iv(points=1001):
     """Voltage v = sin t in V and current i = exp(-cos t) sin t in A over one period (arrays of `points`)."""
     t = np.linspace(0, 2 * np.pi, points)
     return np.sin(t), np.exp(-np.cos(t)) * np.sin(t)
+
+
+def theoretical_figure(voltage, current):
+    """The theoretical memristor IV curve: `current` (A) against `voltage` (V), arrays over one period."""
+    figure, axis = plt.subplots(figsize=(plotting.WIDTH * 0.65, 4.0))
+    axis.plot(voltage, current)
+    plotting.cross(axis)
+    axis.set(xlabel="voltage v = sin t (V)", ylabel="current i = exp(−cos t) sin t (A)",
+             title="Pinched hysteresis loop of an ideal memristor")
+    return figure
 
 
 def main(arguments=None):
@@ -24,7 +35,7 @@ def main(arguments=None):
         "--netlist": "there is no circuit behind the theoretical curve"})
     options = parser.parse_args(arguments)
     voltage, current = theoretical_iv()
-    command_line.draw(options, "memristor_theoretical_iv", plotting.theoretical_iv, voltage, current)
+    command_line.draw(options, "memristor_theoretical_iv", theoretical_figure, voltage, current)
 
 
 if __name__ == "__main__":

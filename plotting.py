@@ -10,10 +10,9 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator
 
-from files import atomic_write
-from parameters import ParameterError
+from records.files import atomic_write
+from spice.parameters import ParameterError
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
@@ -55,24 +54,19 @@ def save(figure, folder, name, show=False):
 
 # Scales and units
 
-def _time_scale(span):
+def time_scale(span):
     """Factor from s and the unit that suits a time axis of `span` s."""
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
 
 
-def _scale(values, unit):
+def prefixed(values, unit):
     """Factor and prefixed unit that bring the largest of `values` between 1 and 1000."""
     largest = float(np.abs(values).max())
     power = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4)) if largest > 0 else 0
     return 1e-3**power, "fpnµm kMGT"[power + 5].strip() + unit
 
 
-def _frequency(hertz):
-    factor, unit = _scale([hertz], "Hz")
-    return f"{hertz * factor:g} {unit}"
-
-
-def _line_style(j, count):
+def line_style(j, count):
     """Look of line j of `count`: dashed once colours run out, ever thinner so that no line hides an equal one."""
     return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
             "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
@@ -97,64 +91,10 @@ def _outer_labels(axes, x, y):
 
 # The device
 
-def theoretical_iv(voltage, current):
-    """The theoretical memristor IV curve: `current` (A) against `voltage` (V), arrays over one period."""
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.65, 4.0))
-    axis.plot(voltage, current)
-    _cross(axis)
-    axis.set(xlabel="voltage v = sin t (V)", ylabel="current i = exp(−cos t) sin t (A)",
-             title="Pinched hysteresis loop of an ideal memristor")
-    return figure
 
-
-def _cross(axis):
+def cross(axis):
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
-
-
-def memristor_iv(time, voltage, current, state):
-    """The IV experiment: loop of `current` (A) against `voltage` (V), state X (V) and voltage over `time` (s)."""
-    figure, axes = plt.subplot_mosaic([["loop", "state"], ["loop", "voltage"]], figsize=(WIDTH, 4.0))
-    amperes, current_unit = _scale(current, "A")
-    volts, state_unit = _scale(state, "V")
-    seconds, time_unit = _time_scale(time[-1])
-    axes["loop"].plot(voltage, current * amperes)
-    _cross(axes["loop"])
-    axes["loop"].set(xlabel="voltage D to S (V)", ylabel=f"current to the neuron ({current_unit})",
-                     title="Pinched hysteresis loop")
-    axes["state"].plot(time * seconds, state * volts, color=GREEN)
-    axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")
-    axes["voltage"].plot(time * seconds, voltage, color=VERMILLION)
-    axes["voltage"].set(xlabel=f"time ({time_unit})", ylabel="voltage D to S (V)")
-    axes["state"].sharex(axes["voltage"])
-    axes["state"].tick_params(labelbottom=False)
-    return figure
-
-
-def fingerprints(loops):
-    """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V)."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
-    for k, (frequency, voltage, current, _) in enumerate(loops):
-        left.plot(voltage, current, label=_frequency(frequency), **_line_style(k, len(loops)))
-    _cross(left)
-    left.locator_params(nbins=5)
-    left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops, pinched at the origin")
-    left.legend(title="frequency", loc="upper left")
-    right.loglog([loop[0] for loop in loops], [loop[3] for loop in loops], "o-")
-    right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
-    return figure
-
-
-def stdp_window(differences, measured, closed_form_differences, closed_form):
-    """STDP window: change of X (V) against t_post - t_pre (s), measured points and the closed form's curve."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
-    axis.plot(np.asarray(closed_form_differences) * 1e3, closed_form, label="closed form")
-    axis.plot(np.asarray(differences) * 1e3, measured, "o", color=VERMILLION, markersize=4.5, label="ngspice")
-    _cross(axis)
-    axis.set(xlabel="t_post − t_pre (ms): right of 0 the post spike comes later", ylabel="change of the state X (V)",
-             title="STDP window of one memristor")
-    axis.legend()
-    return figure
 
 
 # Patterns and weights
@@ -216,7 +156,7 @@ def pulses(time, voltages, kind, labels=None):
         figure, axis = _heat_map(time, voltages, "voltage (V)")
         axis.set(ylabel=name, title=title)
         return figure
-    seconds, unit = _time_scale(time[-1])
+    seconds, unit = time_scale(time[-1])
     figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
     _stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
     axis.set(xlabel=f"time ({unit})", ylabel=f"{name} (full height {np.max(voltages):.3g} V)", title=title)
@@ -236,7 +176,7 @@ def _stack(axis, x, traces, styles, labels):
 def _heat_map(time, rows, label):
     """A figure with `rows` x time points as colours, on a regular time grid: the simulator's own steps are unequal."""
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
-    seconds, unit = _time_scale(time[-1])
+    seconds, unit = time_scale(time[-1])
     # A pixel or more for each row where the page allows: averaged with its neighbours, a row would show a false value.
     figure, axis = plt.subplots(figsize=(WIDTH, np.clip(len(rows) / RESOLUTION + 1.0, 5.0, HIGHEST)))
     axis.set_xlabel(f"time ({unit})")
@@ -260,7 +200,7 @@ def memristor_states(time, states, classes, inputs, labels=None):
     labels = [str(j) for j in range(classes)] if labels is None else labels
     if classes * inputs > MOST_CELLS:
         return _state_map(time, states, inputs, labels)
-    seconds, unit = _time_scale(time[-1])
+    seconds, unit = time_scale(time[-1])
     figure, axes = _panels(classes, 2 if classes <= 4 else 3, 2.1, sharex=True, sharey=True)
     written = states[:, -1] > np.max(states) / 2
     for j, (axis, label) in enumerate(zip(axes.flat, labels, strict=False)):
@@ -286,20 +226,6 @@ def _state_map(time, states, inputs, labels):
     axis.tick_params(axis="y", length=0)
     shared = "" if _row_has_pixels(len(states)) else " (where cells share a pixel: their mean)"
     axis.set(ylabel=f"class ({inputs} cells each)", title=f"States of all cells{shared}")
-    return figure
-
-
-def learning_curve(accuracy, writes):
-    """Running accuracy (share) and cumulative writes after each presentation."""
-    count = np.arange(1, len(accuracy) + 1)
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
-    top.plot(count, 100 * np.asarray(accuracy))
-    top.set(ylabel="running accuracy (%)", title="Learning from errors")
-    top.grid(alpha=0.3)
-    bottom.plot(count, writes, color=VERMILLION)
-    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
-    bottom.grid(alpha=0.3)
-    bottom.set_ylim(bottom=0)
     return figure
 
 
@@ -332,7 +258,7 @@ def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
         axes[2 * row + 1, 0].set_ylabel("output (1 V high)")
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
-    handles = [Line2D([], [], label=label, **_line_style(j, len(labels))) for j, label in enumerate(labels)]
+    handles = [Line2D([], [], label=label, **line_style(j, len(labels))) for j, label in enumerate(labels)]
     handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
     figure.legend(handles=handles, loc="outside upper center", title="neuron",
                   ncols=len(handles) if len(handles) <= 8 else 6)
@@ -348,14 +274,14 @@ def _window(time, start, window):
 def _membrane_panel(axis, time, membranes, threshold, start, window):
     part, microseconds = _window(time, start, window)
     for j, membrane in enumerate(membranes):
-        axis.plot(microseconds, membrane[part], **_line_style(j, len(membranes)))
+        axis.plot(microseconds, membrane[part], **line_style(j, len(membranes)))
     axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
     axis.set_xlim(0, window * 1e6)
 
 
 def _output_panel(axis, time, outputs, labels, start, window):
     part, microseconds = _window(time, start, window)
-    _stack(axis, microseconds, outputs[:, part], [_line_style(j, len(outputs)) for j in range(len(outputs))], labels)
+    _stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels)
 
 
 def spike_raster(spikes, labels):
@@ -416,60 +342,4 @@ def confusion(matrix, labels, undecided):
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title="Decisions (number of images)")
     figure.colorbar(image, label="share of the class's images (%)")
-    return figure
-
-
-def lead_histogram(leads):
-    """Histogram of how long (s) the first neuron of each decided image leads the second; inf: it fired alone."""
-    leads = np.asarray(leads) * 1e6
-    finite = leads[np.isfinite(leads) & (leads > 0)]
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images")
-    alone = int(np.isinf(leads).sum())
-    axis.set_title(f"How clearly images are decided ({alone} more: one neuron fired alone)" if alone else
-                   "How clearly images are decided")
-    if len(finite):
-        _histogram(axis, finite)
-    return figure
-
-
-def _histogram(axis, values):
-    axis.yaxis.get_major_locator().set_params(integer=True)
-    wide = values.max() > 20 * values.min()
-    axis.hist(values, np.geomspace(values.min(), values.max(), 41) if wide else 40, color=SKY, edgecolor="white")
-    if wide:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:g}")
-    median = np.median(values)
-    axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
-    axis.legend()
-
-
-def growth(rows):
-    """How run time grows with the network; `rows`: (cells, training in s, reading in s an image)."""
-    cells, training, reading = np.array(rows, float).T
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
-    for axis, seconds, title, unit in ((axes[0], training, "Training", "time (s)"),
-                                       (axes[1], reading, "Reading", "time per image (s)")):
-        axis.loglog(cells, seconds, "o-")
-        axis.grid(alpha=0.3)
-        for scale in (axis.xaxis, axis.yaxis):
-            scale.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
-        axis.set(xlabel="cells (number)", ylabel=unit, title=title)
-    return figure
-
-
-def soak(seconds, memory):
-    """Time of each read (s) and resident memory after it (MB), in the order of the reads."""
-    count = np.arange(1, len(seconds) + 1)
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
-    top.semilogy(count, np.asarray(seconds) * 1e3, ".", color=SKY, markersize=1.5, rasterized=True)
-    tenths = np.array_split(np.arange(len(seconds)), 10)
-    top.plot([count[part].mean() for part in tenths], [np.median(np.asarray(seconds)[part]) * 1e3 for part in tenths],
-             "o-", color=VERMILLION, label="median of a tenth of the reads")
-    top.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
-    top.set(ylabel="time of a read (ms)", title="Time and memory of one session")
-    top.legend(loc="lower right", bbox_to_anchor=(1, 1))
-    bottom.plot(count, memory)
-    bottom.set(xlabel="reads (number)", ylabel="resident memory (MB)", ylim=(0, 1.15 * np.max(memory)))
     return figure

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-import schematics
-from command_line import ROOT, make_parser, run, whole_number
-from error_driven import ErrorDrivenRule
-from files import FileProblem, atomic_write
-from scores import interval
+from learning.error_driven import ErrorDrivenRule
+from records.files import ROOT, FileProblem, atomic_write
+from workflow import schematics
+from workflow.command_line import make_parser, run, whole_number
+from workflow.scores import interval
 
 SEEDS = (1, 2, 3)
 # Jurj 2024: train accuracies of section 4 and the MNIST test on the first 100 images.
@@ -34,7 +34,7 @@ def steps(full, samples):
     for encoding in ("binary", "grey"):
         ending = "" if encoding == "binary" else "_grey"
         chosen = ["--encoding", encoding]
-        yield ["MNIST_ex_situ_training.py", *chosen]
+        yield ["-m", "studies.ex_situ", *chosen]
         yield [*test, *chosen, "--voltages", f"voltages/mnist_ex_situ{ending}.json"]
         for seed in SEEDS:
             of_seed = "" if seed == ErrorDrivenRule.seed else f"_seed_{seed}"

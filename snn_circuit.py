@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
-from parameters import ParameterError, Parameters, quantity
+from spice.parameters import ParameterError, Parameters, quantity
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import make_parser, progress, run, whole_number
 from datasets import encode, load_mnist
-from evaluation import WANTED
-from experiments import digits_experiment, mnist_experiment, xpue_experiment
-from files import write_results
-from in_situ_learning import READING, TRAINING, hebbian_network, infer, train_hebbian
-from readout import Reader
-from simulation import NgspiceMissing, NgspiceSession, netlist_text
+from learning.hebbian import hebbian_network, infer, train_hebbian
+from learning.pulses import READING, TRAINING
+from learning.readout import Reader
+from records.files import ROOT
+from records.results import write_results
+from records.voltages import load_voltages
 from snn_circuit import state_names
-from voltages_file import load_voltages
+from spice.session import NgspiceMissing, NgspiceSession, netlist_text
+from workflow.command_line import make_parser, progress, run, whole_number
+from workflow.evaluation import WANTED
+from workflow.experiments import digits_experiment, mnist_experiment, xpue_experiment
 
 VOLTAGE_BOUND = 0.01  # of the on-cells' voltage
 SPIKE_BOUND = 1e-6  # s
@@ -70,7 +72,7 @@ def verify_experiment(session, experiment):
 def verify_reads(session, name, encoding, count):
     """Reads of test images as the test script does them, and tightened."""
     experiment = mnist_experiment(encoding=encoding)
-    path = Path(__file__).parent / "voltages" / f"{name}.json"
+    path = ROOT / "voltages" / f"{name}.json"
     states = load_voltages(path, "mnist", 10, 100, (encoding,)).states
     images = encode(load_mnist("x_test", first=count)["x_test"], encoding=encoding)
     usual, tight = (Reader(session, experiment.network, experiment.schedule, 10, solver)

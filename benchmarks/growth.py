@@ -7,16 +7,22 @@ import statistics
 import time
 from functools import partial
 
-from report import ROOT, markdown, put
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
+from benchmarks.report import markdown, put
 from datasets import encode, load_mnist
-from evaluation import WANTED
-from experiments import mnist_experiment
-from in_situ_learning import READING, read_network, train_hebbian
-from readout import Reader
-from simulation import NgspiceSession
+from learning.hebbian import read_network, train_hebbian
+from learning.pulses import READING
+from learning.readout import Reader
+from plotting import WIDTH
+from records.files import ROOT
 from snn_circuit import names
+from spice.session import NgspiceSession
+from workflow.evaluation import WANTED
+from workflow.experiments import mnist_experiment
 
 SIZES = (5, 7, 10, 14, 20, 28)
 IMAGES = 30
@@ -36,6 +42,20 @@ def whole_network_read(session, experiment, states, image):
     seconds, _ = timed(lambda: circuit.run(experiment.schedule.pulse))
     session.unload(circuit)
     return seconds
+
+
+def growth_figure(rows):
+    """How run time grows with the network; `rows`: (cells, training in s, reading in s an image)."""
+    cells, training, reading = np.array(rows, float).T
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    for axis, seconds, title, unit in ((axes[0], training, "Training", "time (s)"),
+                                       (axes[1], reading, "Reading", "time per image (s)")):
+        axis.loglog(cells, seconds, "o-")
+        axis.grid(alpha=0.3)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+        axis.set(xlabel="cells (number)", ylabel=unit, title=title)
+    return figure
 
 
 def main():
@@ -61,7 +81,7 @@ def main():
     print(table)
     put("growth", f"Training of ten classes; reading: median of {IMAGES} test images as the test script reads them; whole\n"
         f"network: one image with every cell, to the end of the 2 ms pulse.\n\n{table}")
-    print(f"wrote {plotting.save(plotting.growth(points), ROOT / 'figures', 'growth')}")
+    print(f"wrote {plotting.save(growth_figure(points), ROOT / 'figures', 'growth')}")
 
 
 if __name__ == "__main__":

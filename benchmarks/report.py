@@ -1,12 +1,6 @@
 """What the benchmarks share: aligned tables, and their place in docs/performance.md."""
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # the benchmarks are run as files, the modules live one folder up
-
-from files import atomic_write  # noqa: E402
+from records.files import ROOT, atomic_write
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
 

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 
-from report import ROOT, markdown, put
+from benchmarks.report import markdown, put
+from records.files import ROOT
 
 IMAGES = 200  # test images in a run of the test script
 # Script and options, images simulated, cells.

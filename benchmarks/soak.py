@@ -8,15 +8,18 @@ import argparse
 import sys
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
-from report import ROOT
+from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
 from datasets import encode, load_mnist
-from experiments import mnist_experiment
-from readout import Reader, Writer
-from simulation import NgspiceSession
-from voltages_file import load_voltages
+from learning.readout import Reader, Writer
+from plotting import SKY, VERMILLION, WIDTH
+from records.files import ROOT
+from records.voltages import load_voltages
+from spice.session import NgspiceSession
+from workflow.experiments import mnist_experiment
 
 READS_PER_WRITE = 10
 
@@ -56,6 +59,22 @@ def verdict(times, memory):
     return ratios, float(memory[-1] - memory[len(memory) // 10])
 
 
+def soak_figure(seconds, memory):
+    """Time of each read (s) and resident memory after it (MB), in the order of the reads."""
+    count = np.arange(1, len(seconds) + 1)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
+    top.semilogy(count, np.asarray(seconds) * 1e3, ".", color=SKY, markersize=1.5, rasterized=True)
+    tenths = np.array_split(np.arange(len(seconds)), 10)
+    top.plot([count[part].mean() for part in tenths], [np.median(np.asarray(seconds)[part]) * 1e3 for part in tenths],
+             "o-", color=VERMILLION, label="median of a tenth of the reads")
+    top.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+    top.set(ylabel="time of a read (ms)", title="Time and memory of one session")
+    top.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    bottom.plot(count, memory)
+    bottom.set(xlabel="reads (number)", ylabel="resident memory (MB)", ylim=(0, 1.15 * np.max(memory)))
+    return figure
+
+
 def main():
     """Run, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,7 +84,7 @@ def main():
     for kind, ratio in ratios.items():
         print(f"{kind}s: {len(times[kind])}, median {np.median(times[kind]) * 1e3:.2f} ms, last tenth / first tenth {ratio:.3f}")
     print(f"memory: {memory[len(memory) // 10]:.1f} MB after the first tenth, {memory[-1]:.1f} MB at the end ({growth:+.1f} MB)")
-    print(f"wrote {plotting.save(plotting.soak(np.array(times['read']), memory), ROOT / 'figures', 'soak')}")
+    print(f"wrote {plotting.save(soak_figure(np.array(times['read']), memory), ROOT / 'figures', 'soak')}")
     return 0 if max(ratios.values()) < 1.2 and growth < 5 else 1
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import settings
 
 from datasets import encode, load_mnist, mnist_templates
-from in_situ_learning import Schedule, first_spikes
-from simulation import NgspiceSession, Solver
+from learning.decoding import first_spikes
+from learning.pulses import Schedule
 from snn_circuit import OFF, NetworkParameters, names, network, state_changes
+from spice.session import NgspiceSession, Solver
 
 # The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)

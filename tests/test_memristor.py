@@ -18,7 +18,7 @@ from memristor import (
     state_rate,
     trained_state,
 )
-from parameters import ParameterError
+from spice.parameters import ParameterError
 
 WRITE = 1.2  # V, phi well above the switch
 volts = st.floats(0.0, 50.0)

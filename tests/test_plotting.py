@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 
 import plotting
-import schematics
+from benchmarks.growth import growth_figure
+from benchmarks.soak import soak_figure
 from datasets import Dataset, digits_012345, xpue
-from files import FileProblem
+from memristor_figures import theoretical_figure
+from records.files import FileProblem
+from studies import iv
+from studies.stdp_window import window_figure
+from workflow import schematics
+from workflow.testing import lead_histogram
+from workflow.training import learning_figure
 
 DIGITS = tuple("0123456789")
 
@@ -46,11 +53,11 @@ SINE = np.sin(2e3 * np.pi * T)
 GENERATOR = np.random.default_rng(1)
 MNIST_LIKE = Dataset("mnist", GENERATOR.random((10, 100)), DIGITS, (10, 10))
 FIGURES = {
-    "theoretical_iv": lambda: plotting.theoretical_iv(SINE, SINE),
-    "memristor_iv": lambda: plotting.memristor_iv(T, SINE, 1.5 * SINE, 18e3 * (1 + SINE)),
-    "memristor_iv micro": lambda: plotting.memristor_iv(T / 100, SINE, 2e-6 * SINE, 0.02 * (1 + SINE)),
-    "fingerprints": lambda: plotting.fingerprints([(10.0**k, SINE, SINE, 10.0**-k) for k in range(3, 9)]),
-    "stdp_window": lambda: plotting.stdp_window(T - 5e-3, SINE, T - 5e-3, SINE),
+    "theoretical_iv": lambda: theoretical_figure(SINE, SINE),
+    "memristor_iv": lambda: iv.loop_figure(T, SINE, 1.5 * SINE, 18e3 * (1 + SINE)),
+    "memristor_iv micro": lambda: iv.loop_figure(T / 100, SINE, 2e-6 * SINE, 0.02 * (1 + SINE)),
+    "fingerprints": lambda: iv.fingerprints_figure([(10.0**k, SINE, SINE, 10.0**-k) for k in range(3, 9)]),
+    "stdp_window": lambda: window_figure(T - 5e-3, SINE, T - 5e-3, SINE),
     "dataset_images 4": lambda: plotting.dataset_images(xpue()),
     "dataset_images 6": lambda: plotting.dataset_images(digits_012345()),
     "dataset_images 10": lambda: plotting.dataset_images(MNIST_LIKE),
@@ -61,14 +68,14 @@ FIGURES = {
     "memristor_states many": lambda: plotting.memristor_states(*waveforms(1000, 10, 60e-3), 10, 100),
     "weight_images": lambda: plotting.weight_images(MNIST_LIKE.patterns, (10, 10), DIGITS),
     "weight_images before": lambda: plotting.weight_images(MNIST_LIKE.patterns, (10, 10), DIGITS, np.ones((10, 100))),
-    "learning_curve": lambda: plotting.learning_curve(np.linspace(0.1, 0.9, 50000), np.arange(50000)),
+    "learning_curve": lambda: learning_figure(np.linspace(0.1, 0.9, 50000), np.arange(50000)),
     "spike_raster": lambda: plotting.spike_raster(spikes(10), DIGITS),
     "spike_raster silent": lambda: plotting.spike_raster(np.full((4, 4), np.nan), "X+U="),
     "confusion": lambda: plotting.confusion(GENERATOR.integers(0, 1001, (10, 12)), DIGITS, ["tied", "silent"]),
-    "lead_histogram": lambda: plotting.lead_histogram([*np.geomspace(1e-7, 1e-4, 500), np.inf, np.nan]),
-    "lead_histogram narrow": lambda: plotting.lead_histogram(np.linspace(10e-6, 20e-6, 50)),
-    "growth": lambda: plotting.growth([(1000, 1.2, 0.04), (4000, 5.5, 0.15), (7840, 13, 0.41)]),
-    "soak": lambda: plotting.soak(0.03 + 0.005 * GENERATOR.random(2000), 60 + np.arange(2000) / 1e4),
+    "lead_histogram": lambda: lead_histogram([*np.geomspace(1e-7, 1e-4, 500), np.inf, np.nan]),
+    "lead_histogram narrow": lambda: lead_histogram(np.linspace(10e-6, 20e-6, 50)),
+    "growth": lambda: growth_figure([(1000, 1.2, 0.04), (4000, 5.5, 0.15), (7840, 13, 0.41)]),
+    "soak": lambda: soak_figure(0.03 + 0.005 * GENERATOR.random(2000), 60 + np.arange(2000) / 1e4),
 } | {f"membranes {n}": lambda n=n: draw_membranes(n) for n in (4, 6, 10)}
 SCHEMATICS = {"circuit_memristor": schematics.circuit_memristor, "circuit_network": schematics.circuit_network}
 
@@ -167,7 +174,7 @@ def test_each_image_has_a_mark_for_each_neuron_that_fired():
 
 
 def test_median_of_the_leads_leaves_out_silent_and_lonely_neurons():
-    axis = plotting.lead_histogram([1e-6, 3e-6, 5e-6, np.inf, np.inf, np.nan]).axes[0]
+    axis = lead_histogram([1e-6, 3e-6, 5e-6, np.inf, np.inf, np.nan]).axes[0]
     assert axis.get_legend().get_texts()[0].get_text() == "median 3 µs"
     assert "2 more" in axis.get_title()
 

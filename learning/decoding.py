@@ -1,0 +1,62 @@
+"""From waveforms to first spikes, from first spikes to decisions: one decoder for all engines and data sets."""
+
+import numpy as np
+
+SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
+RESOLUTION = 0.02e-6  # s, the lead below which two spikes count as simultaneous; measured noise: docs/reliability.md
+
+
+def first_spikes(time, membranes, outputs, neuron, start, duration):
+    """First spike of each neuron in s after `start`, nan if it does not fire within `duration` s (array of classes).
+
+    A spike is the output going high. It falls between two of the simulator's own, unequal time points; within that step
+    its time is where the membrane (a smooth curve, unlike the output) crosses the trigger's threshold. ngspice's switch can
+    go high early, within its hysteresis, after a rejected step: therefore the membrane must have crossed as well.
+    """
+    first, last = np.searchsorted(time, [start, start + duration])
+    result = np.full(len(membranes), np.nan)
+    fired = (outputs[:, first:last] > neuron.output_high / 2) & (membranes[:, first:last] >= neuron.threshold)
+    for j in np.flatnonzero(fired.any(axis=1)):
+        k = first + int(np.argmax(fired[j]))
+        result[j] = _crossing(time, membranes[j], k, neuron.threshold) - start if k > first else 0.0
+    return result
+
+
+def _crossing(time, membrane, k, threshold):
+    """Where `membrane` rises through `threshold` between the time points k - 1 and k, by the cubic through four points."""
+    low = max(0, min(k - 2, len(time) - 4))
+    t, v = time[low:low + 4] - time[k], membrane[low:low + 4]
+    # Inverse interpolation: time as a cubic in the rising membrane voltage gives the crossing without a search.
+    if np.all(np.diff(v) > 0):
+        others = ~np.eye(4, dtype=bool)
+        lagrange = np.divide(threshold - v, v[:, None] - v, out=np.ones((4, 4)), where=others).prod(axis=1)
+        estimate = time[k] + float(t @ lagrange)
+        if time[k - 1] <= estimate <= time[k]:
+            return estimate
+    share = (threshold - membrane[k - 1]) / (membrane[k] - membrane[k - 1])
+    return time[k - 1] + share * (time[k] - time[k - 1])
+
+
+def strict_decision(spikes, resolution=RESOLUTION):
+    """The class that fires first, if it leads by more than `resolution` s; else TIED, or SILENT if none fires."""
+    order = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
+    if np.isinf(order[0]):
+        return SILENT
+    return int(np.nanargmin(spikes)) if order[1] - order[0] > resolution else TIED
+
+
+def lead(spikes):
+    """How long in s the first neuron fires before the second; inf if it fires alone, nan if none fires."""
+    order = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
+    return np.nan if np.isinf(order[0]) else order[1] - order[0]
+
+
+def paper_decision(spikes, step):
+    """Jurj's rule on waveforms sampled every `step` s: the earliest spike, ties to the lower class, silence is class 0."""
+    samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
+    return int(np.argmin(samples))
+
+
+def ranking(spikes):
+    """Classes in the order in which they fired; those that stayed silent are not in it."""
+    return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]

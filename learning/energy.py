@@ -1,0 +1,50 @@
+"""Energy that the input and phi sources deliver, from ngspice's own branch currents.
+
+The op-amps and transconductances are ideal and draw nothing: these are the synapses' and the stimuli's energies alone.
+phi drives ideal switches and draws nothing either. A depressing pulse of -1 V would turn the drain-bulk junction on (hundreds
+of amperes from an ideal source, without a bearing on the state): depression is measured with that junction isolated.
+Inputs at 0 V deliver nothing, whatever current they carry: only the rows that the image drives are simulated.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from learning.pulses import READING, WRITING, edges
+from snn_circuit import OFF, names, network
+
+ISOLATED = 1e-40  # A, saturation current of a junction that does not conduct
+
+
+def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
+    counts = {"input": len(inputs), "phi": len(controls)}
+    sources = [name for kind, count in counts.items() for name in names(kind, count)]
+    circuit = session.load(network(parameters, states, inputs, controls, neurons), solver,
+                           sources + [f"i(v{name})" for name in sources])
+    waves = circuit.run(stop)
+    # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
+    energies = [-np.trapezoid(waves[name] * waves[f"v{name}#branch"], waves.time) for name in sources]
+    session.unload(circuit)
+    return {"inputs": float(np.sum(energies[:counts["input"]])), "phi": float(np.sum(energies[counts["input"]:]))}
+
+
+def read_energy(session, parameters, schedule, states, image):
+    """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
+    driven = np.flatnonzero(image)
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
+    stop = schedule.pulse + 2 * schedule.rise
+    return _run(session, parameters, states[:, driven], points, [OFF] * len(states), READING, stop, neurons=True)
+
+
+def write_energy(session, parameters, schedule, states, image, column, pulse, sign=1):
+    """Energy in J, of inputs and of phi, for one write of `pulse` s to one `column`; all columns see the inputs.
+
+    `sign` -1 depresses: then the drain-bulk junction is isolated.
+    """
+    if sign < 0:
+        isolated = dataclasses.replace(parameters.memristor, junction_current=ISOLATED)
+        parameters = dataclasses.replace(parameters, memristor=isolated)
+    rise, driven = min(schedule.rise, pulse / 10), np.flatnonzero(image)
+    points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
+    controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
+    return _run(session, parameters, states[:, driven], points, controls, WRITING, pulse + 2 * rise, neurons=False)

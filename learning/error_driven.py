@@ -1,0 +1,118 @@
+"""Error-driven in-situ learning: the crossbar reads an image, and where the right neuron does not lead, is written.
+
+ngspice decides by first spike and does all reading and writing; Python only chooses, as the teacher, whose phi to pulse.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from learning.readout import Reader, Writer
+from memristor import state_rate
+from spice.parameters import Parameters, quantity
+
+RUNNING = 1000  # presentations behind the running accuracy
+
+
+@dataclass(frozen=True)
+class ErrorDrivenRule(Parameters):
+    """Parameters of the rule; the defaults are those for MNIST's binary images."""
+
+    presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
+    start_state: float = quantity(3.0, 0.01, 1000.0, "V", "X of every cell at the start")
+    dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to 0 over the run")
+    margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
+
+
+SMALLEST_DOSE = 0.01  # share of the first dose: below it a write takes as long and changes next to nothing
+
+
+@dataclass
+class LearningState:
+    """All that a run needs to go on: kept in checkpoints. `history` has a row (right, written) per presentation.
+
+    `seconds`: time it took so far.
+    """
+
+    states: np.ndarray
+    done: int
+    history: np.ndarray
+    seconds: float = 0.0
+
+    def __post_init__(self):
+        self.done, self.seconds = int(self.done), float(self.seconds)  # arrays without dimensions in a checkpoint
+
+
+def begin(rule, classes, inputs):
+    """The state before the first presentation."""
+    return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
+
+
+def order(rule, count):
+    """Indices of the images in the order of presentation: random permutations of all `count`, one after the other."""
+    generator = np.random.default_rng(rule.seed)
+    rounds = -(-rule.presentations // count)
+    return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:rule.presentations]
+
+
+def offender(spikes, label, margin):
+    """The neuron that fired before the right one `label`, or too soon after it (by `margin` s); None if there is none.
+
+    `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender.
+    """
+    times = np.where(np.isnan(spikes), np.inf, spikes)
+    others = np.delete(np.arange(len(times)), label)
+    first = others[np.argmin(times[others])]
+    if np.isinf(times[first]):
+        return None
+    return int(first) if not times[first] - times[label] >= margin else None
+
+
+class Teacher:
+    """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n) in one `NgspiceSession`."""
+
+    def __init__(self, session, parameters, schedule, rule, images, labels, classes):
+        self._rule, self._images, self._labels = rule, images, labels
+        self._order = order(rule, len(images))
+        self._reader = Reader(session, parameters, schedule, classes)
+        self._writer = Writer(session, parameters, schedule, images.shape[1])
+        self._rate = float(state_rate(parameters.memristor, schedule.input_voltage))
+
+    def present(self, learning):
+        """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
+        k = learning.done
+        image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
+        spikes = self._reader.spikes(learning.states, image, wanted=2)
+        dose = max(1 - k / self._rule.presentations, SMALLEST_DOSE) * self._rule.dose
+        wrong = offender(spikes, label, self._rule.margin)
+        silent = bool(np.isnan(spikes[label]))
+        states = learning.states.copy()
+        if wrong is not None or silent:
+            states[label] = self._writer.write(states[label], image, 1, dose / self._rate)
+        if wrong is not None:
+            states[wrong] = self._writer.write(states[wrong], image, -1, dose / self._rate)
+        # Assigned last, all at once: an interrupted presentation leaves the state before it.
+        right = not silent and int(np.nanargmin(spikes)) == label
+        learning.history[k] = right, wrong is not None or silent
+        learning.states, learning.done = states, k + 1
+
+    def presentations(self, learning):
+        """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each."""
+        recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0], RUNNING)
+        writes = int(learning.history[:learning.done, 1].sum())
+        while learning.done < self._rule.presentations:
+            self.present(learning)
+            right, written = learning.history[learning.done - 1]
+            recent.append(right)
+            writes += int(written)
+            yield sum(recent) / len(recent), writes
+
+
+def learning_curve(history, window=RUNNING):
+    """Running accuracy over the last `window` presentations and cumulative writes, each after every presentation."""
+    right = np.cumsum(history[:, 0])
+    counts = np.minimum(np.arange(1, len(right) + 1), window)
+    before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])
+    return (right - before) / counts, np.cumsum(history[:, 1])

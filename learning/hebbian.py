@@ -1,0 +1,97 @@
+"""The paper's method: Hebbian training in one ngspice transient, and inference by first spikes.
+
+Data flow: patterns -> schedule -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from learning.decoding import first_spikes
+from learning.pulses import READING, TRAINING, edges
+from memristor import check_phi
+from snn_circuit import OFF, names, network, state_names
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training transient gave: waveforms over `time` (s) in V, and the `states` at its end, classes x inputs."""
+
+    time: np.ndarray
+    inputs: np.ndarray
+    controls: np.ndarray
+    states_over_time: np.ndarray
+    states: np.ndarray
+
+
+def hebbian_network(parameters, schedule, patterns):
+    """Netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while phi_j alone is pulsed."""
+    check_phi(schedule.phi_voltage, parameters.memristor)
+    classes, inputs = patterns.shape
+    sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
+    controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
+    return network(parameters, np.zeros((classes, inputs)), sources, controls, neurons=False,
+                   title="in-situ Hebbian training")
+
+
+def inference_network(parameters, schedule, states, patterns):
+    """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0."""
+    sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
+    return network(parameters, states, sources, [OFF] * len(states),
+                   title="inference")
+
+
+def read_network(parameters, schedule, states, image, title="read"):
+    """Netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    return network(parameters, states, points, title=title)
+
+
+def train_hebbian(session, parameters, schedule, patterns, solver=TRAINING, watch=lambda steps: steps):
+    """Train all classes in one ngspice transient; return a `Training`.
+
+    `watch` wraps the iterator over the presentations, for a progress bar. Raises SimulationError.
+    """
+    classes, inputs = patterns.shape
+    cells = state_names(classes, inputs)
+    circuit = session.load(hebbian_network(parameters, schedule, patterns), solver,
+                           names("input", inputs) + names("phi", classes) + cells)
+    waves = _last(watch(circuit.run(schedule.stop(classes), pauses=[schedule.stop(k) for k in range(1, classes)])))
+    over_time = waves.stack(cells)
+    training = Training(waves.time, waves.stack(names("input", inputs)), waves.stack(names("phi", classes)), over_time,
+                        over_time[:, -1].reshape(classes, inputs))
+    session.unload(circuit)
+    return training
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What an inference transient gave: waveforms over `time` (s) in V, and first spikes in s, images x classes."""
+
+    time: np.ndarray
+    membranes: np.ndarray
+    outputs: np.ndarray
+    spikes: np.ndarray
+
+
+def infer(session, parameters, schedule, states, patterns, solver=READING, watch=lambda steps: steps):
+    """Present `patterns` in one ngspice transient to cells in `states`; return an `Inference`.
+
+    Spike times count from each pulse's start; nan where a neuron stays silent. Raises SimulationError.
+    """
+    classes = len(states)
+    circuit = session.load(inference_network(parameters, schedule, states, patterns), solver,
+                           names("membrane", classes) + names("output", classes))
+    stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
+    waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
+    membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
+    session.unload(circuit)
+    spikes = [first_spikes(waves.time, membranes, outputs, parameters.neuron, schedule.start(k), schedule.period)
+              for k in range(len(patterns))]
+    return Inference(waves.time, membranes, outputs, np.array(spikes))
+
+
+def _last(waveforms):
+    for waves in waveforms:
+        last = waves
+    return last

@@ -1,0 +1,57 @@
+"""The pulses of training and inference, and how each kind of transient is integrated."""
+
+from dataclasses import dataclass
+
+from spice.parameters import ParameterError, Parameters, quantity
+from spice.session import Solver
+
+
+@dataclass(frozen=True)
+class Schedule(Parameters):
+    """Pulses of training and inference (Jurj 2024, section 3): class after class, input and phi start together."""
+
+    pulse: float = quantity(5e-3, 1e-6, 10.0, "s", "length of a pulse")
+    period: float = quantity(15e-3, 1e-6, 100.0, "s", "from one class's pulse to the next")
+    rise: float = quantity(10e-6, 1e-9, 1e-2, "s", "duration of each edge")
+    input_voltage: float = quantity(1.0, 1e-3, 100.0, "V", "input pulse of a full pixel")
+    phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "phi pulse")
+    sampling_step: float = quantity(10e-6, 1e-9, 1e-1, "s", "the paper's time step; only its decision rule uses it")
+
+    def check(self):
+        if not self.pulse + self.rise < self.period:
+            raise ParameterError(f"period must exceed pulse + rise, got {self.period:g} s for "
+                                 f"{self.pulse:g} + {self.rise:g} s")
+        if not self.rise < self.pulse:
+            raise ParameterError(f"rise must be below the pulse, got {self.rise:g} s for {self.pulse:g} s")
+        if not self.sampling_step < self.pulse:
+            raise ParameterError(f"step must be below the pulse, got {self.sampling_step:g} s for {self.pulse:g} s")
+
+    def start(self, k):
+        """Start of the k-th pulse in s."""
+        return k * self.period
+
+    def stop(self, count):
+        """End of a schedule of `count` pulses in s."""
+        return count * self.period
+
+    def train(self, levels):
+        """Piecewise-linear source (s, V) of one pulse a period; `levels` in V, 0 leaves a period out."""
+        points = [(0.0, 0.0)]
+        for k, level in enumerate(levels):
+            if level:
+                points += edges(self.start(k), self.pulse, self.rise, level)
+        return points if points[1:2] != [(0.0, 0.0)] else points[1:]
+
+
+def edges(start, pulse, rise, level):
+    """The four corners of a trapezoidal pulse whose area is exactly level * pulse."""
+    return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
+
+
+# Training must keep charge to 1 %, which loose tolerances do not: docs/performance.md.
+TRAINING = Solver(max_step=200e-6, reltol=1e-5, trtol=70.0, method="trap")
+# A write of a few mV to some columns must not disturb any other cell: the tolerance decides that, not physics.
+WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
+# Reading follows membranes; trapezoidal integration is four times as exact per step and does not ring without op-amp poles.
+# The charge floor lets the membranes (1e-3 C), not the gates (1e-11 C), govern the step.
+READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")

@@ -1,0 +1,144 @@
+"""Reading a trained crossbar image by image, fast: one circuit kept in ngspice, altered, run, read.
+
+Only the rows an image drives are simulated: a cell between an input at 0 V and a column at virtual ground carries no
+current, so its waveforms are unchanged without it (tests/test_readout.py holds that against the whole network).
+"""
+
+import numpy as np
+
+from learning.decoding import first_spikes
+from learning.pulses import READING, WRITING, edges
+from memristor import channel_current, raised_state
+from snn_circuit import OFF, names, network, state_changes, state_names
+from spice.session import SimulationError
+
+# A read is simulated for no longer than its decision takes, which the closed form foretells: where it foretold too little,
+# the read is run again. (Ending a longer run early would be simpler, but then ngspice 44 loses 2 kB each time.)
+SAFETY = 0.01  # error of settled membrane voltages that is allowed for
+
+ROWS = 5  # circuits with room for 5, 10, 15, ... driven rows are kept, so that an image wastes at most four
+
+
+class Reader:
+    """Presents images to a crossbar through persistent circuits in one `NgspiceSession`.
+
+    `schedule` gives pulse and edges; states go with each call, so that training may change them between two reads.
+    """
+
+    def __init__(self, session, parameters, schedule, classes, solver=READING):
+        self._session, self._parameters, self._schedule, self._solver = session, parameters, schedule, solver
+        self._classes = classes
+        self._circuits = {}
+        # The column currents rise over the input's edge and stand still after it: V(t) = V(inf) * (1 - exp(-(t - delay) / tau)).
+        tau = parameters.neuron.time_constant
+        self._delay = schedule.rise + tau * np.log(-np.expm1(-schedule.rise / tau) * tau / schedule.rise)
+        self._shortest = max(0.6 * tau, 2 * schedule.rise)  # by then the membranes tell who will never fire
+
+    def spikes(self, states, image, wanted):
+        """First spike times in s of one image: array of classes, nan for a neuron not (yet) fired when the read ended.
+
+        `states`: classes x inputs in V; `image`: pixel levels 0 to 1. The read ends once `wanted` neurons have fired, or
+        once no other neuron can fire any more. Raises SimulationError.
+        """
+        driven = np.flatnonzero(image)
+        circuit = self._circuit(max(1, -(-len(driven) // ROWS)) * ROWS)
+        cells, volts, pulse = states[:, driven], image[driven] * self._schedule.input_voltage, self._schedule.pulse
+        circuit.set(cells, volts)
+        needed = self._needed(self._foretold(cells, volts), np.full(self._classes, np.nan), wanted)
+        stop = 0.0
+        while stop < min(needed, pulse):
+            stop = min(max(needed, 1.1 * stop, self._shortest), pulse)
+            waves = circuit.run(stop)
+            membranes = waves.stack(names("membrane", self._classes))
+            needed = self._needed(*self._seen(waves.time, membranes), wanted)
+        return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
+                            0.0, pulse)
+
+    def _circuit(self, rows):
+        if rows not in self._circuits:
+            self._circuits[rows] = _ReadCircuit(self._session, self._parameters, self._schedule, self._classes, rows,
+                                                self._solver)
+        return self._circuits[rows]
+
+    def _foretold(self, states, volts):
+        """Settled membrane voltages in V by the closed form."""
+        memristor = self._parameters.memristor
+        currents = channel_current(memristor, raised_state(memristor, states, volts, steps=3), volts)
+        return self._parameters.neuron.transresistance * currents.sum(axis=1)
+
+    def _seen(self, time, membranes):
+        """Settled membrane voltages in V by what they have done so far, and the time points in s before spikes (nan: none)."""
+        neuron = self._parameters.neuron
+        settled = membranes[:, -1] / -np.expm1(-(time[-1] - self._delay) / neuron.time_constant)
+        above = membranes >= neuron.threshold
+        return settled, np.where(above[:, -1], time[np.argmax(above, axis=1) - 1], np.nan)
+
+    def _needed(self, settled, spikes, wanted):
+        """How long in s the read must last: until `wanted` neurons have fired, or all that ever will, and the paper's
+        sample of the first spike is over."""
+        neuron = self._parameters.neuron
+        # The nearer to the threshold a membrane settles, the later it may cross it: up to the end of the pulse.
+        share = np.minimum(neuron.threshold / np.maximum((1 - SAFETY) * settled, neuron.threshold), 1 - 1e-9)
+        expected = np.where(np.isnan(spikes), self._delay - neuron.time_constant * np.log1p(-share), spikes)
+        times = np.sort(expected[~np.isnan(spikes) | (settled >= (1 - SAFETY) * neuron.threshold)])
+        if not len(times):
+            return self._shortest
+        last = max(times[min(wanted, len(times)) - 1], times[0] + self._schedule.sampling_step)
+        # A step more than that, so that the last spike lies between time points as the others do.
+        return last + self._solver.max_step
+
+
+class _ReadCircuit:
+    """A loaded read circuit of some rows, and what its inputs and cells are set to; rows beyond the image's stay at 0."""
+
+    def __init__(self, session, parameters, schedule, classes, rows, solver):
+        self._volts, self._states = np.zeros(rows), np.zeros((classes, rows))
+        circuit = network(parameters, self._states, None, title="read")
+        self._loaded = session.load(circuit, solver, names("membrane", classes) + names("output", classes))
+        self._loaded.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, schedule.pulse, 1.0]})
+        self.run = self._loaded.run
+
+    def set(self, states, volts):
+        """Set the cells (classes x driven rows) and the driven inputs, in V; sends only what changes."""
+        new_volts, new_states = np.zeros_like(self._volts), np.zeros_like(self._states)
+        new_volts[:len(volts)], new_states[:, :len(volts)] = volts, states
+        changes = {f"einput_{k} gain": new_volts[k] for k in np.flatnonzero(new_volts != self._volts)}
+        pairs = np.argwhere(new_states != self._states)
+        changes |= state_changes(pairs, new_states[tuple(pairs.T)])
+        # If ngspice refuses or Ctrl-C comes in between, all is sent again.
+        self._volts, self._states = np.full_like(new_volts, np.nan), np.full_like(new_states, np.nan)
+        self._loaded.alter(changes)
+        self._volts, self._states = new_volts, new_states
+
+
+class Writer:
+    """Writes one column of a crossbar at a time: the inputs pulse the image while that column's phi alone is high.
+
+    Columns are independent (ideal inputs, own phi), so the column is simulated alone, with all its cells.
+    """
+
+    EDGE = 0.1  # duration of each edge as a share of the pulse, so that a short pulse keeps its shape
+
+    def __init__(self, session, parameters, schedule, inputs, solver=WRITING):
+        self._schedule = schedule
+        circuit = network(parameters, np.zeros((1, inputs)), None, [OFF], neurons=False, title="write")
+        self._cells = [(0, i) for i in range(inputs)]
+        self._states = state_names(1, inputs)
+        self._circuit = session.load(circuit, solver, self._states)
+
+    def write(self, column, image, sign, pulse):
+        """A `column`'s states (inputs, V) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
+
+        `pulse` in s is the dose. Raises SimulationError.
+        """
+        shape = np.array(edges(0.0, pulse, self.EDGE * pulse, 1.0))
+        changes = {f"einput_{i} gain": volts for i, volts in enumerate(sign * self._schedule.input_voltage * image)}
+        changes["vpulse pwl"] = np.ravel(shape)
+        changes["vphi_0 pwl"] = np.ravel(shape * (1.0, self._schedule.phi_voltage))
+        self._circuit.alter(changes | state_changes(self._cells, column))
+        try:
+            waves = self._circuit.run((1 + 2 * self.EDGE) * pulse)
+        except SimulationError:
+            # One write in 100,000 leaves a last step of 1e-15 s, too short for ngspice: a slightly later end leaves another.
+            waves = self._circuit.run((1 + 2.1 * self.EDGE) * pulse)
+        return waves.stack(self._states)[:, -1]

@@ -1,0 +1,147 @@
+"""The voltages file: trained states with all that made them, as JSON; also reads the paper's flat layout.
+
+A reader gets an array that fits its network, or one VoltagesError that names the file, what was found and what expected.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from records.files import atomic_write, to_json
+
+FORMAT, VERSION = "in-situ memristive voltages", 1
+PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
+LIMIT = 1e6  # V, beyond which no emulated state is believable
+
+
+class VoltagesError(RuntimeError):
+    """A voltages file cannot be used; the message says which, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Voltages:
+    """Trained states in V, classes x inputs, and how they were made; `origin` is empty for the paper's flat layout."""
+
+    states: np.ndarray
+    dataset: str = ""
+    encoding: str = "binary"
+    rule: str = ""
+    origin: dict = field(default_factory=dict)
+
+
+def save_voltages(path, voltages):
+    """Write a `Voltages` atomically. Raises FileProblem."""
+    atomic_write(path, to_json({"format": FORMAT, "version": VERSION, "dataset": voltages.dataset,
+                                **voltages.origin, "encoding": voltages.encoding, "rule": voltages.rule,
+                                "voltages": voltages.states}))
+
+
+def load_voltages(path, dataset, classes, inputs, encodings=("binary",)):
+    """Read a voltages file trained for `dataset` with classes x inputs cells; return `Voltages`. Raises VoltagesError."""
+    path = Path(path)
+    content = _parse(path)
+    if "format" not in content:
+        return Voltages(_paper_states(path, content, classes, inputs))
+    if content["format"] != FORMAT:
+        raise VoltagesError(f"{path}: format is {_kind(content['format'])}, expected {FORMAT!r}")
+    if content.get("version") != VERSION or type(content["version"]) is not int:  # to Python, true and 1.0 equal 1
+        raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
+    if content.get("dataset") != dataset:
+        raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")
+    if content.get("encoding") not in encodings:
+        raise VoltagesError(f"{path}: trained for encoding {_kind(content.get('encoding'))}, expected {' or '.join(encodings)}")
+    states = _array(path, content.get("voltages"), classes, inputs)
+    origin = {key: value for key, value in content.items()
+              if key not in ("format", "version", "dataset", "encoding", "rule", "voltages")}
+    return Voltages(states, dataset, content["encoding"], str(content.get("rule", "")), origin)
+
+
+def _parse(path):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except IsADirectoryError as error:
+        raise VoltagesError(f"{path}: is a folder, expected a voltages file") from error
+    except FileNotFoundError as error:
+        raise VoltagesError(f"{path}: no such file; the training scripts write it") from error
+    except OSError as error:
+        raise VoltagesError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise VoltagesError(f"{path}: is not text, expected JSON") from error
+    if not text.strip():
+        raise VoltagesError(f"{path}: is empty, expected JSON")
+    try:
+        content = json.loads(text, object_pairs_hook=_unique(path), parse_constant=_not_finite(path))
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        kind = "is truncated" if cut else "is not JSON"
+        raise VoltagesError(f"{path}: {kind} at line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except (RecursionError, ValueError) as error:
+        raise VoltagesError(f"{path}: is not usable JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise VoltagesError(f"{path}: holds a {type(content).__name__}, expected an object with voltages")
+    return content
+
+
+def _unique(path):
+    def build(pairs):
+        content = dict(pairs)
+        if len(content) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise VoltagesError(f"{path}: {twice!r} stands there twice, expected each cell and key once")
+        return content
+    return build
+
+
+def _not_finite(path):
+    def refuse(word):
+        raise VoltagesError(f"{path}: holds {word}, expected finite voltages")
+    return refuse
+
+
+def _array(path, rows, classes, inputs):
+    if not isinstance(rows, list):
+        raise VoltagesError(f"{path}: 'voltages' is {_kind(rows)}, expected {classes} rows of {inputs} voltages")
+    if len(rows) != classes:
+        raise VoltagesError(f"{path}: {len(rows)} rows of voltages, expected {classes} classes")
+    for j, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != inputs:
+            found = f"{len(row)} voltages" if isinstance(row, list) else _kind(row)
+            raise VoltagesError(f"{path}: class {j} has {found}, expected {inputs} inputs")
+    return np.array([[_volt(path, value, j, i) for i, value in enumerate(row)] for j, row in enumerate(rows)])
+
+
+def _paper_states(path, content, classes, inputs):
+    cells = {}
+    for key, value in content.items():
+        match = PAPER_NODE.match(key)
+        if match:
+            j, i = int(match[1]), int(match[2])
+            if (j, i) in cells:
+                raise VoltagesError(f"{path}: cell (class {j}, input {i}) stands there twice, expected once")
+            cells[j, i] = _volt(path, value, j, i)
+    if not cells:
+        raise VoltagesError(f"{path}: has neither 'format' nor a cell xsnn.xmemristor_p<class>_<input>.cmem, expected "
+                            "a voltages file or the paper's layout")
+    expected = {(j, i) for j in range(classes) for i in range(inputs)}
+    for kind, odd in (("lacks", expected - set(cells)), ("has an unexpected", set(cells) - expected)):
+        if odd:
+            j, i = min(odd)
+            raise VoltagesError(f"{path}: {kind} cell (class {j}, input {i}), one of {len(odd)}; expected {classes} classes "
+                                f"x {inputs} inputs")
+    return np.array([[cells[j, i] for i in range(inputs)] for j in range(classes)])
+
+
+def _volt(path, value, j, i):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and abs(value) <= LIMIT):  # false for nan too; an int too large for a float must not reach isfinite
+        raise VoltagesError(f"{path}: cell (class {j}, input {i}) is {_kind(value)}, expected a voltage")
+    return float(value)
+
+
+def _kind(value):
+    text = repr(value)
+    return "missing" if value is None else text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,31 @@
+"""The experiments on one memristor that `python memristor.py` starts: the IV experiment, or with --stdp the STDP window."""
+
+import argparse
+import dataclasses
+
+import memristor
+from memristor import MemristorParameters
+from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, run_iv
+from studies.stdp_window import StdpExperiment, run_stdp
+from workflow.command_line import add_quantities, make_parser, quantities
+
+
+def _parser(stdp):
+    parser = make_parser(memristor.__doc__, {"--voltages": "one memristor has no trained voltages"})
+    parser.add_argument("--stdp", action="store_true", help="measure the STDP window (its options: --stdp --help)")
+    iv = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
+    add_quantities(parser, MemristorParameters() if stdp else iv)
+    add_quantities(parser, StdpExperiment() if stdp else IvExperiment())
+    return parser
+
+
+def main(arguments=None):
+    """Run the IV experiment and the fingerprint sweep, or the STDP experiment."""
+    # Which experiment it is decides the options there are and their defaults, so this is looked up first.
+    mode = argparse.ArgumentParser(add_help=False)
+    mode.add_argument("--stdp", action="store_true")
+    stdp = mode.parse_known_args(arguments)[0].stdp
+    arguments = _parser(stdp).parse_args(arguments)
+    parameters = quantities(MemristorParameters(), vars(arguments))
+    experiment = quantities(StdpExperiment() if stdp else IvExperiment(), vars(arguments))
+    (run_stdp if stdp else run_iv)(arguments, parameters, experiment)

@@ -1,0 +1,67 @@
+"""The ex-situ route, for comparison: logistic regression trained in software, its weights written into the memristors.
+
+Each weight becomes a state X = centre + scale * weight: shifted to positive, scaled so that the largest lies `swing` from
+the centre; the winner does not change, since every class's column is shifted alike. Writes voltages/mnist_ex_situ.json (or
+_grey) and figures/mnist_ex_situ_training_results.json with the software's test accuracy. About 10 s.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from datasets import encode, load_mnist
+from records.results import versions, write_results
+from records.voltages import Voltages, save_voltages
+from spice.parameters import Parameters, quantity
+from spice.session import NgspiceSession
+from workflow.command_line import add_quantities, make_parser, quantities, run
+from workflow.experiments import add_size_and_encoding, describe, mnist_experiment
+from workflow.scores import interval
+
+RULE = "ex-situ"
+
+
+@dataclass(frozen=True)
+class Mapping(Parameters):
+    """How weights become states."""
+
+    swing: float = quantity(1.5, 1e-3, 1000.0, "V", "largest distance of a state from the centre")
+    iterations: int = quantity(300, 1, 100000, "", "most iterations of the logistic regression")
+
+
+def main(arguments=None):
+    """Run the script with the given command-line arguments."""
+    parser = make_parser(__doc__, {"--netlist": "nothing is simulated here; the test script writes the netlist that reads"})
+    parser.add_argument("--voltages", metavar="FILE", help="where the voltages go (default: voltages/mnist_ex_situ.json)")
+    add_size_and_encoding(parser)
+    add_quantities(parser, Mapping())
+    options = parser.parse_args(arguments)
+    mapping = quantities(Mapping(), vars(options))
+    experiment = mnist_experiment(options.size, options.encoding)
+    centre = experiment.rule.start_state
+    images, labels = experiment.training_images()
+    arrays = load_mnist("x_test", "y_test")
+    test = encode(arrays["x_test"], options.size, options.encoding)
+
+    # Without intercepts: the network has no input that is always on.
+    model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(images, labels)
+    right = int(np.sum(model.predict(test) == arrays["y_test"]))
+    low, high = interval(right, len(test))
+    print(f"logistic regression in software: {right / len(test):.2%} on {len(test)} test images "
+          f"(95 % interval {low:.2%} to {high:.2%})")
+
+    weights = model.coef_ - model.coef_.mean(axis=0)
+    states = centre + weights * mapping.swing / np.abs(weights).max()
+    path = options.voltages or experiment.voltages_path(RULE)
+    session = NgspiceSession()
+    parameters = describe(experiment, mapping=mapping.as_dict())
+    save_voltages(path, Voltages(states, "mnist", options.encoding, RULE, parameters | {"versions": versions(session)}))
+    print(f"wrote {states.shape[0]} x {states.shape[1]} states, {states.min():.3f} to {states.max():.3f} V -> {path}")
+    results = {"software_accuracy": right / len(test), "software_interval_95": [low, high], "samples": len(test)}
+    print(f"wrote {write_results(options.figures, f'{experiment.stem(RULE)}_training', session, parameters, results)}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,18 @@
+"""Helpers that several test modules share: the project's folder, running a script as a user does."""
+
+import subprocess
+import sys
+
+from records.files import ROOT
+
+
+def script(*arguments, code=0, folder=ROOT, **options):
+    """Run a script of the project, or with "-m" a module; return its standard output, or its standard error if it is to end
+    with another exit code.
+    """
+    start = ["-m", arguments[1]] if arguments[0] == "-m" else [str(ROOT / arguments[0])]
+    rest = arguments[2:] if arguments[0] == "-m" else arguments[1:]
+    process = subprocess.run([sys.executable, *start, *map(str, rest)], capture_output=True, text=True, cwd=folder,
+                             timeout=120, **options)
+    assert process.returncode == code, process.stderr
+    return process.stdout if code == 0 else process.stderr

@@ -1,0 +1,311 @@
+"""Every failure is one clear line, with an exit code that means something; nothing already computed is lost."""
+
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySpice.Spice.Netlist import Circuit
+
+from spice.session import NgspiceSession, SimulationError, Solver
+from tests.helpers import ROOT, script
+from workflow.command_line import run
+
+READ = "MNIST_memristor_test.py"
+
+
+def one_line(text):
+    """The message, once it is certain that it is one line and no traceback."""
+    lines = text.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in text, text
+    return lines[0]
+
+
+# ngspice missing or unusable
+
+def test_missing_ngspice_names_the_packages(tmp_path):
+    """A Python that finds no library (none in the loader's cache): exit code 2 and the package for each system."""
+    hidden = "session.ctypes.util.find_library = lambda name: None; session.os.path.exists = lambda path: False;"
+    said = _with_patch(hidden, tmp_path)
+    for name in ("libngspice0", "brew install libngspice", "conda-forge ngspice-lib", "Windows"):
+        assert name in said
+
+
+def test_library_that_is_no_ngspice_is_named(tmp_path):
+    library = tmp_path / "libngspice.so"
+    library.write_bytes(b"not a library")
+    assert str(library) in _with_patch("", tmp_path, NGSPICE_LIBRARY_PATH=str(library))
+
+
+def test_too_old_ngspice_is_refused(tmp_path):
+    said = _with_patch("session.OLDEST_NGSPICE = 1000;", tmp_path)
+    assert "1000 or newer is needed" in said
+
+
+def _with_patch(patch, folder, **environment):
+    code = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+            "from spice import session; from studies import device; from workflow import command_line; "
+            f"{patch} sys.argv = ['memristor.py']; sys.exit(command_line.run(device.main, ['--figures', {str(folder)!r}]))")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder,
+                             env=os.environ | environment)
+    assert process.returncode == 2, process.stderr
+    return one_line(process.stderr)
+
+
+def test_unsupported_version_note_does_not_reach_the_user():
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from spice.session import NgspiceSession; NgspiceSession()"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == 0 and process.stdout == process.stderr == ""
+
+
+# ngspice fails: one exception with its words, the time reached and the netlist; the session works afterwards
+
+def divider(*extra):
+    """A 2:1 divider of 1 V, and lines that make ngspice fail."""
+    circuit = Circuit("divider")
+    circuit.V("in", "top", circuit.gnd, 1.0)
+    circuit.R("upper", "top", "middle", 1e3)
+    circuit.R("lower", "middle", circuit.gnd, 1e3)
+    circuit.raw_spice = "\n".join(extra) + "\n" if extra else ""
+    return circuit
+
+
+CONTRADICTION = ["Bnone x 0 v=v(x)<0.5?1:0"]  # no voltage solves it
+
+
+FAULTS = {
+    "timestep too small": (CONTRADICTION, "imestep too small"),
+    "singular matrix": (["Va x 0 1", "Vb x 0 2"], "ingular"),
+    "unknown device model": (["Mx top middle 0 0 nowhere"], "nowhere"),
+    "line that is no element": (["Rbad top"], "not a valid resistor"),
+    "unknown subcircuit": (["Xbad top middle nothing"], "nothing"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_ngspice_failure_is_one_exception_and_the_session_goes_on(ngspice, fault):
+    lines, words = FAULTS[fault]
+    with pytest.raises(SimulationError, match=words) as failure:
+        ngspice.load(divider(*lines), Solver(), ["middle"]).run(1e-3)
+    netlist = Path(re.search(r"ngspice -b: (\S+)", str(failure.value))[1])
+    assert "divider" in netlist.read_text()
+    netlist.unlink()
+    assert ngspice.load(divider(), Solver(), ["middle"]).run(1e-3)["middle"][-1] == pytest.approx(0.5)
+
+
+def test_failure_tells_the_simulated_time_reached(ngspice):
+    late = ["Bnone x 0 v=(time>5e-4)*(v(x)<0.5?1:0)"]
+    with pytest.raises(SimulationError, match=r"stopped at 0\.000[45]\d* s of 0\.001 s"):
+        ngspice.load(divider(*late), Solver(), ["middle"]).run(1e-3)
+
+
+def test_option_that_ngspice_does_not_know_is_refused(ngspice):
+    with pytest.raises(SimulationError, match="unsupported integration method"):
+        ngspice.load(divider(), Solver(method="euler"), ["middle"])
+
+
+def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch):
+    """ngspice says nothing but computes only half of what was asked for: the end time is checked."""
+    circuit = ngspice.load(divider(), Solver(max_step=1e-4), ["middle"])
+    send = ngspice._send
+    monkeypatch.setattr(ngspice, "_send", lambda command: send(command.replace("tran 0.001 0.001", "tran 0.001 0.0005")))
+    with pytest.raises(SimulationError, match=r"stopped at 0\.0005 s of 0\.001 s"):
+        circuit.run(1e-3)
+
+
+# Arguments
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ((READ, "--samples", "0"), "--samples: must be 1 to 10000, got 0"),
+    ((READ, "--jobs", "0"), "--jobs: must be 1 to 1024, got 0"),
+    ((READ, "--samples", "nan"), "--samples"),
+    ((READ, "--encoding", "colour"), "--encoding"),
+    ((READ, "--size", "0"), "--size"),
+    (("XPUE_memristive_training.py", "--rule", "backpropagation"), "--rule"),
+    (("XPUE_memristive_training.py", "--period", "0.001"), "period must exceed pulse"),
+    (("XPUE_memristive_training.py", "--sampling-step", "0.01"), "step must be below the pulse"),
+    (("XPUE_memristive_training.py", "--phi-voltage", "0.4"), "phi_voltage must exceed switch_threshold"),
+    (("XPUE_memristive_training.py", "--rise", "inf"), "--rise: must be"),
+    (("XPUE_memristive_training.py", "--capacitance", "-1e-13"), "--capacitance: must be"),
+    (("XPUE_memristive_training.py", "--width", "0"), "--width: must be"),
+    (("XPUE_memristive_training.py", "--resume", "--rule", "error-driven", "--voltages", "/nowhere/x.json"),
+     "no such checkpoint"),
+    (("memristor.py", "--frequency", "nan"), "--frequency: must be"),
+    (("memristor.py", "--phi", "0.1"), "phi"),
+    (("memristor_figures.py", "--netlist", "x.cir"), "--netlist"),
+    (("reproduce.py", "--samples", "0"), "--samples"),
+])
+def test_wrong_argument_is_named_with_what_is_allowed(arguments, words, tmp_path, capsys):
+    name, *options = arguments
+    try:
+        code = run(importlib.import_module(name.removesuffix(".py")).main, [*options, "--figures", str(tmp_path)])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert words in one_line(capsys.readouterr().err)
+
+
+# Files
+
+def test_missing_voltages_file_is_one_line(tmp_path):
+    assert "no such file" in one_line(script(READ, "--voltages", tmp_path / "x.json", code=2))
+
+
+def test_voltages_of_another_dataset_are_refused(tmp_path):
+    said = one_line(script(READ, "--voltages", ROOT / "voltages" / "xpue.json", code=2))
+    assert "'xpue'" in said and "'mnist'" in said
+
+
+def test_figures_that_cannot_be_written_cost_no_training(tmp_path):
+    """The folder for figures is a file: exit code 1, one line, and the voltages are there."""
+    blocked = tmp_path / "figures"
+    blocked.write_text("in the way")
+    voltages = tmp_path / "xpue.json"
+    said = one_line(script("XPUE_memristive_training.py", "--voltages", voltages, "--figures", blocked, code=1))
+    assert str(blocked) in said and voltages.exists()
+
+
+def test_full_disk_leaves_no_half_file(tmp_path):
+    """A limit on file size stands in for a full disk: the old voltages stay whole."""
+    voltages = tmp_path / "xpue.json"
+    voltages.write_text("old")
+    code = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); sys.path.insert(0, {str(ROOT)!r}); "
+            "from files import atomic_write, FileProblem\n"
+            f"try: atomic_write({str(voltages)!r}, 'x' * 1000)\n"
+            "except FileProblem as error: print(error)")
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert str(voltages) in one_line(said)
+    assert voltages.read_text() == "old" and list(tmp_path.iterdir()) == [voltages]
+
+
+# Ctrl-C
+
+def interrupted(arguments, ready, folder):
+    """Start a script, send Ctrl-C (to it alone, as a service manager does) once `ready()` is true; its error output."""
+    process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:]), "--figures", str(folder)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=_heed_interrupts)
+    try:
+        until = time.monotonic() + 60
+        while not ready():
+            assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        out, errors = process.communicate(timeout=20)
+        assert process.returncode == 130, errors
+        assert time.monotonic() - start < 2
+        assert not _left_behind(process.pid), "processes left behind"
+        return out + errors
+    finally:
+        for left in _left_behind(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+def _heed_interrupts():
+    # A shell starts background jobs with Ctrl-C ignored, and their children inherit that: not what is tested here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _left_behind(session):
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def test_interrupted_learning_saves_where_it_was(tmp_path):
+    voltages = tmp_path / "xpue.json"
+    checkpoint = Path(f"{voltages}.checkpoint")
+    arguments = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 100000, "--voltages", voltages]
+    said = interrupted(arguments, checkpoint.exists, tmp_path)
+    assert "--resume" in said and "stopped by Ctrl-C" in said
+    with np.load(checkpoint) as arrays:
+        assert 500 <= arrays["done"] < 100000
+
+
+def test_interrupted_long_transient_stops(tmp_path):
+    """One transient of half a minute (28x28): the run is left at its next pause."""
+    netlist = tmp_path / "started.cir"
+    arguments = ["MNIST_memristive_training.py", "--size", 20, "--voltages", tmp_path / "v.json", "--netlist", netlist]
+    assert "stopped by Ctrl-C" in interrupted(arguments, netlist.exists, tmp_path)
+
+
+def test_interrupted_workers_leave_nothing_behind(tmp_path):
+    began = time.monotonic()
+    arguments = [READ, "--jobs", 2, "--voltages", ROOT / "voltages" / "mnist.json"]
+    assert "stopped by Ctrl-C" in interrupted(arguments, lambda: time.monotonic() - began > 8, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["reproduce.py", "verify.py"])
+def test_interrupted_series_ends_with_the_script_at_work(name, tmp_path):
+    began = time.monotonic()
+    assert "stopped by Ctrl-C" in interrupted([name], lambda: time.monotonic() - began > 5, tmp_path)
+
+
+# Same seed, same result
+
+def test_results_depend_on_nothing_but_the_seed(tmp_path):
+    """Another working directory, hash seed and locale: identical voltages, Hebbian and error-driven."""
+    found = []
+    german = {"PYTHONHASHSEED": "2", "LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"}
+    for k, environment in enumerate(({"PYTHONHASHSEED": "1"}, german)):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        for rule in ("hebbian", "error-driven"):
+            voltages = folder / f"{rule}.json"
+            script("XPUE_memristive_training.py", "--rule", rule, "--presentations", 40, "--voltages", voltages, "--figures",
+                   folder, folder=folder, env=os.environ | environment)
+            found.append(voltages.read_text())
+    assert found[:2] == found[2:]
+
+
+def test_comma_as_decimal_sign_changes_nothing(ngspice, simulate):
+    """PySpice and ngspice read and write numbers in C's locale whatever the process's own is."""
+    import locale
+
+    before = locale.setlocale(locale.LC_NUMERIC)
+    circuit = divider()
+    try:
+        for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "C"):
+            try:
+                locale.setlocale(locale.LC_NUMERIC, name)
+                break
+            except locale.Error:
+                continue
+        assert simulate(circuit, ["middle"], 1e-3)["middle"][-1] == pytest.approx(0.5)
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def test_unforeseen_error_in_a_script_is_not_hidden():
+    """`run` turns the errors it knows into one line; a bug must still show itself."""
+    def bug(arguments):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(bug, [])
+
+
+def test_no_eval_pickle_or_shell_in_the_sources():
+    forbidden = re.compile(r"\beval\(|\bexec\(|\bpickle\b|shell=True|os\.system|allow_pickle=True")
+    for path in [*ROOT.glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
+        assert not forbidden.search(path.read_text(encoding="utf-8")), path
+
+
+def test_session_is_usable_after_all_of_this(ngspice):
+    assert isinstance(ngspice, NgspiceSession)
+    assert ngspice.load(divider(), Solver(), ["middle"]).run(1e-3)["middle"][-1] == pytest.approx(0.5)

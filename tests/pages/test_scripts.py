@@ -1,0 +1,165 @@
+"""Every script on a small case, as a user runs it: in a process of its own, its output and files asserted."""
+
+import contextlib
+import csv
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reproduce
+import verify
+from tests.helpers import ROOT, script
+from workflow.experiments import mnist_experiment
+
+SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST_memristor_test.py",
+           "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder for the trainings, inferences and tests of this module."""
+    return tmp_path_factory.mktemp("scripts")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_names_every_common_option(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(name.removesuffix(".py")).main(["--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    for option in ("--figures", "--show", "--netlist"):
+        assert option in text
+
+
+@pytest.mark.parametrize(("name", "stem", "shape", "lowest"), [("XPUE", "xpue", (4, 9), 7.0), ("012345", "012345", (6, 15), 7.0)])
+def test_training_and_inference_recognise_every_pattern(work, name, stem, shape, lowest):
+    voltages = work / f"{stem}.json"
+    netlist = work / f"{stem}.cir"
+    said = script(f"{name}_memristive_training.py", "--voltages", voltages, "--figures", work, "--netlist", netlist)
+    assert f"trained {shape[0]} x {shape[1]} cells" in said and "closed form" in said
+    states = np.array(json.loads(voltages.read_text())["voltages"])
+    assert states.shape == shape
+    assert states[states > 1].min() > lowest
+    for figure in ("images", "inputs", "controls", "states", "trained"):
+        assert (work / f"{stem}_{figure}.png").stat().st_size > 5000
+
+    said = script(f"{name}_memristive_inference.py", "--voltages", voltages, "--figures", work)
+    assert f"strict {shape[0]}/{shape[0]}, by the paper's rule {shape[0]}/{shape[0]}" in said
+    results = json.loads((work / f"{stem}_inference_results.json").read_text())
+    assert results["strict_accuracy"] == 1.0
+    assert all(lead is None or lead > results["resolution"] for lead in results["leads"])
+    assert results["versions"]["ngspice"] and results["parameters"]["network"]["memristor"]["transconductance"] == 5e-9
+
+
+def test_written_netlist_runs_unchanged_and_agrees(work):
+    """ngspice's own program gives the voltages that the training script saved (7 printed digits)."""
+    voltages, netlist = work / "agree.json", work / "agree.cir"
+    script("XPUE_memristive_training.py", "--voltages", voltages, "--figures", work, "--netlist", netlist)
+    states = np.array(json.loads(voltages.read_text())["voltages"])
+    nodes = [f"xcell_{j}_{i}.gate" for j in range(4) for i in range(9)]
+    program = verify.run_program(netlist.read_text(), nodes).reshape(4, 9)
+    assert np.abs(program - states).max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def small_mnist(work):
+    """Voltages of a 5x5 MNIST network trained by its script."""
+    voltages = work / "mnist_5x5.json"
+    said = script("MNIST_memristive_training.py", "--size", 5, "--voltages", voltages, "--figures", work)
+    assert "trained 10 x 25 cells" in said
+    return voltages
+
+
+def test_mnist_inference_at_another_size(work, small_mnist):
+    said = script("MNIST_memristive_inference.py", "--size", 5, "--voltages", small_mnist, "--figures", work)
+    assert re.search(r"train accuracy: strict \d+/10", said)
+    assert (work / "mnist_5x5_raster.png").exists()
+
+
+def test_test_script_counts_every_image_once(work):
+    """The committed Hebbian voltages on 20 images: counts, CSV and JSON say the same."""
+    said = script("MNIST_memristor_test.py", "--samples", 20, "--jobs", 1, "--figures", work)
+    results = json.loads((work / "mnist_test_results.json").read_text())
+    with open(work / "mnist_test_decisions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == results["samples"] == 20
+    right = sum(row["decision"] == row["label"] for row in rows)
+    assert results["strict_accuracy"] == right / 20
+    assert results["silent"] == sum(row["decision"] == "silent" for row in rows)
+    assert results["tied"] == sum(row["decision"] == "tied" for row in rows)
+    assert results["paper_rule_accuracy"] == sum(row["paper_decision"] == row["label"] for row in rows) / 20
+    assert f"{right / 20:.2%}" in said
+    assert {"paper_rule_first_100", "top3_accuracy", "seconds", "recall"} <= set(results)
+    for row in rows:
+        times = [float(row[f"spike_{d}_us"]) for d in range(10) if row[f"spike_{d}_us"]]
+        if row["decision"].isdigit():
+            assert float(row[f"spike_{row['decision']}_us"]) == min(times)
+
+
+def test_paper_layout_gives_the_same_decisions(work):
+    """The same states in the paper's flat layout, which names no parameters: identical decisions."""
+    own = ROOT / "voltages" / "mnist.json"
+    states = json.loads(own.read_text())["voltages"]
+    flat = {f"xsnn.xmemristor_p{j}_{i}.cmem": v for j, row in enumerate(states) for i, v in enumerate(row)}
+    paper = work / "paper.json"
+    paper.write_text(json.dumps({"xsnn.something_else": 1.0, **flat}))
+    tables = []
+    for voltages in (own, paper):
+        folder = work / voltages.stem
+        script("MNIST_memristor_test.py", "--samples", 10, "--jobs", 1, "--voltages", voltages, "--figures", folder)
+        tables.append((folder / "mnist_test_decisions.csv").read_bytes())
+    assert tables[0] == tables[1]
+
+
+def test_error_driven_training_learns_xpue(work):
+    """From equal states, where all neurons tie, to every pattern's own neuron leading."""
+    voltages = work / "xpue_error_driven.json"
+    script("XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 120, "--voltages", voltages,
+           "--figures", work)
+    said = script("XPUE_memristive_inference.py", "--voltages", voltages, "--figures", work)
+    assert "strict 4/4" in said
+    assert (work / "xpue_error_driven_learning.png").exists()
+
+
+def test_resumed_training_is_bit_identical(work):
+    """A run killed (SIGKILL) at its first checkpoint and resumed: the same voltages as one that never stopped."""
+    options = ("XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 700, "--figures", work)
+    whole, parts = work / "whole.json", work / "parts.json"
+    script(*options, "--voltages", whole)
+    process = subprocess.Popen([sys.executable, str(ROOT / options[0]), *map(str, options[1:]), "--voltages", str(parts)],
+                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = Path(f"{parts}.checkpoint")
+    while not checkpoint.exists():
+        assert process.poll() is None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    process.kill()
+    process.wait()
+    assert not parts.exists()
+    script(*options, "--voltages", parts, "--resume")
+    assert json.loads(whole.read_text())["voltages"] == json.loads(parts.read_text())["voltages"]
+    assert not checkpoint.exists()
+
+
+def test_reproduce_runs_every_script():
+    """The executable table of contents leaves none of the paper's scripts out."""
+    run = {command[0] for command in reproduce.steps(full=True, samples=10)}
+    assert run == set(SCRIPTS) - {"reproduce.py", "verify.py"}
+
+
+def test_committed_results_make_the_table():
+    table = reproduce.results_table(ROOT / "figures")
+    assert "60 % (of 100)" in table
+    assert table == (ROOT / "figures" / "results.md").read_text()
+
+
+def test_committed_voltages_are_there_for_inference():
+    for name in ("xpue", "012345", "mnist", "mnist_error_driven", "mnist_error_driven_grey"):
+        assert (ROOT / "voltages" / f"{name}.json").exists()
+    assert mnist_experiment().voltages_path("error-driven").name == "mnist_error_driven.json"

@@ -1,0 +1,172 @@
+"""Files are whole or not there, whatever happens to the process that writes them."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from records import files
+from records.files import FileProblem, atomic_write, to_json
+from records.results import path_in_project, versions, write_results
+from tests.helpers import ROOT
+
+
+def in_process(script, *arguments):
+    """Run a script in a process of its own, from the project's folder; return what it printed, as a list of words."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def leftovers(folder):
+    return [path.name for path in folder.iterdir() if path.suffix == ".tmp"]
+
+
+KILL = r"""
+import os, random, signal, sys, time
+from pathlib import Path
+from records.files import atomic_write
+
+path, rounds = Path(sys.argv[1]), int(sys.argv[2])
+texts = [letter * 3_000_000 for letter in "ab"]
+atomic_write(path, texts[0])
+start = time.perf_counter()
+atomic_write(path, texts[1])
+usual = time.perf_counter() - start
+generator = random.Random(5)
+seen = {"a": 0, "b": 0, "torn": 0, "killed_while_writing": 0}
+for _ in range(rounds):
+    child = os.fork()
+    if child == 0:
+        while True:
+            for text in texts:
+                atomic_write(path, text)
+    time.sleep(generator.uniform(0.2, 3) * usual)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    content = path.read_text()
+    seen[content[:1] if content in texts else "torn"] += 1
+    rest = [other for other in path.parent.iterdir() if other != path]
+    seen["killed_while_writing"] += bool(rest)
+    for other in rest:
+        other.unlink()
+print(*seen.values())
+"""
+
+
+def test_results_name_the_projects_files_from_its_folder(tmp_path, monkeypatch):
+    root = ROOT
+    monkeypatch.chdir(root / "tests")
+    for path in (root / "voltages" / "xpue.json", "../voltages/xpue.json"):
+        assert path_in_project(path) == "voltages/xpue.json"
+    assert path_in_project(tmp_path / "x.json") == str(tmp_path / "x.json")
+
+
+def test_file_is_old_or_new_but_whole_when_its_writer_is_killed_at_any_moment(tmp_path):
+    old, new, torn, while_writing = map(int, in_process(KILL, tmp_path / "some.json", 50))
+    assert torn == 0
+    assert old + new == 50
+    assert min(old, new) >= 1  # writers got on with their work ...
+    assert while_writing >= 5  # ... and were killed in the middle of it, not beside it
+
+
+@pytest.mark.parametrize("content", ["text \u00b5\n", b"\x00\xff bytes"])
+def test_content_arrives_and_replaces_what_was_there(tmp_path, content):
+    path = tmp_path / "new" / "folder" / "some.json"
+    for data in (b"before", content):
+        atomic_write(str(path), data)
+    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert [other.name for other in path.parent.iterdir()] == ["some.json"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644  # others may read it, as any file; temporary files are private
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_full_disk_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch, step):
+    path = tmp_path / "some.json"
+    atomic_write(path, "old")
+
+    def full(*arguments):
+        raise OSError(28, os.strerror(28))
+    monkeypatch.setattr(files.os, step, full)
+    with pytest.raises(FileProblem, match=r"some\.json cannot be written: No space left on device"):
+        atomic_write(path, "new")
+    assert path.read_text() == "old"
+    assert leftovers(tmp_path) == []
+
+
+LIMIT = r"""
+import resource, sys
+from pathlib import Path
+from records.files import FileProblem, atomic_write
+path = Path(sys.argv[1])
+atomic_write(path, "o" * 1000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    atomic_write(path, "n" * 1_000_000)
+except FileProblem as problem:
+    print("problem" if "some.json cannot be written: File too large" in str(problem) else problem)
+print(len(path.read_text()), len(list(path.parent.iterdir())))
+"""
+
+
+def test_write_that_breaks_off_half_way_leaves_the_old_file(tmp_path):
+    assert in_process(LIMIT, tmp_path / "some.json") == ["problem", "1000", "1"]
+
+
+UNWRITABLE = r"""
+import os, sys
+from records.files import FileProblem, atomic_write
+os.chdir(sys.argv[1])  # relative paths need no permission for the folders above
+if os.geteuid() == 0:  # permissions do not hold root back
+    os.seteuid(65534)
+for name in ("locked/some.json", "locked/new/some.json"):
+    try:
+        atomic_write(name, "text")
+    except FileProblem as problem:
+        print("problem" if "some.json cannot be written: Permission denied" in str(problem) else problem)
+"""
+
+
+def test_folder_without_permission_is_a_file_problem(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    tmp_path.chmod(0o755)  # pytest keeps it private, but whoever runs the script must get into it
+    assert in_process(UNWRITABLE, tmp_path) == ["problem", "problem"]
+    assert list((tmp_path / "locked").iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("file/some.json", "File exists|Not a directory"), ("folder", "[Ii]s a directory"),
+    ("x" * 300, "File name too long")])
+def test_path_that_cannot_be_written_is_named_with_the_reason(tmp_path, name, reason):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileProblem, match=reason) as caught:
+        atomic_write(tmp_path / name, "text")
+    assert name in str(caught.value)
+    assert leftovers(tmp_path) == []
+
+
+def test_numbers_become_json_and_what_is_none_becomes_null():
+    data = {"array": np.array([[1.5, np.nan], [np.inf, -2.0]]), 3: np.float64(0.1), "flag": np.bool_(True),
+            "whole": np.int64(7), "pair": (1, -np.inf), "text": "\u00b5", "none": None}
+    plain = json.loads(to_json(data))
+    assert plain == {"array": [[1.5, None], [None, -2.0]], "3": 0.1, "flag": True, "whole": 7, "pair": [1, None],
+                     "text": "\u00b5", "none": None}
+    assert "NaN" not in to_json(data)
+
+
+def test_results_carry_parameters_and_versions(tmp_path, ngspice, parameters):
+    path = write_results(tmp_path / "figures", "some", ngspice, parameters.as_dict(), {"accuracy": 0.5, "lead": np.nan})
+    assert path == tmp_path / "figures" / "some_results.json"
+    content = json.loads(path.read_text())
+    assert (content["accuracy"], content["lead"]) == (0.5, None)
+    assert content["parameters"]["memristor"]["transconductance"] == 5e-9
+    assert content["versions"] == versions(ngspice)
+    assert content["versions"]["ngspice"] == ngspice.version >= 34
+    assert content["versions"]["numpy"] == np.__version__
+    assert {"PySpice", "scipy"} <= set(content["versions"])

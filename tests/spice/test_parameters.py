@@ -1,0 +1,119 @@
+"""Every physical quantity refuses what it cannot be, by name and with its allowed range."""
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learning.error_driven import ErrorDrivenRule
+from learning.pulses import Schedule
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
+from spice.parameters import ParameterError, Parameters, allowed_range, check_range
+from spice.session import Solver
+from studies.iv import IvExperiment
+from studies.stdp_window import StdpExperiment
+
+CLASSES = [MemristorParameters, NeuronParameters, Schedule, ErrorDrivenRule, Solver, IvExperiment, StdpExperiment]
+QUANTITIES = [(kind, field) for kind in CLASSES for field in dataclasses.fields(kind) if "unit" in field.metadata]
+SIGNED = {"MemristorParameters.threshold_voltage", "NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low",
+          "IvExperiment.initial_state", "StdpExperiment.pre_voltage", "StdpExperiment.tail_voltage"}
+ZERO = SIGNED - {"NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low"} | {
+    "ErrorDrivenRule.margin", "ErrorDrivenRule.seed", "StdpExperiment.initial_state"}
+each_quantity = pytest.mark.parametrize(
+    ("kind", "field"), QUANTITIES, ids=[f"{kind.__name__}.{field.name}" for kind, field in QUANTITIES])
+
+
+def refuse(kind, field, value):
+    """Assert that a quantity refuses a value, in a message with its name, its allowed range and the value."""
+    with pytest.raises(ParameterError) as caught:
+        kind(**{field.name: value})
+    message = str(caught.value)
+    assert message.startswith(f"{field.name} must be ")
+    assert allowed_range(field.metadata) in message
+    assert message.endswith(f"got {value!r}")
+
+
+@each_quantity
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 10**400, None, "1.0", True, [1.0], 1j],
+                         ids=lambda value: repr(value)[:8])
+def test_quantity_refuses_what_is_no_sensible_number(kind, field, value):
+    refuse(kind, field, value)
+
+
+@each_quantity
+def test_quantity_refuses_zero_negative_and_whatever_lies_outside_its_range(kind, field):
+    low, high = field.metadata["low"], field.metadata["high"]
+    below, above = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    for value in (below, low - abs(low) - 1, above, high + abs(high) + 1):
+        refuse(kind, field, value)
+    name = f"{kind.__name__}.{field.name}"
+    signed = name in SIGNED
+    assert signed == (low < 0)
+    if name not in ZERO:
+        refuse(kind, field, 0)
+        refuse(kind, field, 0.0)
+    if not signed:
+        refuse(kind, field, -field.default or -1)
+    for value in (low, high, field.default):
+        assert check_range(field.name, value, field.metadata) == value
+
+
+@each_quantity
+def test_quantity_states_unit_meaning_and_a_default_within_its_range(kind, field):
+    assert field.metadata["unit"] in {"S", "ohm", "F", "m", "V", "A", "A/V^2", "s", "Hz", "C", ""}
+    assert len(field.metadata["meaning"]) > 5
+    assert field.metadata["low"] <= field.default <= field.metadata["high"]
+    assert getattr(kind(), field.name) == field.default
+    assert kind().as_dict()[field.name] == field.default
+
+
+@each_quantity
+def test_count_refuses_fractions(kind, field):
+    if isinstance(field.default, int):
+        refuse(kind, field, field.default + 0.5)
+    else:
+        assert isinstance(field.default, float)
+
+
+def test_all_parameter_classes_are_tested_here():
+    assert set(Parameters.__subclasses__()) == set(CLASSES)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_parameters_cannot_be_changed_behind_their_checks(kind):
+    field = dataclasses.fields(kind)[0]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(kind(), field.name, -1)
+    with pytest.raises(ParameterError, match=field.name):
+        dataclasses.replace(kind(), **{field.name: -1e30})
+
+
+@given(st.floats(allow_nan=True), st.floats(-1e3, 1e3), st.floats(0, 1e3))
+def test_range_holds_exactly_what_lies_between_its_ends(value, low, width):
+    metadata = {"low": low, "high": low + width, "unit": "V"}
+    if low <= value <= low + width:
+        assert check_range("X", value, metadata) == value
+    else:
+        with pytest.raises(ParameterError, match="X must be"):
+            check_range("X", value, metadata)
+
+
+def test_range_is_told_with_its_unit():
+    assert allowed_range({"low": 1e-3, "high": 20.0, "unit": "V"}) == "0.001 to 20 V"
+    assert allowed_range({"low": 0, "high": 4294967295, "unit": ""}) == "0 to 4.29497e+09"
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: Schedule(pulse=5e-3, period=4e-3), "period must exceed pulse"),
+    (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=2e-4), "step must be below the pulse"),
+    (lambda: Schedule(pulse=1e-5, rise=1e-5), "rise must be below the pulse"),
+    (lambda: MemristorParameters(switch_on=1e6, switch_off=1e6), "switch_on must be below switch_off"),
+    (lambda: NeuronParameters(threshold=0.1, hysteresis=0.1), "hysteresis must be below the threshold"),
+    (lambda: StdpExperiment(rise=3e-3), "rise must be below every duration"),
+])
+def test_combinations_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ParameterError, match=message):
+        make()

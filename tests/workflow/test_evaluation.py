@@ -1,0 +1,152 @@
+"""Many images on several processes: the same numbers however they are spread, and nothing lost when a worker dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+from dask import distributed
+
+from learning.readout import Reader
+from spice.parameters import ParameterError
+from tests.helpers import ROOT
+from workflow import evaluation
+from workflow.evaluation import WorkerDied, read_all
+from workflow.experiments import mnist_experiment
+
+
+@pytest.fixture(scope="module")
+def case():
+    """An experiment, states near 3 V with distinct weights, and 160 binary images."""
+    generator = np.random.default_rng(3)
+    states = 3 + 0.2 * generator.standard_normal((10, 25))
+    images = (generator.random((160, 25)) < 0.3).astype(float)
+    return mnist_experiment(5), states, images
+
+
+@pytest.fixture(scope="module")
+def alone(case, ngspice):
+    """Spike times of the images read one after the other in this process."""
+    experiment, states, images = case
+    reader = Reader(ngspice, experiment.network, experiment.schedule, 10)
+    return np.array([reader.spikes(states, image, evaluation.WANTED) for image in images])
+
+
+def test_spike_times_do_not_depend_on_the_number_of_processes(case, alone):
+    experiment, states, images = case
+    for jobs in (2, 3):
+        assert read_all(experiment.network, experiment.schedule, states, images, jobs).tobytes() == alone.tobytes()
+
+
+def test_dask_workers_give_the_same_bytes(case, alone):
+    """A real scheduler with two worker processes on this machine."""
+    experiment, states, images = case
+    root = str(ROOT)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+                                  host="127.0.0.1", env={"PYTHONPATH": root}) as cluster:
+        spikes = read_all(experiment.network, experiment.schedule, states, images, scheduler=cluster.scheduler_address)
+    assert spikes.tobytes() == alone.tobytes()
+
+
+def test_cluster_that_cannot_do_the_work_is_refused_at_once(case, tmp_path):
+    """No workers, then one started outside the project: Dask itself would wait for ever."""
+    experiment, states, images = case
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as cluster:
+        address = cluster.scheduler_address
+        with pytest.raises(ParameterError, match="has no workers"):
+            read_all(experiment.network, experiment.schedule, states, images, scheduler=address)
+        worker = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"],
+                                  cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            cluster.wait_for_workers(1, timeout=30)
+            with pytest.raises(ParameterError, match="cannot load this project"):
+                read_all(experiment.network, experiment.schedule, states, images, scheduler=address)
+        finally:
+            worker.terminate()
+            worker.wait(20)
+
+
+def test_dask_workers_that_die_again_and_again_end_the_run(case, monkeypatch):
+    experiment, states, images = case
+    poisoned = images.copy()
+    poisoned[120] = np.nan
+    monkeypatch.setattr(evaluation, "read_range", _die_on_nan)
+    root = str(ROOT)
+    with (dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+          distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1",
+                                   env={"PYTHONPATH": root}) as cluster,
+          pytest.raises(WorkerDied, match="again and again") as failure):
+        read_all(experiment.network, experiment.schedule, states, poisoned, scheduler=cluster.scheduler_address)
+    assert failure.value.finished.any() and not failure.value.finished[100:150].any()
+
+
+def test_a_killed_worker_costs_only_its_range_again(case, alone):
+    """The first worker to finish a range is killed from outside: the run names lost ranges and ends with the same numbers."""
+    experiment, states, images = case
+    said = []
+    killed = threading.Event()
+
+    def kill_one(indices, spikes):
+        if not killed.is_set():
+            killed.set()
+            os.kill(next(iter(_workers())), signal.SIGKILL)
+
+    spikes = read_all(experiment.network, experiment.schedule, states, images, 2, watch=kill_one, report=said.append)
+    assert spikes.tobytes() == alone.tobytes()
+    assert len(said) == 1 and "worker process died while images" in said[0]
+
+
+def test_a_second_death_ends_the_run_with_the_range_and_keeps_the_rest(case, alone, monkeypatch):
+    """A range that kills whoever reads it (as a segmentation fault would) is named; what others finished is kept."""
+    experiment, states, images = case
+    poisoned = images.copy()
+    poisoned[120] = np.nan  # the worker below dies on it
+    monkeypatch.setattr(evaluation, "read_range", _die_on_nan)
+    said = []
+    with pytest.raises(WorkerDied, match="second time on images 100-149") as failure:
+        read_all(experiment.network, experiment.schedule, states, poisoned, 2, report=said.append)
+    kept = failure.value.finished
+    assert said and not kept[100:150].any() and kept.any()
+    assert failure.value.spikes[kept].tobytes() == alone[kept].tobytes()
+
+
+def _die_on_nan(task):
+    if np.isnan(task.images).any():
+        if task.notes:
+            Path(task.notes, f"{task.first}.began").touch()
+        time.sleep(1.5)  # the others finish a range meanwhile
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return evaluation_read_range(task)
+
+
+evaluation_read_range = evaluation.read_range
+
+
+def _workers():
+    """Process ids of this process's joblib workers (not the resource tracker)."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text()
+                command = (folder / "cmdline").read_text()
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == os.getpid() and "popen_loky" in command:
+                yield int(folder.name)
+
+
+# The last test here: a refused client leaves Dask's event loop unusable in this process.
+@pytest.mark.parametrize(("scheduler", "words"), [("tcp://127.0.0.1", "missing port"),
+                                                  ("tcp://127.0.0.1:1", "cannot be reached")])
+def test_scheduler_that_is_not_there_is_named(case, scheduler, words, monkeypatch):
+    monkeypatch.setattr(evaluation, "CONNECT_WITHIN", 0.5)
+    experiment, states, images = case
+    with pytest.raises(ParameterError, match=words) as refusal:
+        read_all(experiment.network, experiment.schedule, states, images, scheduler=scheduler)
+    assert scheduler in str(refusal.value)

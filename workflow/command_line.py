@@ -1,0 +1,145 @@
+"""What all scripts share at the command line: options made from parameters, one-line errors, exit codes, handing over.
+
+Exit codes: 0 done; 1 ngspice or a file failed; 2 something the user gave is wrong or missing; 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import dataclasses
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+import plotting
+from datasets import DatasetError
+from records.files import ROOT, FileProblem, atomic_write
+from records.voltages import VoltagesError
+from spice.parameters import ParameterError, allowed_range, check_range
+from spice.session import NgspiceMissing, SimulationError
+
+NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, and that knows -1e-13 for a number."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse, but a negative number in any notation is the value of the option before it."""
+        joined = []
+        for word in sys.argv[1:] if args is None else args:
+            if joined and joined[-1].startswith("--") and "=" not in joined[-1] and NEGATIVE.match(word):
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        found, rest = super().parse_known_args(joined, namespace)
+        plotting.style(found.show)
+        return found, rest
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Refusal(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f"{option_string} is {self.help}")
+
+
+def make_parser(description, refused=None):
+    """Parser with the options every script has; `refused` maps those this one has no use for to the reason.
+
+    Scripts with voltages add --voltages themselves: for some it is where they read, for others where they write.
+    """
+    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    refused = refused or {}
+    parser.add_argument("--figures", type=Path, default=ROOT / "figures", metavar="DIR",
+                        help="where figures and results go (default: figures)")
+    parser.add_argument("--show", action="store_true", help="show the figures in windows as well")
+    if "--netlist" not in refused:
+        parser.add_argument("--netlist", type=Path, metavar="FILE",
+                            help="write the exact netlist to FILE, for: ngspice -b FILE")
+    for option, reason in refused.items():
+        parser.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
+    return parser
+
+
+def add_quantities(parser, parameters, names=None):
+    """Add an option for each quantity (or those in `names`) of a parameter object; its values are the defaults."""
+    group = parser.add_argument_group(type(parameters).__name__)
+    for field in dataclasses.fields(parameters):
+        if "unit" in field.metadata and (names is None or field.name in names):
+            default = getattr(parameters, field.name)
+            unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+            group.add_argument(f"--{field.name.replace('_', '-')}", type=quantity_type(field), default=default, metavar="X",
+                               help=f"{field.metadata['meaning']} (default: {default:g}{unit})")
+
+
+def quantity_type(field):
+    """Argument type of a dataclass field made by `parameters.quantity`."""
+    return _number(field.type if isinstance(field.type, type) else type(field.default), field.metadata)
+
+
+def _number(kind, metadata):
+    def parse(text):
+        try:
+            return check_range("the value", kind(text), metadata)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be {allowed_range(metadata)}, got {text}") from error
+    return parse
+
+
+def whole_number(low, high):
+    """Argument type: a whole number from `low` to `high`."""
+    return _number(int, {"low": low, "high": high, "unit": ""})
+
+
+def quantities(parameters, given):
+    """A copy of the parameter object with the values that the dictionary `given` has for it. Raises ParameterError."""
+    names = {field.name for field in dataclasses.fields(parameters)}
+    return dataclasses.replace(parameters, **{k: v for k, v in given.items() if k in names and v is not None})
+
+
+def print_energy(what, energy):
+    """Print the energies in J that `energy.py` measured."""
+    print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
+          "(op-amps and transconductances are ideal and not counted)")
+
+
+def draw(options, name, plot, *arguments, **more):
+    """Draw the figure `plot(*arguments, **more)` and save it as `name` where --figures says."""
+    print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
+
+
+def write_netlist(path, make):
+    """Write the netlist that `make()` returns if the user asked for one: that of a large network takes a moment."""
+    if path is not None:
+        atomic_write(path, make())
+        print(f"wrote {path}; run it with: ngspice -b {path}")
+
+
+def progress(steps, total, description, unit, quick=2.0):
+    """A progress bar on a terminal, once `steps` take longer than `quick` seconds."""
+    return tqdm(steps, total=total, desc=description, unit=unit, delay=quick, dynamic_ncols=True, leave=False,
+                disable=None)
+
+
+def run(main, arguments=None):
+    """Run a script's `main(arguments)`; return its exit code, after one line on whatever went wrong."""
+    name = Path(sys.argv[0]).name
+    try:
+        return main(arguments) or 0
+    except (ParameterError, VoltagesError, DatasetError, NgspiceMissing) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except (SimulationError, FileProblem) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has left: nothing to say
+        return 1
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clearing up short
+        print(f"{name}: stopped by Ctrl-C", file=sys.stderr)
+        return 130

@@ -1,0 +1,181 @@
+"""Reading many images on all cores, or on a cluster: one ngspice per process, ranges of images as the unit of work."""
+
+import importlib
+import logging
+import os
+import signal
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from learning.pulses import Schedule
+from learning.readout import Reader
+from snn_circuit import NetworkParameters
+from spice.parameters import ParameterError
+from spice.session import NgspiceSession, SimulationError
+
+RANGE = 50  # images a worker takes at a time: a second's work
+CONNECT_WITHIN = 10  # s, to a Dask scheduler
+WANTED = 3  # neurons to see fire, for the top-3 accuracy
+
+
+class WorkerDied(SimulationError):
+    """A worker process died twice over the same images; `spikes` holds what the others finished (nan rows elsewhere)."""
+
+    def __init__(self, message, spikes, finished):
+        super().__init__(message)
+        self.spikes, self.finished = spikes, finished
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs for one range: all parameters, states, the range's images, and where to note that it began."""
+
+    network: NetworkParameters
+    schedule: Schedule
+    states: np.ndarray
+    images: np.ndarray
+    first: int
+    notes: str
+
+    @property
+    def name(self):
+        """The range as text."""
+        return f"{self.first}-{self.first + len(self.images) - 1}"
+
+
+_readers = {}  # of this process: ngspice is one per process, its circuits stay loaded from range to range
+
+
+def read_range(task):
+    """First spike times of a task's images: (first index, images x classes in s). Runs in a worker."""
+    if task.notes:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+        Path(task.notes, f"{task.first}.began").touch()
+    key = (task.network, task.schedule, len(task.states))
+    if key not in _readers:
+        _readers.clear()
+        _readers[key] = Reader(_session(), task.network, task.schedule, len(task.states))
+    spikes = np.array([_readers[key].spikes(task.states, image, WANTED) for image in task.images])
+    return task.first, spikes
+
+
+_sessions = []
+
+
+def _session():
+    if not _sessions:
+        _sessions.append(NgspiceSession())
+    return _sessions[0]
+
+
+def read_all(network, schedule, states, images, jobs=1, scheduler=None, watch=lambda index, spikes: None, report=print):
+    """First spike times in s of all `images` (n x inputs, 0 to 1): n x classes, nan where a neuron was not seen to fire.
+
+    `jobs` worker processes, or the Dask `scheduler` at tcp://host:port. `watch(indices, spikes)` is called for each
+    finished range. A range whose worker dies is run again, alone; raises WorkerDied if it dies again, and ParameterError for
+    a scheduler that is not there.
+    """
+    spikes = np.full((len(images), len(states)), np.nan)
+    finished = np.zeros(len(images), bool)
+
+    def keep(first, part):
+        spikes[first:first + len(part)] = part
+        finished[first:first + len(part)] = True
+        watch(range(first, first + len(part)), part)
+
+    def tasks(notes=""):
+        return [Task(network, schedule, states, images[k:k + RANGE], k, notes) for k in range(0, len(images), RANGE)]
+
+    if scheduler is not None:
+        _run_on_cluster(tasks(), scheduler, finished, spikes, keep)
+        return spikes
+    with tempfile.TemporaryDirectory() as folder:
+        left = tasks(folder if jobs > 1 else "")
+        while left:
+            try:
+                _run(left, jobs, keep)
+            except BrokenProcessPool:
+                _run_lost_again(left, folder, finished, spikes, keep, report)
+            left = [task for task in left if not finished[task.first]]
+    return spikes
+
+
+def _run(tasks, jobs, keep):
+    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+        results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(read_range)(task) for task in tasks)
+        try:
+            for first, part in results:
+                keep(first, part)
+        except BaseException:
+            results.close()
+            end_workers()
+            raise
+
+
+def _run_lost_again(tasks, folder, finished, spikes, keep, report):
+    """Run each range that was in work when a worker died in a process of its own, so that a second death has one name."""
+    lost = [task for task in tasks if not finished[task.first] and Path(folder, f"{task.first}.began").exists()]
+    if not lost:
+        raise WorkerDied("a worker process died before it began its first images", spikes, finished)
+    report(f"a worker process died while images {', '.join(task.name for task in lost)} were in work; running them again")
+    for task in lost:
+        try:
+            keep(*get_reusable_executor(max_workers=1, kill_workers=True).submit(read_range, task).result())
+        except BrokenProcessPool as error:
+            raise WorkerDied(f"a worker process died a second time on images {task.name}", spikes, finished) from error
+        finally:
+            end_workers()
+
+
+def _run_on_cluster(tasks, scheduler, finished, spikes, keep):
+    """Not through joblib's Dask backend: joblib 1.6 waits for ever once Dask gives up a task that kills its workers."""
+    with _client(scheduler) as client:
+        _check_cluster(client, scheduler)
+        from dask.distributed import KilledWorker, as_completed
+
+        try:
+            for _, (first, part) in as_completed([client.submit(read_range, task, pure=False) for task in tasks],
+                                                 with_results=True):
+                keep(first, part)
+        except KilledWorker as error:
+            raise WorkerDied(f"workers of --scheduler died again and again: {error}", spikes, finished) from error
+
+
+def _client(scheduler):
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ParameterError("--scheduler needs Dask: pip install -r requirements/cluster.txt") from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its attempts to connect; what fails is said below
+    try:
+        return Client(scheduler, timeout=CONNECT_WITHIN)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"--scheduler {scheduler} cannot be reached: {error}; expected tcp://HOST:PORT") from error
+
+
+def _check_cluster(client, scheduler):
+    """Raise ParameterError if there are no workers, or if one of the cluster's processes lacks this project: Dask would wait."""
+    if not client.nthreads():
+        raise ParameterError(f"--scheduler {scheduler} has no workers; start some: PYTHONPATH=. dask worker {scheduler}")
+    try:
+        client.run_on_scheduler(importlib.import_module, __name__)
+        client.run(importlib.import_module, __name__)
+    except ImportError as error:
+        raise ParameterError(f"--scheduler {scheduler}: a process of the cluster cannot load this project ({error}); start "
+                             "scheduler and workers in its folder, with PYTHONPATH=.") from error
+
+
+def end_workers():
+    """End this process's workers at once; used when a run is given up."""
+    get_reusable_executor(max_workers=1).shutdown(wait=True, kill_workers=True)
+
+
+def worker_count():
+    """Number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

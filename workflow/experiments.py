@@ -1,0 +1,105 @@
+"""The experiments that can be run: for each dataset its patterns, pulses, network and rule parameters, in one place."""
+
+import dataclasses
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from datasets import ENCODINGS, Dataset, digits_012345, encode, load_mnist, mnist_templates, xpue
+from learning.error_driven import ErrorDrivenRule
+from learning.pulses import Schedule
+from memristor import MemristorParameters
+from records.files import ROOT
+from records.voltages import VoltagesError
+from snn_circuit import NetworkParameters, NeuronParameters
+from spice.parameters import ParameterError
+
+VOLTAGES = ROOT / "voltages"
+RULES = ("hebbian", "error-driven")
+SIZE = 10  # MNIST images are shrunk to size x size; the paper's size
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One dataset with all that its training and inference depend on."""
+
+    dataset: Dataset
+    schedule: Schedule
+    rule: ErrorDrivenRule
+    network: NetworkParameters = NetworkParameters()
+    encoding: str = "binary"
+
+    @property
+    def name(self):
+        """Stem of the experiment's figures and results."""
+        return self._name("")
+
+    def _name(self, rule):
+        rows, columns = self.dataset.shape
+        other_size = self.dataset.name == "mnist" and rows != SIZE
+        return (self.dataset.name + rule + ("_grey" if self.encoding == "grey" else "")
+                + (f"_{rows}x{columns}" if other_size else ""))
+
+    def stem(self, rule):
+        """Stem of the files of one rule, as in voltages/mnist_error_driven_grey.json."""
+        return self._name("" if rule == "hebbian" else "_" + re.sub(r"\W+", "_", rule))
+
+    def voltages_path(self, rule):
+        """Default voltages file of one rule."""
+        return VOLTAGES / f"{self.stem(rule)}.json"
+
+    def training_images(self):
+        """Images (n x inputs, 0 to 1) and labels that the error-driven rule learns from."""
+        if self.dataset.name != "mnist":
+            return self.dataset.patterns, np.arange(len(self.dataset.patterns))
+        arrays = load_mnist("x_train", "y_train")
+        return encode(arrays["x_train"], self.dataset.shape[0], self.encoding), arrays["y_train"]
+
+
+def xpue_experiment(size=None, encoding="binary"):
+    """XPUE: 9 inputs, 4 classes (Jurj 2024)."""
+    rule = ErrorDrivenRule(presentations=200, start_state=7.0, dose=50e-3, margin=10e-6)
+    return Experiment(xpue(), Schedule(), rule)
+
+
+def digits_experiment(size=None, encoding="binary"):
+    """012345: 15 inputs, 6 classes (Jurj 2024)."""
+    rule = ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6)
+    return Experiment(digits_012345(), Schedule(), rule)
+
+
+def mnist_experiment(size=SIZE, encoding="binary"):
+    """MNIST shrunk to size x size: 2 ms pulses (Jurj 2024); the feedback keeps the membranes in range at any size."""
+    schedule = Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6)
+    feedback = NeuronParameters.feedback_resistance * SIZE**2 / size**2
+    rule = ErrorDrivenRule()
+    if encoding == "grey":
+        rule = ErrorDrivenRule(presentations=36000, start_state=4.5, dose=100e-3, margin=1e-6)
+    network = NetworkParameters(MemristorParameters(), NeuronParameters(feedback_resistance=feedback))
+    return Experiment(mnist_templates(size, encoding), schedule, rule, network, encoding)
+
+
+def add_size_and_encoding(parser):
+    """The options that only MNIST has."""
+    parser.add_argument("--size", type=int, default=SIZE, choices=range(4, 29), metavar="N",
+                        help="shrink images to N x N pixels, 4 to 28 (default: 10)")
+    parser.add_argument("--encoding", choices=ENCODINGS, default="binary",
+                        help="pixels on or off (the paper's), or voltages proportional to grey levels (default: binary)")
+
+
+def network_of(voltages, default, path):
+    """The `NetworkParameters` a voltages file was trained with; `default` for the paper's flat layout, which has none."""
+    if not voltages.origin:
+        return default
+    try:
+        stored = voltages.origin["network"]
+        return NetworkParameters(MemristorParameters(**stored["memristor"]), NeuronParameters(**stored["neuron"]))
+    except (KeyError, TypeError, ParameterError) as error:
+        raise VoltagesError(f"{path}: its network parameters cannot be used: {error}") from error
+
+
+def describe(experiment, **more):
+    """All parameters of a run as plain numbers, for the files that record how a result was made."""
+    return {"dataset": experiment.dataset.name, "shape": list(experiment.dataset.shape), "encoding": experiment.encoding,
+            "network": experiment.network.as_dict(), "schedule": dataclasses.asdict(experiment.schedule), **more}

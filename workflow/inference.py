@@ -1,0 +1,72 @@
+"""What every inference script does: reload voltages, present each training pattern in ngspice, decide, report, plot."""
+
+import numpy as np
+
+import plotting
+from learning.decoding import RESOLUTION, lead
+from learning.energy import read_energy
+from learning.hebbian import infer, inference_network
+from learning.pulses import READING
+from records.results import path_in_project, write_results
+from records.voltages import load_voltages
+from snn_circuit import names
+from spice.session import NgspiceSession, netlist_text
+from workflow.command_line import add_quantities, draw, make_parser, print_energy, progress, quantities, write_netlist
+from workflow.experiments import describe, network_of
+from workflow.scores import UNDECIDED, confusion, decide, decision_name
+
+
+def inference_script(description, make_experiment, arguments, add_options=lambda parser: None):
+    """An inference script from arguments to figures. `make_experiment` is called with size and encoding where given."""
+    parser = make_parser(description)
+    parser.add_argument("--voltages", metavar="FILE", help="trained voltages, also in the paper's flat layout (default: "
+                        f"voltages/{make_experiment().dataset.name}.json, with encoding and size where given)")
+    add_options(parser)
+    add_quantities(parser, make_experiment().schedule)
+    options = parser.parse_args(arguments)
+    experiment = make_experiment(**{key: getattr(options, key) for key in ("size", "encoding") if hasattr(options, key)})
+    schedule = quantities(experiment.schedule, vars(options))
+    path = options.voltages or experiment.voltages_path("hebbian")
+    dataset, patterns = experiment.dataset, experiment.dataset.patterns
+    classes, inputs = patterns.shape
+    voltages = load_voltages(path, dataset.name, classes, inputs, (experiment.encoding,))
+    network = network_of(voltages, experiment.network, path)
+    print(f"loaded {classes} x {inputs} cells <- {path}")
+
+    nodes = names("membrane", classes) + names("output", classes)
+    write_netlist(options.netlist, lambda: netlist_text(
+        inference_network(network, schedule, voltages.states, patterns), READING, schedule.stop(classes), nodes, nodes))
+    session = NgspiceSession()
+    result = infer(session, network, schedule, voltages.states, patterns,
+                   watch=lambda runs: progress(runs, classes, "inference", "pattern"))
+    strict, paper = decide(result.spikes, schedule)
+    truth = np.arange(classes)
+    print_decisions(dataset.labels, result.spikes, strict)
+    print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
+          f"by the paper's rule {np.sum(paper == truth)}/{classes}")
+    energy = read_energy(session, network, schedule, voltages.states, patterns[0])
+    print_energy(f"presenting {dataset.labels[0]!r}", energy)
+
+    stem = experiment.stem(voltages.rule or "hebbian")
+    results = {"strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth),
+               "decisions": [decision_name(d, dataset.labels) for d in strict], "first_spike_times": result.spikes,
+               "leads": [lead(times) for times in result.spikes], "resolution": RESOLUTION, "read_energy": energy}
+    used = describe(experiment, network=network.as_dict(), voltages=path_in_project(path))
+    print(f"wrote {write_results(options.figures, f'{stem}_inference', session, used, results)}")
+    starts = [schedule.start(k) for k in range(classes)]
+    draw(options, f"{stem}_membranes", plotting.membranes, result.time, result.membranes, result.outputs,
+         network.neuron.threshold, dataset.labels, starts)
+    draw(options, f"{stem}_raster", plotting.spike_raster, result.spikes, dataset.labels)
+    draw(options, f"{stem}_train_confusion", plotting.confusion, confusion(truth, strict, classes), dataset.labels,
+         list(UNDECIDED.values()))
+
+
+def print_decisions(labels, spikes, decisions):
+    """Print each presented pattern's decision, first spike time and lead over the next neuron."""
+    print(f"{'pattern':>7}  {'decision':>8}  {'first spike':>12}  {'lead':>12}")
+    for label, times, decision in zip(labels, spikes, decisions, strict=True):
+        first = "-" if np.isnan(times).all() else f"{np.nanmin(times) * 1e6:9.3f} us"
+        ahead = lead(times)
+        gap = "-" if np.isnan(ahead) else "fires alone" if np.isinf(ahead) else f"{ahead * 1e6:9.3f} us"
+        print(f"{label:>7}  {decision_name(decision, labels):>8}  {first:>12}  {gap:>12}")
+    print(f"a lead below {RESOLUTION * 1e6:g} us counts as a tie")

@@ -1,0 +1,49 @@
+"""Scores of decisions: accuracies, confusion matrices and confidence intervals, computed by scikit-learn and SciPy."""
+
+import numpy as np
+from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
+
+from learning.decoding import SILENT, TIED, paper_decision, ranking, strict_decision
+
+UNDECIDED = {TIED: "tied", SILENT: "silent"}
+
+
+def decide(spikes, schedule):
+    """Strict and paper's decisions for first spike times (images x classes, s): two arrays of images."""
+    strict = np.array([strict_decision(times) for times in spikes])
+    paper = np.array([paper_decision(times, schedule.sampling_step) for times in spikes])
+    return strict, paper
+
+
+def confusion(labels, decisions, classes):
+    """Counts, true classes x decisions: one column a class, then tied and silent, which are never right."""
+    columns = [*range(classes), *UNDECIDED]
+    return confusion_matrix(labels, decisions, labels=columns)[:classes]
+
+
+def summary(labels, spikes, schedule):
+    """All scores of a set of images: a dictionary of plain numbers."""
+    strict, paper = decide(spikes, schedule)
+    classes = spikes.shape[1]
+    right = int(accuracy_score(labels, strict, normalize=False))
+    top3 = np.mean([label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)])
+    recall = recall_score(labels, strict, labels=list(range(classes)), average=None, zero_division=0)
+    return {"samples": len(labels), "strict_accuracy": right / len(labels),
+            "strict_interval_95": interval(right, len(labels)),
+            "paper_rule_accuracy": accuracy_score(labels, paper),
+            "paper_rule_first_100": accuracy_score(labels[:100], paper[:100]),
+            "strict_first_100": accuracy_score(labels[:100], strict[:100]), "top3_accuracy": float(top3),
+            "silent": int(np.sum(strict == SILENT)), "tied": int(np.sum(strict == TIED)), "recall": recall}
+
+
+def interval(right, count):
+    """95 % confidence interval of an accuracy (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    from scipy.stats import binomtest  # here, since loading it takes half a second and only tests need it
+
+    bounds = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    return [bounds.low, bounds.high]
+
+
+def decision_name(decision, labels):
+    """A decision as the user reads it: the class's label, or tied or silent."""
+    return UNDECIDED.get(decision) or labels[decision]

@@ -1,0 +1,168 @@
+"""What the test script does: reload voltages, read every test image in ngspice on all cores, score, report, plot."""
+
+import csv
+import io
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+from tqdm import tqdm
+
+import plotting
+from datasets import encode, load_mnist
+from learning.decoding import RESOLUTION, lead, strict_decision
+from learning.energy import read_energy
+from learning.hebbian import read_network
+from learning.pulses import READING
+from plotting import SKY, VERMILLION, WIDTH
+from records.files import atomic_write
+from records.results import path_in_project, write_results
+from records.voltages import load_voltages
+from snn_circuit import names
+from spice.session import NgspiceSession, netlist_text
+from workflow.command_line import add_quantities, draw, make_parser, print_energy, quantities, whole_number, write_netlist
+from workflow.evaluation import WorkerDied, read_all, worker_count
+from workflow.experiments import SIZE, add_size_and_encoding, describe, mnist_experiment, network_of
+from workflow.scores import UNDECIDED, confusion, decide, decision_name, summary
+
+CLASSES = 10
+PAPER_FIRST_100 = 0.60  # Jurj 2024, figure of the MNIST test
+
+
+def testing_script(description, arguments):
+    """The test script from arguments to figures."""
+    options = make_test_parser(description).parse_args(arguments)
+    experiment = mnist_experiment(options.size, options.encoding)
+    schedule = quantities(experiment.schedule, vars(options))
+    path = options.voltages or experiment.voltages_path("hebbian")
+    voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
+    parameters = network_of(voltages, experiment.network, path)
+    print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
+    arrays = load_mnist("x_test", "y_test", first=options.samples)
+    images, labels = encode(arrays["x_test"], options.size, options.encoding), arrays["y_test"].astype(int)
+    del arrays
+    write_netlist(options.netlist, lambda: _first_read(parameters, schedule, voltages.states, images[0]))
+
+    stem = experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)
+    start = time.perf_counter()
+    try:
+        spikes = _read(options, parameters, schedule, voltages.states, images, labels)
+    except WorkerDied as error:
+        done = error.finished
+        partial = options.figures / f"{stem}_partial_decisions.csv"
+        atomic_write(partial, decisions_csv(np.flatnonzero(done), labels[done], error.spikes[done], schedule))
+        print(f"{int(done.sum())} finished images are kept in {partial}")
+        raise
+    seconds = time.perf_counter() - start
+    scores = summary(labels, spikes, schedule) | {"seconds": seconds, "resolution": RESOLUTION}
+    session = NgspiceSession()
+    scores["read_energy"] = read_energy(session, parameters, schedule, voltages.states, images[0])
+    table = options.figures / f"{stem}_decisions.csv"
+    atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule))
+    print(f"wrote {table}")
+    used = describe(experiment, network=parameters.as_dict(), voltages=path_in_project(path),
+                    learning=voltages.origin.get("learning"))
+    print(f"wrote {write_results(options.figures, stem, session, used, scores)}")
+    print_scores(scores)
+    print_energy("presenting the first image", scores["read_energy"])
+    strict, _ = decide(spikes, schedule)
+    digits = experiment.dataset.labels
+    counts = confusion(labels, strict, CLASSES)
+    draw(options, f"{stem}_confusion", plotting.confusion, counts, digits, list(UNDECIDED.values()))
+    draw(options, f"{stem}_leads", lead_histogram, np.array([lead(times) for times in spikes[strict >= 0]]))
+
+
+def make_test_parser(description):
+    """The script's options."""
+    parser = make_parser(description)
+    parser.add_argument("--voltages", metavar="FILE", help="trained voltages, also in the paper's flat layout (default: "
+                        "voltages/mnist.json, with encoding and size where given)")
+    parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N",
+                        help="only the first N test images, 1 to 10000 (default: all 10000)")
+    parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
+                        help="worker processes, each with its own ngspice (default: one a core)")
+    parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
+                        help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
+    add_size_and_encoding(parser)
+    add_quantities(parser, mnist_experiment(SIZE).schedule, ("pulse", "rise", "input_voltage", "sampling_step"))
+    return parser
+
+
+def _read(options, parameters, schedule, states, images, labels):
+    right = np.zeros(len(images), bool)
+    seen = np.zeros(len(images), bool)
+    with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
+        def watch(indices, spikes):
+            for k, times in zip(indices, spikes, strict=True):
+                right[k], seen[k] = strict_decision(times) == labels[k], True
+            bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
+            bar.update(len(indices))
+
+        return read_all(parameters, schedule, states, images, options.jobs, options.scheduler, watch, bar.write)
+
+
+def _first_read(parameters, schedule, states, image):
+    """The netlist of the whole network, reading the first image."""
+    nodes = names("membrane", CLASSES) + names("output", CLASSES)
+    circuit = read_network(parameters, schedule, states, image, "MNIST test, first image")
+    return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
+
+
+def decisions_csv(indices, labels, spikes, schedule):
+    """The CSV text: image, label, strict and paper's decision, lead and the ten first spike times in us."""
+    digits = [str(digit) for digit in range(CLASSES)]
+    strict, paper = decide(spikes, schedule)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "label", "decision", "paper_decision", "lead_us", *(f"spike_{d}_us" for d in digits)])
+    for k, label, decision, papers, times in zip(indices, labels, strict, paper, spikes, strict=True):
+        writer.writerow([k, label, decision_name(decision, digits), papers, _microseconds(lead(times)),
+                         *map(_microseconds, times)])
+    return text.getvalue()
+
+
+def _microseconds(seconds):
+    return f"{seconds * 1e6:.4f}" if np.isfinite(seconds) else ""
+
+
+def print_scores(scores):
+    """Print the scores as an aligned table."""
+    low, high = scores["strict_interval_95"]
+    count = scores["samples"]
+    rows = [("images", f"{count}"),
+            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"),
+            ("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+            (f"paper's rule, first {min(100, count)}",
+             f"{scores['paper_rule_first_100']:.0%} (paper: {PAPER_FIRST_100:.0%})"),
+            ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+            ("silent, tied", f"{scores['silent']}, {scores['tied']}"),
+            ("recall by class", "  ".join(f"{digit}: {value:.1%}" for digit, value in enumerate(scores["recall"]))),
+            ("time", f"{scores['seconds']:.1f} s, {scores['seconds'] / count * 1e3:.1f} ms an image")]
+    for name, value in rows:
+        print(f"{name:<24} {value}")
+
+
+def lead_histogram(leads):
+    """Histogram of how long (s) the first neuron of each decided image leads the second; inf: it fired alone."""
+    leads = np.asarray(leads) * 1e6
+    finite = leads[np.isfinite(leads) & (leads > 0)]
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images")
+    alone = int(np.isinf(leads).sum())
+    axis.set_title(f"How clearly images are decided ({alone} more: one neuron fired alone)" if alone else
+                   "How clearly images are decided")
+    if len(finite):
+        _histogram(axis, finite)
+    return figure
+
+
+def _histogram(axis, values):
+    axis.yaxis.get_major_locator().set_params(integer=True)
+    wide = values.max() > 20 * values.min()
+    axis.hist(values, np.geomspace(values.min(), values.max(), 41) if wide else 40, color=SKY, edgecolor="white")
+    if wide:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+    median = np.median(values)
+    axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
+    axis.legend()
