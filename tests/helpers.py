@@ -1,5 +1,6 @@
 """Helpers that several test modules share: the project's folder, running a script as a user does."""
 
+import importlib
 import subprocess
 import sys
 
@@ -16,3 +17,8 @@ def script(*arguments, code=0, folder=ROOT, **options):
                              timeout=120, **options)
     assert process.returncode == code, process.stderr
     return process.stdout if code == 0 else process.stderr
+
+
+def page(name):
+    """The module whose `main` a script or study runs; memristor.py starts a study."""
+    return importlib.import_module("studies.device" if name == "memristor.py" else name.removesuffix(".py"))

@@ -1,6 +1,5 @@
 """Every failure is one clear line, with an exit code that means something; nothing already computed is lost."""
 
-import importlib
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from spice.session import NgspiceSession, SimulationError, Solver
-from tests.helpers import ROOT, script
+from tests.helpers import ROOT, page, script
 from workflow.command_line import run
 
 READ = "MNIST_memristor_test.py"
@@ -144,7 +143,7 @@ def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch)
 def test_wrong_argument_is_named_with_what_is_allowed(arguments, words, tmp_path, capsys):
     name, *options = arguments
     try:
-        code = run(importlib.import_module(name.removesuffix(".py")).main, [*options, "--figures", str(tmp_path)])
+        code = run(page(name).main, [*options, "--figures", str(tmp_path)])
     except SystemExit as ended:
         code = ended.code
     assert code == 2
@@ -177,7 +176,7 @@ def test_full_disk_leaves_no_half_file(tmp_path):
     voltages.write_text("old")
     code = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
             f"resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); sys.path.insert(0, {str(ROOT)!r}); "
-            "from files import atomic_write, FileProblem\n"
+            "from records.files import atomic_write, FileProblem\n"
             f"try: atomic_write({str(voltages)!r}, 'x' * 1000)\n"
             "except FileProblem as error: print(error)")
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
