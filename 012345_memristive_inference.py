@@ -11,7 +11,7 @@ from workflow.experiments import digits_experiment
 from workflow.inference import inference_script
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     inference_script(__doc__, digits_experiment, arguments)
 

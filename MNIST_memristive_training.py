@@ -12,7 +12,7 @@ from workflow.experiments import add_size_and_encoding, mnist_experiment
 from workflow.training import training_script
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     training_script(__doc__, mnist_experiment, arguments, add_size_and_encoding)
 

@@ -11,7 +11,7 @@ from workflow.command_line import run
 from workflow.testing import testing_script
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     testing_script(__doc__, arguments)
 

@@ -13,6 +13,8 @@ reproduce-full: .venv/ready ngspice
 
 test: .venv/dev ngspice ngspice-cli
 	$(PY) -m ruff check .
+	$(PY) tools/lint_imports.py
+	$(PY) -m mypy
 	$(PY) -m pytest
 
 verify: .venv/ready ngspice ngspice-cli

@@ -6,6 +6,7 @@ Every dataset is a `Dataset`; pixels are levels between 0 and 1.
 import functools
 import hashlib
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,17 +34,17 @@ class Dataset:
     shape: tuple
 
 
-def _drawn(name, labels, shape, drawings):
+def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: Sequence[str]) -> Dataset:
     patterns = np.array([[float(pixel) for pixel in drawing.replace(" ", "")] for drawing in drawings])
     return Dataset(name, patterns, tuple(labels), shape)
 
 
-def xpue():
+def xpue() -> Dataset:
     """Four 3x3 symbols: X, +, U, = (Jurj 2024); no image's pixels contain another's."""
     return _drawn("xpue", "X+U=", (3, 3), ["101 010 101", "010 111 010", "101 101 111", "111 000 111"])
 
 
-def digits_012345():
+def digits_012345() -> Dataset:
     """The digits 0 to 5, three pixels wide and five high (Jurj 2024)."""
     return _drawn("012345", "012345", (5, 3), [
         "111 101 101 101 111", "010 010 010 010 010", "111 001 111 100 111",
@@ -53,7 +54,7 @@ def digits_012345():
 MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def load_mnist(*names, first=None, path=MNIST_FILE):
+def load_mnist(*names: str, first: int | None = None, path: Path = MNIST_FILE) -> dict[str, np.ndarray]:
     """MNIST's canonical arrays of these `names`, all by default (LeCun, Cortes, Burges; CC BY-SA 3.0): a dictionary.
 
     Only the `first` images or labels of each are kept in memory. Raises DatasetError if the file is missing, or differs
@@ -69,7 +70,7 @@ def load_mnist(*names, first=None, path=MNIST_FILE):
         raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
 
 
-def _read_array(archive, member, first):
+def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.ndarray:
     """The `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack all of it."""
     with archive.open(member) as file:
         np.lib.format.read_magic(file)
@@ -78,12 +79,12 @@ def _read_array(archive, member, first):
         return np.frombuffer(bytearray(file.read(int(np.prod(shape)) * dtype.itemsize)), dtype).reshape(shape)
 
 
-def shrink(images, size):
+def shrink(images: np.ndarray, size: int) -> np.ndarray:
     """`images` (8-bit, n x 28 x 28) resized with Pillow's default filter, as n x size^2 grey levels 0 to 255."""
     return np.array([np.asarray(Image.fromarray(image).resize((size, size))).ravel() for image in images])
 
 
-def encode(images, size=10, encoding="binary"):
+def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.ndarray:
     """Pixel levels between 0 and 1 of 8-bit `images`, n x size^2.
 
     binary (Jurj 2024): on if strictly above the 20th largest of 100 pixels, a fifth of the pixels at any size.
@@ -97,7 +98,7 @@ def encode(images, size=10, encoding="binary"):
 
 
 @functools.cache  # scripts ask for their options' defaults and for what was chosen
-def mnist_templates(size=10, encoding="binary"):
+def mnist_templates(size: int = 10, encoding: str = "binary") -> Dataset:
     """The paper's training set: the mean of each digit's first 100 training images, as 8-bit, encoded."""
     labels = load_mnist("y_train")["y_train"]
     of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]

@@ -10,10 +10,12 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
-from PySpice.Spice.Netlist import SubCircuit
+from numpy.typing import ArrayLike
+from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from spice.parameters import ParameterError, Parameters, quantity
 
+DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
 
 
@@ -38,49 +40,49 @@ class MemristorParameters(Parameters):
     switch_on: float = quantity(1e-3, 1e-9, 1e6, "ohm", "closed switch")
     switch_off: float = quantity(1e20, 1e6, 1e30, "ohm", "open switch")
 
-    def check(self):
+    def check(self) -> None:
         if not self.switch_on < self.switch_off:
             raise ParameterError(f"switch_on must be below switch_off, got {self.switch_on:g} and {self.switch_off:g}")
 
     @property
-    def gate_capacitance(self):
+    def gate_capacitance(self) -> float:
         """Capacitance of the transistor's own gate, eps_ox * W * L / tox, in F: it dwarfs the explicit capacitor."""
         return OXIDE_PERMITTIVITY * self.width * self.length / self.oxide_thickness
 
     @property
-    def memory_capacitance(self):
+    def memory_capacitance(self) -> float:
         """All that the transconductance charges, C + C_gate, in F."""
         return self.capacitance + self.gate_capacitance
 
     @property
-    def gain(self):
+    def gain(self) -> float:
         """Kp * W / L in A/V^2."""
         return self.kp * self.width / self.length
 
-    def channel_model(self):
+    def channel_model(self) -> dict[str, float]:
         """Keyword arguments of the NMOS model."""
         return {"level": 3, "vto": self.threshold_voltage, "kp": self.kp, "tox": self.oxide_thickness,
                 "is": self.junction_current}
 
 
-def check_phi(phi_voltage, parameters):
+def check_phi(phi_voltage: float, parameters: MemristorParameters) -> None:
     """Raise ParameterError if phi never crosses the write switch, so that the state could not change."""
     if not phi_voltage > parameters.switch_threshold:
         raise ParameterError(f"phi_voltage must exceed switch_threshold, or nothing is ever written, got "
                              f"{phi_voltage:g} V for {parameters.switch_threshold:g} V")
 
 
-def state_rate(parameters, voltage):
+def state_rate(parameters: MemristorParameters, voltage: ArrayLike) -> np.ndarray:
     """dX/dt in V/s while phi is high: K * V / (C + C_gate), for `voltage` V across the synapse (any shape)."""
     return parameters.transconductance * np.asarray(voltage, float) / parameters.memory_capacitance
 
 
-def trained_state(parameters, voltage, duration):
+def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration: ArrayLike) -> np.ndarray:
     """Closed form of a cell's state in V after a pulse of `voltage` V for `duration` s, from X = 0 (any shape)."""
     return state_rate(parameters, voltage) * duration
 
 
-def channel_current(parameters, state, voltage):
+def channel_current(parameters: MemristorParameters, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
     """Channel current in A from the input to a neuron at 0 V: Shichman and Hodges' square law, as level 3 reduces to.
 
     `state` X (V) and `voltage` V >= 0 (V) broadcast. Off for X below Vto, saturated for X - Vto below V, else linear.
@@ -90,7 +92,7 @@ def channel_current(parameters, state, voltage):
     return parameters.gain * (overdrive * drop - drop**2 / 2)
 
 
-def raised_state(parameters, state, voltage, steps=200):
+def raised_state(parameters: MemristorParameters, state: ArrayLike, voltage: ArrayLike, steps: int = 200) -> np.ndarray:
     """The floating gate's voltage in V while the input is at `voltage` V: the channel lifts the gate it is coupled to.
 
     Integrates (C + C_gs + C_gd) dX = C_gd dV with the gate capacitances of J. E. Meyer (RCA Review 32, 1971) from
@@ -111,11 +113,11 @@ def raised_state(parameters, state, voltage, steps=200):
 class Cell(SubCircuit):
     """A subcircuit with device models. Models stand beside, not inside, it: one for all instances loads 3.5x faster."""
 
-    def __init__(self, name, nodes, device_models):
+    def __init__(self, name: str, nodes: tuple[str, ...], device_models: DeviceModels) -> None:
         super().__init__(name, *nodes, x0=0)
         self.device_models = {f"{name}_{key}": model for key, model in device_models.items()}
 
-    def add_to(self, circuit):
+    def add_to(self, circuit: Circuit) -> None:
         """Define this subcircuit and its device models in the PySpice `circuit`."""
         circuit.subcircuit(self)
         for name, (kind, values) in self.device_models.items():
@@ -128,7 +130,8 @@ class ReadMemristor(Cell):
     Nodes: neuron (S), input (D). The open switch cuts pump and leak off, so they are left out.
     """
 
-    def __init__(self, parameters, name="read_memristor", nodes=("neuron", "input"), device_models=None):
+    def __init__(self, parameters: MemristorParameters, name: str = "read_memristor",
+                 nodes: tuple[str, ...] = ("neuron", "input"), device_models: DeviceModels | None = None) -> None:
         channel = {"channel": ("nmos", parameters.channel_model())}
         super().__init__(name, nodes, channel | (device_models or {}))
         self.C("memory", "gate", self.gnd, parameters.capacitance, raw_spice="ic={x0}")
@@ -140,7 +143,7 @@ class ReadMemristor(Cell):
 class Memristor(ReadMemristor):
     """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V."""
 
-    def __init__(self, parameters, name="memristor"):
+    def __init__(self, parameters: MemristorParameters, name: str = "memristor") -> None:
         write = {"vt": parameters.switch_threshold, "vh": 0, "ron": parameters.switch_on, "roff": parameters.switch_off}
         super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)})
         self.VCCS("charge", self.gnd, "pump", "input", "neuron", transconductance=parameters.transconductance)
@@ -151,7 +154,7 @@ class Memristor(ReadMemristor):
 class MemristorChain(SubCircuit):
     """`count` memristors in series between neuron and input, sharing phi. Add its `Memristor` to the circuit as well."""
 
-    def __init__(self, count, memristor="memristor", name="memristor_chain"):
+    def __init__(self, count: int, memristor: str = "memristor", name: str = "memristor_chain") -> None:
         if not count >= 1:
             raise ParameterError(f"a chain needs at least 1 memristor, got {count}")
         super().__init__(name, "neuron", "input", "phi", x0=0)

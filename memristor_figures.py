@@ -7,18 +7,19 @@ import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 import plotting
 from workflow import command_line
 
 
-def theoretical_iv(points=1001):
+def theoretical_iv(points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
     """Voltage v = sin t in V and current i = exp(-cos t) sin t in A over one period (arrays of `points`)."""
     t = np.linspace(0, 2 * np.pi, points)
     return np.sin(t), np.exp(-np.cos(t)) * np.sin(t)
 
 
-def theoretical_figure(voltage, current):
+def theoretical_figure(voltage: np.ndarray, current: np.ndarray) -> Figure:
     """The theoretical memristor IV curve: `current` (A) against `voltage` (V), arrays over one period."""
     figure, axis = plt.subplots(figsize=(plotting.WIDTH * 0.65, 4.0))
     axis.plot(voltage, current)
@@ -28,7 +29,7 @@ def theoretical_figure(voltage, current):
     return figure
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Draw the curve."""
     parser = command_line.make_parser(__doc__, {
         "--voltages": "the theoretical curve has no trained voltages",

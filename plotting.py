@@ -4,13 +4,21 @@ Colours are those of M. Okabe and K. Ito (2008) and of viridis and cividis, whic
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
+from datasets import Dataset
 from records.files import atomic_write
 from spice.parameters import ParameterError
 
@@ -28,11 +36,11 @@ plt.rcParams.update({
     "figure.constrained_layout.use": True, "savefig.dpi": RESOLUTION, "figure.dpi": 100,
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
     "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
-    "lines.linewidth": 1.4, "axes.prop_cycle": matplotlib.cycler(color=COLOURS), "image.cmap": "viridis",
+    "lines.linewidth": 1.4, "axes.prop_cycle": cycler(color=COLOURS), "image.cmap": "viridis",
     "axes.grid": False, "axes.formatter.useoffset": False})
 
 
-def style(show=False):
+def style(show: bool = False) -> None:
     """Call before drawing: without `show` figures need no display; with it, raise ParameterError if there is none."""
     if not show:
         matplotlib.use("Agg")
@@ -40,7 +48,7 @@ def style(show=False):
         raise ParameterError("--show needs a display and a window toolkit for matplotlib (Tk, Qt, GTK): none was found")
 
 
-def save(figure, folder, name, show=False):
+def save(figure: Figure, folder: Path | str, name: str, show: bool = False) -> Path:
     """Write `figure` as folder/name.png, show it if `show`, close it; return the path. Raises FileProblem."""
     path = Path(folder) / f"{name}.png"
     image = io.BytesIO()
@@ -54,25 +62,25 @@ def save(figure, folder, name, show=False):
 
 # Scales and units
 
-def time_scale(span):
+def time_scale(span: float) -> tuple[float, str]:
     """Factor from s and the unit that suits a time axis of `span` s."""
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
 
 
-def prefixed(values, unit):
+def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
     """Factor and prefixed unit that bring the largest of `values` between 1 and 1000."""
     largest = float(np.abs(values).max())
     power = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4)) if largest > 0 else 0
     return 1e-3**power, "fpnµm kMGT"[power + 5].strip() + unit
 
 
-def line_style(j, count):
+def line_style(j: int, count: int) -> dict[str, Any]:
     """Look of line j of `count`: dashed once colours run out, ever thinner so that no line hides an equal one."""
     return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
             "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
 
 
-def _panels(count, columns, height, **options):
+def _panels(count: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of `count` panels in rows of up to `columns`, each row `height` in high; unused panels are blank."""
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -82,7 +90,7 @@ def _panels(count, columns, height, **options):
     return figure, axes
 
 
-def _outer_labels(axes, x, y):
+def _outer_labels(axes: np.ndarray, x: str, y: str) -> None:
     for axis in axes[-1]:
         axis.set_xlabel(x)
     for axis in axes[:, 0]:
@@ -92,14 +100,15 @@ def _outer_labels(axes, x, y):
 # The device
 
 
-def cross(axis):
+def cross(axis: Axes) -> None:
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
 
 
 # Patterns and weights
 
-def _gallery(images, shape, columns, titles, rows=(), **options):
+def _gallery(images: np.ndarray, shape: tuple[int, int], columns: int, titles: Sequence[str], rows: Sequence[str] = (),
+             **options: Any) -> tuple[Figure, AxesImage]:
     """A figure of `images` with titles, `columns` in a row, and names of the `rows`; returns it and one of its images.
 
     All in one axis: an axis for each would take a second to draw.
@@ -120,11 +129,11 @@ def _gallery(images, shape, columns, titles, rows=(), **options):
     return figure, image
 
 
-def _columns(count):
+def _columns(count: int) -> int:
     return count if count <= 6 else 5
 
 
-def dataset_images(dataset):
+def dataset_images(dataset: Dataset) -> Figure:
     """The patterns of a `datasets.Dataset` as images, with their labels."""
     figure, image = _gallery(dataset.patterns, dataset.shape, _columns(len(dataset.labels)), dataset.labels,
                              cmap="cividis", vmin=0, vmax=1)
@@ -132,12 +141,11 @@ def dataset_images(dataset):
     return figure
 
 
-def weight_images(states, shape, labels, before=None):
+def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], before: np.ndarray | None = None) -> Figure:
     """The states X (classes x inputs, V) as one image of `shape` a class; with `before`, the states before as well."""
-    if before is None:
-        images, columns, titles, rows = states, _columns(len(labels)), labels, ()
-    else:
-        images, columns, titles, rows = np.concatenate([before, states]), len(labels), [*labels, *labels], ("before", "after")
+    images = states if before is None else np.concatenate([before, states])
+    columns, titles, rows = (_columns(len(labels)), labels, ()) if before is None else (
+        len(labels), [*labels, *labels], ("before", "after"))
     figure, image = _gallery(images, shape, columns, titles, rows, vmin=np.min(images), vmax=np.max(images))
     figure.colorbar(image, label="state X (V)", aspect=15)
     return figure
@@ -145,7 +153,7 @@ def weight_images(states, shape, labels, before=None):
 
 # Training
 
-def pulses(time, voltages, kind, labels=None):
+def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[str] | None = None) -> Figure:
     """Waveforms of the sources, traces x time points in V over `time` (s); `kind` is "input" or "control".
 
     Up to `MOST_TRACES` traces are stacked, more are a heat map. `labels` name the traces (numbers by default).
@@ -163,7 +171,7 @@ def pulses(time, voltages, kind, labels=None):
     return figure
 
 
-def _stack(axis, x, traces, styles, labels):
+def _stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str]) -> None:
     """Draw `traces` one above the other, the first on top, each on its own baseline with its label."""
     height = 0.75 / max(np.max(traces), 1e-30)
     for k, (trace, look) in enumerate(zip(traces, styles, strict=True)):
@@ -173,7 +181,7 @@ def _stack(axis, x, traces, styles, labels):
     axis.set_ylim(-len(traces) + 0.75, 1.0)
 
 
-def _heat_map(time, rows, label):
+def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
     """A figure with `rows` x time points as colours, on a regular time grid: the simulator's own steps are unequal."""
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
     seconds, unit = time_scale(time[-1])
@@ -187,12 +195,13 @@ def _heat_map(time, rows, label):
     return figure, axis
 
 
-def _row_has_pixels(rows):
+def _row_has_pixels(rows: int) -> bool:
     """Whether a heat map has a pixel or more for each of its rows."""
     return rows / RESOLUTION < HIGHEST - 1.0
 
 
-def memristor_states(time, states, classes, inputs, labels=None):
+def memristor_states(time: np.ndarray, states: np.ndarray, classes: int, inputs: int,
+                     labels: Sequence[str] | None = None) -> Figure:
     """States X (V) over `time` (s): `states` is cells x time points, cell = class * inputs + input.
 
     Up to `MOST_CELLS` cells are traces, one panel a class; more are a heat map.
@@ -214,11 +223,11 @@ def memristor_states(time, states, classes, inputs, labels=None):
     return figure
 
 
-def _cell_style(written):
+def _cell_style(written: bool) -> dict[str, Any]:
     return {"color": BLUE, "alpha": 0.8} if written else {"color": ORANGE, "alpha": 0.9}
 
 
-def _state_map(time, states, inputs, labels):
+def _state_map(time: np.ndarray, states: np.ndarray, inputs: int, labels: Sequence[str]) -> Figure:
     figure, axis = _heat_map(time, states, "state X (V)")
     for j in range(1, len(labels)):
         axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
@@ -231,7 +240,8 @@ def _state_map(time, states, inputs, labels):
 
 # Inference
 
-def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
+def membranes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, threshold: float, labels: Sequence[str],
+              starts: Sequence[float], window: float = 1e-3) -> Figure:
     """Membranes and outputs (neurons x time points, V) over `time` (s): a panel for each pulse, from its start.
 
     `threshold` in V, `labels` of the classes, `starts` of the pulses in s; shows the first `window` s of each.
@@ -265,13 +275,13 @@ def membranes(time, membranes, outputs, threshold, labels, starts, window=1e-3):
     return figure
 
 
-def _window(time, start, window):
+def _window(time: np.ndarray, start: float, window: float) -> tuple[slice, np.ndarray]:
     """Slice of `time` (s) that covers `window` s from `start`, and those times in µs from `start`."""
     part = slice(max(np.searchsorted(time, start) - 1, 0), np.searchsorted(time, start + window) + 1)
     return part, (time[part] - start) * 1e6
 
 
-def _membrane_panel(axis, time, membranes, threshold, start, window):
+def _membrane_panel(axis: Axes, time: np.ndarray, membranes: np.ndarray, threshold: float, start: float, window: float) -> None:
     part, microseconds = _window(time, start, window)
     for j, membrane in enumerate(membranes):
         axis.plot(microseconds, membrane[part], **line_style(j, len(membranes)))
@@ -279,12 +289,12 @@ def _membrane_panel(axis, time, membranes, threshold, start, window):
     axis.set_xlim(0, window * 1e6)
 
 
-def _output_panel(axis, time, outputs, labels, start, window):
+def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float) -> None:
     part, microseconds = _window(time, start, window)
     _stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels)
 
 
-def spike_raster(spikes, labels):
+def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
     """First spikes (images x classes, s, nan if silent): one row an image, each neuron that fired as its label.
 
     Image k is of class k: its own neuron is filled. Marks too close to stand side by side stand one above the other.
@@ -308,9 +318,10 @@ def spike_raster(spikes, labels):
     return figure
 
 
-def _lanes(times, gap):
+def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
     """Lane of each neuron that fired, by index: the lowest one free, so that marks in a lane are `gap` apart."""
-    lanes, ends = {}, []
+    lanes: dict[int, int] = {}
+    ends: list[float] = []
     for j in np.argsort(times)[:np.isfinite(times).sum()]:
         lane = next((k for k, end in enumerate(ends) if times[j] - end >= gap), len(ends))
         ends[lane:lane + 1] = [times[j]]
@@ -318,12 +329,12 @@ def _lanes(times, gap):
     return lanes
 
 
-def _mark(axis, x, y, label, right):
+def _mark(axis: Axes, x: float, y: float, label: str, right: bool) -> None:
     axis.text(x, y, label, ha="center", va="center_baseline", fontsize=9, color="white" if right else BLACK, bbox={
         "boxstyle": "circle,pad=0.15", "facecolor": BLUE if right else "white", "edgecolor": BLUE if right else GREY})
 
 
-def confusion(matrix, labels, undecided):
+def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]) -> Figure:
     """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`."""
     matrix = np.asarray(matrix)
     columns = [*labels, *undecided]

@@ -50,7 +50,7 @@ def folder_of(command, folder):
     return folder / f"seed_{seed}" if seed else folder
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "each experiment has its own; give the option to its script",
                                    "--voltages": "each experiment has its own; give the option to its script"})

@@ -5,8 +5,11 @@ xcell_j_i.gate.
 """
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
@@ -33,17 +36,17 @@ class NeuronParameters(Parameters):
     inverting_rail_low: float = quantity(-19.5, -1e3, -1e-3, "V", "negative rail of the inverting stage")
     inverting_rail_high: float = quantity(20.5, 1e-3, 1e3, "V", "positive rail of the inverting stage")
 
-    def check(self):
+    def check(self) -> None:
         if not self.hysteresis < self.threshold:
             raise ParameterError(f"hysteresis must be below the threshold, got {self.hysteresis:g} and {self.threshold:g} V")
 
     @property
-    def time_constant(self):
+    def time_constant(self) -> float:
         """Membrane time constant R * C in s."""
         return self.membrane_resistance * self.membrane_capacitance
 
     @property
-    def transresistance(self):
+    def transresistance(self) -> float:
         """Settled membrane voltage per ampere of column current, in V/A."""
         return self.feedback_resistance * self.membrane_transconductance * self.membrane_resistance
 
@@ -59,7 +62,7 @@ class OpAmp(SubCircuit):
     STAGE = 1.0  # S, transconductance of the gain stage; only its ratio to the load, the gain, matters
     CLAMP = 100.0  # S, so that an input overdriven by 1 V passes the rail by 10 mV
 
-    def __init__(self, name, parameters, low, high):
+    def __init__(self, name: str, parameters: NeuronParameters, low: float, high: float) -> None:
         super().__init__(name, "plus", "minus", "out")
         self.VCCS("gain", self.gnd, "stage", "plus", "minus", transconductance=self.STAGE)
         self.R("gain", "stage", self.gnd, parameters.amplifier_gain / self.STAGE)
@@ -72,7 +75,7 @@ class OpAmp(SubCircuit):
 class SchmittTrigger(Cell):
     """Output high once the input exceeds the threshold, low below threshold - hysteresis. Nodes: membrane, output."""
 
-    def __init__(self, parameters, name="schmitt_trigger"):
+    def __init__(self, parameters: NeuronParameters, name: str = "schmitt_trigger") -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
                   "ron": 1e-3, "roff": 1e12}
@@ -89,7 +92,7 @@ class LapicqueNeuron(SubCircuit):
     column of a differential pair; tie it to ground when unused). The neuron has no reset.
     """
 
-    def __init__(self, parameters, name="lapicque_neuron"):
+    def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron") -> None:
         super().__init__(name, "column", "negative", "membrane", "output")
         stage = parameters.stage_resistance
         self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
@@ -105,7 +108,7 @@ class LapicqueNeuron(SubCircuit):
         self.X("trigger", "schmitt_trigger", "membrane", "output")
 
 
-def add_neuron(circuit, parameters):
+def add_neuron(circuit: Circuit, parameters: NeuronParameters) -> None:
     """Define the neuron and all that it is made of in the PySpice `circuit`."""
     circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
     circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low,
@@ -121,15 +124,17 @@ class NetworkParameters:
     memristor: MemristorParameters = MemristorParameters()
     neuron: NeuronParameters = NeuronParameters()
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """The parameters as plain nested numbers."""
         return dataclasses.asdict(self)
 
 
-OFF = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0 V
+Points = list[tuple[float, float]]  # corners of a piecewise-linear source, (s, V)
+OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0 V
 
 
-def network(parameters, states, inputs, controls=None, neurons=True, title="memristive spiking network"):
+def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[Points] | None,
+            controls: Sequence[Points] | None = None, neurons: bool = True, title: str = "memristive spiking network") -> Circuit:
     """Build the netlist of a crossbar of memristors with one neuron per class; return a PySpice `Circuit`.
 
     `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points;
@@ -165,20 +170,20 @@ def network(parameters, states, inputs, controls=None, neurons=True, title="memr
     return circuit
 
 
-def state_changes(cells, states):
+def state_changes(cells: Iterable[tuple[int, int]], states: Iterable[float]) -> dict[str, float | list[float]]:
     """The `alter` changes that give cells a new state at t = 0: `cells` as (class, input) pairs, `states` in V."""
-    changes = {}
+    changes: dict[str, float | list[float]] = {}
     for (j, i), state in zip(cells, states, strict=True):
         changes[f"c.xcell_{j}_{i}.cmemory ic"] = state
         changes[f"m.xcell_{j}_{i}.mchannel ic"] = [0.0, state, 0.0]
     return changes
 
 
-def names(kind, count):
+def names(kind: str, count: int) -> list[str]:
     """The vectors kind_0, kind_1, ... of a network."""
     return [f"{kind}_{k}" for k in range(count)]
 
 
-def state_names(classes, inputs):
+def state_names(classes: int, inputs: int) -> list[str]:
     """The vectors that hold the cells' states, class by class."""
     return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]

@@ -30,7 +30,7 @@ SPIKE_BOUND = 1e-6  # s
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "the training and inference scripts write the netlists verified here",
                                    "--voltages": "the committed voltages are verified"})

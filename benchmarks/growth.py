@@ -5,10 +5,13 @@ Writes figures/growth.png and the table into docs/performance.md.
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
@@ -22,20 +25,22 @@ from records.files import ROOT
 from snn_circuit import names
 from spice.session import NgspiceSession
 from workflow.evaluation import WANTED
-from workflow.experiments import mnist_experiment
+from workflow.experiments import Experiment, mnist_experiment
 
 SIZES = (5, 7, 10, 14, 20, 28)
 IMAGES = 30
 
+T = TypeVar("T")
 
-def timed(action):
+
+def timed(action: Callable[[], T]) -> tuple[float, T]:
     """Seconds that `action()` takes, and what it returns."""
     start = time.perf_counter()
     result = action()
     return time.perf_counter() - start, result
 
 
-def whole_network_read(session, experiment, states, image):
+def whole_network_read(session: NgspiceSession, experiment: Experiment, states: np.ndarray, image: np.ndarray) -> float:
     """Seconds of ngspice for reading an image with every cell in the circuit, to the end of the pulse."""
     circuit = session.load(read_network(experiment.network, experiment.schedule, states, image), READING,
                            names("membrane", len(states)))
@@ -44,7 +49,7 @@ def whole_network_read(session, experiment, states, image):
     return seconds
 
 
-def growth_figure(rows):
+def growth_figure(rows: Sequence[tuple[float, float, float]]) -> Figure:
     """How run time grows with the network; `rows`: (cells, training in s, reading in s an image)."""
     cells, training, reading = np.array(rows, float).T
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
@@ -58,7 +63,7 @@ def growth_figure(rows):
     return figure
 
 
-def main():
+def main() -> None:
     """Measure all sizes and write table and figure."""
     session = NgspiceSession()
     digits = load_mnist("x_test", first=IMAGES)["x_test"]
@@ -66,8 +71,9 @@ def main():
     for size in SIZES:
         experiment = mnist_experiment(size)
         images = encode(digits, size)
-        train, trained = timed(lambda e=experiment: train_hebbian(session, e.network, e.schedule, e.dataset.patterns))
-        reader = Reader(session, experiment.network, experiment.schedule, 10)
+        network, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
+        train, trained = timed(partial(train_hebbian, session, network, schedule, patterns))
+        reader = Reader(session, network, schedule, 10)
         reads = [timed(partial(reader.spikes, trained.states, image, WANTED))[0] for image in images]
         read = statistics.median(reads)
         whole = whole_network_read(session, experiment, trained.states, images[0])

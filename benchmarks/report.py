@@ -1,11 +1,13 @@
 """What the benchmarks share: aligned tables, and their place in docs/performance.md."""
 
+from collections.abc import Sequence
+
 from records.files import ROOT, atomic_write
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
 
 
-def markdown(header, rows):
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table with aligned columns; cells are text, the first column left, the others right."""
     table = [header, *rows]
     widths = [max(len(row[k]) for row in table) for k in range(len(header))]
@@ -15,7 +17,7 @@ def markdown(header, rows):
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [lines[0], rule, *lines[1:]])
 
 
-def put(section, text):
+def put(section: str, text: str) -> None:
     """Replace the text between the marks of `section` in docs/performance.md."""
     begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
     page = PERFORMANCE.read_text(encoding="utf-8")

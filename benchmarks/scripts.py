@@ -28,7 +28,7 @@ CASES = [
 ]
 
 
-def measure(command, folder):
+def measure(command: list[str], folder: str) -> tuple[float, float, float]:
     """Wall s, CPU s (children included) and peak memory (MB, largest process) of one run."""
     voltages = ["--voltages", f"{folder}/voltages.json"] if "training" in command[0] else []
     before = os.times()
@@ -44,7 +44,7 @@ def measure(command, folder):
     return wall, cpu, usage.ru_maxrss / 1024
 
 
-def main():
+def main() -> None:
     """Run all cases in turn, five rounds, so that drifts of a shared machine hit all alike."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each script (default: 5)")

@@ -10,6 +10,7 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
@@ -24,13 +25,13 @@ from workflow.experiments import mnist_experiment
 READS_PER_WRITE = 10
 
 
-def resident():
+def resident() -> float:
     """Resident memory of this process in MB (Linux)."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
 
 
-def soak(reads):
+def soak(reads: int) -> tuple[dict[str, list[float]], np.ndarray]:
     """CPU time in s of each read and write, and resident memory in MB after each read, in one session."""
     experiment = mnist_experiment()
     images = encode(load_mnist("x_test", first=200)["x_test"])
@@ -38,7 +39,8 @@ def soak(reads):
     session = NgspiceSession()
     reader = Reader(session, experiment.network, experiment.schedule, 10)
     writer = Writer(session, experiment.network, experiment.schedule, 100)
-    times, memory = {"read": [], "write": []}, []
+    times: dict[str, list[float]] = {"read": [], "write": []}
+    memory = []
     for k in range(reads):
         image = images[k % len(images)]
         start = time.process_time()
@@ -53,13 +55,13 @@ def soak(reads):
     return times, np.array(memory)
 
 
-def verdict(times, memory):
+def verdict(times: dict[str, list[float]], memory: np.ndarray) -> tuple[dict[str, float], float]:
     """Ratios of the last tenth's median time to the first's, and memory growth in MB after the first tenth."""
-    ratios = {kind: np.median(t[-len(t) // 10:]) / np.median(t[:len(t) // 10]) for kind, t in times.items()}
+    ratios = {kind: float(np.median(t[-len(t) // 10:]) / np.median(t[:len(t) // 10])) for kind, t in times.items()}
     return ratios, float(memory[-1] - memory[len(memory) // 10])
 
 
-def soak_figure(seconds, memory):
+def soak_figure(seconds: np.ndarray, memory: np.ndarray) -> Figure:
     """Time of each read (s) and resident memory after it (MB), in the order of the reads."""
     count = np.arange(1, len(seconds) + 1)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
@@ -75,7 +77,7 @@ def soak_figure(seconds, memory):
     return figure
 
 
-def main():
+def main() -> int:
     """Run, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reads", type=int, default=20000, help="reads; a tenth as many writes (default: 20000)")

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from snn_circuit import NeuronParameters
+
 SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
 RESOLUTION = 0.02e-6  # s, the lead below which two spikes count as simultaneous; measured noise: docs/reliability.md
 
 
-def first_spikes(time, membranes, outputs, neuron, start, duration):
+def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, neuron: NeuronParameters, start: float,
+                 duration: float) -> np.ndarray:
     """First spike of each neuron in s after `start`, nan if it does not fire within `duration` s (array of classes).
 
     A spike is the output going high. It falls between two of the simulator's own, unequal time points; within that step
@@ -22,7 +25,7 @@ def first_spikes(time, membranes, outputs, neuron, start, duration):
     return result
 
 
-def _crossing(time, membrane, k, threshold):
+def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
     """Where `membrane` rises through `threshold` between the time points k - 1 and k, by the cubic through four points."""
     low = max(0, min(k - 2, len(time) - 4))
     t, v = time[low:low + 4] - time[k], membrane[low:low + 4]
@@ -37,7 +40,7 @@ def _crossing(time, membrane, k, threshold):
     return time[k - 1] + share * (time[k] - time[k - 1])
 
 
-def strict_decision(spikes, resolution=RESOLUTION):
+def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
     """The class that fires first, if it leads by more than `resolution` s; else TIED, or SILENT if none fires."""
     order = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
     if np.isinf(order[0]):
@@ -45,18 +48,18 @@ def strict_decision(spikes, resolution=RESOLUTION):
     return int(np.nanargmin(spikes)) if order[1] - order[0] > resolution else TIED
 
 
-def lead(spikes):
+def lead(spikes: np.ndarray) -> float:
     """How long in s the first neuron fires before the second; inf if it fires alone, nan if none fires."""
     order = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
 
 
-def paper_decision(spikes, step):
+def paper_decision(spikes: np.ndarray, step: float) -> int:
     """Jurj's rule on waveforms sampled every `step` s: the earliest spike, ties to the lower class, silence is class 0."""
     samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
     return int(np.argmin(samples))
 
 
-def ranking(spikes):
+def ranking(spikes: np.ndarray) -> list[int]:
     """Classes in the order in which they fired; those that stayed silent are not in it."""
     return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]

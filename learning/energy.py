@@ -10,13 +10,15 @@ import dataclasses
 
 import numpy as np
 
-from learning.pulses import READING, WRITING, edges
-from snn_circuit import OFF, names, network
+from learning.pulses import READING, WRITING, Schedule, edges
+from snn_circuit import OFF, NetworkParameters, Points, names, network
+from spice.session import NgspiceSession, Solver
 
 ISOLATED = 1e-40  # A, saturation current of a junction that does not conduct
 
 
-def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
+def _run(session: NgspiceSession, parameters: NetworkParameters, states: np.ndarray, inputs: list[Points],
+         controls: list[Points], solver: Solver, stop: float, neurons: bool) -> dict[str, float]:
     counts = {"input": len(inputs), "phi": len(controls)}
     sources = [name for kind, count in counts.items() for name in names(kind, count)]
     circuit = session.load(network(parameters, states, inputs, controls, neurons), solver,
@@ -28,7 +30,8 @@ def _run(session, parameters, states, inputs, controls, solver, stop, neurons):
     return {"inputs": float(np.sum(energies[:counts["input"]])), "phi": float(np.sum(energies[counts["input"]:]))}
 
 
-def read_energy(session, parameters, schedule, states, image):
+def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
+                image: np.ndarray) -> dict[str, float]:
     """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
     driven = np.flatnonzero(image)
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
@@ -36,7 +39,8 @@ def read_energy(session, parameters, schedule, states, image):
     return _run(session, parameters, states[:, driven], points, [OFF] * len(states), READING, stop, neurons=True)
 
 
-def write_energy(session, parameters, schedule, states, image, column, pulse, sign=1):
+def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
+                 image: np.ndarray, column: int, pulse: float, sign: int = 1) -> dict[str, float]:
     """Energy in J, of inputs and of phi, for one write of `pulse` s to one `column`; all columns see the inputs.
 
     `sign` -1 depresses: then the drain-bulk junction is isolated.

@@ -4,13 +4,17 @@ ngspice decides by first spike and does all reading and writing; Python only cho
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from learning.pulses import Schedule
 from learning.readout import Reader, Writer
 from memristor import state_rate
+from snn_circuit import NetworkParameters
 from spice.parameters import Parameters, quantity
+from spice.session import NgspiceSession
 
 RUNNING = 1000  # presentations behind the running accuracy
 
@@ -41,23 +45,23 @@ class LearningState:
     history: np.ndarray
     seconds: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.done, self.seconds = int(self.done), float(self.seconds)  # arrays without dimensions in a checkpoint
 
 
-def begin(rule, classes, inputs):
+def begin(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
     """The state before the first presentation."""
     return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
 
 
-def order(rule, count):
+def order(rule: ErrorDrivenRule, count: int) -> np.ndarray:
     """Indices of the images in the order of presentation: random permutations of all `count`, one after the other."""
     generator = np.random.default_rng(rule.seed)
     rounds = -(-rule.presentations // count)
     return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:rule.presentations]
 
 
-def offender(spikes, label, margin):
+def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
     """The neuron that fired before the right one `label`, or too soon after it (by `margin` s); None if there is none.
 
     `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender.
@@ -73,14 +77,15 @@ def offender(spikes, label, margin):
 class Teacher:
     """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n) in one `NgspiceSession`."""
 
-    def __init__(self, session, parameters, schedule, rule, images, labels, classes):
+    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, rule: ErrorDrivenRule,
+                 images: np.ndarray, labels: np.ndarray, classes: int) -> None:
         self._rule, self._images, self._labels = rule, images, labels
         self._order = order(rule, len(images))
         self._reader = Reader(session, parameters, schedule, classes)
         self._writer = Writer(session, parameters, schedule, images.shape[1])
         self._rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
-    def present(self, learning):
+    def present(self, learning: LearningState) -> None:
         """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
         k = learning.done
         image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
@@ -98,7 +103,7 @@ class Teacher:
         learning.history[k] = right, wrong is not None or silent
         learning.states, learning.done = states, k + 1
 
-    def presentations(self, learning):
+    def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
         """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each."""
         recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0], RUNNING)
         writes = int(learning.history[:learning.done, 1].sum())
@@ -110,7 +115,7 @@ class Teacher:
             yield sum(recent) / len(recent), writes
 
 
-def learning_curve(history, window=RUNNING):
+def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
     """Running accuracy over the last `window` presentations and cumulative writes, each after every presentation."""
     right = np.cumsum(history[:, 0])
     counts = np.minimum(np.arange(1, len(right) + 1), window)

@@ -3,14 +3,19 @@
 Data flow: patterns -> schedule -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from learning.decoding import first_spikes
-from learning.pulses import READING, TRAINING, edges
+from learning.pulses import READING, TRAINING, Schedule, edges
 from memristor import check_phi
-from snn_circuit import OFF, names, network, state_names
+from snn_circuit import OFF, NetworkParameters, names, network, state_names
+from spice.session import NgspiceSession, Solver, Waveforms
+
+Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Training:
     states: np.ndarray
 
 
-def hebbian_network(parameters, schedule, patterns):
+def hebbian_network(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray) -> Circuit:
     """Netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while phi_j alone is pulsed."""
     check_phi(schedule.phi_voltage, parameters.memristor)
     classes, inputs = patterns.shape
@@ -34,20 +39,22 @@ def hebbian_network(parameters, schedule, patterns):
                    title="in-situ Hebbian training")
 
 
-def inference_network(parameters, schedule, states, patterns):
+def inference_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray) -> Circuit:
     """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0."""
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
     return network(parameters, states, sources, [OFF] * len(states),
                    title="inference")
 
 
-def read_network(parameters, schedule, states, image, title="read"):
+def read_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, image: np.ndarray,
+                 title: str = "read") -> Circuit:
     """Netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     return network(parameters, states, points, title=title)
 
 
-def train_hebbian(session, parameters, schedule, patterns, solver=TRAINING, watch=lambda steps: steps):
+def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
+                  solver: Solver = TRAINING, watch: Watch = lambda steps: steps) -> Training:
     """Train all classes in one ngspice transient; return a `Training`.
 
     `watch` wraps the iterator over the presentations, for a progress bar. Raises SimulationError.
@@ -74,7 +81,8 @@ class Inference:
     spikes: np.ndarray
 
 
-def infer(session, parameters, schedule, states, patterns, solver=READING, watch=lambda steps: steps):
+def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,
+          solver: Solver = READING, watch: Watch = lambda steps: steps) -> Inference:
     """Present `patterns` in one ngspice transient to cells in `states`; return an `Inference`.
 
     Spike times count from each pulse's start; nan where a neuron stays silent. Raises SimulationError.
@@ -91,7 +99,7 @@ def infer(session, parameters, schedule, states, patterns, solver=READING, watch
     return Inference(waves.time, membranes, outputs, np.array(spikes))
 
 
-def _last(waveforms):
+def _last(waveforms: Iterable[Waveforms]) -> Waveforms:
     for waves in waveforms:
         last = waves
     return last

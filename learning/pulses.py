@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from snn_circuit import Points
 from spice.parameters import ParameterError, Parameters, quantity
 from spice.session import Solver
 
@@ -17,7 +20,7 @@ class Schedule(Parameters):
     phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "phi pulse")
     sampling_step: float = quantity(10e-6, 1e-9, 1e-1, "s", "the paper's time step; only its decision rule uses it")
 
-    def check(self):
+    def check(self) -> None:
         if not self.pulse + self.rise < self.period:
             raise ParameterError(f"period must exceed pulse + rise, got {self.period:g} s for "
                                  f"{self.pulse:g} + {self.rise:g} s")
@@ -26,15 +29,15 @@ class Schedule(Parameters):
         if not self.sampling_step < self.pulse:
             raise ParameterError(f"step must be below the pulse, got {self.sampling_step:g} s for {self.pulse:g} s")
 
-    def start(self, k):
+    def start(self, k: int) -> float:
         """Start of the k-th pulse in s."""
         return k * self.period
 
-    def stop(self, count):
+    def stop(self, count: int) -> float:
         """End of a schedule of `count` pulses in s."""
         return count * self.period
 
-    def train(self, levels):
+    def train(self, levels: np.ndarray) -> Points:
         """Piecewise-linear source (s, V) of one pulse a period; `levels` in V, 0 leaves a period out."""
         points = [(0.0, 0.0)]
         for k, level in enumerate(levels):
@@ -43,7 +46,7 @@ class Schedule(Parameters):
         return points if points[1:2] != [(0.0, 0.0)] else points[1:]
 
 
-def edges(start, pulse, rise, level):
+def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     """The four corners of a trapezoidal pulse whose area is exactly level * pulse."""
     return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
 

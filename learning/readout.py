@@ -7,10 +7,10 @@ current, so its waveforms are unchanged without it (tests/test_readout.py holds 
 import numpy as np
 
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITING, edges
+from learning.pulses import READING, WRITING, Schedule, edges
 from memristor import channel_current, raised_state
-from snn_circuit import OFF, names, network, state_changes, state_names
-from spice.session import SimulationError
+from snn_circuit import OFF, NetworkParameters, names, network, state_changes, state_names
+from spice.session import NgspiceSession, SimulationError, Solver
 
 # A read is simulated for no longer than its decision takes, which the closed form foretells: where it foretold too little,
 # the read is run again. (Ending a longer run early would be simpler, but then ngspice 44 loses 2 kB each time.)
@@ -25,16 +25,17 @@ class Reader:
     `schedule` gives pulse and edges; states go with each call, so that training may change them between two reads.
     """
 
-    def __init__(self, session, parameters, schedule, classes, solver=READING):
+    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int,
+                 solver: Solver = READING) -> None:
         self._session, self._parameters, self._schedule, self._solver = session, parameters, schedule, solver
         self._classes = classes
-        self._circuits = {}
+        self._circuits: dict[int, _ReadCircuit] = {}
         # The column currents rise over the input's edge and stand still after it: V(t) = V(inf) * (1 - exp(-(t - delay) / tau)).
         tau = parameters.neuron.time_constant
         self._delay = schedule.rise + tau * np.log(-np.expm1(-schedule.rise / tau) * tau / schedule.rise)
         self._shortest = max(0.6 * tau, 2 * schedule.rise)  # by then the membranes tell who will never fire
 
-    def spikes(self, states, image, wanted):
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
         """First spike times in s of one image: array of classes, nan for a neuron not (yet) fired when the read ended.
 
         `states`: classes x inputs in V; `image`: pixel levels 0 to 1. The read ends once `wanted` neurons have fired, or
@@ -54,26 +55,26 @@ class Reader:
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
                             0.0, pulse)
 
-    def _circuit(self, rows):
+    def _circuit(self, rows: int) -> "_ReadCircuit":
         if rows not in self._circuits:
             self._circuits[rows] = _ReadCircuit(self._session, self._parameters, self._schedule, self._classes, rows,
                                                 self._solver)
         return self._circuits[rows]
 
-    def _foretold(self, states, volts):
+    def _foretold(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
         """Settled membrane voltages in V by the closed form."""
         memristor = self._parameters.memristor
         currents = channel_current(memristor, raised_state(memristor, states, volts, steps=3), volts)
         return self._parameters.neuron.transresistance * currents.sum(axis=1)
 
-    def _seen(self, time, membranes):
+    def _seen(self, time: np.ndarray, membranes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Settled membrane voltages in V by what they have done so far, and the time points in s before spikes (nan: none)."""
         neuron = self._parameters.neuron
         settled = membranes[:, -1] / -np.expm1(-(time[-1] - self._delay) / neuron.time_constant)
         above = membranes >= neuron.threshold
         return settled, np.where(above[:, -1], time[np.argmax(above, axis=1) - 1], np.nan)
 
-    def _needed(self, settled, spikes, wanted):
+    def _needed(self, settled: np.ndarray, spikes: np.ndarray, wanted: int) -> float:
         """How long in s the read must last: until `wanted` neurons have fired, or all that ever will, and the paper's
         sample of the first spike is over."""
         neuron = self._parameters.neuron
@@ -91,14 +92,15 @@ class Reader:
 class _ReadCircuit:
     """A loaded read circuit of some rows, and what its inputs and cells are set to; rows beyond the image's stay at 0."""
 
-    def __init__(self, session, parameters, schedule, classes, rows, solver):
+    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int, rows: int,
+                 solver: Solver) -> None:
         self._volts, self._states = np.zeros(rows), np.zeros((classes, rows))
         circuit = network(parameters, self._states, None, title="read")
         self._loaded = session.load(circuit, solver, names("membrane", classes) + names("output", classes))
         self._loaded.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, schedule.pulse, 1.0]})
         self.run = self._loaded.run
 
-    def set(self, states, volts):
+    def set(self, states: np.ndarray, volts: np.ndarray) -> None:
         """Set the cells (classes x driven rows) and the driven inputs, in V; sends only what changes."""
         new_volts, new_states = np.zeros_like(self._volts), np.zeros_like(self._states)
         new_volts[:len(volts)], new_states[:, :len(volts)] = volts, states
@@ -119,14 +121,15 @@ class Writer:
 
     EDGE = 0.1  # duration of each edge as a share of the pulse, so that a short pulse keeps its shape
 
-    def __init__(self, session, parameters, schedule, inputs, solver=WRITING):
+    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, inputs: int,
+                 solver: Solver = WRITING) -> None:
         self._schedule = schedule
         circuit = network(parameters, np.zeros((1, inputs)), None, [OFF], neurons=False, title="write")
         self._cells = [(0, i) for i in range(inputs)]
         self._states = state_names(1, inputs)
         self._circuit = session.load(circuit, solver, self._states)
 
-    def write(self, column, image, sign, pulse):
+    def write(self, column: np.ndarray, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
         """A `column`'s states (inputs, V) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
 
         `pulse` in s is the dose. Raises SimulationError.

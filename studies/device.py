@@ -7,10 +7,10 @@ import memristor
 from memristor import MemristorParameters
 from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, run_iv
 from studies.stdp_window import StdpExperiment, run_stdp
-from workflow.command_line import add_quantities, make_parser, quantities
+from workflow.command_line import Parser, add_quantities, make_parser, quantities
 
 
-def _parser(stdp):
+def _parser(stdp: bool) -> Parser:
     parser = make_parser(memristor.__doc__, {"--voltages": "one memristor has no trained voltages"})
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window (its options: --stdp --help)")
     iv = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
@@ -19,13 +19,13 @@ def _parser(stdp):
     return parser
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the IV experiment and the fingerprint sweep, or the STDP experiment."""
     # Which experiment it is decides the options there are and their defaults, so this is looked up first.
     mode = argparse.ArgumentParser(add_help=False)
     mode.add_argument("--stdp", action="store_true")
     stdp = mode.parse_known_args(arguments)[0].stdp
-    arguments = _parser(stdp).parse_args(arguments)
-    parameters = quantities(MemristorParameters(), vars(arguments))
-    experiment = quantities(StdpExperiment() if stdp else IvExperiment(), vars(arguments))
-    (run_stdp if stdp else run_iv)(arguments, parameters, experiment)
+    options = _parser(stdp).parse_args(arguments)
+    parameters = quantities(MemristorParameters(), vars(options))
+    experiment = quantities(StdpExperiment() if stdp else IvExperiment(), vars(options))
+    (run_stdp if stdp else run_iv)(options, parameters, experiment)

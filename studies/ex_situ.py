@@ -31,7 +31,7 @@ class Mapping(Parameters):
     iterations: int = quantity(300, 1, 100000, "", "most iterations of the logistic regression")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "nothing is simulated here; the test script writes the netlist that reads"})
     parser.add_argument("--voltages", metavar="FILE", help="where the voltages go (default: voltages/mnist_ex_situ.json)")

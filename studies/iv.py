@@ -1,11 +1,16 @@
 """The IV experiment: a sine across one memristor; pinched hysteresis loop, state over time, loops at several frequencies."""
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from PySpice.Spice.Netlist import Circuit
 
-from memristor import channel_current, state_rate
+from memristor import MemristorParameters, channel_current, state_rate
 from plotting import GREEN, VERMILLION, WIDTH, cross, line_style, prefixed, time_scale
 from records.results import write_results
 from spice.parameters import Parameters, quantity
@@ -29,12 +34,13 @@ class IvExperiment(Parameters):
     periods: int = quantity(10, 1, 1000, "", "periods of the sine to simulate")
 
     @property
-    def duration(self):
+    def duration(self) -> float:
         """Length of the transient in s."""
         return self.periods / self.frequency
 
 
-def closed_form_iv(parameters, time, amplitude, frequency, initial_state):
+def closed_form_iv(parameters: MemristorParameters, time: np.ndarray, amplitude: float, frequency: float,
+                   initial_state: float) -> tuple[np.ndarray, np.ndarray]:
     """Closed form of the IV experiment: state X in V and channel current in A at `time` (s, any shape), S at 0 V.
 
     Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak; below 0 V the channel's drain and source change places.
@@ -49,12 +55,13 @@ def closed_form_iv(parameters, time, amplitude, frequency, initial_state):
     return state, np.sign(voltage) * forward
 
 
-def state_swing(parameters, amplitude, frequency):
+def state_swing(parameters: MemristorParameters, amplitude: float, frequency: float) -> np.ndarray:
     """Amplitude in V by which a sine of `amplitude` V moves X about its mean: K A / (2 pi f (C + C_gate))."""
     return state_rate(parameters, amplitude) / (2 * np.pi * frequency)
 
 
-def iv_circuit(parameters, amplitude, frequency, phi_voltage, initial_state):
+def iv_circuit(parameters: MemristorParameters, amplitude: float, frequency: float, phi_voltage: float,
+               initial_state: float) -> Circuit:
     """Netlist of the IV experiment: a sine of `amplitude` V and `frequency` Hz at D, S at 0 V, phi constant (V)."""
     circuit = one_cell(parameters, phi_voltage, initial_state, "memristor IV experiment")
     circuit.V("input", "input", circuit.gnd, f"sin(0 {amplitude!r} {frequency!r})")
@@ -62,12 +69,14 @@ def iv_circuit(parameters, amplitude, frequency, phi_voltage, initial_state):
     return circuit
 
 
-def iv_solver(frequency):
+def iv_solver(frequency: float) -> Solver:
     """Solver with `STEPS_PER_PERIOD` steps to a period of `frequency` Hz."""
     return Solver(max_step=1 / (STEPS_PER_PERIOD * frequency))
 
 
-def iv_experiment(session, parameters, amplitude, frequency, phi_voltage, initial_state, periods):
+def iv_experiment(session: NgspiceSession, parameters: MemristorParameters, amplitude: float, frequency: float,
+                  phi_voltage: float, initial_state: float, periods: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
+                  np.ndarray]:
     """Run the IV experiment; return arrays time (s), voltage D to S (V), current (A), state X (V).
 
     The current is what reaches the neuron at S: at D, ngspice adds the NMOS's bulk diode, which conducts below 0 V.
@@ -92,7 +101,7 @@ class Loop:
     residue: float  # largest current where the voltage crosses 0
 
 
-def fingerprints(session, parameters, experiment):
+def fingerprints(session: NgspiceSession, parameters: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
     """The three fingerprints of a memristor (Adhikari, Sah, Kim, Chua 2013) over frequency: a list of `Loop`.
 
     All loops start with X at the state swing of the lowest frequency. From X = 0 they would all look alike: the state
@@ -103,7 +112,8 @@ def fingerprints(session, parameters, experiment):
     return [_loop(session, parameters, experiment, multiple * experiment.frequency, start) for multiple in MULTIPLES]
 
 
-def _loop(session, parameters, experiment, frequency, start):
+def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: IvExperiment, frequency: float,
+          start: float) -> Loop:
     time, voltage, current, _ = iv_experiment(session, parameters, experiment.amplitude, frequency,
                                               experiment.phi_voltage, start, periods=2)
     phase, current = time * frequency - 1, current / np.abs(current).max()  # the first period holds the solver's start
@@ -113,7 +123,7 @@ def _loop(session, parameters, experiment, frequency, start):
                 float(abs(rising - falling)), float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()))
 
 
-def run_iv(arguments, parameters, experiment):
+def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: IvExperiment) -> None:
     setting = (experiment.amplitude, experiment.frequency, experiment.phi_voltage, experiment.initial_state)
     write_netlist(arguments.netlist, lambda: netlist_text(
         iv_circuit(parameters, *setting), iv_solver(experiment.frequency), experiment.duration,
@@ -130,7 +140,8 @@ def run_iv(arguments, parameters, experiment):
     print(f"wrote {write_results(arguments.figures, 'memristor', session, made_with, results)}")
 
 
-def _iv_results(parameters, experiment, time, current, state, loops):
+def _iv_results(parameters: MemristorParameters, experiment: IvExperiment, time: np.ndarray, current: np.ndarray,
+                state: np.ndarray, loops: list[Loop]) -> dict[str, Any]:
     exact_state, exact_current = closed_form_iv(parameters, time, experiment.amplitude, experiment.frequency,
                                                 experiment.initial_state)
     return {
@@ -142,7 +153,7 @@ def _iv_results(parameters, experiment, time, current, state, loops):
                           "residue": loop.residue} for loop in loops]}
 
 
-def _print_iv(parameters, experiment, results):
+def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results: dict[str, Any]) -> None:
     print(f"IV: {experiment.amplitude:g} V at {experiment.frequency:g} Hz, K = {parameters.transconductance:g} S, "
           f"C + C_gate = {parameters.memory_capacitance * 1e12:.4g} pF")
     print("                 ngspice   closed form   largest deviation")
@@ -156,7 +167,7 @@ def _print_iv(parameters, experiment, results):
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
 
 
-def loop_figure(time, voltage, current, state):
+def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray) -> Figure:
     """The IV experiment: loop of `current` (A) against `voltage` (V), state X (V) and voltage over `time` (s)."""
     figure, axes = plt.subplot_mosaic([["loop", "state"], ["loop", "voltage"]], figsize=(WIDTH, 4.0))
     amperes, current_unit = prefixed(current, "A")
@@ -175,7 +186,7 @@ def loop_figure(time, voltage, current, state):
     return figure
 
 
-def fingerprints_figure(loops):
+def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, float]]) -> Figure:
     """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
     for k, (frequency, voltage, current, _) in enumerate(loops):
@@ -189,6 +200,6 @@ def fingerprints_figure(loops):
     return figure
 
 
-def _frequency(hertz):
+def _frequency(hertz: float) -> str:
     factor, unit = prefixed([hertz], "Hz")
     return f"{hertz * factor:g} {unit}"

@@ -2,12 +2,12 @@
 
 from PySpice.Spice.Netlist import Circuit
 
-from memristor import Memristor, check_phi
+from memristor import Memristor, MemristorParameters, check_phi
 
 STATE = "xcell.gate"  # the vector that holds the state of the one cell in these experiments
 
 
-def one_cell(parameters, phi_voltage, initial_state, title):
+def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state: float, title: str) -> Circuit:
     check_phi(phi_voltage, parameters)
     circuit = Circuit(title)
     Memristor(parameters).add_to(circuit)

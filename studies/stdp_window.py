@@ -1,11 +1,16 @@
 """The STDP window of one memristor: a pre pulse at the input, a phi window that a post spike opens, over their difference."""
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from PySpice.Spice.Netlist import Circuit
 
-from memristor import state_rate
+from memristor import MemristorParameters, state_rate
 from plotting import VERMILLION, WIDTH, cross
 from records.results import write_results
 from spice.parameters import ParameterError, Parameters, quantity
@@ -38,34 +43,34 @@ class StdpExperiment(Parameters):
     largest_difference: float = quantity(10e-3, 1e-6, 1.0, "s", "t_post - t_pre goes from minus this to this")
     pairings: int = quantity(41, 2, 10001, "", "number of time differences")
 
-    def check(self):
+    def check(self) -> None:
         shortest = min(self.pre_duration, self.tail_duration, self.phi_window)
         if not self.rise < shortest:
             raise ParameterError(f"rise must be below every duration, got {self.rise:g} s and {shortest:g} s")
 
     @property
-    def differences(self):
+    def differences(self) -> np.ndarray:
         """The time differences t_post - t_pre in s."""
         return np.linspace(-self.largest_difference, self.largest_difference, self.pairings)
 
     @property
-    def pre_time(self):
+    def pre_time(self) -> float:
         """When the pre pulse starts, in s: late enough for the earliest window."""
         return self.largest_difference + 2 * self.rise
 
     @property
-    def duration(self):
+    def duration(self) -> float:
         """Length of each transient in s: until after the latest window and the tail."""
         return self.pre_time + self.largest_difference + max(
             self.phi_window, self.pre_duration + self.tail_duration) + 2 * self.rise
 
-    def pre_pulse(self):
+    def pre_pulse(self) -> tuple[list[float], list[float]]:
         """Corners of the pre pulse, as (times in s after t_pre, voltages in V)."""
         change, end = self.pre_duration, self.pre_duration + self.tail_duration
         times = [0.0, self.rise, change, change + self.rise, end, end + self.rise]
         return times, [0.0, self.pre_voltage, self.pre_voltage, self.tail_voltage, self.tail_voltage, 0.0]
 
-    def post_window(self, difference, threshold):
+    def post_window(self, difference: float, threshold: float) -> list[tuple[float, float]]:
         """Corners (s, V) of phi: above the switch's `threshold` (V) from t_post on for exactly `phi_window`."""
         opens = self.pre_time + difference
         closes = opens + self.phi_window
@@ -75,7 +80,8 @@ class StdpExperiment(Parameters):
                 (closes - after, self.phi_voltage), (closes + before, 0.0)]
 
 
-def stdp_state_change(parameters, spike, phi_window, difference):
+def stdp_state_change(parameters: MemristorParameters, spike: tuple[Sequence[float], Sequence[float]], phi_window: float,
+                      difference: ArrayLike) -> np.ndarray:
     """Closed form of the STDP window in V: what a pre spike adds to X while a post spike, `difference` s later, writes.
 
     `spike` is the pre spike's shape as (times in s, voltages in V), 0 V before and after; `phi_window` in s,
@@ -84,7 +90,7 @@ def stdp_state_change(parameters, spike, phi_window, difference):
     """
     times, voltages = np.asarray(spike, float)
 
-    def charge(until):
+    def charge(until: np.ndarray) -> np.ndarray:
         inside = np.clip(np.asarray(until)[..., None], times[:-1], times[1:])
         return ((inside - times[:-1]) * (voltages[:-1] + np.interp(inside, times, voltages)) / 2).sum(axis=-1)
 
@@ -92,7 +98,7 @@ def stdp_state_change(parameters, spike, phi_window, difference):
     return state_rate(parameters, 1.0) * (charge(start + phi_window) - charge(start))
 
 
-def stdp_circuit(parameters, experiment, difference):
+def stdp_circuit(parameters: MemristorParameters, experiment: StdpExperiment, difference: float) -> Circuit:
     """Netlist that pairs the pre pulse with a post spike `difference` s later (t_post - t_pre)."""
     circuit = one_cell(parameters, experiment.phi_voltage, experiment.initial_state,
                         f"memristor STDP experiment, t_post - t_pre = {difference:g} s")
@@ -104,7 +110,7 @@ def stdp_circuit(parameters, experiment, difference):
     return circuit
 
 
-def stdp_experiment(session, parameters, experiment):
+def stdp_experiment(session: NgspiceSession, parameters: MemristorParameters, experiment: StdpExperiment) -> np.ndarray:
     """Measure the change of X in V for each of `experiment.differences` (array). Raises SimulationError."""
     loaded = session.load(stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, [STATE])
     changes = []
@@ -116,7 +122,7 @@ def stdp_experiment(session, parameters, experiment):
     return np.array(changes)
 
 
-def run_stdp(arguments, parameters, experiment):
+def run_stdp(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: StdpExperiment) -> None:
     write_netlist(arguments.netlist, lambda: netlist_text(
         stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, experiment.duration,
         print_nodes=["v(input)", "v(phi)", f"v({STATE})"]))
@@ -138,7 +144,8 @@ def run_stdp(arguments, parameters, experiment):
     print(f"wrote {write_results(arguments.figures, 'memristor_stdp', session, made_with, results)}")
 
 
-def window_figure(differences, measured, closed_form_differences, closed_form):
+def window_figure(differences: np.ndarray, measured: np.ndarray, closed_form_differences: np.ndarray,
+                  closed_form: np.ndarray) -> Figure:
     """STDP window: change of X (V) against t_post - t_pre (s), measured points and the closed form's curve."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
     axis.plot(np.asarray(closed_form_differences) * 1e3, closed_form, label="closed form")

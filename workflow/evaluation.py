@@ -49,7 +49,7 @@ class Task:
         return f"{self.first}-{self.first + len(self.images) - 1}"
 
 
-_readers = {}  # of this process: ngspice is one per process, its circuits stay loaded from range to range
+_readers: dict[tuple, Reader] = {}  # of this process: ngspice is one per process, its circuits stay loaded from range to range
 
 
 def read_range(task):
@@ -65,7 +65,7 @@ def read_range(task):
     return task.first, spikes
 
 
-_sessions = []
+_sessions: list[NgspiceSession] = []
 
 
 def _session():
