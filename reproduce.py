@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,35 +22,44 @@ from workflow import schematics
 from workflow.command_line import make_parser, run, whole_number
 from workflow.scores import interval
 
+Row = tuple[str, str, str, str]  # of the table: experiment, paper, this run, interval
 SEEDS = (1, 2, 3)
 # Jurj 2024: train accuracies of section 4 and the MNIST test on the first 100 images.
 PAPER = {"xpue": "100 %", "012345": "100 %", "mnist": "100 %", "mnist_test": "60 % (of 100)"}
 
 
-def steps(full, samples):
-    """The commands, in order: script and options."""
-    yield from (["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"])
+@dataclass(frozen=True)
+class Step:
+    """A script or module with its options, and the folder within --figures that its figures go to."""
+
+    command: list[str]
+    folder: str = ""
+
+
+def steps(full: bool, samples: int) -> Iterator[Step]:
+    """What is run, in order."""
+    yield from (Step(["memristor_figures.py"]), Step(["memristor.py"]), Step(["memristor.py", "--stdp"]))
     for dataset in ("XPUE", "012345", "MNIST"):
-        yield from ([f"{dataset}_memristive_training.py"], [f"{dataset}_memristive_inference.py"])
+        yield from (Step([f"{dataset}_memristive_training.py"]), Step([f"{dataset}_memristive_inference.py"]))
     test = ["MNIST_memristor_test.py", "--samples", str(samples)]
-    yield test
+    yield Step(test)
     for encoding in ("binary", "grey"):
         ending = "" if encoding == "binary" else "_grey"
         chosen = ["--encoding", encoding]
-        yield ["-m", "studies.ex_situ", *chosen]
-        yield [*test, *chosen, "--voltages", f"voltages/mnist_ex_situ{ending}.json"]
+        yield Step(["-m", "studies.ex_situ", *chosen])
+        yield Step([*test, *chosen, "--voltages", f"voltages/mnist_ex_situ{ending}.json"])
         for seed in SEEDS:
             of_seed = "" if seed == ErrorDrivenRule.seed else f"_seed_{seed}"
             voltages = ["--voltages", f"voltages/mnist_error_driven{ending}{of_seed}.json"]
             if full:
-                yield ["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(seed), *chosen, *voltages]
-            yield [*test, *chosen, *voltages]
+                train = ["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(seed)]
+                yield Step([*train, *chosen, *voltages], seed_folder(seed))
+            yield Step([*test, *chosen, *voltages], seed_folder(seed))
 
 
-def folder_of(command, folder):
-    """Where a step's figures go: those of other seeds to a folder of their own."""
-    seed = next((seed for seed in SEEDS if f"_seed_{seed}.json" in command[-1]), None)
-    return folder / f"seed_{seed}" if seed else folder
+def seed_folder(seed: int) -> str:
+    """Where figures of a training with `seed` go: those of other seeds than the usual one to a folder of their own."""
+    return "" if seed == ErrorDrivenRule.seed else f"seed_{seed}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,19 +74,19 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.perf_counter()
     for path in schematics.draw_circuits(options.figures, options.show):
         print(f"wrote {path}")
-    for command in steps(options.full, options.samples):
-        print(f"\n$ python {' '.join(command)}", flush=True)
-        code = run_script([*command, "--figures", str(folder_of(command, options.figures)), *show])
+    for step in steps(options.full, options.samples):
+        print(f"\n$ python {' '.join(step.command)}", flush=True)
+        code = run_script([*step.command, "--figures", str(options.figures / step.folder), *show])
         if code:
-            print(f"reproduce.py: {command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
+            print(f"reproduce.py: {step.command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
             return code
     table = results_table(options.figures)
-    atomic_write(Path(options.figures) / "results.md", table)
-    print(f"\n{table}\nwrote {Path(options.figures) / 'results.md'}; all in {(time.perf_counter() - start) / 60:.1f} minutes")
+    atomic_write(options.figures / "results.md", table)
+    print(f"\n{table}\nwrote {options.figures / 'results.md'}; all in {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
 
 
-def run_script(command):
+def run_script(command: list[str]) -> int:
     """Exit code of a script with its options; Ctrl-C ends the script first."""
     script = subprocess.Popen([sys.executable, *command], cwd=ROOT)
     try:
@@ -88,7 +100,7 @@ def run_script(command):
         raise
 
 
-def results_table(folder):
+def results_table(folder: Path) -> str:
     """The table "paper / this run" as Markdown, from the results that the scripts wrote to `folder`."""
     rows = [("experiment", "paper", "this run", "95 % interval"), ("---", "---", "---", "---")]
     for name, title in (("xpue", "XPUE, train"), ("012345", "012345, train"), ("mnist", "MNIST averages, train")):
@@ -112,33 +124,33 @@ def results_table(folder):
     return "\n".join([*lines, "", *energy]) + "\n"
 
 
-def other_seeds(folder, ending):
+def other_seeds(folder: Path, ending: str) -> list[Row]:
     """Rows for the trainings with other seeds, and for the spread of all."""
     name = f"mnist_test_error_driven{ending}"
-    found = {seed: load(Path(folder) / ("" if seed == ErrorDrivenRule.seed else f"seed_{seed}"), name) for seed in SEEDS}
+    found = {seed: load(folder / seed_folder(seed), name) for seed in SEEDS}
     accuracies = [results["strict_accuracy"] for results in found.values()]
     spread = f"{np.mean(accuracies):.2%} (standard deviation {np.std(accuracies, ddof=1):.2%})"
     return [*(tested(f"the same, seed {seed}", found[seed]) for seed in SEEDS if seed != ErrorDrivenRule.seed),
             (f"mean of {len(SEEDS)} seeds", "", spread, "")]
 
 
-def share(title, accuracy, count, paper=""):
+def share(title: str, accuracy: float, count: int, paper: str = "") -> Row:
     """A row for an accuracy on `count` images."""
     return title, paper, f"{accuracy:.2%}", percent_range(interval(round(accuracy * count), count))
 
 
-def tested(title, found):
+def tested(title: str, found: dict[str, Any]) -> Row:
     """A row for a test of `found["samples"]` images, undecided counted as wrong."""
     undecided = f" ({found['silent']} silent, {found['tied']} tied of {found['samples']})"
     return title, "", f"{found['strict_accuracy']:.2%}{undecided}", percent_range(found["strict_interval_95"])
 
 
-def energies(folder, hebbian):
+def energies(folder: Path, hebbian: dict[str, Any]) -> list[str]:
     """Lines on energy from the sources' currents."""
     hebbian_write = load(folder, "mnist_training")["write_energy"]["inputs"]
     lines = [f"Energy from the input sources, MNIST: {hebbian['read_energy']['inputs'] * 1e6:.1f} uJ for presenting one image, "
              f"{hebbian_write * 1e6:.2f} uJ for one class's Hebbian write."]
-    path = Path(folder) / "mnist_error_driven_training_results.json"
+    path = folder / "mnist_error_driven_training_results.json"
     if path.exists():
         write = load(folder, "mnist_error_driven_training")["write_energy"]
         lines.append(f"One error-driven write of the first dose: {write['potentiation']['inputs'] * 1e6:.3f} uJ to potentiate a "
@@ -146,19 +158,19 @@ def energies(folder, hebbian):
     return [*lines, "phi drives ideal switches and draws nothing; op-amps and transconductances are ideal and not counted."]
 
 
-def widths(rows):
+def widths(rows: list[Row]) -> list[int]:
     """Width of each column."""
     return [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
 
 
-def percent_range(bounds):
+def percent_range(bounds: Sequence[float]) -> str:
     """An interval as text."""
     return f"{bounds[0]:.2%} to {bounds[1]:.2%}"
 
 
-def load(folder, name):
+def load(folder: Path, name: str) -> dict[str, Any]:
     """The results that a script wrote."""
-    path = Path(folder) / f"{name}_results.json"
+    path = folder / f"{name}_results.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -9,25 +9,26 @@ Inputs at 0 V deliver nothing, whatever current they carry: only the rows that t
 import dataclasses
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from learning.pulses import READING, WRITING, Schedule, edges
-from snn_circuit import OFF, NetworkParameters, Points, names, network
+from snn_circuit import OFF, NetworkParameters, names, network
 from spice.session import NgspiceSession, Solver
 
 ISOLATED = 1e-40  # A, saturation current of a junction that does not conduct
 
 
-def _run(session: NgspiceSession, parameters: NetworkParameters, states: np.ndarray, inputs: list[Points],
-         controls: list[Points], solver: Solver, stop: float, neurons: bool) -> dict[str, float]:
-    counts = {"input": len(inputs), "phi": len(controls)}
-    sources = [name for kind, count in counts.items() for name in names(kind, count)]
-    circuit = session.load(network(parameters, states, inputs, controls, neurons), solver,
-                           sources + [f"i(v{name})" for name in sources])
-    waves = circuit.run(stop)
+def _delivered(session: NgspiceSession, circuit: Circuit, solver: Solver, stop: float, rows: int,
+               classes: int) -> dict[str, float]:
+    """Energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s."""
+    sources = {"inputs": names("input", rows), "phi": names("phi", classes)}
+    vectors = [vector for members in sources.values() for name in members for vector in (name, f"i(v{name})")]
+    loaded = session.load(circuit, solver, vectors)
+    waves = loaded.run(stop)
+    session.unload(loaded)
     # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
-    energies = [-np.trapezoid(waves[name] * waves[f"v{name}#branch"], waves.time) for name in sources]
-    session.unload(circuit)
-    return {"inputs": float(np.sum(energies[:counts["input"]])), "phi": float(np.sum(energies[counts["input"]:]))}
+    return {kind: float(np.sum([-np.trapezoid(waves[name] * waves[f"v{name}#branch"], waves.time) for name in members]))
+            for kind, members in sources.items()}
 
 
 def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
@@ -36,7 +37,8 @@ def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule
     driven = np.flatnonzero(image)
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
-    return _run(session, parameters, states[:, driven], points, [OFF] * len(states), READING, stop, neurons=True)
+    circuit = network(parameters, states[:, driven], points, [OFF] * len(states))
+    return _delivered(session, circuit, READING, stop, len(driven), len(states))
 
 
 def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
@@ -51,4 +53,5 @@ def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedul
     rise, driven = min(schedule.rise, pulse / 10), np.flatnonzero(image)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
-    return _run(session, parameters, states[:, driven], points, controls, WRITING, pulse + 2 * rise, neurons=False)
+    circuit = network(parameters, states[:, driven], points, controls, neurons=False)
+    return _delivered(session, circuit, WRITING, pulse + 2 * rise, len(driven), len(states))

@@ -9,12 +9,13 @@ from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, run_iv
 from studies.stdp_window import StdpExperiment, run_stdp
 from workflow.command_line import Parser, add_quantities, make_parser, quantities
 
+IV_MEMRISTOR = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
+
 
 def _parser(stdp: bool) -> Parser:
     parser = make_parser(memristor.__doc__, {"--voltages": "one memristor has no trained voltages"})
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window (its options: --stdp --help)")
-    iv = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
-    add_quantities(parser, MemristorParameters() if stdp else iv)
+    add_quantities(parser, MemristorParameters() if stdp else IV_MEMRISTOR)
     add_quantities(parser, StdpExperiment() if stdp else IvExperiment())
     return parser
 
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
     mode.add_argument("--stdp", action="store_true")
     stdp = mode.parse_known_args(arguments)[0].stdp
     options = _parser(stdp).parse_args(arguments)
-    parameters = quantities(MemristorParameters(), vars(options))
-    experiment = quantities(StdpExperiment() if stdp else IvExperiment(), vars(options))
-    (run_stdp if stdp else run_iv)(options, parameters, experiment)
+    given = vars(options)
+    if stdp:
+        run_stdp(options, quantities(MemristorParameters(), given), quantities(StdpExperiment(), given))
+    else:
+        run_iv(options, quantities(IV_MEMRISTOR, given), quantities(IvExperiment(), given))

@@ -19,7 +19,7 @@ from studies import iv
 from studies.stdp_window import window_figure
 from workflow import schematics
 from workflow.testing import lead_histogram
-from workflow.training import learning_figure
+from workflow.training_runs import learning_figure
 
 DIGITS = tuple("0123456789")
 

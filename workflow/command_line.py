@@ -9,8 +9,11 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import plotting
@@ -20,15 +23,21 @@ from records.voltages import VoltagesError
 from spice.parameters import ParameterError, allowed_range, check_range
 from spice.session import NgspiceMissing, SimulationError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+P = TypeVar("P", bound="DataclassInstance")
+T = TypeVar("T")
 NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and that knows -1e-13 for a number."""
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Sequence[str] | None = None,  # type: ignore[override]
+                         namespace: Any = None) -> tuple[Any, list[str]]:
         """As argparse, but a negative number in any notation is the value of the option before it."""
-        joined = []
+        joined: list[str] = []
         for word in sys.argv[1:] if args is None else args:
             if joined and joined[-1].startswith("--") and "=" not in joined[-1] and NEGATIVE.match(word):
                 joined[-1] += f"={word}"
@@ -38,16 +47,17 @@ class Parser(argparse.ArgumentParser):
         plotting.style(found.show)
         return found, rest
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 class _Refusal(argparse.Action):
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
         parser.error(f"{option_string} is {self.help}")
 
 
-def make_parser(description, refused=None):
+def make_parser(description: str | None, refused: Mapping[str, str] | None = None) -> Parser:
     """Parser with the options every script has; `refused` maps those this one has no use for to the reason.
 
     Scripts with voltages add --voltages themselves: for some it is where they read, for others where they write.
@@ -65,24 +75,27 @@ def make_parser(description, refused=None):
     return parser
 
 
-def add_quantities(parser, parameters, names=None):
-    """Add an option for each quantity (or those in `names`) of a parameter object; its values are the defaults."""
+def add_quantities(parser: argparse.ArgumentParser, parameters: Any, names: Container[str] | None = None) -> None:
+    """Add an option for each quantity (or those in `names`) of a parameter object; --help shows its values as the defaults.
+
+    Only what is given becomes an attribute of the parsed options, so that `quantities` can tell it from what is not.
+    """
     group = parser.add_argument_group(type(parameters).__name__)
     for field in dataclasses.fields(parameters):
         if "unit" in field.metadata and (names is None or field.name in names):
             default = getattr(parameters, field.name)
             unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
-            group.add_argument(f"--{field.name.replace('_', '-')}", type=quantity_type(field), default=default, metavar="X",
-                               help=f"{field.metadata['meaning']} (default: {default:g}{unit})")
+            group.add_argument(f"--{field.name.replace('_', '-')}", type=quantity_type(field), default=argparse.SUPPRESS,
+                               metavar="X", help=f"{field.metadata['meaning']} (default: {default:g}{unit})")
 
 
-def quantity_type(field):
+def quantity_type(field: dataclasses.Field[Any]) -> Callable[[str], Any]:
     """Argument type of a dataclass field made by `parameters.quantity`."""
     return _number(field.type if isinstance(field.type, type) else type(field.default), field.metadata)
 
 
-def _number(kind, metadata):
-    def parse(text):
+def _number(kind: type, metadata: Mapping[str, Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
         try:
             return check_range("the value", kind(text), metadata)
         except ValueError as error:
@@ -90,42 +103,42 @@ def _number(kind, metadata):
     return parse
 
 
-def whole_number(low, high):
+def whole_number(low: int, high: int) -> Callable[[str], Any]:
     """Argument type: a whole number from `low` to `high`."""
     return _number(int, {"low": low, "high": high, "unit": ""})
 
 
-def quantities(parameters, given):
-    """A copy of the parameter object with the values that the dictionary `given` has for it. Raises ParameterError."""
+def quantities(parameters: P, given: Mapping[str, Any]) -> P:
+    """A copy of the parameter object with the values that `given` has for it. Raises ParameterError."""
     names = {field.name for field in dataclasses.fields(parameters)}
-    return dataclasses.replace(parameters, **{k: v for k, v in given.items() if k in names and v is not None})
+    return dataclasses.replace(parameters, **{name: value for name, value in given.items() if name in names})
 
 
-def print_energy(what, energy):
+def print_energy(what: str, energy: Mapping[str, float]) -> None:
     """Print the energies in J that `energy.py` measured."""
     print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
           "(op-amps and transconductances are ideal and not counted)")
 
 
-def draw(options, name, plot, *arguments, **more):
+def draw(options: argparse.Namespace, name: str, plot: Callable[..., Figure], *arguments: Any, **more: Any) -> None:
     """Draw the figure `plot(*arguments, **more)` and save it as `name` where --figures says."""
     print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
 
 
-def write_netlist(path, make):
+def write_netlist(path: Path | None, make: Callable[[], str]) -> None:
     """Write the netlist that `make()` returns if the user asked for one: that of a large network takes a moment."""
     if path is not None:
         atomic_write(path, make())
         print(f"wrote {path}; run it with: ngspice -b {path}")
 
 
-def progress(steps, total, description, unit, quick=2.0):
+def progress(steps: Iterable[T], total: int, description: str, unit: str, quick: float = 2.0) -> "tqdm[T]":
     """A progress bar on a terminal, once `steps` take longer than `quick` seconds."""
     return tqdm(steps, total=total, desc=description, unit=unit, delay=quick, dynamic_ncols=True, leave=False,
                 disable=None)
 
 
-def run(main, arguments=None):
+def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
     """Run a script's `main(arguments)`; return its exit code, after one line on whatever went wrong."""
     name = Path(sys.argv[0]).name
     try:

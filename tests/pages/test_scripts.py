@@ -149,7 +149,8 @@ def test_resumed_training_is_bit_identical(work):
 
 def test_reproduce_runs_every_script():
     """The executable table of contents leaves none of the paper's scripts out."""
-    run = {command[1] if command[0] == "-m" else command[0] for command in reproduce.steps(full=True, samples=10)}
+    commands = [step.command for step in reproduce.steps(full=True, samples=10)]
+    run = {command[1] if command[0] == "-m" else command[0] for command in commands}
     assert run == {*SCRIPTS, *STUDIES} - {"reproduce.py", "verify.py"}
 
 

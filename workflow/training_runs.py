@@ -1,0 +1,206 @@
+"""The two rules as trainings: each begins (or goes on), trains, measures energies, and reports with text and figures."""
+
+import argparse
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+import plotting
+from datasets import Dataset
+from learning.energy import write_energy
+from learning.error_driven import LearningState, Teacher, begin, learning_curve
+from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
+from learning.pulses import READING, TRAINING
+from memristor import state_rate, trained_state
+from plotting import VERMILLION, WIDTH
+from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from snn_circuit import names, state_names
+from spice.session import NgspiceSession, netlist_text
+from workflow.command_line import draw, print_energy, progress
+from workflow.experiments import Experiment, describe
+
+CHECKPOINT_EVERY = 500  # presentations
+
+
+class TrainingRun(ABC):
+    """A training of `experiment` in `session`, in the order of its methods. `states`: what it has come to, in V."""
+
+    states: np.ndarray
+    checkpoint: Path | None = None
+
+    def __init__(self, session: NgspiceSession, experiment: Experiment) -> None:
+        self.session, self.experiment = session, experiment
+        self.parameters = describe(experiment)
+
+    @abstractmethod
+    def begin(self, path: str | Path, resume: bool) -> None:
+        """Make ready for a training whose voltages will go to `path`; with `resume` from its checkpoint."""
+
+    @abstractmethod
+    def netlist(self) -> str:
+        """The netlist that --netlist writes."""
+
+    @abstractmethod
+    def train(self) -> float:
+        """Train; return the seconds it took."""
+
+    def kept(self) -> None:
+        """The voltages are saved: a checkpoint has done its work."""
+        if self.checkpoint:
+            self.checkpoint.unlink(missing_ok=True)
+
+    @abstractmethod
+    def measure(self) -> dict[str, Any]:
+        """What the results say besides voltages and seconds, as plain numbers."""
+
+    @abstractmethod
+    def report(self, options: argparse.Namespace, measured: dict[str, Any]) -> None:
+        """Print what was `measured` and draw the figures."""
+
+
+class HebbianRun(TrainingRun):
+    """The paper's rule: one pulse a class, everything in one transient."""
+
+    def begin(self, path: str | Path, resume: bool) -> None:
+        self._patterns = self.experiment.dataset.patterns
+        self.states = np.zeros_like(self._patterns)
+
+    def netlist(self) -> str:
+        schedule, (classes, inputs) = self.experiment.schedule, self._patterns.shape
+        cells = state_names(classes, inputs)
+        circuit = hebbian_network(self.experiment.network, schedule, self._patterns)
+        return netlist_text(circuit, TRAINING, schedule.stop(classes), cells, cells)
+
+    def train(self) -> float:
+        start = time.perf_counter()
+        self._trained: Training = train_hebbian(
+            self.session, self.experiment.network, self.experiment.schedule, self._patterns,
+            watch=lambda runs: progress(runs, len(self._patterns), "training", "class"))
+        self.states = self._trained.states
+        return time.perf_counter() - start
+
+    def measure(self) -> dict[str, Any]:
+        network, schedule = self.experiment.network, self.experiment.schedule
+        energy = write_energy(self.session, network, schedule, np.zeros_like(self.states), self._patterns[0], 0, schedule.pulse)
+        closed_form = float(trained_state(network.memristor, schedule.input_voltage, schedule.pulse))
+        return {"closed_form_on": closed_form, "write_energy": energy}
+
+    def report(self, options: argparse.Namespace, measured: dict[str, Any]) -> None:
+        dataset, trained, name = self.experiment.dataset, self._trained, self.experiment.name
+        print_trained(dataset, self.states, measured["closed_form_on"])
+        print_energy("one class's write", measured["write_energy"])
+        draw(options, f"{name}_images", plotting.dataset_images, dataset)
+        draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
+        draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", dataset.labels)
+        draw(options, f"{name}_states", plotting.memristor_states, trained.time, trained.states_over_time, *self.states.shape,
+             dataset.labels)
+        draw(options, f"{name}_trained", plotting.weight_images, self.states, dataset.shape, dataset.labels)
+
+
+def print_trained(dataset: Dataset, states: np.ndarray, closed_form: float) -> None:
+    """Print the trained voltages: every cell of a small network, each class's ranges of a large one."""
+    if states.size <= 100:
+        print("trained voltages in V, class by class, input by input:")
+        for label, row in zip(dataset.labels, states, strict=True):
+            print(f"  {label}  " + " ".join(f"{value:6.3f}" for value in row))
+    lowest_highest = f"{'lowest/V':>8}  {'highest/V':>9}"
+    print(f"{'class':>5}  {'on-cells':>8}  {lowest_highest}  {'off-cells':>9}  {lowest_highest}")
+    for label, row, pattern in zip(dataset.labels, states, dataset.patterns, strict=True):
+        on, off = row[pattern > 0], row[pattern == 0]
+        off_range = f"{off.min():8.4f}  {off.max():9.4f}" if len(off) else f"{'-':>8}  {'-':>9}"
+        print(f"{label:>5}  {len(on):8d}  {on.min():8.4f}  {on.max():9.4f}  {len(off):9d}  {off_range}")
+    print(f"closed form K*V*t/(C + C_gate) for a full pixel: {closed_form:.4f} V")
+
+
+class ErrorDrivenRun(TrainingRun):
+    """Learning from errors, with checkpoints."""
+
+    def __init__(self, session: NgspiceSession, experiment: Experiment) -> None:
+        super().__init__(session, experiment)
+        self.parameters = describe(experiment, learning=dataclasses.asdict(experiment.rule))
+
+    def begin(self, path: str | Path, resume: bool) -> None:
+        self.checkpoint = checkpoint_path(path)
+        start = begin(self.experiment.rule, *self.experiment.dataset.patterns.shape)
+        self._learning = LearningState(**load_checkpoint(self.checkpoint, self.parameters)) if resume else start
+        self._images, self._labels = self.experiment.training_images()
+        self.states = self._learning.states
+
+    def netlist(self) -> str:
+        """The first read, with the whole network."""
+        experiment = self.experiment
+        nodes = names("membrane", len(self.states))
+        circuit = read_network(experiment.network, experiment.schedule, self.states, self._images[0], "read of the first image")
+        return netlist_text(circuit, READING, experiment.schedule.pulse, nodes, nodes)
+
+    def train(self) -> float:
+        """With a progress bar and checkpoints, also one when it is interrupted."""
+        experiment, learning = self.experiment, self._learning
+        teacher = Teacher(self.session, experiment.network, experiment.schedule, experiment.rule, self._images, self._labels,
+                          len(self.states))
+        began = time.perf_counter() - learning.seconds
+        left = experiment.rule.presentations - learning.done
+        bar = progress(teacher.presentations(learning), left, "learning", "image", quick=0.5)
+        try:
+            with bar:
+                for accuracy, writes in bar:
+                    learning.seconds = time.perf_counter() - began
+                    bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
+                    if learning.done % CHECKPOINT_EVERY == 0:
+                        self._save_checkpoint()
+        except BaseException:
+            if learning.done:
+                self._save_checkpoint()
+                print(f"{learning.done} presentations are saved in {self.checkpoint}; go on with --resume")
+            raise
+        self.states = learning.states
+        return learning.seconds
+
+    def _save_checkpoint(self) -> None:
+        assert self.checkpoint
+        save_checkpoint(self.checkpoint, vars(self._learning), self.parameters)
+
+    def measure(self) -> dict[str, Any]:
+        network, schedule, rule = self.experiment.network, self.experiment.schedule, self.experiment.rule
+        image, label = self._images[0], int(self._labels[0])
+        pulse = rule.dose / float(state_rate(network.memristor, schedule.input_voltage))
+        energy = {name: write_energy(self.session, network, schedule, self.states, image, label, pulse, sign)
+                  for name, sign in (("potentiation", 1), ("depression", -1))}
+        accuracy, writes = learning_curve(self._learning.history)
+        marks = slice(CHECKPOINT_EVERY - 1, None, CHECKPOINT_EVERY)
+        curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
+        return {"write_energy": energy, "presentations": len(accuracy), "writes": int(writes[-1]),
+                "running_accuracy": float(accuracy[-1]), "learning_curve": curve}
+
+    def report(self, options: argparse.Namespace, measured: dict[str, Any]) -> None:
+        print(f"presented {measured['presentations']} images, wrote after {measured['writes']} of them; last running accuracy "
+              f"{measured['running_accuracy']:.2%}")
+        for name, joules in measured["write_energy"].items():
+            print_energy(f"a write of the first dose, {name}", joules)
+        stem, dataset = self.experiment.stem("error-driven"), self.experiment.dataset
+        draw(options, f"{stem}_learning", learning_figure, *learning_curve(self._learning.history))
+        before = np.full_like(self.states, self.experiment.rule.start_state)
+        draw(options, f"{stem}_trained", plotting.weight_images, self.states, dataset.shape, dataset.labels, before=before)
+
+
+def learning_figure(accuracy: np.ndarray, writes: np.ndarray) -> Figure:
+    """Running accuracy (share) and cumulative writes after each presentation."""
+    count = np.arange(1, len(accuracy) + 1)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
+    top.plot(count, 100 * np.asarray(accuracy))
+    top.set(ylabel="running accuracy (%)", title="Learning from errors")
+    top.grid(alpha=0.3)
+    bottom.plot(count, writes, color=VERMILLION)
+    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
+    bottom.grid(alpha=0.3)
+    bottom.set_ylim(bottom=0)
+    return figure
+
+
+RUNS: dict[str, type[TrainingRun]] = {"hebbian": HebbianRun, "error-driven": ErrorDrivenRun}
