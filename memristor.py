@@ -8,6 +8,7 @@ figures/memristor_stdp_results.json. About 3 s each.
 
 import sys
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,6 +66,19 @@ class MemristorParameters(Parameters):
                 "is": self.junction_current}
 
 
+class Channel(Protocol):
+    """What the closed form of a channel needs: `MemristorParameters`, or arrays of many cells' own values (any shape)."""
+
+    @property
+    def gain(self) -> Any: ...
+    @property
+    def threshold_voltage(self) -> Any: ...
+    @property
+    def capacitance(self) -> Any: ...
+    @property
+    def gate_capacitance(self) -> Any: ...
+
+
 def check_phi(phi_voltage: float, parameters: MemristorParameters) -> None:
     """Raise ParameterError if phi never crosses the write switch, so that the state could not change."""
     if not phi_voltage > parameters.switch_threshold:
@@ -82,7 +96,7 @@ def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration:
     return state_rate(parameters, voltage) * duration
 
 
-def channel_current(parameters: MemristorParameters, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
+def channel_current(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
     """Channel current in A from the input to a neuron at 0 V: Shichman and Hodges' square law, as level 3 reduces to.
 
     `state` X (V) and `voltage` V >= 0 (V) broadcast. Off for X below Vto, saturated for X - Vto below V, else linear.
@@ -92,22 +106,34 @@ def channel_current(parameters: MemristorParameters, state: ArrayLike, voltage: 
     return parameters.gain * (overdrive * drop - drop**2 / 2)
 
 
-def raised_state(parameters: MemristorParameters, state: ArrayLike, voltage: ArrayLike, steps: int = 200) -> np.ndarray:
+def raised_state(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
     """The floating gate's voltage in V while the input is at `voltage` V: the channel lifts the gate it is coupled to.
 
-    Integrates (C + C_gs + C_gd) dX = C_gd dV with the gate capacitances of J. E. Meyer (RCA Review 32, 1971) from
-    V = 0, X = `state`, for a conducting channel. Shapes broadcast.
+    The gate keeps its charge C X + Q. With the overdrives s = X - Vto over the neuron's side (at 0 V) and d = s - V over the
+    input's, the derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J. E. Meyer's capacitances (RCA Review 32, 1971);
+    in saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). A channel that is
+    off at 0 V, `state` X (V) up to Vto, is not coupled. Shapes broadcast; negative voltages lower the gate.
     """
-    x = np.array(np.broadcast_arrays(np.asarray(state, float), voltage)[0])
-    step = np.asarray(voltage, float) / steps
-    for k in range(steps):
-        v = (k + 0.5) * step
-        source, drain = x - parameters.threshold_voltage, np.maximum(x - parameters.threshold_voltage - v, 0.0)
-        both = np.maximum(source + drain, 1e-12)
-        to_drain = 2 / 3 * parameters.gate_capacitance * (1 - (source / both) ** 2)
-        to_source = 2 / 3 * parameters.gate_capacitance * (1 - (drain / both) ** 2)
-        x = x + to_drain * step / (parameters.capacitance + to_drain + to_source)
-    return x
+    share = parameters.capacitance / (parameters.capacitance + parameters.gate_capacitance)
+    start, v = np.asarray(state, float) - parameters.threshold_voltage, np.asarray(voltage, float)
+    root = np.sqrt(np.maximum((start - share / 2 * v) ** 2 - (1 - share) / 3 * v**2, 0.0))
+    linear = (start + (1 - share / 2) * v + root) / 2
+    pinched = (3 * start + 2 * (1 - share) * np.minimum(v, 0.0)) / (2 + share)
+    lifted = np.where(pinched > np.maximum(v, 0.0), linear, pinched)
+    return parameters.threshold_voltage + np.where(start > 0, lifted, start)
+
+
+def read_current(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
+    """Channel current in A while the input is at `voltage` V >= 0 and the gate floats; shapes broadcast.
+
+    It is `channel_current` at `raised_state`, in which everything but one root cancels: reads spend their time here.
+    """
+    share = parameters.capacitance / (parameters.capacitance + parameters.gate_capacitance)
+    start = np.maximum(np.asarray(state, float) - parameters.threshold_voltage, 0.0)
+    pinched = 3 / (2 + share) * start
+    drop = np.minimum(np.asarray(voltage, float), pinched)  # a drain beyond pinch-off changes neither charge nor current
+    mean = start - share / 2 * drop
+    return parameters.gain / 2 * drop * (mean + np.sqrt(mean * mean - (1 - share) / 3 * (drop * drop)))
 
 
 class Cell(SubCircuit):

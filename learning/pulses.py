@@ -8,6 +8,8 @@ from snn_circuit import Points
 from spice.parameters import ParameterError, Parameters, quantity
 from spice.session import Solver
 
+Values = np.ndarray | float
+
 
 @dataclass(frozen=True)
 class Schedule(Parameters):
@@ -49,6 +51,18 @@ class Schedule(Parameters):
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     """The four corners of a trapezoidal pulse whose area is exactly level * pulse."""
     return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
+
+
+WRITE_EDGE = 0.1  # duration of each edge of a write as a share of its pulse, so that a short pulse keeps its shape
+
+
+def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
+    """How long in s a write of `pulse` s lasts, and the s that its input would be at full level to give the same area.
+
+    The window is phi above `phi_share` of its level; input and phi rise and fall together over `WRITE_EDGE` of the pulse.
+    """
+    edge = WRITE_EDGE * pulse
+    return pulse + edge * (1 - 2 * phi_share), pulse - edge * phi_share**2
 
 
 # Training must keep charge to 1 %, which loose tolerances do not: docs/performance.md.

@@ -7,7 +7,7 @@ current, so its waveforms are unchanged without it (tests/test_readout.py holds 
 import numpy as np
 
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITING, Schedule, edges
+from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges
 from memristor import channel_current, raised_state
 from snn_circuit import OFF, NetworkParameters, names, network, state_changes, state_names
 from spice.session import NgspiceSession, SimulationError, Solver
@@ -64,7 +64,7 @@ class Reader:
     def _foretold(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
         """Settled membrane voltages in V by the closed form."""
         memristor = self._parameters.memristor
-        currents = channel_current(memristor, raised_state(memristor, states, volts, steps=3), volts)
+        currents = channel_current(memristor, raised_state(memristor, states, volts), volts)
         return self._parameters.neuron.transresistance * currents.sum(axis=1)
 
     def _seen(self, time: np.ndarray, membranes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,8 +119,6 @@ class Writer:
     Columns are independent (ideal inputs, own phi), so the column is simulated alone, with all its cells.
     """
 
-    EDGE = 0.1  # duration of each edge as a share of the pulse, so that a short pulse keeps its shape
-
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, inputs: int,
                  solver: Solver = WRITING) -> None:
         self._schedule = schedule
@@ -134,14 +132,14 @@ class Writer:
 
         `pulse` in s is the dose. Raises SimulationError.
         """
-        shape = np.array(edges(0.0, pulse, self.EDGE * pulse, 1.0))
+        shape = np.array(edges(0.0, pulse, WRITE_EDGE * pulse, 1.0))
         changes = {f"einput_{i} gain": volts for i, volts in enumerate(sign * self._schedule.input_voltage * image)}
         changes["vpulse pwl"] = np.ravel(shape)
         changes["vphi_0 pwl"] = np.ravel(shape * (1.0, self._schedule.phi_voltage))
         self._circuit.alter(changes | state_changes(self._cells, column))
         try:
-            waves = self._circuit.run((1 + 2 * self.EDGE) * pulse)
+            waves = self._circuit.run((1 + 2 * WRITE_EDGE) * pulse)
         except SimulationError:
             # One write in 100,000 leaves a last step of 1e-15 s, too short for ngspice: a slightly later end leaves another.
-            waves = self._circuit.run((1 + 2.1 * self.EDGE) * pulse)
+            waves = self._circuit.run((1 + 2.1 * WRITE_EDGE) * pulse)
         return waves.stack(self._states)[:, -1]

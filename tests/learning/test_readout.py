@@ -10,7 +10,7 @@ import pytest
 from datasets import encode
 from learning.decoding import RESOLUTION, lead, paper_decision, strict_decision
 from learning.hebbian import infer
-from learning.pulses import WRITING, edges
+from learning.pulses import WRITE_EDGE, WRITING, edges
 from learning.readout import Reader, Writer
 from memristor import MemristorParameters, channel_current, raised_state, state_rate
 from records.voltages import load_voltages
@@ -174,7 +174,7 @@ def test_write_follows_the_closed_form(parameters, writer, trained_states, digit
     assert (np.abs(change - nominal) <= 0.03 * np.abs(nominal) + leak).all()
     # phi crosses 0.5 V only 0.5 / 1.2 up each edge, a tenth of the pulse long, and cuts these corners off: 1.7 %.
     # Closer than 0.3 % Meyer's capacitances do not keep charge.
-    corners = 1 - Writer.EDGE * (0.5 / 1.2)**2
+    corners = 1 - WRITE_EDGE * (0.5 / 1.2)**2
     assert (np.abs(change - corners * nominal) <= 0.003 * np.abs(nominal) + leak).all()
 
 
@@ -261,7 +261,7 @@ def test_thousand_writes_to_two_columns_disturb_no_other_cell(ngspice, parameter
     assert others.max() < bound  # ... the other eight columns, under the same input pulses, did not notice ...
     assert drift[[1, 7], -undriven:].max() < bound  # ... and neither did the written columns' inactive cells.
     # Each write did what one alone does (above): also the driven cells of the two columns are where they should be.
-    corners = 1 - Writer.EDGE * (0.5 / 1.2)**2
+    corners = 1 - WRITE_EDGE * (0.5 / 1.2)**2
     moved = (states - start)[[1, 7], :-undriven]
     assert moved == pytest.approx(corners * written[[1, 7], :-undriven], rel=0.01)
 
