@@ -141,15 +141,16 @@ class Crossbar:
         return self._race(np.concatenate(list(self._currents(states, images)), axis=-2))
 
     def read(self, states: np.ndarray, image: np.ndarray) -> Race:
-        """As `race`, for one image (inputs): quicker, without tables. The arrays are ... x classes."""
-        return self._race(self._driven_currents(states, image)[..., None, :]).map(lambda values: values[..., 0, :])
+        """As `race`, for one image (inputs). The arrays are ... x classes."""
+        return self.race(states, image[None]).map(lambda values: values[..., 0, :])
 
     def _driven_currents(self, states: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Column currents in A (SHARES x ... x classes) while the input is at each of `SHARES` of its level, less `BELOW`."""
-        driven = np.flatnonzero(image)
+        driven = image.nonzero()[0]
         cells = self.cells.map(lambda values: values[..., driven] if np.shape(values)[-1] > 1 else values)
-        volts = np.maximum(np.outer(SHARES, self.schedule.input_voltage * image[driven]) - BELOW[:, None], 0.0)
-        return read_current(cells, states[..., driven], volts.reshape(-1, *[1] * (states.ndim - 1), len(driven))).sum(axis=-1)
+        axes = (-1, *[1] * states.ndim)
+        volts = np.maximum(SHARES.reshape(axes) * (self.schedule.input_voltage * image[driven]) - BELOW.reshape(axes), 0.0)
+        return read_current(cells, states[..., driven], volts).sum(axis=-1)
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
         """As `_driven_currents` for batches of `images`: SHARES x ... x images x classes.
@@ -157,9 +158,9 @@ class Crossbar:
         Few pixel levels, as in 8-bit images: every cell's current at every level is tabulated, and a batch is one product
         of a sparse matrix (which pixel has which level) with the table.
         """
-        levels = np.unique(images)
+        levels = np.unique(images) if len(images) > 1 else np.array([])
         levels = levels[levels != 0]
-        if len(images) < 2 or len(levels) > LEVELS:
+        if not 0 < len(levels) <= LEVELS:
             for image in images:
                 yield self._driven_currents(states, image)[..., None, :]
             return
@@ -194,12 +195,16 @@ class Crossbar:
         spikes[~((over > 0) & (spikes <= self.schedule.pulse))] = np.nan
         return Race(settled, risen, spikes, stages[-1] >= neurons.rail, np.abs(over) < GRAZING * threshold, early)
 
+    def column(self, j: int) -> Cells:
+        """The cells of class j."""
+        return self.cells.map(lambda values: values[..., j if values.shape[-2] > 1 else 0, :] if values.ndim > 1 else values)
+
     def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: Values, cells: Cells | None = None) -> np.ndarray:
         """`states` (... x inputs, V) after one write of `image` (... x inputs, 0 to 1): up, or down if `sign` is -1.
 
         dX/dt = (K V - X' / R_leak) / (C + C_gate) while phi is above the switch's threshold, with X' the lifted gate and V the
         mean input over that window: exact for a channel that conducts, as the gate's charge is then (C + C_gate) X. `pulse` in
-        s (broadcasts). `cells`: those of the written columns, needed where cells differ.
+        s (broadcasts). `cells`: those of the written columns, needed where cells differ (`column`).
         """
         cells = cells or self.cells
         window, area = write_window(pulse, self.phi_share)

@@ -1,6 +1,7 @@
 """Error-driven in-situ learning: the crossbar reads an image, and where the right neuron does not lead, is written.
 
-ngspice decides by first spike and does all reading and writing; Python only chooses, as the teacher, whose phi to pulse.
+The circuit decides by first spike; the engine, ngspice or the closed form, does all reading and writing. Python only chooses, as
+the teacher, whose phi to pulse.
 """
 
 from collections import deque
@@ -9,12 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learning.pulses import Schedule
-from learning.readout import Reader, Writer
-from memristor import state_rate
-from snn_circuit import NetworkParameters
+from learning.engines import Engine
 from spice.parameters import Parameters, quantity
-from spice.session import NgspiceSession
 
 RUNNING = 1000  # presentations behind the running accuracy
 
@@ -66,53 +63,50 @@ def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
 
     `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender.
     """
-    times = np.where(np.isnan(spikes), np.inf, spikes)
-    others = np.delete(np.arange(len(times)), label)
-    first = others[np.argmin(times[others])]
-    if np.isinf(times[first]):
+    others = np.where(np.isnan(spikes), np.inf, spikes)
+    own, others[label] = float(others[label]), np.inf
+    first = int(others.argmin())
+    if np.isinf(others[first]):
         return None
-    return int(first) if not times[first] - times[label] >= margin else None
+    return first if not others[first] - own >= margin else None
 
 
 class Teacher:
-    """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n) in one `NgspiceSession`."""
+    """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
 
-    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, rule: ErrorDrivenRule,
-                 images: np.ndarray, labels: np.ndarray, classes: int) -> None:
-        self._rule, self._images, self._labels = rule, images, labels
+    def __init__(self, engine: Engine, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
+        self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
         self._order = order(rule, len(images))
-        self._reader = Reader(session, parameters, schedule, classes)
-        self._writer = Writer(session, parameters, schedule, images.shape[1])
-        self._rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
     def present(self, learning: LearningState) -> None:
         """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
         k = learning.done
         image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
-        spikes = self._reader.spikes(learning.states, image, wanted=2)
-        dose = max(1 - k / self._rule.presentations, SMALLEST_DOSE) * self._rule.dose
+        spikes = self._engine.spikes(learning.states, image, wanted=2)
+        pulse = max(1 - k / self._rule.presentations, SMALLEST_DOSE) * self._rule.dose / self._engine.rate
         wrong = offender(spikes, label, self._rule.margin)
         silent = bool(np.isnan(spikes[label]))
         states = learning.states.copy()
         if wrong is not None or silent:
-            states[label] = self._writer.write(states[label], image, 1, dose / self._rate)
+            states[label] = self._engine.write(states, label, image, 1, pulse)
         if wrong is not None:
-            states[wrong] = self._writer.write(states[wrong], image, -1, dose / self._rate)
+            states[wrong] = self._engine.write(states, wrong, image, -1, pulse)
         # Assigned last, all at once: an interrupted presentation leaves the state before it.
-        right = not silent and int(np.nanargmin(spikes)) == label
+        right = not silent and int(np.where(np.isnan(spikes), np.inf, spikes).argmin()) == label
         learning.history[k] = right, wrong is not None or silent
         learning.states, learning.done = states, k + 1
 
     def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
         """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each."""
-        recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0], RUNNING)
-        writes = int(learning.history[:learning.done, 1].sum())
+        recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0].tolist(), RUNNING)
+        rights, writes = sum(recent), int(learning.history[:learning.done, 1].sum())
         while learning.done < self._rule.presentations:
             self.present(learning)
-            right, written = learning.history[learning.done - 1]
+            right, written = learning.history[learning.done - 1].tolist()
+            rights += right - (recent[0] if len(recent) == RUNNING else 0)
             recent.append(right)
-            writes += int(written)
-            yield sum(recent) / len(recent), writes
+            writes += written
+            yield rights / len(recent), writes
 
 
 def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,9 @@ from records.files import ROOT, atomic_write, to_json
 
 
 def versions(session):
-    """Versions of everything that a number depends on."""
+    """Versions of everything that a number depends on; `session` is None where ngspice had no part in it."""
     packages = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
-    return {"ngspice": session.version, **{name: version(name) for name in packages}}
+    return ({"ngspice": session.version} if session else {}) | {name: version(name) for name in packages}
 
 
 def path_in_project(path):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import Dataset
 from learning.energy import write_energy
+from learning.engines import NGSPICE, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
 from learning.pulses import READING, TRAINING
@@ -142,8 +143,8 @@ class ErrorDrivenRun(TrainingRun):
     def train(self) -> float:
         """With a progress bar and checkpoints, also one when it is interrupted."""
         experiment, learning = self.experiment, self._learning
-        teacher = Teacher(self.session, experiment.network, experiment.schedule, experiment.rule, self._images, self._labels,
-                          len(self.states))
+        engine = make_engine(NGSPICE, self.session, experiment.network, experiment.schedule, *self.states.shape)
+        teacher = Teacher(engine, experiment.rule, self._images, self._labels)
         began = time.perf_counter() - learning.seconds
         left = experiment.rule.presentations - learning.done
         bar = progress(teacher.presentations(learning), left, "learning", "image", quick=0.5)

@@ -1,0 +1,78 @@
+"""One interface for both engines, ngspice and the closed form: what learns or is tested runs on either."""
+
+from typing import Protocol
+
+import numpy as np
+
+from learning.closed_form import Crossbar
+from learning.pulses import READING, WRITING, Schedule
+from learning.readout import Reader, Writer
+from memristor import state_rate
+from snn_circuit import NetworkParameters
+from spice.session import NgspiceSession, Solver
+
+NGSPICE, CLOSED_FORM = "ngspice", "closed-form"
+ENGINES = (NGSPICE, CLOSED_FORM)
+
+
+class Engine(Protocol):
+    """Reads and writes a crossbar whose states (classes x inputs, V) go with each call. Both may raise SimulationError."""
+
+    @property
+    def name(self) -> str:
+        """One of `ENGINES`, as results and options name it."""
+
+    @property
+    def rate(self) -> float:
+        """Change of X in V per s of a write by a full pixel."""
+
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
+        """First spike times in s of one image (inputs, levels 0 to 1): classes, nan for silent neurons.
+
+        Neurons that come after the first `wanted` may be missing.
+        """
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+        """The column's states (inputs, V) after one write of `pulse` s: up, or down if `sign` is -1."""
+
+
+class NgspiceEngine:
+    """Every read and every write is a transient of ngspice."""
+
+    name = NGSPICE
+
+    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int, inputs: int,
+                 reading: Solver = READING, writing: Solver = WRITING) -> None:
+        self.spikes = Reader(session, parameters, schedule, classes, reading).spikes
+        self._writer = Writer(session, parameters, schedule, inputs, writing)
+        self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+        """As `Engine.write`. Raises SimulationError."""
+        return self._writer.write(states[column], image, sign, pulse)
+
+
+class ClosedFormEngine:
+    """Every read and every write is a formula: ten thousand a second."""
+
+    name = CLOSED_FORM
+
+    def __init__(self, parameters: NetworkParameters, schedule: Schedule, crossbar: Crossbar | None = None) -> None:
+        self._crossbar = crossbar or Crossbar.of(parameters, schedule)
+        self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))
+
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
+        """As `Engine.spikes`; no neuron is missing."""
+        return self._crossbar.first_spikes(states, image[None])[0]
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+        """As `Engine.write`."""
+        return self._crossbar.write(states[column], image, sign, pulse, self._crossbar.column(column))
+
+
+def make_engine(name: str, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int,
+                inputs: int) -> Engine:
+    """The engine called `name` for a crossbar of classes x inputs; only ngspice needs the session."""
+    if name == CLOSED_FORM:
+        return ClosedFormEngine(parameters, schedule)
+    return NgspiceEngine(session, parameters, schedule, classes, inputs)
