@@ -153,26 +153,38 @@ class Cell(SubCircuit):
 class ReadMemristor(Cell):
     """The emulator while phi is low: memory capacitor and channel, both starting at the instance parameter x0 (V).
 
-    Nodes: neuron (S), input (D). The open switch cuts pump and leak off, so they are left out.
+    Nodes: neuron (S), input (D). The open switch cuts pump and leak off, so they are left out. `own`: for the cells of a
+    chip, whose width, length, Vto and capacitance are instance parameters too (w, l, vto, c), and their models their own.
     """
 
     def __init__(self, parameters: MemristorParameters, name: str = "read_memristor",
-                 nodes: tuple[str, ...] = ("neuron", "input"), device_models: DeviceModels | None = None) -> None:
-        channel = {"channel": ("nmos", parameters.channel_model())}
-        super().__init__(name, nodes, channel | (device_models or {}))
-        self.C("memory", "gate", self.gnd, parameters.capacitance, raw_spice="ic={x0}")
+                 nodes: tuple[str, ...] = ("neuron", "input"), device_models: DeviceModels | None = None, own: bool = False) -> None:
+        channel = parameters.channel_model()
+        super().__init__(name, nodes, ({} if own else {"channel": ("nmos", channel)}) | (device_models or {}))
+        value = {"c": parameters.capacitance, "w": parameters.width, "l": parameters.length}
+        if own:
+            self.parameters.update(value, vto=parameters.threshold_voltage)
+            value = {key: f"{{{key}}}" for key in value}
+            self.model(f"{name}_channel", "nmos", **channel | {"vto": "{vto}"})
+        self.C("memory", "gate", self.gnd, value["c"], raw_spice="ic={x0}")
         # The gate's own charge must start at X too: without ic here the channel would drain the memory at t = 0.
-        self.MOSFET("channel", "input", "gate", "neuron", self.gnd, model=f"{name}_channel", w=parameters.width,
-                    l=parameters.length, raw_spice="ic=0,{x0},0")
+        self.MOSFET("channel", "input", "gate", "neuron", self.gnd, model=f"{name}_channel", w=value["w"], l=value["l"],
+                    raw_spice="ic=0,{x0},0")
 
 
 class Memristor(ReadMemristor):
-    """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V."""
+    """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V.
 
-    def __init__(self, parameters: MemristorParameters, name: str = "memristor") -> None:
+    With `own`, the write gain is an instance parameter as well (k).
+    """
+
+    def __init__(self, parameters: MemristorParameters, name: str = "memristor", own: bool = False) -> None:
         write = {"vt": parameters.switch_threshold, "vh": 0, "ron": parameters.switch_on, "roff": parameters.switch_off}
-        super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)})
-        self.VCCS("charge", self.gnd, "pump", "input", "neuron", transconductance=parameters.transconductance)
+        super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)}, own)
+        if own:
+            self.parameters["k"] = parameters.transconductance
+        self.VCCS("charge", self.gnd, "pump", "input", "neuron",
+                  transconductance="{k}" if own else parameters.transconductance)
         self.R("leak", "pump", self.gnd, parameters.leak_resistance)
         self.S("write", "pump", "gate", "phi", self.gnd, model=f"{name}_write")
 

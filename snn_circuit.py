@@ -5,7 +5,7 @@ xcell_j_i.gate.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,15 +73,23 @@ class OpAmp(SubCircuit):
 
 
 class SchmittTrigger(Cell):
-    """Output high once the input exceeds the threshold, low below threshold - hysteresis. Nodes: membrane, output."""
+    """Output high once the input exceeds the threshold, low below threshold - hysteresis. Nodes: membrane, output.
 
-    def __init__(self, parameters: NeuronParameters, name: str = "schmitt_trigger") -> None:
+    `own`: the threshold is an instance parameter, and its source `reference` may be altered from read to read.
+    """
+
+    def __init__(self, parameters: NeuronParameters, name: str = "schmitt_trigger", own: bool = False) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
                   "ron": 1e-3, "roff": 1e12}
         super().__init__(name, ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
-        self.S("spike", "high", "output", "membrane", self.gnd, model=f"{name}_switch")
+        reference = self.gnd
+        if own:
+            self.parameters["threshold"] = parameters.threshold
+            self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
+            reference = "reference"
+        self.S("spike", "high", "output", "membrane", reference, model=f"{name}_switch")
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
@@ -89,14 +97,21 @@ class LapicqueNeuron(SubCircuit):
     """Leaky integrate-and-fire neuron of a column. Nodes: column, negative, membrane, output.
 
     `column` is held at virtual ground; `negative` is the second summing input of the inverting stage (in V, the negative
-    column of a differential pair; tie it to ground when unused). The neuron has no reset.
+    column of a differential pair; tie it to ground when unused). The neuron has no reset. `own`: for the neurons of a chip,
+    whose threshold, feedback and membrane capacitance are instance parameters (threshold, feedback, capacitance).
     """
 
-    def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron") -> None:
-        super().__init__(name, "column", "negative", "membrane", "output")
+    def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron", own: bool = False) -> None:
+        values = {"threshold": parameters.threshold, "feedback": parameters.feedback_resistance,
+                  "capacitance": parameters.membrane_capacitance}
+        super().__init__(name, "column", "negative", "membrane", "output", **(values if own else {}))
+        trigger = {}
+        if own:
+            values = {key: f"{{{key}}}" for key in values}
+            trigger = {"threshold": values["threshold"]}
         stage = parameters.stage_resistance
         self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
-        self.R("feedback", "column", "sum", parameters.feedback_resistance)
+        self.R("feedback", "column", "sum", values["feedback"])
         self.X("invert", "inverting_amplifier", self.gnd, "inverting", "drive")
         self.R("positive", "sum", "inverting", stage)
         self.R("negative", "negative", "inverting", stage)
@@ -104,17 +119,61 @@ class LapicqueNeuron(SubCircuit):
         self.VCCS("membrane", self.gnd, "membrane", "drive", self.gnd,
                   transconductance=parameters.membrane_transconductance)
         self.R("membrane", "membrane", self.gnd, parameters.membrane_resistance)
-        self.C("membrane", "membrane", self.gnd, parameters.membrane_capacitance, raw_spice="ic=0")
-        self.X("trigger", "schmitt_trigger", "membrane", "output")
+        self.C("membrane", "membrane", self.gnd, values["capacitance"], raw_spice="ic=0")
+        self.X("trigger", "schmitt_trigger", "membrane", "output", **trigger)
 
 
-def add_neuron(circuit: Circuit, parameters: NeuronParameters) -> None:
-    """Define the neuron and all that it is made of in the PySpice `circuit`."""
+def add_neuron(circuit: Circuit, parameters: NeuronParameters, own: bool = False) -> None:
+    """Define the neuron and all that it is made of in the PySpice `circuit`; `own`: with instance parameters."""
     circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
     circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low,
                              parameters.inverting_rail_high))
-    SchmittTrigger(parameters).add_to(circuit)
-    circuit.subcircuit(LapicqueNeuron(parameters))
+    SchmittTrigger(parameters, own=own).add_to(circuit)
+    circuit.subcircuit(LapicqueNeuron(parameters, own=own))
+
+
+@dataclass(frozen=True, eq=False)
+class CellValues:
+    """What each cell of a chip has of its own: arrays, classes x inputs."""
+
+    gain: np.ndarray  # A/V^2, Kp W/L of the channel
+    threshold_voltage: np.ndarray  # V, Vto of the channel
+    transconductance: np.ndarray  # S, the write gain K
+    capacitance: np.ndarray  # F, the explicit memory capacitor
+
+    def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
+        """Channel widths and lengths in m that give the gains without changing the gate's area, and so its capacitance."""
+        stretch = np.sqrt(self.gain / memristor.gain)
+        return memristor.width * stretch, memristor.length / stretch
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronValues:
+    """What each neuron of a chip has of its own: arrays of classes."""
+
+    threshold: np.ndarray  # V, membrane voltage of a spike
+    feedback_resistance: np.ndarray  # ohm, of the summing stage
+    membrane_capacitance: np.ndarray  # F
+
+
+@dataclass(frozen=True)
+class Wires:
+    """Resistance in ohm of a row's wire from one column to the next, and of a column's wire from one row to the next.
+
+    Inputs drive their rows at column 0's end, neurons hold their columns beyond the last row.
+    """
+
+    row: float = 0.0
+    column: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Devices:
+    """The single devices of a chip, as `network` places them; None: all alike, as in the parameters."""
+
+    cells: CellValues | None = None
+    neurons: NeuronValues | None = None
+    wires: Wires = Wires()
 
 
 @dataclass(frozen=True)
@@ -134,23 +193,43 @@ OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0
 
 
 def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[Points] | None,
-            controls: Sequence[Points] | None = None, neurons: bool = True, title: str = "memristive spiking network") -> Circuit:
+            controls: Sequence[Points] | None = None, neurons: bool = True, title: str = "memristive spiking network",
+            devices: Devices = Devices()) -> Circuit:
     """Build the netlist of a crossbar of memristors with one neuron per class; return a PySpice `Circuit`.
 
     `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points;
     None: one source `pulse` shared by all, scaled for input i by the gain of Einput_i (0 at first), quicker to alter.
     `controls`: the same for each class's phi; None leaves out all that only writing needs (`ReadMemristor`).
     Without `neurons` the columns are held at 0 V, as the neurons' virtual grounds hold them: all that writing sees of them.
+    `devices`: those of a chip, with each cell's and neuron's own values, and wires that resist.
     """
     classes, input_count = len(states), len(states[0])
     if (inputs is not None and len(inputs) != input_count) or (controls is not None and len(controls) != classes):
         raise ParameterError(f"{classes} x {input_count} states need as many sources, got {len(inputs or [])} inputs and "
                              f"{len(controls or [])} controls")
     circuit = Circuit(title)
-    cell = ReadMemristor(parameters.memristor) if controls is None else Memristor(parameters.memristor)
+    kind = ReadMemristor if controls is None else Memristor
+    cell = kind(parameters.memristor, own=devices.cells is not None)
     cell.add_to(circuit)
     if neurons:
-        add_neuron(circuit, parameters.neuron)
+        add_neuron(circuit, parameters.neuron, own=devices.neurons is not None)
+    _add_sources(circuit, input_count, inputs, controls)
+    own_cells, own_neurons = _cell_arguments(parameters, devices.cells, controls), _neuron_arguments(devices.neurons)
+    for j in range(classes):
+        if neurons:
+            circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", circuit.gnd, f"membrane_{j}", f"output_{j}",
+                      **own_neurons(j))
+        else:
+            circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
+        phi = [] if controls is None else [f"phi_{j}"]
+        for i in range(input_count):
+            column, row = _add_wires(circuit, devices.wires, j, i, input_count)
+            circuit.X(f"cell_{j}_{i}", cell.name, column, row, *phi, x0=float(states[j][i]), **own_cells(j, i))
+    return circuit
+
+
+def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | None,
+                 controls: Sequence[Points] | None) -> None:
     if inputs is None:
         circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
         for i in range(input_count):
@@ -159,15 +238,40 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
         circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
     for j, points in enumerate(controls or []):
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
-    for j in range(classes):
-        if neurons:
-            circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", circuit.gnd, f"membrane_{j}", f"output_{j}")
-        else:
-            circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
-        phi = [] if controls is None else [f"phi_{j}"]
-        for i in range(input_count):
-            circuit.X(f"cell_{j}_{i}", cell.name, f"column_{j}", f"input_{i}", *phi, x0=float(states[j][i]))
-    return circuit
+
+
+def _cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
+                    controls: Sequence[Points] | None) -> Callable[[int, int], dict[str, float]]:
+    """Instance parameters of cell (j, i): none if all cells are alike."""
+    if cells is None:
+        return lambda j, i: {}
+    width, length = cells.geometry(parameters.memristor)
+    arrays = {"w": width, "l": length, "vto": cells.threshold_voltage, "c": cells.capacitance}
+    if controls is not None:
+        arrays["k"] = cells.transconductance
+    return lambda j, i: {key: float(values[j, i]) for key, values in arrays.items()}
+
+
+def _neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, float]]:
+    """Instance parameters of neuron j: none if all neurons are alike."""
+    if neurons is None:
+        return lambda j: {}
+    arrays = {"threshold": neurons.threshold, "feedback": neurons.feedback_resistance,
+              "capacitance": neurons.membrane_capacitance}
+    return lambda j: {key: float(values[j]) for key, values in arrays.items()}
+
+
+def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int) -> tuple[str, str]:
+    """The nodes of cell (j, i) on its column and its row, after adding the pieces of wire that lead there."""
+    column, row = f"column_{j}", f"input_{i}"
+    if wires.row:
+        before, row = row if j == 0 else f"row_{j - 1}_{i}", f"row_{j}_{i}"
+        circuit.R(row, before, row, wires.row)
+    if wires.column:
+        after = column if i == input_count - 1 else f"wire_{j}_{i + 1}"
+        column = f"wire_{j}_{i}"
+        circuit.R(column, column, after, wires.column)
+    return column, row
 
 
 def state_changes(cells: Iterable[tuple[int, int]], states: Iterable[float]) -> dict[str, float | list[float]]:

@@ -1,0 +1,110 @@
+"""Many chips at once in the closed form: the same images, the same rule, a leading axis for the chips."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from learning.chips import Chip
+from learning.closed_form import Cells, Crossbar
+from learning.decoding import RESOLUTION
+from learning.error_driven import SMALLEST_DOSE, ErrorDrivenRule, order
+from learning.pulses import Schedule
+from memristor import state_rate
+from snn_circuit import NetworkParameters
+
+
+def crossbar_of(chips: Sequence[Chip], parameters: NetworkParameters, schedule: Schedule) -> Crossbar:
+    """The closed form of all `chips`: arrays of chips x classes (x inputs). Wires must not resist (ParameterError)."""
+    nominal = Crossbar.of(parameters, schedule)
+    devices = [chip.devices(parameters) for chip in chips]
+    cells = dataclasses.replace(nominal.cells, **{
+        name: np.array([getattr(one.cells, name) for one in devices])
+        for name in ("gain", "threshold_voltage", "transconductance", "capacitance")})
+    capacitance = np.array([one.neurons.membrane_capacitance for one in devices])
+    neurons = dataclasses.replace(
+        nominal.neurons, threshold=np.array([one.neurons.threshold for one in devices]),
+        feedback_resistance=np.array([one.neurons.feedback_resistance for one in devices]),
+        time_constant=parameters.neuron.membrane_resistance * capacitance)
+    return dataclasses.replace(nominal, cells=cells, neurons=neurons)
+
+
+class Ensemble:
+    """The error-driven rule on many chips, which all see the same images in the same order."""
+
+    def __init__(self, chips: Sequence[Chip], parameters: NetworkParameters, schedule: Schedule) -> None:
+        self.chips = chips
+        self.crossbar = crossbar_of(chips, parameters, schedule)
+        self._rate = float(state_rate(parameters.memristor, schedule.input_voltage))
+
+    def learn(self, states: np.ndarray, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray,
+              ) -> Iterator[np.ndarray]:
+        """Present images (n x inputs) by the `rule`, starting from `states` (chips x classes x inputs, V).
+
+        Yields after each presentation the states so far; the array is the same one every time.
+        """
+        states = self.held(states)
+        for k, index in enumerate(order(rule, len(images))):
+            image, label = images[index], int(labels[index])
+            dose = max(1 - k / rule.presentations, SMALLEST_DOSE) * rule.dose
+            spikes = self.read(states, image, "learning", k)
+            wrong, silent = offenders(spikes, label, rule.margin)
+            potentiated = np.flatnonzero((wrong >= 0) | silent)
+            depressed = np.flatnonzero(wrong >= 0)
+            self._write(states, potentiated, np.full(len(potentiated), label), image, 1, dose, k)
+            self._write(states, depressed, wrong[depressed], image, -1, dose, k)
+            yield states
+
+    def held(self, states: np.ndarray) -> np.ndarray:
+        """`states` as the chips hold them: chips x classes x inputs."""
+        shape = (len(self.chips), *states.shape[-2:])
+        return np.array([chip.held(own) for chip, own in zip(self.chips, np.broadcast_to(states, shape), strict=True)])
+
+    def read(self, states: np.ndarray, image: np.ndarray, stream: str, count: int) -> np.ndarray:
+        """First spikes in s (chips x classes) of one image, read number `count` of a `stream` of reads."""
+        crossbar = self.crossbar
+        if any(chip.read_noise for chip in self.chips):
+            jitter = np.array([chip.jitter(stream, count) for chip in self.chips])
+            neurons = dataclasses.replace(crossbar.neurons, threshold=crossbar.neurons.threshold + jitter)
+            crossbar = dataclasses.replace(crossbar, neurons=neurons)
+        return crossbar.read(states, image).spikes
+
+    def _write(self, states: np.ndarray, which: np.ndarray, columns: np.ndarray, image: np.ndarray, sign: int, dose: float,
+               count: int) -> None:
+        """Write one column of each chip in `which`, in place."""
+        if not len(which):
+            return
+        cells = self.crossbar.cells.map(lambda values: values[which, columns])
+        noisy = [k for k, chip in enumerate(which) if self.chips[chip].write_noise]
+        if noisy:
+            cells = self._with_write_noise(cells, which, columns, count)
+        states[which, columns] = self.crossbar.write(states[which, columns], image, sign, dose / self._rate, cells)
+        for chip in which:  # the leak of a written column does not move what is stuck
+            if self.chips[chip].stuck_off or self.chips[chip].stuck_on:
+                states[chip] = self.chips[chip].held(states[chip])
+
+    def _with_write_noise(self, cells: Cells, which: np.ndarray, columns: np.ndarray, count: int) -> Cells:
+        factors = [self.chips[chip].write_factors(count, int(column)) for chip, column in zip(which, columns, strict=True)]
+        return dataclasses.replace(cells, transconductance=cells.transconductance * np.array(factors))
+
+
+def offenders(spikes: np.ndarray, label: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each chip (spikes: chips x classes, s) the offender as `error_driven.offender` has it, -1 for none; and silence."""
+    times = np.where(np.isnan(spikes), np.inf, spikes)
+    right = times[:, label].copy()
+    times[:, label] = np.inf
+    wrong = times.argmin(axis=1)
+    first = times[np.arange(len(times)), wrong]
+    with np.errstate(invalid="ignore"):
+        clear = np.isinf(first) | (first - right >= margin)
+    return np.where(clear, -1, wrong), np.isinf(right)
+
+
+def strictly_right(spikes: np.ndarray, labels: np.ndarray, resolution: float = RESOLUTION) -> np.ndarray:
+    """Whether the strict decision on each of many images is right: `spikes` ... x images x classes in s, `labels` images."""
+    times = np.where(np.isnan(spikes), np.inf, spikes)
+    index = np.broadcast_to(labels[:, None], (*times.shape[:-1], 1))
+    right = np.take_along_axis(times, index, -1)[..., 0]
+    np.put_along_axis(times, index, np.inf, -1)
+    with np.errstate(invalid="ignore"):
+        return times.min(axis=-1) - right > resolution
