@@ -158,10 +158,11 @@ class ReadMemristor(Cell):
     """
 
     def __init__(self, parameters: MemristorParameters, name: str = "read_memristor",
-                 nodes: tuple[str, ...] = ("neuron", "input"), device_models: DeviceModels | None = None, own: bool = False) -> None:
+                 nodes: tuple[str, ...] = ("neuron", "input"), device_models: DeviceModels | None = None,
+                 own: bool = False) -> None:
         channel = parameters.channel_model()
         super().__init__(name, nodes, ({} if own else {"channel": ("nmos", channel)}) | (device_models or {}))
-        value = {"c": parameters.capacitance, "w": parameters.width, "l": parameters.length}
+        value: dict[str, float | str] = {"c": parameters.capacitance, "w": parameters.width, "l": parameters.length}
         if own:
             self.parameters.update(value, vto=parameters.threshold_voltage)
             value = {key: f"{{{key}}}" for key in value}

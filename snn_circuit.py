@@ -102,10 +102,10 @@ class LapicqueNeuron(SubCircuit):
     """
 
     def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron", own: bool = False) -> None:
-        values = {"threshold": parameters.threshold, "feedback": parameters.feedback_resistance,
-                  "capacitance": parameters.membrane_capacitance}
+        values: dict[str, float | str] = {"threshold": parameters.threshold, "feedback": parameters.feedback_resistance,
+                                          "capacitance": parameters.membrane_capacitance}
         super().__init__(name, "column", "negative", "membrane", "output", **(values if own else {}))
-        trigger = {}
+        trigger: dict[str, float | str] = {}
         if own:
             values = {key: f"{{{key}}}" for key in values}
             trigger = {"threshold": values["threshold"]}

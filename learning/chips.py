@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_circuit import CellValues, Devices, NetworkParameters, NeuronValues, Wires
+from memristor import MemristorParameters
+from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
 from spice.parameters import ParameterError, Parameters, quantity
 
 MIXED_SIGNAL = "about 0.2 in uncalibrated mixed-signal neurons (Zendrikov, Solinas, Indiveri, Neuromorph. Comput. Eng. 3, 2023)"
@@ -85,15 +86,20 @@ class Chip(Parameters):
 
     def devices(self, parameters: NetworkParameters) -> Devices:
         """Its devices as a netlist places them: each with its own values around the nominal ones of `parameters`."""
-        memristor, neuron = parameters.memristor, parameters.neuron
-        own = self._factor("neuron_time_constant", neuron.membrane_capacitance)
-        cells = CellValues(self._factor("cell_gain", memristor.gain),
-                           memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold"),
-                           np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
-                           self._factor("cell_capacitance", memristor.capacitance))
-        neurons = NeuronValues(self._factor("neuron_threshold", neuron.threshold),
-                               self._factor("neuron_gain", neuron.feedback_resistance), own)
-        return Devices(cells, neurons, self.wires)
+        return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron), self.wires)
+
+    def cells(self, memristor: MemristorParameters) -> CellValues:
+        """What its cells have of their own."""
+        threshold = memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold")
+        return CellValues(self._factor("cell_gain", memristor.gain), threshold,
+                          np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
+                          self._factor("cell_capacitance", memristor.capacitance))
+
+    def neurons(self, neuron: NeuronParameters) -> NeuronValues:
+        """What its neurons have of their own."""
+        return NeuronValues(self._factor("neuron_threshold", neuron.threshold),
+                            self._factor("neuron_gain", neuron.feedback_resistance),
+                            self._factor("neuron_time_constant", neuron.membrane_capacitance))
 
     @property
     def stuck(self) -> np.ndarray:

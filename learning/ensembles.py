@@ -11,20 +11,20 @@ from learning.decoding import RESOLUTION
 from learning.error_driven import SMALLEST_DOSE, ErrorDrivenRule, order
 from learning.pulses import Schedule
 from memristor import state_rate
-from snn_circuit import NetworkParameters
+from snn_circuit import CellValues, NetworkParameters
 
 
 def crossbar_of(chips: Sequence[Chip], parameters: NetworkParameters, schedule: Schedule) -> Crossbar:
     """The closed form of all `chips`: arrays of chips x classes (x inputs). Wires must not resist (ParameterError)."""
     nominal = Crossbar.of(parameters, schedule)
-    devices = [chip.devices(parameters) for chip in chips]
-    cells = dataclasses.replace(nominal.cells, **{
-        name: np.array([getattr(one.cells, name) for one in devices])
-        for name in ("gain", "threshold_voltage", "transconductance", "capacitance")})
-    capacitance = np.array([one.neurons.membrane_capacitance for one in devices])
+    own_cells = [chip.cells(parameters.memristor) for chip in chips]
+    own_neurons = [chip.neurons(parameters.neuron) for chip in chips]
+    cells = dataclasses.replace(nominal.cells, **{field.name: np.array([getattr(own, field.name) for own in own_cells])
+                                                  for field in dataclasses.fields(CellValues)})
+    capacitance = np.array([own.membrane_capacitance for own in own_neurons])
     neurons = dataclasses.replace(
-        nominal.neurons, threshold=np.array([one.neurons.threshold for one in devices]),
-        feedback_resistance=np.array([one.neurons.feedback_resistance for one in devices]),
+        nominal.neurons, threshold=np.array([own.threshold for own in own_neurons]),
+        feedback_resistance=np.array([own.feedback_resistance for own in own_neurons]),
         time_constant=parameters.neuron.membrane_resistance * capacitance)
     return dataclasses.replace(nominal, cells=cells, neurons=neurons)
 
