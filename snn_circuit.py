@@ -146,6 +146,10 @@ class CellValues:
         stretch = np.sqrt(self.gain / memristor.gain)
         return memristor.width * stretch, memristor.length / stretch
 
+    def of(self, columns: slice, rows: np.ndarray | slice) -> "CellValues":
+        """Those of some columns and rows alone."""
+        return CellValues(*(values[columns, rows] for values in vars(self).values()))
+
 
 @dataclass(frozen=True, eq=False)
 class NeuronValues:
@@ -281,6 +285,27 @@ def state_changes(cells: Iterable[tuple[int, int]], states: Iterable[float]) -> 
         changes[f"c.xcell_{j}_{i}.cmemory ic"] = state
         changes[f"m.xcell_{j}_{i}.mchannel ic"] = [0.0, state, 0.0]
     return changes
+
+
+def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False) -> dict[str, float]:
+    """The `alter` changes that give the first cells of a netlist the values of the `cells` (classes x rows).
+
+    Not Vto, which belongs to a model: a gate that is so much lower does the same. `write`: for whole cells.
+    """
+    width, length = cells.geometry(memristor)
+    changes = {}
+    for (j, i), capacitance in np.ndenumerate(cells.capacitance):
+        changes[f"m.xcell_{j}_{i}.mchannel w"] = width[j, i]
+        changes[f"m.xcell_{j}_{i}.mchannel l"] = length[j, i]
+        changes[f"c.xcell_{j}_{i}.cmemory"] = capacitance
+        if write:
+            changes[f"g.xcell_{j}_{i}.gcharge"] = cells.transconductance[j, i]
+    return changes
+
+
+def threshold_changes(offsets: np.ndarray) -> dict[str, float]:
+    """The `alter` changes that move the thresholds of a chip's neurons by `offsets` (classes, V) from the parameters'."""
+    return {f"v.xneuron_{j}.xtrigger.vreference": float(offset) for j, offset in enumerate(offsets)}
 
 
 def names(kind: str, count: int) -> list[str]:

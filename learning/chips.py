@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learning.closed_form import Crossbar
+from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
 from spice.parameters import ParameterError, Parameters, quantity
@@ -74,11 +76,6 @@ class Chip(Parameters):
         return all(getattr(self, field.name) == 0 for field in dataclasses.fields(self)
                    if "kind" in field.metadata and field.name != "decay_spread")
 
-    @property
-    def wires(self) -> Wires:
-        """The resistance of its rows and columns; with it columns are not independent, and the closed form does not hold."""
-        return Wires(self.row_resistance, self.column_resistance)
-
     def check_shape(self, classes: int, inputs: int) -> None:
         """Raise ParameterError if the chip is not one of classes x inputs cells."""
         if (self.classes, self.inputs) != (classes, inputs):
@@ -86,7 +83,8 @@ class Chip(Parameters):
 
     def devices(self, parameters: NetworkParameters) -> Devices:
         """Its devices as a netlist places them: each with its own values around the nominal ones of `parameters`."""
-        return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron), self.wires)
+        return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron),
+                       Wires(self.row_resistance, self.column_resistance))
 
     def cells(self, memristor: MemristorParameters) -> CellValues:
         """What its cells have of their own."""
@@ -100,6 +98,19 @@ class Chip(Parameters):
         return NeuronValues(self._factor("neuron_threshold", neuron.threshold),
                             self._factor("neuron_gain", neuron.feedback_resistance),
                             self._factor("neuron_time_constant", neuron.membrane_capacitance))
+
+    def crossbar(self, parameters: NetworkParameters, schedule: Schedule) -> Crossbar:
+        """The chip in the closed form, with arrays where the nominal crossbar has numbers.
+
+        Raises ParameterError if its wires resist: then columns are not independent, and there is no closed form.
+        """
+        if self.row_resistance or self.column_resistance:
+            raise ParameterError("a chip whose wires resist has no closed form; use ngspice, which simulates the whole network")
+        nominal, neurons = Crossbar.of(parameters, schedule), self.neurons(parameters.neuron)
+        own = dataclasses.replace(nominal.neurons, threshold=neurons.threshold, feedback_resistance=neurons.feedback_resistance,
+                                  time_constant=parameters.neuron.membrane_resistance * neurons.membrane_capacitance)
+        cells = dataclasses.replace(nominal.cells, **vars(self.cells(parameters.memristor)))
+        return dataclasses.replace(nominal, cells=cells, neurons=own)
 
     @property
     def stuck(self) -> np.ndarray:

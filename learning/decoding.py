@@ -9,8 +9,10 @@ RESOLUTION = 0.02e-6  # s, the lead below which two spikes count as simultaneous
 
 
 def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, neuron: NeuronParameters, start: float,
-                 duration: float) -> np.ndarray:
+                 duration: float, thresholds: np.ndarray | None = None) -> np.ndarray:
     """First spike of each neuron in s after `start`, nan if it does not fire within `duration` s (array of classes).
+
+    `thresholds` in V (classes): those of a chip's neurons, where they differ from the parameters'.
 
     A spike is the output going high. It falls between two of the simulator's own, unequal time points; within that step
     its time is where the membrane (a smooth curve, unlike the output) crosses the trigger's threshold. ngspice's switch can
@@ -18,10 +20,11 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, n
     """
     first, last = np.searchsorted(time, [start, start + duration])
     result = np.full(len(membranes), np.nan)
-    fired = (outputs[:, first:last] > neuron.output_high / 2) & (membranes[:, first:last] >= neuron.threshold)
+    thresholds = np.full(len(membranes), neuron.threshold) if thresholds is None else thresholds
+    fired = (outputs[:, first:last] > neuron.output_high / 2) & (membranes[:, first:last] >= thresholds[:, None])
     for j in np.flatnonzero(fired.any(axis=1)):
         k = first + int(np.argmax(fired[j]))
-        result[j] = _crossing(time, membranes[j], k, neuron.threshold) - start if k > first else 0.0
+        result[j] = _crossing(time, membranes[j], k, thresholds[j]) - start if k > first else 0.0
     return result
 
 

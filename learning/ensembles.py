@@ -11,22 +11,17 @@ from learning.decoding import RESOLUTION
 from learning.error_driven import SMALLEST_DOSE, ErrorDrivenRule, order
 from learning.pulses import Schedule
 from memristor import state_rate
-from snn_circuit import CellValues, NetworkParameters
+from snn_circuit import NetworkParameters
 
 
-def crossbar_of(chips: Sequence[Chip], parameters: NetworkParameters, schedule: Schedule) -> Crossbar:
-    """The closed form of all `chips`: arrays of chips x classes (x inputs). Wires must not resist (ParameterError)."""
-    nominal = Crossbar.of(parameters, schedule)
-    own_cells = [chip.cells(parameters.memristor) for chip in chips]
-    own_neurons = [chip.neurons(parameters.neuron) for chip in chips]
-    cells = dataclasses.replace(nominal.cells, **{field.name: np.array([getattr(own, field.name) for own in own_cells])
-                                                  for field in dataclasses.fields(CellValues)})
-    capacitance = np.array([own.membrane_capacitance for own in own_neurons])
-    neurons = dataclasses.replace(
-        nominal.neurons, threshold=np.array([own.threshold for own in own_neurons]),
-        feedback_resistance=np.array([own.feedback_resistance for own in own_neurons]),
-        time_constant=parameters.neuron.membrane_resistance * capacitance)
-    return dataclasses.replace(nominal, cells=cells, neurons=neurons)
+def together(crossbars: Sequence[Crossbar]) -> Crossbar:
+    """Crossbars of one network as one: arrays get a leading axis for the chips."""
+    cells = {name: np.array([vars(one.cells)[name] for one in crossbars])
+             for name, value in vars(crossbars[0].cells).items() if isinstance(value, np.ndarray)}
+    neurons = {name: np.array([vars(one.neurons)[name] for one in crossbars])
+               for name, value in vars(crossbars[0].neurons).items() if isinstance(value, np.ndarray)}
+    return dataclasses.replace(crossbars[0], cells=dataclasses.replace(crossbars[0].cells, **cells),
+                               neurons=dataclasses.replace(crossbars[0].neurons, **neurons))
 
 
 class Ensemble:
@@ -34,7 +29,7 @@ class Ensemble:
 
     def __init__(self, chips: Sequence[Chip], parameters: NetworkParameters, schedule: Schedule) -> None:
         self.chips = chips
-        self.crossbar = crossbar_of(chips, parameters, schedule)
+        self.crossbar = together([chip.crossbar(parameters, schedule) for chip in chips])
         self._rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
     def learn(self, states: np.ndarray, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray,

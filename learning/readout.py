@@ -4,12 +4,26 @@ Only the rows an image drives are simulated: a cell between an input at 0 V and 
 current, so its waveforms are unchanged without it (tests/test_readout.py holds that against the whole network).
 """
 
+import dataclasses
+
 import numpy as np
 
+from learning.chips import Chip
+from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
 from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges
-from memristor import channel_current, raised_state
-from snn_circuit import OFF, NetworkParameters, names, network, state_changes, state_names
+from snn_circuit import (
+    OFF,
+    Devices,
+    NetworkParameters,
+    Wires,
+    cell_changes,
+    names,
+    network,
+    state_changes,
+    state_names,
+    threshold_changes,
+)
 from spice.session import NgspiceSession, SimulationError, Solver
 
 # A read is simulated for no longer than its decision takes, which the closed form foretells: where it foretold too little,
@@ -22,30 +36,42 @@ ROWS = 5  # circuits with room for 5, 10, 15, ... driven rows are kept, so that 
 class Reader:
     """Presents images to a crossbar through persistent circuits in one `NgspiceSession`.
 
-    `schedule` gives pulse and edges; states go with each call, so that training may change them between two reads.
+    `schedule` gives pulse and edges; states go with each call, so that training may change them between two reads. `chip`:
+    whose devices differ; if its wires resist, the whole network is simulated, since then every cell sees every other.
     """
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int,
-                 solver: Solver = READING) -> None:
+                 solver: Solver = READING, chip: Chip | None = None) -> None:
         self._session, self._parameters, self._schedule, self._solver = session, parameters, schedule, solver
         self._classes = classes
+        self._devices = chip.devices(parameters) if chip else Devices()
+        # What is foretold does not know of wires: at worst the first run is too short, and is run again.
+        unwired = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0) if chip else None
+        self._crossbar = unwired.crossbar(parameters, schedule) if unwired else Crossbar.of(parameters, schedule)
         self._circuits: dict[int, _ReadCircuit] = {}
         # The column currents rise over the input's edge and stand still after it: V(t) = V(inf) * (1 - exp(-(t - delay) / tau)).
-        tau = parameters.neuron.time_constant
+        tau = self._crossbar.neurons.time_constant
         self._delay = schedule.rise + tau * np.log(-np.expm1(-schedule.rise / tau) * tau / schedule.rise)
-        self._shortest = max(0.6 * tau, 2 * schedule.rise)  # by then the membranes tell who will never fire
+        self._shortest = max(0.6 * float(np.max(tau)), 2 * schedule.rise)  # by then the membranes tell who will never fire
+        self._thresholds = np.broadcast_to(self._crossbar.neurons.threshold, classes)
 
-    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int, jitter: np.ndarray | None = None) -> np.ndarray:
         """First spike times in s of one image: array of classes, nan for a neuron not (yet) fired when the read ended.
 
         `states`: classes x inputs in V; `image`: pixel levels 0 to 1. The read ends once `wanted` neurons have fired, or
-        once no other neuron can fire any more. Raises SimulationError.
+        once no other neuron can fire any more. `jitter` in V (classes) moves the thresholds of a chip's neurons for this read.
+        Raises SimulationError.
         """
-        driven = np.flatnonzero(image)
-        circuit = self._circuit(max(1, -(-len(driven) // ROWS)) * ROWS)
-        cells, volts, pulse = states[:, driven], image[driven] * self._schedule.input_voltage, self._schedule.pulse
-        circuit.set(cells, volts)
-        needed = self._needed(self._foretold(cells, volts), np.full(self._classes, np.nan), wanted)
+        whole = self._devices.wires != Wires()
+        driven = np.arange(len(image)) if whole else np.flatnonzero(image)
+        circuit = self._circuit(len(image) if whole else max(1, -(-len(driven) // ROWS)) * ROWS)
+        volts, pulse = image[driven] * self._schedule.input_voltage, self._schedule.pulse
+        circuit.set(states[:, driven], volts, driven)
+        self._thresholds = np.broadcast_to(self._crossbar.neurons.threshold, self._classes)
+        if jitter is not None:
+            self._thresholds = self._thresholds + jitter
+            circuit.alter(threshold_changes(self._thresholds - self._parameters.neuron.threshold))
+        needed = self._needed(self._crossbar.read(states, image).settled, np.full(self._classes, np.nan), wanted)
         stop = 0.0
         while stop < min(needed, pulse):
             stop = min(max(needed, 1.1 * stop, self._shortest), pulse)
@@ -53,35 +79,27 @@ class Reader:
             membranes = waves.stack(names("membrane", self._classes))
             needed = self._needed(*self._seen(waves.time, membranes), wanted)
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
-                            0.0, pulse)
+                            0.0, pulse, self._thresholds)
 
     def _circuit(self, rows: int) -> "_ReadCircuit":
         if rows not in self._circuits:
             self._circuits[rows] = _ReadCircuit(self._session, self._parameters, self._schedule, self._classes, rows,
-                                                self._solver)
+                                                self._solver, self._devices)
         return self._circuits[rows]
-
-    def _foretold(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
-        """Settled membrane voltages in V by the closed form."""
-        memristor = self._parameters.memristor
-        currents = channel_current(memristor, raised_state(memristor, states, volts), volts)
-        return self._parameters.neuron.transresistance * currents.sum(axis=1)
 
     def _seen(self, time: np.ndarray, membranes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Settled membrane voltages in V by what they have done so far, and the time points in s before spikes (nan: none)."""
-        neuron = self._parameters.neuron
-        settled = membranes[:, -1] / -np.expm1(-(time[-1] - self._delay) / neuron.time_constant)
-        above = membranes >= neuron.threshold
+        settled = membranes[:, -1] / -np.expm1(-(time[-1] - self._delay) / self._crossbar.neurons.time_constant)
+        above = membranes >= self._thresholds[:, None]
         return settled, np.where(above[:, -1], time[np.argmax(above, axis=1) - 1], np.nan)
 
     def _needed(self, settled: np.ndarray, spikes: np.ndarray, wanted: int) -> float:
         """How long in s the read must last: until `wanted` neurons have fired, or all that ever will, and the paper's
         sample of the first spike is over."""
-        neuron = self._parameters.neuron
         # The nearer to the threshold a membrane settles, the later it may cross it: up to the end of the pulse.
-        share = np.minimum(neuron.threshold / np.maximum((1 - SAFETY) * settled, neuron.threshold), 1 - 1e-9)
-        expected = np.where(np.isnan(spikes), self._delay - neuron.time_constant * np.log1p(-share), spikes)
-        times = np.sort(expected[~np.isnan(spikes) | (settled >= (1 - SAFETY) * neuron.threshold)])
+        share = np.minimum(self._thresholds / np.maximum((1 - SAFETY) * settled, self._thresholds), 1 - 1e-9)
+        expected = np.where(np.isnan(spikes), self._delay - self._crossbar.neurons.time_constant * np.log1p(-share), spikes)
+        times = np.sort(expected[~np.isnan(spikes) | (settled >= (1 - SAFETY) * self._thresholds)])
         if not len(times):
             return self._shortest
         last = max(times[min(wanted, len(times)) - 1], times[0] + self._schedule.sampling_step)
@@ -90,18 +108,29 @@ class Reader:
 
 
 class _ReadCircuit:
-    """A loaded read circuit of some rows, and what its inputs and cells are set to; rows beyond the image's stay at 0."""
+    """A loaded read circuit of some rows, and what its inputs and cells are set to; rows beyond the image's stay at 0.
+
+    The rows are lent to whichever inputs an image drives: a chip's cells move in with their values, altered, and with their
+    states shifted by what their Vto is off. Where its wires resist, every row is its input's for good.
+    """
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int, rows: int,
-                 solver: Solver) -> None:
+                 solver: Solver, devices: Devices) -> None:
         self._volts, self._states = np.zeros(rows), np.zeros((classes, rows))
-        circuit = network(parameters, self._states, None, title="read")
+        self._memristor = parameters.memristor
+        self._tenants = devices.cells if devices.wires == Wires() else None
+        placed = devices if self._tenants is None else dataclasses.replace(devices, cells=None)
+        circuit = network(parameters, self._states, None, title="read", devices=placed)
         self._loaded = session.load(circuit, solver, names("membrane", classes) + names("output", classes))
         self._loaded.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, schedule.pulse, 1.0]})
-        self.run = self._loaded.run
+        self.run, self.alter = self._loaded.run, self._loaded.alter
 
-    def set(self, states: np.ndarray, volts: np.ndarray) -> None:
-        """Set the cells (classes x driven rows) and the driven inputs, in V; sends only what changes."""
+    def set(self, states: np.ndarray, volts: np.ndarray, driven: np.ndarray) -> None:
+        """Set the cells (classes x driven rows) and the inputs `driven`, in V; sends only what changes."""
+        if self._tenants is not None:
+            cells = self._tenants.of(slice(None), driven)
+            self._loaded.alter(cell_changes(cells, self._memristor))
+            states = states - (cells.threshold_voltage - self._memristor.threshold_voltage)
         new_volts, new_states = np.zeros_like(self._volts), np.zeros_like(self._states)
         new_volts[:len(volts)], new_states[:, :len(volts)] = volts, states
         changes = {f"einput_{k} gain": new_volts[k] for k in np.flatnonzero(new_volts != self._volts)}
