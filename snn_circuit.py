@@ -293,13 +293,13 @@ def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool 
     Not Vto, which belongs to a model: a gate that is so much lower does the same. `write`: for whole cells.
     """
     width, length = cells.geometry(memristor)
-    changes = {}
-    for (j, i), capacitance in np.ndenumerate(cells.capacitance):
-        changes[f"m.xcell_{j}_{i}.mchannel w"] = width[j, i]
-        changes[f"m.xcell_{j}_{i}.mchannel l"] = length[j, i]
-        changes[f"c.xcell_{j}_{i}.cmemory"] = capacitance
+    changes: dict[str, float] = {}
+    for j, i in np.ndindex(width.shape):
+        changes[f"m.xcell_{j}_{i}.mchannel w"] = float(width[j, i])
+        changes[f"m.xcell_{j}_{i}.mchannel l"] = float(length[j, i])
+        changes[f"c.xcell_{j}_{i}.cmemory"] = float(cells.capacitance[j, i])
         if write:
-            changes[f"g.xcell_{j}_{i}.gcharge"] = cells.transconductance[j, i]
+            changes[f"g.xcell_{j}_{i}.gcharge gain"] = float(cells.transconductance[j, i])
     return changes
 
 

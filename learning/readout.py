@@ -5,6 +5,7 @@ current, so its waveforms are unchanged without it (tests/test_readout.py holds 
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from learning.decoding import first_spikes
 from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges
 from snn_circuit import (
     OFF,
+    CellValues,
     Devices,
     NetworkParameters,
     Wires,
@@ -24,7 +26,7 @@ from snn_circuit import (
     state_names,
     threshold_changes,
 )
-from spice.session import NgspiceSession, SimulationError, Solver
+from spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
 
 # A read is simulated for no longer than its decision takes, which the closed form foretells: where it foretold too little,
 # the read is run again. (Ending a longer run early would be simpler, but then ngspice 44 loses 2 kB each time.)
@@ -150,25 +152,58 @@ class Writer:
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, inputs: int,
                  solver: Solver = WRITING) -> None:
-        self._schedule = schedule
+        self._schedule, self._memristor = schedule, parameters.memristor
         circuit = network(parameters, np.zeros((1, inputs)), None, [OFF], neurons=False, title="write")
         self._cells = [(0, i) for i in range(inputs)]
         self._states = state_names(1, inputs)
         self._circuit = session.load(circuit, solver, self._states)
 
-    def write(self, column: np.ndarray, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+    def write(self, column: np.ndarray, image: np.ndarray, sign: int, pulse: float,
+              cells: CellValues | None = None) -> np.ndarray:
         """A `column`'s states (inputs, V) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
 
-        `pulse` in s is the dose. Raises SimulationError.
+        `pulse` in s is the dose. `cells`: what a chip's cells of this column (1 x inputs) have of their own; all of them, or
+        none, from one write to the next. Raises SimulationError.
         """
-        shape = np.array(edges(0.0, pulse, WRITE_EDGE * pulse, 1.0))
-        changes = {f"einput_{i} gain": volts for i, volts in enumerate(sign * self._schedule.input_voltage * image)}
-        changes["vpulse pwl"] = np.ravel(shape)
-        changes["vphi_0 pwl"] = np.ravel(shape * (1.0, self._schedule.phi_voltage))
-        self._circuit.alter(changes | state_changes(self._cells, column))
-        try:
-            waves = self._circuit.run((1 + 2 * WRITE_EDGE) * pulse)
-        except SimulationError:
-            # One write in 100,000 leaves a last step of 1e-15 s, too short for ngspice: a slightly later end leaves another.
-            waves = self._circuit.run((1 + 2.1 * WRITE_EDGE) * pulse)
-        return waves.stack(self._states)[:, -1]
+        shift, changes = np.zeros(len(column)), _write_changes(self._schedule, image, sign, pulse, 0)
+        if cells is not None:
+            shift = cells.threshold_voltage[0] - self._memristor.threshold_voltage
+            changes |= cell_changes(cells, self._memristor, write=True)
+        self._circuit.alter(changes | state_changes(self._cells, column - shift))
+        return _end_of_write(self._circuit, pulse).stack(self._states)[:, -1] + shift
+
+
+class WiredWriter:
+    """Writes one column of a chip whose wires resist: the whole crossbar is simulated, as all of it loads the rows."""
+
+    def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, chip: Chip,
+                 solver: Solver = WRITING) -> None:
+        self._schedule, self._shape = schedule, (chip.classes, chip.inputs)
+        circuit = network(parameters, np.zeros(self._shape), None, [OFF] * chip.classes, neurons=False, title="write",
+                          devices=chip.devices(parameters))
+        self._states = state_names(*self._shape)
+        self._circuit = session.load(circuit, solver, self._states)
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
+              transconductance: np.ndarray) -> np.ndarray:
+        """As `Writer.write`, given all `states` (classes x inputs, V) and the write gains (inputs, S) of this column's cells."""
+        changes: dict[str, Any] = {f"vphi_{j} pwl": np.ravel(OFF) for j in range(len(states)) if j != column}
+        changes |= {f"g.xcell_{column}_{i}.gcharge gain": value for i, value in enumerate(transconductance)}
+        changes |= _write_changes(self._schedule, image, sign, pulse, column)
+        self._circuit.alter(changes | state_changes(np.ndindex(self._shape), states.ravel()))
+        return _end_of_write(self._circuit, pulse).stack(self._states)[:, -1].reshape(self._shape)[column]
+
+
+def _write_changes(schedule: Schedule, image: np.ndarray, sign: int, pulse: float, column: int) -> dict[str, Any]:
+    """The `alter` changes that pulse the inputs with an image and the phi of a `column`."""
+    shape = np.array(edges(0.0, pulse, WRITE_EDGE * pulse, 1.0))
+    changes = {f"einput_{i} gain": volts for i, volts in enumerate(sign * schedule.input_voltage * image)}
+    return changes | {"vpulse pwl": np.ravel(shape), f"vphi_{column} pwl": np.ravel(shape * (1.0, schedule.phi_voltage))}
+
+
+def _end_of_write(circuit: LoadedCircuit, pulse: float) -> Waveforms:
+    try:
+        return circuit.run((1 + 2 * WRITE_EDGE) * pulse)
+    except SimulationError:
+        # One write in 100,000 leaves a last step of 1e-15 s, too short for ngspice: a slightly later end leaves another.
+        return circuit.run((1 + 2.1 * WRITE_EDGE) * pulse)
