@@ -1,13 +1,15 @@
 """Physical parameters that carry their unit, their allowed range and their meaning, and refuse what lies outside."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 
 class ParameterError(ValueError):
     """A parameter lies outside its allowed range; the message names it, the value and the range."""
 
 
-def quantity(default, low, high, unit, meaning):
+def quantity(default: float, low: float, high: float, unit: str, meaning: str) -> Any:
     """Dataclass field for one physical quantity.
 
     `low` and `high` (both allowed) bound it, `unit` is its SI unit ("" for a pure number), `meaning` the help text.
@@ -16,13 +18,13 @@ def quantity(default, low, high, unit, meaning):
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def allowed_range(metadata):
+def allowed_range(metadata: Mapping[str, Any]) -> str:
     """The allowed range of a `quantity` as text, for messages and --help."""
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
     return f"{metadata['low']:g} to {metadata['high']:g}{unit}"
 
 
-def check_range(name, value, metadata):
+def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
     """Return `value`; raise ParameterError if it is no finite number within the range of `metadata`."""
     kinds = int if metadata.get("whole") else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool)
@@ -31,18 +33,28 @@ def check_range(name, value, metadata):
     return value
 
 
-class Parameters:
-    """Base of the frozen parameter dataclasses: every `quantity` is checked when an instance is made."""
+def plain(value: Any) -> Any:
+    """`value`, a PySpice value with unit (1@u_us) as a plain number in SI units."""
+    return float(value) if hasattr(value, "prefixed_unit") and not hasattr(value, "shape") else value
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
+
+class Parameters:
+    """Base of the frozen parameter dataclasses: every `quantity` is checked when an instance is made.
+
+    PySpice's values with units are taken too, and kept as plain numbers in SI units.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             if "unit" in field.metadata:
-                check_range(field.name, getattr(self, field.name), field.metadata)
+                value = plain(getattr(self, field.name))
+                check_range(field.name, value, field.metadata)
+                object.__setattr__(self, field.name, value)
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Raise ParameterError for combinations that make no sense; subclasses override it."""
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """The parameters as plain numbers, for the files that record how a result was made."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self)  # type: ignore[call-overload]

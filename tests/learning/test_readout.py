@@ -268,7 +268,7 @@ def test_thousand_writes_to_two_columns_disturb_no_other_cell(ngspice, parameter
 
 def test_ctrl_c_while_a_run_is_cleared_away_is_not_lost(
         ngspice, monkeypatch, reader, writer, trained_states, digit_images):
-    send = ngspice._ngspice.exec_command
+    send = ngspice._engine.ngspice.exec_command
     states, image = trained_states["error-driven"], digit_images["binary"][0]
 
     def interrupted(command, **more):
@@ -278,7 +278,7 @@ def test_ctrl_c_while_a_run_is_cleared_away_is_not_lost(
         return result
     for use in (lambda: reader.spikes(states, image, 1), lambda: writer.write(states[0], image, 1, 1e-5)):
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(ngspice._ngspice, "exec_command", interrupted)
+            patched.setattr(ngspice._engine.ngspice, "exec_command", interrupted)
             use()
 
 

@@ -30,7 +30,7 @@ def one_line(text):
 
 def test_missing_ngspice_names_the_packages(tmp_path):
     """A Python that finds no library (none in the loader's cache): exit code 2 and the package for each system."""
-    hidden = "session.ctypes.util.find_library = lambda name: None; session.os.path.exists = lambda path: False;"
+    hidden = "library.ctypes.util.find_library = lambda name: None; library.os.path.exists = lambda path: False;"
     said = _with_patch(hidden, tmp_path)
     for name in ("libngspice0", "brew install libngspice", "conda-forge ngspice-lib", "Windows"):
         assert name in said
@@ -43,13 +43,13 @@ def test_library_that_is_no_ngspice_is_named(tmp_path):
 
 
 def test_too_old_ngspice_is_refused(tmp_path):
-    said = _with_patch("session.OLDEST_NGSPICE = 1000;", tmp_path)
+    said = _with_patch("library.OLDEST_NGSPICE = 1000;", tmp_path)
     assert "1000 or newer is needed" in said
 
 
 def _with_patch(patch, folder, **environment):
     code = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
-            "from spice import session; from studies import device; from workflow import command_line; "
+            "from spice import library; from studies import device; from workflow import command_line; "
             f"{patch} sys.argv = ['memristor.py']; sys.exit(command_line.run(device.main, ['--figures', {str(folder)!r}]))")
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder,
                              env=os.environ | environment)
@@ -112,8 +112,10 @@ def test_option_that_ngspice_does_not_know_is_refused(ngspice):
 def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch):
     """ngspice says nothing but computes only half of what was asked for: the end time is checked."""
     circuit = ngspice.load(divider(), Solver(max_step=1e-4), ["middle"])
-    send = ngspice._send
-    monkeypatch.setattr(ngspice, "_send", lambda command: send(command.replace("tran 0.001 0.001", "tran 0.001 0.0005")))
+    library = ngspice._engine.ngspice
+    send = library.run_in_background
+    monkeypatch.setattr(library, "run_in_background",
+                        lambda command, *more: send(command.replace("tran 0.001 0.001", "tran 0.001 0.0005"), *more))
     with pytest.raises(SimulationError, match=r"stopped at 0\.0005 s of 0\.001 s"):
         circuit.run(1e-3)
 

@@ -1,0 +1,241 @@
+"""The one ngspice of a process: its circuits, one thread at a time, complaints as exceptions, a new start where it gives up."""
+
+import contextlib
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared
+
+from spice.errors import NgspiceMissing, SimulationError
+from spice.interrupts import signals_held
+from spice.library import Ngspice, start_ngspice
+from spice.netlist import malformed
+
+# Lines that ngspice 44 writes on stderr without anything being wrong.
+HARMLESS = re.compile(r"condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
+WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
+GIVEN_UP = re.compile(r"cannot recover")
+
+
+@dataclass(eq=False)
+class Netlist:
+    """A circuit as ngspice holds it: its `text`, and every setting `sent` since by what it sets, the oldest first."""
+
+    text: str
+    sent: dict[str, str] = field(default_factory=dict)
+
+    def with_changes(self, command: str) -> str:
+        """The netlist with all settings so far and an analysis, to rerun by hand."""
+        block = [".control", *self.sent.values(), command, ".endc", ".end", ""]
+        return self.text.rsplit(".end", 1)[0] + "\n".join(block)
+
+
+class Engine:
+    """One ngspice and the circuits loaded into it. Raises NgspiceMissing.
+
+    ngspice has global variables: it must not be used by two threads. A thread other than the one that uses it already is
+    refused with SimulationError, until that one has ended.
+    """
+
+    def __init__(self) -> None:
+        self._owner = threading.current_thread()
+        self._taking_over = threading.Lock()
+        self.ngspice: Ngspice = start_ngspice()
+        self._circuits: list[Netlist] = []
+        self._selected: Netlist | None = None
+        self._paused: object = None  # whose run is under way, and whose results are kept
+        self._lost = False  # ngspice has given up, or a run that could not be stopped has it
+
+    # Circuits
+
+    def load(self, netlist: Netlist) -> None:
+        """Load a circuit; raise SimulationError if ngspice, or anyone who reads the netlist, must refuse it."""
+        self._ready()
+        complaints = malformed(netlist.text) or self._load(netlist)
+        if complaints:
+            raise failure("refused the netlist", netlist, "op", complaints)
+        self._circuits.append(netlist)
+        self._selected = netlist
+
+    def _load(self, netlist: Netlist) -> str:
+        error, self._selected = "", None
+        try:
+            with signals_held():
+                self.ngspice.load_circuit(netlist.text)
+        except NgSpiceCircuitError as refused:
+            error = str(refused) or "Error"
+        except NameError as refused:
+            error = str(refused)
+        complaints = self._complaints() or error
+        if complaints:
+            self._forget_refused()
+        return complaints
+
+    def _forget_refused(self) -> None:
+        # ngspice keeps a netlist that it could parse, whatever it complains of: it would shift the numbers of all others.
+        if self._lost:
+            return
+        with contextlib.suppress(SimulationError):  # to ngspice, an empty list is an error
+            self._send("setcirc")
+            if len(self.ngspice.stdout.splitlines()) - 1 > len(self._circuits):  # a heading, then a line each
+                self._send("setcirc 1")
+                self._send("remcirc")
+
+    def unload(self, netlist: Netlist) -> None:
+        """Remove a loaded circuit and free its memory."""
+        self.select(netlist)
+        self._send("remcirc")
+        self._circuits.remove(netlist)
+        self._selected = None
+
+    def select(self, netlist: Netlist) -> None:
+        """Make a circuit the one that commands are about; raise SimulationError if it has been unloaded."""
+        self._ready()
+        if netlist not in self._circuits:
+            raise SimulationError("this circuit has been unloaded")
+        if self._selected is not netlist:
+            # ngspice numbers its circuits from the newest, 1, to the oldest.
+            self._send(f"setcirc {len(self._circuits) - self._circuits.index(netlist)}")
+            self._selected = netlist
+
+    def set(self, netlist: Netlist, settings: dict[str, str]) -> None:
+        """Send settings (by what they set) to a loaded circuit, which keeps them for every run to come."""
+        self.select(netlist)
+        self._send_joined(settings.values())
+        for key, command in settings.items():
+            netlist.sent.pop(key, None)
+            netlist.sent[key] = command
+
+    # Runs
+
+    def begin(self, run: object) -> None:
+        """Claim ngspice's results for a run; another one that was paused is over."""
+        self._ready()
+        if self._paused is not None:
+            self.end(self._paused)
+        self._paused = run
+
+    def check(self, run: object) -> None:
+        """Raise SimulationError if a paused run is over."""
+        self._ready()
+        if self._paused is not run:
+            raise SimulationError("a paused run cannot go on once another one has begun")
+
+    def end(self, run: object) -> None:
+        """Free the results of a run, unless another one has begun."""
+        if self._paused is run:
+            self._paused = None
+            if not self._lost:
+                self._ready()
+                self._send("destroy all")
+
+    def advance(self, netlist: Netlist, command: str, whole: str, what: Callable[[], str]) -> None:
+        """Run `command` on a circuit until it ends or pauses, stopping at once for what a signal's handler raises.
+
+        Raises SimulationError, with `what()` in its words and the netlist saved with the command `whole`, if ngspice complains.
+        """
+        self.select(netlist)
+        try:
+            self._heed(self.ngspice.run_in_background, command)
+        except SimulationError as error:
+            raise failure(what(), netlist, whole, str(error)) from error
+
+    def pause_at(self, netlist: Netlist, condition: str, advance: Callable[[], None]) -> None:
+        """`advance()` until a condition on the time is met."""
+        self.select(netlist)
+        self._send(f"stop when {condition}")
+        # Delete this breakpoint alone: "delete all" would forget the saved vectors too, and then ngspice keeps every node.
+        with signals_held():
+            number = self.ngspice.status().splitlines()[-1].split()[0]
+        try:
+            advance()
+        finally:
+            if not self._lost:
+                self._send(f"delete {number}")
+
+    def results(self, kind: str) -> Any:
+        """The newest plot, if it is of this kind ("tran"), else an empty one."""
+        if self._lost:
+            return {}
+        name = self.ngspice.last_plot
+        return self.ngspice.plot(None, name) if name.startswith(kind) else {}
+
+    # What is sent, and what comes back
+
+    def _ready(self) -> None:
+        here = threading.current_thread()
+        with self._taking_over:
+            if here is not self._owner and self._owner.is_alive():
+                raise SimulationError(f"ngspice is used by thread {self._owner.name!r} of this process and cannot be used by "
+                                      f"{here.name!r} too; use several processes, each with a session of its own")
+            self._owner = here
+        if self._lost:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        """A fresh ngspice with the same circuits in the same state."""
+        try:
+            self.ngspice = start_ngspice()
+        except NgspiceMissing as error:
+            raise SimulationError(f"ngspice has given up and cannot be started again: {error}") from error
+        self._lost, self._paused, self._selected = False, None, None
+        for netlist in self._circuits:
+            self._load(netlist)
+            self._send_joined(netlist.sent.values())
+
+    def _send_joined(self, commands: Iterable[str]) -> None:
+        """Send commands, as many in one call as ngspice's line length allows."""
+        line = ""
+        for command in commands:
+            if line and len(line) + len(command) + 1 > NgSpiceShared.MAX_COMMAND_LENGTH:
+                self._send(line)
+                line = ""
+            line = f"{line};{command}" if line else command
+        if line:
+            self._send(line)
+
+    def _send(self, command: str) -> None:
+        self._heed(lambda command, deliver: self.ngspice.exec_command(command), command)
+
+    def _heed(self, execute: Callable[[str, Callable[[], None]], object], command: str) -> None:
+        try:
+            with signals_held() as deliver:
+                execute(command, deliver)
+        except NameError as error:
+            complaints = self._complaints()
+            if complaints or not isinstance(error, NgSpiceCommandError):
+                raise SimulationError(complaints or str(error)) from error
+        finally:
+            self._lost = self._lost or self.ngspice.stuck
+
+    def _complaints(self) -> str:
+        lines = self.ngspice.stderr.splitlines()
+        lines += [line for line in self.ngspice.stdout.splitlines() if "error" in line.lower()]
+        self._lost = self._lost or any(GIVEN_UP.search(line) for line in lines)
+        said = [line.strip() for line in lines if not HARMLESS.search(line) and not GIVEN_UP.search(line)]
+        return "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
+
+
+def failure(what: str, netlist: Netlist, command: str, words: str) -> SimulationError:
+    """The error that says what ngspice did in its own words; the netlist is saved where it says."""
+    with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
+        file.write(netlist.with_changes(command))
+    said = f": {words}" if words else ""
+    return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {file.name}")
+
+
+_engines: list[Engine] = []
+_making = threading.Lock()
+
+
+def shared_engine() -> Engine:
+    """The engine of this process, started at the first call. Raises NgspiceMissing, or SimulationError in a second thread."""
+    with _making:
+        if not _engines:
+            _engines.append(Engine())
+        _engines[0]._ready()
+        return _engines[0]

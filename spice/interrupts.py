@@ -1,0 +1,38 @@
+"""Signals held back while ngspice works: what a handler raises inside one of its callbacks into Python would be lost."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+# Those that programs turn into exceptions: Ctrl-C, a service manager's or a closing terminal's end, a time limit.
+HELD = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[Callable[[], None]]:
+    """Hold back the signals that have handlers in Python; yield what delivers those that came, to the handlers they had.
+
+    Leaving the context delivers them too. Signals that are ignored or end the process at once do so as ever; threads
+    other than the main one never see a signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: handler for number in HELD if callable(handler := signal.getsignal(number))}
+
+    def deliver() -> None:
+        while came:
+            number, frame = came.pop(0)
+            handlers[number](number, frame)
+
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield deliver
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        deliver()  # also when ngspice ends with a complaint: every paused run does

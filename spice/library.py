@@ -1,0 +1,180 @@
+"""Finding ngspice's shared library and starting it: a copy of our own, without anybody's settings files."""
+
+import contextlib
+import ctypes.util
+import functools
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, ffi
+
+from spice.errors import NgspiceMissing, SimulationError
+
+OLDEST_NGSPICE = 34  # the oldest whose level 3 MOSFET takes initial conditions by `alter` and whose shared library resumes
+
+INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
+                "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
+
+# Notes on ngspice's start or on a circuit left behind, without a bearing on any result.
+UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None")
+
+LOOK = 0.05  # s between two looks for a signal while ngspice runs
+
+
+def find_library() -> str:
+    """Path or name of ngspice's shared library; raise NgspiceMissing if there is none."""
+    if os.environ.get("NGSPICE_LIBRARY_PATH"):
+        return os.environ["NGSPICE_LIBRARY_PATH"]
+    if sys.platform == "win32":
+        return str(NgSpiceShared.LIBRARY_PATH)
+    prefix = os.path.join(sys.prefix, "lib")
+    ending = "dylib" if sys.platform == "darwin" else "so"
+    candidates = [os.path.join(prefix, f"libngspice.{ending}"), f"/opt/homebrew/lib/libngspice.{ending}"]
+    found = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
+    if not found:
+        raise NgspiceMissing(f"the shared library of ngspice was not found ({INSTALL_HINT})")
+    return found
+
+
+def _file_of(library: str) -> str | None:
+    """The file behind a library's path, or behind a bare name that only the system's loader knows (Linux); None if unknown."""
+    if os.path.isfile(library):
+        return library
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(library)
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+            paths = {line.split(maxsplit=5)[5].strip() for line in maps if os.path.basename(library) in line}
+        return next(filter(os.path.isfile, paths), None)
+    return None
+
+
+class _QuietLog(logging.Filter):
+    """Keeps from the user what is harmless, or what the session raises as an exception anyway."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR and not UNNEEDED.search(record.getMessage())
+
+
+@functools.cache
+def _allow_second_start() -> None:
+    """PySpice declares ngspice's functions at each start; cffi refuses the second time."""
+    declare = ffi.cdef
+    declared = bool(NgSpiceShared._instances)
+
+    def declare_once(source: str) -> None:
+        nonlocal declared
+        if not declared:
+            declare(source)
+            declared = True
+    ffi.cdef = declare_once
+
+
+class Ngspice(NgSpiceShared):
+    """PySpice's ngspice that runs in ngspice's own background thread, so that a signal can stop it at any time."""
+
+    # ngspice keeps every command until told to forget; PySpice tells it after 10,000, megabytes of joined alters.
+    NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200
+
+    def __init__(self) -> None:
+        self._ended = threading.Lock()  # held while the background thread runs
+        self.stuck = False  # a run that could not be stopped goes on in the background thread
+        super().__init__()
+
+    @staticmethod
+    def _background_thread_running(ended: bool, ngspice_id: int, user_data: Any) -> int:
+        session = ffi.from_handle(user_data)
+        if ended and session._ended.locked():
+            session._ended.release()
+        return 0
+
+    def run_in_background(self, command: str, deliver: Callable[[], None]) -> None:
+        """Send `command` to the background thread and wait for its end; `deliver` is called again and again meanwhile.
+
+        What `deliver` raises ends the run; should ngspice not stop within a second, `stuck` is set, and this one is lost.
+        Raises NameError if ngspice refuses the command, NgSpiceCommandError if it complained of anything.
+        """
+        self._number_of_exec_calls += 1
+        self.clear_output()
+        self._ended.acquire(blocking=False)
+        if self._ngspice_shared.ngSpice_Command(f"bg_{command}".encode("ascii")):
+            raise NameError(f"ngspice refused {command!r}")
+        try:
+            while not self._ended.acquire(timeout=LOOK):
+                deliver()
+        except BaseException:
+            self._ngspice_shared.ngSpice_Command(b"bg_halt")  # waits up to a second
+            if self._ngspice_shared.ngSpice_running():
+                self.stuck = True
+            else:
+                self._ended.acquire(timeout=1)
+            raise
+        if self._error_in_stdout or self._error_in_stderr:
+            raise NgSpiceCommandError(f"{command!r} failed")
+
+
+_kept: list[Ngspice] = []  # for ever: a run that cannot be stopped goes on calling back
+
+
+def start_ngspice() -> Ngspice:
+    """An ngspice that nothing else in this process uses, no settings file read; raise NgspiceMissing if there is none to be had.
+
+    It is a copy of the library: what PySpice's own simulator does with the library leaves it alone, and so does an ngspice
+    that has given up, as some errors make it do.
+    """
+    NgSpiceShared._logger.addFilter(_QuietLog())
+    _allow_second_start()
+    library = find_library()
+    if os.path.isfile(library):
+        library = os.path.abspath(library)
+    NgSpiceShared.LIBRARY_PATH = library  # for PySpice's own simulator, which finds it on fewer systems
+    try:
+        ngspice = _start_copy(library)
+    except Exception as error:  # whatever PySpice or cffi raise here means the same to the user
+        raise NgspiceMissing(f"{library} cannot be used: {error} ({INSTALL_HINT})") from error
+    if (ngspice.ngspice_version or 0) < OLDEST_NGSPICE:
+        raise NgspiceMissing(f"{library} is ngspice {ngspice.ngspice_version}, "
+                             f"{OLDEST_NGSPICE} or newer is needed ({INSTALL_HINT})")
+    _kept.append(ngspice)
+    return ngspice
+
+
+def _start_copy(library: str) -> Ngspice:
+    with tempfile.TemporaryDirectory(prefix="ngspice_", ignore_cleanup_errors=True) as folder:
+        file = _file_of(library)
+        if file:
+            with contextlib.suppress(OSError):  # a folder where nothing may be executed: then the library itself, once
+                copy = shutil.copy(file, os.path.join(folder, f"ngspice_{len(_kept)}{os.path.splitext(file)[1]}"))
+                ctypes.CDLL(copy)
+                library = copy
+        in_use = {str(ngspice.library_path) for ngspice in [*_kept, *NgSpiceShared._instances.values()]}
+        if library in in_use:
+            raise SimulationError("it cannot be started a second time in this process")
+        Ngspice.LIBRARY_PATH = library
+        with _without_settings_files(folder):
+            return Ngspice()
+
+
+@contextlib.contextmanager
+def _without_settings_files(folder: str) -> Any:
+    """ngspice reads the first .spiceinit of the working folder and the home: here an empty one in `folder`.
+
+    (It exports ngSpice_nospiceinit for that. In ngspice 44 the call crashes before ngSpice_Init and does nothing after it.)
+    """
+    with open(os.path.join(folder, ".spiceinit"), "w", encoding="ascii"):
+        pass
+    before = os.environ.get("SPICE_USERINIT_DIR")
+    os.environ["SPICE_USERINIT_DIR"] = folder  # from ngspice 38 on it comes first
+    try:
+        with contextlib.chdir(folder):
+            yield
+    finally:
+        del os.environ["SPICE_USERINIT_DIR"]
+        if before is not None:
+            os.environ["SPICE_USERINIT_DIR"] = before

@@ -1,0 +1,181 @@
+"""Netlists as text: how a transient is integrated, what ngspice is sent, the names of what it saves."""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spice.parameters import ParameterError, Parameters, plain, quantity
+
+
+@dataclass(frozen=True)
+class Solver(Parameters):
+    """How a transient is integrated: ngspice's tolerances, method and longest step."""
+
+    max_step: float = quantity(20e-6, 1e-12, 1.0, "s", "longest time step")
+    reltol: float = quantity(1e-5, 1e-12, 1e-2, "", "relative tolerance of voltages and currents")
+    trtol: float = quantity(70.0, 0.1, 1e7, "", "factor on the truncation error that a step may make")
+    chgtol: float = quantity(1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step")
+    method: str = "trap"
+
+    def tightened(self) -> "Solver":
+        """The same solver with every tolerance and the step divided by ten, for convergence checks."""
+        return dataclasses.replace(self, max_step=self.max_step / 10, reltol=self.reltol / 10, trtol=self.trtol / 10,
+                                   chgtol=self.chgtol / 10)
+
+    def options(self) -> str:
+        """The netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3."""
+        scale = self.reltol / 1e-3
+        return (f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
+                f"chgtol={self.chgtol:g} vntol={1e-6 * min(1, 100 * scale):g} abstol={1e-12 * min(1, 100 * scale):g}")
+
+
+def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] = (),
+                 print_nodes: Sequence[str] | None = None) -> str:
+    """The netlist of a PySpice `circuit` with options, .tran and .save, as `ngspice -b` runs it unchanged.
+
+    `print_nodes` adds a .print line, without which ngspice's batch mode does not start.
+    """
+    text = str(circuit).rstrip()
+    lines = [text, solver.options()]
+    vectors = [part for name in save for part in _single(name)]
+    lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
+    if print_nodes:
+        lines += [f".{tran_command(text, solver, stop)}", f".print tran {' '.join(print_nodes)}"]
+    return "\n".join([*lines, ".end", ""])
+
+
+def tran_command(text: str, solver: Solver, stop: float, uic: bool = True) -> str:
+    """ngspice's command for a transient of the netlist `text` to `stop` s; `uic`: from initial conditions as given."""
+    step = print_step(text, solver, stop)
+    return f"tran {step!r} {float(stop)!r} 0 {float(solver.max_step)!r}{' uic' * uic}"
+
+
+# What ngspice saves
+
+DIFFERENCE = re.compile(r"v\(\s*([^\s,()]+)\s*,\s*([^\s,()]+)\s*\)")
+FUNCTION = re.compile(r"([vi])\(\s*([^\s,()]+)\s*\)")
+
+
+def _single(name: str) -> Iterable[str]:
+    pair = DIFFERENCE.fullmatch(name.lower())
+    return (f"v({pair[1]})", f"v({pair[2]})") if pair else (name,)
+
+
+@functools.lru_cache(maxsize=100_000)
+def vector_name(name: str) -> str:
+    """What ngspice calls a saved vector: "out" for "V(out)", "vsupply#branch" for "i(Vsupply)"."""
+    found = FUNCTION.fullmatch(name.strip().lower())
+    if not found:
+        return name.strip().lower()
+    return f"{found[2]}#branch" if found[1] == "i" else found[2]
+
+
+# What ngspice is sent
+
+@functools.lru_cache(maxsize=100_000)
+def altered_name(name: str) -> tuple[str, str]:
+    """Element and parameter ("" for the element's main one) that `name` ("Vin", "vin dc" or "@vin[dc]") alters, in lower case."""
+    found = re.fullmatch(r"@?([^\s\[\]=;,@]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?", name.strip().lower())
+    if not found or not name.isascii():
+        raise ParameterError(f'{name!r} cannot be altered: it must be "element" or "element parameter"')
+    return found[1], found[2] or found[3] or ""
+
+
+def value_text(name: str, value: Any) -> str:
+    """A number, PySpice value with unit, or list of them as ngspice takes it; raise ParameterError for anything else."""
+    try:
+        if np.ndim(value):
+            return f"[ {' '.join(repr(float(v)) for v in value)} ]"
+        return repr(float(value))
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name} must be altered to a number or a list of numbers, got {value!r}") from error
+
+
+def positive(name: str, value: Any, unit: str) -> float:
+    """`value`, with or without PySpice unit, as a float; raise ParameterError unless it is finite and above 0."""
+    number = plain(value)
+    if isinstance(number, (bool, str)) or not 0 < float(number) < math.inf:
+        raise ParameterError(f"{name} must be above 0 {unit}, got {value!r}")
+    return float(number)
+
+
+# What ngspice should refuse. FIELDS: the fewest that an element's line can have.
+
+FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
+KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
+         "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
+
+
+def whole_lines(text: str) -> Iterator[str]:
+    """The lines of a netlist behind its title, continuations joined, without comments and control sections."""
+    joined = re.sub(r"\n\s*\+", " ", "\n".join(re.sub(r";.*|\s\$\s.*", "", line) for line in text.splitlines()[1:]
+                                               if not line.lstrip().startswith("*")))
+    control = False
+    for line in map(str.strip, joined.splitlines()):
+        control = (control or line.lower() == ".control") and line.lower() != ".endc"
+        if line and not control:
+            yield line
+
+
+def malformed(text: str) -> str:
+    """The first line of a netlist that cannot be an element, as a message; "" if there is none.
+
+    Which of them ngspice itself refuses hangs on its version: 44 most, 39 few.
+    """
+    for line in whole_lines(text):
+        kind, fields = line[0].lower(), len(line.split())
+        if not (kind.isalpha() or kind in ".#/$"):
+            return f"{line!r} is no element: its name must begin with a letter"
+        if kind in FIELDS and fields < FIELDS[kind]:
+            return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
+    return ""
+
+
+# Edges of pulses
+
+SHAPED = re.compile(r"^[vi]\S*\s+\S+\s+\S+\s.*?\b(pulse|exp)\b[\s(]*([^)]*)", re.IGNORECASE)
+SUFFIXES = {"t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(meg|[tgkmunpf])?[a-z]*", re.IGNORECASE)
+EDGE = 1e-3  # an edge that is not given, as a share of the pulse's width
+
+
+@functools.lru_cache(maxsize=1000)
+def _edges_needed(text: str) -> tuple[bool, float]:
+    """Whether a source of a netlist leaves its edges to ngspice, and the shortest width or period of such in s (inf: unknown)."""
+    needed, shortest = False, math.inf
+    for line in whole_lines(text):
+        found = SHAPED.search(line)
+        if found and found[1].lower() == "exp":
+            needed = True
+        elif found:
+            numbers = [_number(field) for field in found[2].replace(",", " ").split()]
+            if any(number == 0 for number in [*numbers[3:5], 0.0, 0.0][:2]):
+                needed = True
+                shortest = min([shortest, *(number for number in numbers[5:7] if number)])
+        elif re.match(r"\.(include|inc|lib)\b", line, re.IGNORECASE):
+            needed = True
+    return needed, shortest
+
+
+def _number(field: str) -> float:
+    found = NUMBER.fullmatch(field)
+    return float(found[1]) * SUFFIXES.get((found[2] or "").lower(), 1) if found else math.nan
+
+
+def print_step(text: str, solver: Solver, stop: float) -> float:
+    """ngspice's print step in s for a transient of the netlist `text`. Results do not hang on it, with two exceptions.
+
+    It adds a time point, so that it is the whole run as a rule. And edges of PULSE sources that are not given last as long:
+    they get a thousandth of the shortest width or period, at most of `solver.max_step`.
+    """
+    needed, shortest = _edges_needed(text)
+    if not needed:
+        return float(stop)
+    # ngspice takes breakpoints nearer than 5e-5 of the longest step for one.
+    return max(EDGE * min(shortest, solver.max_step, stop), 1e-4 * min(solver.max_step, stop))

@@ -1,0 +1,72 @@
+"""What an analysis has computed: vectors by the names they were saved by."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from spice.errors import SimulationError
+from spice.netlist import DIFFERENCE, vector_name
+
+
+class Vectors:
+    """Saved vectors as NumPy arrays, by name: `vectors["out"]` or `["V(out)"]` in V, `["i(vin)"]` or `["vin#branch"]` in A,
+    `["v(a,b)"]` for the difference of two saved ones.
+    """
+
+    def __init__(self, plot: Mapping[str, Any]) -> None:
+        self._plot = plot
+
+    @property
+    def names(self) -> list[str]:
+        """ngspice's names of all vectors."""
+        return list(self._plot)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        vector = self._plot.get(name)
+        if vector is None:
+            pair = DIFFERENCE.fullmatch(name.strip().lower())
+            if pair:
+                return self[pair[1]] - self[pair[2]]
+            vector = self._plot.get(vector_name(name))
+        if vector is None:
+            raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
+        # A copy, since ngspice frees its own after the run. The public to_waveform() would wrap units: ten times slower.
+        return np.array(vector._data)
+
+    def stack(self, names: Iterable[str]) -> np.ndarray:
+        """The vectors `names` as one array, vectors x points."""
+        return np.array([self[name] for name in names])
+
+
+class Waveforms(Vectors):
+    """What a transient has computed so far: `time` in s, and any saved vector (arrays)."""
+
+    def __init__(self, plot: Mapping[str, Any]) -> None:
+        super().__init__(plot)
+        self.time = self["time"]
+
+
+class OperatingPoint(Vectors):
+    """One operating point: `point["out"]` is a float."""
+
+    def __getitem__(self, name: str) -> Any:
+        return float(super().__getitem__(name)[0])
+
+
+class Sweep(Vectors):
+    """What a DC sweep has computed: `swept`, the source's values (V or A; ohm of a resistor, degrees Celsius of the
+    temperature), and any saved vector along them.
+    """
+
+    def __init__(self, plot: Mapping[str, Any]) -> None:
+        super().__init__(plot)
+        self.swept = self[next(name for name in plot if name.endswith("-sweep"))]
+
+
+class Spectrum(Vectors):
+    """What an AC analysis has computed: `frequency` in Hz, and any saved vector as complex amplitudes along it."""
+
+    def __init__(self, plot: Mapping[str, Any]) -> None:
+        super().__init__(plot)
+        self.frequency = self["frequency"].real
