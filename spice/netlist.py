@@ -23,16 +23,19 @@ class Solver(Parameters):
     chgtol: float = quantity(1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step")
     method: str = "trap"
 
-    def tightened(self) -> "Solver":
-        """The same solver with every tolerance and the step divided by ten, for convergence checks."""
-        return dataclasses.replace(self, max_step=self.max_step / 10, reltol=self.reltol / 10, trtol=self.trtol / 10,
-                                   chgtol=self.chgtol / 10)
+    def tightened(self, factor: float = 10.0) -> "Solver":
+        """The same solver with every tolerance and the step divided by `factor`, for convergence checks."""
+        return dataclasses.replace(self, max_step=self.max_step / factor, reltol=self.reltol / factor,
+                                   trtol=self.trtol / factor, chgtol=self.chgtol / factor)
 
     def options(self) -> str:
-        """The netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3."""
-        scale = self.reltol / 1e-3
+        """The netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3.
+
+        Currents no further than 0.1 pA: below it the rounding of a gate's charge over a short step keeps Newton from its end.
+        """
+        scale = min(1, 100 * self.reltol / 1e-3)
         return (f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
-                f"chgtol={self.chgtol:g} vntol={1e-6 * min(1, 100 * scale):g} abstol={1e-12 * min(1, 100 * scale):g}")
+                f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} abstol={max(1e-13, 1e-12 * scale):g}")
 
 
 def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] = (),
