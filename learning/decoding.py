@@ -5,7 +5,14 @@ import numpy as np
 from snn_circuit import NeuronParameters
 
 SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
-RESOLUTION = 0.02e-6  # s, the lead below which two spikes count as simultaneous; measured noise: docs/reliability.md
+# s, leads below which two spikes count as simultaneous (docs/reliability.md says how each was measured).
+RESOLUTION = 0.02e-6  # of networks that learned from errors: the reads' own error, 2 to 15 ns
+HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian ones: templates that overlap an image alike fire within 0.22 us, others 18 us apart
+
+
+def resolution_of(rule: str) -> float:
+    """The resolution in s of a network trained by `rule` ("" for the paper's own file, which is Hebbian)."""
+    return HEBBIAN_RESOLUTION if rule in ("", "hebbian") else RESOLUTION
 
 
 def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, neuron: NeuronParameters, start: float,

@@ -3,7 +3,7 @@
 import numpy as np
 
 import plotting
-from learning.decoding import RESOLUTION, lead
+from learning.decoding import lead, resolution_of
 from learning.energy import read_energy
 from learning.hebbian import infer, inference_network
 from learning.pulses import READING
@@ -39,9 +39,10 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
     session = NgspiceSession()
     result = infer(session, network, schedule, voltages.states, patterns,
                    watch=lambda runs: progress(runs, classes, "inference", "pattern"))
-    strict, paper = decide(result.spikes, schedule)
+    resolution = resolution_of(voltages.rule)
+    strict, paper = decide(result.spikes, schedule, resolution)
     truth = np.arange(classes)
-    print_decisions(dataset.labels, result.spikes, strict)
+    print_decisions(dataset.labels, result.spikes, strict, resolution)
     print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     energy = read_energy(session, network, schedule, voltages.states, patterns[0])
@@ -50,7 +51,7 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
     stem = experiment.stem(voltages.rule or "hebbian")
     results = {"strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth),
                "decisions": [decision_name(d, dataset.labels) for d in strict], "first_spike_times": result.spikes,
-               "leads": [lead(times) for times in result.spikes], "resolution": RESOLUTION, "read_energy": energy}
+               "leads": [lead(times) for times in result.spikes], "resolution": resolution, "read_energy": energy}
     used = describe(experiment, network=network.as_dict(), voltages=path_in_project(path))
     print(f"wrote {write_results(options.figures, f'{stem}_inference', session, used, results)}")
     starts = [schedule.start(k) for k in range(classes)]
@@ -61,7 +62,7 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
          list(UNDECIDED.values()))
 
 
-def print_decisions(labels, spikes, decisions):
+def print_decisions(labels, spikes, decisions, resolution):
     """Print each presented pattern's decision, first spike time and lead over the next neuron."""
     print(f"{'pattern':>7}  {'decision':>8}  {'first spike':>12}  {'lead':>12}")
     for label, times, decision in zip(labels, spikes, decisions, strict=True):
@@ -69,4 +70,4 @@ def print_decisions(labels, spikes, decisions):
         ahead = lead(times)
         gap = "-" if np.isnan(ahead) else "fires alone" if np.isinf(ahead) else f"{ahead * 1e6:9.3f} us"
         print(f"{label:>7}  {decision_name(decision, labels):>8}  {first:>12}  {gap:>12}")
-    print(f"a lead below {RESOLUTION * 1e6:g} us counts as a tie")
+    print(f"a lead below {resolution * 1e6:g} us counts as a tie")

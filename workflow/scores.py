@@ -8,9 +8,9 @@ from learning.decoding import SILENT, TIED, paper_decision, ranking, strict_deci
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
-def decide(spikes, schedule):
-    """Strict and paper's decisions for first spike times (images x classes, s): two arrays of images."""
-    strict = np.array([strict_decision(times) for times in spikes])
+def decide(spikes, schedule, resolution):
+    """Strict and paper's decisions for first spike times (images x classes, s): two arrays of images; `resolution` in s."""
+    strict = np.array([strict_decision(times, resolution) for times in spikes])
     paper = np.array([paper_decision(times, schedule.sampling_step) for times in spikes])
     return strict, paper
 
@@ -21,19 +21,25 @@ def confusion(labels, decisions, classes):
     return confusion_matrix(labels, decisions, labels=columns)[:classes]
 
 
-def summary(labels, spikes, schedule):
-    """All scores of a set of images: a dictionary of plain numbers."""
-    strict, paper = decide(spikes, schedule)
+def summary(labels, spikes, schedule, resolution):
+    """All scores of a set of images: a dictionary of plain numbers; leads below `resolution` s are ties."""
+    strict, paper = decide(spikes, schedule, resolution)
     classes = spikes.shape[1]
     right = int(accuracy_score(labels, strict, normalize=False))
     top3 = np.mean([label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)])
     recall = recall_score(labels, strict, labels=list(range(classes)), average=None, zero_division=0)
     return {"samples": len(labels), "strict_accuracy": right / len(labels),
-            "strict_interval_95": interval(right, len(labels)),
+            "resolution": resolution, "strict_interval_95": interval(right, len(labels)),
             "paper_rule_accuracy": accuracy_score(labels, paper),
             "paper_rule_first_100": accuracy_score(labels[:100], paper[:100]),
             "strict_first_100": accuracy_score(labels[:100], strict[:100]), "top3_accuracy": float(top3),
             "silent": int(np.sum(strict == SILENT)), "tied": int(np.sum(strict == TIED)), "recall": recall}
+
+
+def equal_templates(patterns, images):
+    """Share of `images` (n x inputs) that overlap their two best binary `patterns` (classes x inputs) alike."""
+    overlaps = np.sort(images @ patterns.T, axis=1)
+    return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
 def interval(right, count):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 import plotting
 from datasets import encode, load_mnist
-from learning.decoding import RESOLUTION, lead, strict_decision
+from learning.decoding import lead, resolution_of, strict_decision
 from learning.energy import read_energy
 from learning.hebbian import read_network
 from learning.pulses import READING
@@ -23,7 +23,7 @@ from spice.session import NgspiceSession, netlist_text
 from workflow.command_line import add_quantities, draw, make_parser, print_energy, quantities, whole_number, write_netlist
 from workflow.evaluation import WorkerDied, read_all, worker_count
 from workflow.experiments import SIZE, add_size_and_encoding, describe, mnist_experiment, network_of
-from workflow.scores import UNDECIDED, confusion, decide, decision_name, summary
+from workflow.scores import UNDECIDED, confusion, decide, decision_name, equal_templates, summary
 
 CLASSES = 10
 PAPER_FIRST_100 = 0.60  # Jurj 2024, figure of the MNIST test
@@ -43,29 +43,32 @@ def testing_script(description, arguments):
     del arrays
     write_netlist(options.netlist, lambda: _first_read(parameters, schedule, voltages.states, images[0]))
 
+    resolution = resolution_of(voltages.rule)
     stem = experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)
     start = time.perf_counter()
     try:
-        spikes = _read(options, parameters, schedule, voltages.states, images, labels)
+        spikes = _read(options, parameters, schedule, voltages, images, labels)
     except WorkerDied as error:
         done = error.finished
         partial = options.figures / f"{stem}_partial_decisions.csv"
-        atomic_write(partial, decisions_csv(np.flatnonzero(done), labels[done], error.spikes[done], schedule))
+        atomic_write(partial, decisions_csv(np.flatnonzero(done), labels[done], error.spikes[done], schedule, resolution))
         print(f"{int(done.sum())} finished images are kept in {partial}")
         raise
     seconds = time.perf_counter() - start
-    scores = summary(labels, spikes, schedule) | {"seconds": seconds, "resolution": RESOLUTION}
+    scores = summary(labels, spikes, schedule, resolution) | {"seconds": seconds}
+    if voltages.rule == "hebbian" and options.encoding == "binary":
+        scores["equal_templates"] = equal_templates(experiment.dataset.patterns, images)
     session = NgspiceSession()
     scores["read_energy"] = read_energy(session, parameters, schedule, voltages.states, images[0])
     table = options.figures / f"{stem}_decisions.csv"
-    atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule))
+    atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule, resolution))
     print(f"wrote {table}")
     used = describe(experiment, network=parameters.as_dict(), voltages=path_in_project(path),
                     learning=voltages.origin.get("learning"))
     print(f"wrote {write_results(options.figures, stem, session, used, scores)}")
     print_scores(scores)
     print_energy("presenting the first image", scores["read_energy"])
-    strict, _ = decide(spikes, schedule)
+    strict, _ = decide(spikes, schedule, resolution)
     digits = experiment.dataset.labels
     counts = confusion(labels, strict, CLASSES)
     draw(options, f"{stem}_confusion", plotting.confusion, counts, digits, list(UNDECIDED.values()))
@@ -88,17 +91,18 @@ def make_test_parser(description):
     return parser
 
 
-def _read(options, parameters, schedule, states, images, labels):
+def _read(options, parameters, schedule, voltages, images, labels):
+    resolution = resolution_of(voltages.rule)
     right = np.zeros(len(images), bool)
     seen = np.zeros(len(images), bool)
     with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
         def watch(indices, spikes):
             for k, times in zip(indices, spikes, strict=True):
-                right[k], seen[k] = strict_decision(times) == labels[k], True
+                right[k], seen[k] = strict_decision(times, resolution) == labels[k], True
             bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
             bar.update(len(indices))
 
-        return read_all(parameters, schedule, states, images, options.jobs, options.scheduler, watch, bar.write)
+        return read_all(parameters, schedule, voltages.states, images, options.jobs, options.scheduler, watch, bar.write)
 
 
 def _first_read(parameters, schedule, states, image):
@@ -108,10 +112,10 @@ def _first_read(parameters, schedule, states, image):
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 
-def decisions_csv(indices, labels, spikes, schedule):
+def decisions_csv(indices, labels, spikes, schedule, resolution):
     """The CSV text: image, label, strict and paper's decision, lead and the ten first spike times in us."""
     digits = [str(digit) for digit in range(CLASSES)]
-    strict, paper = decide(spikes, schedule)
+    strict, paper = decide(spikes, schedule, resolution)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "label", "decision", "paper_decision", "lead_us", *(f"spike_{d}_us" for d in digits)])
@@ -135,9 +139,12 @@ def print_scores(scores):
             (f"paper's rule, first {min(100, count)}",
              f"{scores['paper_rule_first_100']:.0%} (paper: {PAPER_FIRST_100:.0%})"),
             ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
-            ("silent, tied", f"{scores['silent']}, {scores['tied']}"),
+            ("silent, tied", f"{scores['silent']}, {scores['tied']} (a lead below {scores['resolution'] * 1e6:g} us is a tie)"),
             ("recall by class", "  ".join(f"{digit}: {value:.1%}" for digit, value in enumerate(scores["recall"]))),
             ("time", f"{scores['seconds']:.1f} s, {scores['seconds'] / count * 1e3:.1f} ms an image")]
+    if "equal_templates" in scores:
+        equal = f"{scores['equal_templates']:.2%} of the images: tied, or silent, by construction"
+        rows.insert(-2, ("two best templates equal", equal))
     for name, value in rows:
         print(f"{name:<24} {value}")
 
