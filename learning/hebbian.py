@@ -12,7 +12,7 @@ from PySpice.Spice.Netlist import Circuit
 from learning.decoding import first_spikes
 from learning.pulses import READING, TRAINING, Schedule, edges
 from memristor import check_phi
-from snn_circuit import OFF, NetworkParameters, names, network, state_names
+from snn_circuit import NetworkParameters, names, network, state_names
 from spice.session import NgspiceSession, Solver, Waveforms
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
@@ -40,10 +40,12 @@ def hebbian_network(parameters: NetworkParameters, schedule: Schedule, patterns:
 
 
 def inference_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray) -> Circuit:
-    """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0."""
+    """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0.
+
+    An open switch (1e20 ohm) cuts pump and leak off: the cells are read-mode cells, as in every other read.
+    """
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
-    return network(parameters, states, sources, [OFF] * len(states),
-                   title="inference")
+    return network(parameters, states, sources, title="inference")
 
 
 def read_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, image: np.ndarray,

@@ -1,7 +1,6 @@
 """Scores of decisions: accuracies, confusion matrices and confidence intervals, computed by scikit-learn and SciPy."""
 
 import numpy as np
-from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from learning.decoding import SILENT, TIED, paper_decision, ranking, strict_decision
 
@@ -17,12 +16,16 @@ def decide(spikes, schedule, resolution):
 
 def confusion(labels, decisions, classes):
     """Counts, true classes x decisions: one column a class, then tied and silent, which are never right."""
-    columns = [*range(classes), *UNDECIDED]
-    return confusion_matrix(labels, decisions, labels=columns)[:classes]
+    counts = np.zeros((classes, classes + len(UNDECIDED)), int)
+    place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
+    np.add.at(counts, (labels, [place.get(decision, decision) for decision in decisions]), 1)
+    return counts
 
 
 def summary(labels, spikes, schedule, resolution):
     """All scores of a set of images: a dictionary of plain numbers; leads below `resolution` s are ties."""
+    from sklearn.metrics import accuracy_score, recall_score  # here, since loading it takes half a second
+
     strict, paper = decide(spikes, schedule, resolution)
     classes = spikes.shape[1]
     right = int(accuracy_score(labels, strict, normalize=False))

@@ -22,9 +22,9 @@ from learning.decoding import (
     strict_decision,
 )
 from learning.hebbian import hebbian_network, infer, train_hebbian
-from learning.pulses import Schedule, edges
+from learning.pulses import READING, Schedule, edges
 from memristor import raised_state
-from snn_circuit import NetworkParameters, NeuronParameters
+from snn_circuit import OFF, NetworkParameters, NeuronParameters, names, network
 from spice.parameters import ParameterError
 
 NAN = math.nan
@@ -262,3 +262,18 @@ def test_schedule_knows_its_limits():
     with pytest.raises(ParameterError, match=r"step must be below the pulse, got 0\.006 s for 0.005 s"):
         Schedule(sampling_step=6e-3)
     assert dataclasses.replace(Schedule(), period=5.02e-3).period == 5.02e-3
+
+
+def test_inference_with_read_mode_cells_is_that_of_whole_cells(ngspice, parameters):
+    """The open switch of a whole cell (1e20 ohm) is what read-mode cells leave out."""
+    dataset, schedule = xpue(), Schedule()
+    states = 7.04 * dataset.patterns + 0.01
+    quick = infer(ngspice, parameters, schedule, states, dataset.patterns)
+    sources = [schedule.train(schedule.input_voltage * dataset.patterns[:, i]) for i in range(9)]
+    saved = names("membrane", 4) + names("output", 4)
+    circuit = ngspice.load(network(parameters, states, sources, [OFF] * 4), READING, saved)
+    waves = circuit.run(schedule.stop(4))
+    ngspice.unload(circuit)
+    whole = [first_spikes(waves.time, waves.stack(saved[:4]), waves.stack(saved[4:]), parameters.neuron, schedule.start(k),
+                          schedule.period) for k in range(4)]
+    assert quick.spikes == pytest.approx(np.array(whole), abs=1e-9, nan_ok=True)
