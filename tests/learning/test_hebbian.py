@@ -162,6 +162,14 @@ def test_spike_time_is_the_analytic_crossing_on_unequal_steps(settled, seed):
     assert spike == pytest.approx(analytic(settled), abs=5e-9)
 
 
+def test_crossing_between_points_that_do_not_rise_all_along_is_on_the_straight_line():
+    """A membrane that dipped before has no inverse to interpolate: the crossing lies on the line between two points."""
+    time = np.array([0.0, 10e-6, 20e-6, 30e-6, 40e-6])
+    membranes = np.array([[3.9, 3.5, 3.7, 4.1, 4.05]])
+    spike = first_spikes(time, membranes, (membranes >= 4.0).astype(float), NeuronParameters(), 0.0, 1e-3)[0]
+    assert spike == pytest.approx(20e-6 + 10e-6 * 0.75, rel=1e-9)
+
+
 def test_spike_times_count_from_the_pulse_and_keep_to_their_neurons():
     time, membranes, outputs = synthetic([5.0, 3.9, 8.0], start=300e-6)
     spikes = first_spikes(time, membranes, outputs, NeuronParameters(), 300e-6, 600e-6)

@@ -162,6 +162,14 @@ def writer(ngspice, parameters, mnist_schedule):
     return Writer(ngspice, parameters, mnist_schedule, 100)
 
 
+def test_write_is_in_proportion_to_the_schedules_input_voltage(ngspice, parameters, mnist_schedule, writer):
+    """Half the volts at the inputs, half the change: the write takes its voltage from the schedule."""
+    weak = Writer(ngspice, parameters, dataclasses.replace(mnist_schedule, input_voltage=0.5), 100)
+    column, image = np.full(100, 3.0), np.tile([1.0, 0.4], 50)
+    changes = [each.write(column, image, 1, 20e-6) - column for each in (writer, weak)]
+    assert changes[1] == pytest.approx(changes[0] / 2, rel=0.01)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("encoding", ["binary", "grey"])
 @pytest.mark.parametrize("dose", [50e-3, 20e-3])

@@ -1,0 +1,63 @@
+"""Scores of decisions that were counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from learning.decoding import SILENT, TIED
+from learning.pulses import Schedule
+from workflow.scores import confusion, decide, decision_name, equal_templates, interval, summary
+
+NAN = math.nan
+SPIKES = 1e-6 * np.array([
+    [100, 140, 180, NAN],   # class 0 by 40 us
+    [100.3, 100, 150, 190],  # class 1 by 0.3 us: a tie where the resolution is 0.5 us
+    [NAN, NAN, NAN, NAN],   # silent
+    [130, 120, 110, 140],   # class 2, label 3 comes fourth
+    [160, 120, 150, 140],   # class 1, label 3 comes second
+    [125, 120, 110, 140],   # class 2, label 0 comes third
+])
+LABELS = np.array([0, 1, 0, 3, 3, 0])
+SCHEDULE = Schedule(sampling_step=11e-6)
+
+
+def test_strict_and_papers_decisions():
+    strict, paper = decide(SPIKES, SCHEDULE, 0.5e-6)
+    assert strict.tolist() == [0, TIED, SILENT, 2, 1, 2]
+    assert paper.tolist() == [0, 0, 0, 2, 1, 2]  # 100 and 100.3 us are seen in one sample, at 110 us; silence is class 0
+    assert decide(SPIKES, SCHEDULE, 0.2e-6)[0][1] == 1
+
+
+def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
+    scores = summary(LABELS, SPIKES, SCHEDULE, 0.5e-6)
+    assert scores["samples"] == 6
+    assert scores["strict_accuracy"] == pytest.approx(1 / 6)
+    assert scores["top3_accuracy"] == pytest.approx(4 / 6)  # images 0, 1, 4 and 5; the fourth place is not among three
+    assert (scores["silent"], scores["tied"]) == (1, 1)
+    assert scores["recall"].tolist() == pytest.approx([1 / 3, 0, 0, 0])
+    assert scores["resolution"] == 0.5e-6
+
+
+def test_confusion_has_a_column_for_each_way_of_not_deciding():
+    counts = confusion(LABELS, [0, TIED, SILENT, 2, 1, 2], 4)
+    assert counts.tolist() == [[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6, [0, 1, 1, 0, 0, 0]]
+    assert counts.sum() == len(LABELS)
+
+
+def test_images_that_overlap_two_templates_alike():
+    patterns = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]], float)
+    images = np.array([[0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0]], float)
+    assert equal_templates(patterns, images) == 0.5
+
+
+def test_interval_is_wilsons():
+    """Wilson 1927: centre (p + z^2 / 2n) / (1 + z^2 / n)."""
+    low, high = interval(60, 100)
+    z2 = 1.959964**2
+    assert (low + high) / 2 == pytest.approx((0.6 + z2 / 200) / (1 + z2 / 100), rel=1e-6)
+    assert low == pytest.approx(0.5020, abs=1e-4)
+
+
+def test_names_of_decisions():
+    assert [decision_name(d, "abc") for d in (1, TIED, SILENT)] == ["b", "tied", "silent"]
