@@ -112,7 +112,8 @@ def results_table(folder: Path) -> str:
     rows.append(share("MNIST test, first 100, strict", hebbian["strict_first_100"], few))
     rows.append(share("MNIST test, Hebbian, the paper's rule", hebbian["paper_rule_accuracy"], hebbian["samples"]))
     rows.append(tested("MNIST test, Hebbian, strict", hebbian))
-    rows.append(("images whose two best templates are equal", "", f"{hebbian['equal_templates']:.2%} (tied, or silent, by construction)", ""))
+    equal = f"{hebbian['equal_templates']:.2%} (tied, or silent, by construction)"
+    rows.append(("images whose two best templates are equal", "", equal, ""))
     for ending, encoding in (("", "binary"), ("_grey", "grey")):
         rows.append(tested(f"MNIST test, error-driven in situ, {encoding}", load(folder, f"mnist_test_error_driven{ending}")))
         rows += other_seeds(folder, ending)
