@@ -1,7 +1,7 @@
 """Test accuracy on MNIST's test images, every one simulated in ngspice. About 1 minute for all 10,000 on two cores.
 
 Reads voltages/mnist.json (or --voltages FILE, also in the paper's flat layout). Writes mnist_test_results.json,
-mnist_test_decisions.csv (every image's label, decisions and spike times) and the figures mnist_test_confusion.png and
+mnist_test_decisions.csv.gz (every image's label, decisions and spike times) and the figures mnist_test_confusion.png and
 mnist_test_leads.png; for other voltages their rule, encoding and size are in the names.
 """
 

@@ -4,8 +4,9 @@ Every step is one of the scripts, run as its own process as a user would. The er
 --full trains them again first (three seeds of each encoding, an hour and a half). Writes figures/results.md.
 """
 
+import argparse
+import contextlib
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -17,9 +18,12 @@ from typing import Any
 import numpy as np
 
 from learning.error_driven import ErrorDrivenRule
+from records.claims import claimed, locked, refuse_overwriting
 from records.files import ROOT, FileProblem, atomic_write
+from records.results import results_path
 from workflow import schematics
 from workflow.command_line import make_parser, run, whole_number
+from workflow.process import undisturbed
 from workflow.scores import interval
 
 Row = tuple[str, str, str, str]  # of the table: experiment, paper, this run, interval
@@ -70,34 +74,52 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N",
                         help="test images in each test, 1 to 10000 (default: 10000)")
     options = parser.parse_args(arguments)
-    show = ["--show"] * options.show
     start = time.perf_counter()
-    for path in schematics.draw_circuits(options.figures, options.show):
-        print(f"wrote {path}")
+    table = options.figures / "results.md"
+    with claimed({}, [table]), locked(table):
+        if not options.force:  # the tests would refuse, half way
+            refuse_overwriting(results_path(options.figures, "mnist_test"), {"samples": options.samples})
+        for path in schematics.draw_circuits(options.figures, options.show):
+            print(f"wrote {path}")
+        code = run_steps(options)
+        if code:
+            return code
+        text = results_table(options.figures)
+        atomic_write(table, text)
+    print(f"\n{text}\nwrote {table}; all in {(time.perf_counter() - start) / 60:.1f} minutes")
+    return 0
+
+
+def run_steps(options: argparse.Namespace) -> int:
+    """Run all steps in order; the exit code of the first that fails, or 0."""
+    passed_on = ["--show"] * options.show + ["--force"] * options.force
     for step in steps(options.full, options.samples):
         print(f"\n$ python {' '.join(step.command)}", flush=True)
-        code = run_script([*step.command, "--figures", str(options.figures / step.folder), *show])
+        code = run_script([*step.command, "--figures", str(options.figures / step.folder), *passed_on])
         if code:
             print(f"reproduce.py: {step.command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
             return code
-    table = results_table(options.figures)
-    atomic_write(options.figures / "results.md", table)
-    print(f"\n{table}\nwrote {options.figures / 'results.md'}; all in {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0
 
 
 def run_script(command: list[str]) -> int:
-    """Exit code of a script with its options; Ctrl-C ends the script first."""
+    """Exit code of a script with its options; when this process is stopped, the script is first."""
     script = subprocess.Popen([sys.executable, *command], cwd=ROOT)
     try:
         return script.wait()
-    except KeyboardInterrupt:
-        try:
-            script.wait(0.5)  # in a terminal, Ctrl-C has reached the script as well
-        except subprocess.TimeoutExpired:
-            script.send_signal(signal.SIGINT)
-            script.wait()
-        raise
+    finally:
+        if script.returncode is None:
+            with undisturbed():
+                stop(script)
+
+
+def stop(script: subprocess.Popen[bytes]) -> None:
+    """End a script as Ctrl-C does, by whatever signal it heeds, and wait for its end."""
+    for send, patience in ((lambda: None, 0.5), (script.terminate, 20.0), (script.kill, None)):
+        send()  # at first nothing: in a terminal, Ctrl-C has reached the script as well
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            script.wait(patience)
+            break
 
 
 def results_table(folder: Path) -> str:

@@ -1,11 +1,13 @@
 """Files that are whole or not there: atomic writes, and the one way in which numbers become JSON."""
 
 import contextlib
+import errno
 import json
 import math
 import os
 import tempfile
 from pathlib import Path
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent  # the project's folder
 
@@ -14,32 +16,61 @@ class FileProblem(RuntimeError):
     """A file or folder cannot be written; the message names it and the reason."""
 
 
-def atomic_write(path, content):
-    """Write `content` (text or bytes) so that at any moment the old or the new file is there, whole.
+def atomic_write(path: str | Path, content: str | bytes) -> None:
+    """Write `content` so that at any moment the old or the new file is there, whole. Raises FileProblem.
 
-    Raises FileProblem.
+    A link's target is replaced, not the link; what is no file (/dev/stdout, a pipe) is written as it is.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
+        target = path.resolve()
+        if _device(target):
+            target.write_bytes(data)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary(target) as file:
             temporary = file.name
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
+        os.replace(temporary, target)
+    except BaseException as error:
         if temporary:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
-    _sync_folder(path.parent)
+        if isinstance(error, OSError):
+            raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+        raise
+    _sync_folder(target.parent)
 
 
-def _sync_folder(folder):
+def check_writable(path: str | Path) -> None:
+    """Raise FileProblem now if `atomic_write` could not write to `path`; makes its folder."""
+    path = Path(path)
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not _device(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _temporary(target) as file:
+                os.unlink(file.name)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise FileProblem(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _temporary(path: Path) -> IO[bytes]:
+    return tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False)
+
+
+def _sync_folder(folder: Path) -> None:
     # Without it a power cut may still forget the rename; where folders cannot be opened (Windows) there is nothing to do.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -49,12 +80,12 @@ def _sync_folder(folder):
             os.close(descriptor)
 
 
-def to_json(data):
+def to_json(data: Any) -> str:
     """`data` as indented JSON text; what is not a finite number (a silent neuron's time) becomes null."""
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):

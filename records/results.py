@@ -1,25 +1,41 @@
 """Results as files: numbers with all parameters, the seed and the versions that made them."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Protocol
 
 from records.files import ROOT, atomic_write, to_json
 
 
-def versions(session):
+class HasVersion(Protocol):
+    """An ngspice session, as far as results need it."""
+
+    @property
+    def version(self) -> Any:
+        """Of ngspice."""
+
+
+def versions(session: HasVersion | None) -> dict[str, Any]:
     """Versions of everything that a number depends on; `session` is None where ngspice had no part in it."""
     packages = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
     return ({"ngspice": session.version} if session else {}) | {name: version(name) for name in packages}
 
 
-def path_in_project(path):
+def path_in_project(path: str | Path) -> str:
     """A path as results record it: from the project's folder where it lies in there, so that it holds on any machine."""
     path = Path(path).resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
 
 
-def write_results(folder, name, session, parameters, results):
+def results_path(folder: str | Path, name: str) -> Path:
+    """Where `write_results` writes."""
+    return Path(folder) / f"{name}_results.json"
+
+
+def write_results(folder: str | Path, name: str, session: HasVersion | None, parameters: Mapping[str, Any],
+                  results: Mapping[str, Any]) -> Path:
     """Write `results` with `parameters` and versions to folder/name_results.json; return the path. Raises FileProblem."""
-    path = Path(folder) / f"{name}_results.json"
+    path = results_path(folder, name)
     atomic_write(path, to_json({**results, "parameters": parameters, "versions": versions(session)}))
     return path

@@ -5,8 +5,10 @@ A reader gets an array that fits its network, or one VoltagesError that names th
 
 import json
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,17 +31,18 @@ class Voltages:
     dataset: str = ""
     encoding: str = "binary"
     rule: str = ""
-    origin: dict = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
-def save_voltages(path, voltages):
+def save_voltages(path: str | Path, voltages: Voltages) -> None:
     """Write a `Voltages` atomically. Raises FileProblem."""
     atomic_write(path, to_json({"format": FORMAT, "version": VERSION, "dataset": voltages.dataset,
                                 **voltages.origin, "encoding": voltages.encoding, "rule": voltages.rule,
                                 "voltages": voltages.states}))
 
 
-def load_voltages(path, dataset, classes, inputs, encodings=("binary",)):
+def load_voltages(path: str | Path, dataset: str, classes: int, inputs: int,
+                  encodings: Collection[str] = ("binary",)) -> Voltages:
     """Read a voltages file trained for `dataset` with classes x inputs cells; return `Voltages`. Raises VoltagesError."""
     path = Path(path)
     content = _parse(path)
@@ -59,7 +62,7 @@ def load_voltages(path, dataset, classes, inputs, encodings=("binary",)):
     return Voltages(states, dataset, content["encoding"], str(content.get("rule", "")), origin)
 
 
-def _parse(path):
+def _parse(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except IsADirectoryError as error:
@@ -85,8 +88,8 @@ def _parse(path):
     return content
 
 
-def _unique(path):
-    def build(pairs):
+def _unique(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
         if len(content) != len(pairs):
             keys = [key for key, _ in pairs]
@@ -96,13 +99,13 @@ def _unique(path):
     return build
 
 
-def _not_finite(path):
-    def refuse(word):
+def _not_finite(path: Path) -> Callable[[str], NoReturn]:
+    def refuse(word: str) -> NoReturn:
         raise VoltagesError(f"{path}: holds {word}, expected finite voltages")
     return refuse
 
 
-def _array(path, rows, classes, inputs):
+def _array(path: Path, rows: Any, classes: int, inputs: int) -> np.ndarray:
     if not isinstance(rows, list):
         raise VoltagesError(f"{path}: 'voltages' is {_kind(rows)}, expected {classes} rows of {inputs} voltages")
     if len(rows) != classes:
@@ -114,8 +117,8 @@ def _array(path, rows, classes, inputs):
     return np.array([[_volt(path, value, j, i) for i, value in enumerate(row)] for j, row in enumerate(rows)])
 
 
-def _paper_states(path, content, classes, inputs):
-    cells = {}
+def _paper_states(path: Path, content: dict[str, Any], classes: int, inputs: int) -> np.ndarray:
+    cells: dict[tuple[int, int], float] = {}
     for key, value in content.items():
         match = PAPER_NODE.match(key)
         if match:
@@ -135,13 +138,13 @@ def _paper_states(path, content, classes, inputs):
     return np.array([[cells[j, i] for i in range(inputs)] for j in range(classes)])
 
 
-def _volt(path, value, j, i):
+def _volt(path: Path, value: Any, j: int, i: int) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (number and abs(value) <= LIMIT):  # false for nan too; an int too large for a float must not reach isfinite
         raise VoltagesError(f"{path}: cell (class {j}, input {i}) is {_kind(value)}, expected a voltage")
     return float(value)
 
 
-def _kind(value):
+def _kind(value: Any) -> str:
     text = repr(value)
     return "missing" if value is None else text if len(text) <= 40 else text[:37] + "..."

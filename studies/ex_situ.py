@@ -5,19 +5,23 @@ the centre; the winner does not change, since every class's column is shifted al
 _grey) and figures/mnist_ex_situ_training_results.json with the software's test accuracy. About 10 s.
 """
 
+import argparse
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from datasets import encode, load_mnist
-from records.results import versions, write_results
+from records.claims import claimed
+from records.results import results_path, versions, write_results
 from records.voltages import Voltages, save_voltages
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession
 from workflow.command_line import add_quantities, make_parser, quantities, run
-from workflow.experiments import add_size_and_encoding, describe, mnist_experiment
+from workflow.experiments import Experiment, add_size_and_encoding, describe, mnist_experiment
 from workflow.scores import interval
 
 RULE = "ex-situ"
@@ -40,7 +44,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     mapping = quantities(Mapping(), vars(options))
     experiment = mnist_experiment(options.size, options.encoding)
-    centre = experiment.rule.start_state
+    path = Path(options.voltages or experiment.voltages_path(RULE))
+    parameters = describe(experiment, mapping=mapping.as_dict())
+    results = results_path(options.figures, f"{experiment.stem(RULE)}_training")
+    with claimed({path: {**parameters, "rule": RULE}, results: parameters}, (), options.force):
+        _carry_over(options, experiment, mapping, path, parameters)
+
+
+def _carry_over(options: argparse.Namespace, experiment: Experiment, mapping: Mapping, path: Path,
+                parameters: dict[str, Any]) -> None:
+    """Train in software, map the weights to states, keep both, then report."""
     images, labels = experiment.training_images()
     arrays = load_mnist("x_test", "y_test")
     test = encode(arrays["x_test"], options.size, options.encoding)
@@ -49,18 +62,17 @@ def main(arguments: list[str] | None = None) -> None:
     model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(images, labels)
     right = int(np.sum(model.predict(test) == arrays["y_test"]))
     low, high = interval(right, len(test))
-    print(f"logistic regression in software: {right / len(test):.2%} on {len(test)} test images "
-          f"(95 % interval {low:.2%} to {high:.2%})")
 
     weights = model.coef_ - model.coef_.mean(axis=0)
-    states = centre + weights * mapping.swing / np.abs(weights).max()
-    path = options.voltages or experiment.voltages_path(RULE)
+    states = experiment.rule.start_state + weights * mapping.swing / np.abs(weights).max()
     session = NgspiceSession()
-    parameters = describe(experiment, mapping=mapping.as_dict())
     save_voltages(path, Voltages(states, "mnist", options.encoding, RULE, parameters | {"versions": versions(session)}))
-    print(f"wrote {states.shape[0]} x {states.shape[1]} states, {states.min():.3f} to {states.max():.3f} V -> {path}")
     results = {"software_accuracy": right / len(test), "software_interval_95": [low, high], "samples": len(test)}
-    print(f"wrote {write_results(options.figures, f'{experiment.stem(RULE)}_training', session, parameters, results)}")
+    wrote = write_results(options.figures, f"{experiment.stem(RULE)}_training", session, parameters, results)
+    print(f"logistic regression in software: {right / len(test):.2%} on {len(test)} test images "
+          f"(95 % interval {low:.2%} to {high:.2%})")
+    print(f"wrote {states.shape[0]} x {states.shape[1]} states, {states.min():.3f} to {states.max():.3f} V -> {path}")
+    print(f"wrote {wrote}")
 
 
 if __name__ == "__main__":

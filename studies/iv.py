@@ -12,11 +12,12 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristor import MemristorParameters, channel_current, state_rate
 from plotting import GREEN, VERMILLION, WIDTH, cross, line_style, prefixed, time_scale
-from records.results import write_results
+from records.claims import claimed
+from records.results import results_path, write_results
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession, Solver, netlist_text
 from studies.one_cell import STATE, one_cell
-from workflow.command_line import draw, write_netlist
+from workflow.command_line import draw, netlist_of, write_netlist
 
 IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the networks is the parameter's default
 STEPS_PER_PERIOD = 500  # at least so many time points per period of the IV experiment
@@ -125,19 +126,20 @@ def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: 
 
 def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: IvExperiment) -> None:
     setting = (experiment.amplitude, experiment.frequency, experiment.phi_voltage, experiment.initial_state)
-    write_netlist(arguments.netlist, lambda: netlist_text(
-        iv_circuit(parameters, *setting), iv_solver(experiment.frequency), experiment.duration,
-        print_nodes=["v(input)", f"v({STATE})", "i(vneuron)"]))
-    session = NgspiceSession()
-    time, voltage, current, state = iv_experiment(session, parameters, *setting, experiment.periods)
-    loops = fingerprints(session, parameters, experiment)
-    results = _iv_results(parameters, experiment, time, current, state, loops)
-    _print_iv(parameters, experiment, results)
-    draw(arguments, "memristor_iv", loop_figure, time, voltage, current, state)
-    draw(arguments, "memristor_fingerprints", fingerprints_figure,
-                      [(loop.frequency, loop.voltage, loop.current, loop.lobe_area) for loop in loops])
     made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
-    print(f"wrote {write_results(arguments.figures, 'memristor', session, made_with, results)}")
+    with claimed({results_path(arguments.figures, "memristor"): made_with}, netlist_of(arguments), arguments.force):
+        write_netlist(arguments.netlist, lambda: netlist_text(
+            iv_circuit(parameters, *setting), iv_solver(experiment.frequency), experiment.duration,
+            print_nodes=["v(input)", f"v({STATE})", "i(vneuron)"]))
+        session = NgspiceSession()
+        time, voltage, current, state = iv_experiment(session, parameters, *setting, experiment.periods)
+        loops = fingerprints(session, parameters, experiment)
+        results = _iv_results(parameters, experiment, time, current, state, loops)
+        print(f"wrote {write_results(arguments.figures, 'memristor', session, made_with, results)}")
+        _print_iv(parameters, experiment, results)
+        draw(arguments, "memristor_iv", loop_figure, time, voltage, current, state)
+        draw(arguments, "memristor_fingerprints", fingerprints_figure,
+             [(loop.frequency, loop.voltage, loop.current, loop.lobe_area) for loop in loops])
 
 
 def _iv_results(parameters: MemristorParameters, experiment: IvExperiment, time: np.ndarray, current: np.ndarray,

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,11 +13,12 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristor import MemristorParameters, state_rate
 from plotting import VERMILLION, WIDTH, cross
-from records.results import write_results
+from records.claims import claimed
+from records.results import results_path, write_results
 from spice.parameters import ParameterError, Parameters, quantity
 from spice.session import NgspiceSession, Solver, netlist_text
 from studies.one_cell import STATE, one_cell
-from workflow.command_line import draw, write_netlist
+from workflow.command_line import draw, netlist_of, write_netlist
 
 STDP_SOLVER = Solver(max_step=200e-6)
 
@@ -123,14 +125,23 @@ def stdp_experiment(session: NgspiceSession, parameters: MemristorParameters, ex
 
 
 def run_stdp(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: StdpExperiment) -> None:
-    write_netlist(arguments.netlist, lambda: netlist_text(
-        stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, experiment.duration,
-        print_nodes=["v(input)", "v(phi)", f"v({STATE})"]))
-    session = NgspiceSession()
-    differences, measured = experiment.differences, stdp_experiment(session, parameters, experiment)
-    exact = stdp_state_change(parameters, experiment.pre_pulse(), experiment.phi_window, differences)
-    results = {"differences_s": differences, "measured_V": measured, "closed_form_V": exact,
-               "deviation_V": np.abs(measured - exact).max()}
+    made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
+    with claimed({results_path(arguments.figures, "memristor_stdp"): made_with}, netlist_of(arguments), arguments.force):
+        write_netlist(arguments.netlist, lambda: netlist_text(
+            stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, experiment.duration,
+            print_nodes=["v(input)", "v(phi)", f"v({STATE})"]))
+        session = NgspiceSession()
+        differences, measured = experiment.differences, stdp_experiment(session, parameters, experiment)
+        exact = stdp_state_change(parameters, experiment.pre_pulse(), experiment.phi_window, differences)
+        results = {"differences_s": differences, "measured_V": measured, "closed_form_V": exact,
+                   "deviation_V": np.abs(measured - exact).max()}
+        print(f"wrote {write_results(arguments.figures, 'memristor_stdp', session, made_with, results)}")
+        _report_stdp(arguments, parameters, experiment, results)
+
+
+def _report_stdp(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: StdpExperiment,
+                 results: dict[str, Any]) -> None:
+    differences, measured, exact = (results[key] for key in ("differences_s", "measured_V", "closed_form_V"))
     print(f"STDP: {experiment.pairings} pairings from X = {experiment.initial_state:g} V, "
           f"K = {parameters.transconductance:g} S")
     for name, k in (("highest", np.argmax(measured)), ("lowest", np.argmin(measured))):
@@ -139,9 +150,7 @@ def run_stdp(arguments: argparse.Namespace, parameters: MemristorParameters, exp
     print(f"largest deviation from the closed form {results['deviation_V'] * 1e3:.2g} mV")
     fine = np.linspace(differences[0], differences[-1], 2001)
     draw(arguments, "memristor_stdp", window_figure, differences, measured, fine,
-                      stdp_state_change(parameters, experiment.pre_pulse(), experiment.phi_window, fine))
-    made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
-    print(f"wrote {write_results(arguments.figures, 'memristor_stdp', session, made_with, results)}")
+         stdp_state_change(parameters, experiment.pre_pulse(), experiment.phi_window, fine))
 
 
 def window_figure(differences: np.ndarray, measured: np.ndarray, closed_form_differences: np.ndarray,

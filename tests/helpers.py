@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+import time
 
 from records.files import ROOT
 
@@ -22,3 +23,11 @@ def script(*arguments, code=0, folder=ROOT, **options):
 def page(name):
     """The module whose `main` a script or study runs; memristor.py starts a study."""
     return importlib.import_module("studies.device" if name == "memristor.py" else name.removesuffix(".py"))
+
+
+def wait_until(condition, seconds=120):
+    """Wait for `condition()` to be true; fail after a time that even a crowded machine does not need."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "what was waited for did not happen"
+        time.sleep(0.02)

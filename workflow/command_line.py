@@ -1,11 +1,11 @@
 """What all scripts share at the command line: options made from parameters, one-line errors, exit codes, handing over.
 
-Exit codes: 0 done; 1 ngspice or a file failed; 2 something the user gave is wrong or missing; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 ngspice or a file failed; 2 something the user gave is wrong or missing; 130 stopped by Ctrl-C, 143 by
+SIGTERM, 129 by a terminal that was closed.
 """
 
 import argparse
 import dataclasses
-import os
 import re
 import signal
 import sys
@@ -13,15 +13,21 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import plotting
 from datasets import DatasetError
+from learning.membrane_range import complaint
+from learning.pulses import Schedule
+from records.claims import NotOverwritten
 from records.files import ROOT, FileProblem, atomic_write
 from records.voltages import VoltagesError
+from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError, allowed_range, check_range
 from spice.session import NgspiceMissing, SimulationError
+from workflow.process import guarded_output, stop_signals, undisturbed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -67,6 +73,7 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
     parser.add_argument("--figures", type=Path, default=ROOT / "figures", metavar="DIR",
                         help="where figures and results go (default: figures)")
     parser.add_argument("--show", action="store_true", help="show the figures in windows as well")
+    parser.add_argument("--force", action="store_true", help="overwrite what was made with other parameters")
     if "--netlist" not in refused:
         parser.add_argument("--netlist", type=Path, metavar="FILE",
                             help="write the exact netlist to FILE, for: ngspice -b FILE")
@@ -132,6 +139,18 @@ def write_netlist(path: Path | None, make: Callable[[], str]) -> None:
         print(f"wrote {path}; run it with: ngspice -b {path}")
 
 
+def netlist_of(options: argparse.Namespace) -> list[Path]:
+    """The file that --netlist names, if it does: for `records.claims.claimed`."""
+    return [options.netlist] if options.netlist else []
+
+
+def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> None:
+    """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change."""
+    said = complaint(network, schedule, states, images)
+    if said:
+        print(f"warning: {said}", file=sys.stderr)
+
+
 def progress(steps: Iterable[T], total: int, description: str, unit: str, quick: float = 2.0) -> "tqdm[T]":
     """A progress bar on a terminal, once `steps` take longer than `quick` seconds."""
     return tqdm(steps, total=total, desc=description, unit=unit, delay=quick, dynamic_ncols=True, leave=False,
@@ -141,18 +160,23 @@ def progress(steps: Iterable[T], total: int, description: str, unit: str, quick:
 def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
     """Run a script's `main(arguments)`; return its exit code, after one line on whatever went wrong."""
     name = Path(sys.argv[0]).name
-    try:
-        return main(arguments) or 0
-    except (ParameterError, VoltagesError, DatasetError, NgspiceMissing) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    except (SimulationError, FileProblem) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has left: nothing to say
-        return 1
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clearing up short
-        print(f"{name}: stopped by Ctrl-C", file=sys.stderr)
-        return 130
+    with stop_signals() as came, guarded_output() as output:
+        try:
+            code = main(arguments) or 0
+        except (ParameterError, VoltagesError, NotOverwritten, DatasetError, NgspiceMissing) as error:
+            code, said = 2, str(error)
+        except (SimulationError, FileProblem) as error:
+            code, said = 1, str(error)
+        except KeyboardInterrupt:
+            with undisturbed():
+                stopped = signal.Signals(came[0]) if came else signal.SIGINT
+                code, said = 128 + stopped, f"stopped by {'Ctrl-C' if stopped == signal.SIGINT else stopped.name}"
+        else:
+            said = ""
+        output.flush()
+        if output.problem and not isinstance(output.problem, BrokenPipeError):  # a reader that left wants no word
+            said = said or f"standard output cannot be written: {output.problem}"
+            code = code or 1
+        if said:
+            print(f"{name}: {said}", file=sys.stderr)
+    return code

@@ -5,8 +5,12 @@ import logging
 import os
 import signal
 import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
@@ -18,6 +22,13 @@ from learning.readout import Reader
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, SimulationError
+from workflow.process import undisturbed
+
+if TYPE_CHECKING:
+    from dask.distributed import Client
+
+Watch = Callable[[Sequence[int], np.ndarray], object]  # of a range: indices, spikes
+Keep = Callable[[int, np.ndarray], None]  # of a range: its first index, spikes
 
 RANGE = 50  # images a worker takes at a time: a second's work
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
@@ -27,7 +38,7 @@ WANTED = 3  # neurons to see fire, for the top-3 accuracy
 class WorkerDied(SimulationError):
     """A worker process died twice over the same images; `spikes` holds what the others finished (nan rows elsewhere)."""
 
-    def __init__(self, message, spikes, finished):
+    def __init__(self, message: str, spikes: np.ndarray, finished: np.ndarray) -> None:
         super().__init__(message)
         self.spikes, self.finished = spikes, finished
 
@@ -44,7 +55,7 @@ class Task:
     notes: str
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The range as text."""
         return f"{self.first}-{self.first + len(self.images) - 1}"
 
@@ -52,10 +63,10 @@ class Task:
 _readers: dict[tuple, Reader] = {}  # of this process: ngspice is one per process, its circuits stay loaded from range to range
 
 
-def read_range(task):
+def read_range(task: Task) -> tuple[int, np.ndarray]:
     """First spike times of a task's images: (first index, images x classes in s). Runs in a worker."""
     if task.notes:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+        _serve_parent()
         Path(task.notes, f"{task.first}.began").touch()
     key = (task.network, task.schedule, len(task.states))
     if key not in _readers:
@@ -65,16 +76,39 @@ def read_range(task):
     return task.first, spikes
 
 
+_parents: list[int] = []
+
+
+def _serve_parent() -> None:
+    """Ctrl-C reaches a whole group of processes, and a service manager sends SIGTERM to all: the parent ends its workers.
+
+    If the parent is killed, it cannot: then they end themselves.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if not _parents:
+        _parents.append(os.getppid())
+        threading.Thread(target=_end_with, args=_parents, daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
 _sessions: list[NgspiceSession] = []
 
 
-def _session():
+def _session() -> NgspiceSession:
     if not _sessions:
         _sessions.append(NgspiceSession())
     return _sessions[0]
 
 
-def read_all(network, schedule, states, images, jobs=1, scheduler=None, watch=lambda index, spikes: None, report=print):
+def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray, jobs: int = 1,
+             scheduler: str | None = None, watch: Watch = lambda indices, spikes: None,
+             report: Callable[[str], object] = print) -> np.ndarray:
     """First spike times in s of all `images` (n x inputs, 0 to 1): n x classes, nan where a neuron was not seen to fire.
 
     `jobs` worker processes, or the Dask `scheduler` at tcp://host:port. `watch(indices, spikes)` is called for each
@@ -84,12 +118,12 @@ def read_all(network, schedule, states, images, jobs=1, scheduler=None, watch=la
     spikes = np.full((len(images), len(states)), np.nan)
     finished = np.zeros(len(images), bool)
 
-    def keep(first, part):
+    def keep(first: int, part: np.ndarray) -> None:
         spikes[first:first + len(part)] = part
         finished[first:first + len(part)] = True
         watch(range(first, first + len(part)), part)
 
-    def tasks(notes=""):
+    def tasks(notes: str = "") -> list[Task]:
         return [Task(network, schedule, states, images[k:k + RANGE], k, notes) for k in range(0, len(images), RANGE)]
 
     if scheduler is not None:
@@ -106,8 +140,8 @@ def read_all(network, schedule, states, images, jobs=1, scheduler=None, watch=la
     return spikes
 
 
-def _run(tasks, jobs, keep):
-    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+def _run(tasks: list[Task], jobs: int, keep: Keep) -> None:
+    with parallel_config(backend="loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1):
         results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(read_range)(task) for task in tasks)
         try:
             for first, part in results:
@@ -118,7 +152,8 @@ def _run(tasks, jobs, keep):
             raise
 
 
-def _run_lost_again(tasks, folder, finished, spikes, keep, report):
+def _run_lost_again(tasks: list[Task], folder: str, finished: np.ndarray, spikes: np.ndarray, keep: Keep,
+                    report: Callable[[str], object]) -> None:
     """Run each range that was in work when a worker died in a process of its own, so that a second death has one name."""
     lost = [task for task in tasks if not finished[task.first] and Path(folder, f"{task.first}.began").exists()]
     if not lost:
@@ -133,7 +168,7 @@ def _run_lost_again(tasks, folder, finished, spikes, keep, report):
             end_workers()
 
 
-def _run_on_cluster(tasks, scheduler, finished, spikes, keep):
+def _run_on_cluster(tasks: list[Task], scheduler: str, finished: np.ndarray, spikes: np.ndarray, keep: Keep) -> None:
     """Not through joblib's Dask backend: joblib 1.6 waits for ever once Dask gives up a task that kills its workers."""
     with _client(scheduler) as client:
         _check_cluster(client, scheduler)
@@ -147,7 +182,7 @@ def _run_on_cluster(tasks, scheduler, finished, spikes, keep):
             raise WorkerDied(f"workers of --scheduler died again and again: {error}", spikes, finished) from error
 
 
-def _client(scheduler):
+def _client(scheduler: str) -> "Client":
     try:
         from dask.distributed import Client
     except ImportError as error:
@@ -159,7 +194,7 @@ def _client(scheduler):
         raise ParameterError(f"--scheduler {scheduler} cannot be reached: {error}; expected tcp://HOST:PORT") from error
 
 
-def _check_cluster(client, scheduler):
+def _check_cluster(client: "Client", scheduler: str) -> None:
     """Raise ParameterError if there are no workers, or if one of the cluster's processes lacks this project: Dask would wait."""
     if not client.nthreads():
         raise ParameterError(f"--scheduler {scheduler} has no workers; start some: PYTHONPATH=. dask worker {scheduler}")
@@ -171,11 +206,12 @@ def _check_cluster(client, scheduler):
                              "scheduler and workers in its folder, with PYTHONPATH=.") from error
 
 
-def end_workers():
+def end_workers() -> None:
     """End this process's workers at once; used when a run is given up."""
-    get_reusable_executor(max_workers=1).shutdown(wait=True, kill_workers=True)
+    with undisturbed():
+        get_reusable_executor(max_workers=1).shutdown(wait=True, kill_workers=True)
 
 
-def worker_count():
+def worker_count() -> int:
     """Number of cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

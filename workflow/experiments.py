@@ -1,8 +1,11 @@
 """The experiments that can be run: for each dataset its patterns, pulses, network and rule parameters, in one place."""
 
+import argparse
 import dataclasses
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +14,7 @@ from learning.error_driven import ErrorDrivenRule
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from records.files import ROOT
-from records.voltages import VoltagesError
+from records.voltages import Voltages, VoltagesError
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
 
@@ -31,25 +34,25 @@ class Experiment:
     encoding: str = "binary"
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Stem of the experiment's figures and results."""
         return self._name("")
 
-    def _name(self, rule):
+    def _name(self, rule: str) -> str:
         rows, columns = self.dataset.shape
         other_size = self.dataset.name == "mnist" and rows != SIZE
         return (self.dataset.name + rule + ("_grey" if self.encoding == "grey" else "")
                 + (f"_{rows}x{columns}" if other_size else ""))
 
-    def stem(self, rule):
+    def stem(self, rule: str) -> str:
         """Stem of the files of one rule, as in voltages/mnist_error_driven_grey.json."""
         return self._name("" if rule == "hebbian" else "_" + re.sub(r"\W+", "_", rule))
 
-    def voltages_path(self, rule):
+    def voltages_path(self, rule: str) -> Path:
         """Default voltages file of one rule."""
         return VOLTAGES / f"{self.stem(rule)}.json"
 
-    def training_images(self):
+    def training_images(self) -> tuple[np.ndarray, np.ndarray]:
         """Images (n x inputs, 0 to 1) and labels that the error-driven rule learns from."""
         if self.dataset.name != "mnist":
             return self.dataset.patterns, np.arange(len(self.dataset.patterns))
@@ -57,19 +60,19 @@ class Experiment:
         return encode(arrays["x_train"], self.dataset.shape[0], self.encoding), arrays["y_train"]
 
 
-def xpue_experiment(size=None, encoding="binary"):
+def xpue_experiment() -> Experiment:
     """XPUE: 9 inputs, 4 classes (Jurj 2024)."""
     rule = ErrorDrivenRule(presentations=200, start_state=7.0, dose=50e-3, margin=10e-6)
     return Experiment(xpue(), Schedule(), rule)
 
 
-def digits_experiment(size=None, encoding="binary"):
+def digits_experiment() -> Experiment:
     """012345: 15 inputs, 6 classes (Jurj 2024)."""
     rule = ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6)
     return Experiment(digits_012345(), Schedule(), rule)
 
 
-def mnist_experiment(size=SIZE, encoding="binary"):
+def mnist_experiment(size: int = SIZE, encoding: str = "binary") -> Experiment:
     """MNIST shrunk to size x size: 2 ms pulses (Jurj 2024); the feedback keeps the membranes in range at any size."""
     schedule = Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6)
     feedback = NeuronParameters.feedback_resistance * SIZE**2 / size**2
@@ -80,7 +83,7 @@ def mnist_experiment(size=SIZE, encoding="binary"):
     return Experiment(mnist_templates(size, encoding), schedule, rule, network, encoding)
 
 
-def add_size_and_encoding(parser):
+def add_size_and_encoding(parser: argparse.ArgumentParser) -> None:
     """The options that only MNIST has."""
     parser.add_argument("--size", type=int, default=SIZE, choices=range(4, 29), metavar="N",
                         help="shrink images to N x N pixels, 4 to 28 (default: 10)")
@@ -88,7 +91,7 @@ def add_size_and_encoding(parser):
                         help="pixels on or off (the paper's), or voltages proportional to grey levels (default: binary)")
 
 
-def network_of(voltages, default, path):
+def network_of(voltages: Voltages, default: NetworkParameters, path: str | Path) -> NetworkParameters:
     """The `NetworkParameters` a voltages file was trained with; `default` for the paper's flat layout, which has none."""
     if not voltages.origin:
         return default
@@ -99,7 +102,7 @@ def network_of(voltages, default, path):
         raise VoltagesError(f"{path}: its network parameters cannot be used: {error}") from error
 
 
-def describe(experiment, **more):
+def describe(experiment: Experiment, **more: Any) -> dict[str, Any]:
     """All parameters of a run as plain numbers, for the files that record how a result was made."""
     return {"dataset": experiment.dataset.name, "shape": list(experiment.dataset.shape), "encoding": experiment.encoding,
             "network": experiment.network.as_dict(), "schedule": dataclasses.asdict(experiment.schedule), **more}

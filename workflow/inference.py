@@ -1,5 +1,10 @@
 """What every inference script does: reload voltages, present each training pattern in ngspice, decide, report, plot."""
 
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 import plotting
@@ -7,32 +12,55 @@ from learning.decoding import lead, resolution_of
 from learning.energy import read_energy
 from learning.hebbian import infer, inference_network
 from learning.pulses import READING
-from records.results import path_in_project, write_results
-from records.voltages import load_voltages
+from records.claims import claimed
+from records.results import path_in_project, results_path, write_results
+from records.voltages import Voltages, load_voltages
 from snn_circuit import names
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import add_quantities, draw, make_parser, print_energy, progress, quantities, write_netlist
-from workflow.experiments import describe, network_of
+from workflow.command_line import (
+    Parser,
+    add_quantities,
+    draw,
+    make_parser,
+    netlist_of,
+    print_energy,
+    progress,
+    quantities,
+    warn_of_range,
+    write_netlist,
+)
+from workflow.experiments import Experiment, describe, network_of
 from workflow.scores import UNDECIDED, confusion, decide, decision_name
 
+READ_OPTIONS = ("pulse", "period", "rise", "input_voltage", "sampling_step")  # of the schedule: phi stays at 0
 
-def inference_script(description, make_experiment, arguments, add_options=lambda parser: None):
+
+def inference_script(description: str, make_experiment: Callable[..., Experiment], arguments: list[str] | None,
+                     add_options: Callable[[Parser], None] = lambda parser: None) -> None:
     """An inference script from arguments to figures. `make_experiment` is called with size and encoding where given."""
     parser = make_parser(description)
     parser.add_argument("--voltages", metavar="FILE", help="trained voltages, also in the paper's flat layout (default: "
                         f"voltages/{make_experiment().dataset.name}.json, with encoding and size where given)")
     add_options(parser)
-    add_quantities(parser, make_experiment().schedule)
+    add_quantities(parser, make_experiment().schedule, READ_OPTIONS)
     options = parser.parse_args(arguments)
     experiment = make_experiment(**{key: getattr(options, key) for key in ("size", "encoding") if hasattr(options, key)})
-    schedule = quantities(experiment.schedule, vars(options))
+    experiment = dataclasses.replace(experiment, schedule=quantities(experiment.schedule, vars(options)))
     path = options.voltages or experiment.voltages_path("hebbian")
-    dataset, patterns = experiment.dataset, experiment.dataset.patterns
-    classes, inputs = patterns.shape
-    voltages = load_voltages(path, dataset.name, classes, inputs, (experiment.encoding,))
-    network = network_of(voltages, experiment.network, path)
-    print(f"loaded {classes} x {inputs} cells <- {path}")
+    classes, inputs = experiment.dataset.patterns.shape
+    voltages = load_voltages(path, experiment.dataset.name, classes, inputs, (experiment.encoding,))
+    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path))
+    name = f"{experiment.stem(voltages.rule or 'hebbian')}_inference"
+    used = describe(experiment, voltages=path_in_project(path))
+    with claimed({results_path(options.figures, name): used}, netlist_of(options), options.force):
+        print(f"loaded {classes} x {inputs} cells <- {path}")
+        _infer(options, experiment, voltages, used)
 
+
+def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, used: dict[str, Any]) -> None:
+    """Present the patterns, keep the results, then report."""
+    dataset, patterns = experiment.dataset, experiment.dataset.patterns
+    network, schedule, classes = experiment.network, experiment.schedule, len(patterns)
     nodes = names("membrane", classes) + names("output", classes)
     write_netlist(options.netlist, lambda: netlist_text(
         inference_network(network, schedule, voltages.states, patterns), READING, schedule.stop(classes), nodes, nodes))
@@ -42,18 +70,19 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
     resolution = resolution_of(voltages.rule)
     strict, paper = decide(result.spikes, schedule, resolution)
     truth = np.arange(classes)
-    print_decisions(dataset.labels, result.spikes, strict, resolution)
-    print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
-          f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     energy = read_energy(session, network, schedule, voltages.states, patterns[0])
-    print_energy(f"presenting {dataset.labels[0]!r}", energy)
 
     stem = experiment.stem(voltages.rule or "hebbian")
     results = {"strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth),
                "decisions": [decision_name(d, dataset.labels) for d in strict], "first_spike_times": result.spikes,
                "leads": [lead(times) for times in result.spikes], "resolution": resolution, "read_energy": energy}
-    used = describe(experiment, network=network.as_dict(), voltages=path_in_project(path))
     print(f"wrote {write_results(options.figures, f'{stem}_inference', session, used, results)}")
+
+    print_decisions(dataset.labels, result.spikes, strict, resolution)
+    print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
+          f"by the paper's rule {np.sum(paper == truth)}/{classes}")
+    print_energy(f"presenting {dataset.labels[0]!r}", energy)
+    warn_of_range(network, schedule, voltages.states, patterns)
     starts = [schedule.start(k) for k in range(classes)]
     draw(options, f"{stem}_membranes", plotting.membranes, result.time, result.membranes, result.outputs,
          network.neuron.threshold, dataset.labels, starts)
@@ -62,7 +91,7 @@ def inference_script(description, make_experiment, arguments, add_options=lambda
          list(UNDECIDED.values()))
 
 
-def print_decisions(labels, spikes, decisions, resolution):
+def print_decisions(labels: Sequence[str], spikes: np.ndarray, decisions: np.ndarray, resolution: float) -> None:
     """Print each presented pattern's decision, first spike time and lead over the next neuron."""
     print(f"{'pattern':>7}  {'decision':>8}  {'first spike':>12}  {'lead':>12}")
     for label, times, decision in zip(labels, spikes, decisions, strict=True):

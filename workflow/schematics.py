@@ -1,20 +1,26 @@
 """The circuits drawn: memristor emulator, crossbar and neuron. Apart from plotting.py, as only reproduce.py draws them."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import matplotlib.pyplot as plt
 import schemdraw
 import schemdraw.elements as elm
 import schemdraw.logic as logic
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from plotting import VERMILLION, WIDTH, save
 
 
-def draw_circuits(folder, show=False):
+def draw_circuits(folder: Path, show: bool = False) -> list[Path]:
     """Draw the schematics into `folder`; return the paths. Raises FileProblem."""
     return [save(circuit_memristor(), folder, "circuit_memristor", show),
             save(circuit_network(), folder, "circuit_network", show)]
 
 
-def _schematic(axis, contents):
+def _schematic(axis: Axes, contents: Callable[[], None]) -> None:
     """Draw on `axis` what `contents()` adds to a schemdraw drawing."""
     axis.set_aspect("equal")
     axis.set_axis_off()
@@ -24,7 +30,7 @@ def _schematic(axis, contents):
     drawing.draw(show=False)
 
 
-def circuit_memristor():
+def circuit_memristor() -> Figure:
     """The cell of the memristor emulator, as `memristor.Memristor` builds it."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.3))
     _schematic(axis, _memristor)
@@ -32,7 +38,7 @@ def circuit_memristor():
     return figure
 
 
-def _memristor():
+def _memristor() -> None:
     charge = elm.SourceControlledI().at((0, 0)).to((0, 3)).label("K · (V$_D$ − V$_S$)", ofst=0.3)
     elm.Ground().at(charge.start)
     elm.Line().at((0, 3)).to((2.8, 3))
@@ -51,13 +57,13 @@ def _memristor():
     elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
 
 
-def _to_ground(element, top, label, location="bottom"):
+def _to_ground(element: Any, top: tuple[float, float], label: str, location: str = "bottom") -> None:
     """Draw `element` from the point `top` down to a ground at height 0."""
     element.at(top).to((top[0], 0)).label(label, location)
     elm.Ground().at((top[0], 0))
 
 
-def circuit_network():
+def circuit_network() -> Figure:
     """The crossbar, three of its inputs and classes, and the Lapicque neuron at the foot of each column."""
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 8.2), height_ratios=(1.6, 1))
     _schematic(upper, _crossbar)
@@ -67,7 +73,7 @@ def circuit_network():
     return figure
 
 
-def _crossbar(count=3, pitch=3.6, row=2.4):
+def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
     bottom = -count * row
     for i in range(count):
         elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
@@ -87,7 +93,7 @@ def _crossbar(count=3, pitch=3.6, row=2.4):
         elm.Dot(open=True).label(f"output {j}", "bottom")
 
 
-def _neuron():
+def _neuron() -> None:
     elm.Dot(open=True).at((0, 0)).label("column", "top")
     elm.Line().at((0, 0)).to((1.2, 0))
     x, y = _inverting_stage(1.2, 0, "1 kΩ")
@@ -112,7 +118,7 @@ def _neuron():
     elm.Dot(open=True).label("output", "top")
 
 
-def _inverting_stage(x, y, feedback, negative=False):
+def _inverting_stage(x: float, y: float, feedback: str, negative: bool = False) -> tuple[float, float]:
     """Draw an inverting amplifier with its summing node at (x, y); return where its output is."""
     elm.Dot().at((x, y))
     elm.Line().at((x, y)).to((x + 1.2, y))

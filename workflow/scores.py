@@ -1,20 +1,24 @@
 """Scores of decisions: accuracies, confusion matrices and confidence intervals, computed by scikit-learn and SciPy."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from learning.decoding import SILENT, TIED, paper_decision, ranking, strict_decision
+from learning.pulses import Schedule
 
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
 
 
-def decide(spikes, schedule, resolution):
+def decide(spikes: np.ndarray, schedule: Schedule, resolution: float) -> tuple[np.ndarray, np.ndarray]:
     """Strict and paper's decisions for first spike times (images x classes, s): two arrays of images; `resolution` in s."""
     strict = np.array([strict_decision(times, resolution) for times in spikes])
     paper = np.array([paper_decision(times, schedule.sampling_step) for times in spikes])
     return strict, paper
 
 
-def confusion(labels, decisions, classes):
+def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
     """Counts, true classes x decisions: one column a class, then tied and silent, which are never right."""
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
@@ -22,7 +26,7 @@ def confusion(labels, decisions, classes):
     return counts
 
 
-def summary(labels, spikes, schedule, resolution):
+def summary(labels: np.ndarray, spikes: np.ndarray, schedule: Schedule, resolution: float) -> dict[str, Any]:
     """All scores of a set of images: a dictionary of plain numbers; leads below `resolution` s are ties."""
     from sklearn.metrics import accuracy_score, recall_score  # here, since loading it takes half a second
 
@@ -39,13 +43,13 @@ def summary(labels, spikes, schedule, resolution):
             "silent": int(np.sum(strict == SILENT)), "tied": int(np.sum(strict == TIED)), "recall": recall}
 
 
-def equal_templates(patterns, images):
+def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
     """Share of `images` (n x inputs) that overlap their two best binary `patterns` (classes x inputs) alike."""
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
-def interval(right, count):
+def interval(right: int, count: int) -> list[float]:
     """95 % confidence interval of an accuracy (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
     from scipy.stats import binomtest  # here, since loading it takes half a second and only tests need it
 
@@ -53,6 +57,6 @@ def interval(right, count):
     return [bounds.low, bounds.high]
 
 
-def decision_name(decision, labels):
+def decision_name(decision: int, labels: Sequence[str]) -> str:
     """A decision as the user reads it: the class's label, or tied or silent."""
     return UNDECIDED.get(decision) or labels[decision]

@@ -1,11 +1,20 @@
 """What the test script does: reload voltages, read every test image in ngspice on all cores, score, report, plot."""
 
+import argparse
 import csv
+import dataclasses
+import gzip
 import io
 import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from tqdm import tqdm
 
 import plotting
@@ -13,61 +22,83 @@ from datasets import encode, load_mnist
 from learning.decoding import lead, resolution_of, strict_decision
 from learning.energy import read_energy
 from learning.hebbian import read_network
-from learning.pulses import READING
+from learning.pulses import READING, Schedule
 from plotting import SKY, VERMILLION, WIDTH
+from records.claims import claimed
 from records.files import atomic_write
-from records.results import path_in_project, write_results
-from records.voltages import load_voltages
-from snn_circuit import names
+from records.results import path_in_project, results_path, write_results
+from records.voltages import Voltages, load_voltages
+from snn_circuit import NetworkParameters, names
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import add_quantities, draw, make_parser, print_energy, quantities, whole_number, write_netlist
-from workflow.evaluation import WorkerDied, read_all, worker_count
-from workflow.experiments import SIZE, add_size_and_encoding, describe, mnist_experiment, network_of
+from workflow.command_line import (
+    Parser,
+    add_quantities,
+    draw,
+    make_parser,
+    netlist_of,
+    print_energy,
+    quantities,
+    warn_of_range,
+    whole_number,
+    write_netlist,
+)
+from workflow.evaluation import read_all, worker_count
+from workflow.experiments import SIZE, Experiment, add_size_and_encoding, describe, mnist_experiment, network_of
+from workflow.process import undisturbed
 from workflow.scores import UNDECIDED, confusion, decide, decision_name, equal_templates, summary
 
 CLASSES = 10
+SEEN = 100  # test images that tell whether membranes stay in range
 PAPER_FIRST_100 = 0.60  # Jurj 2024, figure of the MNIST test
 
 
-def testing_script(description, arguments):
+def testing_script(description: str, arguments: list[str] | None) -> None:
     """The test script from arguments to figures."""
-    options = make_test_parser(description).parse_args(arguments)
+    parser = make_test_parser(description)
+    options = parser.parse_args(arguments)
+    if options.scheduler and options.jobs:
+        parser.error("--jobs has no bearing on a test with --scheduler: its workers do the work")
     experiment = mnist_experiment(options.size, options.encoding)
-    schedule = quantities(experiment.schedule, vars(options))
+    experiment = dataclasses.replace(experiment, schedule=quantities(experiment.schedule, vars(options)))
     path = options.voltages or experiment.voltages_path("hebbian")
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
-    parameters = network_of(voltages, experiment.network, path)
-    print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
+    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path))
+    used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"))
+    name = test_stem(experiment, voltages)
+    with claimed({results_path(options.figures, name): {**used, "samples": options.samples}}, netlist_of(options), options.force):
+        print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
+        _test(options, experiment, voltages, used)
+
+
+def test_stem(experiment: Experiment, voltages: Voltages) -> str:
+    """Stem of a test's files, as in mnist_test_error_driven_results.json."""
+    return experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)
+
+
+def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, used: dict[str, Any]) -> None:
+    """Read the images, keep decisions and scores, then report."""
+    network, schedule, states = experiment.network, experiment.schedule, voltages.states
     arrays = load_mnist("x_test", "y_test", first=options.samples)
     images, labels = encode(arrays["x_test"], options.size, options.encoding), arrays["y_test"].astype(int)
     del arrays
-    write_netlist(options.netlist, lambda: _first_read(parameters, schedule, voltages.states, images[0]))
+    write_netlist(options.netlist, lambda: _first_read(network, schedule, states, images[0]))
 
-    resolution = resolution_of(voltages.rule)
-    stem = experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)
+    stem, resolution = test_stem(experiment, voltages), resolution_of(voltages.rule)
     start = time.perf_counter()
-    try:
-        spikes = _read(options, parameters, schedule, voltages, images, labels)
-    except WorkerDied as error:
-        done = error.finished
-        partial = options.figures / f"{stem}_partial_decisions.csv"
-        atomic_write(partial, decisions_csv(np.flatnonzero(done), labels[done], error.spikes[done], schedule, resolution))
-        print(f"{int(done.sum())} finished images are kept in {partial}")
-        raise
-    seconds = time.perf_counter() - start
-    scores = summary(labels, spikes, schedule, resolution) | {"seconds": seconds}
+    spikes = _read(options, experiment, voltages, images, labels, options.figures / f"{stem}_partial_decisions.csv.gz")
+    scores = summary(labels, spikes, schedule, resolution) | {"seconds": time.perf_counter() - start}
     if voltages.rule == "hebbian" and options.encoding == "binary":
         scores["equal_templates"] = equal_templates(experiment.dataset.patterns, images)
+    table = options.figures / f"{stem}_decisions.csv.gz"
+    atomic_write(table, decisions_table(range(len(labels)), labels, spikes, schedule, resolution))
     session = NgspiceSession()
-    scores["read_energy"] = read_energy(session, parameters, schedule, voltages.states, images[0])
-    table = options.figures / f"{stem}_decisions.csv"
-    atomic_write(table, decisions_csv(range(len(labels)), labels, spikes, schedule, resolution))
-    print(f"wrote {table}")
-    used = describe(experiment, network=parameters.as_dict(), voltages=path_in_project(path),
-                    learning=voltages.origin.get("learning"))
-    print(f"wrote {write_results(options.figures, stem, session, used, scores)}")
+    scores["read_energy"] = read_energy(session, network, schedule, states, images[0])
+    results = write_results(options.figures, stem, session, used, scores)
+    print(f"wrote {table}\nwrote {results}")
+
     print_scores(scores)
     print_energy("presenting the first image", scores["read_energy"])
+    warn_of_range(network, schedule, states, images[:SEEN])
     strict, _ = decide(spikes, schedule, resolution)
     digits = experiment.dataset.labels
     counts = confusion(labels, strict, CLASSES)
@@ -75,14 +106,14 @@ def testing_script(description, arguments):
     draw(options, f"{stem}_leads", lead_histogram, np.array([lead(times) for times in spikes[strict >= 0]]))
 
 
-def make_test_parser(description):
+def make_test_parser(description: str) -> Parser:
     """The script's options."""
     parser = make_parser(description)
     parser.add_argument("--voltages", metavar="FILE", help="trained voltages, also in the paper's flat layout (default: "
                         "voltages/mnist.json, with encoding and size where given)")
     parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N",
                         help="only the first N test images, 1 to 10000 (default: all 10000)")
-    parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
+    parser.add_argument("--jobs", type=whole_number(1, 1024), metavar="N",
                         help="worker processes, each with its own ngspice (default: one a core)")
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
@@ -91,29 +122,40 @@ def make_test_parser(description):
     return parser
 
 
-def _read(options, parameters, schedule, voltages, images, labels):
-    resolution = resolution_of(voltages.rule)
-    right = np.zeros(len(images), bool)
-    seen = np.zeros(len(images), bool)
-    with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
-        def watch(indices, spikes):
-            for k, times in zip(indices, spikes, strict=True):
-                right[k], seen[k] = strict_decision(times, resolution) == labels[k], True
-            bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
-            bar.update(len(indices))
+def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, images: np.ndarray, labels: np.ndarray,
+          partial: Path) -> np.ndarray:
+    """First spikes of all `images`. A run that ends early, for whatever reason, keeps what is finished in the file `partial`."""
+    schedule, states, resolution = experiment.schedule, voltages.states, resolution_of(voltages.rule)
+    found = np.full((len(images), len(states)), np.nan)
+    right, seen = np.zeros((2, len(images)), bool)
+    try:
+        with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
+            def watch(indices: Sequence[int], spikes: np.ndarray) -> None:
+                for k, times in zip(indices, spikes, strict=True):
+                    found[k], right[k], seen[k] = times, strict_decision(times, resolution) == labels[k], True
+                bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
+                bar.update(len(indices))
 
-        return read_all(parameters, schedule, voltages.states, images, options.jobs, options.scheduler, watch, bar.write)
+            jobs = options.jobs or worker_count()
+            return read_all(experiment.network, schedule, states, images, jobs, options.scheduler, watch, bar.write)
+    except BaseException:
+        if seen.any():
+            with undisturbed():
+                atomic_write(partial, decisions_table(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution))
+            print(f"{int(seen.sum())} finished images are kept in {partial}")
+        raise
 
 
-def _first_read(parameters, schedule, states, image):
+def _first_read(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, image: np.ndarray) -> str:
     """The netlist of the whole network, reading the first image."""
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
     circuit = read_network(parameters, schedule, states, image, "MNIST test, first image")
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 
-def decisions_csv(indices, labels, spikes, schedule, resolution):
-    """The CSV text: image, label, strict and paper's decision, lead and the ten first spike times in us."""
+def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarray, schedule: Schedule,
+                    resolution: float) -> bytes:
+    """Compressed CSV, an image a line: image, label, strict and paper's decision, lead and the ten first spike times in us."""
     digits = [str(digit) for digit in range(CLASSES)]
     strict, paper = decide(spikes, schedule, resolution)
     text = io.StringIO()
@@ -122,14 +164,14 @@ def decisions_csv(indices, labels, spikes, schedule, resolution):
     for k, label, decision, papers, times in zip(indices, labels, strict, paper, spikes, strict=True):
         writer.writerow([k, label, decision_name(decision, digits), papers, _microseconds(lead(times)),
                          *map(_microseconds, times)])
-    return text.getvalue()
+    return gzip.compress(text.getvalue().encode(), mtime=0)  # without the time of day: the same bytes from the same run
 
 
-def _microseconds(seconds):
+def _microseconds(seconds: float) -> str:
     return f"{seconds * 1e6:.4f}" if np.isfinite(seconds) else ""
 
 
-def print_scores(scores):
+def print_scores(scores: dict[str, Any]) -> None:
     """Print the scores as an aligned table."""
     low, high = scores["strict_interval_95"]
     count = scores["samples"]
@@ -149,7 +191,7 @@ def print_scores(scores):
         print(f"{name:<24} {value}")
 
 
-def lead_histogram(leads):
+def lead_histogram(leads: np.ndarray) -> Figure:
     """Histogram of how long (s) the first neuron of each decided image leads the second; inf: it fired alone."""
     leads = np.asarray(leads) * 1e6
     finite = leads[np.isfinite(leads) & (leads > 0)]
@@ -163,10 +205,11 @@ def lead_histogram(leads):
     return figure
 
 
-def _histogram(axis, values):
-    axis.yaxis.get_major_locator().set_params(integer=True)
+def _histogram(axis: Axes, values: np.ndarray) -> None:
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     wide = values.max() > 20 * values.min()
-    axis.hist(values, np.geomspace(values.min(), values.max(), 41) if wide else 40, color=SKY, edgecolor="white")
+    bins: Any = np.geomspace(values.min(), values.max(), 41) if wide else 40
+    axis.hist(values, bins, color=SKY, edgecolor="white")
     if wide:
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter("{x:g}")

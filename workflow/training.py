@@ -3,12 +3,15 @@
 import argparse
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from records.results import versions, write_results
+from learning.error_driven import ErrorDrivenRule
+from records.claims import claimed
+from records.results import results_path, versions, write_results
 from records.voltages import Voltages, save_voltages
 from spice.session import NgspiceSession
-from workflow.command_line import Parser, add_quantities, make_parser, quantities, quantity_type, write_netlist
+from workflow.command_line import Parser, add_quantities, make_parser, netlist_of, quantities, quantity_type, write_netlist
 from workflow.experiments import RULES, Experiment
 from workflow.training_runs import RUNS
 
@@ -45,26 +48,45 @@ def chosen_experiment(make_experiment: MakeExperiment, options: argparse.Namespa
                                     neuron=quantities(network.neuron, given)))
 
 
+# Options that would be ignored: a schedule's that a rule's training does not use, and those of the other rule.
+UNUSED = {"hebbian": ("sampling_step", *(field.name for field in dataclasses.fields(ErrorDrivenRule))),
+          "error-driven": ("period",)}
+
+
+def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
+    """End with one line if an option is given that the rule would ignore."""
+    for name in UNUSED[options.rule]:
+        if name in vars(options):
+            parser.error(f"--{name.replace('_', '-')} has no bearing on a training with --rule {options.rule}")
+    if options.resume and options.rule == "hebbian":
+        parser.error("--resume needs --rule error-driven: the Hebbian training has no checkpoints")
+
+
 def training_script(description: str, make_experiment: MakeExperiment, arguments: list[str] | None,
                     add_options: Callable[[Parser], None] = lambda parser: None) -> None:
     """A training script from arguments to figures. `make_experiment` is called with size and encoding where given."""
-    options = training_parser(description, make_experiment(), add_options).parse_args(arguments)
+    parser = training_parser(description, make_experiment(), add_options)
+    options = parser.parse_args(arguments)
+    refuse_ignored(parser, options)
     experiment = chosen_experiment(make_experiment, options)
-    path = options.voltages or experiment.voltages_path(options.rule)
+    path = Path(options.voltages or experiment.voltages_path(options.rule))
     session = NgspiceSession()
     run = RUNS[options.rule](session, experiment)
-
-    run.begin(path, options.resume)
-    write_netlist(options.netlist, run.netlist)
-    seconds = run.train()
-
-    origin = {**run.parameters, "versions": versions(session)}
-    save_voltages(path, Voltages(run.states, experiment.dataset.name, experiment.encoding, options.rule, origin))
-    run.kept()
-    classes, inputs = run.states.shape
-    print(f"trained {classes} x {inputs} cells in {seconds:.2f} s -> {path}")
-
-    measured: dict[str, Any] = {"rule": options.rule, "seconds": seconds, "voltages": run.states, **run.measure()}
     name = f"{experiment.stem(options.rule)}_training"
-    print(f"wrote {write_results(options.figures, name, session, run.parameters, measured)}")
-    run.report(options, measured)
+    made_with = {**run.parameters, "rule": options.rule}
+    # Going on with a checkpoint, the user has answered already.
+    with claimed({path: made_with, results_path(options.figures, name): made_with}, netlist_of(options),
+                 options.force or options.resume):
+        run.begin(path, options)
+        write_netlist(options.netlist, run.netlist)
+        seconds = run.train()
+
+        origin = {**run.parameters, "versions": versions(session)}
+        save_voltages(path, Voltages(run.states, experiment.dataset.name, experiment.encoding, options.rule, origin))
+        run.kept()
+        classes, inputs = run.states.shape
+        print(f"trained {classes} x {inputs} cells in {seconds:.2f} s -> {path}")
+
+        measured: dict[str, Any] = {"rule": options.rule, "seconds": seconds, "voltages": run.states, **run.measure()}
+        print(f"wrote {write_results(options.figures, name, session, run.parameters, measured)}")
+        run.report(options, measured)

@@ -18,15 +18,19 @@ from learning.engines import NGSPICE, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
 from learning.pulses import READING, TRAINING
-from memristor import state_rate, trained_state
+from memristor import check_phi, state_rate, trained_state
 from plotting import VERMILLION, WIDTH
 from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from records.claims import NotOverwritten
+from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import draw, print_energy, progress
+from workflow.command_line import draw, print_energy, progress, warn_of_range
 from workflow.experiments import Experiment, describe
+from workflow.process import undisturbed
 
 CHECKPOINT_EVERY = 500  # presentations
+SEEN = 100  # training images that tell whether membranes stay in range
 
 
 class TrainingRun(ABC):
@@ -36,12 +40,17 @@ class TrainingRun(ABC):
     checkpoint: Path | None = None
 
     def __init__(self, session: NgspiceSession, experiment: Experiment) -> None:
+        check_phi(experiment.schedule.phi_voltage, experiment.network.memristor)
         self.session, self.experiment = session, experiment
         self.parameters = describe(experiment)
 
     @abstractmethod
-    def begin(self, path: str | Path, resume: bool) -> None:
-        """Make ready for a training whose voltages will go to `path`; with `resume` from its checkpoint."""
+    def begin(self, path: str | Path, options: argparse.Namespace) -> None:
+        """Make ready for a training whose voltages will go to `path`; with --resume from its checkpoint.
+
+        Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither --resume nor --force
+        speaks of.
+        """
 
     @abstractmethod
     def netlist(self) -> str:
@@ -68,7 +77,7 @@ class TrainingRun(ABC):
 class HebbianRun(TrainingRun):
     """The paper's rule: one pulse a class, everything in one transient."""
 
-    def begin(self, path: str | Path, resume: bool) -> None:
+    def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         self._patterns = self.experiment.dataset.patterns
         self.states = np.zeros_like(self._patterns)
 
@@ -96,6 +105,7 @@ class HebbianRun(TrainingRun):
         dataset, trained, name = self.experiment.dataset, self._trained, self.experiment.name
         print_trained(dataset, self.states, measured["closed_form_on"])
         print_energy("one class's write", measured["write_energy"])
+        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns)
         draw(options, f"{name}_images", plotting.dataset_images, dataset)
         draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
         draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", dataset.labels)
@@ -126,12 +136,32 @@ class ErrorDrivenRun(TrainingRun):
         super().__init__(session, experiment)
         self.parameters = describe(experiment, learning=dataclasses.asdict(experiment.rule))
 
-    def begin(self, path: str | Path, resume: bool) -> None:
+    def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         self.checkpoint = checkpoint_path(path)
         start = begin(self.experiment.rule, *self.experiment.dataset.patterns.shape)
-        self._learning = LearningState(**load_checkpoint(self.checkpoint, self.parameters)) if resume else start
+        if not (options.resume or options.force):
+            self._refuse_progress(self.checkpoint, start)
+        self._learning = self._load(self.checkpoint, start) if options.resume else start
         self._images, self._labels = self.experiment.training_images()
         self.states = self._learning.states
+        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN])
+
+    def _load(self, checkpoint: Path, start: LearningState) -> LearningState:
+        learning = LearningState(**load_checkpoint(checkpoint, self.parameters, vars(start)))
+        if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or learning.seconds < 0:
+            raise VoltagesError(f"{checkpoint}: says that {learning.done} of {len(learning.history)} presentations are done, "
+                                "which its history does not show; leave --resume out to start afresh")
+        return learning
+
+    def _refuse_progress(self, checkpoint: Path, start: LearningState) -> None:
+        if not checkpoint.exists():
+            return
+        try:
+            done = self._load(checkpoint, start).done
+        except VoltagesError as error:
+            raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
+        raise NotOverwritten(f"{checkpoint} holds {done} presentations of this training; --resume goes on with them, --force "
+                             "starts afresh")
 
     def netlist(self) -> str:
         """The first read, with the whole network."""
@@ -157,7 +187,8 @@ class ErrorDrivenRun(TrainingRun):
                         self._save_checkpoint()
         except BaseException:
             if learning.done:
-                self._save_checkpoint()
+                with undisturbed():
+                    self._save_checkpoint()
                 print(f"{learning.done} presentations are saved in {self.checkpoint}; go on with --resume")
             raise
         self.states = learning.states

@@ -1,20 +1,28 @@
 """Every failure is one clear line, with an exit code that means something; nothing already computed is lost."""
 
+import argparse
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+import plotting
+from learning.error_driven import begin
+from records.checkpoints import checkpoint_path, save_checkpoint
+from records.claims import locked
+from records.files import FileProblem
 from spice.session import NgspiceSession, SimulationError, Solver
-from tests.helpers import ROOT, page, script
+from tests.helpers import ROOT, page, script, wait_until
+from workflow import training_runs
 from workflow.command_line import run
+from workflow.experiments import xpue_experiment
+from workflow.training import chosen_experiment
 
 READ = "MNIST_memristor_test.py"
 
@@ -130,7 +138,7 @@ def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch)
     ((READ, "--size", "0"), "--size"),
     (("XPUE_memristive_training.py", "--rule", "backpropagation"), "--rule"),
     (("XPUE_memristive_training.py", "--period", "0.001"), "period must exceed pulse"),
-    (("XPUE_memristive_training.py", "--sampling-step", "0.01"), "step must be below the pulse"),
+    (("XPUE_memristive_inference.py", "--sampling-step", "0.01"), "step must be below the pulse"),
     (("XPUE_memristive_training.py", "--phi-voltage", "0.4"), "phi_voltage must exceed switch_threshold"),
     (("XPUE_memristive_training.py", "--rise", "inf"), "--rise: must be"),
     (("XPUE_memristive_training.py", "--capacitance", "-1e-13"), "--capacitance: must be"),
@@ -163,13 +171,27 @@ def test_voltages_of_another_dataset_are_refused(tmp_path):
     assert "'xpue'" in said and "'mnist'" in said
 
 
-def test_figures_that_cannot_be_written_cost_no_training(tmp_path):
-    """The folder for figures is a file: exit code 1, one line, and the voltages are there."""
-    blocked = tmp_path / "figures"
+@pytest.mark.parametrize("option", ["--figures", "--voltages", "--netlist"])
+def test_places_that_cannot_be_written_are_found_before_any_work(option, tmp_path, monkeypatch, capsys):
+    """A file where a folder is needed: exit code 1 and one line, before ngspice is asked for anything."""
+    blocked = tmp_path / "blocked"
     blocked.write_text("in the way")
+    places = {"--figures": tmp_path, "--voltages": tmp_path / "xpue.json", "--netlist": tmp_path / "xpue.cir"}
+    places[option] = blocked if option == "--figures" else blocked / "some.file"
+    monkeypatch.setattr(training_runs, "train_hebbian", lambda *_, **__: pytest.fail("trained"))
+    code = run(page("XPUE_memristive_training.py").main, [word for pair in places.items() for word in map(str, pair)])
+    assert code == 1 and str(places[option]) in one_line(capsys.readouterr().err)
+
+
+def test_figures_that_cannot_be_drawn_cost_no_training(tmp_path, monkeypatch, capsys):
+    """The disk is full when the first figure is saved: exit code 1, one line; voltages and results are there."""
+    def full(*arguments):
+        raise FileProblem("no space left")
+    monkeypatch.setattr(plotting, "save", full)
     voltages = tmp_path / "xpue.json"
-    said = one_line(script("XPUE_memristive_training.py", "--voltages", voltages, "--figures", blocked, code=1))
-    assert str(blocked) in said and voltages.exists()
+    code = run(page("XPUE_memristive_training.py").main, ["--voltages", str(voltages), "--figures", str(tmp_path)])
+    assert code == 1 and "no space left" in one_line(capsys.readouterr().err)
+    assert voltages.exists() and (tmp_path / "xpue_training_results.json").exists()
 
 
 def test_full_disk_leaves_no_half_file(tmp_path):
@@ -186,28 +208,30 @@ def test_full_disk_leaves_no_half_file(tmp_path):
     assert voltages.read_text() == "old" and list(tmp_path.iterdir()) == [voltages]
 
 
-# Ctrl-C
+# Ctrl-C and SIGTERM
 
-def interrupted(arguments, ready, folder):
-    """Start a script, send Ctrl-C (to it alone, as a service manager does) once `ready()` is true; its error output."""
+def stopped(arguments, ready, folder, sent=signal.SIGINT):
+    """Start a script, send it the signal (to it alone, as a service manager does) once `ready()` is true; what it said."""
     process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:]), "--figures", str(folder)],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                               preexec_fn=_heed_interrupts)
+                               preexec_fn=_heed_interrupts if sent == signal.SIGINT else _ignore_interrupts)
     try:
-        until = time.monotonic() + 60
-        while not ready():
-            assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        out, errors = process.communicate(timeout=20)
-        assert process.returncode == 130, errors
-        assert time.monotonic() - start < 2
-        assert not _left_behind(process.pid), "processes left behind"
-        return out + errors
+        wait_until(lambda: ready(process.pid) or process.poll() is not None)
+        process.send_signal(sent)
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + sent, errors
+        own = one_line(errors.strip().rpartition("\n")[2] if arguments[0] == "reproduce.py" else errors)  # its scripts say so too
+        assert "Traceback" not in errors and own.endswith(f"stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}")
+        wait_until(lambda: not _left_behind(process.pid))  # the last are just ending
+        return out
     finally:
         for left in _left_behind(process.pid):
             os.kill(left, signal.SIGKILL)
+
+
+def _ignore_interrupts():
+    # As a shell starts background jobs: SIGTERM must end them all the same.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _heed_interrupts():
@@ -228,33 +252,169 @@ def _left_behind(session):
     return found
 
 
-def test_interrupted_learning_saves_where_it_was(tmp_path):
+BOTH = pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+
+
+@BOTH
+def test_stopped_learning_saves_where_it_was(tmp_path, sent):
     voltages = tmp_path / "xpue.json"
     checkpoint = Path(f"{voltages}.checkpoint")
     arguments = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 100000, "--voltages", voltages]
-    said = interrupted(arguments, checkpoint.exists, tmp_path)
-    assert "--resume" in said and "stopped by Ctrl-C" in said
+    assert "--resume" in stopped(arguments, lambda pid: checkpoint.exists(), tmp_path, sent)
     with np.load(checkpoint) as arrays:
         assert 500 <= arrays["done"] < 100000
 
 
-def test_interrupted_long_transient_stops(tmp_path):
-    """One transient of half a minute (28x28): the run is left at its next pause."""
+@BOTH
+def test_stopped_long_transient_stops(tmp_path, sent):
+    """One transient of half a minute (20x20): the run is left long before its end."""
     netlist = tmp_path / "started.cir"
     arguments = ["MNIST_memristive_training.py", "--size", 20, "--voltages", tmp_path / "v.json", "--netlist", netlist]
-    assert "stopped by Ctrl-C" in interrupted(arguments, netlist.exists, tmp_path)
+    stopped(arguments, lambda pid: netlist.exists(), tmp_path, sent)
+    assert not (tmp_path / "v.json").exists()
 
 
-def test_interrupted_workers_leave_nothing_behind(tmp_path):
-    began = time.monotonic()
+@BOTH
+def test_stopped_workers_leave_nothing_behind(tmp_path, temporary, sent):
+    """Two workers at work; what they finished is kept if a range was done."""
     arguments = [READ, "--jobs", 2, "--voltages", ROOT / "voltages" / "mnist.json"]
-    assert "stopped by Ctrl-C" in interrupted(arguments, lambda: time.monotonic() - began > 8, tmp_path)
+    stopped(arguments, lambda pid: list(temporary.glob("*/*.began")), tmp_path / "figures", sent)
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} <= {".gz"}  # no lock, no half file
 
 
-@pytest.mark.parametrize("name", ["reproduce.py", "verify.py"])
-def test_interrupted_series_ends_with_the_script_at_work(name, tmp_path):
-    began = time.monotonic()
-    assert "stopped by Ctrl-C" in interrupted([name], lambda: time.monotonic() - began > 5, tmp_path)
+def test_killed_test_takes_its_workers_with_it(tmp_path, temporary):
+    """SIGKILL leaves no time for clearing up: the workers notice."""
+    process = subprocess.Popen([sys.executable, str(ROOT / READ), "--jobs", "2", "--figures", str(tmp_path / "figures")],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_until(lambda: list(temporary.glob("*/*.began")))
+        process.kill()
+        process.wait()
+        wait_until(lambda: not _left_behind(process.pid))
+    finally:
+        for left in _left_behind(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Where the scripts that a test starts keep temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "sent"), [("reproduce.py", signal.SIGINT), ("reproduce.py", signal.SIGTERM),
+                                            ("verify.py", signal.SIGTERM)])
+def test_stopped_series_ends_with_the_script_at_work(name, sent, tmp_path):
+    """reproduce.py once its first script is at work; verify.py in the middle of its own."""
+    ready = (lambda pid: _commands(pid, "memristor")) if name == "reproduce.py" else _simulates
+    stopped([name], ready, tmp_path, sent)
+
+
+def _simulates(pid):
+    """Whether ngspice is loaded and the process has used the processor for more than all imports take."""
+    ticks = sum(map(int, _read(Path("/proc") / str(pid) / "stat").rpartition(")")[2].split()[11:13]))
+    return "libngspice" in _read(Path("/proc") / str(pid) / "maps") and ticks > 6 * os.sysconf("SC_CLK_TCK")
+
+
+def _commands(session, words):
+    """Processes of a session whose command line holds `words`."""
+    return [pid for pid in _left_behind(session) if words in _read(Path("/proc") / str(pid) / "cmdline")]
+
+
+def _read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+# Output that nobody takes
+
+LEARN = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", "60"]
+
+
+@pytest.mark.parametrize(("redirection", "words"), [
+    ("| head -1", ""), ("| true", ""), ("> /dev/full", "standard output cannot be written: "), (">&-", ""), ("2>&- >&-", ""),
+    ("2> /dev/full > /dev/full", "")])
+def test_output_that_nobody_takes_costs_no_results(redirection, words, tmp_path):
+    """Voltages, results and every figure are there; at most one line is said."""
+    command = f"{sys.executable} {ROOT / LEARN[0]} --voltages {tmp_path / 'v.json'} --figures {tmp_path} {redirection}"
+    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60).stderr
+    assert words in one_line(said) if words else said == ""
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"v.json", "xpue_training_results.json",
+                     *(f"xpue_{name}.png" for name in ("images", "inputs", "controls", "states", "trained"))}
+
+
+# Nothing is overwritten unasked
+
+def training(capsys, *options):
+    """Exit code and error output of an XPUE training in this process."""
+    try:
+        code = run(page("XPUE_memristive_training.py").main, [str(word) for word in options])
+    except SystemExit as ended:
+        code = ended.code
+    return code, capsys.readouterr().err
+
+
+def test_voltages_made_with_other_parameters_are_not_overwritten(tmp_path, capsys):
+    """The same training again is welcome; another asks for --force, and names what differs."""
+    voltages = tmp_path / "xpue.json"
+    places = ["--voltages", voltages, "--figures", tmp_path]
+    assert training(capsys, *places) == training(capsys, *places) == (0, "")
+    before = voltages.read_bytes()
+    code, said = training(capsys, "--voltages", voltages, "--figures", tmp_path / "other", "--threshold", 4.5)
+    assert code == 2 and "--threshold (4 there, 4.5 now)" in one_line(said) and "--force" in said and str(voltages) in said
+    assert voltages.read_bytes() == before
+    code, said = training(capsys, "--voltages", tmp_path / "other.json", "--figures", tmp_path, "--threshold", 4.5)
+    assert code == 2 and "xpue_training_results.json" in one_line(said)
+    assert training(capsys, *places, "--threshold", 4.5, "--force") == (0, "")
+    assert voltages.read_bytes() != before
+
+
+def test_results_of_more_images_are_not_overwritten_by_a_quick_look(capsys):
+    """The committed results hold 10,000 images."""
+    code = run(page(READ).main, ["--samples", "20"])
+    assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
+    code = run(page("reproduce.py").main, ["--samples", "20"])
+    assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
+
+
+def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):
+    voltages = tmp_path / "xpue.json"
+    places = ["--rule", "error-driven", "--presentations", 20, "--voltages", voltages, "--figures", tmp_path]
+    experiment = chosen_experiment(xpue_experiment, argparse.Namespace(presentations=20))
+    learning = begin(experiment.rule, 4, 9)
+    learning.done = 3
+    parameters = training_runs.ErrorDrivenRun(None, experiment).parameters
+    save_checkpoint(checkpoint_path(voltages), vars(learning), parameters)
+    code, said = training(capsys, *places)
+    assert code == 2 and "holds 3 presentations" in one_line(said) and "--resume" in said and "--force" in said
+    code, said = training(capsys, *places, "--seed", 2)
+    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said) and "--force" in said
+    code, said = training(capsys, *places, "--seed", 2, "--resume")
+    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said)
+    assert training(capsys, *places, "--resume") == (0, "")
+
+
+def test_two_runs_on_one_file_exclude_each_other(tmp_path, capsys):
+    voltages = tmp_path / "xpue.json"
+    with locked(voltages):
+        code, said = training(capsys, "--voltages", voltages, "--figures", tmp_path)
+    assert code == 1 and f"{voltages} is being written by another run (process {os.getpid()})" in one_line(said)
+    assert training(capsys, "--voltages", voltages, "--figures", tmp_path) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["--resume", "--presentations", "--dose", "--margin", "--seed", "--start-state"])
+def test_options_that_the_rule_would_ignore_are_refused(option, tmp_path, capsys):
+    value = [] if option == "--resume" else [1]
+    code, said = training(capsys, "--voltages", tmp_path / "v.json", option, *value)
+    assert code == 2 and option in one_line(said)
+    code, said = training(capsys, "--voltages", tmp_path / "v.json", "--rule", "error-driven", "--period", 0.02)
+    assert code == 2 and "--period" in one_line(said)
 
 
 # Same seed, same result
@@ -268,7 +428,8 @@ def test_results_depend_on_nothing_but_the_seed(tmp_path):
         folder.mkdir()
         for rule in ("hebbian", "error-driven"):
             voltages = folder / f"{rule}.json"
-            script("XPUE_memristive_training.py", "--rule", rule, "--presentations", 40, "--voltages", voltages, "--figures",
+            presentations = ["--presentations", 40] if rule == "error-driven" else []
+            script("XPUE_memristive_training.py", "--rule", rule, *presentations, "--voltages", voltages, "--figures",
                    folder, folder=folder, env=os.environ | environment)
             found.append(voltages.read_text())
     assert found[:2] == found[2:]

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gzip
 import json
 import re
 import subprocess
@@ -86,7 +87,7 @@ def test_test_script_counts_every_image_once(work):
     """The committed Hebbian voltages on 20 images: counts, CSV and JSON say the same."""
     said = script("MNIST_memristor_test.py", "--samples", 20, "--jobs", 1, "--figures", work)
     results = json.loads((work / "mnist_test_results.json").read_text())
-    with open(work / "mnist_test_decisions.csv", newline="") as file:
+    with gzip.open(work / "mnist_test_decisions.csv.gz", "rt", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == results["samples"] == 20
     right = sum(row["decision"] == row["label"] for row in rows)
@@ -113,7 +114,7 @@ def test_paper_layout_gives_the_same_decisions(work):
     for voltages in (own, paper):
         folder = work / voltages.stem
         script("MNIST_memristor_test.py", "--samples", 10, "--jobs", 1, "--voltages", voltages, "--figures", folder)
-        tables.append((folder / "mnist_test_decisions.csv").read_bytes())
+        tables.append((folder / "mnist_test_decisions.csv.gz").read_bytes())
     assert tables[0] == tables[1]
 
 
@@ -129,7 +130,7 @@ def test_error_driven_training_learns_xpue(work):
 
 def test_resumed_training_is_bit_identical(work):
     """A run killed (SIGKILL) at its first checkpoint and resumed: the same voltages as one that never stopped."""
-    options = ("XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 700, "--figures", work)
+    options = ("XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 700, "--figures", work / "resumed")
     whole, parts = work / "whole.json", work / "parts.json"
     script(*options, "--voltages", whole)
     process = subprocess.Popen([sys.executable, str(ROOT / options[0]), *map(str, options[1:]), "--voltages", str(parts)],

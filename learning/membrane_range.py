@@ -1,0 +1,67 @@
+"""What membranes can reach: rails above, threshold below; and the feedback resistor that puts own patterns in between."""
+
+import dataclasses
+
+import numpy as np
+
+from learning.pulses import Schedule
+from memristor import channel_current, raised_state, trained_state
+from snn_circuit import NetworkParameters, NeuronParameters
+from spice.parameters import ParameterError
+
+USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles in the paper's networks
+LEAST = 1.1  # times the threshold: where the smallest pattern's membrane should settle
+MOST = 0.9  # of the rail: where the largest pattern's membrane may settle
+
+
+def settled_membranes(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Membrane voltages in V long after the input's edge, were there no rails: images x classes, by the closed form.
+
+    `states`: classes x inputs in V; `images`: n x inputs, 0 to 1.
+    """
+    volts = schedule.input_voltage * images
+    memristor = parameters.memristor
+    currents = [channel_current(memristor, raised_state(memristor, states, row), row).sum(axis=1) for row in volts]
+    return parameters.neuron.transresistance * np.array(currents)
+
+
+def rail(neuron: NeuronParameters) -> float:
+    """The highest voltage in V that the stages in front of a membrane let it settle at."""
+    return (min(-neuron.rail_low, neuron.inverting_rail_high)
+            * neuron.membrane_transconductance * neuron.membrane_resistance)
+
+
+def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> str:
+    """What is wrong with the range of the membranes on these `images`, and the parameter to change; "" if nothing is."""
+    neuron = parameters.neuron
+    highest = settled_membranes(parameters, schedule, states, images).max(axis=1)
+    ohms, top = neuron.feedback_resistance, float(highest.max())
+    if top <= 0:
+        return "no cell conducts, all neurons stay silent: train with a longer --pulse or a higher --input-voltage"
+    if top < neuron.threshold:
+        return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
+                f"{neuron.threshold:g} V; --feedback-resistance {ohms * USUAL * neuron.threshold / top:.3g} would lift it")
+    clipped = int(np.sum(highest >= rail(neuron)))
+    if clipped:
+        return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
+                f"and neurons that clip fire together; --feedback-resistance {ohms * MOST * rail(neuron) / top:.3g} keeps them "
+                "below it")
+    return ""
+
+
+def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray) -> NetworkParameters:
+    """`parameters` with the feedback resistor that fits `patterns` (classes x inputs, 0 to 1) trained by the Hebbian rule.
+
+    The largest pattern's membrane settles at 1.7 thresholds, as in the paper's networks, or as much higher as the smallest
+    pattern needs to fire, but below the rail. Raises ParameterError for a pattern without a pixel.
+    """
+    empty = np.flatnonzero(~patterns.any(axis=1))
+    if len(empty):
+        raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")
+    states = trained_state(parameters.memristor, schedule.input_voltage * patterns, schedule.pulse)
+    own = np.diag(settled_membranes(parameters, schedule, states, patterns))
+    neuron = parameters.neuron
+    wanted = max(USUAL * neuron.threshold, LEAST * neuron.threshold * own.max() / own.min())
+    scale = min(wanted, MOST * rail(neuron)) / own.max()
+    resized = dataclasses.replace(neuron, feedback_resistance=float(neuron.feedback_resistance * scale))
+    return dataclasses.replace(parameters, neuron=resized)

@@ -1,0 +1,113 @@
+"""Before work begins: its files can be written, no other run writes them, and nothing made otherwise stands there."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from records.files import FileProblem, check_writable, to_json
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+OPTIONS = {"shape": "size"}  # parameters whose option has another name
+BEFORE = {"engine": "ngspice"}  # what files say nothing of that are older than the choice
+
+
+class NotOverwritten(RuntimeError):
+    """A file is there that was made with other parameters; the message says which, and what to do."""
+
+
+def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs in two nested sets of parameters, as options: "--seed (1 there, 2 now)".
+
+    Of a parameter that `stored` does not have, nothing is said: it is younger than the file.
+    """
+    found = []
+    for key, value in now.items():
+        if key not in stored or stored[key] == value:
+            continue
+        if isinstance(value, Mapping) and isinstance(stored[key], Mapping):
+            found += differences(stored[key], value)
+        else:
+            found.append(f"--{OPTIONS.get(key, key).replace('_', '-')} ({_short(stored[key])} there, {_short(value)} now)")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Raise NotOverwritten if `path` holds something else than voltages or results made with the same `parameters`."""
+    path = Path(path)
+    if not path.is_file():
+        return
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stored = {**BEFORE, **content, **content.get("parameters", {})}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
+    different = differences(stored, json.loads(to_json(parameters)))
+    if different:
+        raise NotOverwritten(f"{path} was made with other parameters: {', '.join(different[:3])}"
+                             f"{' and more' * (len(different) > 3)}; --force overwrites it, or write elsewhere")
+
+
+@contextlib.contextmanager
+def claimed(made_with: Mapping[Path, Mapping[str, Any]], others: Iterable[Path] = (), force: bool = False) -> Iterator[None]:
+    """Claim the files that a run will write: those `made_with` certain parameters, and `others`.
+
+    Raises FileProblem if one cannot be written or another run has claimed it, NotOverwritten as `refuse_overwriting` does.
+    """
+    for path in (*made_with, *others):
+        check_writable(path)
+    with contextlib.ExitStack() as locks:
+        for path in made_with:
+            locks.enter_context(locked(path))
+        for path, parameters in made_with.items():
+            if not force:
+                refuse_overwriting(path, parameters)
+        yield
+
+
+@contextlib.contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold the lock of `path`; raise FileProblem if another process does. The kernel frees it however its holder ends."""
+    target = Path(path).resolve()
+    lock = target.with_name(f".{target.name}.lock")
+    if fcntl is None or (target.exists() and not target.is_file()):
+        yield
+        return
+    descriptor = _lock(lock, path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+        os.close(descriptor)
+
+
+def _lock(lock: Path, path: str | Path) -> int:
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
+            os.close(descriptor)
+            raise FileProblem(f"{path} is being written by another run (process {holder}); wait for it, or write elsewhere") \
+                from None
+        except OSError:  # a file system without locks
+            return descriptor
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                return descriptor
+        os.close(descriptor)  # its holder had just removed it: what is locked is no longer there

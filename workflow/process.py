@@ -1,0 +1,116 @@
+"""What every script's process keeps to: SIGTERM ends it as Ctrl-C does, and output that nobody takes costs no results."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TextIO, cast
+
+# A closed terminal sends SIGHUP; Windows knows neither that nor a SIGTERM from outside.
+TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def _main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Within it SIGTERM and SIGHUP do what Ctrl-C does; yields the list of those that came.
+
+    They call Ctrl-C's handler of the moment: where Ctrl-C is held back for a while (ngspice at work), so are they. What was
+    ignored from the start (SIGHUP under nohup) stays ignored. In another thread than the main one nothing is changed.
+    """
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        if not callable(ctrl_c):  # ignored: a shell starts background jobs like that
+            raise KeyboardInterrupt
+        ctrl_c(signal.SIGINT, frame)
+
+    heeded = [number for number in TERMINATING if _main_thread() and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within it Ctrl-C, SIGTERM and SIGHUP are ignored: for the moments in which a stopped run saves and clears up."""
+    numbers = [signal.SIGINT, *TERMINATING] if _main_thread() else []
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Output:
+    """A text stream that goes on taking text when it can no longer be written; `problem` is then the first error.
+
+    The file descriptor becomes the null device's: processes started later write there as well.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.problem: Exception | None = None
+
+    def write(self, text: str) -> int:
+        """As a stream's, but never raises OSError."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError) as error:  # ValueError: closed, or a character that its encoding lacks
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """As a stream's, but never raises OSError."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.problem = self.problem or error
+        with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def guarded_output() -> Iterator[Output]:
+    """Within it, printing never fails: yields what stands in for standard output."""
+    _open_descriptors()
+    out, err = sys.stdout, sys.stderr
+    guarded = Output(out)
+    sys.stdout, sys.stderr = cast(TextIO, guarded), cast(TextIO, Output(err))
+    try:
+        yield guarded
+    finally:
+        guarded.flush()
+        sys.stdout, sys.stderr = out, err
+
+
+def _open_descriptors() -> None:
+    """Started with a standard stream closed (`>&-`), a file opened later would get its number, and all that is printed."""
+    while True:
+        number = os.open(os.devnull, os.O_RDWR)
+        if number > 2:
+            os.close(number)
+            break
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  for the rest of the process
