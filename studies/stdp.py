@@ -1,0 +1,131 @@
+"""A circuit that learns by itself: STDP without a teacher (docs/stdp.md).
+
+--data xpue or 012345: one ngspice transient in which the circuit alone, no Python and no labels, gives each pattern a neuron
+of its own; --seeds runs more, each with its own start states and order. Writes figures/stdp_NAME_weights.png,
+stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_results.json. About 3 s a seed for XPUE, 15 s for
+012345. --netlist writes the circuit of the first seed, which learns and prints what it learned in `ngspice -b` alone.
+"""
+
+import argparse
+import dataclasses
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from records.results import write_results
+from spice.parameters import Parameters
+from spice.session import NgspiceSession
+from studies.stdp_figures import save_animation, weights_over_time, winners_and_thresholds
+from workflow.command_line import add_quantities, draw, make_parser, quantities, run, whole_number, write_netlist
+from workflow.unsupervised import Learned, Unsupervised, batch_netlist, learn, trial, unsupervised_digits, unsupervised_xpue
+
+TASKS = {"xpue": unsupervised_xpue, "012345": unsupervised_digits}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the script with the given command-line arguments."""
+    # The data decide the defaults of the options that follow, so they are looked up first.
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument("--data", choices=TASKS, default="xpue")
+    task = TASKS[chosen.parse_known_args(arguments)[0].data]()
+    options = _parser(task).parse_args(arguments)
+    task = _as_asked(task, options)
+    patterns(options, task)
+
+
+def _parser(task: Unsupervised) -> argparse.ArgumentParser:
+    """The options, with the defaults of `task`."""
+    parser = make_parser(__doc__, {"--voltages": "the states learned go into the results file"})
+    parser.add_argument("--data", choices=TASKS, default="xpue", help="what is to be learned (default: xpue)")
+    parser.add_argument("--neurons", type=whole_number(1, 1000), default=len(task.patterns), metavar="N",
+                        help="neurons (default: one a pattern)")
+    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=1, metavar="S",
+                        help="of start states, order, flips and spread (default: 1)")
+    parser.add_argument("--seeds", type=whole_number(1, 1000), default=1, metavar="K",
+                        help="run K seeds, from --seed on (default: 1)")
+    parser.add_argument("--presentations", type=whole_number(1, 100000), default=task.presentations, metavar="N",
+                        help=f"images presented in the transient (default: {task.presentations})")
+    parser.add_argument("--spread", type=share, default=0.0, metavar="X",
+                        help="log-normal spread, device to device, of cells and thresholds, 0 to 1 (default: 0)")
+    parser.add_argument("--flipped", type=share, default=0.0, metavar="X",
+                        help="share of pixels flipped at each presentation, 0 to 1 (default: 0)")
+    for parameters, names in _open_quantities(task):
+        add_quantities(parser, parameters, names)
+    return parser
+
+
+def _open_quantities(task: Unsupervised) -> list[tuple[Parameters, list[str] | None]]:
+    """The parameter objects that have options, and the names of those of their quantities that do (None: all)."""
+    design = task.design
+    return [(design.network.memristor, ["transconductance", "leak_resistance"]),
+            (design.network.neuron, ["feedback_resistance", "threshold"]), (design.schedule, ["pulse", "period"]),
+            (design.learning, None)]
+
+
+def share(text: str) -> float:
+    """Argument type: a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must be 0 to 1, got {text}")
+    return number
+
+
+def _as_asked(task: Unsupervised, options: argparse.Namespace) -> Unsupervised:
+    """`task` with the options' values. Raises ParameterError for a circuit that could not learn."""
+    memristor, neuron, schedule, learning = (quantities(parameters, vars(options)) for parameters, _ in _open_quantities(task))
+    network = dataclasses.replace(task.design.network, memristor=memristor, neuron=neuron)
+    design = dataclasses.replace(task.design, network=network, schedule=schedule, learning=learning)
+    return dataclasses.replace(task, design=design, presentations=options.presentations)
+
+
+def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
+    """Let the circuit learn patterns, once a seed; print, draw and keep what came of it."""
+    seeds = range(options.seed, options.seed + options.seeds)
+    drawn = [trial(task, options.neurons, seed, options.spread, options.flipped) for seed in seeds]
+    write_netlist(options.netlist, lambda: batch_netlist(task, drawn[0]))
+    session = NgspiceSession()
+    print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
+          f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
+    runs = []
+    with tqdm(total=float(len(seeds)), desc="learning", unit="seed", delay=2.0, dynamic_ncols=True, leave=False, disable=None,
+              bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} seeds [{elapsed}<{remaining}{postfix}]") as bar:
+        for one in drawn:
+            begun = len(runs)
+            runs.append(learn(session, task, one, lambda done, begun=begun: bar.update(begun + done - bar.n)))
+            bar.set_postfix_str(f"each its own neuron: {sum(r.each_its_own for r in runs)} of {len(runs)}")
+    name = f"stdp_{task.dataset.name}" + "_spread" * bool(options.spread) + "_flipped" * bool(options.flipped)
+    made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": task.start,
+                 "design": task.design.as_dict(), "neurons": options.neurons, "presentations": task.presentations,
+                 "spread": options.spread, "flipped": options.flipped}
+    print(f"wrote {write_results(options.figures, name, session, made_with, _results(seeds, runs))}")
+    _print_table(task, seeds, runs)
+    draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
+    draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
+    if name == "stdp_xpue":
+        print(f"wrote {save_animation(runs[0], task.dataset, options.figures, name)}")
+
+
+def _results(seeds: range, runs: list[Learned]) -> dict:
+    """What the runs came to, as plain numbers; the states are the first run's."""
+    return {"seeds": list(seeds), "each_its_own": sum(r.each_its_own for r in runs), "runs": len(runs),
+            "owners": [r.owners for r in runs], "purity": [r.purity for r in runs],
+            "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]}
+
+
+def _print_table(task: Unsupervised, seeds: range, runs: list[Learned]) -> None:
+    """One line a seed: the owner of each pattern, and the share of the last presentations that the owners won."""
+    print("  seed  " + "  ".join(f"{label:>3}" for label in task.dataset.labels) + "   own neuron   won by the owner")
+    for seed, one in zip(seeds, runs, strict=True):
+        owners = "  ".join(f"{owner:>3}" for owner in one.owners)
+        print(f"{seed:>6}  {owners}   {'each' if one.each_its_own else 'shared':<10}   {one.purity:>7.1%}")
+    each = sum(r.each_its_own for r in runs)
+    print(f"every pattern owned by a neuron of its own: {each} of {len(runs)} seeds; the owners won "
+          f"{np.mean([r.purity for r in runs]):.1%} of the last presentations")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,107 @@
+"""The figures of studies/stdp.py: weights condensing into patterns, who won when, thresholds, and the first of these moving."""
+
+import io
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
+
+from datasets import Dataset
+from plotting import COLOURS, WIDTH
+from records.files import atomic_write
+from workflow.unsupervised import Learned
+
+SNAPSHOTS = 9  # images of each neuron in the strip
+FRAMES = 54  # of the animation
+FRAME_WIDTH = 5.0  # in
+FRAME_TIME = 250  # ms
+
+
+def snapshots(presentations: int, count: int = SNAPSHOTS) -> np.ndarray:
+    """At which presentations to look: closer at the start, where most happens."""
+    return np.unique(np.round(presentations * np.linspace(0, 1, count) ** 2).astype(int))
+
+
+def pixels_of(states: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """States (... x inputs) as images (... x rows x columns); the complements of a dual rail go to the right of the pixels."""
+    size = int(np.prod(shape))
+    rails = states.reshape(*states.shape[:-1], -1, *shape)
+    return np.concatenate([rails[..., rail, :, :] for rail in range(states.shape[-1] // size)], axis=-1)
+
+
+def weights_over_time(learned: Learned, dataset: Dataset) -> Figure:
+    """A strip of images for each neuron: its states X (V) before presentations ever later in the run."""
+    when = snapshots(len(learned.order))
+    images = pixels_of(learned.states[when], dataset.shape)
+    neurons, (rows, columns) = images.shape[1], images.shape[2:]
+    cell = (WIDTH - 1.6) / len(when)
+    figure, axes = plt.subplots(neurons, len(when), figsize=(WIDTH, 0.5 + neurons * min(cell * rows / columns, 1.0)),
+                                squeeze=False)
+    for (j, n), axis in np.ndenumerate(axes):
+        image = axis.imshow(images[n, j], vmin=0, vmax=images.max())
+        axis.set(xticks=[], yticks=[])
+        if j == 0:
+            axis.set_title(f"{when[n]}")
+        if n == 0:
+            owned = [label for label, owner in zip(dataset.labels, learned.owners, strict=True) if owner == j]
+            axis.set_ylabel(f"neuron {j}\n{', '.join(owned) or '–'}", rotation=0, ha="right", va="center")
+    figure.suptitle("Presentations so far", fontsize=10)
+    figure.colorbar(image, ax=axes, label="state X (V)", aspect=30)
+    return figure
+
+
+def winners_and_thresholds(learned: Learned, dataset: Dataset, threshold: float) -> Figure:
+    """Who fired first at each presentation, coloured by the pattern shown, and each neuron's threshold (V) over them."""
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
+    neurons = learned.states.shape[1]
+    for pattern, label in enumerate(dataset.labels):
+        shown = np.flatnonzero(learned.order == pattern)
+        upper.plot(shown, learned.winners[shown], "|", color=COLOURS[pattern], markersize=11, markeredgewidth=1.8, label=label)
+    upper.set(ylabel="neuron that fires first", yticks=range(neurons), ylim=(neurons - 0.4, -0.6))
+    upper.legend(title="pattern", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for j in range(neurons):
+        lower.plot(threshold + learned.homeostasis[:, j], color=COLOURS[j % len(COLOURS)], label=str(j))
+    lower.set(xlabel="presentation", ylabel="threshold (V)")
+    lower.legend(title="neuron", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def save_animation(learned: Learned, dataset: Dataset, folder: Path, name: str) -> Path:
+    """Write folder/name.gif: the neurons' states as they condense into the patterns, beside the pattern shown."""
+    when = snapshots(len(learned.order) - 1, FRAMES)
+    images = pixels_of(learned.states, dataset.shape)
+    shown = dataset.patterns.reshape(-1, *dataset.shape)
+    figure, axes = plt.subplots(1, 1 + images.shape[1], figsize=(FRAME_WIDTH, 1.75), layout="constrained")
+    drawn = [axes[0].imshow(shown[0], cmap="cividis", vmin=0, vmax=1)]
+    drawn += [axis.imshow(images[0, j], vmin=0, vmax=images.max()) for j, axis in enumerate(axes[1:])]
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+    axes[0].set_title("shown")
+
+    frames = []
+    for n in when:
+        _frame(figure, axes, drawn, learned, shown, images, n)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=100)
+        frames.append(Image.open(image).convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
+    buffer = io.BytesIO()
+    duration = [FRAME_TIME] * (len(frames) - 1) + [10 * FRAME_TIME]
+    frames[0].save(buffer, format="gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+    path = Path(folder) / f"{name}.gif"
+    plt.close(figure)
+    atomic_write(path, buffer.getvalue())
+    return path
+
+
+def _frame(figure: Figure, axes: np.ndarray, drawn: list[AxesImage], learned: Learned, shown: np.ndarray, images: np.ndarray,
+           n: int) -> None:
+    """Show presentation `n`: the pattern, every neuron after it, and which neuron fired."""
+    drawn[0].set_data(shown[learned.order[n]])
+    for j, axis in enumerate(axes[1:]):
+        drawn[1 + j].set_data(images[n + 1, j])
+        fired = learned.winners[n] == j
+        axis.set_title(f"neuron {j}", color=COLOURS[1] if fired else "black", fontweight="bold" if fired else "normal")
+    figure.suptitle(f"presentation {n + 1} of {len(learned.order)}", fontsize=10)

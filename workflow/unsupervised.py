@@ -1,0 +1,177 @@
+"""Learning without a teacher, as studies run it: what is presented to which circuit, a whole transient of it, who owns what."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from datasets import Dataset, digits_012345, xpue
+from learning.pulses import Schedule
+from learning.self_learning import (
+    LEARNING,
+    SelfLearningCircuit,
+    SelfLearningParameters,
+    Spread,
+    self_learning_network,
+    winners,
+)
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
+from spice.parameters import ParameterError
+from spice.session import NgspiceSession, netlist_text
+
+LEAK = 1e9  # ohm, R_leak: with K = 5e-9 S a written cell tends to 5 V times its input, in 3.55 ms
+JUDGED = 10  # presentations a pattern, the last of a run, by which its owner is told
+PAUSES = 40  # of a transient, to show how far it is
+
+
+@dataclass(frozen=True)
+class Unsupervised:
+    """A data set of patterns and the circuit that is to learn it, one neuron a pattern, by itself."""
+
+    dataset: Dataset
+    design: SelfLearningCircuit
+    presentations: int
+    dual_rail: bool = False  # inputs v and 1 - v, so that all patterns weigh the same
+    start: tuple[float, float] = (1.5, 2.5)  # V, each cell's X at first is drawn evenly from this range
+
+    @property
+    def patterns(self) -> np.ndarray:
+        """What the inputs are given: patterns x inputs, 0 to 1."""
+        return both_rails(self.dataset.patterns) if self.dual_rail else self.dataset.patterns
+
+
+def both_rails(images: np.ndarray) -> np.ndarray:
+    """`images` (n x pixels) with their complements: n x 2 pixels."""
+    return np.hstack([images, 1 - images])
+
+
+def _circuit(feedback: float, pulse: float, homeostasis_current: float) -> SelfLearningCircuit:
+    network = NetworkParameters(MemristorParameters(leak_resistance=LEAK), NeuronParameters(feedback_resistance=feedback))
+    return SelfLearningCircuit(network, SelfLearningParameters(homeostasis_current=homeostasis_current),
+                               Schedule(pulse=pulse, period=3e-3))
+
+
+def unsupervised_xpue() -> Unsupervised:
+    """XPUE: 9 inputs, four neurons, 160 presentations."""
+    return Unsupervised(xpue(), _circuit(5e3, 0.6e-3, 0.5e-6), 160)
+
+
+def unsupervised_digits() -> Unsupervised:
+    """012345: 30 inputs, since 1 has five pixels where 2 and 3 have eleven; six neurons, 240 presentations."""
+    return Unsupervised(digits_012345(), _circuit(3e3, 0.3e-3, 0.2e-6), 240, dual_rail=True)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What chance decides about one run: all follows from the seed."""
+
+    states: np.ndarray  # neurons x inputs, X at first in V
+    order: np.ndarray  # presentations, which pattern each shows
+    images: np.ndarray  # presentations x inputs, 0 to 1, with flipped pixels
+    spread: Spread | None
+
+
+def trial(task: Unsupervised, neurons: int, seed: int, spread: float = 0.0, flipped: float = 0.0) -> Trial:
+    """Draw start states, order, the pixels that flip (a share of `flipped`) and the devices' `spread` from one seed.
+
+    Raises ParameterError for fewer neurons than patterns and for no presentations.
+    """
+    if neurons < len(task.patterns):
+        raise ParameterError(f"{len(task.patterns)} patterns cannot each have a neuron of their own among {neurons}; give "
+                             f"--neurons {len(task.patterns)} or more")
+    if task.presentations < 1:
+        raise ParameterError(f"a circuit that learns needs at least one image, got {task.presentations} presentations")
+    generator = np.random.default_rng(seed)
+    states = generator.uniform(*task.start, (neurons, task.patterns.shape[1]))
+    order = generator.integers(0, len(task.patterns), task.presentations)
+    pixels = task.dataset.patterns[order]
+    pixels = np.where(generator.random(pixels.shape) < flipped, 1 - pixels, pixels)
+    devices = Spread.drawn(generator, *states.shape, spread) if spread else None
+    return Trial(states, order, both_rails(pixels) if task.dual_rail else pixels, devices)
+
+
+def netlist(task: Unsupervised, drawn: Trial) -> Circuit:
+    """The whole circuit of a trial: inputs, crossbar, neurons, phi, inhibition, homeostasis."""
+    return self_learning_network(task.design, drawn.states, drawn.images, spread=drawn.spread)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one transient did, presentation by presentation."""
+
+    order: np.ndarray  # presentations, the pattern shown
+    winners: np.ndarray  # presentations, the neuron that fired first
+    states: np.ndarray  # 1 + presentations x neurons x inputs, X in V before each and at the end
+    homeostasis: np.ndarray  # 1 + presentations x neurons, V
+
+    @property
+    def wins(self) -> np.ndarray:
+        """How often, of the last `JUDGED` presentations a pattern, each neuron fired first: patterns x neurons."""
+        patterns, neurons = int(self.order.max()) + 1, self.states.shape[1]
+        counts = np.zeros((patterns, neurons), int)
+        for pattern in range(patterns):
+            last = self.winners[self.order == pattern][-JUDGED:]
+            counts[pattern] = np.bincount(last[last >= 0], minlength=neurons)
+        return counts
+
+    @property
+    def owners(self) -> np.ndarray:
+        """The neuron that fired first most often for each pattern."""
+        return self.wins.argmax(axis=1)
+
+    @property
+    def each_its_own(self) -> bool:
+        """Whether every pattern has a neuron of its own."""
+        return len(set(self.owners)) == len(self.owners) and bool(self.wins.max(axis=1).all())
+
+    @property
+    def purity(self) -> float:
+        """Share of the judged presentations that the pattern's owner won."""
+        shown = sum(min(JUDGED, int(np.sum(self.order == p))) for p in range(len(self.wins)))
+        return float(self.wins.max(axis=1).sum() / shown)
+
+
+def learn(session: NgspiceSession, task: Unsupervised, drawn: Trial,
+          watch: Callable[[float], None] = lambda done: None) -> Learned:
+    """Run a trial's transient in ngspice: the circuit learns, nothing else does. `watch(share done)` is called now and then."""
+    neurons, inputs = drawn.states.shape
+    schedule, presentations = task.design.schedule, len(drawn.order)
+    gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
+    loaded = session.load(netlist(task, drawn), LEARNING, gates + voltages + names("output", neurons))
+    try:
+        stop = schedule.stop(presentations)
+        pauses = list(np.linspace(0, stop, PAUSES + 1)[1:-1])
+        for done, waves in enumerate(loaded.run(stop, pauses), 1):
+            watch(done / PAUSES)
+        before = schedule.period * np.arange(presentations + 1)
+        states = np.array([np.interp(before, waves.time, waves[name]) for name in gates])
+        homeostasis = np.array([np.interp(before, waves.time, waves[name]) for name in voltages])
+        found = winners(waves, task.design, neurons, presentations)
+    finally:
+        session.unload(loaded)
+    return Learned(drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
+
+
+def batch_netlist(task: Unsupervised, drawn: Trial) -> str:
+    """The circuit as text for `ngspice -b` and nothing else: it learns, then prints who fires for what and what was learned."""
+    (neurons, inputs), schedule = drawn.states.shape, task.design.schedule
+    gates, outputs = state_names(neurons, inputs), names("output", neurons)
+    text = netlist_text(netlist(task, drawn), LEARNING, schedule.stop(len(drawn.order)), gates + outputs, outputs)
+    text = re.sub(r"\.print .*\n|\.end\n", "", text)
+    lines = [".control", "run", "echo", "echo The neuron that fires at the last presentation of each pattern:",
+             "let number = " + " + ".join(f"{j}*v({output})" for j, output in enumerate(outputs))]
+    for pattern, label in enumerate(task.dataset.labels):
+        shown = np.flatnonzero(drawn.order == pattern)
+        if len(shown):
+            time = schedule.start(int(shown[-1])) + schedule.pulse
+            lines += [f"meas tran found_{pattern} find number at={time:.9g}", f"let neuron = floor(found_{pattern} + 0.5)",
+                      f"echo pattern {label} has neuron $&neuron"]
+    lines += ["echo", "echo States learned, V, neuron by neuron:", "let last = length(time) - 1"]
+    for j in range(neurons):
+        row = gates[j * inputs:(j + 1) * inputs]
+        lines += [f"let x{i} = floor(10*v({gate})[last] + 0.5)/10" for i, gate in enumerate(row)]
+        lines.append(f"echo neuron {j}: " + " ".join(f"$&x{i}" for i in range(inputs)))
+    return text + "\n".join([*lines, ".endc", ".end", ""])
