@@ -218,7 +218,7 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
     if neurons:
         add_neuron(circuit, parameters.neuron, own=devices.neurons is not None)
     _add_sources(circuit, input_count, inputs, controls)
-    own_cells, own_neurons = _cell_arguments(parameters, devices.cells, controls), _neuron_arguments(devices.neurons)
+    own_cells, own_neurons = cell_arguments(parameters, devices.cells, controls is not None), neuron_arguments(devices.neurons)
     for j in range(classes):
         if neurons:
             circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", circuit.gnd, f"membrane_{j}", f"output_{j}",
@@ -244,19 +244,19 @@ def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | 
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
 
 
-def _cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
-                    controls: Sequence[Points] | None) -> Callable[[int, int], dict[str, float]]:
-    """Instance parameters of cell (j, i): none if all cells are alike."""
+def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
+                   write: bool) -> Callable[[int, int], dict[str, float]]:
+    """Instance parameters of cell (j, i): none if all cells are alike. `write`: of whole cells."""
     if cells is None:
         return lambda j, i: {}
     width, length = cells.geometry(parameters.memristor)
     arrays = {"w": width, "l": length, "vto": cells.threshold_voltage, "c": cells.capacitance}
-    if controls is not None:
+    if write:
         arrays["k"] = cells.transconductance
     return lambda j, i: {key: float(values[j, i]) for key, values in arrays.items()}
 
 
-def _neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, float]]:
+def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, float]]:
     """Instance parameters of neuron j: none if all neurons are alike."""
     if neurons is None:
         return lambda j: {}

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from learning.chips import Chip
 from learning.pulses import Schedule
 from memristor import Memristor, check_phi
-from snn_circuit import NetworkParameters, add_neuron, names
+from snn_circuit import Devices, NetworkParameters, add_neuron, cell_arguments, names, neuron_arguments
 from spice.parameters import ParameterError, Parameters, quantity
 from spice.session import Solver, Waveforms
 
@@ -58,8 +59,8 @@ class SelfLearningCircuit:
         memristor, neuron, pulse = self.network.memristor, self.network.neuron, self.schedule.pulse
         check_phi(self.schedule.phi_voltage, memristor)
         if not self.write_time_constant > pulse:
-            raise ParameterError(f"leak_resistance of {memristor.leak_resistance:g} ohm forgets within a pulse: its time constant "
-                                 f"of {self.write_time_constant:.3g} s must exceed the pulse of {pulse:g} s")
+            raise ParameterError(f"leak_resistance of {memristor.leak_resistance:g} ohm forgets within a pulse: its time "
+                                 f"constant of {self.write_time_constant:.3g} s must exceed the pulse of {pulse:g} s")
         if not self.learning.inhibition_threshold < neuron.output_high:
             raise ParameterError("inhibition_threshold must be below output_high, or no neuron holds the others down, got "
                                  f"{self.learning.inhibition_threshold:g} V for {neuron.output_high:g} V")
@@ -79,86 +80,58 @@ class SelfLearningCircuit:
         return dataclasses.asdict(self)
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How the devices of one chip differ from the nominal ones (device to device): factors, 1 for no spread."""
-
-    channel_gain: np.ndarray  # neurons x inputs, on Kp
-    write_gain: np.ndarray  # neurons x inputs, on K
-    threshold: np.ndarray  # neurons, on the firing threshold
-
-    @classmethod
-    def drawn(cls, generator: np.random.Generator, neurons: int, inputs: int, spread: float) -> "Spread":
-        """Log-normal factors with the standard deviation `spread` of their logarithm, for cells and neurons alike."""
-        return cls(*(np.exp(spread * generator.standard_normal(shape)) for shape in
-                     ((neurons, inputs), (neurons, inputs), neurons)))
-
-
 def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, images: np.ndarray,
-                          homeostasis: np.ndarray | None = None, spread: Spread | None = None) -> Circuit:
+                          homeostasis: np.ndarray | None = None, chip: Chip | None = None) -> Circuit:
     """Netlist that presents `images` (presentations x inputs, levels 0 to 1), one a period; return a PySpice `Circuit`.
 
     `states`: the cells' X at t = 0, neurons x inputs, in V; `homeostasis`: the homeostatic voltages at t = 0 in V (default 0);
-    `spread`: of this chip's devices. Raises ParameterError for shapes that do not fit.
+    `chip`: whose devices differ (not its wires). Raises ParameterError for shapes that do not fit.
     """
     neurons, inputs = np.shape(states)
     if not len(images):
         raise ParameterError("a circuit that learns needs at least one image, got none")
     if np.ndim(images) != 2 or np.shape(images)[1] != inputs:
         raise ParameterError(f"{neurons} x {inputs} states need images of {inputs} pixels, got {np.shape(images)[1:]}")
+    if chip is not None:
+        chip.check_shape(neurons, inputs)
+    devices = chip.devices(design.network) if chip else Devices()
     circuit = Circuit("crossbar that learns by itself: STDP without a teacher")
-    add_neuron(circuit, design.network.neuron)
+    cell = Memristor(design.network.memristor, own=devices.cells is not None)
+    cell.add_to(circuit)
+    add_neuron(circuit, design.network.neuron, own=devices.neurons is not None)
     circuit.model("inhibition", "sw", vt=design.learning.inhibition_threshold, vh=0,
                   ron=design.learning.inhibition_resistance, roff=1e12)
     circuit.R("fired", "fired", circuit.gnd, 1.0)
     for i, levels in enumerate(np.transpose(images)):
         points = design.schedule.train(design.schedule.input_voltage * levels)
         circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
-    start = np.zeros(neurons) if homeostasis is None else homeostasis
+    own_cells, own_neurons = cell_arguments(design.network, devices.cells, True), neuron_arguments(devices.neurons)
     for j in range(neurons):
-        offset = 0.0 if spread is None else design.network.neuron.threshold * float(spread.threshold[j] - 1)
-        _add_self_learning_neuron(circuit, design, j, float(start[j]), offset)
-    _add_cells(circuit, design, states, spread)
+        circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", f"threshold_{j}", f"membrane_{j}", f"output_{j}",
+                  **own_neurons(j))
+        _close_the_loop(circuit, design, j, 0.0 if homeostasis is None else float(homeostasis[j]))
+        for i in range(inputs):
+            circuit.X(f"cell_{j}_{i}", cell.name, f"column_{j}", f"input_{i}", f"phi_{j}", x0=float(states[j][i]),
+                      **own_cells(j, i))
     return circuit
 
 
-def _add_self_learning_neuron(circuit: Circuit, design: SelfLearningCircuit, j: int, start: float, offset: float) -> None:
-    """Neuron j with its phi, its inhibition by the others, and its homeostatic voltage, at first `start` V.
+def _close_the_loop(circuit: Circuit, design: SelfLearningCircuit, j: int, start: float) -> None:
+    """From output j to its phi, to its inhibition of the others, and to its homeostatic voltage, at first `start` V.
 
-    The threshold's rise enters where a negative column would (`offset` V belongs to this chip): the membrane settles, and
-    rests, that much lower, which moves its crossing exactly as a threshold that much higher would.
+    The threshold's rise enters the neuron where a negative column would: the membrane settles, and rests, that much lower,
+    which moves its crossing exactly as a threshold that much higher would.
     """
     high, learning = design.network.neuron.output_high, design.learning
-    node = {name: f"{name}_{j}" for name in ("column", "membrane", "output", "phi", "homeostasis", "threshold")}
-    circuit.X(f"neuron_{j}", "lapicque_neuron", node["column"], node["threshold"], node["membrane"], node["output"])
-    circuit.VCVS(f"phi_{j}", node["phi"], circuit.gnd, node["output"], circuit.gnd,
-                 voltage_gain=design.schedule.phi_voltage / high)
-    circuit.VCCS(f"fired_{j}", circuit.gnd, "fired", node["output"], circuit.gnd, transconductance=1.0)
-    circuit.S(f"inhibit_{j}", node["membrane"], circuit.gnd, "fired", node["output"], model="inhibition")
-    circuit.VCCS(f"homeostasis_{j}", circuit.gnd, node["homeostasis"], node["output"], circuit.gnd,
+    output, homeostasis = f"output_{j}", f"homeostasis_{j}"
+    circuit.VCVS(f"phi_{j}", f"phi_{j}", circuit.gnd, output, circuit.gnd, voltage_gain=design.schedule.phi_voltage / high)
+    circuit.VCCS(f"fired_{j}", circuit.gnd, "fired", output, circuit.gnd, transconductance=1.0)
+    circuit.S(f"inhibit_{j}", f"membrane_{j}", circuit.gnd, "fired", output, model="inhibition")
+    circuit.VCCS(homeostasis, circuit.gnd, homeostasis, output, circuit.gnd,
                  transconductance=learning.homeostasis_current / high)
-    circuit.C(f"homeostasis_{j}", node["homeostasis"], circuit.gnd, learning.homeostasis_capacitance, raw_spice=f"ic={start!r}")
-    circuit.R(f"homeostasis_{j}", node["homeostasis"], circuit.gnd, learning.homeostasis_resistance)
-    foot = f"offset_{j}" if offset else circuit.gnd
-    circuit.VCVS(f"threshold_{j}", node["threshold"], foot, node["homeostasis"], circuit.gnd, voltage_gain=1.0)
-    if offset:
-        circuit.V(f"offset_{j}", foot, circuit.gnd, offset)
-
-
-def _add_cells(circuit: Circuit, design: SelfLearningCircuit, states: np.ndarray, spread: Spread | None) -> None:
-    """The crossbar; with a `spread` every cell is a subcircuit of its own."""
-    nominal = Memristor(design.network.memristor)
-    if spread is None:
-        nominal.add_to(circuit)
-    for (j, i), state in np.ndenumerate(states):
-        cell = nominal
-        if spread is not None:
-            memristor = design.network.memristor
-            device = dataclasses.replace(memristor, kp=memristor.kp * float(spread.channel_gain[j, i]),
-                                         transconductance=memristor.transconductance * float(spread.write_gain[j, i]))
-            cell = Memristor(device, f"memristor_{j}_{i}")
-            cell.add_to(circuit)
-        circuit.X(f"cell_{j}_{i}", cell.name, f"column_{j}", f"input_{i}", f"phi_{j}", x0=float(state))
+    circuit.C(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_capacitance, raw_spice=f"ic={start!r}")
+    circuit.R(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_resistance)
+    circuit.VCVS(f"threshold_{j}", f"threshold_{j}", circuit.gnd, homeostasis, circuit.gnd, voltage_gain=1.0)
 
 
 def winners(waves: Waveforms, design: SelfLearningCircuit, neurons: int, presentations: int) -> np.ndarray:

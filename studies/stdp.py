@@ -9,12 +9,12 @@ stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_resul
 import argparse
 import dataclasses
 import sys
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from records.results import write_results
-from spice.parameters import Parameters
 from spice.session import NgspiceSession
 from studies.stdp_figures import save_animation, weights_over_time, winners_and_thresholds
 from workflow.command_line import add_quantities, draw, make_parser, quantities, run, whole_number, write_netlist
@@ -55,7 +55,7 @@ def _parser(task: Unsupervised) -> argparse.ArgumentParser:
     return parser
 
 
-def _open_quantities(task: Unsupervised) -> list[tuple[Parameters, list[str] | None]]:
+def _open_quantities(task: Unsupervised) -> list[tuple[Any, list[str] | None]]:
     """The parameter objects that have options, and the names of those of their quantities that do (None: all)."""
     design = task.design
     return [(design.network.memristor, ["transconductance", "leak_resistance"]),
@@ -90,12 +90,12 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     session = NgspiceSession()
     print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
           f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
-    runs = []
+    runs: list[Learned] = []
+    bar: tqdm[Any]
     with tqdm(total=float(len(seeds)), desc="learning", unit="seed", delay=2.0, dynamic_ncols=True, leave=False, disable=None,
               bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} seeds [{elapsed}<{remaining}{postfix}]") as bar:
         for one in drawn:
-            begun = len(runs)
-            runs.append(learn(session, task, one, lambda done, begun=begun: bar.update(begun + done - bar.n)))
+            runs.append(learn(session, task, one, lambda done: _advance(bar, len(runs) + done)))
             bar.set_postfix_str(f"each its own neuron: {sum(r.each_its_own for r in runs)} of {len(runs)}")
     name = f"stdp_{task.dataset.name}" + "_spread" * bool(options.spread) + "_flipped" * bool(options.flipped)
     made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": task.start,
@@ -107,6 +107,10 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
     if name == "stdp_xpue":
         print(f"wrote {save_animation(runs[0], task.dataset, options.figures, name)}")
+
+
+def _advance(bar: "tqdm[Any]", done: float) -> None:
+    bar.update(done - bar.n)
 
 
 def _results(seeds: range, runs: list[Learned]) -> dict:

@@ -8,19 +8,20 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from datasets import Dataset, digits_012345, xpue
+from learning.chips import Chip
 from learning.pulses import Schedule
 from learning.self_learning import (
     LEARNING,
     SelfLearningCircuit,
     SelfLearningParameters,
-    Spread,
     self_learning_network,
     winners,
 )
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
+from spice.netlist import netlist_text
 from spice.parameters import ParameterError
-from spice.session import NgspiceSession, netlist_text
+from spice.session import NgspiceSession
 
 LEAK = 1e9  # ohm, R_leak: with K = 5e-9 S a written cell tends to 5 V times its input, in 3.55 ms
 JUDGED = 10  # presentations a pattern, the last of a run, by which its owner is told
@@ -71,7 +72,7 @@ class Trial:
     states: np.ndarray  # neurons x inputs, X at first in V
     order: np.ndarray  # presentations, which pattern each shows
     images: np.ndarray  # presentations x inputs, 0 to 1, with flipped pixels
-    spread: Spread | None
+    chip: Chip | None  # whose devices differ
 
 
 def trial(task: Unsupervised, neurons: int, seed: int, spread: float = 0.0, flipped: float = 0.0) -> Trial:
@@ -89,13 +90,15 @@ def trial(task: Unsupervised, neurons: int, seed: int, spread: float = 0.0, flip
     order = generator.integers(0, len(task.patterns), task.presentations)
     pixels = task.dataset.patterns[order]
     pixels = np.where(generator.random(pixels.shape) < flipped, 1 - pixels, pixels)
-    devices = Spread.drawn(generator, *states.shape, spread) if spread else None
-    return Trial(states, order, both_rails(pixels) if task.dual_rail else pixels, devices)
+    chip = None
+    if spread:
+        chip = Chip(len(states), states.shape[1], seed, cell_gain=spread, cell_write_gain=spread, neuron_threshold=spread)
+    return Trial(states, order, both_rails(pixels) if task.dual_rail else pixels, chip)
 
 
 def netlist(task: Unsupervised, drawn: Trial) -> Circuit:
     """The whole circuit of a trial: inputs, crossbar, neurons, phi, inhibition, homeostasis."""
-    return self_learning_network(task.design, drawn.states, drawn.images, spread=drawn.spread)
+    return self_learning_network(task.design, drawn.states, drawn.images, chip=drawn.chip)
 
 
 @dataclass(frozen=True)
@@ -146,10 +149,11 @@ def learn(session: NgspiceSession, task: Unsupervised, drawn: Trial,
         pauses = list(np.linspace(0, stop, PAUSES + 1)[1:-1])
         for done, waves in enumerate(loaded.run(stop, pauses), 1):
             watch(done / PAUSES)
-        before = schedule.period * np.arange(presentations + 1)
-        states = np.array([np.interp(before, waves.time, waves[name]) for name in gates])
-        homeostasis = np.array([np.interp(before, waves.time, waves[name]) for name in voltages])
-        found = winners(waves, task.design, neurons, presentations)
+            if done == PAUSES:
+                before = schedule.period * np.arange(presentations + 1)
+                states = np.array([np.interp(before, waves.time, waves[name]) for name in gates])
+                homeostasis = np.array([np.interp(before, waves.time, waves[name]) for name in voltages])
+                found = winners(waves, task.design, neurons, presentations)
     finally:
         session.unload(loaded)
     return Learned(drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)

@@ -1,0 +1,150 @@
+"""The circuit that learns by itself: its netlist in ngspice against the closed form, and each of its three additions alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from datasets import xpue
+from learning.pulses import Schedule
+from learning.self_learning import (
+    LEARNING,
+    SILENT,
+    SelfLearningCircuit,
+    SelfLearningParameters,
+    self_learning_network,
+    winners,
+)
+from learning.stdp import (
+    first_neurons,
+    lifted,
+    lowered,
+    memory_capacitance,
+    numbers,
+    present_all,
+    spike_times,
+    written,
+)
+from memristor import MemristorParameters, raised_state
+from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
+from spice.parameters import ParameterError
+
+DEVICE = MemristorParameters(leak_resistance=1e9)
+DESIGN = SelfLearningCircuit(NetworkParameters(DEVICE, NeuronParameters(feedback_resistance=5e3)))
+PATTERNS = xpue().patterns
+K = numbers(DESIGN)
+
+
+def run(simulate, design, states, images, homeostasis=None, extra=()):
+    """Waveforms of a whole transient, and its winners."""
+    neurons, inputs = np.shape(states)
+    kinds = [name for kind in ("output", "membrane", "homeostasis") for name in names(kind, neurons)]
+    waves = simulate(self_learning_network(design, states, images, homeostasis), [*state_names(neurons, inputs), *kinds, *extra],
+                     design.schedule.stop(len(images)), **dataclasses.asdict(LEARNING))
+    return waves, winners(waves, design, neurons, len(images))
+
+
+@pytest.fixture(scope="module")
+def start():
+    """States and order of 60 presentations of XPUE to four neurons."""
+    generator = np.random.default_rng(7)
+    return generator.uniform(1.5, 2.5, (4, 9)), generator.integers(0, 4, 60)
+
+
+@pytest.fixture(scope="module")
+def learned(simulate, start):
+    """Waveforms and winners of these presentations in ngspice."""
+    return run(simulate, DESIGN, start[0], PATTERNS[start[1]])
+
+
+def test_closed_form_has_the_winners_states_and_thresholds_of_the_circuit(start, learned):
+    states, homeostasis = start[0].copy(), np.zeros(4)
+    found = present_all(states, homeostasis, PATTERNS, start[1], K)
+    waves, winner = learned
+    assert np.array_equal(found, winner)
+    assert len(set(found)) == 4
+    # Switches flip at time points, some us late; a us of writing moves X by 1.4 mV.
+    assert np.abs(waves.stack(state_names(4, 9))[:, -1].reshape(4, 9) - states).max() < 0.06
+    assert np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max() < 5e-3 * homeostasis.max()
+
+
+def test_a_neuron_that_has_fired_holds_all_others_down_until_the_input_ends(start, learned):
+    waves, winner = learned
+    outputs = waves.stack(names("output", 4)) > 0.5
+    for k in range(60):
+        during = (waves.time > DESIGN.schedule.start(k)) & (waves.time < DESIGN.schedule.start(k + 1) - 1e-3)
+        assert np.flatnonzero(outputs[:, during].any(axis=1)).tolist() == [winner[k]]
+    assert not outputs[:, waves.time > DESIGN.schedule.stop(60) - 1e-3].any()
+
+
+def test_without_inhibition_several_neurons_fire(simulate, start):
+    loose = dataclasses.replace(DESIGN, learning=SelfLearningParameters(inhibition_resistance=1e3))
+    waves, _ = run(simulate, loose, np.array([np.full(9, 4.0), np.full(9, 3.9)]), PATTERNS[:1])
+    assert (waves.stack(names("output", 2)) > 0.5).any(axis=1).all()
+
+
+def test_only_the_column_of_the_neuron_that_fired_is_written(start, simulate):
+    waves, winner = run(simulate, DESIGN, start[0], PATTERNS[start[1][:1]])
+    moved = np.abs(waves.stack(state_names(4, 9))[:, -1].reshape(4, 9) - start[0]).max(axis=1)
+    assert moved[winner[0]] > 0.1
+    assert np.delete(moved, winner[0]).max() < 5e-3
+
+
+def test_homeostatic_voltage_grows_while_the_neuron_is_high_and_leaks(start, simulate):
+    waves, winner = run(simulate, DESIGN, start[0], PATTERNS[start[1][:1]])
+    high = np.trapezoid(waves[f"output_{winner[0]}"], waves.time)
+    voltage = waves[f"homeostasis_{winner[0]}"]
+    assert voltage.max() == pytest.approx(DESIGN.learning.homeostasis_rate * high, rel=0.01)
+    since = waves.time[-1] - waves.time[np.argmax(voltage)]
+    assert voltage[-1] / voltage.max() == pytest.approx(np.exp(-since / DESIGN.learning.homeostasis_time_constant), rel=1e-3)
+
+
+def test_homeostasis_delays_a_neuron_as_a_higher_threshold_does(simulate):
+    """A neuron raised by 1 V loses against one with slightly weaker synapses; its own spike comes when the closed form says."""
+    states = np.array([np.full(9, 4.0), np.full(9, 3.9)])
+    for homeostasis, first in ((np.zeros(2), 0), (np.array([1.0, 0.0]), 1)):
+        waves, winner = run(simulate, DESIGN, states, PATTERNS[:1], homeostasis)
+        expected = spike_times(states, homeostasis, PATTERNS[0], K)
+        assert winner[0] == first == np.argmin(expected)
+        spike = waves.time[np.argmax(waves[f"output_{first}"] > 0.5)]
+        assert spike == pytest.approx(expected[first], abs=2e-6)
+
+
+def test_an_image_that_fires_no_neuron_writes_nothing(simulate):
+    states = np.full((4, 9), 0.5)
+    _, winner = run(simulate, DESIGN, states, PATTERNS[:2])
+    assert winner.tolist() == [SILENT, SILENT]
+    after, homeostasis = states.copy(), np.zeros(4)
+    assert present_all(after, homeostasis, PATTERNS, np.array([0, 1]), K).tolist() == [SILENT, SILENT]
+    assert np.array_equal(after, states)
+    assert first_neurons(states, homeostasis, PATTERNS[:1], K).tolist() == [SILENT]
+
+
+@pytest.mark.parametrize("volts", [0.2, 1.0])
+def test_compiled_lift_is_the_devices_and_comes_back(volts):
+    for state in np.linspace(0.05, 6, 30):
+        up = lifted(state, volts, K.c, K.cox)
+        assert up == pytest.approx(float(raised_state(DEVICE, state, volts)), rel=1e-9)
+        assert lowered(up, volts, K.c, K.cox) == pytest.approx(state, rel=1e-9)
+        charge = [(K.c + K.cox) * lowered(up + d, volts, K.c, K.cox) for d in (-1e-6, 1e-6)]
+        assert memory_capacitance(up, volts, K.c, K.cox) == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3)
+
+
+def test_a_cell_written_for_ever_tends_to_the_leak_times_the_pumped_current():
+    for volts in (0.0, 0.3, 1.0):
+        assert written(2.0, volts, 1.0, K) == pytest.approx(DESIGN.target * volts, abs=1e-9)
+    late = written(2.0, 1.0, 1e-3, K)  # the lifted gate's capacitance is C + C_gate to 2 %
+    assert late == pytest.approx(5 + (2 - 5) * np.exp(-1e-3 / DESIGN.write_time_constant), abs=0.03)
+
+
+def test_circuits_that_could_not_learn_are_refused_in_clear_words():
+    with pytest.raises(ParameterError, match="forgets within a pulse"):
+        dataclasses.replace(DESIGN, network=NetworkParameters(MemristorParameters(leak_resistance=1e8)))
+    with pytest.raises(ParameterError, match="holds the others down"):
+        dataclasses.replace(DESIGN, learning=SelfLearningParameters(inhibition_threshold=1.5))
+    with pytest.raises(ParameterError, match="nothing is ever written"):
+        dataclasses.replace(DESIGN, schedule=Schedule(phi_voltage=0.4))
+    with pytest.raises(ParameterError, match="at least one image"):
+        self_learning_network(DESIGN, np.ones((4, 9)), np.zeros((0, 9)))
+    with pytest.raises(ParameterError, match="images of 9 pixels"):
+        self_learning_network(DESIGN, np.ones((4, 9)), np.zeros((1, 8)))
