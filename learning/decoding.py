@@ -50,9 +50,14 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
     return time[k - 1] + share * (time[k] - time[k - 1])
 
 
+def _in_order(spikes: np.ndarray) -> np.ndarray:
+    """Spike times in s in their order, inf for those that never come; and inf once more, since one class alone has no second."""
+    return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
+
+
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
     """The class that fires first, if it leads by more than `resolution` s; else TIED, or SILENT if none fires."""
-    order = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
+    order = _in_order(spikes)
     if np.isinf(order[0]):
         return SILENT
     return int(np.nanargmin(spikes)) if order[1] - order[0] > resolution else TIED
@@ -60,7 +65,7 @@ def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
 
 def lead(spikes: np.ndarray) -> float:
     """How long in s the first neuron fires before the second; inf if it fires alone, nan if none fires."""
-    order = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
+    order = _in_order(spikes)
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
 
 

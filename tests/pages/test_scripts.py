@@ -14,7 +14,10 @@ import pytest
 
 import reproduce
 import verify
+from records import claims
+from studies import ex_situ, iv, stdp_window
 from tests.helpers import ROOT, page, script
+from workflow import inference, testing, training
 from workflow.experiments import mnist_experiment
 
 SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST_memristor_test.py",
@@ -153,6 +156,26 @@ def test_reproduce_runs_every_script():
     commands = [step.command for step in reproduce.steps(full=True, samples=10)]
     run = {command[1] if command[0] == "-m" else command[0] for command in commands}
     assert run == {*SCRIPTS, *STUDIES} - {"reproduce.py", "verify.py"}
+
+
+class Allowed(Exception):
+    """A script was allowed to write what it is going to write."""
+
+
+@pytest.mark.parametrize("step", [step for step in reproduce.steps(full=True, samples=10000)
+                                  if step.command != ["memristor_figures.py"]], ids=lambda step: " ".join(step.command))
+def test_committed_files_are_those_of_reproduce(step, monkeypatch):
+    """make reproduce overwrites them without asking: they were made with the same parameters."""
+    @contextlib.contextmanager
+    def only_claimed(*arguments):
+        with claims.claimed(*arguments):
+            raise Allowed
+        yield
+    for module in (training, inference, testing, iv, stdp_window, ex_situ):
+        monkeypatch.setattr(module, "claimed", only_claimed)
+    name, *options = step.command[1:] if step.command[0] == "-m" else step.command
+    with pytest.raises(Allowed):
+        page(name).main([*options, "--figures", str(ROOT / "figures" / step.folder)])
 
 
 def test_committed_results_make_the_table():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from records import files
-from records.files import FileProblem, atomic_write, to_json
+from records.files import FileProblem, atomic_write, check_writable, to_json
 from records.results import path_in_project, versions, write_results
 from tests.helpers import ROOT
 
@@ -18,7 +18,7 @@ from tests.helpers import ROOT
 def in_process(script, *arguments):
     """Run a script in a process of its own, from the project's folder; return what it printed, as a list of words."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -32,7 +32,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 from records.files import atomic_write
 
-path, rounds = Path(sys.argv[1]), int(sys.argv[2])
+path = Path(sys.argv[1])
 texts = [letter * 3_000_000 for letter in "ab"]
 atomic_write(path, texts[0])
 start = time.perf_counter()
@@ -40,7 +40,9 @@ atomic_write(path, texts[1])
 usual = time.perf_counter() - start
 generator = random.Random(5)
 seen = {"a": 0, "b": 0, "torn": 0, "killed_while_writing": 0}
-for _ in range(rounds):
+rounds = 0
+while rounds < 40 or (rounds < 1000 and not (seen["a"] and seen["b"] and seen["killed_while_writing"] >= 5)):
+    rounds += 1
     child = os.fork()
     if child == 0:
         while True:
@@ -55,7 +57,7 @@ for _ in range(rounds):
     seen["killed_while_writing"] += bool(rest)
     for other in rest:
         other.unlink()
-print(*seen.values())
+print(*seen.values(), rounds)
 """
 
 
@@ -68,9 +70,9 @@ def test_results_name_the_projects_files_from_its_folder(tmp_path, monkeypatch):
 
 
 def test_file_is_old_or_new_but_whole_when_its_writer_is_killed_at_any_moment(tmp_path):
-    old, new, torn, while_writing = map(int, in_process(KILL, tmp_path / "some.json", 50))
+    old, new, torn, while_writing, rounds = map(int, in_process(KILL, tmp_path / "some.json"))
     assert torn == 0
-    assert old + new == 50
+    assert old + new == rounds
     assert min(old, new) >= 1  # writers got on with their work ...
     assert while_writing >= 5  # ... and were killed in the middle of it, not beside it
 
@@ -83,6 +85,37 @@ def test_content_arrives_and_replaces_what_was_there(tmp_path, content):
     assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
     assert [other.name for other in path.parent.iterdir()] == ["some.json"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644  # others may read it, as any file; temporary files are private
+
+
+def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    atomic_write(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+
+
+def test_a_device_is_written_not_replaced(tmp_path):
+    """Whoever may write to /dev could otherwise turn /dev/null into a file; a pipe stands in for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_writable(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        atomic_write(pipe, "text")
+        assert reader.communicate(timeout=60)[0] == "text"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_write_that_is_interrupted_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch):
+    path = tmp_path / "some.json"
+    atomic_write(path, "old")
+
+    def ctrl_c(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(files.os, "fsync", ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(path, "new")
+    assert path.read_text() == "old" and leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

@@ -1,11 +1,11 @@
 """Many images on several processes: the same numbers however they are spread, and nothing lost when a worker dies."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import dask
@@ -15,7 +15,7 @@ from dask import distributed
 
 from learning.readout import Reader
 from spice.parameters import ParameterError
-from tests.helpers import ROOT
+from tests.helpers import ROOT, wait_until
 from workflow import evaluation
 from workflow.evaluation import WorkerDied, read_all
 from workflow.experiments import mnist_experiment
@@ -42,6 +42,36 @@ def test_spike_times_do_not_depend_on_the_number_of_processes(case, alone):
     experiment, states, images = case
     for jobs in (2, 3):
         assert read_all(experiment.network, experiment.schedule, states, images, jobs).tobytes() == alone.tobytes()
+
+
+def test_no_more_workers_are_started_than_there_are_ranges(case, monkeypatch):
+    """160 images are four ranges; of a thousand jobs four are started, of one image's one."""
+    experiment, states, images = case
+    started = []
+
+    def parallel(**options):
+        started.append(options["n_jobs"])
+        return contextlib.nullcontext()
+    monkeypatch.setattr(evaluation, "parallel_config", parallel)
+    monkeypatch.setattr(evaluation, "Parallel", lambda **options: lambda tasks: _Results())
+    for count in (160, 51, 1):
+        with pytest.raises(_Stop):
+            read_all(experiment.network, experiment.schedule, states, images[:count], 1000)
+    assert started == [4, 2, 1]
+
+
+class _Stop(Exception):
+    pass
+
+
+class _Results:
+    """Results that never come."""
+
+    def __iter__(self):
+        raise _Stop
+
+    def close(self):
+        pass
 
 
 def test_dask_workers_give_the_same_bytes(case, alone):
@@ -72,17 +102,28 @@ def test_cluster_that_cannot_do_the_work_is_refused_at_once(case, tmp_path):
             worker.wait(20)
 
 
-def test_dask_workers_that_die_again_and_again_end_the_run(case, monkeypatch):
-    experiment, states, images = case
-    poisoned = images.copy()
-    poisoned[120] = np.nan
+@pytest.fixture
+def poison(case, monkeypatch, tmp_path):
+    """Images that kill whoever reads the range 100-149 (as a segmentation fault would), but not before another range is done.
+
+    A dictionary: the images, what to `watch` with, the environment that workers elsewhere need.
+    """
     monkeypatch.setattr(evaluation, "read_range", _die_on_nan)
-    root = str(ROOT)
+    monkeypatch.setattr(evaluation.tempfile, "TemporaryDirectory", lambda: contextlib.nullcontext(str(tmp_path)))
+    images = case[2].copy()
+    images[120] = np.nan
+    return {"images": images, "watch": lambda indices, spikes: (tmp_path / "kept").touch(), "folder": str(tmp_path)}
+
+
+def test_dask_workers_that_die_again_and_again_end_the_run(case, poison):
+    experiment, states, _ = case
+    environment = {"PYTHONPATH": str(ROOT), "KEPT": poison["folder"]}
     with (dask.config.set({"distributed.scheduler.allowed-failures": 1}),
           distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1",
-                                   env={"PYTHONPATH": root}) as cluster,
+                                   env=environment) as cluster,
           pytest.raises(WorkerDied, match="again and again") as failure):
-        read_all(experiment.network, experiment.schedule, states, poisoned, scheduler=cluster.scheduler_address)
+        read_all(experiment.network, experiment.schedule, states, poison["images"], scheduler=cluster.scheduler_address,
+                 watch=poison["watch"])
     assert failure.value.finished.any() and not failure.value.finished[100:150].any()
 
 
@@ -102,15 +143,12 @@ def test_a_killed_worker_costs_only_its_range_again(case, alone):
     assert len(said) == 1 and "worker process died while images" in said[0]
 
 
-def test_a_second_death_ends_the_run_with_the_range_and_keeps_the_rest(case, alone, monkeypatch):
-    """A range that kills whoever reads it (as a segmentation fault would) is named; what others finished is kept."""
-    experiment, states, images = case
-    poisoned = images.copy()
-    poisoned[120] = np.nan  # the worker below dies on it
-    monkeypatch.setattr(evaluation, "read_range", _die_on_nan)
+def test_a_second_death_ends_the_run_with_the_range_and_keeps_the_rest(case, alone, poison):
+    """The range is named; what others finished is kept."""
+    experiment, states, _ = case
     said = []
     with pytest.raises(WorkerDied, match="second time on images 100-149") as failure:
-        read_all(experiment.network, experiment.schedule, states, poisoned, 2, report=said.append)
+        read_all(experiment.network, experiment.schedule, states, poison["images"], 2, watch=poison["watch"], report=said.append)
     kept = failure.value.finished
     assert said and not kept[100:150].any() and kept.any()
     assert failure.value.spikes[kept].tobytes() == alone[kept].tobytes()
@@ -120,7 +158,7 @@ def _die_on_nan(task):
     if np.isnan(task.images).any():
         if task.notes:
             Path(task.notes, f"{task.first}.began").touch()
-        time.sleep(1.5)  # the others finish a range meanwhile
+        wait_until(Path(task.notes or os.environ["KEPT"], "kept").exists)
         os.kill(os.getpid(), signal.SIGSEGV)
     return evaluation_read_range(task)
 

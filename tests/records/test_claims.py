@@ -1,0 +1,137 @@
+"""A file has one writer, who asks before overwriting what was made otherwise."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from records.claims import NotOverwritten, claimed, differences, locked, refuse_overwriting
+from records.files import FileProblem
+from tests.helpers import ROOT
+
+HOLD = ("import sys; from records.claims import locked\n"
+        "with locked(sys.argv[1]): print('held', flush=True); sys.stdin.read()")
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of a file: (process, the file)."""
+    path = tmp_path / "some.json"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process, path
+        process.kill()
+
+
+def test_a_lock_keeps_others_out_and_names_its_holder(holder):
+    process, path = holder
+    with pytest.raises(FileProblem, match=rf"some\.json is being written by another run \(process {process.pid}\)"), locked(path):
+        pass
+    linked = path.with_name("link.json")
+    path.touch()
+    linked.symlink_to(path)
+    with pytest.raises(FileProblem), locked(linked):
+        pass
+
+
+def test_the_lock_of_a_killed_process_blocks_nobody(holder):
+    process, path = holder
+    process.kill()
+    process.wait()
+    assert [file.name for file in path.parent.iterdir()] == [".some.json.lock"]
+    with locked(path):
+        pass
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_is_free_again_after_its_holder_has_ended_well(holder):
+    process, path = holder
+    process.communicate("")
+    with locked(path):
+        assert path.with_name(".some.json.lock").read_text() == str(os.getpid())
+
+
+COUNT = r"""
+import sys, time
+from pathlib import Path
+from records.claims import locked
+from records.files import FileProblem
+path, done = Path(sys.argv[1]), 0
+while done < 30:
+    try:
+        with locked(path):
+            number = int(path.read_text())
+            time.sleep(0.0005)
+            path.write_text(str(number + 1))
+            done += 1
+    except FileProblem:
+        time.sleep(0.0002)
+"""
+
+
+def test_of_many_that_lock_and_free_at_once_never_do_two_hold(tmp_path):
+    """A lock's file is removed with it: nobody may hold one that is no longer there. Four count to 120 together."""
+    path = tmp_path / "count"
+    path.write_text("0")
+    running = [subprocess.Popen([sys.executable, "-c", COUNT, str(path)], cwd=ROOT) for _ in range(4)]
+    assert [process.wait(120) for process in running] == [0] * 4
+    assert path.read_text() == "120"
+
+
+def test_differences_are_named_as_options():
+    stored = {"shape": [10, 10], "network": {"neuron": {"threshold": 4.0, "hysteresis": 0.1}}, "rule": "hebbian"}
+    now = {"shape": [14, 14], "network": {"neuron": {"threshold": 4.5, "hysteresis": 0.1, "younger": 1.0}}, "rule": "hebbian"}
+    assert differences(stored, now) == ["--size ([10, 10] there, [14, 14] now)", "--threshold (4 there, 4.5 now)"]
+    assert differences(stored, stored) == []
+
+
+@pytest.mark.parametrize("content", ["not json", "[1, 2]", "", '{"parameters": 3}', "\x00"])
+def test_what_no_script_wrote_is_not_overwritten(tmp_path, content):
+    path = tmp_path / "some.json"
+    path.write_text(content)
+    with pytest.raises(NotOverwritten, match="nothing that this script wrote; --force"):
+        refuse_overwriting(path, {"seed": 1})
+
+
+@pytest.mark.parametrize("inside", [lambda parameters: parameters, lambda parameters: {"parameters": parameters, "accuracy": 1}])
+def test_parameters_are_compared_wherever_the_file_has_them(tmp_path, inside):
+    """Voltages files have them at the top, results under a key of their own."""
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(inside({"seed": 1, "network": {"threshold": 4.0}})))
+    refuse_overwriting(path, {"seed": 1, "network": {"threshold": 4.0}})
+    with pytest.raises(NotOverwritten, match=r"--seed \(1 there, 2 now\), --threshold \(4 there, 5 now\); --force"):
+        refuse_overwriting(path, {"seed": 2, "network": {"threshold": 5.0}})
+
+
+def test_a_file_older_than_the_engines_was_made_by_ngspice(tmp_path):
+    path = tmp_path / "some.json"
+    path.write_text("{}")
+    refuse_overwriting(path, {"engine": "ngspice"})
+    with pytest.raises(NotOverwritten, match="--engine"):
+        refuse_overwriting(path, {"engine": "closed-form"})
+
+
+def test_a_claim_leaves_nothing_behind(tmp_path):
+    paths = {tmp_path / "new" / "a.json": {"seed": 1}, tmp_path / "b.json": {}}
+    with claimed(paths, [tmp_path / "c.cir"]), pytest.raises(FileProblem), claimed(paths):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["new"]
+    next(iter(paths)).write_text('{"seed": 2}')
+    with pytest.raises(NotOverwritten), claimed(paths):
+        pass
+    with claimed(paths, force=True):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "new"]
+
+
+def test_places_that_cannot_be_written_are_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "a.json", Path("/proc/none/a.json")):
+        with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed({path: {}}):
+            pass
+        with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed({}, [path]):
+            pass
