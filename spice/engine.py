@@ -16,7 +16,7 @@ from spice.library import Ngspice, start_ngspice
 from spice.netlist import malformed
 
 # Lines that ngspice 44 writes on stderr without anything being wrong.
-HARMLESS = re.compile(r"condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
+HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
 WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
 GIVEN_UP = re.compile(r"cannot recover")
 

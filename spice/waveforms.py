@@ -51,7 +51,7 @@ class OperatingPoint(Vectors):
     """One operating point: `point["out"]` is a float."""
 
     def __getitem__(self, name: str) -> Any:
-        return float(super().__getitem__(name)[0])
+        return float(np.atleast_1d(super().__getitem__(name))[0])
 
 
 class Sweep(Vectors):

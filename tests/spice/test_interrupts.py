@@ -1,0 +1,159 @@
+"""Ctrl-C, and SIGTERM where a program handles it, end any run within two seconds; the session goes on."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from PySpice.Spice.Netlist import Circuit
+
+from spice.interrupts import signals_held
+from spice.session import Solver
+from tests.helpers import ROOT
+
+LATEST = 2.0  # s from the signal to the exception
+
+
+class Ended(Exception):
+    """What a program may raise at SIGTERM."""
+
+
+def raw(*lines):
+    """A circuit of netlist lines."""
+    circuit = Circuit("raw")
+    circuit.raw_spice = "\n".join(lines) + "\n"
+    return circuit
+
+
+ENDLESS = raw("Vin a 0 sin(0 1 1meg)", "R1 a b 1k", "C1 b 0 1n")
+NO_DELAY = raw("Vin a 0 sin(0 1 1meg)", "R1 a b 50", "T1 b 0 c 0 Z0=50", "R2 c 0 50")  # steps of 1e-19 s and less
+GRID = raw("Vin n0_0 0 1", "R1 n0_0 b 1k", ".model dm d", *(
+    f"R{i}_{j}a n{i}_{j} n{i + 1}_{j} 1k\nR{i}_{j}b n{i}_{j} n{i}_{j + 1} 1k\nD{i}_{j} n{i}_{j} 0 dm"
+    for i in range(110) for j in range(110)))  # seconds in one operating point, which ngspice never interrupts
+
+RUNS = {
+    "transient": (ENDLESS, lambda circuit: circuit.run(1.0)),
+    "transient from the operating point": (ENDLESS, lambda circuit: circuit.run(1.0, uic=False)),
+    "transient behind a pause": (ENDLESS, lambda circuit: list(circuit.run(1.0, pauses=[1e-6, 2e-6]))),
+    "line without delay": (NO_DELAY, lambda circuit: circuit.run(1e-3)),
+    "sweep": (ENDLESS, lambda circuit: circuit.dc("Vin", 0, 1e3, 1e-5)),
+    "spectrum": (ENDLESS, lambda circuit: circuit.ac(1, 1e9, 100_000)),
+    "operating point": (GRID, lambda circuit: circuit.op()),
+}
+
+
+@contextlib.contextmanager
+def handled(number, handler):
+    """A signal's handler for a while."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextlib.contextmanager
+def sent(number, after=0.3):
+    """A signal to this process some time from now; yields a list that gets the time when it was sent."""
+    when = []
+
+    def send():
+        when.append(time.monotonic())
+        os.kill(os.getpid(), number)
+    timer = threading.Timer(after, send)
+    timer.start()
+    try:
+        yield when
+    finally:
+        timer.join()
+
+
+def raise_ended(number, frame):
+    """A program's own handler."""
+    raise Ended
+
+
+@pytest.mark.parametrize(("run", "number", "handler", "expected"), [
+    *((run, signal.SIGINT, signal.default_int_handler, KeyboardInterrupt) for run in RUNS),
+    ("transient", signal.SIGTERM, raise_ended, Ended), ("line without delay", signal.SIGTERM, raise_ended, Ended)])
+def test_signal_ends_any_run_and_the_session_goes_on(ngspice, run, number, handler, expected):
+    circuit, start = RUNS[run]
+    loaded = ngspice.load(circuit, Solver(max_step=1e-9), ["b"])
+    with handled(number, handler), sent(number) as when, pytest.raises(expected):
+        start(loaded)
+    assert time.monotonic() - when[0] < LATEST
+    short = ngspice.load(raw("Vin b 0 1", "R1 b 0 1k"), Solver(), ["b"])
+    assert short.run(1e-5)["b"][-1] == 1.0
+    if circuit is ENDLESS:
+        assert len(loaded.run(1e-6).time) > 1000
+    for done in (short, loaded):
+        ngspice.unload(done)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_handler_that_raises_nothing_lets_the_run_go_on(ngspice):
+    seen = []
+    loaded = ngspice.load(ENDLESS, Solver(max_step=1e-9), ["b"])
+    undisturbed = loaded.run(5e-5)["b"]
+    with handled(signal.SIGTERM, lambda *_: seen.append(time.monotonic())), sent(signal.SIGTERM, after=0.02):
+        waves = loaded.run(5e-5)["b"]
+    with handled(signal.SIGINT, signal.SIG_IGN), sent(signal.SIGINT, after=0.02):
+        again = loaded.run(5e-5)["b"]
+    ngspice.unload(loaded)
+    assert len(seen) == 1
+    assert (waves == undisturbed).all() and (again == undisturbed).all()
+
+
+def test_signal_without_a_handler_ends_the_process_as_ever(tmp_path):
+    code = ("import os, signal, threading\nfrom tests.spice.test_interrupts import ENDLESS\n"
+            "from spice.session import NgspiceSession, Solver\n"
+            "circuit = NgspiceSession().load(ENDLESS, Solver(max_step=1e-9), [])\n"
+            "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()\ncircuit.run(1.0)\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.returncode == -signal.SIGTERM and done.stderr == ""
+
+
+def test_process_left_by_an_operating_point_that_cannot_be_stopped_ends(tmp_path):
+    code = ("import os, signal, threading\nfrom tests.spice.test_interrupts import GRID\n"
+            "from spice.session import NgspiceSession, Solver\n"
+            "circuit = NgspiceSession().load(GRID, Solver(), [])\n"
+            "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "try:\n    circuit.op()\nexcept KeyboardInterrupt:\n    print('stopped')\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+
+
+def test_signals_are_held_back_and_delivered_in_order_to_the_handlers_they_had():
+    seen = []
+    with handled(signal.SIGTERM, lambda *_: seen.append("TERM")), handled(signal.SIGINT, lambda *_: seen.append("INT")):
+        with signals_held() as deliver:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert seen == []
+            deliver()
+            assert seen == ["TERM"]
+            with signals_held():
+                os.kill(os.getpid(), signal.SIGINT)
+            assert seen == ["TERM"]
+        assert seen == ["TERM", "INT"]
+        with pytest.raises(ZeroDivisionError), signals_held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise ZeroDivisionError
+        assert seen == ["TERM", "INT", "TERM"]
+
+
+def test_session_in_another_thread_leaves_signals_to_the_main_one():
+    before = signal.getsignal(signal.SIGINT)
+    found = []
+
+    def hold():
+        with signals_held() as deliver:
+            found.append(signal.getsignal(signal.SIGINT))
+            deliver()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    assert found == [before]
