@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning.chips import Chip
 from learning.error_driven import ErrorDrivenRule
 from learning.pulses import Schedule
 from memristor import MemristorParameters
@@ -16,12 +17,13 @@ from spice.session import Solver
 from studies.iv import IvExperiment
 from studies.stdp_window import StdpExperiment
 
-CLASSES = [MemristorParameters, NeuronParameters, Schedule, ErrorDrivenRule, Solver, IvExperiment, StdpExperiment]
+CLASSES = [MemristorParameters, Chip, NeuronParameters, Schedule, ErrorDrivenRule, Solver, IvExperiment, StdpExperiment]
 QUANTITIES = [(kind, field) for kind in CLASSES for field in dataclasses.fields(kind) if "unit" in field.metadata]
 SIGNED = {"MemristorParameters.threshold_voltage", "NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low",
           "IvExperiment.initial_state", "StdpExperiment.pre_voltage", "StdpExperiment.tail_voltage"}
 ZERO = SIGNED - {"NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low"} | {
-    "ErrorDrivenRule.margin", "ErrorDrivenRule.seed", "StdpExperiment.initial_state"}
+    "ErrorDrivenRule.margin", "ErrorDrivenRule.seed", "StdpExperiment.initial_state"} | {
+    f"Chip.{field.name}" for field in dataclasses.fields(Chip)} - {"Chip.classes", "Chip.inputs"}  # an ideal chip has none
 each_quantity = pytest.mark.parametrize(
     ("kind", "field"), QUANTITIES, ids=[f"{kind.__name__}.{field.name}" for kind, field in QUANTITIES])
 
@@ -63,7 +65,7 @@ def test_quantity_refuses_zero_negative_and_whatever_lies_outside_its_range(kind
 
 @each_quantity
 def test_quantity_states_unit_meaning_and_a_default_within_its_range(kind, field):
-    assert field.metadata["unit"] in {"S", "ohm", "F", "m", "V", "A", "A/V^2", "s", "Hz", "C", ""}
+    assert field.metadata["unit"] in {"S", "ohm", "F", "m", "V", "A", "A/V^2", "s", "Hz", "1/s", "C", ""}
     assert len(field.metadata["meaning"]) > 5
     assert field.metadata["low"] <= field.default <= field.metadata["high"]
     assert getattr(kind(), field.name) == field.default
