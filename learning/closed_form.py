@@ -144,6 +144,10 @@ class Crossbar:
         """As `race`, for one image (inputs). The arrays are ... x classes."""
         return self.race(states, image[None]).map(lambda values: values[..., 0, :])
 
+    def with_jitter(self, jitter: np.ndarray) -> Crossbar:
+        """The crossbar for one read with noise: its thresholds are off by `jitter` in V (... x classes)."""
+        return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, threshold=self.neurons.threshold + jitter))
+
     def _driven_currents(self, states: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Column currents in A (SHARES x ... x classes) while the input is at each of `SHARES` of its level, less `BELOW`."""
         driven = image.nonzero()[0]

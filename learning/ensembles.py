@@ -60,8 +60,7 @@ class Ensemble:
         crossbar = self.crossbar
         if any(chip.read_noise for chip in self.chips):
             jitter = np.array([chip.jitter(stream, count) for chip in self.chips])
-            neurons = dataclasses.replace(crossbar.neurons, threshold=crossbar.neurons.threshold + jitter)
-            crossbar = dataclasses.replace(crossbar, neurons=neurons)
+            crossbar = crossbar.with_jitter(jitter)
         return crossbar.read(states, image).spikes
 
     def _write(self, states: np.ndarray, which: np.ndarray, columns: np.ndarray, image: np.ndarray, sign: int, dose: float,
