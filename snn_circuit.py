@@ -180,6 +180,9 @@ class Devices:
     wires: Wires = Wires()
 
 
+ALIKE = Devices()  # those of an ideal chip
+
+
 @dataclass(frozen=True)
 class NetworkParameters:
     """Everything that the netlist of a network depends on besides its stimuli and states."""
@@ -198,7 +201,7 @@ OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0
 
 def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[Points] | None,
             controls: Sequence[Points] | None = None, neurons: bool = True, title: str = "memristive spiking network",
-            devices: Devices = Devices()) -> Circuit:
+            devices: Devices = ALIKE) -> Circuit:
     """Build the netlist of a crossbar of memristors with one neuron per class; return a PySpice `Circuit`.
 
     `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points;

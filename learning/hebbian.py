@@ -12,7 +12,7 @@ from PySpice.Spice.Netlist import Circuit
 from learning.decoding import first_spikes
 from learning.pulses import READING, TRAINING, Schedule, edges
 from memristor import check_phi
-from snn_circuit import NetworkParameters, names, network, state_names
+from snn_circuit import ALIKE, Devices, NetworkParameters, names, network, state_names
 from spice.session import NgspiceSession, Solver, Waveforms
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
@@ -29,41 +29,44 @@ class Training:
     states: np.ndarray
 
 
-def hebbian_network(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray) -> Circuit:
+def hebbian_network(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
+                    devices: Devices = ALIKE) -> Circuit:
     """Netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while phi_j alone is pulsed."""
     check_phi(schedule.phi_voltage, parameters.memristor)
     classes, inputs = patterns.shape
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
     controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
     return network(parameters, np.zeros((classes, inputs)), sources, controls, neurons=False,
-                   title="in-situ Hebbian training")
+                   title="in-situ Hebbian training", devices=devices)
 
 
-def inference_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray) -> Circuit:
+def inference_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,
+                      devices: Devices = ALIKE) -> Circuit:
     """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0.
 
     An open switch (1e20 ohm) cuts pump and leak off: the cells are read-mode cells, as in every other read.
     """
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
-    return network(parameters, states, sources, title="inference")
+    return network(parameters, states, sources, title="inference", devices=devices)
 
 
 def read_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, image: np.ndarray,
-                 title: str = "read") -> Circuit:
+                 title: str = "read", devices: Devices = ALIKE) -> Circuit:
     """Netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
-    return network(parameters, states, points, title=title)
+    return network(parameters, states, points, title=title, devices=devices)
 
 
 def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
-                  solver: Solver = TRAINING, watch: Watch = lambda steps: steps) -> Training:
+                  solver: Solver = TRAINING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE) -> Training:
     """Train all classes in one ngspice transient; return a `Training`.
 
-    `watch` wraps the iterator over the presentations, for a progress bar. Raises SimulationError.
+    `watch` wraps the iterator over the presentations, for a progress bar; `devices` are those of a chip. Raises
+    SimulationError.
     """
     classes, inputs = patterns.shape
     cells = state_names(classes, inputs)
-    circuit = session.load(hebbian_network(parameters, schedule, patterns), solver,
+    circuit = session.load(hebbian_network(parameters, schedule, patterns, devices), solver,
                            names("input", inputs) + names("phi", classes) + cells)
     waves = _last(watch(circuit.run(schedule.stop(classes), pauses=[schedule.stop(k) for k in range(1, classes)])))
     over_time = waves.stack(cells)
@@ -84,19 +87,20 @@ class Inference:
 
 
 def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,
-          solver: Solver = READING, watch: Watch = lambda steps: steps) -> Inference:
-    """Present `patterns` in one ngspice transient to cells in `states`; return an `Inference`.
+          solver: Solver = READING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE) -> Inference:
+    """Present `patterns` in one ngspice transient to cells in `states`, or a chip's `devices`; return an `Inference`.
 
     Spike times count from each pulse's start; nan where a neuron stays silent. Raises SimulationError.
     """
     classes = len(states)
-    circuit = session.load(inference_network(parameters, schedule, states, patterns), solver,
+    circuit = session.load(inference_network(parameters, schedule, states, patterns, devices), solver,
                            names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
     membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
     session.unload(circuit)
-    spikes = [first_spikes(waves.time, membranes, outputs, parameters.neuron, schedule.start(k), schedule.period)
+    thresholds = devices.neurons.threshold if devices.neurons else None
+    spikes = [first_spikes(waves.time, membranes, outputs, parameters.neuron, schedule.start(k), schedule.period, thresholds)
               for k in range(len(patterns))]
     return Inference(waves.time, membranes, outputs, np.array(spikes))
 

@@ -14,6 +14,7 @@ from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
 from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges
 from snn_circuit import (
+    ALIKE,
     OFF,
     CellValues,
     Devices,
@@ -46,7 +47,7 @@ class Reader:
                  solver: Solver = READING, chip: Chip | None = None) -> None:
         self._session, self._parameters, self._schedule, self._solver = session, parameters, schedule, solver
         self._classes = classes
-        self._devices = chip.devices(parameters) if chip else Devices()
+        self._devices = chip.devices(parameters) if chip else ALIKE
         # What is foretold does not know of wires: at worst the first run is too short, and is run again.
         unwired = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0) if chip else None
         self._crossbar = unwired.crossbar(parameters, schedule) if unwired else Crossbar.of(parameters, schedule)

@@ -17,6 +17,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from learning.chips import Chip
 from learning.pulses import Schedule
 from learning.readout import Reader
 from snn_circuit import NetworkParameters
@@ -53,6 +54,7 @@ class Task:
     images: np.ndarray
     first: int
     notes: str
+    chip: Chip | None = None
 
     @property
     def name(self) -> str:
@@ -68,11 +70,12 @@ def read_range(task: Task) -> tuple[int, np.ndarray]:
     if task.notes:
         _serve_parent()
         Path(task.notes, f"{task.first}.began").touch()
-    key = (task.network, task.schedule, len(task.states))
+    key = (task.network, task.schedule, len(task.states), task.chip)
     if key not in _readers:
         _readers.clear()
-        _readers[key] = Reader(_session(), task.network, task.schedule, len(task.states))
-    spikes = np.array([_readers[key].spikes(task.states, image, WANTED) for image in task.images])
+        _readers[key] = Reader(_session(), task.network, task.schedule, len(task.states), chip=task.chip)
+    spikes = np.array([_readers[key].spikes(task.states, image, WANTED, task.chip.jitter("test", k) if task.chip else None)
+                       for k, image in enumerate(task.images, start=task.first)])
     return task.first, spikes
 
 
@@ -108,12 +111,12 @@ def _session() -> NgspiceSession:
 
 def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray, jobs: int = 1,
              scheduler: str | None = None, watch: Watch = lambda indices, spikes: None,
-             report: Callable[[str], object] = print) -> np.ndarray:
+             report: Callable[[str], object] = print, chip: Chip | None = None) -> np.ndarray:
     """First spike times in s of all `images` (n x inputs, 0 to 1): n x classes, nan where a neuron was not seen to fire.
 
     `jobs` worker processes, or the Dask `scheduler` at tcp://host:port. `watch(indices, spikes)` is called for each
-    finished range. A range whose worker dies is run again, alone; raises WorkerDied if it dies again, and ParameterError for
-    a scheduler that is not there.
+    finished range. `chip`: whose devices differ, and whose read noise is each image's own. A range whose worker dies is run
+    again, alone; raises WorkerDied if it dies again, and ParameterError for a scheduler that is not there.
     """
     spikes = np.full((len(images), len(states)), np.nan)
     finished = np.zeros(len(images), bool)
@@ -124,7 +127,7 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
         watch(range(first, first + len(part)), part)
 
     def tasks(notes: str = "") -> list[Task]:
-        return [Task(network, schedule, states, images[k:k + RANGE], k, notes) for k in range(0, len(images), RANGE)]
+        return [Task(network, schedule, states, images[k:k + RANGE], k, notes, chip) for k in range(0, len(images), RANGE)]
 
     if scheduler is not None:
         _run_on_cluster(tasks(), scheduler, finished, spikes, keep)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from datasets import ENCODINGS, Dataset, digits_012345, encode, load_mnist, mnist_templates, xpue
+from learning.chips import Chip
 from learning.error_driven import ErrorDrivenRule
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from records.files import ROOT
 from records.voltages import Voltages, VoltagesError
-from snn_circuit import NetworkParameters, NeuronParameters
+from snn_circuit import ALIKE, Devices, NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
 
 VOLTAGES = ROOT / "voltages"
@@ -32,6 +33,16 @@ class Experiment:
     rule: ErrorDrivenRule
     network: NetworkParameters = NetworkParameters()
     encoding: str = "binary"
+    chip: Chip | None = None  # None: an ideal one
+
+    @property
+    def devices(self) -> Devices:
+        """The single devices of its chip."""
+        return self.chip.devices(self.network) if self.chip else ALIKE
+
+    def held(self, states: np.ndarray) -> np.ndarray:
+        """`states` (classes x inputs, V) as its chip holds them: what is stuck is stuck."""
+        return self.chip.held(states) if self.chip else states
 
     @property
     def name(self) -> str:
@@ -42,7 +53,7 @@ class Experiment:
         rows, columns = self.dataset.shape
         other_size = self.dataset.name == "mnist" and rows != SIZE
         return (self.dataset.name + rule + ("_grey" if self.encoding == "grey" else "")
-                + (f"_{rows}x{columns}" if other_size else ""))
+                + (f"_{rows}x{columns}" if other_size else "") + ("_chip" if self.chip else ""))
 
     def stem(self, rule: str) -> str:
         """Stem of the files of one rule, as in voltages/mnist_error_driven_grey.json."""
@@ -105,4 +116,5 @@ def network_of(voltages: Voltages, default: NetworkParameters, path: str | Path)
 def describe(experiment: Experiment, **more: Any) -> dict[str, Any]:
     """All parameters of a run as plain numbers, for the files that record how a result was made."""
     return {"dataset": experiment.dataset.name, "shape": list(experiment.dataset.shape), "encoding": experiment.encoding,
-            "network": experiment.network.as_dict(), "schedule": dataclasses.asdict(experiment.schedule), **more}
+            "network": experiment.network.as_dict(), "schedule": dataclasses.asdict(experiment.schedule),
+            **({"chip": experiment.chip.as_dict()} if experiment.chip else {}), **more}

@@ -17,6 +17,7 @@ from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
 from snn_circuit import names
 from spice.session import NgspiceSession, netlist_text
+from workflow.chips import trained_on
 from workflow.command_line import (
     Parser,
     add_quantities,
@@ -49,7 +50,9 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
     path = options.voltages or experiment.voltages_path("hebbian")
     classes, inputs = experiment.dataset.patterns.shape
     voltages = load_voltages(path, experiment.dataset.name, classes, inputs, (experiment.encoding,))
-    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path))
+    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
+                                     chip=trained_on(voltages, path))
+    voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
     name = f"{experiment.stem(voltages.rule or 'hebbian')}_inference"
     used = describe(experiment, voltages=path_in_project(path))
     with claimed({results_path(options.figures, name): used}, netlist_of(options), options.force):
@@ -63,10 +66,11 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     network, schedule, classes = experiment.network, experiment.schedule, len(patterns)
     nodes = names("membrane", classes) + names("output", classes)
     write_netlist(options.netlist, lambda: netlist_text(
-        inference_network(network, schedule, voltages.states, patterns), READING, schedule.stop(classes), nodes, nodes))
+        inference_network(network, schedule, voltages.states, patterns, experiment.devices), READING, schedule.stop(classes),
+        nodes, nodes))
     session = NgspiceSession()
     result = infer(session, network, schedule, voltages.states, patterns,
-                   watch=lambda runs: progress(runs, classes, "inference", "pattern"))
+                   watch=lambda runs: progress(runs, classes, "inference", "pattern"), devices=experiment.devices)
     resolution = resolution_of(voltages.rule)
     strict, paper = decide(result.spikes, schedule, resolution)
     truth = np.arange(classes)

@@ -28,8 +28,9 @@ from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
-from snn_circuit import NetworkParameters, names
+from snn_circuit import names
 from spice.session import NgspiceSession, netlist_text
+from workflow.chips import add_carry_option, add_chip_options, chip_to_test
 from workflow.command_line import (
     Parser,
     add_quantities,
@@ -62,7 +63,9 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     experiment = dataclasses.replace(experiment, schedule=quantities(experiment.schedule, vars(options)))
     path = options.voltages or experiment.voltages_path("hebbian")
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
-    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path))
+    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
+                                     chip=chip_to_test(options, voltages, path))
+    voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
     used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"))
     name = test_stem(experiment, voltages)
     with claimed({results_path(options.figures, name): {**used, "samples": options.samples}}, netlist_of(options), options.force):
@@ -81,7 +84,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     arrays = load_mnist("x_test", "y_test", first=options.samples)
     images, labels = encode(arrays["x_test"], options.size, options.encoding), arrays["y_test"].astype(int)
     del arrays
-    write_netlist(options.netlist, lambda: _first_read(network, schedule, states, images[0]))
+    write_netlist(options.netlist, lambda: _first_read(experiment, states, images[0]))
 
     stem, resolution = test_stem(experiment, voltages), resolution_of(voltages.rule)
     start = time.perf_counter()
@@ -118,6 +121,8 @@ def make_test_parser(description: str) -> Parser:
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
     add_size_and_encoding(parser)
+    add_carry_option(parser)
+    add_chip_options(parser)
     add_quantities(parser, mnist_experiment(SIZE).schedule, ("pulse", "rise", "input_voltage", "sampling_step"))
     return parser
 
@@ -137,7 +142,8 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
                 bar.update(len(indices))
 
             jobs = options.jobs or worker_count()
-            return read_all(experiment.network, schedule, states, images, jobs, options.scheduler, watch, bar.write)
+            return read_all(experiment.network, schedule, states, images, jobs, options.scheduler, watch, bar.write,
+                            experiment.chip)
     except BaseException:
         if seen.any():
             with undisturbed():
@@ -146,10 +152,11 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
         raise
 
 
-def _first_read(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, image: np.ndarray) -> str:
+def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -> str:
     """The netlist of the whole network, reading the first image."""
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
-    circuit = read_network(parameters, schedule, states, image, "MNIST test, first image")
+    schedule = experiment.schedule
+    circuit = read_network(experiment.network, schedule, states, image, "MNIST test, first image", experiment.devices)
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 

@@ -11,6 +11,7 @@ from records.claims import claimed
 from records.results import results_path, versions, write_results
 from records.voltages import Voltages, save_voltages
 from spice.session import NgspiceSession
+from workflow.chips import add_chip_options, chosen_chip
 from workflow.command_line import Parser, add_quantities, make_parser, netlist_of, quantities, quantity_type, write_netlist
 from workflow.experiments import RULES, Experiment
 from workflow.training_runs import RUNS
@@ -28,6 +29,7 @@ def training_parser(description: str, experiment: Experiment, add_options: Calla
                         help="one pulse a class (the paper's), or learning from errors (default: hebbian)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an error-driven training")
     add_options(parser)
+    add_chip_options(parser)
     for parameters in (experiment.schedule, experiment.network.memristor, experiment.network.neuron):
         add_quantities(parser, parameters)
     group = parser.add_argument_group("ErrorDrivenRule (defaults depend on dataset and encoding)")
@@ -69,6 +71,7 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     options = parser.parse_args(arguments)
     refuse_ignored(parser, options)
     experiment = chosen_experiment(make_experiment, options)
+    experiment = dataclasses.replace(experiment, chip=chosen_chip(options, *experiment.dataset.patterns.shape))
     path = Path(options.voltages or experiment.voltages_path(options.rule))
     session = NgspiceSession()
     run = RUNS[options.rule](session, experiment)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset
+from learning.chip_engines import chip_engine
 from learning.energy import write_energy
 from learning.engines import NGSPICE, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
@@ -24,6 +25,7 @@ from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoin
 from records.claims import NotOverwritten
 from records.voltages import VoltagesError
 from snn_circuit import names, state_names
+from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
 from workflow.command_line import draw, print_energy, progress, warn_of_range
 from workflow.experiments import Experiment, describe
@@ -78,21 +80,24 @@ class HebbianRun(TrainingRun):
     """The paper's rule: one pulse a class, everything in one transient."""
 
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
+        if self.experiment.chip and self.experiment.chip.write_noise:
+            raise ParameterError("write_noise is drawn for each presentation of the error-driven rule; the Hebbian rule writes "
+                                 "in one transient: leave it out, or give --rule error-driven")
         self._patterns = self.experiment.dataset.patterns
         self.states = np.zeros_like(self._patterns)
 
     def netlist(self) -> str:
         schedule, (classes, inputs) = self.experiment.schedule, self._patterns.shape
         cells = state_names(classes, inputs)
-        circuit = hebbian_network(self.experiment.network, schedule, self._patterns)
+        circuit = hebbian_network(self.experiment.network, schedule, self._patterns, self.experiment.devices)
         return netlist_text(circuit, TRAINING, schedule.stop(classes), cells, cells)
 
     def train(self) -> float:
         start = time.perf_counter()
         self._trained: Training = train_hebbian(
             self.session, self.experiment.network, self.experiment.schedule, self._patterns,
-            watch=lambda runs: progress(runs, len(self._patterns), "training", "class"))
-        self.states = self._trained.states
+            watch=lambda runs: progress(runs, len(self._patterns), "training", "class"), devices=self.experiment.devices)
+        self.states = self.experiment.held(self._trained.states)
         return time.perf_counter() - start
 
     def measure(self) -> dict[str, Any]:
@@ -139,6 +144,7 @@ class ErrorDrivenRun(TrainingRun):
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         self.checkpoint = checkpoint_path(path)
         start = begin(self.experiment.rule, *self.experiment.dataset.patterns.shape)
+        start.states = self.experiment.held(start.states)
         if not (options.resume or options.force):
             self._refuse_progress(self.checkpoint, start)
         self._learning = self._load(self.checkpoint, start) if options.resume else start
@@ -167,13 +173,16 @@ class ErrorDrivenRun(TrainingRun):
         """The first read, with the whole network."""
         experiment = self.experiment
         nodes = names("membrane", len(self.states))
-        circuit = read_network(experiment.network, experiment.schedule, self.states, self._images[0], "read of the first image")
+        circuit = read_network(experiment.network, experiment.schedule, self.states, self._images[0], "read of the first image",
+                               experiment.devices)
         return netlist_text(circuit, READING, experiment.schedule.pulse, nodes, nodes)
 
     def train(self) -> float:
         """With a progress bar and checkpoints, also one when it is interrupted."""
         experiment, learning = self.experiment, self._learning
-        engine = make_engine(NGSPICE, self.session, experiment.network, experiment.schedule, *self.states.shape)
+        network, schedule = experiment.network, experiment.schedule
+        engine = (chip_engine(NGSPICE, self.session, network, schedule, experiment.chip, learning.done) if experiment.chip else
+                  make_engine(NGSPICE, self.session, network, schedule, *self.states.shape))
         teacher = Teacher(engine, experiment.rule, self._images, self._labels)
         began = time.perf_counter() - learning.seconds
         left = experiment.rule.presentations - learning.done

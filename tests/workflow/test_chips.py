@@ -1,0 +1,88 @@
+"""Chips as users give them: files, presets, options; voltages that know their chip."""
+
+import argparse
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from learning.chips import PRESETS, Chip
+from records.voltages import Voltages, VoltagesError, load_voltages
+from spice.parameters import ParameterError
+from tests.helpers import script
+from workflow.chips import FIELDS, FORMAT, chip_to_test, chosen_chip, load_chip, save_chip
+
+
+def options(chip=None, carry_over=False, **given):
+    return argparse.Namespace(chip=chip, carry_over=carry_over,
+                              **{f"chip_{field.name}": given.get(field.name) for field in FIELDS})
+
+
+def test_chip_file_gives_the_chip_back(tmp_path):
+    chip = Chip(seed=7, classes=4, inputs=9, cell_gain=0.1, read_noise=5e-3, stuck_state=6.0)
+    save_chip(tmp_path / "chip.json", chip)
+    assert load_chip(tmp_path / "chip.json", 4, 9) == chip
+    assert chosen_chip(options(str(tmp_path / "chip.json"), cell_gain=0.2), 4, 9) == dataclasses.replace(chip, cell_gain=0.2)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"version": 2}, "chip file version 2, expected 1"), ({"version": True}, "version True"),
+    ({"format": "else"}, "is no chip file"), ({"cell_gain": -0.1}, "cell_gain must be 0 to 2, got -0.1"),
+    ({"cell_gain": float("nan")}, "cell_gain must be 0 to 2, got nan"), ({"gain": 1}, "a chip has no 'gain'"),
+    ({"inputs": 784}, "4 x 784 cells, the network needs 4 x 9"), ({"seed": 1.5}, "seed must be")])
+def test_chip_file_that_cannot_be_used_is_named_with_its_fault(tmp_path, change, words):
+    path = tmp_path / "chip.json"
+    path.write_text(json.dumps({"format": FORMAT, "version": 1, **Chip(classes=4, inputs=9).as_dict(), **change}))
+    with pytest.raises(ParameterError, match=words) as caught:
+        load_chip(path, 4, 9)
+    assert str(path) in str(caught.value)
+
+
+def test_no_file_garbled_file_and_unknown_name_are_one_line(tmp_path):
+    (tmp_path / "garbled").write_text("{")
+    for name in ("nothing", "garbled"):
+        with pytest.raises(ParameterError) as caught:
+            load_chip(tmp_path / name, 4, 9)
+        assert "\n" not in str(caught.value)
+
+
+def test_presets_take_the_shape_of_the_network_and_ideal_says_nothing():
+    assert chosen_chip(options(), 4, 9) is None
+    assert chosen_chip(options("li-2018", seed=5), 4, 9) == dataclasses.replace(PRESETS["li-2018"], seed=5, classes=4, inputs=9)
+    assert chosen_chip(options(cell_gain=0.1), 4, 9) == Chip(classes=4, inputs=9, cell_gain=0.1)
+
+
+def test_voltages_on_another_chip_must_be_asked_for(capsys):
+    here, there = Chip(seed=1, classes=4, inputs=9, cell_gain=0.1), Chip(seed=2, classes=4, inputs=9, cell_gain=0.1)
+    trained = Voltages(np.zeros((4, 9)), origin={"chip": here.as_dict()})
+    assert chip_to_test(options(), trained, "v.json") == here
+    assert chip_to_test(options(cell_gain=0.1), trained, "v.json") == here
+    with pytest.raises(ParameterError, match=r"trained on chip 1 \(cell_gain 0.1\), not on chip 2 .* --carry-over"):
+        chip_to_test(options(seed=2, cell_gain=0.1), trained, "v.json")
+    assert not capsys.readouterr().err
+    assert chip_to_test(options(carry_over=True, seed=2, cell_gain=0.1), trained, "v.json") == there
+    assert "warning" in capsys.readouterr().err
+    untouched = Voltages(np.zeros((4, 9)))
+    assert chip_to_test(options(), untouched, "v.json") is None
+    with pytest.raises(ParameterError, match="an ideal chip"):
+        chip_to_test(options(cell_gain=0.1), untouched, "v.json")
+    with pytest.raises(VoltagesError, match=r"v.json: .*cell_gain"):
+        chip_to_test(options(), Voltages(np.zeros((4, 9)), origin={"chip": {"cell_gain": "much"}}), "v.json")
+
+
+def test_training_and_test_script_hand_the_chip_over(tmp_path):
+    voltages = tmp_path / "chip.json"
+    common = ["--figures", tmp_path, "--voltages", voltages]
+    chip = ["--chip", "ten-percent", "--chip-seed", "5", "--chip-read-noise", "0.01"]
+    script("MNIST_memristive_training.py", "--rule", "error-driven", "--size", "4", "--presentations", "5", *chip, *common)
+    stored = load_voltages(voltages, "mnist", 10, 16).origin["chip"]
+    assert stored["seed"] == 5 and stored["cell_gain"] == 0.1 and stored["inputs"] == 16
+    test = ["MNIST_memristor_test.py", "--size", "4", "--samples", "3", "--jobs", "1", *common]
+    script(*test, "--netlist", tmp_path / "read.cir")
+    results = json.loads((tmp_path / "mnist_test_error_driven_4x4_chip_results.json").read_text())
+    assert results["parameters"]["chip"] == stored
+    assert "threshold=" in (tmp_path / "read.cir").read_text()
+    refused = script(*test, "--chip-cell-gain", "0.3", code=2)
+    assert "--carry-over" in refused and refused.count("\n") == 1
+    assert "must be 0 to 2" in script(*test, "--chip-cell-gain", "-0.1", code=2)

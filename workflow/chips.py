@@ -1,0 +1,119 @@
+"""Chips as users name them: a file, a preset or options; what a voltages file says of the chip that it was trained on."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from learning.chips import PRESETS, Chip
+from records.files import atomic_write, to_json
+from records.voltages import Voltages, VoltagesError
+from spice.parameters import ParameterError
+from workflow.command_line import Parser, quantity_type
+
+FORMAT, VERSION = "in-situ memristive chip", 1
+FIELDS = [field for field in dataclasses.fields(Chip) if field.name not in ("classes", "inputs")]  # the network has these
+
+
+def save_chip(path: str | Path, chip: Chip) -> None:
+    """Write a chip file atomically. Raises FileProblem."""
+    atomic_write(Path(path), to_json({"format": FORMAT, "version": VERSION, **chip.as_dict()}))
+
+
+def load_chip(path: str | Path, classes: int, inputs: int) -> Chip:
+    """Read a chip file for a network of classes x inputs. What it leaves out is ideal. Raises ParameterError."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"{path}: {error.strerror}; a chip is one of {', '.join(PRESETS)}, or a file") from error
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{path}: is no chip file, not even JSON ({error})") from error
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise ParameterError(f"{path}: is no chip file, expected an object with \"format\": \"{FORMAT}\"")
+    version = content.pop("version", None)
+    if version != VERSION or type(version) is not int:  # to Python, true and 1.0 equal 1
+        raise ParameterError(f"{path}: chip file version {version!r}, expected {VERSION}")
+    return chip_from(content, str(path), classes, inputs)
+
+
+def chip_from(content: Any, path: str, classes: int, inputs: int) -> Chip:
+    """The chip that the plain numbers `content` of a file describe. Raises ParameterError."""
+    known = {field.name for field in dataclasses.fields(Chip)}
+    if not isinstance(content, dict) or not set(content) <= known:
+        odd = sorted(set(content) - known)[0] if isinstance(content, dict) else content
+        raise ParameterError(f"{path}: a chip has no {odd!r}; it has {', '.join(sorted(known))}")
+    try:
+        chip = Chip(**({"classes": classes, "inputs": inputs} | content))
+        chip.check_shape(classes, inputs)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from error
+    return chip
+
+
+def add_chip_options(parser: Parser) -> None:
+    """--chip, and an option for each of its deviations."""
+    group = parser.add_argument_group("Chip (an ideal one by default)", "d2d: from device to device; c2c: from cycle to cycle")
+    group.add_argument("--chip", metavar="FILE", help=f"a chip file, or one of {', '.join(PRESETS)}")
+    for field in FIELDS:
+        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+        group.add_argument(f"--chip-{field.name.replace('_', '-')}", type=quantity_type(field), metavar="X",
+                           help=f"{field.metadata['meaning']} (default: the chip's, {field.default:g}{unit} if ideal)")
+
+
+def chosen_chip(options: argparse.Namespace, classes: int, inputs: int) -> Chip | None:
+    """The chip that the options describe; None if they say nothing of one. Raises ParameterError."""
+    given = {field.name: getattr(options, f"chip_{field.name}") for field in FIELDS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.chip is None and not given:
+        return None
+    if options.chip is None or options.chip in PRESETS:
+        chip = dataclasses.replace(PRESETS[options.chip or "ideal"], classes=classes, inputs=inputs)
+    else:
+        chip = load_chip(options.chip, classes, inputs)
+    return dataclasses.replace(chip, **given)
+
+
+def add_carry_option(parser: Parser) -> None:
+    """The option that asks for the ex-situ case."""
+    parser.add_argument("--carry-over", action="store_true",
+                        help="test the voltages on another chip than the one they were trained on: the ex-situ case")
+
+
+def trained_on(voltages: Voltages, path: str | Path) -> Chip | None:
+    """The chip that the voltages of the file `path` were trained on, as they say; None: an ideal one. Raises VoltagesError."""
+    if "chip" not in voltages.origin:
+        return None
+    try:
+        return chip_from(voltages.origin["chip"], str(path), *voltages.states.shape)
+    except ParameterError as error:
+        raise VoltagesError(str(error)) from error
+
+
+def chip_to_test(options: argparse.Namespace, voltages: Voltages, path: str | Path) -> Chip | None:
+    """The chip to test on: the one that the voltages were trained on, or the one that the options describe.
+
+    Another chip has to be asked for, and is warned of. None: an ideal chip. Raises ParameterError, VoltagesError.
+    """
+    own, asked = trained_on(voltages, path), chosen_chip(options, *voltages.states.shape)
+    if asked is None or _same(asked, own):
+        return own
+    if not options.carry_over:
+        raise ParameterError(f"{path} was trained on {_named(own)}, not on {_named(asked)}; give --carry-over to test it there")
+    print(f"warning: {path} was trained on {_named(own)} and is carried over to {_named(asked)}: the ex-situ case",
+          file=sys.stderr)
+    return asked
+
+
+def _same(one: Chip, other: Chip | None) -> bool:
+    return one == other or (one.ideal and (other is None or other.ideal))
+
+
+def _named(chip: Chip | None) -> str:
+    """A chip in a few words: its seed and what is not ideal about it."""
+    if chip is None or chip.ideal:
+        return "an ideal chip"
+    odd = {name: value for name, value in chip.as_dict().items() if value != getattr(Chip(), name)}
+    said = ", ".join(f"{name} {value:g}" for name, value in odd.items() if name not in ("classes", "inputs", "seed"))
+    return f"chip {chip.seed} ({said})"
