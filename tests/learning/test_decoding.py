@@ -1,0 +1,124 @@
+"""From waveforms to first spikes, from first spikes to decisions, against analytic crossings."""
+
+import math
+
+import numpy as np
+import pytest
+
+from learning.decoding import (
+    RESOLUTION,
+    SILENT,
+    TIED,
+    first_spikes,
+    lead,
+    paper_decision,
+    ranking,
+    strict_decision,
+)
+from snn_circuit import NeuronParameters
+
+NAN = math.nan
+TAU, THRESHOLD = 150e-6, 4.0
+
+
+def synthetic(settled, start=0.0, longest_step=20e-6, seed=3, stop=1e-3):
+    """A membrane on a non-uniform time axis that rises exponentially to `settled` from `start` s on; its output."""
+    steps = np.random.default_rng(seed).uniform(0.05, 1.0, 4000) * longest_step
+    time = np.cumsum(steps)
+    time = np.concatenate([[0.0], time[time < stop]])
+    membranes = np.array([volt * -np.expm1(-np.maximum(time - start, 0) / TAU) for volt in np.atleast_1d(settled)])
+    return time, membranes, (membranes >= THRESHOLD).astype(float)
+
+
+def analytic(settled):
+    return TAU * np.log(settled / (settled - THRESHOLD))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("settled", [4.3, 5.0, 7.7, 30.0])
+def test_spike_time_is_the_analytic_crossing_on_unequal_steps(settled, seed):
+    time, membranes, outputs = synthetic(settled, seed=seed)
+    spike = first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, 1e-3)[0]
+    # A cubic through steps h of at most 20 us errs by about (h / tau)^4 * tau / 20, 2 ns; a straight line by 300 ns.
+    assert spike == pytest.approx(analytic(settled), abs=5e-9)
+
+
+def test_crossing_between_points_that_do_not_rise_all_along_is_on_the_straight_line():
+    """A membrane that dipped before has no inverse to interpolate: the crossing lies on the line between two points."""
+    time = np.array([0.0, 10e-6, 20e-6, 30e-6, 40e-6])
+    membranes = np.array([[3.9, 3.5, 3.7, 4.1, 4.05]])
+    spike = first_spikes(time, membranes, (membranes >= 4.0).astype(float), NeuronParameters(), 0.0, 1e-3)[0]
+    assert spike == pytest.approx(20e-6 + 10e-6 * 0.75, rel=1e-9)
+
+
+def test_spike_times_count_from_the_pulse_and_keep_to_their_neurons():
+    time, membranes, outputs = synthetic([5.0, 3.9, 8.0], start=300e-6)
+    spikes = first_spikes(time, membranes, outputs, NeuronParameters(), 300e-6, 600e-6)
+    assert spikes[[0, 2]] == pytest.approx(analytic(np.array([5.0, 8.0])), abs=5e-9)
+    assert np.isnan(spikes[1])
+
+
+def test_spike_after_the_window_or_before_the_crossing_does_not_count():
+    time, membranes, outputs = synthetic([5.0, 6.0])
+    # 5 V crosses at 241 us, 6 V at 165 us.
+    late = first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, 200e-6)
+    assert np.isnan(late[0])
+    assert late[1] == pytest.approx(analytic(6.0), abs=5e-9)
+    early = (membranes >= THRESHOLD - 0.1).astype(float)  # the switch tripped within its hysteresis band
+    spikes = first_spikes(time, membranes, early, NeuronParameters(), 0.0, 1e-3)
+    assert spikes == pytest.approx(analytic(np.array([5.0, 6.0])), abs=5e-9)
+    without_output = first_spikes(time, membranes, 0 * outputs, NeuronParameters(), 0.0, 1e-3)
+    assert np.isnan(without_output).all()
+
+
+def test_neuron_that_is_still_high_when_the_pulse_starts_fires_at_once():
+    time, membranes, outputs = synthetic([5.0, 4.4])
+    spikes = first_spikes(time, membranes, outputs, NeuronParameters(), 300e-6, 500e-6)
+    assert spikes[0] == 0.0
+    assert spikes[1] == pytest.approx(analytic(4.4) - 300e-6, abs=5e-9)
+
+
+@pytest.mark.parametrize(("spikes", "decision"), [
+    ([NAN, NAN, NAN], SILENT),
+    ([NAN, 3e-4, NAN], 1),
+    ([2e-4, 3e-4, 1e-4], 2),
+    ([2e-4, NAN, 2e-4 + 0.9 * RESOLUTION], TIED),
+    ([2e-4 + 1.1 * RESOLUTION, NAN, 2e-4], 2),
+    ([1e-4, 1e-4, 5e-5], 2),  # a tie for the second place is none
+    ([NAN, 1e-4, 1e-4], TIED),
+    ([0.0, 0.0, NAN], TIED),
+])
+def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(spikes, decision):
+    assert strict_decision(np.array(spikes)) == decision
+
+
+def test_undecided_is_no_class():
+    assert SILENT < 0
+    assert TIED < 0
+    assert SILENT != TIED
+    assert strict_decision(np.array([1e-4, 1e-4 + 3e-6]), resolution=2e-6) == 0
+    assert strict_decision(np.array([1e-4, 1e-4 + 3e-6]), resolution=4e-6) == TIED
+
+
+def test_lead_is_the_time_to_the_second_spike():
+    assert lead(np.array([3e-4, NAN, 1.2e-4, 5e-4])) == pytest.approx(1.8e-4)
+    assert lead(np.array([NAN, 1e-4])) == math.inf
+    assert math.isnan(lead(np.array([NAN, NAN])))
+
+
+@pytest.mark.parametrize(("spikes", "step", "decision"), [
+    ([NAN, NAN], 11e-6, 0),  # silence counts as class 0
+    ([NAN, NAN, 5e-4], 11e-6, 2),
+    ([21.5e-6, 21e-6, 12e-6], 11e-6, 0),  # all seen at the sample at 22 us: the lower class
+    ([23e-6, 21e-6, 12e-6], 11e-6, 1),
+    ([23e-6, 21e-6, 10e-6], 11e-6, 2),
+    ([23e-6, 21e-6, 10e-6], 24e-6, 0),
+    ([0.5, 0.3], 0.25, 0),  # a spike right at a sample is seen there
+])
+def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(spikes, step, decision):
+    assert paper_decision(np.array(spikes), step) == decision
+
+
+def test_ranking_leaves_silent_neurons_out():
+    assert ranking(np.array([3e-4, NAN, 1e-4, 2e-4])) == [2, 3, 0]
+    assert ranking(np.array([NAN, NAN])) == []

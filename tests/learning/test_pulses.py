@@ -1,0 +1,51 @@
+"""Pulses: their area, their corners, their limits."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learning.pulses import Schedule, edges
+from spice.parameters import ParameterError
+
+levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
+schedules = st.builds(
+    lambda pulse, gap, rise: Schedule(pulse=pulse, period=pulse * (1 + rise) + gap, rise=pulse * rise),
+    st.floats(1e-4, 1e-2), st.floats(1e-4, 1e-2), st.floats(0.001, 0.9))
+
+
+@given(schedules, levels)
+def test_each_pulse_has_the_area_of_level_times_length_and_starts_with_its_period(schedule, voltages):
+    points = np.array(schedule.train(voltages))
+    times, volts = points.T
+    assert (np.diff(times) > 0).all()  # ngspice wants increasing times
+    assert points[0].tolist() == [0.0, 0.0]
+    for k, level in enumerate(voltages):
+        inside = (times >= k * schedule.period) & (times < (k + 1) * schedule.period)
+        if level:
+            pulse = points[inside]
+            assert pulse[0] == pytest.approx([k * schedule.period, 0.0])
+            assert pulse[1] == pytest.approx([k * schedule.period + schedule.rise, level])
+            assert pulse[-1] == pytest.approx([k * schedule.period + schedule.pulse + schedule.rise, 0.0])
+            assert np.trapezoid(pulse[:, 1], pulse[:, 0]) == pytest.approx(level * schedule.pulse)
+        else:
+            assert not volts[inside].any()
+    assert schedule.stop(len(voltages)) == pytest.approx(len(voltages) * schedule.period)
+
+
+def test_edges_end_where_the_next_level_begins():
+    assert edges(3.0, 5.0, 0.5, -0.7) == [(3.0, 0.0), (3.5, -0.7), (8.0, -0.7), (8.5, 0.0)]
+
+
+def test_schedule_knows_its_limits():
+    with pytest.raises(ParameterError, match=r"period must exceed pulse \+ rise, got 0.005 s for 0.005 \+ 1e-05 s"):
+        Schedule(period=5e-3)
+    with pytest.raises(ParameterError, match=r"period must exceed pulse \+ rise"):
+        Schedule(period=4e-3)
+    with pytest.raises(ParameterError, match=r"rise must be below the pulse, got 0\.005 s for 0.005 s"):
+        Schedule(rise=5e-3)
+    with pytest.raises(ParameterError, match=r"step must be below the pulse, got 0\.006 s for 0.005 s"):
+        Schedule(sampling_step=6e-3)
+    assert dataclasses.replace(Schedule(), period=5.02e-3).period == 5.02e-3
