@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: reproduce reproduce-full test verify benchmark audit
+.PHONY: reproduce reproduce-full test verify benchmark mutants audit
 .DELETE_ON_ERROR:
 
 reproduce: .venv/ready ngspice
@@ -22,6 +22,11 @@ verify: .venv/ready ngspice ngspice-cli
 
 benchmark: .venv/ready ngspice
 	$(PY) -m benchmarks.scripts
+
+mutants: .venv/dev
+	rm -rf mutants
+	$(PY) -m mutmut run --max-children 2
+	$(PY) -m mutmut results
 
 audit: .venv/dev
 	$(PY) -m pip_audit -r requirements.txt -r requirements/cluster.txt

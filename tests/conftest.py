@@ -22,6 +22,13 @@ settings.load_profile("reproducible")
 TIGHT = Solver(max_step=1e-6, reltol=1e-6)
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the tests that simulate: `-m "not ngspice"` is what a search for surviving mutants can afford."""
+    for item in items:
+        if "ngspice" in item.fixturenames:
+            item.add_marker("ngspice")
+
+
 @pytest.fixture(scope="session")
 def ngspice():
     """The one ngspice session of the test run."""

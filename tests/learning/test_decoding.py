@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from learning.decoding import (
+    HEBBIAN_RESOLUTION,
     RESOLUTION,
     SILENT,
     TIED,
@@ -13,6 +14,7 @@ from learning.decoding import (
     lead,
     paper_decision,
     ranking,
+    resolution_of,
     strict_decision,
 )
 from snn_circuit import NeuronParameters
@@ -122,3 +124,38 @@ def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_cl
 def test_ranking_leaves_silent_neurons_out():
     assert ranking(np.array([3e-4, NAN, 1e-4, 2e-4])) == [2, 3, 0]
     assert ranking(np.array([NAN, NAN])) == []
+
+
+def test_each_rule_has_its_resolution():
+    assert resolution_of("hebbian") == resolution_of("") == HEBBIAN_RESOLUTION == 0.5e-6
+    assert resolution_of("error-driven") == resolution_of("ex-situ") == RESOLUTION == 20e-9
+
+
+def test_neurons_may_have_thresholds_of_their_own():
+    time, membranes, outputs = synthetic([5.0, 5.0])
+    spikes = first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, 1e-3, np.array([4.0, 3.0]))
+    outputs[1] = membranes[1] >= 3.0
+    spikes = first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, 1e-3, np.array([4.0, 3.0]))
+    assert spikes == pytest.approx([analytic(5.0), TAU * np.log(5.0 / 2.0)], abs=5e-9)
+
+
+def test_half_of_a_spike_is_none():
+    """An output is high above half its full height: at 0.4 V of 1 V it is not."""
+    time, membranes, outputs = synthetic([5.0])
+    assert np.isnan(first_spikes(time, membranes, 0.5 * outputs, NeuronParameters(), 0.0, 1e-3)).all()
+    assert np.isfinite(first_spikes(time, membranes, 0.51 * outputs, NeuronParameters(), 0.0, 1e-3)).all()
+
+
+@pytest.mark.parametrize("points", [4, 5, 6])
+@pytest.mark.parametrize("crossing", [1, 2, 3])
+def test_cubic_is_exact_for_a_cubic_wherever_the_crossing_lies(points, crossing):
+    """Time as a cubic in the membrane's voltage is what is interpolated: at the first and at the last points, too."""
+    volts = np.array([3.0, 3.4, 3.7, 4.2, 4.4, 4.9])[:points] + (4.1 - [3.3, 3.6, 4.1][crossing - 1])
+    time = 1e-6 * (volts**3 - 5 * volts**2 + 20 * volts)
+    spike = first_spikes(time, volts[None], (volts[None] >= 4.0).astype(float), NeuronParameters(), 0.0, 1.0)[0]
+    assert spike == pytest.approx(1e-6 * (64 - 80 + 80), rel=1e-12)
+
+
+def test_lead_equal_to_the_resolution_is_a_tie():
+    assert strict_decision(np.array([1.0, 3.0]), resolution=2.0) == TIED
+    assert strict_decision(np.array([1.0, 3.0]), resolution=1.999) == 0

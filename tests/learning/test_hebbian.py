@@ -112,7 +112,7 @@ def test_spike_time_of_inference_is_that_of_the_neurons_threshold(ngspice, param
     settled = resistance * 1.3e-4 * (float(raised_state(network.memristor, state, 1.0)) - 0.5)
     if spiking:
         # 0.5 us: the edge of 1 us counts as a step in its middle; the solver and the gate's lift add to 0.2 %.
-        assert spikes[0, 0] == pytest.approx(0.5e-6 + TAU * np.log(settled / (settled - threshold)), rel=5e-3)
+        assert spikes[0, 0] == pytest.approx(0.5e-6 + 150e-6 * np.log(settled / (settled - threshold)), rel=5e-3)
     else:
         assert np.isnan(spikes[0, 0])
     assert np.isnan(spikes[1, 0])  # the second image drives the cell at 0 V alone
