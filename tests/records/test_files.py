@@ -69,6 +69,7 @@ def test_results_name_the_projects_files_from_its_folder(tmp_path, monkeypatch):
     assert path_in_project(tmp_path / "x.json") == str(tmp_path / "x.json")
 
 
+@pytest.mark.process
 def test_file_is_old_or_new_but_whole_when_its_writer_is_killed_at_any_moment(tmp_path):
     old, new, torn, while_writing, rounds = map(int, in_process(KILL, tmp_path / "some.json"))
     assert torn == 0
@@ -147,6 +148,7 @@ print(len(path.read_text()), len(list(path.parent.iterdir())))
 """
 
 
+@pytest.mark.process
 def test_write_that_breaks_off_half_way_leaves_the_old_file(tmp_path):
     assert in_process(LIMIT, tmp_path / "some.json") == ["problem", "1000", "1"]
 
@@ -165,6 +167,7 @@ for name in ("locked/some.json", "locked/new/some.json"):
 """
 
 
+@pytest.mark.process
 def test_folder_without_permission_is_a_file_problem(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o555)
     tmp_path.chmod(0o755)  # pytest keeps it private, but whoever runs the script must get into it
