@@ -1,29 +1,35 @@
 """Every physical quantity refuses what it cannot be, by name and with its allowed range."""
 
 import dataclasses
+import importlib
 import math
+import pkgutil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.chips import Chip
-from learning.error_driven import ErrorDrivenRule
+import learning
+import studies
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from spice.parameters import ParameterError, Parameters, allowed_range, check_range
-from spice.session import Solver
-from studies.iv import IvExperiment
 from studies.stdp_window import StdpExperiment
 
-CLASSES = [MemristorParameters, Chip, NeuronParameters, Schedule, ErrorDrivenRule, Solver, IvExperiment, StdpExperiment]
+
+def all_kinds(base):
+    """`base`'s subclasses, and theirs, of every room there is."""
+    return [kind for child in base.__subclasses__() for kind in (child, *all_kinds(child))]
+
+
+for wing in (learning, studies):
+    for room in pkgutil.iter_modules(wing.__path__, f"{wing.__name__}."):
+        importlib.import_module(room.name)
+CLASSES = sorted((kind for kind in all_kinds(Parameters) if not kind.__module__.startswith("tests")), key=lambda k: k.__name__)
 QUANTITIES = [(kind, field) for kind in CLASSES for field in dataclasses.fields(kind) if "unit" in field.metadata]
 SIGNED = {"MemristorParameters.threshold_voltage", "NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low",
           "IvExperiment.initial_state", "StdpExperiment.pre_voltage", "StdpExperiment.tail_voltage"}
-ZERO = SIGNED - {"NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low"} | {
-    "ErrorDrivenRule.margin", "ErrorDrivenRule.seed", "StdpExperiment.initial_state"} | {
-    f"Chip.{field.name}" for field in dataclasses.fields(Chip)} - {"Chip.classes", "Chip.inputs"}  # an ideal chip has none
 each_quantity = pytest.mark.parametrize(
     ("kind", "field"), QUANTITIES, ids=[f"{kind.__name__}.{field.name}" for kind, field in QUANTITIES])
 
@@ -54,7 +60,7 @@ def test_quantity_refuses_zero_negative_and_whatever_lies_outside_its_range(kind
     name = f"{kind.__name__}.{field.name}"
     signed = name in SIGNED
     assert signed == (low < 0)
-    if name not in ZERO:
+    if low > 0 or high < 0:
         refuse(kind, field, 0)
         refuse(kind, field, 0.0)
     if not signed:
@@ -81,7 +87,9 @@ def test_count_refuses_fractions(kind, field):
 
 
 def test_all_parameter_classes_are_tested_here():
-    assert set(Parameters.__subclasses__()) == set(CLASSES)
+    names = {kind.__name__ for kind in CLASSES}
+    assert names >= {"MemristorParameters", "NeuronParameters", "Schedule", "ErrorDrivenRule", "Solver", "IvExperiment",
+                     "StdpExperiment", "Chip"}
 
 
 @pytest.mark.parametrize("kind", CLASSES)
