@@ -1,116 +1,172 @@
-"""Convergence, checked: each experiment again with every tolerance tightened tenfold and steps a tenth. About 1 minute.
+"""Convergence and both engines, checked: each experiment again with every tolerance tightened tenfold and steps a tenth, the
+closed form against ngspice, and ngspice's command line program on the same netlists. About 3 minutes.
 
-Prints the largest change of any trained voltage and of any spike time, and compares ngspice's command line program on the
-same netlists. Bounds: 1 % of the on-cells' voltage, 1 us. Exit code 1 if one is broken. Writes figures/verify_results.json.
+Prints the largest change of each comparison and its bound. Exit code 1 if one is broken. Writes figures/verify_results.json.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from datasets import encode, load_mnist
 from learning.hebbian import hebbian_network, infer, train_hebbian
 from learning.pulses import READING, TRAINING
 from learning.readout import Reader
 from records.files import ROOT
 from records.results import write_results
-from records.voltages import load_voltages
 from snn_circuit import state_names
 from spice.session import NgspiceMissing, NgspiceSession, netlist_text
+from studies.engines import compare_decisions, compare_leads, compare_training, compare_writes, networks, ngspice_spikes
 from workflow.command_line import make_parser, progress, run, whole_number
 from workflow.evaluation import WANTED
-from workflow.experiments import digits_experiment, mnist_experiment, xpue_experiment
+from workflow.experiments import Experiment, digits_experiment, mnist_experiment, xpue_experiment
 
 VOLTAGE_BOUND = 0.01  # of the on-cells' voltage
 SPIKE_BOUND = 1e-6  # s
+PROGRAM_BOUND = 1e-3  # V
+DECISIONS_BOUND = 10  # of the 10,000 test images: strict decisions that may differ between the engines
+ALIKE_BOUND = 1e-2  # of the presentations of a training on both engines: those that may be answered differently
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a comparison found: its largest change, which must not exceed the bound."""
+
+    name: str
+    change: float
+    bound: float
+    unit: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether the bound is exceeded, or the change no number at all."""
+        return not self.change <= self.bound
+
+
+Comparison = Callable[[NgspiceSession, argparse.Namespace], Iterable[Row]]
+
+
+def experiments() -> list[Experiment]:
+    """The paper's three experiments."""
+    return [xpue_experiment(), digits_experiment(), mnist_experiment()]
+
+
+def experiments_converge(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """Training and inference as usual and tightened."""
+    for experiment in experiments():
+        parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
+
+        def watch(runs: Iterable, name: str = experiment.name, count: int = len(patterns)) -> Iterable:
+            return progress(runs, count, f"{name}, tightened", "class")
+
+        usual = train_hebbian(session, parameters, schedule, patterns).states
+        tight = train_hebbian(session, parameters, schedule, patterns, TRAINING.tightened(), watch).states
+        bound = VOLTAGE_BOUND * float(usual[patterns > 0].mean())
+        yield Row(f"{experiment.name}: trained voltages", float(np.abs(tight - usual).max()), bound, "V")
+        spikes = infer(session, parameters, schedule, usual, patterns).spikes
+        exact = infer(session, parameters, schedule, usual, patterns, READING.tightened(), watch).spikes
+        yield Row(f"{experiment.name}: spike times", largest(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us")
+
+
+def reads_converge(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """Reads of test images as the test script does them, tightened, and by the closed form."""
+    for network in networks():
+        experiment, count = network.experiment, options.images
+        images = network.images(count)
+        usual, tight = (Reader(session, experiment.network, experiment.schedule, 10, solver)
+                        for solver in (READING, READING.tightened()))
+        spikes = np.array([usual.spikes(network.states, image, WANTED) for image in images])
+        exact = np.array([tight.spikes(network.states, image, ALL_SPIKES)
+                          for image in progress(images, count, f"{network.name}, tightened", "image")])
+        seen = np.where(np.isnan(spikes), np.nan, exact)  # without neurons that the usual read did not wait for
+        yield Row(f"{network.name}: spikes of {count} test images", largest(spikes, seen) * 1e6, SPIKE_BOUND * 1e6, "us")
+        _, share = compare_leads(network, exact)
+        yield Row(f"{network.name}: the closed form's leads, / (5 ns + 0.2 %)", share, 1.0, "")
+
+
+def engines_decide_alike(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """The closed form against the spike times of all test images that ngspice's tests left in figures/."""
+    for network in networks():
+        found = compare_decisions(network, ngspice_spikes(ROOT / "figures", network.name))
+        yield Row(f"{network.name}: strict decisions of both engines, {found['images']} images",
+                  len(found["strict_decisions_that_differ"]), DECISIONS_BOUND, "")
+
+
+def engines_write_alike(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """Random writes on both engines."""
+    _, share = compare_writes(session, options.writes)
+    yield Row(f"{options.writes} writes on both engines, / (0.15 mV + 0.2 % of the dose)", share, 1.0, "")
+
+
+def engines_learn_alike(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """A training of a few presentations on both engines."""
+    found = compare_training(session, options.presentations)
+    yield Row(f"{options.presentations} presentations on both engines: answered differently", 1 - found["answered_alike"],
+              ALIKE_BOUND, "")
+
+
+def program_agrees(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """Trained voltages from the session against ngspice's own program, on the netlist that --netlist writes."""
+    if shutil.which("ngspice") is None:
+        raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")
+    for experiment in experiments():
+        parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
+        cells = state_names(*patterns.shape)
+        states = train_hebbian(session, parameters, schedule, patterns).states
+        text = netlist_text(hebbian_network(parameters, schedule, patterns), TRAINING, schedule.stop(len(patterns)), cells, cells)
+        program = run_program(text, cells).reshape(patterns.shape)
+        yield Row(f"{experiment.name}: against the ngspice program", float(np.abs(states - program).max()), PROGRAM_BOUND, "V")
+
+
+COMPARISONS: list[Comparison] = [experiments_converge, reads_converge, engines_decide_alike, engines_write_alike,
+                                 engines_learn_alike, program_agrees]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "the training and inference scripts write the netlists verified here",
                                    "--voltages": "the committed voltages are verified"})
-    parser.add_argument("--images", type=whole_number(1, 10000), default=50, metavar="N",
-                        help="MNIST test images read tightly, of each voltages file (default: 50)")
+    for option, count, meaning in (("--images", 50, "MNIST test images read tightly, of each voltages file"),
+                                   ("--writes", 1000, "random writes done by both engines"),
+                                   ("--presentations", 200, "length of the training that both engines do")):
+        parser.add_argument(option, type=whole_number(1, 10000), default=count, metavar="N", help=f"{meaning} (default: {count})")
     options = parser.parse_args(arguments)
     session = NgspiceSession()
-    rows = [row for experiment in (xpue_experiment(), digits_experiment(), mnist_experiment())
-            for row in verify_experiment(session, experiment)]
-    for name, encoding in (("mnist", "binary"), ("mnist_error_driven", "binary"), ("mnist_error_driven_grey", "grey")):
-        rows.append(verify_reads(session, name, encoding, options.images))
-    rows += [against_program(session, experiment()) for experiment in (xpue_experiment, digits_experiment, mnist_experiment)]
-    print(f"{'experiment':<48}  {'largest change':>16}  {'bound':>10}")
-    for name, value, bound, unit in rows:
-        print(f"{name:<48}  {value:>13.5g} {unit:<2}  {bound:>7.4g} {unit:<2} {'' if value <= bound else '  BROKEN'}")
-    results = {"rows": [{"experiment": n, "largest_change": v, "bound": b, "unit": u} for n, v, b, u in rows]}
+    rows = [row for comparison in COMPARISONS for row in comparison(session, options)]
+    width = max(len(row.name) for row in rows)
+    print(f"{'comparison':<{width}}  {'largest change':>16}  {'bound':>10}")
+    for row in rows:
+        print(f"{row.name:<{width}}  {row.change:>13.5g} {row.unit:<2}  {row.bound:>7.4g} {row.unit:<2} "
+              f"{'  BROKEN' if row.broken else ''}".rstrip())
+    results = {"rows": [{"experiment": row.name, "largest_change": row.change, "bound": row.bound, "unit": row.unit}
+                        for row in rows]}
     tight = {"training": TRAINING.tightened().as_dict(), "reading": READING.tightened().as_dict()}
     print(f"wrote {write_results(options.figures, 'verify', session, tight, results)}")
-    return 0 if all(value <= bound for _, value, bound, _ in rows) else 1
+    return 1 if any(row.broken for row in rows) else 0
 
 
-def verify_experiment(session, experiment):
-    """Training and inference as usual and tightened: two rows (name, largest change, bound, unit)."""
-    parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
-    name, count = experiment.name, len(patterns)
-
-    def watch(runs):
-        return progress(runs, count, f"{name}, tightened", "class")
-
-    usual = train_hebbian(session, parameters, schedule, patterns).states
-    tight = train_hebbian(session, parameters, schedule, patterns, TRAINING.tightened(), watch).states
-    bound = VOLTAGE_BOUND * usual[patterns > 0].mean()
-    spikes = infer(session, parameters, schedule, usual, patterns).spikes
-    exact = infer(session, parameters, schedule, usual, patterns, READING.tightened(), watch).spikes
-    return [(f"{name}: trained voltages", float(np.abs(tight - usual).max()), bound, "V"),
-            (f"{name}: spike times", largest(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us")]
-
-
-def verify_reads(session, name, encoding, count):
-    """Reads of test images as the test script does them, and tightened."""
-    experiment = mnist_experiment(encoding=encoding)
-    path = ROOT / "voltages" / f"{name}.json"
-    states = load_voltages(path, "mnist", 10, 100, (encoding,)).states
-    images = encode(load_mnist("x_test", first=count)["x_test"], encoding=encoding)
-    usual, tight = (Reader(session, experiment.network, experiment.schedule, 10, solver)
-                    for solver in (READING, READING.tightened()))
-    spikes = np.array([usual.spikes(states, image, WANTED) for image in images])
-    exact = np.array([tight.spikes(states, image, ALL_SPIKES)
-                      for image in progress(images, count, f"{name}, tightened", "image")])
-    exact[np.isnan(spikes)] = np.nan  # neurons that the usual read did not wait for
-    return f"{name}: spikes of {count} test images", largest(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us"
-
-
-def largest(spikes, exact):
+def largest(spikes: np.ndarray, exact: np.ndarray) -> float:
     """Largest change of a spike time in s; infinite if a neuron fires in one and not in the other."""
     if not np.array_equal(np.isnan(spikes), np.isnan(exact)):
         return np.inf
     return float(np.nanmax(np.abs(spikes - exact)))
 
 
-def against_program(session, experiment):
-    """Trained voltages from the session against ngspice's own program, on the netlist that --netlist writes."""
-    if shutil.which("ngspice") is None:
-        raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")
-    parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
-    classes, inputs = patterns.shape
-    cells = state_names(classes, inputs)
-    states = train_hebbian(session, parameters, schedule, patterns).states
-    text = netlist_text(hebbian_network(parameters, schedule, patterns), TRAINING, schedule.stop(classes), cells, cells)
-    program = run_program(text, cells).reshape(classes, inputs)
-    return f"{experiment.name}: against the ngspice program", float(np.abs(states - program).max()), 1e-3, "V"
-
-
-def run_program(text, nodes):
+def run_program(text: str, nodes: list[str]) -> np.ndarray:
     """The last value of `nodes` when ngspice's command line program runs a netlist unchanged."""
     with tempfile.TemporaryDirectory() as folder:
         netlist = Path(folder) / "circuit.cir"
         netlist.write_text(text)
         printed = subprocess.run(["ngspice", "-b", str(netlist)], capture_output=True, text=True, check=True).stdout
-    columns, last = [], {}
+    columns: list[str] = []
+    last: dict[str, float] = {}
     for line in printed.splitlines():
         words = line.split()
         if words[:1] == ["Index"]:

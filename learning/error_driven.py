@@ -13,6 +13,7 @@ import numpy as np
 from learning.engines import Engine
 from spice.parameters import Parameters, quantity
 
+SIMULTANEOUS = 1e-12  # s: of spikes this close, as those of equal columns, the lower class counts as first on any engine
 RUNNING = 1000  # presentations behind the running accuracy
 
 
@@ -65,10 +66,14 @@ def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
     own, others[label] = float(others[label]), np.inf
-    first = int(others.argmin())
+    first = _first(others)
     if np.isinf(others[first]):
         return None
     return first if not others[first] - own >= margin else None
+
+
+def _first(times: np.ndarray) -> int:
+    return int(np.argmax(times <= times.min() + SIMULTANEOUS))
 
 
 class Teacher:
@@ -92,7 +97,7 @@ class Teacher:
         if wrong is not None:
             states[wrong] = self._engine.write(states, wrong, image, -1, pulse)
         # Assigned last, all at once: an interrupted presentation leaves the state before it.
-        right = not silent and int(np.where(np.isnan(spikes), np.inf, spikes).argmin()) == label
+        right = not silent and _first(np.where(np.isnan(spikes), np.inf, spikes)) == label
         learning.history[k] = right, wrong is not None or silent
         learning.states, learning.done = states, k + 1
 

@@ -1,0 +1,218 @@
+"""How well do the two engines agree, ngspice and the closed form? Asked of reads, writes and a training.
+
+All 10,000 test images of three committed networks (ngspice's spike times as the test script wrote them into figures/), 200 images
+each against tightened reads, reads with ever smaller steps, 1,000 random writes, a training of 2,000 presentations on both
+engines from one seed. Prints what it finds, draws figures/engines.png and writes figures/engines_results.json. About 5 minutes.
+"""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets import encode, load_mnist
+from learning.closed_form import Crossbar
+from learning.decoding import lead, strict_decision
+from learning.engines import ClosedFormEngine, Engine, NgspiceEngine
+from learning.error_driven import Teacher, begin
+from learning.pulses import READING
+from learning.readout import Reader, Writer
+from memristor import state_rate
+from plotting import save
+from records.files import ROOT, FileProblem
+from records.results import write_results
+from records.voltages import load_voltages
+from spice.session import NgspiceSession, Solver
+from studies.engines_figure import engines_figure
+from workflow.command_line import make_parser, progress, run, whole_number
+from workflow.evaluation import WANTED
+from workflow.experiments import Experiment, mnist_experiment
+
+LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, and of the lead: how far leads may differ from those of tightened reads
+WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, and of the dose: how far ngspice's usual writes may differ
+STEPS = (40e-6, 20e-6, 10e-6, 5e-6, 2e-6, 1e-6)  # s, largest steps of ngspice
+
+
+@dataclass(frozen=True)
+class Network:
+    """A committed network and the experiment it belongs to."""
+
+    name: str
+    experiment: Experiment
+    states: np.ndarray
+
+    def images(self, count: int) -> np.ndarray:
+        """The first test images, count x inputs."""
+        return encode(load_mnist("x_test", first=count)["x_test"], encoding=self.experiment.encoding)
+
+    @property
+    def crossbar(self) -> Crossbar:
+        """The network as the closed form sees it."""
+        return Crossbar.of(self.experiment.network, self.experiment.schedule)
+
+
+def networks() -> list[Network]:
+    """The committed Hebbian network and the two that learned from errors."""
+    found = []
+    for rule, encoding in (("hebbian", "binary"), ("error-driven", "binary"), ("error-driven", "grey")):
+        experiment = mnist_experiment(encoding=encoding)
+        states = load_voltages(experiment.voltages_path(rule), "mnist", 10, 100, (encoding,)).states
+        found.append(Network(experiment.stem(rule), experiment, states))
+    return found
+
+
+def ngspice_spikes(folder: Path, network: str) -> np.ndarray:
+    """Spike times in s of all test images (images x classes) from the table the test script wrote. Raises FileProblem."""
+    name = f"{network.replace('mnist', 'mnist_test', 1)}_decisions.csv"
+    path = next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+    if path is None:
+        raise FileProblem(f"{folder / name} is not there; MNIST_memristor_test.py writes it")
+    return np.genfromtxt(path, delimiter=",", skip_header=1, usecols=range(5, 15)) * 1e-6
+
+
+def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
+    """ngspice's `spikes` of the first test images (images x classes, s), read as usual, against the closed form."""
+    race = network.crossbar.race(network.states, network.images(len(spikes)))
+    both = np.isfinite(spikes) & np.isfinite(race.spikes)
+    late = (spikes - race.spikes)[both] * 1e9
+    leads = np.array([[lead(times) for times in engine] for engine in (spikes, race.spikes)])
+    decided = np.isfinite(leads).all(axis=0)
+    decisions = np.array([[strict_decision(times) for times in engine] for engine in (spikes, race.spikes)])
+    different = [{"image": int(k), "ngspice": int(decisions[0, k]), "closed_form": int(decisions[1, k]),
+                  "lead_ngspice_ns": leads[0, k] * 1e9, "lead_closed_form_ns": leads[1, k] * 1e9}
+                 for k in np.flatnonzero(decisions[0] != decisions[1])]
+    shares = (0, 0.01, 0.5, 0.99, 1)
+    return {"network": network.name, "images": len(spikes), "spikes": int(both.sum()),
+            "ngspice_later_by_ns": dict(zip(map(str, shares), np.quantile(late, shares).tolist(), strict=True)),
+            "largest_difference_of_leads_ns": float(np.ptp(leads[:, decided], axis=0).max() * 1e9),
+            "strict_decisions_that_differ": different, "doubtful_by_its_own_account": int(race.doubtful[both].sum())}
+
+
+def compare_leads(network: Network, tight: np.ndarray) -> tuple[float, float]:
+    """Leads of tightened reads of the first test images (`tight`: images x classes, s) against the closed form's.
+
+    Returns the largest difference in s, and the largest as a multiple of what is allowed (`LEAD_BOUND` and `LEAD_SHARE`).
+    """
+    exact = network.crossbar.first_spikes(network.states, network.images(len(tight)))
+    leads = np.array([[lead(times) for times in engine] for engine in (tight, exact)])
+    leads = leads[:, np.isfinite(leads).all(axis=0)]
+    differences = np.ptp(leads, axis=0)
+    return float(differences.max()), float((differences / (LEAD_BOUND + LEAD_SHARE * leads[1])).max())
+
+
+def read_images(session: NgspiceSession, network: Network, count: int, solver: Solver, what: str) -> np.ndarray:
+    """Spike times in s of the first test images, count x classes, of the first neurons to fire."""
+    reader = Reader(session, network.experiment.network, network.experiment.schedule, 10, solver)
+    images = network.images(count)
+    return np.array([reader.spikes(network.states, image, WANTED) for image in progress(images, count, what, "image")])
+
+
+def compare_steps(session: NgspiceSession, network: Network, count: int) -> list[float]:
+    """Root mean square difference in s of spike times, for each of ngspice's largest steps `STEPS`."""
+    race = network.crossbar.race(network.states, network.images(count))
+    found = []
+    for step in STEPS:
+        spikes = read_images(session, network, count, Solver(max_step=step, reltol=1e-6, chgtol=1e-16), f"steps of {step:g} s")
+        # Late spikes need many steps and decide nothing.
+        used = np.isfinite(spikes) & (race.spikes < 300e-6)
+        found.append(float(np.sqrt(np.mean((spikes - race.spikes)[used]**2))))
+    return found
+
+
+def compare_writes(session: NgspiceSession, count: int) -> tuple[float, float]:
+    """`count` random writes: states of 2 to 5 V, doses of 0.2 to 200 mV up and down, grey images.
+
+    Returns the largest difference of any cell in V, and the largest as a multiple of `WRITE_BOUND` and `WRITE_SHARE`.
+    """
+    experiment, generator = mnist_experiment(), np.random.default_rng(1)
+    crossbar = Crossbar.of(experiment.network, experiment.schedule)
+    writer = Writer(session, experiment.network, experiment.schedule, 100)
+    rate = float(state_rate(experiment.network.memristor, experiment.schedule.input_voltage))
+    worst = worst_share = 0.0
+    for _ in progress(range(count), count, "random writes", "write"):
+        column = generator.uniform(2.0, 5.0, 100)
+        image = np.where(generator.random(100) < 0.5, generator.random(100), 0.0)
+        dose, sign = float(np.exp(generator.uniform(np.log(0.2e-3), np.log(0.2)))), int(generator.choice([1, -1]))
+        written = writer.write(column, image, sign, dose / rate)
+        difference = float(np.abs(written - crossbar.write(column, image, sign, dose / rate)).max())
+        worst, worst_share = max(worst, difference), max(worst_share, difference / (WRITE_BOUND + WRITE_SHARE * dose))
+    return worst, worst_share
+
+
+def compare_training(session: NgspiceSession, presentations: int) -> dict[str, Any]:
+    """The same presentations on both engines: how often they answer and write alike, and how far states are apart (V)."""
+    experiment = mnist_experiment()
+    rule = dataclasses.replace(experiment.rule, presentations=presentations)
+    images, labels = experiment.training_images()
+    engines: tuple[Engine, Engine] = (NgspiceEngine(session, experiment.network, experiment.schedule, 10, 100),
+                                      ClosedFormEngine(experiment.network, experiment.schedule))
+    by_ngspice, by_form = begin(rule, 10, 100), begin(rule, 10, 100)
+    for engine, learning in zip(engines, (by_ngspice, by_form), strict=True):
+        teacher = Teacher(engine, rule, images, labels)
+        for _ in progress(teacher.presentations(learning), presentations, f"training by {engine.name}", "image"):
+            pass
+    same = (by_ngspice.history == by_form.history).mean(axis=0)
+    moved = float(np.abs(by_form.states - experiment.rule.start_state).mean())
+    return {"presentations": presentations, "answered_alike": float(same[0]), "wrote_alike": float(same[1]),
+            "writes": int(by_form.history[:, 1].sum()), "states_differ_by_at_most": float(np.ptp(
+                [by_ngspice.states, by_form.states], axis=0).max()),
+            "states_differ_by_mean": float(np.ptp([by_ngspice.states, by_form.states], axis=0).mean()), "states_moved_by": moved}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the study with the given command-line arguments."""
+    parser = make_parser(__doc__, {"--netlist": "the test script writes the netlists read here",
+                                   "--voltages": "the committed voltages are compared"})
+    parser.add_argument("--images", type=whole_number(1, 10000), default=200, metavar="N",
+                        help="test images read tightly, of each network (default: 200)")
+    parser.add_argument("--presentations", type=whole_number(1, 60000), default=2000, metavar="N",
+                        help="length of the training on both engines (default: 2000)")
+    options = parser.parse_args(arguments)
+    session, found = NgspiceSession(), []
+    drawn = []
+    for network in networks():
+        result = compare_decisions(network, ngspice_spikes(ROOT / "figures", network.name))
+        tight = read_images(session, network, options.images, READING.tightened(), f"{network.name}, tightened")
+        worst, share = compare_leads(network, tight)
+        result |= {"tight_images": options.images, "largest_difference_of_tight_leads_ns": worst * 1e9,
+                   "of_what_is_allowed": share, "steps_us": [step * 1e6 for step in STEPS],
+                   "rms_difference_ns": [value * 1e9 for value in compare_steps(session, network, min(20, options.images))]}
+        print_network(result)
+        found.append(result)
+        drawn.append((network.name, network.crossbar.first_spikes(network.states, network.images(len(tight))), tight))
+    worst, share = compare_writes(session, 1000)
+    print(f"1000 writes: cells differ by up to {worst * 1e3:.3f} mV, {share:.2f} of what is allowed")
+    training = compare_training(session, options.presentations)
+    print(f"training of {options.presentations} presentations: {training['answered_alike']:.2%} answered alike, "
+          f"{training['wrote_alike']:.2%} wrote alike; states differ by up to "
+          f"{training['states_differ_by_at_most'] * 1e3:.2f} mV, in the mean by "
+          f"{training['states_differ_by_mean'] * 1e3:.3f} of {training['states_moved_by'] * 1e3:.1f} mV moved")
+    results = {"networks": found, "writes": {"count": 1000, "largest_difference": worst, "of_what_is_allowed": share},
+               "training": training}
+    print(f"wrote {write_results(options.figures, 'engines', session, {'tight': READING.tightened().as_dict()}, results)}")
+    print(f"wrote {save(engines_figure(drawn, STEPS, [r['rms_difference_ns'] for r in found]), options.figures, 'engines')}")
+    return 0
+
+
+def print_network(result: dict[str, Any]) -> None:
+    """Print what was found for one network."""
+    late = result["ngspice_later_by_ns"]
+    print(f"{result['network']}: {result['spikes']} spikes of {result['images']} images: ngspice later by "
+          f"{late['0.01']:.0f} to {late['0.99']:.0f} ns (98 % of them), {late['0']:.0f} to {late['1']:.0f} ns (all); leads "
+          f"differ by up to {result['largest_difference_of_leads_ns']:.1f} ns")
+    print(f"  {len(result['strict_decisions_that_differ'])} strict decisions differ")
+    for row in result["strict_decisions_that_differ"]:
+        print(f"    image {row['image']}: leads {row['lead_ngspice_ns']:.2f} ns in ngspice, {row['lead_closed_form_ns']:.2f} ns "
+              f"in the closed form")
+    print(f"  tightened, {result['tight_images']} images: leads differ by up to "
+          f"{result['largest_difference_of_tight_leads_ns']:.2f} ns, {result['of_what_is_allowed']:.2f} of what is allowed")
+    steps = ", ".join(f"{rms:.1f} ns at {step:g} us" for step, rms in zip(result["steps_us"], result["rms_difference_ns"],
+                                                                      strict=True))
+    print(f"  spikes differ by (rms) {steps}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,134 @@
+"""verify.py can fail: for each of its comparisons one side is falsified, and the exit code is 1."""
+
+import dataclasses
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+
+import verify
+from learning.closed_form import Crossbar
+from learning.engines import ClosedFormEngine
+from learning.pulses import READING
+from learning.readout import Reader, Writer
+from studies.engines import Network, networks
+from workflow.experiments import xpue_experiment
+
+
+@pytest.fixture
+def verified(ngspice, monkeypatch, tmp_path):
+    """verified(comparison): exit code of verify.py with this comparison alone, small, and the names of its broken rows."""
+    monkeypatch.setattr(verify, "experiments", lambda: [xpue_experiment()])
+    monkeypatch.setattr(verify, "networks", lambda: networks()[1:2])
+    monkeypatch.setattr(verify, "NgspiceSession", lambda: ngspice)
+
+    def run(comparison):
+        monkeypatch.setattr(verify, "COMPARISONS", [getattr(verify, comparison)])
+        small = ["--images", "2", "--writes", "5", "--presentations", "12", "--figures", str(tmp_path)]
+        code = verify.main(small)
+        rows = json.loads((tmp_path / "verify_results.json").read_text())["rows"]
+        # Infinity is null in JSON.
+        return code, [row["experiment"] for row in rows if row["largest_change"] is None or row["largest_change"] > row["bound"]]
+    return run
+
+
+def changed(monkeypatch, owner, name, change):
+    """Replace owner.name by a function that gives `change(result, *arguments)`."""
+    original = getattr(owner, name)
+
+    def wrapper(*arguments, **more):
+        return change(original(*arguments, **more), *arguments, **more)
+    monkeypatch.setattr(owner, name, wrapper)
+
+
+def tightened_training_ends_elsewhere(monkeypatch):
+    def change(training, session, parameters, schedule, patterns, solver=None, watch=None):
+        return training if solver is None else dataclasses.replace(training, states=1.011 * training.states)
+    changed(monkeypatch, verify, "train_hebbian", change)
+
+
+def tightened_inference_fires_late(monkeypatch):
+    def change(inference, session, parameters, schedule, states, patterns, solver=READING, watch=None):
+        late = 1.7e-6 if solver != READING else 0.0
+        return dataclasses.replace(inference, spikes=inference.spikes + late)
+    changed(monkeypatch, verify, "infer", change)
+
+
+def tightened_reads_fire_late(monkeypatch):
+    changed(monkeypatch, Reader, "spikes", lambda spikes, reader, *rest, **more: spikes + 1.2e-6 * (reader._solver != READING))
+
+
+def tightened_reads_miss_a_spike(monkeypatch):
+    changed(monkeypatch, Reader, "spikes", lambda spikes, reader, *rest, **more: np.where(
+        (reader._solver != READING) & (spikes == np.nanmin(spikes)), np.nan, spikes))
+
+
+def closed_form_takes_other_thresholds(monkeypatch):
+    def crossbar(network):
+        right = Crossbar.of(network.experiment.network, network.experiment.schedule)
+        return dataclasses.replace(right, neurons=dataclasses.replace(right.neurons, threshold=4.1))
+    monkeypatch.setattr(Network, "crossbar", property(crossbar))
+
+
+def tested_spikes_are_of_other_images(monkeypatch):
+    changed(monkeypatch, verify, "ngspice_spikes", lambda spikes, folder, name: np.roll(spikes, 1, axis=0))
+
+
+def eleven_tested_spikes_are_others(monkeypatch):
+    def change(spikes, folder, name):
+        spikes[:11] = spikes[:11, ::-1]
+        return spikes
+    changed(monkeypatch, verify, "ngspice_spikes", change)
+
+
+def simulated_writes_are_a_hundredth_too_strong(monkeypatch):
+    changed(monkeypatch, Writer, "write", lambda written, writer, column, *rest: column + 1.01 * (written - column))
+
+
+def closed_form_depresses_where_it_should_potentiate(monkeypatch):
+    changed(monkeypatch, ClosedFormEngine, "write", lambda written, engine, states, column, *rest: 2 * states[column] - written)
+
+
+def program_ends_elsewhere(monkeypatch):
+    changed(monkeypatch, verify, "run_program", lambda states, *rest: states + 1.1e-3)
+
+
+FALSIFICATIONS = [
+    ("experiments_converge", "trained voltages", tightened_training_ends_elsewhere),
+    ("experiments_converge", "spike times", tightened_inference_fires_late),
+    ("reads_converge", "spikes of 2 test images", tightened_reads_fire_late),
+    ("reads_converge", "spikes of 2 test images", tightened_reads_miss_a_spike),
+    ("reads_converge", "the closed form's leads", closed_form_takes_other_thresholds),
+    ("engines_decide_alike", "strict decisions", tested_spikes_are_of_other_images),
+    ("engines_decide_alike", "strict decisions", eleven_tested_spikes_are_others),
+    ("engines_write_alike", "writes on both engines", simulated_writes_are_a_hundredth_too_strong),
+    ("engines_learn_alike", "presentations on both engines", closed_form_depresses_where_it_should_potentiate),
+    ("program_agrees", "against the ngspice program", program_ends_elsewhere),
+]
+
+
+@pytest.mark.parametrize(("comparison", "row", "falsify"), FALSIFICATIONS)
+def test_falsified_side_breaks_its_bound(verified, monkeypatch, capsys, comparison, row, falsify):
+    falsify(monkeypatch)
+    code, broken = verified(comparison)
+    assert code == 1
+    assert any(row in name for name in broken)
+    assert "BROKEN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("comparison", [comparison.__name__ for comparison in verify.COMPARISONS])
+def test_honest_comparison_holds(verified, capsys, comparison):
+    assert verified(comparison) == (0, [])
+    assert "BROKEN" not in capsys.readouterr().out
+
+
+def test_every_comparison_is_falsified():
+    assert {name for name, _, _ in FALSIFICATIONS} == {comparison.__name__ for comparison in verify.COMPARISONS}
+
+
+@pytest.mark.parametrize("change", [1.01, np.inf, np.nan])
+def test_change_beyond_its_bound_or_no_number_is_broken(change):
+    row = partial(verify.Row, "a comparison", bound=1.0, unit="V")
+    assert row(change=change).broken
+    assert not row(change=1.0).broken
