@@ -15,7 +15,7 @@ import numpy as np
 
 from datasets import encode, load_mnist
 from learning.closed_form import Crossbar
-from learning.decoding import lead, strict_decision
+from learning.decoding import lead, resolution_of, strict_decision
 from learning.engines import ClosedFormEngine, Engine, NgspiceEngine
 from learning.error_driven import Teacher, begin
 from learning.pulses import READING
@@ -43,6 +43,7 @@ class Network:
     name: str
     experiment: Experiment
     states: np.ndarray
+    resolution: float  # s, leads below it are ties
 
     def images(self, count: int) -> np.ndarray:
         """The first test images, count x inputs."""
@@ -60,7 +61,7 @@ def networks() -> list[Network]:
     for rule, encoding in (("hebbian", "binary"), ("error-driven", "binary"), ("error-driven", "grey")):
         experiment = mnist_experiment(encoding=encoding)
         states = load_voltages(experiment.voltages_path(rule), "mnist", 10, 100, (encoding,)).states
-        found.append(Network(experiment.stem(rule), experiment, states))
+        found.append(Network(experiment.stem(rule), experiment, states, resolution_of(rule)))
     return found
 
 
@@ -80,7 +81,7 @@ def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
     late = (spikes - race.spikes)[both] * 1e9
     leads = np.array([[lead(times) for times in engine] for engine in (spikes, race.spikes)])
     decided = np.isfinite(leads).all(axis=0)
-    decisions = np.array([[strict_decision(times) for times in engine] for engine in (spikes, race.spikes)])
+    decisions = np.array([[strict_decision(times, network.resolution) for times in engine] for engine in (spikes, race.spikes)])
     different = [{"image": int(k), "ngspice": int(decisions[0, k]), "closed_form": int(decisions[1, k]),
                   "lead_ngspice_ns": leads[0, k] * 1e9, "lead_closed_form_ns": leads[1, k] * 1e9}
                  for k in np.flatnonzero(decisions[0] != decisions[1])]
