@@ -6,7 +6,6 @@ Every step is one of the scripts, run as its own process as a user would. The er
 
 import argparse
 import contextlib
-import json
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ import numpy as np
 
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed, locked, refuse_overwriting
-from records.files import ROOT, FileProblem, atomic_write
+from records.files import ROOT, atomic_write
+from records.results import load_results as load
 from records.results import results_path
 from workflow import schematics
 from workflow.command_line import make_parser, run, whole_number
@@ -190,15 +190,6 @@ def widths(rows: list[Row]) -> list[int]:
 def percent_range(bounds: Sequence[float]) -> str:
     """An interval as text."""
     return f"{bounds[0]:.2%} to {bounds[1]:.2%}"
-
-
-def load(folder: Path, name: str) -> dict[str, Any]:
-    """The results that a script wrote."""
-    path = folder / f"{name}_results.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileProblem(f"{path} cannot be read: {error}") from error
 
 
 if __name__ == "__main__":

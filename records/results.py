@@ -1,11 +1,12 @@
 """Results as files: numbers with all parameters, the seed and the versions that made them."""
 
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from records.files import ROOT, atomic_write, to_json
+from records.files import ROOT, FileProblem, atomic_write, to_json
 
 
 class HasVersion(Protocol):
@@ -39,3 +40,12 @@ def write_results(folder: str | Path, name: str, session: HasVersion | None, par
     path = results_path(folder, name)
     atomic_write(path, to_json({**results, "parameters": parameters, "versions": versions(session)}))
     return path
+
+
+def load_results(folder: str | Path, name: str) -> dict[str, Any]:
+    """The results that `write_results` wrote. Raises FileProblem."""
+    path = results_path(folder, name)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileProblem(f"{path} cannot be read: {error}") from error

@@ -15,7 +15,7 @@ import numpy as np
 
 from datasets import encode, load_mnist
 from learning.closed_form import Crossbar
-from learning.decoding import lead, resolution_of, strict_decision
+from learning.decoding import SILENT, TIED, lead, resolution_of, strict_decision
 from learning.engines import ClosedFormEngine, Engine, NgspiceEngine
 from learning.error_driven import Teacher, begin
 from learning.pulses import READING
@@ -67,11 +67,26 @@ def networks() -> list[Network]:
 
 def ngspice_spikes(folder: Path, network: str) -> np.ndarray:
     """Spike times in s of all test images (images x classes) from the table the test script wrote. Raises FileProblem."""
-    name = f"{network.replace('mnist', 'mnist_test', 1)}_decisions.csv"
-    path = next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
-    if path is None:
-        raise FileProblem(f"{folder / name} is not there; MNIST_memristor_test.py writes it")
+    path = folder / f"{tested(network)}_decisions.csv.gz"
+    if not path.exists():
+        raise FileProblem(f"{path} is not there; MNIST_memristor_test.py writes it (for all networks: make reproduce-full)")
     return np.genfromtxt(path, delimiter=",", skip_header=1, usecols=range(5, 15)) * 1e-6
+
+
+def tested(network: str) -> str:
+    """Stem of the files that the test script writes for a network."""
+    return network.replace("mnist", "mnist_test", 1)
+
+
+def compare_scores(network: Network, scores: dict[str, Any]) -> int:
+    """`scores` of ngspice's test against the closed form's: the largest difference of images right, silent or tied."""
+    count = scores["samples"]
+    spikes = network.crossbar.first_spikes(network.states, network.images(count))
+    decisions = np.array([strict_decision(times, network.resolution) for times in spikes])
+    labels = load_mnist("y_test", first=count)["y_test"]
+    found = {"right": (decisions == labels).sum(), "silent": (decisions == SILENT).sum(), "tied": (decisions == TIED).sum()}
+    committed = {"right": round(scores["strict_accuracy"] * count), "silent": scores["silent"], "tied": scores["tied"]}
+    return max(abs(int(found[key]) - committed[key]) for key in found)
 
 
 def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
@@ -174,8 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     session, found = NgspiceSession(), []
     drawn = []
+    tables = {network.name: ngspice_spikes(ROOT / "figures", network.name) for network in networks()}
     for network in networks():
-        result = compare_decisions(network, ngspice_spikes(ROOT / "figures", network.name))
+        result = compare_decisions(network, tables[network.name])
         tight = read_images(session, network, options.images, READING.tightened(), f"{network.name}, tightened")
         worst, share = compare_leads(network, tight)
         result |= {"tight_images": options.images, "largest_difference_of_tight_leads_ns": worst * 1e9,

@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets import ENCODINGS, Dataset, digits_012345, encode, load_mnist, mnist_templates, xpue
 from learning.chips import Chip
+from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.error_driven import ErrorDrivenRule
 from learning.pulses import Schedule
 from memristor import MemristorParameters
@@ -55,13 +56,16 @@ class Experiment:
         return (self.dataset.name + rule + ("_grey" if self.encoding == "grey" else "")
                 + (f"_{rows}x{columns}" if other_size else "") + ("_chip" if self.chip else ""))
 
-    def stem(self, rule: str) -> str:
-        """Stem of the files of one rule, as in voltages/mnist_error_driven_grey.json."""
-        return self._name("" if rule == "hebbian" else "_" + re.sub(r"\W+", "_", rule))
+    def stem(self, rule: str, engine: str = NGSPICE) -> str:
+        """Stem of the files of one rule, as in voltages/mnist_error_driven_grey.json; of what the closed form learned from
+        errors, as in voltages/mnist_closed_form_grey.json.
+        """
+        learned = rule if engine == NGSPICE else engine
+        return self._name("" if learned == "hebbian" else "_" + re.sub(r"\W+", "_", learned))
 
-    def voltages_path(self, rule: str) -> Path:
-        """Default voltages file of one rule."""
-        return VOLTAGES / f"{self.stem(rule)}.json"
+    def voltages_path(self, rule: str, engine: str = NGSPICE) -> Path:
+        """Default voltages file of one rule, trained by an engine."""
+        return VOLTAGES / f"{self.stem(rule, engine)}.json"
 
     def training_images(self) -> tuple[np.ndarray, np.ndarray]:
         """Images (n x inputs, 0 to 1) and labels that the error-driven rule learns from."""
@@ -92,6 +96,17 @@ def mnist_experiment(size: int = SIZE, encoding: str = "binary") -> Experiment:
         rule = ErrorDrivenRule(presentations=36000, start_state=4.5, dose=100e-3, margin=1e-6)
     network = NetworkParameters(MemristorParameters(), NeuronParameters(feedback_resistance=feedback))
     return Experiment(mnist_templates(size, encoding), schedule, rule, network, encoding)
+
+
+def add_engine(parser: argparse.ArgumentParser, what: str) -> None:
+    """The option that chooses who does `what`."""
+    parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help=f"what {what}: the simulator, or the formula of the "
+                        "same circuit, which is a hundred times quicker (docs/closed_form.md; default: ngspice)")
+
+
+def trained_by(voltages: Voltages) -> str:
+    """The engine that trained `voltages`; files that do not say are older than the choice."""
+    return CLOSED_FORM if voltages.origin.get("engine") == CLOSED_FORM else NGSPICE
 
 
 def add_size_and_encoding(parser: argparse.ArgumentParser) -> None:

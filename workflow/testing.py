@@ -19,8 +19,10 @@ from tqdm import tqdm
 
 import plotting
 from datasets import encode, load_mnist
+from learning.closed_form import BATCH, Crossbar
 from learning.decoding import lead, resolution_of, strict_decision
 from learning.energy import read_energy
+from learning.engines import CLOSED_FORM, NGSPICE
 from learning.hebbian import read_network
 from learning.pulses import READING, Schedule
 from plotting import SKY, VERMILLION, WIDTH
@@ -44,7 +46,16 @@ from workflow.command_line import (
     write_netlist,
 )
 from workflow.evaluation import read_all, worker_count
-from workflow.experiments import SIZE, Experiment, add_size_and_encoding, describe, mnist_experiment, network_of
+from workflow.experiments import (
+    SIZE,
+    Experiment,
+    add_engine,
+    add_size_and_encoding,
+    describe,
+    mnist_experiment,
+    network_of,
+    trained_by,
+)
 from workflow.process import undisturbed
 from workflow.scores import UNDECIDED, confusion, decide, decision_name, equal_templates, summary
 
@@ -59,6 +70,9 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     options = parser.parse_args(arguments)
     if options.scheduler and options.jobs:
         parser.error("--jobs has no bearing on a test with --scheduler: its workers do the work")
+    for name in ("jobs", "scheduler"):
+        if options.engine != NGSPICE and vars(options)[name]:
+            parser.error(f"--{name} has no bearing on a test with --engine {options.engine}: it takes a second")
     experiment = mnist_experiment(options.size, options.encoding)
     experiment = dataclasses.replace(experiment, schedule=quantities(experiment.schedule, vars(options)))
     path = options.voltages or experiment.voltages_path("hebbian")
@@ -66,16 +80,18 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
-    used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"))
-    name = test_stem(experiment, voltages)
+    used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
+                    trained_by=trained_by(voltages), engine=options.engine)
+    name = test_stem(experiment, voltages, options.engine)
     with claimed({results_path(options.figures, name): {**used, "samples": options.samples}}, netlist_of(options), options.force):
         print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
         _test(options, experiment, voltages, used)
 
 
-def test_stem(experiment: Experiment, voltages: Voltages) -> str:
-    """Stem of a test's files, as in mnist_test_error_driven_results.json."""
-    return experiment.stem(voltages.rule or "hebbian").replace("mnist", "mnist_test", 1)
+def test_stem(experiment: Experiment, voltages: Voltages, engine: str) -> str:
+    """Stem of a test's files, as in mnist_test_error_driven_results.json; the engine that tested is named unless ngspice."""
+    stem = experiment.stem(voltages.rule or "hebbian", trained_by(voltages)).replace("mnist", "mnist_test", 1)
+    return stem if engine == NGSPICE else f"{stem}_by_{engine.replace('-', '_')}"
 
 
 def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, used: dict[str, Any]) -> None:
@@ -86,7 +102,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     del arrays
     write_netlist(options.netlist, lambda: _first_read(experiment, states, images[0]))
 
-    stem, resolution = test_stem(experiment, voltages), resolution_of(voltages.rule)
+    stem, resolution = test_stem(experiment, voltages, options.engine), resolution_of(voltages.rule)
     start = time.perf_counter()
     spikes = _read(options, experiment, voltages, images, labels, options.figures / f"{stem}_partial_decisions.csv.gz")
     scores = summary(labels, spikes, schedule, resolution) | {"seconds": time.perf_counter() - start}
@@ -94,13 +110,15 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
         scores["equal_templates"] = equal_templates(experiment.dataset.patterns, images)
     table = options.figures / f"{stem}_decisions.csv.gz"
     atomic_write(table, decisions_table(range(len(labels)), labels, spikes, schedule, resolution))
-    session = NgspiceSession()
-    scores["read_energy"] = read_energy(session, network, schedule, states, images[0])
+    session = NgspiceSession() if options.engine == NGSPICE else None
+    if session:
+        scores["read_energy"] = read_energy(session, network, schedule, states, images[0])
     results = write_results(options.figures, stem, session, used, scores)
     print(f"wrote {table}\nwrote {results}")
 
     print_scores(scores)
-    print_energy("presenting the first image", scores["read_energy"])
+    if session:
+        print_energy("presenting the first image", scores["read_energy"])
     warn_of_range(network, schedule, states, images[:SEEN])
     strict, _ = decide(spikes, schedule, resolution)
     digits = experiment.dataset.labels
@@ -120,6 +138,7 @@ def make_test_parser(description: str) -> Parser:
                         help="worker processes, each with its own ngspice (default: one a core)")
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
+    add_engine(parser, "reads the images")
     add_size_and_encoding(parser)
     add_carry_option(parser)
     add_chip_options(parser)
@@ -141,6 +160,11 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
                 bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
                 bar.update(len(indices))
 
+            if options.engine == CLOSED_FORM:
+                for first in range(0, len(images), BATCH):
+                    batch = images[first:first + BATCH]
+                    watch(range(first, first + len(batch)), _computed(experiment, states, batch, first))
+                return found
             jobs = options.jobs or worker_count()
             return read_all(experiment.network, schedule, states, images, jobs, options.scheduler, watch, bar.write,
                             experiment.chip)
@@ -150,6 +174,16 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
                 atomic_write(partial, decisions_table(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution))
             print(f"{int(seen.sum())} finished images are kept in {partial}")
         raise
+
+
+def _computed(experiment: Experiment, states: np.ndarray, images: np.ndarray, first: int) -> np.ndarray:
+    """First spikes of `images` by the closed form, the first of them being image number `first` of the test."""
+    network, schedule, chip = experiment.network, experiment.schedule, experiment.chip
+    crossbar = chip.crossbar(network, schedule) if chip else Crossbar.of(network, schedule)
+    if chip and chip.read_noise:
+        return np.array([crossbar.with_jitter(chip.jitter("test", first + k)).read(states, image).spikes
+                         for k, image in enumerate(images)])
+    return crossbar.first_spikes(states, images)
 
 
 def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -> str:

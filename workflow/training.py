@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from learning.engines import NGSPICE
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
 from records.results import results_path, versions, write_results
@@ -13,7 +14,7 @@ from records.voltages import Voltages, save_voltages
 from spice.session import NgspiceSession
 from workflow.chips import add_chip_options, chosen_chip
 from workflow.command_line import Parser, add_quantities, make_parser, netlist_of, quantities, quantity_type, write_netlist
-from workflow.experiments import RULES, Experiment
+from workflow.experiments import RULES, Experiment, add_engine
 from workflow.training_runs import RUNS
 
 MakeExperiment = Callable[..., Experiment]
@@ -27,6 +28,7 @@ def training_parser(description: str, experiment: Experiment, add_options: Calla
                         "with rule, encoding and size in the name where they are not the paper's)")
     parser.add_argument("--rule", choices=RULES, default="hebbian",
                         help="one pulse a class (the paper's), or learning from errors (default: hebbian)")
+    add_engine(parser, "learns from errors")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an error-driven training")
     add_options(parser)
     add_chip_options(parser)
@@ -62,6 +64,8 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
             parser.error(f"--{name.replace('_', '-')} has no bearing on a training with --rule {options.rule}")
     if options.resume and options.rule == "hebbian":
         parser.error("--resume needs --rule error-driven: the Hebbian training has no checkpoints")
+    if options.engine != NGSPICE and options.rule == "hebbian":
+        parser.error("--engine closed-form needs --rule error-driven: the Hebbian training is one transient of ngspice")
 
 
 def training_script(description: str, make_experiment: MakeExperiment, arguments: list[str] | None,
@@ -72,10 +76,10 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     refuse_ignored(parser, options)
     experiment = chosen_experiment(make_experiment, options)
     experiment = dataclasses.replace(experiment, chip=chosen_chip(options, *experiment.dataset.patterns.shape))
-    path = Path(options.voltages or experiment.voltages_path(options.rule))
+    path = Path(options.voltages or experiment.voltages_path(options.rule, options.engine))
     session = NgspiceSession()
-    run = RUNS[options.rule](session, experiment)
-    name = f"{experiment.stem(options.rule)}_training"
+    run = RUNS[options.rule](session, experiment, options.engine)
+    name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
     # Going on with a checkpoint, the user has answered already.
     with claimed({path: made_with, results_path(options.figures, name): made_with}, netlist_of(options),

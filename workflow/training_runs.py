@@ -15,7 +15,7 @@ import plotting
 from datasets import Dataset
 from learning.chip_engines import chip_engine
 from learning.energy import write_energy
-from learning.engines import NGSPICE, make_engine
+from learning.engines import CLOSED_FORM, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
 from learning.pulses import READING, TRAINING
@@ -36,15 +36,18 @@ SEEN = 100  # training images that tell whether membranes stay in range
 
 
 class TrainingRun(ABC):
-    """A training of `experiment` in `session`, in the order of its methods. `states`: what it has come to, in V."""
+    """A training of `experiment` by `engine`, in the order of its methods. `states`: what it has come to, in V.
+
+    ngspice's `session` measures energies also of what the closed form trained.
+    """
 
     states: np.ndarray
     checkpoint: Path | None = None
 
-    def __init__(self, session: NgspiceSession, experiment: Experiment) -> None:
+    def __init__(self, session: NgspiceSession, experiment: Experiment, engine: str) -> None:
         check_phi(experiment.schedule.phi_voltage, experiment.network.memristor)
-        self.session, self.experiment = session, experiment
-        self.parameters = describe(experiment)
+        self.session, self.experiment, self.engine = session, experiment, engine
+        self.parameters = describe(experiment, engine=engine)
 
     @abstractmethod
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
@@ -137,9 +140,9 @@ def print_trained(dataset: Dataset, states: np.ndarray, closed_form: float) -> N
 class ErrorDrivenRun(TrainingRun):
     """Learning from errors, with checkpoints."""
 
-    def __init__(self, session: NgspiceSession, experiment: Experiment) -> None:
-        super().__init__(session, experiment)
-        self.parameters = describe(experiment, learning=dataclasses.asdict(experiment.rule))
+    def __init__(self, session: NgspiceSession, experiment: Experiment, engine: str) -> None:
+        super().__init__(session, experiment, engine)
+        self.parameters = describe(experiment, engine=engine, learning=dataclasses.asdict(experiment.rule))
 
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         self.checkpoint = checkpoint_path(path)
@@ -181,18 +184,19 @@ class ErrorDrivenRun(TrainingRun):
         """With a progress bar and checkpoints, also one when it is interrupted."""
         experiment, learning = self.experiment, self._learning
         network, schedule = experiment.network, experiment.schedule
-        engine = (chip_engine(NGSPICE, self.session, network, schedule, experiment.chip, learning.done) if experiment.chip else
-                  make_engine(NGSPICE, self.session, network, schedule, *self.states.shape))
+        engine = (chip_engine(self.engine, self.session, network, schedule, experiment.chip, learning.done) if experiment.chip
+                  else make_engine(self.engine, self.session, network, schedule, *self.states.shape))
         teacher = Teacher(engine, experiment.rule, self._images, self._labels)
         began = time.perf_counter() - learning.seconds
         left = experiment.rule.presentations - learning.done
+        every = CHECKPOINT_EVERY * (100 if self.engine == CLOSED_FORM else 1)  # some seconds' work
         bar = progress(teacher.presentations(learning), left, "learning", "image", quick=0.5)
         try:
             with bar:
                 for accuracy, writes in bar:
                     learning.seconds = time.perf_counter() - began
                     bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
-                    if learning.done % CHECKPOINT_EVERY == 0:
+                    if learning.done % every == 0:
                         self._save_checkpoint()
         except BaseException:
             if learning.done:
@@ -224,7 +228,7 @@ class ErrorDrivenRun(TrainingRun):
               f"{measured['running_accuracy']:.2%}")
         for name, joules in measured["write_energy"].items():
             print_energy(f"a write of the first dose, {name}", joules)
-        stem, dataset = self.experiment.stem("error-driven"), self.experiment.dataset
+        stem, dataset = self.experiment.stem("error-driven", self.engine), self.experiment.dataset
         draw(options, f"{stem}_learning", learning_figure, *learning_curve(self._learning.history))
         before = np.full_like(self.states, self.experiment.rule.start_state)
         draw(options, f"{stem}_trained", plotting.weight_images, self.states, dataset.shape, dataset.labels, before=before)
