@@ -136,9 +136,12 @@ class Crossbar:
         """First spike times in s (... x images x classes), nan for silent neurons; arguments as in `race`."""
         return self.race(states, images).spikes
 
-    def race(self, states: np.ndarray, images: np.ndarray) -> Race:
-        """Present `images` (n x inputs, levels 0 to 1) to cells in `states` (... x classes x inputs, V)."""
-        return self._race(np.concatenate(list(self._currents(states, images)), axis=-2))
+    def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
+        """Present `images` (n x inputs, levels 0 to 1) to cells in `states` (... x classes x inputs, V).
+
+        `jitter` in V (... x images x classes) moves the thresholds: read noise.
+        """
+        return self._race(np.concatenate(list(self._currents(states, images)), axis=-2), jitter)
 
     def read(self, states: np.ndarray, image: np.ndarray) -> Race:
         """As `race`, for one image (inputs). The arrays are ... x classes."""
@@ -180,10 +183,10 @@ class Crossbar:
             which = csr_array((np.ones(len(place)), (image, place)), shape=(len(batch), inputs * len(levels)))
             yield np.moveaxis((which @ flat).reshape(len(batch), len(SHARES), *leading, classes), 0, -2)
 
-    def _race(self, currents: np.ndarray) -> Race:
+    def _race(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
         """From column currents (SHARES x ... x images x classes) to spikes."""
         neurons, edge = self._for_images
-        tau, threshold = neurons.time_constant, neurons.threshold
+        tau, threshold = neurons.time_constant, neurons.threshold + jitter
         # The column is not quite at ground: its conductance takes some of its current.
         conductance = (currents[-2] - currents[-1]) / BELOW[-1]
         resistance = neurons.feedback_resistance / (1 + neurons.feedback_resistance * conductance / neurons.amplifier_gain)

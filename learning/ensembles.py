@@ -10,8 +10,11 @@ from learning.closed_form import Cells, Crossbar
 from learning.decoding import RESOLUTION
 from learning.error_driven import SMALLEST_DOSE, ErrorDrivenRule, order
 from learning.pulses import Schedule
-from memristor import state_rate
+from memristor import read_current, state_rate
 from snn_circuit import NetworkParameters
+
+BATCH = 1000  # images at a time, so that memory stays flat
+HIGHEST = 50.0  # V, up to which cells are programmed
 
 
 def together(crossbars: Sequence[Crossbar]) -> Crossbar:
@@ -29,6 +32,8 @@ class Ensemble:
 
     def __init__(self, chips: Sequence[Chip], parameters: NetworkParameters, schedule: Schedule) -> None:
         self.chips = chips
+        self._nominal = Crossbar.of(parameters, schedule)
+        self._noisy = any(chip.read_noise for chip in chips)
         self.crossbar = together([chip.crossbar(parameters, schedule) for chip in chips])
         self._rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
@@ -58,10 +63,40 @@ class Ensemble:
     def read(self, states: np.ndarray, image: np.ndarray, stream: str, count: int) -> np.ndarray:
         """First spikes in s (chips x classes) of one image, read number `count` of a `stream` of reads."""
         crossbar = self.crossbar
-        if any(chip.read_noise for chip in self.chips):
-            jitter = np.array([chip.jitter(stream, count) for chip in self.chips])
-            crossbar = crossbar.with_jitter(jitter)
+        if self._noisy:
+            crossbar = crossbar.with_jitter(np.array([chip.jitter(stream, count) for chip in self.chips]))
         return crossbar.read(states, image).spikes
+
+    def accuracies(self, states: np.ndarray, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Each chip's share of strictly right decisions on `images` (n x inputs), which it sees in the `states` given."""
+        states, right = self.held(states), np.zeros(len(self.chips))
+        for first in range(0, len(images), BATCH):
+            part, jitter = slice(first, first + BATCH), np.zeros(1)
+            if self._noisy:
+                jitter = np.array([[chip.jitter("test", k) for k in range(first, first + len(images[part]))]
+                                   for chip in self.chips])
+            spikes = self.crossbar.race(states, images[part], jitter).spikes
+            right += strictly_right(spikes, labels[part]).sum(axis=-1)
+        return right / len(images)
+
+    def programmed(self, states: np.ndarray, calibrated: bool) -> np.ndarray:
+        """States (chips x classes x inputs, V) written and verified cell by cell, so that each carries the ideal cell's current.
+
+        That is what an ideal cell in `states` (classes x inputs) carries at the full input voltage. `calibrated`: each neuron was
+        measured too, and its whole column is scaled by what its threshold and its gain are off.
+        """
+        volts, nominal = self.crossbar.schedule.input_voltage, self._nominal
+        wanted = np.broadcast_to(read_current(nominal.cells, states, volts), (len(self.chips), *states.shape))
+        if calibrated:
+            own, neurons = self.crossbar.neurons, nominal.neurons
+            scale = own.threshold / neurons.threshold * neurons.feedback_resistance / own.feedback_resistance
+            wanted = wanted * np.asarray(scale)[..., None]
+        low, high = np.zeros_like(wanted), np.full_like(wanted, HIGHEST)
+        for _ in range(40):  # bisection: HIGHEST / 2**40 is nanovolts
+            middle = (low + high) / 2
+            above = read_current(self.crossbar.cells, middle, volts) > wanted
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return self.held((low + high) / 2)
 
     def _write(self, states: np.ndarray, which: np.ndarray, columns: np.ndarray, image: np.ndarray, sign: int, dose: float,
                count: int) -> None:

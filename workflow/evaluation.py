@@ -68,7 +68,7 @@ _readers: dict[tuple, Reader] = {}  # of this process: ngspice is one per proces
 def read_range(task: Task) -> tuple[int, np.ndarray]:
     """First spike times of a task's images: (first index, images x classes in s). Runs in a worker."""
     if task.notes:
-        _serve_parent()
+        serve_parent()
         Path(task.notes, f"{task.first}.began").touch()
     key = (task.network, task.schedule, len(task.states), task.chip)
     if key not in _readers:
@@ -82,7 +82,7 @@ def read_range(task: Task) -> tuple[int, np.ndarray]:
 _parents: list[int] = []
 
 
-def _serve_parent() -> None:
+def serve_parent() -> None:
     """Ctrl-C reaches a whole group of processes, and a service manager sends SIGTERM to all: the parent ends its workers.
 
     If the parent is killed, it cannot: then they end themselves.
@@ -173,8 +173,8 @@ def _run_lost_again(tasks: list[Task], folder: str, finished: np.ndarray, spikes
 
 def _run_on_cluster(tasks: list[Task], scheduler: str, finished: np.ndarray, spikes: np.ndarray, keep: Keep) -> None:
     """Not through joblib's Dask backend: joblib 1.6 waits for ever once Dask gives up a task that kills its workers."""
-    with _client(scheduler) as client:
-        _check_cluster(client, scheduler)
+    with cluster_client(scheduler) as client:
+        check_cluster(client, scheduler)
         from dask.distributed import KilledWorker, as_completed
 
         try:
@@ -185,7 +185,7 @@ def _run_on_cluster(tasks: list[Task], scheduler: str, finished: np.ndarray, spi
             raise WorkerDied(f"workers of --scheduler died again and again: {error}", spikes, finished) from error
 
 
-def _client(scheduler: str) -> "Client":
+def cluster_client(scheduler: str) -> "Client":
     try:
         from dask.distributed import Client
     except ImportError as error:
@@ -197,7 +197,7 @@ def _client(scheduler: str) -> "Client":
         raise ParameterError(f"--scheduler {scheduler} cannot be reached: {error}; expected tcp://HOST:PORT") from error
 
 
-def _check_cluster(client: "Client", scheduler: str) -> None:
+def check_cluster(client: "Client", scheduler: str) -> None:
     """Raise ParameterError if there are no workers, or if one of the cluster's processes lacks this project: Dask would wait."""
     if not client.nthreads():
         raise ParameterError(f"--scheduler {scheduler} has no workers; start some: PYTHONPATH=. dask worker {scheduler}")

@@ -1,0 +1,63 @@
+"""Many independent computations on all cores, or on a cluster, with a progress bar that knows how large each of them is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from tqdm import tqdm
+
+from spice.session import SimulationError
+from workflow.evaluation import check_cluster, cluster_client, end_workers, serve_parent
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def run_everywhere(function: Callable[[Task], Result], tasks: Sequence[Task], sizes: Sequence[int], jobs: int,
+                   scheduler: str | None, unit: str) -> Iterator[Result]:
+    """Yield function(task) of all `tasks` as they end, on `jobs` processes or the Dask `scheduler` at tcp://host:port.
+
+    `sizes`: how much of the progress bar each is, in `unit`s. Raises SimulationError if a worker dies,
+    ParameterError for a scheduler that is not there.
+    """
+    numbered = list(enumerate(tasks))
+    results = _on_cores(function, numbered, jobs) if scheduler is None else _on_cluster(function, numbered, scheduler)
+    with tqdm(total=sum(sizes), desc="Monte Carlo", unit=unit, unit_scale=True, dynamic_ncols=True, leave=False,
+              disable=None) as bar:
+        for k, result in results:
+            yield result
+            bar.update(sizes[k])
+
+
+def _numbered(function: Callable[[Task], Result], k: int, task: Task, serve: bool) -> tuple[int, Result]:
+    if serve:
+        serve_parent()
+    return k, function(task)
+
+
+def _on_cores(function: Callable[[Task], Result], tasks: list[tuple[int, Task]], jobs: int) -> Iterator[tuple[int, Result]]:
+    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+        results = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(
+            delayed(_numbered)(function, k, task, jobs > 1) for k, task in tasks)
+        try:
+            yield from results
+        except BrokenProcessPool as error:
+            raise SimulationError("a worker process died; with fewer --jobs there is more memory for each") from error
+        finally:
+            results.close()
+            end_workers()
+
+
+def _on_cluster(function: Callable[[Task], Result], tasks: list[tuple[int, Task]],
+                scheduler: str) -> Iterator[tuple[int, Result]]:
+    with cluster_client(scheduler) as client:
+        check_cluster(client, scheduler)
+        from dask.distributed import KilledWorker, as_completed
+
+        futures = [client.submit(_numbered, function, k, task, False, pure=False) for k, task in tasks]
+        try:
+            for _, result in as_completed(futures, with_results=True):
+                yield result
+        except KilledWorker as error:
+            raise SimulationError(f"workers of --scheduler died again and again: {error}") from error
