@@ -162,7 +162,7 @@ def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarra
         yield case("read noise", f"{margin * 1e6:g}", [(noise, Chip(seed=seed, read_noise=noise)) for noise in (0.0, *READ_NOISE)
                                                        for seed in few[:3]], rule=dataclasses.replace(rule, margin=margin))
     yield case("write noise", "", [(noise, Chip(seed=seed, write_noise=noise)) for noise in WRITE_NOISE for seed in few])
-    yield case("retention", "", [(0.1, one) for one in both[0.1]])
+    yield case("retention", f"{DECAY_SPREADS[0]:g}", [(AGES[0], one) for one in both[0.1]])
     for count in RECOVERY:
         shorter = dataclasses.replace(rule, presentations=count)
         for spread, chips in both.items():
@@ -195,8 +195,9 @@ def main(arguments: list[str] | None = None) -> None:
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
     made_with = {**used, "extent": dataclasses.asdict(extent)}
-    with claimed({path: made_with}, None, options.force or options.resume):
-        results = _kept(path) if options.resume else {"engine": "closed form, trained and tested", "ideal": {}, "rows": []}
+    with claimed({path: made_with}, [], options.force or options.resume):
+        fresh: dict[str, Any] = {"engine": "closed form, trained and tested", "ideal": {}, "rows": []}
+        results = _kept(path) if options.resume else fresh
         for encoding, experiment in experiments.items():
             states, results["ideal"][encoding] = ideal_chip(experiment)
             print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
