@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ from workflow.experiments import Experiment, describe, mnist_experiment
 from workflow.monte_carlo import run_everywhere
 
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
-KINDS = {"neurons": ("neuron_threshold",), "cells": ("cell_gain", "cell_write_gain"),
-         "both": ("neuron_threshold", "cell_gain", "cell_write_gain")}
+KINDS = {"both": ("neuron_threshold", "cell_gain", "cell_write_gain"), "neurons": ("neuron_threshold",),
+         "cells": ("cell_gain", "cell_write_gain")}
 STUCK = (0.01, 0.02, 0.05, 0.1, 0.2)
 READ_NOISE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # V
 MARGINS = (0.0, 0.5e-6, 1e-6, 2e-6, 4e-6, 8e-6)  # s
@@ -98,10 +98,11 @@ def judge(case: Case) -> list[dict[str, Any]]:
     ensemble = Ensemble(case.chips, experiment.network, experiment.schedule)
     _, _, images, labels = images_of(case.encoding)
     start = np.full_like(case.ideal, case.rule.start_state) if case.fresh else case.ideal
-    tested = {"in situ": functools.partial(learned, ensemble, start, case.rule, case.encoding),
-              "ex situ": lambda: case.ideal, "software": functools.partial(software_states, case.encoding),
-              "verified": lambda: ensemble.programmed(case.ideal, calibrated=False),
-              "calibrated": lambda: ensemble.programmed(case.ideal, calibrated=True)}
+    tested: dict[str, Callable[[], np.ndarray]] = {
+        "in situ": functools.partial(learned, ensemble, start, case.rule, case.encoding),
+        "ex situ": lambda: case.ideal, "software": functools.partial(software_states, case.encoding),
+        "verified": lambda: ensemble.programmed(case.ideal, calibrated=False),
+        "calibrated": lambda: ensemble.programmed(case.ideal, calibrated=True)}
     rows = []
     for route in case.routes:
         states = tested[route]()
@@ -139,14 +140,15 @@ def software_states(encoding: str) -> np.ndarray:
 
 
 def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarray) -> Iterator[Case]:
-    """All ensembles of one encoding, about twenty chips each."""
+    """All ensembles of one encoding."""
     def case(section: str, kind: str, chips: list[tuple[float, Chip]], **more: Any) -> Case:
         keys, members = zip(*chips, strict=True)
         given: dict[str, Any] = {"rule": rule, "ideal": ideal} | more
         return Case(section, encoding, kind, members, keys, **given)
 
     def chip(kind: str, seed: int, spread: float) -> Chip:
-        return dataclasses.replace(Chip(seed=seed), **dict.fromkeys(KINDS[kind], spread))
+        spreads: dict[str, Any] = dict.fromkeys(KINDS[kind], spread)
+        return Chip(seed=seed, **spreads)
 
     seeds, few = range(1, extent.chips + 1), range(1, extent.few + 1)
     routes = ("in situ", "ex situ", "software", "verified", "calibrated")
@@ -158,17 +160,17 @@ def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarra
     if encoding == "binary":
         return
     both = {spread: [chip("both", seed, spread) for seed in few] for spread in (0.02, 0.1)}
-    for margin in MARGINS:
-        yield case("read noise", f"{margin * 1e6:g}", [(noise, Chip(seed=seed, read_noise=noise)) for noise in (0.0, *READ_NOISE)
-                                                       for seed in few[:3]], rule=dataclasses.replace(rule, margin=margin))
-    yield case("write noise", "", [(noise, Chip(seed=seed, write_noise=noise)) for noise in WRITE_NOISE for seed in few])
-    yield case("retention", f"{DECAY_SPREADS[0]:g}", [(AGES[0], one) for one in both[0.1]])
     for count in RECOVERY:
         shorter = dataclasses.replace(rule, presentations=count)
         for spread, chips in both.items():
             for start, fresh in (("ex-situ weights", False), ("fresh cells", True)):
                 yield case("recovery", f"{spread:.0%} spread, from {start}", [(float(count), one) for one in chips],
                            rule=shorter, fresh=fresh)
+    yield case("write noise", "", [(noise, Chip(seed=seed, write_noise=noise)) for noise in WRITE_NOISE for seed in few])
+    yield case("retention", f"{DECAY_SPREADS[0]:g}", [(AGES[0], one) for one in both[0.1]])
+    for margin in MARGINS:
+        yield case("read noise", f"{margin * 1e6:g}", [(noise, Chip(seed=seed, read_noise=noise)) for noise in (0.0, *READ_NOISE)
+                                                       for seed in few[:3]], rule=dataclasses.replace(rule, margin=margin))
 
 
 def ideal_chip(experiment: Experiment) -> tuple[np.ndarray, float]:
