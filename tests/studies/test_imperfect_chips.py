@@ -1,0 +1,93 @@
+"""The study of imperfect chips: its cases, its rows, its figures and its hand-over to many processes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from datasets import encode
+from spice.parameters import ParameterError
+from studies import imperfect_chips
+from studies.imperfect_chips import LONG, SHORT, cases, judge, summary
+from studies.imperfect_chips_figures import FIGURES
+from tests.helpers import script
+from workflow.experiments import mnist_experiment
+from workflow.monte_carlo import run_everywhere
+
+
+@pytest.fixture
+def few_images(monkeypatch, mnist):
+    """Sixty training and forty test images, so that a case takes a moment."""
+    images = (encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int),
+              encode(mnist["x_test"][:40], 10, "grey"), mnist["y_test"][:40].astype(int))
+    monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: images)
+
+
+@pytest.fixture
+def planned():
+    """All cases of grey images, with a rule of 30 presentations, from ideal states that are just numbers."""
+    rule = dataclasses.replace(mnist_experiment(encoding="grey").rule, presentations=30)
+    return list(cases(LONG, "grey", rule, np.random.default_rng(0).uniform(3, 5, (10, 100))))
+
+
+def test_all_that_is_asked_is_planned(planned):
+    spreads = [case for case in planned if case.section == "spread"]
+    assert {case.kind for case in spreads} == {"neurons", "cells", "both"}
+    for case in spreads:
+        assert {key: case.keys.count(key) for key in case.keys} == dict.fromkeys((0.01, 0.02, 0.05, 0.1, 0.2, 0.3), 10)
+        assert [chip.neuron_threshold for chip in case.chips] == [key * (case.kind != "cells") for key in case.keys]
+        assert [chip.cell_gain for chip in case.chips] == [key * (case.kind != "neurons") for key in case.keys]
+        assert len(set(case.chips)) == 60
+    stuck = next(case for case in planned if case.section == "stuck")
+    assert [chip.stuck_off + chip.stuck_on for chip in stuck.chips] == pytest.approx(list(stuck.keys))
+    assert {case.section for case in planned} == set(LONG.sections)
+    identities = [(case.section, case.kind, case.keys[0]) for case in planned]
+    assert len(set(identities)) == len(identities)  # by which --resume knows what is done
+    assert sum(len(case.chips) for case in cases(SHORT, "grey", planned[0].rule, planned[0].ideal)
+               if case.section in SHORT.sections) == 18
+
+
+def test_rows_of_a_case_name_chip_route_and_accuracy(planned, few_images):
+    case = next(case for case in planned if case.section == "spread")
+    case = dataclasses.replace(case, chips=case.chips[::20], keys=case.keys[::20])
+    rows = judge(case)
+    assert {row["route"] for row in rows} == set(case.routes)
+    assert len(rows) == len(case.chips) * len(case.routes)
+    assert all(0 <= row["accuracy"] <= 1 for row in rows)
+    found = summary(rows + [row | {"accuracy": row["accuracy"] + 0.1} for row in rows])
+    assert all(row["chips"] == 2 and row["high"] - row["low"] == pytest.approx(0.1) for row in found)
+    old = next(case for case in planned if case.section == "retention")
+    rows = judge(dataclasses.replace(old, chips=old.chips[:1], keys=old.keys[:1]))
+    by_age = {(row["kind"], row["key"]): row["accuracy"] for row in rows}
+    assert by_age["0", 0.0] == by_age["0.3", 0.0]
+
+
+def test_figures_show_what_there_is(planned, few_images):
+    some = [dataclasses.replace(case, chips=case.chips[::13], keys=case.keys[::13]) for case in planned
+            if case.section not in ("recovery", "read noise") or case.keys[0] in (0.0, 100.0, 300.0)]
+    found = summary([row for case in some for row in judge(case)])
+    for figure in FIGURES.values():
+        drawn = figure.draw(found, {"grey": 0.9})
+        for axis in drawn.axes:
+            assert axis.lines and axis.get_title()
+            assert axis.get_xlabel() or not axis.get_subplotspec().is_last_row()
+
+
+def double(number):
+    return 2 * number
+
+
+def test_tasks_run_in_other_processes_and_come_back_whole(planned):
+    assert sorted(run_everywhere(double, [3, 1, 2], [1, 1, 1], 2, None, "task")) == [2, 4, 6]
+    assert list(run_everywhere(double, [3], [1], 1, None, "task")) == [6]
+    with pytest.raises(ParameterError, match=r"cannot be reached"):
+        list(run_everywhere(double, [1], [1], 1, "nonsense", "task"))
+
+
+def test_study_that_cannot_go_on_says_so_in_one_line(tmp_path):
+    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps({"rows": []}))
+    said = script("-m", "studies.imperfect_chips", "--short", "--resume", "--figures", tmp_path, code=1)
+    assert "leave --resume out" in said and said.count("\n") == 1
+
+
