@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw the curve."""
     parser = command_line.make_parser(__doc__, {
         "--voltages": "the theoretical curve has no trained voltages",
+        "--force": "the curve has no parameters: it is always the same",
         "--netlist": "there is no circuit behind the theoretical curve"})
     options = parser.parse_args(arguments)
     voltage, current = theoretical_iv()

@@ -30,7 +30,7 @@ CASES = [
 
 def measure(command: list[str], folder: str) -> tuple[float, float, float]:
     """Wall s, CPU s (children included) and peak memory (MB, largest process) of one run."""
-    voltages = ["--voltages", f"{folder}/voltages.json"] if "training" in command[0] else []
+    voltages = ["--voltages", f"{folder}/{command[0]}.json"] if "training" in command[0] else []
     before = os.times()
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command, *voltages, "--figures", folder], cwd=ROOT,

@@ -37,16 +37,22 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
     highest = settled_membranes(parameters, schedule, states, images).max(axis=1)
     ohms, top = neuron.feedback_resistance, float(highest.max())
     if top <= 0:
-        return "no cell conducts, all neurons stay silent: train with a longer --pulse or a higher --input-voltage"
+        return ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a higher "
+                "--transconductance")
     if top < neuron.threshold:
         return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
-                f"{neuron.threshold:g} V; --feedback-resistance {ohms * USUAL * neuron.threshold / top:.3g} would lift it")
+                f"{neuron.threshold:g} V; --feedback-resistance {_number(ohms * USUAL * neuron.threshold / top)} would lift it")
     clipped = int(np.sum(highest >= rail(neuron)))
     if clipped:
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
-                f"and neurons that clip fire together; --feedback-resistance {ohms * MOST * rail(neuron) / top:.3g} keeps them "
-                "below it")
+                f"and neurons that clip fire together; --feedback-resistance {_number(ohms * MOST * rail(neuron) / top)} keeps "
+                "them below it")
     return ""
+
+
+def _number(value: float) -> str:
+    """Three digits, without an exponent."""
+    return np.format_float_positional(float(f"{value:.3g}"), trim="-")
 
 
 def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray) -> NetworkParameters:

@@ -65,8 +65,11 @@ def claimed(made_with: Mapping[Path, Mapping[str, Any]], others: Iterable[Path] 
 
     Raises FileProblem if one cannot be written or another run has claimed it, NotOverwritten as `refuse_overwriting` does.
     """
-    for path in (*made_with, *others):
+    places = [Path(path) for path in (*made_with, *others)]
+    for path in places:
         check_writable(path)
+    if len({path.resolve() for path in places}) < len(places):
+        raise NotOverwritten(f"two of the files to write are the same: {', '.join(map(str, places))}")
     with contextlib.ExitStack() as locks:
         for path in made_with:
             locks.enter_context(locked(path))
@@ -81,7 +84,7 @@ def locked(path: str | Path) -> Iterator[None]:
     """Hold the lock of `path`; raise FileProblem if another process does. The kernel frees it however its holder ends."""
     target = Path(path).resolve()
     lock = target.with_name(f".{target.name}.lock")
-    if fcntl is None or (target.exists() and not target.is_file()):
+    if fcntl is None or (Path(path).exists() and not target.is_file()):
         yield
         return
     descriptor = _lock(lock, path)

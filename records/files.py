@@ -19,16 +19,16 @@ class FileProblem(RuntimeError):
 def atomic_write(path: str | Path, content: str | bytes) -> None:
     """Write `content` so that at any moment the old or the new file is there, whole. Raises FileProblem.
 
-    A link's target is replaced, not the link; what is no file (/dev/stdout, a pipe) is written as it is.
+    A link's target is replaced, not the link; what is no file (/dev/stdout, a pipe) is written to as it is.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = None
     try:
-        target = path.resolve()
-        if _device(target):
-            target.write_bytes(data)
+        if _device(path):
+            path.write_bytes(data)
             return
+        target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(target) as file:
             temporary = file.name
@@ -54,7 +54,7 @@ def check_writable(path: str | Path) -> None:
         target = path.resolve()
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not _device(target):
+        if not _device(path):
             target.parent.mkdir(parents=True, exist_ok=True)
             with _temporary(target) as file:
                 os.unlink(file.name)
@@ -63,6 +63,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def _device(path: Path) -> bool:
+    # Not of the resolved path: that of /dev/stdout, where it is a pipe, is no path at all.
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -73,7 +73,8 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
     parser.add_argument("--figures", type=Path, default=ROOT / "figures", metavar="DIR",
                         help="where figures and results go (default: figures)")
     parser.add_argument("--show", action="store_true", help="show the figures in windows as well")
-    parser.add_argument("--force", action="store_true", help="overwrite what was made with other parameters")
+    if "--force" not in refused:
+        parser.add_argument("--force", action="store_true", help="overwrite what was made with other parameters")
     if "--netlist" not in refused:
         parser.add_argument("--netlist", type=Path, metavar="FILE",
                             help="write the exact netlist to FILE, for: ngspice -b FILE")
@@ -140,8 +141,19 @@ def write_netlist(path: Path | None, make: Callable[[], str]) -> None:
 
 
 def netlist_of(options: argparse.Namespace) -> list[Path]:
-    """The file that --netlist names, if it does: for `records.claims.claimed`."""
-    return [options.netlist] if options.netlist else []
+    """The file that --netlist names, if it does: for `records.claims.claimed`.
+
+    Raises NotOverwritten if something else than a netlist of PySpice's is there.
+    """
+    path = options.netlist
+    if path is None:
+        return []
+    if path.is_file() and not options.force:
+        with open(path, "rb") as file:
+            start = file.read(6)
+        if start not in (b"", b".title"):
+            raise NotOverwritten(f"{path} is there, and no netlist of this project's; --force overwrites it")
+    return [path]
 
 
 def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> None:

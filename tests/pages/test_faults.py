@@ -400,6 +400,22 @@ def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):
     assert training(capsys, *places, "--resume") == (0, "")
 
 
+def test_notes_are_not_overwritten_by_a_netlist(tmp_path, capsys):
+    """A netlist by another one, yes."""
+    netlist = tmp_path / "some.cir"
+    places = ["--voltages", tmp_path / "v.json", "--figures", tmp_path, "--netlist", netlist]
+    netlist.write_text("my notes")
+    code, said = training(capsys, *places)
+    assert code == 2 and str(netlist) in one_line(said) and "--force" in said and netlist.read_text() == "my notes"
+    assert training(capsys, *places, "--force") == training(capsys, *places) == (0, "")
+
+
+def test_netlist_goes_to_standard_output_as_well(tmp_path):
+    said = script("XPUE_memristive_training.py", "--voltages", tmp_path / "v.json", "--figures", tmp_path, "--netlist",
+                  "/dev/stdout")
+    assert ".title in-situ Hebbian training" in said and "trained 4 x 9 cells" in said
+
+
 def test_two_runs_on_one_file_exclude_each_other(tmp_path, capsys):
     voltages = tmp_path / "xpue.json"
     with locked(voltages):

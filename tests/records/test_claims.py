@@ -128,6 +128,11 @@ def test_a_claim_leaves_nothing_behind(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "new"]
 
 
+def test_one_file_for_two_things_is_refused(tmp_path):
+    with pytest.raises(NotOverwritten, match="the same"), claimed({tmp_path / "a.json": {}}, [tmp_path / "." / "a.json"]):
+        pass
+
+
 def test_places_that_cannot_be_written_are_refused(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "a.json", Path("/proc/none/a.json")):
