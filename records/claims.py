@@ -15,7 +15,7 @@ except ImportError:  # Windows: two runs are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
 OPTIONS = {"shape": "size"}  # parameters whose option has another name
-BEFORE = {"engine": "ngspice"}  # what files say nothing of that are older than the choice
+UNSAID = {"engine": "ngspice", "chip": None}  # what parameters mean that do not mention these
 
 
 class NotOverwritten(RuntimeError):
@@ -27,12 +27,16 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     Of a parameter that `stored` does not have, nothing is said: it is younger than the file.
     """
+    return _differences({**UNSAID, **stored}, {**UNSAID, **now})
+
+
+def _differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = []
     for key, value in now.items():
         if key not in stored or stored[key] == value:
             continue
         if isinstance(value, Mapping) and isinstance(stored[key], Mapping):
-            found += differences(stored[key], value)
+            found += _differences(stored[key], value)
         else:
             found.append(f"--{OPTIONS.get(key, key).replace('_', '-')} ({_short(stored[key])} there, {_short(value)} now)")
     return found
@@ -50,7 +54,7 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
         return
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        stored = {**BEFORE, **content, **content.get("parameters", {})}
+        stored = {**content, **content.get("parameters", {})}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
     different = differences(stored, json.loads(to_json(parameters)))

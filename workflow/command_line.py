@@ -79,7 +79,7 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
         parser.add_argument("--netlist", type=Path, metavar="FILE",
                             help="write the exact netlist to FILE, for: ngspice -b FILE")
     for option, reason in refused.items():
-        parser.add_argument(option, action=_Refusal, metavar="FILE", help=f"refused: {reason}")
+        parser.add_argument(option, action=_Refusal, nargs="?", metavar="FILE", help=f"refused: {reason}")
     return parser
 
 

@@ -389,7 +389,7 @@ def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):
     experiment = chosen_experiment(xpue_experiment, argparse.Namespace(presentations=20))
     learning = begin(experiment.rule, 4, 9)
     learning.done = 3
-    parameters = training_runs.ErrorDrivenRun(None, experiment).parameters
+    parameters = training_runs.ErrorDrivenRun(None, experiment, "ngspice").parameters
     save_checkpoint(checkpoint_path(voltages), vars(learning), parameters)
     code, said = training(capsys, *places)
     assert code == 2 and "holds 3 presentations" in one_line(said) and "--resume" in said and "--force" in said

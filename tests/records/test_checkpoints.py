@@ -94,7 +94,7 @@ def test_other_parameters_are_named_as_options(kept):
 def test_counts_that_the_history_does_not_show_are_refused(tmp_path, done, shown, seconds):
     """Of 20 presentations `done` are said to be over, `shown` have left a trace."""
     experiment = xpue_experiment()
-    run = ErrorDrivenRun(None, experiment)
+    run = ErrorDrivenRun(None, experiment, "ngspice")
     start = begin(experiment.rule, 4, 9)
     history = np.zeros_like(start.history)
     history[:shown] = True

@@ -107,12 +107,18 @@ def test_parameters_are_compared_wherever_the_file_has_them(tmp_path, inside):
         refuse_overwriting(path, {"seed": 2, "network": {"threshold": 5.0}})
 
 
-def test_a_file_older_than_the_engines_was_made_by_ngspice(tmp_path):
+@pytest.mark.parametrize(("option", "usual", "other"), [("engine", "ngspice", "closed-form"), ("chip", None, {"seed": 1})])
+def test_what_parameters_do_not_mention_is_the_usual(tmp_path, option, usual, other):
+    """Files older than the engines were made by ngspice; an ideal chip is not mentioned."""
     path = tmp_path / "some.json"
-    path.write_text("{}")
-    refuse_overwriting(path, {"engine": "ngspice"})
-    with pytest.raises(NotOverwritten, match="--engine"):
-        refuse_overwriting(path, {"engine": "closed-form"})
+    for stored, now, differ in (({}, {option: usual}, False), ({}, {option: other}, True), ({option: other}, {}, True),
+                                ({option: other}, {option: other}, False)):
+        path.write_text(json.dumps(stored))
+        if differ:
+            with pytest.raises(NotOverwritten, match=f"--{option}"):
+                refuse_overwriting(path, now)
+        else:
+            refuse_overwriting(path, now)
 
 
 def test_a_claim_leaves_nothing_behind(tmp_path):
