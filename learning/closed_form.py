@@ -119,7 +119,7 @@ class Crossbar:
                    parameters.memristor.switch_threshold / schedule.phi_voltage)
 
     @cached_property
-    def _for_images(self) -> tuple[Neurons, np.ndarray]:
+    def for_images(self) -> tuple[Neurons, np.ndarray]:
         """The neurons with an axis for images, and what the drive at each of `NODES` adds to the membrane by the edge's end."""
         neurons, rise = self.neurons.map(lambda values: values[..., None, :]), self.schedule.rise
         shares = (rise / np.asarray(neurons.time_constant))[None]
@@ -185,7 +185,7 @@ class Crossbar:
 
     def _race(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
         """From column currents (SHARES x ... x images x classes) to spikes."""
-        neurons, edge = self._for_images
+        neurons, edge = self.for_images
         tau, threshold = neurons.time_constant, neurons.threshold + jitter
         # The column is not quite at ground: its conductance takes some of its current.
         conductance = (currents[-2] - currents[-1]) / BELOW[-1]

@@ -53,17 +53,20 @@ class NgspiceEngine:
 
 
 class ClosedFormEngine:
-    """Every read and every write is a formula: ten thousand a second."""
+    """Every read and every write is a formula: tens of thousands a second."""
 
     name = CLOSED_FORM
 
-    def __init__(self, parameters: NetworkParameters, schedule: Schedule, crossbar: Crossbar | None = None) -> None:
-        self._crossbar = crossbar or Crossbar.of(parameters, schedule)
+    def __init__(self, parameters: NetworkParameters, schedule: Schedule, classes: int, inputs: int) -> None:
+        from learning.closed_form_kernel import CompiledRead  # here: importing numba takes a second
+
+        self._crossbar = Crossbar.of(parameters, schedule)
+        self._read = CompiledRead(self._crossbar, classes, inputs)
         self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
         """As `Engine.spikes`; no neuron is missing."""
-        return self._crossbar.first_spikes(states, image[None])[0]
+        return self._read(states, image)
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
         """As `Engine.write`."""
@@ -74,5 +77,5 @@ def make_engine(name: str, session: NgspiceSession, parameters: NetworkParameter
                 inputs: int) -> Engine:
     """The engine called `name` for a crossbar of classes x inputs; only ngspice needs the session."""
     if name == CLOSED_FORM:
-        return ClosedFormEngine(parameters, schedule)
+        return ClosedFormEngine(parameters, schedule, classes, inputs)
     return NgspiceEngine(session, parameters, schedule, classes, inputs)

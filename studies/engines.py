@@ -164,7 +164,7 @@ def compare_training(session: NgspiceSession, presentations: int) -> dict[str, A
     rule = dataclasses.replace(experiment.rule, presentations=presentations)
     images, labels = experiment.training_images()
     engines: tuple[Engine, Engine] = (NgspiceEngine(session, experiment.network, experiment.schedule, 10, 100),
-                                      ClosedFormEngine(experiment.network, experiment.schedule))
+                                      ClosedFormEngine(experiment.network, experiment.schedule, 10, 100))
     by_ngspice, by_form = begin(rule, 10, 100), begin(rule, 10, 100)
     for engine, learning in zip(engines, (by_ngspice, by_form), strict=True):
         teacher = Teacher(engine, rule, images, labels)

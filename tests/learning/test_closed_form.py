@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.closed_form import BATCH, Cells, Crossbar, Neurons
+from learning.closed_form_kernel import CompiledRead
 from learning.decoding import lead
 from learning.pulses import READING, Schedule
 from learning.readout import Reader, Writer
@@ -278,3 +279,22 @@ def test_stronger_cells_fire_no_later(state, level):
     image = np.full(30, level)
     weaker, stronger = crossbar.read(np.full((2, 30), [[state], [state * 1.05]]), image).spikes
     assert np.isnan(weaker) or stronger < weaker
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_compiled_read_is_the_read(crossbar, states, digit_images, alike):
+    if not alike:
+        several = spread_out(crossbar, np.random.default_rng(6), 1)
+        crossbar = dataclasses.replace(several, cells=several.cells.map(lambda values: values[0]),
+                                       neurons=several.neurons.map(lambda values: values[0]))
+    images = [*digit_images["binary"][:4], *digit_images["grey"][:4], np.zeros(100), 1e-4 * digit_images["grey"][0]]
+    railed = states + np.where(np.arange(10) < 2, 25.0, 0.0)[:, None] - np.where(np.arange(10) > 7, 5.0, 0.0)[:, None]
+    for schedule in (crossbar.schedule, dataclasses.replace(crossbar.schedule, rise=200e-6),
+                     dataclasses.replace(crossbar.schedule, pulse=110e-6)):
+        of_schedule = dataclasses.replace(crossbar, schedule=schedule)
+        compiled, fired = CompiledRead(of_schedule, 10, 100), 0
+        for image in images:
+            expected = of_schedule.read(railed, image).spikes
+            assert compiled(railed, image) == pytest.approx(expected, rel=1e-9, nan_ok=True)
+            fired += np.isfinite(expected).sum()
+        assert 10 < fired < 90

@@ -207,7 +207,7 @@ def test_interrupted_presentation_leaves_the_state_before_it(school, monkeypatch
                                                ((6.0, 7.0, 6.0, 6.0), [False, True, False, False])])
 def test_of_a_tie_the_lower_class_counts_as_first(states, right):
     rule = dataclasses.replace(RULE, presentations=4)
-    teacher = Teacher(ClosedFormEngine(NetworkParameters(), Schedule()), rule, np.ones((4, 9)), LABELS)
+    teacher = Teacher(ClosedFormEngine(NetworkParameters(), Schedule(), 4, 9), rule, np.ones((4, 9)), LABELS)
     for label in LABELS:
         turn = list(order(rule, 4)).index(label)
         learning = LearningState(np.array(states)[:, None] * np.ones(9), turn, np.zeros((4, 2), bool))
@@ -221,7 +221,7 @@ def test_both_engines_learn_the_same(school, parameters, seed):
     by_ngspice, by_form = (begin(rule, 4, 9) for _ in range(2))
     by_ngspice.states += np.random.default_rng(seed).normal(0, 0.02, (4, 9))  # no ties that rounding would break
     by_form.states = by_ngspice.states.copy()
-    teachers = school(rule), Teacher(ClosedFormEngine(parameters, Schedule()), rule, xpue().patterns, LABELS)
+    teachers = school(rule), Teacher(ClosedFormEngine(parameters, Schedule(), 4, 9), rule, xpue().patterns, LABELS)
     for _ in range(20):
         teachers[0].present(by_ngspice)
         teachers[1].present(by_form)
