@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 
 import memristor
-from memristor import MemristorParameters
+from memristor import MemristorParameters, check_phi
 from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, run_iv
 from studies.stdp_window import StdpExperiment, run_stdp
 from workflow.command_line import Parser, add_quantities, make_parser, quantities
@@ -29,6 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser(stdp).parse_args(arguments)
     given = vars(options)
     if stdp:
-        run_stdp(options, quantities(MemristorParameters(), given), quantities(StdpExperiment(), given))
+        parameters, pairing = quantities(MemristorParameters(), given), quantities(StdpExperiment(), given)
+        check_phi(pairing.phi_voltage, parameters)
+        run_stdp(options, parameters, pairing)
     else:
-        run_iv(options, quantities(IV_MEMRISTOR, given), quantities(IvExperiment(), given))
+        parameters, sine = quantities(IV_MEMRISTOR, given), quantities(IvExperiment(), given)
+        check_phi(sine.phi_voltage, parameters)
+        run_iv(options, parameters, sine)

@@ -4,6 +4,7 @@ Without ngspice the tests that need it fail: `ngspice` raises, nothing is skippe
 """
 
 import dataclasses
+import signal
 
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, datab
 settings.load_profile("reproducible")
 
 TIGHT = Solver(max_step=1e-6, reltol=1e-6)
+
+
+# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: the tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
