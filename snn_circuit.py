@@ -196,29 +196,6 @@ class NetworkParameters:
 
 
 Points = list[tuple[float, float]]  # corners of a piecewise-linear source, (s, V)
-@dataclass(frozen=True)
-class LayerDesign(Parameters):
-    """What turns crossbars into layers: signed weights by a reference column, scales, and the timing of a read.
-
-    A synapse's weight is its current less that of the reference column's cell of the same row, proportional to X - X_ref.
-    """
-
-    reference_state: float = quantity(5.0, 0.1, 100.0, "V", "X_ref of the reference column's cells")
-    transresistance: float = quantity(20e3, 1.0, 1e9, "V/A", "settled membrane voltage per ampere of difference")
-    stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
-    row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
-    rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
-    window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read: who has not fired by then is silent")
-    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "largest column voltage of a back-read")
-
-    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int) -> NeuronParameters:
-        """The neurons of a layer of `rows` rows (bias included): a feedback that keeps their stages off the rails."""
-        current = rows * memristor.gain * self.reference_state * self.row_voltage
-        feedback = self.stage_swing / current
-        return dataclasses.replace(base, feedback_resistance=feedback, output_high=self.row_voltage,
-                                   membrane_transconductance=self.transresistance / feedback / base.membrane_resistance)
-
-
 OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0 V
 
 

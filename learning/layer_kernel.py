@@ -1,9 +1,9 @@
 """The closed form of layers, compiled by numba: one presentation after another, as online learning wants it.
 
-Imported only where layers are read or trained, since compiling takes some seconds. Arrays here are rows x neurons (the last row
-is the bias), so that a row's cells lie side by side; spike times are z = exp(t / tau), inf for who has not fired by the end of the
-window: a neuron driven by steps at z_k with weights w_k (in thresholds) fires at z = sum(w z_k) / (sum(w) - 1), over the k that come
-before it (H. Mostafa, IEEE TNNLS 29, 3227, 2018).
+Imported only where layers are read or trained, since compiling takes some seconds. Arrays here are rows x neurons (the last
+row is the bias), so that a row's cells lie side by side; spike times are z = exp(t / tau), inf for who has not fired by the end
+of the window: a neuron driven by steps at z_k with weights w_k (in thresholds) fires at z = sum(w z_k) / (sum(w) - 1), over the
+k that come before it (H. Mostafa, IEEE TNNLS 29, 3227, 2018).
 """
 
 import math
@@ -73,7 +73,7 @@ def current(device: Device, state: float, volts: float) -> float:
 @njit(fastmath=SAFE_MATH)
 def input_drives(device: Device, states: np.ndarray, channel: np.ndarray, threshold: np.ndarray, image: np.ndarray,
                  drives: np.ndarray) -> None:
-    """Fill `drives` with where the first layer's membranes settle, in thresholds; `image` holds the rows' levels, bias included."""
+    """Fill `drives` with where the first layer's membranes settle, in thresholds; `image`: the rows' levels with the bias."""
     drives.fill(0.0)
     columns = len(drives)
     for i in range(len(image)):
@@ -136,7 +136,8 @@ def fire(device: Device, weights: np.ndarray, steps: np.ndarray, spikes: np.ndar
 
 
 @njit
-def forward(device: Device, chip: Chip, states: Arrays, weights: Arrays, image: np.ndarray, spikes: Arrays, drives: Arrays) -> None:
+def forward(device: Device, chip: Chip, states: Arrays, weights: Arrays, image: np.ndarray, spikes: Arrays,
+            drives: Arrays) -> None:
     """Present an `image`: fill `spikes` (z) and `drives` (settled membranes in thresholds) of every layer."""
     input_drives(device, states[0], chip.channel[0], chip.threshold[0], image, drives[0])
     last = math.exp(device.window / device.tau)
@@ -159,9 +160,10 @@ def seconds(device: Device, z: np.ndarray) -> np.ndarray:
 
 @njit
 def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_errors: np.ndarray) -> np.ndarray:
-    """What the rows (without the bias) show in V, sum(error x (X - X_ref)), while the columns are driven with their errors.
+    """What the rows (without the bias) show in V, sum(error x (X - X_ref)) / the largest, while the columns carry their errors.
 
-    The largest voltage, of a column or of the reference column that carries what is left of the sum, is `back_voltage`.
+    The largest voltage, of a column or of the reference column that carries what is left of the sum, is `back_voltage`: so the
+    errors of no layer outgrow those of another.
     """
     rows, columns = states.shape
     rest = -column_errors.sum()
@@ -177,7 +179,7 @@ def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_er
                 total += channel[k, j] * current(device, states[k, j], volts * column_errors[j])
         if rest != 0.0:
             total += channel[k, columns] * current(device, device.reference_state, volts * rest)
-        result[k] = total / (2 * device.half_gain * volts)
+        result[k] = total / (2 * device.half_gain * device.back_voltage)
     return result
 
 

@@ -19,8 +19,8 @@ class LayeredRule(Parameters):
     settled membrane in thresholds, for later layers a cell's X - X_ref.
     """
 
-    presentations: int = quantity(1_200_000, 1, 10**9, "", "training images presented in all")
-    hidden_dose: float = quantity(40e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
+    presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
+    hidden_dose: float = quantity(60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
     output_dose: float = quantity(120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap")
     margin: float = quantity(4.5e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
     reach: float = quantity(0.9, 0.0, 10.0, "", "share of the threshold that a hidden membrane has to settle at to be written")

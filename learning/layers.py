@@ -7,6 +7,7 @@ compiled (`layer_kernel`) when it is first needed.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learning.error_driven import RUNNING
+from learning.layer_circuit import LayerDesign
 from learning.layer_rule import LayeredRule
 from memristor import state_rate
-from snn_circuit import LayerDesign, NetworkParameters
+from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class LayeredNetwork:
         """
         kernel, run = _kernel(), _Run(self)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.call(kernel.present, run.device, run.chip, run.states, run.weights, with_bias(images), run.spikes, run.drives, times)
+        kernel.call(kernel.present, run.device, run.chip, run.states, run.weights, with_bias(images), run.spikes, run.drives,
+                    times)
         return list(times)
 
     def first_spikes(self, images: np.ndarray) -> np.ndarray:
@@ -72,7 +75,7 @@ class LayeredNetwork:
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """What the rows of `layer` (counted from 0; without the bias) show in V while its columns carry `errors`.
 
-        sum(error x (X - X_ref)) over the columns, less what the gates' lift changes (3 mV for two columns).
+        sum(error x (X - X_ref)) over the columns, relative to the largest error, less what the gates' lift changes (3 mV).
         """
         run = _Run(self)
         return _kernel().read_back(run.device, run.states[layer], run.chip.channel[layer], np.asarray(errors, float))
@@ -100,7 +103,7 @@ def begin(hidden: tuple[int, ...], classes: int, images: np.ndarray, rule: Layer
     states = [rng.normal(rule.start_drive / mean / per_volt, rule.start_drive_spread / math.sqrt(power) / per_volt,
                          (sizes[1], sizes[0] + 1))]
     states += [rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
-               for below, above in zip(sizes[1:-1], sizes[2:], strict=True)]
+               for below, above in itertools.pairwise(sizes[1:])]
     return LayeredNetwork(tuple(design.reference_state + start for start in states), parameters, design)
 
 
@@ -171,7 +174,7 @@ def _kernel() -> Any:
 
 
 class _Run:
-    """A network as the kernel wants it: rows x neurons, everything that differs between devices as arrays, and room to work in."""
+    """A network as the kernel wants it: rows x neurons, what differs between devices as arrays, and room to work in."""
 
     def __init__(self, network: LayeredNetwork) -> None:
         kernel = _kernel()
@@ -193,7 +196,8 @@ def device(network: LayeredNetwork) -> layer_kernel.Device:
         third=(1 - share) / 3, pinch=3 / (2 + share), scale=design.transresistance / neuron.threshold,
         reference_state=design.reference_state, row_voltage=design.row_voltage, back_voltage=design.back_voltage,
         start=math.exp(start_delay(design.rise, tau) / tau), window=design.window, tau=tau,
-        rate=float(state_rate(memristor, design.row_voltage)), leak=1 / (memristor.leak_resistance * memristor.memory_capacitance))
+        rate=float(state_rate(memristor, design.row_voltage)),
+        leak=1 / (memristor.leak_resistance * memristor.memory_capacitance))
 
 
 def chip(network: LayeredNetwork) -> layer_kernel.Chip:

@@ -1,0 +1,178 @@
+"""Layers as netlists: crossbars whose neurons drive the rows of the next, with a reference column and a bias row each.
+
+Nodes of layer l (counted from 0): row_l_k, column_l_j, membrane_l_j; a neuron's output is the next layer's row, row_(l+1)_j; the
+reference column's negative_l goes to every neuron of its layer. Pure builders, nothing runs here.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
+from snn_circuit import OFF, LapicqueNeuron, NetworkParameters, NeuronParameters, OpAmp, Points
+from spice.parameters import Parameters, quantity
+
+
+@dataclass(frozen=True)
+class LayerDesign(Parameters):
+    """What turns crossbars into layers: signed weights by a reference column, scales, and the timing of a read.
+
+    A synapse's weight is its current less that of the reference column's cell of the same row, proportional to X - X_ref.
+    """
+
+    reference_state: float = quantity(5.0, 0.1, 100.0, "V", "X_ref of the reference column's cells")
+    transresistance: float = quantity(20e3, 1.0, 1e9, "V/A", "settled membrane voltage per ampere of difference")
+    stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
+    row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
+    rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
+    window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read: who has not fired by then is silent")
+    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "largest column voltage of a back-read")
+
+    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int) -> NeuronParameters:
+        """The neurons of a layer of `rows` rows (bias included): a feedback that keeps their stages off the rails."""
+        current = rows * memristor.gain * self.reference_state * self.row_voltage
+        feedback = self.stage_swing / current
+        return dataclasses.replace(base, feedback_resistance=feedback, output_high=self.row_voltage,
+                                   membrane_transconductance=self.transresistance / feedback / base.membrane_resistance)
+
+
+class LatchingTrigger(Cell):
+    """Output high once the membrane has exceeded the threshold, until the read ends. Nodes: membrane, output.
+
+    The trigger charges a capacitor that nothing discharges: otherwise a later layer's neuron, whose membrane may fall again when
+    an inhibiting row steps up, would take its spike back. (A trigger that held itself by feedback would be quicker drawn, but
+    ngspice's switches would then close themselves on the mere guess of an iteration.)
+    """
+
+    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
+                  "ron": 1e-3, "roff": 1e15}
+        super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
+        self.V("high", "high", self.gnd, parameters.output_high)
+        self.S("spike", "high", "charge", "membrane", self.gnd, model="schmitt_trigger_switch")
+        self.R("charge", "charge", "store", self.RESISTANCE)
+        self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
+        self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
+        self.R("load", "output", self.gnd, parameters.load_resistance)
+
+
+class OpenTrigger(SubCircuit):
+    """What stands for a trigger whose output nobody reads. Nodes: membrane, output."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("schmitt_trigger", "membrane", "output")
+        self.R("load", "output", self.gnd, parameters.load_resistance)
+
+
+class ReferenceStage(SubCircuit):
+    """Turns the reference column's current into the voltage that every neuron of the layer subtracts. Nodes: column, negative."""
+
+    def __init__(self, parameters: NeuronParameters, name: str) -> None:
+        super().__init__(name, "column", "negative")
+        stage = parameters.stage_resistance
+        self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
+        self.R("feedback", "column", "sum", parameters.feedback_resistance)
+        self.X("invert", "inverting_amplifier", self.gnd, "inverting", "negative")
+        self.R("positive", "sum", "inverting", stage)
+        self.R("inverse", "inverting", "negative", stage)
+
+
+def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray],
+                    rows: Sequence[Points] | None = None, first: int = 0, triggers: bool = True,
+                    fan_in: int | None = None, title: str = "layers") -> Circuit:
+    """The netlist of layers in series, for reading: every phi is low.
+
+    `states`: neurons x rows of each layer, in V, the last row being the bias. `rows`: the first layer's sources without the bias,
+    as (s, V) points; None: one source `pulse`, scaled for row k by the gain of Erow_l_k (0 at first). `first`: the number of the
+    first layer, where the ones below are read apart. Without `triggers` the neurons end in their membranes: enough, and quicker,
+    where no layer follows, as a trigger cuts the simulator's steps wherever it switches. `fan_in`: the layer's rows where
+    only some of them are here, bias included.
+    """
+    circuit = Circuit(title)
+    ReadMemristor(parameters.memristor).add_to(circuit)
+    _define_stages(circuit, parameters.neuron, triggers)
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    for k in range(states[0].shape[1] - 1):
+        if rows is None:
+            circuit.VCVS(f"row_{first}_{k}", f"row_{first}_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+        else:
+            circuit.PieceWiseLinearVoltageSource(f"row_{first}_{k}", f"row_{first}_{k}", circuit.gnd, values=rows[k])
+    for layer, cells in enumerate(states, first):
+        neuron = design.neuron(parameters.neuron, parameters.memristor, fan_in or cells.shape[1])
+        _add_layer(circuit, neuron, design, layer, cells)
+    return circuit
+
+
+def _define_stages(circuit: Circuit, neuron: NeuronParameters, triggers: bool) -> None:
+    circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
+    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
+    if triggers:
+        LatchingTrigger(neuron).add_to(circuit)
+    else:
+        circuit.subcircuit(OpenTrigger(neuron))
+
+
+def _add_layer(circuit: Circuit, neuron: NeuronParameters, design: LayerDesign, layer: int, states: np.ndarray) -> None:
+    columns, rows = states.shape
+    circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}"))
+    circuit.subcircuit(ReferenceStage(neuron, name=f"reference_of_{layer}"))
+    # The bias row is up whenever an image is: the pulse at a full pixel's level.
+    circuit.VCVS(f"row_{layer}_{rows - 1}", f"row_{layer}_{rows - 1}", circuit.gnd, "pulse", circuit.gnd,
+                 voltage_gain=design.row_voltage)
+    circuit.X(f"reference_{layer}", f"reference_of_{layer}", f"column_{layer}_{columns}", f"negative_{layer}")
+    for j in range(columns):
+        circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", f"negative_{layer}",
+                  f"membrane_{layer}_{j}", f"row_{layer + 1}_{j}")
+    for j, k in np.ndindex(columns + 1, rows):
+        state = design.reference_state if j == columns else states[j, k]
+        circuit.X(f"cell_{layer}_{j}_{k}", "read_memristor", f"column_{layer}_{j}", f"row_{layer}_{k}", x0=float(state))
+
+
+def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
+    """One layer for a back-read: columns driven (the reference column too, the last), rows without the bias held at 0 V.
+
+    The columns follow `pulse`, scaled by the gain of Ecolumn_0_j (0 at first); a row's current is that of its source Vrow_0_k.
+    """
+    circuit = Circuit("back-read")
+    ReadMemristor(parameters.memristor).add_to(circuit)
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    columns, rows = states.shape
+    for j in range(columns + 1):
+        circuit.VCVS(f"column_0_{j}", f"column_0_{j}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+    for k in range(rows - 1):
+        circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
+        for j in range(columns + 1):
+            state = design.reference_state if j == columns else states[j, k]
+            circuit.X(f"cell_0_{j}_{k}", "read_memristor", f"column_0_{j}", f"row_0_{k}", x0=float(state))
+    return circuit
+
+
+def column_circuit(parameters: NetworkParameters, rows: int) -> Circuit:
+    """One column of whole cells for writing, held at 0 V, with a source for each row and one for its phi."""
+    circuit = Circuit("write")
+    Memristor(parameters.memristor).add_to(circuit)
+    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=OFF)
+    circuit.V("column_0_0", "column_0_0", circuit.gnd, 0)
+    for k in range(rows):
+        circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=OFF)
+        circuit.X(f"cell_0_0_{k}", "memristor", "column_0_0", f"row_0_{k}", "phi", x0=0.0)
+    return circuit
+
+
+def layer_names(kind: str, layer: int, count: int) -> list[str]:
+    """The vectors kind_layer_0, kind_layer_1, ... of a network."""
+    return [f"{kind}_{layer}_{k}" for k in range(count)]
+
+
+def layer_state_changes(layer: int, column: int, states: np.ndarray) -> dict[str, float | list[float]]:
+    """The `alter` changes that give a column's cells (rows, V) a new state at t = 0."""
+    changes: dict[str, float | list[float]] = {}
+    for k, state in enumerate(states.tolist()):
+        changes[f"c.xcell_{layer}_{column}_{k}.cmemory ic"] = state
+        changes[f"m.xcell_{layer}_{column}_{k}.mchannel ic"] = [0.0, state, 0.0]
+    return changes

@@ -1,0 +1,118 @@
+"""Layers in ngspice: layer by layer against the whole network in one transient, and both against the closed form."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from learning.decoding import first_spikes
+from learning.layer_circuit import layer_names, layered_network
+from learning.layer_readout import READING_LAYERS, BackReader, ColumnWriter, LayeredReader
+from learning.layers import LayeredNetwork
+from learning.pulses import edges
+from tests.learning.test_layers import random_network
+
+SIZES = (9, 12, 8, 4)
+
+
+@pytest.fixture(scope="module")
+def network() -> LayeredNetwork:
+    return random_network(SIZES, seed=5, spread=1.0)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """Grey levels, some rows dark."""
+    rng = np.random.default_rng(7)
+    return rng.random((5, SIZES[0])) * (rng.random((5, SIZES[0])) < 0.7)
+
+
+def deviations(found, exact):
+    """Largest difference in s of spikes that both have, layer by layer; what only the closed form has came after the read."""
+    return [np.nanmax(np.abs(a - b)) for a, b in zip(found, exact, strict=True)]
+
+
+def test_read_layer_by_layer_agrees_with_the_closed_form_the_better_the_finer_the_steps(ngspice, network, images):
+    worst = []
+    for solver in (READING_LAYERS, READING_LAYERS.tightened()):
+        reader = LayeredReader(ngspice, network, solver)
+        found = []
+        for image in images:
+            times, settled = reader.read(network, image)
+            exact = [layer[0] for layer in network.forward(image[None])]
+            assert np.sum(~np.isnan(times[-1])) >= 2
+            assert np.nanargmin(times[-1]) == np.nanargmin(exact[-1])
+            found.append(deviations(times, exact))
+            assert settled[0] == pytest.approx(drives(network, image), abs=5e-3)
+        worst.append(np.max(found))
+    assert worst[0] < 0.3e-6
+    assert worst[1] < min(0.03e-6, worst[0] / 3)
+
+
+def drives(network, image):
+    """Where the first layer's membranes settle, in thresholds."""
+    from memristor import read_current
+    rows, memristor = np.append(image, 1.0), network.parameters.memristor
+    currents = read_current(memristor, network.states[0], rows) - read_current(memristor, network.design.reference_state, rows)
+    return network.design.transresistance * currents.sum(axis=1) / network.parameters.neuron.threshold
+
+
+def test_whole_network_in_one_transient_agrees_with_the_closed_form(network, images, simulate):
+    design, stop = network.design, 100e-6
+    nodes = [layer_names(kind, layer + (kind == "row"), len(states)) for layer, states in enumerate(network.states)
+             for kind in ("membrane", "row")]
+    for image in images[:2]:
+        rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image]
+        circuit = layered_network(network.parameters, design, network.states, rows)
+        text = str(circuit)
+        assert text.count("xcell_0_12_") + text.count("Xcell_0_12_") == SIZES[0] + 1  # the reference column
+        for source in circuit.elements:
+            if source.name.lower() == "vpulse":
+                source.values = [(0.0, 0.0), (design.rise, 1.0), (1.0, 1.0)]
+        waves = simulate(circuit, [*itertools.chain(*nodes)], stop, max_step=0.2e-6, reltol=1e-5)
+        exact = [layer[0] for layer in network.forward(image[None])]
+        for layer in range(len(network.states)):
+            membranes, outputs = waves.stack(nodes[2 * layer]), waves.stack(nodes[2 * layer + 1])
+            times = first_spikes(waves.time, membranes, outputs, network.parameters.neuron, 0.0, stop)
+            assert np.array_equal(np.isnan(times), np.isnan(np.where(exact[layer] < stop - 1e-6, exact[layer], np.nan)))
+            # A switch flips at a time point, up to a step late or, within its hysteresis, early; then the output rises in 0.1 us.
+            assert np.nanmax(np.abs(times - exact[layer])) < 0.3e-6 * (layer + 1)
+
+
+def test_back_read_shows_what_the_closed_form_says_and_the_differences_to_five_millivolts(ngspice, network):
+    reader = BackReader(ngspice, network, 2)
+    for errors in (np.array([1.0, 0, -1, 0]), np.array([0.0, 1, 0, 0]), np.array([0.4, -0.2, 1.0, -0.7])):
+        found = reader.read(network.states[2], errors)
+        assert found == pytest.approx(network.read_back(2, errors), abs=1e-3)
+        expected = (errors @ (network.states[2] - network.design.reference_state))[:-1]
+        assert np.abs(found - expected).max() < 5e-3
+    changed = network.states[2] + 0.25
+    errors = np.array([1.0, 0, 0, 0])
+    assert reader.read(changed, errors) - reader.read(network.states[2], errors) == pytest.approx(0.25, abs=2e-3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_write_is_the_overlap_of_row_and_window(ngspice, network, sign):
+    writer = ColumnWriter(ngspice, network, 5)
+    column = np.array([3.0, 4.0, 5.0, 6.0, 7.0])
+    levels, high = np.array([1.0, 0.5, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.3, 1.0, 0.7])
+    pulse = 60e-6
+    found = writer.write(column, levels, high, sign * pulse)
+    memristor = network.parameters.memristor
+    rate = memristor.transconductance / memristor.memory_capacitance
+    leak = pulse * column / (memristor.leak_resistance * memristor.memory_capacitance)
+    assert found == pytest.approx(column + sign * rate * pulse * levels * high - leak, abs=2e-4)
+
+
+def test_a_latched_output_keeps_its_spike_when_the_membrane_falls(simulate, network):
+    # The bias makes the neuron fire, then a strong inhibiting row steps up at 100 us.
+    cells = LayeredNetwork((np.array([[1.0, 9.0]]),))
+    late = [(0.0, 0.0), (100e-6, 0.0), (100.1e-6, 1.0), (1.0, 1.0)]
+    circuit = layered_network(cells.parameters, cells.design, cells.states, [late])
+    for source in circuit.elements:
+        if source.name.lower() == "vpulse":
+            source.values = [(0.0, 0.0), (1e-6, 1.0), (1.0, 1.0)]
+    waves = simulate(circuit, ["membrane_0_0", "row_1_0"], 300e-6)
+    assert waves["membrane_0_0"][-1] < dataclasses.replace(cells.parameters.neuron).threshold - 0.2
+    assert waves["row_1_0"][-1] == pytest.approx(1.0, abs=1e-3)
