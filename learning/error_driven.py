@@ -66,7 +66,7 @@ def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
     own, others[label] = float(others[label]), np.inf
-    first = _first(others)
+    first = int(np.argmax(others <= others.min() + SIMULTANEOUS))  # not _first(): layer_kernel compiles this function
     if np.isinf(others[first]):
         return None
     return first if not others[first] - own >= margin else None
