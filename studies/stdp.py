@@ -4,6 +4,7 @@
 of its own; --seeds runs more, each with its own start states and order. Writes figures/stdp_NAME_weights.png,
 stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_results.json. About 3 s a seed for XPUE, 15 s for
 012345. --netlist writes the circuit of the first seed, which learns and prints what it learned in `ngspice -b` alone.
+--data mnist: the closed form of the same circuit learns the training images without labels, ngspice reads the test images.
 """
 
 import argparse
@@ -16,28 +17,35 @@ from tqdm import tqdm
 
 from records.results import write_results
 from spice.session import NgspiceSession
+from studies import stdp_mnist
 from studies.stdp_figures import save_animation, weights_over_time, winners_and_thresholds
-from workflow.command_line import add_quantities, draw, make_parser, quantities, run, whole_number, write_netlist
+from workflow.command_line import Parser, add_quantities, draw, make_parser, quantities, run, whole_number, write_netlist
 from workflow.unsupervised import Learned, Unsupervised, batch_netlist, learn, trial, unsupervised_digits, unsupervised_xpue
 
 TASKS = {"xpue": unsupervised_xpue, "012345": unsupervised_digits}
+REFUSED = {"--voltages": "the states learned go into the results file"}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
-    # The data decide the defaults of the options that follow, so they are looked up first.
+    # The data decide which options there are and their defaults, so they are looked up first.
     chosen = argparse.ArgumentParser(add_help=False)
-    chosen.add_argument("--data", choices=TASKS, default="xpue")
-    task = TASKS[chosen.parse_known_args(arguments)[0].data]()
-    options = _parser(task).parse_args(arguments)
-    task = _as_asked(task, options)
-    patterns(options, task)
+    chosen.add_argument("--data", default="xpue")
+    data = chosen.parse_known_args(arguments)[0].data
+    task = TASKS[data]() if data in TASKS else None
+    parser = make_parser(__doc__, REFUSED if task else {"--netlist": "a network of thousands of cells; --data xpue has one"})
+    parser.add_argument("--data", choices=[*TASKS, "mnist"], default="xpue", help="what is to be learned (default: xpue)")
+    if task is None:
+        stdp_mnist.add_options(parser)
+        stdp_mnist.main(parser.parse_args(arguments))
+    else:
+        _add_options(parser, task)
+        options = parser.parse_args(arguments)
+        patterns(options, _as_asked(task, options))
 
 
-def _parser(task: Unsupervised) -> argparse.ArgumentParser:
-    """The options, with the defaults of `task`."""
-    parser = make_parser(__doc__, {"--voltages": "the states learned go into the results file"})
-    parser.add_argument("--data", choices=TASKS, default="xpue", help="what is to be learned (default: xpue)")
+def _add_options(parser: Parser, task: Unsupervised) -> None:
+    """The options for patterns, with the defaults of `task`."""
     parser.add_argument("--neurons", type=whole_number(1, 1000), default=len(task.patterns), metavar="N",
                         help="neurons (default: one a pattern)")
     parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=1, metavar="S",
@@ -52,7 +60,6 @@ def _parser(task: Unsupervised) -> argparse.ArgumentParser:
                         help="share of pixels flipped at each presentation, 0 to 1 (default: 0)")
     for parameters, names in _open_quantities(task):
         add_quantities(parser, parameters, names)
-    return parser
 
 
 def _open_quantities(task: Unsupervised) -> list[tuple[Any, list[str] | None]]:

@@ -105,3 +105,67 @@ def _frame(figure: Figure, axes: np.ndarray, drawn: list[AxesImage], learned: Le
         fired = learned.winners[n] == j
         axis.set_title(f"neuron {j}", color=COLOURS[1] if fired else "black", fontweight="bold" if fired else "normal")
     figure.suptitle(f"presentation {n + 1} of {len(learned.order)}", fontsize=10)
+
+
+def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:
+    """The states (V) of up to `most` neurons as images, sorted by the digit that each stands for."""
+    chosen = np.argsort(digits, kind="stable")
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
+    columns = 10 if len(chosen) > 20 else 5
+    figure, axes = plt.subplots(-(-len(chosen) // columns), columns, figsize=(WIDTH, 0.3 + 0.83 * (-(-len(chosen) // columns))),
+                                squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, j in zip(axes.flat, chosen, strict=False):
+        image = axis.imshow(states[j].reshape(shape), vmin=0, vmax=states.max())
+        axis.set_title(str(digits[j]), fontsize=8, pad=2)
+    figure.colorbar(image, ax=axes, label="state X (V)", aspect=40)
+    return figure
+
+
+def fields_over_time(states: np.ndarray, stretch: int, shape: tuple[int, int]) -> Figure:
+    """A strip of images for each of a few neurons: states (1 + stretches x neurons x inputs, V) after ever more images."""
+    when = snapshots(len(states) - 1, 10)
+    figure, axes = plt.subplots(states.shape[1], len(when), figsize=(WIDTH, 0.6 + 0.68 * states.shape[1]), squeeze=False)
+    for (j, n), axis in np.ndenumerate(axes):
+        image = axis.imshow(states[when[n], j].reshape(shape), vmin=0, vmax=states.max())
+        axis.set(xticks=[], yticks=[])
+        if j == 0:
+            axis.set_title(f"{when[n] * stretch:,}", fontsize=8)
+        if n == 0:
+            axis.set_ylabel(f"neuron {j}", rotation=0, ha="right", va="center", fontsize=8)
+    figure.suptitle("Images presented so far", fontsize=10)
+    figure.colorbar(image, ax=axes, label="state X (V)", aspect=30)
+    return figure
+
+
+def thresholds_over_time(thresholds: np.ndarray, winners: np.ndarray, stretch: int) -> Figure:
+    """Every neuron's threshold (1 + stretches x neurons, V) over the run, and how evenly they won the presentations."""
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 4.8))
+    upper.plot(np.arange(len(thresholds)) * stretch / 1e3, thresholds, color=COLOURS[0], linewidth=0.5, alpha=0.5)
+    upper.set(xlabel="images presented (thousands)", ylabel="threshold (V)")
+    for part, (name, colour) in enumerate((("first", COLOURS[1]), ("last", COLOURS[0]))):
+        share = winners[:len(winners) // 3] if part == 0 else winners[-(len(winners) // 3):]
+        wins = np.bincount(share[share >= 0], minlength=thresholds.shape[1])
+        lower.plot(np.sort(wins)[::-1], color=colour, label=f"{name} third of the run")
+    lower.xaxis.get_major_locator().set_params(integer=True)
+    lower.set(xlabel="neuron, by how often it fired first", ylabel="presentations won", ylim=(0, None))
+    lower.legend()
+    return figure
+
+
+def accuracy_against_neurons(found: list[tuple[int, float]], published: tuple[tuple[str, int, float], ...]) -> Figure:
+    """Test accuracies of (neurons, accuracy) runs, beside published ones of (source, neurons, accuracy)."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
+    counts, rates = np.transpose(found)
+    axis.plot(counts, 100 * rates, "o", color=COLOURS[0], markersize=5, label="this circuit, 10x10, one point a seed")
+    sizes = np.unique(counts)
+    axis.plot(sizes, [100 * rates[counts == size].mean() for size in sizes], color=COLOURS[0], linewidth=1)
+    for colour, source in zip(COLOURS[1:], dict.fromkeys(name for name, _, _ in published), strict=False):
+        points = [(neurons, 100 * rate) for name, neurons, rate in published if name == source]
+        axis.plot(*np.transpose(points), "D", color=colour, markersize=6, label=source)
+    axis.set(xscale="log", xlabel="neurons", ylabel="test accuracy (%)", xlim=(40, 500))
+    axis.set_xticks([50, 100, 200, 300, 400], ["50", "100", "200", "300", "400"])
+    axis.minorticks_off()
+    axis.legend()
+    return figure

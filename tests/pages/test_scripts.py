@@ -22,7 +22,7 @@ from workflow.experiments import mnist_experiment
 
 SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST_memristor_test.py",
            "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
-STUDIES = ["studies.stdp", "studies.ex_situ"]
+STUDIES = ["studies.stdp", "studies.instar", "studies.ex_situ"]
 
 
 @pytest.fixture(scope="module")

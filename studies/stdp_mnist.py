@@ -1,0 +1,186 @@
+"""MNIST learned without labels: the part of studies/stdp.py that `--data mnist` runs.
+
+The closed form learns all 60,000 training images, without labels; the training set then tells which digit each neuron stands
+for, and ngspice reads the test images with the thresholds as homeostasis left them. --stretch N instead learns the first N
+presentations in ngspice itself, neurons, inhibition and all, beside the closed form, and counts the same winners.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets import ENCODINGS, encode, load_mnist
+from records.results import versions, write_results
+from records.voltages import Voltages, save_voltages
+from spice.session import NgspiceSession
+from studies import stdp_figures
+from workflow.command_line import Parser, add_quantities, draw, progress, quantities, whole_number
+from workflow.experiments import SIZE, VOLTAGES
+from workflow.scores import interval
+from workflow.unsupervised_mnist import (
+    CONTENDERS,
+    STRETCH,
+    MnistLearning,
+    Network,
+    NgspiceReader,
+    begin,
+    decide,
+    first_to_fire,
+    name_neurons,
+    presentation_order,
+    stretches,
+    stretches_in_ngspice,
+)
+
+FOLLOWED = 8  # neurons whose weights are shown over time
+PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
+             ("Querlioz et al. 2013, 28x28", 300, 0.935))
+
+
+def add_options(parser: Parser) -> None:
+    """The options of `--data mnist`."""
+    parser.add_argument("--encoding", choices=ENCODINGS, default="grey",
+                        help="voltages proportional to grey levels, or pixels on or off (default: grey)")
+    parser.add_argument("--samples", type=whole_number(0, 10000), default=10000, metavar="N",
+                        help="test images that ngspice reads, 0 to 10000 (default: 10000)")
+    parser.add_argument("--contenders", type=whole_number(1, 2000), default=CONTENDERS, metavar="N",
+                        help="neurons that ngspice simulates for each test image, those that the closed form puts first "
+                             f"(default: {CONTENDERS})")
+    parser.add_argument("--stretch", type=whole_number(1, 60000), metavar="N",
+                        help="learn the first N presentations in ngspice, beside the closed form, and nothing else")
+    parser.add_argument("--voltages", type=Path, metavar="FILE", help="where states, thresholds and digits go (default: "
+                                                                      "voltages/mnist_stdp_grey_100.json or the like)")
+    add_quantities(parser, MnistLearning())
+
+
+def stem(options: argparse.Namespace, learning: MnistLearning) -> str:
+    """Stem of the files of a run."""
+    return f"mnist_stdp_{options.encoding}_{learning.neurons}" + f"_seed_{learning.seed}" * (learning.seed != 1)
+
+
+def main(options: argparse.Namespace) -> None:
+    """Learn MNIST as the options say."""
+    learning = quantities(MnistLearning(), vars(options))
+    learning.circuit()  # refuses what could not learn before anything is loaded
+    images, labels = mnist_images("train", options.encoding)
+    if options.stretch:
+        compare_stretch(options, learning, images)
+        return
+    network, order_seed = begin(learning, images.shape[1])
+    run = train(learning, network, images, presentation_order(learning, len(images), order_seed))
+    digits = name_neurons(first_to_fire(learning, network, images), labels, learning.neurons)
+    keep(options, learning, network, digits)
+    report(options, learning, network, digits, run)
+
+
+def mnist_images(part: str, encoding: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images (n x inputs, 0 to 1) and labels of a part of MNIST, train or test."""
+    arrays = load_mnist(f"x_{part}", f"y_{part}")
+    return encode(arrays[f"x_{part}"], SIZE, encoding), arrays[f"y_{part}"].astype(int)
+
+
+def train(learning: MnistLearning, network: Network, images: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
+    """Learn; returns what a reader wants to see of the run: winners, and states and thresholds between stretches."""
+    winners, states, thresholds = [], [network.states[:FOLLOWED].copy()], [network.homeostasis.copy()]
+    bar = progress(stretches(learning, network, images, order), -(-len(order) // STRETCH), "learning", f"{STRETCH} images")
+    for found in bar:
+        winners.append(found)
+        states.append(network.states[:FOLLOWED].copy())
+        thresholds.append(network.homeostasis.copy())
+        bar.set_postfix_str(f"silent {np.mean(found < 0):.1%}, neurons that fired {len(np.unique(found[found >= 0]))}")
+    threshold = learning.circuit().network.neuron.threshold
+    return {"winners": np.concatenate(winners), "states": np.array(states), "thresholds": threshold + np.array(thresholds)}
+
+
+def keep(options: argparse.Namespace, learning: MnistLearning, network: Network, digits: np.ndarray) -> None:
+    """Save what was learned."""
+    path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
+    origin = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "versions": versions(None),
+              "homeostasis": network.homeostasis, "digits": digits}
+    save_voltages(path, Voltages(network.states, "mnist", options.encoding, "stdp", origin))
+    print(f"learned {network.states.shape[0]} x {network.states.shape[1]} cells without labels by the closed form -> {path}")
+
+
+def report(options: argparse.Namespace, learning: MnistLearning, network: Network, digits: np.ndarray,
+           run: dict[str, np.ndarray]) -> None:
+    """Test, print, keep and draw."""
+    images, labels = mnist_images("test", options.encoding)
+    first = first_to_fire(learning, network, images)
+    closed = np.where(first >= 0, digits[first], -1)
+    results: dict[str, Any] = {"closed_form_accuracy": np.mean(closed == labels), "closed_form_silent": np.mean(first < 0),
+                               "neurons": learning.neurons, "encoding": options.encoding, "samples": options.samples}
+    print(f"closed form: {results['closed_form_accuracy']:.2%} of {len(labels)} test images")
+    session = NgspiceSession()
+    if options.samples:
+        results |= test_in_ngspice(options, session, NgspiceReader(session, learning, network, options.contenders), digits,
+                                   images, labels, closed)
+    name = stem(options, learning)
+    made_with = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "trained_by": "closed form"}
+    print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
+    draw(options, f"{name}_fields", stdp_figures.receptive_fields, network.states, digits, (SIZE, SIZE))
+    draw(options, f"{name}_weights", stdp_figures.fields_over_time, run["states"], STRETCH, (SIZE, SIZE))
+    draw(options, f"{name}_thresholds", stdp_figures.thresholds_over_time, run["thresholds"], run["winners"], STRETCH)
+    found = accuracies(options.figures, options.encoding)
+    draw(options, f"mnist_stdp_{options.encoding}_accuracy", stdp_figures.accuracy_against_neurons, found, PUBLISHED)
+
+
+def test_in_ngspice(options: argparse.Namespace, session: NgspiceSession, reader: NgspiceReader, digits: np.ndarray,
+                    images: np.ndarray, labels: np.ndarray, closed: np.ndarray) -> dict[str, Any]:
+    """Read the test images in ngspice; strict decisions."""
+    decisions: list[int] = []
+    bar = progress(images[:options.samples], options.samples, "reading in ngspice", "image")
+    for image in bar:
+        chosen, spikes = reader.spikes(image)
+        decisions.append(decide(spikes, digits[chosen]))
+        if len(decisions) % 50 == 0:
+            bar.set_postfix_str(f"accuracy {np.mean(np.array(decisions) == labels[:len(decisions)]):.2%}")
+    found, labels = np.array(decisions), labels[:options.samples]
+    right = int(np.sum(found == labels))
+    low, high = interval(right, len(found))
+    same = int(np.sum(found == closed[:options.samples]))
+    print(f"ngspice, strict: {right / len(found):.2%} of {len(found)} test images (95 % interval {low:.2%} to {high:.2%}), "
+          f"{np.sum(found == -1)} silent, {np.sum(found == -2)} tied; the same as the closed form on {same}")
+    return {"strict_accuracy": right / len(found), "strict_interval_95": [low, high], "silent": np.sum(found == -1),
+            "tied": np.sum(found == -2), "same_as_closed_form": same, "contenders": options.contenders, "tested_by": "ngspice"}
+
+
+def accuracies(folder: Path, encoding: str) -> list[tuple[int, float]]:
+    """(neurons, accuracy) of every run whose results lie in `folder`: ngspice's where there is one, else the closed form's."""
+    found = []
+    for path in sorted(Path(folder).glob(f"mnist_stdp_{encoding}_*_results.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if "neurons" in results:
+            found.append((results["neurons"], results.get("strict_accuracy", results["closed_form_accuracy"])))
+    return found
+
+
+def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray) -> None:
+    """Learn the first presentations in ngspice and by the closed form, from the same start; print and keep the comparison."""
+    circuit, order_seed = begin(learning, images.shape[1])
+    closed, _ = begin(learning, images.shape[1])
+    order = presentation_order(learning, len(images), order_seed)[:options.stretch]
+    unhurried = list(stretches(learning, closed, images, order))  # one stretch or a few: the pace is the first throughout
+    foretold, session, found = np.concatenate(unhurried), NgspiceSession(), np.empty(0, int)
+    parts = stretches_in_ngspice(session, learning, circuit, images[order])
+    bar = progress(parts, len(order), "learning in ngspice", "image")
+    for part in parts:
+        found = np.concatenate([found, part])
+        bar.update(len(part))
+        bar.set_postfix_str(f"same winners {np.sum(found == foretold[:len(found)])} of {len(found)}")
+    bar.close()
+    different = np.flatnonzero(found != foretold)
+    results = {"presentations": len(order), "same_winners": len(order) - len(different), "different_at": different,
+               "largest_deviation_V": np.abs(circuit.states - closed.states).max(),
+               "rms_deviation_V": np.sqrt(np.mean((circuit.states - closed.states) ** 2)),
+               "homeostasis_deviation_V": np.abs(circuit.homeostasis - closed.homeostasis).max(), "winners": found}
+    name = f"{stem(options, learning)}_stretch"
+    made_with = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict()}
+    print(f"{learning.neurons} neurons, {len(order)} presentations in ngspice and by the closed form: the same winner in "
+          f"{results['same_winners']}; states differ by {results['rms_deviation_V'] * 1e3:.2g} mV (root of mean square), at most "
+          f"{results['largest_deviation_V'] * 1e3:.2g} mV")
+    print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
+
+

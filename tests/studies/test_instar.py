@@ -1,0 +1,31 @@
+"""The rule of a synapse that learns by itself, and the STDP window whose post event is the neuron's own spike."""
+
+import numpy as np
+import pytest
+
+from studies.instar import STATES, VOLTS, Instar, closed_form, measure_rule, measure_window
+
+STUDY = Instar(doses=3, pairings=7)
+
+
+def test_a_write_moves_the_state_towards_the_leak_times_the_input(ngspice):
+    doses, measured, exact = measure_rule(ngspice, STUDY)
+    assert measured.shape == (len(STATES), len(VOLTS), len(doses))
+    assert np.abs(measured - exact).max() < 6e-3  # 0.2 % of the largest change
+    tau = STUDY.leak_resistance * STUDY.device.memory_capacitance
+    leaked = np.array(STATES)[:, None] * np.exp(-doses / tau)  # without an input the gate is C + C_gate at any X
+    assert measured[:, 0] == pytest.approx(leaked, abs=6e-3)
+    assert np.all(np.diff(measured[0, 2]) > 0) and np.all(np.diff(measured[2, 1]) < 0)
+
+
+def test_the_neurons_own_spike_potentiates_what_overlaps_it_and_depresses_the_rest(ngspice):
+    differences, measured, exact = measure_window(ngspice, STUDY)
+    assert np.abs(measured - exact).max() < 10e-3
+    assert measured[np.argmin(np.abs(differences))] > 0.15  # LTP
+    assert np.all(measured[np.abs(differences) > 1e-3] < -0.2)  # LTD
+
+
+def test_a_closed_form_in_pieces_is_the_closed_form_of_the_whole():
+    whole = closed_form(STUDY.device, 2.0, [(2e-3, 1.0)])
+    assert closed_form(STUDY.device, 2.0, [(1e-3, 1.0), (1e-3, 1.0)]) == pytest.approx(whole, abs=1e-3)
+    assert closed_form(STUDY.device, 2.0, [(0.0, 1.0)]) == pytest.approx(2.0)

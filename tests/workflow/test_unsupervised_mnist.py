@@ -1,0 +1,109 @@
+"""MNIST without labels: what is learned, how neurons are named and decide, and that ngspice learns and reads the same."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from learning.decoding import SILENT, TIED
+from spice.parameters import ParameterError
+from workflow import unsupervised_mnist
+from workflow.unsupervised_mnist import (
+    MnistLearning,
+    NgspiceReader,
+    begin,
+    decide,
+    first_to_fire,
+    name_neurons,
+    presentation_order,
+    stretches,
+    stretches_in_ngspice,
+)
+
+FEW = MnistLearning(neurons=10, epochs=1, seed=3)
+
+
+@pytest.fixture(scope="module")
+def training(mnist):
+    """3,000 grey training images and their labels."""
+    from datasets import encode
+
+    return encode(mnist["x_train"][:3000], 10, "grey"), mnist["y_train"][:3000].astype(int)
+
+
+@pytest.fixture(scope="module")
+def learned(training):
+    """20 neurons that have seen them once."""
+    learning = dataclasses.replace(FEW, neurons=20)
+    network, seed = begin(learning, 100)
+    winners = list(stretches(learning, network, training[0], presentation_order(learning, 3000, seed)))
+    return learning, network, np.concatenate(winners)
+
+
+def test_every_neuron_condenses_into_a_digit_without_labels(training, learned, digit_images, mnist):
+    learning, network, winners = learned
+    late = winners[-1000:]
+    assert np.mean(late == SILENT) < 0.02
+    assert np.bincount(late[late >= 0], minlength=20).min() > 10  # homeostasis: all take part
+    digits = name_neurons(first_to_fire(learning, network, training[0]), training[1], 20)
+    first = first_to_fire(learning, network, digit_images["grey"])
+    assert np.mean(digits[first] == mnist["y_test"][:40]) > 0.6
+    # Weights are an average of the images won: those of the last third correlate with them.
+    won = training[0][presentation_order(learning, 3000, begin(learning, 100)[1])][2000:][winners[2000:] == 0]
+    assert np.corrcoef(network.states[0], won.mean(axis=0))[0, 1] > 0.95
+
+
+def test_ngspice_reads_whom_the_closed_form_foretells(ngspice, learned, digit_images):
+    learning, network, _ = learned
+    images = digit_images["grey"][:12]
+    for contenders in (10, 20):  # some columns, all columns
+        reader = NgspiceReader(ngspice, learning, network, contenders)
+        found = [reader.spikes(image) for image in images[:12 if contenders == 10 else 4]]
+        first = [chosen[np.nanargmin(spikes)] for chosen, spikes in found]
+        assert first == first_to_fire(learning, network, images[:len(first)]).tolist()
+
+
+def test_ngspice_learns_as_the_closed_form_does_over_several_transients(ngspice, training, monkeypatch):
+    monkeypatch.setattr(unsupervised_mnist, "PART", 2)
+    images = training[0][:4, 30:60]  # three rows of pixels: enough to fire, quick to simulate
+    images = images / images.max(axis=1, keepdims=True)
+    learning = dataclasses.replace(FEW, homeostasis_rate=500.0)
+    (circuit, _), (closed, _) = begin(learning, 30), begin(learning, 30)
+    for network in (circuit, closed):
+        network.states += 2.5
+    found = np.concatenate(list(stretches_in_ngspice(ngspice, learning, circuit, images)))
+    foretold = np.concatenate(list(stretches(learning, closed, images, np.arange(4))))
+    assert found.tolist() == foretold.tolist() and found.min() >= 0
+    assert np.abs(circuit.states - closed.states).max() < 0.05
+    assert np.abs(circuit.homeostasis - closed.homeostasis).max() < 5e-3
+
+
+def test_one_bias_slows_all_that_learns_alike():
+    fast, slow = FEW.circuit(1.0), FEW.circuit(0.25)
+    assert slow.write_time_constant == pytest.approx(4 * fast.write_time_constant)
+    assert slow.target == pytest.approx(fast.target) == pytest.approx(5.0)
+    assert slow.learning.homeostasis_rate == pytest.approx(fast.learning.homeostasis_rate / 4)
+    assert slow.learning.homeostasis_time_constant == pytest.approx(4 * fast.learning.homeostasis_time_constant)
+    assert FEW.circuit(FEW.pace(1.0)).write_time_constant == pytest.approx(FEW.last_time_constant)
+
+
+def test_neurons_take_the_digit_they_fired_for_most():
+    first = np.array([0, 0, 0, 1, 1, SILENT, 1])
+    assert name_neurons(first, np.array([7, 7, 2, 4, 4, 9, 7]), 3).tolist() == [7, 4, 7]
+
+
+def test_two_neurons_of_one_digit_do_not_tie():
+    digits = np.array([3, 3, 8])
+    assert decide(np.array([50e-6, 50e-6, 60e-6]), digits) == 3
+    assert decide(np.array([60e-6, np.nan, 50e-6]), digits) == 8
+    assert decide(np.array([50e-6, np.nan, 50.01e-6]), digits) == TIED
+    assert decide(np.full(3, np.nan), digits) == SILENT
+
+
+def test_learning_that_makes_no_sense_is_refused():
+    with pytest.raises(ParameterError, match="neurons must be 10 to"):
+        MnistLearning(neurons=9)
+    with pytest.raises(ParameterError, match="must not exceed last_time_constant"):
+        MnistLearning(first_time_constant=2.0, last_time_constant=1.0)
+    with pytest.raises(ParameterError, match="forgets within a pulse"):
+        MnistLearning(first_time_constant=5e-4).circuit()

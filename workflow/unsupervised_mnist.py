@@ -1,0 +1,173 @@
+"""MNIST without labels: the closed form learns, the training set names the neurons, ngspice reads the test images.
+
+The circuit is that of learning/self_learning.py. One bias sets the pace of all that learns (K, 1 / R_leak, homeostatic current
+and leak are proportional to it) and falls over the run, from wide strides to an average over hundreds of images. All constants
+were chosen by training on the first 50,000 training images and looking at the other 10,000.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from learning.chips import Chip
+from learning.decoding import RESOLUTION, strict_decision
+from learning.pulses import READING, Schedule
+from learning.readout import Reader
+from learning.self_learning import (
+    LEARNING,
+    SelfLearningCircuit,
+    SelfLearningParameters,
+    self_learning_network,
+    winners,
+)
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
+from spice.parameters import ParameterError, Parameters, quantity
+from spice.session import NgspiceSession
+
+DIGITS = 10
+TARGET = 5.0  # V per V of the input: K R_leak at any pace
+CONTENDERS = 10  # neurons whose columns ngspice simulates: those that the closed form puts first
+PART = 10  # presentations in one transient of a large network
+STRETCH = 1000  # presentations in one go, between which the pace falls and progress is shown
+
+
+@dataclass(frozen=True)
+class MnistLearning(Parameters):
+    """How MNIST is learned without labels."""
+
+    neurons: int = quantity(100, DIGITS, 2000, "", "neurons: at least one a digit")
+    epochs: int = quantity(3, 1, 1000, "", "times that every training image is presented")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of start states and order")
+    first_time_constant: float = quantity(8.7e-3, 1e-4, 1e3, "s", "R_leak (C + C_gate) at first")
+    last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same at last; its inverse falls in a straight line")
+    homeostasis_rate: float = quantity(84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first")
+    homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
+
+    def check(self) -> None:
+        if not self.first_time_constant <= self.last_time_constant:
+            raise ParameterError(f"first_time_constant must not exceed last_time_constant, got {self.first_time_constant:g} "
+                                 f"and {self.last_time_constant:g} s")
+
+    def pace(self, share: float) -> float:
+        """The bias, 1 at first, when a `share` of the run is over."""
+        return 1 - share + share * self.first_time_constant / self.last_time_constant
+
+    def circuit(self, pace: float = 1.0) -> SelfLearningCircuit:
+        """The circuit while the bias is at `pace`. Raises ParameterError for one that could not learn."""
+        leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
+        capacitance = 10e-9
+        return SelfLearningCircuit(
+            NetworkParameters(MemristorParameters(transconductance=TARGET / leak, leak_resistance=leak),
+                              NeuronParameters(feedback_resistance=1.5e3, threshold=1.0, hysteresis=0.025)),
+            SelfLearningParameters(homeostasis_current=self.homeostasis_rate * pace * capacitance,
+                                   homeostasis_capacitance=capacitance,
+                                   homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance),
+            Schedule(pulse=0.6e-3, period=1.5e-3, sampling_step=11e-6))
+
+
+@dataclass
+class Network:
+    """What is learned: changes from stretch to stretch."""
+
+    states: np.ndarray  # neurons x inputs, V
+    homeostasis: np.ndarray  # neurons, V
+
+
+def begin(learning: MnistLearning, inputs: int) -> tuple[Network, np.ndarray]:
+    """The network at first, and a seed for the order of presentation."""
+    generator = np.random.default_rng(learning.seed)
+    states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))
+    return Network(states, np.zeros(learning.neurons)), generator.integers(0, 2**32, 4)
+
+
+def presentation_order(learning: MnistLearning, count: int, seed: np.ndarray) -> np.ndarray:
+    """Indices of `count` images in the order of presentation, a permutation of all for each epoch."""
+    generator = np.random.default_rng(seed)
+    return np.concatenate([generator.permutation(count) for _ in range(learning.epochs)])
+
+
+def stretches(learning: MnistLearning, network: Network, images: np.ndarray, order: np.ndarray) -> Iterator[np.ndarray]:
+    """Learn `images` (n x inputs, 0 to 1) in `order`, by the closed form; yields the winners of each stretch."""
+    from learning.stdp import numbers, present_all  # loads numba
+
+    for first in range(0, len(order), STRETCH):
+        design = learning.circuit(learning.pace(first / len(order)))
+        yield present_all(network.states, network.homeostasis, images, order[first:first + STRETCH], numbers(design))
+
+
+def first_to_fire(learning: MnistLearning, network: Network, images: np.ndarray) -> np.ndarray:
+    """The neuron that fires first at each image by the closed form, SILENT where none does."""
+    from learning.stdp import first_neurons, numbers
+
+    return first_neurons(network.states, network.homeostasis, images, numbers(learning.circuit()))
+
+
+def name_neurons(first: np.ndarray, labels: np.ndarray, neurons: int) -> np.ndarray:
+    """The digit that each neuron stands for: the one for whose training images it fired first most often.
+
+    A neuron that never did takes the commonest digit of all, which it will hardly ever have to answer.
+    """
+    counts = np.zeros((neurons, DIGITS), int)
+    fired = first >= 0
+    np.add.at(counts, (first[fired], labels[fired]), 1)
+    counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
+    return counts.argmax(axis=1)
+
+
+def decide(spikes: np.ndarray, digits: np.ndarray, resolution: float = RESOLUTION) -> int:
+    """The strict decision of neurons that stand for `digits` by their first `spikes` (s, nan: silent): a digit, TIED or SILENT.
+
+    Two neurons of the same digit do not tie.
+    """
+    times = np.full(DIGITS, np.inf)
+    np.minimum.at(times, digits, np.where(np.isnan(spikes), np.inf, spikes))
+    return strict_decision(np.where(np.isinf(times), np.nan, times), resolution)
+
+
+class NgspiceReader:
+    """Reads images in ngspice, their inhibition and writes left out: who fires first is decided before both."""
+
+    def __init__(self, session: NgspiceSession, learning: MnistLearning, network: Network, contenders: int = CONTENDERS) -> None:
+        from learning.stdp import numbers
+
+        design, self._network = learning.circuit(), network
+        self._count = min(contenders, learning.neurons)
+        self._numbers = numbers(design)
+        chip = Chip(self._count, network.states.shape[1])  # an ideal one, whose thresholds can be altered
+        self._reader = Reader(session, design.network, design.schedule, self._count, READING, chip)
+
+    def spikes(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The neurons simulated, and their first spikes in s (nan: not seen to fire by a sampling step after the first)."""
+        from learning.stdp import spike_times
+
+        states, homeostasis = self._network.states, self._network.homeostasis
+        foretold = spike_times(states, homeostasis, image, self._numbers)
+        chosen = np.sort(np.argsort(foretold, kind="stable")[:self._count])
+        return chosen, self._reader.spikes(states[chosen], image, 1, homeostasis[chosen])
+
+
+def stretches_in_ngspice(session: NgspiceSession, learning: MnistLearning, network: Network,
+                         images: np.ndarray) -> Iterator[np.ndarray]:
+    """Learn `images` (n x inputs) at the first pace in ngspice, neurons, inhibition and all; yields the winners of each part.
+
+    Transients of `PART` presentations, each from the states, thresholds and membranes that the last one left: one of
+    hundreds would keep gigabytes of waveforms.
+    """
+    design, (neurons, inputs) = learning.circuit(), network.states.shape
+    gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
+    for first in range(0, len(images), PART):
+        part = images[first:first + PART]
+        circuit = self_learning_network(design, network.states, part, network.homeostasis)
+        loaded = session.load(circuit, LEARNING, gates + voltages + names("output", neurons))
+        try:
+            # At rest a membrane stands as far below ground as its homeostatic voltage stands above.
+            loaded.alter({f"c.xneuron_{j}.cmembrane ic": -float(volts) for j, volts in enumerate(network.homeostasis)})
+            waves = loaded.run(design.schedule.stop(len(part)))
+            found = winners(waves, design, neurons, len(part))
+            network.states = waves.stack(gates)[:, -1].reshape(neurons, inputs)
+            network.homeostasis = waves.stack(voltages)[:, -1]
+        finally:
+            session.unload(loaded)
+        yield found
