@@ -23,14 +23,18 @@ GIVEN_UP = re.compile(r"cannot recover")
 
 @dataclass(eq=False)
 class Netlist:
-    """A circuit as ngspice holds it: its `text`, and every setting `sent` since by what it sets, the oldest first."""
+    """A circuit as ngspice holds it: its `text`, and what was `sent` since, value by command, the oldest first."""
 
     text: str
     sent: dict[str, str] = field(default_factory=dict)
 
+    def commands(self) -> list[str]:
+        """What brings the circuit as loaded to the state that it has."""
+        return [f"{command} = {value}" for command, value in self.sent.items()]
+
     def with_changes(self, command: str) -> str:
         """The netlist with all settings so far and an analysis, to rerun by hand."""
-        block = [".control", *self.sent.values(), command, ".endc", ".end", ""]
+        block = [".control", *self.commands(), command, ".endc", ".end", ""]
         return self.text.rsplit(".end", 1)[0] + "\n".join(block)
 
 
@@ -103,12 +107,12 @@ class Engine:
             self._selected = netlist
 
     def set(self, netlist: Netlist, settings: dict[str, str]) -> None:
-        """Send settings (by what they set) to a loaded circuit, which keeps them for every run to come."""
+        """Send settings, value by command, to a loaded circuit, which keeps them for every run to come."""
         self.select(netlist)
-        self._send_joined(settings.values())
-        for key, command in settings.items():
-            netlist.sent.pop(key, None)
-            netlist.sent[key] = command
+        self._send_joined(f"{command} = {value}" for command, value in settings.items())
+        for command, value in settings.items():
+            netlist.sent.pop(command, None)
+            netlist.sent[command] = value
 
     # Runs
 
@@ -185,7 +189,7 @@ class Engine:
         self._lost, self._paused, self._selected = False, None, None
         for netlist in self._circuits:
             self._load(netlist)
-            self._send_joined(netlist.sent.values())
+            self._send_joined(netlist.commands())
 
     def _send_joined(self, commands: Iterable[str]) -> None:
         """Send commands, as many in one call as ngspice's line length allows."""

@@ -83,15 +83,17 @@ def vector_name(name: str) -> str:
 
 @functools.lru_cache(maxsize=100_000)
 def altered_name(name: str) -> tuple[str, str]:
-    """Element and parameter ("" for the element's main one) that `name` ("Vin", "vin dc" or "@vin[dc]") alters, in lower case."""
+    """What `name` ("Vin", "Vin DC", "@vin[dc]") alters: the element, and the command but for the value ("alter vin dc")."""
     found = re.fullmatch(r"@?([^\s\[\]=;,@]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?", name.strip().lower())
     if not found or not name.isascii():
         raise ParameterError(f'{name!r} cannot be altered: it must be "element" or "element parameter"')
-    return found[1], found[2] or found[3] or ""
+    return found[1], " ".join(["alter", *filter(None, found.groups())])
 
 
 def value_text(name: str, value: Any) -> str:
     """A number, PySpice value with unit, or list of them as ngspice takes it; raise ParameterError for anything else."""
+    if isinstance(value, float):  # most are, of the hundreds that an image changes
+        return repr(float(value))
     try:
         if np.ndim(value):
             return f"[ {' '.join(repr(float(v)) for v in value)} ]"

@@ -25,7 +25,7 @@ class LoadedCircuit:
     def __init__(self, engine: Engine, text: str, solver: Solver) -> None:
         self._engine, self._netlist = engine, Netlist(text)
         self.solver = solver
-        self._known: dict[str, tuple[str, str]] = {}  # element: the parameter last altered, and the value it has
+        self._known: dict[str, str] = {}  # element: the command that altered it last
         engine.load(self._netlist)
 
     @property
@@ -44,25 +44,24 @@ class LoadedCircuit:
         is not sent. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
         """
         fresh: dict[str, str] = {}
-        known = dict[str, tuple[str, str]]()
+        known, before, sent = dict[str, str](), self._known, self._netlist.sent
         for name, value in changes.items():
-            element, parameter = altered_name(name)
-            state = parameter, value_text(name, value)
+            element, command = altered_name(name)
+            text = value_text(name, value)
             # Two names of one value ("vin", "vin dc") are told from two values by nobody: what an element had is forgotten
             # as soon as anything else of it is altered.
-            if known.get(element, self._known.get(element)) != state:
-                key = f"{element} {parameter}".rstrip()
-                fresh.pop(key, None)
-                fresh[key] = f"alter {key} = {state[1]}"
-            known[element] = state
-        for element in known:  # until ngspice has taken them all, nobody knows what it has
-            self._known.pop(element, None)
+            last = known.get(element)
+            if (last or before.get(element)) != command or (fresh if last else sent).get(command) != text:
+                fresh.pop(command, None)
+                fresh[command] = text
+            known[element] = command
+        self._known = {}  # until ngspice has taken them all, nobody knows what it has
         self._engine.set(self._netlist, fresh)
-        self._known.update(known)
+        self._known = before | known
 
     def set_temperature(self, celsius: float) -> None:
         """Set the circuit's temperature in degrees Celsius (27 by default) for the runs to come."""
-        self._engine.set(self._netlist, {"temperature": f"option temp = {value_text('temperature', celsius)}"})
+        self._engine.set(self._netlist, {"option temp": value_text("temperature", celsius)})
 
     @overload
     def run(self, stop: float, pauses: None = None, uic: bool = True) -> Waveforms: ...
