@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ class Task:
     first: int
     notes: str
     chip: Chip | None = None
+    parent: int = field(default_factory=os.getpid)
 
     @property
     def name(self) -> str:
@@ -68,8 +69,8 @@ _readers: dict[tuple, Reader] = {}  # of this process: ngspice is one per proces
 def read_range(task: Task) -> tuple[int, np.ndarray]:
     """First spike times of a task's images: (first index, images x classes in s). Runs in a worker."""
     if task.notes:
-        serve_parent()
-        Path(task.notes, f"{task.first}.began").touch()
+        serve_parent(task.parent)
+        Path(task.notes, f"{task.first}.began").write_text(str(os.getpid()))
     key = (task.network, task.schedule, len(task.states), task.chip)
     if key not in _readers:
         _readers.clear()
@@ -82,15 +83,16 @@ def read_range(task: Task) -> tuple[int, np.ndarray]:
 _parents: list[int] = []
 
 
-def serve_parent() -> None:
+def serve_parent(parent: int | None = None) -> None:
     """Ctrl-C reaches a whole group of processes, and a service manager sends SIGTERM to all: the parent ends its workers.
 
-    If the parent is killed, it cannot: then they end themselves.
+    If the parent is killed, it cannot: then they end themselves. Give the `parent`'s number where the work brings it along: it
+    may be dead before this process looks.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if not _parents:
-        _parents.append(os.getppid())
+        _parents.append(parent or os.getppid())
         threading.Thread(target=_end_with, args=_parents, daemon=True).start()
 
 

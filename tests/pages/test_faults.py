@@ -287,7 +287,7 @@ def test_killed_test_takes_its_workers_with_it(tmp_path, temporary):
     process = subprocess.Popen([sys.executable, str(ROOT / READ), "--jobs", "2", "--figures", str(tmp_path / "figures")],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        wait_until(lambda: list(temporary.glob("*/*.began")))
+        wait_until(lambda: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
         process.kill()
         process.wait()
         wait_until(lambda: not _left_behind(process.pid))
