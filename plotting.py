@@ -166,12 +166,12 @@ def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[s
         return figure
     seconds, unit = time_scale(time[-1])
     figure, axis = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(voltages)))
-    _stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
+    stack(axis, time * seconds, voltages, [{"color": BLUE}] * len(voltages), labels)
     axis.set(xlabel=f"time ({unit})", ylabel=f"{name} (full height {np.max(voltages):.3g} V)", title=title)
     return figure
 
 
-def _stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str]) -> None:
+def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str]) -> None:
     """Draw `traces` one above the other, the first on top, each on its own baseline with its label."""
     height = 0.75 / max(np.max(traces), 1e-30)
     for k, (trace, look) in enumerate(zip(traces, styles, strict=True)):
@@ -239,59 +239,6 @@ def _state_map(time: np.ndarray, states: np.ndarray, inputs: int, labels: Sequen
 
 
 # Inference
-
-def membranes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, threshold: float, labels: Sequence[str],
-              starts: Sequence[float], window: float = 1e-3) -> Figure:
-    """Membranes and outputs (neurons x time points, V) over `time` (s): a panel for each pulse, from its start.
-
-    `threshold` in V, `labels` of the classes, `starts` of the pulses in s; shows the first `window` s of each.
-    """
-    columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
-    columns = min(columns, len(starts))
-    rows = -(-len(starts) // columns)
-    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
-    figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
-                                sharex=True, sharey="row", height_ratios=heights * rows)
-    peak = max(np.max(membranes), threshold)
-    for k in range(rows * columns):
-        upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
-        if k < len(starts):
-            _membrane_panel(upper, time, membranes, threshold, starts[k], window)
-            _output_panel(lower, time, outputs, labels, starts[k], window)
-            upper.set(title=f"{labels[k]} presented" if len(starts) == len(labels) else f"image {k + 1}",
-                      ylim=(-0.05 * peak, 1.08 * peak))
-        else:
-            upper.set_axis_off()
-            lower.set_axis_off()
-    for row in range(rows):
-        axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel("output (1 V high)")
-    for axis in axes[-1]:
-        axis.set_xlabel("time (µs)")
-    handles = [Line2D([], [], label=label, **line_style(j, len(labels))) for j, label in enumerate(labels)]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
-    figure.legend(handles=handles, loc="outside upper center", title="neuron",
-                  ncols=len(handles) if len(handles) <= 8 else 6)
-    return figure
-
-
-def _window(time: np.ndarray, start: float, window: float) -> tuple[slice, np.ndarray]:
-    """Slice of `time` (s) that covers `window` s from `start`, and those times in µs from `start`."""
-    part = slice(max(np.searchsorted(time, start) - 1, 0), np.searchsorted(time, start + window) + 1)
-    return part, (time[part] - start) * 1e6
-
-
-def _membrane_panel(axis: Axes, time: np.ndarray, membranes: np.ndarray, threshold: float, start: float, window: float) -> None:
-    part, microseconds = _window(time, start, window)
-    for j, membrane in enumerate(membranes):
-        axis.plot(microseconds, membrane[part], **line_style(j, len(membranes)))
-    axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
-    axis.set_xlim(0, window * 1e6)
-
-
-def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float) -> None:
-    part, microseconds = _window(time, start, window)
-    _stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels)
 
 
 def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:

@@ -18,6 +18,7 @@ from records.files import FileProblem
 from studies import iv
 from studies.stdp_window import window_figure
 from workflow import schematics
+from workflow.inference import membranes_figure
 from workflow.testing import lead_histogram
 from workflow.training_runs import learning_figure
 
@@ -82,7 +83,7 @@ SCHEMATICS = {"circuit_memristor": schematics.circuit_memristor, "circuit_networ
 
 def draw_membranes(classes):
     time, membranes, outputs, starts = charging(classes, classes)
-    return plotting.membranes(time, membranes, outputs, 4.0, DIGITS[:classes], starts)
+    return membranes_figure(time, membranes, outputs, 4.0, DIGITS[:classes], starts)
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +182,7 @@ def test_median_of_the_leads_leaves_out_silent_and_lonely_neurons():
 
 def test_each_membrane_panel_starts_with_its_own_pulse():
     time, membranes, outputs, starts = charging(4, 4)
-    panels = plotting.membranes(time, membranes, outputs, 4.0, DIGITS[:4], starts).axes
+    panels = membranes_figure(time, membranes, outputs, 4.0, DIGITS[:4], starts).axes
     for k, panel in enumerate(axis for axis in panels if axis.get_title()):
         finals = [line.get_ydata()[-1] for line in panel.lines[:4]]
         assert panel.get_title() == f"{k} presented"
