@@ -31,3 +31,10 @@ def wait_until(condition, seconds=120):
     while not condition():
         assert time.monotonic() < until, "what was waited for did not happen"
         time.sleep(0.02)
+
+
+def one_line(text):
+    """The message, once it is certain that it is one line and no traceback."""
+    lines = text.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in text, text
+    return lines[0]

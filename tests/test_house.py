@@ -9,8 +9,8 @@ from tests.helpers import ROOT
 
 PAGES = {"memristor.py", "memristor_figures.py", "XPUE_memristive_training.py", "012345_memristive_training.py",
          "MNIST_memristive_training.py", "XPUE_memristive_inference.py", "012345_memristive_inference.py",
-         "MNIST_memristive_inference.py", "MNIST_memristor_test.py", "snn_circuit.py", "datasets.py", "plotting.py", "reproduce.py",
-         "verify.py"}
+         "MNIST_memristive_inference.py", "MNIST_memristor_test.py", "snn_circuit.py", "datasets.py", "plotting.py",
+         "reproduce.py", "verify.py"}
 LONGEST = 350  # lines of a room: past that it has become two
 
 

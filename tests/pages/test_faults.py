@@ -1,37 +1,23 @@
 """Every failure is one clear line, with an exit code that means something; nothing already computed is lost."""
 
-import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
 import plotting
-from learning.error_driven import begin
-from records.checkpoints import checkpoint_path, save_checkpoint
-from records.claims import locked
 from records.files import FileProblem
 from spice.session import NgspiceSession, SimulationError, Solver
-from tests.helpers import ROOT, page, script, wait_until
+from tests.helpers import ROOT, one_line, page, script
 from workflow import training_runs
 from workflow.command_line import run
-from workflow.experiments import xpue_experiment
-from workflow.training import chosen_experiment
 
 READ = "MNIST_memristor_test.py"
 
-
-def one_line(text):
-    """The message, once it is certain that it is one line and no traceback."""
-    lines = text.strip().splitlines()
-    assert len(lines) == 1 and "Traceback" not in text, text
-    return lines[0]
 
 
 # ngspice missing or unusable
@@ -206,231 +192,6 @@ def test_full_disk_leaves_no_half_file(tmp_path):
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert str(voltages) in one_line(said)
     assert voltages.read_text() == "old" and list(tmp_path.iterdir()) == [voltages]
-
-
-# Ctrl-C and SIGTERM
-
-def stopped(arguments, ready, folder, sent=signal.SIGINT):
-    """Start a script, send it the signal (to it alone, as a service manager does) once `ready()` is true; what it said."""
-    process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:]), "--figures", str(folder)],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                               preexec_fn=_heed_interrupts if sent == signal.SIGINT else _ignore_interrupts)
-    try:
-        wait_until(lambda: ready(process.pid) or process.poll() is not None)
-        process.send_signal(sent)
-        out, errors = process.communicate(timeout=60)
-        assert process.returncode == 128 + sent, errors
-        own = one_line(errors.strip().rpartition("\n")[2] if arguments[0] == "reproduce.py" else errors)  # its scripts say so too
-        assert "Traceback" not in errors and own.endswith(f"stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}")
-        wait_until(lambda: not _left_behind(process.pid))  # the last are just ending
-        return out
-    finally:
-        for left in _left_behind(process.pid):
-            os.kill(left, signal.SIGKILL)
-
-
-def _ignore_interrupts():
-    # As a shell starts background jobs: SIGTERM must end them all the same.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _heed_interrupts():
-    # A shell starts background jobs with Ctrl-C ignored, and their children inherit that: not what is tested here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _left_behind(session):
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == session and fields[0] != "Z":
-                found.append(int(folder.name))
-    return found
-
-
-BOTH = pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-
-
-@BOTH
-def test_stopped_learning_saves_where_it_was(tmp_path, sent):
-    voltages = tmp_path / "xpue.json"
-    checkpoint = Path(f"{voltages}.checkpoint")
-    arguments = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 100000, "--voltages", voltages]
-    assert "--resume" in stopped(arguments, lambda pid: checkpoint.exists(), tmp_path, sent)
-    with np.load(checkpoint) as arrays:
-        assert 500 <= arrays["done"] < 100000
-
-
-@BOTH
-def test_stopped_long_transient_stops(tmp_path, sent):
-    """One transient of half a minute (20x20): the run is left long before its end."""
-    netlist = tmp_path / "started.cir"
-    arguments = ["MNIST_memristive_training.py", "--size", 20, "--voltages", tmp_path / "v.json", "--netlist", netlist]
-    stopped(arguments, lambda pid: netlist.exists(), tmp_path, sent)
-    assert not (tmp_path / "v.json").exists()
-
-
-@BOTH
-def test_stopped_workers_leave_nothing_behind(tmp_path, temporary, sent):
-    """Two workers at work; what they finished is kept if a range was done."""
-    arguments = [READ, "--jobs", 2, "--voltages", ROOT / "voltages" / "mnist.json"]
-    stopped(arguments, lambda pid: list(temporary.glob("*/*.began")), tmp_path / "figures", sent)
-    assert {path.suffix for path in (tmp_path / "figures").iterdir()} <= {".gz"}  # no lock, no half file
-
-
-def test_killed_test_takes_its_workers_with_it(tmp_path, temporary):
-    """SIGKILL leaves no time for clearing up: the workers notice."""
-    process = subprocess.Popen([sys.executable, str(ROOT / READ), "--jobs", "2", "--figures", str(tmp_path / "figures")],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        wait_until(lambda: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
-        process.kill()
-        process.wait()
-        wait_until(lambda: not _left_behind(process.pid))
-    finally:
-        for left in _left_behind(process.pid):
-            os.kill(left, signal.SIGKILL)
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """Where the scripts that a test starts keep temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
-
-
-@pytest.mark.parametrize(("name", "sent"), [("reproduce.py", signal.SIGINT), ("reproduce.py", signal.SIGTERM),
-                                            ("verify.py", signal.SIGTERM)])
-def test_stopped_series_ends_with_the_script_at_work(name, sent, tmp_path):
-    """reproduce.py once its first script is at work; verify.py in the middle of its own."""
-    ready = (lambda pid: _commands(pid, "memristor")) if name == "reproduce.py" else _simulates
-    stopped([name], ready, tmp_path, sent)
-
-
-def _simulates(pid):
-    """Whether ngspice is loaded and the process has used the processor for more than all imports take."""
-    ticks = sum(map(int, _read(Path("/proc") / str(pid) / "stat").rpartition(")")[2].split()[11:13]))
-    return "libngspice" in _read(Path("/proc") / str(pid) / "maps") and ticks > 6 * os.sysconf("SC_CLK_TCK")
-
-
-def _commands(session, words):
-    """Processes of a session whose command line holds `words`."""
-    return [pid for pid in _left_behind(session) if words in _read(Path("/proc") / str(pid) / "cmdline")]
-
-
-def _read(path):
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-# Output that nobody takes
-
-LEARN = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", "60"]
-
-
-@pytest.mark.parametrize(("redirection", "words"), [
-    ("| head -1", ""), ("| true", ""), ("> /dev/full", "standard output cannot be written: "), (">&-", ""), ("2>&- >&-", ""),
-    ("2> /dev/full > /dev/full", "")])
-def test_output_that_nobody_takes_costs_no_results(redirection, words, tmp_path):
-    """Voltages, results and every figure are there; at most one line is said."""
-    command = f"{sys.executable} {ROOT / LEARN[0]} --voltages {tmp_path / 'v.json'} --figures {tmp_path} {redirection}"
-    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60).stderr
-    assert words in one_line(said) if words else said == ""
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"v.json", "xpue_training_results.json",
-                     *(f"xpue_{name}.png" for name in ("images", "inputs", "controls", "states", "trained"))}
-
-
-# Nothing is overwritten unasked
-
-def training(capsys, *options):
-    """Exit code and error output of an XPUE training in this process."""
-    try:
-        code = run(page("XPUE_memristive_training.py").main, [str(word) for word in options])
-    except SystemExit as ended:
-        code = ended.code
-    return code, capsys.readouterr().err
-
-
-def test_voltages_made_with_other_parameters_are_not_overwritten(tmp_path, capsys):
-    """The same training again is welcome; another asks for --force, and names what differs."""
-    voltages = tmp_path / "xpue.json"
-    places = ["--voltages", voltages, "--figures", tmp_path]
-    assert training(capsys, *places) == training(capsys, *places) == (0, "")
-    before = voltages.read_bytes()
-    code, said = training(capsys, "--voltages", voltages, "--figures", tmp_path / "other", "--threshold", 4.5)
-    assert code == 2 and "--threshold (4 there, 4.5 now)" in one_line(said) and "--force" in said and str(voltages) in said
-    assert voltages.read_bytes() == before
-    code, said = training(capsys, "--voltages", tmp_path / "other.json", "--figures", tmp_path, "--threshold", 4.5)
-    assert code == 2 and "xpue_training_results.json" in one_line(said)
-    assert training(capsys, *places, "--threshold", 4.5, "--force") == (0, "")
-    assert voltages.read_bytes() != before
-
-
-def test_results_of_more_images_are_not_overwritten_by_a_quick_look(capsys):
-    """The committed results hold 10,000 images."""
-    code = run(page(READ).main, ["--samples", "20"])
-    assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
-    code = run(page("reproduce.py").main, ["--samples", "20"])
-    assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
-
-
-def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):
-    voltages = tmp_path / "xpue.json"
-    places = ["--rule", "error-driven", "--presentations", 20, "--voltages", voltages, "--figures", tmp_path]
-    experiment = chosen_experiment(xpue_experiment, argparse.Namespace(presentations=20))
-    learning = begin(experiment.rule, 4, 9)
-    learning.done = 3
-    parameters = training_runs.ErrorDrivenRun(None, experiment, "ngspice").parameters
-    save_checkpoint(checkpoint_path(voltages), vars(learning), parameters)
-    code, said = training(capsys, *places)
-    assert code == 2 and "holds 3 presentations" in one_line(said) and "--resume" in said and "--force" in said
-    code, said = training(capsys, *places, "--seed", 2)
-    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said) and "--force" in said
-    code, said = training(capsys, *places, "--seed", 2, "--resume")
-    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said)
-    assert training(capsys, *places, "--resume") == (0, "")
-
-
-def test_notes_are_not_overwritten_by_a_netlist(tmp_path, capsys):
-    """A netlist by another one, yes."""
-    netlist = tmp_path / "some.cir"
-    places = ["--voltages", tmp_path / "v.json", "--figures", tmp_path, "--netlist", netlist]
-    netlist.write_text("my notes")
-    code, said = training(capsys, *places)
-    assert code == 2 and str(netlist) in one_line(said) and "--force" in said and netlist.read_text() == "my notes"
-    assert training(capsys, *places, "--force") == training(capsys, *places) == (0, "")
-
-
-def test_netlist_goes_to_standard_output_as_well(tmp_path):
-    said = script("XPUE_memristive_training.py", "--voltages", tmp_path / "v.json", "--figures", tmp_path, "--netlist",
-                  "/dev/stdout")
-    assert ".title in-situ Hebbian training" in said and "trained 4 x 9 cells" in said
-
-
-def test_two_runs_on_one_file_exclude_each_other(tmp_path, capsys):
-    voltages = tmp_path / "xpue.json"
-    with locked(voltages):
-        code, said = training(capsys, "--voltages", voltages, "--figures", tmp_path)
-    assert code == 1 and f"{voltages} is being written by another run (process {os.getpid()})" in one_line(said)
-    assert training(capsys, "--voltages", voltages, "--figures", tmp_path) == (0, "")
-
-
-@pytest.mark.parametrize("option", ["--resume", "--presentations", "--dose", "--margin", "--seed", "--start-state"])
-def test_options_that_the_rule_would_ignore_are_refused(option, tmp_path, capsys):
-    value = [] if option == "--resume" else [1]
-    code, said = training(capsys, "--voltages", tmp_path / "v.json", option, *value)
-    assert code == 2 and option in one_line(said)
-    code, said = training(capsys, "--voltages", tmp_path / "v.json", "--rule", "error-driven", "--period", 0.02)
-    assert code == 2 and "--period" in one_line(said)
 
 
 # Same seed, same result

@@ -1,0 +1,120 @@
+"""Nothing is overwritten unasked, and output that nobody takes costs no results."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+
+from learning.error_driven import begin
+from records.checkpoints import checkpoint_path, save_checkpoint
+from records.claims import locked
+from tests.helpers import ROOT, one_line, page, script
+from workflow import training_runs
+from workflow.command_line import run
+from workflow.experiments import xpue_experiment
+from workflow.training import chosen_experiment
+
+READ = "MNIST_memristor_test.py"
+
+
+
+LEARN = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", "60"]
+
+
+@pytest.mark.parametrize(("redirection", "words"), [
+    ("| head -1", ""), ("| true", ""), ("> /dev/full", "standard output cannot be written: "), (">&-", ""), ("2>&- >&-", ""),
+    ("2> /dev/full > /dev/full", "")])
+def test_output_that_nobody_takes_costs_no_results(redirection, words, tmp_path):
+    """Voltages, results and every figure are there; at most one line is said."""
+    command = f"{sys.executable} {ROOT / LEARN[0]} --voltages {tmp_path / 'v.json'} --figures {tmp_path} {redirection}"
+    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60).stderr
+    assert words in one_line(said) if words else said == ""
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"v.json", "xpue_training_results.json",
+                     *(f"xpue_{name}.png" for name in ("images", "inputs", "controls", "states", "trained"))}
+
+
+# Nothing is overwritten unasked
+
+def training(capsys, *options):
+    """Exit code and error output of an XPUE training in this process."""
+    try:
+        code = run(page("XPUE_memristive_training.py").main, [str(word) for word in options])
+    except SystemExit as ended:
+        code = ended.code
+    return code, capsys.readouterr().err
+
+
+def test_voltages_made_with_other_parameters_are_not_overwritten(tmp_path, capsys):
+    """The same training again is welcome; another asks for --force, and names what differs."""
+    voltages = tmp_path / "xpue.json"
+    places = ["--voltages", voltages, "--figures", tmp_path]
+    assert training(capsys, *places) == training(capsys, *places) == (0, "")
+    before = voltages.read_bytes()
+    code, said = training(capsys, "--voltages", voltages, "--figures", tmp_path / "other", "--threshold", 4.5)
+    assert code == 2 and "--threshold (4 there, 4.5 now)" in one_line(said) and "--force" in said and str(voltages) in said
+    assert voltages.read_bytes() == before
+    code, said = training(capsys, "--voltages", tmp_path / "other.json", "--figures", tmp_path, "--threshold", 4.5)
+    assert code == 2 and "xpue_training_results.json" in one_line(said)
+    assert training(capsys, *places, "--threshold", 4.5, "--force") == (0, "")
+    assert voltages.read_bytes() != before
+
+
+def test_results_of_more_images_are_not_overwritten_by_a_quick_look(capsys):
+    """The committed results hold 10,000 images."""
+    code = run(page(READ).main, ["--samples", "20"])
+    assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
+    code = run(page("reproduce.py").main, ["--samples", "20"])
+    assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
+
+
+def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):
+    voltages = tmp_path / "xpue.json"
+    places = ["--rule", "error-driven", "--presentations", 20, "--voltages", voltages, "--figures", tmp_path]
+    experiment = chosen_experiment(xpue_experiment, argparse.Namespace(presentations=20))
+    learning = begin(experiment.rule, 4, 9)
+    learning.done = 3
+    parameters = training_runs.ErrorDrivenRun(None, experiment, "ngspice").parameters
+    save_checkpoint(checkpoint_path(voltages), vars(learning), parameters)
+    code, said = training(capsys, *places)
+    assert code == 2 and "holds 3 presentations" in one_line(said) and "--resume" in said and "--force" in said
+    code, said = training(capsys, *places, "--seed", 2)
+    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said) and "--force" in said
+    code, said = training(capsys, *places, "--seed", 2, "--resume")
+    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said)
+    assert training(capsys, *places, "--resume") == (0, "")
+
+
+def test_notes_are_not_overwritten_by_a_netlist(tmp_path, capsys):
+    """A netlist by another one, yes."""
+    netlist = tmp_path / "some.cir"
+    places = ["--voltages", tmp_path / "v.json", "--figures", tmp_path, "--netlist", netlist]
+    netlist.write_text("my notes")
+    code, said = training(capsys, *places)
+    assert code == 2 and str(netlist) in one_line(said) and "--force" in said and netlist.read_text() == "my notes"
+    assert training(capsys, *places, "--force") == training(capsys, *places) == (0, "")
+
+
+def test_netlist_goes_to_standard_output_as_well(tmp_path):
+    said = script("XPUE_memristive_training.py", "--voltages", tmp_path / "v.json", "--figures", tmp_path, "--netlist",
+                  "/dev/stdout")
+    assert ".title in-situ Hebbian training" in said and "trained 4 x 9 cells" in said
+
+
+def test_two_runs_on_one_file_exclude_each_other(tmp_path, capsys):
+    voltages = tmp_path / "xpue.json"
+    with locked(voltages):
+        code, said = training(capsys, "--voltages", voltages, "--figures", tmp_path)
+    assert code == 1 and f"{voltages} is being written by another run (process {os.getpid()})" in one_line(said)
+    assert training(capsys, "--voltages", voltages, "--figures", tmp_path) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["--resume", "--presentations", "--dose", "--margin", "--seed", "--start-state"])
+def test_options_that_the_rule_would_ignore_are_refused(option, tmp_path, capsys):
+    value = [] if option == "--resume" else [1]
+    code, said = training(capsys, "--voltages", tmp_path / "v.json", option, *value)
+    assert code == 2 and option in one_line(said)
+    code, said = training(capsys, "--voltages", tmp_path / "v.json", "--rule", "error-driven", "--period", 0.02)
+    assert code == 2 and "--period" in one_line(said)

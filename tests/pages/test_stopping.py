@@ -1,0 +1,136 @@
+"""Ctrl-C, SIGTERM and SIGKILL: finished work is kept, nothing is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers import ROOT, one_line, wait_until
+
+READ = "MNIST_memristor_test.py"
+
+
+
+def stopped(arguments, ready, folder, sent=signal.SIGINT):
+    """Start a script, send it the signal (to it alone, as a service manager does) once `ready()` is true; what it said."""
+    process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:]), "--figures", str(folder)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=_heed_interrupts if sent == signal.SIGINT else _ignore_interrupts)
+    try:
+        wait_until(lambda: ready(process.pid) or process.poll() is not None)
+        process.send_signal(sent)
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + sent, errors
+        own = one_line(errors.strip().rpartition("\n")[2] if arguments[0] == "reproduce.py" else errors)  # its scripts say so too
+        assert "Traceback" not in errors and own.endswith(f"stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}")
+        wait_until(lambda: not _left_behind(process.pid))  # the last are just ending
+        return out
+    finally:
+        for left in _left_behind(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+def _ignore_interrupts():
+    # As a shell starts background jobs: SIGTERM must end them all the same.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _heed_interrupts():
+    # A shell starts background jobs with Ctrl-C ignored, and their children inherit that: not what is tested here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _left_behind(session):
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+BOTH = pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+
+
+@BOTH
+def test_stopped_learning_saves_where_it_was(tmp_path, sent):
+    voltages = tmp_path / "xpue.json"
+    checkpoint = Path(f"{voltages}.checkpoint")
+    arguments = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 100000, "--voltages", voltages]
+    assert "--resume" in stopped(arguments, lambda pid: checkpoint.exists(), tmp_path, sent)
+    with np.load(checkpoint) as arrays:
+        assert 500 <= arrays["done"] < 100000
+
+
+@BOTH
+def test_stopped_long_transient_stops(tmp_path, sent):
+    """One transient of half a minute (20x20): the run is left long before its end."""
+    netlist = tmp_path / "started.cir"
+    arguments = ["MNIST_memristive_training.py", "--size", 20, "--voltages", tmp_path / "v.json", "--netlist", netlist]
+    stopped(arguments, lambda pid: netlist.exists(), tmp_path, sent)
+    assert not (tmp_path / "v.json").exists()
+
+
+@BOTH
+def test_stopped_workers_leave_nothing_behind(tmp_path, temporary, sent):
+    """Two workers at work; what they finished is kept if a range was done."""
+    arguments = [READ, "--jobs", 2, "--voltages", ROOT / "voltages" / "mnist.json"]
+    stopped(arguments, lambda pid: list(temporary.glob("*/*.began")), tmp_path / "figures", sent)
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} <= {".gz"}  # no lock, no half file
+
+
+def test_killed_test_takes_its_workers_with_it(tmp_path, temporary):
+    """SIGKILL leaves no time for clearing up: the workers notice."""
+    process = subprocess.Popen([sys.executable, str(ROOT / READ), "--jobs", "2", "--figures", str(tmp_path / "figures")],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_until(lambda: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
+        process.kill()
+        process.wait()
+        wait_until(lambda: not _left_behind(process.pid))
+    finally:
+        for left in _left_behind(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Where the scripts that a test starts keep temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "sent"), [("reproduce.py", signal.SIGINT), ("reproduce.py", signal.SIGTERM),
+                                            ("verify.py", signal.SIGTERM)])
+def test_stopped_series_ends_with_the_script_at_work(name, sent, tmp_path):
+    """reproduce.py once its first script is at work; verify.py in the middle of its own."""
+    ready = (lambda pid: _commands(pid, "memristor")) if name == "reproduce.py" else _simulates
+    stopped([name], ready, tmp_path, sent)
+
+
+def _simulates(pid):
+    """Whether ngspice is loaded and the process has used the processor for more than all imports take."""
+    ticks = sum(map(int, _read(Path("/proc") / str(pid) / "stat").rpartition(")")[2].split()[11:13]))
+    return "libngspice" in _read(Path("/proc") / str(pid) / "maps") and ticks > 6 * os.sysconf("SC_CLK_TCK")
+
+
+def _commands(session, words):
+    """Processes of a session whose command line holds `words`."""
+    return [pid for pid in _left_behind(session) if words in _read(Path("/proc") / str(pid) / "cmdline")]
+
+
+def _read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
