@@ -4,16 +4,28 @@ import argparse
 import dataclasses
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from learning.chips import PRESETS, Chip
 from records.files import atomic_write, to_json
 from records.voltages import Voltages, VoltagesError
-from spice.parameters import ParameterError
+from spice.parameters import ParameterError, Parameters, quantity
 from workflow.command_line import Parser, quantity_type
 
+
+@dataclass(frozen=True)
+class Age(Parameters):
+    """How long ago the voltages were trained."""
+
+    age: float = quantity(0.0, 0.0, 1e12, "s", "time in s since the training; the chip forgets at its decay rate (default: 0)")
+
+
 FORMAT, VERSION = "in-situ memristive chip", 1
+AGE = dataclasses.fields(Age)[0]
 FIELDS = [field for field in dataclasses.fields(Chip) if field.name not in ("classes", "inputs")]  # the network has these
 
 
@@ -75,8 +87,9 @@ def chosen_chip(options: argparse.Namespace, classes: int, inputs: int) -> Chip 
     return dataclasses.replace(chip, **given)
 
 
-def add_carry_option(parser: Parser) -> None:
-    """The option that asks for the ex-situ case."""
+def add_carry_options(parser: Parser) -> None:
+    """The options that ask for the ex-situ case, and for a test long after the training."""
+    parser.add_argument("--age", type=quantity_type(AGE), metavar="X", help=AGE.metadata["meaning"])
     parser.add_argument("--carry-over", action="store_true",
                         help="test the voltages on another chip than the one they were trained on: the ex-situ case")
 
@@ -104,6 +117,13 @@ def chip_to_test(options: argparse.Namespace, voltages: Voltages, path: str | Pa
     print(f"warning: {path} was trained on {_named(own)} and is carried over to {_named(asked)}: the ex-situ case",
           file=sys.stderr)
     return asked
+
+
+def aged(options: argparse.Namespace, chip: Chip | None, states: np.ndarray) -> np.ndarray:
+    """What the `chip` holds of trained `states` (classes x inputs, V) by the time of the test. Raises ParameterError."""
+    if options.age and not (chip and chip.decay_rate):
+        raise ParameterError("--age has no bearing on a chip that does not forget; give its --chip-decay-rate")
+    return chip.kept(states, options.age or 0.0) if chip else states
 
 
 def _same(one: Chip, other: Chip | None) -> bool:

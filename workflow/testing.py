@@ -32,7 +32,7 @@ from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
 from snn_circuit import names
 from spice.session import NgspiceSession, netlist_text
-from workflow.chips import add_carry_option, add_chip_options, chip_to_test
+from workflow.chips import add_carry_options, add_chip_options, aged, chip_to_test
 from workflow.command_line import (
     Parser,
     add_quantities,
@@ -79,9 +79,9 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
     experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
-    voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
+    voltages = dataclasses.replace(voltages, states=aged(options, experiment.chip, voltages.states))
     used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
-                    trained_by=trained_by(voltages), engine=options.engine)
+                    trained_by=trained_by(voltages), engine=options.engine, **({"age": options.age} if options.age else {}))
     name = test_stem(experiment, voltages, options.engine)
     with claimed({results_path(options.figures, name): {**used, "samples": options.samples}}, netlist_of(options), options.force):
         print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
@@ -140,7 +140,7 @@ def make_test_parser(description: str) -> Parser:
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
     add_engine(parser, "reads the images")
     add_size_and_encoding(parser)
-    add_carry_option(parser)
+    add_carry_options(parser)
     add_chip_options(parser)
     add_quantities(parser, mnist_experiment(SIZE).schedule, ("pulse", "rise", "input_voltage", "sampling_step"))
     return parser

@@ -11,7 +11,7 @@ from learning.chips import PRESETS, Chip
 from records.voltages import Voltages, VoltagesError, load_voltages
 from spice.parameters import ParameterError
 from tests.helpers import script
-from workflow.chips import FIELDS, FORMAT, chip_to_test, chosen_chip, load_chip, save_chip
+from workflow.chips import FIELDS, FORMAT, aged, chip_to_test, chosen_chip, load_chip, save_chip
 
 
 def options(chip=None, carry_over=False, **given):
@@ -71,6 +71,15 @@ def test_voltages_on_another_chip_must_be_asked_for(capsys):
         chip_to_test(options(), Voltages(np.zeros((4, 9)), origin={"chip": {"cell_gain": "much"}}), "v.json")
 
 
+def test_voltages_grow_old_on_a_chip_that_forgets():
+    states, forgetful = np.full((4, 9), 4.0), Chip(classes=4, inputs=9, decay_rate=0.1)
+    assert aged(argparse.Namespace(age=10.0), forgetful, states) == pytest.approx(4.0 * np.exp(-1))
+    assert aged(argparse.Namespace(age=None), forgetful, states) == pytest.approx(states)
+    assert aged(argparse.Namespace(age=None), None, states) is states
+    with pytest.raises(ParameterError, match="does not forget"):
+        aged(argparse.Namespace(age=10.0), Chip(classes=4, inputs=9), states)
+
+
 def test_training_and_test_script_hand_the_chip_over(tmp_path):
     voltages = tmp_path / "chip.json"
     common = ["--figures", tmp_path, "--voltages", voltages]
@@ -83,6 +92,7 @@ def test_training_and_test_script_hand_the_chip_over(tmp_path):
     results = json.loads((tmp_path / "mnist_test_error_driven_4x4_chip_results.json").read_text())
     assert results["parameters"]["chip"] == stored
     assert "threshold=" in (tmp_path / "read.cir").read_text()
+    assert "does not forget" in script(*test, "--age", "5", code=2)
     refused = script(*test, "--chip-cell-gain", "0.3", code=2)
     assert "--carry-over" in refused and refused.count("\n") == 1
     assert "must be 0 to 2" in script(*test, "--chip-cell-gain", "-0.1", code=2)
