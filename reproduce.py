@@ -59,6 +59,7 @@ def steps(full: bool, samples: int) -> Iterator[Step]:
                 train = ["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(seed)]
                 yield Step([*train, *chosen, *voltages], seed_folder(seed))
             yield Step([*test, *chosen, *voltages], seed_folder(seed))
+    yield Step(["-m", "studies.imperfect_chips", *([] if full else ["--short"])])
 
 
 def seed_folder(seed: int) -> str:
