@@ -45,6 +45,8 @@ def steps(full: bool, samples: int) -> Iterator[Step]:
     yield from (Step(["memristor_figures.py"]), Step(["memristor.py"]), Step(["memristor.py", "--stdp"]))
     for dataset in ("XPUE", "012345", "MNIST"):
         yield from (Step([f"{dataset}_memristive_training.py"]), Step([f"{dataset}_memristive_inference.py"]))
+    yield from (Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"]),
+                Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"]))
     test = ["MNIST_memristor_test.py", "--samples", str(samples)]
     yield Step(test)
     for encoding in ("binary", "grey"):

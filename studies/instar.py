@@ -17,7 +17,8 @@ from learning.pulses import Schedule, edges
 from learning.self_learning import LEARNING, SelfLearningCircuit, self_learning_network
 from memristor import MemristorParameters
 from plotting import COLOURS, WIDTH, cross
-from records.results import write_results
+from records.claims import claimed
+from records.results import results_path, write_results
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession, Solver
@@ -147,19 +148,21 @@ def main(arguments: list[str] | None = None) -> None:
                                    "--netlist": "each point has its own; the circuit that learns: python -m studies.stdp"})
     add_quantities(parser, Instar())
     options = parser.parse_args(arguments)
-    study, session = quantities(Instar(), vars(options)), NgspiceSession()
-    doses, measured, exact = measure_rule(session, study)
-    differences, changes, foretold = measure_window(session, study)
+    study = quantities(Instar(), vars(options))
+    made_with = {"study": study.as_dict(), "circuit": own_spike_circuit(study).as_dict()}
     target = study.device.transconductance * study.leak_resistance
-    results = {"doses_s": doses, "states_V": STATES, "inputs_V": VOLTS, "measured_V": measured, "closed_form_V": exact,
-               "deviation_V": np.abs(measured - exact).max(), "differences_s": differences, "window_measured_V": changes,
-               "window_closed_form_V": foretold, "window_deviation_V": np.abs(changes - foretold).max()}
+    with claimed({results_path(options.figures, "instar"): made_with}, (), options.force):
+        session = NgspiceSession()
+        doses, measured, exact = measure_rule(session, study)
+        differences, changes, foretold = measure_window(session, study)
+        results = {"doses_s": doses, "states_V": STATES, "inputs_V": VOLTS, "measured_V": measured, "closed_form_V": exact,
+                   "deviation_V": np.abs(measured - exact).max(), "differences_s": differences, "window_measured_V": changes,
+                   "window_closed_form_V": foretold, "window_deviation_V": np.abs(changes - foretold).max()}
+        print(f"wrote {write_results(options.figures, 'instar', session, made_with, results)}")
     print(f"instar rule: {measured.size} writes, X tends to {target:g} V times the input; largest deviation from the closed "
           f"form {results['deviation_V'] * 1e3:.2g} mV")
     print(f"the neuron's own spike as post event: {len(changes)} pairings, {changes.min():+.3f} to {changes.max():+.3f} V; "
           f"largest deviation {results['window_deviation_V'] * 1e3:.2g} mV")
-    made_with = {"study": study.as_dict(), "circuit": own_spike_circuit(study).as_dict()}
-    print(f"wrote {write_results(options.figures, 'instar', session, made_with, results)}")
     draw(options, "instar_rule", rule_figure, doses, measured, exact, target)
     draw(options, "instar_window", own_window_figure, differences, changes, foretold)
 

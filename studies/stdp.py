@@ -15,12 +15,32 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from records.results import write_results
+from records.claims import claimed
+from records.results import results_path, write_results
 from spice.session import NgspiceSession
 from studies import stdp_mnist
 from studies.stdp_figures import save_animation, weights_over_time, winners_and_thresholds
-from workflow.command_line import Parser, add_quantities, draw, make_parser, quantities, run, whole_number, write_netlist
-from workflow.unsupervised import Learned, Unsupervised, batch_netlist, learn, trial, unsupervised_digits, unsupervised_xpue
+from workflow.command_line import (
+    Parser,
+    add_quantities,
+    draw,
+    make_parser,
+    netlist_of,
+    quantities,
+    run,
+    whole_number,
+    write_netlist,
+)
+from workflow.unsupervised import (
+    Learned,
+    Trial,
+    Unsupervised,
+    batch_netlist,
+    learn,
+    trial,
+    unsupervised_digits,
+    unsupervised_xpue,
+)
 
 TASKS = {"xpue": unsupervised_xpue, "012345": unsupervised_digits}
 REFUSED = {"--voltages": "the states learned go into the results file"}
@@ -93,27 +113,34 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     """Let the circuit learn patterns, once a seed; print, draw and keep what came of it."""
     seeds = range(options.seed, options.seed + options.seeds)
     drawn = [trial(task, options.neurons, seed, options.spread, options.flipped) for seed in seeds]
-    write_netlist(options.netlist, lambda: batch_netlist(task, drawn[0]))
-    session = NgspiceSession()
-    print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
-          f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
-    runs: list[Learned] = []
-    bar: tqdm[Any]
-    with tqdm(total=float(len(seeds)), desc="learning", unit="seed", delay=2.0, dynamic_ncols=True, leave=False, disable=None,
-              bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} seeds [{elapsed}<{remaining}{postfix}]") as bar:
-        for one in drawn:
-            runs.append(learn(session, task, one, lambda done: _advance(bar, len(runs) + done)))
-            bar.set_postfix_str(f"each its own neuron: {sum(r.each_its_own for r in runs)} of {len(runs)}")
     name = f"stdp_{task.dataset.name}" + "_spread" * bool(options.spread) + "_flipped" * bool(options.flipped)
-    made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": task.start,
+    made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": list(task.start),
                  "design": task.design.as_dict(), "neurons": options.neurons, "presentations": task.presentations,
-                 "spread": options.spread, "flipped": options.flipped}
-    print(f"wrote {write_results(options.figures, name, session, made_with, _results(seeds, runs))}")
+                 "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
+    with claimed({results_path(options.figures, name): made_with}, netlist_of(options), options.force):
+        write_netlist(options.netlist, lambda: batch_netlist(task, drawn[0]))
+        print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
+              f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
+        session = NgspiceSession()
+        runs = _runs(session, task, drawn)
+        print(f"wrote {write_results(options.figures, name, session, made_with, _results(seeds, runs))}")
     _print_table(task, seeds, runs)
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
     if name == "stdp_xpue":
         print(f"wrote {save_animation(runs[0], task.dataset, options.figures, name)}")
+
+
+def _runs(session: NgspiceSession, task: Unsupervised, drawn: list[Trial]) -> list[Learned]:
+    """All trials, one after the other, behind a bar that shows how many seeds got it right."""
+    runs: list[Learned] = []
+    bar: tqdm[Any]
+    with tqdm(total=float(len(drawn)), desc="learning", unit="seed", delay=2.0, dynamic_ncols=True, leave=False, disable=None,
+              bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} seeds [{elapsed}<{remaining}{postfix}]") as bar:
+        for one in drawn:
+            runs.append(learn(session, task, one, lambda done: _advance(bar, len(runs) + done)))
+            bar.set_postfix_str(f"each its own neuron: {sum(r.each_its_own for r in runs)} of {len(runs)}")
+    return runs
 
 
 def _advance(bar: "tqdm[Any]", done: float) -> None:
@@ -122,7 +149,7 @@ def _advance(bar: "tqdm[Any]", done: float) -> None:
 
 def _results(seeds: range, runs: list[Learned]) -> dict:
     """What the runs came to, as plain numbers; the states are the first run's."""
-    return {"seeds": list(seeds), "each_its_own": sum(r.each_its_own for r in runs), "runs": len(runs),
+    return {"all_seeds": list(seeds), "each_its_own": sum(r.each_its_own for r in runs), "runs": len(runs),
             "owners": [r.owners for r in runs], "purity": [r.purity for r in runs],
             "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]}
 

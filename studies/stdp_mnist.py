@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from datasets import ENCODINGS, encode, load_mnist
-from records.results import versions, write_results
+from records.claims import claimed
+from records.results import results_path, versions, write_results
 from records.voltages import Voltages, save_voltages
 from spice.session import NgspiceSession
 from studies import stdp_figures
@@ -65,15 +66,29 @@ def main(options: argparse.Namespace) -> None:
     """Learn MNIST as the options say."""
     learning = quantities(MnistLearning(), vars(options))
     learning.circuit()  # refuses what could not learn before anything is loaded
-    images, labels = mnist_images("train", options.encoding)
-    if options.stretch:
-        compare_stretch(options, learning, images)
-        return
-    network, order_seed = begin(learning, images.shape[1])
-    run = train(learning, network, images, presentation_order(learning, len(images), order_seed))
-    digits = name_neurons(first_to_fire(learning, network, images), labels, learning.neurons)
-    keep(options, learning, network, digits)
-    report(options, learning, network, digits, run)
+    made_with = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "encoding": options.encoding,
+                 "samples": options.samples, "contenders": options.contenders, "stretch": options.stretch}
+    path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
+    name = stem(options, learning) + "_stretch" * bool(options.stretch)
+    voltages = {} if options.stretch else {path: {"learning": learning.as_dict(), "encoding": options.encoding}}
+    with claimed({results_path(options.figures, name): made_with, **voltages}, (), options.force):
+        images, labels = mnist_images("train", options.encoding)
+        if options.stretch:
+            compare_stretch(options, learning, images, name, made_with)
+            return
+        network, order_seed = begin(learning, images.shape[1])
+        run = train(learning, network, images, presentation_order(learning, len(images), order_seed))
+        digits = name_neurons(first_to_fire(learning, network, images), labels, learning.neurons)
+        origin = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "versions": versions(None),
+                  "homeostasis": network.homeostasis, "digits": digits}
+        save_voltages(path, Voltages(network.states, "mnist", options.encoding, "stdp", origin))
+        print(f"learned {network.states.shape[0]} x {network.states.shape[1]} cells without labels by the closed form -> {path}")
+        report(options, learning, network, digits, name, made_with)
+    draw(options, f"{name}_fields", stdp_figures.receptive_fields, network.states, digits, (SIZE, SIZE))
+    draw(options, f"{name}_weights", stdp_figures.fields_over_time, run["states"], STRETCH, (SIZE, SIZE))
+    draw(options, f"{name}_thresholds", stdp_figures.thresholds_over_time, run["thresholds"], run["winners"], STRETCH)
+    found = accuracies(options.figures, options.encoding)
+    draw(options, f"mnist_stdp_{options.encoding}_accuracy", stdp_figures.accuracy_against_neurons, found, PUBLISHED)
 
 
 def mnist_images(part: str, encoding: str) -> tuple[np.ndarray, np.ndarray]:
@@ -95,40 +110,24 @@ def train(learning: MnistLearning, network: Network, images: np.ndarray, order: 
     return {"winners": np.concatenate(winners), "states": np.array(states), "thresholds": threshold + np.array(thresholds)}
 
 
-def keep(options: argparse.Namespace, learning: MnistLearning, network: Network, digits: np.ndarray) -> None:
-    """Save what was learned."""
-    path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
-    origin = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "versions": versions(None),
-              "homeostasis": network.homeostasis, "digits": digits}
-    save_voltages(path, Voltages(network.states, "mnist", options.encoding, "stdp", origin))
-    print(f"learned {network.states.shape[0]} x {network.states.shape[1]} cells without labels by the closed form -> {path}")
-
-
-def report(options: argparse.Namespace, learning: MnistLearning, network: Network, digits: np.ndarray,
-           run: dict[str, np.ndarray]) -> None:
-    """Test, print, keep and draw."""
+def report(options: argparse.Namespace, learning: MnistLearning, network: Network, digits: np.ndarray, name: str,
+           made_with: dict[str, Any]) -> None:
+    """Test on the test images; print and keep what came of it."""
     images, labels = mnist_images("test", options.encoding)
     first = first_to_fire(learning, network, images)
     closed = np.where(first >= 0, digits[first], -1)
     results: dict[str, Any] = {"closed_form_accuracy": np.mean(closed == labels), "closed_form_silent": np.mean(first < 0),
-                               "neurons": learning.neurons, "encoding": options.encoding, "samples": options.samples}
+                               "neurons": learning.neurons, "trained_by": "closed form"}
     print(f"closed form: {results['closed_form_accuracy']:.2%} of {len(labels)} test images")
     session = NgspiceSession()
     if options.samples:
-        results |= test_in_ngspice(options, session, NgspiceReader(session, learning, network, options.contenders), digits,
-                                   images, labels, closed)
-    name = stem(options, learning)
-    made_with = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "trained_by": "closed form"}
+        reader = NgspiceReader(session, learning, network, options.contenders)
+        results |= test_in_ngspice(options, reader, digits, images, labels, closed)
     print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
-    draw(options, f"{name}_fields", stdp_figures.receptive_fields, network.states, digits, (SIZE, SIZE))
-    draw(options, f"{name}_weights", stdp_figures.fields_over_time, run["states"], STRETCH, (SIZE, SIZE))
-    draw(options, f"{name}_thresholds", stdp_figures.thresholds_over_time, run["thresholds"], run["winners"], STRETCH)
-    found = accuracies(options.figures, options.encoding)
-    draw(options, f"mnist_stdp_{options.encoding}_accuracy", stdp_figures.accuracy_against_neurons, found, PUBLISHED)
 
 
-def test_in_ngspice(options: argparse.Namespace, session: NgspiceSession, reader: NgspiceReader, digits: np.ndarray,
-                    images: np.ndarray, labels: np.ndarray, closed: np.ndarray) -> dict[str, Any]:
+def test_in_ngspice(options: argparse.Namespace, reader: NgspiceReader, digits: np.ndarray, images: np.ndarray,
+                    labels: np.ndarray, closed: np.ndarray) -> dict[str, Any]:
     """Read the test images in ngspice; strict decisions."""
     decisions: list[int] = []
     bar = progress(images[:options.samples], options.samples, "reading in ngspice", "image")
@@ -144,7 +143,7 @@ def test_in_ngspice(options: argparse.Namespace, session: NgspiceSession, reader
     print(f"ngspice, strict: {right / len(found):.2%} of {len(found)} test images (95 % interval {low:.2%} to {high:.2%}), "
           f"{np.sum(found == -1)} silent, {np.sum(found == -2)} tied; the same as the closed form on {same}")
     return {"strict_accuracy": right / len(found), "strict_interval_95": [low, high], "silent": np.sum(found == -1),
-            "tied": np.sum(found == -2), "same_as_closed_form": same, "contenders": options.contenders, "tested_by": "ngspice"}
+            "tied": np.sum(found == -2), "same_as_closed_form": same, "tested_by": "ngspice"}
 
 
 def accuracies(folder: Path, encoding: str) -> list[tuple[int, float]]:
@@ -157,7 +156,8 @@ def accuracies(folder: Path, encoding: str) -> list[tuple[int, float]]:
     return found
 
 
-def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray) -> None:
+def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,
+                    made_with: dict[str, Any]) -> None:
     """Learn the first presentations in ngspice and by the closed form, from the same start; print and keep the comparison."""
     circuit, order_seed = begin(learning, images.shape[1])
     closed, _ = begin(learning, images.shape[1])
@@ -176,8 +176,6 @@ def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images
                "largest_deviation_V": np.abs(circuit.states - closed.states).max(),
                "rms_deviation_V": np.sqrt(np.mean((circuit.states - closed.states) ** 2)),
                "homeostasis_deviation_V": np.abs(circuit.homeostasis - closed.homeostasis).max(), "winners": found}
-    name = f"{stem(options, learning)}_stretch"
-    made_with = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict()}
     print(f"{learning.neurons} neurons, {len(order)} presentations in ngspice and by the closed form: the same winner in "
           f"{results['same_winners']}; states differ by {results['rms_deviation_V'] * 1e3:.2g} mV (root of mean square), at most "
           f"{results['largest_deviation_V'] * 1e3:.2g} mV")

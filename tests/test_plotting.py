@@ -78,7 +78,8 @@ FIGURES = {
     "growth": lambda: growth_figure([(1000, 1.2, 0.04), (4000, 5.5, 0.15), (7840, 13, 0.41)]),
     "soak": lambda: soak_figure(0.03 + 0.005 * GENERATOR.random(2000), 60 + np.arange(2000) / 1e4),
 } | {f"membranes {n}": lambda n=n: draw_membranes(n) for n in (4, 6, 10)}
-SCHEMATICS = {"circuit_memristor": schematics.circuit_memristor, "circuit_network": schematics.circuit_network}
+SCHEMATICS = {"circuit_memristor": schematics.circuit_memristor, "circuit_network": schematics.circuit_network,
+              "circuit_self_learning": schematics.circuit_self_learning}
 
 
 def draw_membranes(classes):
@@ -208,6 +209,6 @@ def test_saving_where_nothing_can_be_written_says_where_and_why(tmp_path):
 
 def test_schematics_are_drawn_and_saved(tmp_path):
     paths = schematics.draw_circuits(tmp_path)
-    assert [path.name for path in paths] == ["circuit_memristor.png", "circuit_network.png"]
+    assert [path.name for path in paths] == [f"{name}.png" for name in SCHEMATICS]
     for path in paths:
         assert (plt.imread(path)[..., :3].min(axis=2) < 0.5).mean() > 0.005  # ink

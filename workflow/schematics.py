@@ -17,7 +17,8 @@ from plotting import VERMILLION, WIDTH, save
 def draw_circuits(folder: Path, show: bool = False) -> list[Path]:
     """Draw the schematics into `folder`; return the paths. Raises FileProblem."""
     return [save(circuit_memristor(), folder, "circuit_memristor", show),
-            save(circuit_network(), folder, "circuit_network", show)]
+            save(circuit_network(), folder, "circuit_network", show),
+            save(circuit_self_learning(), folder, "circuit_self_learning", show)]
 
 
 def _schematic(axis: Axes, contents: Callable[[], None]) -> None:
@@ -136,3 +137,51 @@ def _inverting_stage(x: float, y: float, feedback: str, negative: bool = False) 
         elm.Resistor().at((x, y - 2.4)).to((x - 2.6, y - 2.4)).label("10 kΩ", "bottom")
         elm.Dot(open=True).label("negative\ncolumn (0 V)", "left")
     return out
+
+
+def circuit_self_learning() -> Figure:
+    """What closes the loop of neuron j: phi from its output, inhibition by the others, homeostasis."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.6))
+    _schematic(axis, _closed_loop)
+    axis.set_title("A column that learns by itself: what the output of its neuron does")
+    return figure
+
+
+def _closed_loop() -> None:
+    elm.Dot(open=True).at((-2.0, 2.4)).label("input i", "left")
+    elm.Line().at((-2.0, 2.4)).to((0, 2.4))
+    elm.Memristor().at((0, 2.4)).to((0, 0))
+    elm.Line().at((0, 0)).to((2.0, 0)).label("column j", "bottom", ofst=0.1)
+    elm.RBox().at((2.0, 0)).to((4.6, 0)).label("sum", "top", ofst=0.1)
+    elm.Line().at((4.6, 0)).to((7.4, 0)).label("membrane j", "top", ofst=0.1)
+    elm.Dot().at((6.4, 0))
+    elm.Switch().at((6.4, 0)).to((6.4, -2.6)).label("closed while the\nother outputs\nsum to > 0.5 V", "bottom", ofst=0.1)
+    elm.Ground().at((6.4, -2.6))
+    logic.Schmitt().at((7.4, 0)).to((10.2, 0))
+    elm.Line().at((10.2, 0)).to((13.0, 0))
+    elm.Dot(open=True).at((13.0, 0)).label("output j", "right")
+    _loop_back(10.6, 1.2, "phi j = 1.2 × output j: opens the column's cells", 0.3)
+    _homeostasis(11.8, -4.2)
+
+
+def _loop_back(x: float, y: float, label: str, end: float) -> None:
+    """A dashed line from the output at (x, 0) back to the memristor at height `y`."""
+    elm.Dot().at((x, 0)).color(VERMILLION)
+    elm.Line().at((x, 0)).to((x, y)).linestyle("--").color(VERMILLION)
+    elm.Line().at((x, y)).to((end, y)).linestyle("--").color(VERMILLION).label(label, "top", color=VERMILLION)
+
+
+def _homeostasis(x: float, y: float) -> None:
+    """The homeostatic capacitor below the output at (x, 0), and its way back to the sum."""
+    elm.Dot().at((x, 0))
+    elm.Line().at((x, 0)).to((x, y - 0.75)).linestyle("--")
+    elm.SourceControlledI().at((x - 0.6, y - 2.4)).to((x - 0.6, y + 0.2))
+    elm.Ground().at((x - 0.6, y - 2.4))
+    elm.Label().at((x + 0.9, y - 1.7)).label("on while\noutput j\nis high")
+    elm.Line().at((x - 0.6, y + 0.2)).to((3.3, y + 0.2))
+    elm.Label().at((4.9, y - 0.9)).label("homeostasis j\nraises the\nthreshold")
+    for place, kind, name in ((9.4, elm.Capacitor, "1 nF"), (7.0, elm.Resistor, "320 MΩ")):
+        elm.Dot().at((place, y + 0.2))
+        kind().at((place, y + 0.2)).to((place, y - 2.4)).label(name, "bottom")
+        elm.Ground().at((place, y - 2.4))
+    elm.Arrow().at((3.3, y + 0.2)).to((3.3, -0.35))

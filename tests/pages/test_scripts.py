@@ -15,7 +15,7 @@ import pytest
 import reproduce
 import verify
 from records import claims
-from studies import ex_situ, imperfect_chips, iv, stdp_window
+from studies import ex_situ, imperfect_chips, instar, iv, stdp, stdp_window
 from tests.helpers import ROOT, page, script
 from workflow import inference, testing, training
 from workflow.experiments import mnist_experiment
@@ -171,7 +171,7 @@ def test_committed_files_are_those_of_reproduce(step, monkeypatch):
         with claims.claimed(*arguments):
             raise Allowed
         yield
-    for module in (training, inference, testing, iv, stdp_window, ex_situ, imperfect_chips):
+    for module in (training, inference, testing, iv, stdp_window, ex_situ, imperfect_chips, instar, stdp):
         monkeypatch.setattr(module, "claimed", only_claimed)
     name, *options = step.command[1:] if step.command[0] == "-m" else step.command
     with pytest.raises(Allowed):

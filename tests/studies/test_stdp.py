@@ -82,6 +82,6 @@ def test_script_prints_the_owners_and_draws_its_figures(tmp_path, capsys):
     said = capsys.readouterr().out
     assert re.search(r"every pattern owned by a neuron of its own: \d of 2 seeds", said)
     results = json.loads((tmp_path / "stdp_xpue_results.json").read_text())
-    assert results["seeds"] == [1, 2] and results["runs"] == 2 and np.shape(results["states_V"]) == (4, 9)
+    assert results["all_seeds"] == [1, 2] and results["runs"] == 2 and np.shape(results["states_V"]) == (4, 9)
     for figure in ("stdp_xpue_weights.png", "stdp_xpue_winners.png", "stdp_xpue.gif"):
         assert 3000 < (tmp_path / figure).stat().st_size < 1_000_000
