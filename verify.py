@@ -1,5 +1,5 @@
 """Convergence and both engines, checked: each experiment again, tightened, the closed form against ngspice, and ngspice's
-command line program on the same netlists. About 3 minutes.
+command line program on the same netlists. About 8 minutes.
 
 Tightened: all tolerances and steps a tenth (of the training, which is tight already: a half). Prints the largest change of each
 comparison and its bound. Exit code 1 if one is broken. Writes figures/verify_results.json.
@@ -16,16 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets import load_mnist
+from learning.decoding import strict_decision
 from learning.hebbian import hebbian_network, infer, train_hebbian
 from learning.pulses import READING, TRAINING
 from learning.readout import Reader
 from records.files import ROOT
 from records.results import load_results, write_results
 from snn_circuit import state_names
-from spice.session import NgspiceMissing, NgspiceSession, netlist_text
-from studies.engines import compare_leads, compare_scores, compare_training, compare_writes, networks, tested
+from spice.session import NgspiceMissing, NgspiceSession, Solver, netlist_text
+from studies.engines import Network, compare_leads, compare_scores, compare_training, compare_writes, networks, tested
 from workflow.command_line import make_parser, progress, run, whole_number
-from workflow.evaluation import WANTED
+from workflow.evaluation import WANTED, read_all, worker_count
 from workflow.experiments import Experiment, digits_experiment, mnist_experiment, xpue_experiment
 
 VOLTAGE_BOUND = 1e-3  # of the on-cells' voltage
@@ -33,6 +35,8 @@ TIGHT_TRAINING = TRAINING.tightened(2)  # it is near the tightest that ngspice c
 SPIKE_BOUND = 1e-6  # s
 PROGRAM_BOUND = 1e-3  # V
 DECISIONS_BOUND = 10  # of the 10,000 test images: those that the engines may decide differently
+ACCURACY_BOUND = 0.3  # points of accuracy
+CHANGED_BOUND = 0.5  # % of the images: those that may be decided differently
 ALIKE_BOUND = 1e-2  # of the presentations of a training on both engines: those that may be answered differently
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
@@ -93,6 +97,31 @@ def reads_converge(session: NgspiceSession, options: argparse.Namespace) -> Iter
         yield Row(f"{network.name}: the closed form's leads, / (5 ns + 0.2 %)", share, 1.0, "")
 
 
+def accuracies_converge(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
+    """Accuracies and decisions of test images, everything as usual against training and reading tightened."""
+    labels = load_mnist("y_test", first=options.decisions)["y_test"]
+    for network in networks():
+        experiment, images = network.experiment, network.images(options.decisions)
+        tight = network.states
+        if network.rule == "hebbian":
+            tight = train_hebbian(session, experiment.network, experiment.schedule, experiment.dataset.patterns,
+                                  TIGHT_TRAINING).states
+        usual, exact = (np.array([strict_decision(times, network.resolution) for times in read(network, states, images, solver)])
+                        for states, solver in ((network.states, READING), (tight, READING.tightened())))
+        gained = abs(float(np.mean(usual == labels) - np.mean(exact == labels)))
+        yield Row(f"{network.name}: accuracy on {len(labels)} test images", 100 * gained, ACCURACY_BOUND, "points")
+        yield Row(f"{network.name}: decisions on {len(labels)} test images", 100 * float(np.mean(usual != exact)),
+                  CHANGED_BOUND, "%")
+
+
+def read(network: Network, states: np.ndarray, images: np.ndarray, solver: Solver) -> np.ndarray:
+    """First spike times in s of `images` on all cores, with a progress bar."""
+    experiment = network.experiment
+    with progress(range(len(images)), len(images), f"{network.name}{', tightened' * (solver != READING)}", "image") as bar:
+        return read_all(experiment.network, experiment.schedule, states, images, worker_count(),
+                        watch=lambda indices, _: bar.update(len(indices)), report=bar.write, solver=solver)
+
+
 def engines_decide_alike(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
     """The closed form against the results of all test images that ngspice's tests left in figures/."""
     for network in networks():
@@ -127,8 +156,8 @@ def program_agrees(session: NgspiceSession, options: argparse.Namespace) -> Iter
         yield Row(f"{experiment.name}: against the ngspice program", float(np.abs(states - program).max()), PROGRAM_BOUND, "V")
 
 
-COMPARISONS: list[Comparison] = [experiments_converge, reads_converge, engines_decide_alike, engines_write_alike,
-                                 engines_learn_alike, program_agrees]
+COMPARISONS: list[Comparison] = [experiments_converge, reads_converge, accuracies_converge, engines_decide_alike,
+                                 engines_write_alike, engines_learn_alike, program_agrees]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -136,6 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = make_parser(__doc__, {"--netlist": "the training and inference scripts write the netlists verified here",
                                    "--voltages": "the committed voltages are verified"})
     for option, count, meaning in (("--images", 50, "MNIST test images read tightly, of each voltages file"),
+                                   ("--decisions", 2000, "MNIST test images decided as usual and tightened, by each network"),
                                    ("--writes", 1000, "random writes done by both engines"),
                                    ("--presentations", 200, "length of the training that both engines do")):
         parser.add_argument(option, type=whole_number(1, 10000), default=count, metavar="N", help=f"{meaning} (default: {count})")

@@ -43,7 +43,12 @@ class Network:
     name: str
     experiment: Experiment
     states: np.ndarray
-    resolution: float  # s, leads below it are ties
+    rule: str
+
+    @property
+    def resolution(self) -> float:
+        """The lead in s below which two spikes tie."""
+        return resolution_of(self.rule)
 
     def images(self, count: int) -> np.ndarray:
         """The first test images, count x inputs."""
@@ -61,7 +66,7 @@ def networks() -> list[Network]:
     for rule, encoding in (("hebbian", "binary"), ("error-driven", "binary"), ("error-driven", "grey")):
         experiment = mnist_experiment(encoding=encoding)
         states = load_voltages(experiment.voltages_path(rule), "mnist", 10, 100, (encoding,)).states
-        found.append(Network(experiment.stem(rule), experiment, states, resolution_of(rule)))
+        found.append(Network(experiment.stem(rule), experiment, states, rule))
     return found
 
 

@@ -18,11 +18,11 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from learning.chips import Chip
-from learning.pulses import Schedule
+from learning.pulses import READING, Schedule
 from learning.readout import Reader
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
-from spice.session import NgspiceSession, SimulationError
+from spice.session import NgspiceSession, SimulationError, Solver
 from workflow.process import undisturbed
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Task:
     first: int
     notes: str
     chip: Chip | None = None
+    solver: Solver = READING
     parent: int = field(default_factory=os.getpid)
 
     @property
@@ -69,12 +70,13 @@ _readers: dict[tuple, Reader] = {}  # of this process: ngspice is one per proces
 def read_range(task: Task) -> tuple[int, np.ndarray]:
     """First spike times of a task's images: (first index, images x classes in s). Runs in a worker."""
     if task.notes:
-        serve_parent(task.parent)
+        if task.parent != os.getpid():  # joblib may do a single range in this very process
+            serve_parent(task.parent)
         Path(task.notes, f"{task.first}.began").write_text(str(os.getpid()))
-    key = (task.network, task.schedule, len(task.states), task.chip)
+    key = (task.network, task.schedule, len(task.states), task.chip, task.solver)
     if key not in _readers:
         _readers.clear()
-        _readers[key] = Reader(_session(), task.network, task.schedule, len(task.states), chip=task.chip)
+        _readers[key] = Reader(_session(), task.network, task.schedule, len(task.states), task.solver, task.chip)
     spikes = np.array([_readers[key].spikes(task.states, image, WANTED, task.chip.jitter("test", k) if task.chip else None)
                        for k, image in enumerate(task.images, start=task.first)])
     return task.first, spikes
@@ -113,12 +115,13 @@ def _session() -> NgspiceSession:
 
 def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray, jobs: int = 1,
              scheduler: str | None = None, watch: Watch = lambda indices, spikes: None,
-             report: Callable[[str], object] = print, chip: Chip | None = None) -> np.ndarray:
+             report: Callable[[str], object] = print, chip: Chip | None = None, solver: Solver = READING) -> np.ndarray:
     """First spike times in s of all `images` (n x inputs, 0 to 1): n x classes, nan where a neuron was not seen to fire.
 
     `jobs` worker processes, or the Dask `scheduler` at tcp://host:port. `watch(indices, spikes)` is called for each
-    finished range. `chip`: whose devices differ, and whose read noise is each image's own. A range whose worker dies is run
-    again, alone; raises WorkerDied if it dies again, and ParameterError for a scheduler that is not there.
+    finished range. `chip`: whose devices differ, and whose read noise is each image's own. `solver`: how exactly ngspice
+    reads. A range whose worker dies is run again, alone; raises WorkerDied if it dies again, and ParameterError for a
+    scheduler that is not there.
     """
     spikes = np.full((len(images), len(states)), np.nan)
     finished = np.zeros(len(images), bool)
@@ -129,7 +132,8 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
         watch(range(first, first + len(part)), part)
 
     def tasks(notes: str = "") -> list[Task]:
-        return [Task(network, schedule, states, images[k:k + RANGE], k, notes, chip) for k in range(0, len(images), RANGE)]
+        return [Task(network, schedule, states, images[k:k + RANGE], k, notes, chip, solver)
+                for k in range(0, len(images), RANGE)]
 
     if scheduler is not None:
         _run_on_cluster(tasks(), scheduler, finished, spikes, keep)

@@ -74,6 +74,13 @@ class _Results:
         pass
 
 
+def test_a_single_range_may_be_read_in_this_process(case, alone):
+    """Two workers are asked for, one range is there: joblib does it here, and this process must not take itself for a worker."""
+    experiment, states, images = case
+    few = read_all(experiment.network, experiment.schedule, states, images[:3], jobs=2)
+    assert few.tobytes() == alone[:3].tobytes()
+
+
 def test_dask_workers_give_the_same_bytes(case, alone):
     """A real scheduler with two worker processes on this machine."""
     experiment, states, images = case
