@@ -21,6 +21,7 @@ verify: .venv/ready ngspice ngspice-cli
 	$(PY) verify.py
 
 benchmark: .venv/ready ngspice
+	$(PY) -m benchmarks.closed_form
 	$(PY) -m benchmarks.scripts
 
 mutants: .venv/dev

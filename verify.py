@@ -137,8 +137,8 @@ def engines_write_alike(session: NgspiceSession, options: argparse.Namespace) ->
 
 
 def engines_learn_alike(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
-    """A training of a few presentations on both engines."""
-    found = compare_training(session, options.presentations)
+    """A training of a few presentations, each from the same states on both engines."""
+    found = compare_training(session, options.presentations, in_step=True)
     yield Row(f"{options.presentations} presentations on both engines: answered differently", 1 - found["answered_alike"],
               ALIKE_BOUND, "")
 

@@ -1,0 +1,64 @@
+"""Time the closed form: testing 10,000 images and learning from errors, at 10x10 and 28x28. About a minute.
+
+Writes its table into docs/performance.md. CPU seconds of this process, medians of three, without compiling the online read.
+"""
+
+import dataclasses
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.report import markdown, put
+from datasets import encode, load_mnist
+from learning.closed_form import Crossbar
+from learning.engines import ClosedFormEngine
+from learning.error_driven import Teacher, begin
+from workflow.experiments import mnist_experiment
+
+CASES = ((10, "binary"), (10, "grey"), (28, "binary"), (28, "grey"))
+PRESENTATIONS = 20000
+ROUNDS = 3
+
+
+def measure(size: int, encoding: str) -> tuple[float, float]:
+    """CPU s for testing 10,000 images, and presentations a CPU s while learning."""
+    experiment = mnist_experiment(size, encoding)
+    arrays = load_mnist("x_test", "y_test")
+    images, labels = encode(arrays["x_test"], size, encoding), arrays["y_test"]
+    rule = dataclasses.replace(experiment.rule, presentations=PRESENTATIONS)
+    crossbar = Crossbar.of(experiment.network, experiment.schedule)
+    engine = ClosedFormEngine(experiment.network, experiment.schedule, 10, size**2)
+    states = np.full((10, size**2), rule.start_state) + np.random.default_rng(1).normal(0, 0.02, (10, size**2))
+    engine.spikes(states, images[0], 1)  # compiles
+    tests, rates = [], []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        crossbar.first_spikes(states, images)
+        tests.append(time.process_time() - start)
+        learning = begin(rule, 10, size**2)
+        start = time.process_time()
+        for _ in Teacher(engine, rule, images, labels).presentations(learning):
+            pass
+        rates.append(PRESENTATIONS / (time.process_time() - start))
+    return statistics.median(tests), statistics.median(rates)
+
+
+def main() -> int:
+    """Measure all cases and write the table."""
+    rows = []
+    for size, encoding in CASES:
+        test, rate = measure(size, encoding)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        rows.append((f"{size}x{size} {encoding}", f"{test:.2f}", f"{rate:.0f}", f"{60000 / rate:.1f}", f"{peak:.0f}"))
+        print(*rows[-1], flush=True)
+    table = markdown(("images", "10,000 tested/s", "presentations a s", "60,000 learned/s", "peak/MB"), rows)
+    print(table)
+    put("closed form", f"CPU time of one process, medians of {ROUNDS}.\n\n{table}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
