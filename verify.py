@@ -38,6 +38,7 @@ DECISIONS_BOUND = 10  # of the 10,000 test images: those that the engines may de
 ACCURACY_BOUND = 0.3  # points of accuracy
 CHANGED_BOUND = 0.5  # % of the images: those that may be decided differently
 ALIKE_BOUND = 1e-2  # of the presentations of a training on both engines: those that may be answered differently
+STATE_BOUND = 0.3e-3  # V, after one presentation from the same states
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
 
@@ -141,6 +142,8 @@ def engines_learn_alike(session: NgspiceSession, options: argparse.Namespace) ->
     found = compare_training(session, options.presentations, in_step=True)
     yield Row(f"{options.presentations} presentations on both engines: answered differently", 1 - found["answered_alike"],
               ALIKE_BOUND, "")
+    yield Row(f"{options.presentations} presentations on both engines: states after each", found["states_differ_by_at_most"],
+              STATE_BOUND, "V")
 
 
 def program_agrees(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:

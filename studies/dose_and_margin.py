@@ -21,7 +21,7 @@ from workflow.command_line import make_parser, progress, run, whole_number
 from workflow.experiments import Experiment, mnist_experiment
 
 TRAINED = 50000  # training images trained on; the rest is held out
-# In V and s. Larger doses and longer runs hurt: each write leaks, 70 uV of every cell in its column for a dose of 0.1 V.
+# In V and s. Larger doses and longer runs hurt: a write takes X / 5,000 V of its dose off every cell of its column (leak).
 GRID = {"binary": ((10e-3, 20e-3, 40e-3), (1e-6, 2e-6)), "grey": ((30e-3, 60e-3), (1e-6, 2e-6))}
 
 
