@@ -20,6 +20,7 @@ import numpy as np
 
 from datasets import encode, load_mnist
 from learning.chips import Chip
+from learning.engines import CLOSED_FORM
 from learning.ensembles import Ensemble
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
@@ -196,9 +197,9 @@ def main(arguments: list[str] | None = None) -> None:
     experiments = {encoding: mnist_experiment(encoding=encoding) for encoding in extent.encodings}
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
-    made_with = {**used, "extent": dataclasses.asdict(extent)}
+    made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
     with claimed({path: made_with}, [], options.force or options.resume):
-        fresh: dict[str, Any] = {"engine": "closed form, trained and tested", "ideal": {}, "rows": []}
+        fresh: dict[str, Any] = {"ideal": {}, "rows": []}
         results = _kept(path) if options.resume else fresh
         for encoding, experiment in experiments.items():
             states, results["ideal"][encoding] = ideal_chip(experiment)
@@ -209,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
             work = [case for case in work if (case.section, encoding, case.kind, case.keys[0]) not in done]
             sizes = [len(case.chips) * case.rule.presentations for case in work]
             for rows in run_everywhere(judge, work, sizes, options.jobs, options.scheduler, "presentation"):
-                results["rows"] += rows
+                results["rows"] = list({_identity(row): row for row in results["rows"] + rows}.values())
                 results["summary"] = summary(results["rows"])
                 write_results(options.figures, stem, None, made_with, results)
         print(f"wrote {path}")
@@ -219,11 +220,15 @@ def main(arguments: list[str] | None = None) -> None:
                 draw(options, f"{stem}_{name}", figure.draw, results["summary"], results["ideal"])
 
 
+def _identity(row: dict[str, Any]) -> tuple:
+    return tuple(value for key, value in row.items() if key != "accuracy")
+
+
 def _kept(path: Path) -> dict[str, Any]:
     """The results that an earlier run has written. Raises FileProblem."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return {key: kept[key] for key in ("engine", "ideal", "rows", "summary")}
+        return {key: kept[key] for key in ("ideal", "rows", "summary")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileProblem(f"{path} cannot be gone on with: {error}; leave --resume out to start afresh") from error
 

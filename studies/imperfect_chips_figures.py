@@ -57,7 +57,7 @@ def spread_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
                 found = _chosen(rows, encoding=encoding, kind=kind, route=route)
                 if found:  # the regression's weights are not the ideal chip's
                     found = found if route == "software" else _from_ideal(found, ideal[encoding])
-                    _band(axis, found, color=colour, linestyle=dashes, label=label)
+                    _band(axis, found, color=colour, linestyle=dashes, label=label, linewidth=2.6 if route == "in situ" else 1.4)
             axis.axhline(100 * ideal[encoding], color=GREY, linewidth=0.8, zorder=0)
             _finish(axis, titles[kind] if encoding == encodings[0] else "", "spread (%)" if encoding == encodings[-1] else "",
                     f"test accuracy (%), {encoding}" if kind == "neurons" else "")
@@ -99,6 +99,8 @@ def noise_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
     for axis in (left, right):
         axis.xaxis.set_major_formatter("{x:g}")
         axis.axhline(100 * ideal["grey"], color=GREY, linewidth=0.8, zorder=0)
+    lowest = min(row["low"] for row in rows if row["section"] in ("read noise", "write noise"))
+    left.set_ylim(10 * np.floor(10 * lowest), 100)
     return figure
 
 
