@@ -1,0 +1,319 @@
+"""Networks of memristors as a scikit-learn classifier: fit, predict, score, and what the circuit shows (docs/api.md).
+
+Trained by its errors, online, with local writes only (docs/layers.md); everything runs in closed form or in ngspice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm import tqdm
+
+from learning.chips import Chip
+from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
+from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
+from learning.layer_circuit import layer_names, layered_network
+from learning.layer_readout import READING_LAYERS
+from learning.layer_rule import LayeredRule
+from learning.layer_teacher import read_in_ngspice, train_in_ngspice
+from learning.layers import LayerChip, LayeredLearning, LayeredNetwork, begin, train
+from learning.pulses import edges
+from snn_circuit import NetworkParameters
+from spice.netlist import netlist_text
+
+FORMAT, VERSION = "in-situ memristive classifier", 1
+ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody knows how long it will go on
+SUPPORTED = ("cell_gain", "cell_write_gain", "neuron_threshold")  # of a chip's deviations, those that layers know
+NOMINAL = NetworkParameters()
+WHOLE_STEP = 1e-6  # s, longest step of a whole network in one transient: its switches flip at time points
+
+
+class MemristiveClassifier(ClassifierMixin, BaseEstimator):
+    """A spiking network of memristors that learns in situ and decides by its first spike.
+
+    `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
+    every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`. `dose`: V,
+    first change of X of an output cell per time constant of overlap; hidden cells get half of it, and both fall to 0.
+    `margin`: s, by which the right neuron has to lead. `chip`: a `learning.chips.Chip` whose devices differ (closed form only;
+    its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
+    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar.
+
+    After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
+    neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
+    that make no sense raise ValueError from `fit`.
+    """
+
+    def __init__(self, hidden: int | Sequence[int] = (50,), *, engine: str = CLOSED_FORM, epochs: int = 100, dose: float = 0.12,
+                 margin: float = 4.5e-6, chip: Chip | None = None, encoding: str = COMPLEMENT,
+                 random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
+        self.hidden = hidden
+        self.engine = engine
+        self.epochs = epochs
+        self.dose = dose
+        self.margin = margin
+        self.chip = chip
+        self.encoding = encoding
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Learning
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
+        """Train a new network on `X` (samples x features) with labels `y` (samples): each sample `epochs` times.
+
+        Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing.
+        """
+        features, targets = self._training_data(X, y, reset=True)
+        self._begin(features, np.unique(targets))
+        rule = dataclasses.replace(self._rule, presentations=self._checked_epochs() * len(features))
+        self._learn(rule, features, targets)
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
+        """Present each sample once, in order of a permutation, at a fifth of the dose: learning goes on where it stopped.
+
+        The first call needs all `classes`; its samples set the encoding's range and the start. Raises as `fit`.
+        """
+        first = not hasattr(self, "network_")
+        features, targets = self._training_data(X, y, reset=first)
+        if first:
+            if classes is None:
+                raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
+            self._begin(features, np.unique(np.asarray(classes)))
+        elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+            raise ValueError(f"classes are not those of the first call of partial_fit: {np.unique(np.asarray(classes))}")
+        unknown = np.setdiff1d(targets, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has labels that are not among the classes: {unknown}")
+        rule = dataclasses.replace(self._rule, presentations=len(features), hidden_dose=ONLINE * self._rule.hidden_dose,
+                                   output_dose=ONLINE * self._rule.output_dose,
+                                   seed=(self._rule.seed + self.n_presentations_) % 2**32)
+        self._learn(rule, features, targets)
+        return self
+
+    def _training_data(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
+        features, targets = validate_data(self, X, y, reset=reset, dtype=np.float64)
+        check_classification_targets(targets)
+        return features, targets
+
+    def _begin(self, features: np.ndarray, classes: np.ndarray) -> None:
+        """A new network, untrained, of what the parameters say."""
+        if len(classes) < 2:
+            raise ValueError(f"a classifier needs two classes or more to tell apart; the data have one class: {classes[0]}")
+        _choice("engine", self.engine, ENGINES)
+        _choice("encoding", self.encoding, ENCODINGS)
+        hidden = self._hidden_sizes()
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._rule = LayeredRule(hidden_dose=self.dose / 2, output_dose=self.dose, margin=self.margin, seed=seed)
+        self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
+        network = begin(hidden, len(classes), self.encoding_.levels(features), self._rule)
+        if self.chip is not None:
+            if self.engine != CLOSED_FORM:
+                raise ValueError('a chip\'s layers are known to the closed form only: leave out chip, or engine="ngspice"')
+            network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
+        self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
+
+    def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
+        images, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
+        learning = LayeredLearning.begin(self.network_, rule)
+        run = train_in_ngspice if self.engine == NGSPICE else train
+        with tqdm(total=rule.presentations, desc="training", unit="sample", disable=not self.verbose) as bar:
+            for done, accuracy in run(learning, rule, images, labels):
+                bar.update(done - bar.n)
+                bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
+        self.network_ = learning.network
+        self.n_presentations_ += learning.done
+
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        sizes = tuple(self.hidden) if isinstance(self.hidden, Iterable) else (self.hidden,)
+        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
+            raise ValueError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
+        return tuple(int(size) for size in sizes)
+
+    def _checked_epochs(self) -> int:
+        if not isinstance(self.epochs, (int, np.integer)) or self.epochs < 1:
+            raise ValueError(f"epochs must be a whole number above 0, got {self.epochs!r}")
+        return int(self.epochs)
+
+    # Deciding
+
+    @property
+    def voltages_(self) -> list[np.ndarray]:
+        """States in V of each layer's cells: neurons x rows, the bias row last."""
+        self._check_fitted()
+        return list(self.network_.states)
+
+    def spike_times(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """First spikes of the output neurons (samples x classes) in s after the input rises; nan for those that stay silent.
+
+        ngspice ends a read with the second spike: later ones are nan there.
+        """
+        features = self._features(X)
+        images = self.encoding_.levels(features)
+        if self.engine != NGSPICE:
+            return self.network_.first_spikes(images)
+        reads = tqdm(read_in_ngspice(self.network_, images), total=len(images), desc="reading", unit="sample",
+                     disable=not self.verbose)
+        return np.array(list(reads))
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """How much earlier in s each neuron fires than the first of the others (samples x classes; negative: later).
+
+        Of two classes: how much earlier the second fires than the first (samples). A silent neuron counts as firing when the read
+        ends.
+        """
+        times = self.spike_times(X)
+        times = np.where(np.isnan(times), self.network_.design.window, times)
+        if times.shape[1] == 2:
+            return times[:, 0] - times[:, 1]
+        order = np.argsort(times, axis=1, kind="stable")
+        rows = np.arange(len(times))
+        others = np.tile(times[rows, order[:, 0]][:, None], times.shape[1])
+        others[rows, order[:, 0]] = times[rows, order[:, 1]]
+        return others - times
+
+    def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """The class whose neuron fires first (samples); of neurons that fire together, and if none does, the first class.
+
+        `spike_times` tells which samples those are: a strict count takes them as undecided.
+        """
+        leads = self.decision_function(X)
+        return self.classes_[(leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)]
+
+    def clipped(self, X: ArrayLike) -> float:  # noqa: N803
+        """Share of the features of `X` (samples x features) outside the training data's range, which are read as its ends."""
+        features = self._features(X)
+        return self.encoding_.clipped(features)
+
+    def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        self._check_fitted()
+        return validate_data(self, X, reset=False, dtype=np.float64)
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self, "network_")
+
+    # Files
+
+    def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
+        """Write the netlist of the whole network reading one sample `x` (features), for `ngspice -b`; returns the path.
+
+        It prints the outputs: the first to reach half its height is the decision. Raises ValueError for a network on a chip,
+        whose devices a netlist of layers does not have.
+        """
+        features = self._features(np.asarray(x, dtype=object).reshape(1, -1))
+        if self.network_.chip is not None:
+            raise ValueError("the netlist of layers has no devices that differ: train without chip to export it")
+        _write(Path(path), read_netlist(self.network_, self.encoding_.levels(features)[0]))
+        return Path(path)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the parameters, the encoding and all voltages as JSON, whole or not at all; returns the path.
+
+        Classes must be numbers, strings or truth values. Raises OSError.
+        """
+        self._check_fitted()
+        parameters = {**self.get_params(), "chip": self.chip and self.chip.as_dict()}
+        if not isinstance(self.random_state, (int, np.integer, type(None))):
+            parameters["random_state"] = None  # a generator has moved on since
+        names = getattr(self, "feature_names_in_", None)
+        content = {"format": FORMAT, "version": VERSION, "parameters": parameters, "trained_by": self.engine_,
+                   "presentations": self.n_presentations_, "seed": self._rule.seed, "classes": self.classes_,
+                   "features": self.n_features_in_, "feature_names": names, "low": self.encoding_.low, "span": self.encoding_.span,
+                   "voltages": list(self.network_.states)}
+        _write(Path(path), json.dumps(content, indent=1, default=_plain) + "\n")
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The classifier that `save` wrote. Raises OSError, and ValueError if `path` holds something else."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if (content["format"], content["version"]) != (FORMAT, VERSION):
+                raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
+            return cls._restored(content)
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            raise ValueError(f"{path}: is no classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
+
+    @classmethod
+    def _restored(cls, content: dict[str, Any]) -> Self:
+        parameters = content["parameters"]
+        hidden, chip = parameters["hidden"], parameters["chip"]
+        model = cls(**{**parameters, "hidden": tuple(hidden) if isinstance(hidden, list) else hidden,
+                       "chip": chip and Chip(**chip)})
+        low, span = np.array(content["low"], float), np.array(content["span"], float)
+        model.encoding_ = FeatureEncoding(low, span, model.encoding == COMPLEMENT)
+        network = LayeredNetwork(tuple(np.array(states, float) for states in content["voltages"]))
+        sizes = (model.encoding_.levels(low[None]).shape[1], *model._hidden_sizes(), len(content["classes"]))
+        if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
+            raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
+        model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
+        model._rule = LayeredRule(hidden_dose=model.dose / 2, output_dose=model.dose, margin=model.margin, seed=content["seed"])
+        model.classes_, model.n_features_in_ = np.array(content["classes"]), len(low)
+        model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
+        if content["feature_names"] is not None:
+            model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
+        return model
+
+
+def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
+    """The layers of a chip of `sizes` (inputs, then neurons of each layer): draws of their own, the reference columns included.
+
+    Raises ValueError for deviations that layers do not know.
+    """
+    other = [field.name for field in dataclasses.fields(chip)
+             if "kind" in field.metadata and field.name not in (*SUPPORTED, "decay_spread") and getattr(chip, field.name) != 0]
+    if other:
+        raise ValueError(f"layers know a chip's {', '.join(SUPPORTED)}, not its {', '.join(other)}")
+    layers = []
+    for layer, (below, neurons) in enumerate(itertools.pairwise(sizes)):
+        own = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * 7919) % 2**32)
+        cells, triggers = own.cells(NOMINAL.memristor), own.neurons(NOMINAL.neuron)
+        layers.append(LayerChip(cells.gain / NOMINAL.memristor.gain,
+                                (cells.transconductance / NOMINAL.memristor.transconductance)[:-1],
+                                (triggers.threshold / NOMINAL.neuron.threshold)[:-1]))
+    return tuple(layers)
+
+
+def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
+    """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient."""
+    design, last = network.design, len(network.states)
+    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
+    circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read")
+    circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
+    outputs = layer_names("row", last, network.sizes[-1])
+    solver = dataclasses.replace(READING_LAYERS, max_step=WHOLE_STEP)
+    return netlist_text(circuit, solver, design.window, outputs, outputs)
+
+
+def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's arrays and numbers as JSON has them."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no place in a JSON file")
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all (records.files does the same for the pages; this floor knows no records)."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
