@@ -230,8 +230,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         content = {"format": FORMAT, "version": VERSION, "parameters": parameters, "trained_by": self.engine_,
                    "presentations": self.n_presentations_, "seed": self._rule.seed, "classes": self.classes_,
-                   "features": self.n_features_in_, "feature_names": names, "low": self.encoding_.low, "span": self.encoding_.span,
-                   "voltages": list(self.network_.states)}
+                   "features": self.n_features_in_, "feature_names": names, "low": self.encoding_.low,
+                   "span": self.encoding_.span, "voltages": list(self.network_.states)}
         _write(Path(path), json.dumps(content, indent=1, default=_plain) + "\n")
         return Path(path)
 

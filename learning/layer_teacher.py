@@ -13,6 +13,7 @@ from learning.error_driven import RUNNING, offender
 from learning.layer_readout import BackReader, ColumnWriter, LayeredReader
 from learning.layer_rule import LayeredRule, errors, falling, overlaps, plastic
 from learning.layers import LayeredLearning, LayeredNetwork, presentation_order, start_delay
+from memristor import state_rate
 from spice.session import LoadedCircuit, NgspiceSession, Solver
 
 
@@ -74,7 +75,7 @@ class _Teacher:
         self._reader = LayeredReader(session, network)
         self._back = {layer: BackReader(session, network, layer) for layer in range(1, len(network.states))}
         self._writers = [ColumnWriter(session, network, states.shape[1]) for states in network.states]
-        self._rate = self._writers[0].rate
+        self._rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
 
     def present(self, learning: LayeredLearning, image: np.ndarray, label: int) -> tuple[bool, bool]:
         """Present an `image` (inputs); returns whether it was right and whether it wrote. Updates `learning`'s network."""

@@ -1,0 +1,205 @@
+"""How well does a network of memristors learn your data? Cross-validated, beside logistic regression and an MLP of its size.
+
+SOURCE is iris, wine, breast_cancer, digits, or a CSV file whose last column (or --label) is the class. Trained and tested in
+closed form, scaled on each fold's training data; with --engine ngspice one held-out tenth is then tested in ngspice too, sample
+by sample, and with --in-situ its network is trained there. Writes figures/own_data_NAME_results.json and pictures,
+voltages/NAME_classifier.json (trained on everything) and figures/own_data_NAME_read.cir, its netlist of one read. Seconds for
+iris, minutes for digits.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import plotting
+from learning.classifier import MemristiveClassifier
+from learning.decoding import RESOLUTION, strict_decision
+from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
+from learning.layer_teacher import read_in_ngspice
+from records.claims import claimed
+from records.files import ROOT
+from records.results import results_path, write_results
+from spice.session import NgspiceSession
+from workflow.command_line import draw, make_parser, progress, run, whole_number
+from workflow.scores import UNDECIDED, confusion, interval
+from workflow.tables import BUILT_IN, Table, load_table
+
+FOLDS = 10
+MOST_ROWS = 20000
+EXAMPLES = 3  # samples of each class in the raster
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the study with the given command-line arguments."""
+    options = _parser().parse_args(arguments)
+    whole = load_table(options.source, options.label)
+    table = whole.sampled(options.rows, options.seed)
+    if len(table.labels) < len(whole.labels):
+        print(f"{len(table.labels)} of {len(whole.labels)} rows are used, drawn by class; --rows {len(whole.labels)} uses all")
+    model = MemristiveClassifier(options.hidden, epochs=options.epochs, random_state=options.seed)
+    parameters = {"source": Path(options.source).name, "label": options.label, "repeats": options.repeats, "seed": options.seed,
+                  "rows": len(table.labels), "engine": options.engine, "in_situ": options.in_situ,
+                  **{name: getattr(model, name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}}
+    voltages = Path(options.voltages or ROOT / "voltages" / f"{table.name}_classifier.json")
+    name = f"own_data_{table.name}"
+    with claimed({results_path(options.figures, name): parameters}, [voltages], options.force):
+        _study(options, table, model, parameters, voltages, name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = make_parser(__doc__, {"--netlist": "the netlist of one read is always written beside the figures"})
+    parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
+    parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file, by name or number (default: the last)")
+    defaults = MemristiveClassifier()
+    parser.add_argument("--hidden", type=whole_number(0, 10000), nargs="*", default=[50], metavar="N",
+                        help="neurons of each hidden layer; nothing for a single layer (default: 50)")
+    parser.add_argument("--epochs", type=whole_number(1, 10**6), default=defaults.epochs, metavar="N",
+                        help=f"presentations of each sample (default: {defaults.epochs})")
+    parser.add_argument("--repeats", type=whole_number(1, 1000), default=1, metavar="N",
+                        help="cross-validations, each with other folds (default: 1)")
+    parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=1, metavar="N",
+                        help="of folds and starts (default: 1)")
+    parser.add_argument("--rows", type=whole_number(4, 10**9), default=MOST_ROWS, metavar="N",
+                        help=f"samples of a larger table that are used (default: {MOST_ROWS})")
+    parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test one split there as well")
+    parser.add_argument("--in-situ", action="store_true", help="with --engine ngspice: train that split in ngspice, too")
+    parser.add_argument("--voltages", metavar="FILE", help="where the classifier goes (default: voltages/NAME_classifier.json)")
+    return parser
+
+
+def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifier, parameters: dict[str, Any], voltages: Path,
+           name: str) -> None:
+    results, decisions, truth = cross_validated(table, model, options.repeats, options.seed)
+    final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
+    voltages.parent.mkdir(parents=True, exist_ok=True)
+    final.save(voltages)
+    netlist = final.export_netlist(options.figures / f"{name}_read.cir", table.features[0])
+    session = None
+    if options.engine == NGSPICE:
+        session = NgspiceSession()
+        results["ngspice"] = split_in_ngspice(table, model, options.seed, options.in_situ)
+    wrote = write_results(options.figures, name, session, parameters, results)
+    _print(table, results)
+    print(f"wrote {wrote}\nclassifier trained on all {len(table.labels)} samples -> {voltages}\nwrote {netlist}; run it with: "
+          f"ngspice -b {netlist}")
+    names = table.classes
+    draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, decisions, len(names)), names,
+         list(UNDECIDED.values()))
+    chosen = np.concatenate([np.flatnonzero(table.labels == label)[:EXAMPLES] for label in final.classes_])
+    draw(options, f"{name}_raster", raster, final.spike_times(table.features[chosen]),
+         np.searchsorted(final.classes_, table.labels[chosen]), names)
+
+
+def cross_validated(table: Table, model: MemristiveClassifier, repeats: int,
+                    seed: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Accuracies over stratified folds; and of the first repeat each sample's strict decision and its class."""
+    _, truth = np.unique(table.labels, return_inverse=True)
+    folds = min(FOLDS, int(np.bincount(truth).min()))
+    hidden = model.hidden if isinstance(model.hidden, Sequence) else (model.hidden,)
+    models = {"memristors": model, **_baselines(hidden, seed)}
+    right: dict[str, list[float]] = {name: [] for name in models}
+    strict, clipped = np.full((repeats, len(truth)), -1), []
+    steps = [(repeat, *fold) for repeat in range(repeats)
+             for fold in StratifiedKFold(folds, shuffle=True, random_state=seed + repeat).split(table.features, truth)]
+    scores = {name: np.zeros(repeats) for name in models}
+    start = time.perf_counter()
+    for repeat, train, test in (bar := progress(steps, len(steps), table.name, "fold")):
+        for name, estimator in models.items():
+            if name == "MLP" and repeat:
+                continue
+            fitted = clone(estimator)
+            if name == "memristors":
+                fitted.set_params(random_state=seed + repeat)
+            fitted.fit(table.features[train], table.labels[train])
+            hits = fitted.predict(table.features[test]) == table.labels[test]
+            scores[name][repeat] += hits.sum() / len(truth)
+            right[name] += hits.tolist()
+            if name == "memristors":
+                strict[repeat, test] = [strict_decision(times, RESOLUTION) for times in fitted.spike_times(table.features[test])]
+                clipped.append(fitted.clipped(table.features[test]))
+        bar.set_postfix_str(f"memristors {np.mean(right['memristors']):.2%}", refresh=False)
+    found = {name: _accuracy(values[:1] if name == "MLP" else values, len(truth)) for name, values in scores.items()}
+    found["memristors"] |= {"strict_accuracy": float((strict == truth).mean()), "undecided": float((strict < 0).mean())}
+    return {"accuracy": found, "samples": len(truth), "folds": folds, "clipped_in_test_folds": float(np.mean(clipped)),
+            "trained_by": CLOSED_FORM, "tested_by": CLOSED_FORM, "seconds": time.perf_counter() - start}, strict[0], truth
+
+
+def _accuracy(values: np.ndarray, samples: int) -> dict[str, Any]:
+    """Mean over repeats, with the interval that one pass over all samples gives: repeats use the same samples again."""
+    mean = float(values.mean())
+    return {"mean": mean, "interval_95": interval(round(mean * samples), samples), "repeats": values.tolist()}
+
+
+def _baselines(hidden: Sequence[int], seed: int) -> dict[str, Any]:
+    sizes = tuple(hidden) or (50,)
+    return {"logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+            "MLP": make_pipeline(StandardScaler(), MLPClassifier(sizes, max_iter=500, tol=1e-3, random_state=seed))}
+
+
+def split_in_ngspice(table: Table, model: MemristiveClassifier, seed: int, in_situ: bool) -> dict[str, Any]:
+    """A held-out tenth of each class, tested in ngspice and by the closed form; trained by one of them."""
+    test_size = max(0.1, len(np.unique(table.labels)) / len(table.labels))
+    train, test = train_test_split(np.arange(len(table.labels)), test_size=test_size, stratify=table.labels, random_state=seed)
+    fitted = clone(model).set_params(random_state=seed, engine=NGSPICE if in_situ else CLOSED_FORM, verbose=int(in_situ))
+    start = time.perf_counter()
+    fitted.fit(table.features[train], table.labels[train])
+    trained = time.perf_counter()
+    images = fitted.encoding_.levels(table.features[test])
+    reads = read_in_ngspice(fitted.network_, images)
+    found = np.array(list(progress(reads, len(images), "testing in ngspice", "sample")))
+    exact = fitted.network_.first_spikes(images)
+    truth = np.searchsorted(fitted.classes_, table.labels[test])
+    decided = [np.array([strict_decision(times, RESOLUTION) for times in spikes]) for spikes in (found, exact)]
+    both = ~np.isnan(found) & ~np.isnan(exact)
+    return {"trained_by": fitted.engine_, "tested_by": NGSPICE, "samples": len(test), "right": int((decided[0] == truth).sum()),
+            "right_by_closed_form": int((decided[1] == truth).sum()), "same_decision": int((decided[0] == decided[1]).sum()),
+            "largest_spike_deviation": float(np.abs(found - exact)[both].max()), "seconds_training": trained - start,
+            "seconds_testing": time.perf_counter() - trained}
+
+
+def _print(table: Table, results: dict[str, Any]) -> None:
+    print(f"{table.name}: {results['samples']} samples, {table.features.shape[1]} features, {len(table.classes)} classes; "
+          f"{results['folds']} folds, trained and tested in closed form")
+    print(f"{'':<20}  {'accuracy':>8}  95 % interval")
+    for name, found in results["accuracy"].items():
+        low, high = found["interval_95"]
+        print(f"{name:<20}  {found['mean']:>8.2%}  {low:.1%} to {high:.1%}")
+    memristors = results["accuracy"]["memristors"]
+    print(f"strictly, undecided as wrong: {memristors['strict_accuracy']:.2%} ({memristors['undecided']:.2%} undecided); "
+          f"{results['clipped_in_test_folds']:.2%} of the features in test folds were clipped")
+    if "ngspice" in results:
+        one = results["ngspice"]
+        print(f"one split trained by {one['trained_by']}, tested in ngspice: {one['right']} of {one['samples']} right; the "
+              f"closed form decides {one['same_decision']} alike, spikes within {one['largest_spike_deviation'] * 1e6:.2g} us")
+
+
+def raster(spikes: np.ndarray, truth: np.ndarray, names: list[str]) -> Figure:
+    """First spikes (samples x classes, s) of a few samples of class `truth`: the first one in each row decides."""
+    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.22 * len(spikes)))
+    for j, name in enumerate(names):
+        colour = plotting.COLOURS[j % len(plotting.COLOURS)]
+        axis.plot(spikes[:, j] * 1e6, range(len(spikes)), linestyle="none", marker="osD^v"[j // len(plotting.COLOURS) % 5],
+                  color=colour, label=name, markersize=6, clip_on=False)
+    axis.set_yticks(range(len(spikes)), [names[k] for k in truth])
+    axis.set(xlabel="first spike (µs after the input rises)", ylabel="sample, by its class",
+             title="First spikes of the output neurons")
+    axis.invert_yaxis()
+    figure.legend(title="neuron", loc="outside right upper")
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

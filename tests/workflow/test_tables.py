@@ -1,0 +1,80 @@
+"""Users' tables: what works, and the one line for what does not."""
+
+import numpy as np
+import pytest
+
+from datasets import DatasetError
+from workflow.tables import load_table
+
+ROWS = [("1.5", "2", "yes"), ("2.5", "3", "no"), ("3.5", "4", "yes"), ("4.5", "5", "no")]
+
+
+def written(folder, separator=",", header=("a", "b", "class"), rows=ROWS, encoding="utf-8"):
+    path = folder / "table.csv"
+    path.write_text("\n".join(separator.join(row) for row in ([header] if header else []) + list(rows)) + "\n", encoding=encoding)
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("header", [("a", "b", "class"), None])
+def test_separator_and_header_are_found_out(tmp_path, separator, header):
+    table = load_table(str(written(tmp_path, separator, header)))
+    assert table.features.tolist() == [[1.5, 2], [2.5, 3], [3.5, 4], [4.5, 5]]
+    assert table.labels.tolist() == ["yes", "no", "yes", "no"]
+    assert table.names == (["a", "b"] if header else ["column 1", "column 2"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_encoding_is_found_out(tmp_path, encoding):
+    rows = [(*row[:2], "größer" if row[2] == "yes" else "kleiner") for row in ROWS]
+    table = load_table(str(written(tmp_path, rows=rows, encoding=encoding)))
+    assert table.classes == ["größer", "kleiner"] and table.names == ["a", "b"]
+
+
+def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
+    rows = [(row[0].replace(".", ","), *row[1:]) for row in ROWS]
+    assert load_table(str(written(tmp_path, ";", rows=rows))).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
+
+
+@pytest.mark.parametrize("label", ["class", "1", "-3"])
+def test_label_column_by_name_or_number(tmp_path, label):
+    rows = [row[::-1] if label != "class" else row for row in ROWS]
+    header = ("class", "b", "a") if label != "class" else ("a", "b", "class")
+    assert load_table(str(written(tmp_path, header=header, rows=rows)), label).classes == ["no", "yes"]
+
+
+@pytest.mark.parametrize(("rows", "label", "said"), [
+    ([*ROWS, ("", "3", "no")], None, r"1 values are missing, the first in data row 5, column 'a'"),
+    ([("x", "2", "yes"), *ROWS], None, r"column 'a' holds text \('x'\)"),
+    ([(*row[:2], "yes") for row in ROWS], None, "one class, yes"),
+    ([*ROWS, ("1", "1", "once")], None, "class once has one member"),
+    ([("inf", "2", "yes"), *ROWS], None, "column 'a' holds infinite values"),
+    (ROWS, "colour", "has no column 'colour'; it has a, b, class"),
+    ([(str(k), "1", str(k / 2)) for k in range(300)], None, "300 different values"),
+    ([], None, "has a header and no rows"),
+])
+def test_what_cannot_be_learnt_is_one_line(tmp_path, rows, label, said):
+    with pytest.raises(DatasetError, match=said) as raised:
+        load_table(str(written(tmp_path, rows=rows)), label)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\x89PNG\0\0", "is no table"),
+                                               (b'a,b,c\n1,2,x\n1,2,3,4,y\n"', "is no table"), (b"a\nx\ny\n", "one column")])
+def test_files_that_are_no_tables(tmp_path, content, said):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=said) as raised:
+        load_table(str(path))
+    assert "\n" not in str(raised.value)
+
+
+def test_no_such_file_names_what_there_is():
+    with pytest.raises(DatasetError, match="iris, wine, breast_cancer, digits"):
+        load_table("nowhere.csv")
+
+
+def test_a_large_table_is_drawn_by_class():
+    table = load_table("iris").sampled(60, seed=1)
+    assert np.unique(table.labels, return_counts=True)[1].tolist() == [20, 20, 20]
+    assert table.features.shape == (60, 4)

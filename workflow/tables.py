@@ -1,0 +1,160 @@
+"""A user's table as features and labels: a built-in data set by name, or a CSV file; whatever is wrong is one line."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets import DatasetError
+
+BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
+SNIFFED = 2**16  # characters of a file by which its separator is known
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is learnt: `features` (samples x features), `labels` (samples) and the names of the features."""
+
+    name: str
+    features: np.ndarray
+    labels: np.ndarray
+    names: list[str]
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes' names, in scikit-learn's order."""
+        return [str(label) for label in np.unique(self.labels)]
+
+    def sampled(self, rows: int, seed: int) -> "Table":
+        """At most `rows` of its samples, each class by its share, but no class with fewer than two."""
+        if len(self.labels) <= rows:
+            return self
+        rng, keep = np.random.default_rng(seed), []
+        for label in np.unique(self.labels):
+            members = np.flatnonzero(self.labels == label)
+            count = min(len(members), max(2, round(rows * len(members) / len(self.labels))))
+            keep.append(rng.choice(members, count, replace=False))
+        chosen = np.sort(np.concatenate(keep))
+        return Table(self.name, self.features[chosen], self.labels[chosen], self.names)
+
+
+def load_table(source: str, label: str | None = None) -> Table:
+    """The data set called `source`, or the CSV file; `label`: name or number of its class column (default: the last).
+
+    Raises DatasetError.
+    """
+    table = _built_in(source) if source in BUILT_IN else _from_csv(Path(source), label)
+    _check_classes(table)
+    return table
+
+
+def _built_in(name: str) -> Table:
+    import sklearn.datasets
+
+    data = getattr(sklearn.datasets, f"load_{name}")()
+    names = np.asarray(data.target_names).astype(str)
+    return Table(name, data.data, names[data.target], [str(feature) for feature in data.feature_names])
+
+
+def _from_csv(path: Path, label: str | None) -> Table:
+    frame = _read(path)
+    columns = [str(name).strip() for name in frame.columns]
+    frame.columns = columns
+    chosen = columns[-1] if label is None else _column(path, columns, label)
+    missing = frame.isna()
+    if missing.to_numpy().any():
+        row, column = (int(found[0]) for found in np.nonzero(missing.to_numpy()))
+        raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing, the first in data row {row + 1}, column "
+                           f"{columns[column]!r}; fill them in, or leave those rows out")
+    features = frame.drop(columns=chosen)
+    for name in features.columns:
+        if features[name].dtype.kind not in "iufb":
+            text = next(value for value in features[name] if not _is_number(value))
+            raise DatasetError(f"{path}: column {name!r} holds text ({str(text)[:30]!r}), features must be numbers; if it is the "
+                               f"class, say --label {name}")
+    if not len(features.columns):
+        raise DatasetError(f"{path}: has one column, {chosen!r}: there is nothing to learn from")
+    values = features.to_numpy(float)
+    if not np.isfinite(values).all():
+        raise DatasetError(f"{path}: column {features.columns[np.argwhere(~np.isfinite(values))[0][1]]!r} holds infinite values")
+    labels = frame[chosen]
+    return Table(path.stem, values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.astype(str).to_numpy(dtype=str),
+                 list(features.columns))
+
+
+def _read(path: Path) -> Any:
+    """The file as a DataFrame; its encoding, separator and whether it has a header are found out."""
+    import pandas as pd  # here, since it takes a second and built-in data sets do without
+
+    try:
+        text, encoding = _beginning(path)
+        if not text.strip():
+            raise DatasetError(f"{path}: is empty")
+        separator = _separator(text)
+        first = next(csv.reader([text.lstrip().splitlines()[0]], delimiter=separator))
+        headed = not any(map(_is_number, first))
+        frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, skipinitialspace=True,
+                            decimal="," if separator == ";" and "." not in text else ".")
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}; give a CSV file or one of {', '.join(BUILT_IN)}") from error
+    except (ValueError, csv.Error, StopIteration) as error:
+        raise DatasetError(f"{path}: is no table of comma-separated values ({str(error).splitlines()[0]})") from error
+    if not headed:
+        frame.columns = [f"column {k + 1}" for k in range(frame.shape[1])]
+    if not len(frame):
+        raise DatasetError(f"{path}: has a header and no rows")
+    return frame
+
+
+def _beginning(path: Path) -> tuple[str, str]:
+    raw = path.read_bytes()
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw[:2 * SNIFFED].decode("utf-16", errors="ignore"), "utf-16"
+    if b"\0" in raw[:SNIFFED]:
+        raise ValueError("it holds zero bytes")
+    try:
+        raw.decode("utf-8")
+        return raw[:SNIFFED].decode("utf-8-sig", errors="ignore"), "utf-8-sig"
+    except UnicodeDecodeError:
+        return raw[:SNIFFED].decode("latin-1"), "latin-1"
+
+
+def _separator(text: str) -> str:
+    """Of the usual separators, the one that cuts the first lines into equally many, and the most, pieces."""
+    lines = text.lstrip().splitlines()[:20]
+    lines = lines[:-1] if len(lines) > 2 else lines  # the last may be cut
+    pieces = {separator: {len(row) for row in csv.reader(lines, delimiter=separator) if row} for separator in ";\t,| "}
+    equal = {separator: counts.pop() for separator, counts in pieces.items() if len(counts) == 1}
+    return max(equal, key=lambda separator: equal[separator]) if equal and max(equal.values()) > 1 else ","
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _column(path: Path, columns: list[str], label: str) -> str:
+    if label in columns:
+        return label
+    if label.lstrip("-").isdigit() and -len(columns) <= int(label) <= len(columns) and int(label):
+        return columns[int(label) - (int(label) > 0)]
+    raise DatasetError(f"{path}: has no column {label!r}; it has {', '.join(columns[:12])}{' and more' * (len(columns) > 12)}")
+
+
+def _check_classes(table: Table) -> None:
+    classes, counts = np.unique(table.labels, return_counts=True)
+    if len(classes) < 2:
+        raise DatasetError(f"{table.name}: all {len(table.labels)} rows are of one class, {classes[0]}; there is nothing to tell "
+                           "apart (--label names the class column)")
+    if len(classes) > MOST_CLASSES:
+        raise DatasetError(f"{table.name}: the class column has {len(classes)} different values, more than {MOST_CLASSES}; is it "
+                           "the right one? --label names another")
+    if counts.min() < 2:
+        raise DatasetError(f"{table.name}: class {classes[counts.argmin()]} has one member; cross-validation needs two or more: "
+                           "leave it out, or join it with another")
