@@ -45,7 +45,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
     every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`. `dose`: V,
-    first change of X of an output cell per time constant of overlap; hidden cells get half of it, and both fall to 0.
+    first change of X of an output cell per time constant of overlap, and of a hidden cell per volt read back; it falls to 0.
     `margin`: s, by which the right neuron has to lead. `chip`: a `learning.chips.Chip` whose devices differ (closed form only;
     its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
     `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar.
@@ -55,7 +55,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     that make no sense raise ValueError from `fit`.
     """
 
-    def __init__(self, hidden: int | Sequence[int] = (50,), *, engine: str = CLOSED_FORM, epochs: int = 100, dose: float = 0.12,
+    def __init__(self, hidden: int | Sequence[int] = (50,), *, engine: str = CLOSED_FORM, epochs: int = 100, dose: float = 0.03,
                  margin: float = 4.5e-6, chip: Chip | None = None, encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
@@ -116,7 +116,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         _choice("encoding", self.encoding, ENCODINGS)
         hidden = self._hidden_sizes()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._rule = LayeredRule(hidden_dose=self.dose / 2, output_dose=self.dose, margin=self.margin, seed=seed)
+        self._rule = LayeredRule(hidden_dose=self.dose, output_dose=self.dose, margin=self.margin, seed=seed)
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         network = begin(hidden, len(classes), self.encoding_.levels(features), self._rule)
         if self.chip is not None:
@@ -259,7 +259,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
             raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
         model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
-        model._rule = LayeredRule(hidden_dose=model.dose / 2, output_dose=model.dose, margin=model.margin, seed=content["seed"])
+        model._rule = LayeredRule(hidden_dose=model.dose, output_dose=model.dose, margin=model.margin, seed=content["seed"])
         model.classes_, model.n_features_in_ = np.array(content["classes"]), len(low)
         model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
         if content["feature_names"] is not None:

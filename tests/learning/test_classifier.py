@@ -1,0 +1,180 @@
+"""The classifier against scikit-learn's own checks, and what it says against the circuit."""
+
+import pickle
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from learning.chips import Chip
+from learning.classifier import MemristiveClassifier
+from learning.feature_encoding import FeatureEncoding
+
+
+@pytest.fixture(scope="module")
+def iris():
+    features, labels = load_iris(return_X_y=True)
+    return features, np.array(["setosa", "versicolor", "virginica"])[labels]
+
+
+@pytest.fixture(scope="module")
+def fitted(iris):
+    return MemristiveClassifier(hidden=(6,), epochs=30, random_state=1).fit(*iris)
+
+
+def test_every_check_of_scikit_learn_passes():
+    results = check_estimator(MemristiveClassifier(hidden=(20,)), on_fail=None)
+    assert len(results) > 50
+    # Array-API inputs are checked only where SciPy's own switch for them is set; no check is declared as expected to fail.
+    assert [found["check_name"] for found in results if found["status"] != "passed"] in ([], ["check_array_api_input"])
+    assert not any(found["status"] in ("failed", "xfail") for found in results)
+
+
+def test_pipeline_cross_validation_and_grid_search(iris):
+    model = make_pipeline(StandardScaler(), MemristiveClassifier(hidden=(6,), epochs=20, random_state=1))
+    assert cross_val_score(model, *iris, cv=3).mean() > 0.9
+    search = GridSearchCV(model, {"memristiveclassifier__dose": [1e-9, 0.03]}, cv=3).fit(*iris)
+    assert search.best_params_ == {"memristiveclassifier__dose": 0.03}
+
+
+def test_frames_and_string_labels(iris, fitted):
+    frame = pd.DataFrame(iris[0], columns=["a", "b", "c", "d"])
+    model = clone(fitted).fit(frame, pd.Series(iris[1]))
+    assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    assert np.array_equal(model.predict(frame), fitted.predict(iris[0]))
+    assert model.score(frame, iris[1]) > 0.94
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[["b", "a", "c", "d"]])
+
+
+def test_prediction_is_the_first_spike_and_the_decision_how_much_earlier(iris, fitted):
+    times = fitted.spike_times(iris[0])
+    ordered = np.sort(times, axis=1)
+    clear = ~np.isnan(ordered[:, 1])
+    first = np.nanargmin(np.where(np.isnan(times), 1.0, times), axis=1)
+    assert np.array_equal(fitted.predict(iris[0])[clear], fitted.classes_[first][clear])
+    leads = fitted.decision_function(iris[0])
+    assert leads.max(axis=1)[clear] == pytest.approx((ordered[:, 1] - ordered[:, 0])[clear], rel=1e-12)
+
+
+def test_of_two_classes_the_decision_is_positive_for_the_second(iris):
+    two = iris[1] != "virginica"
+    model = MemristiveClassifier(hidden=(6,), epochs=20, random_state=1).fit(iris[0][two], iris[1][two])
+    leads = model.decision_function(iris[0][two])
+    assert leads.shape == (100,)
+    assert np.array_equal(leads > 0, iris[1][two] == "versicolor")
+
+
+def test_online_learning_goes_on_where_it_stopped(iris):
+    order = np.random.default_rng(3).permutation(150)
+    features, labels = iris[0][order], iris[1][order]
+
+    def learn(interrupt):
+        model = MemristiveClassifier(hidden=(6,), random_state=1)
+        for epoch in range(8):
+            model.partial_fit(features, labels, classes=np.unique(labels))
+            if interrupt:
+                model = pickle.loads(pickle.dumps(model))
+            if epoch == 0:
+                early = model.score(features, labels)
+        return model, early
+    (one, early), (other, _) = learn(False), learn(True)
+    assert all(np.array_equal(a, b) for a, b in zip(one.voltages_, other.voltages_, strict=True))
+    assert one.n_presentations_ == 8 * 150
+    assert one.score(features, labels) > max(early, 0.85)
+    before = one.voltages_
+    one.partial_fit(features[:3], labels[:3])
+    moved = max(np.abs(a - b).max() for a, b in zip(before, one.voltages_, strict=True))
+    assert moved < 0.3  # a few writes, not a new start
+    with pytest.raises(ValueError, match="not among the classes"):
+        one.partial_fit(features[:2], ["setosa", "rosa"])
+
+
+def test_random_state_is_the_start_and_the_order(iris, fitted):
+    again = clone(fitted).fit(*iris)
+    other = clone(fitted).set_params(random_state=2).fit(*iris)
+    assert all(np.array_equal(a, b) for a, b in zip(fitted.voltages_, again.voltages_, strict=True))
+    assert not np.array_equal(fitted.voltages_[0], other.voltages_[0])
+    assert [states.shape for states in fitted.voltages_] == [(6, 9), (3, 7)]  # complements and the bias row
+
+
+def test_saved_and_loaded_it_is_the_same(tmp_path, iris, fitted):
+    path = fitted.save(tmp_path / "iris.json")
+    loaded = MemristiveClassifier.load(path)
+    assert np.array_equal(loaded.spike_times(iris[0]), fitted.spike_times(iris[0]), equal_nan=True)
+    assert loaded.get_params() == fitted.get_params() and loaded.classes_.tolist() == fitted.classes_.tolist()
+    loaded.partial_fit(*iris)
+    assert [file.name for file in tmp_path.iterdir()] == ["iris.json"]
+    path.write_text(path.read_text().replace('"span"', '"spam"'))
+    with pytest.raises(ValueError, match=r"iris\.json: is no classifier file"):
+        MemristiveClassifier.load(path)
+
+
+def test_encoding_scales_completes_and_clips():
+    encoding = FeatureEncoding.of(np.array([[0.0, 5.0], [4.0, 5.0]]))
+    assert encoding.levels(np.array([[1.0, 5.0], [8.0, 7.0], [-4.0, 5.0]])) == pytest.approx(
+        np.array([[0.25, 0.5, 0.75, 0.5], [1.0, 0.5, 0.0, 0.5], [0.0, 0.5, 1.0, 0.5]]))
+    assert encoding.clipped(np.array([[1.0, 5.0], [8.0, 5.0], [-4.0, 5.0], [2.0, 5.0]])) == 0.25
+    plain = FeatureEncoding.of(np.array([[0.0], [4.0]]), complement=False)
+    assert plain.levels(np.array([[1.0]])).tolist() == [[0.25]]
+
+
+def test_share_of_clipped_features(iris, fitted):
+    assert fitted.clipped(iris[0]) == 0
+    beyond = iris[0][:10].copy()
+    beyond[:5, 1] += 100
+    assert fitted.clipped(beyond) == 5 / 40
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ({"engine": "spectre"}, "engine must be"), ({"encoding": "gray"}, "encoding must be"), ({"hidden": (0,)}, "hidden must be"),
+    ({"epochs": 0}, "epochs must be"), ({"dose": -1.0}, "dose"), ({"margin": -1.0}, "margin"),
+    ({"chip": Chip(write_noise=0.3)}, "write_noise"), ({"chip": Chip(cell_gain=0.1), "engine": "ngspice"}, "closed form only")])
+def test_parameters_that_make_no_sense(iris, wrong, said):
+    with pytest.raises(ValueError, match=said):
+        MemristiveClassifier(**wrong).fit(*iris)
+
+
+def test_a_chip_learns_what_its_weights_carried_over_do_not(iris, fitted):
+    chip = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
+    in_situ = clone(fitted).set_params(chip=chip).fit(*iris)
+    assert in_situ.score(*iris) > 0.94
+    channel = in_situ.network_.chip[0].channel
+    assert channel.shape == (7, 9) and channel.std() == pytest.approx(0.1, rel=0.3)
+    with pytest.raises(ValueError, match="devices that differ"):
+        in_situ.export_netlist("never.cir", iris[0][0])
+
+
+def test_ngspice_reads_as_the_closed_form_and_learns_as_it_does(iris, ngspice):
+    rows = np.r_[0:6, 50:56, 100:106]
+    features, labels = iris[0][rows], iris[1][rows]
+    by_formula = MemristiveClassifier(hidden=(3,), epochs=2, random_state=1).fit(features, labels)
+    by_ngspice = clone(by_formula).set_params(engine="ngspice").fit(features, labels)
+    start = MemristiveClassifier(hidden=(3,), epochs=2, dose=1e-9, random_state=1).fit(features, labels)
+    moved = max(np.abs(a - b).max() for a, b in zip(start.voltages_, by_formula.voltages_, strict=True))
+    apart = max(np.abs(a - b).max() for a, b in zip(by_ngspice.voltages_, by_formula.voltages_, strict=True))
+    assert moved > 0.1
+    assert apart < 0.02 * moved
+    assert by_ngspice.engine_ == "ngspice"
+    found, exact = by_ngspice.spike_times(features[::5]), by_formula.spike_times(features[::5])
+    both = ~np.isnan(found) & ~np.isnan(exact)
+    assert both.sum() >= 4
+    assert np.abs(found - exact)[both].max() < 1e-6
+
+
+def test_exported_netlist_decides_as_predicted(tmp_path, iris, fitted):
+    path = fitted.export_netlist(tmp_path / "read.cir", iris[0][120])
+    said = subprocess.run(["ngspice", "-b", str(path)], capture_output=True, text=True, timeout=120, check=False).stdout
+    rows = np.array([line.split() for line in said.splitlines() if line[:1].isdigit() and len(line.split()) == 5], float)
+    times, outputs = rows[:, 1], rows[:, 2:]
+    crossings = [times[np.argmax(output > 0.5)] if (output > 0.5).any() else np.inf for output in outputs.T]
+    assert fitted.classes_[np.argmin(crossings)] == fitted.predict(iris[0][[120]])[0]
+    expected = np.nanmin(fitted.spike_times(iris[0][[120]]))
+    assert min(crossings) == pytest.approx(expected, abs=4e-6)
