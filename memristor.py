@@ -70,13 +70,17 @@ class Channel(Protocol):
     """What the closed form of a channel needs: `MemristorParameters`, or arrays of many cells' own values (any shape)."""
 
     @property
-    def gain(self) -> Any: ...
+    def gain(self) -> Any:
+        """A/V^2, Kp W/L."""
     @property
-    def threshold_voltage(self) -> Any: ...
+    def threshold_voltage(self) -> Any:
+        """V, Vto."""
     @property
-    def capacitance(self) -> Any: ...
+    def capacitance(self) -> Any:
+        """F, the explicit memory capacitor."""
     @property
-    def gate_capacitance(self) -> Any: ...
+    def gate_capacitance(self) -> Any:
+        """F, of the channel's own gate."""
 
 
 def check_phi(phi_voltage: float, parameters: MemristorParameters) -> None:

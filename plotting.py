@@ -101,6 +101,7 @@ def _outer_labels(axes: np.ndarray, x: str, y: str) -> None:
 
 
 def cross(axis: Axes) -> None:
+    """Draw the lines through 0 behind everything else."""
     axis.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
 

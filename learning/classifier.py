@@ -27,8 +27,8 @@ from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_circuit import layer_names, layered_network
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
-from learning.layer_teacher import read_in_ngspice, train_in_ngspice
 from learning.layers import LayerChip, LayeredLearning, LayeredNetwork, begin, train
+from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
 from learning.pulses import edges
 from snn_circuit import NetworkParameters
 from spice.netlist import netlist_text

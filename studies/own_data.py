@@ -28,7 +28,7 @@ import plotting
 from learning.classifier import MemristiveClassifier
 from learning.decoding import RESOLUTION, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
-from learning.layer_teacher import read_in_ngspice
+from learning.layers_in_ngspice import read_in_ngspice
 from records.claims import claimed
 from records.files import ROOT
 from records.results import results_path, write_results
