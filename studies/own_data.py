@@ -44,7 +44,10 @@ EXAMPLES = 3  # samples of each class in the raster
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the study with the given command-line arguments."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.in_situ and options.engine != NGSPICE:
+        parser.error("--in-situ trains in ngspice: it needs --engine ngspice")
     whole = load_table(options.source, options.label)
     table = whole.sampled(options.rows, options.seed)
     if len(table.labels) < len(whole.labels):
