@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from tqdm import tqdm
 
 from learning.chips import Chip
@@ -212,7 +212,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         It prints the outputs: the first to reach half its height is the decision. Raises ValueError for a network on a chip,
         whose devices a netlist of layers does not have.
         """
-        features = self._features(np.asarray(x, dtype=object).reshape(1, -1))
+        self._check_fitted()
+        features = check_array(np.asarray(x, dtype=np.float64).reshape(1, -1))
+        if features.shape[1] != self.n_features_in_:
+            raise ValueError(f"a sample has {self.n_features_in_} features, got {features.shape[1]}")
         if self.network_.chip is not None:
             raise ValueError("the netlist of layers has no devices that differ: train without chip to export it")
         _write(Path(path), read_netlist(self.network_, self.encoding_.levels(features)[0]))

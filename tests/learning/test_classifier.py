@@ -77,7 +77,7 @@ def test_online_learning_goes_on_where_it_stopped(iris):
     features, labels = iris[0][order], iris[1][order]
 
     def learn(interrupt):
-        model = MemristiveClassifier(hidden=(6,), random_state=1)
+        model = MemristiveClassifier(hidden=(6,), dose=0.15, random_state=1)
         for epoch in range(8):
             model.partial_fit(features, labels, classes=np.unique(labels))
             if interrupt:
