@@ -1,5 +1,6 @@
 """The classifier against scikit-learn's own checks, and what it says against the circuit."""
 
+import copy
 import pickle
 import subprocess
 
@@ -153,19 +154,17 @@ def test_a_chip_learns_what_its_weights_carried_over_do_not(iris, fitted):
 
 
 def test_ngspice_reads_as_the_closed_form_and_learns_as_it_does(iris, ngspice):
-    rows = np.r_[0:6, 50:56, 100:106]
-    features, labels = iris[0][rows], iris[1][rows]
-    by_formula = MemristiveClassifier(hidden=(3,), epochs=2, random_state=1).fit(features, labels)
-    by_ngspice = clone(by_formula).set_params(engine="ngspice").fit(features, labels)
-    start = MemristiveClassifier(hidden=(3,), epochs=2, dose=1e-9, random_state=1).fit(features, labels)
-    moved = max(np.abs(a - b).max() for a, b in zip(start.voltages_, by_formula.voltages_, strict=True))
-    apart = max(np.abs(a - b).max() for a, b in zip(by_ngspice.voltages_, by_formula.voltages_, strict=True))
-    assert moved > 0.1
-    assert apart < 5e-3
-    assert by_ngspice.engine_ == "ngspice"
-    found, exact = by_ngspice.spike_times(features[::5]), by_formula.spike_times(features[::5])
+    trained = MemristiveClassifier(hidden=(6,), epochs=30, dose=0.15, margin=30e-6, random_state=1).fit(*iris)
+    features, labels = iris[0][::10], iris[1][::10]
+    by_formula = copy.deepcopy(trained).partial_fit(features, labels)
+    by_ngspice = copy.deepcopy(trained).set_params(engine="ngspice").partial_fit(features, labels)
+    for before, one, other in zip(trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True):
+        assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3  # potentiated, and depressed
+        conducting = before > 0.2  # below, the gate has less capacitance than the closed form of a write reckons with
+        assert np.abs(one - other)[conducting].max() < 0.05 * np.abs(one - before).max()
+    found, exact = by_ngspice.spike_times(features[::3]), by_formula.spike_times(features[::3])
     both = ~np.isnan(found) & ~np.isnan(exact)
-    assert both.sum() >= 4
+    assert both.sum() >= 5
     assert np.abs(found - exact)[both].max() < 1e-6
 
 
