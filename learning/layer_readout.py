@@ -142,7 +142,7 @@ def _race(circuit: LoadedCircuit, layer: int, columns: int, neuron: NeuronParame
     """
     waves = circuit.run(stop)
     membranes = waves.stack(layer_names("membrane", layer, columns))
-    return first_spikes(waves.time, membranes, membranes, neuron, 0.0, stop), membranes[:, -1]
+    return first_spikes(waves.time, membranes, membranes, neuron, 0.0, 2 * stop), membranes[:, -1]  # the last point counts
 
 
 class BackReader:

@@ -128,16 +128,13 @@ class LayeredLearning:
     def arrays(self) -> dict[str, Any]:
         """What changes, by name, for a checkpoint."""
         layers = {f"states_{k}": states for k, states in enumerate(self.network.states)}
-        return {**layers, "history": self.history[:self.done], "done": self.done}
+        return {**layers, "history": self.history, "done": self.done}
 
     @classmethod
-    def restored(cls, network: LayeredNetwork, rule: LayeredRule, arrays: dict[str, np.ndarray]) -> LayeredLearning:
+    def restored(cls, network: LayeredNetwork, arrays: dict[str, np.ndarray]) -> LayeredLearning:
         """The training that `arrays` came from; `network` gives all but the states."""
         states = tuple(arrays[f"states_{k}"] for k in range(len(network.states)))
-        learning = cls.begin(dataclasses.replace(network, states=states), rule)
-        learning.done = int(arrays["done"])
-        learning.history[:learning.done] = arrays["history"]
-        return learning
+        return cls(dataclasses.replace(network, states=states), arrays["history"].copy(), int(arrays["done"]))
 
 
 def presentation_order(rule: LayeredRule, count: int, done: int, stop: int) -> np.ndarray:

@@ -5,7 +5,7 @@ A reader gets an array that fits its network, or one VoltagesError that names th
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,18 +48,50 @@ def load_voltages(path: str | Path, dataset: str, classes: int, inputs: int,
     content = _parse(path)
     if "format" not in content:
         return Voltages(_paper_states(path, content, classes, inputs))
-    if content["format"] != FORMAT:
-        raise VoltagesError(f"{path}: format is {_kind(content['format'])}, expected {FORMAT!r}")
+    _check(path, content, dataset, encodings)
+    return _voltages(content, _array(path, content.get("voltages"), classes, inputs))
+
+
+def save_layers(path: str | Path, layers: Sequence[np.ndarray], voltages: Voltages) -> None:
+    """Write a network of layers (neurons x rows each, V) atomically; `voltages` says how it was made. Raises FileProblem."""
+    atomic_write(path, to_json({"format": FORMAT, "version": VERSION, "dataset": voltages.dataset, **voltages.origin,
+                                "encoding": voltages.encoding, "rule": voltages.rule, "layers": list(layers)}))
+
+
+def load_layers(path: str | Path, dataset: str, inputs: int, classes: int,
+                encodings: Collection[str] = ("grey",)) -> tuple[tuple[np.ndarray, ...], Voltages]:
+    """Read a network of layers from `inputs` (and a bias row a layer) to `classes`: its states in V, and how they were made.
+
+    Raises VoltagesError.
+    """
+    path = Path(path)
+    content = _parse(path)
+    _check(path, content, dataset, encodings)
+    found = content.get("layers")
+    if not isinstance(found, list) or not found or not all(isinstance(rows, list) and rows for rows in found):
+        raise VoltagesError(f"{path}: 'layers' is {_kind(found)}, expected a list of layers")
+    sizes = [inputs, *(len(rows) for rows in found)]
+    if sizes[-1] != classes:
+        raise VoltagesError(f"{path}: the last layer has {sizes[-1]} neurons, expected {classes}")
+    layers = [_array(path, rows, above, below + 1) for rows, below, above in zip(found, sizes, sizes[1:], strict=False)]
+    return tuple(layers), _voltages(content, layers[-1])
+
+
+def _check(path: Path, content: dict[str, Any], dataset: str, encodings: Collection[str]) -> None:
+    if content.get("format") != FORMAT:
+        raise VoltagesError(f"{path}: format is {_kind(content.get('format'))}, expected {FORMAT!r}")
     if content.get("version") != VERSION or type(content["version"]) is not int:  # to Python, true and 1.0 equal 1
         raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
     if content.get("dataset") != dataset:
         raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")
     if content.get("encoding") not in encodings:
         raise VoltagesError(f"{path}: trained for encoding {_kind(content.get('encoding'))}, expected {' or '.join(encodings)}")
-    states = _array(path, content.get("voltages"), classes, inputs)
-    origin = {key: value for key, value in content.items()
-              if key not in ("format", "version", "dataset", "encoding", "rule", "voltages")}
-    return Voltages(states, dataset, content["encoding"], str(content.get("rule", "")), origin)
+
+
+def _voltages(content: dict[str, Any], states: np.ndarray) -> Voltages:
+    known = ("format", "version", "dataset", "encoding", "rule", "voltages", "layers")
+    origin = {key: value for key, value in content.items() if key not in known}
+    return Voltages(states, content["dataset"], content["encoding"], str(content.get("rule", "")), origin)
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def test_training_taken_up_again_is_the_same_to_the_last_bit():
     steps = train(first, RULE, *XOR, block=50)
     for _ in range(3):
         next(steps)
-    resumed = LayeredLearning.restored(begin((16,), 2, XOR[0], RULE), RULE, first.arrays())
+    resumed = LayeredLearning.restored(begin((16,), 2, XOR[0], RULE), first.arrays())
     assert resumed.done == 150
     for _ in train(resumed, RULE, *XOR, block=70):
         pass

@@ -9,9 +9,10 @@ import pytest
 from learning.decoding import first_spikes
 from learning.layer_circuit import layer_names, layered_network
 from learning.layer_readout import READING_LAYERS, BackReader, ColumnWriter, LayeredReader
-from learning.layers import LayeredNetwork
+from learning.layer_teacher import LayeredTeacher
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.pulses import edges
-from tests.learning.test_layers import random_network
+from tests.learning.test_layers import RULE, XOR, random_network
 
 SIZES = (9, 12, 8, 4)
 
@@ -116,3 +117,19 @@ def test_a_latched_output_keeps_its_spike_when_the_membrane_falls(simulate, netw
     waves = simulate(circuit, ["membrane_0_0", "row_1_0"], 300e-6)
     assert waves["membrane_0_0"][-1] < dataclasses.replace(cells.parameters.neuron).threshold - 0.2
     assert waves["row_1_0"][-1] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice):
+    images, labels = XOR
+    rule = dataclasses.replace(RULE, presentations=12)
+    start = begin((6,), 2, images, rule)
+    closed, circuit = LayeredLearning.begin(start, rule), LayeredLearning.begin(start, rule)
+    for _ in train(closed, rule, images, labels):
+        pass
+    steps = list(LayeredTeacher(ngspice, start, rule, images, labels).presentations(circuit))
+    assert circuit.history[:, 1].sum() >= 4
+    assert np.array_equal(circuit.history, closed.history)
+    assert steps[-1] == (12, closed.history[:, 0].mean())
+    for ours, theirs, before in zip(circuit.network.states, closed.network.states, start.states, strict=True):
+        assert ours == pytest.approx(theirs, abs=3e-3)
+        assert np.abs(theirs - before).max() > 0.05

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from records.files import FileProblem
-from records.voltages import FORMAT, VERSION, Voltages, VoltagesError, load_voltages, save_voltages
+from records.voltages import (
+    FORMAT,
+    VERSION,
+    Voltages,
+    VoltagesError,
+    load_layers,
+    load_voltages,
+    save_layers,
+    save_voltages,
+)
 
 CLASSES, INPUTS = 2, 3
 STATES = np.array([[2.83, -0.0123456789012345, 1 / 3], [7.04, 1e-17, 5e5]])
@@ -253,3 +262,20 @@ def test_mangled_file_gives_a_voltages_error_or_an_array_that_fits(load, mangled
     check()
     assert len(set(refused)) >= 40
     assert accepted  # a replaced seed does no harm
+
+
+def test_layers_come_back_to_the_last_bit_and_must_fit_each_other(tmp_path):
+    path, layers = tmp_path / "layers.json", [np.random.default_rng(1).normal(5, 1, shape) for shape in ((4, 3), (2, 5))]
+    save_layers(path, layers, Voltages(layers[-1], "xor", "grey", "layers", ORIGIN))
+    loaded, how = load_layers(path, "xor", 2, 2)
+    assert all(np.array_equal(a, b) for a, b in zip(loaded, layers, strict=True))
+    assert (how.dataset, how.rule, how.origin) == ("xor", "layers", ORIGIN)
+    with pytest.raises(VoltagesError, match="class 0 has 3 voltages, expected 4 inputs"):
+        load_layers(path, "xor", 3, 2)
+    with pytest.raises(VoltagesError, match="the last layer has 2 neurons, expected 3"):
+        load_layers(path, "xor", 2, 3)
+    with pytest.raises(VoltagesError, match="expected 2 rows"):  # who reads a single layer is told
+        load_voltages(path, "xor", 2, 2, ("grey",))
+    save_layers(path, [], Voltages(layers[-1], "xor", "grey"))
+    with pytest.raises(VoltagesError, match="expected a list of layers"):
+        load_layers(path, "xor", 2, 2)
