@@ -48,7 +48,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     first change of X of an output cell per time constant of overlap, and of a hidden cell per volt read back; it falls to 0.
     `margin`: s, by which the right neuron has to lead. `chip`: a `learning.chips.Chip` whose devices differ (closed form only;
     its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
-    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar.
+    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
@@ -129,7 +129,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         images, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
         learning = LayeredLearning.begin(self.network_, rule)
         run = train_in_ngspice if self.engine == NGSPICE else train
-        with tqdm(total=rule.presentations, desc="training", unit="sample", disable=not self.verbose) as bar:
+        with tqdm(total=rule.presentations, desc="training", unit="sample", disable=None if self.verbose else True) as bar:
             for done, accuracy in run(learning, rule, images, labels):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
@@ -165,7 +165,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if self.engine != NGSPICE:
             return self.network_.first_spikes(images)
         reads = tqdm(read_in_ngspice(self.network_, images), total=len(images), desc="reading", unit="sample",
-                     disable=not self.verbose)
+                     disable=None if self.verbose else True)
         return np.array(list(reads))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
