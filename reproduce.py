@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from datasets import ENCODINGS
-from learning.engines import CLOSED_FORM
+from learning.engines import CLOSED_FORM, NGSPICE
 from records.claims import claimed, locked, refuse_overwriting
 from records.files import ROOT, atomic_write
 from records.results import results_path
@@ -69,8 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     table = options.figures / "results.md"
     with claimed({}, [table]), locked(table):
         if not options.force:  # the tests would refuse, half way
-            name = "mnist_test" if options.full else "mnist_test_by_closed_form"
-            refuse_overwriting(results_path(options.figures, name), {"samples": options.samples})
+            name, engine = ("mnist_test", NGSPICE) if options.full else ("mnist_test_by_closed_form", CLOSED_FORM)
+            refuse_overwriting(results_path(options.figures, name), {"samples": options.samples, "engine": engine})
         for path in schematics.draw_circuits(options.figures, options.show):
             print(f"wrote {path}")
         code = run_steps(options)
