@@ -30,7 +30,7 @@ CLASSES = sorted((kind for kind in all_kinds(Parameters) if not kind.__module__.
 QUANTITIES = [(kind, field) for kind in CLASSES for field in dataclasses.fields(kind) if "unit" in field.metadata]
 SIGNED = {"MemristorParameters.threshold_voltage", "NeuronParameters.rail_low", "NeuronParameters.inverting_rail_low",
           "IvExperiment.initial_state", "StdpExperiment.pre_voltage", "StdpExperiment.tail_voltage",
-          "LayeredRule.start_drive"}
+          "LayeredRule.start_drive", "LayeredRule.start_weight"}
 each_quantity = pytest.mark.parametrize(
     ("kind", "field"), QUANTITIES, ids=[f"{kind.__name__}.{field.name}" for kind, field in QUANTITIES])
 
