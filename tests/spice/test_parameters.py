@@ -72,7 +72,7 @@ def test_quantity_refuses_zero_negative_and_whatever_lies_outside_its_range(kind
 
 @each_quantity
 def test_quantity_states_unit_meaning_and_a_default_within_its_range(kind, field):
-    assert field.metadata["unit"] in {"S", "ohm", "F", "m", "V", "A", "A/V^2", "s", "Hz", "1/s", "C", ""}
+    assert field.metadata["unit"] in {"S", "ohm", "F", "m", "V", "A", "A/V^2", "V/A", "s", "1/s", "V/s", "Hz", "C", ""}
     assert len(field.metadata["meaning"]) > 5
     assert field.metadata["low"] <= field.default <= field.metadata["high"]
     assert getattr(kind(), field.name) == field.default
