@@ -7,9 +7,9 @@ Importing it takes a second and compiling it another: import it where presentati
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from learning.closed_form import BELOW, SHARES, Crossbar
+from learning.compiled import compiled
 
 
 class CompiledRead:
@@ -32,7 +32,7 @@ class CompiledRead:
         return _first_spikes(states, image, *self._values)
 
 
-@njit
+@compiled
 def _first_spikes(states: np.ndarray, image: np.ndarray, gain: np.ndarray, threshold_voltage: np.ndarray, share: np.ndarray,
                   feedback: np.ndarray, amplifier_gain: np.ndarray, membrane_gain: np.ndarray, rail: np.ndarray,
                   threshold: np.ndarray, time_constant: np.ndarray, edge: np.ndarray, rise: float, pulse: float,

@@ -10,15 +10,15 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from learning import error_driven, layer_rule
+from learning.compiled import compiled
 
-offender = njit(error_driven.offender)
-falling = njit(layer_rule.falling)
-errors = njit(layer_rule.errors)
-overlaps = njit(layer_rule.overlaps)
-plastic = njit(layer_rule.plastic)
+offender = compiled(error_driven.offender)
+falling = compiled(layer_rule.falling)
+errors = compiled(layer_rule.errors)
+overlaps = compiled(layer_rule.overlaps)
+plastic = compiled(layer_rule.plastic)
 
 Arrays = tuple[np.ndarray, ...]
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
@@ -61,7 +61,7 @@ class Doses(NamedTuple):
     reach: float
 
 
-@njit(inline="always", fastmath=SAFE_MATH)
+@compiled(inline="always", fastmath=SAFE_MATH)
 def current(device: Device, state: float, volts: float) -> float:
     """`memristor.read_current`, also for a row at 0 V and a column at `volts`, which may then be negative."""
     start = max(state - device.threshold_voltage, 0.0)
@@ -70,7 +70,7 @@ def current(device: Device, state: float, volts: float) -> float:
     return device.half_gain * drop * (mean + math.sqrt(max(mean * mean - device.third * (drop * drop), 0.0)))
 
 
-@njit(fastmath=SAFE_MATH)
+@compiled(fastmath=SAFE_MATH)
 def input_drives(device: Device, states: np.ndarray, channel: np.ndarray, threshold: np.ndarray, image: np.ndarray,
                  drives: np.ndarray) -> None:
     """Fill `drives` with where the first layer's membranes settle, in thresholds; `image`: the rows' levels with the bias."""
@@ -86,7 +86,7 @@ def input_drives(device: Device, states: np.ndarray, channel: np.ndarray, thresh
         drives[j] *= device.scale / threshold[j]
 
 
-@njit
+@compiled
 def weigh(device: Device, states: np.ndarray, channel: np.ndarray, threshold: np.ndarray, weights: np.ndarray, j: int) -> None:
     """Fill column `j` of `weights` with how far each row's step alone would settle the membrane, in thresholds."""
     rows, columns = states.shape
@@ -96,7 +96,7 @@ def weigh(device: Device, states: np.ndarray, channel: np.ndarray, threshold: np
         weights[i, j] = device.scale / threshold[j] * (cell - reference)
 
 
-@njit
+@compiled
 def in_order(times: np.ndarray, last: float) -> np.ndarray:
     """Indices of the `times` before `last`, the earliest first. By insertion: NumPy's sort takes 6 s to compile."""
     order = np.empty(len(times), np.int64)
@@ -112,7 +112,7 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
     return order[:count]
 
 
-@njit
+@compiled
 def fire(device: Device, weights: np.ndarray, steps: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` (settled, in thresholds) of a layer whose rows step up at `steps` (z); the bias is added."""
     rows, columns = weights.shape
@@ -135,7 +135,7 @@ def fire(device: Device, weights: np.ndarray, steps: np.ndarray, spikes: np.ndar
                 spikes[j] = above[j] / (drives[j] - 1.0)
 
 
-@njit
+@compiled
 def forward(device: Device, chip: Chip, states: Arrays, weights: Arrays, image: np.ndarray, spikes: Arrays,
             drives: Arrays) -> None:
     """Present an `image`: fill `spikes` (z) and `drives` (settled membranes in thresholds) of every layer."""
@@ -149,7 +149,7 @@ def forward(device: Device, chip: Chip, states: Arrays, weights: Arrays, image: 
         fire(device, weights[layer], spikes[layer - 1], spikes[layer], drives[layer])
 
 
-@njit
+@compiled
 def seconds(device: Device, z: np.ndarray) -> np.ndarray:
     """Spike times in s of `z`, nan for silent ones."""
     times = np.empty(len(z))
@@ -158,7 +158,7 @@ def seconds(device: Device, z: np.ndarray) -> np.ndarray:
     return times
 
 
-@njit
+@compiled
 def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_errors: np.ndarray) -> np.ndarray:
     """What the rows (without the bias) show in V, sum(error x (X - X_ref)) / the largest, while the columns carry their errors.
 
@@ -183,7 +183,7 @@ def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_er
     return result
 
 
-@njit
+@compiled
 def write(device: Device, states: np.ndarray, gain: np.ndarray, j: int, high: np.ndarray, pulse: float) -> None:
     """Write column `j`: row i is driven for the share `high[i]` of a `pulse` in s (negative: at a negative voltage)."""
     window = abs(pulse) * high.max()
@@ -191,7 +191,7 @@ def write(device: Device, states: np.ndarray, gain: np.ndarray, j: int, high: np
         states[i, j] += device.rate * gain[i, j] * pulse * high[i] - device.leak * window * states[i, j]
 
 
-@njit
+@compiled
 def correct(device: Device, chip: Chip, doses: Doses, states: Arrays, weights: Arrays, image: np.ndarray, spikes: Arrays,
             drives: Arrays, label: int, wrong: int, share: float) -> None:
     """Back-reads from the last layer to the first, then all writes of one presentation."""
@@ -215,7 +215,7 @@ def correct(device: Device, chip: Chip, doses: Doses, states: Arrays, weights: A
                 weigh(device, states[layer], chip.channel[layer], chip.threshold[layer], weights[layer], j)
 
 
-@njit
+@compiled
 def all_weights(device: Device, chip: Chip, states: Arrays, weights: Arrays) -> None:
     """Fill the `weights` of every layer but the first, whose rows are not all at one voltage."""
     for layer in range(1, len(states)):
@@ -223,7 +223,7 @@ def all_weights(device: Device, chip: Chip, states: Arrays, weights: Arrays) -> 
             weigh(device, states[layer], chip.channel[layer], chip.threshold[layer], weights[layer], j)
 
 
-@njit
+@compiled
 def present(device: Device, chip: Chip, states: Arrays, weights: Arrays, images: np.ndarray, spikes: Arrays, drives: Arrays,
             times: Arrays) -> None:
     """Fill `times` (one array images x neurons a layer, in s) with every neuron's first spike for every image."""
@@ -233,7 +233,7 @@ def present(device: Device, chip: Chip, states: Arrays, weights: Arrays, images:
             times[layer][n] = seconds(device, spikes[layer])
 
 
-@njit
+@compiled
 def train(device: Device, chip: Chip, doses: Doses, states: Arrays, weights: Arrays, images: np.ndarray, labels: np.ndarray,
           order: np.ndarray, done: int, spikes: Arrays, drives: Arrays, history: np.ndarray) -> None:
     """Present images[order], the first of them after `done` others; fill `history` (presentations x (right, written))."""

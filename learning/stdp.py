@@ -15,8 +15,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from learning.compiled import compiled
 from learning.self_learning import SILENT, SelfLearningCircuit
 
 WRITE_STEPS = 4  # of a write: the gate's capacitance and the membrane follow X in as many exponentials
@@ -54,7 +54,7 @@ def numbers(design: SelfLearningCircuit) -> Numbers:
                    design.learning.homeostasis_rate, design.learning.homeostasis_time_constant)
 
 
-@njit(cache=True)
+@compiled
 def lifted(s: float, v: float, c: float, cox: float) -> float:
     """Overdrive in V of a floating gate that is at `s` V while the input is at 0 V, once it is at `v` V: C s + Q is kept."""
     if s <= 0.0 or v <= 0.0:
@@ -67,7 +67,7 @@ def lifted(s: float, v: float, c: float, cox: float) -> float:
     return (b + math.sqrt(max(b * b - 4 * a * (2 / 3 * cox * v * v + total * v), 0.0))) / (2 * a)
 
 
-@njit(cache=True)
+@compiled
 def lowered(s: float, v: float, c: float, cox: float) -> float:
     """The inverse of `lifted`: overdrive in V once the input has left `v` V for 0 V."""
     if s <= 0.0 or v <= 0.0:
@@ -76,7 +76,7 @@ def lowered(s: float, v: float, c: float, cox: float) -> float:
     return (c * s + 2 / 3 * cox * (s * s + s * d + d * d) / (s + d)) / (c + cox)
 
 
-@njit(cache=True)
+@compiled
 def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     """C + C_gs + C_gd in F at overdrive `s` and input `v` V (Meyer); C alone once the channel is off."""
     if s <= 0.0:
@@ -85,7 +85,7 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     return c + 2 / 3 * cox * (2.0 - (s * s + d * d) / (s + d) ** 2)
 
 
-@njit(cache=True)
+@compiled
 def conducted(s: float, v: float) -> float:
     """Channel current over Kp W / L in V^2 at a lifted overdrive `s` and input `v` V (square law)."""
     if s <= 0.0:
@@ -94,7 +94,7 @@ def conducted(s: float, v: float) -> float:
     return s * drop - drop * drop / 2
 
 
-@njit(cache=True)
+@compiled
 def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Numbers) -> float:
     """Where a membrane would settle in V with all inputs at `share` of `volts`, without homeostasis."""
     total = 0.0
@@ -105,7 +105,7 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Number
     return min(k.gain * total, k.rail)
 
 
-@njit(cache=True)
+@compiled
 def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Numbers) -> float:
     """The membrane in V at the end of the input's edge, without homeostasis: what it remembers of the currents so far."""
     total = 0.0
@@ -114,7 +114,7 @@ def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Numbers) -> float:
     return total * k.rise / k.tau
 
 
-@njit(cache=True)
+@compiled
 def spike_time(settled: float, risen: float, homeostasis: float, k: Numbers) -> float:
     """When the membrane crosses the threshold, raised by `homeostasis` (V at the start), in s; inf if it never does."""
     time = k.tau
@@ -126,7 +126,7 @@ def spike_time(settled: float, risen: float, homeostasis: float, k: Numbers) -> 
     return time
 
 
-@njit(cache=True)
+@compiled
 def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> np.ndarray:
     """First spikes in s as if no neuron inhibited another: array of neurons, inf for those silent to the pulse's end.
 
@@ -147,14 +147,14 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     return times
 
 
-@njit(cache=True)
+@compiled
 def written(x: float, v: float, duration: float, k: Numbers) -> float:
     """A cell's X in V, lifted as it is, after `duration` s with phi high and the input at `v` V."""
     target = k.pump * k.leak * v
     return target + (x - target) * math.exp(-duration / (k.leak * memory_capacitance(x - k.vto, v, k.c, k.cox)))
 
 
-@njit(cache=True)
+@compiled
 def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Numbers) -> float:
     """Write the winner's `row` (V, in place) from its `spike` (s) on; return for how long its output was high (s)."""
     for i in range(len(row)):
@@ -176,7 +176,7 @@ def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, 
     return end - spike + falling
 
 
-@njit(cache=True)
+@compiled
 def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> int:
     """Present one image, the inputs' `volts`; changes `states` (neurons x inputs) and `homeostasis` (neurons), V, in place.
 
@@ -194,7 +194,7 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: N
     return winner
 
 
-@njit(cache=True)
+@compiled
 def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Numbers) -> np.ndarray:
     """Present the images `volts[order]` (V) one after the other, as `present` does; return the winners."""
     found = np.empty(len(order), np.int64)
@@ -203,7 +203,7 @@ def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     return found
 
 
-@njit(cache=True)
+@compiled
 def first_neurons(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> np.ndarray:
     """Who fires first at each of the images `volts` (images x inputs, V) while nothing is written; SILENT where none does."""
     found = np.empty(len(volts), np.int64)

@@ -1,0 +1,30 @@
+"""numba's compiler with a cache that cannot be stale.
+
+Compiling the layers takes 15 s, once: what is compiled is kept beside the sources. numba itself compares the age of one file
+only, and would go on with old code where a function that it calls stands in another file; here the cache's folder is named for
+the text of the whole wing, so that any change compiles anew.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+
+WING = Path(__file__).resolve().parent
+TEXT = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WING.glob("*.py")))).hexdigest()[:16]
+KEPT = WING / "__pycache__" / f"compiled_{TEXT}"
+
+
+def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Decorator as numba's njit, with its `options`; what it compiles is kept if the folder can be written."""
+    if function is None:
+        return lambda decorated: compiled(decorated, **options)
+    settings = vars(config)
+    usual, settings["CACHE_DIR"] = settings["CACHE_DIR"], str(KEPT)  # read when a function is decorated
+    try:
+        return njit(cache=os.access(WING, os.W_OK), **options)(function)
+    finally:
+        settings["CACHE_DIR"] = usual
