@@ -15,8 +15,8 @@ def test_change_in_a_file_that_compiled_code_calls_compiles_anew(tmp_path):
     wing.mkdir()
     shutil.copy(ROOT / "learning" / "compiled.py", wing)
     (wing / "called.py").write_text("def step(x):\n    return 2 * x\n")
-    (wing / "user.py").write_text("from learning import called\nfrom learning.compiled import compiled\nstep = compiled(called.step)\n"
-                                  "@compiled\ndef twice(x):\n    return step(x)\n")
+    (wing / "user.py").write_text("from learning import called\nfrom learning.compiled import compiled\n"
+                                  "step = compiled(called.step)\n@compiled\ndef twice(x):\n    return step(x)\n")
     said = []
     for body in ("return 2 * x", "return 3 * x"):
         (wing / "called.py").write_text(f"def step(x):\n    {body}\n")
