@@ -199,7 +199,7 @@ def run_program(text: str, nodes: list[str]) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         netlist = Path(folder) / "circuit.cir"
         netlist.write_text(text)
-        printed = subprocess.run(["ngspice", "-b", str(netlist)], capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(["ngspice", "-n", "-b", str(netlist)], capture_output=True, text=True, check=True).stdout
     columns: list[str] = []
     last: dict[str, float] = {}
     for line in printed.splitlines():
