@@ -118,6 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted training")
     add_quantities(parser, LayeredRule())
     options = parser.parse_args(arguments)
+    if options.size != 10 and options.data != "mnist":
+        parser.error(f"--size is of MNIST's images; {options.data} has its own")
     given = {key: value for key, value in vars(options).items() if parser.get_default(key) != value}
     rule = quantities(RULES[options.data], given)
     data = load(options.data, options.size, rule.seed)

@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.in_situ and options.engine != NGSPICE:
         parser.error("--in-situ trains in ngspice: it needs --engine ngspice")
+    if options.label and options.source in BUILT_IN:
+        parser.error(f"--label names a column of a CSV file; {options.source} has its own")
     whole = load_table(options.source, options.label)
     table = whole.sampled(options.rows, options.seed)
     if len(table.labels) < len(whole.labels):
