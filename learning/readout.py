@@ -111,7 +111,7 @@ class Reader:
 
 
 class _ReadCircuit:
-    """A loaded read circuit of some rows, and what its inputs and cells are set to; rows beyond the image's stay at 0.
+    """A loaded read circuit of some rows; those beyond the image's stay at 0.
 
     The rows are lent to whichever inputs an image drives: a chip's cells move in with their values, altered, and with their
     states shifted by what their Vto is off. Where its wires resist, every row is its input's for good.
@@ -119,30 +119,25 @@ class _ReadCircuit:
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int, rows: int,
                  solver: Solver, devices: Devices) -> None:
-        self._volts, self._states = np.zeros(rows), np.zeros((classes, rows))
+        self._rows, self._cells = rows, [(j, i) for j in range(classes) for i in range(rows)]
         self._memristor = parameters.memristor
         self._tenants = devices.cells if devices.wires == Wires() else None
         placed = devices if self._tenants is None else dataclasses.replace(devices, cells=None)
-        circuit = network(parameters, self._states, None, title="read", devices=placed)
+        circuit = network(parameters, np.zeros((classes, rows)), None, title="read", devices=placed)
         self._loaded = session.load(circuit, solver, names("membrane", classes) + names("output", classes))
         self._loaded.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, schedule.pulse, 1.0]})
         self.run, self.alter = self._loaded.run, self._loaded.alter
 
     def set(self, states: np.ndarray, volts: np.ndarray, driven: np.ndarray) -> None:
-        """Set the cells (classes x driven rows) and the inputs `driven`, in V; sends only what changes."""
+        """Set the cells (classes x driven rows) and the inputs `driven`, in V; only what changes is sent."""
         if self._tenants is not None:
             cells = self._tenants.of(slice(None), driven)
             self._loaded.alter(cell_changes(cells, self._memristor))
             states = states - (cells.threshold_voltage - self._memristor.threshold_voltage)
-        new_volts, new_states = np.zeros_like(self._volts), np.zeros_like(self._states)
-        new_volts[:len(volts)], new_states[:, :len(volts)] = volts, states
-        changes = {f"einput_{k} gain": new_volts[k] for k in np.flatnonzero(new_volts != self._volts)}
-        pairs = np.argwhere(new_states != self._states)
-        changes |= state_changes(pairs, new_states[tuple(pairs.T)])
-        # If ngspice refuses or Ctrl-C comes in between, all is sent again.
-        self._volts, self._states = np.full_like(new_volts, np.nan), np.full_like(new_states, np.nan)
-        self._loaded.alter(changes)
-        self._volts, self._states = new_volts, new_states
+        padded_volts, padded_states = np.zeros(self._rows), np.zeros((len(states), self._rows))
+        padded_volts[:len(volts)], padded_states[:, :len(volts)] = volts, states
+        changes = {f"einput_{k} gain": volt for k, volt in enumerate(padded_volts)}
+        self._loaded.alter(changes | state_changes(self._cells, padded_states.ravel()))
 
 
 class Writer:
