@@ -178,4 +178,5 @@ def batch_netlist(task: Unsupervised, drawn: Trial) -> str:
         row = gates[j * inputs:(j + 1) * inputs]
         lines += [f"let x{i} = floor(10*v({gate})[last] + 0.5)/10" for i, gate in enumerate(row)]
         lines.append(f"echo neuron {j}: " + " ".join(f"$&x{i}" for i in range(inputs)))
-    return text + "\n".join([*lines, ".endc", ".end", ""])
+    # Without "quit" ngspice 39 ends with exit code 1: it finds no .print behind the control block.
+    return text + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
