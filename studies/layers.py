@@ -120,8 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.size != 10 and options.data != "mnist":
         parser.error(f"--size is of MNIST's images; {options.data} has its own")
-    given = {key: value for key, value in vars(options).items() if parser.get_default(key) != value}
-    rule = quantities(RULES[options.data], given)
+    rule = quantities(RULES[options.data], vars(options))
     data = load(options.data, options.size, rule.seed)
     network = begin(tuple(options.hidden or HIDDEN[options.data]), len(set(data[1].tolist())), data[0], rule)
     write_netlist(options.netlist, lambda: first_read(network, data[0][0]))
