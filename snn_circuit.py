@@ -132,6 +132,12 @@ def add_neuron(circuit: Circuit, parameters: NeuronParameters, own: bool = False
     circuit.subcircuit(LapicqueNeuron(parameters, own=own))
 
 
+def channel_size(memristor: MemristorParameters, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Widths and lengths in m of channels of a `gain` relative to 1 (any shape): gates keep their area, so their capacitance."""
+    stretch = np.sqrt(gain)
+    return memristor.width * stretch, memristor.length / stretch
+
+
 @dataclass(frozen=True, eq=False)
 class CellValues:
     """What each cell of a chip has of its own: arrays, classes x inputs."""
@@ -142,9 +148,8 @@ class CellValues:
     capacitance: np.ndarray  # F, the explicit memory capacitor
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Channel widths and lengths in m that give the gains without changing the gate's area, and so its capacitance."""
-        stretch = np.sqrt(self.gain / memristor.gain)
-        return memristor.width * stretch, memristor.length / stretch
+        """Channel widths and lengths in m that give the gains."""
+        return channel_size(memristor, self.gain / memristor.gain)
 
     def of(self, columns: slice, rows: np.ndarray | slice) -> "CellValues":
         """Those of some columns and rows alone."""

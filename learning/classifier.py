@@ -24,10 +24,10 @@ from tqdm import tqdm
 from learning.chips import Chip
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from learning.layer_circuit import layer_names, layered_network
+from learning.layer_circuit import LayerChip, layer_names, layered_network
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
-from learning.layers import LayerChip, LayeredLearning, LayeredNetwork, begin, train
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
 from learning.pulses import edges
 from snn_circuit import NetworkParameters
@@ -46,8 +46,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
     every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`. `dose`: V,
     first change of X of an output cell per time constant of overlap, and of a hidden cell per volt read back; it falls to 0.
-    `margin`: s, by which the right neuron has to lead. `chip`: a `learning.chips.Chip` whose devices differ (closed form only;
-    its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
+    `margin`: s, by which the right neuron has to lead. `chip`: a `learning.chips.Chip` whose devices differ (its
+    shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
     `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
@@ -120,8 +120,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         network = begin(hidden, len(classes), self.encoding_.levels(features), self._rule)
         if self.chip is not None:
-            if self.engine != CLOSED_FORM:
-                raise ValueError('a chip\'s layers are known to the closed form only: leave out chip, or engine="ngspice"')
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
         self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
 
@@ -209,15 +207,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
         """Write the netlist of the whole network reading one sample `x` (features), for `ngspice -b`; returns the path.
 
-        It prints the outputs: the first to reach half its height is the decision. Raises ValueError for a network on a chip,
-        whose devices a netlist of layers does not have.
+        It prints the outputs: the first to reach half its height is the decision. Raises ValueError, and OSError.
         """
         self._check_fitted()
         features = check_array(np.asarray(x, dtype=np.float64).reshape(1, -1))
         if features.shape[1] != self.n_features_in_:
             raise ValueError(f"a sample has {self.n_features_in_} features, got {features.shape[1]}")
-        if self.network_.chip is not None:
-            raise ValueError("the netlist of layers has no devices that differ: train without chip to export it")
         _write(Path(path), read_netlist(self.network_, self.encoding_.levels(features)[0]))
         return Path(path)
 
@@ -293,7 +288,8 @@ def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
     """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient."""
     design, last = network.design, len(network.states)
     rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
-    circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read")
+    circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read",
+                              chip=network.chip)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     outputs = layer_names("row", last, network.sizes[-1])
     solver = dataclasses.replace(READING_LAYERS, max_step=WHOLE_STEP)

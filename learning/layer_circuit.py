@@ -12,7 +12,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
-from snn_circuit import OFF, LapicqueNeuron, NetworkParameters, NeuronParameters, OpAmp, Points
+from snn_circuit import OFF, LapicqueNeuron, NetworkParameters, NeuronParameters, OpAmp, Points, channel_size
 from spice.parameters import Parameters, quantity
 
 
@@ -39,22 +39,42 @@ class LayerDesign(Parameters):
                                    membrane_transconductance=self.transresistance / feedback / base.membrane_resistance)
 
 
+@dataclass(frozen=True, eq=False)
+class LayerChip:
+    """What differs from device to device on one layer of a chip, relative to 1 and fixed for its life."""
+
+    channel: np.ndarray  # gains of the channels, (neurons + 1) x rows; the last neuron is the reference column
+    write: np.ndarray  # gains of the writes, neurons x rows
+    threshold: np.ndarray  # of the neurons
+
+    def cell(self, memristor: MemristorParameters, j: int, k: int) -> dict[str, float]:
+        """Instance parameters of the cell of column `j` and row `k`."""
+        width, length = channel_size(memristor, self.channel[j, k])
+        return {"w": float(width), "l": float(length)}
+
+
 class LatchingTrigger(Cell):
     """Output high once the membrane has exceeded the threshold, until the read ends. Nodes: membrane, output.
 
     The trigger charges a capacitor that nothing discharges: otherwise a later layer's neuron, whose membrane may fall again when
     an inhibiting row steps up, would take its spike back. (A trigger that held itself by feedback would be quicker drawn, but
-    ngspice's switches would then close themselves on the mere guess of an iteration.)
+    ngspice's switches would then close themselves on the mere guess of an iteration.) `own`: the threshold is an instance
+    parameter.
     """
 
     RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us
 
-    def __init__(self, parameters: NeuronParameters) -> None:
+    def __init__(self, parameters: NeuronParameters, own: bool = False) -> None:
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
                   "ron": 1e-3, "roff": 1e15}
         super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
-        self.S("spike", "high", "charge", "membrane", self.gnd, model="schmitt_trigger_switch")
+        reference = self.gnd
+        if own:
+            self.parameters["threshold"] = parameters.threshold
+            self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
+            reference = "reference"
+        self.S("spike", "high", "charge", "membrane", reference, model="schmitt_trigger_switch")
         self.R("charge", "charge", "store", self.RESISTANCE)
         self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
         self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
@@ -84,18 +104,18 @@ class ReferenceStage(SubCircuit):
 
 def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray],
                     rows: Sequence[Points] | None = None, first: int = 0, triggers: bool = True,
-                    fan_in: int | None = None, title: str = "layers") -> Circuit:
+                    fan_in: int | None = None, title: str = "layers", chip: Sequence[LayerChip] | None = None) -> Circuit:
     """The netlist of layers in series, for reading: every phi is low.
 
     `states`: neurons x rows of each layer, in V, the last row being the bias. `rows`: the first layer's sources without the bias,
     as (s, V) points; None: one source `pulse`, scaled for row k by the gain of Erow_l_k (0 at first). `first`: the number of the
     first layer, where the ones below are read apart. Without `triggers` the neurons end in their membranes: enough, and quicker,
     where no layer follows, as a trigger cuts the simulator's steps wherever it switches. `fan_in`: the layer's rows where
-    only some of them are here, bias included.
+    only some of them are here, bias included. `chip`: what differs in each layer, for whole networks (with triggers).
     """
     circuit = Circuit(title)
-    ReadMemristor(parameters.memristor).add_to(circuit)
-    _define_stages(circuit, parameters.neuron, triggers)
+    ReadMemristor(parameters.memristor, own=chip is not None).add_to(circuit)
+    _define_stages(circuit, parameters.neuron, triggers, own=chip is not None)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k in range(states[0].shape[1] - 1):
         if rows is None:
@@ -104,22 +124,23 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
             circuit.PieceWiseLinearVoltageSource(f"row_{first}_{k}", f"row_{first}_{k}", circuit.gnd, values=rows[k])
     for layer, cells in enumerate(states, first):
         neuron = design.neuron(parameters.neuron, parameters.memristor, fan_in or cells.shape[1])
-        _add_layer(circuit, neuron, design, layer, cells)
+        _add_layer(circuit, neuron, design, layer, cells, parameters.memristor, None if chip is None else chip[layer - first])
     return circuit
 
 
-def _define_stages(circuit: Circuit, neuron: NeuronParameters, triggers: bool) -> None:
+def _define_stages(circuit: Circuit, neuron: NeuronParameters, triggers: bool, own: bool) -> None:
     circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
     circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
     if triggers:
-        LatchingTrigger(neuron).add_to(circuit)
+        LatchingTrigger(neuron, own).add_to(circuit)
     else:
         circuit.subcircuit(OpenTrigger(neuron))
 
 
-def _add_layer(circuit: Circuit, neuron: NeuronParameters, design: LayerDesign, layer: int, states: np.ndarray) -> None:
+def _add_layer(circuit: Circuit, neuron: NeuronParameters, design: LayerDesign, layer: int, states: np.ndarray,
+               memristor: MemristorParameters, chip: LayerChip | None) -> None:
     columns, rows = states.shape
-    circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}"))
+    circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}", own=chip is not None))
     circuit.subcircuit(ReferenceStage(neuron, name=f"reference_of_{layer}"))
     # The bias row is up whenever an image is: the pulse at a full pixel's level.
     circuit.VCVS(f"row_{layer}_{rows - 1}", f"row_{layer}_{rows - 1}", circuit.gnd, "pulse", circuit.gnd,
@@ -127,10 +148,12 @@ def _add_layer(circuit: Circuit, neuron: NeuronParameters, design: LayerDesign, 
     circuit.X(f"reference_{layer}", f"reference_of_{layer}", f"column_{layer}_{columns}", f"negative_{layer}")
     for j in range(columns):
         circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", f"negative_{layer}",
-                  f"membrane_{layer}_{j}", f"row_{layer + 1}_{j}")
+                  f"membrane_{layer}_{j}", f"row_{layer + 1}_{j}",
+                  **({} if chip is None else {"threshold": float(neuron.threshold * chip.threshold[j])}))
     for j, k in np.ndindex(columns + 1, rows):
         state = design.reference_state if j == columns else states[j, k]
-        circuit.X(f"cell_{layer}_{j}_{k}", "read_memristor", f"column_{layer}_{j}", f"row_{layer}_{k}", x0=float(state))
+        circuit.X(f"cell_{layer}_{j}_{k}", "read_memristor", f"column_{layer}_{j}", f"row_{layer}_{k}", x0=float(state),
+                  **({} if chip is None else chip.cell(memristor, j, k)))
 
 
 def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
@@ -175,4 +198,14 @@ def layer_state_changes(layer: int, column: int, states: np.ndarray) -> dict[str
     for k, state in enumerate(states.tolist()):
         changes[f"c.xcell_{layer}_{column}_{k}.cmemory ic"] = state
         changes[f"m.xcell_{layer}_{column}_{k}.mchannel ic"] = [0.0, state, 0.0]
+    return changes
+
+
+def layer_gain_changes(memristor: MemristorParameters, layer: int, channel: np.ndarray) -> dict[str, float]:
+    """The `alter` changes that give the channels of a layer's cells their gains (columns x rows, relative to 1)."""
+    changes: dict[str, float] = {}
+    width, length = channel_size(memristor, channel)
+    for j, k in np.ndindex(channel.shape):
+        changes[f"m.xcell_{layer}_{j}_{k}.mchannel w"] = float(width[j, k])
+        changes[f"m.xcell_{layer}_{j}_{k}.mchannel l"] = float(length[j, k])
     return changes

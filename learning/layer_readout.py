@@ -2,15 +2,18 @@
 
 A layer's spikes become the sources of the next layer's rows: its neurons' outputs are ideal switches, so nothing above bears
 on what lies below. Many columns are cut into blocks, which do not bear on each other either
-(tests/learning/test_layers_in_ngspice.py holds all of it against the whole network in one transient).
+(tests/learning/test_layers_in_ngspice.py holds all of it against the whole network in one transient). A chip's devices move in
+where their cells do: channels and write gains are altered, thresholds are applied to the membranes.
 """
 
 import numpy as np
 
 from learning.decoding import first_spikes
 from learning.layer_circuit import (
+    LayerChip,
     back_circuit,
     column_circuit,
+    layer_gain_changes,
     layer_names,
     layer_state_changes,
     layered_network,
@@ -18,7 +21,7 @@ from learning.layer_circuit import (
 from learning.layers import LayeredNetwork, start_delay
 from learning.pulses import WRITING
 from memristor import state_rate
-from snn_circuit import OFF, NeuronParameters
+from snn_circuit import OFF, NetworkParameters
 from spice.session import LoadedCircuit, NgspiceSession, Solver
 
 ROWS = 10  # circuits of later layers have room for 10, 20, 30, ... rows that step up
@@ -65,20 +68,25 @@ class LayeredReader:
         found = [self._first.run(network.states[0], image, stop)]
         for circuits, states in zip(self._later, network.states[1:], strict=True):
             found.append(circuits.run(states, found[-1][0], stop))
-        neuron = network.parameters.neuron
-        scale = neuron.threshold * -np.expm1(-(stop - self._delay) / neuron.time_constant)
-        return [spikes for spikes, _ in found], [membranes / scale for _, membranes in found]
+        scale = -np.expm1(-(stop - self._delay) / network.parameters.neuron.time_constant)
+        thresholds = [_thresholds(network, layer) for layer in range(len(found))]
+        return ([spikes for spikes, _ in found],
+                [membranes / (scale * volts) for (_, membranes), volts in zip(found, thresholds, strict=True)])
 
 
 class _FirstLayer:
     """The layer that sees the image, its columns in blocks with a reference column each."""
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, solver: Solver) -> None:
-        self._neuron, self._design = network.parameters.neuron, network.design
+        self._parameters, self._design, self._thresholds = network.parameters, network.design, _thresholds(network, 0)
         states = network.states[0]
         blocks = -(-states.size // BLOCK_CELLS)
         self._blocks = [block.tolist() for block in np.array_split(np.arange(len(states)), blocks)]
         self._circuits = [_load(session, network, states[block], 0, solver) for block in self._blocks]
+        if network.chip is not None:
+            for block, circuit in zip(self._blocks, self._circuits, strict=True):
+                channel = network.chip[0].channel[[*block, -1]]
+                circuit.alter(layer_gain_changes(network.parameters.memristor, 0, channel))
         self._states = states.copy()
 
     def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +99,7 @@ class _FirstLayer:
                 if not np.array_equal(states[column], self._states[column]):
                     circuit.alter(layer_state_changes(0, place, states[column]))
             circuit.alter(changes)
-            found.append(_race(circuit, 0, len(block), self._neuron, stop))
+            found.append(_race(circuit, 0, self._thresholds[block], self._parameters, stop))
         self._states = states.copy()
         return np.concatenate([spikes for spikes, _ in found]), np.concatenate([membranes for _, membranes in found])
 
@@ -101,6 +109,7 @@ class _LaterLayer:
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, layer: int, solver: Solver) -> None:
         self._session, self._network, self._layer, self._solver = session, network, layer, solver
+        self._chip, self._thresholds = None if network.chip is None else network.chip[layer], _thresholds(network, layer)
         self._circuits: dict[int, LoadedCircuit] = {}
 
     def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
@@ -120,8 +129,12 @@ class _LaterLayer:
             cells = np.full(rows + 1, self._network.design.reference_state)
             cells[:len(fired)], cells[-1] = column[fired], column[-1]
             changes |= layer_state_changes(self._layer, j, cells)
+        if self._chip is not None:
+            channel = np.ones((len(states) + 1, rows + 1))
+            channel[:, :len(fired)], channel[:, -1] = self._chip.channel[:, fired], self._chip.channel[:, -1]
+            changes |= layer_gain_changes(self._network.parameters.memristor, self._layer, channel)
         self._circuits[rows].alter(changes)
-        return _race(self._circuits[rows], self._layer, len(states), self._network.parameters.neuron, stop)
+        return _race(self._circuits[rows], self._layer, self._thresholds, self._network.parameters, stop)
 
 
 def _load(session: NgspiceSession, network: LayeredNetwork, states: np.ndarray, layer: int, solver: Solver) -> LoadedCircuit:
@@ -134,15 +147,22 @@ def _load(session: NgspiceSession, network: LayeredNetwork, states: np.ndarray, 
     return loaded
 
 
-def _race(circuit: LoadedCircuit, layer: int, columns: int, neuron: NeuronParameters,
+def _thresholds(network: LayeredNetwork, layer: int) -> np.ndarray:
+    """The firing thresholds of a layer's neurons in V."""
+    relative = np.ones(len(network.states[layer])) if network.chip is None else network.chip[layer].threshold
+    return network.parameters.neuron.threshold * relative
+
+
+def _race(circuit: LoadedCircuit, layer: int, thresholds: np.ndarray, parameters: NetworkParameters,
           stop: float) -> tuple[np.ndarray, np.ndarray]:
-    """Run a layer's circuit: first spike times in s, and the membranes at `stop` in V.
+    """Run a layer's circuit: first spike times in s, and the membranes at `stop` in V; `thresholds` in V of its neurons.
 
     Without triggers a spike is the membrane's first crossing of the threshold; one that is above it never loses its spike.
     """
     waves = circuit.run(stop)
-    membranes = waves.stack(layer_names("membrane", layer, columns))
-    return first_spikes(waves.time, membranes, membranes, neuron, 0.0, 2 * stop), membranes[:, -1]  # the last point counts
+    membranes = waves.stack(layer_names("membrane", layer, len(thresholds)))
+    # Twice the read's length, so that its last point counts.
+    return first_spikes(waves.time, membranes, membranes, parameters.neuron, 0.0, 2 * stop, thresholds), membranes[:, -1]
 
 
 class BackReader:
@@ -157,6 +177,8 @@ class BackReader:
         circuit = back_circuit(network.parameters, network.design, states)
         self._circuit = session.load(circuit, WRITING, [f"i(vrow_0_{k})" for k in range(self._rows)])
         self._circuit.alter({"vpulse pwl": [0.0, 0.0, self.RISE, 1.0, 1.0, 1.0]})
+        if network.chip is not None:
+            self._circuit.alter(layer_gain_changes(network.parameters.memristor, 0, network.chip[layer].channel[:, :-1]))
         self._states = states.copy()
 
     def read(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -175,19 +197,23 @@ class BackReader:
 
 
 class ColumnWriter:
-    """Writes one column of a layer at a time; its phi alone is high, so it is simulated alone."""
+    """Writes one column of a layer of `rows` rows at a time; its phi alone is high, so it is simulated alone.
+
+    `chip`: of that layer, if its cells write with gains of their own.
+    """
 
     EDGE = 0.02  # of the window, duration of each edge
 
-    def __init__(self, session: NgspiceSession, network: LayeredNetwork, rows: int) -> None:
-        self._network, self._rows = network, rows
+    def __init__(self, session: NgspiceSession, network: LayeredNetwork, rows: int, chip: LayerChip | None = None) -> None:
+        self._network, self._rows, self._chip = network, rows, chip
         self._names = [f"xcell_0_0_{k}.gate" for k in range(rows)]
         self._circuit = session.load(column_circuit(network.parameters, rows), WRITING, self._names)
         self._rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
 
-    def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float) -> np.ndarray:
+    def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
         """A `column`'s states (rows, V) after one write: row k is at `levels[k]` of the row voltage for the last `high[k]` of a
-        `pulse` in s (negative: at the opposite voltage), phi for as long as the longest of them. Raises SimulationError.
+        `pulse` in s (negative: at the opposite voltage), phi for as long as the longest of them. `place`: which column it is,
+        on a chip. Raises SimulationError.
         """
         window = abs(pulse) * high.max()
         if window == 0:
@@ -206,5 +232,8 @@ class ColumnWriter:
             up = end - abs(pulse) * high[k] if high[k] < high.max() else 2 * edge
             shape = [0.0, 0.0, up - edge / 2, 0.0, up + edge / 2, volts[k], end + 2 * edge, volts[k], end + 3 * edge, 0.0]
             changes[f"vrow_0_{k} pwl"] = shape if volts[k] and high[k] > 0 else [0.0, 0.0, 1.0, 0.0]
+        if self._chip is not None:
+            gains = self._network.parameters.memristor.transconductance * self._chip.write[place]
+            changes |= {f"g.xcell_0_0_{k}.gcharge gain": gain for k, gain in enumerate(gains.tolist())}
         self._circuit.alter(changes | layer_state_changes(0, 0, column))
         return self._circuit.run(end + 4 * edge).stack(self._names)[:, -1]

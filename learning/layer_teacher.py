@@ -24,7 +24,9 @@ class LayeredTeacher:
         self._rule, self._images, self._labels = rule, images, labels
         self._reader = LayeredReader(session, network)
         self._back = [BackReader(session, network, layer) for layer in range(1, len(network.states))]
-        self._writers = [ColumnWriter(session, network, states.shape[1]) for states in network.states]
+        chips = network.chip or [None] * len(network.states)
+        self._writers = [ColumnWriter(session, network, states.shape[1], chip)
+                         for states, chip in zip(network.states, chips, strict=True)]
         self._rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
         self._tau = network.parameters.neuron.time_constant
         self._start = start_delay(network.design.rise, self._tau)
@@ -68,6 +70,6 @@ class LayeredTeacher:
                 levels, high = np.append(image, 1.0), np.ones(states.shape[1])
                 if layer:
                     levels, high = high, overlaps(rows, times[layer][j], network.design.window) / self._tau
-                states[j] = self._writers[layer].write(states[j], levels, high, pulse * column_errors[j])
+                states[j] = self._writers[layer].write(states[j], levels, high, pulse * column_errors[j], int(j))
             result.append(states)
         return tuple(result)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learning.error_driven import RUNNING
-from learning.layer_circuit import LayerDesign
+from learning.layer_circuit import LayerChip, LayerDesign
 from learning.layer_rule import LayeredRule
 from memristor import state_rate
 from snn_circuit import NetworkParameters
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
     from learning import layer_kernel
 
 BLOCK = 1000  # presentations between two reports of a training
-
-
-@dataclass(frozen=True)
-class LayerChip:
-    """What differs from device to device on one layer of a chip, relative to 1 and fixed for its life."""
-
-    channel: np.ndarray  # gains of the channels, (neurons + 1) x rows; the last neuron is the reference column
-    write: np.ndarray  # gains of the writes, neurons x rows
-    threshold: np.ndarray  # of the neurons
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learning.decoding import first_spikes
-from learning.layer_circuit import layer_names, layered_network
+from learning.layer_circuit import LayerChip, layer_names, layered_network
 from learning.layer_readout import READING_LAYERS, BackReader, ColumnWriter, LayeredReader
 from learning.layer_teacher import LayeredTeacher
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
@@ -20,6 +20,15 @@ SIZES = (9, 12, 8, 4)
 @pytest.fixture(scope="module")
 def network() -> LayeredNetwork:
     return random_network(SIZES, seed=5, spread=1.0)
+
+
+def on_a_chip(network: LayeredNetwork) -> LayeredNetwork:
+    """The same states on devices of which every one has gains and a threshold of its own."""
+    rng, layers = np.random.default_rng(11), []
+    for states in network.states:
+        neurons, rows = states.shape
+        layers.append(LayerChip(*(rng.uniform(0.8, 1.2, shape) for shape in ((neurons + 1, rows), (neurons, rows), neurons))))
+    return dataclasses.replace(network, chip=tuple(layers))
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +64,39 @@ def drives(network, image):
     """Where the first layer's membranes settle, in thresholds."""
     from memristor import read_current
     rows, memristor = np.append(image, 1.0), network.parameters.memristor
-    currents = read_current(memristor, network.states[0], rows) - read_current(memristor, network.design.reference_state, rows)
-    return network.design.transresistance * currents.sum(axis=1) / network.parameters.neuron.threshold
+    currents = read_current(memristor, network.states[0], rows)
+    reference = read_current(memristor, network.design.reference_state, rows)
+    thresholds = network.parameters.neuron.threshold
+    if network.chip:
+        currents, reference = currents * network.chip[0].channel[:-1], reference * network.chip[0].channel[-1]
+        thresholds = thresholds * network.chip[0].threshold
+    return network.design.transresistance * (currents - reference).sum(axis=1) / thresholds
+
+
+def test_a_chips_reads_agree_with_the_closed_form_of_the_same_chip(ngspice, network, images):
+    chip = on_a_chip(network)
+    reader = LayeredReader(ngspice, chip, READING_LAYERS.tightened())
+    apart = 0.0
+    for image in images:
+        times, settled = reader.read(chip, image)
+        exact = [layer[0] for layer in chip.forward(image[None])]
+        apart = max(apart, *deviations(exact, [layer[0] for layer in network.forward(image[None])]))
+        assert max(deviations(times, exact)) < 0.05e-6
+        assert np.sum(~np.isnan(times[-1])) >= 2
+        assert settled[0] == pytest.approx(drives(chip, image), abs=5e-3)
+    assert apart > 5e-6  # devices alike would be seen
+
+
+def test_a_chips_back_reads_and_writes_agree_with_the_closed_form(ngspice, network):
+    chip = on_a_chip(network)
+    errors = np.array([0.4, -0.2, 1.0, -0.7])
+    found = BackReader(ngspice, chip, 2).read(chip.states[2], errors)
+    assert found == pytest.approx(chip.read_back(2, errors), abs=1e-3)
+    assert np.abs(found - network.read_back(2, errors)).max() > 0.1
+    writer = ColumnWriter(ngspice, chip, SIZES[2] + 1, chip.chip[2])
+    column, ones = np.full(SIZES[2] + 1, 5.0), np.ones(SIZES[2] + 1)
+    rise = [writer.write(column, ones, ones, 60e-6, place) - column for place in (2, 0)]
+    assert rise[0] / rise[1] == pytest.approx(chip.chip[2].write[2] / chip.chip[2].write[0], rel=2e-2)
 
 
 def test_whole_network_in_one_transient_agrees_with_the_closed_form(network, images, simulate):
@@ -93,6 +133,20 @@ def test_back_read_shows_what_the_closed_form_says_and_the_differences_to_five_m
     assert reader.read(changed, errors) - reader.read(network.states[2], errors) == pytest.approx(0.25, abs=2e-3)
 
 
+def test_whole_chip_in_one_transient_agrees_with_the_closed_form(network, images, simulate):
+    chip, design, stop = on_a_chip(network), network.design, 100e-6
+    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in images[0]]
+    circuit = layered_network(chip.parameters, design, chip.states, rows, chip=chip.chip)
+    circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
+    nodes = [layer_names(kind, 2 + (kind == "row"), SIZES[-1]) for kind in ("membrane", "row")]
+    waves = simulate(circuit, [*itertools.chain(*nodes)], stop, max_step=0.2e-6, reltol=1e-5)
+    thresholds = chip.parameters.neuron.threshold * chip.chip[2].threshold
+    times = first_spikes(waves.time, waves.stack(nodes[0]), waves.stack(nodes[1]), chip.parameters.neuron, 0.0, stop, thresholds)
+    exact = chip.first_spikes(images[:1])[0]
+    assert np.array_equal(np.isnan(times), ~(exact < stop - 1e-6))
+    assert np.nanmax(np.abs(times - exact)) < 0.9e-6
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_write_is_the_overlap_of_row_and_window(ngspice, network, sign):
     writer = ColumnWriter(ngspice, network, 5)
@@ -119,10 +173,12 @@ def test_a_latched_output_keeps_its_spike_when_the_membrane_falls(simulate, netw
     assert waves["row_1_0"][-1] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice):
+@pytest.mark.parametrize("chip", [False, True])
+def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice, chip):
     images, labels = XOR
     rule = dataclasses.replace(RULE, presentations=12)
     start = begin((6,), 2, images, rule)
+    start = on_a_chip(start) if chip else start
     closed, circuit = LayeredLearning.begin(start, rule), LayeredLearning.begin(start, rule)
     for _ in train(closed, rule, images, labels):
         pass
