@@ -4,9 +4,11 @@ Reads voltages/012345.json (or --voltages FILE, also in the paper's flat layout)
 figures/012345_raster.png, figures/012345_train_confusion.png and figures/012345_inference_results.json.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.experiments import digits_experiment
 from workflow.inference import inference_script
 

@@ -4,9 +4,11 @@ Writes voltages/012345.json, figures/012345_*.png and figures/012345_training_re
 learns from its errors instead of one pulse a class, the same with 012345_error_driven in the names.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.experiments import digits_experiment
 from workflow.training import training_script
 

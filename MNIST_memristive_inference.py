@@ -5,9 +5,11 @@ figures/mnist_raster.png, figures/mnist_train_confusion.png and figures/mnist_in
 --encoding and --size choose the file and the patterns, and add to the names.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.experiments import add_size_and_encoding, mnist_experiment
 from workflow.inference import inference_script
 

@@ -5,9 +5,11 @@ from its errors on the training set instead of one pulse a class (about 20 minut
 writes the same with mnist_error_driven in the names. --encoding and --size add to the names likewise.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.experiments import add_size_and_encoding, mnist_experiment
 from workflow.training import training_script
 

@@ -5,9 +5,11 @@ mnist_test_decisions.csv.gz (every image's label, decisions and spike times) and
 mnist_test_leads.png; for other voltages their rule, encoding and size are in the names.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.testing import testing_script
 
 

@@ -4,9 +4,11 @@ Reads voltages/xpue.json (or --voltages FILE, also in the paper's flat layout); 
 figures/xpue_raster.png, figures/xpue_train_confusion.png and figures/xpue_inference_results.json.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.experiments import xpue_experiment
 from workflow.inference import inference_script
 

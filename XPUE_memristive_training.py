@@ -4,9 +4,11 @@ Writes voltages/xpue.json, figures/xpue_*.png and figures/xpue_training_results.
 from its errors instead of one pulse a class, the same with xpue_error_driven in the names.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
-from workflow.command_line import run
 from workflow.experiments import xpue_experiment
 from workflow.training import training_script
 

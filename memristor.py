@@ -6,6 +6,9 @@ With --stdp it measures the STDP window instead and writes figures/memristor_std
 figures/memristor_stdp_results.json. About 3 s each.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -208,5 +211,5 @@ class MemristorChain(SubCircuit):
 
 if __name__ == "__main__":
     from studies.device import main
-    from workflow.command_line import run
+
     sys.exit(run(main))

@@ -3,6 +3,9 @@
 Writes figures/memristor_theoretical_iv.png. Nothing is simulated; memristor.py draws the emulator's curve. About 1 s.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 
 import matplotlib.pyplot as plt
@@ -41,4 +44,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main))
+    sys.exit(run(main))

@@ -5,6 +5,9 @@ first 2,000 of each network through ngspice, whose decisions must be the same. -
 the error-driven networks again first (three seeds of each encoding and engine: two hours in all). Writes figures/results.md.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import contextlib
 import subprocess
@@ -19,7 +22,7 @@ from records.claims import claimed, locked, refuse_overwriting
 from records.files import ROOT, atomic_write
 from records.results import results_path
 from workflow import schematics
-from workflow.command_line import make_parser, run, whole_number
+from workflow.command_line import make_parser, whole_number
 from workflow.process import undisturbed
 from workflow.results_table import FIRST, NETWORKS, results_table, write_agreement
 

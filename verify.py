@@ -5,6 +5,9 @@ Tightened: all tolerances and steps a tenth (of the training, which is tight alr
 comparison and its bound. Exit code 1 if one is broken. Writes figures/verify_results.json.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import shutil
 import subprocess
@@ -26,7 +29,7 @@ from records.results import load_results, write_results
 from snn_circuit import state_names
 from spice.session import NgspiceMissing, NgspiceSession, Solver, netlist_text
 from studies.engines import Network, compare_leads, compare_scores, compare_training, compare_writes, networks, tested
-from workflow.command_line import make_parser, progress, run, whole_number
+from workflow.command_line import make_parser, progress, whole_number
 from workflow.evaluation import WANTED, read_all, worker_count
 from workflow.experiments import Experiment, digits_experiment, mnist_experiment, xpue_experiment
 

@@ -4,6 +4,9 @@ Trains on the first 50,000 training images in the closed form, tests on the othe
 Prints a table and writes figures/dose_and_margin_results.json. About 10 minutes.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import dataclasses
 import itertools
 import sys
@@ -17,7 +20,7 @@ from learning.decoding import strict_decision
 from learning.engines import CLOSED_FORM, ClosedFormEngine
 from learning.error_driven import ErrorDrivenRule, Teacher, begin
 from records.results import write_results
-from workflow.command_line import make_parser, progress, run, whole_number
+from workflow.command_line import make_parser, progress, whole_number
 from workflow.experiments import Experiment, mnist_experiment
 
 TRAINED = 50000  # training images trained on; the rest is held out

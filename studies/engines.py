@@ -5,6 +5,9 @@ each against tightened reads, reads with ever smaller steps, 1,000 random writes
 engines from one seed. Prints what it finds, draws figures/engines.png and writes figures/engines_results.json. About 5 minutes.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ from records.results import write_results
 from records.voltages import load_voltages
 from spice.session import NgspiceSession, Solver
 from studies.engines_figure import engines_figure
-from workflow.command_line import make_parser, progress, run, whole_number
+from workflow.command_line import make_parser, progress, whole_number
 from workflow.evaluation import WANTED
 from workflow.experiments import Experiment, mnist_experiment
 

@@ -5,6 +5,9 @@ the centre; the winner does not change, since every class's column is shifted al
 _grey) and figures/mnist_ex_situ_training_results.json with the software's test accuracy. About 10 s.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import sys
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from records.results import results_path, versions, write_results
 from records.voltages import Voltages, save_voltages
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession
-from workflow.command_line import add_quantities, make_parser, quantities, run
+from workflow.command_line import add_quantities, make_parser, quantities
 from workflow.experiments import Experiment, add_size_and_encoding, describe, mnist_experiment
 from workflow.scores import interval
 

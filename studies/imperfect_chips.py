@@ -7,6 +7,9 @@ scripts. Writes figures/imperfect_chips*.png and figures/imperfect_chips_results
 figures/imperfect_chips_short*. About 15 minutes on two idle cores, half a minute with --short.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import dataclasses
 import functools
 import json
@@ -28,7 +31,7 @@ from records.files import FileProblem
 from records.results import results_path, write_results
 from records.voltages import load_voltages
 from studies.imperfect_chips_figures import FIGURES
-from workflow.command_line import draw, make_parser, run, whole_number
+from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import Experiment, describe, mnist_experiment
 from workflow.monte_carlo import run_everywhere

@@ -6,6 +6,9 @@ one synapse, at all times before and after it; overlap potentiates, a spike with
 figures/instar_rule.png, figures/instar_window.png and figures/instar_results.json. About 5 s.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 from dataclasses import dataclass
 
@@ -23,7 +26,7 @@ from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession, Solver
 from studies.one_cell import STATE, one_cell
-from workflow.command_line import add_quantities, draw, make_parser, quantities, run
+from workflow.command_line import add_quantities, draw, make_parser, quantities
 
 WRITE = Solver(max_step=50e-6, reltol=1e-5, trtol=7.0)
 PHI = 1.2  # V

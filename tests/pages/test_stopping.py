@@ -57,6 +57,21 @@ def _left_behind(session):
     return found
 
 
+PROGRAMS = [path.relative_to(ROOT) for pattern in ("*.py", "studies/*.py") for path in sorted(ROOT.glob(pattern))
+            if "from workflow.loading import run" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize(("sent", "code", "said"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
+@pytest.mark.parametrize("path", PROGRAMS, ids=str)
+def test_stopped_while_python_loads_its_libraries(path, sent, code, said, tmp_path):
+    """The signal comes in the middle of the first library's import: NumPy, or what stands here in its place."""
+    (tmp_path / "numpy.py").write_text(f"import os, time; os.kill(os.getpid(), {int(sent)}); time.sleep(60)")
+    start = [str(path)] if path.parent == Path() else ["-m", f"studies.{path.stem}"]
+    process = subprocess.run([sys.executable, *start], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+                             capture_output=True, text=True, timeout=60, preexec_fn=_heed_interrupts)
+    assert (process.returncode, process.stdout, process.stderr) == (code, "", f"{path.name}: stopped by {said}\n")
+
+
 BOTH = pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 
 

@@ -1,0 +1,41 @@
+"""The first import of a program that is run: Ctrl-C and SIGTERM are one line while Python loads all the rest.
+
+Pages and studies import it under `if __name__ == "__main__":` above all else, and nothing else imports it. It loads nothing that
+takes time itself.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """Nothing is open yet that would have to be saved. An exception would come out of libraries as an ImportError of theirs."""
+    said = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    with contextlib.suppress(OSError):
+        os.write(2, f"{os.path.basename(sys.argv[0])}: stopped by {said}\n".encode())
+    os._exit(128 + number)
+
+
+_numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_before = {number: signal.signal(number, _end) for number in _numbers if signal.getsignal(number) is not signal.SIG_IGN}
+
+
+def run(main: Callable[[list[str] | None], int | None]) -> int:
+    """As `command_line.run`, which takes over from here what is to happen at a signal."""
+    from workflow import command_line
+
+    def loaded(arguments: list[str] | None) -> int | None:
+        if signal.SIGINT in _before:  # the others are `run`'s by now
+            signal.signal(signal.SIGINT, _before[signal.SIGINT])
+        return main(arguments)
+
+    try:
+        return command_line.run(loaded)
+    finally:
+        for number, handler in _before.items():
+            signal.signal(number, handler)
