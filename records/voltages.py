@@ -84,8 +84,10 @@ def _check(path: Path, content: dict[str, Any], dataset: str, encodings: Collect
         raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
     if content.get("dataset") != dataset:
         raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")
-    if content.get("encoding") not in encodings:
-        raise VoltagesError(f"{path}: trained for encoding {_kind(content.get('encoding'))}, expected {' or '.join(encodings)}")
+    encoding = content.get("encoding")
+    if encoding not in encodings:
+        way_out = f"; give --encoding {encoding}" if encoding in ("binary", "grey") else ""
+        raise VoltagesError(f"{path}: trained for encoding {_kind(encoding)}, expected {' or '.join(encodings)}{way_out}")
 
 
 def _voltages(content: dict[str, Any], states: np.ndarray) -> Voltages:

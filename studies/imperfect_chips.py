@@ -32,7 +32,7 @@ from records.results import results_path, write_results
 from records.voltages import load_voltages
 from studies.imperfect_chips_figures import FIGURES
 from workflow.command_line import draw, make_parser, whole_number
-from workflow.evaluation import worker_count
+from workflow.evaluation import check_scheduler, worker_count
 from workflow.experiments import Experiment, describe, mnist_experiment
 from workflow.monte_carlo import run_everywhere
 
@@ -204,6 +204,8 @@ def main(arguments: list[str] | None = None) -> None:
     path = results_path(options.figures, stem)
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
     with claimed({path: made_with}, [], options.force or options.resume):
+        if options.scheduler:
+            check_scheduler(options.scheduler)
         fresh: dict[str, Any] = {"ideal": {}, "rows": []}
         results = _kept(path) if options.resume else fresh
         for encoding, experiment in experiments.items():

@@ -29,6 +29,14 @@ def test_no_room_is_too_long(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
+def test_every_script_and_study_is_listed():
+    listed = (ROOT / "docs" / "scripts.md").read_text(encoding="utf-8")
+    for path in tracked("*.py"):
+        if "sys.exit(" in path.read_text(encoding="utf-8") and path.parent in (ROOT, ROOT / "studies"):
+            name = path.name if path.parent == ROOT else f"python -m studies.{path.stem}"
+            assert f"`{name}" in listed or (name.endswith("_inference.py") and name.partition("_")[0] + "_" in listed), name
+
+
 @pytest.mark.parametrize(("room", "wrong"), [("learning/decoding.py", "import workflow.scores"),
                                              ("snn_circuit.py", "import learning.pulses"),
                                              ("records/files.py", "import memristor"),

@@ -75,7 +75,10 @@ def add_chip_options(parser: Parser) -> None:
 
 
 def chosen_chip(options: argparse.Namespace, classes: int, inputs: int) -> Chip | None:
-    """The chip that the options describe; None if they say nothing of one. Raises ParameterError."""
+    """The chip that the options describe; None if they say nothing of one.
+
+    Raises ParameterError, also for an option that would change nothing about the chip.
+    """
     given = {field.name: getattr(options, f"chip_{field.name}") for field in FIELDS}
     given = {name: value for name, value in given.items() if value is not None}
     if options.chip is None and not given:
@@ -84,7 +87,13 @@ def chosen_chip(options: argparse.Namespace, classes: int, inputs: int) -> Chip 
         chip = dataclasses.replace(PRESETS[options.chip or "ideal"], classes=classes, inputs=inputs)
     else:
         chip = load_chip(options.chip, classes, inputs)
-    return dataclasses.replace(chip, **given)
+    chip = dataclasses.replace(chip, **given)
+    for name, matters, wanted in (("seed", not chip.ideal, "a spread, a share of stuck cells or a noise"),
+                                  ("stuck_state", chip.stuck_on, "--chip-stuck-on"),
+                                  ("decay_spread", chip.decay_rate, "--chip-decay-rate")):
+        if name in given and not matters:
+            raise ParameterError(f"--chip-{name.replace('_', '-')} has no bearing on a chip without {wanted}")
+    return chip
 
 
 def add_carry_options(parser: Parser) -> None:
@@ -110,6 +119,8 @@ def chip_to_test(options: argparse.Namespace, voltages: Voltages, path: str | Pa
     Another chip has to be asked for, and is warned of. None: an ideal chip. Raises ParameterError, VoltagesError.
     """
     own, asked = trained_on(voltages, path), chosen_chip(options, *voltages.states.shape)
+    if asked is None and options.carry_over:
+        raise ParameterError("--carry-over has no bearing without another chip to test on; give --chip or a --chip- option")
     if asked is None or _same(asked, own):
         return own
     if not options.carry_over:

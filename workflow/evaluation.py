@@ -203,6 +203,12 @@ def cluster_client(scheduler: str) -> "Client":
         raise ParameterError(f"--scheduler {scheduler} cannot be reached: {error}; expected tcp://HOST:PORT") from error
 
 
+def check_scheduler(scheduler: str) -> None:
+    """Raise ParameterError now if the Dask scheduler at tcp://host:port could not do the work."""
+    with cluster_client(scheduler) as client:
+        check_cluster(client, scheduler)
+
+
 def check_cluster(client: "Client", scheduler: str) -> None:
     """Raise ParameterError if there are no workers, or if one of the cluster's processes lacks this project: Dask would wait."""
     if not client.nthreads():

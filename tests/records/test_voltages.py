@@ -127,7 +127,7 @@ MALFORMED = {
     "no version": ({k: v for k, v in VALID.items() if k != "version"}, "format version "),
     "endless version": ({**VALID, "version": "9" * 9999}, "format version '999"),
     "other dataset": ({**VALID, "dataset": "mnist"}, "trained for dataset 'mnist', expected 'xpue'"),
-    "other encoding": ({**VALID, "encoding": "grey"}, "trained for encoding 'grey', expected binary"),
+    "other encoding": ({**VALID, "encoding": "grey"}, "trained for encoding 'grey', expected binary; give --encoding grey"),
     "odd encoding": ({**VALID, "encoding": ["binary"]}, "trained for encoding ['binary'], expected binary"),
     "no voltages": ({k: v for k, v in VALID.items() if k != "voltages"},
                     "'voltages' is missing, expected 2 rows of 3 voltages"),

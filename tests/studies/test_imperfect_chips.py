@@ -85,6 +85,16 @@ def test_tasks_run_in_other_processes_and_come_back_whole(planned):
         list(run_everywhere(double, [1], [1], 1, "nonsense", "task"))
 
 
+def test_scheduler_is_asked_before_anything_is_trained(tmp_path, monkeypatch):
+    def refuse(scheduler):
+        raise ParameterError(f"{scheduler} is not there")
+    monkeypatch.setattr(imperfect_chips, "check_scheduler", refuse)
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: pytest.fail("trained"))
+    with pytest.raises(ParameterError, match="tcp://nowhere:1 is not there"):
+        imperfect_chips.main(["--short", "--scheduler", "tcp://nowhere:1", "--figures", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_study_that_cannot_go_on_says_so_in_one_line(tmp_path):
     (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps({"rows": []}))
     said = script("-m", "studies.imperfect_chips", "--short", "--resume", "--figures", tmp_path, code=1)

@@ -71,6 +71,31 @@ def test_voltages_on_another_chip_must_be_asked_for(capsys):
         chip_to_test(options(), Voltages(np.zeros((4, 9)), origin={"chip": {"cell_gain": "much"}}), "v.json")
 
 
+@pytest.mark.parametrize(("given", "words"), [
+    ({"seed": 2}, "--chip-seed has no bearing on a chip without a spread"),
+    ({"chip": "ideal", "seed": 2}, "--chip-seed"),
+    ({"seed": 2, "cell_gain": 0.0}, "--chip-seed"),
+    ({"seed": 2, "stuck_off": 0.1, "stuck_state": 5.0}, "--chip-stuck-state has no bearing on a chip without --chip-stuck-on"),
+    ({"chip": "ten-percent", "decay_spread": 0.2}, "--chip-decay-spread has no bearing on a chip without --chip-decay-rate")])
+def test_option_that_changes_nothing_about_a_chip_is_refused(given, words):
+    with pytest.raises(ParameterError, match=words):
+        chosen_chip(options(**given), 4, 9)
+
+
+def test_option_that_bears_on_its_chip_is_taken():
+    chip = chosen_chip(options("ten-percent", seed=2, stuck_on=0.1, stuck_state=5.0, decay_rate=1.0, decay_spread=0.2), 4, 9)
+    assert (chip.seed, chip.stuck_state, chip.decay_spread, chip.cell_gain) == (2, 5.0, 0.2, 0.1)
+
+
+def test_carrying_over_to_no_chip_is_refused():
+    trained = Voltages(np.zeros((4, 9)), origin={"chip": Chip(classes=4, inputs=9, cell_gain=0.1).as_dict()})
+    for voltages in (trained, Voltages(np.zeros((4, 9)))):
+        with pytest.raises(ParameterError, match="--carry-over has no bearing without another chip"):
+            chip_to_test(options(carry_over=True), voltages, "v.json")
+    ideal = chip_to_test(options("ideal", carry_over=True), trained, "v.json")
+    assert ideal is not None and ideal.ideal
+
+
 def test_voltages_grow_old_on_a_chip_that_forgets():
     states, forgetful = np.full((4, 9), 4.0), Chip(classes=4, inputs=9, decay_rate=0.1)
     assert aged(argparse.Namespace(age=10.0), forgetful, states) == pytest.approx(4.0 * np.exp(-1))
@@ -80,6 +105,7 @@ def test_voltages_grow_old_on_a_chip_that_forgets():
         aged(argparse.Namespace(age=10.0), Chip(classes=4, inputs=9), states)
 
 
+@pytest.mark.process
 def test_training_and_test_script_hand_the_chip_over(tmp_path):
     voltages = tmp_path / "chip.json"
     common = ["--figures", tmp_path, "--voltages", voltages]
