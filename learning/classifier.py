@@ -6,7 +6,6 @@ Trained by its errors, online, with local writes only (docs/layers.md); everythi
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -24,19 +23,17 @@ from tqdm import tqdm
 from learning.chips import Chip
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from learning.layer_circuit import LayerChip, layer_names, layered_network
+from learning.layer_chips import layer_chips
+from learning.layer_circuit import layer_names, layered_network
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
 from learning.pulses import edges
-from snn_circuit import NetworkParameters
 from spice.netlist import netlist_text
 
 FORMAT, VERSION = "in-situ memristive classifier", 1
 ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody knows how long it will go on
-SUPPORTED = ("cell_gain", "cell_write_gain", "neuron_threshold")  # of a chip's deviations, those that layers know
-NOMINAL = NetworkParameters()
 WHOLE_STEP = 1e-6  # s, longest step of a whole network in one transient: its switches flip at time points
 
 
@@ -263,25 +260,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if content["feature_names"] is not None:
             model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
         return model
-
-
-def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
-    """The layers of a chip of `sizes` (inputs, then neurons of each layer): draws of their own, the reference columns included.
-
-    Raises ValueError for deviations that layers do not know.
-    """
-    other = [field.name for field in dataclasses.fields(chip)
-             if "kind" in field.metadata and field.name not in (*SUPPORTED, "decay_spread") and getattr(chip, field.name) != 0]
-    if other:
-        raise ValueError(f"layers know a chip's {', '.join(SUPPORTED)}, not its {', '.join(other)}")
-    layers = []
-    for layer, (below, neurons) in enumerate(itertools.pairwise(sizes)):
-        own = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * 7919) % 2**32)
-        cells, triggers = own.cells(NOMINAL.memristor), own.neurons(NOMINAL.neuron)
-        layers.append(LayerChip(cells.gain / NOMINAL.memristor.gain,
-                                (cells.transconductance / NOMINAL.memristor.transconductance)[:-1],
-                                (triggers.threshold / NOMINAL.neuron.threshold)[:-1]))
-    return tuple(layers)
 
 
 def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:

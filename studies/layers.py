@@ -1,151 +1,202 @@
 """Networks of several layers, whose errors flow back through the same memristors: train one, test it (docs/layers.md).
 
-python -m studies.layers --data mnist --hidden 200 --size 14: MNIST's grey images; --data digits: scikit-learn's 8x8 digits, one
-split of 1,437 and 360 a seed; --data xor: what one layer cannot. Writes voltages/layers_DATA.json and
-figures/layers_DATA_results.json. In the closed form about a minute for MNIST, seconds for the others; with --engine ngspice every
-read, back-read and write is a transient: a minute for XOR, hours for digits.
+--data mnist: MNIST's grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 a seed; xor: what one layer
+cannot. Writes voltages/layers_DATA.json, figures/layers_DATA_results.json and pictures. In the closed form about a minute for
+MNIST, seconds for the others; with --engine ngspice every read, back-read and write is a transient: seconds for XOR, hours for
+digits. --test-only reads a voltages file and tests it, with --test-engine ngspice image by image, a line an image in
+figures/layers_DATA_test_decisions.csv.gz. --netlist writes the whole network, reading one image.
 """
 
 import argparse
 import dataclasses
+import functools
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
-from datasets import encode, load_mnist
-from learning.decoding import strict_decision
+from learning.decoding import RESOLUTION
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
-from learning.layer_circuit import layered_network
-from learning.layer_readout import READING_LAYERS, LayeredReader
 from learning.layer_rule import LayeredRule
-from learning.layer_teacher import LayeredTeacher
-from learning.layers import LayeredLearning, LayeredNetwork, begin, train
-from learning.pulses import edges
-from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from records.results import versions, write_results
+from records.checkpoints import checkpoint_path
+from records.claims import claimed
+from records.files import atomic_write
+from records.results import path_in_project, results_path, versions, write_results
 from records.voltages import Voltages, save_layers
-from snn_circuit import names
-from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import add_quantities, make_parser, progress, quantities, run, whole_number, write_netlist
-from workflow.experiments import VOLTAGES
-from workflow.scores import interval
+from spice.session import NgspiceSession
+from workflow.chips import add_chip_options, chip_to_test, chosen_chip
+from workflow.command_line import (
+    Parser,
+    add_quantities,
+    make_parser,
+    netlist_of,
+    quantities,
+    run,
+    whole_number,
+    write_netlist,
+)
+from workflow.experiments import SIZE, VOLTAGES
+from workflow.layered import (
+    TASKS,
+    LayeredData,
+    LayeredPlan,
+    LayeredTask,
+    LayeredTraining,
+    first_read,
+    load_network,
+    on_chip,
+    read_tests,
+    scores,
+)
+from workflow.testing import decisions_table
 
-XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
-Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # images and labels to train on, images and labels to test on
-# Chosen on held-out training images, XOR's by its four images.
-RULES = {"mnist": LayeredRule(), "digits": LayeredRule(presentations=60_000),
-         "xor": LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
-                            start_weight_spread=1.0)}
-HIDDEN = {"mnist": [200], "digits": [100], "xor": [16]}
-
-
-def load(data: str, size: int, seed: int) -> Data:
-    """Images (n x inputs, levels 0 to 1) and labels of a data set, to train on and to test on."""
-    if data == "xor":
-        return XOR_IMAGES, XOR_LABELS, XOR_IMAGES, XOR_LABELS
-    if data == "digits":
-        images, labels = load_digits(return_X_y=True)
-        train_images, test_images, train_labels, test_labels = train_test_split(images / 16, labels, test_size=360,
-                                                                                random_state=seed, stratify=labels)
-        return train_images, train_labels, test_images, test_labels
-    arrays = load_mnist()
-    return (encode(arrays["x_train"], size, "grey"), arrays["y_train"].astype(int),
-            encode(arrays["x_test"], size, "grey"), arrays["y_test"].astype(int))
-
-
-def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
-    """The netlist of the whole network reading one image, for: ngspice -b."""
-    design = network.design
-    rows = [edges(0.0, design.window, design.rise, design.row_voltage * level) for level in image]
-    circuit = layered_network(network.parameters, design, network.states, rows)
-    circuit["Vpulse"].values = edges(0.0, design.window, design.rise, 1.0)
-    nodes = names(f"membrane_{len(network.states) - 1}", len(network.states[-1]))
-    return netlist_text(circuit, dataclasses.replace(READING_LAYERS, max_step=0.2e-6), design.window, nodes, nodes)
+UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
 
 
-def teach(options: argparse.Namespace, session: NgspiceSession | None, learning: LayeredLearning, rule: LayeredRule, data: Data,
-          checkpoint: Path) -> None:
-    """Run the rule to its end, with progress and checkpoints, also one when it is interrupted."""
-    parameters = {**rule.as_dict(), "data": options.data, "engine": options.engine}
-    if options.resume:
-        restored = LayeredLearning.restored(learning.network, load_checkpoint(checkpoint, parameters, learning.arrays()))
-        learning.network, learning.history, learning.done = restored.network, restored.history, restored.done
-    if session:
-        steps = LayeredTeacher(session, learning.network, rule, data[0], data[1]).presentations(learning)
-    else:
-        steps = train(learning, rule, data[0], data[1])
-    saved = time.perf_counter()
-    try:
-        with progress(range(0), rule.presentations, "learning", "image", quick=0.5) as bar:
-            for done, accuracy in steps:
-                bar.update(done - bar.n)
-                bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
-                if time.perf_counter() - saved > 30:
-                    save_checkpoint(checkpoint, learning.arrays(), parameters)
-                    saved = time.perf_counter()
-    except BaseException:
-        if learning.done:
-            save_checkpoint(checkpoint, learning.arrays(), parameters)
-            print(f"{learning.done} presentations are saved in {checkpoint}; go on with --resume")
-        raise
-
-
-def spikes_of(network: LayeredNetwork, images: np.ndarray, session: NgspiceSession | None) -> np.ndarray:
-    """First spike times in s of the last layer (images x classes), by ngspice if there is a session, else in closed form."""
-    if session is None:
-        return network.first_spikes(images)
-    reader = LayeredReader(session, network)
-    with progress(images, len(images), "testing", "image") as bar:
-        return np.array([reader.read(network, image)[0][-1] for image in bar])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the study with the given command-line arguments."""
+def make_layers_parser() -> Parser:
+    """The study's options."""
     parser = make_parser(__doc__)
-    parser.add_argument("--data", choices=list(RULES), default="mnist", help="what to learn (default: mnist)")
-    parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="+", metavar="N", help="neurons of each hidden layer "
-                        "(default: 200 for mnist, 100 for digits, 16 for xor)")
-    parser.add_argument("--size", type=int, default=10, choices=range(4, 29), metavar="N",
-                        help="MNIST images are shrunk to N x N pixels, 4 to 28 (default: 10)")
-    parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="what trains (default: closed-form)")
+    parser.add_argument("--data", choices=list(TASKS), default="mnist", help="what to learn (default: mnist)")
+    parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="*", metavar="N", help="neurons of each hidden layer; "
+                        "nothing for a single layer (default: 200 for mnist, 100 for digits, 16 for xor)")
+    parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
+                        help=f"MNIST images are shrunk to N x N pixels, 4 to 28 (default: {SIZE})")
+    parser.add_argument("--engine", choices=ENGINES, help="what trains (default: closed-form)")
     parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="what tests (default: closed-form)")
-    parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N", help="only the first N test images")
-    parser.add_argument("--voltages", metavar="FILE", help="where the voltages go (default: voltages/layers_DATA.json)")
+    parser.add_argument("--test-only", action="store_true", help="train nothing: test the network in --voltages")
+    parser.add_argument("--samples", type=whole_number(1, 10000), metavar="N", help="only the first N test images (default: all)")
+    parser.add_argument("--voltages", metavar="FILE", help="where the voltages go, or with --test-only come from (default: "
+                        "voltages/layers_DATA.json, with the size where given)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted training")
+    parser.add_argument("--seeds", type=whole_number(1, 1000), metavar="K", help="train and test K networks, from --seed on; the "
+                        "voltages kept are the first one's (default: 1)")
+    parser.add_argument("--carry-over", action="store_true",
+                        help="with --test-only: test on another chip than the one trained on, the ex-situ case")
+    add_chip_options(parser)
     add_quantities(parser, LayeredRule())
-    options = parser.parse_args(arguments)
-    if options.size != 10 and options.data != "mnist":
+    return parser
+
+
+def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
+    """End with one line if an option is given that would be ignored."""
+    if options.size and options.data != "mnist":
         parser.error(f"--size is of MNIST's images; {options.data} has its own")
-    rule = quantities(RULES[options.data], vars(options))
-    data = load(options.data, options.size, rule.seed)
-    network = begin(tuple(options.hidden or HIDDEN[options.data]), len(set(data[1].tolist())), data[0], rule)
-    write_netlist(options.netlist, lambda: first_read(network, data[0][0]))
-    session = NgspiceSession() if NGSPICE in (options.engine, options.test_engine) else None
-    path = Path(options.voltages or VOLTAGES / f"layers_{options.data}.json")
-    learning = LayeredLearning.begin(network, rule)
-    start = time.perf_counter()
-    teach(options, session if options.engine == NGSPICE else None, learning, rule, data, checkpoint_path(path))
-    seconds = time.perf_counter() - start
-    describe = {"dataset": options.data, "sizes": learning.network.sizes, "learning": rule.as_dict(), "engine": options.engine,
-                "network": network.parameters.as_dict(), "design": network.design.as_dict()}
-    made = Voltages(learning.network.states[-1], options.data, "grey", "layers", {**describe, "versions": versions(session)})
-    save_layers(path, learning.network.states, made)
-    checkpoint_path(path).unlink(missing_ok=True)
-    print(f"trained {' - '.join(map(str, network.sizes))} neurons by {options.engine} in {seconds:.1f} s, "
-          f"{rule.presentations} presentations, {int(learning.history[:, 1].sum())} wrote -> {path}")
-    spikes = spikes_of(learning.network, data[2][:options.samples], session if options.test_engine == NGSPICE else None)
-    right = int(sum(strict_decision(times) == label for times, label in zip(spikes, data[3], strict=False)))
-    low, high = interval(right, len(spikes))
-    print(f"strict accuracy {right / len(spikes):.2%} on {len(spikes)} test images by {options.test_engine} "
-          f"(95 % interval {low:.2%} to {high:.2%})")
-    results = {"seconds": seconds, "writes": int(learning.history[:, 1].sum()), "tested_by": options.test_engine,
-               "samples": len(spikes), "strict_accuracy": right / len(spikes), "strict_interval_95": [low, high]}
-    print(f"wrote {write_results(options.figures, f'layers_{options.data}', session, describe, results)}")
-    return 0
+    for name in UNTRAINED if options.test_only else ():
+        if vars(options).get(name) not in (None, False):
+            parser.error(f"--{name.replace('_', '-')} has no bearing on a test with --test-only: nothing is trained")
+    if options.carry_over and not options.test_only:
+        parser.error("--carry-over needs --test-only: what is trained here is tested on its own chip")
+    if options.resume and (options.seeds or 1) > 1:
+        parser.error("--resume goes on with one network; give its --seed, and --seeds 1")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the study with the given command-line arguments."""
+    parser = make_layers_parser()
+    options = parser.parse_args(arguments)
+    refuse_ignored(parser, options)
+    task, stem = TASKS[options.data], f"layers_{options.data}"
+    if options.size not in (None, SIZE):
+        stem += f"_{options.size}x{options.size}"
+    options.size = options.size or SIZE
+    path = Path(options.voltages or VOLTAGES / f"{stem}.json")
+    (judge_saved if options.test_only else train_and_test)(parser, options, task, stem, path)
+
+
+def counted(parser: Parser, options: argparse.Namespace, data: LayeredData) -> int:
+    """How many test images are asked for; a refusal if there are not as many."""
+    if (options.samples or 0) > len(data.test_labels):
+        parser.error(f"--samples: {options.data} has {len(data.test_labels)} test images, got {options.samples}")
+    return options.samples or len(data.test_labels)
+
+
+def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
+    """Test the network in a voltages file."""
+    network, voltages = load_network(path, task, options.size)
+    data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
+    chip = chip_to_test(options, voltages, path)
+    network, count, session = on_chip(network, chip), counted(parser, options, data), NgspiceSession()
+    kept = {key: voltages.origin.get(key) for key in ("learning", "engine", "network", "design")}
+    used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
+            **({"chip": chip.as_dict()} if chip else {}), "test_engine": options.test_engine}
+    name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
+    with claimed({results_path(options.figures, name): used}, netlist_of(options), options.force):
+        print(f"loaded {' - '.join(map(str, network.sizes))} neurons <- {path}")
+        write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
+        start = time.perf_counter()
+        images, labels = data.test_images[:count], data.test_labels[:count]
+        spikes = read_tests(network, images, labels, options.test_engine, session,
+                            options.figures / f"{name}_partial_decisions.csv.gz")
+        found = scores(labels, spikes) | {"seconds": time.perf_counter() - start}
+        table = options.figures / f"{name}_decisions.csv.gz"
+        atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
+        print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
+        print_scores(found, options.test_engine)
+
+
+def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
+    """Train one network, or one a seed, and test each."""
+    hidden = task.hidden if options.hidden is None else tuple(options.hidden)
+    plan = LayeredPlan(task, quantities(task.rule, vars(options)), hidden, options.size, options.engine or CLOSED_FORM)
+    data, session, seeds = plan.data(), NgspiceSession(), options.seeds or 1
+    # A chip is named by the shape of its last layer.
+    chip = chosen_chip(options, task.classes, (hidden[-1] if hidden else data.images.shape[1]) + 1)
+    plan, count = dataclasses.replace(plan, chip=chip), counted(parser, options, data)
+    tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
+    with claimed({path: plan.as_dict(), results_path(options.figures, stem): tested}, netlist_of(options),
+                 options.force or options.resume):
+        rows: list[dict[str, Any]] = []
+        for seed in range(plan.rule.seed, plan.rule.seed + seeds):
+            own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=seed))
+            training = LayeredTraining(own, own.data() if task.name == "digits" else data, session, checkpoint_path(path))
+            if not rows:
+                training.begin(options.resume, options.force)
+                write_netlist(options.netlist, functools.partial(first_read, training.network, data.images[0]))
+            training.train()
+            if not rows:
+                keep(training, path, session)
+            rows.append(judge_trained(training, options, count, session, stem))
+            wrote = write_results(options.figures, stem, session, {**training.parameters, **tested}, results(rows))
+        print(f"wrote {wrote}")
+
+
+def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None:
+    """Save what has been learned."""
+    network, made = training.network, training.parameters
+    origin = {**made, "versions": versions(session)}
+    save_layers(path, network.states, Voltages(network.states[-1], made["dataset"], "grey", "layers", origin))
+    training.kept()
+    print(f"trained {' - '.join(map(str, network.sizes))} neurons by {made['engine']} in {training.seconds:.1f} s, "
+          f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
+
+
+def judge_trained(training: LayeredTraining, options: argparse.Namespace, count: int, session: NgspiceSession,
+                 stem: str) -> dict[str, Any]:
+    """Test what has been learned; what the results say of one seed."""
+    images, labels = training.data.test_images[:count], training.data.test_labels[:count]
+    spikes = read_tests(training.network, images, labels, options.test_engine, session,
+                        options.figures / f"{stem}_partial_decisions.csv.gz")
+    found = scores(labels, spikes)
+    print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")
+    writes = int(training.learning.history[:, 1].sum())
+    return {"seed": training.plan.rule.seed, "seconds": training.seconds, "writes": writes, **found}
+
+
+def results(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first seed's row as it is, and all rows with their mean where there are several."""
+    if len(rows) == 1:
+        return rows[0]
+    accuracies = [row["strict_accuracy"] for row in rows]
+    return {**rows[0], "mean_strict_accuracy": float(np.mean(accuracies)), "all_right": accuracies.count(1.0), "all_seeds": rows}
+
+
+def print_scores(found: dict[str, Any], engine: str, who: str = "") -> None:
+    """Print the accuracy with its interval."""
+    low, high = found["strict_interval_95"]
+    print(f"{who}strict accuracy {found['strict_accuracy']:.2%} on {found['samples']} test images by {engine} (95 % interval "
+          f"{low:.2%} to {high:.2%}); {found['silent']} silent, {found['tied']} tied")
 
 
 if __name__ == "__main__":

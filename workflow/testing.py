@@ -194,16 +194,20 @@ def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -
     return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
 
 
-def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarray, schedule: Schedule,
+def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarray, schedule: Schedule | None,
                     resolution: float) -> bytes:
-    """Compressed CSV, an image a line: image, label, strict and paper's decision, lead and the ten first spike times in us."""
-    digits = [str(digit) for digit in range(CLASSES)]
-    strict, paper = decide(spikes, schedule, resolution)
+    """Compressed CSV, an image a line: image, label, strict and paper's decision, lead and all first spike times in us.
+
+    Without a `schedule`, which says when the paper samples, there is no paper's decision.
+    """
+    digits = [str(digit) for digit in range(spikes.shape[1])]
+    strict = [strict_decision(times, resolution) for times in spikes]
+    paper = {"paper_decision": decide(spikes, schedule, resolution)[1]} if schedule else {}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "label", "decision", "paper_decision", "lead_us", *(f"spike_{d}_us" for d in digits)])
-    for k, label, decision, papers, times in zip(indices, labels, strict, paper, spikes, strict=True):
-        writer.writerow([k, label, decision_name(decision, digits), papers, _microseconds(lead(times)),
+    writer.writerow(["image", "label", "decision", *paper, "lead_us", *(f"spike_{d}_us" for d in digits)])
+    for k, label, decision, *papers, times in zip(indices, labels, strict, *paper.values(), spikes, strict=True):
+        writer.writerow([k, label, decision_name(decision, digits), *papers, _microseconds(lead(times)),
                          *map(_microseconds, times)])
     return gzip.compress(text.getvalue().encode(), mtime=0)  # without the time of day: the same bytes from the same run
 

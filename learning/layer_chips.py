@@ -1,0 +1,32 @@
+"""Chips of layers: from one description and seed, each layer's crossbar with its reference column draws its own devices."""
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
+
+from learning.chips import Chip
+from learning.layer_circuit import LayerChip
+from snn_circuit import NetworkParameters
+from spice.parameters import ParameterError
+
+SUPPORTED = ("cell_gain", "cell_write_gain", "neuron_threshold")  # of a chip's deviations, those that layers know
+NOMINAL = NetworkParameters()
+
+
+def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
+    """The layers of a chip of `sizes` (inputs, then neurons of each layer): draws of their own, the reference columns included.
+
+    The chip's own shape does not matter. Raises ParameterError for deviations that layers do not know.
+    """
+    other = [field.name for field in dataclasses.fields(chip)
+             if "kind" in field.metadata and field.name not in (*SUPPORTED, "decay_spread") and getattr(chip, field.name) != 0]
+    if other:
+        raise ParameterError(f"layers know a chip's {', '.join(SUPPORTED)}, not its {', '.join(other)}")
+    layers = []
+    for layer, (below, neurons) in enumerate(pairwise(sizes)):
+        own = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * 7919) % 2**32)
+        cells, triggers = own.cells(NOMINAL.memristor), own.neurons(NOMINAL.neuron)
+        layers.append(LayerChip(cells.gain / NOMINAL.memristor.gain,
+                                (cells.transconductance / NOMINAL.memristor.transconductance)[:-1],
+                                (triggers.threshold / NOMINAL.neuron.threshold)[:-1]))
+    return tuple(layers)

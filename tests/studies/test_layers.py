@@ -1,0 +1,140 @@
+"""The study of layers on XOR: trained, kept, tested again from its file, interrupted, never overwritten unasked."""
+
+import csv
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+import verify
+from records.voltages import load_layers
+from studies import layers
+from tests.helpers import one_line
+from workflow import layered
+from workflow.command_line import run
+
+
+@pytest.fixture
+def study(tmp_path, capsys):
+    """Run the study in this process, its files in a folder of the test's own: (exit code, output, error output)."""
+    def call(*options, voltages=tmp_path / "xor.json"):
+        places = ["--data", "xor", "--figures", tmp_path, "--voltages", voltages]
+        try:
+            code = run(layers.main, [str(word) for word in (*places, *options)])
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+    return call
+
+
+def results(folder, name="layers_xor"):
+    return json.loads((folder / f"{name}_results.json").read_text(encoding="utf-8"))
+
+
+def test_what_is_trained_is_kept_and_tested_again_from_its_file_by_both_engines(study, tmp_path):
+    code, said, _ = study()
+    assert code == 0 and "trained 2 - 16 - 2 neurons by closed-form" in said
+    assert "strict accuracy 100.00% on 4 test images by closed-form" in said
+    states, voltages = load_layers(tmp_path / "xor.json", "xor", 2, 2)
+    assert [layer.shape for layer in states] == [(16, 3), (2, 17)]
+    assert voltages.origin["engine"] == "closed-form" and results(tmp_path)["parameters"]["test_engine"] == "closed-form"
+    for engine, name in (("ngspice", "layers_xor_test"), ("closed-form", "layers_xor_test_by_closed_form")):
+        code, said, _ = study("--test-only", "--test-engine", engine)
+        assert code == 0 and f"strict accuracy 100.00% on 4 test images by {engine}" in said
+        with gzip.open(tmp_path / f"{name}_decisions.csv.gz", "rt", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["decision"] for row in rows] == [row["label"] for row in rows] == list("0110")
+        assert all(float(row[f"spike_{row['decision']}_us"]) > 0 for row in rows)
+        assert results(tmp_path, name)["parameters"]["learning"]["presentations"] == 240
+    code, said, _ = study("--test-only", "--samples", 3, "--force")
+    assert code == 0 and "on 3 test images" in said
+
+
+def test_several_seeds_are_counted_and_the_voltages_are_the_firsts(study, tmp_path):
+    assert study("--seed", 3)[0] == 0
+    alone, counted = (tmp_path / "xor.json").read_bytes(), results(tmp_path)
+    code, said, _ = study("--seed", 3, "--seeds", 2, "--force")
+    assert code == 0 and "seed 4: strict accuracy" in said
+    found = results(tmp_path)
+    assert (tmp_path / "xor.json").read_bytes() == alone
+    assert [row["seed"] for row in found["all_seeds"]] == [3, 4] and found["all_seeds"][0]["writes"] == counted["writes"]
+    assert found["mean_strict_accuracy"] == np.mean([row["strict_accuracy"] for row in found["all_seeds"]])
+    assert found["all_right"] == sum(row["strict_accuracy"] == 1 for row in found["all_seeds"])
+
+
+def test_nothing_is_overwritten_unasked(study, tmp_path):
+    assert study()[0] == study()[0] == 0  # the same again is welcome
+    before = (tmp_path / "xor.json").read_bytes()
+    for option, value, words in (("--seed", 2, "--seed (1 there, 2 now)"), ("--hidden", 8, "--hidden ([16] there, [8] now)")):
+        code, _, said = study(option, value)
+        assert code == 2 and words in one_line(said) and "--force" in said
+    assert (tmp_path / "xor.json").read_bytes() == before
+    code, _, said = study("--test-engine", "ngspice")
+    assert code == 2 and "--test-engine (closed-form there, ngspice now)" in one_line(said)
+    assert study("--seed", 2, "--force")[0] == 0 and (tmp_path / "xor.json").read_bytes() != before
+
+
+def test_an_interrupted_training_goes_on_to_the_same_voltages(study, tmp_path, monkeypatch):
+    whole, train = tmp_path / "whole.json", layered.train
+    assert study("--presentations", 3000, voltages=whole)[0] == 0
+
+    def stopped(*arguments):
+        yield next(train(*arguments))
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layered, "train", stopped)
+    places = ("--presentations", 3000, "--force")
+    code, said, _ = study(*places)
+    assert code == 130 and "1000 presentations are saved" in said and not (tmp_path / "xor.json").exists()
+    monkeypatch.setattr(layered, "train", train)
+    code, _, said = study("--presentations", 3000)
+    assert code == 2 and "holds 1000 presentations" in one_line(said) and "--resume" in said and "--force" in said
+    code, _, said = study("--presentations", 3000, "--seed", 2, "--resume")
+    assert code == 2 and "--seed (1 there, 2 now)" in one_line(said)
+    code, said, _ = study("--presentations", 3000, "--resume")
+    assert code == 0 and "3000 presentations" in said
+    assert (tmp_path / "xor.json").read_bytes() == whole.read_bytes()
+    assert not (tmp_path / "xor.json.checkpoint").exists()
+
+
+def test_a_network_learns_on_its_chip_and_another_one_has_to_be_asked_for(study, tmp_path):
+    spread = ("--chip", "ten-percent")
+    assert study(*spread, "--presentations", 800)[0] == 0
+    code, said, _ = study("--test-only")
+    assert code == 0 and results(tmp_path, "layers_xor_test_by_closed_form")["parameters"]["chip"]["cell_gain"] == 0.1
+    code, _, said = study("--test-only", *spread, "--chip-seed", 2)
+    assert code == 2 and "--carry-over" in one_line(said)
+    code, said, warned = study("--test-only", *spread, "--chip-seed", 2, "--carry-over", "--force")
+    assert code == 0 and "the ex-situ case" in one_line(warned)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--samples", 5], "--samples: xor has 4 test images, got 5"), (["--size", 12], "--size is of MNIST's images"),
+    (["--test-only", "--hidden", 8], "--hidden has no bearing"), (["--test-only", "--margin", 1e-6], "--margin has no bearing"),
+    (["--test-only", "--engine", "ngspice"], "--engine has no bearing"), (["--carry-over"], "--carry-over needs --test-only"),
+    (["--resume", "--seeds", 2], "--resume goes on with one network"), (["--resume"], "no such checkpoint"),
+    (["--chip", "li-2018"], "layers know a chip's cell_gain"), (["--test-only"], "no such file")])
+def test_mistakes_are_one_line(study, options, words):
+    code, _, said = study(*options)
+    assert code == 2 and words in one_line(said)
+
+
+def test_voltages_of_other_data_are_refused(study, tmp_path):
+    assert study()[0] == 0
+    code, _, said = study("--data", "digits", "--test-only")
+    assert code == 2 and "trained for dataset 'xor', expected 'digits'" in one_line(said)
+
+
+@pytest.mark.parametrize("hidden", [[], [3], [4, 3]])
+def test_written_netlist_of_any_number_of_layers_runs_in_ngspices_program(study, tmp_path, hidden):
+    netlist = tmp_path / "whole.cir"
+    assert study("--hidden", *hidden, "--presentations", 1, "--netlist", netlist)[0] == 0
+    plan = layered.LayeredPlan(layered.TASKS["xor"], layered.TASKS["xor"].rule, tuple(hidden))
+    network = plan.begin(plan.data())
+    nodes = [f"membrane_{len(hidden)}_{j}" for j in range(2)]
+    found = verify.run_program(netlist.read_text(), nodes)
+    times = [layer[0] for layer in network.forward(plan.data().images[:1])]
+    steps = times[-2] if hidden else np.full(2, np.nan)  # the first image is 00
+    grown = np.append(np.where(np.isnan(steps), 0.0, -np.expm1(-(150e-6 - steps) / 150e-6)), -np.expm1(-149.5 / 150))
+    assert found == pytest.approx(0.65 * 4.0 * (network.states[-1] - 5.0) @ grown, rel=0.02, abs=0.03)

@@ -1,0 +1,237 @@
+"""What the studies of layers share: data sets, training with progress and checkpoints, voltages files, testing."""
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from datasets import encode, load_mnist
+from learning.chips import Chip
+from learning.decoding import RESOLUTION, SILENT, TIED, strict_decision
+from learning.engines import CLOSED_FORM, NGSPICE
+from learning.layer_chips import layer_chips
+from learning.layer_circuit import LayerDesign, layered_network
+from learning.layer_readout import READING_LAYERS, LayeredReader
+from learning.layer_rule import LayeredRule
+from learning.layer_teacher import LayeredTeacher
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train
+from learning.pulses import edges
+from records.checkpoints import load_checkpoint, save_checkpoint
+from records.claims import NotOverwritten
+from records.files import atomic_write
+from records.voltages import Voltages, VoltagesError, load_layers
+from snn_circuit import names
+from spice.parameters import ParameterError
+from spice.session import NgspiceSession, netlist_text
+from workflow.command_line import progress
+from workflow.experiments import SIZE, network_of
+from workflow.process import undisturbed
+from workflow.scores import interval
+from workflow.testing import decisions_table
+
+XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+CHECKPOINT_EVERY = 30  # s
+
+
+@dataclass(frozen=True)
+class LayeredData:
+    """Images (n x inputs, levels 0 to 1) and labels of a data set, to train on and to test on."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayeredTask:
+    """What layers learn: the rule that was chosen on held-out training images (XOR's by its four images), the hidden neurons."""
+
+    name: str
+    rule: LayeredRule
+    hidden: tuple[int, ...]
+    classes: int = 10
+
+    def shape(self, size: int) -> tuple[int, int]:
+        """Rows and columns of an image."""
+        return {"xor": (1, 2), "digits": (8, 8)}.get(self.name, (size, size))
+
+    def data(self, size: int, seed: int) -> LayeredData:
+        """Its images; `size` is the side of MNIST's, `seed` chooses the 360 of scikit-learn's 1,797 digits that are tested."""
+        if self.name == "xor":
+            return LayeredData(XOR_IMAGES, XOR_LABELS, XOR_IMAGES, XOR_LABELS)
+        if self.name == "digits":
+            images, labels = load_digits(return_X_y=True)
+            trained, tested, train_labels, test_labels = train_test_split(images / 16, labels, test_size=360, random_state=seed,
+                                                                          stratify=labels)
+            return LayeredData(trained, train_labels, tested, test_labels)
+        arrays = load_mnist()
+        return LayeredData(encode(arrays["x_train"], size, "grey"), arrays["y_train"].astype(int),
+                           encode(arrays["x_test"], size, "grey"), arrays["y_test"].astype(int))
+
+
+TASKS = {task.name: task for task in (
+    LayeredTask("mnist", LayeredRule(), (200,)),
+    LayeredTask("digits", LayeredRule(presentations=60_000), (100,)),
+    LayeredTask("xor", LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
+                                   start_weight_spread=1.0), (16,), 2))}
+
+
+def on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
+    """The `network` on a chip (None: an ideal one). Raises ParameterError for deviations that layers do not have."""
+    return dataclasses.replace(network, chip=layer_chips(chip, network.sizes) if chip else None)
+
+
+@dataclass(frozen=True)
+class LayeredPlan:
+    """Which network is to be trained how; `size` is the side of MNIST's images."""
+
+    task: LayeredTask
+    rule: LayeredRule
+    hidden: tuple[int, ...]
+    size: int = SIZE
+    engine: str = CLOSED_FORM
+    chip: Chip | None = None  # an ideal one
+
+    def data(self) -> LayeredData:
+        """The images; what is held back of the digits depends on the rule's seed."""
+        return self.task.data(self.size, self.rule.seed)
+
+    def begin(self, data: LayeredData) -> LayeredNetwork:
+        """The untrained network. Raises ParameterError for a chip whose deviations layers do not have."""
+        return on_chip(begin(self.hidden, self.task.classes, data.images, self.rule), self.chip)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain numbers, for the files that record how a result was made."""
+        return {"dataset": self.task.name, "hidden": list(self.hidden), "learning": self.rule.as_dict(), "engine": self.engine,
+                **({"size": self.size} if self.task.name == "mnist" else {}),
+                **({"chip": self.chip.as_dict()} if self.chip else {})}
+
+
+class LayeredTraining:
+    """A training from its start, or its checkpoint, to trained states; `parameters` are all that made them."""
+
+    def __init__(self, plan: LayeredPlan, data: LayeredData, session: NgspiceSession, checkpoint: Path) -> None:
+        self.plan, self.data, self.seconds = plan, data, 0.0
+        self._session, self._checkpoint = session, checkpoint
+        self._start = plan.begin(data)
+        self.learning = LayeredLearning.begin(self._start, plan.rule)
+        self.parameters = {**plan.as_dict(), "sizes": list(self._start.sizes), "network": self._start.parameters.as_dict(),
+                           "design": self._start.design.as_dict()}
+
+    @property
+    def network(self) -> LayeredNetwork:
+        """As it is now."""
+        return self.learning.network
+
+    def begin(self, resume: bool, force: bool) -> None:
+        """Go on from the checkpoint, or see that there is none whose progress would be lost.
+
+        Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
+        """
+        if resume:
+            self._load()
+        elif not force and self._checkpoint.exists():
+            try:
+                self._load()
+            except VoltagesError as error:
+                raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
+            raise NotOverwritten(f"{self._checkpoint} holds {self.learning.done} presentations of this training; --resume goes "
+                                 "on with them, --force starts afresh")
+
+    def _load(self) -> None:
+        like = {**self.learning.arrays(), "seconds": 0.0}
+        found = load_checkpoint(self._checkpoint, self.parameters, like)
+        learning = LayeredLearning.restored(self._start, found)
+        if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or found["seconds"] < 0:
+            raise VoltagesError(f"{self._checkpoint}: says that {learning.done} of {len(learning.history)} presentations are "
+                                "done, which its history does not show; leave --resume out to start afresh")
+        self.learning, self.seconds = learning, float(found["seconds"])
+
+    def train(self) -> None:
+        """Run the rule to its end, with progress and checkpoints, also one when it is interrupted."""
+        images, labels, rule, learning = self.data.images, self.data.labels, self.plan.rule, self.learning
+        if self.plan.engine == NGSPICE:
+            steps = LayeredTeacher(self._session, learning.network, rule, images, labels).presentations(learning)
+        else:
+            steps = train(learning, rule, images, labels)
+        began, saved = time.perf_counter() - self.seconds, time.perf_counter()
+        try:
+            with progress(range(0), rule.presentations, "learning", "image", quick=0.5) as bar:
+                for done, accuracy in steps:
+                    self.seconds = time.perf_counter() - began
+                    bar.update(done - bar.n)
+                    bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
+                    if time.perf_counter() - saved > CHECKPOINT_EVERY:
+                        self._save()
+                        saved = time.perf_counter()
+        except BaseException:
+            if learning.done:
+                with undisturbed():
+                    self._save()
+                print(f"{learning.done} presentations are saved in {self._checkpoint}; go on with --resume")
+            raise
+
+    def _save(self) -> None:
+        save_checkpoint(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
+
+    def kept(self) -> None:
+        """The voltages are saved: a checkpoint has done its work."""
+        self._checkpoint.unlink(missing_ok=True)
+
+
+def load_network(path: Path, task: LayeredTask, size: int) -> tuple[LayeredNetwork, Voltages]:
+    """The network of a voltages file with the parameters that it was trained with, on an ideal chip. Raises VoltagesError."""
+    states, voltages = load_layers(path, task.name, math.prod(task.shape(size)), task.classes)
+    try:
+        design = LayerDesign(**voltages.origin["design"])
+    except (KeyError, TypeError, ParameterError) as error:
+        raise VoltagesError(f"{path}: its design cannot be used: {error}") from error
+    return LayeredNetwork(states, network_of(voltages, LayeredNetwork.parameters, path), design), voltages
+
+
+def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
+    """The netlist of the whole network reading one image, for: ngspice -b."""
+    design = network.design
+    rows = [edges(0.0, design.window, design.rise, design.row_voltage * level) for level in image]
+    circuit = layered_network(network.parameters, design, network.states, rows, chip=network.chip)
+    circuit["Vpulse"].values = edges(0.0, design.window, design.rise, 1.0)
+    nodes = names(f"membrane_{len(network.states) - 1}", len(network.states[-1]))
+    return netlist_text(circuit, dataclasses.replace(READING_LAYERS, max_step=0.2e-6), design.window, nodes, nodes)
+
+
+def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, session: NgspiceSession,
+               partial: Path) -> np.ndarray:
+    """First spikes in s (images x classes) by an `engine`. A run that ends early keeps what is finished in the file `partial`."""
+    if engine == CLOSED_FORM:
+        return network.first_spikes(images)
+    reader = LayeredReader(session, network)
+    found: list[np.ndarray] = []
+    right = 0
+    try:
+        with progress(images, len(images), "testing", "image") as bar:
+            for image, label in zip(bar, labels, strict=True):
+                found.append(reader.read(network, image)[0][-1])
+                right += strict_decision(found[-1]) == label
+                bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
+    except BaseException:
+        if found:
+            with undisturbed():
+                atomic_write(partial, decisions_table(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION))
+            print(f"{len(found)} finished images are kept in {partial}")
+        raise
+    return np.array(found)
+
+
+def scores(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
+    """Strict accuracy of first spikes (images x classes, s), its interval, and how many images were not decided."""
+    decisions = np.array([strict_decision(times) for times in spikes])
+    right = int(np.sum(decisions == labels))
+    return {"samples": len(labels), "strict_accuracy": right / len(labels), "strict_interval_95": interval(right, len(labels)),
+            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
