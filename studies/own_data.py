@@ -1,6 +1,7 @@
 """How well does a network of memristors learn your data? Cross-validated, beside logistic regression and an MLP of its size.
 
-SOURCE is iris, wine, breast_cancer, digits, or a CSV file whose last column (or --label) is the class. Trained and tested in
+SOURCE is iris, wine, breast_cancer, digits, or a CSV file whose last column (or --label) is the class; a first column without a
+name that numbers the rows is left out. Trained and tested in
 closed form, scaled on each fold's training data; with --engine ngspice one held-out tenth is then tested in ngspice too, sample
 by sample, and with --in-situ its network is trained there. Writes figures/own_data_NAME_results.json and pictures,
 voltages/NAME_classifier.json (trained on everything) and figures/own_data_NAME_read.cir, its netlist of one read. Seconds for
@@ -10,7 +11,8 @@ iris, minutes for digits.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,11 @@ from sklearn.preprocessing import StandardScaler
 
 import plotting
 from learning.classifier import MemristiveClassifier
-from learning.decoding import RESOLUTION, strict_decision
+from learning.decoding import RESOLUTION, SILENT, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.layers_in_ngspice import read_in_ngspice
-from records.claims import claimed
+from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from records.claims import NotOverwritten, claimed
 from records.files import ROOT
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
@@ -40,6 +43,8 @@ from workflow.tables import BUILT_IN, Table, load_table
 FOLDS = 10
 MOST_ROWS = 20000
 EXAMPLES = 3  # samples of each class in the raster
+SAVE_EVERY = 30.0  # s, between two checkpoints
+MODELS = ("memristors", "logistic regression", "MLP")  # the MLP is slow: of the first repeat only
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -81,13 +86,17 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"samples of a larger table that are used (default: {MOST_ROWS})")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test one split there as well")
     parser.add_argument("--in-situ", action="store_true", help="with --engine ngspice: train that split in ngspice, too")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     parser.add_argument("--voltages", metavar="FILE", help="where the classifier goes (default: voltages/NAME_classifier.json)")
     return parser
 
 
 def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifier, parameters: dict[str, Any], voltages: Path,
            name: str) -> None:
-    results, decisions, truth = cross_validated(table, model, options.repeats, options.seed)
+    checkpoint = checkpoint_path(voltages)
+    found = cross_validated(table, model, options, checkpoint, parameters | {"table": table.checksum})
+    truth = np.unique(table.labels, return_inverse=True)[1]
+    results = found.results(truth)
     final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
     voltages.parent.mkdir(parents=True, exist_ok=True)
     final.save(voltages)
@@ -97,49 +106,94 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
         session = NgspiceSession()
         results["ngspice"] = split_in_ngspice(table, model, options.seed, options.in_situ)
     wrote = write_results(options.figures, name, session, parameters, results)
+    checkpoint.unlink(missing_ok=True)
     _print(table, results)
     print(f"wrote {wrote}\nclassifier trained on all {len(table.labels)} samples -> {voltages}\nwrote {netlist}; run it with: "
           f"ngspice -b {netlist}")
     names = table.classes
-    draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, decisions, len(names)), names,
+    draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, found.strict[0], len(names)), names,
          list(UNDECIDED.values()))
     chosen = np.concatenate([np.flatnonzero(table.labels == label)[:EXAMPLES] for label in final.classes_])
     draw(options, f"{name}_raster", raster, final.spike_times(table.features[chosen]),
          np.searchsorted(final.classes_, table.labels[chosen]), names)
 
 
-def cross_validated(table: Table, model: MemristiveClassifier, repeats: int,
-                    seed: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Accuracies over stratified folds; and of the first repeat each sample's strict decision and its class."""
-    _, truth = np.unique(table.labels, return_inverse=True)
+@dataclass
+class Found:
+    """What the folds done so far have found, for a checkpoint; models in the order of `_models`."""
+
+    right: np.ndarray  # models x repeats x samples, whether each was decided rightly when its fold was the test
+    strict: np.ndarray  # repeats x samples, strict decisions of the memristors
+    clipped: np.ndarray  # repeats x folds, share of the test fold's features outside the training data's range
+    done: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def nothing(cls, repeats: int, folds: int, samples: int) -> "Found":
+        """Before the first fold."""
+        return cls(np.zeros((len(MODELS), repeats, samples), bool), np.full((repeats, samples), SILENT),
+                   np.zeros((repeats, folds)))
+
+    def results(self, truth: np.ndarray) -> dict[str, Any]:
+        """Accuracies of all folds; `truth`: the samples' class numbers."""
+        accuracy = {name: _accuracy(self.right[m].mean(axis=1)[:1 if name == "MLP" else None], len(truth))
+                    for m, name in enumerate(MODELS)}
+        accuracy["memristors"] |= {"strict_accuracy": float((self.strict == truth).mean()),
+                                   "undecided": float((self.strict < 0).mean())}
+        return {"accuracy": accuracy, "samples": len(truth), "folds": self.clipped.shape[1],
+                "clipped_in_test_folds": float(self.clipped.mean()), "trained_by": CLOSED_FORM, "tested_by": CLOSED_FORM,
+                "seconds": self.seconds}
+
+
+def cross_validated(table: Table, model: MemristiveClassifier, options: argparse.Namespace, checkpoint: Path,
+                    parameters: Mapping[str, Any]) -> Found:
+    """All folds of all repeats; saved in `checkpoint` from time to time and when interrupted, and gone on with if asked."""
+    repeats, seed, _, truth = options.repeats, options.seed, *np.unique(table.labels, return_inverse=True)
     folds = min(FOLDS, int(np.bincount(truth).min()))
-    hidden = model.hidden if isinstance(model.hidden, Sequence) else (model.hidden,)
-    models = {"memristors": model, **_baselines(hidden, seed)}
-    right: dict[str, list[float]] = {name: [] for name in models}
-    strict, clipped = np.full((repeats, len(truth)), -1), []
-    steps = [(repeat, *fold) for repeat in range(repeats)
-             for fold in StratifiedKFold(folds, shuffle=True, random_state=seed + repeat).split(table.features, truth)]
-    scores = {name: np.zeros(repeats) for name in models}
-    start = time.perf_counter()
-    for repeat, train, test in (bar := progress(steps, len(steps), table.name, "fold")):
-        for name, estimator in models.items():
-            if name == "MLP" and repeat:
-                continue
-            fitted = clone(estimator)
-            if name == "memristors":
-                fitted.set_params(random_state=seed + repeat)
-            fitted.fit(table.features[train], table.labels[train])
-            hits = fitted.predict(table.features[test]) == table.labels[test]
-            scores[name][repeat] += hits.sum() / len(truth)
-            right[name] += hits.tolist()
-            if name == "memristors":
-                strict[repeat, test] = [strict_decision(times, RESOLUTION) for times in fitted.spike_times(table.features[test])]
-                clipped.append(fitted.clipped(table.features[test]))
-        bar.set_postfix_str(f"memristors {np.mean(right['memristors']):.2%}", refresh=False)
-    found = {name: _accuracy(values[:1] if name == "MLP" else values, len(truth)) for name, values in scores.items()}
-    found["memristors"] |= {"strict_accuracy": float((strict == truth).mean()), "undecided": float((strict < 0).mean())}
-    return {"accuracy": found, "samples": len(truth), "folds": folds, "clipped_in_test_folds": float(np.mean(clipped)),
-            "trained_by": CLOSED_FORM, "tested_by": CLOSED_FORM, "seconds": time.perf_counter() - start}, strict[0], truth
+    found = Found.nothing(repeats, folds, len(truth))
+    if options.resume:
+        found = Found(**load_checkpoint(checkpoint, parameters, vars(found)))
+        found.done, found.seconds = int(found.done), float(found.seconds)
+    elif checkpoint.exists() and not options.force:
+        raise NotOverwritten(f"{checkpoint} holds an interrupted run; --resume goes on with it, --force starts afresh")
+    steps = [(repeat, fold, *parts) for repeat in range(repeats) for fold, parts in
+             enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed + repeat).split(table.features, truth))]
+    models, saved = _models(model, seed), time.perf_counter()
+    with progress(range(0), len(steps), table.name, "fold") as bar:
+        try:
+            for repeat, fold, train, test in steps[found.done:]:
+                start = time.perf_counter()
+                _one_fold(table, models, found, repeat, fold, train, test)
+                found.done, found.seconds = found.done + 1, found.seconds + time.perf_counter() - start
+                bar.update(found.done - bar.n)
+                tested = sum(len(step[-1]) for step in steps[:found.done])
+                bar.set_postfix_str(f"memristors {found.right[0].sum() / tested:.2%}", refresh=False)
+                if time.perf_counter() - saved > SAVE_EVERY:
+                    save_checkpoint(checkpoint, vars(found), parameters)
+                    saved = time.perf_counter()
+        except BaseException:
+            if found.done:
+                save_checkpoint(checkpoint, vars(found), parameters)
+                print(f"{found.done} of {len(steps)} folds are saved in {checkpoint}; go on with --resume")
+            raise
+    save_checkpoint(checkpoint, vars(found), parameters)
+    return found
+
+
+def _one_fold(table: Table, models: Mapping[str, Any], found: Found, repeat: int, fold: int, train: np.ndarray,
+              test: np.ndarray) -> None:
+    for m, (name, estimator) in enumerate(models.items()):
+        if name == "MLP" and repeat:
+            continue
+        fitted = clone(estimator)
+        if name == "memristors":
+            fitted.set_params(random_state=fitted.random_state + repeat)
+        fitted.fit(table.features[train], table.labels[train])
+        found.right[m, repeat, test] = fitted.predict(table.features[test]) == table.labels[test]
+        if name == "memristors":
+            times = fitted.spike_times(table.features[test])
+            found.strict[repeat, test] = [strict_decision(spikes, RESOLUTION) for spikes in times]
+            found.clipped[repeat, fold] = fitted.clipped(table.features[test])
 
 
 def _accuracy(values: np.ndarray, samples: int) -> dict[str, Any]:
@@ -148,10 +202,12 @@ def _accuracy(values: np.ndarray, samples: int) -> dict[str, Any]:
     return {"mean": mean, "interval_95": interval(round(mean * samples), samples), "repeats": values.tolist()}
 
 
-def _baselines(hidden: Sequence[int], seed: int) -> dict[str, Any]:
-    sizes = tuple(hidden) or (50,)
-    return {"logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-            "MLP": make_pipeline(StandardScaler(), MLPClassifier(sizes, max_iter=500, tol=1e-3, random_state=seed))}
+def _models(model: MemristiveClassifier, seed: int) -> dict[str, Any]:
+    """`model` and those beside it; a single layer's MLP has 50 hidden neurons."""
+    sizes = model.hidden if isinstance(model.hidden, Sequence) else (model.hidden,)
+    found = (model, make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+             make_pipeline(StandardScaler(), MLPClassifier(tuple(sizes) or (50,), max_iter=500, tol=1e-3, random_state=seed)))
+    return dict(zip(MODELS, found, strict=True))
 
 
 def split_in_ngspice(table: Table, model: MemristiveClassifier, seed: int, in_situ: bool) -> dict[str, Any]:

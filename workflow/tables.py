@@ -1,6 +1,8 @@
 """A user's table as features and labels: a built-in data set by name, or a CSV file; whatever is wrong is one line."""
 
 import csv
+import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from datasets import DatasetError
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
 SNIFFED = 2**16  # characters of a file by which its separator is known
 MOST_CLASSES = 100
+CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")  # characters that no text has
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Table:
     def classes(self) -> list[str]:
         """The classes' names, in scikit-learn's order."""
         return [str(label) for label in np.unique(self.labels)]
+
+    @property
+    def checksum(self) -> int:
+        """A number that another table hardly has."""
+        return zlib.crc32("\n".join(map(str, self.labels)).encode(), zlib.crc32(self.features.tobytes()))
 
     def sampled(self, rows: int, seed: int) -> "Table":
         """At most `rows` of its samples, each class by its share, but no class with fewer than two."""
@@ -67,9 +75,11 @@ def _from_csv(path: Path, label: str | None) -> Table:
     missing = frame.isna()
     if missing.to_numpy().any():
         row, column = (int(found[0]) for found in np.nonzero(missing.to_numpy()))
-        raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing, the first in data row {row + 1}, column "
-                           f"{columns[column]!r}; fill them in, or leave those rows out")
+        raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing (empty, or NA), the first in data row "
+                           f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out")
     features = frame.drop(columns=chosen)
+    if _counts_rows(features):
+        features = features.drop(columns=features.columns[0])
     for name in features.columns:
         if features[name].dtype.kind not in "iufb":
             text = next(value for value in features[name] if not _is_number(value))
@@ -110,16 +120,16 @@ def _read(path: Path) -> Any:
 
 
 def _beginning(path: Path) -> tuple[str, str]:
+    """The beginning of a file and its encoding; raises ValueError for bytes that are no text."""
     raw = path.read_bytes()
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw[:2 * SNIFFED].decode("utf-16", errors="ignore"), "utf-16"
-    if b"\0" in raw[:SNIFFED]:
-        raise ValueError("it holds zero bytes")
-    try:
-        raw.decode("utf-8")
-        return raw[:SNIFFED].decode("utf-8-sig", errors="ignore"), "utf-8-sig"
-    except UnicodeDecodeError:
-        return raw[:SNIFFED].decode("latin-1"), "latin-1"
+    for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
+        try:
+            text = raw.decode(encoding)[:SNIFFED]
+        except UnicodeDecodeError:
+            continue
+        if not CONTROLS.search(text):
+            return text, encoding
+    raise ValueError("its bytes are no text; save it as CSV in UTF-8")
 
 
 def _separator(text: str) -> str:
@@ -129,6 +139,14 @@ def _separator(text: str) -> str:
     pieces = {separator: {len(row) for row in csv.reader(lines, delimiter=separator) if row} for separator in ";\t,| "}
     equal = {separator: counts.pop() for separator, counts in pieces.items() if len(counts) == 1}
     return max(equal, key=lambda separator: equal[separator]) if equal and max(equal.values()) > 1 else ","
+
+
+def _counts_rows(features: Any) -> bool:
+    """Whether the first column is what pandas' to_csv writes unasked: no name, and the rows' numbers. It would tell the order."""
+    if not len(features.columns) or features.columns[0] != "Unnamed: 0":
+        return False
+    values = features.iloc[:, 0].to_numpy()
+    return values.dtype.kind in "iu" and bool((np.diff(values) == 1).all())
 
 
 def _is_number(text: Any) -> bool:

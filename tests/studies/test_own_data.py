@@ -1,14 +1,22 @@
 """The study of one's own data, on a small table: what it says, what it writes, and its one-line errors."""
 
+import argparse
+import dataclasses
+import itertools
 import json
 import re
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 
 from learning.classifier import MemristiveClassifier
+from records.claims import NotOverwritten
+from studies import own_data
 from tests.helpers import script
+from workflow.tables import load_table
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,36 @@ def test_what_it_leaves_behind(ran):
     model = MemristiveClassifier.load(folder / "flowers.json")
     features = load_iris().data[::5]
     assert np.mean(model.predict(features) == np.repeat(["a", "b", "c"], 10)) > 0.8
+
+
+def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, monkeypatch):
+    flowers, model = load_table(str(table), "species"), MemristiveClassifier((), epochs=3, random_state=1)
+    quick = (model, LogisticRegression(), GaussianNB())
+    monkeypatch.setattr(own_data, "_models", lambda model, seed: dict(zip(own_data.MODELS, quick, strict=True)))
+    options = argparse.Namespace(repeats=2, seed=1, resume=False, force=False)
+
+    def study(**given):
+        return own_data.cross_validated(flowers, model, argparse.Namespace(**{**vars(options), **given}), tmp_path / "checkpoint",
+                                        {"seed": 1})
+    whole = study()
+    one_fold, count = own_data._one_fold, itertools.count()
+
+    def stopped(*arguments):
+        if next(count) == 13:
+            raise KeyboardInterrupt
+        one_fold(*arguments)
+    monkeypatch.setattr(own_data, "_one_fold", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        study(force=True)
+    assert "13 of 20 folds are saved" in capsys.readouterr().out
+    with pytest.raises(NotOverwritten, match="--resume goes on with it"):
+        study()
+    ran = study(resume=True)
+    assert next(count) == 21 and ran.done == 20  # seven folds more after the thirteen and the one that was stopped
+    assert np.array_equal(ran.right, whole.right) and np.array_equal(ran.strict, whole.strict)
+    assert 0.5 < ran.results(np.repeat([0, 1, 2], 10))["accuracy"]["logistic regression"]["mean"] <= 1
+    other = dataclasses.replace(flowers, features=flowers.features + 1e-3)
+    assert other.checksum != flowers.checksum
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

@@ -24,16 +24,24 @@ def test_separator_and_header_are_found_out(tmp_path, separator, header):
     assert table.names == (["a", "b"] if header else ["column 1", "column 2"])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])
 def test_encoding_is_found_out(tmp_path, encoding):
-    rows = [(*row[:2], "größer" if row[2] == "yes" else "kleiner") for row in ROWS]
+    more = "größer" if encoding == "latin-1" else "größer als 1 €"
+    rows = [(*row[:2], more if row[2] == "yes" else "kleiner") for row in ROWS]
     table = load_table(str(written(tmp_path, rows=rows, encoding=encoding)))
-    assert table.classes == ["größer", "kleiner"] and table.names == ["a", "b"]
+    assert table.classes == [more, "kleiner"] and table.names == ["a", "b"]
 
 
 def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
     rows = [(row[0].replace(".", ","), *row[1:]) for row in ROWS]
     assert load_table(str(written(tmp_path, ";", rows=rows))).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
+
+
+def test_row_numbers_without_a_name_are_no_feature(tmp_path):
+    numbered = [(str(k), *row) for k, row in enumerate(ROWS)]
+    assert load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered))).names == ["a", "b"]
+    assert len(load_table(str(written(tmp_path, header=("id", "a", "b", "class"), rows=numbered))).names) == 3
+    assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered[::-1]))).names) == 3
 
 
 @pytest.mark.parametrize("label", ["class", "1", "-3"])
@@ -44,7 +52,7 @@ def test_label_column_by_name_or_number(tmp_path, label):
 
 
 @pytest.mark.parametrize(("rows", "label", "said"), [
-    ([*ROWS, ("", "3", "no")], None, r"1 values are missing, the first in data row 5, column 'a'"),
+    ([*ROWS, ("", "3", "no")], None, r"1 values are missing \(empty, or NA\), the first in data row 5, column 'a'"),
     ([("x", "2", "yes"), *ROWS], None, r"column 'a' holds text \('x'\)"),
     ([(*row[:2], "yes") for row in ROWS], None, "one class, yes"),
     ([*ROWS, ("1", "1", "once")], None, "class once has one member"),
@@ -59,7 +67,9 @@ def test_what_cannot_be_learnt_is_one_line(tmp_path, rows, label, said):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\x89PNG\0\0", "is no table"),
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\x89PNG\0\0", "its bytes are no text"),
+                                               (b"\xff\xfe\xff\xdf\x20\x00\x41", "its bytes are no text"),
+                                               (bytes(range(129, 256)), "its bytes are no text"),
                                                (b'a,b,c\n1,2,x\n1,2,3,4,y\n"', "is no table"), (b"a\nx\ny\n", "one column")])
 def test_files_that_are_no_tables(tmp_path, content, said):
     path = tmp_path / "table.csv"
