@@ -123,9 +123,10 @@ def whole_lines(text: str) -> Iterator[str]:
                                                if not line.lstrip().startswith("*")))
     control = False
     for line in map(str.strip, joined.splitlines()):
-        control = (control or line.lower() == ".control") and line.lower() != ".endc"
+        control = control or line.lower() == ".control"
         if line and not control:
             yield line
+        control = control and line.lower() != ".endc"
 
 
 def malformed(text: str) -> str:
