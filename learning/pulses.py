@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_circuit import Points
+from spice.netlist import Solver
 from spice.parameters import ParameterError, Parameters, quantity
-from spice.session import Solver
 
 Values = np.ndarray | float
 

@@ -25,8 +25,8 @@ from records.claims import NotOverwritten
 from records.files import ROOT, FileProblem, atomic_write
 from records.voltages import VoltagesError
 from snn_circuit import NetworkParameters
+from spice.errors import NgspiceMissing, SimulationError
 from spice.parameters import ParameterError, allowed_range, check_range
-from spice.session import NgspiceMissing, SimulationError
 from workflow.process import guarded_output, stop_signals, undisturbed
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
-from spice.session import SimulationError
+from spice.errors import SimulationError
 from workflow.evaluation import check_cluster, cluster_client, end_workers, serve_parent
 
 Task = TypeVar("Task")
