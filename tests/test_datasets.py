@@ -24,9 +24,10 @@ DIGITS = {"0": ["XXX", "X.X", "X.X", "X.X", "XXX"], "1": [".X."] * 5, "2": ["XXX
           "5": ["XXX", "X..", "XXX", "..X", "XXX"]}
 
 
-@pytest.mark.parametrize(("dataset", "drawings", "shape", "name"), [
-    (xpue(), XPUE, (3, 3), "xpue"), (digits_012345(), DIGITS, (5, 3), "012345")])
-def test_patterns_are_those_drawn_in_the_paper(dataset, drawings, shape, name):
+@pytest.mark.parametrize(("make", "drawings", "shape", "name"), [
+    (xpue, XPUE, (3, 3), "xpue"), (digits_012345, DIGITS, (5, 3), "012345")])
+def test_patterns_are_those_drawn_in_the_paper(make, drawings, shape, name):
+    dataset = make()
     assert dataset.name == name
     assert dataset.labels == tuple(drawings)
     assert dataset.shape == shape

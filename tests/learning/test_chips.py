@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from learning.chips import PRESETS, Chip
+from learning.chips import PRESETS, Chip, deviation
 from learning.closed_form import Crossbar
 from learning.readout import Reader, WiredWriter, Writer
 from memristor import read_current
@@ -229,5 +229,28 @@ def test_a_chip_of_another_shape_or_with_wires_in_the_closed_form_is_refused(par
         Chip().check_shape(10, 784)
     with pytest.raises(ParameterError, match="shares of all cells"):
         Chip(stuck_off=0.6, stuck_on=0.6)
-    with pytest.raises(ParameterError, match="no closed form"):
+    with pytest.raises(ParameterError, match=r"^a chip whose wires resist has no closed form; use ngspice.* whole network$"):
         Chip(row_resistance=1.0).crossbar(parameters, mnist_schedule)
+
+
+def test_deviation_says_its_kind_its_distribution_and_what_was_published():
+    field = deviation(2.0, "V", "d2d", "normal", "spread of Vto", "0.01 (someone)", 0.5)
+    assert field.default == 0.5
+    assert field.metadata == {
+        "low": 0.0, "high": 2.0, "unit": "V", "meaning": "d2d, normal: spread of Vto; published: 0.01 (someone)", "whole": False,
+        "kind": "d2d", "distribution": "normal", "published": "0.01 (someone)"}
+    assert deviation(2.0, "V", "d2d", "normal", "spread", "none").default == 0.0
+
+
+def test_closed_form_of_a_chip_has_its_devices_one_by_one(parameters, mnist_schedule):
+    """Each array of the crossbar is that of the chip, and what no chip changes stays nominal."""
+    chip, nominal = chip_of(0.1), Crossbar.of(parameters, mnist_schedule)
+    found = chip.crossbar(parameters, mnist_schedule)
+    cells, neurons = chip.cells(parameters.memristor), chip.neurons(parameters.neuron)
+    for name in ("gain", "threshold_voltage", "transconductance", "capacitance"):
+        assert np.array_equal(getattr(found.cells, name), getattr(cells, name)) and getattr(cells, name).std() > 0
+    assert found.cells.gate_capacitance == nominal.cells.gate_capacitance
+    assert np.array_equal(found.neurons.threshold, neurons.threshold)
+    assert np.array_equal(found.neurons.feedback_resistance, neurons.feedback_resistance)
+    assert found.neurons.time_constant == pytest.approx(parameters.neuron.membrane_resistance * neurons.membrane_capacitance)
+    assert found.neurons.membrane_gain == nominal.neurons.membrane_gain and found.schedule == mnist_schedule

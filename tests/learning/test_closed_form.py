@@ -298,3 +298,25 @@ def test_compiled_read_is_the_read(crossbar, states, digit_images, alike):
             assert compiled(railed, image) == pytest.approx(expected, rel=1e-9, nan_ok=True)
             fired += np.isfinite(expected).sum()
         assert 10 < fired < 90
+
+
+def test_column_has_its_own_cells_or_those_that_all_share(crossbar):
+    """Arrays by class and input give a class's row, arrays by input alone (a class axis of 1) the only one, floats themselves."""
+    gains, thresholds = np.arange(12.0).reshape(3, 4), np.arange(4.0)[None]
+    mixed = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=gains, threshold_voltage=thresholds))
+    column = mixed.column(2)
+    assert column.gain.tolist() == [8.0, 9.0, 10.0, 11.0] and column.threshold_voltage.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert column.transconductance == crossbar.cells.transconductance
+    assert mixed.column(0).gain.tolist() == [0.0, 1.0, 2.0, 3.0]
+    several = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=np.arange(24.0).reshape(2, 3, 4)))
+    assert several.column(1).gain.tolist() == [[4.0, 5.0, 6.0, 7.0], [16.0, 17.0, 18.0, 19.0]]
+
+
+def test_write_is_proportional_to_the_input_voltage_and_takes_levels_of_any_type(crossbar):
+    column = np.full(3, 4.0)
+    double = dataclasses.replace(crossbar, schedule=dataclasses.replace(crossbar.schedule, input_voltage=2.0))
+    tight = {"cells": dataclasses.replace(crossbar.cells, leak_resistance=1e18)}
+    once, twice = (one.write(column, np.ones(3), 1, 1e-5, **tight) - column for one in (crossbar, double))
+    assert twice == pytest.approx(2 * once, rel=1e-3) and (once > 0).all()
+    whole, real = (crossbar.write(column, image, 1, 1e-5) for image in ([1, 0, 1], np.array([1.0, 0.0, 1.0])))
+    assert whole.tolist() == real.tolist()

@@ -1,7 +1,9 @@
 """A file has one writer, who asks before overwriting what was made otherwise."""
 
+import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -146,3 +148,45 @@ def test_places_that_cannot_be_written_are_refused(tmp_path):
             pass
         with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed({}, [path]):
             pass
+
+
+def test_lock_may_be_taken_by_whoever_may_write_and_names_its_holder_even_if_it_does_not_say(tmp_path):
+    path, lock = tmp_path / "some.json", tmp_path / ".some.json.lock"
+    before = os.umask(0o022)
+    try:
+        with locked(path):
+            assert stat.S_IMODE(lock.stat().st_mode) == 0o644
+    finally:
+        os.umask(before)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    os.write(descriptor, b"\xff\xfe")
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(FileProblem, match=r"by another run \(process .+\); wait for it"), locked(path):
+        pass
+    os.close(descriptor)
+
+
+def test_lock_whose_file_was_just_removed_is_taken_anew(tmp_path, monkeypatch):
+    """Its holder ended between this process's opening and locking it."""
+    path, lock, taken = tmp_path / "some.json", tmp_path / ".some.json.lock", []
+
+    def flock(descriptor, kind, flock=fcntl.flock):
+        flock(descriptor, kind)
+        taken.append(descriptor)
+        if len(taken) == 1:
+            lock.unlink()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(path):
+        assert len(taken) == 2 and lock.read_text() == str(os.getpid())
+    assert not lock.exists()
+
+
+def test_long_values_are_cut_and_many_differences_are_summed_up(tmp_path):
+    assert differences({"input_voltage": "x" * 40}, {"input_voltage": "x" * 41}) == [
+        f"--input-voltage ({'x' * 40} there, {'x' * 37}... now)"]
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(dict.fromkeys("abcd", 1)))
+    with pytest.raises(NotOverwritten, match=r": --a \(1 there, 2 now\), --b [^-]*, --c \(1 there, 2 now\); --force"):
+        refuse_overwriting(path, dict.fromkeys("abc", 2))
+    with pytest.raises(NotOverwritten, match=r": --a \(1 there, 2 now\), --b [^-]*, --c \(1 there, 2 now\) and more; --force"):
+        refuse_overwriting(path, dict.fromkeys("abcd", 2))

@@ -11,7 +11,7 @@ import pytest
 
 from records import files
 from records.files import FileProblem, atomic_write, check_writable, to_json
-from records.results import path_in_project, versions, write_results
+from records.results import load_results, path_in_project, results_path, versions, write_results
 from tests.helpers import ROOT
 
 
@@ -206,3 +206,42 @@ def test_results_carry_parameters_and_versions(tmp_path, ngspice, parameters):
     assert content["versions"]["ngspice"] == ngspice.version >= 34
     assert content["versions"]["numpy"] == np.__version__
     assert {"PySpice", "scipy"} <= set(content["versions"])
+
+
+def test_place_that_could_not_be_written_is_named_with_the_systems_reason(tmp_path):
+    """Nested folders are made; nothing else is left."""
+    check_writable(tmp_path / "new" / "folder" / "some.json")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["new", "new/folder"]
+    with pytest.raises(FileProblem, match=r"new cannot be written: Is a directory$"):
+        check_writable(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(FileProblem, match=r"some\.json cannot be written: (File exists|Not a directory)$"):
+        check_writable(tmp_path / "file" / "some.json")
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+    with pytest.raises(FileProblem, match=r"one cannot be written: .*([Ll]oop|Too many levels)"):
+        check_writable(tmp_path / "one")
+
+
+class Session:
+    """What results need of an ngspice session."""
+
+    version = 44
+
+
+def test_results_are_kept_and_read_back_with_what_made_them(tmp_path):
+    """Where ngspice had no part, its version is not claimed."""
+    path = write_results(tmp_path, "some", Session(), {"seed": 1}, {"accuracy": 0.5})
+    assert path == results_path(str(tmp_path), "some") == tmp_path / "some_results.json"
+    packages = {"PySpice", "numpy", "scipy", "scikit-learn", "pillow"}
+    assert versions(None).keys() == packages and versions(Session()) == {"ngspice": 44} | versions(None)
+    assert versions(None)["numpy"] == np.__version__
+    assert load_results(str(tmp_path), "some") == {"accuracy": 0.5, "parameters": {"seed": 1}, "versions": versions(Session())}
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file"), ("{", "Expecting"), (b"\xff", "decode")])
+def test_results_that_cannot_be_read_are_named(tmp_path, content, words):
+    if content is not None:
+        results_path(tmp_path, "some").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FileProblem, match=rf"some_results\.json cannot be read: .*{words}"):
+        load_results(tmp_path, "some")

@@ -270,12 +270,26 @@ def test_layers_come_back_to_the_last_bit_and_must_fit_each_other(tmp_path):
     loaded, how = load_layers(path, "xor", 2, 2)
     assert all(np.array_equal(a, b) for a, b in zip(loaded, layers, strict=True))
     assert (how.dataset, how.rule, how.origin) == ("xor", "layers", ORIGIN)
-    with pytest.raises(VoltagesError, match="class 0 has 3 voltages, expected 4 inputs"):
+    assert np.array_equal(how.states, layers[-1])
+    with pytest.raises(VoltagesError, match=r"layers\.json: trained for dataset 'xor', expected 'mnist'"):
+        load_layers(path, "mnist", 2, 2)
+    with pytest.raises(VoltagesError, match=r"layers\.json: class 0 has 3 voltages, expected 4 inputs"):
         load_layers(path, "xor", 3, 2)
     with pytest.raises(VoltagesError, match="the last layer has 2 neurons, expected 3"):
         load_layers(path, "xor", 2, 3)
     with pytest.raises(VoltagesError, match="expected 2 rows"):  # who reads a single layer is told
         load_voltages(path, "xor", 2, 2, ("grey",))
-    save_layers(path, [], Voltages(layers[-1], "xor", "grey"))
-    with pytest.raises(VoltagesError, match="expected a list of layers"):
-        load_layers(path, "xor", 2, 2)
+    for wrong, found in (([], r"\[\]"), ([[]], r"\[\[\]\]"), ([3], r"\[3\]")):
+        save_layers(path, wrong, Voltages(layers[-1], "xor", "grey"))
+        with pytest.raises(VoltagesError, match=f"'layers' is {found}, expected a list of layers"):
+            load_layers(path, "xor", 2, 2)
+
+
+def test_what_was_found_is_shown_in_40_characters(load):
+    for found, shown in (("x" * 38, f"'{'x' * 38}'"), ("x" * 39, f"'{'x' * 36}...")):
+        assert refusal(load, {**VALID, "dataset": found}) == f"trained for dataset {shown}, expected 'xpue'"
+
+
+def test_file_that_is_neither_layout_is_told_both(load):
+    assert refusal(load, {"seed": 1}) == ("has neither 'format' nor a cell xsnn.xmemristor_p<class>_<input>.cmem, expected "
+                                          "a voltages file or the paper's layout")

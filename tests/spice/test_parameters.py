@@ -14,7 +14,7 @@ import studies
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-from spice.parameters import ParameterError, Parameters, allowed_range, check_range
+from spice.parameters import ParameterError, Parameters, allowed_range, check_range, quantity
 from studies.stdp_window import StdpExperiment
 
 
@@ -110,6 +110,13 @@ def test_range_holds_exactly_what_lies_between_its_ends(value, low, width):
     else:
         with pytest.raises(ParameterError, match="X must be"):
             check_range("X", value, metadata)
+
+
+@pytest.mark.parametrize(("default", "whole"), [(3, True), (3.0, False)])
+def test_quantity_knows_its_range_unit_and_meaning(default, whole):
+    field = quantity(default, 1, 5, "V", "some voltage")
+    assert field.default is default
+    assert field.metadata == {"low": 1, "high": 5, "unit": "V", "meaning": "some voltage", "whole": whole}
 
 
 def test_range_is_told_with_its_unit():

@@ -37,18 +37,33 @@ def test_summary_counts_undecided_as_wrong_and_the_third_as_among_three():
     assert (scores["silent"], scores["tied"]) == (1, 1)
     assert scores["recall"].tolist() == pytest.approx([1 / 3, 0, 0, 0])
     assert scores["resolution"] == 0.5e-6
+    assert scores["strict_interval_95"] == interval(1, 6)
+    assert scores["paper_rule_accuracy"] == scores["paper_rule_first_100"] == pytest.approx(2 / 6)
+    assert scores["strict_first_100"] == scores["strict_accuracy"]
+    assert scores.keys() == {"samples", "strict_accuracy", "resolution", "strict_interval_95", "paper_rule_accuracy",
+                             "paper_rule_first_100", "strict_first_100", "top3_accuracy", "silent", "tied", "recall"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_first_hundred_images_are_the_papers_and_a_class_that_is_not_there_has_no_recall():
+    """Of 102 images the first 100 are right, the last two are not."""
+    labels = np.array([0] * 100 + [1] * 2)
+    scores = summary(labels, np.tile(1e-6 * np.array([100, 140, NAN]), (102, 1)), SCHEDULE, 0.5e-6)
+    assert scores["paper_rule_first_100"] == scores["strict_first_100"] == 1.0
+    assert scores["paper_rule_accuracy"] == scores["strict_accuracy"] == pytest.approx(100 / 102)
+    assert scores["recall"].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_confusion_has_a_column_for_each_way_of_not_deciding():
     counts = confusion(LABELS, [0, TIED, SILENT, 2, 1, 2], 4)
     assert counts.tolist() == [[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6, [0, 1, 1, 0, 0, 0]]
-    assert counts.sum() == len(LABELS)
+    assert counts.sum() == len(LABELS) and counts.dtype.kind == "i"  # counts, printed without a point
 
 
 def test_images_that_overlap_two_templates_alike():
     patterns = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]], float)
-    images = np.array([[0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0]], float)
-    assert equal_templates(patterns, images) == 0.5
+    images = np.array([[0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], float)
+    assert equal_templates(patterns, images) == pytest.approx(3 / 5)
 
 
 def test_interval_is_wilsons():
