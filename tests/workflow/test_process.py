@@ -1,0 +1,186 @@
+"""A script's process: which signals end it, when none does, and output that goes on taking text."""
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from workflow.process import TERMINATING, Output, guarded_output, stop_signals, undisturbed
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Every test gives the handlers back as it found them."""
+    numbers = [signal.SIGINT, *TERMINATING]
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield before
+    after = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert after == before
+
+
+def test_ends_from_outside_are_these():
+    assert TERMINATING == [signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", TERMINATING)
+def test_termination_does_what_ctrl_c_does_and_is_remembered(number):
+    with stop_signals() as came:
+        assert came == []
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        assert came == [number]
+
+
+def test_termination_is_handed_to_whoever_holds_ctrl_c_back():
+    held = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame is not None)))
+    with stop_signals() as came:
+        signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGINT, before)
+    assert held == [(signal.SIGINT, True)] and came == [signal.SIGTERM]
+
+
+def test_termination_ends_also_a_process_that_ignores_ctrl_c():
+    """As a shell's background jobs do."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stop_signals(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_what_was_ignored_from_the_start_stays_ignored():
+    """SIGHUP under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop_signals() as came:
+        signal.raise_signal(signal.SIGHUP)
+    assert came == [] and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_nothing_disturbs_the_saving_of_a_stopped_run(handlers):
+    with undisturbed():
+        for number in (signal.SIGINT, *TERMINATING):
+            signal.raise_signal(number)
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+
+
+@pytest.mark.parametrize("context", [stop_signals, undisturbed])
+def test_other_threads_leave_signals_alone(context, handlers):
+    """Python allows handlers in the main thread alone."""
+    problems = []
+
+    def work():
+        try:
+            with context():
+                pass
+        except ValueError as error:
+            problems.append(error)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert problems == []
+
+
+class Full(io.StringIO):
+    """A stream on a full device."""
+
+    def __init__(self, taken=0):
+        super().__init__()
+        self.left = taken
+
+    def write(self, text):
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(28, f"full for {text}")
+        return super().write(text)
+
+
+def test_output_goes_on_taking_text_and_remembers_the_first_problem():
+    stream = Full(taken=1)
+    output = Output(stream)
+    assert output.problem is None
+    assert [output.write(text) for text in ("one", "three", "seven")] == [3, 5, 5]
+    assert output.problem.strerror == "full for three" and stream.getvalue() == "one"
+    output.flush()
+    assert output.problem.strerror == "full for three"
+    assert output.encoding is stream.encoding  # all else is the stream's
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_stream_that_is_closed_or_cannot_be_flushed_is_a_problem_too(close):
+    stream = io.StringIO()
+    output = Output(stream)
+    if close:
+        stream.close()
+        assert output.write("some") == 4
+    else:
+        stream.flush = lambda: (_ for _ in ()).throw(OSError(5, "gone"))
+        output.flush()
+    assert isinstance(output.problem, ValueError if close else OSError)
+
+
+def test_descriptor_of_a_stream_that_failed_becomes_the_null_device(tmp_path):
+    """What this process starts later writes there as well."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stream:
+        output = Output(stream)
+        output.write("x" * 100)
+        output.flush()
+        assert isinstance(output.problem, BrokenPipeError)
+        assert os.path.sameopenfile(stream.fileno(), os.open(os.devnull, os.O_WRONLY))
+        with contextlib.suppress(OSError):
+            stream.flush()
+
+
+def test_printing_never_fails_within_guarded_output(monkeypatch):
+    out, err = Full(), Full()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with guarded_output() as output:
+        print("some result")
+        print("some warning", file=sys.stderr)
+        assert output.problem.strerror.startswith("full for") and sys.stdout is output
+    assert sys.stdout is out and sys.stderr is err
+
+
+def test_guarded_output_is_flushed_at_its_end(monkeypatch):
+    flushed = []
+    stream = io.StringIO()
+    stream.flush = lambda: flushed.append(True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with guarded_output():
+        print("some result")
+    assert flushed and stream.getvalue() == "some result\n"
+
+
+def test_missing_streams_are_the_null_device(monkeypatch):
+    """Python has None for them where a script is started with them closed."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with guarded_output() as output:
+        print("some result")
+        print("some warning", file=sys.stderr)
+        assert output.problem is None
+    assert sys.stdout.name == sys.stderr.name == os.devnull
+
+
+def test_standard_descriptors_are_never_a_files():
+    """With standard output closed, the next file that is opened would be number 1, and receive all that is printed."""
+    kept = os.dup(1)
+    os.close(1)
+    try:
+        with guarded_output():
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            assert descriptor > 2
+            os.close(descriptor)
+            os.fstat(1)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
