@@ -93,6 +93,24 @@ class SchmittTrigger(Cell):
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
+def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str) -> None:
+    """Add a neuron's summing and inverting stage to a subcircuit with the nodes column, negative and drive."""
+    stage = parameters.stage_resistance
+    cell.X("sum", "summing_amplifier", cell.gnd, "column", "sum")
+    cell.R("feedback", "column", "sum", feedback)
+    cell.X("invert", "inverting_amplifier", cell.gnd, "inverting", "drive")
+    cell.R("positive", "sum", "inverting", stage)
+    cell.R("negative", "negative", "inverting", stage)
+    cell.R("inverse", "inverting", "drive", stage)
+
+
+def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: float | str) -> None:
+    """Add a neuron's leaky membrane to a subcircuit with the nodes drive and membrane."""
+    cell.VCCS("membrane", cell.gnd, "membrane", "drive", cell.gnd, transconductance=parameters.membrane_transconductance)
+    cell.R("membrane", "membrane", cell.gnd, parameters.membrane_resistance)
+    cell.C("membrane", "membrane", cell.gnd, capacitance, raw_spice="ic=0")
+
+
 class LapicqueNeuron(SubCircuit):
     """Leaky integrate-and-fire neuron of a column. Nodes: column, negative, membrane, output.
 
@@ -109,17 +127,8 @@ class LapicqueNeuron(SubCircuit):
         if own:
             values = {key: f"{{{key}}}" for key in values}
             trigger = {"threshold": values["threshold"]}
-        stage = parameters.stage_resistance
-        self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
-        self.R("feedback", "column", "sum", values["feedback"])
-        self.X("invert", "inverting_amplifier", self.gnd, "inverting", "drive")
-        self.R("positive", "sum", "inverting", stage)
-        self.R("negative", "negative", "inverting", stage)
-        self.R("inverse", "inverting", "drive", stage)
-        self.VCCS("membrane", self.gnd, "membrane", "drive", self.gnd,
-                  transconductance=parameters.membrane_transconductance)
-        self.R("membrane", "membrane", self.gnd, parameters.membrane_resistance)
-        self.C("membrane", "membrane", self.gnd, values["capacitance"], raw_spice="ic=0")
+        add_stages(self, parameters, values["feedback"])
+        add_membrane(self, parameters, values["capacitance"])
         self.X("trigger", "schmitt_trigger", "membrane", "output", **trigger)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
+from memristor import Cell, MemristorParameters, ReadMemristor
 from snn_circuit import OFF, LapicqueNeuron, NetworkParameters, NeuronParameters, OpAmp, Points, channel_size
 from spice.parameters import Parameters, quantity
 
@@ -81,14 +81,6 @@ class LatchingTrigger(Cell):
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
-class OpenTrigger(SubCircuit):
-    """What stands for a trigger whose output nobody reads. Nodes: membrane, output."""
-
-    def __init__(self, parameters: NeuronParameters) -> None:
-        super().__init__("schmitt_trigger", "membrane", "output")
-        self.R("load", "output", self.gnd, parameters.load_resistance)
-
-
 class ReferenceStage(SubCircuit):
     """Turns the reference column's current into the voltage that every neuron of the layer subtracts. Nodes: column, negative."""
 
@@ -102,39 +94,30 @@ class ReferenceStage(SubCircuit):
         self.R("inverse", "inverting", "negative", stage)
 
 
-def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray],
-                    rows: Sequence[Points] | None = None, first: int = 0, triggers: bool = True,
-                    fan_in: int | None = None, title: str = "layers", chip: Sequence[LayerChip] | None = None) -> Circuit:
+def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
+                    title: str = "layers", chip: Sequence[LayerChip] | None = None) -> Circuit:
     """The netlist of layers in series, for reading: every phi is low.
 
-    `states`: neurons x rows of each layer, in V, the last row being the bias. `rows`: the first layer's sources without the bias,
-    as (s, V) points; None: one source `pulse`, scaled for row k by the gain of Erow_l_k (0 at first). `first`: the number of the
-    first layer, where the ones below are read apart. Without `triggers` the neurons end in their membranes: enough, and quicker,
-    where no layer follows, as a trigger cuts the simulator's steps wherever it switches. `fan_in`: the layer's rows where
-    only some of them are here, bias included. `chip`: what differs in each layer, for whole networks (with triggers).
+    `states`: neurons x rows of each layer, in V, the last row being the bias, which follows the source `pulse` (0 at first).
+    `rows`: the first layer's sources without the bias, as (s, V) points. `chip`: what differs in each layer.
     """
     circuit = Circuit(title)
     ReadMemristor(parameters.memristor, own=chip is not None).add_to(circuit)
-    _define_stages(circuit, parameters.neuron, triggers, own=chip is not None)
+    add_amplifiers(circuit, parameters.neuron)
+    LatchingTrigger(parameters.neuron, own=chip is not None).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
-    for k in range(states[0].shape[1] - 1):
-        if rows is None:
-            circuit.VCVS(f"row_{first}_{k}", f"row_{first}_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
-        else:
-            circuit.PieceWiseLinearVoltageSource(f"row_{first}_{k}", f"row_{first}_{k}", circuit.gnd, values=rows[k])
-    for layer, cells in enumerate(states, first):
-        neuron = design.neuron(parameters.neuron, parameters.memristor, fan_in or cells.shape[1])
-        _add_layer(circuit, neuron, design, layer, cells, parameters.memristor, None if chip is None else chip[layer - first])
+    for k, points in enumerate(rows):
+        circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
+    for layer, cells in enumerate(states):
+        neuron = design.neuron(parameters.neuron, parameters.memristor, cells.shape[1])
+        _add_layer(circuit, neuron, design, layer, cells, parameters.memristor, None if chip is None else chip[layer])
     return circuit
 
 
-def _define_stages(circuit: Circuit, neuron: NeuronParameters, triggers: bool, own: bool) -> None:
+def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
+    """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
     circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
     circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
-    if triggers:
-        LatchingTrigger(neuron, own).add_to(circuit)
-    else:
-        circuit.subcircuit(OpenTrigger(neuron))
 
 
 def _add_layer(circuit: Circuit, neuron: NeuronParameters, design: LayerDesign, layer: int, states: np.ndarray,
@@ -156,56 +139,6 @@ def _add_layer(circuit: Circuit, neuron: NeuronParameters, design: LayerDesign, 
                   **({} if chip is None else chip.cell(memristor, j, k)))
 
 
-def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
-    """One layer for a back-read: columns driven (the reference column too, the last), rows without the bias held at 0 V.
-
-    The columns follow `pulse`, scaled by the gain of Ecolumn_0_j (0 at first); a row's current is that of its source Vrow_0_k.
-    """
-    circuit = Circuit("back-read")
-    ReadMemristor(parameters.memristor).add_to(circuit)
-    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
-    columns, rows = states.shape
-    for j in range(columns + 1):
-        circuit.VCVS(f"column_0_{j}", f"column_0_{j}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
-    for k in range(rows - 1):
-        circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
-        for j in range(columns + 1):
-            state = design.reference_state if j == columns else states[j, k]
-            circuit.X(f"cell_0_{j}_{k}", "read_memristor", f"column_0_{j}", f"row_0_{k}", x0=float(state))
-    return circuit
-
-
-def column_circuit(parameters: NetworkParameters, rows: int) -> Circuit:
-    """One column of whole cells for writing, held at 0 V, with a source for each row and one for its phi."""
-    circuit = Circuit("write")
-    Memristor(parameters.memristor).add_to(circuit)
-    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=OFF)
-    circuit.V("column_0_0", "column_0_0", circuit.gnd, 0)
-    for k in range(rows):
-        circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=OFF)
-        circuit.X(f"cell_0_0_{k}", "memristor", "column_0_0", f"row_0_{k}", "phi", x0=0.0)
-    return circuit
-
-
 def layer_names(kind: str, layer: int, count: int) -> list[str]:
     """The vectors kind_layer_0, kind_layer_1, ... of a network."""
     return [f"{kind}_{layer}_{k}" for k in range(count)]
-
-
-def layer_state_changes(layer: int, column: int, states: np.ndarray) -> dict[str, float | list[float]]:
-    """The `alter` changes that give a column's cells (rows, V) a new state at t = 0."""
-    changes: dict[str, float | list[float]] = {}
-    for k, state in enumerate(states.tolist()):
-        changes[f"c.xcell_{layer}_{column}_{k}.cmemory ic"] = state
-        changes[f"m.xcell_{layer}_{column}_{k}.mchannel ic"] = [0.0, state, 0.0]
-    return changes
-
-
-def layer_gain_changes(memristor: MemristorParameters, layer: int, channel: np.ndarray) -> dict[str, float]:
-    """The `alter` changes that give the channels of a layer's cells their gains (columns x rows, relative to 1)."""
-    changes: dict[str, float] = {}
-    width, length = channel_size(memristor, channel)
-    for j, k in np.ndindex(channel.shape):
-        changes[f"m.xcell_{layer}_{j}_{k}.mchannel w"] = float(width[j, k])
-        changes[f"m.xcell_{layer}_{j}_{k}.mchannel l"] = float(length[j, k])
-    return changes

@@ -1,43 +1,54 @@
 """Layers in ngspice: reads layer by layer, back-reads, writes; every circuit is loaded once, then altered and run.
 
-A layer's spikes become the sources of the next layer's rows: its neurons' outputs are ideal switches, so nothing above bears
-on what lies below. Many columns are cut into blocks, which do not bear on each other either
-(tests/learning/test_layers_in_ngspice.py holds all of it against the whole network in one transient). A chip's devices move in
-where their cells do: channels and write gains are altered, thresholds are applied to the membranes.
+A read is cut where nothing flows back (`layer_parts`). Of a crossbar that an image drives only the edge is simulated, since it
+stands still from then on; its neurons' membranes follow, driven by what came out; their spikes are the sources of the next
+layer's rows. Only driven rows are there, as one at 0 V carries no current to a column at virtual ground; many columns are cut
+into blocks, which do not bear on each other (tests/learning/test_layers_in_ngspice.py holds all of it against the whole
+network in one transient). A chip's devices move in where their cells do: channels and write gains are altered, thresholds are
+applied to the membranes.
 """
 
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from learning.decoding import first_spikes
-from learning.layer_circuit import (
-    LayerChip,
+from learning.layer_circuit import LayerChip, layer_names
+from learning.layer_parts import (
+    NEVER,
     back_circuit,
     column_circuit,
+    image_circuit,
     layer_gain_changes,
-    layer_names,
     layer_state_changes,
-    layered_network,
+    membrane_circuit,
+    spike_circuit,
 )
 from learning.layers import LayeredNetwork, start_delay
 from learning.pulses import WRITING
 from memristor import state_rate
-from snn_circuit import OFF, NetworkParameters
-from spice.session import LoadedCircuit, NgspiceSession, Solver
+from spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
 
-ROWS = 10  # circuits of later layers have room for 10, 20, 30, ... rows that step up
-EDGE = 0.5e-6  # s, of the sources that stand for a neuron's output, centred on its spike: the membranes run as after a step
-# The edge's breakpoints cost most of a read: in between, membranes are exponentials that few points follow well.
-READING_LAYERS = Solver(max_step=15e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows
 BLOCK_CELLS = 2500  # cells of a circuit, about: larger ones do not fit the processor's cache
+READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+EDGE_STEP, MEMBRANE_STEP = 0.2, 5.0  # steps of a crossbar over the image's edge, and of bare membranes, in `max_step`
+MARGIN = 3e-6  # s, by which a read outlasts what the closed form foretells
 
 
 class LayeredReader:
-    """Presents images to a `LayeredNetwork` whose states may change between two reads."""
+    """Presents images to a `LayeredNetwork` whose states may change between two reads.
+
+    `solver`: its `max_step` is the distance of time points in later layers; the others follow from it.
+    """
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, solver: Solver = READING_LAYERS) -> None:
-        self._first = _FirstLayer(session, network, solver)
+        self._first = _FirstLayer(session, network, 0, solver)
         self._later = [_LaterLayer(session, network, layer, solver) for layer in range(1, len(network.states))]
-        self._step, self._window = solver.max_step, network.design.window
+        self._window = network.design.window
         self._delay = start_delay(network.design.rise, network.parameters.neuron.time_constant)
 
     def read(self, network: LayeredNetwork, image: np.ndarray, wanted: int = 2,
@@ -62,107 +73,144 @@ class LayeredReader:
         last = max(ordered[wanted - 1], ordered[0] if label is None or np.isnan(spikes[label]) else spikes[label])
         if label is not None and np.isnan(spikes[label]):
             last = np.inf
-        return float(min(last + self._step, self._window))
+        return float(min(last + MARGIN, self._window))
 
     def _run(self, network: LayeredNetwork, image: np.ndarray, stop: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
         found = [self._first.run(network.states[0], image, stop)]
-        for circuits, states in zip(self._later, network.states[1:], strict=True):
-            found.append(circuits.run(states, found[-1][0], stop))
+        for layer, states in zip(self._later, network.states[1:], strict=True):
+            found.append(layer.run(states, found[-1][0], stop))
         scale = -np.expm1(-(stop - self._delay) / network.parameters.neuron.time_constant)
-        thresholds = [_thresholds(network, layer) for layer in range(len(found))]
         return ([spikes for spikes, _ in found],
-                [membranes / (scale * volts) for (_, membranes), volts in zip(found, thresholds, strict=True)])
+                [membranes / (scale * layer.thresholds)
+                 for layer, (_, membranes) in zip([self._first, *self._later], found, strict=True)])
 
 
-class _FirstLayer:
-    """The layer that sees the image, its columns in blocks with a reference column each."""
+@dataclass(eq=False)
+class _Room:
+    """Circuits of one layer with rows to lend, the bias having one more, the last; its columns are cut into `blocks`."""
 
-    def __init__(self, session: NgspiceSession, network: LayeredNetwork, solver: Solver) -> None:
-        self._parameters, self._design, self._thresholds = network.parameters, network.design, _thresholds(network, 0)
-        states = network.states[0]
-        blocks = -(-states.size // BLOCK_CELLS)
-        self._blocks = [block.tolist() for block in np.array_split(np.arange(len(states)), blocks)]
-        self._circuits = [_load(session, network, states[block], 0, solver) for block in self._blocks]
-        if network.chip is not None:
-            for block, circuit in zip(self._blocks, self._circuits, strict=True):
-                channel = network.chip[0].channel[[*block, -1]]
-                circuit.alter(layer_gain_changes(network.parameters.memristor, 0, channel))
-        self._states = states.copy()
+    blocks: list[np.ndarray]  # the columns of each circuit
+    circuits: list[LoadedCircuit]
+    tenants: np.ndarray  # the input that has each row; -1: none
+    states: np.ndarray  # V, columns x (rows + 1), as the circuits have them
 
-    def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-        """First spike times in s, and the membranes at `stop` in V; of `states`, what has changed is sent."""
-        changes: dict[str, float | list[float]] = {f"erow_0_{k} gain": volts
-                                                   for k, volts in enumerate((image * self._design.row_voltage).tolist())}
-        found = []
-        for block, circuit in zip(self._blocks, self._circuits, strict=True):
-            for place, column in enumerate(block):
-                if not np.array_equal(states[column], self._states[column]):
-                    circuit.alter(layer_state_changes(0, place, states[column]))
-            circuit.alter(changes)
-            found.append(_race(circuit, 0, self._thresholds[block], self._parameters, stop))
-        self._states = states.copy()
-        return np.concatenate([spikes for spikes, _ in found]), np.concatenate([membranes for _, membranes in found])
+    def __iter__(self) -> Iterator[tuple[np.ndarray, LoadedCircuit]]:
+        return zip(self.blocks, self.circuits, strict=True)
 
 
-class _LaterLayer:
-    """A layer driven by spikes: only the rows that step up are simulated, in circuits of as many rows as needed."""
+class _Layer:
+    """A crossbar in circuits of as many rows as needed; an input keeps its row as long as no other one needs it."""
+
+    SAVED = "membrane"
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, layer: int, solver: Solver) -> None:
-        self._session, self._network, self._layer, self._solver = session, network, layer, solver
-        self._chip, self._thresholds = None if network.chip is None else network.chip[layer], _thresholds(network, layer)
-        self._circuits: dict[int, LoadedCircuit] = {}
+        self._session, self._parameters, self._design = session, network.parameters, network.design
+        self._columns, self._fan_in = network.states[layer].shape
+        self._chip = None if network.chip is None else network.chip[layer]
+        # How far apart the points are is a matter of max_step alone.
+        self._solver = dataclasses.replace(solver, trtol=1e6)
+        self._rooms: dict[int, _Room] = {}
+        relative = np.ones(self._columns) if self._chip is None else self._chip.threshold
+        self.thresholds = network.parameters.neuron.threshold * relative  # V
+
+    def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
+        raise NotImplementedError
+
+    def _lodge(self, states: np.ndarray, driven: np.ndarray) -> tuple[_Room, np.ndarray, np.ndarray]:
+        """Circuits that have the inputs `driven` with their `states` (columns x inputs, V), their rows, and whose they are."""
+        rows = max(ROWS, -(-len(driven) // ROWS) * ROWS)
+        if rows not in self._rooms:
+            self._rooms[rows] = self._furnish(rows)
+        room = self._rooms[rows]
+        new = driven[~np.isin(driven, room.tenants)]
+        places = np.flatnonzero(~np.isin(room.tenants, driven))[:len(new)]
+        room.tenants[places] = new
+        if self._chip is not None:
+            self._equip(room, places, self._chip.channel[:, new])
+        places = np.flatnonzero(np.isin(room.tenants, driven))
+        inputs, slots = room.tenants[places], np.append(places, rows)
+        wanted = states[:, np.append(inputs, -1)]
+        for block, circuit in room:
+            changed = room.states[np.ix_(block, slots)] != wanted[block]
+            cells = [(j, int(slots[k])) for j, k in np.argwhere(changed).tolist()]
+            circuit.alter(layer_state_changes(cells, wanted[block][changed].tolist()))
+        room.states[:, slots] = wanted
+        return room, places, inputs
+
+    def _furnish(self, rows: int) -> _Room:
+        blocks = np.array_split(np.arange(self._columns), -(-self._columns * (rows + 1) // BLOCK_CELLS))
+        circuits = []
+        for block in blocks:
+            circuit, solver = self._circuit(len(block), rows + 1)
+            circuits.append(self._session.load(circuit, solver, layer_names(self.SAVED, 0, len(block))))
+        states = np.full((self._columns, rows + 1), self._design.reference_state)
+        room = _Room(blocks, circuits, np.full(rows, -1), states)
+        if self._chip is not None:
+            self._equip(room, np.array([rows]), self._chip.channel[:, -1:])
+        return room
+
+    def _equip(self, room: _Room, places: np.ndarray, channel: np.ndarray) -> None:
+        for block, circuit in room:
+            circuit.alter(layer_gain_changes(self._parameters.memristor, places.tolist(), channel[np.append(block, -1)]))
+
+    def _race(self, waves: Waveforms, block: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
+        """First spike times in s of some columns, and their membranes at `stop` s in V.
+
+        Without triggers a spike is the membrane's first crossing of the threshold; one that is above it never loses its spike.
+        """
+        membranes, neuron = waves.stack(layer_names("membrane", 0, len(block))), self._parameters.neuron
+        # The last point counts.
+        return first_spikes(waves.time, membranes, membranes, neuron, 0.0, 2 * stop, self.thresholds[block]), membranes[:, -1]
+
+
+class _FirstLayer(_Layer):
+    """The layer that sees the image."""
+
+    SAVED = "drive"
+
+    def __init__(self, session: NgspiceSession, network: LayeredNetwork, layer: int, solver: Solver) -> None:
+        super().__init__(session, network, layer, solver)
+        circuit = membrane_circuit(self._parameters, self._design, self._columns, self._fan_in)
+        self._membranes = session.load(circuit, self._steps(MEMBRANE_STEP), layer_names("membrane", 0, self._columns))
+
+    def _steps(self, share: float) -> Solver:
+        return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
+
+    def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
+        return image_circuit(self._parameters, self._design, columns, rows, self._fan_in), self._steps(EDGE_STEP)
+
+    def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
+        """First spike times in s, and the membranes at `stop` in V."""
+        room, places, inputs = self._lodge(states, np.flatnonzero(image))
+        levels = np.zeros(len(room.tenants) + 1)
+        levels[places], levels[-1] = image[inputs], 1.0
+        changes = {f"erow_0_{k} gain": volts for k, volts in enumerate((levels * self._design.row_voltage).tolist())}
+        drives = []
+        for block, circuit in room:
+            circuit.alter(changes)
+            drives += circuit.run(self._design.rise).stack(layer_names("drive", 0, len(block)))[:, -1].tolist()
+        self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
+        return self._race(self._membranes.run(stop), np.arange(self._columns), stop)
+
+
+class _LaterLayer(_Layer):
+    """A layer that spikes drive."""
+
+    def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
+        edge = self._solver.max_step
+        return spike_circuit(self._parameters, self._design, columns, rows, self._fan_in, edge), self._solver
 
     def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
         """First spike times in s, and the membranes at `stop` in V, with rows that step up at `spikes` (s; nan: never)."""
-        fired = np.flatnonzero(~np.isnan(spikes))
-        fired = fired[np.argsort(spikes[fired])]
-        rows = max(ROWS, -(-len(fired) // ROWS) * ROWS)
-        if rows not in self._circuits:
-            room = np.full((len(states), rows + 1), self._network.design.reference_state)
-            self._circuits[rows] = _load(self._session, self._network, room, self._layer, self._solver)
-        volts = self._network.design.row_voltage
-        changes: dict[str, float | list[float]] = {f"vrow_{self._layer}_{k} pwl": [0.0, 0.0, 1.0, 0.0] for k in range(rows)}
-        for place, spike in enumerate(spikes[fired].tolist()):
-            start = max(spike - EDGE / 2, 0.0)
-            changes[f"vrow_{self._layer}_{place} pwl"] = [0.0, 0.0, start, 0.0, start + EDGE, volts, 1.0, volts]
-        for j, column in enumerate(states):
-            cells = np.full(rows + 1, self._network.design.reference_state)
-            cells[:len(fired)], cells[-1] = column[fired], column[-1]
-            changes |= layer_state_changes(self._layer, j, cells)
-        if self._chip is not None:
-            channel = np.ones((len(states) + 1, rows + 1))
-            channel[:, :len(fired)], channel[:, -1] = self._chip.channel[:, fired], self._chip.channel[:, -1]
-            changes |= layer_gain_changes(self._network.parameters.memristor, self._layer, channel)
-        self._circuits[rows].alter(changes)
-        return _race(self._circuits[rows], self._layer, self._thresholds, self._network.parameters, stop)
-
-
-def _load(session: NgspiceSession, network: LayeredNetwork, states: np.ndarray, layer: int, solver: Solver) -> LoadedCircuit:
-    """A layer's circuit with the columns `states` (columns x rows), loaded; its feedback is that of the whole layer."""
-    sources = [OFF] * (states.shape[1] - 1) if layer else None
-    circuit = layered_network(network.parameters, network.design, [states], sources, layer, triggers=False,
-                              fan_in=network.states[layer].shape[1])
-    loaded = session.load(circuit, solver, layer_names("membrane", layer, len(states)))
-    loaded.alter({"vpulse pwl": [0.0, 0.0, network.design.rise, 1.0, 1.0, 1.0]})
-    return loaded
-
-
-def _thresholds(network: LayeredNetwork, layer: int) -> np.ndarray:
-    """The firing thresholds of a layer's neurons in V."""
-    relative = np.ones(len(network.states[layer])) if network.chip is None else network.chip[layer].threshold
-    return network.parameters.neuron.threshold * relative
-
-
-def _race(circuit: LoadedCircuit, layer: int, thresholds: np.ndarray, parameters: NetworkParameters,
-          stop: float) -> tuple[np.ndarray, np.ndarray]:
-    """Run a layer's circuit: first spike times in s, and the membranes at `stop` in V; `thresholds` in V of its neurons.
-
-    Without triggers a spike is the membrane's first crossing of the threshold; one that is above it never loses its spike.
-    """
-    waves = circuit.run(stop)
-    membranes = waves.stack(layer_names("membrane", layer, len(thresholds)))
-    # Twice the read's length, so that its last point counts.
-    return first_spikes(waves.time, membranes, membranes, parameters.neuron, 0.0, 2 * stop, thresholds), membranes[:, -1]
+        room, places, inputs = self._lodge(states, np.flatnonzero(~np.isnan(spikes)))
+        steps = np.full(len(room.tenants), NEVER)
+        steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)  # every row starts at 0 V
+        changes = {f"v.xrow_0_{k}.vat dc": spike for k, spike in enumerate(steps.tolist())}
+        found = []
+        for block, circuit in room:
+            circuit.alter(changes)
+            found.append(self._race(circuit.run(stop), block, stop))
+        return np.concatenate([spikes for spikes, _ in found]), np.concatenate([membranes for _, membranes in found])
 
 
 class BackReader:
@@ -178,13 +226,14 @@ class BackReader:
         self._circuit = session.load(circuit, WRITING, [f"i(vrow_0_{k})" for k in range(self._rows)])
         self._circuit.alter({"vpulse pwl": [0.0, 0.0, self.RISE, 1.0, 1.0, 1.0]})
         if network.chip is not None:
-            self._circuit.alter(layer_gain_changes(network.parameters.memristor, 0, network.chip[layer].channel[:, :-1]))
+            channel = network.chip[layer].channel[:, :-1]
+            self._circuit.alter(layer_gain_changes(network.parameters.memristor, range(self._rows), channel))
         self._states = states.copy()
 
     def read(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """What the rows (without the bias) show in V while the columns carry `errors`: as `LayeredNetwork.read_back`."""
-        for j in np.flatnonzero((states != self._states).any(axis=1)):
-            self._circuit.alter(layer_state_changes(0, int(j), states[j, :-1]))
+        changed = states[:, :-1] != self._states[:, :-1]
+        self._circuit.alter(layer_state_changes(np.argwhere(changed).tolist(), states[:, :-1][changed].tolist()))
         self._states = states.copy()
         driven = np.append(errors, -errors.sum())
         largest = np.abs(driven).max()
@@ -235,5 +284,5 @@ class ColumnWriter:
         if self._chip is not None:
             gains = self._network.parameters.memristor.transconductance * self._chip.write[place]
             changes |= {f"g.xcell_0_0_{k}.gcharge gain": gain for k, gain in enumerate(gains.tolist())}
-        self._circuit.alter(changes | layer_state_changes(0, 0, column))
+        self._circuit.alter(changes | layer_state_changes(np.ndindex(1, self._rows), column.tolist()))
         return self._circuit.run(end + 4 * edge).stack(self._names)[:, -1]
