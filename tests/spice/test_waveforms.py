@@ -1,0 +1,56 @@
+"""Results by the names they were saved by, from vectors as ngspice hands them over: a name and an array."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from spice.errors import SimulationError
+from spice.waveforms import OperatingPoint, Spectrum, Sweep, Vectors, Waveforms
+
+
+def plot(**vectors):
+    return {name.replace("_branch", "#branch"): SimpleNamespace(_data=np.array(values)) for name, values in vectors.items()}
+
+
+PLOT = plot(time=[0.0, 1.0, 2.0], out=[1.0, 2.0, 4.0], top=[5.0, 5.0, 6.0], vin_branch=[-1e-3, -2e-3, -3e-3])
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("out", [1.0, 2.0, 4.0]), ("V(Out)", [1.0, 2.0, 4.0]),
+    ("i(Vin)", [-1e-3, -2e-3, -3e-3]), ("vin#branch", [-1e-3, -2e-3, -3e-3]),
+    ("V(top, OUT)", [4.0, 3.0, 2.0]), (" v(out,top) ", [-4.0, -3.0, -2.0])])
+def test_vector_is_found_under_any_of_its_names(name, values):
+    assert Vectors(PLOT)[name].tolist() == values
+
+
+def test_vector_that_was_not_saved_is_named_with_those_that_were():
+    for name in ("middle", "v(out,middle)"):
+        with pytest.raises(SimulationError, match=r"ngspice saved no vector '.*middle', only time, out, top, vin#branch$"):
+            Vectors(PLOT)[name]
+
+
+def test_vectors_outlive_ngspices_own_memory():
+    own = plot(time=[0.0, 1.0], out=[1.0, 2.0])
+    waves = Waveforms(own)
+    kept = waves["out"]
+    own["out"]._data[:] = 9.0
+    assert kept.tolist() == [1.0, 2.0] and waves.time.tolist() == [0.0, 1.0] and waves.names == ["time", "out"]
+
+
+def test_several_vectors_are_rows():
+    assert Vectors(PLOT).stack(iter(["top", "out"])).tolist() == [[5.0, 5.0, 6.0], [1.0, 2.0, 4.0]]
+
+
+@pytest.mark.parametrize("value", [3.0, [3.0], [3.0, 4.0]])
+def test_operating_point_is_a_float(value):
+    point = OperatingPoint(plot(out=value, top=1.0))
+    assert type(point["v(out)"]) is float and point["out"] == 3.0 and point["v(out,top)"] == 2.0
+
+
+def test_sweep_and_spectrum_have_their_axis():
+    values = plot(out=[1.0, 2.0]) | {"temp-sweep": SimpleNamespace(_data=np.array([-40.0, 125.0]))}
+    assert Sweep(values).swept.tolist() == [-40.0, 125.0]
+    spectrum = Spectrum(plot(frequency=[10 + 0j, 100 + 0j], out=[1j, 2 + 1j]))
+    assert spectrum.frequency.tolist() == [10.0, 100.0] and spectrum.frequency.dtype == float
+    assert spectrum["out"].tolist() == [1j, 2 + 1j]
