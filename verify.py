@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,9 @@ from learning.decoding import strict_decision
 from learning.hebbian import hebbian_network, infer, train_hebbian
 from learning.pulses import READING, TRAINING
 from learning.readout import Reader
+from records.claims import claimed
 from records.files import ROOT
-from records.results import load_results, write_results
+from records.results import load_results, results_path, write_results
 from snn_circuit import state_names
 from spice.session import NgspiceMissing, NgspiceSession, Solver, netlist_text
 from studies.engines import Network, compare_leads, compare_scores, compare_training, compare_writes, networks, tested
@@ -176,6 +178,14 @@ def main(arguments: list[str] | None = None) -> int:
                                    ("--presentations", 200, "length of the training that both engines do")):
         parser.add_argument(option, type=whole_number(1, 10000), default=count, metavar="N", help=f"{meaning} (default: {count})")
     options = parser.parse_args(arguments)
+    made_with = {"training": TIGHT_TRAINING.as_dict(), "reading": READING.tightened().as_dict(),
+                 **{name: getattr(options, name) for name in ("images", "decisions", "writes", "presentations")}}
+    with claimed({results_path(options.figures, "verify"): made_with}, (), options.force):
+        return _verify(options, made_with)
+
+
+def _verify(options: argparse.Namespace, made_with: dict[str, Any]) -> int:
+    """Make all comparisons, print and keep them; the exit code."""
     session = NgspiceSession()
     rows = [row for comparison in COMPARISONS for row in comparison(session, options)]
     width = max(len(row.name) for row in rows)
@@ -185,16 +195,16 @@ def main(arguments: list[str] | None = None) -> int:
               f"{'  BROKEN' if row.broken else ''}".rstrip())
     results = {"rows": [{"experiment": row.name, "largest_change": row.change, "bound": row.bound, "unit": row.unit}
                         for row in rows]}
-    tight = {"training": TIGHT_TRAINING.as_dict(), "reading": READING.tightened().as_dict()}
-    print(f"wrote {write_results(options.figures, 'verify', session, tight, results)}")
+    print(f"wrote {write_results(options.figures, 'verify', session, made_with, results)}")
     return 1 if any(row.broken for row in rows) else 0
 
 
 def largest(spikes: np.ndarray, exact: np.ndarray) -> float:
-    """Largest change of a spike time in s; infinite if a neuron fires in one and not in the other."""
+    """Largest change of a spike time in s; infinite if a neuron fires in one and not in the other, nan if none fires at all."""
     if not np.array_equal(np.isnan(spikes), np.isnan(exact)):
         return np.inf
-    return float(np.nanmax(np.abs(spikes - exact)))
+    changes = np.abs(spikes - exact)[np.isfinite(spikes)]
+    return float(changes.max()) if changes.size else np.nan
 
 
 def run_program(text: str, nodes: list[str]) -> np.ndarray:

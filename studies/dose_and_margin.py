@@ -7,10 +7,12 @@ Prints a table and writes figures/dose_and_margin_results.json. About 10 minutes
 if __name__ == "__main__":
     from workflow.loading import run
 
+import argparse
 import dataclasses
 import itertools
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from learning.closed_form import Crossbar
 from learning.decoding import strict_decision
 from learning.engines import CLOSED_FORM, ClosedFormEngine
 from learning.error_driven import ErrorDrivenRule, Teacher, begin
-from records.results import write_results
+from records.claims import claimed
+from records.results import results_path, write_results
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.experiments import Experiment, mnist_experiment
 
@@ -46,6 +49,15 @@ def main(arguments: list[str] | None = None) -> int:
                         help="training images presented in each run (default: 600000)")
     parser.add_argument("--encoding", choices=ENCODINGS, help="only this encoding (default: both)")
     options = parser.parse_args(arguments)
+    made_with = {"trained_on": f"the first {TRAINED} training images", "engine": CLOSED_FORM,
+                 "presentations": options.presentations, "encoding": options.encoding or "both"}
+    with claimed({results_path(options.figures, "dose_and_margin"): made_with}, (), options.force):
+        _try_all(options, made_with)
+    return 0
+
+
+def _try_all(options: argparse.Namespace, made_with: dict[str, Any]) -> None:
+    """Train and test with every dose and margin; print and keep the accuracies."""
     rows = []
     print(f"{'encoding':<8}  {'dose/V':>7}  {'margin/us':>9}  {'held-out':>8}  {'time/s':>6}")
     for encoding in [options.encoding] if options.encoding else ENCODINGS:
@@ -58,9 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             rows.append({"encoding": encoding, **rule.as_dict(), "held_out_accuracy": accuracy})
             print(f"{encoding:<8}  {dose:>7.3f}  {margin * 1e6:>9.2f}  {accuracy:>8.2%}  {time.perf_counter() - start:>6.0f}",
                   flush=True)
-    parameters = {"trained_on": f"the first {TRAINED} training images", "engine": CLOSED_FORM}
-    print(f"wrote {write_results(options.figures, 'dose_and_margin', None, parameters, {'runs': rows})}")
-    return 0
+    print(f"wrote {write_results(options.figures, 'dose_and_margin', None, made_with, {'runs': rows})}")
 
 
 if __name__ == "__main__":

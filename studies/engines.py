@@ -8,6 +8,7 @@ engines from one seed. Prints what it finds, draws figures/engines.png and write
 if __name__ == "__main__":
     from workflow.loading import run
 
+import argparse
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from learning.pulses import READING
 from learning.readout import Reader, Writer
 from memristor import state_rate
 from plotting import save
+from records.claims import claimed
 from records.files import ROOT, FileProblem
-from records.results import write_results
+from records.results import results_path, write_results
 from records.voltages import load_voltages
 from spice.session import NgspiceSession, Solver
 from studies.engines_figure import engines_figure
@@ -118,11 +120,14 @@ def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
 def compare_leads(network: Network, tight: np.ndarray) -> tuple[float, float]:
     """Leads of tightened reads of the first test images (`tight`: images x classes, s) against the closed form's.
 
-    Returns the largest difference in s, and the largest as a multiple of what is allowed (`LEAD_BOUND` and `LEAD_SHARE`).
+    Returns the largest difference in s, and the largest as a multiple of what is allowed (`LEAD_BOUND` and `LEAD_SHARE`); nan
+    if none of the images has a lead.
     """
     exact = network.crossbar.first_spikes(network.states, network.images(len(tight)))
     leads = np.array([[lead(times) for times in engine] for engine in (tight, exact)])
     leads = leads[:, np.isfinite(leads).all(axis=0)]
+    if not leads.size:
+        return np.nan, np.nan
     differences = np.ptp(leads, axis=0)
     return float(differences.max()), float((differences / (LEAD_BOUND + LEAD_SHARE * leads[1])).max())
 
@@ -203,8 +208,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--presentations", type=whole_number(1, 60000), default=2000, metavar="N",
                         help="length of the training on both engines (default: 2000)")
     options = parser.parse_args(arguments)
-    session, found = NgspiceSession(), []
-    drawn = []
+    made_with = {"tight": READING.tightened().as_dict(), "images": options.images, "presentations": options.presentations}
+    with claimed({results_path(options.figures, "engines"): made_with}, (), options.force):
+        _compare(options, made_with)
+    return 0
+
+
+def _compare(options: argparse.Namespace, made_with: dict[str, Any]) -> None:
+    """Compare all networks, writes and a training; print, keep and draw what is found."""
+    session, found, drawn = NgspiceSession(), [], []
     tables = {network.name: ngspice_spikes(ROOT / "figures", network.name) for network in networks()}
     for network in networks():
         result = compare_decisions(network, tables[network.name])
@@ -225,9 +237,8 @@ def main(arguments: list[str] | None = None) -> int:
           f"{training['states_differ_by_mean'] * 1e3:.3f} of {training['states_moved_by'] * 1e3:.1f} mV moved")
     results = {"networks": found, "writes": {"count": 1000, "largest_difference": worst, "of_what_is_allowed": share},
                "training": training}
-    print(f"wrote {write_results(options.figures, 'engines', session, {'tight': READING.tightened().as_dict()}, results)}")
+    print(f"wrote {write_results(options.figures, 'engines', session, made_with, results)}")
     print(f"wrote {save(engines_figure(drawn, STEPS, [r['rms_difference_ns'] for r in found]), options.figures, 'engines')}")
-    return 0
 
 
 def print_network(result: dict[str, Any]) -> None:

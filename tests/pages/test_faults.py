@@ -169,6 +169,16 @@ def test_places_that_cannot_be_written_are_found_before_any_work(option, tmp_pat
     assert code == 1 and str(places[option]) in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(("name", "work"), [("verify.py", "NgspiceSession"), ("studies.engines", "NgspiceSession"),
+                                            ("studies.dose_and_margin", "mnist_experiment")])
+def test_results_that_could_not_be_written_are_found_before_minutes_of_work(name, work, tmp_path, monkeypatch, capsys):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("in the way")
+    monkeypatch.setattr(page(name), work, lambda *_, **__: pytest.fail("began"))
+    assert run(page(name).main, ["--figures", str(blocked)]) == 1
+    assert "blocked" in one_line(capsys.readouterr().err)
+
+
 def test_figures_that_cannot_be_drawn_cost_no_training(tmp_path, monkeypatch, capsys):
     """The disk is full when the first figure is saved: exit code 1, one line; voltages and results are there."""
     def full(*arguments):

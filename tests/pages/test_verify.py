@@ -137,3 +137,11 @@ def test_change_beyond_its_bound_or_no_number_is_broken(change):
     row = partial(verify.Row, "a comparison", bound=1.0, unit="V")
     assert row(change=change).broken
     assert not row(change=1.0).broken
+
+
+def test_images_that_have_no_lead_to_compare_break_the_comparison_without_a_traceback():
+    """All neurons silent, or only one that fires."""
+    assert np.isnan(verify.largest(np.full((2, 3), np.nan), np.full((2, 3), np.nan)))
+    assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1.5e-4, np.nan]])) == pytest.approx(5e-5)
+    assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1e-4, 2e-4]])) == np.inf
+    assert np.isnan(verify.compare_leads(networks()[0], np.full((1, 10), np.nan))).all()
