@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -37,6 +38,7 @@ plt.rcParams.update({
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
     "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
     "lines.linewidth": 1.4, "axes.prop_cycle": cycler(color=COLOURS), "image.cmap": "viridis",
+    "axes.titley": 1.0,  # no figure has ticks above, for which each title's place would be sought
     "axes.grid": False, "axes.formatter.useoffset": False})
 
 
@@ -51,8 +53,15 @@ def style(show: bool = False) -> None:
 def save(figure: Figure, folder: Path | str, name: str, show: bool = False) -> Path:
     """Write `figure` as folder/name.png, show it if `show`, close it; return the path. Raises FileProblem."""
     path = Path(folder) / f"{name}.png"
-    image = io.BytesIO()
-    figure.savefig(image, format="png", metadata={"Software": None})  # the same data give the same bytes
+    image, metadata = io.BytesIO(), {"Software": None}  # the same data give the same bytes
+    if show:
+        figure.savefig(image, format="png", metadata=metadata)
+    else:  # laid out once and drawn once: savefig draws figures that have a layout twice
+        figure.set_dpi(RESOLUTION)
+        canvas = FigureCanvasAgg(figure)
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine("none")
+        canvas.print_png(image, metadata=metadata)
     atomic_write(path, image.getvalue())
     if show:
         plt.show()

@@ -193,6 +193,10 @@ class Devices:
     neurons: NeuronValues | None = None
     wires: Wires = Wires()
 
+    def of_rows(self, rows: np.ndarray) -> "Devices":
+        """Those of a crossbar that has some of its rows alone."""
+        return dataclasses.replace(self, cells=self.cells and self.cells.of(slice(None), rows))
+
 
 ALIKE = Devices()  # those of an ideal chip
 

@@ -158,7 +158,7 @@ def program_agrees(session: NgspiceSession, options: argparse.Namespace) -> Iter
     for experiment in experiments():
         parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
         cells = state_names(*patterns.shape)
-        states = train_hebbian(session, parameters, schedule, patterns).states
+        states = train_hebbian(session, parameters, schedule, patterns, whole=True).states
         text = netlist_text(hebbian_network(parameters, schedule, patterns), TRAINING, schedule.stop(len(patterns)), cells, cells)
         program = run_program(text, cells).reshape(patterns.shape)
         yield Row(f"{experiment.name}: against the ngspice program", float(np.abs(states - program).max()), PROGRAM_BOUND, "V")

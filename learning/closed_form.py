@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from learning.pulses import Schedule, Values, write_window
 from memristor import MemristorParameters, raised_state, read_current
@@ -27,6 +26,7 @@ SHARES = np.array([*(0.5 + NODES), 1.0, 1.0])
 BELOW = np.array([0.0, 0.0, 0.0, 0.0, 1e-3])  # V
 GRAZING = 2e-3  # a membrane that settles within this share of its threshold: the spike time hangs on the last digit of it
 SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
+MANY = 50  # images from which a table of all currents pays
 BATCH = 2000  # images at a time, so that memory stays flat
 LEVELS = 1024  # different pixel levels up to which cells' currents are tabulated
 
@@ -165,12 +165,13 @@ class Crossbar:
         Few pixel levels, as in 8-bit images: every cell's current at every level is tabulated, and a batch is one product
         of a sparse matrix (which pixel has which level) with the table.
         """
-        levels = np.unique(images) if len(images) > 1 else np.array([])
+        levels = np.unique(images) if len(images) >= MANY else np.array([])
         levels = levels[levels != 0]
         if not 0 < len(levels) <= LEVELS:
             for image in images:
                 yield self._driven_currents(states, image)[..., None, :]
             return
+        from scipy.sparse import csr_array  # here, since loading it takes longer than a page's few reads
         cells = self.cells.map(lambda values: values[..., None])
         tables = [read_current(cells, states[..., None], np.maximum(share * self.schedule.input_voltage * levels - below, 0.0))
                   for share, below in zip(SHARES, BELOW, strict=True)]

@@ -12,7 +12,7 @@ from PySpice.Spice.Netlist import Circuit
 from learning.decoding import first_spikes
 from learning.pulses import READING, TRAINING, Schedule, edges
 from memristor import check_phi
-from snn_circuit import ALIKE, Devices, NetworkParameters, names, network, state_names
+from snn_circuit import ALIKE, Devices, NetworkParameters, Wires, names, network, state_names
 from spice.session import NgspiceSession, Solver, Waveforms
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
@@ -58,22 +58,35 @@ def read_network(parameters: NetworkParameters, schedule: Schedule, states: np.n
 
 
 def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
-                  solver: Solver = TRAINING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE) -> Training:
+                  solver: Solver = TRAINING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE,
+                  whole: bool = False) -> Training:
     """Train all classes in one ngspice transient; return a `Training`.
 
-    `watch` wraps the iterator over the presentations, for a progress bar; `devices` are those of a chip. Raises
+    `watch` wraps the iterator over the presentations, for a progress bar; `devices` are those of a chip. Rows that no pattern
+    drives stay at 0 V, and their cells with them; they are left out unless the `whole` network is asked for. Raises
     SimulationError.
     """
     classes, inputs = patterns.shape
-    cells = state_names(classes, inputs)
-    circuit = session.load(hebbian_network(parameters, schedule, patterns, devices), solver,
-                           names("input", inputs) + names("phi", classes) + cells)
+    rows = np.arange(inputs) if whole else _driven(patterns, devices)
+    cells = state_names(classes, len(rows))
+    circuit = session.load(hebbian_network(parameters, schedule, patterns[:, rows], devices.of_rows(rows)), solver,
+                           names("input", len(rows)) + names("phi", classes) + cells)
     waves = _last(watch(circuit.run(schedule.stop(classes), pauses=[schedule.stop(k) for k in range(1, classes)])))
-    over_time = waves.stack(cells)
-    training = Training(waves.time, waves.stack(names("input", inputs)), waves.stack(names("phi", classes)), over_time,
-                        over_time[:, -1].reshape(classes, inputs))
+    voltages = np.zeros((inputs, len(waves.time)))
+    voltages[rows] = waves.stack(names("input", len(rows)))
+    over_time = np.zeros((classes, inputs, len(waves.time)))
+    over_time[:, rows] = waves.stack(cells).reshape(classes, len(rows), -1)
+    training = Training(waves.time, voltages, waves.stack(names("phi", classes)), over_time.reshape(classes * inputs, -1),
+                        over_time[:, :, -1].copy())
     session.unload(circuit)
     return training
+
+
+def _driven(patterns: np.ndarray, devices: Devices) -> np.ndarray:
+    """The rows that some of `patterns` drives, at least one; all where wires resist, since then every row matters."""
+    if devices.wires != Wires():
+        return np.arange(patterns.shape[1])
+    return np.flatnonzero(patterns.any(axis=0)) if patterns.any() else np.arange(1)
 
 
 @dataclass(frozen=True)
@@ -90,11 +103,12 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
           solver: Solver = READING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE) -> Inference:
     """Present `patterns` in one ngspice transient to cells in `states`, or a chip's `devices`; return an `Inference`.
 
-    Spike times count from each pulse's start; nan where a neuron stays silent. Raises SimulationError.
+    Rows that no pattern drives carry no current and are left out. Spike times count from each pulse's start; nan where a
+    neuron stays silent. Raises SimulationError.
     """
-    classes = len(states)
-    circuit = session.load(inference_network(parameters, schedule, states, patterns, devices), solver,
-                           names("membrane", classes) + names("output", classes))
+    classes, rows = len(states), _driven(patterns, devices)
+    driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
+    circuit = session.load(driven, solver, names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
     membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))

@@ -18,9 +18,7 @@ from records.files import FileProblem
 from studies import iv
 from studies.stdp_window import window_figure
 from workflow import schematics
-from workflow.inference import membranes_figure
-from workflow.testing import lead_histogram
-from workflow.training_runs import learning_figure
+from workflow.page_figures import lead_histogram, learning_figure, membranes_figure
 
 DIGITS = tuple("0123456789")
 

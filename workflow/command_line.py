@@ -9,15 +9,14 @@ import dataclasses
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
-import plotting
 from datasets import DatasetError
 from learning.membrane_range import complaint
 from learning.pulses import Schedule
@@ -31,6 +30,7 @@ from workflow.process import guarded_output, stop_signals, undisturbed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+    from matplotlib.figure import Figure
 
 P = TypeVar("P", bound="DataclassInstance")
 T = TypeVar("T")
@@ -50,11 +50,27 @@ class Parser(argparse.ArgumentParser):
             else:
                 joined.append(word)
         found, rest = super().parse_known_args(joined, namespace)
-        plotting.style(found.show)
+        _load_figures(found.show)
         return found, rest
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _load_figures(show: bool) -> None:
+    """Load what draws. It takes half a second, which a page has while ngspice, in a thread of its own, computes: so do this
+    in another thread, except where `show` has to be found impossible before anything is done.
+
+    Whatever draws imports `plotting` where it draws, for the same reason.
+    """
+    def load() -> None:
+        import plotting
+        plotting.style(show)
+
+    if show:
+        load()
+    else:
+        threading.Thread(target=load, daemon=True).start()
 
 
 class _Refusal(argparse.Action):
@@ -128,8 +144,9 @@ def print_energy(what: str, energy: Mapping[str, float]) -> None:
           "(op-amps and transconductances are ideal and not counted)")
 
 
-def draw(options: argparse.Namespace, name: str, plot: Callable[..., Figure], *arguments: Any, **more: Any) -> None:
+def draw(options: argparse.Namespace, name: str, plot: "Callable[..., Figure]", *arguments: Any, **more: Any) -> None:
     """Draw the figure `plot(*arguments, **more)` and save it as `name` where --figures says."""
+    import plotting
     print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
 
 

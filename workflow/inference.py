@@ -5,18 +5,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-import plotting
 from learning.decoding import lead, resolution_of
 from learning.energy import read_energy
 from learning.hebbian import infer, inference_network
 from learning.pulses import READING
-from plotting import GREY, WIDTH, line_style, stack
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
@@ -92,8 +86,10 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     print_energy(f"presenting {dataset.labels[0]!r}", energy)
     warn_of_range(network, schedule, voltages.states, patterns)
+    import plotting
+    from workflow import page_figures
     starts = [schedule.start(k) for k in range(classes)]
-    draw(options, f"{stem}_membranes", membranes_figure, result.time, result.membranes, result.outputs,
+    draw(options, f"{stem}_membranes", page_figures.membranes_figure, result.time, result.membranes, result.outputs,
          network.neuron.threshold, dataset.labels, starts)
     draw(options, f"{stem}_raster", plotting.spike_raster, result.spikes, dataset.labels)
     draw(options, f"{stem}_train_confusion", plotting.confusion, confusion(truth, strict, classes), dataset.labels,
@@ -109,57 +105,3 @@ def print_decisions(labels: Sequence[str], spikes: np.ndarray, decisions: np.nda
         gap = "-" if np.isnan(ahead) else "fires alone" if np.isinf(ahead) else f"{ahead * 1e6:9.3f} us"
         print(f"{label:>7}  {decision_name(decision, labels):>8}  {first:>12}  {gap:>12}")
     print(f"a lead below {resolution * 1e6:g} us counts as a tie")
-
-
-def membranes_figure(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, threshold: float, labels: Sequence[str],
-                     starts: Sequence[float], window: float = 1e-3) -> Figure:
-    """Membranes and outputs (neurons x time points, V) over `time` (s): a panel for each pulse, from its start.
-
-    `threshold` in V, `labels` of the classes, `starts` of the pulses in s; shows the first `window` s of each.
-    """
-    columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
-    columns = min(columns, len(starts))
-    rows = -(-len(starts) // columns)
-    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
-    figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
-                                sharex=True, sharey="row", height_ratios=heights * rows)
-    peak = max(np.max(membranes), threshold)
-    for k in range(rows * columns):
-        upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
-        if k < len(starts):
-            _membrane_panel(upper, time, membranes, threshold, starts[k], window)
-            _output_panel(lower, time, outputs, labels, starts[k], window)
-            upper.set(title=f"{labels[k]} presented" if len(starts) == len(labels) else f"image {k + 1}",
-                      ylim=(-0.05 * peak, 1.08 * peak))
-        else:
-            upper.set_axis_off()
-            lower.set_axis_off()
-    for row in range(rows):
-        axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel("output (1 V high)")
-    for axis in axes[-1]:
-        axis.set_xlabel("time (µs)")
-    handles = [Line2D([], [], label=label, **line_style(j, len(labels))) for j, label in enumerate(labels)]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
-    figure.legend(handles=handles, loc="outside upper center", title="neuron",
-                  ncols=len(handles) if len(handles) <= 8 else 6)
-    return figure
-
-
-def _window(time: np.ndarray, start: float, window: float) -> tuple[slice, np.ndarray]:
-    """Slice of `time` (s) that covers `window` s from `start`, and those times in µs from `start`."""
-    part = slice(max(np.searchsorted(time, start) - 1, 0), np.searchsorted(time, start + window) + 1)
-    return part, (time[part] - start) * 1e6
-
-
-def _membrane_panel(axis: Axes, time: np.ndarray, membranes: np.ndarray, threshold: float, start: float, window: float) -> None:
-    part, microseconds = _window(time, start, window)
-    for j, membrane in enumerate(membranes):
-        axis.plot(microseconds, membrane[part], **line_style(j, len(membranes)))
-    axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
-    axis.set_xlim(0, window * 1e6)
-
-
-def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float) -> None:
-    part, microseconds = _window(time, start, window)
-    stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels)

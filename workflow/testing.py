@@ -10,14 +10,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from tqdm import tqdm
 
-import plotting
 from datasets import encode, load_mnist
 from learning.closed_form import BATCH, Crossbar
 from learning.decoding import lead, resolution_of, strict_decision
@@ -25,7 +20,6 @@ from learning.energy import read_energy
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.hebbian import read_network
 from learning.pulses import READING, Schedule
-from plotting import SKY, VERMILLION, WIDTH
 from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
@@ -120,6 +114,8 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     if session:
         print_energy("presenting the first image", scores["read_energy"])
     warn_of_range(network, schedule, states, images[:SEEN])
+    import plotting
+    from workflow.page_figures import lead_histogram
     strict, _ = decide(spikes, schedule, resolution)
     digits = experiment.dataset.labels
     counts = confusion(labels, strict, CLASSES)
@@ -234,30 +230,3 @@ def print_scores(scores: dict[str, Any]) -> None:
         rows.insert(-2, ("two best templates equal", equal))
     for name, value in rows:
         print(f"{name:<24} {value}")
-
-
-def lead_histogram(leads: np.ndarray) -> Figure:
-    """Histogram of how long (s) the first neuron of each decided image leads the second; inf: it fired alone."""
-    leads = np.asarray(leads) * 1e6
-    finite = leads[np.isfinite(leads) & (leads > 0)]
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images")
-    alone = int(np.isinf(leads).sum())
-    axis.set_title(f"How clearly images are decided ({alone} more: one neuron fired alone)" if alone else
-                   "How clearly images are decided")
-    if len(finite):
-        _histogram(axis, finite)
-    return figure
-
-
-def _histogram(axis: Axes, values: np.ndarray) -> None:
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-    wide = values.max() > 20 * values.min()
-    bins: Any = np.geomspace(values.min(), values.max(), 41) if wide else 40
-    axis.hist(values, bins, color=SKY, edgecolor="white")
-    if wide:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:g}")
-    median = np.median(values)
-    axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
-    axis.legend()

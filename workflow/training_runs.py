@@ -7,11 +7,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
-import plotting
 from datasets import Dataset
 from learning.chip_engines import chip_engine
 from learning.energy import write_energy
@@ -20,7 +17,6 @@ from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
 from learning.pulses import READING, TRAINING
 from memristor import check_phi, state_rate, trained_state
-from plotting import VERMILLION, WIDTH
 from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten
 from records.voltages import VoltagesError
@@ -110,6 +106,7 @@ class HebbianRun(TrainingRun):
         return {"closed_form_on": closed_form, "write_energy": energy}
 
     def report(self, options: argparse.Namespace, measured: dict[str, Any]) -> None:
+        import plotting
         dataset, trained, name = self.experiment.dataset, self._trained, self.experiment.name
         print_trained(dataset, self.states, measured["closed_form_on"])
         print_energy("one class's write", measured["write_energy"])
@@ -228,24 +225,12 @@ class ErrorDrivenRun(TrainingRun):
               f"{measured['running_accuracy']:.2%}")
         for name, joules in measured["write_energy"].items():
             print_energy(f"a write of the first dose, {name}", joules)
+        import plotting
+        from workflow.page_figures import learning_figure
         stem, dataset = self.experiment.stem("error-driven", self.engine), self.experiment.dataset
         draw(options, f"{stem}_learning", learning_figure, *learning_curve(self._learning.history))
         before = np.full_like(self.states, self.experiment.rule.start_state)
         draw(options, f"{stem}_trained", plotting.weight_images, self.states, dataset.shape, dataset.labels, before=before)
-
-
-def learning_figure(accuracy: np.ndarray, writes: np.ndarray) -> Figure:
-    """Running accuracy (share) and cumulative writes after each presentation."""
-    count = np.arange(1, len(accuracy) + 1)
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
-    top.plot(count, 100 * np.asarray(accuracy))
-    top.set(ylabel="running accuracy (%)", title="Learning from errors")
-    top.grid(alpha=0.3)
-    bottom.plot(count, writes, color=VERMILLION)
-    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
-    bottom.grid(alpha=0.3)
-    bottom.set_ylim(bottom=0)
-    return figure
 
 
 RUNS: dict[str, type[TrainingRun]] = {"hebbian": HebbianRun, "error-driven": ErrorDrivenRun}
