@@ -58,9 +58,10 @@ def save(figure: Figure, folder: Path | str, name: str, show: bool = False) -> P
         figure.savefig(image, format="png", metadata=metadata)
     else:  # laid out once and drawn once: savefig draws figures that have a layout twice
         figure.set_dpi(RESOLUTION)
-        canvas = FigureCanvasAgg(figure)
-        figure.get_layout_engine().execute(figure)
-        figure.set_layout_engine("none")
+        canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
+        if layout:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         canvas.print_png(image, metadata=metadata)
     atomic_write(path, image.getvalue())
     if show:

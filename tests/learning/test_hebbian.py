@@ -1,11 +1,13 @@
 """The paper's method in ngspice: training in situ, and inference by first spikes."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from datasets import digits_012345, xpue
+from learning.chips import Chip
 from learning.decoding import (
     HEBBIAN_RESOLUTION,
     TIED,
@@ -14,7 +16,7 @@ from learning.decoding import (
     paper_decision,
     strict_decision,
 )
-from learning.hebbian import hebbian_network, infer, train_hebbian
+from learning.hebbian import hebbian_network, infer, inference_network, train_hebbian
 from learning.pulses import READING, Schedule
 from memristor import raised_state
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, names, network
@@ -131,3 +133,38 @@ def test_inference_with_read_mode_cells_is_that_of_whole_cells(ngspice, paramete
     whole = [first_spikes(waves.time, waves.stack(saved[:4]), waves.stack(saved[4:]), parameters.neuron, schedule.start(k),
                           schedule.period) for k in range(4)]
     assert quick.spikes == pytest.approx(np.array(whole), abs=1e-9, nan_ok=True)
+
+
+SPARSE = np.array([[0, 1, 1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1, 0]], float)  # half of the rows are never driven
+
+
+def test_rows_that_no_pattern_drives_change_nothing(ngspice, parameters, mnist_schedule):
+    """The whole network is the witness: they may be left out of training and inference."""
+    quick, whole = (train_hebbian(ngspice, parameters, mnist_schedule, SPARSE, whole=all_rows) for all_rows in (False, True))
+    assert quick.states == pytest.approx(whole.states, abs=2e-4 * whole.states.max())
+    assert (quick.states[:, ~SPARSE.any(axis=0)] == 0).all()
+    assert np.abs(whole.states[:, ~SPARSE.any(axis=0)]).max() < 1e-4
+    assert quick.inputs.shape == (8, len(quick.time))
+    assert quick.states_over_time.shape == (16, len(quick.time))
+    assert quick.inputs.max(axis=1) == pytest.approx(SPARSE.max(axis=0))
+
+    network = replace(parameters, neuron=replace(parameters.neuron, feedback_resistance=20e3))
+    states = quick.states + 0.3  # cells of rows at 0 V hold something, too
+    spikes = infer(ngspice, network, mnist_schedule, states, SPARSE).spikes
+    circuit = ngspice.load(inference_network(network, mnist_schedule, states, SPARSE), READING,
+                           names("membrane", 2) + names("output", 2))
+    waves = circuit.run(mnist_schedule.stop(2))
+    ngspice.unload(circuit)
+    expected = [first_spikes(waves.time, waves.stack(names("membrane", 2)), waves.stack(names("output", 2)), network.neuron,
+                             mnist_schedule.start(k), mnist_schedule.period) for k in range(2)]
+    assert np.isfinite(spikes[0, 0])
+    assert spikes == pytest.approx(np.array(expected), abs=2e-8, nan_ok=True)
+
+
+def test_where_wires_resist_every_row_is_simulated(ngspice, parameters, mnist_schedule):
+    """A row at 0 V whose column is not at 0 V, by what flows in its wire, is depressed a little: tens of mV at 5 ohm."""
+    chip = Chip(2, 8, row_resistance=5.0, column_resistance=5.0)
+    training = train_hebbian(ngspice, parameters, mnist_schedule, SPARSE, devices=chip.devices(parameters))
+    undriven = training.states[:, ~SPARSE.any(axis=0)]
+    assert (undriven > -0.1).all()
+    assert (undriven < -1e-3).all()
