@@ -23,7 +23,7 @@ from learning.readout import Reader
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, SimulationError, Solver
-from workflow.process import undisturbed
+from workflow.process import signals_spare_children, undisturbed
 
 if TYPE_CHECKING:
     from dask.distributed import Client
@@ -151,12 +151,15 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
 
 def _run(tasks: list[Task], jobs: int, keep: Keep) -> None:
     with parallel_config(backend="loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1):
-        results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(read_range)(task) for task in tasks)
+        results = None
         try:
+            with signals_spare_children():
+                results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(read_range)(task) for task in tasks)
             for first, part in results:
                 keep(first, part)
         except BaseException:
-            results.close()
+            if results:
+                results.close()
             end_workers()
             raise
 
@@ -170,7 +173,9 @@ def _run_lost_again(tasks: list[Task], folder: str, finished: np.ndarray, spikes
     report(f"a worker process died while images {', '.join(task.name for task in lost)} were in work; running them again")
     for task in lost:
         try:
-            keep(*get_reusable_executor(max_workers=1, kill_workers=True).submit(read_range, task).result())
+            with signals_spare_children():
+                running = get_reusable_executor(max_workers=1, kill_workers=True).submit(read_range, task)
+            keep(*running.result())
         except BrokenProcessPool as error:
             raise WorkerDied(f"a worker process died a second time on images {task.name}", spikes, finished) from error
         finally:

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from spice.errors import SimulationError
 from workflow.evaluation import check_cluster, cluster_client, end_workers, serve_parent
+from workflow.process import signals_spare_children
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -38,14 +39,17 @@ def _numbered(function: Callable[[Task], Result], k: int, task: Task, serve: boo
 
 def _on_cores(function: Callable[[Task], Result], tasks: list[tuple[int, Task]], jobs: int) -> Iterator[tuple[int, Result]]:
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        results = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(
-            delayed(_numbered)(function, k, task, jobs > 1) for k, task in tasks)
+        results = None
         try:
+            with signals_spare_children():
+                results = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(
+                    delayed(_numbered)(function, k, task, jobs > 1) for k, task in tasks)
             yield from results
         except BrokenProcessPool as error:
             raise SimulationError("a worker process died; with fewer --jobs there is more memory for each") from error
         finally:
-            results.close()
+            if results:
+                results.close()
             end_workers()
 
 

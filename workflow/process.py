@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import TextIO, cast
 
@@ -52,6 +53,23 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def signals_spare_children() -> Iterator[None]:
+    """Processes started within it never see Ctrl-C, SIGTERM and SIGHUP, which reach whole groups: this one ends them.
+
+    Blocked, not ignored: what comes within it is delivered here at its end. Threads started within it spare theirs, too.
+    """
+    if not (_main_thread() and hasattr(signal, "pthread_sigmask")):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # started within, by whatever starts a worker, Python 3.11's unblocks the signals again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, *TERMINATING])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Output:

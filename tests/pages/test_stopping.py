@@ -15,14 +15,16 @@ READ = "MNIST_memristor_test.py"
 
 
 
-def stopped(arguments, ready, folder, sent=signal.SIGINT):
-    """Start a script, send it the signal (to it alone, as a service manager does) once `ready()` is true; what it said."""
+def stopped(arguments, ready, folder, sent=signal.SIGINT, send=os.kill):
+    """Start a script, send it the signal (to it alone, as a service manager does, or with os.killpg to its whole group, as a
+    terminal does) once `ready()` is true; what it said.
+    """
     process = subprocess.Popen([sys.executable, str(ROOT / arguments[0]), *map(str, arguments[1:]), "--figures", str(folder)],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
                                preexec_fn=_heed_interrupts if sent == signal.SIGINT else _ignore_interrupts)
     try:
         wait_until(lambda: ready(process.pid) or process.poll() is not None)
-        process.send_signal(sent)
+        send(process.pid, sent)
         out, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + sent, errors
         own = one_line(errors.strip().rpartition("\n")[2] if arguments[0] == "reproduce.py" else errors)  # its scripts say so too
@@ -100,6 +102,11 @@ def test_stopped_workers_leave_nothing_behind(tmp_path, temporary, sent):
     arguments = [READ, "--jobs", 2, "--voltages", ROOT / "voltages" / "mnist.json"]
     stopped(arguments, lambda pid: list(temporary.glob("*/*.began")), tmp_path / "figures", sent)
     assert {path.suffix for path in (tmp_path / "figures").iterdir()} <= {".gz"}  # no lock, no half file
+
+
+def test_ctrl_c_while_workers_load_their_libraries_is_one_line(tmp_path, temporary):
+    """It reaches the whole group, and these workers are a few milliseconds old."""
+    stopped([READ, "--jobs", 2], lambda pid: len(_commands(pid, "popen_loky")) == 2, tmp_path / "figures", send=os.killpg)
 
 
 def test_killed_test_takes_its_workers_with_it(tmp_path, temporary):

@@ -4,12 +4,13 @@ import contextlib
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from workflow.process import TERMINATING, Output, guarded_output, stop_signals, undisturbed
+from workflow.process import TERMINATING, Output, guarded_output, signals_spare_children, stop_signals, undisturbed
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_nothing_disturbs_the_saving_of_a_stopped_run(handlers):
     assert {number: signal.getsignal(number) for number in handlers} == handlers
 
 
-@pytest.mark.parametrize("context", [stop_signals, undisturbed])
+@pytest.mark.parametrize("context", [stop_signals, undisturbed, signals_spare_children])
 def test_other_threads_leave_signals_alone(context, handlers):
     """Python allows handlers in the main thread alone."""
     problems = []
@@ -184,3 +185,21 @@ def test_standard_descriptors_are_never_a_files():
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def test_children_never_see_the_signals_that_their_parent_gets(handlers):
+    """Ctrl-C in a terminal reaches the whole group: a worker that still loads its libraries would say so at length."""
+    child = ("import os, signal, time; print(flush=True, end='up '); [os.kill(os.getpid(), number) for number in "
+             f"{[int(number) for number in handlers]}]; time.sleep(0.1); print('alive')")
+    with signals_spare_children():
+        process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True)
+    assert process.communicate(timeout=60)[0] == "up alive\n"
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_signal_that_comes_while_children_are_started_is_delivered_afterwards():
+    after = []
+    with pytest.raises(KeyboardInterrupt), signals_spare_children():
+        signal.raise_signal(signal.SIGINT)
+        after.append(True)
+    assert after
