@@ -32,10 +32,11 @@ from learning.pulses import WRITING
 from memristor import state_rate
 from spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
 
-ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows
+ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows, or for every tenth of the layer's if that is more
 BLOCK_CELLS = 2500  # cells of a circuit, about: larger ones do not fit the processor's cache
 READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 EDGE_STEP, MEMBRANE_STEP = 0.2, 5.0  # steps of a crossbar over the image's edge, and of bare membranes, in `max_step`
+SETTLED = 1.2  # in edges: the edge itself drives currents through the gates' capacitances, so its end is too soon
 MARGIN = 3e-6  # s, by which a read outlasts what the closed form foretells
 
 
@@ -118,7 +119,8 @@ class _Layer:
 
     def _lodge(self, states: np.ndarray, driven: np.ndarray) -> tuple[_Room, np.ndarray, np.ndarray]:
         """Circuits that have the inputs `driven` with their `states` (columns x inputs, V), their rows, and whose they are."""
-        rows = max(ROWS, -(-len(driven) // ROWS) * ROWS)
+        step = max(ROWS, self._fan_in // 10)
+        rows = max(1, -(-len(driven) // step)) * step
         if rows not in self._rooms:
             self._rooms[rows] = self._furnish(rows)
         room = self._rooms[rows]
@@ -188,7 +190,7 @@ class _FirstLayer(_Layer):
         drives = []
         for block, circuit in room:
             circuit.alter(changes)
-            drives += circuit.run(self._design.rise).stack(layer_names("drive", 0, len(block)))[:, -1].tolist()
+            drives += circuit.run(SETTLED * self._design.rise).stack(layer_names("drive", 0, len(block)))[:, -1].tolist()
         self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
         return self._race(self._membranes.run(stop), np.arange(self._columns), stop)
 
