@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from learning.self_learning import SILENT
 from records.claims import claimed
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
@@ -158,7 +159,7 @@ def _print_table(task: Unsupervised, seeds: range, runs: list[Learned]) -> None:
     """One line a seed: the owner of each pattern, and the share of the last presentations that the owners won."""
     print("  seed  " + "  ".join(f"{label:>3}" for label in task.dataset.labels) + "   own neuron   won by the owner")
     for seed, one in zip(seeds, runs, strict=True):
-        owners = "  ".join(f"{owner:>3}" for owner in one.owners)
+        owners = "  ".join(f"{'-' if owner == SILENT else owner:>3}" for owner in one.owners)
         print(f"{seed:>6}  {owners}   {'each' if one.each_its_own else 'shared':<10}   {one.purity:>7.1%}")
     each = sum(r.each_its_own for r in runs)
     print(f"every pattern owned by a neuron of its own: {each} of {len(runs)} seeds; the owners won "

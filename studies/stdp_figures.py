@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -154,18 +155,37 @@ def thresholds_over_time(thresholds: np.ndarray, winners: np.ndarray, stretch: i
     return figure
 
 
-def accuracy_against_neurons(found: list[tuple[int, float]], published: tuple[tuple[str, int, float], ...]) -> Figure:
-    """Test accuracies of (neurons, accuracy) runs, beside published ones of (source, neurons, accuracy)."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
-    counts, rates = np.transpose(found)
-    axis.plot(counts, 100 * rates, "o", color=COLOURS[0], markersize=5, label="this circuit, 10x10, one point a seed")
-    sizes = np.unique(counts)
-    axis.plot(sizes, [100 * rates[counts == size].mean() for size in sizes], color=COLOURS[0], linewidth=1)
-    for colour, source in zip(COLOURS[1:], dict.fromkeys(name for name, _, _ in published), strict=False):
+class Accuracy(NamedTuple):
+    """Share of the 10,000 test images that a run got right."""
+
+    encoding: str
+    neurons: int
+    closed_form: float
+    ngspice: float | None  # None where ngspice did not read all of them
+
+
+def accuracy_against_neurons(found: list[Accuracy], published: tuple[tuple[str, int, float], ...]) -> Figure:
+    """Test accuracies over the number of neurons, mean and range of the seeds; `published` ones are (source, neurons, share)."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    for encoding, colour in zip(dict.fromkeys(run.encoding for run in found), COLOURS, strict=False):
+        runs = [run for run in found if run.encoding == encoding]
+        sizes = sorted({run.neurons for run in runs})
+        rates = [[100 * run.closed_form for run in runs if run.neurons == size] for size in sizes]
+        means = np.array([np.mean(of_size) for of_size in rates])
+        ranges = [means - [min(of_size) for of_size in rates], [max(of_size) for of_size in rates] - means]
+        seeds = max(map(len, rates))
+        axis.errorbar(sizes, means, ranges, fmt="o-", color=colour, markersize=5, linewidth=1, capsize=5,
+                      label=f"{encoding} 10x10, read by the closed form" + f" (mean and range of {seeds} seeds)" * (seeds > 1))
+        in_ngspice = [(run.neurons, 100 * run.ngspice) for run in runs if run.ngspice is not None]
+        if in_ngspice:
+            axis.plot(*np.transpose(in_ngspice), "s", color=colour, markersize=11, markerfacecolor="none",
+                      label=f"{encoding} 10x10, read by ngspice")
+    for colour, source in zip(COLOURS[2:], dict.fromkeys(name for name, _, _ in published), strict=False):
         points = [(neurons, 100 * rate) for name, neurons, rate in published if name == source]
         axis.plot(*np.transpose(points), "D", color=colour, markersize=6, label=source)
-    axis.set(xscale="log", xlabel="neurons", ylabel="test accuracy (%)", xlim=(40, 500))
-    axis.set_xticks([50, 100, 200, 300, 400], ["50", "100", "200", "300", "400"])
+    counts = {run.neurons for run in found} | {neurons for _, neurons, _ in published}
+    axis.set(xscale="log", xlabel="neurons", ylabel="test accuracy (%)", xlim=(min(counts) / 1.3, max(counts) * 1.3))
+    axis.set_xticks(sorted(counts), [str(count) for count in sorted(counts)])
     axis.minorticks_off()
-    axis.legend()
+    axis.legend(loc="lower right", fontsize=8)
     return figure

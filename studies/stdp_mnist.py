@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from datasets import ENCODINGS, encode, load_mnist
+from learning.decoding import SILENT, TIED
 from records.claims import claimed
 from records.results import results_path, versions, write_results
 from records.voltages import Voltages, save_voltages
+from spice.parameters import ParameterError
 from spice.session import NgspiceSession
 from studies import stdp_figures
 from workflow.command_line import Parser, add_quantities, draw, progress, quantities, whole_number
@@ -28,14 +30,17 @@ from workflow.unsupervised_mnist import (
     Network,
     NgspiceReader,
     begin,
+    closed_form_decisions,
     decide,
     first_to_fire,
     name_neurons,
     presentation_order,
+    stretch_by_closed_form,
     stretches,
     stretches_in_ngspice,
 )
 
+TEST_IMAGES = 10000
 FOLLOWED = 8  # neurons whose weights are shown over time
 PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
              ("Querlioz et al. 2013, 28x28", 300, 0.935))
@@ -45,9 +50,9 @@ def add_options(parser: Parser) -> None:
     """The options of `--data mnist`."""
     parser.add_argument("--encoding", choices=ENCODINGS, default="grey",
                         help="voltages proportional to grey levels, or pixels on or off (default: grey)")
-    parser.add_argument("--samples", type=whole_number(0, 10000), default=10000, metavar="N",
+    parser.add_argument("--samples", type=whole_number(0, TEST_IMAGES), metavar="N",
                         help="test images that ngspice reads, 0 to 10000 (default: 10000)")
-    parser.add_argument("--contenders", type=whole_number(1, 2000), default=CONTENDERS, metavar="N",
+    parser.add_argument("--contenders", type=whole_number(1, 2000), metavar="N",
                         help="neurons that ngspice simulates for each test image, those that the closed form puts first "
                              f"(default: {CONTENDERS})")
     parser.add_argument("--stretch", type=whole_number(1, 60000), metavar="N",
@@ -65,9 +70,11 @@ def stem(options: argparse.Namespace, learning: MnistLearning) -> str:
 def main(options: argparse.Namespace) -> None:
     """Learn MNIST as the options say."""
     learning = quantities(MnistLearning(), vars(options))
-    learning.circuit()  # refuses what could not learn before anything is loaded
+    _only_what_goes_together(options)
     made_with = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "encoding": options.encoding,
-                 "samples": options.samples, "contenders": options.contenders, "stretch": options.stretch}
+                 "stretch": options.stretch}
+    if not options.stretch:
+        made_with |= {"samples": options.samples, "contenders": options.contenders}
     path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
     name = stem(options, learning) + "_stretch" * bool(options.stretch)
     voltages = {} if options.stretch else {path: {"learning": learning.as_dict(), "encoding": options.encoding}}
@@ -87,8 +94,16 @@ def main(options: argparse.Namespace) -> None:
     draw(options, f"{name}_fields", stdp_figures.receptive_fields, network.states, digits, (SIZE, SIZE))
     draw(options, f"{name}_weights", stdp_figures.fields_over_time, run["states"], STRETCH, (SIZE, SIZE))
     draw(options, f"{name}_thresholds", stdp_figures.thresholds_over_time, run["thresholds"], run["winners"], STRETCH)
-    found = accuracies(options.figures, options.encoding)
-    draw(options, f"mnist_stdp_{options.encoding}_accuracy", stdp_figures.accuracy_against_neurons, found, PUBLISHED)
+    draw(options, "mnist_stdp_accuracy", stdp_figures.accuracy_against_neurons, accuracies(options.figures), PUBLISHED)
+
+
+def _only_what_goes_together(options: argparse.Namespace) -> None:
+    """Refuse what a stretch has no use for; else fill in the defaults."""
+    for name, default in (("samples", TEST_IMAGES), ("contenders", CONTENDERS), ("voltages", None)):
+        if options.stretch and getattr(options, name) is not None:
+            raise ParameterError(f"--{name} does not go with --stretch, which tests nothing and keeps no states")
+        if getattr(options, name) is None:
+            setattr(options, name, default)
 
 
 def mnist_images(part: str, encoding: str) -> tuple[np.ndarray, np.ndarray]:
@@ -114,13 +129,14 @@ def report(options: argparse.Namespace, learning: MnistLearning, network: Networ
            made_with: dict[str, Any]) -> None:
     """Test on the test images; print and keep what came of it."""
     images, labels = mnist_images("test", options.encoding)
-    first = first_to_fire(learning, network, images)
-    closed = np.where(first >= 0, digits[first], -1)
-    results: dict[str, Any] = {"closed_form_accuracy": np.mean(closed == labels), "closed_form_silent": np.mean(first < 0),
-                               "neurons": learning.neurons, "trained_by": "closed form"}
-    print(f"closed form: {results['closed_form_accuracy']:.2%} of {len(labels)} test images")
-    session = NgspiceSession()
-    if options.samples:
+    closed = closed_form_decisions(learning, network, images, digits)
+    results: dict[str, Any] = {"closed_form_accuracy": np.mean(closed == labels), "closed_form_silent": np.sum(closed == SILENT),
+                               "closed_form_tied": np.sum(closed == TIED),
+                               "trained_by": "closed form"}
+    print(f"closed form, strict: {results['closed_form_accuracy']:.2%} of {len(labels)} test images, "
+          f"{results['closed_form_silent']} silent, {results['closed_form_tied']} tied")
+    session = NgspiceSession() if options.samples else None
+    if session:
         reader = NgspiceReader(session, learning, network, options.contenders)
         results |= test_in_ngspice(options, reader, digits, images, labels, closed)
     print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
@@ -141,18 +157,21 @@ def test_in_ngspice(options: argparse.Namespace, reader: NgspiceReader, digits: 
     low, high = interval(right, len(found))
     same = int(np.sum(found == closed[:options.samples]))
     print(f"ngspice, strict: {right / len(found):.2%} of {len(found)} test images (95 % interval {low:.2%} to {high:.2%}), "
-          f"{np.sum(found == -1)} silent, {np.sum(found == -2)} tied; the same as the closed form on {same}")
-    return {"strict_accuracy": right / len(found), "strict_interval_95": [low, high], "silent": np.sum(found == -1),
-            "tied": np.sum(found == -2), "same_as_closed_form": same, "tested_by": "ngspice"}
+          f"{np.sum(found == SILENT)} silent, {np.sum(found == TIED)} tied; the same as the closed form on {same}")
+    return {"strict_accuracy": right / len(found), "strict_interval_95": [low, high], "silent": np.sum(found == SILENT),
+            "tied": np.sum(found == TIED), "same_as_closed_form": same, "tested_by": "ngspice"}
 
 
-def accuracies(folder: Path, encoding: str) -> list[tuple[int, float]]:
-    """(neurons, accuracy) of every run whose results lie in `folder`: ngspice's where there is one, else the closed form's."""
+def accuracies(folder: Path) -> list[stdp_figures.Accuracy]:
+    """Every run whose results lie in `folder`; ngspice's accuracy only where it read all test images."""
     found = []
-    for path in sorted(Path(folder).glob(f"mnist_stdp_{encoding}_*_results.json")):
+    for path in sorted(Path(folder).glob("mnist_stdp_*_results.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
-        if "neurons" in results:
-            found.append((results["neurons"], results.get("strict_accuracy", results["closed_form_accuracy"])))
+        if "closed_form_accuracy" in results:  # not a stretch
+            run = results["parameters"]
+            by_ngspice = results["strict_accuracy"] if run["samples"] == TEST_IMAGES else None
+            found.append(stdp_figures.Accuracy(run["encoding"], run["learning"]["neurons"], results["closed_form_accuracy"],
+                                               by_ngspice))
     return found
 
 
@@ -162,8 +181,7 @@ def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images
     circuit, order_seed = begin(learning, images.shape[1])
     closed, _ = begin(learning, images.shape[1])
     order = presentation_order(learning, len(images), order_seed)[:options.stretch]
-    unhurried = list(stretches(learning, closed, images, order))  # one stretch or a few: the pace is the first throughout
-    foretold, session, found = np.concatenate(unhurried), NgspiceSession(), np.empty(0, int)
+    foretold, session, found = stretch_by_closed_form(learning, closed, images[order]), NgspiceSession(), np.empty(0, int)
     parts = stretches_in_ngspice(session, learning, circuit, images[order])
     bar = progress(parts, len(order), "learning in ngspice", "image")
     for part in parts:

@@ -12,6 +12,7 @@ from learning.chips import Chip
 from learning.pulses import Schedule
 from learning.self_learning import (
     LEARNING,
+    SILENT,
     SelfLearningCircuit,
     SelfLearningParameters,
     self_learning_network,
@@ -105,6 +106,7 @@ def netlist(task: Unsupervised, drawn: Trial) -> Circuit:
 class Learned:
     """What one transient did, presentation by presentation."""
 
+    patterns: int  # to be learned, also those never shown
     order: np.ndarray  # presentations, the pattern shown
     winners: np.ndarray  # presentations, the neuron that fired first
     states: np.ndarray  # 1 + presentations x neurons x inputs, X in V before each and at the end
@@ -113,27 +115,27 @@ class Learned:
     @property
     def wins(self) -> np.ndarray:
         """How often, of the last `JUDGED` presentations a pattern, each neuron fired first: patterns x neurons."""
-        patterns, neurons = int(self.order.max()) + 1, self.states.shape[1]
-        counts = np.zeros((patterns, neurons), int)
-        for pattern in range(patterns):
+        neurons = self.states.shape[1]
+        counts = np.zeros((self.patterns, neurons), int)
+        for pattern in range(self.patterns):
             last = self.winners[self.order == pattern][-JUDGED:]
             counts[pattern] = np.bincount(last[last >= 0], minlength=neurons)
         return counts
 
     @property
     def owners(self) -> np.ndarray:
-        """The neuron that fired first most often for each pattern."""
-        return self.wins.argmax(axis=1)
+        """The neuron that fired first most often for each pattern; SILENT where none did."""
+        return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 
     @property
     def each_its_own(self) -> bool:
         """Whether every pattern has a neuron of its own."""
-        return len(set(self.owners)) == len(self.owners) and bool(self.wins.max(axis=1).all())
+        return len(set(self.owners)) == len(self.owners) and SILENT not in self.owners
 
     @property
     def purity(self) -> float:
         """Share of the judged presentations that the pattern's owner won."""
-        shown = sum(min(JUDGED, int(np.sum(self.order == p))) for p in range(len(self.wins)))
+        shown = sum(min(JUDGED, int(np.sum(self.order == p))) for p in range(self.patterns))
         return float(self.wins.max(axis=1).sum() / shown)
 
 
@@ -156,7 +158,7 @@ def learn(session: NgspiceSession, task: Unsupervised, drawn: Trial,
                 found = winners(waves, task.design, neurons, presentations)
     finally:
         session.unload(loaded)
-    return Learned(drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
+    return Learned(len(task.patterns), drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
 
 
 def batch_netlist(task: Unsupervised, drawn: Trial) -> str:

@@ -28,6 +28,7 @@ from spice.session import NgspiceSession
 
 DIGITS = 10
 TARGET = 5.0  # V per V of the input: K R_leak at any pace
+PULSE = 0.6e-3  # s
 CONTENDERS = 10  # neurons whose columns ngspice simulates: those that the closed form puts first
 PART = 10  # presentations in one transient of a large network
 STRETCH = 1000  # presentations in one go, between which the pace falls and progress is shown
@@ -46,6 +47,9 @@ class MnistLearning(Parameters):
     homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
 
     def check(self) -> None:
+        if not self.first_time_constant > PULSE:
+            raise ParameterError(f"first_time_constant of {self.first_time_constant:g} s forgets within a pulse: it must exceed "
+                                 f"{PULSE:g} s")
         if not self.first_time_constant <= self.last_time_constant:
             raise ParameterError(f"first_time_constant must not exceed last_time_constant, got {self.first_time_constant:g} "
                                  f"and {self.last_time_constant:g} s")
@@ -55,7 +59,7 @@ class MnistLearning(Parameters):
         return 1 - share + share * self.first_time_constant / self.last_time_constant
 
     def circuit(self, pace: float = 1.0) -> SelfLearningCircuit:
-        """The circuit while the bias is at `pace`. Raises ParameterError for one that could not learn."""
+        """The circuit while the bias is at `pace`."""
         leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
         capacitance = 10e-9
         return SelfLearningCircuit(
@@ -64,7 +68,7 @@ class MnistLearning(Parameters):
             SelfLearningParameters(homeostasis_current=self.homeostasis_rate * pace * capacitance,
                                    homeostasis_capacitance=capacitance,
                                    homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance),
-            Schedule(pulse=0.6e-3, period=1.5e-3, sampling_step=11e-6))
+            Schedule(pulse=PULSE, period=1.5e-3, sampling_step=11e-6))
 
 
 @dataclass
@@ -102,6 +106,15 @@ def first_to_fire(learning: MnistLearning, network: Network, images: np.ndarray)
     from learning.stdp import first_neurons, numbers
 
     return first_neurons(network.states, network.homeostasis, images, numbers(learning.circuit()))
+
+
+def closed_form_decisions(learning: MnistLearning, network: Network, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """The strict decisions on `images` (n x inputs, 0 to 1) by the closed form, the neurons standing for `digits`."""
+    from learning.stdp import numbers, spike_times
+
+    circuit = numbers(learning.circuit())
+    spikes = (spike_times(network.states, network.homeostasis, image, circuit) for image in images)
+    return np.array([decide(np.where(np.isinf(times), np.nan, times), digits) for times in spikes])
 
 
 def name_neurons(first: np.ndarray, labels: np.ndarray, neurons: int) -> np.ndarray:
@@ -146,6 +159,13 @@ class NgspiceReader:
         foretold = spike_times(states, homeostasis, image, self._numbers)
         chosen = np.sort(np.argsort(foretold, kind="stable")[:self._count])
         return chosen, self._reader.spikes(states[chosen], image, 1, homeostasis[chosen])
+
+
+def stretch_by_closed_form(learning: MnistLearning, network: Network, images: np.ndarray) -> np.ndarray:
+    """Learn `images` (n x inputs) one after the other at the first pace, by the closed form; return the winners."""
+    from learning.stdp import numbers, present_all  # loads numba
+
+    return present_all(network.states, network.homeostasis, images, np.arange(len(images)), numbers(learning.circuit()))
 
 
 def stretches_in_ngspice(session: NgspiceSession, learning: MnistLearning, network: Network,

@@ -1,16 +1,20 @@
 """STDP without a teacher: whole runs of XPUE, the committed netlist in ngspice's own program, the script's words."""
 
+import dataclasses
 import json
 import re
 import subprocess
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from learning.self_learning import SILENT
+from records.claims import NotOverwritten
 from records.files import ROOT
 from spice.parameters import ParameterError
-from studies import stdp
+from studies import instar, stdp, stdp_mnist
+from studies.stdp_figures import Accuracy, accuracy_against_neurons
 from tests.helpers import script
 from workflow.unsupervised import Learned, batch_netlist, learn, trial, unsupervised_digits, unsupervised_xpue
 
@@ -53,9 +57,18 @@ def test_a_pattern_whose_neuron_is_shared_or_silent_has_none_of_its_own():
     states, homeostasis = np.zeros((7, 2, 4)), np.zeros((7, 2))
     for winners, each, purity in (([0, 1] * 3, True, 1.0), ([0, 0] * 3, False, 1.0), ([0, SILENT] * 3, False, 0.5),
                                   ([0, 1, 0, 1, 0, 0], True, 5 / 6)):
-        learned = Learned(order, np.array(winners), states, homeostasis)
+        learned = Learned(2, order, np.array(winners), states, homeostasis)
         assert learned.each_its_own is each
         assert learned.purity == pytest.approx(purity)
+
+
+def test_a_pattern_never_shown_has_no_neuron_and_only_the_last_presentations_count():
+    order = np.array([0] * 15)
+    learned = Learned(2, order, np.array([1] * 5 + [0] * 10), np.zeros((16, 2, 4)), np.zeros((16, 2)))
+    assert learned.owners.tolist() == [0, SILENT]
+    assert not learned.each_its_own and learned.purity == 1.0
+    tied = dataclasses.replace(learned, winners=np.array([0] * 5 + [1] * 6 + [0] * 4))
+    assert tied.owners[0] == 1 and tied.purity == pytest.approx(0.6)
 
 
 def test_a_trial_follows_from_its_seed_alone():
@@ -74,14 +87,82 @@ def test_more_patterns_than_neurons_and_no_images_are_refused():
         trial(unsupervised_xpue(), 3, 1)
     assert "--presentations: must be 1 to" in script("-m", "studies.stdp", "--presentations", 0, code=2)
     assert "forgets within a pulse" in script("-m", "studies.stdp", "--leak-resistance", 1e7, code=2)
+    assert "must exceed 0.0006 s" in script("-m", "studies.stdp", "--data", "mnist", "--first-time-constant", 2e-4, code=2)
     assert "must be 0 to 1, got 2" in script("-m", "studies.stdp", "--spread", 2, code=2)
 
 
 def test_script_prints_the_owners_and_draws_its_figures(tmp_path, capsys):
-    stdp.main(["--seeds", "2", "--presentations", "12", "--figures", str(tmp_path)])
+    stdp.main(["--seeds", "2", "--presentations", "3", "--figures", str(tmp_path)])
     said = capsys.readouterr().out
-    assert re.search(r"every pattern owned by a neuron of its own: \d of 2 seeds", said)
+    assert "every pattern owned by a neuron of its own: 0 of 2 seeds" in said  # of four patterns, three at most were shown
     results = json.loads((tmp_path / "stdp_xpue_results.json").read_text())
     assert results["all_seeds"] == [1, 2] and results["runs"] == 2 and np.shape(results["states_V"]) == (4, 9)
     for figure in ("stdp_xpue_weights.png", "stdp_xpue_winners.png", "stdp_xpue.gif"):
         assert 3000 < (tmp_path / figure).stat().st_size < 1_000_000
+
+
+def test_results_made_otherwise_are_not_overwritten_unasked(tmp_path):
+    kept = tmp_path / "stdp_xpue_results.json"
+    kept.write_text('{"parameters": {"presentations": 160}}')
+    (tmp_path / "instar_results.json").write_text('{"parameters": {"study": {"doses": 3}}}')
+    with pytest.raises(NotOverwritten, match=r"--presentations \(160 there, 3 now\)"):
+        stdp.main(["--presentations", "3", "--figures", str(tmp_path)])
+    assert kept.read_text() == '{"parameters": {"presentations": 160}}'
+    with pytest.raises(NotOverwritten, match="--doses"):
+        instar.main(["--figures", str(tmp_path)])
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """MNIST of three rows of pixels, bright enough to fire a neuron."""
+    def images(part, encoding):
+        assert encoding == "grey"
+        generator = np.random.default_rng(5)
+        labels = np.arange(20) % 10
+        clean = generator.random((10, 30)) < 0.5
+        return np.clip(clean[labels] * generator.uniform(0.7, 1.0, (20, 30)), 0, 1), labels
+    monkeypatch.setattr(stdp_mnist, "mnist_images", images)
+    monkeypatch.setattr(stdp_mnist, "SIZE", 10)
+
+
+def test_mnist_is_learned_by_the_closed_form_and_read_by_ngspice(few_images, tmp_path, capsys, monkeypatch):
+    shapes = []
+    monkeypatch.setattr(stdp_mnist, "draw", lambda options, name, plot, *data: shapes.append((name, data)))
+    files = ["--figures", str(tmp_path), "--voltages", str(tmp_path / "states.json")]
+    stdp.main(["--data", "mnist", "--neurons", "10", "--epochs", "2", "--samples", "3", *files])
+    said, results = capsys.readouterr().out, json.loads((tmp_path / "mnist_stdp_grey_10_results.json").read_text())
+    assert "the same as the closed form on 3" in said and results["same_as_closed_form"] == 3
+    assert results["parameters"]["samples"] == 3 and results["versions"]["ngspice"]
+    name, (runs, published) = shapes[-1]
+    assert name == "mnist_stdp_accuracy" and published == stdp_mnist.PUBLISHED
+    assert runs == [Accuracy("grey", 10, results["closed_form_accuracy"], None)]  # ngspice has not read all
+
+
+def test_a_stretch_counts_the_winners_that_both_engines_agree_on(few_images, tmp_path, capsys, monkeypatch):
+    asked = ["--data", "mnist", "--neurons", "10", "--stretch", "3", "--figures", str(tmp_path)]
+    stdp.main(asked)
+    results = json.loads((tmp_path / "mnist_stdp_grey_10_stretch_results.json").read_text())
+    assert (results["presentations"], results["same_winners"], results["different_at"]) == (3, 3, [])
+    assert results["largest_deviation_V"] < 0.05 and len(results["winners"]) == 3
+    monkeypatch.setattr(stdp_mnist, "stretch_by_closed_form", lambda learning, network, images: np.array(
+        [10, *results["winners"][1:]]))
+    stdp.main([*asked, "--force"])
+    results = json.loads((tmp_path / "mnist_stdp_grey_10_stretch_results.json").read_text())
+    assert (results["same_winners"], results["different_at"]) == (2, [0])
+    with pytest.raises(ParameterError, match="--samples does not go with --stretch"):
+        stdp.main([*asked, "--samples", "3"])
+
+
+def test_accuracies_of_seeds_are_a_mean_and_a_range_and_ngspices_count_where_it_read_all(tmp_path):
+    for seed, (closed, samples) in enumerate([(0.90, 10000), (0.92, 500), (0.91, 0)], 1):
+        parameters = {"encoding": "grey", "samples": samples, "learning": {"neurons": 100}}
+        results = {"closed_form_accuracy": closed, "parameters": parameters} | ({"strict_accuracy": 0.5} if samples else {})
+        (tmp_path / f"mnist_stdp_grey_100_seed_{seed}_results.json").write_text(json.dumps(results))
+    (tmp_path / "mnist_stdp_grey_50_stretch_results.json").write_text('{"presentations": 500}')
+    runs = stdp_mnist.accuracies(tmp_path)
+    assert [run.ngspice for run in runs] == [0.5, None, None]
+    axis = accuracy_against_neurons(runs, stdp_mnist.PUBLISHED).axes[0]
+    line, _, (bars,) = axis.containers[0]
+    assert line.get_xydata() == pytest.approx(np.array([[100, 91.0]]))
+    assert bars.get_segments()[0][:, 1] == pytest.approx([90.0, 92.0])
+    plt.close(axis.figure)

@@ -10,12 +10,15 @@ from spice.parameters import ParameterError
 from workflow import unsupervised_mnist
 from workflow.unsupervised_mnist import (
     MnistLearning,
+    Network,
     NgspiceReader,
     begin,
+    closed_form_decisions,
     decide,
     first_to_fire,
     name_neurons,
     presentation_order,
+    stretch_by_closed_form,
     stretches,
     stretches_in_ngspice,
 )
@@ -72,10 +75,29 @@ def test_ngspice_learns_as_the_closed_form_does_over_several_transients(ngspice,
     for network in (circuit, closed):
         network.states += 2.5
     found = np.concatenate(list(stretches_in_ngspice(ngspice, learning, circuit, images)))
-    foretold = np.concatenate(list(stretches(learning, closed, images, np.arange(4))))
+    foretold = stretch_by_closed_form(learning, closed, images)
     assert found.tolist() == foretold.tolist() and found.min() >= 0
     assert np.abs(circuit.states - closed.states).max() < 0.05
     assert np.abs(circuit.homeostasis - closed.homeostasis).max() < 5e-3
+
+
+def test_the_closed_form_decides_strictly(training):
+    """Neurons alike in all but their digit tie, those of one digit do not, and too weak ones are silent."""
+    image, states = training[0][:1], np.full((3, 100), 3.0)
+    for raised, digits, decision in (([0, 0, 1], [4, 4, 7], 4), ([0, 0, 1], [4, 7, 7], TIED), ([0, 1, 1], [2, 7, 7], 2),
+                                     ([9, 9, 9], [4, 4, 7], SILENT)):
+        network = Network(states, np.array(raised, float))
+        assert closed_form_decisions(FEW, network, image, np.array(digits)).tolist() == [decision]
+
+
+def test_the_pace_falls_from_stretch_to_stretch_but_not_within_one(training, monkeypatch):
+    monkeypatch.setattr(unsupervised_mnist, "STRETCH", 2)
+    images, (falling, _), (even, _) = training[0][:4], begin(FEW, 100), begin(FEW, 100)
+    found = list(stretches(FEW, falling, images, np.arange(4)))
+    assert [len(part) for part in found] == [2, 2]
+    stretch_by_closed_form(FEW, even, images)
+    moved = np.abs(even.states - begin(FEW, 100)[0].states).max(axis=1), np.abs(falling.states - even.states).max(axis=1)
+    assert moved[0].max() > 0.1 and moved[1].max() > 0.03
 
 
 def test_one_bias_slows_all_that_learns_alike():
@@ -106,4 +128,4 @@ def test_learning_that_makes_no_sense_is_refused():
     with pytest.raises(ParameterError, match="must not exceed last_time_constant"):
         MnistLearning(first_time_constant=2.0, last_time_constant=1.0)
     with pytest.raises(ParameterError, match="forgets within a pulse"):
-        MnistLearning(first_time_constant=5e-4).circuit()
+        MnistLearning(first_time_constant=5e-4)
