@@ -1,0 +1,117 @@
+"""Does ngspice teach layers as the closed form does? A stretch of a training, every read, back-read and write a transient.
+
+A network is trained in closed form for --after presentations of a run of --presentations; then ngspice goes on for --stretch of
+them. Beside it runs the closed form: once freely, from the same start, and once in step, from the states that ngspice had before
+each presentation. Prints which errors were found alike and how far the states are apart; writes
+figures/layers_in_step_DATA_results.json. For MNIST (grey 10x10, 100 hidden neurons, 500 presentations) some minutes.
+"""
+
+if __name__ == "__main__":
+    from workflow.loading import run
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+import numpy as np
+
+from learning.layer_rule import LayeredRule
+from learning.layer_teacher import LayeredTeacher
+from learning.layers import LayeredLearning, LayeredNetwork, train
+from records.claims import claimed
+from records.results import results_path, write_results
+from spice.parameters import ParameterError
+from spice.session import NgspiceSession
+from workflow.command_line import add_quantities, make_parser, progress, quantities, whole_number
+from workflow.layered import TASKS, LayeredData, LayeredPlan
+
+
+def apart(one: LayeredNetwork, other: LayeredNetwork) -> list[float]:
+    """The largest difference of states in V, layer by layer."""
+    return [float(np.abs(a - b).max()) for a, b in zip(one.states, other.states, strict=True)]
+
+
+def advance(learning: LayeredLearning, rule: LayeredRule, data: LayeredData, until: int) -> LayeredLearning:
+    """The training at presentation `until`, in closed form; the given one stays as it is."""
+    result = dataclasses.replace(learning, history=learning.history.copy())
+    block = until if result.done == 0 else 1
+    steps = train(result, rule, data.images, data.labels, block)
+    while result.done < until:
+        next(steps)
+    return result
+
+
+def compare(start: LayeredLearning, rule: LayeredRule, data: LayeredData, stretch: int,
+            session: NgspiceSession) -> dict[str, Any]:
+    """Go on from `start` for `stretch` presentations in ngspice, and in closed form beside it; what was found."""
+    circuit = dataclasses.replace(start, history=start.history.copy())
+    teacher = LayeredTeacher(session, start.network, rule, data.images, data.labels)
+    otherwise: list[int] = []
+    steps = [[0.0] * len(start.network.states)]
+    with progress(range(stretch), stretch, "teaching", "image") as bar:
+        for _ in bar:
+            beside = advance(circuit, rule, data, circuit.done + 1)
+            teacher.present(circuit)
+            done = circuit.done - 1
+            if not np.array_equal(circuit.history[done], beside.history[done]):
+                otherwise.append(done)
+            else:
+                steps.append(apart(circuit.network, beside.network))
+            bar.set_postfix(wrote=int(circuit.history[start.done:, 1].sum()), otherwise=len(otherwise), refresh=False)
+    free, stretched = advance(start, rule, data, circuit.done), slice(start.done, circuit.done)
+    moved = [float(np.abs(a - b).max()) for a, b in zip(circuit.network.states, start.network.states, strict=True)]
+    return {"presentations": stretch, "wrote": int(circuit.history[stretched, 1].sum()),
+            "answered_right": int(circuit.history[stretched, 0].sum()), "in_step_otherwise": otherwise,
+            "in_step_volts_apart": np.max(steps, axis=0).tolist(),
+            "free_otherwise": int((circuit.history[stretched] != free.history[stretched]).any(axis=1).sum()),
+            "free_volts_apart": apart(circuit.network, free.network), "volts_moved": moved}
+
+
+def make_step_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = make_parser(__doc__, {"--netlist": "studies.layers writes the netlist of a read"})
+    parser.add_argument("--data", choices=list(TASKS), default="mnist", help="what is learned (default: mnist)")
+    parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="+", metavar="N", default=[100],
+                        help="neurons of each hidden layer (default: 100)")
+    parser.add_argument("--after", type=whole_number(0, 10**9), metavar="N", default=20_000,
+                        help="presentations before, in closed form (default: 20000)")
+    parser.add_argument("--stretch", type=whole_number(1, 10**9), metavar="N", default=500,
+                        help="presentations in ngspice (default: 500)")
+    add_quantities(parser, LayeredRule(presentations=60_000))
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the study with the given command-line arguments."""
+    options = make_step_parser().parse_args(arguments)
+    task = TASKS[options.data]
+    rule = quantities(dataclasses.replace(task.rule, presentations=60_000), vars(options))
+    if options.after + options.stretch > rule.presentations:
+        raise ParameterError(f"--after and --stretch must be within --presentations, got {options.after} and {options.stretch} "
+                             f"of {rule.presentations}")
+    plan, session = LayeredPlan(task, rule, tuple(options.hidden)), NgspiceSession()
+    data, name = plan.data(), f"layers_in_step_{task.name}"
+    used = {**plan.as_dict(), "after": options.after, "stretch": options.stretch}
+    with claimed({results_path(options.figures, name): used}, [], options.force):
+        learning = LayeredLearning.begin(plan.begin(data), rule)
+        found = compare(advance(learning, rule, data, options.after), rule, data, options.stretch, session)
+        wrote = write_results(options.figures, name, session, used, found)
+    report(found)
+    print(f"wrote {wrote}")
+
+
+def report(found: dict[str, Any]) -> None:
+    """Print what was found."""
+    def millivolts(volts: list[float]) -> str:
+        return ", ".join(f"{1e3 * value:.3g}" for value in volts) + " mV layer by layer"
+    print(f"{found['presentations']} presentations: {found['answered_right']} answered right, {found['wrote']} wrote; states "
+          f"moved by up to {millivolts(found['volts_moved'])}")
+    print(f"in step: {len(found['in_step_otherwise'])} answered or wrote otherwise than the closed form from the same states; "
+          f"after the others states were at most {millivolts(found['in_step_volts_apart'])} apart")
+    print(f"both free: {found['free_otherwise']} otherwise; at the end states were at most "
+          f"{millivolts(found['free_volts_apart'])} apart")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,48 @@
+"""The study that teaches layers in ngspice beside the closed form: the same errors, the same writes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from learning import layer_readout
+from spice.parameters import ParameterError
+from studies import layers_in_step
+
+SHORT = ["--data", "digits", "--hidden", "10", "--after", "300", "--stretch", "8"]
+
+
+def test_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(tmp_path):
+    layers_in_step.main([*SHORT, "--figures", str(tmp_path)])
+    found = json.loads((tmp_path / "layers_in_step_digits_results.json").read_text(encoding="utf-8"))
+    assert found["wrote"] >= 3 and found["presentations"] == 8
+    assert found["in_step_otherwise"] == [] and found["free_otherwise"] == 0
+    assert max(found["in_step_volts_apart"]) < 1e-3 < 0.03 < min(found["volts_moved"])
+    assert max(found["free_volts_apart"]) < 3e-3
+
+
+def test_a_weaker_write_in_ngspice_is_seen(tmp_path, monkeypatch):
+    write = layer_readout.ColumnWriter.write
+    monkeypatch.setattr(layer_readout.ColumnWriter, "write",
+                        lambda self, column, levels, high, pulse, place=0: write(self, column, levels, high, 0.9 * pulse, place))
+    layers_in_step.main([*SHORT, "--figures", str(tmp_path)])
+    found = json.loads((tmp_path / "layers_in_step_digits_results.json").read_text(encoding="utf-8"))
+    assert min(found["in_step_volts_apart"]) > 3e-3
+
+
+def test_the_closed_form_goes_on_from_any_presentation_as_if_it_had_not_stopped():
+    rule = dataclasses.replace(layers_in_step.TASKS["digits"].rule, presentations=40)
+    plan = layers_in_step.LayeredPlan(layers_in_step.TASKS["digits"], rule, (10,))
+    data = plan.data()
+    start = layers_in_step.LayeredLearning.begin(plan.begin(data), rule)
+    whole = layers_in_step.advance(start, rule, data, 40)
+    parts = layers_in_step.advance(layers_in_step.advance(start, rule, data, 13), rule, data, 40)
+    assert start.done == 0 and whole.done == 40
+    assert layers_in_step.apart(whole.network, parts.network) == [0.0, 0.0]
+    assert np.array_equal(whole.history, parts.history)
+
+
+def test_a_stretch_beyond_the_end_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="within --presentations, got 20000 and 500 of 20100"):
+        layers_in_step.main(["--presentations", "20100", "--figures", str(tmp_path)])
