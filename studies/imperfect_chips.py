@@ -177,6 +177,17 @@ def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarra
                                                        for seed in few[:3]], rule=dataclasses.replace(rule, margin=margin))
 
 
+def left_of(case: Case, rows: list[dict[str, Any]]) -> list[Case]:
+    """The `case` with the chips alone that have no row yet; nothing if all have."""
+    done = {(row["key"], row["seed"]) for row in rows
+            if (row["section"], row["encoding"], row["kind"]) == (case.section, case.encoding, case.kind)}
+    left = [(key, chip) for key, chip in zip(case.keys, case.chips, strict=True) if (key, chip.seed) not in done]
+    if not left:
+        return []
+    keys, chips = zip(*left, strict=True)
+    return [dataclasses.replace(case, keys=keys, chips=chips)]
+
+
 def ideal_chip(experiment: Experiment) -> tuple[np.ndarray, float]:
     """States of an ideal chip after the rule, and its test accuracy."""
     encoding = experiment.encoding
@@ -212,9 +223,8 @@ def main(arguments: list[str] | None = None) -> None:
             states, results["ideal"][encoding] = ideal_chip(experiment)
             print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
                   flush=True)
-            work = [case for case in cases(extent, encoding, experiment.rule, states) if case.section in extent.sections]
-            done = {(row["section"], row["encoding"], row["kind"], row["key"]) for row in results["rows"]}
-            work = [case for case in work if (case.section, encoding, case.kind, case.keys[0]) not in done]
+            work = [left for case in cases(extent, encoding, experiment.rule, states) if case.section in extent.sections
+                    for left in left_of(case, results["rows"])]
             sizes = [len(case.chips) * case.rule.presentations for case in work]
             for rows in run_everywhere(judge, work, sizes, options.jobs, options.scheduler, "presentation"):
                 results["rows"] = list({_identity(row): row for row in results["rows"] + rows}.values())

@@ -9,7 +9,7 @@ import pytest
 from datasets import encode
 from spice.parameters import ParameterError
 from studies import imperfect_chips
-from studies.imperfect_chips import LONG, SHORT, cases, judge, summary
+from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
 from studies.imperfect_chips_figures import FIGURES
 from tests.helpers import script
 from workflow.experiments import mnist_experiment
@@ -42,7 +42,8 @@ def test_all_that_is_asked_is_planned(planned):
     stuck = next(case for case in planned if case.section == "stuck")
     assert [chip.stuck_off + chip.stuck_on for chip in stuck.chips] == pytest.approx(list(stuck.keys))
     assert {case.section for case in planned} == set(LONG.sections)
-    identities = [(case.section, case.kind, case.keys[0]) for case in planned]
+    identities = [(case.section, case.kind, key, chip.seed)
+                  for case in planned for key, chip in zip(case.keys, case.chips, strict=True)]
     assert len(set(identities)) == len(identities)  # by which --resume knows what is done
     assert sum(len(case.chips) for case in cases(SHORT, "grey", planned[0].rule, planned[0].ideal)
                if case.section in SHORT.sections) == 18
@@ -61,6 +62,17 @@ def test_rows_of_a_case_name_chip_route_and_accuracy(planned, few_images):
     rows = judge(dataclasses.replace(old, chips=old.chips[:1], keys=old.keys[:1]))
     by_age = {(row["kind"], row["key"]): row["accuracy"] for row in rows}
     assert by_age["0", 0.0] == by_age["0.3", 0.0]
+
+
+def test_going_on_runs_the_chips_that_have_no_row_yet(planned):
+    case = next(case for case in planned if case.section == "spread")
+    made = [{"section": "spread", "encoding": "grey", "kind": case.kind, "key": key, "seed": chip.seed, "route": "in situ"}
+            for key, chip in zip(case.keys, case.chips, strict=True)]
+    assert left_of(case, []) == [case]
+    assert left_of(case, made) == []
+    left, = left_of(case, made[:5] + made[7:] + [made[6] | {"encoding": "binary"}])
+    assert left.keys == case.keys[5:7]
+    assert left.chips == case.chips[5:7]
 
 
 def test_figures_show_what_there_is(planned, few_images):
