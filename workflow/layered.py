@@ -114,6 +114,13 @@ class LayeredPlan:
                 **({"chip": self.chip.as_dict()} if self.chip else {})}
 
 
+def learn(learning: LayeredLearning, rule: LayeredRule, data: LayeredData) -> LayeredLearning:
+    """The `learning` after the whole run of the rule, in closed form."""
+    for _ in train(learning, rule, data.images, data.labels):
+        pass
+    return learning
+
+
 class LayeredTraining:
     """A training from its start, or its checkpoint, to trained states; `parameters` are all that made them."""
 

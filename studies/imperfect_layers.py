@@ -1,0 +1,197 @@
+"""Do two layers survive a chip whose devices differ? Ex situ (carried to the chip) against in situ (learned on it), MNIST 10x10.
+
+Spread from device to device of cells (gain and write gain) and of neurons (threshold), reference columns included, as
+studies/imperfect_chips.py has it for one layer. Trained and tested in closed form, 100 hidden neurons, 300,000 presentations,
+five chips a spread. --ngspice N then lets ngspice read the first N test images on chip 1 at 2 and 10 %, both ways. Writes
+figures/imperfect_layers.png and imperfect_layers_results.json. About 3 minutes on one core, and half a second an image.
+"""
+
+import argparse
+import dataclasses
+import functools
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from learning.chips import Chip
+from learning.decoding import strict_decision
+from learning.engines import CLOSED_FORM, NGSPICE
+from learning.layer_rule import LayeredRule
+from learning.layers import LayeredLearning, LayeredNetwork
+from plotting import BLUE, GREY, VERMILLION, WIDTH
+from records.claims import claimed
+from records.results import load_results, results_path, write_results
+from spice.session import NgspiceSession
+from workflow.command_line import draw, make_parser, run, whole_number
+from workflow.evaluation import worker_count
+from workflow.experiments import SIZE
+from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores
+from workflow.monte_carlo import run_everywhere
+
+NAME = "imperfect_layers"
+SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
+JUDGED = (0.02, 0.1)  # spreads at which ngspice reads chip 1
+ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A chip with the network that it is given; `states` None: it learns on the chip."""
+
+    spread: float
+    seed: int
+    rule: LayeredRule
+    hidden: int
+    states: tuple[np.ndarray, ...] | None = None
+
+    @property
+    def plan(self) -> LayeredPlan:
+        """Which network on which chip."""
+        chip = Chip(cell_gain=self.spread, cell_write_gain=self.spread, neuron_threshold=self.spread, seed=self.seed)
+        return LayeredPlan(TASKS["mnist"], self.rule, (self.hidden,), chip=chip if self.spread else None)
+
+    @property
+    def route(self) -> str:
+        """Its key in `ROUTES`."""
+        return "in situ" if self.states is None else "ex situ"
+
+    @property
+    def name(self) -> tuple[float, int, str]:
+        """What it is, as its row says."""
+        return self.spread, self.seed, self.route
+
+
+@functools.cache
+def images() -> LayeredData:
+    """MNIST, once in a worker."""
+    return TASKS["mnist"].data(SIZE, LayeredRule.seed)
+
+
+def network_of(case: Case) -> LayeredNetwork:
+    """The network on its chip, after learning there, or with the states brought along."""
+    data, network = images(), case.plan.begin(images())
+    if case.states is not None:
+        return dataclasses.replace(network, states=case.states)
+    return learn(LayeredLearning.begin(network, case.rule), case.rule, data).network
+
+
+def judge(case: Case) -> dict[str, Any]:
+    """The row of a case. Runs in a worker."""
+    data = images()
+    found = scores(data.test_labels, network_of(case).first_spikes(data.test_images))
+    return {"spread": case.spread, "seed": case.seed, "route": case.route, **found}
+
+
+def judge_in_ngspice(case: Case, count: int, session: NgspiceSession, options: argparse.Namespace) -> dict[str, Any]:
+    """What ngspice says of a case's network on the first `count` test images, and the closed form of the same."""
+    data, network = images(), network_of(case)
+    read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine, session,
+                       options.figures / f"{NAME}_partial_decisions.csv.gz") for engine in (NGSPICE, CLOSED_FORM)]
+    decided = np.array([[strict_decision(times) for times in spikes] for spikes in read])
+    simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
+    return {"spread": case.spread, "seed": case.seed, "route": case.route, **simulated,
+            "closed_form_accuracy": computed["strict_accuracy"], "decided_otherwise": int(np.sum(decided[0] != decided[1])),
+            "largest_deviation": float(np.nanmax(np.abs(read[0] - read[1])))}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the study with the given command-line arguments."""
+    parser = make_parser(__doc__, {"--netlist": "studies.layers writes the netlist of a network on its chip",
+                                   "--voltages": "the study trains its own"})
+    parser.add_argument("--presentations", type=whole_number(1, 10**8), default=300_000, metavar="N",
+                        help="training images presented to each network (default: 300000)")
+    parser.add_argument("--hidden", type=whole_number(1, 10000), default=100, metavar="N", help="hidden neurons (default: 100)")
+    parser.add_argument("--chips", type=whole_number(1, 1000), default=5, metavar="N", help="chips of each spread (default: 5)")
+    parser.add_argument("--ngspice", type=whole_number(0, 10000), default=0, metavar="N",
+                        help="test images that ngspice reads on chip 1 at 2 and 10 %% (default: none)")
+    parser.add_argument("--resume", action="store_true", help="go on: keep what the results file holds already")
+    parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
+                        help="worker processes (default: one a core)")
+    options = parser.parse_args(arguments)
+    rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
+    made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
+                 "engine": CLOSED_FORM}
+    with claimed({results_path(options.figures, NAME): made_with}, [], options.force):
+        found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
+        if options.resume:
+            kept = load_results(options.figures, NAME)
+            found = {key: kept[key] for key in found}
+        ideal = network_of(Case(0.0, 0, rule, options.hidden))
+        found["ideal"] = scores(images().test_labels, ideal.first_spikes(images().test_images))["strict_accuracy"]
+        print(f"an ideal chip: {found['ideal']:.2%}", flush=True)
+        work = [Case(spread, seed, rule, options.hidden, states) for spread in SPREADS
+                for seed in range(1, options.chips + 1) for states in (None, ideal.states)]
+        _spread(options, found, made_with, work)
+        _judged(options, found, made_with, [case for case in work if case.seed == 1 and case.spread in JUDGED])
+    print_rows(found)
+    draw(options, NAME, spread_figure, summary(found["rows"]), found["ideal"])
+
+
+def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:
+    """Add the rows of all cases still to do to what was `found`, each as soon as it is there."""
+    done = {(row["spread"], row["seed"], row["route"]) for row in found["rows"]}
+    work = [case for case in work if case.name not in done]
+    for row in run_everywhere(judge, work, [case.rule.presentations for case in work], options.jobs, None, "presentation"):
+        found["rows"] = sorted([*found["rows"], row], key=lambda one: (one["spread"], one["route"], one["seed"]))
+        found["summary"] = summary(found["rows"])
+        write_results(options.figures, NAME, None, made_with, found)
+
+
+def _judged(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:
+    """Let ngspice read some chips' networks; what it has read before of as many images is kept."""
+    kept = {(row["spread"], row["seed"], row["route"]) for row in found["judged"] if row["samples"] >= options.ngspice}
+    session = NgspiceSession() if options.ngspice else None
+    for case in work if session else []:
+        if case.name not in kept:
+            assert session
+            rest = [row for row in found["judged"] if (row["spread"], row["seed"], row["route"]) != case.name]
+            found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, session, options)]
+            write_results(options.figures, NAME, session, made_with, found)
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean, lowest and highest accuracy of the chips of each spread and route."""
+    groups: dict[tuple[float, str], list[float]] = {}
+    for row in rows:
+        groups.setdefault((row["spread"], row["route"]), []).append(row["strict_accuracy"])
+    return [{"spread": spread, "route": route, "chips": len(values), "mean": float(np.mean(values)), "low": min(values),
+             "high": max(values)} for (spread, route), values in sorted(groups.items())]
+
+
+def print_rows(found: dict[str, Any]) -> None:
+    """Print the accuracies as aligned tables."""
+    print(f"{'spread':>6}  {'route':<8}  {'mean':>7}  {'lowest':>7}  {'highest':>7}  chips")
+    for row in summary(found["rows"]):
+        print(f"{row['spread']:>6.0%}  {row['route']:<8}  {row['mean']:>7.2%}  {row['low']:>7.2%}  {row['high']:>7.2%}  "
+              f"{row['chips']:>5}")
+    for row in found["judged"]:
+        print(f"chip {row['seed']} at {row['spread']:.0%}, {row['route']}: {row['strict_accuracy']:.2%} of {row['samples']} "
+              f"images in ngspice, {row['closed_form_accuracy']:.2%} in closed form; {row['decided_otherwise']} decided "
+              f"otherwise, spikes within {row['largest_deviation'] * 1e6:.2g} us")
+
+
+def spread_figure(rows: list[dict[str, Any]], ideal: float) -> Figure:
+    """Accuracy against spread: mean of the chips as a line, lowest to highest as a band."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    for route, (colour, dashes, label) in ROUTES.items():
+        chosen = [row for row in rows if row["route"] == route]
+        spreads = [0.0, *(100 * row["spread"] for row in chosen)]
+        low, mean, high = (np.array([100 * ideal, *(100 * row[key] for row in chosen)]) for key in ("low", "mean", "high"))
+        axis.plot(spreads, mean, dashes, color=colour, marker="o", markersize=4, label=label)
+        axis.fill_between(spreads, low, high, color=colour, alpha=0.2, linewidth=0)
+    axis.axhline(100 * ideal, color=GREY, linewidth=0.8, zorder=0)
+    axis.set(xlabel="spread of cells and thresholds (%)", ylabel="strict test accuracy (%)", ylim=(0, 100),
+             title=f"Two layers on chips that differ (bands: lowest to highest of {rows[0]['chips']} chips)")
+    axis.grid(alpha=0.3)
+    axis.legend(loc="center right")
+    return figure
+
+
+if __name__ == "__main__":
+    from studies import imperfect_layers  # under its own name, by which workers find what they run
+
+    sys.exit(run(imperfect_layers.main))
