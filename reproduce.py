@@ -57,6 +57,7 @@ def steps(full: bool, samples: int) -> Iterator[Step]:
         yield Step([*test, str(samples)], network.folder) if full else Step([*test, str(min(samples, FIRST))], network.first)
     yield from (Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"]),
                 Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"]))
+    yield Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])
     yield Step(["-m", "studies.imperfect_chips", *([] if full else ["--short"])])
 
 

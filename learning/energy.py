@@ -12,8 +12,9 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from learning.pulses import READING, WRITING, Schedule, edges
+from memristor import MemristorParameters
 from snn_circuit import OFF, NetworkParameters, names, network
-from spice.session import NgspiceSession, Solver
+from spice.session import NgspiceSession, Solver, Waveforms
 
 ISOLATED = 1e-40  # A, saturation current of a junction that does not conduct
 
@@ -26,9 +27,18 @@ def _delivered(session: NgspiceSession, circuit: Circuit, solver: Solver, stop: 
     loaded = session.load(circuit, solver, vectors)
     waves = loaded.run(stop)
     session.unload(loaded)
+    return {kind: sum(delivered(waves, name, f"v{name}") for name in members) for kind, members in sources.items()}
+
+
+def delivered(waves: Waveforms, node: str, source: str) -> float:
+    """Energy in J that a grounded `source` has delivered into its `node`."""
     # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
-    return {kind: float(np.sum([-np.trapezoid(waves[name] * waves[f"v{name}#branch"], waves.time) for name in members]))
-            for kind, members in sources.items()}
+    return float(-np.trapezoid(waves[node] * waves[f"{source}#branch"], waves.time))
+
+
+def isolated(memristor: MemristorParameters) -> MemristorParameters:
+    """The same device with a drain-bulk junction that does not conduct, for rows at negative voltages."""
+    return dataclasses.replace(memristor, junction_current=ISOLATED)
 
 
 def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
@@ -48,8 +58,7 @@ def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedul
     `sign` -1 depresses: then the drain-bulk junction is isolated.
     """
     if sign < 0:
-        isolated = dataclasses.replace(parameters.memristor, junction_current=ISOLATED)
-        parameters = dataclasses.replace(parameters, memristor=isolated)
+        parameters = dataclasses.replace(parameters, memristor=isolated(parameters.memristor))
     rise, driven = min(schedule.rise, pulse / 10), np.flatnonzero(image)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]

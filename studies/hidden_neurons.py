@@ -5,6 +5,9 @@ Trained and tested in closed form, each size with three seeds, by the rule and d
 hidden_neurons_results.json. About 4 minutes on one core.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import dataclasses
 import functools
 import sys
@@ -22,7 +25,7 @@ from learning.layers import LayeredLearning
 from plotting import BLUE, COLOURS, GREY, WIDTH
 from records.claims import claimed
 from records.results import load_results, results_path, write_results
-from workflow.command_line import draw, make_parser, run, whole_number
+from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
 from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores
@@ -113,15 +116,17 @@ def accuracy_figure(sizes: list[dict[str, Any]], presentations: int) -> Figure:
     axis.errorbar([size["hidden"] for size in two], means, around, color=BLUE, marker="o", markersize=4, capsize=3,
                   label="two layers (mean of the seeds, lowest to highest)")
     for size, mean in zip(two, means, strict=True):
-        axis.annotate(f"{mean:.2f}", (size["hidden"], mean), textcoords="offset points", xytext=(0, -16), ha="center", fontsize=9)
+        axis.annotate(f"{mean:.2f}", (size["hidden"], mean), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=9)
     for single in (size for size in sizes if not size["hidden"]):
         axis.axhline(100 * single["mean"], color=GREY, linestyle="--", label=f"one layer: {single['mean']:.2%}")
     axis.set_xscale("log", base=2)
     axis.set_xticks([size["hidden"] for size in two], [str(size["hidden"]) for size in two])
     axis.set(xlabel="hidden neurons", ylabel="strict test accuracy (%)",
              title=f"MNIST, grey 10x10, {presentations:,} presentations, closed form")
+    lowest = 100 * min(size["mean"] for size in sizes)
+    axis.set_ylim(lowest - 1, means.max() + 1)
     axis.grid(alpha=0.3)
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 0.1))
+    axis.legend(loc="center right")
     return figure
 
 

@@ -6,6 +6,9 @@ five chips a spread. --ngspice N then lets ngspice read the first N test images 
 figures/imperfect_layers.png and imperfect_layers_results.json. About 3 minutes on one core, and half a second an image.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import dataclasses
 import functools
@@ -26,7 +29,7 @@ from plotting import BLUE, GREY, VERMILLION, WIDTH
 from records.claims import claimed
 from records.results import load_results, results_path, write_results
 from spice.session import NgspiceSession
-from workflow.command_line import draw, make_parser, run, whole_number
+from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
 from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores
@@ -86,10 +89,10 @@ def judge(case: Case) -> dict[str, Any]:
     return {"spread": case.spread, "seed": case.seed, "route": case.route, **found}
 
 
-def judge_in_ngspice(case: Case, count: int, session: NgspiceSession, options: argparse.Namespace) -> dict[str, Any]:
+def judge_in_ngspice(case: Case, count: int, options: argparse.Namespace) -> dict[str, Any]:
     """What ngspice says of a case's network on the first `count` test images, and the closed form of the same."""
     data, network = images(), network_of(case)
-    read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine, session,
+    read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine,
                        options.figures / f"{NAME}_partial_decisions.csv.gz") for engine in (NGSPICE, CLOSED_FORM)]
     decided = np.array([[strict_decision(times) for times in spikes] for spikes in read])
     simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
@@ -147,9 +150,8 @@ def _judged(options: argparse.Namespace, found: dict[str, Any], made_with: dict[
     session = NgspiceSession() if options.ngspice else None
     for case in work if session else []:
         if case.name not in kept:
-            assert session
             rest = [row for row in found["judged"] if (row["spread"], row["seed"], row["route"]) != case.name]
-            found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, session, options)]
+            found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, options)]
             write_results(options.figures, NAME, session, made_with, found)
 
 

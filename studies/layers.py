@@ -7,6 +7,9 @@ digits. --test-only reads a voltages file and tests it, with --test-engine ngspi
 figures/layers_DATA_test_decisions.csv.gz. --netlist writes the whole network, reading one image.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import dataclasses
 import functools
@@ -17,23 +20,27 @@ from typing import Any
 
 import numpy as np
 
-from learning.decoding import RESOLUTION
+import plotting
+from learning.decoding import RESOLUTION, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
+from learning.error_driven import learning_curve
 from learning.layer_rule import LayeredRule
+from learning.layers import LayeredNetwork
 from records.checkpoints import checkpoint_path
 from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, versions, write_results
 from records.voltages import Voltages, save_layers
 from spice.session import NgspiceSession
+from studies import layers_figures
 from workflow.chips import add_chip_options, chip_to_test, chosen_chip
 from workflow.command_line import (
     Parser,
     add_quantities,
+    draw,
     make_parser,
     netlist_of,
     quantities,
-    run,
     whole_number,
     write_netlist,
 )
@@ -48,8 +55,12 @@ from workflow.layered import (
     load_network,
     on_chip,
     read_tests,
+    rule_of,
     scores,
 )
+from workflow.layered_example import an_error, energies, print_energies, read_back
+from workflow.page_figures import learning_figure
+from workflow.scores import UNDECIDED, confusion
 from workflow.testing import decisions_table
 
 UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
@@ -115,8 +126,8 @@ def counted(parser: Parser, options: argparse.Namespace, data: LayeredData) -> i
 def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
     """Test the network in a voltages file."""
     network, voltages = load_network(path, task, options.size)
-    data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
-    chip = chip_to_test(options, voltages, path)
+    rule = rule_of(voltages, path)
+    data, chip = task.data(options.size, rule.seed), chip_to_test(options, voltages, path)
     network, count, session = on_chip(network, chip), counted(parser, options, data), NgspiceSession()
     kept = {key: voltages.origin.get(key) for key in ("learning", "engine", "network", "design")}
     used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
@@ -127,13 +138,16 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
         start = time.perf_counter()
         images, labels = data.test_images[:count], data.test_labels[:count]
-        spikes = read_tests(network, images, labels, options.test_engine, session,
-                            options.figures / f"{name}_partial_decisions.csv.gz")
+        partial = options.figures / f"{name}_partial_decisions.csv.gz"
+        spikes = read_tests(network, images, labels, options.test_engine, partial)
         found = scores(labels, spikes) | {"seconds": time.perf_counter() - start}
         table = options.figures / f"{name}_decisions.csv.gz"
         atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
         print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
-        print_scores(found, options.test_engine)
+    print_scores(found, options.test_engine)
+    counts = confusion(labels, np.array([strict_decision(times) for times in spikes]), task.classes)
+    draw(options, f"{name}_confusion", plotting.confusion, counts, task.names, list(UNDECIDED.values()))
+    pictures(options, stem, network, task, rule, data, session)
 
 
 def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
@@ -147,19 +161,29 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
     with claimed({path: plan.as_dict(), results_path(options.figures, stem): tested}, netlist_of(options),
                  options.force or options.resume):
-        rows: list[dict[str, Any]] = []
-        for seed in range(plan.rule.seed, plan.rule.seed + seeds):
+        first = LayeredTraining(plan, data, checkpoint_path(path))
+        first.begin(options.resume, options.force)
+        write_netlist(options.netlist, lambda: first_read(first.network, data.images[0]))
+        first.train()
+        keep(first, path, session)
+        rows = [judge(first, options, count, stem)]
+        if NGSPICE in (plan.engine, options.test_engine):
+            rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
+        store = functools.partial(write_results, options.figures, stem, session, {**first.parameters, **tested})
+        wrote = store(results(rows))
+        for seed in range(plan.rule.seed + 1, plan.rule.seed + seeds):
             own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=seed))
-            training = LayeredTraining(own, own.data() if task.name == "digits" else data, session, checkpoint_path(path))
-            if not rows:
-                training.begin(options.resume, options.force)
-                write_netlist(options.netlist, functools.partial(first_read, training.network, data.images[0]))
+            training = LayeredTraining(own, own.data() if task.name == "digits" else data, checkpoint_path(path))
             training.train()
-            if not rows:
-                keep(training, path, session)
-            rows.append(judge_trained(training, options, count, session, stem))
-            wrote = write_results(options.figures, stem, session, {**training.parameters, **tested}, results(rows))
+            rows.append(judge(training, options, count, stem))
+            wrote = store(results(rows))
         print(f"wrote {wrote}")
+    if "energy" in rows[0]:
+        print_energies(rows[0]["energy"])
+    accuracy, writes = learning_curve(first.learning.history)
+    shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
+    draw(options, f"{stem}_learning", learning_figure, accuracy[shown], writes[shown], shown + 1)
+    pictures(options, stem, first.network, task, plan.rule, data, session)
 
 
 def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None:
@@ -172,12 +196,11 @@ def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None
           f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
 
 
-def judge_trained(training: LayeredTraining, options: argparse.Namespace, count: int, session: NgspiceSession,
-                 stem: str) -> dict[str, Any]:
+def judge(training: LayeredTraining, options: argparse.Namespace, count: int, stem: str) -> dict[str, Any]:
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
-    spikes = read_tests(training.network, images, labels, options.test_engine, session,
-                        options.figures / f"{stem}_partial_decisions.csv.gz")
+    partial = options.figures / f"{stem}_partial_decisions.csv.gz"
+    spikes = read_tests(training.network, images, labels, options.test_engine, partial)
     found = scores(labels, spikes)
     print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")
     writes = int(training.learning.history[:, 1].sum())
@@ -190,6 +213,20 @@ def results(rows: list[dict[str, Any]]) -> dict[str, Any]:
         return rows[0]
     accuracies = [row["strict_accuracy"] for row in rows]
     return {**rows[0], "mean_strict_accuracy": float(np.mean(accuracies)), "all_right": accuracies.count(1.0), "all_seeds": rows}
+
+
+def pictures(options: argparse.Namespace, stem: str, network: LayeredNetwork, task: LayeredTask, rule: LayeredRule,
+             data: LayeredData, session: NgspiceSession) -> None:
+    """Draw what there is to see of a network with hidden neurons."""
+    if len(network.states) == 1:
+        return
+    names, shape = task.names, task.shape(options.size)
+    if min(shape) > 1:
+        draw(options, f"{stem}_hidden", layers_figures.hidden_images, network, shape, names)
+    draw(options, f"{stem}_raster", layers_figures.raster, network, data.test_images[0], shape, int(data.test_labels[0]), names)
+    error = an_error(network, rule, data)
+    title = f"Back-read for a {error.label}, where the neuron of {error.wrong} was too early"
+    draw(options, f"{stem}_back_read", layers_figures.back_read, *read_back(session, network, error), rule, title)
 
 
 def print_scores(found: dict[str, Any], engine: str, who: str = "") -> None:

@@ -17,10 +17,10 @@ from learning.decoding import RESOLUTION, SILENT, TIED, strict_decision
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.layer_chips import layer_chips
 from learning.layer_circuit import LayerDesign, layered_network
-from learning.layer_readout import READING_LAYERS, LayeredReader
+from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
-from learning.layer_teacher import LayeredTeacher
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
+from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
 from learning.pulses import edges
 from records.checkpoints import load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten
@@ -28,7 +28,7 @@ from records.files import atomic_write
 from records.voltages import Voltages, VoltagesError, load_layers
 from snn_circuit import names
 from spice.parameters import ParameterError
-from spice.session import NgspiceSession, netlist_text
+from spice.session import netlist_text
 from workflow.command_line import progress
 from workflow.experiments import SIZE, network_of
 from workflow.process import undisturbed
@@ -57,6 +57,11 @@ class LayeredTask:
     rule: LayeredRule
     hidden: tuple[int, ...]
     classes: int = 10
+
+    @property
+    def names(self) -> list[str]:
+        """Of the classes."""
+        return [str(j) for j in range(self.classes)]
 
     def shape(self, size: int) -> tuple[int, int]:
         """Rows and columns of an image."""
@@ -124,9 +129,9 @@ def learn(learning: LayeredLearning, rule: LayeredRule, data: LayeredData) -> La
 class LayeredTraining:
     """A training from its start, or its checkpoint, to trained states; `parameters` are all that made them."""
 
-    def __init__(self, plan: LayeredPlan, data: LayeredData, session: NgspiceSession, checkpoint: Path) -> None:
+    def __init__(self, plan: LayeredPlan, data: LayeredData, checkpoint: Path) -> None:
         self.plan, self.data, self.seconds = plan, data, 0.0
-        self._session, self._checkpoint = session, checkpoint
+        self._checkpoint = checkpoint
         self._start = plan.begin(data)
         self.learning = LayeredLearning.begin(self._start, plan.rule)
         self.parameters = {**plan.as_dict(), "sizes": list(self._start.sizes), "network": self._start.parameters.as_dict(),
@@ -165,7 +170,7 @@ class LayeredTraining:
         """Run the rule to its end, with progress and checkpoints, also one when it is interrupted."""
         images, labels, rule, learning = self.data.images, self.data.labels, self.plan.rule, self.learning
         if self.plan.engine == NGSPICE:
-            steps = LayeredTeacher(self._session, learning.network, rule, images, labels).presentations(learning)
+            steps = train_in_ngspice(learning, rule, images, labels)
         else:
             steps = train(learning, rule, images, labels)
         began, saved = time.perf_counter() - self.seconds, time.perf_counter()
@@ -203,6 +208,14 @@ def load_network(path: Path, task: LayeredTask, size: int) -> tuple[LayeredNetwo
     return LayeredNetwork(states, network_of(voltages, LayeredNetwork.parameters, path), design), voltages
 
 
+def rule_of(voltages: Voltages, path: Path) -> LayeredRule:
+    """The rule that trained the voltages of the file `path`. Raises VoltagesError."""
+    try:
+        return LayeredRule(**voltages.origin["learning"])
+    except (KeyError, TypeError, ParameterError) as error:
+        raise VoltagesError(f"{path}: its rule cannot be used: {error}") from error
+
+
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
     """The netlist of the whole network reading one image, for: ngspice -b."""
     design = network.design
@@ -213,18 +226,16 @@ def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
     return netlist_text(circuit, dataclasses.replace(READING_LAYERS, max_step=0.2e-6), design.window, nodes, nodes)
 
 
-def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, session: NgspiceSession,
-               partial: Path) -> np.ndarray:
+def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, partial: Path) -> np.ndarray:
     """First spikes in s (images x classes) by an `engine`. A run that ends early keeps what is finished in the file `partial`."""
     if engine == CLOSED_FORM:
         return network.first_spikes(images)
-    reader = LayeredReader(session, network)
     found: list[np.ndarray] = []
     right = 0
     try:
-        with progress(images, len(images), "testing", "image") as bar:
-            for image, label in zip(bar, labels, strict=True):
-                found.append(reader.read(network, image)[0][-1])
+        with progress(read_in_ngspice(network, images), len(images), "testing", "image") as bar:
+            for spikes, label in zip(bar, labels, strict=True):
+                found.append(spikes)
                 right += strict_decision(found[-1]) == label
                 bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
     except BaseException:

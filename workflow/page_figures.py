@@ -67,9 +67,9 @@ def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Seq
     stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels)
 
 
-def learning_figure(accuracy: np.ndarray, writes: np.ndarray) -> Figure:
-    """Running accuracy (share) and cumulative writes after each presentation."""
-    count = np.arange(1, len(accuracy) + 1)
+def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None) -> Figure:
+    """Running accuracy (share) and cumulative writes after each presentation, or after those that `count` numbers."""
+    count = np.arange(1, len(accuracy) + 1) if count is None else count
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
     top.plot(count, 100 * np.asarray(accuracy))
     top.set(ylabel="running accuracy (%)", title="Learning from errors")

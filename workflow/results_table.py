@@ -116,8 +116,17 @@ def results_table(folder: Path) -> str:
             accuracy, bounds = software["software_accuracy"], software["software_interval_95"]
             rows.append((f"logistic regression in software, {network.encoding}", "", f"{accuracy:.2%} (scikit-learn)",
                          percent_range(bounds), "", ""))
+    rows.append(xor(folder))
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths(rows), strict=True)) + " |" for row in rows]
     return "\n".join([*lines, "", *energies(folder, hebbian)]) + "\n"
+
+
+def xor(folder: Path) -> Row:
+    """The row of what one layer cannot."""
+    found = load_results(folder, "layers_xor")
+    engine, seeds = found["parameters"]["engine"], len(found["all_seeds"])
+    said = f"all four right for {found['all_right']} of {seeds} seeds"
+    return f"XOR, two layers, trained and tested by {engine}", "", said, "", "", ""
 
 
 def both_results(folder: Path, network: Tested) -> tuple[dict[str, Any], dict[str, Any]]:

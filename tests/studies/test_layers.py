@@ -10,14 +10,18 @@ import pytest
 import verify
 from records.voltages import load_layers
 from studies import layers
-from tests.helpers import one_line
+from tests.helpers import one_line, script
 from workflow import layered
 from workflow.command_line import run
 
 
 @pytest.fixture
-def study(tmp_path, capsys):
-    """Run the study in this process, its files in a folder of the test's own: (exit code, output, error output)."""
+def study(tmp_path, capsys, monkeypatch):
+    """Run the study in this process, its files in a folder of the test's own: (exit code, output, error output).
+
+    Drawing takes most of a small run's time: figures are left to the test of figures.
+    """
+    monkeypatch.setattr(layers, "draw", lambda *arguments: None)
     def call(*options, voltages=tmp_path / "xor.json"):
         places = ["--data", "xor", "--figures", tmp_path, "--voltages", voltages]
         try:
@@ -50,6 +54,16 @@ def test_what_is_trained_is_kept_and_tested_again_from_its_file_by_both_engines(
         assert results(tmp_path, name)["parameters"]["learning"]["presentations"] == 240
     code, said, _ = study("--test-only", "--samples", 3, "--force")
     assert code == 0 and "on 3 test images" in said
+
+
+def test_figures_and_energies_of_a_run_in_ngspice(tmp_path):
+    said = script("-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--presentations", 100, "--figures", tmp_path,
+                  "--voltages", tmp_path / "v.json")
+    assert "energy of a read of" in said and "a back-read:" in said
+    energy = results(tmp_path)["energy"]
+    assert energy["read_layer_0"] > energy["read_layer_1"] > 100 * energy["back_read"] > 0
+    for name in ("learning", "raster", "back_read"):
+        assert (tmp_path / f"layers_xor_{name}.png").stat().st_size > 5000
 
 
 def test_several_seeds_are_counted_and_the_voltages_are_the_firsts(study, tmp_path):

@@ -1,0 +1,91 @@
+"""Energy that rows and columns of layers take from whatever drives them, from ngspice's own branch currents.
+
+As in `energy`: op-amps and transconductances are ideal and draw nothing, phi drives ideal switches; a hidden neuron's output pays
+for the row that it drives. Every layer is simulated whole, with its reference column, and with the spikes of the closed form.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from learning.energy import delivered, isolated
+from learning.layer_circuit import layered_network
+from learning.layer_parts import back_circuit
+from learning.layer_readout import BackReader, ColumnWriter
+from learning.layers import LayeredNetwork, start_delay
+from learning.pulses import READING, WRITING
+from snn_circuit import OFF, Points
+from spice.session import NgspiceSession, Solver
+
+EDGE = 0.5e-6  # s, of a hidden neuron's output
+
+
+def layers_read_energy(session: NgspiceSession, network: LayeredNetwork, image: np.ndarray) -> tuple[list[float], float]:
+    """Energy in J that each layer's rows take for reading an `image` (inputs, levels 0 to 1), and how long in s the read lasts.
+
+    It ends when the second neuron of the last layer has fired, at the latest with the window: then the decision is known.
+    """
+    design, times = network.design, [layer[0] for layer in network.forward(image[None])]
+    fired = np.sort(times[-1])[1:2]
+    stop = float(fired[0]) if len(fired) and not np.isnan(fired[0]) else design.window
+    start = start_delay(design.rise, network.parameters.neuron.time_constant)
+    rows = [step(design.rise / 2, design.row_voltage * level, design.rise) for level in image.tolist()]
+    found = []
+    for layer in range(len(network.states)):
+        if layer:
+            rows = [step(spike, design.row_voltage, EDGE) if spike < stop else OFF for spike in times[layer - 1].tolist()]
+        found.append(_rows_energy(session, network, layer, rows, step(start, 1.0, design.rise), READING, stop))
+    return found, stop
+
+
+def step(time: float, volts: float, edge: float) -> Points:
+    """The points of a source that steps up at `time` s, the middle of its `edge`, and stays."""
+    begins = time - edge / 2
+    return [(0.0, 0.0), *([(begins, 0.0)] if begins > 0 else []), (max(begins, 0.0) + edge, volts), (1.0, volts)]
+
+
+def layer_write_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, levels: np.ndarray, high: np.ndarray,
+                       pulse: float) -> float:
+    """Energy in J that a layer's rows take for writing one of its columns, as `ColumnWriter.write` writes it.
+
+    Row k is at `levels[k]` (the bias last) of the row voltage for the last `high[k]` of a `pulse` in s (negative: at the opposite
+    voltage); all columns see the rows. A written cell's pump draws nothing, and its state moves too little to matter.
+    """
+    window = float(abs(pulse) * high.max())
+    edge = ColumnWriter.EDGE * window
+    end = 3 * edge + window
+    ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
+    volts = (np.sign(pulse) * network.design.row_voltage * levels).tolist()
+    rows = [[(0.0, 0.0), (up - edge / 2, 0.0), (up + edge / 2, level), (end + 2 * edge, level), (end + 3 * edge, 0.0)]
+            if level and share > 0 else OFF for level, share, up in zip(volts, high.tolist(), ups, strict=True)]
+    parameters = dataclasses.replace(network.parameters, memristor=isolated(network.parameters.memristor))
+    changed = dataclasses.replace(network, parameters=parameters if pulse < 0 else network.parameters)
+    return _rows_energy(session, changed, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+
+
+def back_read_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
+    """Energy in J that a layer's columns take for a back-read of `errors`, as `BackReader.read` does it."""
+    driven = np.append(errors, -errors.sum())
+    volts = network.design.back_voltage / np.abs(driven).max() * driven
+    circuit = back_circuit(network.parameters, network.design, network.states[layer])
+    circuit["Vpulse"].values = [(0.0, 0.0), (BackReader.RISE, 1.0), (1.0, 1.0)]
+    used = np.flatnonzero(volts).tolist()
+    for j in used:
+        circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
+    loaded = session.load(circuit, WRITING, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
+    waves = loaded.run(BackReader.STOP)
+    session.unload(loaded)
+    return sum(delivered(waves, f"column_0_{j}", f"ecolumn_0_{j}") for j in used)
+
+
+def _rows_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, rows: list[Points], bias: Points, solver: Solver,
+                 stop: float) -> float:
+    """Energy in J that the rows of a layer, driven as `rows` and `bias` say, take up to `stop` s."""
+    circuit = layered_network(network.parameters, network.design, [network.states[layer]], rows)
+    circuit["Vpulse"].values = bias
+    sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
+    sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
+    loaded = session.load(circuit, solver, [name for node, source in sources for name in (node, f"i({source})")])
+    waves = loaded.run(stop)
+    session.unload(loaded)
+    return sum(delivered(waves, node, source) for node, source in sources)

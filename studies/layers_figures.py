@@ -1,0 +1,116 @@
+"""The figures of a network of layers: hidden weights as images, one image's way through it, and what one error reads back."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from learning.layer_rule import LayeredRule
+from learning.layers import LayeredNetwork
+from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
+
+SHOWN = 50  # hidden neurons whose weights are shown
+
+
+def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
+    """The states of the first hidden neurons as images, each under the class that its spike helps most.
+
+    Colours reach as far as 98 % of all states do: pixels that are seldom on stray far.
+    """
+    first, last, reference = network.states[0], network.states[-1], network.design.reference_state
+    direct = len(network.states) == 2
+    supported = last[:, :-1].argmax(axis=0) if direct else np.zeros(len(first), int)
+    chosen = np.sort(np.linspace(0, len(first) - 1, min(SHOWN, len(first))).astype(int))
+    chosen = chosen[np.argsort(supported[chosen], kind="stable")]
+    far = float(np.quantile(np.abs(first - reference), 0.98))
+    lines = -(-len(chosen) // 10)
+    figure, axes = plt.subplots(lines, 10, figsize=(WIDTH, 0.55 + 0.83 * lines), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, k in zip(axes.flat, chosen, strict=False):
+        image = axis.imshow(first[k, :-1].reshape(shape), cmap="cividis", vmin=reference - far, vmax=reference + far)
+        if direct:
+            axis.set_title(labels[supported[k]], fontsize=9, pad=2)
+    figure.colorbar(image, ax=axes, label=f"state X (V); {reference:g} V has no weight", aspect=40, extend="both")
+    title = "Hidden neurons' weights, under the class that each one's spike helps most" if direct else "Hidden neurons' weights"
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]) -> Figure:
+    """First spikes of all layers while the network reads one `image` (inputs), layer below layer, each neuron a line."""
+    layers = [times[0] * 1e6 for times in network.forward(image[None])]
+    counts = [int(np.sum(~np.isnan(times))) for times in layers[:-1]]
+    heights = [2.6] * len(counts) + [0.6 + 0.16 * len(layers[-1])]
+    figure = plt.figure(figsize=(WIDTH, 0.9 + sum(heights)))
+    grid = figure.add_gridspec(len(layers), 2, width_ratios=(1, 4.4), height_ratios=heights)
+    picture = figure.add_subplot(grid[0, 0])
+    picture.imshow(image.reshape(shape), cmap="cividis", vmin=0, vmax=1)
+    picture.set(title=f"a {labels[label]}", xticks=[], yticks=[])
+    shared: Axes | None = None
+    decided = np.nan if np.isnan(layers[-1]).all() else float(np.nanmin(layers[-1]))
+    for number, times in enumerate(layers):
+        axis = shared = figure.add_subplot(grid[number, 1], sharex=shared)
+        if number < len(layers) - 1:
+            _hidden_spikes(axis, times, network.states[number + 1] if number == len(layers) - 2 else None, label)
+            axis.tick_params(labelbottom=False)
+        else:
+            _output_spikes(axis, times, label, labels)
+        axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
+    assert shared
+    shared.set(xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6))
+    return figure
+
+
+def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
+    """Hidden neurons in the order in which they fire; what those below the last layer say of the right class, as colour."""
+    order = np.argsort(times)[:np.sum(~np.isnan(times))]
+    colours: np.ndarray | str = BLUE
+    if above is not None:
+        others = np.delete(above[:, :-1], label, axis=0).mean(axis=0)
+        colours = np.where(above[label, :-1] > others, BLUE, ORANGE)[order]
+        for colour, said in ((BLUE, "helps the right class more than the others"), (ORANGE, "less")):
+            axis.scatter([], [], color=colour, s=14, label=said)
+        axis.legend(loc="upper right")
+    axis.scatter(times[order], range(len(order)), color=colours, s=9)
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set(ylabel="hidden neurons, as they fire", title=f"{len(order)} of {len(times)} hidden neurons fire")
+    axis.invert_yaxis()
+    axis.grid(alpha=0.3)
+
+
+def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[str]) -> None:
+    fired = ~np.isnan(times)
+    colours = np.where(np.arange(len(times)) == label, BLUE, GREY)
+    axis.scatter(times[fired], np.flatnonzero(fired), color=colours[fired], s=30, zorder=3)
+    axis.hlines(np.flatnonzero(fired), times[fired], 1e4, colors=colours[fired])
+    axis.set_title(f"the first output decides, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else
+                   "no output fires")
+    axis.set_yticks(range(len(times)), labels)
+    axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
+
+
+def back_read(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, rule: LayeredRule, title: str) -> Figure:
+    """What each hidden neuron's row shows (V) in a back-read, by both engines, and their difference; who is written.
+
+    `settled`: where the neurons' membranes settle, in thresholds.
+    """
+    order = np.argsort(computed)[::-1]
+    place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True, height_ratios=(2.2, 1))
+    upper.bar(place[plastic], computed[order][plastic], color=SKY, width=0.8,
+              label=f"closed form, written (membrane at {rule.reach:g} thresholds or above)")
+    upper.bar(place[~plastic], computed[order][~plastic], color="#cccccc", width=0.8, label="closed form, not written")
+    upper.scatter(place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row")
+    upper.axhline(0, color=GREY, linewidth=0.8)
+    upper.set(ylabel="read back (V)", title=title)
+    upper.legend()
+    lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
+    lower.axhline(0, color=GREY, linewidth=0.8)
+    lower.set(xlabel="hidden neuron, sorted by what it reads back", ylabel="ngspice less closed\nform (mV)")
+    for axis in (upper, lower):
+        axis.grid(alpha=0.3)
+    return figure

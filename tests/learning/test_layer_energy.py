@@ -1,0 +1,62 @@
+"""Energies of layers against what the channels dissipate by the square law: who pays, for how long, with which sign."""
+
+import numpy as np
+import pytest
+
+from learning.layer_energy import back_read_energy, layer_write_energy, layers_read_energy
+from learning.layers import device, with_bias
+from memristor import read_current
+from tests.learning.test_layers import random_network
+
+SIZES = (9, 12, 8, 4)
+IMAGE = np.random.default_rng(7).random(SIZES[0])
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_network(SIZES, seed=5, spread=1.0)
+
+
+def power(network, layer, volts):
+    """W that rows at `volts` (rows) put into all columns of a layer, the reference column included."""
+    states = np.vstack([network.states[layer], np.full(len(volts), network.design.reference_state)])
+    return volts * read_current(network.parameters.memristor, states, volts).sum(axis=0)
+
+
+def test_a_read_costs_what_the_channels_of_each_layer_dissipate_from_their_rows_spikes_on(ngspice, network):
+    energies, stop = layers_read_energy(ngspice, network, IMAGE)
+    times = [layer[0] for layer in network.forward(IMAGE[None])]
+    assert stop == pytest.approx(np.sort(times[-1])[1])
+    expected = [power(network, 0, with_bias(IMAGE[None])[0]).sum() * (stop - 0.5e-6)]
+    for layer in (1, 2):
+        up = np.append(np.maximum(stop - np.nan_to_num(times[layer - 1], nan=1.0), 0.0), stop - 0.5e-6)
+        expected.append((power(network, layer, np.ones(len(up))) * up).sum())
+    assert energies == pytest.approx(expected, rel=0.01)
+
+
+def test_a_back_read_costs_a_thousandth_of_a_read(ngspice, network):
+    errors = np.array([0.0, 1.0, 0, 0, -0.5, 0, 0, 0])
+    found = back_read_energy(ngspice, network, 1, errors)
+    gain, seconds = 2 * device(network).half_gain, 3e-6 - 2e-6 / 3  # the first 1 us is an edge: a third of its V^2
+    states = np.vstack([network.states[1], np.full(13, 5.0)])[:, :-1]  # the bias row is not read
+    assert found == pytest.approx(gain * states.sum(axis=1) @ np.append(errors, -errors.sum())**2 * 0.01 * seconds, rel=0.02)
+    assert found < 1e-3 * layers_read_energy(ngspice, network, IMAGE)[0][1]
+
+
+@pytest.mark.parametrize(("sign", "within"), [(1, 0.02), (-1, 0.2)])  # a depression moves the gates by what is left out here
+def test_a_write_costs_what_all_columns_dissipate_while_their_rows_are_high(ngspice, network, sign, within):
+    levels, high, pulse = np.append(IMAGE, 1.0), np.linspace(0.1, 1.0, SIZES[0] + 1), 40e-6
+    found = layer_write_energy(ngspice, network, 0, levels, high, sign * pulse)
+    seconds = high * pulse + np.where(high < 1, 2.5, 3.5) * 0.02 * pulse  # rows rise before phi and fall after it
+    if sign > 0:
+        expected = (power(network, 0, levels) * seconds).sum()
+    else:  # drain and source change places
+        states = np.vstack([network.states[0], np.full(len(levels), 5.0)])
+        gain = network.parameters.memristor.gain
+        expected = (gain * ((states + levels) * levels**2 - levels**3 / 2) * seconds).sum()
+    assert found == pytest.approx(expected, rel=within)
+    assert found > 0
+
+
+def test_a_row_that_is_high_for_an_instant_is_no_trouble(ngspice, network):
+    assert layer_write_energy(ngspice, network, 0, np.ones(SIZES[0] + 1), np.append(np.full(SIZES[0], 1e-4), 1.0), 40e-6) > 0
