@@ -228,3 +228,96 @@ def test_both_engines_learn_the_same(school, parameters, seed):
     assert np.array_equal(by_ngspice.history, by_form.history)
     assert by_ngspice.history[:, 1].sum() > 4
     assert by_form.states == pytest.approx(by_ngspice.states, abs=3e-3)  # ngspice errs by 0.3 mV in a write of 150 mV
+
+
+class Answers:
+    """An engine that answers as it is told and notes what it is asked to write; a write moves a column by 1 V."""
+
+    name, rate = "answers", 100.0
+
+    def __init__(self, answers):
+        self._answers = iter(answers)
+        self.writes, self.asked = [], []
+
+    def spikes(self, states, image, wanted):
+        self.asked.append((image.tolist(), wanted))
+        return np.array(next(self._answers))
+
+    def write(self, states, column, image, sign, pulse):
+        self.writes.append((column, image.tolist(), sign, pulse))
+        return states[column] + sign
+
+
+EASY = ErrorDrivenRule(presentations=4, start_state=3.0, dose=0.2, margin=1e-5, seed=5)
+PATTERNS = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+
+
+def answered(*answers, rule=EASY, done=0):
+    """A learning of three classes and its engine after these answers (in us)."""
+    engine, learning = Answers(1e-6 * np.array(answers)), begin(rule, 3, 2)
+    learning.done = done
+    teacher = Teacher(engine, rule, PATTERNS, np.arange(3))
+    for _ in answers:
+        teacher.present(learning)
+    return engine, learning
+
+
+def test_right_and_leading_neuron_is_left_alone():
+    label = int(order(EASY, 3)[0])
+    engine, learning = answered(np.where(np.arange(3) == label, 100, 111))
+    assert engine.writes == [] and engine.asked == [(PATTERNS[label].tolist(), 2)]
+    assert learning.history[0].tolist() == [True, False] and learning.done == 1
+    assert np.array_equal(learning.states, np.full((3, 2), 3.0))
+
+
+def test_right_neuron_that_leads_too_little_is_potentiated_and_its_rival_depressed():
+    label = int(order(EASY, 3)[0])
+    rival = (label + 1) % 3
+    engine, learning = answered([100 if j == label else 109 if j == rival else 200 for j in range(3)])
+    image, pulse = PATTERNS[label].tolist(), pytest.approx(0.2 / 100.0)
+    assert engine.writes == [(label, image, 1, pulse), (rival, image, -1, pulse)]
+    assert learning.history[0].tolist() == [True, True]
+    assert learning.states[[label, rival]].tolist() == [[4.0, 4.0], [2.0, 2.0]]
+
+
+def test_silent_right_neuron_is_potentiated_and_a_neuron_that_fired_depressed():
+    label = int(order(EASY, 3)[0])
+    rival = (label + 2) % 3
+    engine, learning = answered([150.0 if j == rival else NAN for j in range(3)])
+    assert [(column, sign) for column, _, sign, _ in engine.writes] == [(label, 1), (rival, -1)]
+    assert learning.history[0].tolist() == [False, True]
+    engine, learning = answered([NAN, NAN, NAN])
+    assert [(column, sign) for column, _, sign, _ in engine.writes] == [(label, 1)]
+    assert learning.history[0].tolist() == [False, True]
+
+
+def test_dose_of_each_presentation_falls_linearly_to_its_smallest_share():
+    rule = dataclasses.replace(EASY, presentations=1000)
+    for done, share in ((0, 1.0), (250, 0.75), (500, 0.5), (998, SMALLEST_DOSE)):
+        engine, _ = answered([NAN, NAN, NAN], rule=rule, done=done)
+        assert engine.writes[0][3] == pytest.approx(share * 0.2 / 100.0)
+
+
+def test_running_accuracy_is_over_the_last_thousand_and_goes_on_after_a_stop():
+    rule = dataclasses.replace(EASY, presentations=RUNNING + 3)
+    labels = order(rule, 3)
+    wrong = {0, 1, RUNNING - 1}
+    answers = [[200.0 if (j == labels[k]) == (k in wrong) else 100.0 for j in range(3)] for k in range(RUNNING + 3)]
+    for stop in (0, 2, RUNNING + 1):
+        teacher, learning = Teacher(Answers(1e-6 * np.array(answers)), rule, PATTERNS, np.arange(3)), begin(rule, 3, 2)
+        told = []
+        if stop:
+            early = teacher.presentations(learning)
+            told = [next(early) for _ in range(stop)]
+        told += list(teacher.presentations(learning))
+        assert [round(share * min(k, RUNNING)) for k, (share, _) in enumerate(told, start=1)] == [
+            min(k, RUNNING) - sum(k - RUNNING <= w < k for w in wrong) for k in range(1, RUNNING + 4)]
+        assert [writes for _, writes in told] == [sum(w < k for w in wrong) for k in range(1, RUNNING + 4)]
+
+
+def test_learning_begins_alike_everywhere_and_its_checkpoint_holds_numbers():
+    learning = begin(EASY, 3, 2)
+    assert learning.states.tolist() == [[3.0, 3.0]] * 3 and (learning.done, learning.seconds) == (0, 0.0)
+    assert learning.history.shape == (4, 2) and learning.history.dtype == bool and not learning.history.any()
+    kept = LearningState(learning.states, np.array(3), learning.history, np.array(1.5))
+    assert (type(kept.done), kept.done, type(kept.seconds), kept.seconds) == (int, 3, float, 1.5)

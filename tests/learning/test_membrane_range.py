@@ -9,7 +9,7 @@ from learning.decoding import strict_decision
 from learning.hebbian import infer, train_hebbian
 from learning.membrane_range import complaint, fitted, rail, settled_membranes
 from learning.pulses import Schedule
-from memristor import trained_state
+from memristor import read_current, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
 
@@ -105,3 +105,48 @@ def test_one_class_alone_is_learned_and_named(ngspice, parameters):
     patterns = np.array([[1.0, 0, 1, 0, 1, 0, 1, 0, 1]])
     states = train_hebbian(ngspice, parameters, Schedule(), patterns).states
     assert strict_decision(infer(ngspice, parameters, Schedule(), states, patterns).spikes[0]) == 0
+
+
+def test_settled_membrane_is_the_column_current_times_the_transresistance():
+    """Of two neurons and two images, at levels between 0 and 1 and an input voltage of its own."""
+    network = NetworkParameters(neuron=NeuronParameters(feedback_resistance=700.0, membrane_transconductance=2.0))
+    schedule, states = Schedule(input_voltage=1.5), np.array([[3.0, 4.0, 5.0], [2.0, 6.0, 0.0]])
+    images = np.array([[1.0, 0.5, 0.0], [0.2, 0.0, 1.0]])
+    found = settled_membranes(network, schedule, states, images)
+    assert found == pytest.approx(np.array([[1400.0 * read_current(network.memristor, own, 1.5 * image).sum() for own in states]
+                                            for image in images]))
+
+
+def test_complaint_says_how_high_how_low_and_what_would_help(patterns, states):
+    """The value proposed puts the highest membrane at 1.7 thresholds, or at 0.9 of the rail."""
+    highest = settled_membranes(with_feedback(1e3), Schedule(), states, patterns).max(axis=1)
+    low, high = complaint(with_feedback(100.0), Schedule(), states, patterns), complaint(with_feedback(1e3), Schedule(), states,
+                                                                                         patterns)
+    top = highest.max()
+    assert low == (f"all neurons stay silent: the highest membrane settles at {top / 10:.3g} V, below the threshold of 4 V; "
+                   f"--feedback-resistance {float(f'{1e3 * 6.8 / top:.3g}'):g} would lift it")
+    assert high == (f"membranes clip on {(highest >= 20).sum()} of 3 images: {top:.3g} V wanted, the rail is at 20 V, and "
+                    f"neurons that clip fire together; --feedback-resistance {float(f'{1e3 * 18 / top:.3g}'):g} keeps them below it")
+    silent = complaint(NetworkParameters(), Schedule(), np.zeros_like(patterns), patterns)
+    assert silent == ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a "
+                      "higher --transconductance")
+
+
+def test_membrane_right_at_the_threshold_fires_and_right_at_the_rail_clips(patterns, states):
+    top = settled_membranes(with_feedback(1e3), Schedule(), states, patterns).max()
+    for threshold, said in ((top / 10, False), (top / 10 * (1 + 1e-9), True)):
+        network = NetworkParameters(neuron=NeuronParameters(feedback_resistance=100.0, threshold=threshold))
+        assert ("stay silent" in complaint(network, Schedule(), states, patterns)) is said
+    for limit, said in ((top, True), (top * (1 + 1e-9), False)):
+        network = NetworkParameters(neuron=NeuronParameters(inverting_rail_high=limit, rail_low=-100.0))
+        assert ("clip" in complaint(network, Schedule(), states, patterns)) is said
+
+
+def test_resistor_of_very_different_patterns_is_that_of_the_rail():
+    """One pixel beside forty: 1.1 thresholds for the one would drive the other through the rail, so 0.9 of it is the most."""
+    patterns = np.zeros((2, 41))
+    patterns[0, :40], patterns[1, 40] = 1, 1
+    network = fitted(NetworkParameters(), Schedule(), patterns)
+    own = settled_membranes(network, Schedule(), trained_state(network.memristor, patterns, Schedule().pulse), patterns)
+    assert own[0, 0] == pytest.approx(0.9 * rail(network.neuron))
+    assert network.neuron == dataclasses.replace(NeuronParameters(), feedback_resistance=network.neuron.feedback_resistance)
