@@ -126,7 +126,8 @@ def test_complaint_says_how_high_how_low_and_what_would_help(patterns, states):
     assert low == (f"all neurons stay silent: the highest membrane settles at {top / 10:.3g} V, below the threshold of 4 V; "
                    f"--feedback-resistance {float(f'{1e3 * 6.8 / top:.3g}'):g} would lift it")
     assert high == (f"membranes clip on {(highest >= 20).sum()} of 3 images: {top:.3g} V wanted, the rail is at 20 V, and "
-                    f"neurons that clip fire together; --feedback-resistance {float(f'{1e3 * 18 / top:.3g}'):g} keeps them below it")
+                    "neurons that clip fire together; --feedback-resistance "
+                    f"{float(f'{1e3 * 18 / top:.3g}'):g} keeps them below it")
     silent = complaint(NetworkParameters(), Schedule(), np.zeros_like(patterns), patterns)
     assert silent == ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a "
                       "higher --transconductance")
