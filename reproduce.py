@@ -89,14 +89,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_steps(options: argparse.Namespace) -> int:
     """Run all steps in order; the exit code of the first that fails, or 0."""
-    passed_on = ["--show"] * options.show + ["--force"] * options.force
     for step in steps(options.full, options.samples):
         print(f"\n$ python {' '.join(step.command)}", flush=True)
-        code = run_script([*step.command, "--figures", str(options.figures / step.folder), *passed_on])
+        code = run_script([*step.command, *passed_on(step, options)])
         if code:
             print(f"reproduce.py: {step.command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
             return code
     return 0
+
+
+def passed_on(step: Step, options: argparse.Namespace) -> list[str]:
+    """What a script is given besides its own options: where its figures go, whether to show them and to overwrite."""
+    force = options.force and step.command[0] != "memristor_figures.py"  # whose curve has no parameters
+    return ["--figures", str(options.figures / step.folder), *["--show"] * options.show, *["--force"] * force]
 
 
 def run_script(command: list[str]) -> int:

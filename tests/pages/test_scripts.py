@@ -1,5 +1,6 @@
 """Every script on a small case, as a user runs it: in a process of its own, its output and files asserted."""
 
+import argparse
 import contextlib
 import csv
 import gzip
@@ -152,6 +153,17 @@ def test_resumed_training_is_bit_identical(work):
     script(*options, "--voltages", parts, "--resume")
     assert json.loads(whole.read_text())["voltages"] == json.loads(parts.read_text())["voltages"]
     assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_reproduce_gives_every_script_only_what_it_takes(force, tmp_path, capsys):
+    options = argparse.Namespace(figures=tmp_path, show=False, force=force)
+    for step in reproduce.steps(full=True, samples=10):
+        name, *own = step.command[1:] if step.command[0] == "-m" else step.command
+        with pytest.raises(SystemExit) as ended:
+            page(name).main([*own, *reproduce.passed_on(step, options), "--help"])  # --help ends it, unless an error does first
+        assert ended.value.code == 0, capsys.readouterr().err
+        assert ("--force" in reproduce.passed_on(step, options)) == (force and name != "memristor_figures.py")
 
 
 def test_reproduce_runs_every_script():
