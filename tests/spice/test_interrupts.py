@@ -83,11 +83,13 @@ def raise_ended(number, frame):
 def test_signal_ends_any_run_and_the_session_goes_on(ngspice, run, number, handler, expected):
     circuit, start = RUNS[run]
     loaded = ngspice.load(circuit, Solver(max_step=1e-9), ["b"])
+    library = ngspice._engine.ngspice
     with handled(number, handler), sent(number) as when, pytest.raises(expected):
         start(loaded)
     assert time.monotonic() - when[0] < LATEST
     short = ngspice.load(raw("Vin b 0 1", "R1 b 0 1k"), Solver(), ["b"])
     assert short.run(1e-5)["b"][-1] == 1.0
+    assert (ngspice._engine.ngspice is library) == (circuit is not GRID)  # another copy only where this one cannot be stopped
     if circuit is ENDLESS:
         assert len(loaded.run(1e-6).time) > 1000
     for done in (short, loaded):

@@ -107,6 +107,18 @@ def test_paused_run_ends_when_another_begins_and_survives_what_does_not_disturb_
         circuit.unload()
 
 
+def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
+    """Run again from the start to each pause, the waveforms would be the same and the time many times as long."""
+    sent, library = [], ngspice._engine.ngspice
+    run = library.run_in_background
+    monkeypatch.setattr(library, "run_in_background",
+                        lambda command, *more: sent.append(command.split()[0]) or run(command, *more))
+    circuit = ngspice.load(divider(1e3), FAST, ["out"])
+    assert len(list(circuit.run(4e-3, pauses=[1e-3, 2e-3]))) == 3
+    assert sent == ["tran", "resume", "resume"]
+    circuit.unload()
+
+
 def test_another_thread_is_refused_while_the_first_one_lives(ngspice):
     circuit = ngspice.load(divider(), FAST, ["out"])
     found = []
