@@ -128,14 +128,22 @@ def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.
     return circuit
 
 
-def column_circuit(parameters: NetworkParameters, rows: int) -> Circuit:
-    """One column of whole cells for writing, held at 0 V, with a source for each row and one for its phi."""
+def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> Circuit:
+    """One column of whole cells for writing, held at 0 V, with a source for its phi.
+
+    A source for each row, Vrow_0_k; or, if rows rise `together`, the gain of Erow_0_k on one source `pulse`, quicker to alter.
+    """
     circuit = Circuit("write")
     Memristor(parameters.memristor).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=OFF)
     circuit.V("column_0_0", "column_0_0", circuit.gnd, 0)
+    if together:
+        circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k in range(rows):
-        circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=OFF)
+        if together:
+            circuit.VCVS(f"row_0_{k}", f"row_0_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+        else:
+            circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=OFF)
         circuit.X(f"cell_0_0_{k}", "memristor", "column_0_0", f"row_0_{k}", "phi", x0=0.0)
     return circuit
 

@@ -29,7 +29,6 @@ from learning.layer_parts import (
 )
 from learning.layers import LayeredNetwork, start_delay
 from learning.pulses import WRITING
-from memristor import state_rate
 from spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
 
 ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows, or for every tenth of the layer's if that is more
@@ -258,8 +257,8 @@ class ColumnWriter:
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, rows: int, chip: LayerChip | None = None) -> None:
         self._network, self._rows, self._chip = network, rows, chip
         self._names = [f"xcell_0_0_{k}.gate" for k in range(rows)]
-        self._circuit = session.load(column_circuit(network.parameters, rows), WRITING, self._names)
-        self._rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
+        self._together, self._apart = (session.load(column_circuit(network.parameters, rows, together), WRITING, self._names)
+                                       for together in (True, False))
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
         """A `column`'s states (rows, V) after one write: row k is at `levels[k]` of the row voltage for the last `high[k]` of a
@@ -278,13 +277,20 @@ class ColumnWriter:
         start, end = 3 * edge, 3 * edge + window
         changes: dict[str, float | list[float]] = {"vphi pwl": [0.0, 0.0, start - crossing, 0.0, start - crossing + edge, phi,
                                                   end - edge + crossing, phi, end + crossing, 0.0]}
-        volts = np.sign(pulse) * levels * design.row_voltage
-        for k in range(self._rows):
-            up = end - abs(pulse) * high[k] if high[k] < high.max() else 2 * edge
-            shape = [0.0, 0.0, up - edge / 2, 0.0, up + edge / 2, volts[k], end + 2 * edge, volts[k], end + 3 * edge, 0.0]
-            changes[f"vrow_0_{k} pwl"] = shape if volts[k] and high[k] > 0 else [0.0, 0.0, 1.0, 0.0]
+        volts = (np.sign(pulse) * levels * design.row_voltage).tolist()
+        fall = [end + 2 * edge, 1.0, end + 3 * edge, 0.0]
+        circuit = self._together if (high == high[0]).all() else self._apart
+        if circuit is self._together:
+            changes["vpulse pwl"] = [0.0, 0.0, 1.5 * edge, 0.0, 2.5 * edge, 1.0, *fall]
+            changes |= {f"erow_0_{k} gain": level for k, level in enumerate(volts)}
+        else:
+            for k, level in enumerate(volts):
+                up = end - abs(pulse) * high[k] if high[k] < high.max() else 2 * edge
+                shape = np.array([0.0, 0.0, up - edge / 2, 0.0, up + edge / 2, 1.0, *fall])
+                shape[1::2] *= level
+                changes[f"vrow_0_{k} pwl"] = shape.tolist() if level and high[k] > 0 else [0.0, 0.0, 1.0, 0.0]
         if self._chip is not None:
             gains = self._network.parameters.memristor.transconductance * self._chip.write[place]
             changes |= {f"g.xcell_0_0_{k}.gcharge gain": gain for k, gain in enumerate(gains.tolist())}
-        self._circuit.alter(changes | layer_state_changes(np.ndindex(1, self._rows), column.tolist()))
-        return self._circuit.run(end + 4 * edge).stack(self._names)[:, -1]
+        circuit.alter(changes | layer_state_changes(np.ndindex(1, self._rows), column.tolist()))
+        return circuit.run(end + 4 * edge).stack(self._names)[:, -1]

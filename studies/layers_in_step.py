@@ -18,7 +18,7 @@ import numpy as np
 
 from learning.layer_rule import LayeredRule
 from learning.layer_teacher import LayeredTeacher
-from learning.layers import LayeredLearning, LayeredNetwork, train
+from learning.layers import LayeredLearning, LayeredNetwork, presentation_order, train
 from records.claims import claimed
 from records.results import results_path, write_results
 from spice.parameters import ParameterError
@@ -42,20 +42,28 @@ def advance(learning: LayeredLearning, rule: LayeredRule, data: LayeredData, unt
     return result
 
 
+def beyond_margin(network: LayeredNetwork, rule: LayeredRule, data: LayeredData, done: int) -> float:
+    """By how much in s the label's neuron leads by more than the margin, at the presentation after `done` (closed form)."""
+    image = presentation_order(rule, len(data.images), done, done + 1)[0]
+    times, label = network.first_spikes(data.images[image][None])[0], int(data.labels[image])
+    others = np.nanmin(np.append(np.delete(times, label), np.inf))
+    return float(others - times[label] - rule.margin)
+
+
 def compare(start: LayeredLearning, rule: LayeredRule, data: LayeredData, stretch: int,
             session: NgspiceSession) -> dict[str, Any]:
     """Go on from `start` for `stretch` presentations in ngspice, and in closed form beside it; what was found."""
     circuit = dataclasses.replace(start, history=start.history.copy())
     teacher = LayeredTeacher(session, start.network, rule, data.images, data.labels)
-    otherwise: list[int] = []
+    otherwise: list[dict[str, float]] = []
     steps = [[0.0] * len(start.network.states)]
     with progress(range(stretch), stretch, "teaching", "image") as bar:
         for _ in bar:
-            beside = advance(circuit, rule, data, circuit.done + 1)
+            before, done = circuit.network, circuit.done
+            beside = advance(circuit, rule, data, done + 1)
             teacher.present(circuit)
-            done = circuit.done - 1
             if not np.array_equal(circuit.history[done], beside.history[done]):
-                otherwise.append(done)
+                otherwise.append({"presentation": done, "beyond_margin": beyond_margin(before, rule, data, done)})
             else:
                 steps.append(apart(circuit.network, beside.network))
             bar.set_postfix(wrote=int(circuit.history[start.done:, 1].sum()), otherwise=len(otherwise), refresh=False)
@@ -109,6 +117,9 @@ def report(found: dict[str, Any]) -> None:
           f"moved by up to {millivolts(found['volts_moved'])}")
     print(f"in step: {len(found['in_step_otherwise'])} answered or wrote otherwise than the closed form from the same states; "
           f"after the others states were at most {millivolts(found['in_step_volts_apart'])} apart")
+    for case in found["in_step_otherwise"]:
+        print(f"presentation {case['presentation']}: in closed form the right neuron's lead is "
+              f"{1e9 * case['beyond_margin']:.0f} ns beyond the margin")
     print(f"both free: {found['free_otherwise']} otherwise; at the end states were at most "
           f"{millivolts(found['free_volts_apart'])} apart")
 

@@ -43,6 +43,18 @@ def test_the_closed_form_goes_on_from_any_presentation_as_if_it_had_not_stopped(
     assert np.array_equal(whole.history, parts.history)
 
 
+def test_how_far_a_lead_is_from_the_margin():
+    task = layers_in_step.TASKS["digits"]
+    plan = layers_in_step.LayeredPlan(task, dataclasses.replace(task.rule, margin=3e-6), (10,))
+    data = plan.data()
+    start = layers_in_step.LayeredLearning.begin(plan.begin(data), plan.rule)
+    network = layers_in_step.advance(start, plan.rule, data, 999).network
+    for done in range(20):
+        learning = layers_in_step.LayeredLearning(network, np.zeros((plan.rule.presentations, 2), bool), done)
+        wrote = layers_in_step.advance(learning, plan.rule, data, done + 1).history[done, 1]
+        assert wrote == (layers_in_step.beyond_margin(network, plan.rule, data, done) < 0)
+
+
 def test_a_stretch_beyond_the_end_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="within --presentations, got 20000 and 500 of 20100"):
         layers_in_step.main(["--presentations", "20100", "--figures", str(tmp_path)])
