@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -27,13 +29,19 @@ from learning.layer_chips import layer_chips
 from learning.layer_circuit import layer_names, layered_network
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning, LayeredNetwork, begin, train
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train, with_bias
 from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
 from learning.pulses import edges
 from spice.netlist import netlist_text
 
 FORMAT, VERSION = "in-situ memristive classifier", 1
+EPOCHS, PRESENTATIONS = 100, 30_000  # of `fit`, at least: few samples are presented more often
+HIDDEN = 2.0  # dose of hidden cells over that of output cells
 ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody knows how long it will go on
+# Cells of the first hidden layer start alike whatever the number of features: what a row at full level adds to a membrane, in
+# thresholds. Few features drive few neurons, which is well for them, as long as some fire and learn.
+START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
+ACTIVE = 12  # neurons expected to start plastic, of fewer than 24 the half
 WHOLE_STEP = 1e-6  # s, longest step of a whole network in one transient: its switches flip at time points
 
 
@@ -41,19 +49,20 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """A spiking network of memristors that learns in situ and decides by its first spike.
 
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
-    every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`. `dose`: V,
-    first change of X of an output cell per time constant of overlap, and of a hidden cell per volt read back; it falls to 0.
-    `margin`: s, by which the right neuron has to lead. `chip`: a `learning.chips.Chip` whose devices differ (its
-    shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
-    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
+    every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 100,
+    or as many as make 30,000 in all. `dose`: V, first change of X of an output cell per time constant of overlap, half of the
+    first change of a hidden cell per volt read back; it falls to 0. `margin`: s, by which the right neuron has to lead. `chip`: a
+    `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each
+    feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a
+    progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
     that make no sense raise ValueError from `fit`.
     """
 
-    def __init__(self, hidden: int | Sequence[int] = (50,), *, engine: str = CLOSED_FORM, epochs: int = 100, dose: float = 0.03,
-                 margin: float = 4.5e-6, chip: Chip | None = None, encoding: str = COMPLEMENT,
+    def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
+                 dose: float = 0.03, margin: float = 4e-6, chip: Chip | None = None, encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
         self.engine = engine
@@ -74,7 +83,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """
         features, targets = self._training_data(X, y, reset=True)
         self._begin(features, np.unique(targets))
-        rule = dataclasses.replace(self._rule, presentations=self._checked_epochs() * len(features))
+        rule = dataclasses.replace(self._rule, presentations=self._presentations(len(features)))
         self._learn(rule, features, targets)
         return self
 
@@ -113,12 +122,16 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         _choice("encoding", self.encoding, ENCODINGS)
         hidden = self._hidden_sizes()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._rule = LayeredRule(hidden_dose=self.dose, output_dose=self.dose, margin=self.margin, seed=seed)
+        self._rule = self._rule_of(seed)
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
-        network = begin(hidden, len(classes), self.encoding_.levels(features), self._rule)
+        levels = self.encoding_.levels(features)
+        network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden[0]) if hidden else self._rule)
         if self.chip is not None:
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
         self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
+
+    def _rule_of(self, seed: int) -> LayeredRule:
+        return LayeredRule(hidden_dose=HIDDEN * self.dose, output_dose=self.dose, margin=self.margin, seed=seed)
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         images, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
@@ -137,10 +150,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
         return tuple(int(size) for size in sizes)
 
-    def _checked_epochs(self) -> int:
+    def _presentations(self, samples: int) -> int:
+        if self.epochs is None:
+            return samples * max(EPOCHS, -(-PRESENTATIONS // samples))
         if not isinstance(self.epochs, (int, np.integer)) or self.epochs < 1:
-            raise ValueError(f"epochs must be a whole number above 0, got {self.epochs!r}")
-        return int(self.epochs)
+            raise ValueError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
+        return samples * int(self.epochs)
 
     # Deciding
 
@@ -254,12 +269,21 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
             raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
         model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
-        model._rule = LayeredRule(hidden_dose=model.dose, output_dose=model.dose, margin=model.margin, seed=content["seed"])
+        model._rule = model._rule_of(content["seed"])
         model.classes_, model.n_features_in_ = np.array(content["classes"]), len(low)
         model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
         if content["feature_names"] is not None:
             model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
         return model
+
+
+def started(rule: LayeredRule, levels: np.ndarray, neurons: int) -> LayeredRule:
+    """The `rule` with a start for a first hidden layer of `neurons` on `levels` (samples x rows, without the bias)."""
+    rows = with_bias(levels)
+    drive = START_WEIGHT * rows.sum(axis=1).mean()
+    spread = min(START_WEIGHT_SPREAD * math.sqrt((rows**2).sum(axis=1).mean()), LARGEST_START)
+    enough = rule.reach + spread * NormalDist().inv_cdf(min(0.5, ACTIVE / neurons))
+    return dataclasses.replace(rule, start_drive=min(max(drive, enough), LARGEST_START), start_drive_spread=spread)
 
 
 def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:

@@ -73,10 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file, by name or number (default: the last)")
     defaults = MemristiveClassifier()
-    parser.add_argument("--hidden", type=whole_number(0, 10000), nargs="*", default=[50], metavar="N",
-                        help="neurons of each hidden layer; nothing for a single layer (default: 50)")
-    parser.add_argument("--epochs", type=whole_number(1, 10**6), default=defaults.epochs, metavar="N",
-                        help=f"presentations of each sample (default: {defaults.epochs})")
+    parser.add_argument("--hidden", type=whole_number(0, 10000), nargs="*", default=defaults.hidden, metavar="N",
+                        help=f"neurons of each hidden layer; nothing for a single layer (default: {defaults.hidden})")
+    parser.add_argument("--epochs", type=whole_number(1, 10**6), metavar="N",
+                        help="presentations of each sample (default: 100, or as many as make 30,000 in all)")
     parser.add_argument("--repeats", type=whole_number(1, 1000), default=1, metavar="N",
                         help="cross-validations, each with other folds (default: 1)")
     parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=1, metavar="N",
@@ -202,10 +202,10 @@ def _accuracy(values: np.ndarray, samples: int) -> dict[str, Any]:
 
 
 def _models(model: MemristiveClassifier, seed: int) -> dict[str, Any]:
-    """`model` and those beside it; a single layer's MLP has 50 hidden neurons."""
+    """`model` and those beside it; a single layer's MLP has 100 hidden neurons."""
     sizes = model.hidden if isinstance(model.hidden, Sequence) else (model.hidden,)
     found = (model, make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-             make_pipeline(StandardScaler(), MLPClassifier(tuple(sizes) or (50,), max_iter=500, tol=1e-3, random_state=seed)))
+             make_pipeline(StandardScaler(), MLPClassifier(tuple(sizes) or (100,), max_iter=500, tol=1e-3, random_state=seed)))
     return dict(zip(MODELS, found, strict=True))
 
 
