@@ -1,6 +1,7 @@
 """The classifier against scikit-learn's own checks, and what it says against the circuit."""
 
 import copy
+import dataclasses
 import pickle
 import subprocess
 
@@ -15,8 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from learning.chips import Chip
-from learning.classifier import MemristiveClassifier
+from learning.classifier import MemristiveClassifier, started
 from learning.feature_encoding import FeatureEncoding
+from learning.layer_rule import LayeredRule
+from learning.layers import begin, thresholds_per_volt, with_bias
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 
@@ -100,6 +103,30 @@ def test_online_learning_goes_on_where_it_stopped(iris):
         one.partial_fit(features[:2], ["setosa", "rosa"])
 
 
+@pytest.mark.parametrize(("features", "neurons"), [(1, 3), (4, 100), (64, 100), (2000, 50)])
+def test_some_hidden_neurons_start_plastic_however_many_features_there_are(features, neurons):
+    values = np.random.default_rng(1).random((200, features))
+    levels = FeatureEncoding.of(values).levels(values)
+    rule = started(LayeredRule(), levels, neurons)
+    settled = []  # where membranes settle, in thresholds
+    for seed in range(20):
+        network = begin((neurons,), 2, levels, dataclasses.replace(rule, seed=seed))
+        weights = (network.states[0] - network.design.reference_state) * thresholds_per_volt(network.parameters, network.design)
+        settled.append(with_bias(levels) @ weights.T)
+    assert np.mean(np.array(settled) > rule.reach) > 0.7 * min(0.5, 12 / neurons)
+    assert np.mean(settled) == pytest.approx(rule.start_drive, abs=0.25 * rule.start_drive_spread)
+    assert rule.start_drive <= 10 and rule.start_drive_spread <= 10
+    if features == 64:  # what 64 features with their complements and the bias drive, 0.06 a row
+        assert rule.start_drive == pytest.approx(0.06 * 65)
+
+
+@pytest.mark.parametrize(("given", "samples", "expected"), [({}, 150, 200), ({}, 1000, 100), ({"epochs": 3}, 150, 3)])
+def test_few_samples_are_presented_more_often(given, samples, expected):
+    rng = np.random.default_rng(1)
+    model = MemristiveClassifier(hidden=(), random_state=1, **given).fit(rng.random((samples, 2)), np.arange(samples) % 2)
+    assert model.n_presentations_ == expected * samples
+
+
 def test_random_state_is_the_start_and_the_order(iris, fitted):
     again = clone(fitted).fit(*iris)
     other = clone(fitted).set_params(random_state=2).fit(*iris)
@@ -138,7 +165,7 @@ def test_share_of_clipped_features(iris, fitted):
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ({"engine": "spectre"}, "engine must be"), ({"encoding": "gray"}, "encoding must be"), ({"hidden": (0,)}, "hidden must be"),
-    ({"epochs": 0}, "epochs must be"), ({"dose": -1.0}, "dose"), ({"margin": -1.0}, "margin"),
+    ({"epochs": 0}, "epochs must be None or"), ({"dose": -1.0}, "dose"), ({"margin": -1.0}, "margin"),
     ({"chip": Chip(write_noise=0.3)}, "write_noise")])
 def test_parameters_that_make_no_sense(iris, wrong, said):
     with pytest.raises(ValueError, match=said):
@@ -154,14 +181,14 @@ def test_a_chip_learns_what_its_weights_carried_over_do_not(iris, fitted):
 
 @pytest.mark.parametrize("chip", [None, CHIP])
 def test_ngspice_reads_as_the_closed_form_and_learns_as_it_does(iris, ngspice, chip):
-    trained = MemristiveClassifier(hidden=(6,), epochs=30, dose=0.15, margin=30e-6, random_state=1, chip=chip).fit(*iris)
+    trained = MemristiveClassifier(hidden=(6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip).fit(*iris)
     features, labels = iris[0][::10], iris[1][::10]
     by_formula = copy.deepcopy(trained).partial_fit(features, labels)
     by_ngspice = copy.deepcopy(trained).set_params(engine="ngspice").partial_fit(features, labels)
     for before, one, other in zip(trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True):
         assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3  # potentiated, and depressed
         conducting = before > 0.2  # below, the gate has less capacitance than the closed form of a write reckons with
-        assert np.abs(one - other)[conducting].max() < 0.05 * np.abs(one - before).max()
+        assert np.abs(one - other)[conducting].max() < 1e-3 + 0.05 * np.abs(one - before).max()
     found, exact = by_ngspice.spike_times(features[::3]), by_formula.spike_times(features[::3])
     both = ~np.isnan(found) & ~np.isnan(exact)
     assert both.sum() >= 5
