@@ -1,10 +1,11 @@
 """Networks of several layers, whose errors flow back through the same memristors: train one, test it (docs/layers.md).
 
---data mnist: MNIST's grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 a seed; xor: what one layer
-cannot. Writes voltages/layers_DATA.json, figures/layers_DATA_results.json and pictures. In the closed form about a minute for
-MNIST, seconds for the others; with --engine ngspice every read, back-read and write is a transient: seconds for XOR, hours for
-digits. --test-only reads a voltages file and tests it, with --test-engine ngspice image by image, a line an image in
-figures/layers_DATA_test_decisions.csv.gz. --netlist writes the whole network, reading one image.
+--data mnist: MNIST's grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 a seed; digits_shifted: the
+same, trained also on copies moved by half a pixel; xor: what one layer cannot. Writes voltages/layers_DATA.json,
+figures/layers_DATA_results.json and pictures. In the closed form about a minute for MNIST, seconds for the others; with
+--engine ngspice every read, back-read and write is a transient: seconds for XOR, hours for digits. --test-only reads a voltages
+file and tests it, with --test-engine ngspice image by image, a line an image in figures/layers_DATA_test_decisions.csv.gz.
+--netlist writes the whole network, reading one image.
 """
 
 if __name__ == "__main__":
@@ -46,6 +47,7 @@ from workflow.command_line import (
 )
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layered import (
+    SPLIT,
     TASKS,
     LayeredData,
     LayeredPlan,
@@ -71,7 +73,7 @@ def make_layers_parser() -> Parser:
     parser = make_parser(__doc__)
     parser.add_argument("--data", choices=list(TASKS), default="mnist", help="what to learn (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="*", metavar="N", help="neurons of each hidden layer; "
-                        "nothing for a single layer (default: 200 for mnist, 100 for digits, 16 for xor)")
+                        "nothing for a single layer (default: 200 for mnist and digits_shifted, 100 for digits, 16 for xor)")
     parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
                         help=f"MNIST images are shrunk to N x N pixels, 4 to 28 (default: {SIZE})")
     parser.add_argument("--engine", choices=ENGINES, help="what trains (default: closed-form)")
@@ -173,7 +175,7 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
         wrote = store(results(rows))
         for seed in range(plan.rule.seed + 1, plan.rule.seed + seeds):
             own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=seed))
-            training = LayeredTraining(own, own.data() if task.name == "digits" else data, checkpoint_path(path))
+            training = LayeredTraining(own, own.data() if task.name in SPLIT else data, checkpoint_path(path))
             training.train()
             rows.append(judge(training, options, count, stem))
             wrote = store(results(rows))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -37,6 +38,8 @@ from workflow.testing import decisions_table
 
 XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 CHECKPOINT_EVERY = 30  # s
+SPLIT = ("digits", "digits_shifted")  # what has a split of its own for each seed
+SHIFTS = ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))  # pixels
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,13 @@ class LayeredData:
     labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+
+
+def with_shifted(images: np.ndarray) -> np.ndarray:
+    """The 8x8 `images` (n x 64, levels 0 to 1), then all of them moved by each of `SHIFTS`, dark where nothing was."""
+    squares = images.reshape(-1, 8, 8)
+    moved = [shift(squares, (0.0, *by), order=1).reshape(images.shape) for by in SHIFTS]
+    return np.concatenate([images, *moved])
 
 
 @dataclass(frozen=True)
@@ -65,16 +75,21 @@ class LayeredTask:
 
     def shape(self, size: int) -> tuple[int, int]:
         """Rows and columns of an image."""
-        return {"xor": (1, 2), "digits": (8, 8)}.get(self.name, (size, size))
+        return {"xor": (1, 2), "digits": (8, 8), "digits_shifted": (8, 8)}.get(self.name, (size, size))
 
     def data(self, size: int, seed: int) -> LayeredData:
-        """Its images; `size` is the side of MNIST's, `seed` chooses the 360 of scikit-learn's 1,797 digits that are tested."""
+        """Its images; `size` is the side of MNIST's, `seed` chooses the 360 of scikit-learn's 1,797 digits that are tested.
+
+        digits_shifted: the same split, the images trained on also half a pixel up, down, left and right.
+        """
         if self.name == "xor":
             return LayeredData(XOR_IMAGES, XOR_LABELS, XOR_IMAGES, XOR_LABELS)
-        if self.name == "digits":
+        if self.name in SPLIT:
             images, labels = load_digits(return_X_y=True)
             trained, tested, train_labels, test_labels = train_test_split(images / 16, labels, test_size=360, random_state=seed,
                                                                           stratify=labels)
+            if self.name == "digits_shifted":
+                trained, train_labels = with_shifted(trained), np.tile(train_labels, 1 + len(SHIFTS))
             return LayeredData(trained, train_labels, tested, test_labels)
         arrays = load_mnist()
         return LayeredData(encode(arrays["x_train"], size, "grey"), arrays["y_train"].astype(int),
@@ -83,7 +98,8 @@ class LayeredTask:
 
 TASKS = {task.name: task for task in (
     LayeredTask("mnist", LayeredRule(), (200,)),
-    LayeredTask("digits", LayeredRule(presentations=60_000), (100,)),
+    LayeredTask("digits", LayeredRule(presentations=60_000, start_drive_spread=0.5), (100,)),
+    LayeredTask("digits_shifted", LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
     LayeredTask("xor", LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
                                    start_weight_spread=1.0), (16,), 2))}
 
