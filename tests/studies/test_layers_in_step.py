@@ -10,7 +10,7 @@ from learning import layer_readout
 from spice.parameters import ParameterError
 from studies import layers_in_step
 
-SHORT = ["--data", "digits", "--hidden", "10", "--after", "300", "--stretch", "8"]
+SHORT = ["--data", "digits", "--hidden", "10", "--after", "100", "--stretch", "8"]
 
 
 def test_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(tmp_path):
