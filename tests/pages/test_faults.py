@@ -78,6 +78,8 @@ FAULTS = {
     "unknown device model": (["Mx top middle 0 0 nowhere"], "nowhere"),
     "line that is no element": (["Rbad top"], "not a valid resistor"),
     "unknown parameter of a model": (["D1 top 0 diode", ".model diode d nonsense=3"], "nonsense"),
+    "second subcircuit of one name": ([".subckt half a b", "R1 a b 1k", ".ends", ".subckt half a b", "R1 a b 2k", ".ends",
+                                       "Xh top 0 half"], "redefinition of .subckt half"),
     "unknown subcircuit": (["Xbad top middle nothing"], "nothing"),
 }
 

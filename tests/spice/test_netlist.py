@@ -7,6 +7,7 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 from PySpice.Unit import u_kΩ, u_mV, u_us
 
+from spice import netlist
 from spice.netlist import (
     FIELDS,
     Solver,
@@ -73,13 +74,14 @@ def test_difference_of_two_nodes_is_saved_as_both(divider):
 
 def test_printed_nodes_bring_the_transient_that_batch_mode_needs(divider):
     lines = netlist_text(divider, Solver(max_step=1e-5), 2e-3, ["top"], ["top", "middle"]).splitlines()
-    assert lines[-3:] == [".tran 0.002 0.002 0 1e-05 uic", ".print tran top middle", ".end"]
+    assert lines[0] == ".title divider" and lines[-3:] == [".tran 0.002 0.002 0 1e-05 uic", ".print tran top middle", ".end"]
 
 
 def test_transient_starts_from_given_conditions_or_from_the_operating_point(divider):
     text = str(divider)
     assert tran_command(text, Solver(max_step=1e-5), 1) == "tran 1.0 1.0 0 1e-05 uic"
     assert tran_command(text, Solver(max_step=1e-5), 1, uic=False) == "tran 1.0 1.0 0 1e-05"
+    assert tran_command(f"{text}\nV2 a 0 PULSE(0 1)", Solver(max_step=1e-5), 1) == f"tran {1e-3 * 1e-5!r} 1.0 0 1e-05 uic"
 
 
 # Names
@@ -173,6 +175,7 @@ def test_line_that_begins_with_no_letter_is_no_element_but_commands_and_comments
 # Edges of pulses that are not given
 
 def step(lines, stop=1e-2, max_step=1e-3):
+    netlist._edges_needed.cache_clear()  # each time computed anew
     return print_step("title\n" + lines, Solver(max_step=max_step), stop)
 
 

@@ -51,6 +51,13 @@ def test_pulses_are_the_papers():
         assert (schedule.input_voltage, schedule.phi_voltage) == (1.0, 1.2)
 
 
+def test_datasets_are_the_ones_that_they_are_named_for():
+    assert [make().dataset.name for make in (xpue_experiment, digits_experiment, mnist_experiment)] == ["xpue", "012345", "mnist"]
+    assert mnist_experiment().encoding == "binary" and set(np.unique(mnist_experiment().dataset.patterns)) == {0.0, 1.0}
+    grey = mnist_experiment(encoding="grey")
+    assert grey.encoding == "grey" and len(np.unique(grey.dataset.patterns)) > 50
+
+
 def test_rule_starts_where_the_paper_rule_ends_and_grey_images_have_their_own():
     """Small networks learn from errors around the on-state of 7 V, which leaves the off-cells something to lose."""
     assert [(e.rule.presentations, e.rule.start_state, e.rule.dose, e.rule.margin, e.rule.seed) for e in (
@@ -61,7 +68,7 @@ def test_rule_starts_where_the_paper_rule_ends_and_grey_images_have_their_own():
 @pytest.mark.parametrize(("experiment", "classes"), [(xpue_experiment(), 4), (digits_experiment(), 6)])
 def test_small_networks_learn_from_their_own_patterns(experiment, classes):
     images, labels = experiment.training_images()
-    assert images is experiment.dataset.patterns
+    assert images is experiment.dataset.patterns and experiment.encoding == "binary"
     assert labels.tolist() == list(range(classes))
 
 
@@ -73,11 +80,13 @@ def test_mnist_learns_from_the_training_set_in_the_size_and_encoding_at_hand(mni
 
 def test_experiment_has_the_devices_and_the_stuck_cells_of_its_chip():
     ideal, chip = xpue_experiment(), Chip(classes=4, inputs=9, cell_gain=0.1, stuck_off=1.0)
-    states = np.full((4, 9), 3.0)
+    states = np.linspace(3.0, 4.0, 36).reshape(4, 9)
     assert ideal.devices is ALIKE and ideal.held(states) is states
     on_chip = dataclasses.replace(ideal, chip=chip)
     assert np.array_equal(on_chip.devices.cells.gain, chip.cells(MemristorParameters()).gain)
     assert not on_chip.held(states).any()
+    sound = dataclasses.replace(ideal, chip=Chip(classes=4, inputs=9, cell_gain=0.1))
+    assert np.array_equal(sound.held(states), states)
 
 
 def test_record_of_a_run_has_every_parameter_and_a_chip_only_where_there_is_one():
