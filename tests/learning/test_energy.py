@@ -5,16 +5,16 @@ import pytest
 
 from learning.energy import read_energy, write_energy
 from learning.pulses import Schedule
-from memristor import channel_current, raised_state
+from memristor import channel_current, raised_state, state_rate
 
 SCHEDULE = Schedule(pulse=2e-3, period=6e-3, input_voltage=0.9)
 STATES = np.array([[3.0, 4.0, 2.5], [3.5, 2.0, 5.0]])
 IMAGE = np.array([1.0, 0.0, 0.5])
 
 
-def dissipated(parameters, volts, pulse):
+def dissipated(parameters, volts, pulse, states=STATES):
     """Energy in J that channels between inputs at `volts` and columns at 0 V dissipate in `pulse` s."""
-    lifted = raised_state(parameters.memristor, STATES, volts)
+    lifted = raised_state(parameters.memristor, states, volts)
     return float(np.sum(volts * channel_current(parameters.memristor, lifted, volts)) * pulse)
 
 
@@ -39,3 +39,14 @@ def test_a_write_costs_what_all_columns_dissipate(ngspice, parameters, sign):
     # The gate's lift during a depression is not in the expectation: about a tenth.
     assert energy["inputs"] == pytest.approx(expected, rel=0.01 if sign > 0 else 0.2)
     assert energy["inputs"] > 0
+
+
+def test_a_long_write_costs_the_more_the_stronger_its_own_column_becomes(ngspice, parameters):
+    """dX/dt = K V / (C + C_gate) in the written column alone: gain V^2 dX adds to its power, integrated over the pulse."""
+    pulse, volts, states = 1e-3, 0.9 * IMAGE, np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 5.0]])
+    added = float(np.sum(parameters.memristor.gain * volts**2 * state_rate(parameters.memristor, volts)) * pulse**2 / 2)
+    still = dissipated(parameters, volts, pulse, states)
+    strong, weak = (write_energy(ngspice, parameters, SCHEDULE, states, IMAGE, column, pulse)["inputs"] for column in (1, 0))
+    assert strong == pytest.approx(still + added, rel=0.01)
+    assert still < weak < still + 0.9 * added  # cells at 0 V conduct nothing until they have risen
+    assert added > 0.1 * still

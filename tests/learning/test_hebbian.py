@@ -168,3 +168,13 @@ def test_where_wires_resist_every_row_is_simulated(ngspice, parameters, mnist_sc
     undriven = training.states[:, ~SPARSE.any(axis=0)]
     assert (undriven > -0.1).all()
     assert (undriven < -1e-3).all()
+
+
+def test_neurons_of_a_chip_spike_at_thresholds_of_their_own(ngspice, parameters):
+    """Against the closed form of the same chip, whose thresholds lie between 3.6 and 5.8 V."""
+    chip, states = Chip(classes=4, inputs=9, seed=2, neuron_threshold=0.2), 7.0 * xpue().patterns
+    thresholds = chip.neurons(parameters.neuron).threshold
+    assert np.ptp(thresholds) > 1.0
+    found = infer(ngspice, parameters, Schedule(), states, xpue().patterns, devices=chip.devices(parameters)).spikes
+    expected = chip.crossbar(parameters, Schedule()).first_spikes(states, xpue().patterns)
+    assert found == pytest.approx(expected, abs=1e-6, nan_ok=True) and np.isfinite(expected).any(axis=1).all()
