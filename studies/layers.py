@@ -143,10 +143,14 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         partial = options.figures / f"{name}_partial_decisions.csv.gz"
         spikes = read_tests(network, images, labels, options.test_engine, partial)
         found = scores(labels, spikes) | {"seconds": time.perf_counter() - start}
+        if options.test_engine == NGSPICE:
+            found["energy"] = energies(session, network, rule, an_error(network, rule, data))
         table = options.figures / f"{name}_decisions.csv.gz"
         atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
         print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
     print_scores(found, options.test_engine)
+    if "energy" in found:
+        print_energies(found["energy"])
     counts = confusion(labels, np.array([strict_decision(times) for times in spikes]), task.classes)
     draw(options, f"{name}_confusion", plotting.confusion, counts, task.names, list(UNDECIDED.values()))
     pictures(options, stem, network, task, rule, data, session)

@@ -77,7 +77,7 @@ FIGURES = {
     "soak": lambda: soak_figure(0.03 + 0.005 * GENERATOR.random(2000), 60 + np.arange(2000) / 1e4),
 } | {f"membranes {n}": lambda n=n: draw_membranes(n) for n in (4, 6, 10)}
 SCHEMATICS = {"circuit_memristor": schematics.circuit_memristor, "circuit_network": schematics.circuit_network,
-              "circuit_self_learning": schematics.circuit_self_learning}
+              "circuit_self_learning": schematics.circuit_self_learning, "circuit_layers": schematics.circuit_layers}
 
 
 def draw_membranes(classes):

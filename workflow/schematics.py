@@ -18,7 +18,8 @@ def draw_circuits(folder: Path, show: bool = False) -> list[Path]:
     """Draw the schematics into `folder`; return the paths. Raises FileProblem."""
     return [save(circuit_memristor(), folder, "circuit_memristor", show),
             save(circuit_network(), folder, "circuit_network", show),
-            save(circuit_self_learning(), folder, "circuit_self_learning", show)]
+            save(circuit_self_learning(), folder, "circuit_self_learning", show),
+            save(circuit_layers(), folder, "circuit_layers", show)]
 
 
 def _schematic(axis: Axes, contents: Callable[[], None]) -> None:
@@ -185,3 +186,62 @@ def _homeostasis(x: float, y: float) -> None:
         kind().at((place, y + 0.2)).to((place, y - 2.4)).label(name, "bottom")
         elm.Ground().at((place, y - 2.4))
     elm.Arrow().at((3.3, y + 0.2)).to((3.3, -0.35))
+
+
+PITCH, ROW, CELL = 2.5, 1.8, 1.2  # of a layer's columns, of its rows, of a cell across
+BOX = (0.85, 1.3)  # half a neuron's width, its height
+
+
+def circuit_layers() -> Figure:
+    """Two layers: what drives the rows of the second, the reference columns, and the way of the errors back."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 7.4))
+    _schematic(axis, _two_layers)
+    axis.set_title("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors")
+    return figure
+
+
+def _two_layers() -> None:
+    inputs = ["input 0", "input 1", "bias"]
+    columns = _layer((0.0, 0.0), inputs, ["hidden 0", "hidden 1"])
+    left, top = columns[-1] + 1.7, -ROW * len(inputs) - 3.2
+    for k, x in enumerate(columns[::-1]):  # the leftmost neuron drives the lowest row, so that no wires cross
+        elm.Line().at((x, -ROW * len(inputs) - BOX[1])).to((x, top - ROW * k))
+        elm.Line().at((x, top - ROW * k)).to((left, top - ROW * k))
+        _way_back(x, -ROW * len(inputs) + 0.4, top - ROW * k + 0.35, left)
+    for x, name in zip(_layer((left, top), ["", "", "bias"], ["output 0", "output 1"]), ("output 0", "output 1"), strict=True):
+        end = top - ROW * len(inputs) - BOX[1]
+        elm.Line().at((x, end)).to((x, end - 0.4))
+        elm.Dot(open=True).label(name, "bottom")
+    elm.Label().at((left + 3.6, -3.4)).color(VERMILLION).label(
+        "After an error: rows of the second layer at 0 V, the right\noutput's column at +0.1 V, the wrong one's at −0.1 V."
+        "\nThe current of a row is the difference of its two cells.\nIt sets sign and width of phi at the hidden neuron's"
+        "\ncolumn, while the image is at the inputs once more.")
+
+
+def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> list[float]:
+    """Draw a crossbar from its upper left `corner`, its first column being the reference; where its neurons' columns are."""
+    left, top = corner
+    bottom = top - ROW * len(rows)
+    columns = [left + PITCH * j + 1.9 for j in range(len(names) + 1)]
+    for k, name in enumerate(rows):
+        if name:
+            elm.Dot(open=True).at((left, top - ROW * k)).label(name, "left")
+        elm.Line().at((left, top - ROW * k)).to((columns[-1], top - ROW * k))
+        for x in columns:
+            cell = elm.Memristor().at((x - CELL, top - ROW * k)).to((x, top - ROW * k - CELL))
+            elm.Dot().at(cell.start)
+            elm.Dot().at(cell.end)
+    for x, name in zip(columns, ["reference\n5 V cells", *names], strict=True):
+        elm.Line().at((x, top - CELL)).to((x, bottom))
+        elm.Rect(corner1=(x - BOX[0], bottom), corner2=(x + BOX[0], bottom - BOX[1])).at((0, 0)).theta(0)
+        elm.Label().at((x - 0.1, bottom - BOX[1] / 2 + 0.2)).label(name if "5 V" in name else f"neuron\n{name}", fontsize=9)
+    for x in columns[:-1]:
+        elm.Line().at((x + BOX[0], bottom - BOX[1] / 2)).to((x + PITCH - BOX[0], bottom - BOX[1] / 2))
+    return columns[1:]
+
+
+def _way_back(x: float, column: float, row: float, left: float) -> None:
+    """Dashed, from a row of the second layer at height `row`, right of `left`, to the phi of the hidden column at `x`."""
+    for start, end in (((left + 0.5, row), (x + 1.05, row)), ((x + 1.05, row), (x + 1.05, column))):
+        elm.Line().at(start).to(end).linestyle("--").color(VERMILLION)
+    elm.Arrow().at((x + 1.05, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
