@@ -18,6 +18,7 @@ from snn_circuit import OFF, Points
 from spice.session import NgspiceSession, Solver
 
 EDGE = 0.5e-6  # s, of a hidden neuron's output
+NEVER = 100.0  # V, a threshold that hardly any membrane reaches
 
 
 def layers_read_energy(session: NgspiceSession, network: LayeredNetwork, image: np.ndarray) -> tuple[list[float], float]:
@@ -81,7 +82,10 @@ def back_read_energy(session: NgspiceSession, network: LayeredNetwork, layer: in
 def _rows_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, rows: list[Points], bias: Points, solver: Solver,
                  stop: float) -> float:
     """Energy in J that the rows of a layer, driven as `rows` and `bias` say, take up to `stop` s."""
-    circuit = layered_network(network.parameters, network.design, [network.states[layer]], rows)
+    # No neuron fires here: its output has no bearing on its own layer, but every trigger that switches cuts ngspice's steps.
+    quiet = dataclasses.replace(network.parameters.neuron, threshold=NEVER)
+    parameters = dataclasses.replace(network.parameters, neuron=quiet)
+    circuit = layered_network(parameters, network.design, [network.states[layer]], rows)
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
