@@ -138,7 +138,7 @@ def learning_figure(rows: list[dict[str, Any]]) -> Figure:
         name = f"two layers, {hidden} hidden neurons" if hidden else "one layer"
         axis.plot(row["presentations"], 100 * (1 - np.array(row["running_accuracy"])), color=colour, label=name)
     axis.set(xscale="log", yscale="log", xlabel="presentations (training images)", ylabel="wrong while learning (%)",
-             title=f"Learning curves (over the last {WINDOW:,} presentations, seed 1)")
+             title=f"Learning curves (over the last {WINDOW:,} presentations, or all there were; seed 1)")
     axis.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axis.minorticks_off()
     axis.grid(alpha=0.3)

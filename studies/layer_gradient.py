@@ -98,7 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
             rows = [measure(network, once, data.images[k], label, wrong)
                     for k, label, wrong in progress(chosen, len(chosen), when, "error")]
             measured[when] = {"errors": len(rows), "right_neuron_silent": silent, "quartiles": quartiles(rows),
-                              "lead_grew": float(np.mean([row["gain"] > 0 for row in rows])), "rows": rows}
+                              "lead_grew": float(np.mean([row["gain"] > 0 for row in rows])),
+                              "degrees": {layer: [round(row[layer], 1) for row in rows] for layer in ("hidden", "output")}}
         print(f"wrote {write_results(options.figures, NAME, None, made_with, measured)}")
     print_angles(measured)
     draw(options, NAME, angles_figure, measured)
@@ -130,7 +131,7 @@ def angles_figure(measured: dict[str, dict[str, Any]]) -> Figure:
     bins = np.arange(0, 181, 3)
     for axis, layer in zip(axes, ("hidden", "output"), strict=True):
         for (when, found), colour in zip(measured.items(), (GREY, BLUE), strict=True):
-            angles = [row[layer] for row in found["rows"]]
+            angles = found["degrees"][layer]
             axis.hist(angles, bins, weights=np.full(len(angles), 100 / len(angles)), color=colour, alpha=0.6,
                       label=f"{when}: median {np.nanmedian(angles):.0f}°")
         axis.axvline(90, color=VERMILLION, linestyle=":", label="a random direction")

@@ -77,7 +77,7 @@ def test_the_rules_write_goes_downhill(tmp_path, capsys):
     said = capsys.readouterr().out
     for when in ("before learning", "after learning"):
         found = results(tmp_path, "layer_gradient")[when]
-        assert when in said and found["errors"] == len(found["rows"]) > 5
+        assert when in said and found["errors"] == len(found["degrees"]["hidden"]) > 5
         assert found["quartiles"]["output"][1] < 30 and found["quartiles"]["hidden"][1] < 80
         assert found["lead_grew"] > 0.8
 
