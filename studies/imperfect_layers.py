@@ -189,7 +189,8 @@ def spread_figure(rows: list[dict[str, Any]], ideal: float) -> Figure:
     axis.set(xlabel="spread of cells and thresholds (%)", ylabel="strict test accuracy (%)", ylim=(0, 100),
              title=f"Two layers on chips that differ (bands: lowest to highest of {rows[0]['chips']} chips)")
     axis.grid(alpha=0.3)
-    axis.legend(loc="center right")
+    axis.set_xticks([0, *(100 * spread for spread in SPREADS)])
+    axis.legend(loc="lower left")
     return figure
 
 
