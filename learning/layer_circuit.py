@@ -29,7 +29,12 @@ class LayerDesign(Parameters):
     row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
     rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
     window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read: who has not fired by then is silent")
-    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "largest column voltage of a back-read")
+    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read, of the label's and offender's columns")
+    error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
+
+    def column_voltage(self, last: bool) -> float:
+        """In V, of a column that carries an error of 1: in the `last` layer, or in a hidden one."""
+        return self.back_voltage if last else self.error_voltage
 
     def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int) -> NeuronParameters:
         """The neurons of a layer of `rows` rows (bias included): a feedback that keeps their stages off the rails."""

@@ -67,7 +67,7 @@ def layer_write_energy(session: NgspiceSession, network: LayeredNetwork, layer: 
 def back_read_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
     """Energy in J that a layer's columns take for a back-read of `errors`, as `BackReader.read` does it."""
     driven = np.append(errors, -errors.sum())
-    volts = network.design.back_voltage / np.abs(driven).max() * driven
+    volts = network.design.column_voltage(layer == len(network.states) - 1) * driven
     circuit = back_circuit(network.parameters, network.design, network.states[layer])
     circuit["Vpulse"].values = [(0.0, 0.0), (BackReader.RISE, 1.0), (1.0, 1.0)]
     used = np.flatnonzero(volts).tolist()

@@ -35,7 +35,8 @@ class Device(NamedTuple):
     scale: float  # thresholds of settled membrane per ampere of column current
     reference_state: float  # V
     row_voltage: float  # V
-    back_voltage: float  # V
+    back_voltage: float  # V, for an error of 1 in the last layer
+    error_voltage: float  # the same in a hidden layer
     start: float  # z of a step that stands for the input's edge
     window: float  # s
     tau: float  # s
@@ -58,6 +59,7 @@ class Doses(NamedTuple):
     hidden_dose: float
     output_dose: float
     margin: float
+    error_scale: float
     reach: float
 
 
@@ -159,19 +161,14 @@ def seconds(device: Device, z: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_errors: np.ndarray) -> np.ndarray:
-    """What the rows (without the bias) show in V, sum(error x (X - X_ref)) / the largest, while the columns carry their errors.
+def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_errors: np.ndarray, volts: float) -> np.ndarray:
+    """What the rows (without the bias) show, sum(error x (X - X_ref)), while each column is at `volts` times its error.
 
-    The largest voltage, of a column or of the reference column that carries what is left of the sum, is `back_voltage`: so the
-    errors of no layer outgrow those of another.
+    The reference column carries what is left of the errors' sum.
     """
     rows, columns = states.shape
     rest = -column_errors.sum()
-    largest = max(np.abs(column_errors).max(), abs(rest))
     result = np.zeros(rows - 1)
-    if largest == 0.0:
-        return result
-    volts = device.back_voltage / largest
     for k in range(rows - 1):
         total = 0.0
         for j in range(columns):
@@ -179,7 +176,7 @@ def read_back(device: Device, states: np.ndarray, channel: np.ndarray, column_er
                 total += channel[k, j] * current(device, states[k, j], volts * column_errors[j])
         if rest != 0.0:
             total += channel[k, columns] * current(device, device.reference_state, volts * rest)
-        result[k] = total / (2 * device.half_gain * device.back_voltage)
+        result[k] = total / (2 * device.half_gain * volts)
     return result
 
 
@@ -198,8 +195,9 @@ def correct(device: Device, chip: Chip, doses: Doses, states: Arrays, weights: A
     last = len(states) - 1
     found = [errors(len(spikes[last]), label, wrong)]
     for layer in range(last, 0, -1):
-        back = read_back(device, states[layer], chip.channel[layer], found[-1])
-        found.append(plastic(back, drives[layer - 1], doses.reach))
+        volts, scale = (device.back_voltage, 1.0) if layer == last else (device.error_voltage, doses.error_scale)
+        back = read_back(device, states[layer], chip.channel[layer], found[-1], volts)
+        found.append(plastic(back, drives[layer - 1], doses.reach, scale))
     for layer in range(last + 1):
         dose = share * (doses.output_dose if layer == last else doses.hidden_dose)
         column_errors = found[last - layer]

@@ -49,20 +49,19 @@ class LayeredReader:
         self._first = _FirstLayer(session, network, 0, solver)
         self._later = [_LaterLayer(session, network, layer, solver) for layer in range(1, len(network.states))]
         self._window = network.design.window
-        self._delay = start_delay(network.design.rise, network.parameters.neuron.time_constant)
 
     def read(self, network: LayeredNetwork, image: np.ndarray, wanted: int = 2,
              label: int | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """First spike times in s of each layer (nan: silent, or later than the read), and where its membranes settle.
-
-        That is in thresholds, from where they are when the read ends: exact for the first layer, whose drive stands still.
+        """First spike times in s of each layer (nan: silent, or later than the read), and where its membranes would settle, in
+        thresholds, if the rows that have stepped up until then stayed.
 
         `image`: inputs, levels 0 to 1. The read ends once `wanted` output neurons have fired, among them `label` if it is given,
-        at the latest with the window; the closed form foretells when. Raises SimulationError.
+        at the latest with the window; the closed form foretells when. A `label` is for learning: hidden neurons are then watched
+        for the whole window, since how far they settle decides who is written. Raises SimulationError.
         """
         stop = self._needed(network.forward(image[None])[-1][0], wanted, label)
         while True:
-            times, settled = self._run(network, image, stop)
+            times, settled = self._run(network, image, stop, stop if label is None else self._window)
             fired = times[-1]
             if stop >= self._window or (np.sum(~np.isnan(fired)) >= wanted and (label is None or not np.isnan(fired[label]))):
                 return times, settled
@@ -75,14 +74,13 @@ class LayeredReader:
             last = np.inf
         return float(min(last + MARGIN, self._window))
 
-    def _run(self, network: LayeredNetwork, image: np.ndarray, stop: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        found = [self._first.run(network.states[0], image, stop)]
+    def _run(self, network: LayeredNetwork, image: np.ndarray, stop: float,
+             hidden_stop: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        times, settled = self._first.run(network.states[0], image, hidden_stop if self._later else stop)
+        found = [(times, settled)]
         for layer, states in zip(self._later, network.states[1:], strict=True):
-            found.append(layer.run(states, found[-1][0], stop))
-        scale = -np.expm1(-(stop - self._delay) / network.parameters.neuron.time_constant)
-        return ([spikes for spikes, _ in found],
-                [membranes / (scale * layer.thresholds)
-                 for layer, (_, membranes) in zip([self._first, *self._later], found, strict=True)])
+            found.append(layer.run(states, found[-1][0], stop if layer is self._later[-1] else hidden_stop))
+        return [spikes for spikes, _ in found], [membranes for _, membranes in found]
 
 
 @dataclass(eq=False)
@@ -101,7 +99,7 @@ class _Room:
 class _Layer:
     """A crossbar in circuits of as many rows as needed; an input keeps its row as long as no other one needs it."""
 
-    SAVED = "membrane"
+    SAVED: tuple[str, ...] = ("membrane", "drive")
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, layer: int, solver: Solver) -> None:
         self._session, self._parameters, self._design = session, network.parameters, network.design
@@ -143,7 +141,8 @@ class _Layer:
         circuits = []
         for block in blocks:
             circuit, solver = self._circuit(len(block), rows + 1)
-            circuits.append(self._session.load(circuit, solver, layer_names(self.SAVED, 0, len(block))))
+            saved = [name for kind in self.SAVED for name in layer_names(kind, 0, len(block))]
+            circuits.append(self._session.load(circuit, solver, saved))
         states = np.full((self._columns, rows + 1), self._design.reference_state)
         room = _Room(blocks, circuits, np.full(rows, -1), states)
         if self._chip is not None:
@@ -154,24 +153,24 @@ class _Layer:
         for block, circuit in room:
             circuit.alter(layer_gain_changes(self._parameters.memristor, places.tolist(), channel[np.append(block, -1)]))
 
-    def _race(self, waves: Waveforms, block: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-        """First spike times in s of some columns, and their membranes at `stop` s in V.
+    def _race(self, waves: Waveforms, membranes: np.ndarray, block: np.ndarray, stop: float) -> np.ndarray:
+        """First spike times in s of some columns, from their `membranes` (columns x time points, V) up to `stop` s.
 
         Without triggers a spike is the membrane's first crossing of the threshold; one that is above it never loses its spike.
         """
-        membranes, neuron = waves.stack(layer_names("membrane", 0, len(block))), self._parameters.neuron
         # The last point counts.
-        return first_spikes(waves.time, membranes, membranes, neuron, 0.0, 2 * stop, self.thresholds[block]), membranes[:, -1]
+        return first_spikes(waves.time, membranes, membranes, self._parameters.neuron, 0.0, 2 * stop, self.thresholds[block])
 
 
 class _FirstLayer(_Layer):
     """The layer that sees the image."""
 
-    SAVED = "drive"
+    SAVED = ("drive",)
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, layer: int, solver: Solver) -> None:
         super().__init__(session, network, layer, solver)
         circuit = membrane_circuit(self._parameters, self._design, self._columns, self._fan_in)
+        self._delay = start_delay(self._design.rise, self._parameters.neuron.time_constant)
         self._membranes = session.load(circuit, self._steps(MEMBRANE_STEP), layer_names("membrane", 0, self._columns))
 
     def _steps(self, share: float) -> Solver:
@@ -181,7 +180,7 @@ class _FirstLayer(_Layer):
         return image_circuit(self._parameters, self._design, columns, rows, self._fan_in), self._steps(EDGE_STEP)
 
     def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-        """First spike times in s, and the membranes at `stop` in V."""
+        """First spike times in s up to `stop`, and where the membranes settle, in thresholds: their drive stands still."""
         room, places, inputs = self._lodge(states, np.flatnonzero(image))
         levels = np.zeros(len(room.tenants) + 1)
         levels[places], levels[-1] = image[inputs], 1.0
@@ -191,7 +190,10 @@ class _FirstLayer(_Layer):
             circuit.alter(changes)
             drives += circuit.run(SETTLED * self._design.rise).stack(layer_names("drive", 0, len(block)))[:, -1].tolist()
         self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
-        return self._race(self._membranes.run(stop), np.arange(self._columns), stop)
+        waves = self._membranes.run(stop)
+        membranes = waves.stack(layer_names("membrane", 0, self._columns))
+        risen = -np.expm1(-(stop - self._delay) / self._parameters.neuron.time_constant)
+        return self._race(waves, membranes, np.arange(self._columns), stop), membranes[:, -1] / (risen * self.thresholds)
 
 
 class _LaterLayer(_Layer):
@@ -202,16 +204,22 @@ class _LaterLayer(_Layer):
         return spike_circuit(self._parameters, self._design, columns, rows, self._fan_in, edge), self._solver
 
     def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-        """First spike times in s, and the membranes at `stop` in V, with rows that step up at `spikes` (s; nan: never)."""
+        """First spike times in s up to `stop`, and where the membranes would settle, in thresholds, with rows that step up at
+        `spikes` (s; nan: never).
+        """
         room, places, inputs = self._lodge(states, np.flatnonzero(~np.isnan(spikes)))
         steps = np.full(len(room.tenants), NEVER)
         steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)  # every row starts at 0 V
         changes = {f"v.xrow_0_{k}.vat dc": spike for k, spike in enumerate(steps.tolist())}
-        found = []
+        neuron = self._design.neuron(self._parameters.neuron, self._parameters.memristor, self._fan_in)
+        gain = neuron.membrane_transconductance * neuron.membrane_resistance  # V of settled membrane per V of its drive
+        found, settled = [], []
         for block, circuit in room:
             circuit.alter(changes)
-            found.append(self._race(circuit.run(stop), block, stop))
-        return np.concatenate([spikes for spikes, _ in found]), np.concatenate([membranes for _, membranes in found])
+            waves = circuit.run(stop)
+            found.append(self._race(waves, waves.stack(layer_names("membrane", 0, len(block))), block, stop))
+            settled.append(gain * waves.stack(layer_names("drive", 0, len(block)))[:, -1] / self.thresholds[block])
+        return np.concatenate(found), np.concatenate(settled)
 
 
 class BackReader:
@@ -222,6 +230,7 @@ class BackReader:
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, layer: int) -> None:
         states = network.states[layer]
         self._network, self._columns, self._rows = network, states.shape[0], states.shape[1] - 1
+        self._volts = network.design.column_voltage(layer == len(network.states) - 1)
         self._currents = [f"vrow_0_{k}#branch" for k in range(self._rows)]
         circuit = back_circuit(network.parameters, network.design, states)
         self._circuit = session.load(circuit, WRITING, [f"i(vrow_0_{k})" for k in range(self._rows)])
@@ -232,18 +241,14 @@ class BackReader:
         self._states = states.copy()
 
     def read(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """What the rows (without the bias) show in V while the columns carry `errors`: as `LayeredNetwork.read_back`."""
+        """What the rows (without the bias) show while the columns carry `errors`: as `LayeredNetwork.read_back`."""
         changed = states[:, :-1] != self._states[:, :-1]
         self._circuit.alter(layer_state_changes(np.argwhere(changed).tolist(), states[:, :-1][changed].tolist()))
         self._states = states.copy()
         driven = np.append(errors, -errors.sum())
-        largest = np.abs(driven).max()
-        if largest == 0:
-            return np.zeros(self._rows)
-        volts = self._network.design.back_voltage / largest
-        self._circuit.alter({f"ecolumn_0_{j} gain": volts * error for j, error in enumerate(driven)})
+        self._circuit.alter({f"ecolumn_0_{j} gain": self._volts * error for j, error in enumerate(driven)})
         waves = self._circuit.run(self.STOP)
-        return waves.stack(self._currents)[:, -1] / (self._network.parameters.memristor.gain * self._network.design.back_voltage)
+        return waves.stack(self._currents)[:, -1] / (self._network.parameters.memristor.gain * self._volts)
 
 
 class ColumnWriter:

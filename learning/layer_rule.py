@@ -23,6 +23,7 @@ class LayeredRule(Parameters):
     hidden_dose: float = quantity(60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
     output_dose: float = quantity(120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap")
     margin: float = quantity(4.5e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    error_scale: float = quantity(3.0, 1e-3, 1e6, "V", "what is read back through hidden columns (V^2) is divided by this")
     reach: float = quantity(0.9, 0.0, 10.0, "", "share of the threshold that a hidden membrane has to settle at to be written")
     start_drive: float = quantity(1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds")
     start_drive_spread: float = quantity(1.5, 0.0, 100.0, "", "standard deviation of the same, over neurons")
@@ -54,6 +55,9 @@ def overlaps(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
     return np.where(rows < until, until - rows, 0.0)  # comparisons with nan are false: a silent row is not written
 
 
-def plastic(read_back: np.ndarray, settled: np.ndarray, reach: float) -> np.ndarray:
-    """The errors (V) of the neurons that are written: those whose membrane settles (in thresholds) at `reach` or above."""
-    return np.where(settled >= reach, read_back, 0.0)
+def plastic(read_back: np.ndarray, settled: np.ndarray, reach: float, scale: float) -> np.ndarray:
+    """The errors (V) of the neurons that are written: those whose membrane settles (in thresholds) at `reach` or above.
+
+    `read_back` is divided by a `scale`: 1 behind the last layer, the rule's `error_scale` behind a hidden one.
+    """
+    return np.where(settled >= reach, read_back / scale, 0.0)

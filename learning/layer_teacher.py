@@ -59,7 +59,8 @@ class LayeredTeacher:
         columns = [found]
         for layer in range(len(network.states) - 1, 0, -1):
             back = self._back[layer - 1].read(network.states[layer], columns[0])
-            columns.insert(0, plastic(back, settled[layer - 1], self._rule.reach))
+            scale = 1.0 if layer == len(network.states) - 1 else self._rule.error_scale
+            columns.insert(0, plastic(back, settled[layer - 1], self._rule.reach, scale))
         result = []
         for layer, (states, column_errors) in enumerate(zip(network.states, columns, strict=True)):
             last = layer == len(network.states) - 1

@@ -66,10 +66,11 @@ class LayeredNetwork:
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """What the rows of `layer` (counted from 0; without the bias) show in V while its columns carry `errors`.
 
-        sum(error x (X - X_ref)) over the columns, relative to the largest error, less what the gates' lift changes (3 mV).
+        sum(error x (X - X_ref)) over the columns, less what the gates' lift changes (3 mV in the last layer). In V x the unit of
+        the errors, which are +-1 in the last layer, V in a hidden one.
         """
-        run = _Run(self)
-        return _kernel().read_back(run.device, run.states[layer], run.chip.channel[layer], np.asarray(errors, float))
+        run, volts = _Run(self), self.design.column_voltage(layer == len(self.states) - 1)
+        return _kernel().read_back(run.device, run.states[layer], run.chip.channel[layer], np.asarray(errors, float), volts)
 
 
 def with_bias(images: np.ndarray) -> np.ndarray:
@@ -142,7 +143,8 @@ def train(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray, labe
     `images`: n x inputs, levels 0 to 1; `labels`: n class numbers. `learning` is up to date whenever this yields.
     """
     kernel, run = _kernel(), _Run(learning.network)
-    doses = kernel.Doses(rule.presentations, rule.hidden_dose, rule.output_dose, rule.margin, rule.reach)
+    doses = kernel.Doses(rule.presentations, rule.hidden_dose, rule.output_dose, rule.margin, rule.error_scale,
+                         rule.reach)
     levels, classes = with_bias(images), np.asarray(labels, np.int64)
     while learning.done < rule.presentations:
         stop = min((learning.done // block + 1) * block, rule.presentations)
@@ -183,6 +185,7 @@ def device(network: LayeredNetwork) -> layer_kernel.Device:
         half_gain=memristor.gain / 2, threshold_voltage=memristor.threshold_voltage, half_share=share / 2,
         third=(1 - share) / 3, pinch=3 / (2 + share), scale=design.transresistance / neuron.threshold,
         reference_state=design.reference_state, row_voltage=design.row_voltage, back_voltage=design.back_voltage,
+        error_voltage=design.error_voltage,
         start=math.exp(start_delay(design.rise, tau) / tau), window=design.window, tau=tau,
         rate=float(state_rate(memristor, design.row_voltage)),
         leak=1 / (memristor.leak_resistance * memristor.memory_capacitance))

@@ -1,11 +1,11 @@
 """Networks of several layers, whose errors flow back through the same memristors: train one, test it (docs/layers.md).
 
---data mnist: MNIST's grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 a seed; digits_shifted: the
-same, trained also on copies moved by half a pixel; xor: what one layer cannot. Writes voltages/layers_DATA.json,
-figures/layers_DATA_results.json and pictures. In the closed form about a minute for MNIST, seconds for the others; with
---engine ngspice every read, back-read and write is a transient: seconds for XOR, hours for digits. --test-only reads a voltages
-file and tests it, with --test-engine ngspice image by image, a line an image in figures/layers_DATA_test_decisions.csv.gz.
---netlist writes the whole network, reading one image.
+--data mnist: MNIST's grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 a seed; mnist_shifted and
+digits_shifted: the same, trained also on copies moved by a pixel (of 28) or half a pixel (of 8); xor: what one layer cannot.
+Writes voltages/layers_DATA.json, figures/layers_DATA_results.json and pictures. In the closed form about a minute for MNIST,
+seconds for the others; with --engine ngspice every read, back-read and write is a transient: seconds for XOR, hours for digits.
+--test-only reads a voltages file and tests it, with --test-engine ngspice image by image, a line an image in
+figures/layers_DATA_test_decisions.csv.gz. --netlist writes the whole network, reading one image.
 """
 
 if __name__ == "__main__":
@@ -47,6 +47,7 @@ from workflow.command_line import (
 )
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layered import (
+    SIZED,
     SPLIT,
     TASKS,
     LayeredData,
@@ -73,7 +74,7 @@ def make_layers_parser() -> Parser:
     parser = make_parser(__doc__)
     parser.add_argument("--data", choices=list(TASKS), default="mnist", help="what to learn (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="*", metavar="N", help="neurons of each hidden layer; "
-                        "nothing for a single layer (default: 200 for mnist and digits_shifted, 100 for digits, 16 for xor)")
+                        "nothing for a single layer (default: 200; 300 for mnist_shifted, 100 for digits, 16 for xor)")
     parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
                         help=f"MNIST images are shrunk to N x N pixels, 4 to 28 (default: {SIZE})")
     parser.add_argument("--engine", choices=ENGINES, help="what trains (default: closed-form)")
@@ -94,7 +95,7 @@ def make_layers_parser() -> Parser:
 
 def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
     """End with one line if an option is given that would be ignored."""
-    if options.size and options.data != "mnist":
+    if options.size and options.data not in SIZED:
         parser.error(f"--size is of MNIST's images; {options.data} has its own")
     for name in UNTRAINED if options.test_only else ():
         if vars(options).get(name) not in (None, False):

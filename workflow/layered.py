@@ -38,6 +38,7 @@ from workflow.testing import decisions_table
 
 XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 CHECKPOINT_EVERY = 30  # s
+SIZED = ("mnist", "mnist_shifted")  # whose images come in any size
 SPLIT = ("digits", "digits_shifted")  # what has a split of its own for each seed
 SHIFTS = ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))  # pixels
 
@@ -50,6 +51,13 @@ class LayeredData:
     labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+
+
+def with_moved(images: np.ndarray) -> np.ndarray:
+    """MNIST's `images` (n x 28 x 28), then all of them moved by a pixel down, up, right and left, dark where nothing was."""
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+    return np.concatenate([padded[:, y:y + images.shape[1], x:x + images.shape[2]] for y, x in corners])
 
 
 def with_shifted(images: np.ndarray) -> np.ndarray:
@@ -80,7 +88,8 @@ class LayeredTask:
     def data(self, size: int, seed: int) -> LayeredData:
         """Its images; `size` is the side of MNIST's, `seed` chooses the 360 of scikit-learn's 1,797 digits that are tested.
 
-        digits_shifted: the same split, the images trained on also half a pixel up, down, left and right.
+        digits_shifted: the same split, the images trained on also half a pixel up, down, left and right; mnist_shifted: MNIST,
+        the images trained on also moved by one of its 28 pixels.
         """
         if self.name == "xor":
             return LayeredData(XOR_IMAGES, XOR_LABELS, XOR_IMAGES, XOR_LABELS)
@@ -92,12 +101,16 @@ class LayeredTask:
                 trained, train_labels = with_shifted(trained), np.tile(train_labels, 1 + len(SHIFTS))
             return LayeredData(trained, train_labels, tested, test_labels)
         arrays = load_mnist()
-        return LayeredData(encode(arrays["x_train"], size, "grey"), arrays["y_train"].astype(int),
+        trained, labels = arrays["x_train"], arrays["y_train"].astype(int)
+        if self.name == "mnist_shifted":
+            trained, labels = with_moved(trained), np.tile(labels, 5)
+        return LayeredData(encode(trained, size, "grey"), labels,
                            encode(arrays["x_test"], size, "grey"), arrays["y_test"].astype(int))
 
 
 TASKS = {task.name: task for task in (
     LayeredTask("mnist", LayeredRule(), (200,)),
+    LayeredTask("mnist_shifted", LayeredRule(), (300,)),
     LayeredTask("digits", LayeredRule(presentations=60_000, start_drive_spread=0.5), (100,)),
     LayeredTask("digits_shifted", LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
     LayeredTask("xor", LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
@@ -131,7 +144,7 @@ class LayeredPlan:
     def as_dict(self) -> dict[str, Any]:
         """As plain numbers, for the files that record how a result was made."""
         return {"dataset": self.task.name, "hidden": list(self.hidden), "learning": self.rule.as_dict(), "engine": self.engine,
-                **({"size": self.size} if self.task.name == "mnist" else {}),
+                **({"size": self.size} if self.task.name in SIZED else {}),
                 **({"chip": self.chip.as_dict()} if self.chip else {})}
 
 

@@ -92,6 +92,15 @@ def test_back_read_shows_differences_of_states_to_five_millivolts():
     assert alone == pytest.approx((network.states[1][1] - network.design.reference_state)[:-1], abs=5e-3)
 
 
+def test_back_read_through_hidden_columns_is_the_sum_of_their_errors_however_large_they_are():
+    network = random_network((30, 40, 25, 4), spread=1.0)
+    errors = np.random.default_rng(4).normal(0.1, 1.0, 25)
+    expected = (errors @ (network.states[1] - network.design.reference_state))[:-1]
+    for size in (0.1, 1.0, 5.0):  # no error is amplified because others are small
+        assert network.read_back(1, size * errors) / size == pytest.approx(expected, abs=20e-3 * max(1.0, size))
+    assert np.abs(expected).max() > 3.0
+
+
 def test_a_silent_network_is_silent_and_a_driven_one_fires_at_the_logarithm():
     quiet = LayeredNetwork((np.full((2, 3), 5.0),))
     assert np.isnan(quiet.first_spikes(np.ones((1, 2)))).all()
@@ -125,7 +134,8 @@ def test_pieces_of_the_rule():
     rows = np.array([10e-6, 40e-6, np.nan])
     assert overlaps(rows, 30e-6, 150e-6) == pytest.approx([20e-6, 0.0, 0.0])
     assert overlaps(rows, np.nan, 150e-6) == pytest.approx([140e-6, 110e-6, 0.0])
-    assert plastic(np.array([1.0, -2.0]), np.array([0.95, 0.8]), 0.9).tolist() == [1.0, 0.0]
+    assert plastic(np.array([1.0, -2.0]), np.array([0.95, 0.8]), 0.9, 1.0).tolist() == [1.0, 0.0]
+    assert plastic(np.array([1.5, -3.0]), np.array([0.95, 0.95]), 0.9, 3.0).tolist() == [0.5, -1.0]
 
 
 def learn(rule, hidden=(16,), **more):

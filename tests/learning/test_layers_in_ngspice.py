@@ -158,6 +158,15 @@ def test_back_read_shows_what_the_closed_form_says_and_the_differences_to_five_m
     assert reader.read(changed, errors) - reader.read(network.states[2], errors) == pytest.approx(0.25, abs=2e-3)
 
 
+def test_back_read_through_a_hidden_layer_shows_what_the_closed_form_says(ngspice, network):
+    reader, states = BackReader(ngspice, network, 1), network.states[1]
+    errors = np.random.default_rng(5).normal(1.0, 1.5, len(states))  # V
+    assert abs(errors.sum()) > 2.0  # for the reference column to carry
+    found = reader.read(states, errors)
+    assert found == pytest.approx(network.read_back(1, errors), abs=2e-3)
+    assert found == pytest.approx((errors @ (states - network.design.reference_state))[:-1], abs=0.1)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_write_is_the_overlap_of_row_and_window(ngspice, network, sign):
     writer = ColumnWriter(ngspice, network, 5)
@@ -184,11 +193,11 @@ def test_a_latched_output_keeps_its_spike_when_the_membrane_falls(simulate, netw
     assert waves["row_1_0"][-1] == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("chip", [False, True])
-def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice, chip):
+@pytest.mark.parametrize(("hidden", "chip"), [((6,), False), ((6,), True), ((6, 5), False)])
+def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice, hidden, chip):
     images, labels = XOR
     rule = dataclasses.replace(RULE, presentations=12)
-    start = begin((6,), 2, images, rule)
+    start = begin(hidden, 2, images, rule)
     start = on_a_chip(start) if chip else start
     closed, circuit = LayeredLearning.begin(start, rule), LayeredLearning.begin(start, rule)
     for _ in train(closed, rule, images, labels):
