@@ -74,9 +74,10 @@ class LoadedCircuit:
 
         It starts from the initial conditions as given (`uic`), or from the operating point. `pauses` are times in s at which
         the run may be looked at: with them, the return value is an iterator that yields the waveforms so far at each pause and
-        at the end. Closing it early ends the run there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are
-        better given a shorter `stop`. Edges of PULSE sources that are not given last a thousandth of the pulse
-        (`netlist.print_step`). Raises SimulationError if ngspice stops before `stop`.
+        at the end; a pause within the solver's longest step of `stop` is reached with the end. Closing it early ends the run
+        there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are better given a shorter `stop`. Edges of
+        PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`). Raises SimulationError if
+        ngspice stops before `stop`.
         """
         runs = self._transient(positive("stop", stop, "s"), [float(pause) for pause in pauses or ()], uic)
         if pauses is not None:
@@ -122,24 +123,28 @@ class LoadedCircuit:
             self._engine.end(run)
 
     def _transient(self, stop: float, pauses: Sequence[float], uic: bool) -> Generator[Waveforms, None, None]:
-        run, whole = object(), self._tran_command(stop, uic)
+        run, whole, reached = object(), self._tran_command(stop, uic), -1.0
         command = whole
 
         def advance() -> None:
             self._engine.advance(self._netlist, command, whole, lambda: f"stopped at {self._reached():g} s of {stop:g} s")
         self._engine.begin(run)
         try:
-            for pause in [p for p in pauses if p < stop]:
+            for pause in [*(p for p in pauses if p < stop), stop]:
                 self._engine.check(run)
-                self._engine.pause_at(self._netlist, f"time > {pause!r}", advance)
-                command = "resume"
-                yield Waveforms(self._engine.results("tran"))
-            self._engine.check(run)
-            advance()
-            waveforms = Waveforms(self._engine.results("tran"))
-            if not waveforms.time[-1] >= stop * (1 - 1e-9):
-                raise failure(f"stopped at {waveforms.time[-1]:g} s of {stop:g} s", self._netlist, whole, "")
-            yield waveforms
+                # A step that passes a pause and the end leaves ngspice nothing to resume, and stops the next run at its start.
+                to_the_end = pause >= stop - self.solver.max_step
+                if to_the_end:
+                    if not reached >= stop * (1 - 1e-9):
+                        advance()
+                elif pause >= reached:
+                    self._engine.pause_at(self._netlist, f"time > {pause!r}", advance)
+                    command = "resume"
+                waveforms = Waveforms(self._engine.results("tran"))
+                reached = float(waveforms.time[-1]) if len(waveforms.time) else 0.0
+                if to_the_end and not reached >= stop * (1 - 1e-9):
+                    raise failure(f"stopped at {reached:g} s of {stop:g} s", self._netlist, whole, "")
+                yield waveforms
         finally:
             self._engine.end(run)
 

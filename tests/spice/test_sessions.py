@@ -119,6 +119,15 @@ def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
     circuit.unload()
 
 
+def test_a_step_that_passes_pauses_and_the_end_at_once_is_the_last(ngspice):
+    """Behind it ngspice has nothing to resume, and said "No job"."""
+    circuit = ngspice.load(divider(1e3), FAST, ["out"])
+    pauses = [4e-3 - 3e-9, 4e-3 - 2e-9, 4e-3 - 1e-9]
+    times = [waves.time[-1] for waves in circuit.run(4e-3, pauses=pauses)]
+    assert times == pytest.approx([4e-3] * 4)
+    circuit.unload()
+
+
 def test_another_thread_is_refused_while_the_first_one_lives(ngspice):
     circuit = ngspice.load(divider(), FAST, ["out"])
     found = []
