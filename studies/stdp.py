@@ -2,7 +2,7 @@
 
 --data xpue or 012345: one ngspice transient in which the circuit alone, no Python and no labels, gives each pattern a neuron
 of its own; --seeds runs more, each with its own start states and order. Writes figures/stdp_NAME_weights.png,
-stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_results.json. About 3 s a seed for XPUE, 15 s for
+stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_results.json. About 3 s a seed for XPUE, 10 s for
 012345. --netlist writes the circuit of the first seed, which learns and prints what it learned in `ngspice -b` alone.
 --data mnist: the closed form of the same circuit learns the training images without labels, ngspice reads the test images.
 """
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     # The data decide which options there are and their defaults, so they are looked up first.
     chosen = argparse.ArgumentParser(add_help=False)
-    chosen.add_argument("--data", default="xpue")
+    chosen.add_argument("--data", nargs="?", default="xpue")  # what is missing is told by the full parser, in one line
     data = chosen.parse_known_args(arguments)[0].data
     task = TASKS[data]() if data in TASKS else None
     parser = make_parser(__doc__, REFUSED if task else {"--netlist": "a network of thousands of cells; --data xpue has one"})

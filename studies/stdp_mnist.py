@@ -29,6 +29,7 @@ from workflow.unsupervised_mnist import (
     MnistLearning,
     Network,
     NgspiceReader,
+    Stretch,
     begin,
     closed_form_decisions,
     decide,
@@ -177,26 +178,65 @@ def accuracies(folder: Path) -> list[stdp_figures.Accuracy]:
 
 def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,
                     made_with: dict[str, Any]) -> None:
-    """Learn the first presentations in ngspice and by the closed form, from the same start; print and keep the comparison."""
+    """Learn the first presentations in ngspice and by the closed form, from the same start; print and keep the comparison.
+
+    Results are written after every transient, so that a run cut short leaves what it has found.
+    """
     circuit, order_seed = begin(learning, images.shape[1])
-    closed, _ = begin(learning, images.shape[1])
     order = presentation_order(learning, len(images), order_seed)[:options.stretch]
-    foretold, session, found = stretch_by_closed_form(learning, closed, images[order]), NgspiceSession(), np.empty(0, int)
+    comparison, session, done = Comparison(learning, circuit.copy()), NgspiceSession(), 0
     parts = stretches_in_ngspice(session, learning, circuit, images[order])
-    bar = progress(parts, len(order), "learning in ngspice", "image")
-    for part in parts:
-        found = np.concatenate([found, part])
-        bar.update(len(part))
-        bar.set_postfix_str(f"same winners {np.sum(found == foretold[:len(found)])} of {len(found)}")
-    bar.close()
-    different = np.flatnonzero(found != foretold)
-    results = {"presentations": len(order), "same_winners": len(order) - len(different), "different_at": different,
-               "largest_deviation_V": np.abs(circuit.states - closed.states).max(),
-               "rms_deviation_V": np.sqrt(np.mean((circuit.states - closed.states) ** 2)),
-               "homeostasis_deviation_V": np.abs(circuit.homeostasis - closed.homeostasis).max(), "winners": found}
-    print(f"{learning.neurons} neurons, {len(order)} presentations in ngspice and by the closed form: the same winner in "
+    with progress(parts, len(order), "learning in ngspice", "image") as bar:
+        for winners in parts:
+            comparison.add(images[order[done:done + len(winners)]], winners, circuit)
+            done += len(winners)
+            results = comparison.results()
+            path = write_results(options.figures, name, session, made_with, results)
+            bar.update(len(winners))
+            bar.set_postfix_str(f"same winners {results['same_winners']} of {done}")
+    print(f"{learning.neurons} neurons, {done} presentations in ngspice and by the closed form: the same winner in "
           f"{results['same_winners']}; states differ by {results['rms_deviation_V'] * 1e3:.2g} mV (root of mean square), at most "
           f"{results['largest_deviation_V'] * 1e3:.2g} mV")
-    print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
+    print(f"the closed form anew from ngspice's states before each transient: the same winner in "
+          f"{results['in_step']['same_winners']}{_leads(results['in_step'])}; states at most "
+          f"{results['in_step']['largest_deviation_V'] * 1e3:.2g} mV apart where all winners were the same")
+    print(f"wrote {path}")
 
 
+def _leads(results: dict[str, Any]) -> str:
+    """By how much the winners led that ngspice saw otherwise, in words."""
+    leads = results["leads_where_different_s"]
+    return f" (the others led by {', '.join(f'{lead * 1e6:.2g}' for lead in leads)} us)" * bool(leads)
+
+
+class Comparison:
+    """ngspice's presentations beside the closed form: free from the same start, and in step, anew from ngspice's states."""
+
+    def __init__(self, learning: MnistLearning, start: Network) -> None:
+        self._learning, self._free, self._before = learning, start.copy(), start.copy()
+        self._found: list[np.ndarray] = []
+        self._foretold: list[Stretch] = []
+        self._in_step: list[Stretch] = []
+        self._apart, self._circuit = {"largest_deviation_V": 0.0}, start
+
+    def add(self, images: np.ndarray, winners: np.ndarray, circuit: Network) -> None:
+        """Take the `winners` of one transient that presented `images` and left the network `circuit`."""
+        self._found.append(winners)
+        self._foretold.append(stretch_by_closed_form(self._learning, self._free, images))
+        self._in_step.append(stretch_by_closed_form(self._learning, self._before, images))
+        if np.array_equal(self._in_step[-1].winners, winners):
+            self._apart = max(self._apart, self._before.apart(circuit), key=lambda apart: apart["largest_deviation_V"])
+        self._circuit, self._before = circuit, circuit.copy()
+
+    def results(self) -> dict[str, Any]:
+        """What has been found so far."""
+        found = np.concatenate(self._found)
+        return {"presentations": len(found), **self._compared(found, self._foretold), **self._free.apart(self._circuit),
+                "in_step": {**self._compared(found, self._in_step), **self._apart}, "winners": found}
+
+    @staticmethod
+    def _compared(found: np.ndarray, stretches: list[Stretch]) -> dict[str, Any]:
+        foretold, leads = (np.concatenate(parts) for parts in zip(*stretches, strict=True))
+        different = np.flatnonzero(found != foretold)
+        return {"same_winners": len(found) - len(different), "different_at": different,
+                "leads_where_different_s": leads[different].tolist()}
