@@ -2,7 +2,9 @@
 
 import csv
 import re
+import shlex
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from datasets import DatasetError
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
 SNIFFED = 2**16  # characters of a file by which its separator is known
 MOST_CLASSES = 100
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
+           "?")  # but not "None", a name that classes have
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")  # characters that no text has
 
 
@@ -68,35 +72,39 @@ def _built_in(name: str) -> Table:
 
 
 def _from_csv(path: Path, label: str | None) -> Table:
-    frame = _read(path)
-    columns = [str(name).strip() for name in frame.columns]
-    frame.columns = columns
+    frame, untitled = _read(path)
+    columns = list(frame.columns)
     chosen = columns[-1] if label is None else _column(path, columns, label)
     missing = frame.isna()
     if missing.to_numpy().any():
         row, column = (int(found[0]) for found in np.nonzero(missing.to_numpy()))
-        raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing (empty, or NA), the first in data row "
+        raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing (empty, NA or ?), the first in data row "
                            f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out")
     features = frame.drop(columns=chosen)
     if _counts_rows(features):
         features = features.drop(columns=features.columns[0])
     for name in features.columns:
-        if features[name].dtype.kind not in "iufb":
-            text = next(value for value in features[name] if not _is_number(value))
-            raise DatasetError(f"{path}: column {name!r} holds text ({str(text)[:30]!r}), features must be numbers; if it is the "
-                               f"class, say --label {name}")
+        text = () if features[name].dtype.kind in "iufb" else [value for value in features[name] if not _is_number(value)]
+        if len(text):
+            raise DatasetError(f"{path}: column {name!r} holds text ({str(text[0])[:30]!r}), features must be numbers; if it is "
+                               f"the class, say --label {shlex.quote(name)}{untitled}")
     if not len(features.columns):
         raise DatasetError(f"{path}: has one column, {chosen!r}: there is nothing to learn from")
     values = features.to_numpy(float)
     if not np.isfinite(values).all():
         raise DatasetError(f"{path}: column {features.columns[np.argwhere(~np.isfinite(values))[0][1]]!r} holds infinite values")
     labels = frame[chosen]
-    return Table(path.stem, values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.astype(str).to_numpy(dtype=str),
-                 list(features.columns))
+    labels = labels.to_numpy() if labels.dtype.kind in "iub" else labels.astype(str).str.strip().to_numpy(dtype=str)
+    if untitled and np.count_nonzero(labels == labels[0]) == 1:
+        raise DatasetError(f"{path}: the class of row 1, {str(labels[0])!r}, occurs once{untitled}")
+    return Table(path.stem, values, labels, list(features.columns))
 
 
-def _read(path: Path) -> Any:
-    """The file as a DataFrame; its encoding, separator and whether it has a header are found out."""
+def _read(path: Path) -> tuple[Any, str]:
+    """The file as a DataFrame whose columns have names that differ, and what to say of a first row that was no header.
+
+    Encoding, separator and whether there is a header are found out.
+    """
     import pandas as pd  # here, since it takes a second and built-in data sets do without
 
     try:
@@ -104,19 +112,23 @@ def _read(path: Path) -> Any:
         if not text.strip():
             raise DatasetError(f"{path}: is empty")
         separator = _separator(text)
-        first = next(csv.reader([text.lstrip().splitlines()[0]], delimiter=separator))
+        first = [name.strip() for name in next(csv.reader([text.lstrip().splitlines()[0]], delimiter=separator))]
         headed = not any(map(_is_number, first))
         frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, skipinitialspace=True,
+                            low_memory=False, keep_default_na=False, na_values=MISSING,
                             decimal="," if separator == ";" and "." not in text else ".")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; give a CSV file or one of {', '.join(BUILT_IN)}") from error
     except (ValueError, csv.Error, StopIteration) as error:
         raise DatasetError(f"{path}: is no table of comma-separated values ({str(error).splitlines()[0]})") from error
-    if not headed:
-        frame.columns = [f"column {k + 1}" for k in range(frame.shape[1])]
+    frame.columns = [str(name).strip() if headed else f"column {k + 1}" for k, name in enumerate(frame.columns)]
+    for names in (first, frame.columns) if headed else ():  # pandas gives equal names numbers, but not all of them
+        twice = [name for name, count in Counter(names).items() if name and count > 1]
+        if twice:
+            raise DatasetError(f"{path}: has two columns {twice[0]!r}; give each a name of its own")
     if not len(frame):
         raise DatasetError(f"{path}: has a header and no rows")
-    return frame
+    return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header"
 
 
 def _beginning(path: Path) -> tuple[str, str]:
@@ -170,9 +182,9 @@ def _check_classes(table: Table) -> None:
     if len(classes) < 2:
         raise DatasetError(f"{table.name}: all {len(table.labels)} rows are of one class, {classes[0]}; there is nothing to tell "
                            "apart (--label names the class column)")
-    if len(classes) > MOST_CLASSES:
-        raise DatasetError(f"{table.name}: the class column has {len(classes)} different values, more than {MOST_CLASSES}; is it "
-                           "the right one? --label names another")
+    if len(classes) > MOST_CLASSES or counts.max() < 2:
+        raise DatasetError(f"{table.name}: the class column has {len(classes)} different values in {len(table.labels)} rows; is "
+                           "it the right one? --label names another")
     if counts.min() < 2:
         raise DatasetError(f"{table.name}: class {classes[counts.argmin()]} has one member; cross-validation needs two or more: "
                            "leave it out, or join it with another")

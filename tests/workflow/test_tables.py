@@ -52,19 +52,52 @@ def test_label_column_by_name_or_number(tmp_path, label):
 
 
 @pytest.mark.parametrize(("rows", "label", "said"), [
-    ([*ROWS, ("", "3", "no")], None, r"1 values are missing \(empty, or NA\), the first in data row 5, column 'a'"),
+    ([*ROWS, ("", "3", "no")], None, r"1 values are missing \(empty, NA or \?\), the first in data row 5, column 'a'"),
+    ([*ROWS, ("1", "?", "no")], None, r"1 values are missing \(empty, NA or \?\), the first in data row 5, column 'b'"),
     ([("x", "2", "yes"), *ROWS], None, r"column 'a' holds text \('x'\)"),
     ([(*row[:2], "yes") for row in ROWS], None, "one class, yes"),
     ([*ROWS, ("1", "1", "once")], None, "class once has one member"),
     ([("inf", "2", "yes"), *ROWS], None, "column 'a' holds infinite values"),
     (ROWS, "colour", "has no column 'colour'; it has a, b, class"),
-    ([(str(k), "1", str(k / 2)) for k in range(300)], None, "300 different values"),
+    ([(str(k), "1", str(k / 2)) for k in range(300)], None, "300 different values in 300 rows"),
+    ([(str(k), "1", str(k / 2)) for k in range(30)], None, "30 different values in 30 rows"),
     ([], None, "has a header and no rows"),
 ])
 def test_what_cannot_be_learnt_is_one_line(tmp_path, rows, label, said):
     with pytest.raises(DatasetError, match=said) as raised:
         load_table(str(written(tmp_path, rows=rows)), label)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "a "), ("class", "b")])
+def test_columns_of_one_name_are_refused(tmp_path, names):
+    """Else --label would take one of two, and the other one might tell the class."""
+    with pytest.raises(DatasetError, match=f"has two columns '{names[0]}'; give each a name of its own"):
+        load_table(str(written(tmp_path, header=(*names, "class"))), "class")
+
+
+@pytest.mark.parametrize(("header", "what"), [(("2019", "2020", "class"), "the class of row 1, 'class', occurs once"),
+                                              (("1", "a", "class"), r"column 'column 2' holds text \('a'\)")])
+def test_a_first_row_with_numbers_is_said_to_be_taken_as_data(tmp_path, header, what):
+    with pytest.raises(DatasetError, match=f"{what}.*; its first row has numbers, so it was taken as data, not as a header"):
+        load_table(str(written(tmp_path, header=header)))
+
+
+def test_spaces_behind_a_class_are_not_part_of_it_and_none_is_a_class(tmp_path):
+    rows = [(*row[:2], "None" if row[2] == "no" else "yes ") for row in ROWS] + [("1", "1", "yes")]
+    assert load_table(str(written(tmp_path, rows=rows))).classes == ["None", "yes"]
+
+
+def test_numbers_beyond_64_bits_and_truth_values_are_numbers(tmp_path):
+    rows = [("123456789012345678901234567890", "True", "yes"), *((row[0], "False", row[2]) for row in ROWS), ("1", "True", "no")]
+    assert load_table(str(written(tmp_path, rows=rows))).features[0].tolist() == [123456789012345678901234567890.0, 1.0]
+
+
+def test_a_text_far_down_is_one_line_without_a_warning(tmp_path, recwarn):
+    rows = [("1.5", "2", "yes")] * 300000 + [("x", "2", "no")] * 2
+    with pytest.raises(DatasetError, match=r"column 'a' holds text \('x'\)"):
+        load_table(str(written(tmp_path, rows=rows)))
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\x89PNG\0\0", "its bytes are no text"),
