@@ -292,8 +292,8 @@ def _mark(axis: Axes, x: float, y: float, label: str, right: bool) -> None:
         "boxstyle": "circle,pad=0.15", "facecolor": BLUE if right else "white", "edgecolor": BLUE if right else GREY})
 
 
-def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]) -> Figure:
-    """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`."""
+def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str], unit: str = "images") -> Figure:
+    """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`. It counts `unit`."""
     matrix = np.asarray(matrix)
     columns = [*labels, *undecided]
     figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * len(labels)))
@@ -309,6 +309,6 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
     axis.set_xticks(range(len(columns)), columns)
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(length=0)
-    axis.set(xlabel="decision", ylabel="true class", title="Decisions (number of images)")
-    figure.colorbar(image, label="share of the class's images (%)")
+    axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")
+    figure.colorbar(image, label=f"share of the class's {unit} (%)")
     return figure

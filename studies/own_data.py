@@ -111,7 +111,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
           f"ngspice -b {netlist}")
     names = table.classes
     draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, found.strict[0], len(names)), names,
-         list(UNDECIDED.values()))
+         list(UNDECIDED.values()), "samples")
     chosen = np.concatenate([np.flatnonzero(table.labels == label)[:EXAMPLES] for label in final.classes_])
     draw(options, f"{name}_raster", raster, final.spike_times(table.features[chosen]),
          np.searchsorted(final.classes_, table.labels[chosen]), names)

@@ -84,8 +84,8 @@ def _from_csv(path: Path, label: str | None) -> Table:
     if _counts_rows(features):
         features = features.drop(columns=features.columns[0])
     for name in features.columns:
-        text = () if features[name].dtype.kind in "iufb" else [value for value in features[name] if not _is_number(value)]
-        if len(text):
+        text = [] if features[name].dtype.kind in "iufb" else [value for value in features[name] if not _is_number(value)]
+        if text:
             raise DatasetError(f"{path}: column {name!r} holds text ({str(text[0])[:30]!r}), features must be numbers; if it is "
                                f"the class, say --label {shlex.quote(name)}{untitled}")
     if not len(features.columns):
