@@ -98,7 +98,8 @@ def test_seeds_of_a_training_have_their_mean_and_spread(folder):
     means = [line for line in text if line.startswith("| mean of 3 seeds")]
     assert len(means) == 4
     for line, last in zip(means, [k for k, tested in enumerate(NETWORKS) if tested.seed == 3], strict=True):
-        assert text.index(line) == 1 + next(k for k, other in enumerate(text) if f"| MNIST test, {NETWORKS[last].title} " in other)
+        above = next(k for k, other in enumerate(text) if f"| MNIST test, {NETWORKS[last].title} " in other)
+        assert text.index(line) == above + 1
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         # Seeds one point apart: their standard deviation is one point.
         assert cells[2] == f"{share_of(last - 1, True):.2%} (standard deviation 1.00%)"
