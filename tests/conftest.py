@@ -8,7 +8,7 @@ import signal
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from datasets import encode, load_mnist, mnist_templates
 from learning.decoding import first_spikes
@@ -19,13 +19,18 @@ from spice.session import NgspiceSession, Solver
 # The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
 settings.load_profile("reproducible")
+# For `make mutants`: a mutant that fails is killed, how simply it could have failed does not matter.
+settings.register_profile("mutants", derandomize=True, deadline=None, database=None, max_examples=30,
+                          phases=[Phase.explicit, Phase.generate])
 
 TIGHT = Solver(max_step=1e-6, reltol=1e-6)
 
 
-# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: the tests send it.
+# A shell starts what runs in its background with Ctrl-C ignored, nohup with SIGHUP, and children inherit that: tests send both.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

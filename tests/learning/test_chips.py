@@ -73,6 +73,41 @@ def test_spread_stretches_the_same_draws_and_seeds_are_different_chips(parameter
     assert abs(np.corrcoef(small.ravel(), logs(cell_gain=0.05, seed=2).ravel())[0, 1]) < 0.15
 
 
+def test_a_seed_gives_the_same_chip_for_ever(parameters):
+    # Committed voltages and results name their chip by its seed: these numbers must not change.
+    spreads = dict.fromkeys((*SPREADS, "cell_threshold"), 0.1)
+    chip = Chip(seed=5, classes=2, inputs=3, stuck_off=0.25, stuck_on=0.25, write_noise=0.3, read_noise=1.0, decay_rate=1.0,
+                decay_spread=0.1, **spreads)
+    memristor, neuron = parameters.memristor, parameters.neuron
+    cells, neurons, sigma = chip.cells(memristor), chip.neurons(neuron), np.sqrt(np.log1p(0.1**2))
+    held = chip.held(np.full((2, 3), 3.0))
+    assert held.tolist() == [[7, 3, 3], [3, 3, 0]]
+    drawn = {"gain": cells.gain[0, 1] / memristor.gain, "write gain": cells.transconductance[0, 1] / memristor.transconductance,
+             "capacitance": cells.capacitance[0, 1] / memristor.capacitance,
+             "neuron threshold": neurons.threshold[1] / neuron.threshold,
+             "feedback": neurons.feedback_resistance[1] / neuron.feedback_resistance,
+             "membrane": neurons.membrane_capacitance[1] / neuron.membrane_capacitance,
+             "decay": -np.log(chip.kept(np.full((2, 3), 1.0), 1.0)[0, 1])}
+    normal = {name: float((np.log(value) + sigma**2 / 2) / sigma) for name, value in drawn.items()}
+    assert normal == pytest.approx({"gain": -1.6041764, "write gain": -2.052891, "capacitance": 1.8281193,
+                                    "neuron threshold": -0.6511568, "feedback": 0.6788442, "membrane": -1.4630635,
+                                    "decay": -1.508474}, rel=1e-6)
+    assert cells.threshold_voltage[0, :2] - memristor.threshold_voltage == pytest.approx([0.08312426, -0.13282868], rel=1e-6)
+    assert chip.jitter("test", 0) == pytest.approx([0.5616602, -1.7994815], rel=1e-6)
+    assert chip.jitter("test", 300) == pytest.approx([3.0456338, 1.8324482], rel=1e-6)
+    assert chip.write_factors(0, 1) == pytest.approx([0.8794361, 0.6055903, 0.9453525], rel=1e-6)
+    assert chip.write_factors(257, 1) == pytest.approx([1.3026818, 1.1546499, 1.073501], rel=1e-6)
+
+
+@pytest.mark.parametrize(("off", "on"), [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)])
+def test_a_chip_may_be_stuck_altogether(off, on):
+    chip = Chip(seed=2, classes=20, inputs=30, stuck_off=off, stuck_on=on, stuck_state=6.0)
+    held = chip.held(np.full((20, 30), 3.0))
+    assert chip.stuck.all()
+    assert (held == 0).mean() == pytest.approx(off, abs=0.1)
+    assert (held == 6).mean() == pytest.approx(on, abs=0.1)
+
+
 def test_stuck_cells_stand_where_they_are_stuck_and_take_no_write(parameters, mnist_schedule):
     chip = Chip(classes=100, inputs=100, stuck_off=0.1, stuck_on=0.05, stuck_state=6.5)
     held = chip.held(np.full((100, 100), 3.0))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learning.closed_form import BATCH, Cells, Crossbar, Neurons
+from learning.closed_form import BATCH, MANY, Cells, Crossbar, Neurons
 from learning.closed_form_kernel import CompiledRead
 from learning.decoding import lead
 from learning.pulses import READING, Schedule
@@ -145,6 +145,13 @@ def test_batches_are_the_single_reads(crossbar, states, digit_images, encoding):
     many = digit_images["grey"] + 1e-6 * np.arange(4000).reshape(40, 100)  # levels beyond all tables
     assert crossbar.first_spikes(states, many) == pytest.approx(
         np.array([crossbar.read(states, image).spikes for image in many]), rel=1e-12, nan_ok=True)
+
+
+def test_dark_images_make_no_neuron_fire_alone_or_in_a_batch(crossbar, states):
+    for count in (1, MANY, BATCH + 1):
+        race = crossbar.race(states, np.zeros((count, 100)))
+        assert race.spikes.shape == (count, 10) and np.isnan(race.spikes).all()
+        assert not race.settled.any()
 
 
 def spread_out(crossbar, generator, chips):

@@ -11,7 +11,17 @@ from learning.chips import PRESETS, Chip
 from records.voltages import Voltages, VoltagesError, load_voltages
 from spice.parameters import ParameterError
 from tests.helpers import script
-from workflow.chips import FIELDS, FORMAT, aged, chip_to_test, chosen_chip, load_chip, save_chip
+from workflow.chips import (
+    FIELDS,
+    FORMAT,
+    add_carry_options,
+    add_chip_options,
+    aged,
+    chip_to_test,
+    chosen_chip,
+    load_chip,
+    save_chip,
+)
 
 
 def options(chip=None, carry_over=False, **given):
@@ -103,6 +113,24 @@ def test_voltages_grow_old_on_a_chip_that_forgets():
     assert aged(argparse.Namespace(age=None), None, states) is states
     with pytest.raises(ParameterError, match="does not forget"):
         aged(argparse.Namespace(age=10.0), Chip(classes=4, inputs=9), states)
+
+
+def test_every_deviation_has_an_option_that_says_its_meaning_and_default():
+    parser = argparse.ArgumentParser()
+    add_chip_options(parser)
+    add_carry_options(parser)
+    given = ["--chip", "li-2018", "--chip-cell-gain", "0.2", "--chip-seed", "7"]
+    found = parser.parse_args([*given, "--age", "3.5", "--carry-over"])
+    assert (found.chip, found.chip_cell_gain, found.chip_seed, found.age, found.carry_over) == ("li-2018", 0.2, 7, 3.5, True)
+    assert chosen_chip(found, 4, 9) == dataclasses.replace(PRESETS["li-2018"], seed=7, cell_gain=0.2, classes=4, inputs=9)
+    assert set(vars(parser.parse_args([])).values()) == {None, False}
+    said = "".join(parser.format_help().split())  # lines break anywhere
+    assert f"--chipFILEachipfile,oroneof{','.join(PRESETS)}--chip-seed" in said
+    for field in FIELDS:
+        default = f"(default: the chip's, {field.default:g} {field.metadata['unit']}"
+        expected = f"--chip-{field.name.replace('_', '-')} X {field.metadata['meaning']} {default}"
+        assert "".join(expected.split()) in said
+    assert "--ageX" in said and "timeinssincethetraining" in said
 
 
 @pytest.mark.process
