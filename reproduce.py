@@ -24,7 +24,7 @@ from records.results import results_path
 from workflow import schematics
 from workflow.command_line import make_parser, whole_number
 from workflow.process import undisturbed
-from workflow.results_table import FIRST, NETWORKS, results_table, write_agreement
+from workflow.results_table import FEW, FEW_LAYERED, FIRST, NETWORKS, results_table, write_agreement
 
 # What the closed form has the time for, chosen on held-out training images: docs/closed_form.md.
 LONGER = {"binary": ["--presentations", "600000", "--dose", "0.02", "--margin", "2e-6"],
@@ -57,6 +57,11 @@ def steps(full: bool, samples: int) -> Iterator[Step]:
         yield Step([*test, str(samples)], network.folder) if full else Step([*test, str(min(samples, FIRST))], network.first)
     yield from (Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"]),
                 Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"]))
+    yield Step(["-m", "studies.layers", "--data", "mnist"])
+    if full:
+        yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(samples)])
+    else:
+        yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(min(samples, FEW))], FEW_LAYERED)
     yield Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])
     yield Step(["-m", "studies.imperfect_chips", *([] if full else ["--short"])])
 

@@ -20,6 +20,8 @@ FIRST = 2000  # test images that a quick reproduction puts through ngspice as we
 # Jurj 2024: train accuracies of section 4 and the MNIST test on the first 100 images.
 PAPER = {"xpue": "100 %", "012345": "100 %", "mnist": "100 %", "mnist_test": "60 % (of 100)"}
 AGREEMENT = "agreement"
+FEW = 50  # test images of two layers that a quick reproduction puts through ngspice
+FEW_LAYERED = f"first_{FEW}"  # where their results go within --figures
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,20 @@ def results_table(folder: Path) -> str:
             accuracy, bounds = software["software_accuracy"], software["software_interval_95"]
             rows.append((f"logistic regression in software, {network.encoding}", "", f"{accuracy:.2%} (scikit-learn)",
                          percent_range(bounds), "", ""))
-    rows.append(xor(folder))
+    rows += [layered(folder), xor(folder)]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths(rows), strict=True)) + " |" for row in rows]
     return "\n".join([*lines, "", *energies(folder, hebbian)]) + "\n"
+
+
+def layered(folder: Path) -> Row:
+    """The row of MNIST with hidden neurons: read by ngspice all through where that was done, else the first images."""
+    computed, name = load_results(folder, "layers_mnist"), "layers_in_ngspice_mnist"
+    simulated = load_results(folder if (folder / f"{name}_results.json").exists() else folder / FEW_LAYERED, name)
+    hidden, found = " and ".join(map(str, computed["parameters"]["hidden"])), simulated["ngspice"]
+    alike = simulated["layer_by_layer_beside_closed_form"]
+    return (f"MNIST test, {hidden} hidden neurons, learned in the closed form, grey, seed {computed['seed']}", "",
+            undecided(found), percent_range(found["strict_interval_95"]), undecided(computed),
+            f"{len(alike['decided_otherwise'])} of {alike['images']}")
 
 
 def xor(folder: Path) -> Row:

@@ -53,6 +53,11 @@ def folder(tmp_path):
                                                              "software_interval_95": [0.87, 0.89]})
     stored(tmp_path, "agreement", {tested.voltages: {"images": 1000 + k, "otherwise": k} for k, tested in enumerate(NETWORKS)})
     stored(tmp_path, "mnist_training", {"write_energy": {"inputs": 4.56e-6}})
+    stored(tmp_path, "layers_mnist", {"seed": 7, "strict_accuracy": 0.9715, "silent": 3, "tied": 8, "samples": 10000,
+                                      "parameters": {"hidden": [31, 32]}})
+    stored(tmp_path / "first_50", "layers_in_ngspice_mnist",
+           {"ngspice": {"strict_accuracy": 0.96, "silent": 1, "tied": 2, "samples": 50, "strict_interval_95": [0.86, 0.99]},
+            "layer_by_layer_beside_closed_form": {"images": 49, "decided_otherwise": [{"image": 3, "lead": 1e-9}]}})
     stored(tmp_path, "layers_xor", {"all_seeds": [1, 2, 3, 4, 5], "all_right": 4, "parameters": {"engine": "ngspice"}})
     return tmp_path
 
@@ -74,6 +79,16 @@ def test_every_tested_network_has_its_own_row_on_both_engines(folder):
         assert rows[f"MNIST test, {tested.title}"] == [
             "", f"{simulated:.2%} {undecided}", f"{simulated - 0.011:.2%} to {simulated + 0.012:.2%}",
             f"{computed:.2%} {undecided}", f"{k} of {1000 + k}"]
+
+
+def test_layers_row_takes_all_images_of_ngspice_where_they_are_there(folder):
+    title = "MNIST test, 31 and 32 hidden neurons, learned in the closed form, grey, seed 7"
+    few = rows_of(results_table(folder))[title]
+    assert few == ["", "96.00% (1 silent, 2 tied of 50)", "86.00% to 99.00%", "97.15% (3 silent, 8 tied of 10000)", "1 of 49"]
+    stored(folder, "layers_in_ngspice_mnist", {
+        "ngspice": {"strict_accuracy": 0.9714, "silent": 4, "tied": 5, "samples": 10000, "strict_interval_95": [0.968, 0.974]},
+        "layer_by_layer_beside_closed_form": {"images": 10000, "decided_otherwise": []}})
+    assert rows_of(results_table(folder))[title][1::3] == ["97.14% (4 silent, 5 tied of 10000)", "0 of 10000"]
 
 
 def test_paper_s_numbers_stand_beside_what_was_measured(folder):
