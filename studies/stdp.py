@@ -37,6 +37,7 @@ from workflow.unsupervised import (
     Trial,
     Unsupervised,
     batch_netlist,
+    foretold,
     learn,
     trial,
     unsupervised_digits,
@@ -124,8 +125,10 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
               f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
         session = NgspiceSession()
         runs = _runs(session, task, drawn)
-        print(f"wrote {write_results(options.figures, name, session, made_with, _results(seeds, runs))}")
-    _print_table(task, seeds, runs)
+        alike = [_same_winners(foretold(task, one), found) for one, found in zip(drawn, runs, strict=True)]
+        results = _results(seeds, runs) | {"same_winners_as_closed_form": alike}
+        print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
+    _print_table(task, seeds, runs, alike)
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
     if name == "stdp_xpue":
@@ -148,6 +151,11 @@ def _advance(bar: "tqdm[Any]", done: float) -> None:
     bar.update(done - bar.n)
 
 
+def _same_winners(expected: np.ndarray | None, found: Learned) -> int | None:
+    """In how many presentations the neuron fired first that was expected to; None where nothing was."""
+    return None if expected is None else int(np.sum(expected == found.winners))
+
+
 def _results(seeds: range, runs: list[Learned]) -> dict:
     """What the runs came to, as plain numbers; the states are the first run's."""
     return {"all_seeds": list(seeds), "each_its_own": sum(r.each_its_own for r in runs), "runs": len(runs),
@@ -155,12 +163,16 @@ def _results(seeds: range, runs: list[Learned]) -> dict:
             "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]}
 
 
-def _print_table(task: Unsupervised, seeds: range, runs: list[Learned]) -> None:
-    """One line a seed: the owner of each pattern, and the share of the last presentations that the owners won."""
-    print("  seed  " + "  ".join(f"{label:>3}" for label in task.dataset.labels) + "   own neuron   won by the owner")
-    for seed, one in zip(seeds, runs, strict=True):
+def _print_table(task: Unsupervised, seeds: range, runs: list[Learned], alike: list[int | None]) -> None:
+    """One line a seed: the owner of each pattern, the share of the last presentations that the owners won, and in how many of
+    all presentations the closed form had foretold the winner.
+    """
+    print("  seed  " + "  ".join(f"{label:>3}" for label in task.dataset.labels)
+          + "   own neuron   won by the owner   winner as by the closed form")
+    for seed, one, same in zip(seeds, runs, alike, strict=True):
         owners = "  ".join(f"{'-' if owner == SILENT else owner:>3}" for owner in one.owners)
-        print(f"{seed:>6}  {owners}   {'each' if one.each_its_own else 'shared':<10}   {one.purity:>7.1%}")
+        print(f"{seed:>6}  {owners}   {'each' if one.each_its_own else 'shared':<10}   {one.purity:>16.1%}   "
+              + ("-" if same is None else f"{same} of {len(one.winners)}"))
     each = sum(r.each_its_own for r in runs)
     print(f"every pattern owned by a neuron of its own: {each} of {len(runs)} seeds; the owners won "
           f"{np.mean([r.purity for r in runs]):.1%} of the last presentations")

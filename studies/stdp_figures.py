@@ -48,7 +48,7 @@ def weights_over_time(learned: Learned, dataset: Dataset) -> Figure:
             axis.set_title(f"{when[n]}")
         if n == 0:
             owned = [label for label, owner in zip(dataset.labels, learned.owners, strict=True) if owner == j]
-            axis.set_ylabel(f"neuron {j}\n{', '.join(owned) or '–'}", rotation=0, ha="right", va="center")
+            axis.set_ylabel(f"neuron {j}\npattern {', '.join(owned) or '–'}", rotation=0, ha="right", va="center")
     figure.suptitle("Presentations so far", fontsize=10)
     figure.colorbar(image, ax=axes, label="state X (V)", aspect=30)
     return figure
@@ -182,7 +182,7 @@ def accuracy_against_neurons(found: list[Accuracy], published: tuple[tuple[str, 
                       label=f"{encoding} 10x10, read by ngspice")
     for colour, source in zip(COLOURS[2:], dict.fromkeys(name for name, _, _ in published), strict=False):
         points = [(neurons, 100 * rate) for name, neurons, rate in published if name == source]
-        axis.plot(*np.transpose(points), "D", color=colour, markersize=6, label=source)
+        axis.plot(*np.transpose(points), "D", color=colour, markersize=9, markerfacecolor="none", label=source)
     counts = {run.neurons for run in found} | {neurons for _, neurons, _ in published}
     axis.set(xscale="log", xlabel="neurons", ylabel="test accuracy (%)", xlim=(min(counts) / 1.3, max(counts) * 1.3))
     axis.set_xticks(sorted(counts), [str(count) for count in sorted(counts)])

@@ -17,7 +17,7 @@ from studies import instar, stdp, stdp_mnist
 from studies.stdp_figures import Accuracy, accuracy_against_neurons
 from tests.helpers import script
 from workflow import unsupervised_mnist
-from workflow.unsupervised import Learned, batch_netlist, learn, trial, unsupervised_digits, unsupervised_xpue
+from workflow.unsupervised import Learned, batch_netlist, foretold, learn, trial, unsupervised_digits, unsupervised_xpue
 from workflow.unsupervised_mnist import MnistLearning, begin, stretch_by_closed_form
 
 
@@ -73,6 +73,16 @@ def test_a_pattern_never_shown_has_no_neuron_and_only_the_last_presentations_cou
     assert tied.owners[0] == 1 and tied.purity == pytest.approx(0.6)
 
 
+def test_the_closed_form_foretells_ideal_devices_only(xpue_run):
+    task = unsupervised_xpue()
+    ideal, spread = trial(task, 4, 2), trial(task, 4, 2, 0.1)
+    start = ideal.states.copy()
+    assert np.array_equal(foretold(task, ideal), xpue_run.winners) and np.array_equal(ideal.states, start)
+    assert foretold(task, spread) is None
+    assert stdp._same_winners(None, xpue_run) is None
+    assert stdp._same_winners(np.roll(xpue_run.winners, 1), xpue_run) < 160
+
+
 def test_a_trial_follows_from_its_seed_alone():
     task = unsupervised_digits()
     one, same, other = trial(task, 6, 3, 0.1, 0.1), trial(task, 6, 3, 0.1, 0.1), trial(task, 6, 4, 0.1, 0.1)
@@ -99,6 +109,7 @@ def test_script_prints_the_owners_and_draws_its_figures(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "every pattern owned by a neuron of its own: 0 of 2 seeds" in said  # of four patterns, three at most were shown
     results = json.loads((tmp_path / "stdp_xpue_results.json").read_text())
+    assert results["same_winners_as_closed_form"] == [3, 3] and said.count("3 of 3") == 2
     assert results["all_seeds"] == [1, 2] and results["runs"] == 2 and np.shape(results["states_V"]) == (4, 9)
     for figure in ("stdp_xpue_weights.png", "stdp_xpue_winners.png", "stdp_xpue.gif"):
         assert 3000 < (tmp_path / figure).stat().st_size < 1_000_000
