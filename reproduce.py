@@ -59,7 +59,7 @@ def steps(full: bool, samples: int) -> Iterator[Step]:
                 Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"]))
     yield Step(["-m", "studies.layers", "--data", "mnist"])
     if full:
-        yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(samples)])
+        yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(samples), "--whole", str(min(samples, 20))])
     else:
         yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(min(samples, FEW))], FEW_LAYERED)
     yield Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])

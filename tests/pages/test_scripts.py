@@ -16,14 +16,15 @@ import pytest
 import reproduce
 import verify
 from records import claims
-from studies import ex_situ, imperfect_chips, instar, iv, layers, stdp, stdp_window
+from studies import ex_situ, imperfect_chips, instar, iv, layers, layers_in_ngspice, stdp, stdp_window
 from tests.helpers import ROOT, page, script
 from workflow import inference, testing, training
 from workflow.experiments import mnist_experiment
 
 SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST_memristor_test.py",
            "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
-STUDIES = ["studies.stdp", "studies.instar", "studies.ex_situ", "studies.imperfect_chips", "studies.layers"]
+STUDIES = ["studies.stdp", "studies.instar", "studies.ex_situ", "studies.imperfect_chips", "studies.layers",
+           "studies.layers_in_ngspice"]
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,8 @@ def test_committed_files_are_those_of_reproduce(step, monkeypatch):
         with claims.claimed(*arguments):
             raise Allowed
         yield
-    for module in (training, inference, testing, iv, stdp_window, ex_situ, imperfect_chips, instar, layers, stdp):
+    for module in (training, inference, testing, iv, stdp_window, ex_situ, imperfect_chips, instar, layers, layers_in_ngspice,
+                   stdp):
         monkeypatch.setattr(module, "claimed", only_claimed)
     name, *options = step.command[1:] if step.command[0] == "-m" else step.command
     with pytest.raises(Allowed):
