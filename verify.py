@@ -30,7 +30,8 @@ from records.files import ROOT
 from records.results import load_results, results_path, write_results
 from snn_circuit import state_names
 from spice.session import NgspiceMissing, NgspiceSession, Solver, netlist_text
-from studies.engines import Network, compare_leads, compare_scores, compare_training, compare_writes, networks, tested
+from studies.engines import Network, compare_leads, compare_scores, compare_writes, networks, tested
+from studies.engines_training import COURSES, compare_training
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.evaluation import WANTED, read_all, worker_count
 from workflow.experiments import Experiment, digits_experiment, mnist_experiment, xpue_experiment
@@ -42,7 +43,7 @@ PROGRAM_BOUND = 1e-3  # V
 DECISIONS_BOUND = 10  # of the 10,000 test images: those that the engines may decide differently
 ACCURACY_BOUND = 0.3  # points of accuracy
 CHANGED_BOUND = 0.5  # % of the images: those that may be decided differently
-ALIKE_BOUND = 1e-2  # of the presentations of a training on both engines: those that may be answered differently
+ALIKE_BOUND = 1e-2  # of the presentations of a training on both engines: those that may be decided differently
 STATE_BOUND = 0.3e-3  # V, after one presentation from the same states
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
@@ -144,9 +145,9 @@ def engines_write_alike(session: NgspiceSession, options: argparse.Namespace) ->
 
 def engines_learn_alike(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
     """A training of a few presentations, each from the same states on both engines."""
-    found = compare_training(session, options.presentations, in_step=True)
-    yield Row(f"{options.presentations} presentations on both engines: answered differently", 1 - found["answered_alike"],
-              ALIKE_BOUND, "")
+    found = compare_training(session, options.presentations, COURSES[0])
+    yield Row(f"{options.presentations} presentations on both engines: decided differently",
+              1 - found["decided_alike"] / options.presentations, ALIKE_BOUND, "")
     yield Row(f"{options.presentations} presentations on both engines: states after each", found["states_differ_by_at_most"],
               STATE_BOUND, "V")
 

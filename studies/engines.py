@@ -1,15 +1,15 @@
 """How well do the two engines agree, ngspice and the closed form? Asked of reads, writes and a training.
 
-All 10,000 test images of three committed networks (ngspice's spike times as the test script wrote them into figures/), 200 images
-each against tightened reads, reads with ever smaller steps, 1,000 random writes, a training of 2,000 presentations on both
-engines from one seed. Prints what it finds, draws figures/engines.png and writes figures/engines_results.json. About 5 minutes.
+Reads: all 10,000 test images of three committed networks (ngspice's spike times as the test script wrote them into figures/), 200
+images each against tightened reads, reads with ever smaller steps; 1,000 random writes. Training: 2,000 presentations on both
+engines from one seed, in step and free, from several starts. Prints what it finds, draws figures/engines.png and writes
+figures/engines_results.json and figures/engines_training_results.json. About 20 minutes; one half of it by --part.
 """
 
 if __name__ == "__main__":
     from workflow.loading import run
 
 import argparse
-import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,6 @@ import numpy as np
 from datasets import encode, load_mnist
 from learning.closed_form import Crossbar
 from learning.decoding import SILENT, TIED, lead, resolution_of, strict_decision
-from learning.engines import ClosedFormEngine, Engine, NgspiceEngine
-from learning.error_driven import Teacher, begin
 from learning.pulses import READING
 from learning.readout import Reader, Writer
 from memristor import state_rate
@@ -32,6 +30,7 @@ from records.results import results_path, write_results
 from records.voltages import load_voltages
 from spice.session import NgspiceSession, Solver
 from studies.engines_figure import engines_figure
+from studies.engines_training import APART, COURSES, TIGHT_WRITING, compare_training, print_training
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.evaluation import WANTED
 from workflow.experiments import Experiment, mnist_experiment
@@ -171,34 +170,6 @@ def compare_writes(session: NgspiceSession, count: int) -> tuple[float, float]:
     return worst, worst_share
 
 
-def compare_training(session: NgspiceSession, presentations: int, in_step: bool) -> dict[str, Any]:
-    """The same presentations on both engines: how often they answer and write alike, and how far states are apart (V).
-
-    `in_step`: before each presentation the closed form takes over ngspice's states. Otherwise both run free, and as in any
-    learning from errors the smallest difference of a write grows.
-    """
-    experiment = mnist_experiment()
-    rule = dataclasses.replace(experiment.rule, presentations=presentations)
-    images, labels = experiment.training_images()
-    engines: tuple[Engine, Engine] = (NgspiceEngine(session, experiment.network, experiment.schedule, 10, 100),
-                                      ClosedFormEngine(experiment.network, experiment.schedule, 10, 100))
-    by_ngspice, by_form = begin(rule, 10, 100), begin(rule, 10, 100)
-    teachers = [Teacher(engine, rule, images, labels) for engine in engines]
-    apart = np.zeros_like(by_form.states)
-    for _ in progress(range(presentations), presentations, "training on both engines", "image"):
-        if in_step:
-            by_form.states = by_ngspice.states.copy()
-        teachers[0].present(by_ngspice)
-        teachers[1].present(by_form)
-        now = np.abs(by_form.states - by_ngspice.states)
-        apart = np.maximum(apart, now) if in_step else now
-    same = (by_ngspice.history == by_form.history).mean(axis=0)
-    moved = float(np.abs(by_form.states - experiment.rule.start_state).mean())
-    return {"presentations": presentations, "answered_alike": float(same[0]), "wrote_alike": float(same[1]),
-            "writes": int(by_form.history[:, 1].sum()), "states_differ_by_at_most": float(apart.max()),
-            "states_differ_by_mean": float(apart.mean()), "states_moved_by": moved}
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the study with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "the test script writes the netlists read here",
@@ -206,17 +177,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--images", type=whole_number(1, 10000), default=200, metavar="N",
                         help="test images read tightly, of each network (default: 200)")
     parser.add_argument("--presentations", type=whole_number(1, 60000), default=2000, metavar="N",
-                        help="length of the training on both engines (default: 2000)")
+                        help="length of the trainings on both engines (default: 2000)")
+    parser.add_argument("--part", choices=PARTS, help="only this part (default: both)")
     options = parser.parse_args(arguments)
-    made_with = {"tight": READING.tightened().as_dict(), "images": options.images, "presentations": options.presentations}
-    with claimed({results_path(options.figures, "engines"): made_with}, (), options.force):
-        _compare(options, made_with)
+    tight = READING.tightened().as_dict()
+    parts: dict[str, tuple[str, dict[str, Any]]] = {
+        "reads": ("engines", {"tight": tight, "images": options.images}),
+        "training": ("engines_training", {"tight": [tight, TIGHT_WRITING.as_dict()], "presentations": options.presentations,
+                                          "apart": APART})}
+    chosen = {part: parts[part] for part in parts if options.part in (None, part)}
+    with claimed({results_path(options.figures, name): made_with for name, made_with in chosen.values()}, (), options.force):
+        session = NgspiceSession()
+        for part, (_, made_with) in chosen.items():
+            PARTS[part](session, options, made_with)
     return 0
 
 
-def _compare(options: argparse.Namespace, made_with: dict[str, Any]) -> None:
-    """Compare all networks, writes and a training; print, keep and draw what is found."""
-    session, found, drawn = NgspiceSession(), [], []
+def _compare_reads(session: NgspiceSession, options: argparse.Namespace, made_with: dict[str, Any]) -> None:
+    """Compare all networks and writes; print, keep and draw what is found."""
+    found, drawn = [], []
     tables = {network.name: ngspice_spikes(ROOT / "figures", network.name) for network in networks()}
     for network in networks():
         result = compare_decisions(network, tables[network.name])
@@ -230,15 +209,21 @@ def _compare(options: argparse.Namespace, made_with: dict[str, Any]) -> None:
         drawn.append((network.name, network.crossbar.first_spikes(network.states, network.images(len(tight))), tight))
     worst, share = compare_writes(session, 1000)
     print(f"1000 writes: cells differ by up to {worst * 1e3:.3f} mV, {share:.2f} of what is allowed")
-    training = compare_training(session, options.presentations, in_step=False)
-    print(f"training of {options.presentations} presentations: {training['answered_alike']:.2%} answered alike, "
-          f"{training['wrote_alike']:.2%} wrote alike; states differ by up to "
-          f"{training['states_differ_by_at_most'] * 1e3:.2f} mV, in the mean by "
-          f"{training['states_differ_by_mean'] * 1e3:.3f} of {training['states_moved_by'] * 1e3:.1f} mV moved")
-    results = {"networks": found, "writes": {"count": 1000, "largest_difference": worst, "of_what_is_allowed": share},
-               "training": training}
+    results = {"networks": found, "writes": {"count": 1000, "largest_difference": worst, "of_what_is_allowed": share}}
     print(f"wrote {write_results(options.figures, 'engines', session, made_with, results)}")
     print(f"wrote {save(engines_figure(drawn, STEPS, [r['rms_difference_ns'] for r in found]), options.figures, 'engines')}")
+
+
+def _compare_trainings(session: NgspiceSession, options: argparse.Namespace, made_with: dict[str, Any]) -> None:
+    """Train on both engines, in step and free; print and keep what is found."""
+    found = []
+    for course in COURSES:
+        found.append(compare_training(session, options.presentations, course))
+        print_training(found[-1])
+    print(f"wrote {write_results(options.figures, 'engines_training', session, made_with, {'courses': found})}")
+
+
+PARTS = {"reads": _compare_reads, "training": _compare_trainings}
 
 
 def print_network(result: dict[str, Any]) -> None:
