@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 
@@ -35,6 +36,15 @@ def _band(axis: Axes, rows: Rows, scale: float = 100.0, **style: Any) -> None:
                       alpha=0.2, linewidth=0)
 
 
+def _ideal(axis: Axes, accuracy: float) -> None:
+    axis.axhline(100 * accuracy, color=GREY, linewidth=0.8, zorder=0, label="an ideal chip")
+
+
+def _handles(axis: Axes) -> list[Any]:
+    """What a legend shows of an axis, and of the bands."""
+    return [*axis.get_legend_handles_labels()[0], Patch(color=GREY, alpha=0.25, linewidth=0, label="lowest to highest chip")]
+
+
 def _finish(axis: Axes, title: str, x: str = "", y: str = "") -> None:
     axis.set(title=title, xlabel=x, ylabel=y, ylim=(0, 100))
     axis.grid(alpha=0.3)
@@ -48,7 +58,7 @@ def spread_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
     """Accuracy against spread: a column of panels for neurons, cells and both, a row for each kind of images."""
     rows = _chosen(rows, section="spread")
     encodings, kinds = sorted(ideal, key=lambda name: name != "grey"), ("neurons", "cells", "both")
-    figure, axes = plt.subplots(len(encodings), 3, figsize=(WIDTH, 2.4 * len(encodings) + 1.1), sharex=True, sharey=True,
+    figure, axes = plt.subplots(len(encodings), 3, figsize=(WIDTH, 2.4 * len(encodings) + 1.3), sharex=True, sharey=True,
                                 squeeze=False)
     titles = {"neurons": "neurons: thresholds", "cells": "cells: gains and write gains", "both": "both"}
     for line, encoding in zip(axes, encodings, strict=True):
@@ -58,11 +68,10 @@ def spread_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
                 if found:  # the regression's weights are not the ideal chip's
                     found = found if route == "software" else _from_ideal(found, ideal[encoding])
                     _band(axis, found, color=colour, linestyle=dashes, label=label, linewidth=2.6 if route == "in situ" else 1.4)
-            axis.axhline(100 * ideal[encoding], color=GREY, linewidth=0.8, zorder=0)
+            _ideal(axis, ideal[encoding])
             _finish(axis, titles[kind] if encoding == encodings[0] else "", "spread (%)" if encoding == encodings[-1] else "",
                     f"test accuracy (%), {encoding}" if kind == "neurons" else "")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles=_handles(axes[0, 0]), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -75,10 +84,10 @@ def stuck_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
             colour, dashes, label = ROUTES[route]
             found = _chosen(rows, section="stuck", encoding=encoding, route=route)
             _band(axis, _from_ideal(found, ideal[encoding]), color=colour, linestyle=dashes, label=label)
-        axis.axhline(100 * ideal[encoding], color=GREY, linewidth=0.8, zorder=0)
+        _ideal(axis, ideal[encoding])
         _finish(axis, f"stuck cells, half off, half on ({encoding} images)", "stuck cells (%)",
                 "test accuracy (%)" if axis is axes[0, 0] else "")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(handles=_handles(axes[0, 0]), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -91,14 +100,15 @@ def noise_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
         noisy = [row for row in _chosen(reads, kind=margin) if row["key"] > 0]
         _band(left, noisy, 1e3, color=plt.get_cmap("viridis")(k / len(margins)), label=f"{margin} µs")
     left.set_xscale("log")
-    left.legend(title="margin of the rule", loc="lower left")
+    left.legend(title="margin of the rule", loc="lower left")  # before the ideal chip's line, which the other panel names
     _finish(left, "read noise", "jitter of the threshold (mV)", "test accuracy (%)")
     _band(right, _chosen(rows, section="write noise"), color=BLUE)
     right.set_xscale("log")
     _finish(right, "write noise", "spread of each write, relative to its dose (%)")
     for axis in (left, right):
         axis.xaxis.set_major_formatter("{x:g}")
-        axis.axhline(100 * ideal["grey"], color=GREY, linewidth=0.8, zorder=0)
+        _ideal(axis, ideal["grey"])
+    right.legend(handles=_handles(right), loc="lower left")
     lowest = min(row["low"] for row in rows if row["section"] in ("read noise", "write noise"))
     left.set_ylim(10 * np.floor(10 * lowest), 100)
     return figure
@@ -110,8 +120,8 @@ def retention_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     for k, spread in enumerate(sorted({row["kind"] for row in rows}, key=float)):
         _band(axis, _chosen(rows, kind=spread), 1.0, color=COLOURS[k], label=f"rates spread by {100 * float(spread):g} %")
-    axis.axhline(100 * ideal["grey"], color=GREY, linewidth=0.8, zorder=0)
-    axis.legend(loc="lower left")
+    _ideal(axis, ideal["grey"])
+    axis.legend(handles=_handles(axis), loc="lower left")
     _finish(axis, "Forgetting: chips of 10 % spread, trained in situ, grey images", "time since training (mean time constants)",
             "test accuracy (%)")
     return figure
@@ -122,11 +132,12 @@ def recovery_figure(rows: Rows, ideal: dict[str, float]) -> Figure:
     rows = _chosen(rows, section="recovery")
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
     for k, kind in enumerate(sorted({row["kind"] for row in rows})):
-        _band(axis, _chosen(rows, kind=kind), 1.0, color=COLOURS[k], label=kind, linestyle="-" if "ex-situ" in kind else "--")
-    axis.axhline(100 * ideal["grey"], color=GREY, linewidth=0.8, zorder=0)
+        _band(axis, _chosen(rows, kind=kind), 1.0, color=COLOURS[k], label=kind.replace("% ", " % "),
+              linestyle="-" if "ex-situ" in kind else "--")
+    _ideal(axis, ideal["grey"])
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")
-    axis.legend(loc="lower right")
+    axis.legend(handles=_handles(axis), loc="lower right")
     _finish(axis, "How soon a chip recovers: grey images", "presentations on the chip (images)", "test accuracy (%)")
     return figure
 
