@@ -1,0 +1,71 @@
+"""The stand-in by which doses and margins are compared: it learns as the closed form does."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from learning.closed_form import Crossbar
+from learning.engines import ClosedFormEngine
+from learning.error_driven import Teacher, begin, order
+from studies import dose_and_margin
+from studies.settled_training import SettledTraining
+from workflow.experiments import Experiment, mnist_experiment
+
+
+@pytest.mark.parametrize("encoding", ["binary", "grey"])
+def test_settled_membranes_learn_as_the_closed_form_does(encoding):
+    experiment = mnist_experiment(encoding=encoding)
+    images, labels = (values[:2000] for values in experiment.training_images())
+    rule = dataclasses.replace(experiment.rule, presentations=400, dose=60e-3)
+    learning = begin(rule, 10, 100)
+    engine = ClosedFormEngine(experiment.network, experiment.schedule, 10, 100)
+    for _ in Teacher(engine, rule, images, labels).presentations(learning):
+        pass
+    training = SettledTraining(experiment, images, labels)
+    states, wrote = training.train(rule, order(rule, len(images)))
+    assert wrote == pytest.approx(learning.history[:, 1].sum(), abs=4)
+    moved = np.abs(learning.states - rule.start_state)
+    assert np.abs(states - learning.states).mean() < 0.25 * moved.mean()  # one early decision may fall otherwise
+    exact = Crossbar.of(experiment.network, experiment.schedule).first_spikes(learning.states, images[:50])
+    found = training.spikes(learning.states, np.arange(50))
+    assert np.array_equal(np.isnan(found), np.isnan(exact))
+    assert np.ptp(found - exact, axis=1) == pytest.approx(0, abs=0.3e-6)  # the edge delays all neurons alike
+    assert (found.argmin(axis=1) == exact.argmin(axis=1)).mean() > 0.95
+
+
+def test_a_write_is_the_closed_form_s():
+    experiment = mnist_experiment(encoding="grey")
+    images, labels = (values[:1] for values in experiment.training_images())
+    rule = dataclasses.replace(experiment.rule, presentations=1, dose=0.5)
+    states, wrote = SettledTraining(experiment, images, labels).train(rule, np.array([0]))
+    engine = ClosedFormEngine(experiment.network, experiment.schedule, 10, 100)
+    label, start = int(labels[0]), np.full((10, 100), rule.start_state)
+    wrong = 0 if label else 1  # all fire together: the lowest class counts as first
+    assert wrote == 1
+    for column, sign in ((label, 1), (wrong, -1)):
+        assert states[column] == pytest.approx(engine.write(start, column, images[0], sign, rule.dose / engine.rate), abs=1e-7)
+    assert np.ptp(np.delete(states, [label, wrong], axis=0)) == 0
+
+
+def test_what_is_held_out_is_not_learned_from(tmp_path, monkeypatch, capsys):
+    """With the labels of one part falsified, what is learned for that part stays as it was, what is learned from it does not."""
+    experiment = mnist_experiment(encoding="grey")
+    images, labels = (values[:600] for values in experiment.training_images())
+    rule = dataclasses.replace(experiment.rule, presentations=300)
+    usual = dose_and_margin.held_out_accuracies(SettledTraining(experiment, images, labels), rule, labels)
+    assert usual.shape == (6,) and usual.mean() > 0.3
+    wrong = labels.copy()
+    wrong[:100] = (labels[:100] + 5) % 10
+    falsified = dose_and_margin.held_out_accuracies(SettledTraining(experiment, images, wrong), rule, labels)
+    assert falsified[0] == usual[0]
+    assert (falsified[1:] < usual[1:]).any()
+
+    monkeypatch.setattr(dose_and_margin, "TRIED", {"grey": [(300, 30e-3, 1e-6, 5.2), (300, 100e-3, 1e-6, 5.2)]})
+    monkeypatch.setattr(Experiment, "training_images", lambda experiment: (images, labels))
+    dose_and_margin.main(["--encoding", "grey", "--figures", str(tmp_path)])
+    first, second = json.loads((tmp_path / "dose_and_margin_results.json").read_text())["runs"]
+    assert (first["gain"], first["standard_error"]) == (0, 0) and second["dose"] == 0.1
+    assert second["gain"] == pytest.approx(np.mean(second["held_out_accuracies"]) - np.mean(first["held_out_accuracies"]))
+    assert "against the first" in capsys.readouterr().out
