@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learning.chips import Chip
-from learning.layer_chips import layer_chips
+from learning.layer_chips import NOMINAL, layer_chips
 from spice.parameters import ParameterError
 
 SIZES = (9, 12, 4)
@@ -25,6 +25,23 @@ def test_spreads_are_those_asked_for_and_layers_draw_their_own():
     assert np.all(less[0].channel == 1) and np.array_equal(less[0].threshold, big[0].threshold)  # a stream for each deviation
     other = layer_chips(dataclasses.replace(TEN_PERCENT, seed=4), (200, 200, 200))
     assert abs(np.corrcoef(big[0].channel.ravel(), other[0].channel.ravel())[0, 1]) < 0.02
+
+
+def test_each_layer_is_a_chip_with_a_seed_of_its_own():
+    layers = layer_chips(dataclasses.replace(TEN_PERCENT, seed=2**32 - 1), SIZES)
+    for layer, (seed, rows, columns) in enumerate(((2**32 - 1, 10, 13), (7918, 13, 5))):  # 7919 apart, within 32 bits
+        own = dataclasses.replace(TEN_PERCENT, seed=seed, classes=columns, inputs=rows)
+        assert layers[layer].channel == pytest.approx(own.cells(NOMINAL.memristor).gain / NOMINAL.memristor.gain, rel=1e-12)
+        assert layers[layer].threshold == pytest.approx(own.neurons(NOMINAL.neuron).threshold[:-1] / NOMINAL.neuron.threshold)
+
+
+def test_spread_of_a_decay_that_there_is_not_changes_nothing():
+    assert np.all(layer_chips(Chip(decay_spread=0.3), SIZES)[0].channel == 1)
+
+
+def test_deviations_that_layers_do_not_have_are_named_with_those_that_they_have():
+    with pytest.raises(ParameterError, match=r"cell_gain, cell_write_gain, neuron_threshold, not its stuck_off, write_noise$"):
+        layer_chips(Chip(stuck_off=0.1, write_noise=0.1, cell_gain=0.1), SIZES)
 
 
 @pytest.mark.parametrize("name", ["write_noise", "stuck_off", "cell_threshold", "row_resistance", "decay_rate"])

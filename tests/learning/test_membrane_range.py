@@ -61,6 +61,12 @@ def test_complaint_names_the_parameter_and_a_value_that_helps(ohms, words, patte
         assert complaint(with_feedback(better), Schedule(), states, patterns) == ""
 
 
+def test_membranes_far_below_the_threshold_are_lifted_not_taken_for_cells_that_do_not_conduct(patterns, states):
+    said = complaint(with_feedback(5.0), Schedule(), states, patterns)
+    top = settled_membranes(with_feedback(5.0), Schedule(), states, patterns).max()
+    assert 0 < top < 1 and "all neurons stay silent" in said and f"settles at {top:.3g} V" in said
+
+
 def test_cells_that_do_not_conduct_are_named(patterns):
     assert "no cell conducts" in complaint(NetworkParameters(), Schedule(), np.zeros_like(patterns), patterns)
 

@@ -147,6 +147,16 @@ def test_signals_are_held_back_and_delivered_in_order_to_the_handlers_they_had()
         assert seen == ["TERM", "INT", "TERM"]
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"])
+def test_every_signal_that_programs_turn_into_an_exception_is_held_back(name):
+    seen = []
+    with handled(signal.Signals[name], lambda *_: seen.append(name)), signals_held() as deliver:
+        signal.raise_signal(signal.Signals[name])
+        assert seen == []
+        deliver()
+        assert seen == [name]
+
+
 def test_session_in_another_thread_leaves_signals_to_the_main_one():
     before = signal.getsignal(signal.SIGINT)
     found = []

@@ -232,6 +232,16 @@ def test_what_has_not_changed_is_not_sent(ngspice, monkeypatch):
     assert sent == ["alter r2 = 4000.0"]
 
 
+def test_after_a_refused_change_nothing_is_taken_for_known(ngspice):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    circuit.alter({"vin": 2.0})
+    with pytest.raises(SimulationError):  # ngspice takes the first of them before it refuses the second
+        circuit.alter({"vin": 4.0, "rnowhere": 1e3})
+    circuit.alter({"vin": 2.0})
+    assert circuit.op()["out"] == pytest.approx(1.0)
+    circuit.unload()
+
+
 @pytest.mark.parametrize("changes", [{"vin": "high"}, {"vin": None}, {"": 1.0}, {"vin dc high": 1.0}, {"vin; quit": 1.0},
                                      {"vin=3": 1.0}, {"vïn": 1.0}])
 def test_what_cannot_be_altered_is_refused(ngspice, changes):

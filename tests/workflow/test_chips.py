@@ -51,10 +51,14 @@ def test_chip_file_that_cannot_be_used_is_named_with_its_fault(tmp_path, change,
 
 def test_no_file_garbled_file_and_unknown_name_are_one_line(tmp_path):
     (tmp_path / "garbled").write_text("{")
-    for name in ("nothing", "garbled"):
-        with pytest.raises(ParameterError) as caught:
+    for name, words in (("nothing", "No such file.*; a chip is one of ideal, li-2018, "), ("garbled", "not even JSON")):
+        with pytest.raises(ParameterError, match=f"{name}: .*{words}") as caught:
             load_chip(tmp_path / name, 4, 9)
         assert "\n" not in str(caught.value)
+    for content, words in (({}, "is no chip file"), ({"format": FORMAT}, "version None, expected 1"), ([], "is no chip file")):
+        (tmp_path / "other").write_text(json.dumps(content))
+        with pytest.raises(ParameterError, match=f"other: .*{words}"):
+            load_chip(tmp_path / "other", 4, 9)
 
 
 def test_presets_take_the_shape_of_the_network_and_ideal_says_nothing():
@@ -72,11 +76,15 @@ def test_voltages_on_another_chip_must_be_asked_for(capsys):
         chip_to_test(options(seed=2, cell_gain=0.1), trained, "v.json")
     assert not capsys.readouterr().err
     assert chip_to_test(options(carry_over=True, seed=2, cell_gain=0.1), trained, "v.json") == there
-    assert "warning" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "v.json was trained on chip 1 (cell_gain 0.1) and is carried over to chip 2 (cell_gain 0.1)" in said
     untouched = Voltages(np.zeros((4, 9)))
     assert chip_to_test(options(), untouched, "v.json") is None
-    with pytest.raises(ParameterError, match="an ideal chip"):
-        chip_to_test(options(cell_gain=0.1), untouched, "v.json")
+    assert chip_to_test(options("ideal"), untouched, "v.json") is None
+    with pytest.raises(ParameterError, match=r"trained on an ideal chip, not on chip 3 \(cell_gain 0.1, read_noise 0.01\); "):
+        chip_to_test(options(cell_gain=0.1, read_noise=0.01, seed=3), untouched, "v.json")
+    with pytest.raises(VoltagesError, match=r"v.json: a chip has no 7; it has cell_capacitance, cell_gain, "):
+        chip_to_test(options(), Voltages(np.zeros((4, 9)), origin={"chip": 7}), "v.json")
     with pytest.raises(VoltagesError, match=r"v.json: .*cell_gain"):
         chip_to_test(options(), Voltages(np.zeros((4, 9)), origin={"chip": {"cell_gain": "much"}}), "v.json")
 
@@ -100,7 +108,7 @@ def test_option_that_bears_on_its_chip_is_taken():
 def test_carrying_over_to_no_chip_is_refused():
     trained = Voltages(np.zeros((4, 9)), origin={"chip": Chip(classes=4, inputs=9, cell_gain=0.1).as_dict()})
     for voltages in (trained, Voltages(np.zeros((4, 9)))):
-        with pytest.raises(ParameterError, match="--carry-over has no bearing without another chip"):
+        with pytest.raises(ParameterError, match=r"^--carry-over has no bearing .* give --chip or a --chip- option$"):
             chip_to_test(options(carry_over=True), voltages, "v.json")
     ideal = chip_to_test(options("ideal", carry_over=True), trained, "v.json")
     assert ideal is not None and ideal.ideal
@@ -111,7 +119,7 @@ def test_voltages_grow_old_on_a_chip_that_forgets():
     assert aged(argparse.Namespace(age=10.0), forgetful, states) == pytest.approx(4.0 * np.exp(-1))
     assert aged(argparse.Namespace(age=None), forgetful, states) == pytest.approx(states)
     assert aged(argparse.Namespace(age=None), None, states) is states
-    with pytest.raises(ParameterError, match="does not forget"):
+    with pytest.raises(ParameterError, match=r"^--age .* does not forget; give its --chip-decay-rate$"):
         aged(argparse.Namespace(age=10.0), Chip(classes=4, inputs=9), states)
 
 
@@ -127,10 +135,12 @@ def test_every_deviation_has_an_option_that_says_its_meaning_and_default():
     said = "".join(parser.format_help().split())  # lines break anywhere
     assert f"--chipFILEachipfile,oroneof{','.join(PRESETS)}--chip-seed" in said
     for field in FIELDS:
-        default = f"(default: the chip's, {field.default:g} {field.metadata['unit']}"
+        default = f"(default: the chip's, {field.default:g} {field.metadata['unit']} if ideal)"
         expected = f"--chip-{field.name.replace('_', '-')} X {field.metadata['meaning']} {default}"
         assert "".join(expected.split()) in said
-    assert "--ageX" in said and "timeinssincethetraining" in said
+    assert "Chip(anidealonebydefault):d2d:fromdevicetodevice;c2c:fromcycletocycle--chipFILE" in said
+    assert "--ageXtimeinssincethetraining" in said
+    assert "--carry-overtestthevoltagesonanotherchipthantheonetheyweretrainedon:theex-situcase" in said
 
 
 @pytest.mark.process

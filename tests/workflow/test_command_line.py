@@ -19,7 +19,7 @@ from records.files import ROOT, FileProblem
 from records.voltages import VoltagesError
 from snn_circuit import NetworkParameters
 from spice.errors import NgspiceMissing, SimulationError
-from spice.parameters import ParameterError
+from spice.parameters import ParameterError, quantity
 from workflow import command_line
 from workflow.command_line import (
     add_quantities,
@@ -221,6 +221,28 @@ def test_progress_shows_on_a_terminal_alone_and_after_a_while(monkeypatch, capsy
         assert ("reading" in said and "/3" in said and "image" in said) == shown
         assert bar.leave is False and bar.dynamic_ncols and (bar.total, bar.delay) == (3, quick)
     assert progress([], 0, "reading", "image").delay == 2.0
+
+
+def test_parsed_options_join_those_that_there_were(monkeypatch):
+    monkeypatch.setattr(command_line, "_load_figures", lambda show: None)
+    before = argparse.Namespace(size=4)
+    found, rest = make_parser(None).parse_known_args(["--force"], before)
+    assert found is before and (found.size, found.force, rest) == (4, True, [])
+
+
+@pytest.mark.parametrize(("kind", "default", "text", "value"), [
+    ("float", 2.0, "2.5", 2.5), ("int", 2, "3", 3), (float, 2.0, "3", 3.0)])
+def test_option_has_the_type_of_its_quantity_also_where_annotations_are_text(kind, default, text, value):
+    made = dataclasses.make_dataclass("Made", [("volts", kind, quantity(default, 1, 5, "V", "some voltage"))])
+    parsed = quantity_type(dataclasses.fields(made)[0])(text)
+    assert parsed == value and type(parsed) is type(default)
+
+
+def test_figures_load_in_a_thread_that_keeps_no_program_from_ending(monkeypatch):
+    started = []
+    monkeypatch.setattr(command_line.threading.Thread, "start", lambda thread: started.append(thread))
+    make_parser(None).parse_args([])
+    assert [thread.daemon for thread in started] == [True]
 
 
 # Exit codes

@@ -44,8 +44,55 @@ def test_row_numbers_without_a_name_are_no_feature(tmp_path):
     assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered[::-1]))).names) == 3
 
 
+@pytest.mark.parametrize("separator", ["\t", ";"])
+def test_two_columns_and_blank_lines_before_them_are_a_table(tmp_path, separator):
+    path = written(tmp_path, separator, ("a", "class"), [row[1:] for row in ROWS])
+    path.write_text("\n \n" + path.read_text())
+    table = load_table(str(path))
+    assert (table.name, table.names, table.features.ravel().tolist()) == ("table", ["a"], [2, 3, 4, 5])
+
+
+def test_spaces_behind_commas_are_no_part_of_a_class(tmp_path):
+    assert load_table(str(written(tmp_path, ", "))).classes == ["no", "yes"]
+
+
+def test_a_line_cut_where_the_separator_is_looked_for_does_not_count(tmp_path):
+    wide = ";".join(f"1.{k:03}" for k in range(700))  # 20 such lines are more than the 65,536 characters that are looked at
+    header, rows = ";".join(f"f{k}" for k in range(700)), [(wide, "yes" if k % 2 else "no") for k in range(24)]
+    assert load_table(str(written(tmp_path, ";", (header, "class"), rows))).features.shape == (24, 700)
+
+
+def test_numbers_name_classes_as_numbers_and_whole_features_become_voltages(tmp_path):
+    table = load_table(str(written(tmp_path, rows=[("1", "2", "10"), ("2", "3", "2"), ("3", "4", "10"), ("4", "5", "2")])))
+    assert table.classes == ["2", "10"] and table.labels.dtype.kind == "i"  # by value, not by their first digit
+    assert table.features.dtype == float
+    words = load_table(str(written(tmp_path)))
+    assert words.labels.dtype.kind == "U"
+
+
+def test_big_endian_utf_16_is_read(tmp_path):
+    path = written(tmp_path)
+    path.write_bytes(b"\xfe\xff" + path.read_text().encode("utf-16-be"))
+    assert load_table(str(path)).classes == ["no", "yes"]
+
+
+def test_a_hundred_classes_are_not_too_many(tmp_path):
+    rows = [(str(k), str(k / 7), f"class {k // 2}") for k in range(200)]
+    assert len(load_table(str(written(tmp_path, rows=rows))).classes) == 100
+
+
+@pytest.mark.parametrize(("count", "said"), [(12, r"it has c0, .*, c11$"), (13, r"it has c0, .*, c11 and more$")])
+def test_columns_that_could_be_meant_are_named_up_to_twelve(tmp_path, count, said):
+    path = written(tmp_path, header=[f"c{k}" for k in range(count)], rows=[["1"] * count] * 3)
+    for label in ("0", str(count + 1), str(-count - 1), "XX1"):
+        with pytest.raises(DatasetError, match=rf"table\.csv: has no column '{label}'; {said}"):
+            load_table(str(path), label)
+
+
 @pytest.mark.parametrize("label", ["class", "1", "-3"])
 def test_label_column_by_name_or_number(tmp_path, label):
+    last = load_table(str(written(tmp_path)), "3")
+    assert last.classes == ["no", "yes"] and last.names == ["a", "b"]
     rows = [row[::-1] if label != "class" else row for row in ROWS]
     header = ("class", "b", "a") if label != "class" else ("a", "b", "class")
     assert load_table(str(written(tmp_path, header=header, rows=rows)), label).classes == ["no", "yes"]
@@ -55,8 +102,10 @@ def test_label_column_by_name_or_number(tmp_path, label):
     ([*ROWS, ("", "3", "no")], None, r"1 values are missing \(empty, NA or \?\), the first in data row 5, column 'a'"),
     ([*ROWS, ("1", "?", "no")], None, r"1 values are missing \(empty, NA or \?\), the first in data row 5, column 'b'"),
     ([("x", "2", "yes"), *ROWS], None, r"column 'a' holds text \('x'\)"),
-    ([(*row[:2], "yes") for row in ROWS], None, "one class, yes"),
-    ([*ROWS, ("1", "1", "once")], None, "class once has one member"),
+    ([*ROWS, ("x" * 31, "2", "yes")], None, rf"column 'a' holds text \('{'x' * 30}'\), .* say --label a$"),
+    ([(*row[:2], "yes") for row in ROWS], None,
+     r"all 4 rows are of one class, yes; .* apart \(--label names the class column\)$"),
+    ([*ROWS, ("1", "1", "once")], None, "class once has one member; .*: leave it out, or join it with another$"),
     ([("inf", "2", "yes"), *ROWS], None, "column 'a' holds infinite values"),
     (ROWS, "colour", "has no column 'colour'; it has a, b, class"),
     ([(str(k), "1", str(k / 2)) for k in range(300)], None, "300 different values in 300 rows"),
@@ -100,10 +149,10 @@ def test_a_text_far_down_is_one_line_without_a_warning(tmp_path, recwarn):
     assert not recwarn.list
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\x89PNG\0\0", "its bytes are no text"),
-                                               (b"\xff\xfe\xff\xdf\x20\x00\x41", "its bytes are no text"),
-                                               (bytes(range(129, 256)), "its bytes are no text"),
-                                               (b'a,b,c\n1,2,x\n1,2,3,4,y\n"', "is no table"), (b"a\nx\ny\n", "one column")])
+@pytest.mark.parametrize(("content", "said"), [
+    (b"", "is empty"), (b"\x89PNG\0\0", r"\(its bytes are no text; save it as CSV in UTF-8\)$"),
+    (b"\xff\xfe\xff\xdf\x20\x00\x41", "its bytes are no text"), (bytes(range(129, 256)), "its bytes are no text"),
+    (b'a,b,c\n1,2,x\n1,2,3,4,y\n"', "is no table"), (b"a\nx\ny\n", "one column")])
 def test_files_that_are_no_tables(tmp_path, content, said):
     path = tmp_path / "table.csv"
     path.write_bytes(content)
@@ -118,6 +167,17 @@ def test_no_such_file_names_what_there_is():
 
 
 def test_a_large_table_is_drawn_by_class():
-    table = load_table("iris").sampled(60, seed=1)
+    iris = load_table("iris")
+    assert (iris.name, iris.names[0], iris.classes) == ("iris", "sepal length (cm)", ["setosa", "versicolor", "virginica"])
+    assert iris.sampled(150, seed=1) is iris
+    table = iris.sampled(60, seed=1)
+    assert (table.name, table.names) == (iris.name, iris.names)
+    # Iris has a flower twice: no row comes more often than in the whole.
+    rows, counts = np.unique(np.column_stack([table.features, table.labels == "setosa"]), axis=0, return_counts=True)
+    assert counts.max() <= 2 and len(rows) >= 59
+    assert np.array_equal(iris.sampled(60, seed=1).features, table.features)
+    assert not np.array_equal(iris.sampled(60, seed=2).features, table.features)
+    few = iris.sampled(3, seed=1)
+    assert np.unique(few.labels, return_counts=True)[1].tolist() == [2, 2, 2]  # that cross-validation can go on
     assert np.unique(table.labels, return_counts=True)[1].tolist() == [20, 20, 20]
     assert table.features.shape == (60, 4)
