@@ -34,13 +34,15 @@ def test_a_read_costs_what_the_channels_of_each_layer_dissipate_from_their_rows_
     assert energies == pytest.approx(expected, rel=0.01)
 
 
-def test_a_back_read_costs_a_thousandth_of_a_read(ngspice, network):
-    errors = np.array([0.0, 1.0, 0, 0, -0.5, 0, 0, 0])
-    found = back_read_energy(ngspice, network, 1, errors)
+@pytest.mark.parametrize(("layer", "errors", "volts"), [(2, [0.0, 1, 0, -0.5], 0.1), (1, [0, 2.0, 0, 0, -0.7, 0, 0, 0], 1e-3)])
+def test_a_back_read_costs_a_thousandth_of_a_read(ngspice, network, layer, errors, volts):
+    errors = np.array(errors)
+    found = back_read_energy(ngspice, network, layer, errors)
     gain, seconds = 2 * device(network).half_gain, 3e-6 - 2e-6 / 3  # the first 1 us is an edge: a third of its V^2
-    states = np.vstack([network.states[1], np.full(13, 5.0)])[:, :-1]  # the bias row is not read
-    assert found == pytest.approx(gain * states.sum(axis=1) @ np.append(errors, -errors.sum())**2 * 0.01 * seconds, rel=0.02)
-    assert found < 1e-3 * layers_read_energy(ngspice, network, IMAGE)[0][1]
+    states = np.vstack([network.states[layer], np.full(SIZES[layer] + 1, 5.0)])[:, :-1]  # the bias row is not read
+    driven = volts * np.append(errors, -errors.sum())
+    assert found == pytest.approx(gain * states.sum(axis=1) @ driven**2 * seconds, rel=0.02)
+    assert found < 1e-3 * layers_read_energy(ngspice, network, IMAGE)[0][layer]
 
 
 @pytest.mark.parametrize(("sign", "within"), [(1, 0.02), (-1, 0.2)])  # a depression moves the gates by what is left out here

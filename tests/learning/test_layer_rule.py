@@ -29,4 +29,6 @@ def test_a_silent_neurons_write_lasts_to_the_end_of_the_window():
 
 def test_only_neurons_whose_membranes_come_within_reach_are_written():
     read_back = np.array([0.3, -0.2, 0.1, -0.4])
-    assert plastic(read_back, np.array([0.89, 0.9, 1.4, 0.2]), 0.9).tolist() == [0, -0.2, 0.1, 0]
+    settled = np.array([0.89, 0.9, 1.4, 0.2])
+    assert plastic(read_back, settled, 0.9, 1.0).tolist() == [0, -0.2, 0.1, 0]
+    assert plastic(read_back, settled, 0.9, 2.0).tolist() == [0, -0.1, 0.05, 0]
