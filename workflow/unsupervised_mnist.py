@@ -131,6 +131,20 @@ def closed_form_decisions(learning: MnistLearning, network: Network, images: np.
     return np.array([decide(np.where(np.isinf(times), np.nan, times), digits) for times in spikes])
 
 
+def digit_leads(learning: MnistLearning, network: Network, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """By how much in s the first spike comes before that of any other digit (array of images; inf where no other fires)."""
+    from learning.stdp import numbers, spike_times
+
+    circuit, leads = numbers(learning.circuit()), np.full(len(images), np.inf)
+    for n, image in enumerate(images):
+        times = np.full(DIGITS, np.inf)
+        np.minimum.at(times, digits, spike_times(network.states, network.homeostasis, image, circuit))
+        first, second = np.sort(times)[:2]
+        if np.isfinite(second):
+            leads[n] = second - first
+    return leads
+
+
 def name_neurons(first: np.ndarray, labels: np.ndarray, neurons: int) -> np.ndarray:
     """The digit that each neuron stands for: the one for whose training images it fired first most often.
 

@@ -145,7 +145,8 @@ def test_mnist_is_learned_by_the_closed_form_and_read_by_ngspice(few_images, tmp
     files = ["--figures", str(tmp_path), "--voltages", str(tmp_path / "states.json")]
     stdp.main(["--data", "mnist", "--neurons", "10", "--epochs", "2", "--samples", "3", *files])
     said, results = capsys.readouterr().out, json.loads((tmp_path / "mnist_stdp_grey_10_results.json").read_text())
-    assert "the same as the closed form on 3" in said and results["same_as_closed_form"] == 3
+    assert "as by the closed form: 3 of 3\n" in said and results["same_as_closed_form"] == 3
+    assert results["different_at"] == results["leads_where_different_s"] == []
     assert results["parameters"]["samples"] == 3 and results["versions"]["ngspice"]
     name, (runs, published) = shapes[-1]
     assert name == "mnist_stdp_accuracy" and published == stdp_mnist.PUBLISHED

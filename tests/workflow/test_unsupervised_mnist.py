@@ -15,6 +15,7 @@ from workflow.unsupervised_mnist import (
     begin,
     closed_form_decisions,
     decide,
+    digit_leads,
     first_to_fire,
     name_neurons,
     presentation_order,
@@ -88,6 +89,15 @@ def test_the_closed_form_decides_strictly(training):
                                      ([9, 9, 9], [4, 4, 7], SILENT)):
         network = Network(states, np.array(raised, float))
         assert closed_form_decisions(FEW, network, image, np.array(digits)).tolist() == [decision]
+
+
+def test_a_digit_leads_by_the_first_spike_of_any_other(training):
+    """Neurons alike in all but their thresholds: their spikes are as far apart whichever digits they stand for."""
+    image, network = training[0][:1], Network(np.full((3, 100), 3.0), np.array([0.0, 0.1, 0.3]))
+    near, far = (digit_leads(FEW, network, image, np.array(digits))[0] for digits in ([4, 7, 7], [4, 4, 7]))
+    found = stretch_by_closed_form(FEW, network.copy(), image)
+    assert near == found.leads[0] and 2 * near < far < 600e-6
+    assert digit_leads(FEW, network, image, np.array([4, 4, 4])).tolist() == [np.inf]
 
 
 def test_the_pace_falls_from_stretch_to_stretch_but_not_within_one(training, monkeypatch):
