@@ -1,0 +1,68 @@
+"""What is altered in a loaded circuit: every name of a value is heeded, what has not changed is not sent."""
+
+import pytest
+
+from spice.parameters import ParameterError
+from spice.session import SimulationError
+from tests.spice.test_sessions import FAST, divider, out
+
+NAMES = ["Vin", "vin", "VIN dc", "vin DC", " vin  dc ", "@vin[dc]"]
+
+
+@pytest.mark.parametrize("one", NAMES)
+@pytest.mark.parametrize("other", NAMES)
+def test_every_name_of_a_value_is_heeded(ngspice, one, other):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    for name, volts in ((one, 2.0), (other, 4.0), (one, 2.0), (other, 2.0), (one, 6.0), (one, 6.0)):
+        circuit.alter({name: volts})
+        assert circuit.op()["out"] == pytest.approx(volts / 2)
+    circuit.alter({one: 8.0, other: 10.0})
+    assert circuit.op()["out"] == pytest.approx(5.0)
+    circuit.unload()
+
+
+@pytest.mark.parametrize(("names", "element"), [(("r2", "R2 resistance", "r2 r"), "r2"), (("c1 capacitance", "C1"), "c1")])
+def test_main_parameter_goes_by_its_names(ngspice, names, element):
+    circuit = ngspice.load(divider(1e3, "C1 out 0 1n"), FAST, ["out", f"@{element}[{names[0].split()[-1]}]"])
+    values = [(name, value) for value in (1e3, 2e3, 1e3) for name in names]
+    scale = 1.0 if element == "r2" else 1e-12
+    for name, value in values:
+        circuit.alter({name: 7e3 * scale})
+        circuit.alter({names[0]: value * scale})
+        slow = circuit.run(1e-7)["out"][-1]
+        fresh = ngspice.load(divider(value if element == "r2" else 1e3,
+                                     f"C1 out 0 {value * 1e-12 if element == 'c1' else 1e-9}"), FAST, ["out"])
+        assert slow == pytest.approx(fresh.run(1e-7)["out"][-1], rel=1e-3)
+        fresh.unload()
+    circuit.unload()
+
+
+def test_what_has_not_changed_is_not_sent(ngspice, monkeypatch):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    circuit.alter({"vin": 2.0, "r2": 3e3})
+    sent = []
+    monkeypatch.setattr(circuit._engine, "_send", sent.append)
+    circuit.alter({"Vin": 2.0, "R2": 3e3})
+    assert sent == []
+    circuit.alter({"Vin": 2.0, "R2": 4e3})
+    assert sent == ["alter r2 = 4000.0"]
+
+
+def test_after_a_refused_change_nothing_is_taken_for_known(ngspice):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    circuit.alter({"vin": 2.0})
+    with pytest.raises(SimulationError):  # ngspice takes the first of them before it refuses the second
+        circuit.alter({"vin": 4.0, "rnowhere": 1e3})
+    circuit.alter({"vin": 2.0})
+    assert circuit.op()["out"] == pytest.approx(1.0)
+    circuit.unload()
+
+
+@pytest.mark.parametrize("changes", [{"vin": "high"}, {"vin": None}, {"": 1.0}, {"vin dc high": 1.0}, {"vin; quit": 1.0},
+                                     {"vin=3": 1.0}, {"vïn": 1.0}])
+def test_what_cannot_be_altered_is_refused(ngspice, changes):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    with pytest.raises(ParameterError, match="alter"):
+        circuit.alter(changes)
+    assert out(circuit) == pytest.approx(0.5)
+    circuit.unload()
