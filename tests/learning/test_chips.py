@@ -82,6 +82,8 @@ def test_a_seed_gives_the_same_chip_for_ever(parameters):
     cells, neurons, sigma = chip.cells(memristor), chip.neurons(neuron), np.sqrt(np.log1p(0.1**2))
     held = chip.held(np.full((2, 3), 3.0))
     assert held.tolist() == [[7, 3, 3], [3, 3, 0]]
+    wires = dataclasses.replace(chip, row_resistance=1.5, column_resistance=2.5).devices(parameters).wires
+    assert (wires.row, wires.column) == (1.5, 2.5)
     drawn = {"gain": cells.gain[0, 1] / memristor.gain, "write gain": cells.transconductance[0, 1] / memristor.transconductance,
              "capacitance": cells.capacitance[0, 1] / memristor.capacitance,
              "neuron threshold": neurons.threshold[1] / neuron.threshold,
@@ -224,6 +226,19 @@ def test_wires_that_hardly_resist_change_nothing(ngspice, mnist_schedule, small)
     whole = WiredWriter(ngspice, parameters, mnist_schedule, chip).write(states, 1, image, 1, 50e-6, cells.transconductance[1])
     alone = Writer(ngspice, parameters, mnist_schedule, 4).write(states[1], image, 1, 50e-6, cells.of(slice(1, 2), slice(None)))
     assert whole == pytest.approx(alone, abs=0.1e-3)
+
+
+def test_a_write_through_wires_opens_its_own_column_alone(ngspice, mnist_schedule, small):
+    chip, states, image, parameters = small
+    gains = chip.cells(parameters.memristor).transconductance
+    fresh, used = (WiredWriter(ngspice, parameters, mnist_schedule, chip) for _ in range(2))
+    used.write(states, 0, image, 1, 50e-6, gains[0])
+    for writer in (fresh, used):
+        writer.write(states, 1, image, 1, 50e-6, gains[1])
+    # The phi of the column written before must be low again: all cells of the crossbar end as in a circuit never used.
+    fresh, used = (writer._circuit.run(60e-6).stack(writer._states)[:, -1].reshape(states.shape) for writer in (fresh, used))
+    assert used == pytest.approx(fresh, abs=1e-4)
+    assert (np.abs(used - states) < 1e-3).all(axis=1).tolist() == [True, False, True]
 
 
 def test_wires_take_their_share_of_the_voltage(simulate, parameters):

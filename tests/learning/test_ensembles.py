@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from datasets import encode
+from learning import ensembles
 from learning.chip_engines import ChipInClosedForm, ChipInNgspice, chip_engine
 from learning.chips import Chip
 from learning.closed_form import Crossbar
@@ -106,6 +107,26 @@ def test_read_noise_costs_accuracy_and_is_each_image_s_own(parameters, mnist_sch
     by_hand = [strict_decision(crossbar.with_jitter(chip.jitter("test", k)).read(states[0], image).spikes) == label
                for k, (image, label) in enumerate(zip(*lessons, strict=True))]
     assert accuracy[1] == np.mean(by_hand)
+
+
+def test_accuracies_are_those_of_the_images_one_by_one_in_batches_of_any_size(parameters, mnist_schedule, lessons, monkeypatch):
+    chips = [CHIPS[2], dataclasses.replace(CHIPS[2], seed=8, neuron_threshold=0.2)]
+    ensemble, (images, labels) = Ensemble(chips, parameters, mnist_schedule), (lessons[0][:13], lessons[1][:13])
+    states = np.random.default_rng(3).uniform(4.0, 5.0, (2, 10, 100))
+    labels[::2] = [strict_decision(ensemble.read(ensemble.held(states), image, "test", k)[1])  # so that some are right
+                   for k, image in list(enumerate(images))[::2]]
+    right = [[strict_decision(spikes) == label for spikes in ensemble.read(ensemble.held(states), image, "test", k)]
+             for k, (image, label) in enumerate(zip(images, labels, strict=True))]
+    assert np.mean(right, axis=0)[0] != np.mean(right, axis=0)[1] > 0.3
+    for batch in (1000, 5):
+        monkeypatch.setattr(ensembles, "BATCH", batch)
+        assert ensemble.accuracies(states, images, labels) == pytest.approx(np.mean(right, axis=0))
+
+
+def test_strictly_right_is_first_by_more_than_the_resolution():
+    spikes = np.array([[1e-3, 1e-3 + 2.0**-20, np.nan], [np.nan, np.nan, np.nan], [np.nan, np.nan, 1e-3]])
+    assert strictly_right(spikes, np.array([0, 0, 2]), spikes[0, 1] - spikes[0, 0]).tolist() == [False, False, True]
+    assert strictly_right(spikes, np.array([0, 0, 2]), 2.0**-21).tolist() == [True, False, True]
 
 
 def test_programmed_cells_carry_the_ideal_current_and_calibrated_columns_spike_on_time(parameters, mnist_schedule, digit_images):

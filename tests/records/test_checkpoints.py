@@ -1,12 +1,14 @@
 """A checkpoint is whole and of this very run, or it is refused in one line."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.error_driven import LearningState, begin
-from records.checkpoints import load_checkpoint, save_checkpoint
+from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from records.voltages import VoltagesError
 from workflow.experiments import xpue_experiment
 from workflow.training_runs import ErrorDrivenRun
@@ -21,6 +23,10 @@ def kept(tmp_path):
     path = tmp_path / "some.checkpoint"
     save_checkpoint(path, progress, PARAMETERS)
     return path, progress
+
+
+def test_a_checkpoint_lies_beside_its_voltages():
+    assert checkpoint_path("some/voltages.json") == Path("some/voltages.json.checkpoint")
 
 
 def test_a_checkpoint_comes_back_as_it_was_kept(kept):

@@ -271,6 +271,10 @@ def test_layers_come_back_to_the_last_bit_and_must_fit_each_other(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(loaded, layers, strict=True))
     assert (how.dataset, how.rule, how.origin) == ("xor", "layers", ORIGIN)
     assert np.array_equal(how.states, layers[-1])
+    deep = [*layers[:1], np.ones((6, 5)), np.full((2, 7), 3.0)]
+    save_layers(path, deep, Voltages(deep[-1], "xor", "grey", "layers", ORIGIN))
+    assert np.array_equal(load_layers(path, "xor", 2, 2)[1].states, deep[-1])
+    save_layers(path, layers, Voltages(layers[-1], "xor", "grey", "layers", ORIGIN))
     with pytest.raises(VoltagesError, match=r"layers\.json: trained for dataset 'xor', expected 'mnist'"):
         load_layers(path, "mnist", 2, 2)
     with pytest.raises(VoltagesError, match=r"layers\.json: class 0 has 3 voltages, expected 4 inputs"):
