@@ -14,7 +14,7 @@ try:
 except ImportError:  # Windows: two runs are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
-OPTIONS = {"shape": "size"}  # parameters whose option has another name
+OPTIONS = {"shape": "size", "random_state": "seed"}  # parameters whose option has another name
 UNSAID = {"engine": "ngspice", "chip": None}  # what parameters mean that do not mention these
 
 

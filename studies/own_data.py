@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import plotting
-from learning.classifier import MemristiveClassifier
+from learning.classifier import FORMAT, MemristiveClassifier
 from learning.decoding import RESOLUTION, SILENT, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.layers_in_ngspice import read_in_ngspice
@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
                   **{name: getattr(model, name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}}
     voltages = Path(options.voltages or ROOT / "voltages" / f"{table.name}_classifier.json")
     name = f"own_data_{table.name}"
-    with claimed({results_path(options.figures, name): parameters}, [voltages], options.force):
+    saved = {"format": FORMAT, **model.get_params()}
+    with claimed({results_path(options.figures, name): parameters, voltages: saved}, force=options.force):
         _study(options, table, model, parameters, voltages, name)
 
 

@@ -99,3 +99,17 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
 def test_mistakes_are_one_line(tmp_path, arguments, said):
     error = script("-m", "studies.own_data", *arguments, "--figures", tmp_path, "--voltages", tmp_path / "v.json", code=2)
     assert re.search(said, error) and error.count("\n") == 1
+
+
+def test_neither_a_table_nor_another_classifier_is_overwritten_unasked(tmp_path, table):
+    copy, saved = tmp_path / "flowers.csv", tmp_path / "flowers.json"
+    copy.write_bytes(table.read_bytes())
+    given = [str(copy), "--label", "species", "--figures", str(tmp_path)]
+    with pytest.raises(NotOverwritten, match="nothing that this script wrote"):
+        own_data.main([*given, "--voltages", str(copy)])
+    MemristiveClassifier((5,), epochs=1, random_state=2).fit(np.eye(3), ["a", "b", "c"]).save(saved)
+    with pytest.raises(NotOverwritten, match=r"--epochs .*--hidden .*--seed \(2 there, 1 now\)"):
+        own_data.main([*given, "--voltages", str(saved), "--epochs", "3"])
+    assert copy.read_bytes() == table.read_bytes()
+    assert MemristiveClassifier.load(saved).n_presentations_ == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"flowers.csv", "flowers.json"}
