@@ -36,6 +36,8 @@ from spice.netlist import netlist_text
 
 FORMAT, VERSION = "in-situ memristive classifier", 1
 EPOCHS, PRESENTATIONS = 100, 30_000  # of `fit`, at least: few samples are presented more often
+# Fewer samples are learned with more room between them and their neighbours.
+MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s
 HIDDEN = 2.0  # dose of hidden cells over that of output cells
 ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody knows how long it will go on
 # Cells of the first hidden layer start alike whatever the number of features: what a row at full level adds to a membrane, in
@@ -51,10 +53,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
     every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 100,
     or as many as make 30,000 in all. `dose`: V, first change of X of an output cell per time constant of overlap, half of the
-    first change of a hidden cell per volt read back; it falls to 0. `margin`: s, by which the right neuron has to lead. `chip`: a
-    `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each
-    feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a
-    progress bar on a terminal.
+    first change of a hidden cell per volt read back; it falls to 0. `margin`: s, by which the right neuron has to lead;
+    None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices
+    differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
+    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
@@ -62,7 +64,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
-                 dose: float = 0.03, margin: float = 4e-6, chip: Chip | None = None, encoding: str = COMPLEMENT,
+                 dose: float = 0.03, margin: float | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
         self.engine = engine
@@ -82,7 +84,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing.
         """
         features, targets = self._training_data(X, y, reset=True)
-        self._begin(features, np.unique(targets))
+        self._begin(features, np.unique(targets), len(features))
         rule = dataclasses.replace(self._rule, presentations=self._presentations(len(features)))
         self._learn(rule, features, targets)
         return self
@@ -97,7 +99,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if first:
             if classes is None:
                 raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
-            self._begin(features, np.unique(np.asarray(classes)))
+            self._begin(features, np.unique(np.asarray(classes)), MANY)
         elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
             raise ValueError(f"classes are not those of the first call of partial_fit: {np.unique(np.asarray(classes))}")
         unknown = np.setdiff1d(targets, self.classes_)
@@ -114,15 +116,15 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(targets)
         return features, targets
 
-    def _begin(self, features: np.ndarray, classes: np.ndarray) -> None:
-        """A new network, untrained, of what the parameters say."""
+    def _begin(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
+        """A new network, untrained, of what the parameters say; there will be so many `samples`."""
         if len(classes) < 2:
             raise ValueError(f"a classifier needs two classes or more to tell apart; the data have one class: {classes[0]}")
         _choice("engine", self.engine, ENGINES)
         _choice("encoding", self.encoding, ENCODINGS)
         hidden = self._hidden_sizes()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._rule = self._rule_of(seed)
+        self._rule = self._rule_of(seed, self._margin(samples))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         levels = self.encoding_.levels(features)
         network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden[0]) if hidden else self._rule)
@@ -130,8 +132,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
         self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
 
-    def _rule_of(self, seed: int) -> LayeredRule:
-        return LayeredRule(hidden_dose=HIDDEN * self.dose, output_dose=self.dose, margin=self.margin, seed=seed)
+    def _rule_of(self, seed: int, margin: float) -> LayeredRule:
+        return LayeredRule(hidden_dose=HIDDEN * self.dose, output_dose=self.dose, margin=margin, seed=seed)
+
+    def _margin(self, samples: int) -> float:
+        if self.margin is not None:
+            return self.margin
+        return min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         images, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
@@ -239,8 +246,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             parameters["random_state"] = None  # a generator has moved on since
         names = getattr(self, "feature_names_in_", None)
         content = {"format": FORMAT, "version": VERSION, "parameters": parameters, "trained_by": self.engine_,
-                   "presentations": self.n_presentations_, "seed": self._rule.seed, "classes": self.classes_,
-                   "features": self.n_features_in_, "feature_names": names, "low": self.encoding_.low,
+                   "presentations": self.n_presentations_, "seed": self._rule.seed, "margin": self._rule.margin,
+                   "classes": self.classes_, "features": self.n_features_in_, "feature_names": names, "low": self.encoding_.low,
                    "span": self.encoding_.span, "voltages": list(self.network_.states)}
         _write(Path(path), json.dumps(content, indent=1, default=_plain) + "\n")
         return Path(path)
@@ -269,7 +276,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
             raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
         model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
-        model._rule = model._rule_of(content["seed"])
+        model._rule = model._rule_of(content["seed"], content["margin"])
         model.classes_, model.n_features_in_ = np.array(content["classes"]), len(low)
         model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
         if content["feature_names"] is not None:

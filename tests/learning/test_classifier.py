@@ -140,11 +140,27 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, iris, fitted):
     loaded = MemristiveClassifier.load(path)
     assert np.array_equal(loaded.spike_times(iris[0]), fitted.spike_times(iris[0]), equal_nan=True)
     assert loaded.get_params() == fitted.get_params() and loaded.classes_.tolist() == fitted.classes_.tolist()
-    loaded.partial_fit(*iris)
+    goes_on, loaded = copy.deepcopy(fitted).partial_fit(*iris), loaded.partial_fit(*iris)
+    assert all(np.array_equal(a, b) for a, b in zip(goes_on.voltages_, loaded.voltages_, strict=True))
     assert [file.name for file in tmp_path.iterdir()] == ["iris.json"]
     path.write_text(path.read_text().replace('"span"', '"spam"'))
     with pytest.raises(ValueError, match=r"iris\.json: is no classifier file"):
         MemristiveClassifier.load(path)
+
+
+def test_fewer_samples_are_learned_with_a_larger_margin(tmp_path):
+    features, labels = np.random.default_rng(1).random((2000, 2)), np.arange(2000) % 2
+    for samples, margin in ((2000, 4e-6), (1500, 4e-6), (375, 8e-6), (20, 12e-6)):
+        usual = MemristiveClassifier(3, epochs=1, random_state=1).fit(features[:samples], labels[:samples])
+        given = MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(features[:samples], labels[:samples])
+        assert usual.n_presentations_ == samples and usual.margin is None
+        assert all(np.array_equal(a, b) for a, b in zip(usual.voltages_, given.voltages_, strict=True))
+    few = features[:375], labels[:375]
+    narrow, wide = (MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(*few) for margin in (4e-6, 8e-6))
+    assert not np.array_equal(narrow.voltages_[1], wide.voltages_[1])
+    online = MemristiveClassifier(3, random_state=1).partial_fit(*few, classes=[0, 1])  # who knows how many will come
+    assert np.array_equal(online.voltages_[1], MemristiveClassifier(3, random_state=1, margin=4e-6).partial_fit(
+        *few, classes=[0, 1]).voltages_[1])
 
 
 def test_encoding_scales_completes_and_clips():
@@ -173,7 +189,7 @@ def test_parameters_that_make_no_sense(iris, wrong, said):
 
 
 def test_a_chip_learns_what_its_weights_carried_over_do_not(iris, fitted):
-    in_situ = clone(fitted).set_params(chip=CHIP).fit(*iris)
+    in_situ = clone(fitted).set_params(chip=CHIP, margin=4e-6).fit(*iris)
     assert in_situ.score(*iris) > 0.94
     channel = in_situ.network_.chip[0].channel
     assert channel.shape == (7, 9) and channel.std() == pytest.approx(0.1, rel=0.3)
