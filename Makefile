@@ -24,9 +24,10 @@ benchmark: .venv/ready ngspice
 	$(PY) -m benchmarks.closed_form
 	$(PY) -m benchmarks.scripts
 
+# Whole: an hour of one core. Parts: .venv/bin/python tools/mutants.py run --max-children 1 "learning.decoding*"
 mutants: .venv/dev
 	rm -rf mutants
-	$(PY) -m mutmut run --max-children 2
+	$(PY) tools/mutants.py run --max-children 2
 	$(PY) -m mutmut results
 
 audit: .venv/dev

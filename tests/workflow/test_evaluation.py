@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from dask import distributed
 
+from learning.chips import Chip
 from learning.readout import Reader
 from spice.parameters import ParameterError
 from tests.helpers import ROOT, wait_until
@@ -36,6 +37,16 @@ def alone(case, ngspice):
     experiment, states, images = case
     reader = Reader(ngspice, experiment.network, experiment.schedule, 10)
     return np.array([reader.spikes(states, image, evaluation.WANTED) for image in images])
+
+
+def test_read_noise_is_each_images_own_also_in_later_ranges(case, ngspice, monkeypatch):
+    experiment, states, images = case
+    chip = Chip(classes=10, inputs=25, read_noise=0.05)
+    reader = Reader(ngspice, experiment.network, experiment.schedule, 10, chip=chip)
+    expected = [reader.spikes(states, image, evaluation.WANTED, chip.jitter("test", k)) for k, image in enumerate(images[:4])]
+    monkeypatch.setattr(evaluation, "RANGE", 2)
+    found = read_all(experiment.network, experiment.schedule, states, images[:4], chip=chip)
+    assert found == pytest.approx(np.array(expected), abs=1e-9, nan_ok=True)
 
 
 def test_spike_times_do_not_depend_on_the_number_of_processes(case, alone):
