@@ -18,6 +18,7 @@ SNIFFED = 2**16  # characters of a file by which its separator is known
 MOST_CLASSES = 100
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
            "?")  # but not "None", a name that classes have
+COMMA = re.compile(r"(?:^|;) *\"?[+-]?\d+,\d+(?:[eE][+-]?\d+)?\"? *(?=;|$)", re.MULTILINE)  # a number with a decimal comma
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")  # characters that no text has
 
 
@@ -116,7 +117,7 @@ def _read(path: Path) -> tuple[Any, str]:
         headed = not any(map(_is_number, first))
         frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, skipinitialspace=True,
                             low_memory=False, keep_default_na=False, na_values=MISSING,
-                            decimal="," if separator == ";" and "." not in text else ".")
+                            decimal="," if separator == ";" and COMMA.search(text) else ".")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; give a CSV file or one of {', '.join(BUILT_IN)}") from error
     except (ValueError, csv.Error, StopIteration) as error:
@@ -154,11 +155,14 @@ def _separator(text: str) -> str:
 
 
 def _counts_rows(features: Any) -> bool:
-    """Whether the first column is what pandas' to_csv writes unasked: no name, and the rows' numbers. It would tell the order."""
+    """Whether the first column is what pandas' to_csv writes unasked: no name, and numbers of rows, in any order.
+
+    They would tell where a row stood, and so, of rows sorted by class, its class.
+    """
     if not len(features.columns) or features.columns[0] != "Unnamed: 0":
         return False
     values = features.iloc[:, 0].to_numpy()
-    return values.dtype.kind in "iu" and bool((np.diff(values) == 1).all())
+    return values.dtype.kind in "iu" and len(np.unique(values)) == len(values)
 
 
 def _is_number(text: Any) -> bool:

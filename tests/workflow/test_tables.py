@@ -35,13 +35,18 @@ def test_encoding_is_found_out(tmp_path, encoding):
 def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
     rows = [(row[0].replace(".", ","), *row[1:]) for row in ROWS]
     assert load_table(str(written(tmp_path, ";", rows=rows))).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
+    dotted = written(tmp_path, ";", ("Sepal.Length", "b", "class"), [(*row[:2], f"v. {row[2]}") for row in rows])
+    assert load_table(str(dotted)).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
+    assert load_table(str(written(tmp_path, ";", rows=ROWS))).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
 
 
 def test_row_numbers_without_a_name_are_no_feature(tmp_path):
     numbered = [(str(k), *row) for k, row in enumerate(ROWS)]
     assert load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered))).names == ["a", "b"]
     assert len(load_table(str(written(tmp_path, header=("id", "a", "b", "class"), rows=numbered))).names) == 3
-    assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered[::-1]))).names) == 3
+    assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered[::-1]))).names) == 2  # as sorted
+    twice = [("7", *row) for row in ROWS]
+    assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=twice))).names) == 3
 
 
 @pytest.mark.parametrize("separator", ["\t", ";"])
