@@ -28,7 +28,7 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
         if _device(path):
             path.write_bytes(data)
             return
-        target = path.resolve()
+        target = _target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(target) as file:
             temporary = file.name
@@ -51,15 +51,26 @@ def check_writable(path: str | Path) -> None:
     """Raise FileProblem now if `atomic_write` could not write to `path`; makes its folder."""
     path = Path(path)
     try:
-        target = path.resolve()
+        target = _target(path)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not _device(path):
             target.parent.mkdir(parents=True, exist_ok=True)
             with _temporary(target) as file:
                 os.unlink(file.name)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise FileProblem(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _target(path: Path) -> Path:
+    """What `path` leads to. Raises OSError for links in a circle, of which Path.resolve says nothing from Python 3.13 on."""
+    try:
+        target = path.resolve()
+    except RuntimeError:
+        target = path
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
 
 
 def _device(path: Path) -> bool:
