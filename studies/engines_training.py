@@ -20,7 +20,7 @@ from workflow.experiments import Experiment, mnist_experiment
 
 APART = 0.1  # V, spread of the cells where a training starts from cells that are not alike
 # What a write of ngspice lacks is the moment at which phi's switch opens and closes: known to a step. At usual steps a column's
-# cells are written 0.1 % too much or too little, all alike; at steps of 10 ns 0.001 %.
+# cells are written up to 0.3 % too much or too little, all alike; at steps of 10 ns 0.001 %.
 TIGHT_WRITING = Solver(max_step=10e-9, reltol=1e-6, trtol=7.0, chgtol=1e-15, method="trap")
 
 
