@@ -258,6 +258,7 @@ class ColumnWriter:
     """
 
     EDGE = 0.02  # of the window, duration of each edge
+    SHORTEST = 5e-9  # s: below, rounded channel charges over steps of the edges' length are currents above ngspice's tolerance
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, rows: int, chip: LayerChip | None = None) -> None:
         self._network, self._rows, self._chip = network, rows, chip
@@ -267,12 +268,14 @@ class ColumnWriter:
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
         """A `column`'s states (rows, V) after one write: row k is at `levels[k]` of the row voltage for the last `high[k]` of a
-        `pulse` in s (negative: at the opposite voltage), phi for as long as the longest of them. `place`: which column it is,
-        on a chip. Raises SimulationError.
+        `pulse` in s (negative: at the opposite voltage), phi for as long as the longest of them, but none shorter than
+        `SHORTEST`: smaller doses come at a lower voltage. `place`: which column it is, on a chip. Raises SimulationError.
         """
         window = abs(pulse) * high.max()
         if window == 0:
             return column
+        slower = max(1.0, self.SHORTEST / window)
+        window, pulse, levels = window * slower, pulse * slower, levels / slower
         edge = self.EDGE * window
         design, memristor = self._network.design, self._network.parameters.memristor
         phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold

@@ -180,6 +180,19 @@ def test_write_is_the_overlap_of_row_and_window(ngspice, network, sign):
     assert found == pytest.approx(column + sign * rate * pulse * levels * high - leak, abs=2e-4)
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_write_too_short_for_ngspices_tolerances_comes_at_a_lower_voltage(ngspice, network, alike):
+    """What is read back may be next to nothing; a column of 65 rows stopped ngspice at pulses of 0.4 ns and 1 V."""
+    rng, writer = np.random.default_rng(2), ColumnWriter(ngspice, network, 65)
+    levels, column = rng.random(65) * (rng.random(65) < 0.6), 5 + rng.normal(0, 0.2, 65)
+    high = np.ones(65) if alike else rng.random(65)
+    memristor = network.parameters.memristor
+    rate = memristor.transconductance / memristor.memory_capacitance
+    for pulse in (-1e-16, 3e-13, -0.4e-9, 4e-10, 3e-9, -20e-9):
+        found = writer.write(column, levels, high, pulse) - column
+        assert found == pytest.approx(rate * pulse * levels * high, rel=1e-2, abs=5e-6)
+
+
 def test_a_latched_output_keeps_its_spike_when_the_membrane_falls(simulate, network):
     # The bias makes the neuron fire, then a strong inhibiting row steps up at 100 us.
     cells = LayeredNetwork((np.array([[1.0, 9.0]]),))
