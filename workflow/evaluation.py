@@ -1,5 +1,6 @@
 """Reading many images on all cores, or on a cluster: one ngspice per process, ranges of images as the unit of work."""
 
+import asyncio
 import importlib
 import logging
 import os
@@ -8,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -203,9 +205,21 @@ def cluster_client(scheduler: str) -> "Client":
         raise ParameterError("--scheduler needs Dask: pip install -r requirements/cluster.txt") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its attempts to connect; what fails is said below
     try:
+        with ThreadPoolExecutor(1) as thread:  # of its own, since a notebook's has an event loop already
+            thread.submit(asyncio.run, asyncio.wait_for(_shake_hands(scheduler), CONNECT_WITHIN + 2)).result()
         return Client(scheduler, timeout=CONNECT_WITHIN)
-    except (OSError, ValueError) as error:
-        raise ParameterError(f"--scheduler {scheduler} cannot be reached: {error}; expected tcp://HOST:PORT") from error
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates in Dask's configuration
+        said = str(error) or f"no answer within {CONNECT_WITHIN:g} s"
+        raise ParameterError(f"--scheduler {scheduler} cannot be reached: {said}; expected tcp://HOST:PORT") from error
+
+
+async def _shake_hands(scheduler: str) -> None:
+    """Connect as a client would, before there is one: a client that meets something else than a scheduler waits for ever."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    connection = await connect(scheduler, timeout=CONNECT_WITHIN, **Security().get_connection_args("client"))
+    await connection.close()
 
 
 def check_scheduler(scheduler: str) -> None:
