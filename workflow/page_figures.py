@@ -39,6 +39,7 @@ def membranes_figure(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarra
     for row in range(rows):
         axes[2 * row, 0].set_ylabel("membrane (V)")
         axes[2 * row + 1, 0].set_ylabel("output (1 V high)")
+    axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))  # of all panels; where to put more of them takes time
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
     handles = [Line2D([], [], label=label, **line_style(j, len(labels))) for j, label in enumerate(labels)]
