@@ -35,7 +35,8 @@ from learning.pulses import edges
 from spice.netlist import netlist_text
 
 FORMAT, VERSION = "in-situ memristive classifier", 1
-EPOCHS, PRESENTATIONS = 100, 30_000  # of `fit`, at least: few samples are presented more often
+EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
+DOSE, LARGEST_DOSE = 2.4, 0.3  # V times features, V: a write moves a membrane by about as much, whatever their number
 # Fewer samples are learned with more room between them and their neighbours.
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s
 HIDDEN = 2.0  # dose of hidden cells over that of output cells
@@ -51,12 +52,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """A spiking network of memristors that learns in situ and decides by its first spike.
 
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
-    every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 100,
-    or as many as make 30,000 in all. `dose`: V, first change of X of an output cell per time constant of overlap, half of the
-    first change of a hidden cell per volt read back; it falls to 0. `margin`: s, by which the right neuron has to lead;
-    None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices
-    differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
-    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
+    every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40,
+    or as many as make 3,000 in all. `dose`: V, first change of X of an output cell per time constant of overlap, half of the
+    first change of a hidden cell per volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most.
+    `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at
+    most. `chip`: a `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`: "complement" adds 1 - v
+    for each feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of presentation. `verbose`: 1
+    shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
@@ -64,7 +66,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
-                 dose: float = 0.03, margin: float | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
+                 dose: float | None = None, margin: float | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
         self.engine = engine
@@ -133,7 +135,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
 
     def _rule_of(self, seed: int, margin: float) -> LayeredRule:
-        return LayeredRule(hidden_dose=HIDDEN * self.dose, output_dose=self.dose, margin=margin, seed=seed)
+        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) if self.dose is None else self.dose
+        return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, seed=seed)
 
     def _margin(self, samples: int) -> float:
         if self.margin is not None:
@@ -276,8 +279,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
             raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
         model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
-        model._rule = model._rule_of(content["seed"], content["margin"])
         model.classes_, model.n_features_in_ = np.array(content["classes"]), len(low)
+        model._rule = model._rule_of(content["seed"], content["margin"])
         model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
         if content["feature_names"] is not None:
             model.feature_names_in_ = np.array(content["feature_names"], dtype=object)

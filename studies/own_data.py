@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hidden", type=whole_number(0, 10000), nargs="*", default=defaults.hidden, metavar="N",
                         help=f"neurons of each hidden layer; nothing for a single layer (default: {defaults.hidden})")
     parser.add_argument("--epochs", type=whole_number(1, 10**6), metavar="N",
-                        help="presentations of each sample (default: 100, or as many as make 30,000 in all)")
+                        help="presentations of each sample (default: 40, or as many as make 3,000 in all)")
     parser.add_argument("--repeats", type=whole_number(1, 1000), default=1, metavar="N",
                         help="cross-validations, each with other folds (default: 1)")
     parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=1, metavar="N",

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+from learning import classifier
 from learning.chips import Chip
 from learning.classifier import MemristiveClassifier, started
 from learning.feature_encoding import FeatureEncoding
@@ -120,11 +121,20 @@ def test_some_hidden_neurons_start_plastic_however_many_features_there_are(featu
         assert rule.start_drive == pytest.approx(0.06 * 65)
 
 
-@pytest.mark.parametrize(("given", "samples", "expected"), [({}, 150, 200), ({}, 1000, 100), ({"epochs": 3}, 150, 3)])
+@pytest.mark.parametrize(("given", "samples", "expected"), [({}, 50, 60), ({}, 1000, 40), ({"epochs": 3}, 150, 3)])
 def test_few_samples_are_presented_more_often(given, samples, expected):
     rng = np.random.default_rng(1)
     model = MemristiveClassifier(hidden=(), random_state=1, **given).fit(rng.random((samples, 2)), np.arange(samples) % 2)
     assert model.n_presentations_ == expected * samples
+
+
+@pytest.mark.parametrize(("features", "given", "expected"), [(4, None, 0.3), (12, None, 0.2), (64, None, 0.0375),
+                                                             (4, 0.05, 0.05)])
+def test_dose_falls_with_the_number_of_features(monkeypatch, features, given, expected):
+    rules, rng = [], np.random.default_rng(1)
+    monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
+    MemristiveClassifier(3, dose=given, random_state=1).fit(rng.random((20, features)), np.arange(20) % 2)
+    assert (rules[0].output_dose, rules[0].hidden_dose) == pytest.approx((expected, 2 * expected))
 
 
 def test_random_state_is_the_start_and_the_order(iris, fitted):
