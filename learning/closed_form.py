@@ -194,7 +194,8 @@ class Crossbar:
         stages = resistance * currents[:-1]
         drive = neurons.membrane_gain * np.minimum(stages, neurons.rail)
         settled = drive[-1]
-        risen = (edge * drive[:-1]).sum(axis=0)
+        # Neurons may have fewer axes than cells, whose chips differ: the axis of NODES stays the first.
+        risen = (edge.reshape(len(edge), *[1] * (drive.ndim - edge.ndim), *edge.shape[1:]) * drive[:-1]).sum(axis=0)
         early, over = risen > threshold, settled - threshold
         with np.errstate(divide="ignore", invalid="ignore"):
             spikes = self.schedule.rise + tau * np.log((settled - risen) / over)

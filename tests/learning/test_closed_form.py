@@ -177,6 +177,27 @@ def test_chips_together_are_chips_one_by_one(crossbar, states, digit_images, enc
         assert together[k, 0] == pytest.approx(chip.read(states + shift, images[0]).spikes, rel=1e-12, nan_ok=True)
 
 
+@pytest.mark.parametrize("shape", [(10, 1), (1, 100), (3, 10, 1), (3, 1, 100), (3, 10, 100)])
+def test_cells_that_share_values_are_cells_that_each_have_them(crossbar, states, digit_images, shape):
+    """An axis of 1 is broadcast, read alone or in a batch whose few levels are tabulated, at any input voltage."""
+    crossbar = dataclasses.replace(crossbar, schedule=dataclasses.replace(crossbar.schedule, input_voltage=1.3))
+    gains = crossbar.cells.gain * np.random.default_rng(4).lognormal(0, 0.1, shape)
+    shared, each = (dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=gain))
+                    for gain in (gains, np.broadcast_to(gains, (3, 10, 100)).copy()))
+    images = np.round(np.tile(digit_images["grey"][:9], (MANY // 9 + 1, 1)) * 16) / 16
+    several = np.stack([states, states + 0.1, states - 0.1]) + 1.0
+    batch = shared.race(several, images)
+    for k, image in enumerate(images[:9]):
+        read = shared.read(several, image)
+        for chip in range(3):
+            one = dataclasses.replace(each, cells=each.cells.map(lambda values, chip=chip: values[chip]))
+            expected = one.read(several[chip], image)
+            for found, wanted in ((read.settled, expected.settled), (batch.settled[:, k], expected.settled),
+                                  (read.spikes, expected.spikes), (batch.spikes[:, k], expected.spikes)):
+                assert np.nanmin(wanted) < np.nanmax(wanted)
+                assert found[chip] == pytest.approx(wanted, rel=1e-12, nan_ok=True)
+
+
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Neurons)])
 def test_every_neurons_own_parameter_counts(crossbar, states, digit_images, field):
     base, image = crossbar.neurons, digit_images["binary"][0]
@@ -190,6 +211,18 @@ def test_every_neurons_own_parameter_counts(crossbar, states, digit_images, fiel
     assert (abs(after[3] / before[3] - 1) < 1e-3) == (field == "amplifier_gain")
     sooner = {"threshold", "time_constant"}
     assert (after[3] < before[3]) == (field in sooner)
+
+
+def test_column_is_off_ground_by_what_its_amplifier_lacks(crossbar, states, digit_images):
+    """A column at 1 / gain of its stage's output drives its cells by so much less: solved here, one step of Newton's there."""
+    gain, image = 1e3, digit_images["grey"][3]
+    weak = dataclasses.replace(crossbar, neurons=dataclasses.replace(crossbar.neurons, amplifier_gain=gain))
+    stage = np.zeros(10)
+    for _ in range(20):
+        volts = np.maximum(image - stage[:, None] / gain, 0.0)
+        stage = crossbar.neurons.feedback_resistance * read_current(crossbar.cells, states, volts).sum(axis=1)
+    assert weak.read(states, image).settled == pytest.approx(crossbar.neurons.membrane_gain * stage, rel=2e-5)
+    assert (weak.read(states, image).settled < 0.998 * crossbar.read(states, image).settled).all()
 
 
 def test_neurons_arrays_follow_from_the_parameters():
