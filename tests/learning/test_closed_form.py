@@ -256,6 +256,25 @@ def test_form_says_where_it_does_not_hold(parameters, mnist_schedule, crossbar):
     assert hasty.read(np.full((1, 100), 8.0), image).early.all()
 
 
+def test_rail_counts_at_the_inputs_full_level(crossbar, states, digit_images):
+    image = digit_images["grey"][0]
+    stage = crossbar.read(states, image).settled / crossbar.neurons.membrane_gain
+    rail = stage * np.where(np.arange(10) < 4, 0.99, 1.01)
+    race = dataclasses.replace(crossbar, neurons=dataclasses.replace(crossbar.neurons, rail=rail)).read(states, image)
+    assert race.railed.tolist() == race.doubtful.tolist() == [True] * 4 + [False] * 6
+
+
+def test_neurons_that_fire_within_the_edge_have_a_rough_time_the_others_their_exact_one(parameters, mnist_schedule):
+    schedule = dataclasses.replace(mnist_schedule, rise=150e-6)
+    states, image = np.linspace(1.7, 2.8, 10)[:, None] * np.ones(100), np.where(np.arange(100) < 40, 1.0, 0.0)
+    race = Crossbar.of(parameters, schedule).read(states, image)
+    exact = integrated_spikes(parameters, schedule, states, image, step=1e-7)
+    assert race.early.tolist() == (race.risen > 4.0).tolist() == (exact < 150e-6).tolist()
+    assert 3 <= race.early.sum() <= 7 and np.isfinite(exact).all()
+    assert race.spikes[~race.early] == pytest.approx(exact[~race.early], abs=1e-7)
+    assert race.spikes[race.early] == pytest.approx(exact[race.early], rel=0.05)
+
+
 def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, parameters, mnist_schedule, crossbar):
     states = np.linspace(15.0, 40.0, 10)[:, None] * np.ones(100)
     image = np.where(np.arange(100) < 20, 1.0, 0.0)
@@ -348,6 +367,8 @@ def test_column_has_its_own_cells_or_those_that_all_share(crossbar):
     assert column.gain.tolist() == [8.0, 9.0, 10.0, 11.0] and column.threshold_voltage.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert column.transconductance == crossbar.cells.transconductance
     assert mixed.column(0).gain.tolist() == [0.0, 1.0, 2.0, 3.0]
+    pair = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=gains[:2], capacitance=np.arange(4.0)))
+    assert pair.column(1).gain.tolist() == [4.0, 5.0, 6.0, 7.0] and pair.column(1).capacitance.tolist() == [0.0, 1.0, 2.0, 3.0]
     several = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=np.arange(24.0).reshape(2, 3, 4)))
     assert several.column(1).gain.tolist() == [[4.0, 5.0, 6.0, 7.0], [16.0, 17.0, 18.0, 19.0]]
 
