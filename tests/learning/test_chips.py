@@ -121,6 +121,7 @@ def test_stuck_cells_stand_where_they_are_stuck_and_take_no_write(parameters, mn
     written = chip.held(crossbar.write(held, np.ones(100), 1, 50e-6))
     assert (written[chip.stuck] == held[chip.stuck]).all()
     assert (written[~chip.stuck] > 3.05).all()
+    assert np.array_equal(chip.cells(parameters.memristor).transconductance == 0, chip.stuck)
 
 
 def test_what_is_forgotten_decays_with_its_time_constant():

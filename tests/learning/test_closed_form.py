@@ -198,6 +198,13 @@ def test_cells_that_share_values_are_cells_that_each_have_them(crossbar, states,
                 assert found[chip] == pytest.approx(wanted, rel=1e-12, nan_ok=True)
 
 
+def test_two_inputs_of_which_one_is_driven_are_that_one(crossbar):
+    gains, states = crossbar.cells.gain * np.array([[40.0, 50.0], [60.0, 70.0]]), np.array([[3.0, 4.0], [5.0, 6.0]])
+    both, first = (dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=gain))
+                   for gain in (gains, gains[:, :1]))
+    assert both.read(states, np.array([0.7, 0.0])).settled == pytest.approx(first.read(states[:, :1], np.array([0.7])).settled)
+
+
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Neurons)])
 def test_every_neurons_own_parameter_counts(crossbar, states, digit_images, field):
     base, image = crossbar.neurons, digit_images["binary"][0]
@@ -232,6 +239,9 @@ def test_neurons_arrays_follow_from_the_parameters():
     # Less what op-amps with a gain of 1e5 lack.
     assert neurons.feedback_resistance * neurons.membrane_gain == pytest.approx(parameters.transresistance * (1 - 4e-5), rel=1e-6)
     assert neurons.rail == 9.0
+    poor = NeuronParameters(feedback_resistance=500.0, stage_resistance=1e3, amplifier_output_resistance=250.0,
+                            amplifier_gain=100.0)
+    assert Neurons.of(poor).membrane_gain == pytest.approx(poor.membrane_transconductance * poor.membrane_resistance / 1.055)
     assert Neurons.of(NeuronParameters(inverting_rail_high=7.0)).rail == 7.0
     assert Cells.of(MemristorParameters(capacitance=2e-13)).memory_capacitance == MemristorParameters(
         capacitance=2e-13).memory_capacitance
@@ -313,6 +323,7 @@ def test_write_is_that_of_ngspice(ngspice, mnist_schedule, sign, device):
 
 def test_write_without_leak_is_rate_times_voltage_times_width_and_with_it_relaxes(crossbar):
     column, image = np.linspace(1.5, 6.0, 100), np.linspace(0.0, 1.0, 100)
+    assert crossbar.phi_share == pytest.approx(0.5 / 1.2)
     tight = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, leak_resistance=1e18), phi_share=0.0)
     for sign in (1, -1):
         written = tight.write(column, image, sign, 1e-4)
