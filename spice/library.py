@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, ffi
+from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, Vector, ffi
 
 from spice.errors import NgspiceMissing, SimulationError
 
@@ -128,7 +128,8 @@ def start_ngspice() -> Ngspice:
     It is a copy of the library: what PySpice's own simulator does with the library leaves it alone, and so does an ngspice
     that has given up, as some errors make it do.
     """
-    NgSpiceShared._logger.addFilter(_QuietLog())
+    for speaker in (NgSpiceShared, Vector):
+        speaker._logger.addFilter(_QuietLog())
     _allow_second_start()
     library = find_library()
     if os.path.isfile(library):

@@ -81,6 +81,8 @@ def vector_name(name: str) -> str:
 
 # What ngspice is sent
 
+MOST_POINTS = 10_000_000  # of a sweep
+
 @functools.lru_cache(maxsize=100_000)
 def altered_name(name: str) -> tuple[str, str]:
     """What `name` ("Vin", "Vin DC", "@vin[dc]") alters: the element, and the command but for the value ("alter vin dc")."""
@@ -108,6 +110,15 @@ def positive(name: str, value: Any, unit: str) -> float:
     if isinstance(number, (bool, str)) or not 0 < float(number) < math.inf:
         raise ParameterError(f"{name} must be above 0 {unit}, got {value!r}")
     return float(number)
+
+
+def swept_values(start: Any, stop: Any, step: Any) -> str:
+    """The values of a sweep as ngspice takes them; raise ParameterError for a `step` that never arrives (ngspice goes on)."""
+    texts = [value_text(name, value) for name, value in (("start", start), ("stop", stop), ("step", step))]
+    first, last, by = (float(value) for value in (start, stop, step))
+    if not (by and 0 <= (last - first) / by <= MOST_POINTS):
+        raise ParameterError(f"a sweep from {first:g} to {last:g} must take 1 to {MOST_POINTS:,} steps, its step is {by:g}")
+    return " ".join(texts)
 
 
 # What ngspice should refuse. FIELDS: the fewest that an element's line can have.
@@ -138,6 +149,8 @@ def malformed(text: str) -> str:
         kind, fields = line[0].lower(), len(line.split())
         if not (kind.isalpha() or kind in ".#/$"):
             return f"{line!r} is no element: its name must begin with a letter"
+        if kind.isalpha() and not line.isascii():  # two nodes would become one without a word
+            return f"{line!r} cannot be told apart from others: ngspice takes every letter that is not ASCII for '_'"
         if kind in FIELDS and fields < FIELDS[kind]:
             return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
     return ""

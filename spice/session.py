@@ -12,7 +12,7 @@ from typing import Any, overload
 from spice.engine import Engine, Netlist, failure, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
-from spice.netlist import Solver, altered_name, netlist_text, positive, tran_command, value_text
+from spice.netlist import Solver, altered_name, netlist_text, positive, swept_values, tran_command, value_text
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
@@ -93,8 +93,7 @@ class LoadedCircuit:
         """Operating points for values of `source` (a voltage or current source or a resistor; "temp" for the temperature in
         degrees Celsius) from `start` to `stop` by `step`.
         """
-        values = [value_text(source, value) for value in (start, stop, step)]
-        return Sweep(self._analysis(f"dc {altered_name(source)[0]} {' '.join(values)}"))
+        return Sweep(self._analysis(f"dc {altered_name(source)[0]} {swept_values(start, stop, step)}"))
 
     def ac(self, start: float, stop: float, points: int = 10, variation: str = "dec") -> Spectrum:
         """Small signals about the operating point, driven by the sources' AC values, from `start` to `stop` Hz:
@@ -173,7 +172,8 @@ class NgspiceSession:
 
         Raises SimulationError if ngspice refuses it.
         """
-        return LoadedCircuit(self._engine, netlist_text(circuit, solver, 0, save), solver)
+        names = [save] if isinstance(save, str) else save
+        return LoadedCircuit(self._engine, netlist_text(circuit, solver, 0, names), solver)
 
     def unload(self, circuit: LoadedCircuit) -> None:
         """Remove a loaded circuit and free its memory."""

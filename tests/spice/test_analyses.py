@@ -105,6 +105,13 @@ def test_dc_sweep_of_a_transistor(loaded, second_opinion):
     assert (device.dc("Vdrain", 1, 5, 1)["i(Vdrain)"] < sweep["i(Vdrain)"][10::10]).all()
 
 
+def test_sweep_of_a_resistor_says_nothing(loaded, caplog):
+    sweep = loaded(raw("Vin top 0 1", "Rup top out 1k", "Rdown out 0 1k"), "out").dc("Rup", 1e3, 3e3, 1e3)
+    assert sweep["out"] == pytest.approx([1 / 2, 1 / 3, 1 / 4])
+    assert set(sweep.names) == {"res-sweep", "out"}  # one name is no list of letters
+    assert not caplog.records
+
+
 def test_tank_keeps_its_frequency_and_amplitude(loaded):
     waves = loaded(circuits.tank(), ["top"], Solver(max_step=0.2e-6)).run(1e-3)
     assert waves["top"] == pytest.approx(np.cos(waves.time / np.sqrt(1e-3 * 1e-6)), abs=3e-4)

@@ -16,6 +16,7 @@ from spice.netlist import (
     netlist_text,
     positive,
     print_step,
+    swept_values,
     tran_command,
     value_text,
     vector_name,
@@ -170,6 +171,23 @@ def test_malformed_element_is_called_by_its_kind():
 def test_line_that_begins_with_no_letter_is_no_element_but_commands_and_comments_are_none_either():
     assert malformed("title\nR1 a b 1\n5 a b 1") == "'5 a b 1' is no element: its name must begin with a letter"
     assert malformed("title\n.model d d\n#include\n$ comment\n/ something\nR1 a b 1") == ""
+
+
+def test_element_with_letters_that_ngspice_takes_for_one_is_refused():
+    assert "takes every letter that is not ASCII for '_'" in malformed("title\nR1 ä ö 1k")
+    assert malformed("Größe\n* ä\n.include /home/jörg/models\nR1 a o 1k ; Ω") == ""
+
+
+@pytest.mark.parametrize("values", [(0, 5, 0), (0, 5, -1), (1, 1, 0), (0, 5, 1e-7), (1, 2, 1e-20), (0, float("nan"), 1)])
+def test_sweep_that_never_arrives_is_refused(values):
+    with pytest.raises(ParameterError, match=rf"^a sweep from .* must take 1 to 10,000,000 steps, its step is {values[2]:g}$"):
+        swept_values(*values)
+
+
+@pytest.mark.parametrize(("values", "text"), [((0, 5, 1), "0.0 5.0 1.0"), ((5, 0, -0.5), "5.0 0.0 -0.5"),
+                                              ((1, 1, 1), "1.0 1.0 1.0")])
+def test_sweep_up_down_or_of_one_point_is_sent(values, text):
+    assert swept_values(*values) == text
 
 
 # Edges of pulses that are not given
