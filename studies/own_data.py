@@ -1,8 +1,9 @@
 """How well does a network of memristors learn your data? Cross-validated, beside logistic regression and an MLP of its size.
 
-SOURCE is iris, wine, breast_cancer, digits, or a CSV file whose last column (or --label) is the class; a first column without a
-name that numbers the rows is left out. Trained and tested in closed form, scaled on each fold's training data; with --engine
-ngspice one held-out tenth is then tested in ngspice too, sample by sample, and with --in-situ its network is trained there.
+SOURCE is iris, wine, breast_cancer, digits, or a CSV file whose last column (or --label) is the class; comments above the table
+and a first column without a name that numbers or names the rows are left out. Trained and tested in closed form, scaled on each
+fold's training data; with --engine ngspice one held-out tenth is then tested in ngspice too, sample by sample, and with --in-situ
+its network is trained there.
 Writes figures/own_data_NAME_results.json and pictures, voltages/NAME_classifier.json (trained on everything) and
 figures/own_data_NAME_read.cir, its netlist of one read. Seconds for iris, minutes for digits.
 """

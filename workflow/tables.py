@@ -1,6 +1,7 @@
 """A user's table as features and labels: a built-in data set by name, or a CSV file; whatever is wrong is one line."""
 
 import csv
+import itertools
 import re
 import shlex
 import zlib
@@ -15,6 +16,9 @@ from datasets import DatasetError
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
 SNIFFED = 2**16  # characters of a file by which its separator is known
+LOOKED_AT = 20  # lines by which its separator and its columns are known
+BEFORE = re.compile(r"\s*(?:[#%].*|sep=.)?\s*$", re.IGNORECASE)  # a line that is no part of a table, before it
+NAMELESS = "Unnamed: "  # a header's empty names get this and a number, as in pandas
 MOST_CLASSES = 100
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
            "?")  # but not "None", a name that classes have
@@ -104,7 +108,7 @@ def _from_csv(path: Path, label: str | None) -> Table:
 def _read(path: Path) -> tuple[Any, str]:
     """The file as a DataFrame whose columns have names that differ, and what to say of a first row that was no header.
 
-    Encoding, separator and whether there is a header are found out.
+    Encoding, separator, what stands before the table and whether there is a header are found out.
     """
     import pandas as pd  # here, since it takes a second and built-in data sets do without
 
@@ -112,24 +116,79 @@ def _read(path: Path) -> tuple[Any, str]:
         text, encoding = _beginning(path)
         if not text.strip():
             raise DatasetError(f"{path}: is empty")
-        separator = _separator(text)
-        first = [name.strip() for name in next(csv.reader([text.lstrip().splitlines()[0]], delimiter=separator))]
-        headed = not any(map(_is_number, first))
-        frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, skipinitialspace=True,
-                            low_memory=False, keep_default_na=False, na_values=MISSING,
+        skipped, separator, rows = _layout(text)
+        first, rest = rows[0], rows[1:]
+        # Markers of missing values are no names; one empty name is: that of a column of row numbers.
+        nameless = sum(name in MISSING for name in first)
+        headed = not any(map(_is_number, first)) and not 1 < nameless >= len(first) - 1
+        names, row_names = _names(path, first, rest, headed)
+        frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, names=names, index_col=False,
+                            skiprows=skipped, skipinitialspace=True, low_memory=False, keep_default_na=False, na_values=MISSING,
                             decimal="," if separator == ";" and COMMA.search(text) else ".")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; give a CSV file or one of {', '.join(BUILT_IN)}") from error
-    except (ValueError, csv.Error, StopIteration) as error:
+    except (ValueError, csv.Error) as error:
         raise DatasetError(f"{path}: is no table of comma-separated values ({str(error).splitlines()[0]})") from error
-    frame.columns = [str(name).strip() if headed else f"column {k + 1}" for k, name in enumerate(frame.columns)]
-    for names in (first, frame.columns) if headed else ():  # pandas gives equal names numbers, but not all of them
-        twice = [name for name, count in Counter(names).items() if name and count > 1]
-        if twice:
-            raise DatasetError(f"{path}: has two columns {twice[0]!r}; give each a name of its own")
     if not len(frame):
         raise DatasetError(f"{path}: has a header and no rows")
+    while len(frame.columns) > 1 and (not headed or frame.columns[-1].startswith(NAMELESS)) and frame.iloc[:, -1].isna().all():
+        frame = frame.iloc[:, :-1]  # separators at the ends of lines
+    if row_names:
+        frame = _without_row_names(path, frame)
     return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header"
+
+
+def _layout(text: str) -> tuple[int, str, list[list[str]]]:
+    """How many lines stand before the table (comments, blank ones, Excel's "sep=;"), its separator, and its first rows."""
+    lines = text.splitlines()
+    skipped = sum(1 for _ in itertools.takewhile(BEFORE.match, lines))
+    separator = _separator(lines[skipped:])
+    rows = _cut(lines[skipped:], separator)
+    above = _cut([line.lstrip("#% ") for line in lines[:skipped][-1:]], separator)
+    if above and rows and len(above[0]) == len(rows[0]) > 1 and any(map(_is_number, rows[0])):  # "#a,b,class" is a header
+        return skipped - 1, separator, above + rows
+    if not rows:
+        raise ValueError("it has comments alone")
+    return skipped, separator, rows
+
+
+def _cut(lines: list[str], separator: str) -> list[list[str]]:
+    """The pieces of the first lines that are not blank; the last line may be cut off."""
+    lines = list(itertools.islice(filter(str.strip, lines), LOOKED_AT))
+    lines = lines[:-1] if len(lines) > 2 else lines
+    return [[piece.strip() for piece in row] for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
+
+
+def _names(path: Path, first: list[str], rest: list[list[str]], headed: bool) -> tuple[list[str], bool]:
+    """A name for each column, and whether the first is of names of rows, for which the header of R's write.table has none."""
+    filled = [max((k + 1 for k, piece in enumerate(row) if piece), default=0) for row in rest]
+    if headed and rest and all(len(row) == count == len(first) + 1 for row, count in zip(rest, filled, strict=True)):
+        return _named(path, ["", *first]), True
+    for k, count in enumerate(filled):
+        if count > len(first):
+            raise DatasetError(f"{path}: row {k + 2} has {count} values, the first row {len(first)} ({' '.join(first)[:30]!r}); "
+                               "leave out what is no table, and give each column a name")
+    width = max(map(len, [first, *rest]))
+    if not headed:
+        return [f"column {k + 1}" for k in range(width)], False
+    return _named(path, first + [""] * (width - len(first))), False
+
+
+def _named(path: Path, header: list[str]) -> list[str]:
+    names = [name or f"{NAMELESS}{k}" for k, name in enumerate(header)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{path}: has two columns {twice[0]!r}; give each a name of its own")
+    return names
+
+
+def _without_row_names(path: Path, frame: Any) -> Any:
+    values = frame.iloc[:, 0]
+    if not values.is_unique or values.dtype.kind == "f":
+        count = len(frame.columns)
+        raise DatasetError(f"{path}: its header has {count - 1} names, its rows have {count} values, and the first are no names "
+                           "of rows; give each column a name")
+    return frame.iloc[:, 1:]
 
 
 def _beginning(path: Path) -> tuple[str, str]:
@@ -145,13 +204,17 @@ def _beginning(path: Path) -> tuple[str, str]:
     raise ValueError("its bytes are no text; save it as CSV in UTF-8")
 
 
-def _separator(text: str) -> str:
-    """Of the usual separators, the one that cuts the first lines into equally many, and the most, pieces."""
-    lines = text.lstrip().splitlines()[:20]
-    lines = lines[:-1] if len(lines) > 2 else lines  # the last may be cut
-    pieces = {separator: {len(row) for row in csv.reader(lines, delimiter=separator) if row} for separator in ";\t,| "}
-    equal = {separator: counts.pop() for separator, counts in pieces.items() if len(counts) == 1}
-    return max(equal, key=lambda separator: equal[separator]) if equal and max(equal.values()) > 1 else ","
+def _separator(lines: list[str]) -> str:
+    """Of the usual separators, the one that cuts the first lines into equally many, and the most, pieces.
+
+    If there is none, a first line of its own, of other many pieces than the rows, may be a header without a name for them all.
+    """
+    for behind in (0, 1):
+        pieces = {separator: {len(row) for row in _cut(lines, separator)[behind:]} for separator in ";\t,| "}
+        equal = {separator: counts.pop() for separator, counts in pieces.items() if len(counts) == 1}
+        if equal and max(equal.values()) > 1:
+            return max(equal, key=lambda separator: equal[separator])
+    return ","
 
 
 def _counts_rows(features: Any) -> bool:
@@ -159,7 +222,7 @@ def _counts_rows(features: Any) -> bool:
 
     They would tell where a row stood, and so, of rows sorted by class, its class.
     """
-    if not len(features.columns) or features.columns[0] != "Unnamed: 0":
+    if not len(features.columns) or features.columns[0] != f"{NAMELESS}0":
         return False
     values = features.iloc[:, 0].to_numpy()
     return values.dtype.kind in "iu" and len(np.unique(values)) == len(values)

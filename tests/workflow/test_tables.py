@@ -57,6 +57,67 @@ def test_two_columns_and_blank_lines_before_them_are_a_table(tmp_path, separator
     assert (table.name, table.names, table.features.ravel().tolist()) == ("table", ["a"], [2, 3, 4, 5])
 
 
+@pytest.mark.parametrize("separator", [" ", ",", "\t"])
+@pytest.mark.parametrize("names", ["1234", "dbca", ["Fiat 128", "Mazda RX4", "Volvo 142E", "Ford"]])
+def test_names_of_rows_that_rs_header_has_no_name_for_are_no_feature(tmp_path, separator, names):
+    rows = [(f'"{name}"', *row) for name, row in zip(names, ROWS, strict=True)]
+    table = load_table(str(written(tmp_path, separator, rows=rows)))
+    assert table.names == ["a", "b"] and table.features.tolist() == [[1.5, 2], [2.5, 3], [3.5, 4], [4.5, 5]]
+
+
+@pytest.mark.parametrize("names", ["1223", ["0.5", "1.5", "2.5", "3.5"]])
+def test_header_with_a_name_too_few_is_refused_where_rows_have_no_names(tmp_path, names):
+    rows = [(name, *row) for name, row in zip(names, ROWS, strict=True)]
+    with pytest.raises(DatasetError, match="its header has 3 names, its rows have 4 values, and the first are no names of rows"):
+        load_table(str(written(tmp_path, rows=rows)))
+
+
+@pytest.mark.parametrize("header", [("a", "b", "class"), ("a", "b", "class", ""), None])
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("more", [("",), ("", "")])
+def test_separators_at_the_ends_of_rows_are_no_column(tmp_path, header, separator, more):
+    table = load_table(str(written(tmp_path, separator, header, [row + more for row in ROWS])))
+    assert table.features.tolist() == [[1.5, 2], [2.5, 3], [3.5, 4], [4.5, 5]] and table.classes == ["no", "yes"]
+
+
+@pytest.mark.parametrize("before", ["# made by hand\n", "# by A, B and C\n# 2020\n\n", "% a\n", "sep=,\n", "\ufeff#\n"])
+@pytest.mark.parametrize("header", [("a", "b", "class"), None])
+def test_comments_before_the_table_are_left_out(tmp_path, before, header):
+    path = written(tmp_path, header=header)
+    path.write_text(before + path.read_text(), encoding="utf-8")
+    table = load_table(str(path))
+    assert table.names == (["a", "b"] if header else ["column 1", "column 2"]) and len(table.labels) == 4
+
+
+def test_comment_with_the_names_is_the_header(tmp_path):
+    path = written(tmp_path, header=("# class", "a", "b"), rows=[(row[2], *row[:2]) for row in ROWS])
+    table = load_table(str(path), "class")
+    assert table.names == ["a", "b"] and table.classes == ["no", "yes"]
+
+
+def test_columns_set_apart_by_several_spaces_are_a_table(tmp_path):
+    rows = [("", *row) for row in ROWS]
+    assert load_table(str(written(tmp_path, "   ", ("", "a", "b", "class"), rows))).names == ["a", "b"]
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "?"])
+def test_first_row_of_missing_values_and_a_class_is_no_header(tmp_path, missing):
+    with pytest.raises(DatasetError, match=r"2 values are missing .* the first in data row 1, column 'column 1'"):
+        load_table(str(written(tmp_path, header=None, rows=[(missing, missing, "yes"), *ROWS])))
+
+
+@pytest.mark.parametrize(("title", "count"), [(("My measurements",), 3), (("a", "class"), 4)])
+def test_line_that_is_no_part_of_the_table_is_quoted(tmp_path, title, count):
+    rows = [row[:2] + ("1",) * (count - 3) + row[2:] for row in ROWS]
+    with pytest.raises(DatasetError, match=rf"row 2 has {count} values, the first row {len(title)} \('{' '.join(title)}'\)"):
+        load_table(str(written(tmp_path, header=title, rows=rows)))
+
+
+def test_row_too_long_far_down_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="Expected 3 fields in line 42, saw 4"):
+        load_table(str(written(tmp_path, rows=ROWS * 10 + [("1", *ROWS[0])])))
+
+
 def test_spaces_behind_commas_are_no_part_of_a_class(tmp_path):
     assert load_table(str(written(tmp_path, ", "))).classes == ["no", "yes"]
 
