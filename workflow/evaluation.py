@@ -218,7 +218,12 @@ async def _shake_hands(scheduler: str) -> None:
     from distributed.comm import connect
     from distributed.security import Security
 
-    connection = await connect(scheduler, timeout=CONNECT_WITHIN, **Security().get_connection_args("client"))
+    try:
+        connection = await connect(scheduler, timeout=CONNECT_WITHIN, **Security().get_connection_args("client"))
+    except (OSError, ValueError, TypeError):
+        raise
+    except Exception as error:  # of another protocol's words Dask takes the first for a length, of exabytes as a rule
+        raise OSError(f"what answers there is no Dask scheduler ({type(error).__name__})") from error
     await connection.close()
 
 

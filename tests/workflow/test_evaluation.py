@@ -216,3 +216,18 @@ def test_port_of_something_else_is_no_scheduler(monkeypatch):
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ParameterError, match=f"--scheduler {address} cannot be reached: no answer within 0.5 s"):
             evaluation.check_scheduler(address)
+
+
+@pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(1000)])
+def test_other_protocols_words_are_no_schedulers(words):
+    """Dask takes the first eight bytes for a length: it asked for exabytes of memory."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def talk():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(words)
+                connection.recv(1)  # until the client leaves
+        threading.Thread(target=talk, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ParameterError, match=f"{address} cannot be reached: what answers there is no Dask scheduler"):
+            evaluation.check_scheduler(address)
