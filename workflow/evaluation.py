@@ -8,11 +8,12 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
@@ -160,9 +161,7 @@ def _run(tasks: list[Task], jobs: int, keep: Keep) -> None:
             for first, part in results:
                 keep(first, part)
         except BaseException:
-            if results:
-                results.close()
-            end_workers()
+            give_up(results)
             raise
 
 
@@ -245,8 +244,17 @@ def check_cluster(client: "Client", scheduler: str) -> None:
                              "scheduler and workers in its folder, with PYTHONPATH=.") from error
 
 
+def give_up(results: Generator[Any, None, None] | None) -> None:
+    """Close joblib's `results`, without its advice to use all of them, and end this process's workers at once."""
+    if results:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
+    end_workers()
+
+
 def end_workers() -> None:
-    """End this process's workers at once; used when a run is given up."""
+    """End this process's workers at once."""
     with undisturbed():
         get_reusable_executor(max_workers=1).shutdown(wait=True, kill_workers=True)
 

@@ -8,7 +8,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
 from spice.errors import SimulationError
-from workflow.evaluation import check_cluster, cluster_client, end_workers, serve_parent
+from workflow.evaluation import check_cluster, cluster_client, give_up, serve_parent
 from workflow.process import signals_spare_children
 
 Task = TypeVar("Task")
@@ -48,9 +48,7 @@ def _on_cores(function: Callable[[Task], Result], tasks: list[tuple[int, Task]],
         except BrokenProcessPool as error:
             raise SimulationError("a worker process died; with fewer --jobs there is more memory for each") from error
         finally:
-            if results:
-                results.close()
-            end_workers()
+            give_up(results)
 
 
 def _on_cluster(function: Callable[[Task], Result], tasks: list[tuple[int, Task]],

@@ -40,7 +40,7 @@ RUNS = {
     "transient from the operating point": (ENDLESS, lambda circuit: circuit.run(1.0, uic=False)),
     "transient behind a pause": (ENDLESS, lambda circuit: list(circuit.run(1.0, pauses=[1e-6, 2e-6]))),
     "line without delay": (NO_DELAY, lambda circuit: circuit.run(1e-3)),
-    "sweep": (ENDLESS, lambda circuit: circuit.dc("Vin", 0, 1e3, 1e-5)),
+    "sweep": (ENDLESS, lambda circuit: circuit.dc("Vin", 0, 100, 1e-5)),
     "spectrum": (ENDLESS, lambda circuit: circuit.ac(1, 1e9, 100_000)),
     "operating point": (GRID, lambda circuit: circuit.op()),
 }

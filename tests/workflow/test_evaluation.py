@@ -209,6 +209,16 @@ def test_scheduler_that_is_not_there_is_named(scheduler, words, case, monkeypatc
             ask()
 
 
+def test_run_that_is_given_up_between_two_ranges_says_nothing_of_joblibs(case, recwarn):
+    experiment, states, images = case
+
+    def stop(*_):
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        read_all(experiment.network, experiment.schedule, states, images, jobs=2, watch=stop)
+    assert not [str(warning.message) for warning in recwarn if "joblib" in warning.filename]
+
+
 def test_port_of_something_else_is_no_scheduler(monkeypatch):
     """A Dask client would wait there for ever, whatever its timeout."""
     monkeypatch.setattr(evaluation, "CONNECT_WITHIN", 0.5)
