@@ -30,15 +30,15 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return _differences({**UNSAID, **stored}, {**UNSAID, **now})
 
 
-def _differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "--") -> list[str]:
     found = []
     for key, value in now.items():
         if key not in stored or stored[key] == value:
             continue
         if isinstance(value, Mapping) and isinstance(stored[key], Mapping):
-            found += _differences(stored[key], value)
+            found += _differences(stored[key], value, "--chip-" if key == "chip" else prefix)
         else:
-            found.append(f"--{OPTIONS.get(key, key).replace('_', '-')} ({_short(stored[key])} there, {_short(value)} now)")
+            found.append(f"{prefix}{OPTIONS.get(key, key).replace('_', '-')} ({_short(stored[key])} there, {_short(value)} now)")
     return found
 
 

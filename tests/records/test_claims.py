@@ -89,6 +89,8 @@ def test_differences_are_named_as_options():
     now = {"shape": [14, 14], "network": {"neuron": {"threshold": 4.5, "hysteresis": 0.1, "younger": 1.0}}, "rule": "hebbian"}
     assert differences(stored, now) == ["--size ([10, 10] there, [14, 14] now)", "--threshold (4 there, 4.5 now)"]
     assert differences(stored, stored) == []
+    chips = [{"chip": {"seed": 1, "cell_gain": gain}, "seed": 1} for gain in (0.1, 0.2)]
+    assert differences(*chips) == ["--chip-cell-gain (0.1 there, 0.2 now)"]
 
 
 @pytest.mark.parametrize("content", ["not json", "[1, 2]", "", '{"parameters": 3}', "\x00"])
