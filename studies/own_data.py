@@ -66,8 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
     voltages = Path(options.voltages or ROOT / "voltages" / f"{table.name}_classifier.json")
     name = f"own_data_{table.name}"
     saved = {"format": FORMAT, **model.get_params()}
-    with claimed({results_path(options.figures, name): parameters, voltages: saved}, force=options.force):
-        _study(options, table, model, parameters, voltages, name)
+    netlist = options.figures / f"{name}_read.cir"
+    with claimed({results_path(options.figures, name): parameters, voltages: saved}, [netlist], options.force):
+        _study(options, table, model, parameters, voltages, netlist, name)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifier, parameters: dict[str, Any], voltages: Path,
-           name: str) -> None:
+           netlist: Path, name: str) -> None:
     checkpoint = checkpoint_path(voltages)
     found = cross_validated(table, model, options, checkpoint, parameters | {"table": table.checksum})
     truth = np.unique(table.labels, return_inverse=True)[1]
@@ -101,7 +102,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
     voltages.parent.mkdir(parents=True, exist_ok=True)
     final.save(voltages)
-    netlist = final.export_netlist(options.figures / f"{name}_read.cir", table.features[0])
+    final.export_netlist(netlist, table.features[0])
     session = None
     if options.engine == NGSPICE:
         session = NgspiceSession()

@@ -14,6 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from learning.classifier import MemristiveClassifier
 from records.claims import NotOverwritten
+from records.files import FileProblem
 from studies import own_data
 from tests.helpers import script
 from workflow.tables import load_table
@@ -113,3 +114,10 @@ def test_neither_a_table_nor_another_classifier_is_overwritten_unasked(tmp_path,
     assert copy.read_bytes() == table.read_bytes()
     assert MemristiveClassifier.load(saved).n_presentations_ == 3
     assert {path.name for path in tmp_path.iterdir()} == {"flowers.csv", "flowers.json"}
+
+
+def test_netlist_that_cannot_be_written_is_found_before_any_work(tmp_path, table, monkeypatch):
+    monkeypatch.setattr(own_data, "cross_validated", lambda *_: pytest.fail("the folds were run"))
+    (tmp_path / "own_data_flowers_read.cir").mkdir()
+    with pytest.raises(FileProblem, match=r"own_data_flowers_read.cir cannot be written"):
+        own_data.main([str(table), "--label", "species", "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json")])
