@@ -33,6 +33,7 @@ def test_snippet_runs_alone(name, code, tmp_path):
         assert expected is None or expected[1] in said, f"{name} says {expected and expected[1]}, printed {said!r}"
     if "xsynapse.gate" in code:
         assert float(said.split()[-1]) == pytest.approx(CHARGED, rel=0.01)
+        assert float(said.split()[-1]) - 0.5 == pytest.approx(float(re.search(r"grown by (\S+) V", code)[1]), abs=0.05)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
