@@ -270,6 +270,13 @@ def test_right_and_leading_neuron_is_left_alone():
     assert np.array_equal(learning.states, np.full((3, 2), 3.0))
 
 
+@pytest.mark.parametrize("done", range(3))  # whichever class is the right one
+def test_neuron_that_fires_alone_is_right_and_left_alone(done):
+    label = int(order(EASY, 3)[done])
+    engine, learning = answered([100.0 if j == label else NAN for j in range(3)], done=done)
+    assert engine.writes == [] and learning.history[done].tolist() == [True, False]
+
+
 def test_right_neuron_that_leads_too_little_is_potentiated_and_its_rival_depressed():
     label = int(order(EASY, 3)[0])
     rival = (label + 1) % 3
