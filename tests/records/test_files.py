@@ -102,8 +102,11 @@ def test_a_device_is_written_not_replaced(tmp_path):
     os.mkfifo(pipe)
     check_writable(pipe)
     with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
-        atomic_write(pipe, "text")
-        assert reader.communicate(timeout=60)[0] == "text"
+        try:
+            atomic_write(pipe, "text")
+            assert reader.communicate(timeout=20)[0] == "text"
+        finally:
+            reader.kill()  # it would wait for a writer for ever
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
@@ -131,6 +134,30 @@ def test_full_disk_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch, st
         atomic_write(path, "new")
     assert path.read_text() == "old"
     assert leftovers(tmp_path) == []
+
+
+def test_the_folder_is_synced_after_the_rename_where_folders_can_be_opened(tmp_path, monkeypatch):
+    """The text before the rename, the folder after it, and no descriptor stays open; Windows opens no folders."""
+    path, said = tmp_path / "some.json", []
+    originals = {name: getattr(os, name) for name in ("open", "fsync")}
+
+    def fsync(descriptor):
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        said.append(("folder" if folder else "file", path.exists()))
+        originals["fsync"](descriptor)
+
+    def refuse(place, *arguments, **more):
+        if os.path.isdir(place):
+            raise PermissionError(13, os.strerror(13))
+        return originals["open"](place, *arguments, **more)
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    before = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else None
+    atomic_write(path, "old")
+    assert said == [("file", False), ("folder", True)]
+    assert before is None or len(os.listdir("/proc/self/fd")) == len(before)
+    monkeypatch.setattr(files.os, "open", refuse)
+    atomic_write(path, "new")
+    assert path.read_text() == "new" and said[2:] == [("file", True)]
 
 
 LIMIT = r"""
@@ -194,6 +221,7 @@ def test_numbers_become_json_and_what_is_none_becomes_null():
     assert plain == {"array": [[1.5, None], [None, -2.0]], "3": 0.1, "flag": True, "whole": 7, "pair": [1, None],
                      "text": "\u00b5", "none": None}
     assert "NaN" not in to_json(data)
+    assert to_json({"a": [1]}) == '{\n "a": [\n  1\n ]\n}\n'  # a value a line: differences of committed files can be read
 
 
 def test_results_carry_parameters_and_versions(tmp_path, ngspice, parameters):
