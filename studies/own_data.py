@@ -8,6 +8,9 @@ Writes figures/own_data_NAME_results.json and pictures, voltages/NAME_classifier
 figures/own_data_NAME_read.cir, its netlist of one read. Seconds for iris, minutes for digits.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import sys
 import time
@@ -36,7 +39,7 @@ from records.claims import NotOverwritten, claimed
 from records.files import ROOT
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
-from workflow.command_line import draw, make_parser, progress, run, whole_number
+from workflow.command_line import draw, make_parser, progress, whole_number
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 

@@ -7,6 +7,9 @@ stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_resul
 --data mnist: the closed form of the same circuit learns the training images without labels, ngspice reads the test images.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import argparse
 import dataclasses
 import sys
@@ -28,7 +31,6 @@ from workflow.command_line import (
     make_parser,
     netlist_of,
     quantities,
-    run,
     whole_number,
     write_netlist,
 )

@@ -60,7 +60,7 @@ def _left_behind(session):
 
 
 PROGRAMS = [path.relative_to(ROOT) for pattern in ("*.py", "studies/*.py") for path in sorted(ROOT.glob(pattern))
-            if "from workflow.loading import run" in path.read_text(encoding="utf-8")]
+            if "sys.exit(run(main))" in path.read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize(("sent", "code", "said"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
