@@ -66,7 +66,7 @@ class Compared:
 def read_all(network: LayeredNetwork, images: np.ndarray, session: NgspiceSession, found: Compared) -> dict[str, Any]:
     """Read all `images` layer by layer into `found`; returns how long it took. What is finished stays if it is interrupted."""
     exact, reader = network.forward(images), LayeredReader(session, network)
-    start, early = time.process_time(), megabytes()
+    start, early = time.process_time(), None
     with progress(images, len(images), "reading", "image") as bar:
         for k, image in enumerate(bar):
             if k == EARLY:
