@@ -93,15 +93,16 @@ def altered_name(name: str) -> tuple[str, str]:
 
 
 def value_text(name: str, value: Any) -> str:
-    """A number, PySpice value with unit, or list of them as ngspice takes it; raise ParameterError for anything else."""
-    if isinstance(value, float):  # most are, of the hundreds that an image changes
+    """A finite number, PySpice value with unit, or list of them as ngspice takes it; raise ParameterError for anything else."""
+    if isinstance(value, float) and value - value == 0:  # finite; most are floats, of the hundreds that an image changes
         return repr(float(value))
     try:
-        if np.ndim(value):
-            return f"[ {' '.join(repr(float(v)) for v in value)} ]"
-        return repr(float(value))
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} must be altered to a number or a list of numbers, got {value!r}") from error
+        numbers = [float(v) for v in value] if np.ndim(value) else [float(value)]
+    except (TypeError, ValueError):
+        numbers = []
+    if not numbers or isinstance(value, (bool, str)) or not np.isfinite(numbers).all():
+        raise ParameterError(f"{name} must be a finite number or a list of them, got {value!r}")
+    return f"[ {' '.join(map(repr, numbers))} ]" if np.ndim(value) else repr(numbers[0])
 
 
 def positive(name: str, value: Any, unit: str) -> float:

@@ -13,10 +13,13 @@ from spice.engine import Engine, Netlist, failure, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
 from spice.netlist import Solver, altered_name, netlist_text, positive, swept_values, tran_command, value_text
+from spice.parameters import ParameterError
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
            "netlist_text"]
+
+ABSOLUTE_ZERO = -273.15  # degrees Celsius
 
 
 class LoadedCircuit:
@@ -60,8 +63,11 @@ class LoadedCircuit:
         self._known = before | known
 
     def set_temperature(self, celsius: float) -> None:
-        """Set the circuit's temperature in degrees Celsius (27 by default) for the runs to come."""
-        self._engine.set(self._netlist, {"option temp": value_text("temperature", celsius)})
+        """Set the circuit's temperature in degrees Celsius (27 by default) for the runs to come; raise ParameterError."""
+        text = value_text("temperature", celsius)
+        if not float(celsius) > ABSOLUTE_ZERO:
+            raise ParameterError(f"temperature must be above {ABSOLUTE_ZERO} degrees Celsius, got {celsius!r}")
+        self._engine.set(self._netlist, {"option temp": text})
 
     @overload
     def run(self, stop: float, pauses: None = None, uic: bool = True) -> Waveforms: ...

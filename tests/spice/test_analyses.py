@@ -9,6 +9,7 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 from PySpice.Unit import u_kOhm, u_ms, u_Ohm, u_us, u_V
 
+from spice.parameters import ParameterError
 from spice.session import SimulationError, Solver
 from tests.helpers import ROOT
 from tests.spice import circuits
@@ -89,6 +90,9 @@ def test_temperature_is_a_circuits_own_and_can_be_swept(loaded, second_opinion):
         assert (point["top"] - point["out"]) / current == pytest.approx(10e3 * (1 + 2e-3 * (celsius - 27)), rel=1e-4)
         assert cold.op()["out"] == pytest.approx(second_opinion["thermometer"][1], rel=1e-6)
     assert found == pytest.approx(second_opinion["thermometer"], rel=1e-6)
+    for colder in (-273.15, -300, float("nan")):
+        with pytest.raises(ParameterError, match="temperature must be"):
+            cold.set_temperature(colder)
     sweep = cold.dc("temp", 0, 85, 1)
     assert sweep.swept[[0, -1]] == pytest.approx([0, 85])
     assert sweep["out"][[0, 27, 85]] == pytest.approx(second_opinion["thermometer"], rel=1e-4)

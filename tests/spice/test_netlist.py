@@ -115,9 +115,10 @@ def test_value_is_sent_with_every_digit_and_without_unit(value, text):
     assert value_text("vin", value) == text
 
 
-@pytest.mark.parametrize("value", ["much", None, [1, "a"], [[1.0, 2.0]], {}])
+@pytest.mark.parametrize("value", ["much", "5", None, [1, "a"], [[1.0, 2.0]], {}, [], True, float("nan"), -float("inf"),
+                                   [1.0, float("nan")]])
 def test_value_that_is_no_number_is_refused(value):
-    with pytest.raises(ParameterError, match=r"^vin must be altered to a number or a list of numbers, got "):
+    with pytest.raises(ParameterError, match=r"^vin must be a finite number or a list of them, got "):
         value_text("vin", value)
 
 
@@ -178,10 +179,12 @@ def test_element_with_letters_that_ngspice_takes_for_one_is_refused():
     assert malformed("Größe\n* ä\n.include /home/jörg/models\nR1 a o 1k ; Ω") == ""
 
 
-@pytest.mark.parametrize("values", [(0, 5, 0), (0, 5, -1), (1, 1, 0), (0, 5, 1e-7), (1, 2, 1e-20), (0, float("nan"), 1)])
+@pytest.mark.parametrize("values", [(0, 5, 0), (0, 5, -1), (1, 1, 0), (0, 5, 1e-7), (1, 2, 1e-20)])
 def test_sweep_that_never_arrives_is_refused(values):
     with pytest.raises(ParameterError, match=rf"^a sweep from .* must take 1 to 10,000,000 steps, its step is {values[2]:g}$"):
         swept_values(*values)
+    with pytest.raises(ParameterError, match="^stop must be a finite number"):
+        swept_values(0, float("nan"), 1)
 
 
 @pytest.mark.parametrize(("values", "text"), [((0, 5, 1), "0.0 5.0 1.0"), ((5, 0, -0.5), "5.0 0.0 -0.5"),
