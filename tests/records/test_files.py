@@ -136,6 +136,22 @@ def test_full_disk_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch, st
     assert leftovers(tmp_path) == []
 
 
+def test_temporary_lies_hidden_beside_its_file_and_may_be_gone_when_it_is_taken_away(tmp_path, monkeypatch):
+    """A rename is atomic within one disk alone; which file a leftover belonged to is in its name."""
+    seen = []
+
+    def lose(source, target):
+        seen.append((os.path.dirname(source), os.path.basename(source), target))
+        os.unlink(source)
+        raise OSError(5, os.strerror(5))
+    monkeypatch.setattr(files.os, "replace", lose)
+    with pytest.raises(FileProblem, match="cannot be written: Input/output error"):
+        atomic_write(tmp_path / "some.json", "text")
+    (folder, name, target), = seen
+    assert folder == str(tmp_path) and target == tmp_path / "some.json"
+    assert name.startswith(".some.json.") and name.endswith(".tmp")
+
+
 def test_the_folder_is_synced_after_the_rename_where_folders_can_be_opened(tmp_path, monkeypatch):
     """The text before the rename, the folder after it, and no descriptor stays open; Windows opens no folders."""
     path, said = tmp_path / "some.json", []
