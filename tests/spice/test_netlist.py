@@ -183,7 +183,7 @@ def test_element_with_letters_that_ngspice_takes_for_one_is_refused():
 def test_sweep_that_never_arrives_is_refused(values):
     with pytest.raises(ParameterError, match=rf"^a sweep from .* must take 1 to 10,000,000 steps, its step is {values[2]:g}$"):
         swept_values(*values)
-    with pytest.raises(ParameterError, match="^stop must be a finite number"):
+    with pytest.raises(ParameterError, match=r"^stop must be a finite number"):
         swept_values(0, float("nan"), 1)
 
 
