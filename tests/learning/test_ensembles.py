@@ -50,6 +50,16 @@ def test_chips_learn_together_as_each_would_alone(parameters, mnist_schedule, le
     assert (states[2][CHIPS[2].stuck] == CHIPS[2].held(states[2])[CHIPS[2].stuck]).all()
 
 
+@pytest.mark.parametrize("faults", [{"stuck_off": 0.2}, {"stuck_on": 0.2}])
+def test_writes_leave_what_is_stuck_where_it_is(parameters, mnist_schedule, lessons, rule, faults):
+    chip = Chip(seed=5, **faults)
+    leaky = dataclasses.replace(parameters, memristor=dataclasses.replace(parameters.memristor, leak_resistance=1e9))
+    few, start = dataclasses.replace(rule, presentations=3), np.full((1, 10, 100), rule.start_state)
+    states = deque(Ensemble([chip], leaky, mnist_schedule).learn(start, few, *lessons), maxlen=1).pop()
+    assert np.array_equal(chip.held(states[0]), states[0]) and chip.stuck.any()
+    assert (states[0][~chip.stuck] != rule.start_state).any()
+
+
 def test_both_engines_learn_the_same_on_a_chip_with_noise(ngspice, parameters, mnist_schedule, lessons, rule):
     chip, few = CHIPS[2], dataclasses.replace(rule, presentations=12)
     computed = taught(chip_engine("closed-form", ngspice, parameters, mnist_schedule, chip), chip, few, lessons)

@@ -185,6 +185,10 @@ def test_encoding_has_to_be_one_of_those_asked_for(load):
         "trained for encoding 'dots', expected binary or grey")
 
 
+def test_file_without_a_rule_has_none(load):
+    assert load({key: value for key, value in VALID.items() if key != "rule"}).rule == ""
+
+
 def test_missing_file_and_folder_are_named(tmp_path):
     for path, found in ((tmp_path / "none.json", r"none\.json: no such file"), (tmp_path, "is a folder")):
         with pytest.raises(VoltagesError, match=found):
