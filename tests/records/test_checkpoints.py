@@ -81,10 +81,33 @@ def test_wrong_shapes_and_types_are_named(kept, name, value, words):
         load_checkpoint(path, PARAMETERS, progress)
 
 
+class Intruder:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_nothing_that_a_checkpoint_holds_is_executed(kept, tmp_path):
+    path, progress = kept
+    save_checkpoint(path, progress | {"states": np.array([Intruder(tmp_path / "executed")], dtype=object)}, PARAMETERS)
+    with pytest.raises(VoltagesError, match=r"some\.checkpoint: is not a usable .* \(Object arrays cannot .*start afresh"):
+        load_checkpoint(path, PARAMETERS, progress)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(VoltagesError, match=r"none\.checkpoint: no such checkpoint; leave --resume out to start afresh$"):
+        load_checkpoint(tmp_path / "none.checkpoint", PARAMETERS, {})
+
+
 def test_a_missing_array_is_named(kept):
     path, progress = kept
     save_checkpoint(path, {name: value for name, value in progress.items() if name != "history"}, PARAMETERS)
-    with pytest.raises(VoltagesError, match="has no 'history'"):
+    with pytest.raises(VoltagesError, match=r"some\.checkpoint: has no 'history'"):
         load_checkpoint(path, PARAMETERS, progress)
 
 
@@ -92,8 +115,13 @@ def test_other_parameters_are_named_as_options(kept):
     path, progress = kept
     with pytest.raises(VoltagesError, match=r"other parameters: --dose \(0\.02 there, 0\.05 now\); give the same"):
         load_checkpoint(path, {"rule": "error-driven", "learning": {"seed": 1, "dose": 0.05}}, progress)
-    with pytest.raises(VoltagesError, match="of another version"):
+    with pytest.raises(VoltagesError, match=r"other parameters: --seed \(1 there, 2 now\), --dose \(0\.02 there, 0\.05 now\);"):
+        load_checkpoint(path, {"rule": "error-driven", "learning": {"seed": 2, "dose": 0.05}}, progress)
+    with pytest.raises(VoltagesError, match="other parameters: of another version;"):
         load_checkpoint(path, PARAMETERS | {"younger": 1}, progress)
+    save_checkpoint(path, progress, ["no", "names"])
+    with pytest.raises(VoltagesError, match="other parameters: of another version;"):
+        load_checkpoint(path, PARAMETERS, progress)
 
 
 @pytest.mark.parametrize(("done", "shown", "seconds"), [(0, 0, 1.0), (-1, 0, 1.0), (21, 0, 1.0), (3, 5, 1.0), (3, 3, -1.0)])
