@@ -194,6 +194,7 @@ def test_neurons_arrays_follow_from_the_parameters():
     # Less what op-amps with a gain of 1e5 lack.
     assert neurons.feedback_resistance * neurons.membrane_gain == pytest.approx(parameters.transresistance * (1 - 4e-5), rel=1e-6)
     assert neurons.rail == 9.0
+    assert Crossbar.of(NetworkParameters(), Schedule()).phi_share == pytest.approx(0.5 / 1.2)
     poor = NeuronParameters(feedback_resistance=500.0, stage_resistance=1e3, amplifier_output_resistance=250.0,
                             amplifier_gain=100.0)
     assert Neurons.of(poor).membrane_gain == pytest.approx(poor.membrane_transconductance * poor.membrane_resistance / 1.055)
@@ -279,7 +280,6 @@ def test_write_is_that_of_ngspice(ngspice, mnist_schedule, sign, device):
 
 def test_write_without_leak_is_rate_times_voltage_times_width_and_with_it_relaxes(crossbar):
     column, image = np.linspace(1.5, 6.0, 100), np.linspace(0.0, 1.0, 100)
-    assert crossbar.phi_share == pytest.approx(0.5 / 1.2)
     tight = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, leak_resistance=1e18), phi_share=0.0)
     for sign in (1, -1):
         written = tight.write(column, image, sign, 1e-4)

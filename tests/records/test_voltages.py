@@ -183,6 +183,7 @@ def test_encoding_has_to_be_one_of_those_asked_for(load):
     assert load({**VALID, "encoding": "grey"}, ("binary", "grey")).encoding == "grey"
     assert refusal(load, {**VALID, "encoding": "dots"}, encodings=("binary", "grey")) == (
         "trained for encoding 'dots', expected binary or grey")
+    assert refusal(load, VALID, encodings=("grey",)) == "trained for encoding 'binary', expected grey; give --encoding binary"
 
 
 def test_file_without_a_rule_has_none(load):
