@@ -5,16 +5,18 @@ import importlib
 import math
 import pkgutil
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySpice.Unit import u_kOhm
 
 import learning
 import studies
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-from spice.parameters import ParameterError, Parameters, allowed_range, check_range, quantity
+from spice.parameters import ParameterError, Parameters, allowed_range, check_range, plain, quantity
 from studies.stdp_window import StdpExperiment
 
 
@@ -137,3 +139,10 @@ def test_range_is_told_with_its_unit():
 def test_combinations_that_make_no_sense_are_refused(make, message):
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_values_with_a_unit_become_numbers_and_all_others_stay():
+    value = plain(2.5 @ u_kOhm)
+    assert type(value) is float and value == 2500.0
+    for other in (3, "text", np.arange(2.0)):
+        assert plain(other) is other
