@@ -1,4 +1,4 @@
-"""Run every experiment and draw every figure in order, then print the table "paper / this run". About 8 minutes on two cores.
+"""Run every experiment and draw every figure in order, then print the table "paper / this run". 12 minutes on two cores.
 
 Every step is one of the scripts, run as its own process as a user would. All 10,000 test images go through the closed form, the
 first 2,000 of each network through ngspice, whose decisions must be the same. --full puts all 10,000 through ngspice, and trains
