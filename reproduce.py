@@ -9,22 +9,20 @@ if __name__ == "__main__":
     from workflow.loading import run
 
 import argparse
-import contextlib
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from datasets import ENCODINGS
 from learning.engines import CLOSED_FORM, NGSPICE
 from records.claims import claimed, locked, refuse_overwriting
-from records.files import ROOT, atomic_write
+from records.files import atomic_write
 from records.results import results_path
 from workflow import schematics
 from workflow.command_line import make_parser, whole_number
-from workflow.process import undisturbed
-from workflow.results_table import FEW, FEW_LAYERED, FIRST, NETWORKS, results_table, write_agreement
+from workflow.evaluation import worker_count
+from workflow.results_table import FEW, FEW_LAYERED, FIRST, NETWORKS, Tested, results_table, write_agreement
+from workflow.side_by_side import run_alone, run_side_by_side
 
 # What the closed form has the time for, chosen on held-out training images: docs/closed_form.md.
 LONGER = {"binary": ["--presentations", "600000", "--dose", "0.02", "--margin", "2e-6"],
@@ -39,31 +37,53 @@ class Step:
     folder: str = ""
 
 
-def steps(full: bool, samples: int) -> Iterator[Step]:
-    """What is run, in order."""
-    yield from (Step(["memristor_figures.py"]), Step(["memristor.py"]), Step(["memristor.py", "--stdp"]))
-    for dataset in ("XPUE", "012345", "MNIST"):
-        yield from (Step([f"{dataset}_memristive_training.py"]), Step([f"{dataset}_memristive_inference.py"]))
-    for encoding in ENCODINGS:
-        yield Step(["-m", "studies.ex_situ", "--encoding", encoding])
-    for network in NETWORKS:
-        chosen = ["--encoding", network.encoding, "--voltages", f"voltages/{network.voltages}.json"]
-        if full and network.engine:
-            train = ["--rule", "error-driven", "--seed", str(network.seed)]
-            more = ["--engine", "closed-form", *LONGER[network.encoding]] if network.engine == CLOSED_FORM else []
-            yield Step(["MNIST_memristive_training.py", *train, *more, *chosen], network.folder)
-        test = ["MNIST_memristor_test.py", *chosen, "--samples"]
-        yield Step([*test, str(samples), "--engine", "closed-form"], network.folder)
-        yield Step([*test, str(samples)], network.folder) if full else Step([*test, str(min(samples, FIRST))], network.first)
-    yield from (Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"]),
-                Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"]))
-    yield Step(["-m", "studies.layers", "--data", "mnist"])
+def chains(full: bool, samples: int) -> Iterator[list[Step]]:
+    """What is run: within a chain one step needs what the one before it made, the chains need nothing of each other."""
+    yield [Step(["memristor_figures.py"]), Step(["memristor.py"]), Step(["memristor.py", "--stdp"])]
+    for dataset in ("XPUE", "012345"):
+        yield trained_and_read(dataset)
+    yield [Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"])]
+    layered = Step(["-m", "studies.layers_in_ngspice", "--samples", str(min(samples, FEW))], FEW_LAYERED)
     if full:
-        yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(samples), "--whole", str(min(samples, 20))])
-    else:
-        yield Step(["-m", "studies.layers_in_ngspice", "--samples", str(min(samples, FEW))], FEW_LAYERED)
-    yield Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])
-    yield Step(["-m", "studies.imperfect_chips", *([] if full else ["--short"])])
+        layered = Step(["-m", "studies.layers_in_ngspice", "--samples", str(samples), "--whole", str(min(samples, 20))])
+    yield [Step(["-m", "studies.layers", "--data", "mnist"]), layered]
+    yield [Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"])]
+    yield [Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])]
+    for network in NETWORKS:
+        made_by = []
+        if network.voltages == "mnist":
+            made_by = trained_and_read("MNIST")
+        elif not network.engine:
+            made_by = [Step(["-m", "studies.ex_situ", "--encoding", network.encoding])]
+        elif full:
+            more = ["--engine", "closed-form", *LONGER[network.encoding]] if network.engine == CLOSED_FORM else []
+            made_by = [Step(["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(network.seed), *more,
+                             *voltages(network)], network.folder)]
+        yield made_by + tests(network, full, samples)
+
+
+def trained_and_read(dataset: str) -> list[Step]:
+    """The paper's two scripts of a data set."""
+    return [Step([f"{dataset}_memristive_training.py"]), Step([f"{dataset}_memristive_inference.py"])]
+
+
+def voltages(network: Tested) -> list[str]:
+    """The options that choose a network's encoding and voltages file."""
+    return ["--encoding", network.encoding, "--voltages", f"voltages/{network.voltages}.json"]
+
+
+def tests(network: Tested, full: bool, samples: int) -> list[Step]:
+    """All `samples` in the closed form, and the first of them, or all, in ngspice; on one core: others have the rest."""
+    test = ["MNIST_memristor_test.py", *voltages(network), "--samples"]
+    by_closed_form = Step([*test, str(samples), "--engine", "closed-form"], network.folder)
+    if full:
+        return [by_closed_form, Step([*test, str(samples), "--jobs", "1"], network.folder)]
+    return [by_closed_form, Step([*test, str(min(samples, FIRST)), "--jobs", "1"], network.first)]
+
+
+def last(full: bool) -> Step:
+    """What takes all cores for itself."""
+    return Step(["-m", "studies.imperfect_chips", *([] if full else ["--short"])])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,40 +113,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_steps(options: argparse.Namespace) -> int:
-    """Run all steps in order; the exit code of the first that fails, or 0."""
-    for step in steps(options.full, options.samples):
-        print(f"\n$ python {' '.join(step.command)}", flush=True)
-        code = run_script([*step.command, *passed_on(step, options)])
-        if code:
-            print(f"reproduce.py: {step.command[0]} ended with exit code {code}; what ran before is kept", file=sys.stderr)
-            return code
-    return 0
+    """Run all chains, as many at a time as there are cores, then the last step; the exit code of the first that fails, or 0."""
+    commands = [[[*step.command, *passed_on(step, options)] for step in chain] for chain in chains(options.full, options.samples)]
+    end = last(options.full)
+    return run_side_by_side(commands, worker_count()) or run_alone([*end.command, *passed_on(end, options)])
 
 
 def passed_on(step: Step, options: argparse.Namespace) -> list[str]:
     """What a script is given besides its own options: where its figures go, whether to show them and to overwrite."""
     force = options.force and step.command[0] != "memristor_figures.py"  # whose curve has no parameters
     return ["--figures", str(options.figures / step.folder), *["--show"] * options.show, *["--force"] * force]
-
-
-def run_script(command: list[str]) -> int:
-    """Exit code of a script with its options; when this process is stopped, the script is first."""
-    script = subprocess.Popen([sys.executable, *command], cwd=ROOT)
-    try:
-        return script.wait()
-    finally:
-        if script.returncode is None:
-            with undisturbed():
-                stop(script)
-
-
-def stop(script: subprocess.Popen[bytes]) -> None:
-    """End a script as Ctrl-C does, by whatever signal it heeds, and wait for its end."""
-    for send, patience in ((lambda: None, 0.5), (script.terminate, 20.0), (script.kill, None)):
-        send()  # at first nothing: in a terminal, Ctrl-C has reached the script as well
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            script.wait(patience)
-            break
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import csv
 import gzip
+import itertools
 import json
 import re
 import subprocess
@@ -156,10 +157,15 @@ def test_resumed_training_is_bit_identical(work):
     assert not checkpoint.exists()
 
 
+def reproduced(samples):
+    """All that reproduce.py --full runs."""
+    return [*itertools.chain.from_iterable(reproduce.chains(full=True, samples=samples)), reproduce.last(full=True)]
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_reproduce_gives_every_script_only_what_it_takes(force, tmp_path, capsys):
     options = argparse.Namespace(figures=tmp_path, show=False, force=force)
-    for step in reproduce.steps(full=True, samples=10):
+    for step in reproduced(10):
         name, *own = step.command[1:] if step.command[0] == "-m" else step.command
         with pytest.raises(SystemExit) as ended:
             page(name).main([*own, *reproduce.passed_on(step, options), "--help"])  # --help ends it, unless an error does first
@@ -169,7 +175,7 @@ def test_reproduce_gives_every_script_only_what_it_takes(force, tmp_path, capsys
 
 def test_reproduce_runs_every_script():
     """The executable table of contents leaves none of the paper's scripts out."""
-    commands = [step.command for step in reproduce.steps(full=True, samples=10)]
+    commands = [step.command for step in reproduced(10)]
     run = {command[1] if command[0] == "-m" else command[0] for command in commands}
     assert run == {*SCRIPTS, *STUDIES} - {"reproduce.py", "verify.py"}
 
@@ -178,8 +184,8 @@ class Allowed(Exception):
     """A script was allowed to write what it is going to write."""
 
 
-@pytest.mark.parametrize("step", [step for step in reproduce.steps(full=True, samples=10000)
-                                  if step.command != ["memristor_figures.py"]], ids=lambda step: " ".join(step.command))
+@pytest.mark.parametrize("step", [step for step in reproduced(10000) if step.command != ["memristor_figures.py"]],
+                         ids=lambda step: " ".join(step.command))
 def test_committed_files_are_those_of_reproduce(step, monkeypatch):
     """make reproduce overwrites them without asking: they were made with the same parameters."""
     @contextlib.contextmanager
