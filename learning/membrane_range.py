@@ -38,7 +38,7 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
     ohms, top = neuron.feedback_resistance, float(highest.max())
     if top <= 0:
         return ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a higher "
-                "--transconductance")
+                "--transconductance, or test a chip that forgets at a shorter --age")
     if top < neuron.threshold:
         return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
                 f"{neuron.threshold:g} V; --feedback-resistance {_number(ohms * USUAL * neuron.threshold / top)} would lift it")

@@ -47,6 +47,16 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
     _sync_folder(target.parent)
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What a JSON object holds, for json's object_pairs_hook. Raises ValueError where a key stands twice: which counts?"""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice!r} stands there twice, expected each cell and key once")
+    return content
+
+
 def check_writable(path: str | Path) -> None:
     """Raise FileProblem now if `atomic_write` could not write to `path`; makes its folder."""
     path = Path(path)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from records.files import atomic_write, to_json
+from records.files import atomic_write, to_json, unique_keys
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
@@ -110,7 +110,7 @@ def _parse(path: Path) -> dict[str, Any]:
     if not text.strip():
         raise VoltagesError(f"{path}: is empty, expected JSON")
     try:
-        content = json.loads(text, object_pairs_hook=_unique(path), parse_constant=_not_finite(path))
+        content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_not_finite(path))
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         kind = "is truncated" if cut else "is not JSON"
@@ -120,17 +120,6 @@ def _parse(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise VoltagesError(f"{path}: holds a {type(content).__name__}, expected an object with voltages")
     return content
-
-
-def _unique(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise VoltagesError(f"{path}: {twice!r} stands there twice, expected each cell and key once")
-        return content
-    return build
 
 
 def _not_finite(path: Path) -> Callable[[str], NoReturn]:

@@ -6,6 +6,7 @@ each way in which ngspice fails into one exception.
 """
 
 import contextlib
+import math
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -20,6 +21,13 @@ __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError
            "netlist_text"]
 
 ABSOLUTE_ZERO = -273.15  # degrees Celsius
+
+
+def _times(pauses: Iterable[float]) -> list[float]:
+    times = [float(pause) for pause in pauses]
+    if any(map(math.isnan, times)):
+        raise ParameterError(f"pauses must be times in s, got {times}")
+    return times
 
 
 class LoadedCircuit:
@@ -85,7 +93,7 @@ class LoadedCircuit:
         PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`). Raises SimulationError if
         ngspice stops before `stop`.
         """
-        runs = self._transient(positive("stop", stop, "s"), [float(pause) for pause in pauses or ()], uic)
+        runs = self._transient(positive("stop", stop, "s"), _times(pauses or ()), uic)
         if pauses is not None:
             return runs
         with contextlib.closing(runs):  # left to the garbage collector, what its end raises would be lost

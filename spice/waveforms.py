@@ -24,7 +24,7 @@ class Vectors:
 
     def __getitem__(self, name: str) -> np.ndarray:
         vector = self._plot.get(name)
-        if vector is None:
+        if vector is None and isinstance(name, str):
             pair = DIFFERENCE.fullmatch(name.strip().lower())
             if pair:
                 return self[pair[1]] - self[pair[2]]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from learning.chips import PRESETS, Chip
-from records.files import atomic_write, to_json
+from records.files import atomic_write, to_json, unique_keys
 from records.voltages import Voltages, VoltagesError
 from spice.parameters import ParameterError, Parameters, quantity
 from workflow.command_line import Parser, quantity_type
@@ -37,11 +37,11 @@ def save_chip(path: str | Path, chip: Chip) -> None:
 def load_chip(path: str | Path, classes: int, inputs: int) -> Chip:
     """Read a chip file for a network of classes x inputs. What it leaves out is ideal. Raises ParameterError."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except OSError as error:
         raise ParameterError(f"{path}: {error.strerror}; a chip is one of {', '.join(PRESETS)}, or a file") from error
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"{path}: is no chip file, not even JSON ({error})") from error
+        raise ParameterError(f"{path}: is no chip file, not usable JSON: {error}") from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ParameterError(f"{path}: is no chip file, expected an object with \"format\": \"{FORMAT}\"")
     version = content.pop("version", None)
@@ -122,6 +122,8 @@ def chip_to_test(options: argparse.Namespace, voltages: Voltages, path: str | Pa
     if asked is None and options.carry_over:
         raise ParameterError("--carry-over has no bearing without another chip to test on; give --chip or a --chip- option")
     if asked is None or _same(asked, own):
+        if options.carry_over:
+            raise ParameterError(f"--carry-over has no bearing on {_named(own)}, which {path} was trained on")
         return own
     if not options.carry_over:
         raise ParameterError(f"{path} was trained on {_named(own)}, not on {_named(asked)}; give --carry-over to test it there")

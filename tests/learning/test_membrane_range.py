@@ -136,7 +136,7 @@ def test_complaint_says_how_high_how_low_and_what_would_help(patterns, states):
                     f"{float(f'{1e3 * 18 / top:.3g}'):g} keeps them below it")
     silent = complaint(NetworkParameters(), Schedule(), np.zeros_like(patterns), patterns)
     assert silent == ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a "
-                      "higher --transconductance")
+                      "higher --transconductance, or test a chip that forgets at a shorter --age")
 
 
 def test_membrane_right_at_the_threshold_fires_and_right_at_the_rail_clips(patterns, states):

@@ -155,12 +155,12 @@ MALFORMED = {
     "integer beyond floats": (TEXT.replace("7.04", "1" + "0" * 400), "cell (class 1, input 0) is 1000000"),
     "integer beyond Python": (TEXT.replace("7.04", "1" + "0" * 5000), "is not usable JSON: "),
     "nested beyond Python": ("[" * 10**6, "is not usable JSON: "),
-    "key twice": (TEXT.replace('"seed"', '"rule"'), "'rule' stands there twice, expected each cell and key once"),
-    "voltages twice": (TEXT[:-1] + ', "voltages": []}', "'voltages' stands there twice"),
+    "key twice": (TEXT.replace('"seed"', '"rule"'), "is not usable JSON: 'rule' stands there twice"),
+    "voltages twice": (TEXT[:-1] + ', "voltages": []}', "is not usable JSON: 'voltages' stands there twice"),
     "paper's NaN": (FLAT.replace("7.04", "NaN"), "holds NaN, expected finite voltages"),
     "paper's cell a string": ({**PAPER, "xsnn.xmemristor_p1_0.cmem": "7.04"},
                               "cell (class 1, input 0) is '7.04', expected a voltage"),
-    "paper's cell twice": (FLAT.replace("p0_1", "p0_0"), "'xsnn.xmemristor_p0_0.cmem' stands there twice"),
+    "paper's cell twice": (FLAT.replace("p0_1", "p0_0"), "is not usable JSON: 'xsnn.xmemristor_p0_0.cmem' stands there twice"),
     "paper's cell number beyond Python": ({**PAPER, "xsnn.xmemristor_p" + "1" * 5000 + "_0.cmem": 1.0}, None),
 }
 

@@ -1,5 +1,6 @@
 """One ngspice, several sessions, circuits, threads and users: each result is right, or the use is refused."""
 
+import math
 import os
 import re
 import shutil
@@ -117,6 +118,11 @@ def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
     assert len(list(circuit.run(4e-3, pauses=[1e-3, 2e-3]))) == 3
     assert sent == ["tran", "resume", "resume"]
     circuit.unload()
+
+
+def test_a_pause_at_no_time_is_refused_at_once(ngspice):
+    with pytest.raises(ParameterError, match=r"pauses must be times in s, got \[0.001, nan\]"):
+        ngspice.load(divider(), FAST, ["out"]).run(4e-3, pauses=[1e-3, math.nan])
 
 
 def test_a_step_that_passes_pauses_and_the_end_at_once_is_the_last(ngspice):
@@ -269,6 +275,7 @@ SETTINGS = {"rshunt": "option rshunt=1e3", "temp": "option temp=100", "klu": "op
 def test_settings_files_are_not_read(settings, tmp_path):
     """In the working folder, the home and the folder that ngspice's own variable names; results and report as without."""
     code = HEAD + """
+import math
 import os
 circuit = NgspiceSession().load(divider("1k tc1=0.01"), Solver(), ["out"])
 reported = []

@@ -30,6 +30,11 @@ def test_vector_that_was_not_saved_is_named_with_those_that_were():
             Vectors(PLOT)[name]
 
 
+def test_no_name_is_no_vector():
+    with pytest.raises(SimulationError, match="ngspice saved no vector 0, only time"):
+        Vectors(PLOT)[0]
+
+
 def test_vectors_outlive_ngspices_own_memory():
     own = plot(time=[0.0, 1.0], out=[1.0, 2.0])
     waves = Waveforms(own)

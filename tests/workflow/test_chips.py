@@ -51,7 +51,7 @@ def test_chip_file_that_cannot_be_used_is_named_with_its_fault(tmp_path, change,
 
 def test_no_file_garbled_file_and_unknown_name_are_one_line(tmp_path):
     (tmp_path / "garbled").write_text("{")
-    for name, words in (("nothing", "No such file.*; a chip is one of ideal, li-2018, "), ("garbled", "not even JSON")):
+    for name, words in (("nothing", "No such file.*; a chip is one of ideal, li-2018, "), ("garbled", "not usable JSON")):
         with pytest.raises(ParameterError, match=f"{name}: .*{words}") as caught:
             load_chip(tmp_path / name, 4, 9)
         assert "\n" not in str(caught.value)
@@ -59,6 +59,9 @@ def test_no_file_garbled_file_and_unknown_name_are_one_line(tmp_path):
         (tmp_path / "other").write_text(json.dumps(content))
         with pytest.raises(ParameterError, match=f"other: .*{words}"):
             load_chip(tmp_path / "other", 4, 9)
+    (tmp_path / "twice").write_text('{"format": "in-situ memristive chip", "version": 1, "cell_gain": 0.1, "cell_gain": 0.2}')
+    with pytest.raises(ParameterError, match=r"twice: .*'cell_gain' stands there twice"):
+        load_chip(tmp_path / "twice", 4, 9)
 
 
 def test_presets_take_the_shape_of_the_network_and_ideal_says_nothing():
@@ -110,6 +113,8 @@ def test_carrying_over_to_no_chip_is_refused():
     for voltages in (trained, Voltages(np.zeros((4, 9)))):
         with pytest.raises(ParameterError, match=r"^--carry-over has no bearing .* give --chip or a --chip- option$"):
             chip_to_test(options(carry_over=True), voltages, "v.json")
+    with pytest.raises(ParameterError, match=r"^--carry-over has no bearing on chip 1 \(cell_gain 0.1\), which v.json was"):
+        chip_to_test(options(cell_gain=0.1, carry_over=True), trained, "v.json")
     ideal = chip_to_test(options("ideal", carry_over=True), trained, "v.json")
     assert ideal is not None and ideal.ideal
 
