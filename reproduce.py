@@ -1,8 +1,9 @@
-"""Run every experiment and draw every figure in order, then print the table "paper / this run". 12 minutes on two cores.
+"""Run every experiment and draw every figure, then print the table "paper / this run". 6 minutes on two idle cores.
 
-Every step is one of the scripts, run as its own process as a user would. All 10,000 test images go through the closed form, the
-first 2,000 of each network through ngspice, whose decisions must be the same. --full puts all 10,000 through ngspice, and trains
-the error-driven networks again first (three seeds of each encoding and engine: two hours in all). Writes figures/results.md.
+Every step is one of the scripts, run as its own process as a user would; as many run side by side as there are cores. All
+10,000 test images go through the closed form, the first 2,000 of each network through ngspice, whose decisions must be the same.
+--full puts all 10,000 through ngspice, and trains the error-driven networks again first (three seeds of each encoding and
+engine: two hours in all). Writes figures/results.md.
 """
 
 if __name__ == "__main__":

@@ -227,7 +227,8 @@ def main(arguments: list[str] | None = None) -> None:
                     for left in left_of(case, results["rows"])]
             sizes = [len(case.chips) * case.rule.presentations for case in work]
             for rows in run_everywhere(judge, work, sizes, options.jobs, options.scheduler, "presentation"):
-                results["rows"] = list({_identity(row): row for row in results["rows"] + rows}.values())
+                by_name = {_identity(row): row for row in results["rows"] + rows}
+                results["rows"] = [by_name[name] for name in sorted(by_name)]  # they end in another order each time
                 results["summary"] = summary(results["rows"])
                 write_results(options.figures, stem, None, made_with, results)
         print(f"wrote {path}")
