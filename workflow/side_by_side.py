@@ -1,6 +1,7 @@
 """Chains of scripts run side by side, each script as its own process: as many at a time as there are cores."""
 
 import contextlib
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -111,13 +112,14 @@ def _failed(command: Sequence[str], code: int) -> int:
 
 
 def _bar(total: int) -> "tqdm[Any]":
-    return tqdm(total=total, desc="reproducing", unit="script", miniters=0, mininterval=0.5, dynamic_ncols=True, leave=False,
-                disable=None)
+    return tqdm(total=total, bar_format="{n_fmt} of {total_fmt} scripts |{bar:20}| {elapsed}{postfix}",
+                miniters=0, mininterval=0.5, dynamic_ncols=True, leave=False, disable=None)
 
 
 def _show(bar: "tqdm[Any]", running: list[Chain]) -> None:
-    """Which scripts are at work."""
-    bar.set_postfix_str(", ".join(" ".join(part for part in chain.command[:4] if part != "-m") for chain in running))
+    """Which scripts are at work, by their names and first options."""
+    named = [" ".join(itertools.takewhile(lambda part: part != "--figures", chain.command)) for chain in running]
+    bar.set_postfix_str(" and ".join(name.removeprefix("-m ")[:70] for name in named))
 
 
 def _tell(bar: "tqdm[Any]", chain: Chain) -> None:
