@@ -144,5 +144,5 @@ def test_combinations_that_make_no_sense_are_refused(make, message):
 def test_values_with_a_unit_become_numbers_and_all_others_stay():
     value = plain(2.5 @ u_kOhm)
     assert type(value) is float and value == 2500.0
-    for other in (3, "text", np.arange(2.0)):
+    for other in (3, "text", np.arange(2.0), u_kOhm(np.arange(2.0))):  # many values are no number
         assert plain(other) is other

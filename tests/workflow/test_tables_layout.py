@@ -1,0 +1,66 @@
+"""How a table lies in its file: which lines are its header, its rows and none of both, said of files of a few lines."""
+
+import re
+
+import pytest
+
+from datasets import DatasetError
+from workflow.tables import load_table
+
+ROWS = "1.5,2,yes\n2.5,3,no\n3.5,4,yes\n4.5,5,no\n"
+
+
+def loaded(folder, text, label=None):
+    path = folder / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    return load_table(str(path), label)
+
+
+@pytest.mark.parametrize(("text", "names", "classes"), [
+    (",class\n1.5,yes\n2.5,no\n3.5,yes\n4.5,no\n", ["Unnamed: 0"], ["no", "yes"]),
+    (",,b,class\n1.5,2,3,yes\n2.5,2,4,no\n3.5,3,5,yes\n4.5,4,6,no\n", ["Unnamed: 0", "Unnamed: 1", "b"], ["no", "yes"]),
+    ("# X1,b,class\n" + ROWS, ["X1", "b"], ["no", "yes"]),
+    ("# made by hand\n# a,b,class\n" + ROWS, ["a", "b"], ["no", "yes"]),
+    ("#a,class\n1,yes\n2,no\n3,yes\n4,no\n", ["a"], ["no", "yes"]),
+    ("a;b;class\n1,5;2,5;x, y\n2,5;3,5;no, z\n3,5;4,5;x, y\n4,5;5,5;no, z\n", ["a", "b"], ["no, z", "x, y"]),
+    ("1,2,aXbXcXd\n2,3,eXfXgXh\n3,4,aXbXcXd\n4,5,eXfXgXh\n", ["column 1", "column 2"], ["aXbXcXd", "eXfXgXh"]),
+    ("a;b;class\n1;2;yes\n  \n2;3;no\n3;4;yes\n4;5;no\n", ["a", "b"], ["no", "yes"]),
+    ("a,class\n1,0\n2,1\n3,0\n4,1\n", ["a"], ["0", "1"]),
+])
+def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
+    table = loaded(tmp_path, text)
+    assert (table.names, table.classes, len(table.labels)) == (names, classes, 4)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("a,b,class\n1,2,3,4,5\n1,2,yes\n2,3,no\n", "row 2 has 5 values, the first row 3 ('a b class'); leave out what is no table, "
+                                                "and give each column a name"),
+    ("a,b,class\n1,2,3,4,5\n", "row 2 has 5 values, the first row 3 ('a b class'); leave out what is no table, and give each "
+                               "column a name"),
+    ("a,b,class\n,,\n1,2,yes\n2,3,no\n", "3 values are missing (empty, NA or ?), the first in data row 1, column 'a'; fill them "
+                                         "in, or leave those rows out"),
+    ("a b class\n1 1.5 2 yes\n2 2.5 3 no\n", "the class column has 2 different values in 2 rows; is it the right one? "
+                                             "--label names another"),
+    ("#a,b,class\n1,2,yes\n", "all 1 rows are of one class, yes; there is nothing to tell apart (--label names the class "
+                               "column)"),
+    ("1,\n2,\n3,\n", "has one column, 'column 1': there is nothing to learn from"),
+    ('""\nNA\nNA\nNA\n', "3 values are missing (empty, NA or ?), the first in data row 1, column 'Unnamed: 0'; fill them in, or "
+                         "leave those rows out"),
+    ("# by hand\n# in 2020\n", "is no table of comma-separated values (it has comments alone)"),
+    ("a,a,class\n1,2,yes\n", "has two columns 'a'; give each a name of its own"),
+    ("a,a,class\n1,1,2,yes\n2,1,2,no\n", "has two columns 'a'; give each a name of its own"),
+    ("a,b,class\n7,1,2,yes\n7,1,2,no\n7,2,3,no\n", "its header has 3 names, its rows have 4 values, and the first are no names "
+                                                   "of rows; give each column a name"),
+    ("2019,2020,class\n1,2,yes\n2,3,no\n3,4,yes\n4,5,no\n", "the class of row 1, 'class', occurs once; its first row has "
+                                                           "numbers, so it was taken as data, not as a header"),
+])
+def test_what_is_wrong_is_said_in_one_line_with_the_file(tmp_path, text, said):
+    with pytest.raises(DatasetError, match=f"^({re.escape(str(tmp_path / 'table.csv'))}|table): {re.escape(said)}$"):
+        loaded(tmp_path, text)
+
+
+def test_a_row_too_long_far_down_loses_nothing_in_silence(tmp_path, recwarn):
+    for more in ("1,2,yes,7\n", "1,2,yes,7\n" * 3):
+        with pytest.raises(DatasetError, match="Expected 3 fields in line 42, saw 4"):
+            loaded(tmp_path, "a,b,class\n" + ROWS * 10 + more)
+    assert not recwarn.list
