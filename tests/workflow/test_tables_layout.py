@@ -37,6 +37,8 @@ def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
                                                 "and give each column a name"),
     ("a,b,class\n1,2,3,4,5\n", "row 2 has 5 values, the first row 3 ('a b class'); leave out what is no table, and give each "
                                "column a name"),
+    ("measurements of some flowers, by hand\n1,2,3,yes\n1,2,3,no\n", "row 2 has 4 values, the first row 2 ('measurements of some "
+     "flowers b'); leave out what is no table, and give each column a name"),
     ("a,b,class\n,,\n1,2,yes\n2,3,no\n", "3 values are missing (empty, NA or ?), the first in data row 1, column 'a'; fill them "
                                          "in, or leave those rows out"),
     ("a b class\n1 1.5 2 yes\n2 2.5 3 no\n", "the class column has 2 different values in 2 rows; is it the right one? "
