@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
                         help="test images in each test, 1 to 10000 (default: 10000)")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
+    options.figures = options.figures.resolve()  # scripts run in the project's folder
     table = options.figures / "results.md"
     with claimed({}, [table]), locked(table):
         if not options.force:  # the tests would refuse, half way

@@ -5,9 +5,11 @@ only, and would go on with old code where a function that it calls stands in ano
 the text of the whole wing, so that any change compiles anew.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,38 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     settings = vars(config)
     usual, settings["CACHE_DIR"] = settings["CACHE_DIR"], str(KEPT)  # read when a function is decorated
     try:
-        return njit(cache=os.access(WING, os.W_OK), **options)(function)
+        result = njit(cache=os.access(WING, os.W_OK), **options)(function)
     finally:
         settings["CACHE_DIR"] = usual
+    compile_for = result._compile_for_args  # what numba calls for arguments of types that it has not met
+
+    def compile_interruptibly(*arguments: Any, **more: Any) -> Any:
+        with interruptible():
+            return compile_for(*arguments, **more)
+
+    result._compile_for_args = compile_interruptibly
+    return result
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it Ctrl-C counts also where LLVM's compiler calls back: Python loses what is raised there, and goes on or fails."""
+    lost: list[BaseException] = []
+    usual = sys.unraisablehook
+
+    def keep(problem: Any) -> None:
+        if isinstance(problem.exc_value, KeyboardInterrupt):
+            lost.append(problem.exc_value)
+        else:
+            usual(problem)
+
+    sys.unraisablehook = keep
+    try:
+        yield
+    except Exception:
+        if not lost:
+            raise
+    finally:
+        sys.unraisablehook = usual
+    if lost:
+        raise KeyboardInterrupt

@@ -7,6 +7,7 @@ each way in which ngspice fails into one exception.
 
 import contextlib
 import math
+import numbers
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -14,7 +15,7 @@ from spice.engine import Engine, Netlist, failure, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
 from spice.netlist import Solver, altered_name, netlist_text, positive, swept_values, tran_command, value_text
-from spice.parameters import ParameterError
+from spice.parameters import ParameterError, plain
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
@@ -24,9 +25,12 @@ ABSOLUTE_ZERO = -273.15  # degrees Celsius
 
 
 def _times(pauses: Iterable[float]) -> list[float]:
-    times = [float(pause) for pause in pauses]
-    if any(map(math.isnan, times)):
-        raise ParameterError(f"pauses must be times in s, got {times}")
+    try:
+        times = [float(plain(pause)) for pause in pauses]
+    except (TypeError, ValueError):
+        times = [math.nan]
+    if not all(map(math.isfinite, times)):
+        raise ParameterError(f"pauses must be a list of times in s, got {pauses!r}")
     return times
 
 
@@ -93,7 +97,7 @@ class LoadedCircuit:
         PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`). Raises SimulationError if
         ngspice stops before `stop`.
         """
-        runs = self._transient(positive("stop", stop, "s"), _times(pauses or ()), uic)
+        runs = self._transient(positive("stop", stop, "s"), _times(() if pauses is None else pauses), uic)
         if pauses is not None:
             return runs
         with contextlib.closing(runs):  # left to the garbage collector, what its end raises would be lost
@@ -114,7 +118,9 @@ class LoadedCircuit:
         `points` a decade ("dec"), an octave ("oct"), or in all ("lin").
         """
         first, last = positive("start", start, "Hz"), positive("stop", stop, "Hz")
-        return Spectrum(self._analysis(f"ac {variation} {int(points)} {first!r} {last!r}"))
+        if not isinstance(points, numbers.Integral) or isinstance(points, bool) or points < 1:
+            raise ParameterError(f"points must be a whole number above 0, got {points!r}")
+        return Spectrum(self._analysis(f"ac {variation} {points} {first!r} {last!r}"))
 
     def netlist_with_changes(self, stop: float) -> str:
         """The netlist with all changes so far, to rerun a transient by hand."""

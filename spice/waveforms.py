@@ -1,12 +1,14 @@
 """What an analysis has computed: vectors by the names they were saved by."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from spice.errors import SimulationError
 from spice.netlist import DIFFERENCE, vector_name
+
+GROUND = ("0", "gnd")  # ngspice's names of the node that has no vector
 
 
 class Vectors:
@@ -27,12 +29,23 @@ class Vectors:
         if vector is None and isinstance(name, str):
             pair = DIFFERENCE.fullmatch(name.strip().lower())
             if pair:
-                return self[pair[1]] - self[pair[2]]
+                plus, minus = (np.float64(0) if node in GROUND else self[node] for node in pair.groups())
+                return np.asarray(plus - minus)
             vector = self._plot.get(vector_name(name))
         if vector is None:
             raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
         # A copy, since ngspice frees its own after the run. The public to_waveform() would wrap units: ten times slower.
         return np.array(vector._data)
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[name]  # type: ignore[index]  # whatever it is
+        except SimulationError:
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
 
     def stack(self, names: Iterable[str]) -> np.ndarray:
         """The vectors `names` as one array, vectors x points."""

@@ -14,6 +14,8 @@ if __name__ == "__main__":
 import argparse
 import dataclasses
 import functools
+import itertools
+import json
 import sys
 import time
 from pathlib import Path
@@ -28,9 +30,9 @@ from learning.error_driven import learning_curve
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredNetwork
 from records.checkpoints import checkpoint_path
-from records.claims import claimed
-from records.files import atomic_write
-from records.results import path_in_project, results_path, versions, write_results
+from records.claims import claimed, differences
+from records.files import atomic_write, to_json
+from records.results import load_results, path_in_project, results_path, versions, write_results
 from records.voltages import Voltages, save_layers
 from spice.session import NgspiceSession
 from studies import layers_figures
@@ -98,12 +100,11 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
     if options.size and options.data not in SIZED:
         parser.error(f"--size is of MNIST's images; {options.data} has its own")
     for name in UNTRAINED if options.test_only else ():
-        if vars(options).get(name) not in (None, False):
+        given = vars(options).get(name)
+        if given is not None and given is not False:  # 0 is given as well
             parser.error(f"--{name.replace('_', '-')} has no bearing on a test with --test-only: nothing is trained")
     if options.carry_over and not options.test_only:
         parser.error("--carry-over needs --test-only: what is trained here is tested on its own chip")
-    if options.resume and (options.seeds or 1) > 1:
-        parser.error("--resume goes on with one network; give its --seed, and --seeds 1")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -168,29 +169,60 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
     with claimed({path: plan.as_dict(), results_path(options.figures, stem): tested}, netlist_of(options),
                  options.force or options.resume):
-        first = LayeredTraining(plan, data, checkpoint_path(path))
-        first.begin(options.resume, options.force)
+        rows = finished(options, stem, tested, path) if options.resume and seeds > 1 else []
+        trainings = begun(options, plan, data, path, len(rows))
+        first, wrote = trainings[0], results_path(options.figures, stem)
+        if rows:
+            print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
+            first.learning.network = on_chip(load_network(path, task, options.size)[0], plan.chip)
         write_netlist(options.netlist, lambda: first_read(first.network, data.images[0]))
-        first.train()
-        keep(first, path, session)
-        rows = [judge(first, options, count, stem)]
-        if NGSPICE in (plan.engine, options.test_engine):
-            rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
         store = functools.partial(write_results, options.figures, stem, session, {**first.parameters, **tested})
-        wrote = store(results(rows))
-        for seed in range(plan.rule.seed + 1, plan.rule.seed + seeds):
-            own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=seed))
-            training = LayeredTraining(own, own.data() if task.name in SPLIT else data, checkpoint_path(path))
+        for training in trainings[len(rows):]:
             training.train()
+            training.save()
+            if training is first:
+                keep(first, path, session)
             rows.append(judge(training, options, count, stem))
+            if training is first and NGSPICE in (plan.engine, options.test_engine):
+                rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
             wrote = store(results(rows))
+            training.kept()
         print(f"wrote {wrote}")
     if "energy" in rows[0]:
         print_energies(rows[0]["energy"])
-    accuracy, writes = learning_curve(first.learning.history)
-    shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
-    draw(options, f"{stem}_learning", learning_figure, accuracy[shown], writes[shown], shown + 1)
+    if first.learning.done:  # of a network from its voltages file nobody knows how it learned
+        accuracy, writes = learning_curve(first.learning.history)
+        shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
+        draw(options, f"{stem}_learning", learning_figure, accuracy[shown], writes[shown], shown + 1)
     pictures(options, stem, first.network, task, plan.rule, data, session)
+
+
+def checkpoint_of(path: Path, number: int) -> Path:
+    """Where the progress of network `number` of several goes; `path`: where the first one's voltages go."""
+    return checkpoint_path(path.with_stem(f"{path.stem}_{number + 1}") if number else path)
+
+
+def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The rows of those networks of several that an interrupted run has finished."""
+    found = load_results(options.figures, stem) if results_path(options.figures, stem).exists() else {}
+    if not found or differences(found["parameters"], json.loads(to_json(made_with))):
+        return []
+    row = {key: value for key, value in found.items() if key not in ("parameters", "versions")}
+    rows = enumerate(found.get("all_seeds", [row]))
+    return [row for _, row in itertools.takewhile(lambda numbered: not checkpoint_of(path, numbered[0]).exists(), rows)]
+
+
+def begun(options: argparse.Namespace, plan: LayeredPlan, data: LayeredData, path: Path, done: int) -> list[LayeredTraining]:
+    """The trainings of all seeds; but for the first `done` at their start, or where an interrupted run left them."""
+    found = []
+    for number in range(options.seeds or 1):
+        own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=plan.rule.seed + number))
+        checkpoint = checkpoint_of(path, number)
+        training = LayeredTraining(own, own.data() if plan.task.name in SPLIT else data, checkpoint)
+        if number >= done:
+            training.begin(options.resume and (checkpoint.exists() or number == 0), options.force)
+        found.append(training)
+    return found
 
 
 def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None:

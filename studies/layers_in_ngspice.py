@@ -2,8 +2,8 @@
 
 Reads a voltages file that studies.layers wrote (--data, --size and --voltages as there) and test images; each is read layer by
 layer in ngspice and by the closed form. --whole N reads the first N with the whole network in one transient as well, which takes
-some ten times as long. Writes figures/layers_in_ngspice_NAME_results.json, NAME being the voltages file's, also of what is
-finished if it is interrupted. A network of 200 hidden neurons takes a quarter of a second an image.
+some ten times as long. Writes figures/layers_in_ngspice_NAME_results.json, NAME being the voltages file's; of what is finished
+if it is interrupted, layers_in_ngspice_NAME_partial_results.json. 200 hidden neurons take a quarter of a second an image.
 """
 
 if __name__ == "__main__":
@@ -29,6 +29,7 @@ from spice.session import NgspiceSession
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layered import TASKS, load_network, scores
+from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which memory is noted for the first time
 STATM = Path("/proc/self/statm")  # Linux's count of a process's pages
@@ -121,14 +122,22 @@ def main(arguments: list[str] | None = None) -> None:
             if options.whole:
                 formula, layered = read_whole(network, images[:options.whole], session)
                 results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
-        finally:
+        except BaseException:
             if found.spikes:
-                count = len(found.spikes)
-                results |= {"layer_by_layer_beside_closed_form": found.as_dict(), "ngspice": scores(
-                    labels[:count], np.array(found.spikes)), "closed_form": scores(labels[:count], network.first_spikes(
-                        images[:count]))}
-                print(f"wrote {write_results(options.figures, name, session, used, results)}")
+                with undisturbed():
+                    results |= judged(found, network, images, labels)
+                    print(f"wrote {write_results(options.figures, f'{name}_partial', session, used, results)}")
+            raise
+        results |= judged(found, network, images, labels)
+        print(f"wrote {write_results(options.figures, name, session, used, results)}")
     report(results)
+
+
+def judged(found: Compared, network: LayeredNetwork, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """What came of the images that have been read so far, by both engines."""
+    count = len(found.spikes)
+    return {"layer_by_layer_beside_closed_form": found.as_dict(), "ngspice": scores(labels[:count], np.array(found.spikes)),
+            "closed_form": scores(labels[:count], network.first_spikes(images[:count]))}
 
 
 def report(results: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.in_situ and options.engine != NGSPICE:
         parser.error("--in-situ trains in ngspice: it needs --engine ngspice")
-    if options.label and options.source in BUILT_IN:
+    if options.label is not None and options.source in BUILT_IN:
         parser.error(f"--label names a column of a CSV file; {options.source} has its own")
     whole = load_table(options.source, options.label)
     table = whole.sampled(options.rows, options.seed)
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{len(table.labels)} of {len(whole.labels)} rows are used, drawn by class; --rows {len(whole.labels)} uses all")
     model = MemristiveClassifier(options.hidden, epochs=options.epochs, random_state=options.seed)
     parameters = {"source": Path(options.source).name, "label": options.label, "repeats": options.repeats, "seed": options.seed,
-                  "rows": len(table.labels), "engine": options.engine, "in_situ": options.in_situ,
+                  "rows": len(table.labels), "table": table.checksum, "engine": options.engine, "in_situ": options.in_situ,
                   **{name: getattr(model, name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}}
     voltages = Path(options.voltages or ROOT / "voltages" / f"{table.name}_classifier.json")
     name = f"own_data_{table.name}"
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file, by name or number (default: the last)")
     defaults = MemristiveClassifier()
-    parser.add_argument("--hidden", type=whole_number(0, 10000), nargs="*", default=defaults.hidden, metavar="N",
+    parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="*", default=defaults.hidden, metavar="N",
                         help=f"neurons of each hidden layer; nothing for a single layer (default: {defaults.hidden})")
     parser.add_argument("--epochs", type=whole_number(1, 10**6), metavar="N",
                         help="presentations of each sample (default: 40, or as many as make 3,000 in all)")
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifier, parameters: dict[str, Any], voltages: Path,
            netlist: Path, name: str) -> None:
     checkpoint = checkpoint_path(voltages)
-    found = cross_validated(table, model, options, checkpoint, parameters | {"table": table.checksum})
+    found = cross_validated(table, model, options, checkpoint, parameters)
     truth = np.unique(table.labels, return_inverse=True)[1]
     results = found.results(truth)
     final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)

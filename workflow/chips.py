@@ -27,6 +27,7 @@ class Age(Parameters):
 FORMAT, VERSION = "in-situ memristive chip", 1
 AGE = dataclasses.fields(Age)[0]
 FIELDS = [field for field in dataclasses.fields(Chip) if field.name not in ("classes", "inputs")]  # the network has these
+DRAWN = [field.name for field in FIELDS if field.metadata.get("distribution") in ("log-normal", "normal", "uniform")]
 
 
 def save_chip(path: str | Path, chip: Chip) -> None:
@@ -88,7 +89,8 @@ def chosen_chip(options: argparse.Namespace, classes: int, inputs: int) -> Chip 
     else:
         chip = load_chip(options.chip, classes, inputs)
     chip = dataclasses.replace(chip, **given)
-    for name, matters, wanted in (("seed", not chip.ideal, "a spread, a share of stuck cells or a noise"),
+    drawn = any(getattr(chip, name) for name in DRAWN)
+    for name, matters, wanted in (("seed", drawn, "a spread, a share of stuck cells or a noise"),
                                   ("stuck_state", chip.stuck_on, "--chip-stuck-on"),
                                   ("decay_spread", chip.decay_rate, "--chip-decay-rate")):
         if name in given and not matters:

@@ -210,16 +210,17 @@ class LayeredTraining:
                     bar.update(done - bar.n)
                     bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
                     if time.perf_counter() - saved > CHECKPOINT_EVERY:
-                        self._save()
+                        self.save()
                         saved = time.perf_counter()
         except BaseException:
             if learning.done:
                 with undisturbed():
-                    self._save()
+                    self.save()
                 print(f"{learning.done} presentations are saved in {self._checkpoint}; go on with --resume")
             raise
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint."""
         save_checkpoint(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
 
     def kept(self) -> None:

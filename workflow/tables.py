@@ -4,6 +4,7 @@ import csv
 import itertools
 import re
 import shlex
+import sys
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ LOOKED_AT = 20  # lines by which its separator and its columns are known
 BEFORE = re.compile(r"\s*(?:[#%].*|sep=.)?\s*$", re.IGNORECASE)  # a line that is no part of a table, before it
 NAMELESS = "Unnamed: "  # a header's empty names get this and a number, as in pandas
 MOST_CLASSES = 100
+FEW_ROWS = 10  # of so few, a measured column may well be 1, 2, 3
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
            "?")  # but not "None", a name that classes have
 COMMA = re.compile(r"(?:^|;) *\"?[+-]?\d+,\d+(?:[eE][+-]?\d+)?\"? *(?=;|$)", re.MULTILINE)  # a number with a decimal comma
-CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")  # characters that no text has
+DOT = re.compile(r"(?:^|;) *\"?([+-]?\d+\.[\d.]*\d(?:,\d+)?)\"? *(?=;|$)", re.MULTILINE)  # a number with a dot
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # characters that no text has
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,9 @@ def _from_csv(path: Path, label: str | None) -> Table:
         raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing (empty, NA or ?), the first in data row "
                            f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out")
     features = frame.drop(columns=chosen)
-    if _counts_rows(features):
+    while _counts_rows(features):
         features = features.drop(columns=features.columns[0])
+    _warn_of_counts(path, features)
     for name in features.columns:
         text = [] if features[name].dtype.kind in "iufb" else [value for value in features[name] if not _is_number(value)]
         if text:
@@ -113,10 +117,11 @@ def _read(path: Path) -> tuple[Any, str]:
     import pandas as pd  # here, since it takes a second and built-in data sets do without
 
     try:
-        text, encoding = _beginning(path)
+        text, encoding = _text(path)
         if not text.strip():
             raise DatasetError(f"{path}: is empty")
-        skipped, separator, rows = _layout(text)
+        skipped, separator, rows = _layout(text[:SNIFFED])
+        decimal = _decimal(text, separator)
         first, rest = rows[0], rows[1:]
         # Markers of missing values are no names; one empty name is: that of a column of row numbers.
         nameless = sum(name in MISSING for name in first)
@@ -124,7 +129,7 @@ def _read(path: Path) -> tuple[Any, str]:
         names, row_names = _names(path, first, rest, headed)
         frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, names=names, index_col=False,
                             skiprows=skipped, skipinitialspace=True, low_memory=False, keep_default_na=False, na_values=MISSING,
-                            decimal="," if separator == ";" and COMMA.search(text) else ".")
+                            decimal=decimal)
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; give a CSV file or one of {', '.join(BUILT_IN)}") from error
     except (ValueError, csv.Error) as error:
@@ -138,9 +143,19 @@ def _read(path: Path) -> tuple[Any, str]:
     return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header"
 
 
+def _decimal(text: str, separator: str) -> str:
+    """The decimal mark of a table. Raises ValueError where some numbers have a comma and some a dot: 1.001 may be a thousand."""
+    if separator != ";" or not COMMA.search(text):
+        return "."
+    dotted = DOT.search(text)
+    if dotted:
+        raise ValueError(f"numbers with a decimal comma, and {dotted[1]} with a dot; write them all in one way")
+    return ","
+
+
 def _layout(text: str) -> tuple[int, str, list[list[str]]]:
     """How many lines stand before the table (comments, blank ones, Excel's "sep=;"), its separator, and its first rows."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     skipped = sum(1 for _ in itertools.takewhile(BEFORE.match, lines))
     separator = _separator(lines[skipped:])
     rows = _cut(lines[skipped:], separator)
@@ -175,7 +190,7 @@ def _names(path: Path, first: list[str], rest: list[list[str]], headed: bool) ->
 
 
 def _named(path: Path, header: list[str]) -> list[str]:
-    names = [name or f"{NAMELESS}{k}" for k, name in enumerate(header)]
+    names = [name or f"{NAMELESS}{k}" + ".1" * (f"{NAMELESS}{k}" in header) for k, name in enumerate(header)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DatasetError(f"{path}: has two columns {twice[0]!r}; give each a name of its own")
@@ -191,15 +206,15 @@ def _without_row_names(path: Path, frame: Any) -> Any:
     return frame.iloc[:, 1:]
 
 
-def _beginning(path: Path) -> tuple[str, str]:
-    """The beginning of a file and its encoding; raises ValueError for bytes that are no text."""
+def _text(path: Path) -> tuple[str, str]:
+    """What stands in a file and its encoding; raises ValueError for bytes that are no text."""
     raw = path.read_bytes()
     for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
         try:
-            text = raw.decode(encoding)[:SNIFFED]
+            text = raw.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError:
             continue
-        if not CONTROLS.search(text):
+        if not CONTROLS.search(text[:SNIFFED]):
             return text, encoding
     raise ValueError("its bytes are no text; save it as CSV in UTF-8")
 
@@ -222,10 +237,19 @@ def _counts_rows(features: Any) -> bool:
 
     They would tell where a row stood, and so, of rows sorted by class, its class.
     """
-    if not len(features.columns) or features.columns[0] != f"{NAMELESS}0":
+    if not len(features.columns) or not features.columns[0].startswith(NAMELESS):
         return False
     values = features.iloc[:, 0].to_numpy()
     return values.dtype.kind in "iu" and len(np.unique(values)) == len(values)
+
+
+def _warn_of_counts(path: Path, features: Any) -> None:
+    """Say on standard error if a column with a name holds 1, 2, 3 ... in any order: it numbers the rows, as in _counts_rows."""
+    for name in features.columns if len(features) > FEW_ROWS else ():
+        values = features[name].to_numpy()
+        if values.dtype.kind in "iu" and np.array_equal(np.sort(values), values.min() + np.arange(len(values))):
+            print(f"warning: {path}: column {name!r} numbers the rows, and is used as a feature; where rows are sorted by class "
+                  "it tells the class: better leave it out", file=sys.stderr)
 
 
 def _is_number(text: Any) -> bool:
@@ -239,7 +263,7 @@ def _is_number(text: Any) -> bool:
 def _column(path: Path, columns: list[str], label: str) -> str:
     if label in columns:
         return label
-    if label.lstrip("-").isdigit() and -len(columns) <= int(label) <= len(columns) and int(label):
+    if re.fullmatch(r"-?[0-9]{1,9}", label) and -len(columns) <= int(label) <= len(columns) and int(label):
         return columns[int(label) - (int(label) > 0)]
     raise DatasetError(f"{path}: has no column {label!r}; it has {', '.join(columns[:12])}{' and more' * (len(columns) > 12)}")
 

@@ -1,9 +1,14 @@
 """What numba compiled is kept for the next process, and never used after any file of the wing has changed."""
 
+import contextlib
+import ctypes
 import shutil
 import subprocess
 import sys
 
+import pytest
+
+from learning import compiled as compiling
 from tests.helpers import ROOT
 
 USE = "import sys; sys.path.insert(0, '.'); from learning.user import twice; print(twice(4.0))"
@@ -24,3 +29,31 @@ def test_change_in_a_file_that_compiled_code_calls_compiles_anew(tmp_path):
                                          check=True).stdout))
     assert said == [8.0, 12.0]
     assert len(list((wing / "__pycache__").glob("compiled_*"))) == 2
+
+
+def test_what_is_raised_in_a_callback_from_c_is_not_lost(capfd):
+    """LLVM's compiler calls back to Python: there Ctrl-C vanishes, and numba goes on without what it should have had."""
+    def stopped():
+        raise KeyboardInterrupt
+    callback = ctypes.CFUNCTYPE(None)(stopped)
+    with pytest.raises(KeyboardInterrupt), compiling.interruptible():
+        callback()
+    with pytest.raises(KeyboardInterrupt), compiling.interruptible():
+        callback()
+        raise RuntimeError("no compiled object yet")
+    with pytest.raises(RuntimeError, match="another"), compiling.interruptible():
+        raise RuntimeError("another")
+    assert capfd.readouterr().err == ""
+
+
+def test_every_compilation_can_be_interrupted(monkeypatch):
+    begun = []
+
+    @contextlib.contextmanager
+    def noted():
+        begun.append(True)
+        yield
+    monkeypatch.setattr(compiling, "interruptible", noted)
+    twice = compiling.compiled(lambda x: 2 * x)
+    assert (twice(2), twice(3), twice(2.5)) == (4, 6, 5.0)
+    assert len(begun) == 2  # whole numbers and others

@@ -173,6 +173,20 @@ def test_reproduce_gives_every_script_only_what_it_takes(force, tmp_path, capsys
         assert ("--force" in reproduce.passed_on(step, options)) == (force and name != "memristor_figures.py")
 
 
+def test_reproduce_hands_on_one_folder_from_wherever_it_is_started(tmp_path, monkeypatch):
+    """Scripts run in the project's folder, this one where the user is."""
+    class Asked(Exception):
+        pass
+
+    def asked(options):
+        raise Asked(reproduce.passed_on(reproduce.Step(["memristor.py"], "first"), options)[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reproduce, "run_steps", asked)
+    with pytest.raises(Asked, match=f"^{re.escape(str(tmp_path / 'out' / 'first'))}$"):
+        reproduce.main(["--samples", "20", "--figures", "out"])
+    assert (tmp_path / "out" / "circuit_memristor.png").exists()
+
+
 def test_reproduce_runs_every_script():
     """The executable table of contents leaves none of the paper's scripts out."""
     commands = [step.command for step in reproduced(10)]

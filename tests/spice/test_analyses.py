@@ -165,6 +165,12 @@ def test_waveforms_go_by_the_names_they_were_saved_by_and_by_ngspices(loaded, sa
         point["i(r9)"]
 
 
+@pytest.mark.parametrize("points", [0, -1, 2.7, float("nan"), True, "10"])
+def test_points_of_a_spectrum_that_cannot_be_counted_are_refused(loaded, points):
+    with pytest.raises(ParameterError, match="points must be a whole number above 0, got"):
+        loaded(raw("Vin top 0 AC 1", "Rup top 0 1k")).ac(1, 10, points)
+
+
 @pytest.mark.parametrize(("analysis", "words"), [
     (lambda circuit: circuit.dc("Vnone", 0, 1, 0.1), "vnone"),
     (lambda circuit: circuit.ac(1, 10, variation="cubic"), "cubic"),

@@ -120,9 +120,16 @@ def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
     circuit.unload()
 
 
-def test_a_pause_at_no_time_is_refused_at_once(ngspice):
-    with pytest.raises(ParameterError, match=r"pauses must be times in s, got \[0.001, nan\]"):
-        ngspice.load(divider(), FAST, ["out"]).run(4e-3, pauses=[1e-3, math.nan])
+@pytest.mark.parametrize("pauses", [[1e-3, math.nan], [-math.inf], 1e-3, 0, ["soon"], [None], np.array([math.inf])])
+def test_pauses_at_no_time_are_refused_at_once(ngspice, pauses):
+    with pytest.raises(ParameterError, match="pauses must be a list of times in s, got"):
+        ngspice.load(divider(), FAST, ["out"]).run(4e-3, pauses=pauses)
+
+
+def test_pauses_of_numpy_are_times(ngspice):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    assert len(list(circuit.run(1e-3, pauses=np.array([2e-4, 4e-4])))) == 3
+    assert len(list(circuit.run(1e-3, pauses=np.array([])))) == 1
 
 
 def test_a_step_that_passes_pauses_and_the_end_at_once_is_the_last(ngspice):

@@ -19,7 +19,8 @@ PLOT = plot(time=[0.0, 1.0, 2.0], out=[1.0, 2.0, 4.0], top=[5.0, 5.0, 6.0], vin_
 @pytest.mark.parametrize(("name", "values"), [
     ("out", [1.0, 2.0, 4.0]), ("V(Out)", [1.0, 2.0, 4.0]),
     ("i(Vin)", [-1e-3, -2e-3, -3e-3]), ("vin#branch", [-1e-3, -2e-3, -3e-3]),
-    ("V(top, OUT)", [4.0, 3.0, 2.0]), (" v(out,top) ", [-4.0, -3.0, -2.0])])
+    ("V(top, OUT)", [4.0, 3.0, 2.0]), (" v(out,top) ", [-4.0, -3.0, -2.0]),
+    ("v(out,0)", [1.0, 2.0, 4.0]), ("v(GND,out)", [-1.0, -2.0, -4.0])])
 def test_vector_is_found_under_any_of_its_names(name, values):
     assert Vectors(PLOT)[name].tolist() == values
 
@@ -33,6 +34,8 @@ def test_vector_that_was_not_saved_is_named_with_those_that_were():
 def test_no_name_is_no_vector():
     with pytest.raises(SimulationError, match="ngspice saved no vector 0, only time"):
         Vectors(PLOT)[0]
+    assert [name in Vectors(PLOT) for name in ("V(OUT)", "v(out,top)", "middle", 0)] == [True, True, False, False]
+    assert list(Vectors(PLOT)) == ["time", "out", "top", "vin#branch"]
 
 
 def test_vectors_outlive_ngspices_own_memory():

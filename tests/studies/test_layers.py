@@ -112,6 +112,38 @@ def test_an_interrupted_training_goes_on_to_the_same_voltages(study, tmp_path, m
     assert not (tmp_path / "xor.json.checkpoint").exists()
 
 
+@pytest.mark.parametrize("ends_in", [1, 2, 3])
+def test_an_interrupted_run_of_several_networks_goes_on_to_the_same_results(study, tmp_path, monkeypatch, ends_in):
+    places = ("--presentations", 3000, "--seeds", 3)
+    assert study(*places)[0] == 0
+    whole, expected, train = (tmp_path / "xor.json").read_bytes(), results(tmp_path), layered.train
+    assert not list(tmp_path.glob("*.checkpoint"))
+    begun = []
+
+    def stopped(*arguments):
+        begun.append(True)
+        for found in train(*arguments):
+            yield found
+            if len(begun) == ends_in:
+                raise KeyboardInterrupt
+    monkeypatch.setattr(layered, "train", stopped)
+    code, said, _ = study(*places, "--force")
+    assert code == 130 and "1000 presentations are saved" in said
+    monkeypatch.setattr(layered, "train", train)
+    code, _, said = study(*places)
+    assert code == 2 and "holds 1000 presentations" in one_line(said)
+    code, said, _ = study(*places, "--resume")
+    assert code == 0 and said.count("networks are finished") == (ends_in > 1) and f"{ends_in - 1} of 3" * (ends_in > 1) in said
+    assert (tmp_path / "xor.json").read_bytes() == whole and not list(tmp_path.glob("*.checkpoint"))
+    found = results(tmp_path)
+    for rows in (found["all_seeds"], expected["all_seeds"], [found], [expected]):
+        for row in rows:
+            del row["seconds"]
+    assert found == expected
+    code, said, _ = study(*places, "--resume")
+    assert code == 0 and "3 of 3 networks are finished" in said
+
+
 def test_a_network_learns_on_its_chip_and_another_one_has_to_be_asked_for(study, tmp_path):
     spread = ("--chip", "ten-percent")
     assert study(*spread, "--presentations", 800)[0] == 0
@@ -127,7 +159,8 @@ def test_a_network_learns_on_its_chip_and_another_one_has_to_be_asked_for(study,
     (["--samples", 5], "--samples: xor has 4 test images, got 5"), (["--size", 12], "--size is of MNIST's images"),
     (["--test-only", "--hidden", 8], "--hidden has no bearing"), (["--test-only", "--margin", 1e-6], "--margin has no bearing"),
     (["--test-only", "--engine", "ngspice"], "--engine has no bearing"), (["--carry-over"], "--carry-over needs --test-only"),
-    (["--resume", "--seeds", 2], "--resume goes on with one network"), (["--resume"], "no such checkpoint"),
+    (["--test-only", "--seed", 0], "--seed has no bearing"), (["--test-only", "--hidden-dose", 0], "--hidden-dose has no"),
+    (["--resume", "--seeds", 2], "no such checkpoint"), (["--resume"], "no such checkpoint"),
     (["--chip", "li-2018"], "layers know a chip's cell_gain"), (["--test-only"], "no such file")])
 def test_mistakes_are_one_line(study, options, words):
     code, _, said = study(*options)

@@ -45,3 +45,21 @@ def test_both_ways_of_ngspice_decide_as_the_closed_form(saved, tmp_path, capsys)
     assert found["ngspice"] == found["closed_form"] and found["ngspice"]["samples"] == 6
     assert found["ngspice"]["strict_accuracy"] > 0.5
     assert "layer by layer beside whole             1                 0" in capsys.readouterr().out
+
+
+def test_interrupted_it_keeps_what_is_read_apart_from_what_was_finished(saved, tmp_path, monkeypatch):
+    arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "5", "--figures", str(tmp_path)]
+    layers_in_ngspice.main(arguments)
+    whole = tmp_path / "layers_in_ngspice_few_results.json"
+    before, add = whole.read_bytes(), Compared.add
+
+    def stopped(self, *reads):
+        if len(self.spikes) == 2:
+            raise KeyboardInterrupt
+        add(self, *reads)
+    monkeypatch.setattr(Compared, "add", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        layers_in_ngspice.main(arguments)
+    assert whole.read_bytes() == before
+    partial = json.loads((tmp_path / "layers_in_ngspice_few_partial_results.json").read_text(encoding="utf-8"))
+    assert partial["ngspice"]["samples"] == partial["layer_by_layer_beside_closed_form"]["images"] == 2

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 from learning.classifier import MemristiveClassifier
 from records.claims import NotOverwritten
 from records.files import FileProblem
+from records.results import write_results
 from studies import own_data
 from tests.helpers import script
 from workflow.tables import load_table
@@ -95,7 +97,8 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["nowhere.csv"], "nowhere.csv: No such file or directory; give a CSV file or one of iris"),
-    (["iris", "--netlist", "x"], "refused|always written"),
+    (["iris", "--netlist", "x"], "refused|always written"), (["iris", "--hidden", "0"], "--hidden"),
+    (["iris", "--label", ""], "--label names a column of a CSV file; iris has its own"),
     (["iris", "--in-situ"], "--in-situ trains in ngspice: it needs --engine ngspice")])
 def test_mistakes_are_one_line(tmp_path, arguments, said):
     error = script("-m", "studies.own_data", *arguments, "--figures", tmp_path, "--voltages", tmp_path / "v.json", code=2)
@@ -111,6 +114,13 @@ def test_neither_a_table_nor_another_classifier_is_overwritten_unasked(tmp_path,
     MemristiveClassifier((5,), epochs=1, random_state=2).fit(np.eye(3), ["a", "b", "c"]).save(saved)
     with pytest.raises(NotOverwritten, match=r"--epochs .*--hidden .*--seed \(2 there, 1 now\)"):
         own_data.main([*given, "--voltages", str(saved), "--epochs", "3"])
+    model = {name: getattr(MemristiveClassifier(), name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}
+    other = {"source": copy.name, "label": "species", "repeats": 1, "seed": 1, "rows": 30,
+             "table": 7, "engine": "closed-form", "in_situ": False, **model}
+    write_results(tmp_path / "before", "own_data_flowers", None, other, {})
+    with pytest.raises(NotOverwritten, match=r"--table \(7 there, \d+ now\)"):  # another table of that name and size
+        own_data.main([*given[:-1], str(tmp_path / "before"), "--voltages", str(tmp_path / "v.json")])
+    shutil.rmtree(tmp_path / "before")
     assert copy.read_bytes() == table.read_bytes()
     assert MemristiveClassifier.load(saved).n_presentations_ == 3
     assert {path.name for path in tmp_path.iterdir()} == {"flowers.csv", "flowers.json"}

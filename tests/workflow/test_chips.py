@@ -95,7 +95,8 @@ def test_voltages_on_another_chip_must_be_asked_for(capsys):
 @pytest.mark.parametrize(("given", "words"), [
     ({"seed": 2}, "--chip-seed has no bearing on a chip without a spread"),
     ({"chip": "ideal", "seed": 2}, "--chip-seed"),
-    ({"seed": 2, "cell_gain": 0.0}, "--chip-seed"),
+    ({"seed": 2, "cell_gain": 0.0}, "--chip-seed"), ({"seed": 2, "row_resistance": 2.0}, "--chip-seed"),
+    ({"seed": 2, "decay_rate": 1.0}, "--chip-seed"),
     ({"seed": 2, "stuck_off": 0.1, "stuck_state": 5.0}, "--chip-stuck-state has no bearing on a chip without --chip-stuck-on"),
     ({"chip": "ten-percent", "decay_spread": 0.2}, "--chip-decay-spread has no bearing on a chip without --chip-decay-rate")])
 def test_option_that_changes_nothing_about_a_chip_is_refused(given, words):

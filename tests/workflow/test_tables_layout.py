@@ -25,6 +25,9 @@ def loaded(folder, text, label=None):
     ("a;b;class\n1,5;2,5;x, y\n2,5;3,5;no, z\n3,5;4,5;x, y\n4,5;5,5;no, z\n", ["a", "b"], ["no, z", "x, y"]),
     ("1,2,aXbXcXd\n2,3,eXfXgXh\n3,4,aXbXcXd\n4,5,eXfXgXh\n", ["column 1", "column 2"], ["aXbXcXd", "eXfXgXh"]),
     ("a;b;class\n1;2;yes\n  \n2;3;no\n3;4;yes\n4;5;no\n", ["a", "b"], ["no", "yes"]),
+    (",Unnamed: 0,a,class\n3,0,1.5,yes\n2,1,2.5,no\n1,2,3.5,yes\n0,3,4.5,no\n", ["a"], ["no", "yes"]),
+    ("Unnamed: 0.1,Unnamed: 0,a,class\n0,0,1.5,yes\n1,1,2.5,no\n2,2,3.5,yes\n3,3,4.5,no\n", ["a"], ["no", "yes"]),
+    ("a,b,class\r1,2,yes\r2,3,no\r3,4,yes\r4,5,no\r", ["a", "b"], ["no", "yes"]),
     ("a,class\n1,0\n2,1\n3,0\n4,1\n", ["a"], ["0", "1"]),
 ])
 def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
@@ -48,6 +51,11 @@ def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
     ("1,\n2,\n3,\n", "has one column, 'column 1': there is nothing to learn from"),
     ('""\nNA\nNA\nNA\n', "3 values are missing (empty, NA or ?), the first in data row 1, column 'Unnamed: 0'; fill them in, or "
                          "leave those rows out"),
+    ("a;b;class\n1.001;1,5;yes\n900;2,5;no\n1.200;1,5;yes\n", "is no table of comma-separated values (numbers with a decimal "
+     "comma, and 1.001 with a dot; write them all in one way)"),
+    ("a;b;class\n1.000.000;1,5;yes\n900;2,5;no\n", "is no table of comma-separated values (numbers with a decimal comma, and "
+     "1.000.000 with a dot; write them all in one way)"),
+    ("\x0c\na,b,class\n" + ROWS, "is no table of comma-separated values (its bytes are no text; save it as CSV in UTF-8)"),
     ("# by hand\n# in 2020\n", "is no table of comma-separated values (it has comments alone)"),
     ("a,a,class\n1,2,yes\n", "has two columns 'a'; give each a name of its own"),
     ("a,a,class\n1,1,2,yes\n2,1,2,no\n", "has two columns 'a'; give each a name of its own"),
@@ -66,3 +74,19 @@ def test_a_row_too_long_far_down_loses_nothing_in_silence(tmp_path, recwarn):
         with pytest.raises(DatasetError, match="Expected 3 fields in line 42, saw 4"):
             loaded(tmp_path, "a,b,class\n" + ROWS * 10 + more)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(("numbers", "warns"), [(range(1, 13), True), (range(12, 0, -1), True), (range(0, 24, 2), False),
+                                                ([1] * 12, False), (range(1, 6), False)])
+def test_a_named_column_that_numbers_the_rows_is_warned_of(tmp_path, capsys, numbers, warns):
+    """Kaggle's Iris has such an Id, sorted by class: it alone tells the class."""
+    text = "Id,a,class\n" + "".join(f"{n},{k % 3}.5,{'yes' if k % 2 else 'no'}\n" for k, n in enumerate(numbers))
+    assert loaded(tmp_path, text).names == ["Id", "a"]
+    assert ("warning: " in (said := capsys.readouterr().err)) == warns
+    assert ("column 'Id' numbers the rows" in said) == warns
+
+
+@pytest.mark.parametrize("label", ["\u00b2", "--2", "9" * 5000, "+1", "1.0"])
+def test_what_is_no_number_of_a_column_is_said(tmp_path, label):
+    with pytest.raises(DatasetError, match="has no column"):
+        loaded(tmp_path, "a,b,class\n" + ROWS, label)
