@@ -132,15 +132,16 @@ def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch)
     (("XPUE_memristive_training.py", "--rise", "inf"), "--rise: must be"),
     (("XPUE_memristive_training.py", "--capacitance", "-1e-13"), "--capacitance: must be"),
     (("XPUE_memristive_training.py", "--width", "0"), "--width: must be"),
-    (("XPUE_memristive_training.py", "--resume", "--rule", "error-driven", "--voltages", "/nowhere/x.json"),
+    (("XPUE_memristive_training.py", "--resume", "--rule", "error-driven", "--voltages", "nowhere/x.json"),
      "no such checkpoint"),
     (("memristor.py", "--frequency", "nan"), "--frequency: must be"),
     (("memristor.py", "--phi", "0.1"), "phi"),
     (("memristor_figures.py", "--netlist", "x.cir"), "--netlist"),
     (("reproduce.py", "--samples", "0"), "--samples"),
 ])
-def test_wrong_argument_is_named_with_what_is_allowed(arguments, words, tmp_path, capsys):
+def test_wrong_argument_is_named_with_what_is_allowed(arguments, words, tmp_path, capsys, monkeypatch):
     name, *options = arguments
+    monkeypatch.chdir(tmp_path)  # where the voltages of nowhere are looked for
     try:
         code = run(page(name).main, [*options, "--figures", str(tmp_path)])
     except SystemExit as ended:
