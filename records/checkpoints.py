@@ -1,4 +1,4 @@
-"""Checkpoints of a long training: arrays and numbers, all that is needed to go on to bit-identical voltages."""
+"""Checkpoints of a long training: arrays and numbers, all that is needed to go on."""
 
 import io
 import json

@@ -28,7 +28,7 @@ class Vectors:
         vector = self._plot.get(name)
         if vector is None and isinstance(name, str):
             pair = DIFFERENCE.fullmatch(name.strip().lower())
-            if pair:
+            if pair and not (pair[1] in GROUND and pair[2] in GROUND):
                 plus, minus = (np.float64(0) if node in GROUND else self[node] for node in pair.groups())
                 return np.asarray(plus - minus)
             vector = self._plot.get(vector_name(name))
@@ -40,7 +40,7 @@ class Vectors:
     def __contains__(self, name: object) -> bool:
         try:
             self[name]  # type: ignore[index]  # whatever it is
-        except SimulationError:
+        except (SimulationError, TypeError):  # TypeError: a list, say, which is no key
             return False
         return True
 

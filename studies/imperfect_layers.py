@@ -115,6 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
                         help="worker processes (default: one a core)")
     options = parser.parse_args(arguments)
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}

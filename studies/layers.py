@@ -33,7 +33,7 @@ from records.checkpoints import checkpoint_path
 from records.claims import claimed, differences
 from records.files import atomic_write, to_json
 from records.results import load_results, path_in_project, results_path, versions, write_results
-from records.voltages import Voltages, save_layers
+from records.voltages import Voltages, VoltagesError, save_layers
 from spice.session import NgspiceSession
 from studies import layers_figures
 from workflow.chips import add_chip_options, chip_to_test, chosen_chip
@@ -174,7 +174,11 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
         first, wrote = trainings[0], results_path(options.figures, stem)
         if rows:
             print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
-            first.learning.network = on_chip(load_network(path, task, options.size)[0], plan.chip)
+            network, voltages = load_network(path, task, options.size)
+            others = differences(voltages.origin, json.loads(to_json(plan.as_dict())))
+            if others:
+                raise VoltagesError(f"{path}: is not the first of the finished networks: {', '.join(others)}; give its file")
+            first.learning.network = on_chip(network, plan.chip)
         write_netlist(options.netlist, lambda: first_read(first.network, data.images[0]))
         store = functools.partial(write_results, options.figures, stem, session, {**first.parameters, **tested})
         for training in trainings[len(rows):]:
@@ -230,7 +234,6 @@ def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None
     network, made = training.network, training.parameters
     origin = {**made, "versions": versions(session)}
     save_layers(path, network.states, Voltages(network.states[-1], made["dataset"], "grey", "layers", origin))
-    training.kept()
     print(f"trained {' - '.join(map(str, network.sizes))} neurons by {made['engine']} in {training.seconds:.1f} s, "
           f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
 
@@ -240,6 +243,7 @@ def judge(training: LayeredTraining, options: argparse.Namespace, count: int, st
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
     partial = options.figures / f"{stem}_partial_decisions.csv.gz"
     spikes = read_tests(training.network, images, labels, options.test_engine, partial)
+    partial.unlink(missing_ok=True)
     found = scores(labels, spikes)
     print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")
     writes = int(training.learning.history[:, 1].sum())

@@ -28,7 +28,7 @@ from records.results import path_in_project, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.experiments import SIZE, VOLTAGES
-from workflow.layered import TASKS, load_network, scores
+from workflow.layered import SIZED, TASKS, load_network, scores
 from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which memory is noted for the first time
@@ -107,9 +107,13 @@ def make_study_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the study with the given command-line arguments."""
-    options = make_study_parser().parse_args(arguments)
+    parser = make_study_parser()
+    options = parser.parse_args(arguments)
+    if options.size != SIZE and options.data not in SIZED:
+        parser.error(f"--size is of MNIST's images; {options.data} has its own")
     task = TASKS[options.data]
-    path = options.voltages or VOLTAGES / f"layers_{options.data}.json"
+    sized = "" if options.size == SIZE else f"_{options.size}x{options.size}"  # as studies.layers names it
+    path = options.voltages or VOLTAGES / f"layers_{options.data}{sized}.json"
     network, voltages = load_network(path, task, options.size)
     data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
     images, labels, session = data.test_images[:options.samples], data.test_labels[:options.samples], NgspiceSession()
@@ -130,6 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         results |= judged(found, network, images, labels)
         print(f"wrote {write_results(options.figures, name, session, used, results)}")
+        results_path(options.figures, f"{name}_partial").unlink(missing_ok=True)
     report(results)
 
 

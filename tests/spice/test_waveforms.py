@@ -34,7 +34,7 @@ def test_vector_that_was_not_saved_is_named_with_those_that_were():
 def test_no_name_is_no_vector():
     with pytest.raises(SimulationError, match="ngspice saved no vector 0, only time"):
         Vectors(PLOT)[0]
-    assert [name in Vectors(PLOT) for name in ("V(OUT)", "v(out,top)", "middle", 0)] == [True, True, False, False]
+    assert [name in Vectors(PLOT) for name in ("V(OUT)", "v(out,top)", "middle", 0, "v(0,0)", [])] == [True, True, *[False] * 4]
     assert list(Vectors(PLOT)) == ["time", "out", "top", "vin#branch"]
 
 

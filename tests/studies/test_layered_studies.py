@@ -93,3 +93,11 @@ def test_a_lone_driven_hidden_neuron_is_written_along_its_gradient():
     found = layer_gradient.measure(network, dataclasses.replace(LayeredRule(), presentations=1), image, 1 - wrong, wrong)
     assert found["hidden"] < 3 and found["without_gradient"] == 0 and found["same_sign"] == 1
     assert found["output_column"] < 15 and found["gain"] > 0
+
+
+@pytest.mark.parametrize("study", [hidden_neurons, imperfect_layers])
+def test_going_on_and_starting_afresh_are_not_one(study, tmp_path, capsys):
+    """Together they would put networks of different parameters under one heading."""
+    with pytest.raises(SystemExit) as ended:
+        study.main(["--resume", "--force", "--figures", str(tmp_path)])
+    assert ended.value.code == 2 and "give one of them" in capsys.readouterr().err

@@ -144,6 +144,28 @@ def test_an_interrupted_run_of_several_networks_goes_on_to_the_same_results(stud
     assert code == 0 and "3 of 3 networks are finished" in said
 
 
+def test_a_network_interrupted_in_its_test_is_not_trained_again(study, tmp_path, monkeypatch):
+    judge = layers.judge
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layers, "judge", stopped)
+    assert study("--presentations", 3000)[0] == 130
+    monkeypatch.setattr(layers, "judge", judge)
+    voltages = (tmp_path / "xor.json").read_bytes()
+    monkeypatch.setattr(layered, "train", lambda *arguments: iter(()))  # nothing is left to learn
+    assert study("--presentations", 3000, "--resume")[0] == 0
+    assert (tmp_path / "xor.json").read_bytes() == voltages and not list(tmp_path.glob("*.checkpoint"))
+    assert results(tmp_path)["samples"] == 4
+
+
+def test_finished_networks_are_not_taken_for_others(study, tmp_path):
+    assert study("--seeds", 2)[0] == 0 and study("--hidden", 5, "--force", voltages=tmp_path / "other.json")[0] == 0
+    assert study("--seeds", 2, "--force")[0] == 0
+    code, _, said = study("--seeds", 2, "--resume", voltages=tmp_path / "other.json")
+    assert code == 2 and "other.json: is not the first of the finished networks: --hidden ([5] there" in one_line(said)
+
+
 def test_a_network_learns_on_its_chip_and_another_one_has_to_be_asked_for(study, tmp_path):
     spread = ("--chip", "ten-percent")
     assert study(*spread, "--presentations", 800)[0] == 0

@@ -61,5 +61,8 @@ def test_interrupted_it_keeps_what_is_read_apart_from_what_was_finished(saved, t
     with pytest.raises(KeyboardInterrupt):
         layers_in_ngspice.main(arguments)
     assert whole.read_bytes() == before
+    monkeypatch.setattr(Compared, "add", add)
     partial = json.loads((tmp_path / "layers_in_ngspice_few_partial_results.json").read_text(encoding="utf-8"))
     assert partial["ngspice"]["samples"] == partial["layer_by_layer_beside_closed_form"]["images"] == 2
+    layers_in_ngspice.main(arguments)
+    assert not (tmp_path / "layers_in_ngspice_few_partial_results.json").exists()
