@@ -1,14 +1,19 @@
 """Chains of scripts, several at a time: their order, what they say, and that one which fails stops the others."""
 
+import os
 import re
 import sys
+
+import pytest
 
 from workflow.side_by_side import run_alone, run_side_by_side
 
 WAIT = """
-import pathlib, sys, time
+import os, pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
-(folder / sys.argv[2]).touch()
+written = folder / f"{sys.argv[2]}.new"
+written.write_text(str(os.getpid()))
+written.rename(folder / sys.argv[2])
 until = time.monotonic() + 60
 while not (folder / sys.argv[3]).exists():
     if time.monotonic() > until:
@@ -40,10 +45,12 @@ def test_lanes_run_at_the_same_time(tmp_path, capsys):
 
 def test_one_that_fails_is_named_and_stops_the_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["somewhere/reproduce.py"])
-    never = ["-c", WAIT, str(tmp_path), "a", "never"]
-    assert run_side_by_side([[never], [says("bad", 3), says("not reached")], [says("nor this")]], 2) == 3
+    never, bad = ["-c", WAIT, str(tmp_path), "a", "never"], ["-c", f"{WAIT}\nsys.exit(3)", str(tmp_path), "bad", "a"]
+    assert run_side_by_side([[never], [bad, says("not reached")], [says("nor this")]], 2) == 3
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "a").read_text()), 0)
     out, errors = capsys.readouterr()
-    assert "not reached" not in out and "nor this" not in out and "bad\n" in out
+    assert "not reached" not in out and "nor this" not in out and "bad met a\n" in out
     assert "reproduce.py: -c ended with exit code 3; what ran before is kept\n" in errors
 
 
