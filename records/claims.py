@@ -25,9 +25,10 @@ class NotOverwritten(RuntimeError):
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs in two nested sets of parameters, as options: "--seed (1 there, 2 now)".
 
-    Of a parameter that `stored` does not have, nothing is said: it is younger than the file.
+    `stored` comes from a JSON file, and `now` is compared as it would stand in one. Of a parameter that `stored` does not have,
+    nothing is said: it is younger than the file.
     """
-    return _differences({**UNSAID, **stored}, {**UNSAID, **now})
+    return _differences({**UNSAID, **stored}, {**UNSAID, **json.loads(to_json(now))})
 
 
 def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "--") -> list[str]:
@@ -57,7 +58,7 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
         stored = {**content, **content.get("parameters", {})}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
-    different = differences(stored, json.loads(to_json(parameters)))
+    different = differences(stored, parameters)
     if different:
         raise NotOverwritten(f"{path} was made with other parameters: {', '.join(different[:3])}"
                              f"{' and more' * (len(different) > 3)}; --force overwrites it, or write elsewhere")

@@ -14,8 +14,6 @@ if __name__ == "__main__":
 import argparse
 import dataclasses
 import functools
-import itertools
-import json
 import sys
 import time
 from pathlib import Path
@@ -31,7 +29,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredNetwork
 from records.checkpoints import checkpoint_path
 from records.claims import claimed, differences
-from records.files import atomic_write, to_json
+from records.files import atomic_write
 from records.results import load_results, path_in_project, results_path, versions, write_results
 from records.voltages import Voltages, VoltagesError, save_layers
 from spice.session import NgspiceSession
@@ -49,7 +47,6 @@ from workflow.command_line import (
 )
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layered import (
-    SIZED,
     SPLIT,
     TASKS,
     LayeredData,
@@ -60,8 +57,10 @@ from workflow.layered import (
     load_network,
     on_chip,
     read_tests,
+    refuse_size,
     rule_of,
     scores,
+    stem_of,
 )
 from workflow.layered_example import an_error, energies, print_energies, read_back
 from workflow.page_figures import learning_figure
@@ -97,8 +96,7 @@ def make_layers_parser() -> Parser:
 
 def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
     """End with one line if an option is given that would be ignored."""
-    if options.size and options.data not in SIZED:
-        parser.error(f"--size is of MNIST's images; {options.data} has its own")
+    refuse_size(parser, options.data, options.size)
     for name in UNTRAINED if options.test_only else ():
         given = vars(options).get(name)
         if given is not None and given is not False:  # 0 is given as well
@@ -112,10 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = make_layers_parser()
     options = parser.parse_args(arguments)
     refuse_ignored(parser, options)
-    task, stem = TASKS[options.data], f"layers_{options.data}"
-    if options.size not in (None, SIZE):
-        stem += f"_{options.size}x{options.size}"
     options.size = options.size or SIZE
+    task, stem = TASKS[options.data], stem_of(options.data, options.size)
     path = Path(options.voltages or VOLTAGES / f"{stem}.json")
     (judge_saved if options.test_only else train_and_test)(parser, options, task, stem, path)
 
@@ -175,7 +171,7 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
         if rows:
             print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
             network, voltages = load_network(path, task, options.size)
-            others = differences(voltages.origin, json.loads(to_json(plan.as_dict())))
+            others = differences(voltages.origin, plan.as_dict())
             if others:
                 raise VoltagesError(f"{path}: is not the first of the finished networks: {', '.join(others)}; give its file")
             first.learning.network = on_chip(network, plan.chip)
@@ -209,11 +205,12 @@ def checkpoint_of(path: Path, number: int) -> Path:
 def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     """The rows of those networks of several that an interrupted run has finished."""
     found = load_results(options.figures, stem) if results_path(options.figures, stem).exists() else {}
-    if not found or differences(found["parameters"], json.loads(to_json(made_with))):
+    if not found or differences(found["parameters"], made_with):
         return []
     row = {key: value for key, value in found.items() if key not in ("parameters", "versions")}
-    rows = enumerate(found.get("all_seeds", [row]))
-    return [row for _, row in itertools.takewhile(lambda numbered: not checkpoint_of(path, numbered[0]).exists(), rows)]
+    rows: list[dict[str, Any]] = found.get("all_seeds", [row])
+    begun_again = (number for number in range(len(rows)) if checkpoint_of(path, number).exists())
+    return rows[:next(begun_again, len(rows))]
 
 
 def begun(options: argparse.Namespace, plan: LayeredPlan, data: LayeredData, path: Path, done: int) -> list[LayeredTraining]:

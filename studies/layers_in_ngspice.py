@@ -28,7 +28,7 @@ from records.results import path_in_project, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.experiments import SIZE, VOLTAGES
-from workflow.layered import SIZED, TASKS, load_network, scores
+from workflow.layered import TASKS, load_network, refuse_size, scores, stem_of
 from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which memory is noted for the first time
@@ -95,7 +95,7 @@ def make_study_parser() -> argparse.ArgumentParser:
     parser = make_parser(__doc__, {"--netlist": "studies.layers writes the netlist of a read"})
     parser.add_argument("--data", choices=[name for name in TASKS if name != "xor"], default="mnist",
                         help="what the network has learned (default: mnist)")
-    parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N", default=SIZE,
+    parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
                         help=f"side of MNIST's images in pixels (default: {SIZE})")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="the network (default: voltages/layers_DATA.json)")
     parser.add_argument("--samples", type=whole_number(1, 10000), metavar="N", default=200,
@@ -109,11 +109,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the study with the given command-line arguments."""
     parser = make_study_parser()
     options = parser.parse_args(arguments)
-    if options.size != SIZE and options.data not in SIZED:
-        parser.error(f"--size is of MNIST's images; {options.data} has its own")
+    refuse_size(parser, options.data, options.size)
+    options.size = options.size or SIZE
     task = TASKS[options.data]
-    sized = "" if options.size == SIZE else f"_{options.size}x{options.size}"  # as studies.layers names it
-    path = options.voltages or VOLTAGES / f"layers_{options.data}{sized}.json"
+    path = options.voltages or VOLTAGES / f"{stem_of(options.data, options.size)}.json"
     network, voltages = load_network(path, task, options.size)
     data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
     images, labels, session = data.test_images[:options.samples], data.test_labels[:options.samples], NgspiceSession()

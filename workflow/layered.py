@@ -1,5 +1,6 @@
 """What the studies of layers share: data sets, training with progress and checkpoints, voltages files, testing."""
 
+import argparse
 import dataclasses
 import math
 import time
@@ -115,6 +116,17 @@ TASKS = {task.name: task for task in (
     LayeredTask("digits_shifted", LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
     LayeredTask("xor", LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
                                    start_weight_spread=1.0), (16,), 2))}
+
+
+def stem_of(data: str, size: int) -> str:
+    """What the files of a data set's layers are called by; `size` is the side of MNIST's images."""
+    return f"layers_{data}" + f"_{size}x{size}" * (size != SIZE)
+
+
+def refuse_size(parser: argparse.ArgumentParser, data: str, size: int | None) -> None:
+    """End with one line if the option --size is given for a data set whose images come in one size."""
+    if size is not None and data not in SIZED:
+        parser.error(f"--size is of MNIST's images; {data} has its own")
 
 
 def on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
