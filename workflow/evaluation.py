@@ -1,6 +1,7 @@
 """Reading many images on all cores, or on a cluster: one ngspice per process, ranges of images as the unit of work."""
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
@@ -9,7 +10,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,11 +247,28 @@ def check_cluster(client: "Client", scheduler: str) -> None:
 
 def give_up(results: Generator[Any, None, None] | None) -> None:
     """Close joblib's `results`, without its advice to use all of them, and end this process's workers at once."""
-    if results:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            results.close()
-    end_workers()
+    with _manager_may_fail():
+        if results:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+        end_workers()
+
+
+@contextlib.contextmanager
+def _manager_may_fail() -> Iterator[None]:
+    """Within it nothing is printed of joblib's thread that hands work to workers: it may look for work that was given up."""
+    usual = threading.excepthook
+
+    def told(problem: threading.ExceptHookArgs) -> None:
+        if problem.thread is None or problem.thread.name != "ExecutorManagerThread":
+            usual(problem)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 def end_workers() -> None:

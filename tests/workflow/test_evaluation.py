@@ -241,3 +241,23 @@ def test_other_protocols_words_are_no_schedulers(words):
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ParameterError, match=f"{address} cannot be reached: what answers there is no Dask scheduler"):
             evaluation.check_scheduler(address)
+
+
+@pytest.mark.parametrize(("name", "told"), [("ExecutorManagerThread", 0), ("of the user's own", 1)])
+def test_what_is_given_up_fails_in_silence(monkeypatch, name, told):
+    """joblib's own thread may look for work that has been taken from it, once in some hundreds of Ctrl-C."""
+    problems = []
+    monkeypatch.setattr(threading, "excepthook", problems.append)
+    monkeypatch.setattr(evaluation, "end_workers", lambda: None)
+
+    def results():
+        try:
+            yield
+        finally:
+            thread = threading.Thread(target={}.pop, args=(1,), name=name)
+            thread.start()
+            thread.join()
+    running = results()
+    next(running)
+    evaluation.give_up(running)
+    assert len(problems) == told and threading.excepthook == problems.append
