@@ -154,7 +154,7 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
 
 
 def _run(tasks: list[Task], jobs: int, keep: Keep) -> None:
-    with parallel_config(backend="loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1):
+    with parallel_config(backend="loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:
             with signals_spare_children():
@@ -247,21 +247,20 @@ def check_cluster(client: "Client", scheduler: str) -> None:
 
 def give_up(results: Generator[Any, None, None] | None) -> None:
     """Close joblib's `results`, without its advice to use all of them, and end this process's workers at once."""
-    with _manager_may_fail():
-        if results:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                results.close()
-        end_workers()
+    if results:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
+    end_workers()
 
 
 @contextlib.contextmanager
-def _manager_may_fail() -> Iterator[None]:
-    """Within it nothing is printed of joblib's thread that hands work to workers: it may look for work that was given up."""
+def manager_may_miss_work() -> Iterator[None]:
+    """Nothing is printed within it of a KeyError in joblib's thread that deals out work: it may look for what was given up."""
     usual = threading.excepthook
 
     def told(problem: threading.ExceptHookArgs) -> None:
-        if problem.thread is None or problem.thread.name != "ExecutorManagerThread":
+        if problem.exc_type is not KeyError or problem.thread is None or problem.thread.name != "ExecutorManagerThread":
             usual(problem)
 
     threading.excepthook = told

@@ -8,7 +8,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
 from spice.errors import SimulationError
-from workflow.evaluation import check_cluster, cluster_client, give_up, serve_parent
+from workflow.evaluation import check_cluster, cluster_client, give_up, manager_may_miss_work, serve_parent
 from workflow.process import signals_spare_children
 
 Task = TypeVar("Task")
@@ -38,7 +38,7 @@ def _numbered(function: Callable[[Task], Result], k: int, task: Task, serve: boo
 
 
 def _on_cores(function: Callable[[Task], Result], tasks: list[tuple[int, Task]], jobs: int) -> Iterator[tuple[int, Result]]:
-    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:
             with signals_spare_children():
