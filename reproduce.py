@@ -44,9 +44,10 @@ def chains(full: bool, samples: int) -> Iterator[list[Step]]:
     for dataset in ("XPUE", "012345"):
         yield trained_and_read(dataset)
     yield [Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"])]
-    layered = Step(["-m", "studies.layers_in_ngspice", "--samples", str(min(samples, FEW))], FEW_LAYERED)
+    judge = ["-m", "studies.layers_in_ngspice", "--jobs", "1", "--samples"]
+    layered = Step([*judge, str(min(samples, FEW))], FEW_LAYERED)
     if full:
-        layered = Step(["-m", "studies.layers_in_ngspice", "--samples", str(samples), "--whole", str(min(samples, 20))])
+        layered = Step([*judge, str(samples), "--whole", str(min(samples, 20))])
     yield [Step(["-m", "studies.layers", "--data", "mnist"]), layered]
     yield [Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"])]
     yield [Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])]

@@ -93,7 +93,7 @@ def judge_in_ngspice(case: Case, count: int, options: argparse.Namespace) -> dic
     """What ngspice says of a case's network on the first `count` test images, and the closed form of the same."""
     data, network = images(), network_of(case)
     read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine,
-                       options.figures / f"{NAME}_partial_decisions.csv.gz") for engine in (NGSPICE, CLOSED_FORM)]
+                       options.figures / f"{NAME}_partial_decisions.csv.gz", options.jobs) for engine in (NGSPICE, CLOSED_FORM)]
     decided = np.array([[strict_decision(times) for times in spikes] for spikes in read])
     simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
     return {"spread": case.spread, "seed": case.seed, "route": case.route, **simulated,

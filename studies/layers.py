@@ -45,6 +45,7 @@ from workflow.command_line import (
     whole_number,
     write_netlist,
 )
+from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layered import (
     SPLIT,
@@ -89,6 +90,8 @@ def make_layers_parser() -> Parser:
                         "voltages kept are the first one's (default: 1)")
     parser.add_argument("--carry-over", action="store_true",
                         help="with --test-only: test on another chip than the one trained on, the ex-situ case")
+    parser.add_argument("--jobs", type=whole_number(1, 1024), metavar="N",
+                        help="worker processes that test in ngspice (default: one a core)")
     add_chip_options(parser)
     add_quantities(parser, LayeredRule())
     return parser
@@ -101,6 +104,8 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
         given = vars(options).get(name)
         if given is not None and given is not False:  # 0 is given as well
             parser.error(f"--{name.replace('_', '-')} has no bearing on a test with --test-only: nothing is trained")
+    if options.jobs and options.test_engine != NGSPICE:
+        parser.error("--jobs has no bearing on a test by the closed form: give --test-engine ngspice as well")
     if options.carry_over and not options.test_only:
         parser.error("--carry-over needs --test-only: what is trained here is tested on its own chip")
 
@@ -139,7 +144,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         start = time.perf_counter()
         images, labels = data.test_images[:count], data.test_labels[:count]
         partial = options.figures / f"{name}_partial_decisions.csv.gz"
-        spikes = read_tests(network, images, labels, options.test_engine, partial)
+        spikes = read_tests(network, images, labels, options.test_engine, partial, options.jobs or worker_count())
         found = scores(labels, spikes) | {"seconds": time.perf_counter() - start}
         if options.test_engine == NGSPICE:
             found["energy"] = energies(session, network, rule, an_error(network, rule, data))
@@ -239,7 +244,7 @@ def judge(training: LayeredTraining, options: argparse.Namespace, count: int, st
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
     partial = options.figures / f"{stem}_partial_decisions.csv.gz"
-    spikes = read_tests(training.network, images, labels, options.test_engine, partial)
+    spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
     partial.unlink(missing_ok=True)
     found = scores(labels, spikes)
     print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")

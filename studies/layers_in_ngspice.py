@@ -2,8 +2,8 @@
 
 Reads a voltages file that studies.layers wrote (--data, --size and --voltages as there) and test images; each is read layer by
 layer in ngspice and by the closed form. --whole N reads the first N with the whole network in one transient as well, which takes
-some ten times as long. Writes figures/layers_in_ngspice_NAME_results.json, NAME being the voltages file's; of what is finished
-if it is interrupted, layers_in_ngspice_NAME_partial_results.json. 200 hidden neurons take a quarter of a second an image.
+some ten times as long. Writes figures/layers_in_ngspice_NAME_results.json, NAME being the voltages file's. Interrupted, it keeps
+what is finished in a checkpoint for --resume. 200 hidden neurons take a third of a second an image and core.
 """
 
 if __name__ == "__main__":
@@ -12,6 +12,7 @@ if __name__ == "__main__":
 import argparse
 import sys
 import time
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,19 @@ from learning.layer_readout import MARGIN, LayeredReader
 from learning.layer_rule import LayeredRule
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredNetwork
-from records.claims import claimed
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, save_checkpoint
+from records.claims import NotOverwritten, claimed
 from records.results import path_in_project, results_path, write_results
+from records.voltages import VoltagesError
 from spice.session import NgspiceSession
 from workflow.command_line import make_parser, progress, whole_number
+from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
-from workflow.layered import TASKS, load_network, refuse_size, scores, stem_of
+from workflow.layer_reads import LayeredRead, read_layers
+from workflow.layered import CHECKPOINT_EVERY, TASKS, load_network, refuse_size, scores, stem_of
 from workflow.process import undisturbed
 
-EARLY = 1000  # reads after which memory is noted for the first time
-STATM = Path("/proc/self/statm")  # Linux's count of a process's pages
-
-
-def megabytes() -> float | None:
-    """Resident memory of this process in MB; None where the system does not say."""
-    return int(STATM.read_text(encoding="ascii").split()[1]) * 4096 / 1e6 if STATM.exists() else None
+EARLY = 1000  # reads after which a process's memory is noted for the first time
 
 
 @dataclass
@@ -50,11 +49,15 @@ class Compared:
 
     def add(self, found: list[np.ndarray], exact: list[np.ndarray]) -> None:
         """Another image: first spikes in s of each layer; a spike that only one of the two has came after the other's end."""
-        self.errors.append([float(np.max(np.abs(a - b), initial=0.0, where=~np.isnan(a - b)))
-                            for a, b in zip(found, exact, strict=True)])
-        if strict_decision(found[-1]) != strict_decision(exact[-1]):
-            self.others.append((len(self.spikes), lead(exact[-1])))
-        self.spikes.append(found[-1])
+        errors = [float(np.max(np.abs(a - b), initial=0.0, where=~np.isnan(a - b))) for a, b in zip(found, exact, strict=True)]
+        self.keep(found[-1], exact[-1], errors)
+
+    def keep(self, found: np.ndarray, exact: np.ndarray, errors: list[float]) -> None:
+        """Another image: first spikes in s of the last layer, and the largest error in s of each layer."""
+        self.errors.append(errors)
+        if strict_decision(found) != strict_decision(exact):
+            self.others.append((len(self.spikes), lead(exact)))
+        self.spikes.append(found)
 
     def as_dict(self) -> dict[str, Any]:
         """For the results."""
@@ -64,18 +67,83 @@ class Compared:
                 "mean_largest_error_of_layers": errors.mean(axis=0).tolist()}
 
 
-def read_all(network: LayeredNetwork, images: np.ndarray, session: NgspiceSession, found: Compared) -> dict[str, Any]:
-    """Read all `images` layer by layer into `found`; returns how long it took. What is finished stays if it is interrupted."""
-    exact, reader = network.forward(images), LayeredReader(session, network)
-    start, early = time.process_time(), None
-    with progress(images, len(images), "reading", "image") as bar:
-        for k, image in enumerate(bar):
-            if k == EARLY:
-                early = megabytes()
-            found.add(reader.read(network, image)[0], [layer[k] for layer in exact])
-            bar.set_postfix(otherwise=len(found.others), refresh=False)
-    return {"cpu_seconds_an_image": (time.process_time() - start) / len(images), "megabytes_after_1000_reads": early,
-            "megabytes_at_the_end": megabytes()}
+class Reading:
+    """Reads of `images` layer by layer beside the closed form's, image by image; `parameters` are all that make them."""
+
+    def __init__(self, network: LayeredNetwork, images: np.ndarray, parameters: dict[str, Any], checkpoint: Path) -> None:
+        self._network, self._images, self._checkpoint = network, images, checkpoint
+        self._exact = network.forward(images)
+        states = zlib.crc32(b"".join(states.tobytes() for states in network.states))
+        self._parameters = {**parameters, "states": states}
+        self.found, self.cpu_seconds = Compared(), 0.0
+        self.early: float | None = None  # MB
+        self.largest: float | None = None  # MB
+
+    def begin(self, resume: bool, force: bool) -> None:
+        """Go on from the checkpoint, or see that there is none whose reads would be lost.
+
+        Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
+        """
+        if resume:
+            self._load()
+        elif not force and self._checkpoint.exists():
+            raise NotOverwritten(f"{self._checkpoint} holds reads of an interrupted run; --resume goes on with them, --force "
+                                 "starts afresh")
+
+    def _load(self) -> None:
+        like = {**self._arrays(), "cpu_seconds": 0.0, "done": 0}
+        kept = load_checkpoint(self._checkpoint, self._parameters, like)
+        done = int(kept["done"])
+        if not 0 < done <= len(self._images):
+            raise VoltagesError(f"{self._checkpoint}: says that {done} of {len(self._images)} images are read; {AFRESH}")
+        spikes = np.where(kept["spikes"] < 0, np.nan, kept["spikes"])
+        for k in range(done):
+            self.found.keep(spikes[k], self._exact[-1][k], kept["errors"][k].tolist())
+        self.cpu_seconds = float(kept["cpu_seconds"])
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Last layer's first spikes in s, -1 for none, and errors, of all images; those not yet read have none."""
+        done, shape = len(self.found.spikes), self._exact[-1].shape
+        spikes, errors = np.full(shape, -1.0), np.zeros((shape[0], len(self._exact)))
+        if done:
+            spikes[:done], errors[:done] = np.nan_to_num(self.found.spikes, nan=-1.0), self.found.errors
+        return {"spikes": spikes, "errors": errors}
+
+    def read(self, jobs: int) -> None:
+        """Read what is left, on `jobs` processes; a run that is interrupted leaves a checkpoint."""
+        start = len(self.found.spikes)
+        saved = time.perf_counter()
+        try:
+            with progress(read_layers(self._network, self._images[start:], jobs), len(self._images) - start, "reading",
+                          "image") as bar:
+                for k, read in enumerate(bar, start):
+                    self._add(read, [layer[k] for layer in self._exact])
+                    bar.set_postfix(otherwise=len(self.found.others), refresh=False)
+                    if time.perf_counter() - saved > CHECKPOINT_EVERY:
+                        self.save()
+                        saved = time.perf_counter()
+        except BaseException:
+            if self.found.spikes:
+                with undisturbed():
+                    self.save()
+                print(f"{len(self.found.spikes)} images are saved in {self._checkpoint}; go on with --resume")
+            raise
+
+    def _add(self, read: LayeredRead, exact: list[np.ndarray]) -> None:
+        self.found.add(read.layers, exact)
+        self.cpu_seconds += read.cpu_seconds
+        if read.megabytes is not None:
+            self.early = read.megabytes if read.number == EARLY else self.early
+            self.largest = max(self.largest or 0.0, read.megabytes)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        done = {"done": len(self.found.spikes), "cpu_seconds": self.cpu_seconds}
+        save_checkpoint(self._checkpoint, {**self._arrays(), **done}, self._parameters)
+
+    def kept(self) -> None:
+        """The results are saved: a checkpoint has done its work."""
+        self._checkpoint.unlink(missing_ok=True)
 
 
 def read_whole(network: LayeredNetwork, images: np.ndarray, session: NgspiceSession) -> tuple[Compared, Compared]:
@@ -102,6 +170,9 @@ def make_study_parser() -> argparse.ArgumentParser:
                         help="the first N test images (default: 200)")
     parser.add_argument("--whole", type=whole_number(0, 10000), metavar="N", default=0,
                         help="the first N also with the whole network in one transient (default: 0)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
+    parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
+                        help="worker processes (default: one a core)")
     return parser
 
 
@@ -109,6 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the study with the given command-line arguments."""
     parser = make_study_parser()
     options = parser.parse_args(arguments)
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     refuse_size(parser, options.data, options.size)
     options.size = options.size or SIZE
     task = TASKS[options.data]
@@ -116,32 +189,29 @@ def main(arguments: list[str] | None = None) -> None:
     network, voltages = load_network(path, task, options.size)
     data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
     images, labels, session = data.test_images[:options.samples], data.test_labels[:options.samples], NgspiceSession()
-    name, found = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}", Compared()
+    name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
     used = {"voltages": path_in_project(path), "sizes": network.sizes, "samples": len(images), "whole": options.whole}
-    results: dict[str, Any] = {}
-    with claimed({results_path(options.figures, name): used}, [], options.force):
-        try:
-            results |= read_all(network, images, session, found)
-            if options.whole:
-                formula, layered = read_whole(network, images[:options.whole], session)
-                results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
-        except BaseException:
-            if found.spikes:
-                with undisturbed():
-                    results |= judged(found, network, images, labels)
-                    print(f"wrote {write_results(options.figures, f'{name}_partial', session, used, results)}")
-            raise
-        results |= judged(found, network, images, labels)
+    written = results_path(options.figures, name)
+    with claimed({written: used}, [], options.force or options.resume):
+        reading = Reading(network, images, used, checkpoint_path(written))
+        reading.begin(options.resume, options.force)
+        reading.read(options.jobs)
+        results = judged(reading, network, images, labels)
+        if options.whole:
+            reading.save()  # the whole networks take longer
+            formula, layered = read_whole(network, images[:options.whole], session)
+            results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
         print(f"wrote {write_results(options.figures, name, session, used, results)}")
-        results_path(options.figures, f"{name}_partial").unlink(missing_ok=True)
+        reading.kept()
     report(results)
 
 
-def judged(found: Compared, network: LayeredNetwork, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """What came of the images that have been read so far, by both engines."""
-    count = len(found.spikes)
-    return {"layer_by_layer_beside_closed_form": found.as_dict(), "ngspice": scores(labels[:count], np.array(found.spikes)),
-            "closed_form": scores(labels[:count], network.first_spikes(images[:count]))}
+def judged(reading: Reading, network: LayeredNetwork, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """What came of the reads, and of the same images in closed form."""
+    return {"cpu_seconds_an_image": reading.cpu_seconds / len(images), "megabytes_after_1000_reads": reading.early,
+            "megabytes_at_the_end": reading.largest, "layer_by_layer_beside_closed_form": reading.found.as_dict(),
+            "ngspice": scores(labels, np.array(reading.found.spikes)),
+            "closed_form": scores(labels, network.first_spikes(images))}
 
 
 def report(results: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from learning.layer_circuit import LayerDesign, layered_network
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
-from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
+from learning.layers_in_ngspice import train_in_ngspice
 from learning.pulses import edges
 from records.checkpoints import load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten
@@ -33,6 +33,7 @@ from spice.parameters import ParameterError
 from spice.session import netlist_text
 from workflow.command_line import progress
 from workflow.experiments import SIZE, network_of
+from workflow.layer_reads import read_layers
 from workflow.process import undisturbed
 from workflow.scores import interval
 from workflow.testing import decisions_table
@@ -268,16 +269,20 @@ def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
     return netlist_text(circuit, dataclasses.replace(READING_LAYERS, max_step=0.2e-6), design.window, nodes, nodes)
 
 
-def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, partial: Path) -> np.ndarray:
-    """First spikes in s (images x classes) by an `engine`. A run that ends early keeps what is finished in the file `partial`."""
+def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, partial: Path,
+               jobs: int = 1) -> np.ndarray:
+    """First spikes in s (images x classes) by an `engine`, ngspice on `jobs` processes.
+
+    A run that ends early keeps what is finished in the file `partial`.
+    """
     if engine == CLOSED_FORM:
         return network.first_spikes(images)
     found: list[np.ndarray] = []
     right = 0
     try:
-        with progress(read_in_ngspice(network, images), len(images), "testing", "image") as bar:
-            for spikes, label in zip(bar, labels, strict=True):
-                found.append(spikes)
+        with progress(read_layers(network, images, jobs), len(images), "testing", "image") as bar:
+            for read, label in zip(bar, labels, strict=True):
+                found.append(read.layers[-1])
                 right += strict_decision(found[-1]) == label
                 bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
     except BaseException:

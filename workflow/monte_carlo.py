@@ -1,6 +1,6 @@
 """Many independent computations on all cores, or on a cluster, with a progress bar that knows how large each of them is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
 from joblib import Parallel, delayed, parallel_config
@@ -22,8 +22,7 @@ def run_everywhere(function: Callable[[Task], Result], tasks: Sequence[Task], si
     `sizes`: how much of the progress bar each is, in `unit`s. Raises SimulationError if a worker dies,
     ParameterError for a scheduler that is not there.
     """
-    numbered = list(enumerate(tasks))
-    results = _on_cores(function, numbered, jobs) if scheduler is None else _on_cluster(function, numbered, scheduler)
+    results = on_cores(function, tasks, jobs) if scheduler is None else _on_cluster(function, tasks, scheduler)
     with tqdm(total=sum(sizes), desc="Monte Carlo", unit=unit, unit_scale=True, dynamic_ncols=True, leave=False,
               disable=None) as bar:
         for k, result in results:
@@ -37,27 +36,29 @@ def _numbered(function: Callable[[Task], Result], k: int, task: Task, serve: boo
     return k, function(task)
 
 
-def _on_cores(function: Callable[[Task], Result], tasks: list[tuple[int, Task]], jobs: int) -> Iterator[tuple[int, Result]]:
+def on_cores(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Generator[tuple[int, Result], None, None]:
+    """Yield (k, function(tasks[k])) as they end, on `jobs` processes. Raises SimulationError if a worker dies."""
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:
             with signals_spare_children():
                 results = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(
-                    delayed(_numbered)(function, k, task, jobs > 1) for k, task in tasks)
-            yield from results
+                    delayed(_numbered)(function, k, task, jobs > 1) for k, task in enumerate(tasks))
+            for result in results:  # noqa: UP028 (`yield from` would close `results` itself, with joblib's advice)
+                yield result
         except BrokenProcessPool as error:
             raise SimulationError("a worker process died; with fewer --jobs there is more memory for each") from error
         finally:
             give_up(results)
 
 
-def _on_cluster(function: Callable[[Task], Result], tasks: list[tuple[int, Task]],
+def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task],
                 scheduler: str) -> Iterator[tuple[int, Result]]:
     with cluster_client(scheduler) as client:
         check_cluster(client, scheduler)
         from dask.distributed import KilledWorker, as_completed
 
-        futures = [client.submit(_numbered, function, k, task, False, pure=False) for k, task in tasks]
+        futures = [client.submit(_numbered, function, k, task, False, pure=False) for k, task in enumerate(tasks)]
         try:
             for _, result in as_completed(futures, with_results=True):
                 yield result

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from learning.layers import LayeredLearning, LayeredNetwork, train
-from records.voltages import Voltages, save_layers
+from records.claims import NotOverwritten
+from records.voltages import Voltages, VoltagesError, save_layers
 from studies import layers_in_ngspice
 from studies.layers_in_ngspice import Compared
+from workflow.layer_reads import read_layers
 from workflow.layered import TASKS, LayeredPlan
 
 
@@ -47,11 +49,18 @@ def test_both_ways_of_ngspice_decide_as_the_closed_form(saved, tmp_path, capsys)
     assert "layer by layer beside whole             1                 0" in capsys.readouterr().out
 
 
-def test_interrupted_it_keeps_what_is_read_apart_from_what_was_finished(saved, tmp_path, monkeypatch):
+def results_of(folder):
+    """What the study wrote, but for what the machine's hour decides."""
+    found = json.loads((folder / "layers_in_ngspice_few_results.json").read_text(encoding="utf-8"))
+    return {key: value for key, value in found.items() if "megabytes" not in key and "seconds" not in key}
+
+
+@pytest.fixture
+def interrupted(saved, tmp_path, monkeypatch):
+    """The arguments of a run over five images that was finished, then begun again and interrupted after two; its checkpoint."""
     arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "5", "--figures", str(tmp_path)]
     layers_in_ngspice.main(arguments)
-    whole = tmp_path / "layers_in_ngspice_few_results.json"
-    before, add = whole.read_bytes(), Compared.add
+    add = Compared.add
 
     def stopped(self, *reads):
         if len(self.spikes) == 2:
@@ -60,9 +69,51 @@ def test_interrupted_it_keeps_what_is_read_apart_from_what_was_finished(saved, t
     monkeypatch.setattr(Compared, "add", stopped)
     with pytest.raises(KeyboardInterrupt):
         layers_in_ngspice.main(arguments)
-    assert whole.read_bytes() == before
     monkeypatch.setattr(Compared, "add", add)
-    partial = json.loads((tmp_path / "layers_in_ngspice_few_partial_results.json").read_text(encoding="utf-8"))
-    assert partial["ngspice"]["samples"] == partial["layer_by_layer_beside_closed_form"]["images"] == 2
-    layers_in_ngspice.main(arguments)
-    assert not (tmp_path / "layers_in_ngspice_few_partial_results.json").exists()
+    return arguments, tmp_path / "layers_in_ngspice_few_results.json.checkpoint"
+
+
+def test_interrupted_it_goes_on_where_it_was_and_finds_the_same(interrupted, tmp_path, monkeypatch):
+    arguments, checkpoint = interrupted
+    before, read = results_of(tmp_path), []
+    with pytest.raises(NotOverwritten, match="--resume goes on"):
+        layers_in_ngspice.main(arguments)
+    monkeypatch.setattr(layers_in_ngspice, "read_layers",
+                        lambda network, images, jobs: read.append(len(images)) or read_layers(network, images, jobs))
+    layers_in_ngspice.main([*arguments, "--resume"])
+    after = results_of(tmp_path)
+    assert read == [3] and not checkpoint.exists()
+    errors = [found["layer_by_layer_beside_closed_form"].pop(key) for found in (before, after)
+              for key in ("largest_error_of_layers", "mean_largest_error_of_layers")]
+    assert after == before
+    assert errors[2:] == [pytest.approx(error, abs=5e-9) for error in errors[:2]]  # circuits that have read other images before
+
+
+def test_a_checkpoint_of_other_states_or_of_too_many_reads_is_refused(interrupted, saved, tmp_path):
+    arguments, checkpoint = interrupted
+    with np.load(checkpoint) as arrays:
+        content = dict(arrays)
+    np.savez_compressed(tmp_path / "more.npz", **{**content, "done": np.array(6)})
+    before = checkpoint.read_bytes()
+    (tmp_path / "more.npz").replace(checkpoint)
+    with pytest.raises(VoltagesError, match="6 of 5 images"):
+        layers_in_ngspice.main([*arguments, "--resume"])
+    checkpoint.write_bytes(before)
+    changed = json.loads(saved.read_text(encoding="utf-8"))
+    changed["layers"][-1][0][0] += 0.01
+    saved.write_text(json.dumps(changed), encoding="utf-8")
+    with pytest.raises(VoltagesError, match="other parameters: --states"):
+        layers_in_ngspice.main([*arguments, "--resume"])
+    with pytest.raises(SystemExit):
+        layers_in_ngspice.main([*arguments, "--resume", "--force"])
+
+
+def test_an_interruption_among_the_whole_networks_keeps_the_reads(saved, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layers_in_ngspice, "read_whole", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        layers_in_ngspice.main(["--data", "digits", "--voltages", str(saved), "--samples", "2", "--whole", "1", "--figures",
+                                str(tmp_path)])
+    with np.load(tmp_path / "layers_in_ngspice_few_results.json.checkpoint") as arrays:
+        assert arrays["done"] == 2

@@ -1,0 +1,60 @@
+"""Reading layers on several processes: the reads of one, in the order of the images."""
+
+import os
+
+import numpy as np
+import pytest
+
+from learning.layer_rule import LayeredRule
+from learning.layers import LayeredLearning, begin, train
+from spice.errors import SimulationError
+from workflow import layer_reads
+from workflow.layer_reads import RANGE, read_layers
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Six inputs, four hidden neurons, and three classes: which of three inputs is strongest."""
+    images, rule = np.random.default_rng(1).random((200, 6)), LayeredRule(presentations=3000)
+    learning = LayeredLearning.begin(begin((4,), 3, images, rule), rule)
+    next(train(learning, rule, images, images[:, :3].argmax(axis=1), block=rule.presentations))
+    return learning.network
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Two full ranges and a rest."""
+    return np.random.default_rng(2).random((2 * RANGE + 3, 6))
+
+
+def test_two_processes_read_what_one_reads_in_the_same_order(network, images):
+    one, two = list(read_layers(network, images, 1)), list(read_layers(network, images, 2))
+    assert len(one) == len(two) == len(images)
+    for alone, shared, exact in zip(one, two, network.forward(images)[-1], strict=True):
+        for layer, same in zip(alone.layers, shared.layers, strict=True):
+            assert np.allclose(layer, same, rtol=0, atol=20e-9, equal_nan=True)
+        seen = ~np.isnan(shared.layers[-1])
+        assert seen.sum() >= min(2, np.sum(~np.isnan(exact)))
+        assert np.allclose(shared.layers[-1][seen], exact[seen], rtol=0, atol=0.5e-6)
+    assert [read.number for read in one] == list(range(1, len(images) + 1))
+    assert max(read.number for read in two) < len(images)  # none read all
+    assert all(read.cpu_seconds > 0 for read in two)
+
+
+@pytest.mark.filterwarnings("error")  # joblib's advice to somebody who asked for work and does not want it
+def test_another_network_gets_circuits_of_its_own(network, images):
+    """The first run's circuits would give the first network's spikes, or have no room for the second's hidden neurons."""
+    other = begin((5,), 3, images, LayeredRule(seed=2))
+    assert len(next(read_layers(network, images, 2)).layers[0]) == 4
+    found = next(read_layers(other, images, 2)).layers
+    assert np.allclose(found[0], other.forward(images[:1])[0][0], rtol=0, atol=0.5e-6, equal_nan=True)
+
+
+def test_a_worker_that_dies_is_one_message(network, images, monkeypatch):
+    monkeypatch.setattr(layer_reads, "_read_range", _dies)
+    with pytest.raises(SimulationError, match="a worker process died"):
+        list(read_layers(network, images, 2))
+
+
+def _dies(work):
+    os._exit(1)
