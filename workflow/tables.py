@@ -24,8 +24,8 @@ MOST_CLASSES = 100
 FEW_ROWS = 10  # of so few, a measured column may well be 1, 2, 3
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
            "?")  # but not "None", a name that classes have
-COMMA = re.compile(r"(?:^|;) *\"?[+-]?\d+,\d+(?:[eE][+-]?\d+)?\"? *(?=;|$)", re.MULTILINE)  # a number with a decimal comma
-DOT = re.compile(r"(?:^|;) *\"?([+-]?\d+\.[\d.]*\d(?:,\d+)?)\"? *(?=;|$)", re.MULTILINE)  # a number with a dot
+COMMA = r"(?:^|{0}) *\"?[+-]?\d+,(\d+)(?:[eE][+-]?\d+)?\"? *(?={0}|$)"  # a number with a decimal comma, between separators
+SWAPPED = str.maketrans(",.", ".,")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # characters that no text has
 
 
@@ -80,7 +80,7 @@ def _built_in(name: str) -> Table:
 
 
 def _from_csv(path: Path, label: str | None) -> Table:
-    frame, untitled = _read(path)
+    frame, untitled, decimal = _read(path)
     columns = list(frame.columns)
     chosen = columns[-1] if label is None else _column(path, columns, label)
     missing = frame.isna()
@@ -90,13 +90,15 @@ def _from_csv(path: Path, label: str | None) -> Table:
                            f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out")
     features = frame.drop(columns=chosen)
     while _counts_rows(features):
+        print(f"note: {path}: the first column has no name and whole numbers that all differ: it numbers the rows, and is left "
+              "out", file=sys.stderr)
         features = features.drop(columns=features.columns[0])
     _warn_of_counts(path, features)
     for name in features.columns:
-        text = [] if features[name].dtype.kind in "iufb" else [value for value in features[name] if not _is_number(value)]
-        if text:
-            raise DatasetError(f"{path}: column {name!r} holds text ({str(text[0])[:30]!r}), features must be numbers; if it is "
-                               f"the class, say --label {shlex.quote(name)}{untitled}")
+        said = "" if features[name].dtype.kind in "iufb" else _no_number(features[name], decimal)
+        if said:
+            raise DatasetError(f"{path}: column {name!r} holds {said}; if it is the class, say --label "
+                               f"{shlex.quote(name)}{untitled}")
     if not len(features.columns):
         raise DatasetError(f"{path}: has one column, {chosen!r}: there is nothing to learn from")
     values = features.to_numpy(float)
@@ -109,8 +111,9 @@ def _from_csv(path: Path, label: str | None) -> Table:
     return Table(path.stem, values, labels, list(features.columns))
 
 
-def _read(path: Path) -> tuple[Any, str]:
-    """The file as a DataFrame whose columns have names that differ, and what to say of a first row that was no header.
+def _read(path: Path) -> tuple[Any, str, str]:
+    """The file as a DataFrame whose columns have names that differ, what to say of a first row that was no header, and the
+    decimal mark of its numbers.
 
     Encoding, separator, what stands before the table and whether there is a header are found out.
     """
@@ -125,7 +128,7 @@ def _read(path: Path) -> tuple[Any, str]:
         first, rest = rows[0], rows[1:]
         # Markers of missing values are no names; one empty name is: that of a column of row numbers.
         nameless = sum(name in MISSING for name in first)
-        headed = not any(map(_is_number, first)) and not 1 < nameless >= len(first) - 1
+        headed = not any(map(_is_any_number, first)) and not 1 < nameless >= len(first) - 1
         names, row_names = _names(path, first, rest, headed)
         frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, names=names, index_col=False,
                             skiprows=skipped, skipinitialspace=True, low_memory=False, keep_default_na=False, na_values=MISSING,
@@ -140,17 +143,13 @@ def _read(path: Path) -> tuple[Any, str]:
         frame = frame.iloc[:, :-1]  # separators at the ends of lines
     if row_names:
         frame = _without_row_names(path, frame)
-    return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header"
+    return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header", decimal
 
 
 def _decimal(text: str, separator: str) -> str:
-    """The decimal mark of a table. Raises ValueError where some numbers have a comma and some a dot: 1.001 may be a thousand."""
-    if separator != ";" or not COMMA.search(text):
-        return "."
-    dotted = DOT.search(text)
-    if dotted:
-        raise ValueError(f"numbers with a decimal comma, and {dotted[1]} with a dot; write them all in one way")
-    return ","
+    """The decimal mark of a table. Between tabs 1,000 may be a thousand: there it takes a number that is none."""
+    found = re.findall(COMMA.format(separator), text, re.MULTILINE) if separator in ";\t" else []
+    return "," if any(separator == ";" or len(digits) != 3 for digits in found) else "."
 
 
 def _layout(text: str) -> tuple[int, str, list[list[str]]]:
@@ -160,7 +159,7 @@ def _layout(text: str) -> tuple[int, str, list[list[str]]]:
     separator = _separator(lines[skipped:])
     rows = _cut(lines[skipped:], separator)
     above = _cut([line.lstrip("#% ") for line in lines[:skipped][-1:]], separator)
-    if above and rows and len(above[0]) == len(rows[0]) > 1 and any(map(_is_number, rows[0])):  # "#a,b,class" is a header
+    if above and rows and len(above[0]) == len(rows[0]) > 1 and any(map(_is_any_number, rows[0])):  # "#a,b,class" is a header
         return skipped - 1, separator, above + rows
     if not rows:
         raise ValueError("it has comments alone")
@@ -255,12 +254,24 @@ def _warn_of_counts(path: Path, features: Any) -> None:
                   "it tells the class: better leave it out", file=sys.stderr)
 
 
-def _is_number(text: Any) -> bool:
+def _is_number(text: Any, decimal: str = ".") -> bool:
     try:
-        float(text)
+        float(text if decimal == "." else str(text).translate(SWAPPED))
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _no_number(column: Any, decimal: str) -> str:
+    """What is wrong with the first value that is no number, if there is one."""
+    text = next((str(value) for value in column if not _is_number(value, decimal)), "")
+    if decimal == "," and _is_number(text):  # 1.001 may be a thousand
+        return f"{text!r}, where other numbers have a decimal comma; write all of them in one way"
+    return text and f"text ({text[:30]!r}), features must be numbers"
+
+
+def _is_any_number(text: str) -> bool:
+    return _is_number(text) or _is_number(text, ",")
 
 
 def _column(path: Path, columns: list[str], label: str) -> str:

@@ -38,11 +38,25 @@ def test_decimal_commas_between_semicolons_are_numbers(tmp_path):
     dotted = written(tmp_path, ";", ("Sepal.Length", "b", "class"), [(*row[:2], f"v. {row[2]}") for row in rows])
     assert load_table(str(dotted)).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
     assert load_table(str(written(tmp_path, ";", rows=ROWS))).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
+    assert load_table(str(written(tmp_path, "\t", rows=rows))).features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5]
 
 
-def test_row_numbers_without_a_name_are_no_feature(tmp_path):
+@pytest.mark.parametrize("classes", [("1.0", "2.0"), ("01.02.2024", "02.02.2024"), ("1,0", "2,0")])
+def test_a_class_may_have_a_dot_beside_decimal_commas(tmp_path, classes):
+    rows = [(row[0].replace(".", ","), row[1], classes[row[2] == "yes"]) for row in ROWS]
+    table = load_table(str(written(tmp_path, ";", rows=rows)))
+    assert table.features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5] and len(table.classes) == 2
+
+
+def test_a_first_row_with_decimal_commas_is_no_header(tmp_path):
+    path = written(tmp_path, ";", ("0,5", "0,5", "yes"), [(row[0].replace(".", ","), f"{row[1]},5", row[2]) for row in ROWS])
+    assert load_table(str(path)).features[:, 0].tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
+
+
+def test_row_numbers_without_a_name_are_no_feature(tmp_path, capsys):
     numbered = [(str(k), *row) for k, row in enumerate(ROWS)]
     assert load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered))).names == ["a", "b"]
+    assert "has no name and whole numbers that all differ: it numbers the rows, and is left out" in capsys.readouterr().err
     assert len(load_table(str(written(tmp_path, header=("id", "a", "b", "class"), rows=numbered))).names) == 3
     assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered[::-1]))).names) == 2  # as sorted
     twice = [("7", *row) for row in ROWS]

@@ -51,10 +51,16 @@ def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
     ("1,\n2,\n3,\n", "has one column, 'column 1': there is nothing to learn from"),
     ('""\nNA\nNA\nNA\n', "3 values are missing (empty, NA or ?), the first in data row 1, column 'Unnamed: 0'; fill them in, or "
                          "leave those rows out"),
-    ("a;b;class\n1.001;1,5;yes\n900;2,5;no\n1.200;1,5;yes\n", "is no table of comma-separated values (numbers with a decimal "
-     "comma, and 1.001 with a dot; write them all in one way)"),
-    ("a;b;class\n1.000.000;1,5;yes\n900;2,5;no\n", "is no table of comma-separated values (numbers with a decimal comma, and "
-     "1.000.000 with a dot; write them all in one way)"),
+    ("a;b;class\n1.001;1,5;yes\n900;2,5;no\n1.200;1,5;yes\n", "column 'a' holds '1.001', where other numbers have a "
+     "decimal comma; write all of them in one way; if it is the class, say --label a"),
+    ("a;b;class\n1.000.000;1,5;yes\n900;2,5;no\n", "column 'a' holds text ('1.000.000'), features must be numbers; if it is "
+     "the class, say --label a"),
+    ("day;b;class\n01.02.2024;1,5;yes\n02.02.2024;2,5;no\n", "column 'day' holds text ('01.02.2024'), features must be numbers; "
+     "if it is the class, say --label day"),
+    ("a\tb\tclass\n1,5\t1.5\tyes\n2,5\t2\tno\n", "column 'b' holds '1.5', where other numbers have a decimal comma; write all "
+     "of them in one way; if it is the class, say --label b"),
+    ("a\tb\tclass\n1,500\t1.5\tyes\n2,500\t2\tno\n", "column 'a' holds text ('1,500'), features must be numbers; if it is the "
+     "class, say --label a"),
     ("\x0c\na,b,class\n" + ROWS, "is no table of comma-separated values (its bytes are no text; save it as CSV in UTF-8)"),
     ("# by hand\n# in 2020\n", "is no table of comma-separated values (it has comments alone)"),
     ("a,a,class\n1,2,yes\n", "has two columns 'a'; give each a name of its own"),
