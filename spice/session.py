@@ -26,12 +26,12 @@ ABSOLUTE_ZERO = -273.15  # degrees Celsius
 
 def _times(pauses: Iterable[float]) -> list[float]:
     try:
-        times = [float(plain(pause)) for pause in pauses]
-    except (TypeError, ValueError):
+        times = [plain(pause) for pause in pauses]
+    except TypeError:
         times = [math.nan]
-    if not all(map(math.isfinite, times)):
+    if not all(isinstance(time, numbers.Real) and not isinstance(time, bool) and math.isfinite(time) for time in times):
         raise ParameterError(f"pauses must be a list of times in s, got {pauses!r}")
-    return times
+    return [float(time) for time in times]
 
 
 class LoadedCircuit:

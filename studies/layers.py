@@ -208,9 +208,10 @@ def checkpoint_of(path: Path, number: int) -> Path:
 
 
 def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The rows of those networks of several that an interrupted run has finished."""
+    """The rows of those networks of several that a run has finished: one that was interrupted, or one of fewer networks."""
     found = load_results(options.figures, stem) if results_path(options.figures, stem).exists() else {}
-    if not found or differences(found["parameters"], made_with):
+    seeds = min(found["parameters"].get("seeds", 1), made_with["seeds"]) if found else 0
+    if not found or differences(found["parameters"], {**made_with, "seeds": seeds}):
         return []
     row = {key: value for key, value in found.items() if key not in ("parameters", "versions")}
     rows: list[dict[str, Any]] = found.get("all_seeds", [row])

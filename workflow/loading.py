@@ -25,6 +25,10 @@ _numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 _before = {number: signal.signal(number, _end) for number in _numbers if signal.getsignal(number) is not signal.SIG_IGN}
 
 
+if not any(word.startswith("--s") for word in sys.argv):  # no --show: no windows, whatever may be set there, even nonsense
+    os.environ["MPLBACKEND"] = "agg"
+
+
 def run(main: Callable[[list[str] | None], int | None]) -> int:
     """As `command_line.run`, which takes over from here what is to happen at a signal."""
     from workflow import command_line

@@ -44,6 +44,11 @@ def test_help_names_every_common_option(name, capsys):
         assert option in text
 
 
+def test_no_window_is_opened_unasked_and_no_backend_needed(monkeypatch, tmp_path):
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    assert "wrote" in script("memristor_figures.py", "--figures", tmp_path)
+
+
 @pytest.mark.parametrize(("name", "stem", "shape", "lowest"), [("XPUE", "xpue", (4, 9), 7.0), ("012345", "012345", (6, 15), 7.0)])
 def test_training_and_inference_recognise_every_pattern(work, name, stem, shape, lowest):
     voltages = work / f"{stem}.json"

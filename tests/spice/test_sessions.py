@@ -120,7 +120,8 @@ def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
     circuit.unload()
 
 
-@pytest.mark.parametrize("pauses", [[1e-3, math.nan], [-math.inf], 1e-3, 0, ["soon"], [None], np.array([math.inf])])
+@pytest.mark.parametrize("pauses", [[1e-3, math.nan], [-math.inf], 1e-3, 0, ["soon"], [None], np.array([math.inf]),
+                                    [True], ["1e-3"], [b"1"], [np.True_]])
 def test_pauses_at_no_time_are_refused_at_once(ngspice, pauses):
     with pytest.raises(ParameterError, match="pauses must be a list of times in s, got"):
         ngspice.load(divider(), FAST, ["out"]).run(4e-3, pauses=pauses)

@@ -159,6 +159,22 @@ def test_a_network_interrupted_in_its_test_is_not_trained_again(study, tmp_path,
     assert results(tmp_path)["samples"] == 4
 
 
+def test_more_networks_are_added_to_finished_ones(study, tmp_path):
+    assert study("--seeds", 3)[0] == 0
+    expected = results(tmp_path)
+    assert study("--force")[0] == 0
+    for seeds in (2, 3):
+        code, said, _ = study("--seeds", seeds, "--resume")
+        assert code == 0 and f"{seeds - 1} of {seeds} networks are finished" in said
+    found = results(tmp_path)
+    for rows in (found["all_seeds"], expected["all_seeds"], [found], [expected]):
+        for row in rows:
+            del row["seconds"]
+    assert found == expected
+    code, _, said = study("--seeds", 2, "--resume")  # would take one away
+    assert code == 2 and "no such checkpoint" in one_line(said)
+
+
 def test_finished_networks_are_not_taken_for_others(study, tmp_path):
     assert study("--seeds", 2)[0] == 0 and study("--hidden", 5, "--force", voltages=tmp_path / "other.json")[0] == 0
     assert study("--seeds", 2, "--force")[0] == 0
