@@ -9,6 +9,7 @@ applied to the membranes.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -66,6 +67,11 @@ class LayeredReader:
             if stop >= self._window or (np.sum(~np.isnan(fired)) >= wanted and (label is None or not np.isnan(fired[label]))):
                 return times, settled
             stop = self._window
+
+    def forget(self) -> None:
+        """Take all circuits back to where they began: what lies in rows that nothing drives moves spikes by nanoseconds."""
+        for layer in (self._first, *self._later):
+            layer.forget()
 
     def _needed(self, spikes: np.ndarray, wanted: int, label: int | None) -> float:
         ordered = np.sort(np.where(np.isnan(spikes), np.inf, spikes))
@@ -148,6 +154,18 @@ class _Layer:
         if self._chip is not None:
             self._equip(room, np.array([rows]), self._chip.channel[:, -1:])
         return room
+
+    def forget(self) -> None:
+        """Every row as `_furnish` left it."""
+        for room in self._rooms.values():
+            lent = np.flatnonzero(room.tenants >= 0)
+            for block, circuit in room:
+                cells = list(itertools.product(range(len(block)), [*lent.tolist(), len(room.tenants)]))
+                circuit.alter(layer_state_changes(cells, [self._design.reference_state] * len(cells)))
+            if self._chip is not None:
+                self._equip(room, lent, np.ones((self._columns + 1, len(lent))))
+            room.tenants[:] = -1
+            room.states[:] = self._design.reference_state
 
     def _equip(self, room: _Room, places: np.ndarray, channel: np.ndarray) -> None:
         for block, circuit in room:

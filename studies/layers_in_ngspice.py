@@ -29,6 +29,7 @@ from records.claims import NotOverwritten, claimed
 from records.results import path_in_project, results_path, write_results
 from records.voltages import VoltagesError
 from spice.session import NgspiceSession
+from workflow import layer_reads
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
@@ -103,11 +104,16 @@ class Reading:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Last layer's first spikes in s, -1 for none, and errors, of all images; those not yet read have none."""
-        done, shape = len(self.found.spikes), self._exact[-1].shape
+        done, shape = self._whole_ranges(), self._exact[-1].shape
         spikes, errors = np.full(shape, -1.0), np.zeros((shape[0], len(self._exact)))
         if done:
-            spikes[:done], errors[:done] = np.nan_to_num(self.found.spikes, nan=-1.0), self.found.errors
+            spikes[:done], errors[:done] = np.nan_to_num(self.found.spikes[:done], nan=-1.0), self.found.errors[:done]
         return {"spikes": spikes, "errors": errors}
+
+    def _whole_ranges(self) -> int:
+        """How many images are read, without those of a range that is not finished: it would be read otherwise, by nanoseconds."""
+        done = len(self.found.spikes)
+        return done if done == len(self._images) else done // layer_reads.RANGE * layer_reads.RANGE
 
     def read(self, jobs: int) -> None:
         """Read what is left, on `jobs` processes; a run that is interrupted leaves a checkpoint."""
@@ -119,14 +125,14 @@ class Reading:
                 for k, read in enumerate(bar, start):
                     self._add(read, [layer[k] for layer in self._exact])
                     bar.set_postfix(otherwise=len(self.found.others), refresh=False)
-                    if time.perf_counter() - saved > CHECKPOINT_EVERY:
+                    if time.perf_counter() - saved > CHECKPOINT_EVERY and self._whole_ranges():
                         self.save()
                         saved = time.perf_counter()
         except BaseException:
-            if self.found.spikes:
+            if self._whole_ranges():
                 with undisturbed():
                     self.save()
-                print(f"{len(self.found.spikes)} images are saved in {self._checkpoint}; go on with --resume")
+                print(f"{self._whole_ranges()} images are saved in {self._checkpoint}; go on with --resume")
             raise
 
     def _add(self, read: LayeredRead, exact: list[np.ndarray]) -> None:
@@ -138,7 +144,7 @@ class Reading:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        done = {"done": len(self.found.spikes), "cpu_seconds": self.cpu_seconds}
+        done = {"done": self._whole_ranges(), "cpu_seconds": self.cpu_seconds}
         save_checkpoint(self._checkpoint, {**self._arrays(), **done}, self._parameters)
 
     def kept(self) -> None:

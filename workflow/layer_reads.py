@@ -1,4 +1,7 @@
-"""Reading layers in ngspice on all cores: ranges of images, each process with circuits of its own that stay loaded."""
+"""Reading layers in ngspice on all cores: ranges of images, each process with circuits of its own that stay loaded.
+
+Before each range they are taken back to where they began, so that a read is the same whoever reads the ranges before.
+"""
 
 import contextlib
 import itertools
@@ -16,7 +19,7 @@ from learning.layers_in_ngspice import borrowed_session
 from spice.session import NgspiceSession
 from workflow.monte_carlo import on_cores
 
-RANGE = 20  # images a process takes at a time: seconds of work
+RANGE = 25  # images a process takes at a time: seconds of work
 STATM = Path("/proc/self/statm")  # Linux's count of a process's pages
 
 
@@ -45,13 +48,16 @@ class _Process:
     def __init__(self, session: NgspiceSession, network: LayeredNetwork) -> None:
         self._network, self._reader, self._number = network, LayeredReader(session, network), 0
 
-    def read(self, image: np.ndarray) -> LayeredRead:
-        """Another image."""
+    def read(self, images: np.ndarray) -> Iterator[LayeredRead]:
+        """A range's images, one by one."""
         start = time.process_time()
-        layers = self._reader.read(self._network, image)[0]
-        self._number += 1
-        megabytes = int(STATM.read_text(encoding="ascii").split()[1]) * 4096 / 1e6 if STATM.exists() else None
-        return LayeredRead(layers, time.process_time() - start, self._number, megabytes)
+        self._reader.forget()
+        for image in images:
+            layers = self._reader.read(self._network, image)[0]
+            self._number += 1
+            megabytes = int(STATM.read_text(encoding="ascii").split()[1]) * 4096 / 1e6 if STATM.exists() else None
+            yield LayeredRead(layers, time.process_time() - start, self._number, megabytes)
+            start = time.process_time()
 
 
 _runs = itertools.count()
@@ -62,21 +68,22 @@ def _read_range(work: _Range) -> list[LayeredRead]:
     if work.run not in _here:
         _here.clear()
         _here[work.run] = _Process(NgspiceSession(), work.network)
-    return [_here[work.run].read(image) for image in work.images]
+    return list(_here[work.run].read(work.images))
 
 
 def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int = 1) -> Iterator[LayeredRead]:
     """Read `images` (n x inputs, levels 0 to 1) layer by layer in ngspice on `jobs` processes; yields their reads in order.
 
+    The same, but for rounding, on any number of processes, and of images from a multiple of `RANGE` on without those before.
     Raises SimulationError, also for a worker that dies, and NgspiceMissing.
     """
-    if jobs == 1 or len(images) <= RANGE:
+    ranges = [images[k:k + RANGE] for k in range(0, len(images), RANGE)]
+    if jobs == 1 or len(ranges) == 1:
         with borrowed_session() as session:
-            process = _Process(session, network)
-            yield from map(process.read, images)
+            yield from itertools.chain.from_iterable(map(_Process(session, network).read, ranges))
         return
     run = f"{os.getpid()}-{next(_runs)}"
-    work = [_Range(run, network, images[k:k + RANGE]) for k in range(0, len(images), RANGE)]
+    work = [_Range(run, network, part) for part in ranges]
     waiting: dict[int, list[LayeredRead]] = {}
     following = 0
     with contextlib.closing(on_cores(_read_range, work, min(jobs, len(work)))) as ended:
