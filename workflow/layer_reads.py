@@ -78,7 +78,7 @@ def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int = 1) -> I
     Raises SimulationError, also for a worker that dies, and NgspiceMissing.
     """
     ranges = [images[k:k + RANGE] for k in range(0, len(images), RANGE)]
-    if jobs == 1 or len(ranges) == 1:
+    if jobs == 1 or len(ranges) <= 1:
         with borrowed_session() as session:
             yield from itertools.chain.from_iterable(map(_Process(session, network).read, ranges))
         return

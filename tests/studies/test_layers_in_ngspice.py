@@ -112,11 +112,18 @@ def test_a_checkpoint_of_other_states_or_of_too_many_reads_is_refused(interrupte
 
 
 def test_an_interruption_among_the_whole_networks_keeps_the_reads(saved, tmp_path, monkeypatch):
+    arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "2", "--whole", "1", "--figures", str(tmp_path)]
+    layers_in_ngspice.main(arguments)
+    before = results_of(tmp_path)
+
     def stopped(*_):
         raise KeyboardInterrupt
-    monkeypatch.setattr(layers_in_ngspice, "read_whole", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        layers_in_ngspice.main(["--data", "digits", "--voltages", str(saved), "--samples", "2", "--whole", "1", "--figures",
-                                str(tmp_path)])
-    with np.load(tmp_path / "layers_in_ngspice_few_results.json.checkpoint") as arrays:
-        assert arrays["done"] == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(layers_in_ngspice, "read_whole", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            layers_in_ngspice.main(arguments)
+    read = []
+    monkeypatch.setattr(layers_in_ngspice, "read_layers",
+                        lambda network, images, jobs: read.append(len(images)) or read_layers(network, images, jobs))
+    layers_in_ngspice.main([*arguments, "--jobs", "2", "--resume"])
+    assert read == [0] and results_of(tmp_path) == before
