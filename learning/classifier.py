@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Self
@@ -98,15 +99,16 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """
         first = not hasattr(self, "network_")
         features, targets = self._training_data(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
-            self._begin(features, np.unique(np.asarray(classes)), MANY)
-        elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
-            raise ValueError(f"classes are not those of the first call of partial_fit: {np.unique(np.asarray(classes))}")
-        unknown = np.setdiff1d(targets, self.classes_)
+        if first and classes is None:
+            raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
+        known = self.classes_ if classes is None else np.unique(np.asarray(classes))
+        if not first and not np.array_equal(known, self.classes_):
+            raise ValueError(f"classes are not those of the first call of partial_fit: {known}")
+        unknown = np.setdiff1d(targets, known)
         if len(unknown):
             raise ValueError(f"y has labels that are not among the classes: {unknown}")
+        if first:
+            self._begin(features, known, MANY)
         rule = dataclasses.replace(self._rule, presentations=len(features), hidden_dose=ONLINE * self._rule.hidden_dose,
                                    output_dose=ONLINE * self._rule.output_dose,
                                    seed=(self._rule.seed + self.n_presentations_) % 2**32)
@@ -124,6 +126,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"a classifier needs two classes or more to tell apart; the data have one class: {classes[0]}")
         _choice("engine", self.engine, ENGINES)
         _choice("encoding", self.encoding, ENCODINGS)
+        if not isinstance(self.chip, Chip | None):
+            raise ValueError(f"chip must be None or a learning.chips.Chip (its presets are there as well), got {self.chip!r}")
         hidden = self._hidden_sizes()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._rule = self._rule_of(seed, self._margin(samples))
@@ -133,14 +137,19 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if self.chip is not None:
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
         self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
+        self._trained_with = self.get_params()
 
     def _rule_of(self, seed: int, margin: float) -> LayeredRule:
-        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) if self.dose is None else self.dose
+        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE)
+        if self.dose is not None:
+            dose = _number("dose", self.dose, 5.0, "V")
+            if not dose:
+                raise ValueError("dose is 0: nothing would be learned; None gives one that suits the number of features")
         return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, seed=seed)
 
     def _margin(self, samples: int) -> float:
         if self.margin is not None:
-            return self.margin
+            return _number("margin", self.margin, 1e-2, "s")
         return min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
@@ -244,8 +253,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Classes must be numbers, strings or truth values. Raises OSError.
         """
         self._check_fitted()
-        parameters = {**self.get_params(), "chip": self.chip and self.chip.as_dict()}
-        if not isinstance(self.random_state, (int, np.integer, type(None))):
+        parameters = self._trained_with  # what has been set since made nothing here
+        parameters = {**parameters, "chip": parameters["chip"] and parameters["chip"].as_dict()}
+        if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
             parameters["random_state"] = None  # a generator has moved on since
         names = getattr(self, "feature_names_in_", None)
         content = {"format": FORMAT, "version": VERSION, "parameters": parameters, "trained_by": self.engine_,
@@ -279,7 +289,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
             raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
         model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
-        model.classes_, model.n_features_in_ = np.array(content["classes"]), len(low)
+        model.classes_, model.n_features_in_, model._trained_with = np.array(content["classes"]), len(low), model.get_params()
         model._rule = model._rule_of(content["seed"], content["margin"])
         model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
         if content["feature_names"] is not None:
@@ -311,6 +321,12 @@ def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
 def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+
+
+def _number(name: str, value: Any, highest: float, unit: str) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= highest:
+        raise ValueError(f"{name} must be None or 0 to {highest:g} {unit}, got {value!r}")
+    return float(value)
 
 
 def _plain(value: Any) -> Any:

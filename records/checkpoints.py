@@ -42,7 +42,7 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any], like: Mapping[str
     except FileNotFoundError as error:
         raise VoltagesError(f"{path}: no such checkpoint; {AFRESH}") from error
     except Exception as error:  # bytes that are no archive of arrays make NumPy and zipfile raise nearly anything
-        said = str(error).splitlines() or [type(error).__name__]
+        said = ["no archive of arrays"] if "pickle" in str(error) else str(error).splitlines() or [type(error).__name__]
         raise VoltagesError(f"{path}: is not a usable checkpoint ({said[0]}); {AFRESH}") from error
     expected = json.loads(to_json(parameters))
     if stored != expected:

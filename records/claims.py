@@ -15,6 +15,8 @@ except ImportError:  # Windows: two runs are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
 OPTIONS = {"shape": "size", "random_state": "seed"}  # parameters whose option has another name
+NO_OPTIONS = {"states": "the network's voltages", "table": "the table's values", "low": "the features' lowest values",
+              "classes": "the classes"}  # parameters that no option sets
 UNSAID = {"engine": "ngspice", "chip": None}  # what parameters mean that do not mention these
 
 
@@ -39,7 +41,8 @@ def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str 
         if isinstance(value, Mapping) and isinstance(stored[key], Mapping):
             found += _differences(stored[key], value, "--chip-" if key == "chip" else prefix)
         else:
-            found.append(f"{prefix}{OPTIONS.get(key, key).replace('_', '-')} ({_short(stored[key])} there, {_short(value)} now)")
+            name = NO_OPTIONS.get(key) or f"{prefix}{OPTIONS.get(key, key).replace('_', '-')}"
+            found.append(f"{name} ({_short(stored[key])} there, {_short(value)} now)")
     return found
 
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ MOST_POINTS = 10_000_000  # of a sweep
 @functools.lru_cache(maxsize=100_000)
 def altered_name(name: str) -> tuple[str, str]:
     """What `name` ("Vin", "Vin DC", "@vin[dc]") alters: the element, and the command but for the value ("alter vin dc")."""
-    found = re.fullmatch(r"@?([^\s\[\]=;,@]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?", name.strip().lower())
+    found = isinstance(name, str) and re.fullmatch(r"@?([^\s\[\]=;,@]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?", name.strip().lower())
     if not found or not name.isascii():
         raise ParameterError(f'{name!r} cannot be altered: it must be "element" or "element parameter"')
     return found[1], " ".join(["alter", *filter(None, found.groups())])
@@ -98,7 +99,7 @@ def value_text(name: str, value: Any) -> str:
         return repr(float(value))
     try:
         numbers = [float(v) for v in value] if np.ndim(value) else [float(value)]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     if not numbers or isinstance(value, (bool, str)) or not np.isfinite(numbers).all():
         raise ParameterError(f"{name} must be a finite number or a list of them, got {value!r}")
@@ -108,7 +109,7 @@ def value_text(name: str, value: Any) -> str:
 def positive(name: str, value: Any, unit: str) -> float:
     """`value`, with or without PySpice unit, as a float; raise ParameterError unless it is finite and above 0."""
     number = plain(value)
-    if isinstance(number, (bool, str)) or not 0 < float(number) < math.inf:
+    if not isinstance(number, Real) or isinstance(number, bool) or not 0 < float(number) < math.inf:
         raise ParameterError(f"{name} must be above 0 {unit}, got {value!r}")
     return float(number)
 

@@ -77,7 +77,7 @@ class LoadedCircuit:
     def set_temperature(self, celsius: float) -> None:
         """Set the circuit's temperature in degrees Celsius (27 by default) for the runs to come; raise ParameterError."""
         text = value_text("temperature", celsius)
-        if not float(celsius) > ABSOLUTE_ZERO:
+        if text.startswith("[") or not float(celsius) > ABSOLUTE_ZERO:
             raise ParameterError(f"temperature must be above {ABSOLUTE_ZERO} degrees Celsius, got {celsius!r}")
         self._engine.set(self._netlist, {"option temp": text})
 

@@ -207,6 +207,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
     options = parser.parse_args(arguments)
+    if options.scheduler == "":
+        parser.error("--scheduler is empty; expected tcp://HOST:PORT")
     if options.scheduler and options.jobs != worker_count():
         parser.error("--jobs has no bearing on a run with --scheduler: its workers do the work")
     extent, stem = (SHORT, "imperfect_chips_short") if options.short else (LONG, "imperfect_chips")

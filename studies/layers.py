@@ -104,6 +104,8 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
         given = vars(options).get(name)
         if given is not None and given is not False:  # 0 is given as well
             parser.error(f"--{name.replace('_', '-')} has no bearing on a test with --test-only: nothing is trained")
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     if options.jobs and options.test_engine != NGSPICE:
         parser.error("--jobs has no bearing on a test by the closed form: give --test-engine ngspice as well")
     if options.carry_over and not options.test_only:
@@ -150,6 +152,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
             found["energy"] = energies(session, network, rule, an_error(network, rule, data))
         table = options.figures / f"{name}_decisions.csv.gz"
         atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
+        partial.unlink(missing_ok=True)
         print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
     print_scores(found, options.test_engine)
     if "energy" in found:
@@ -170,7 +173,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
     with claimed({path: plan.as_dict(), results_path(options.figures, stem): tested}, netlist_of(options),
                  options.force or options.resume):
-        rows = finished(options, stem, tested, path) if options.resume and seeds > 1 else []
+        kept = [] if seeds == 1 or options.force else finished(options, stem, tested)
+        rows = not_begun_again(kept, path) if options.resume else []
         trainings = begun(options, plan, data, path, len(rows))
         first, wrote = trainings[0], results_path(options.figures, stem)
         if rows:
@@ -190,7 +194,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
             rows.append(judge(training, options, count, stem))
             if training is first and NGSPICE in (plan.engine, options.test_engine):
                 rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
-            wrote = store(results(rows))
+            if len(rows) >= len(kept):  # fewer would be lost with the next interruption: those there are the very same
+                store(results(rows))
             training.kept()
         print(f"wrote {wrote}")
     if "energy" in rows[0]:
@@ -207,14 +212,26 @@ def checkpoint_of(path: Path, number: int) -> Path:
     return checkpoint_path(path.with_stem(f"{path.stem}_{number + 1}") if number else path)
 
 
-def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of those networks of several that a run has finished: one that was interrupted, or one of fewer networks."""
     found = load_results(options.figures, stem) if results_path(options.figures, stem).exists() else {}
-    seeds = min(found["parameters"].get("seeds", 1), made_with["seeds"]) if found else 0
-    if not found or differences(found["parameters"], {**made_with, "seeds": seeds}):
+    parameters = found.get("parameters", {}) if isinstance(found, dict) else {}
+    stored = parameters.get("seeds", 1) if isinstance(parameters, dict) else 0
+    seeds = min(stored, made_with["seeds"]) if isinstance(stored, int) else 0
+    if not parameters or not seeds or differences(parameters, {**made_with, "seeds": seeds}):
         return []
     row = {key: value for key, value in found.items() if key not in ("parameters", "versions")}
     rows: list[dict[str, Any]] = found.get("all_seeds", [row])
+    try:  # the file may have been in other hands
+        whole = [row["seed"] for row in rows] == [made_with["learning"]["seed"] + k for k in range(len(rows))]
+        results(rows)
+    except (KeyError, TypeError):
+        whole = False
+    return rows if whole and len(rows) <= seeds else []
+
+
+def not_begun_again(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """Those of the finished `rows` before the first whose training has been interrupted since."""
     begun_again = (number for number in range(len(rows)) if checkpoint_of(path, number).exists())
     return rows[:next(begun_again, len(rows))]
 

@@ -3,7 +3,7 @@
 Reads a voltages file that studies.layers wrote (--data, --size and --voltages as there) and test images; each is read layer by
 layer in ngspice and by the closed form. --whole N reads the first N with the whole network in one transient as well, which takes
 some ten times as long. Writes figures/layers_in_ngspice_NAME_results.json, NAME being the voltages file's. Interrupted, it keeps
-what is finished in a checkpoint for --resume. 200 hidden neurons take a third of a second an image and core.
+what is finished, in ranges of 25 images, in a checkpoint for --resume. 200 hidden neurons take a third of a second an image.
 """
 
 if __name__ == "__main__":
@@ -74,9 +74,8 @@ class Reading:
     def __init__(self, network: LayeredNetwork, images: np.ndarray, parameters: dict[str, Any], checkpoint: Path) -> None:
         self._network, self._images, self._checkpoint = network, images, checkpoint
         self._exact = network.forward(images)
-        states = zlib.crc32(b"".join(states.tobytes() for states in network.states))
-        self._parameters = {**parameters, "states": states}
-        self.found, self.cpu_seconds = Compared(), 0.0
+        self._parameters = parameters
+        self.found, self._seconds = Compared(), list[float]()  # s of CPU, of each read
         self.early: float | None = None  # MB
         self.largest: float | None = None  # MB
 
@@ -88,32 +87,42 @@ class Reading:
         if resume:
             self._load()
         elif not force and self._checkpoint.exists():
-            raise NotOverwritten(f"{self._checkpoint} holds reads of an interrupted run; --resume goes on with them, --force "
-                                 "starts afresh")
+            try:
+                self._load()
+            except VoltagesError as error:
+                raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
+            raise NotOverwritten(f"{self._checkpoint} holds {len(self.found.spikes)} reads of an interrupted run; --resume goes "
+                                 "on with them, --force starts afresh")
 
     def _load(self) -> None:
-        like = {**self._arrays(), "cpu_seconds": 0.0, "done": 0}
-        kept = load_checkpoint(self._checkpoint, self._parameters, like)
+        kept = load_checkpoint(self._checkpoint, self._parameters, self._arrays())
         done = int(kept["done"])
-        if not 0 < done <= len(self._images):
+        if not 0 < done <= len(self._images) or done != self._in_ranges(done):
             raise VoltagesError(f"{self._checkpoint}: says that {done} of {len(self._images)} images are read; {AFRESH}")
+        if (kept["errors"] < 0).any() or (kept["cpu_seconds"] < 0).any():
+            raise VoltagesError(f"{self._checkpoint}: holds negative errors or times; {AFRESH}")
         spikes = np.where(kept["spikes"] < 0, np.nan, kept["spikes"])
         for k in range(done):
             self.found.keep(spikes[k], self._exact[-1][k], kept["errors"][k].tolist())
-        self.cpu_seconds = float(kept["cpu_seconds"])
+        self._seconds = kept["cpu_seconds"][:done].tolist()
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        """Last layer's first spikes in s, -1 for none, and errors, of all images; those not yet read have none."""
-        done, shape = self._whole_ranges(), self._exact[-1].shape
-        spikes, errors = np.full(shape, -1.0), np.zeros((shape[0], len(self._exact)))
+    def _arrays(self) -> dict[str, Any]:
+        """How many images are read, and of each the last layer's first spikes in s (-1: none), errors, and seconds."""
+        done, shape = self._in_ranges(len(self.found.spikes)), self._exact[-1].shape
+        spikes, errors, seconds = np.full(shape, -1.0), np.zeros((shape[0], len(self._exact))), np.zeros(shape[0])
         if done:
             spikes[:done], errors[:done] = np.nan_to_num(self.found.spikes[:done], nan=-1.0), self.found.errors[:done]
-        return {"spikes": spikes, "errors": errors}
+            seconds[:done] = self._seconds[:done]
+        return {"done": done, "spikes": spikes, "errors": errors, "cpu_seconds": seconds}
 
-    def _whole_ranges(self) -> int:
-        """How many images are read, without those of a range that is not finished: it would be read otherwise, by nanoseconds."""
-        done = len(self.found.spikes)
+    def _in_ranges(self, done: int) -> int:
+        """Of `done` images those of finished ranges: resumed within one, it would be read otherwise, by nanoseconds."""
         return done if done == len(self._images) else done // layer_reads.RANGE * layer_reads.RANGE
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all reads."""
+        return sum(self._seconds)
 
     def read(self, jobs: int) -> None:
         """Read what is left, on `jobs` processes; a run that is interrupted leaves a checkpoint."""
@@ -125,27 +134,26 @@ class Reading:
                 for k, read in enumerate(bar, start):
                     self._add(read, [layer[k] for layer in self._exact])
                     bar.set_postfix(otherwise=len(self.found.others), refresh=False)
-                    if time.perf_counter() - saved > CHECKPOINT_EVERY and self._whole_ranges():
+                    if time.perf_counter() - saved > CHECKPOINT_EVERY:
                         self.save()
                         saved = time.perf_counter()
         except BaseException:
-            if self._whole_ranges():
-                with undisturbed():
-                    self.save()
-                print(f"{self._whole_ranges()} images are saved in {self._checkpoint}; go on with --resume")
+            with undisturbed():
+                self.save()
             raise
 
     def _add(self, read: LayeredRead, exact: list[np.ndarray]) -> None:
         self.found.add(read.layers, exact)
-        self.cpu_seconds += read.cpu_seconds
+        self._seconds.append(read.cpu_seconds)
         if read.megabytes is not None:
             self.early = read.megabytes if read.number == EARLY else self.early
             self.largest = max(self.largest or 0.0, read.megabytes)
 
     def save(self) -> None:
-        """Write the checkpoint."""
-        done = {"done": self._whole_ranges(), "cpu_seconds": self.cpu_seconds}
-        save_checkpoint(self._checkpoint, {**self._arrays(), **done}, self._parameters)
+        """Write the checkpoint, if a range is finished."""
+        arrays = self._arrays()
+        if arrays["done"]:
+            save_checkpoint(self._checkpoint, arrays, self._parameters)
 
     def kept(self) -> None:
         """The results are saved: a checkpoint has done its work."""
@@ -195,18 +203,28 @@ def main(arguments: list[str] | None = None) -> None:
     network, voltages = load_network(path, task, options.size)
     data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
     images, labels, session = data.test_images[:options.samples], data.test_labels[:options.samples], NgspiceSession()
+    if options.whole > len(images):
+        parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")
     name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
-    used = {"voltages": path_in_project(path), "sizes": network.sizes, "samples": len(images), "whole": options.whole}
+    trained = {key: voltages.origin.get(key) for key in ("engine", "learning")}
+    used = {"voltages": path_in_project(path), "states": zlib.crc32(b"".join(states.tobytes() for states in network.states)),
+            "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
-    with claimed({written: used}, [], options.force or options.resume):
-        reading = Reading(network, images, used, checkpoint_path(written))
+    checkpoint = checkpoint_path(written)
+    with claimed({written: used}, [checkpoint], options.force or options.resume):
+        reading = Reading(network, images, used, checkpoint)
         reading.begin(options.resume, options.force)
-        reading.read(options.jobs)
-        results = judged(reading, network, images, labels)
-        if options.whole:
-            reading.save()  # the whole networks take longer
-            formula, layered = read_whole(network, images[:options.whole], session)
-            results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
+        try:
+            reading.read(options.jobs)
+            results = judged(reading, network, images, labels)
+            if options.whole:
+                reading.save()  # the whole networks take longer
+                formula, layered = read_whole(network, images[:options.whole], session)
+                results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
+        except BaseException:
+            if checkpoint.exists():
+                print(f"what is read is saved in {checkpoint}; go on with --resume")
+            raise
         print(f"wrote {write_results(options.figures, name, session, used, results)}")
         reading.kept()
     report(results)

@@ -33,6 +33,7 @@ import plotting
 from learning.classifier import FORMAT, MemristiveClassifier
 from learning.decoding import RESOLUTION, SILENT, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
+from learning.feature_encoding import FeatureEncoding
 from learning.layers_in_ngspice import read_in_ngspice
 from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten, claimed
@@ -58,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--in-situ trains in ngspice: it needs --engine ngspice")
     if options.label is not None and options.source in BUILT_IN:
         parser.error(f"--label names a column of a CSV file; {options.source} has its own")
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     whole = load_table(options.source, options.label)
     table = whole.sampled(options.rows, options.seed)
     if len(table.labels) < len(whole.labels):
@@ -68,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
                   **{name: getattr(model, name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}}
     voltages = Path(options.voltages or ROOT / "voltages" / f"{table.name}_classifier.json")
     name = f"own_data_{table.name}"
-    saved = {"format": FORMAT, **model.get_params()}
+    saved = {"format": FORMAT, **model.get_params(), "classes": np.unique(table.labels),
+             "low": FeatureEncoding.of(table.features, complement=True).low}
     netlist = options.figures / f"{name}_read.cir"
     with claimed({results_path(options.figures, name): parameters, voltages: saved}, [netlist], options.force):
         _study(options, table, model, parameters, voltages, netlist, name)

@@ -236,13 +236,17 @@ def check_scheduler(scheduler: str) -> None:
 def check_cluster(client: "Client", scheduler: str) -> None:
     """Raise ParameterError if there are no workers, or if one of the cluster's processes lacks this project: Dask would wait."""
     if not client.nthreads():
-        raise ParameterError(f"--scheduler {scheduler} has no workers; start some: PYTHONPATH=. dask worker {scheduler}")
+        raise ParameterError(f"--scheduler {scheduler} has no workers; start some: "
+                             f"PYTHONPATH=. dask worker --nthreads 1 {scheduler}")
     try:
         client.run_on_scheduler(importlib.import_module, __name__)
         client.run(importlib.import_module, __name__)
     except ImportError as error:
         raise ParameterError(f"--scheduler {scheduler}: a process of the cluster cannot load this project ({error}); start "
                              "scheduler and workers in its folder, with PYTHONPATH=.") from error
+    if max(client.nthreads().values()) > 1:
+        raise ParameterError(f"--scheduler {scheduler} has workers of several threads, and there is one ngspice in a process; "
+                             "start them with --nworkers auto --nthreads 1")
 
 
 def give_up(results: Generator[Any, None, None] | None) -> None:

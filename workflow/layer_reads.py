@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from learning.layers_in_ngspice import borrowed_session
 from spice.session import NgspiceSession
 from workflow.monte_carlo import on_cores
 
+# joblib starts a process anew whose circuits have grown by 300 MB, and takes them for a leak.
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
 RANGE = 25  # images a process takes at a time: seconds of work
 STATM = Path("/proc/self/statm")  # Linux's count of a process's pages
 

@@ -49,7 +49,7 @@ class Table:
         return zlib.crc32("\n".join(map(str, self.labels)).encode(), zlib.crc32(self.features.tobytes()))
 
     def sampled(self, rows: int, seed: int) -> "Table":
-        """At most `rows` of its samples, each class by its share, but no class with fewer than two."""
+        """About `rows` of its samples, each class by its share, but no class with fewer than two."""
         if len(self.labels) <= rows:
             return self
         rng, keep = np.random.default_rng(seed), []
@@ -89,9 +89,9 @@ def _from_csv(path: Path, label: str | None) -> Table:
         raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing (empty, NA or ?), the first in data row "
                            f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out")
     features = frame.drop(columns=chosen)
-    while _counts_rows(features):
-        print(f"note: {path}: the first column has no name and whole numbers that all differ: it numbers the rows, and is left "
-              "out", file=sys.stderr)
+    while kind := _tells_rows(features):
+        print(f"note: {path}: the first column has no name and {kind} that all differ: it tells the rows apart, and is left out",
+              file=sys.stderr)
         features = features.drop(columns=features.columns[0])
     _warn_of_counts(path, features)
     for name in features.columns:
@@ -231,15 +231,15 @@ def _separator(lines: list[str]) -> str:
     return ","
 
 
-def _counts_rows(features: Any) -> bool:
-    """Whether the first column is what pandas' to_csv writes unasked: no name, and numbers of rows, in any order.
+def _tells_rows(features: Any) -> str:
+    """What the first column holds if it is what pandas' to_csv and R's write.csv write unasked: no name, and the rows' numbers,
+    in any order, or names.
 
-    They would tell where a row stood, and so, of rows sorted by class, its class.
+    Numbers would tell where a row stood, and so, of rows sorted by class, its class.
     """
-    if not len(features.columns) or not features.columns[0].startswith(NAMELESS):
-        return False
-    values = features.iloc[:, 0].to_numpy()
-    return values.dtype.kind in "iu" and len(np.unique(values)) == len(values)
+    if not len(features.columns) or not features.columns[0].startswith(NAMELESS) or not features.iloc[:, 0].is_unique:
+        return ""
+    return {"i": "whole numbers", "u": "whole numbers", "f": "", "b": ""}.get(features.iloc[:, 0].dtype.kind, "names")
 
 
 def _warn_of_counts(path: Path, features: Any) -> None:

@@ -62,6 +62,8 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
     for name in UNUSED[options.rule]:
         if name in vars(options):
             parser.error(f"--{name.replace('_', '-')} has no bearing on a training with --rule {options.rule}")
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     if options.resume and options.rule == "hebbian":
         parser.error("--resume needs --rule error-driven: the Hebbian training has no checkpoints")
     if options.engine != NGSPICE and options.rule == "hebbian":

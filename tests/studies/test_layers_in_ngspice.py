@@ -7,12 +7,13 @@ import pytest
 
 from learning.layers import LayeredLearning, LayeredNetwork, train
 from records.claims import NotOverwritten
+from records.files import FileProblem
 from records.voltages import Voltages, VoltagesError, save_layers
 from studies import layers_in_ngspice
 from studies.layers_in_ngspice import Compared
 from workflow import layer_reads
-from workflow.layer_reads import read_layers
-from workflow.layered import TASKS, LayeredPlan
+from workflow.layer_reads import LayeredRead, read_layers
+from workflow.layered import TASKS, LayeredPlan, load_network
 
 
 def test_what_differs_is_counted():
@@ -79,7 +80,7 @@ def interrupted(saved, tmp_path, monkeypatch):
 def test_interrupted_it_goes_on_where_it_was_and_finds_the_same(interrupted, tmp_path, monkeypatch):
     arguments, checkpoint = interrupted
     before, read = results_of(tmp_path), []
-    with pytest.raises(NotOverwritten, match="--resume goes on"):
+    with pytest.raises(NotOverwritten, match="holds 2 reads of an interrupted run; --resume goes on"):
         layers_in_ngspice.main(arguments)
     monkeypatch.setattr(layers_in_ngspice, "read_layers",
                         lambda network, images, jobs: read.append(len(images)) or read_layers(network, images, jobs))
@@ -96,16 +97,21 @@ def test_a_checkpoint_of_other_states_or_of_too_many_reads_is_refused(interrupte
     arguments, checkpoint = interrupted
     with np.load(checkpoint) as arrays:
         content = dict(arrays)
-    np.savez_compressed(tmp_path / "more.npz", **{**content, "done": np.array(6)})
     before = checkpoint.read_bytes()
-    (tmp_path / "more.npz").replace(checkpoint)
-    with pytest.raises(VoltagesError, match="6 of 5 images"):
-        layers_in_ngspice.main([*arguments, "--resume"])
+    for crafted, words in (({"done": np.array(6)}, "6 of 5 images"), ({"done": np.array(0)}, "0 of 5 images"),
+                           ({"done": np.array(3)}, "3 of 5 images"), ({"cpu_seconds": -content["cpu_seconds"]}, "negative"),
+                           ({"errors": content["errors"] - 1}, "negative")):
+        np.savez_compressed(tmp_path / "more.npz", **{**content, **crafted})
+        (tmp_path / "more.npz").replace(checkpoint)
+        with pytest.raises(VoltagesError, match=words):
+            layers_in_ngspice.main([*arguments, "--resume"])
+    with pytest.raises(NotOverwritten, match=r"negative errors or times; --force overwrites it"):
+        layers_in_ngspice.main(arguments)
     checkpoint.write_bytes(before)
     changed = json.loads(saved.read_text(encoding="utf-8"))
     changed["layers"][-1][0][0] += 0.01
     saved.write_text(json.dumps(changed), encoding="utf-8")
-    with pytest.raises(VoltagesError, match="other parameters: --states"):
+    with pytest.raises(VoltagesError, match="other parameters: the network's voltages"):
         layers_in_ngspice.main([*arguments, "--resume"])
     with pytest.raises(SystemExit):
         layers_in_ngspice.main([*arguments, "--resume", "--force"])
@@ -127,3 +133,53 @@ def test_an_interruption_among_the_whole_networks_keeps_the_reads(saved, tmp_pat
                         lambda network, images, jobs: read.append(len(images)) or read_layers(network, images, jobs))
     layers_in_ngspice.main([*arguments, "--jobs", "2", "--resume"])
     assert read == [0] and results_of(tmp_path) == before
+
+
+def test_seconds_and_memory_are_those_of_all_reads(saved, tmp_path, monkeypatch):
+    """Three images by one process, one by another; the first, whose process is small again, is read before an interruption."""
+    monkeypatch.setattr(layers_in_ngspice, "EARLY", 2)
+    monkeypatch.setattr(layer_reads, "RANGE", 1)
+    arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "4", "--jobs", "1", "--figures", str(tmp_path)]
+    read = list(read_layers(*layers_in_ngspice_network(saved), 1))
+    told = [LayeredRead(read[k].layers, 10.0**k, number, megabytes)
+            for k, (number, megabytes) in enumerate([(1, 50.0), (2, 60.0), (3, 90.0), (1, 40.0)])]
+
+    def given(count):
+        def reads(network, images, jobs):
+            yield from told[-len(images):][:count]
+            if count:
+                raise KeyboardInterrupt
+        return reads
+    monkeypatch.setattr(layers_in_ngspice, "read_layers", given(1))
+    with pytest.raises(KeyboardInterrupt):
+        layers_in_ngspice.main(arguments)
+    monkeypatch.setattr(layers_in_ngspice, "read_layers", given(None))
+    layers_in_ngspice.main([*arguments, "--resume"])
+    found = json.loads((tmp_path / "layers_in_ngspice_few_results.json").read_text(encoding="utf-8"))
+    assert found["cpu_seconds_an_image"] == pytest.approx(1111 / 4)
+    assert (found["megabytes_after_1000_reads"], found["megabytes_at_the_end"]) == (60, 90)
+
+
+def layers_in_ngspice_network(saved):
+    """The network in the file `saved`, and four images."""
+    return load_network(saved, TASKS["digits"], 10)[0], TASKS["digits"].data(10, TASKS["digits"].rule.seed).test_images[:4]
+
+
+def test_results_of_another_network_in_the_same_file_are_not_overwritten(saved, tmp_path):
+    arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "2", "--figures", str(tmp_path)]
+    layers_in_ngspice.main(arguments)
+    changed = json.loads(saved.read_text(encoding="utf-8"))
+    changed["layers"][-1][0][0] += 0.01
+    saved.write_text(json.dumps(changed), encoding="utf-8")
+    with pytest.raises(NotOverwritten, match="other parameters: the network's voltages"):
+        layers_in_ngspice.main(arguments)
+
+
+def test_places_and_counts_that_make_no_sense_are_refused_before_any_read(saved, tmp_path, capsys):
+    arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "2", "--figures", str(tmp_path)]
+    with pytest.raises(SystemExit):
+        layers_in_ngspice.main([*arguments, "--whole", "3"])
+    assert "--whole: there are 2 images, got 3" in capsys.readouterr().err
+    (tmp_path / "layers_in_ngspice_few_results.json.checkpoint").mkdir()
+    with pytest.raises(FileProblem, match="checkpoint cannot be written"):
+        layers_in_ngspice.main([*arguments, "--force"])

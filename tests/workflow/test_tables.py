@@ -56,9 +56,13 @@ def test_a_first_row_with_decimal_commas_is_no_header(tmp_path):
 def test_row_numbers_without_a_name_are_no_feature(tmp_path, capsys):
     numbered = [(str(k), *row) for k, row in enumerate(ROWS)]
     assert load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered))).names == ["a", "b"]
-    assert "has no name and whole numbers that all differ: it numbers the rows, and is left out" in capsys.readouterr().err
+    assert "has no name and whole numbers that all differ: it tells the rows apart, and is left out" in capsys.readouterr().err
     assert len(load_table(str(written(tmp_path, header=("id", "a", "b", "class"), rows=numbered))).names) == 3
     assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered[::-1]))).names) == 2  # as sorted
+    named = [(f"Car {k}", *row) for k, row in enumerate(ROWS)]  # R's write.csv of mtcars
+    assert load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=named))).names == ["a", "b"]
+    measured = [(f"{k}.5", *row) for k, row in enumerate(ROWS)]
+    assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=measured))).names) == 3
     twice = [("7", *row) for row in ROWS]
     assert len(load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=twice))).names) == 3
 
