@@ -224,7 +224,7 @@ def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any]) 
     rows: list[dict[str, Any]] = found.get("all_seeds", [row])
     try:  # the file may have been in other hands
         whole = [row["seed"] for row in rows] == [made_with["learning"]["seed"] + k for k in range(len(rows))]
-        results(rows)
+        whole = whole and all(0 <= row["strict_accuracy"] <= 1 for row in rows)
     except (KeyError, TypeError):
         whole = False
     return rows if whole and len(rows) <= seeds else []

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -104,6 +105,22 @@ def test_online_learning_goes_on_where_it_stopped(iris):
         one.partial_fit(features[:2], ["setosa", "rosa"])
 
 
+def test_a_first_call_that_is_refused_begins_nothing(iris):
+    model = MemristiveClassifier(3, random_state=1)
+    with pytest.raises(ValueError, match="not among the classes"):
+        model.partial_fit(*iris, classes=["setosa", "versicolor"])
+    with pytest.raises(NotFittedError):
+        model.predict(iris[0])
+    assert len(model.partial_fit(*iris, classes=np.unique(iris[1])).classes_) == 3
+
+
+def test_what_is_set_after_a_fit_is_no_part_of_what_is_saved(tmp_path, iris, fitted):
+    model = copy.deepcopy(fitted).set_params(hidden=7, encoding="plain", chip=Chip(cell_gain=0.1))
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "m.json"))
+    assert loaded.get_params() == fitted.get_params()
+    assert np.array_equal(loaded.decision_function(iris[0]), fitted.decision_function(iris[0]))
+
+
 @pytest.mark.parametrize(("features", "neurons"), [(1, 3), (4, 100), (64, 100), (2000, 50)])
 def test_some_hidden_neurons_start_plastic_however_many_features_there_are(features, neurons):
     values = np.random.default_rng(1).random((200, features))
@@ -191,7 +208,9 @@ def test_share_of_clipped_features(iris, fitted):
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ({"engine": "spectre"}, "engine must be"), ({"encoding": "gray"}, "encoding must be"), ({"hidden": (0,)}, "hidden must be"),
-    ({"epochs": 0}, "epochs must be None or"), ({"dose": -1.0}, "dose"), ({"margin": -1.0}, "margin"),
+    ({"epochs": 0}, "epochs must be None or"), ({"dose": -1.0}, "^dose must be"), ({"margin": -1.0}, "^margin must be"),
+    ({"dose": 6}, "^dose must be None or 0 to 5 V, got 6$"), ({"dose": "x"}, "^dose must be"), ({"dose": 0}, "^dose is 0"),
+    ({"margin": True}, "^margin must be"), ({"chip": "ten-percent"}, "^chip must be None or"),
     ({"chip": Chip(write_noise=0.3)}, "write_noise")])
 def test_parameters_that_make_no_sense(iris, wrong, said):
     with pytest.raises(ValueError, match=said):

@@ -90,7 +90,7 @@ def test_temperature_is_a_circuits_own_and_can_be_swept(loaded, second_opinion):
         assert (point["top"] - point["out"]) / current == pytest.approx(10e3 * (1 + 2e-3 * (celsius - 27)), rel=1e-4)
         assert cold.op()["out"] == pytest.approx(second_opinion["thermometer"][1], rel=1e-6)
     assert found == pytest.approx(second_opinion["thermometer"], rel=1e-6)
-    for colder in (-273.15, -300, float("nan")):
+    for colder in (-273.15, -300, float("nan"), [27], None):
         with pytest.raises(ParameterError, match="temperature must be"):
             cold.set_temperature(colder)
     sweep = cold.dc("temp", 0, 85, 1)

@@ -175,6 +175,40 @@ def test_more_networks_are_added_to_finished_ones(study, tmp_path):
     assert code == 2 and "no such checkpoint" in one_line(said)
 
 
+def test_finished_networks_outlive_an_interrupted_repetition(study, tmp_path, monkeypatch):
+    places = ("--presentations", 3000, "--seeds", 3)
+    assert study(*places)[0] == 0
+    expected, train, begun = results(tmp_path), layered.train, []
+
+    def stopped(*arguments):
+        begun.append(True)
+        for found in train(*arguments):
+            yield found
+            if len(begun) == 2:
+                raise KeyboardInterrupt
+    monkeypatch.setattr(layered, "train", stopped)
+    assert study(*places)[0] == 130
+    assert results(tmp_path) == expected
+    monkeypatch.setattr(layered, "train", train)
+    assert study(*places, "--resume")[0] == 0 and len(results(tmp_path)["all_seeds"]) == 3
+
+
+@pytest.mark.parametrize("crafted", [
+    {"all_seeds": 5}, {"all_seeds": [{}]}, {"all_seeds": [{"seed": 1}]}, {"all_seeds": [{"seed": 9, "strict_accuracy": 1.0}]},
+    {"parameters": {"seeds": "4"}}, {"parameters": 5}])
+def test_crafted_results_hold_no_finished_networks(study, tmp_path, crafted):
+    assert study("--seeds", 2)[0] == 0
+    path = tmp_path / "layers_xor_results.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(crafted.get("parameters"), dict):
+        crafted = {"parameters": {**stored["parameters"], **crafted["parameters"]}}
+    path.write_text(json.dumps({**stored, **crafted}), encoding="utf-8")
+    code, _, said = study("--seeds", 3, "--resume")
+    assert code == 2 and "no such checkpoint" in one_line(said)
+    code, _, said = study("--seeds", 3, "--resume", "--force")
+    assert code == 2 and "give one of them" in one_line(said)
+
+
 def test_finished_networks_are_not_taken_for_others(study, tmp_path):
     assert study("--seeds", 2)[0] == 0 and study("--hidden", 5, "--force", voltages=tmp_path / "other.json")[0] == 0
     assert study("--seeds", 2, "--force")[0] == 0

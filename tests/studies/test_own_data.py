@@ -114,15 +114,18 @@ def test_neither_a_table_nor_another_classifier_is_overwritten_unasked(tmp_path,
     MemristiveClassifier((5,), epochs=1, random_state=2).fit(np.eye(3), ["a", "b", "c"]).save(saved)
     with pytest.raises(NotOverwritten, match=r"--epochs .*--hidden .*--seed \(2 there, 1 now\)"):
         own_data.main([*given, "--voltages", str(saved), "--epochs", "3"])
+    MemristiveClassifier(random_state=1).fit(np.arange(40.0).reshape(10, 4), list("abcab") * 2).save(saved)
+    with pytest.raises(NotOverwritten, match="the features' lowest values"):  # made with equal parameters
+        own_data.main([*given, "--voltages", str(saved)])
     model = {name: getattr(MemristiveClassifier(), name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}
     other = {"source": copy.name, "label": "species", "repeats": 1, "seed": 1, "rows": 30,
              "table": 7, "engine": "closed-form", "in_situ": False, **model}
     write_results(tmp_path / "before", "own_data_flowers", None, other, {})
-    with pytest.raises(NotOverwritten, match=r"--table \(7 there, \d+ now\)"):  # another table of that name and size
+    with pytest.raises(NotOverwritten, match=r"the table's values \(7 there, \d+ now\)"):  # another table of that name and size
         own_data.main([*given[:-1], str(tmp_path / "before"), "--voltages", str(tmp_path / "v.json")])
     shutil.rmtree(tmp_path / "before")
     assert copy.read_bytes() == table.read_bytes()
-    assert MemristiveClassifier.load(saved).n_presentations_ == 3
+    assert MemristiveClassifier.load(saved).n_presentations_ == 3000
     assert {path.name for path in tmp_path.iterdir()} == {"flowers.csv", "flowers.json"}
 
 
