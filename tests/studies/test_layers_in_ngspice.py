@@ -9,8 +9,9 @@ from learning.layers import LayeredLearning, LayeredNetwork, train
 from records.claims import NotOverwritten
 from records.files import FileProblem
 from records.voltages import Voltages, VoltagesError, save_layers
+from spice.session import NgspiceSession
 from studies import layers_in_ngspice
-from studies.layers_in_ngspice import Compared
+from studies.layers_in_ngspice import Compared, read_whole
 from workflow import layer_reads
 from workflow.layer_reads import LayeredRead, read_layers
 from workflow.layered import TASKS, LayeredPlan, load_network
@@ -140,7 +141,7 @@ def test_seconds_and_memory_are_those_of_all_reads(saved, tmp_path, monkeypatch)
     monkeypatch.setattr(layers_in_ngspice, "EARLY", 2)
     monkeypatch.setattr(layer_reads, "RANGE", 1)
     arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "4", "--jobs", "1", "--figures", str(tmp_path)]
-    read = list(read_layers(*layers_in_ngspice_network(saved), 1))
+    read = list(read_layers(*network_and_images(saved), 1))
     told = [LayeredRead(read[k].layers, 10.0**k, number, megabytes)
             for k, (number, megabytes) in enumerate([(1, 50.0), (2, 60.0), (3, 90.0), (1, 40.0)])]
 
@@ -160,7 +161,7 @@ def test_seconds_and_memory_are_those_of_all_reads(saved, tmp_path, monkeypatch)
     assert (found["megabytes_after_1000_reads"], found["megabytes_at_the_end"]) == (60, 90)
 
 
-def layers_in_ngspice_network(saved):
+def network_and_images(saved):
     """The network in the file `saved`, and four images."""
     return load_network(saved, TASKS["digits"], 10)[0], TASKS["digits"].data(10, TASKS["digits"].rule.seed).test_images[:4]
 
@@ -183,3 +184,9 @@ def test_places_and_counts_that_make_no_sense_are_refused_before_any_read(saved,
     (tmp_path / "layers_in_ngspice_few_results.json.checkpoint").mkdir()
     with pytest.raises(FileProblem, match="checkpoint cannot be written"):
         layers_in_ngspice.main([*arguments, "--force"])
+
+
+def test_whole_networks_that_stay_silent_are_read_to_the_end_of_the_window(saved):
+    network, images = network_and_images(saved)
+    beside_formula, layered = read_whole(network, np.zeros_like(images[:1]), NgspiceSession())
+    assert beside_formula.others == layered.others == [] and len(layered.spikes) == 1
