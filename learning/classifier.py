@@ -10,7 +10,6 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from numbers import Real
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Self
@@ -86,6 +85,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing.
         """
+        self._presentations(1)  # a number that makes no sense costs no network
         features, targets = self._training_data(X, y, reset=True)
         self._begin(features, np.unique(targets), len(features))
         rule = dataclasses.replace(self._rule, presentations=self._presentations(len(features)))
@@ -153,6 +153,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
+        _choice("engine", self.engine, ENGINES)
         images, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
         learning = LayeredLearning.begin(self.network_, rule)
         run = train_in_ngspice if self.engine == NGSPICE else train
@@ -160,7 +161,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             for done, accuracy in run(learning, rule, images, labels):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
-        self.network_ = learning.network
+        self.network_, self.engine_ = learning.network, self.engine
         self.n_presentations_ += learning.done
 
     def _hidden_sizes(self) -> tuple[int, ...]:
@@ -172,7 +173,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _presentations(self, samples: int) -> int:
         if self.epochs is None:
             return samples * max(EPOCHS, -(-PRESENTATIONS // samples))
-        if not isinstance(self.epochs, (int, np.integer)) or self.epochs < 1:
+        if not isinstance(self.epochs, (int, np.integer)) or isinstance(self.epochs, bool) or self.epochs < 1:
             raise ValueError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
         return samples * int(self.epochs)
 
@@ -324,7 +325,7 @@ def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:
 
 
 def _number(name: str, value: Any, highest: float, unit: str) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) <= highest:
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool) or not 0 <= value <= highest:
         raise ValueError(f"{name} must be None or 0 to {highest:g} {unit}, got {value!r}")
     return float(value)
 

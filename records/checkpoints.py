@@ -12,7 +12,7 @@ from records.claims import differences
 from records.files import atomic_write, to_json
 from records.voltages import VoltagesError
 
-AFRESH = "leave --resume out to start afresh"
+AFRESH = "--force instead of --resume starts afresh"
 
 
 def checkpoint_path(voltages: str | Path) -> Path:
@@ -40,7 +40,7 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any], like: Mapping[str
             progress = {name: arrays[name] for name in arrays.files}
             stored = json.loads(str(progress.pop("parameters")))
     except FileNotFoundError as error:
-        raise VoltagesError(f"{path}: no such checkpoint; {AFRESH}") from error
+        raise VoltagesError(f"{path}: no such checkpoint; leave --resume out to start afresh") from error
     except Exception as error:  # bytes that are no archive of arrays make NumPy and zipfile raise nearly anything
         said = ["no archive of arrays"] if "pickle" in str(error) else str(error).splitlines() or [type(error).__name__]
         raise VoltagesError(f"{path}: is not a usable checkpoint ({said[0]}); {AFRESH}") from error
@@ -48,7 +48,7 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any], like: Mapping[str
     if stored != expected:
         different = differences(stored, expected) if isinstance(stored, dict) else []
         raise VoltagesError(f"{path}: was made with other parameters: {', '.join(different) or 'of another version'}; give the "
-                            f"same, or {AFRESH}")
+                            f"same; {AFRESH}")
     for name, value in like.items():
         _check(path, name, progress.get(name), np.asarray(value))
     return {name: progress[name] for name in like}

@@ -69,7 +69,7 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def claimed(made_with: Mapping[Path, Mapping[str, Any]], others: Iterable[Path] = (), force: bool = False) -> Iterator[None]:
-    """Claim the files that a run will write: those `made_with` certain parameters, and `others`.
+    """Claim the files that a run will write: those `made_with` certain parameters (none: whatever is there), and `others`.
 
     Raises FileProblem if one cannot be written or another run has claimed it, NotOverwritten as `refuse_overwriting` does.
     """
@@ -82,7 +82,7 @@ def claimed(made_with: Mapping[Path, Mapping[str, Any]], others: Iterable[Path] 
         for path in made_with:
             locks.enter_context(locked(path))
         for path, parameters in made_with.items():
-            if not force:
+            if parameters and not force:
                 refuse_overwriting(path, parameters)
         yield
 

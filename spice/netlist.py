@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,7 @@ def value_text(name: str, value: Any) -> str:
 def positive(name: str, value: Any, unit: str) -> float:
     """`value`, with or without PySpice unit, as a float; raise ParameterError unless it is finite and above 0."""
     number = plain(value)
-    if not isinstance(number, Real) or isinstance(number, bool) or not 0 < float(number) < math.inf:
+    if not isinstance(number, (int, float, np.integer, np.floating)) or isinstance(number, bool) or not 0 < number < 1e300:
         raise ParameterError(f"{name} must be above 0 {unit}, got {value!r}")
     return float(number)
 

@@ -104,8 +104,6 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
         given = vars(options).get(name)
         if given is not None and given is not False:  # 0 is given as well
             parser.error(f"--{name.replace('_', '-')} has no bearing on a test with --test-only: nothing is trained")
-    if options.resume and options.force:
-        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     if options.jobs and options.test_engine != NGSPICE:
         parser.error("--jobs has no bearing on a test by the closed form: give --test-engine ngspice as well")
     if options.carry_over and not options.test_only:
@@ -171,9 +169,12 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     chip = chosen_chip(options, task.classes, (hidden[-1] if hidden else data.images.shape[1]) + 1)
     plan, count = dataclasses.replace(plan, chip=chip), counted(parser, options, data)
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
-    with claimed({path: plan.as_dict(), results_path(options.figures, stem): tested}, netlist_of(options),
-                 options.force or options.resume):
-        kept = [] if seeds == 1 or options.force else finished(options, stem, tested)
+    # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
+    earlier = {key: value for key, value in tested.items() if key != "seeds"}  # of fewer networks
+    made_with = {path: {} if options.resume else plan.as_dict(),
+                 results_path(options.figures, stem): earlier if options.resume else tested}
+    with claimed(made_with, netlist_of(options), options.force):
+        kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
         rows = not_begun_again(kept, path) if options.resume else []
         trainings = begun(options, plan, data, path, len(rows))
         first, wrote = trainings[0], results_path(options.figures, stem)

@@ -76,6 +76,7 @@ class Reading:
         self._exact = network.forward(images)
         self._parameters = parameters
         self.found, self._seconds = Compared(), list[float]()  # s of CPU, of each read
+        self.saved = False  # whether there is a checkpoint of these reads
         self.early: float | None = None  # MB
         self.largest: float | None = None  # MB
 
@@ -105,6 +106,7 @@ class Reading:
         for k in range(done):
             self.found.keep(spikes[k], self._exact[-1][k], kept["errors"][k].tolist())
         self._seconds = kept["cpu_seconds"][:done].tolist()
+        self.saved = True
 
     def _arrays(self) -> dict[str, Any]:
         """How many images are read, and of each the last layer's first spikes in s (-1: none), errors, and seconds."""
@@ -154,6 +156,7 @@ class Reading:
         arrays = self._arrays()
         if arrays["done"]:
             save_checkpoint(self._checkpoint, arrays, self._parameters)
+            self.saved = True
 
     def kept(self) -> None:
         """The results are saved: a checkpoint has done its work."""
@@ -206,7 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.whole > len(images):
         parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")
     name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
-    trained = {key: voltages.origin.get(key) for key in ("engine", "learning")}
+    trained = {"trained_by": voltages.origin.get("engine"), "learning": voltages.origin.get("learning")}
     used = {"voltages": path_in_project(path), "states": zlib.crc32(b"".join(states.tobytes() for states in network.states)),
             "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
@@ -222,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
                 formula, layered = read_whole(network, images[:options.whole], session)
                 results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
         except BaseException:
-            if checkpoint.exists():
+            if reading.saved:
                 print(f"what is read is saved in {checkpoint}; go on with --resume")
             raise
         print(f"wrote {write_results(options.figures, name, session, used, results)}")
@@ -254,7 +257,7 @@ def report(results: dict[str, Any]) -> None:
         print(f"strict accuracy by {engine.replace('_', ' ')}: {results[engine]['strict_accuracy']:.2%} of "
               f"{results[engine]['samples']} (95 % interval {low:.2%} to {high:.2%})")
     print(f"{results['cpu_seconds_an_image']:.3f} s of CPU an image")
-    if results["megabytes_at_the_end"] and results["layer_by_layer_beside_closed_form"]["images"] > EARLY:
+    if results["megabytes_after_1000_reads"]:
         print(f"memory: {results['megabytes_after_1000_reads']:.0f} MB after {EARLY} reads, "
               f"{results['megabytes_at_the_end']:.0f} MB at the end")
 

@@ -12,6 +12,7 @@ if __name__ == "__main__":
     from workflow.loading import run
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -37,10 +38,10 @@ from learning.feature_encoding import FeatureEncoding
 from learning.layers_in_ngspice import read_in_ngspice
 from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten, claimed
-from records.files import ROOT
+from records.files import ROOT, atomic_write
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
-from workflow.command_line import draw, make_parser, progress, whole_number
+from workflow.command_line import draw, make_parser, netlist_of, progress, whole_number
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 
@@ -59,8 +60,6 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--in-situ trains in ngspice: it needs --engine ngspice")
     if options.label is not None and options.source in BUILT_IN:
         parser.error(f"--label names a column of a CSV file; {options.source} has its own")
-    if options.resume and options.force:
-        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     whole = load_table(options.source, options.label)
     table = whole.sampled(options.rows, options.seed)
     if len(table.labels) < len(whole.labels):
@@ -72,9 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
     voltages = Path(options.voltages or ROOT / "voltages" / f"{table.name}_classifier.json")
     name = f"own_data_{table.name}"
     saved = {"format": FORMAT, **model.get_params(), "classes": np.unique(table.labels),
-             "low": FeatureEncoding.of(table.features, complement=True).low}
+             "low": FeatureEncoding.of(table.features, complement=True).low, "table": table.checksum}
     netlist = options.figures / f"{name}_read.cir"
-    with claimed({results_path(options.figures, name): parameters, voltages: saved}, [netlist], options.force):
+    options.netlist = netlist
+    with claimed({results_path(options.figures, name): parameters, voltages: saved}, netlist_of(options), options.force):
         _study(options, table, model, parameters, voltages, netlist, name)
 
 
@@ -109,6 +109,8 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
     voltages.parent.mkdir(parents=True, exist_ok=True)
     final.save(voltages)
+    content = json.loads(voltages.read_text(encoding="utf-8"))
+    atomic_write(voltages, json.dumps({**content, "table": table.checksum}, indent=1) + "\n")  # for the claim of the next run
     final.export_netlist(netlist, table.features[0])
     session = None
     if options.engine == NGSPICE:

@@ -205,7 +205,7 @@ class LayeredTraining:
         learning = LayeredLearning.restored(self._start, found)
         if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or found["seconds"] < 0:
             raise VoltagesError(f"{self._checkpoint}: says that {learning.done} of {len(learning.history)} presentations are "
-                                "done, which its history does not show; leave --resume out to start afresh")
+                                "done, which its history does not show; --force instead of --resume starts afresh")
         self.learning, self.seconds = learning, float(found["seconds"])
 
     def train(self) -> None:

@@ -8,9 +8,12 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
+
+END_WITHIN = 10.0  # s, for a stopped program's own end
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
@@ -39,7 +42,12 @@ def run(main: Callable[[list[str] | None], int | None]) -> int:
         return main(arguments)
 
     try:
-        return command_line.run(loaded)
+        code = command_line.run(loaded)
+        if code > 128:  # a signal: what is left in this process has nothing to save, and may wait for workers that never came
+            end = threading.Timer(END_WITHIN, os._exit, (code,))
+            end.daemon = True
+            end.start()
+        return code
     finally:
         for number, handler in _before.items():
             signal.signal(number, handler)

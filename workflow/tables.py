@@ -24,7 +24,7 @@ MOST_CLASSES = 100
 FEW_ROWS = 10  # of so few, a measured column may well be 1, 2, 3
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
            "?")  # but not "None", a name that classes have
-COMMA = r"(?:^|{0}) *\"?[+-]?\d+,(\d+)(?:[eE][+-]?\d+)?\"? *(?={0}|$)"  # a number with a decimal comma, between separators
+COMMA = r"(?:^|{0}) *\"?[+-]?(\d+),(\d+)(?:[eE][+-]?\d+)?\"? *(?={0}|$)"  # a number with a decimal comma, between separators
 SWAPPED = str.maketrans(",.", ".,")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # characters that no text has
 
@@ -101,7 +101,7 @@ def _from_csv(path: Path, label: str | None) -> Table:
                                f"{shlex.quote(name)}{untitled}")
     if not len(features.columns):
         raise DatasetError(f"{path}: has one column, {chosen!r}: there is nothing to learn from")
-    values = features.to_numpy(float)
+    values = np.column_stack([_numbers(features[name], decimal) for name in features.columns])
     if not np.isfinite(values).all():
         raise DatasetError(f"{path}: column {features.columns[np.argwhere(~np.isfinite(values))[0][1]]!r} holds infinite values")
     labels = frame[chosen]
@@ -149,7 +149,7 @@ def _read(path: Path) -> tuple[Any, str, str]:
 def _decimal(text: str, separator: str) -> str:
     """The decimal mark of a table. Between tabs 1,000 may be a thousand: there it takes a number that is none."""
     found = re.findall(COMMA.format(separator), text, re.MULTILINE) if separator in ";\t" else []
-    return "," if any(separator == ";" or len(digits) != 3 for digits in found) else "."
+    return "," if any(separator == ";" or len(digits) != 3 or whole[0] == "0" for whole, digits in found) else "."
 
 
 def _layout(text: str) -> tuple[int, str, list[list[str]]]:
@@ -257,9 +257,16 @@ def _warn_of_counts(path: Path, features: Any) -> None:
 def _is_number(text: Any, decimal: str = ".") -> bool:
     try:
         float(text if decimal == "." else str(text).translate(SWAPPED))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
+
+
+def _numbers(column: Any, decimal: str) -> np.ndarray:
+    """A column that has numbers alone; some of them pandas does not know for such (with a no-break space behind them)."""
+    if column.dtype.kind in "iufb":
+        return column.to_numpy(float)
+    return np.array([float(str(value).translate(SWAPPED) if decimal == "," else value) for value in column])
 
 
 def _no_number(column: Any, decimal: str) -> str:

@@ -62,8 +62,6 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
     for name in UNUSED[options.rule]:
         if name in vars(options):
             parser.error(f"--{name.replace('_', '-')} has no bearing on a training with --rule {options.rule}")
-    if options.resume and options.force:
-        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     if options.resume and options.rule == "hebbian":
         parser.error("--resume needs --rule error-driven: the Hebbian training has no checkpoints")
     if options.engine != NGSPICE and options.rule == "hebbian":
@@ -83,9 +81,9 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     run = RUNS[options.rule](session, experiment, options.engine)
     name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
-    # Going on with a checkpoint, the user has answered already.
-    with claimed({path: made_with, results_path(options.figures, name): made_with}, netlist_of(options),
-                 options.force or options.resume):
+    # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
+    with claimed({path: {} if options.resume else made_with, results_path(options.figures, name): made_with},
+                 netlist_of(options), options.force):
         run.begin(path, options)
         write_netlist(options.netlist, run.netlist)
         seconds = run.train()

@@ -156,7 +156,7 @@ class ErrorDrivenRun(TrainingRun):
         learning = LearningState(**load_checkpoint(checkpoint, self.parameters, vars(start)))
         if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or learning.seconds < 0:
             raise VoltagesError(f"{checkpoint}: says that {learning.done} of {len(learning.history)} presentations are done, "
-                                "which its history does not show; leave --resume out to start afresh")
+                                "which its history does not show; --force instead of --resume starts afresh")
         return learning
 
     def _refuse_progress(self, checkpoint: Path, start: LearningState) -> None:

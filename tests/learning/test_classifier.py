@@ -114,6 +114,15 @@ def test_a_first_call_that_is_refused_begins_nothing(iris):
     assert len(model.partial_fit(*iris, classes=np.unique(iris[1])).classes_) == 3
 
 
+def test_a_fit_that_is_refused_costs_no_network(iris, fitted):
+    model, before = copy.deepcopy(fitted), fitted.voltages_
+    with pytest.raises(ValueError, match="epochs must be"):
+        model.set_params(epochs=0).fit(*iris)
+    with pytest.raises(ValueError, match="engine must be"):
+        model.set_params(engine="Ngspice").partial_fit(*iris)
+    assert all(np.array_equal(a, b) for a, b in zip(model.voltages_, before, strict=True))
+
+
 def test_what_is_set_after_a_fit_is_no_part_of_what_is_saved(tmp_path, iris, fitted):
     model = copy.deepcopy(fitted).set_params(hidden=7, encoding="plain", chip=Chip(cell_gain=0.1))
     loaded = MemristiveClassifier.load(model.save(tmp_path / "m.json"))
@@ -230,6 +239,7 @@ def test_ngspice_reads_as_the_closed_form_and_learns_as_it_does(iris, ngspice, c
     features, labels = iris[0][::10], iris[1][::10]
     by_formula = copy.deepcopy(trained).partial_fit(features, labels)
     by_ngspice = copy.deepcopy(trained).set_params(engine="ngspice").partial_fit(features, labels)
+    assert (by_formula.engine_, by_ngspice.engine_) == ("closed-form", "ngspice")
     for before, one, other in zip(trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True):
         assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3  # potentiated, and depressed
         conducting = before > 0.2  # below, the gate has less capacitance than the closed form of a write reckons with

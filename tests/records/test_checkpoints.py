@@ -94,7 +94,7 @@ class Intruder:
 def test_nothing_that_a_checkpoint_holds_is_executed(kept, tmp_path):
     path, progress = kept
     save_checkpoint(path, progress | {"states": np.array([Intruder(tmp_path / "executed")], dtype=object)}, PARAMETERS)
-    with pytest.raises(VoltagesError, match=r"some\.checkpoint: is not a usable .* \(no archive of arrays\).*start afresh"):
+    with pytest.raises(VoltagesError, match=r"some\.checkpoint: is not a usable .* \(no archive of arrays\).*starts afresh"):
         load_checkpoint(path, PARAMETERS, progress)
     assert not (tmp_path / "executed").exists()
 

@@ -195,7 +195,7 @@ def test_finished_networks_outlive_an_interrupted_repetition(study, tmp_path, mo
 
 @pytest.mark.parametrize("crafted", [
     {"all_seeds": 5}, {"all_seeds": [{}]}, {"all_seeds": [{"seed": 1}]}, {"all_seeds": [{"seed": 9, "strict_accuracy": 1.0}]},
-    {"parameters": {"seeds": "4"}}, {"parameters": 5}])
+    {"parameters": {"seeds": "4"}}])
 def test_crafted_results_hold_no_finished_networks(study, tmp_path, crafted):
     assert study("--seeds", 2)[0] == 0
     path = tmp_path / "layers_xor_results.json"
@@ -205,8 +205,21 @@ def test_crafted_results_hold_no_finished_networks(study, tmp_path, crafted):
     path.write_text(json.dumps({**stored, **crafted}), encoding="utf-8")
     code, _, said = study("--seeds", 3, "--resume")
     assert code == 2 and "no such checkpoint" in one_line(said)
-    code, _, said = study("--seeds", 3, "--resume", "--force")
-    assert code == 2 and "give one of them" in one_line(said)
+
+
+def test_resumed_it_overwrites_no_results_of_another_network_unasked(study, tmp_path, monkeypatch):
+    train = layered.train
+
+    def stopped(*arguments):
+        yield next(train(*arguments))
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layered, "train", stopped)
+    assert study("--presentations", 3000, "--force")[0] == 130
+    monkeypatch.setattr(layered, "train", train)
+    assert study("--seed", 7, voltages=tmp_path / "other.json")[0] == 0
+    code, _, said = study("--presentations", 3000, "--resume")
+    assert code == 2 and "--seed (7 there, 1 now)" in one_line(said) and results(tmp_path)["seed"] == 7
+    assert study("--presentations", 3000, "--resume", "--force")[0] == 0 and results(tmp_path)["seed"] == 1
 
 
 def test_finished_networks_are_not_taken_for_others(study, tmp_path):

@@ -118,6 +118,19 @@ def test_a_checkpoint_of_other_states_or_of_too_many_reads_is_refused(interrupte
         layers_in_ngspice.main([*arguments, "--resume", "--force"])
 
 
+def test_an_interruption_within_the_first_range_promises_nothing(interrupted, monkeypatch, capsys):
+    arguments, checkpoint = interrupted
+    before = checkpoint.read_bytes()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Compared, "add", stopped)
+    capsys.readouterr()
+    with pytest.raises(KeyboardInterrupt):
+        layers_in_ngspice.main([*arguments, "--force"])
+    assert "--resume" not in capsys.readouterr().out and checkpoint.read_bytes() == before
+
+
 def test_an_interruption_among_the_whole_networks_keeps_the_reads(saved, tmp_path, monkeypatch):
     arguments = ["--data", "digits", "--voltages", str(saved), "--samples", "2", "--whole", "1", "--figures", str(tmp_path)]
     layers_in_ngspice.main(arguments)
@@ -136,7 +149,7 @@ def test_an_interruption_among_the_whole_networks_keeps_the_reads(saved, tmp_pat
     assert read == [0] and results_of(tmp_path) == before
 
 
-def test_seconds_and_memory_are_those_of_all_reads(saved, tmp_path, monkeypatch):
+def test_seconds_and_memory_are_those_of_all_reads(saved, tmp_path, monkeypatch, capsys):
     """Three images by one process, one by another; the first, whose process is small again, is read before an interruption."""
     monkeypatch.setattr(layers_in_ngspice, "EARLY", 2)
     monkeypatch.setattr(layer_reads, "RANGE", 1)
@@ -159,6 +172,9 @@ def test_seconds_and_memory_are_those_of_all_reads(saved, tmp_path, monkeypatch)
     found = json.loads((tmp_path / "layers_in_ngspice_few_results.json").read_text(encoding="utf-8"))
     assert found["cpu_seconds_an_image"] == pytest.approx(1111 / 4)
     assert (found["megabytes_after_1000_reads"], found["megabytes_at_the_end"]) == (60, 90)
+    monkeypatch.setattr(layers_in_ngspice, "EARLY", 4)  # which no process of several need have read
+    layers_in_ngspice.main([*arguments, "--force"])
+    assert "memory:" not in capsys.readouterr().out.rpartition("wrote")[2]
 
 
 def network_and_images(saved):

@@ -117,6 +117,16 @@ def test_neither_a_table_nor_another_classifier_is_overwritten_unasked(tmp_path,
     MemristiveClassifier(random_state=1).fit(np.arange(40.0).reshape(10, 4), list("abcab") * 2).save(saved)
     with pytest.raises(NotOverwritten, match="the features' lowest values"):  # made with equal parameters
         own_data.main([*given, "--voltages", str(saved)])
+    lowest = load_table(str(copy), "species").features.min(axis=0).tolist()
+    same = json.loads(saved.read_text(encoding="utf-8")) | {"low": lowest, "table": 7}
+    saved.write_text(json.dumps(same), encoding="utf-8")
+    with pytest.raises(NotOverwritten, match="the table's values"):  # of equal lowest values
+        own_data.main([*given, "--voltages", str(saved)])
+    mine = tmp_path / "own_data_flowers_read.cir"
+    mine.write_text("my own netlist")
+    with pytest.raises(NotOverwritten, match="no netlist of this project's"):
+        own_data.main([*given, "--voltages", str(tmp_path / "new.json")])
+    mine.unlink()
     model = {name: getattr(MemristiveClassifier(), name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}
     other = {"source": copy.name, "label": "species", "repeats": 1, "seed": 1, "rows": 30,
              "table": 7, "engine": "closed-form", "in_situ": False, **model}

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from records.files import ROOT
 from workflow.process import TERMINATING, Output, guarded_output, signals_spare_children, stop_signals, undisturbed
 
 
@@ -203,3 +204,14 @@ def test_signal_that_comes_while_children_are_started_is_delivered_afterwards():
         signal.raise_signal(signal.SIGINT)
         after.append(True)
     assert after
+
+
+def test_a_stopped_program_ends_although_a_thread_of_a_library_does_not():
+    program = ("import workflow.loading as loading, threading, time\n"
+               "loading.END_WITHIN = 0.5\n"
+               "def main(arguments):\n"
+               "    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+               "    raise KeyboardInterrupt\n"
+               "raise SystemExit(loading.run(main))\n")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130 and done.stderr.endswith("stopped by Ctrl-C\n")

@@ -48,6 +48,21 @@ def test_a_class_may_have_a_dot_beside_decimal_commas(tmp_path, classes):
     assert table.features[:, 0].tolist() == [1.5, 2.5, 3.5, 4.5] and len(table.classes) == 2
 
 
+def test_numbers_that_pandas_does_not_know_are_read_all_the_same(tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text("a;b;class\n1,25\u00a0;1;x\n2,5;2;y\n1,5;3;x\n2,5;4;y\n", encoding="utf-8")
+    assert load_table(str(path)).features.tolist() == [[1.25, 1], [2.5, 2], [1.5, 3], [2.5, 4]]
+    path.write_text(f"a,b,class\n1,{'9' * 401},x\n2,5,y\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"column 'b' holds text \('99999"):
+        load_table(str(path))
+
+
+def test_a_number_below_one_between_tabs_tells_its_comma(tmp_path):
+    path = tmp_path / "fixed.csv"
+    path.write_text("a\tb\tclass\n1,288\t1,449\tx\n0,066\t-0,765\tx\n1,288\t1,449\ty\n0,066\t-0,765\ty\n", encoding="utf-8")
+    assert load_table(str(path)).features[1].tolist() == [0.066, -0.765]
+
+
 def test_a_first_row_with_decimal_commas_is_no_header(tmp_path):
     path = written(tmp_path, ";", ("0,5", "0,5", "yes"), [(row[0].replace(".", ","), f"{row[1]},5", row[2]) for row in ROWS])
     assert load_table(str(path)).features[:, 0].tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
