@@ -2,13 +2,13 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from records.claims import differences
+from records.claims import NotOverwritten, differences
 from records.files import atomic_write, to_json
 from records.voltages import VoltagesError
 
@@ -52,6 +52,20 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any], like: Mapping[str
     for name, value in like.items():
         _check(path, name, progress.get(name), np.asarray(value))
     return {name: progress[name] for name in like}
+
+
+def refuse_progress(path: Path, load: Callable[[], int], what: str) -> None:
+    """Raise NotOverwritten if there is a checkpoint that neither --resume nor --force spoke of.
+
+    `load()`: reads it, and says how many of `what` it holds, or raises VoltagesError.
+    """
+    if not path.exists():
+        return
+    try:
+        done = load()
+    except VoltagesError as error:
+        raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
+    raise NotOverwritten(f"{path} holds {done} {what}; --resume goes on with them, --force starts afresh")
 
 
 def _check(path: Path, name: str, found: np.ndarray | None, expected: np.ndarray) -> None:

@@ -24,8 +24,8 @@ from learning.layer_readout import MARGIN, LayeredReader
 from learning.layer_rule import LayeredRule
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredNetwork
-from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, save_checkpoint
-from records.claims import NotOverwritten, claimed
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
+from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
 from records.voltages import VoltagesError
 from spice.session import NgspiceSession
@@ -87,15 +87,10 @@ class Reading:
         """
         if resume:
             self._load()
-        elif not force and self._checkpoint.exists():
-            try:
-                self._load()
-            except VoltagesError as error:
-                raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
-            raise NotOverwritten(f"{self._checkpoint} holds {len(self.found.spikes)} reads of an interrupted run; --resume goes "
-                                 "on with them, --force starts afresh")
+        elif not force:
+            refuse_progress(self._checkpoint, self._load, "reads of an interrupted run")
 
-    def _load(self) -> None:
+    def _load(self) -> int:
         kept = load_checkpoint(self._checkpoint, self._parameters, self._arrays())
         done = int(kept["done"])
         if not 0 < done <= len(self._images) or done != self._in_ranges(done):
@@ -107,6 +102,7 @@ class Reading:
             self.found.keep(spikes[k], self._exact[-1][k], kept["errors"][k].tolist())
         self._seconds = kept["cpu_seconds"][:done].tolist()
         self.saved = True
+        return done
 
     def _arrays(self) -> dict[str, Any]:
         """How many images are read, and of each the last layer's first spikes in s (-1: none), errors, and seconds."""

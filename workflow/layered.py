@@ -24,8 +24,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import train_in_ngspice
 from learning.pulses import edges
-from records.checkpoints import load_checkpoint, save_checkpoint
-from records.claims import NotOverwritten
+from records.checkpoints import AFRESH, load_checkpoint, refuse_progress, save_checkpoint
 from records.files import atomic_write
 from records.voltages import Voltages, VoltagesError, load_layers
 from snn_circuit import names
@@ -191,22 +190,18 @@ class LayeredTraining:
         """
         if resume:
             self._load()
-        elif not force and self._checkpoint.exists():
-            try:
-                self._load()
-            except VoltagesError as error:
-                raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
-            raise NotOverwritten(f"{self._checkpoint} holds {self.learning.done} presentations of this training; --resume goes "
-                                 "on with them, --force starts afresh")
+        elif not force:
+            refuse_progress(self._checkpoint, self._load, "presentations of this training")
 
-    def _load(self) -> None:
+    def _load(self) -> int:
         like = {**self.learning.arrays(), "seconds": 0.0}
         found = load_checkpoint(self._checkpoint, self.parameters, like)
         learning = LayeredLearning.restored(self._start, found)
         if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or found["seconds"] < 0:
             raise VoltagesError(f"{self._checkpoint}: says that {learning.done} of {len(learning.history)} presentations are "
-                                "done, which its history does not show; --force instead of --resume starts afresh")
+                                f"done, which its history does not show; {AFRESH}")
         self.learning, self.seconds = learning, float(found["seconds"])
+        return learning.done
 
     def train(self) -> None:
         """Run the rule to its end, with progress and checkpoints, also one when it is interrupted."""

@@ -28,7 +28,7 @@ _numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 _before = {number: signal.signal(number, _end) for number in _numbers if signal.getsignal(number) is not signal.SIG_IGN}
 
 
-if not any(word.startswith("--s") for word in sys.argv):  # no --show: no windows, whatever may be set there, even nonsense
+if {"--show", "--sho", "--sh"}.isdisjoint(sys.argv):  # no windows, whatever may be set there, even nonsense
     os.environ["MPLBACKEND"] = "agg"
 
 

@@ -254,9 +254,13 @@ def _warn_of_counts(path: Path, features: Any) -> None:
                   "it tells the class: better leave it out", file=sys.stderr)
 
 
+def _float(text: Any, decimal: str) -> float:
+    return float(text if decimal == "." else str(text).translate(SWAPPED))
+
+
 def _is_number(text: Any, decimal: str = ".") -> bool:
     try:
-        float(text if decimal == "." else str(text).translate(SWAPPED))
+        _float(text, decimal)
     except (TypeError, ValueError, OverflowError):
         return False
     return True
@@ -266,7 +270,7 @@ def _numbers(column: Any, decimal: str) -> np.ndarray:
     """A column that has numbers alone; some of them pandas does not know for such (with a no-break space behind them)."""
     if column.dtype.kind in "iufb":
         return column.to_numpy(float)
-    return np.array([float(str(value).translate(SWAPPED) if decimal == "," else value) for value in column])
+    return np.array([_float(value, decimal) for value in column])
 
 
 def _no_number(column: Any, decimal: str) -> str:

@@ -17,8 +17,7 @@ from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
 from learning.pulses import READING, TRAINING
 from memristor import check_phi, state_rate, trained_state
-from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from records.claims import NotOverwritten
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
 from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
@@ -142,12 +141,12 @@ class ErrorDrivenRun(TrainingRun):
         self.parameters = describe(experiment, engine=engine, learning=dataclasses.asdict(experiment.rule))
 
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
-        self.checkpoint = checkpoint_path(path)
+        self.checkpoint = checkpoint = checkpoint_path(path)
         start = begin(self.experiment.rule, *self.experiment.dataset.patterns.shape)
         start.states = self.experiment.held(start.states)
         if not (options.resume or options.force):
-            self._refuse_progress(self.checkpoint, start)
-        self._learning = self._load(self.checkpoint, start) if options.resume else start
+            refuse_progress(checkpoint, lambda: self._load(checkpoint, start).done, "presentations of this training")
+        self._learning = self._load(checkpoint, start) if options.resume else start
         self._images, self._labels = self.experiment.training_images()
         self.states = self._learning.states
         warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN])
@@ -156,18 +155,8 @@ class ErrorDrivenRun(TrainingRun):
         learning = LearningState(**load_checkpoint(checkpoint, self.parameters, vars(start)))
         if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or learning.seconds < 0:
             raise VoltagesError(f"{checkpoint}: says that {learning.done} of {len(learning.history)} presentations are done, "
-                                "which its history does not show; --force instead of --resume starts afresh")
+                                f"which its history does not show; {AFRESH}")
         return learning
-
-    def _refuse_progress(self, checkpoint: Path, start: LearningState) -> None:
-        if not checkpoint.exists():
-            return
-        try:
-            done = self._load(checkpoint, start).done
-        except VoltagesError as error:
-            raise NotOverwritten(f"{str(error).rpartition(';')[0]}; --force overwrites it, or write elsewhere") from error
-        raise NotOverwritten(f"{checkpoint} holds {done} presentations of this training; --resume goes on with them, --force "
-                             "starts afresh")
 
     def netlist(self) -> str:
         """The first read, with the whole network."""
