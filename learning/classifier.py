@@ -5,11 +5,12 @@ Trained by its errors, online, with local writes only (docs/layers.md); everythi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Self
@@ -26,13 +27,9 @@ from learning.chips import Chip
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_chips import layer_chips
-from learning.layer_circuit import layer_names, layered_network
-from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train, with_bias
-from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
-from learning.pulses import edges
-from spice.netlist import netlist_text
+from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_ngspice
 
 FORMAT, VERSION = "in-situ memristive classifier", 1
 EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
@@ -45,7 +42,6 @@ ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody know
 # thresholds. Few features drive few neurons, which is well for them, as long as some fire and learn.
 START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
 ACTIVE = 12  # neurons expected to start plastic, of fewer than 24 the half
-WHOLE_STEP = 1e-6  # s, longest step of a whole network in one transient: its switches flip at time points
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
@@ -85,11 +81,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing.
         """
-        self._presentations(1)  # a number that makes no sense costs no network
-        features, targets = self._training_data(X, y, reset=True)
-        self._begin(features, np.unique(targets), len(features))
-        rule = dataclasses.replace(self._rule, presentations=self._presentations(len(features)))
-        self._learn(rule, features, targets)
+        with self._as_before_if_refused():
+            features, targets = self._training_data(X, y, reset=True)
+            presentations = self._presentations(len(features))
+            self._begin(features, np.unique(targets), len(features))
+            self._learn(dataclasses.replace(self._rule, presentations=presentations), features, targets)
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
@@ -97,23 +93,34 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         The first call needs all `classes`; its samples set the encoding's range and the start. Raises as `fit`.
         """
-        first = not hasattr(self, "network_")
-        features, targets = self._training_data(X, y, reset=first)
-        if first and classes is None:
-            raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
-        known = self.classes_ if classes is None else np.unique(np.asarray(classes))
-        if not first and not np.array_equal(known, self.classes_):
-            raise ValueError(f"classes are not those of the first call of partial_fit: {known}")
-        unknown = np.setdiff1d(targets, known)
-        if len(unknown):
-            raise ValueError(f"y has labels that are not among the classes: {unknown}")
-        if first:
-            self._begin(features, known, MANY)
-        rule = dataclasses.replace(self._rule, presentations=len(features), hidden_dose=ONLINE * self._rule.hidden_dose,
-                                   output_dose=ONLINE * self._rule.output_dose,
-                                   seed=(self._rule.seed + self.n_presentations_) % 2**32)
-        self._learn(rule, features, targets)
+        with self._as_before_if_refused():
+            first = not hasattr(self, "network_")
+            features, targets = self._training_data(X, y, reset=first)
+            if first and classes is None:
+                raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
+            known = self.classes_ if classes is None else np.unique(np.asarray(classes))
+            if not first and not np.array_equal(known, self.classes_):
+                raise ValueError(f"classes are not those of the first call of partial_fit: {known}")
+            unknown = np.setdiff1d(targets, known)
+            if len(unknown):
+                raise ValueError(f"y has labels that are not among the classes: {unknown}")
+            if first:
+                self._begin(features, known, MANY)
+            rule = dataclasses.replace(self._rule, presentations=len(features), hidden_dose=ONLINE * self._rule.hidden_dose,
+                                       output_dose=ONLINE * self._rule.output_dose,
+                                       seed=(self._rule.seed + self.n_presentations_) % 2**32)
+            self._learn(rule, features, targets)
         return self
+
+    @contextlib.contextmanager
+    def _as_before_if_refused(self) -> Iterator[None]:
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _training_data(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
         features, targets = validate_data(self, X, y, reset=reset, dtype=np.float64)
@@ -165,7 +172,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.n_presentations_ += learning.done
 
     def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = tuple(self.hidden) if isinstance(self.hidden, Iterable) else (self.hidden,)
+        sizes = tuple(self.hidden) if isinstance(self.hidden, Sequence | np.ndarray) else (self.hidden,)
         if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
             raise ValueError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
         return tuple(int(size) for size in sizes)
@@ -251,7 +258,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | Path) -> Path:
         """Write the parameters, the encoding and all voltages as JSON, whole or not at all; returns the path.
 
-        Classes must be numbers, strings or truth values. Raises OSError.
+        Classes must be numbers, strings or truth values, or ValueError is raised. Raises OSError.
         """
         self._check_fitted()
         parameters = self._trained_with  # what has been set since made nothing here
@@ -307,18 +314,6 @@ def started(rule: LayeredRule, levels: np.ndarray, neurons: int) -> LayeredRule:
     return dataclasses.replace(rule, start_drive=min(max(drive, enough), LARGEST_START), start_drive_spread=spread)
 
 
-def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
-    """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient."""
-    design, last = network.design, len(network.states)
-    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
-    circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read",
-                              chip=network.chip)
-    circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
-    outputs = layer_names("row", last, network.sizes[-1])
-    solver = dataclasses.replace(READING_LAYERS, max_step=WHOLE_STEP)
-    return netlist_text(circuit, solver, design.window, outputs, outputs)
-
-
 def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
@@ -331,10 +326,12 @@ def _number(name: str, value: Any, highest: float, unit: str) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's arrays and numbers as JSON has them."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no place in a JSON file")
+    """Arrays, ranges and NumPy's numbers as JSON has them; dates would become numbers in silence."""
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return list(value)
+    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind in "mMSV":
+        raise ValueError(f"a classifier's file holds numbers, strings and truth values, not {value!r}")
+    return value.tolist()
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from learning.layer_readout import LayeredReader
+from learning.layer_circuit import layer_names, layered_network
+from learning.layer_readout import READING_LAYERS, LayeredReader
 from learning.layer_rule import LayeredRule
 from learning.layer_teacher import LayeredTeacher
 from learning.layers import LayeredLearning, LayeredNetwork
+from learning.pulses import edges
+from spice.netlist import netlist_text
 from spice.session import LoadedCircuit, NgspiceSession, Solver
+
+WHOLE_STEP = 1e-6  # s, longest step of a whole network in one transient: its switches flip at time points
 
 
 class _Borrowed(NgspiceSession):
@@ -55,3 +61,15 @@ def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.nd
     """As `layers.train`, in ngspice; yields after every presentation. Raises SimulationError."""
     with borrowed_session() as session:
         yield from LayeredTeacher(session, learning.network, rule, images, labels).presentations(learning)
+
+
+def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
+    """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient."""
+    design, last = network.design, len(network.states)
+    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
+    circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read",
+                              chip=network.chip)
+    circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
+    outputs = layer_names("row", last, network.sizes[-1])
+    solver = dataclasses.replace(READING_LAYERS, max_step=WHOLE_STEP)
+    return netlist_text(circuit, solver, design.window, outputs, outputs)

@@ -58,6 +58,8 @@ class LoadedCircuit:
         For example {"vinput_3 pwl": [0, 0, 1e-6, 1], "c.xcell_0_1.cmemory ic": 2.8, "Rload": 2@u_kOhm}. What has not changed
         is not sent. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
         """
+        if not isinstance(changes, Mapping):
+            raise ParameterError(f"changes must map names of elements to values, got {changes!r}")
         fresh: dict[str, str] = {}
         known, before, sent = dict[str, str](), self._known, self._netlist.sent
         for name, value in changes.items():
@@ -190,9 +192,11 @@ class NgspiceSession:
     def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
         """Load a PySpice `circuit`, keeping the vectors `save` of its runs ("out", "V(out)", "i(Vsupply)"); none: all nodes.
 
-        Raises SimulationError if ngspice refuses it.
+        Raises SimulationError if ngspice refuses it, ParameterError for what is no name.
         """
-        names = [save] if isinstance(save, str) else save
+        names = [save] if isinstance(save, str) else list(save) if isinstance(save, Iterable) else [None]
+        if not all(isinstance(name, str) for name in names):
+            raise ParameterError(f"save must be names of vectors, got {save!r}")
         return LoadedCircuit(self._engine, netlist_text(circuit, solver, 0, names), solver)
 
     def unload(self, circuit: LoadedCircuit) -> None:

@@ -30,6 +30,12 @@ _before = {number: signal.signal(number, _end) for number in _numbers if signal.
 
 if {"--show", "--sho", "--sh"}.isdisjoint(sys.argv):  # no windows, whatever may be set there, even nonsense
     os.environ["MPLBACKEND"] = "agg"
+else:
+    try:
+        import matplotlib  # noqa: F401
+    except ValueError as error:
+        print(f"{os.path.basename(sys.argv[0])}: MPLBACKEND: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def run(main: Callable[[list[str] | None], int | None]) -> int:

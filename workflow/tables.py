@@ -227,6 +227,9 @@ def _separator(lines: list[str]) -> str:
         pieces = {separator: {len(row) for row in _cut(lines, separator)[behind:]} for separator in ";\t,| "}
         equal = {separator: counts.pop() for separator, counts in pieces.items() if len(counts) == 1}
         if equal and max(equal.values()) > 1:
+            for mark in ";\t":  # where all are numbers with decimal commas, these would cut into more
+                if equal.get(mark, 1) > 1 and _decimal("\n".join(lines), mark) == ",":
+                    return mark
             return max(equal, key=lambda separator: equal[separator])
     return ","
 

@@ -120,7 +120,22 @@ def test_a_fit_that_is_refused_costs_no_network(iris, fitted):
         model.set_params(epochs=0).fit(*iris)
     with pytest.raises(ValueError, match="engine must be"):
         model.set_params(engine="Ngspice").partial_fit(*iris)
+    with pytest.raises(ValueError, match="one class: setosa"):
+        model.set_params(epochs=1, engine="closed-form").fit([[0.0], [1.0]], ["setosa", "setosa"])
     assert all(np.array_equal(a, b) for a, b in zip(model.voltages_, before, strict=True))
+    assert np.array_equal(model.predict(iris[0]), fitted.predict(iris[0]))  # of as many features as before
+
+
+def test_a_fit_that_is_interrupted_costs_no_network(monkeypatch, iris, fitted):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+    model = copy.deepcopy(fitted)
+    monkeypatch.setattr(classifier, "train", interrupted)
+    for learn in (model.fit, model.partial_fit):
+        with pytest.raises(KeyboardInterrupt):
+            learn(*iris)
+    assert vars(model).keys() == vars(fitted).keys() and model.n_presentations_ == fitted.n_presentations_
+    assert all(np.array_equal(a, b) for a, b in zip(model.voltages_, fitted.voltages_, strict=True))
 
 
 def test_what_is_set_after_a_fit_is_no_part_of_what_is_saved(tmp_path, iris, fitted):
@@ -184,6 +199,21 @@ def test_saved_and_loaded_it_is_the_same(tmp_path, iris, fitted):
         MemristiveClassifier.load(path)
 
 
+@pytest.mark.parametrize("hidden", [range(2, 4), np.array([2, 3]), [2, 3], np.int64(3), ()])
+def test_sizes_of_layers_in_any_form_are_saved(tmp_path, iris, hidden):
+    model = MemristiveClassifier(hidden, epochs=1, random_state=1).fit(*iris)
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "m.json"))
+    assert np.array_equal(loaded.decision_function(iris[0]), model.decision_function(iris[0]))
+
+
+def test_classes_that_a_file_cannot_hold_are_refused(tmp_path, iris):
+    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
+    model = MemristiveClassifier(2, epochs=1, random_state=1).fit(iris[0], days[(iris[1] == "setosa").astype(int)])
+    with pytest.raises(ValueError, match="a classifier's file holds numbers, strings and truth values, not array"):
+        model.save(tmp_path / "m.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_fewer_samples_are_learned_with_a_larger_margin(tmp_path):
     features, labels = np.random.default_rng(1).random((2000, 2)), np.arange(2000) % 2
     for samples, margin in ((2000, 4e-6), (1500, 4e-6), (375, 8e-6), (20, 12e-6)):
@@ -217,6 +247,7 @@ def test_share_of_clipped_features(iris, fitted):
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ({"engine": "spectre"}, "engine must be"), ({"encoding": "gray"}, "encoding must be"), ({"hidden": (0,)}, "hidden must be"),
+    ({"hidden": {3}}, "hidden must be"), ({"hidden": "3"}, "hidden must be"),
     ({"epochs": 0}, "epochs must be None or"), ({"dose": -1.0}, "^dose must be"), ({"margin": -1.0}, "^margin must be"),
     ({"dose": 6}, "^dose must be None or 0 to 5 V, got 6$"), ({"dose": "x"}, "^dose must be"), ({"dose": 0}, "^dose is 0"),
     ({"margin": True}, "^margin must be"), ({"chip": "ten-percent"}, "^chip must be None or"),

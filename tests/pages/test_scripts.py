@@ -47,6 +47,10 @@ def test_help_names_every_common_option(name, capsys):
 def test_no_window_is_opened_unasked_and_no_backend_needed(monkeypatch, tmp_path):
     monkeypatch.setenv("MPLBACKEND", "nonsense")
     assert "wrote" in script("memristor_figures.py", "--figures", tmp_path)
+    command = [sys.executable, "memristor_figures.py", "--show", "--figures", tmp_path]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert said.stderr.startswith("memristor_figures.py: MPLBACKEND: ") and said.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("name", "stem", "shape", "lowest"), [("XPUE", "xpue", (4, 9), 7.0), ("012345", "012345", (6, 15), 7.0)])

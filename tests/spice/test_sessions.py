@@ -127,6 +127,12 @@ def test_pauses_at_no_time_are_refused_at_once(ngspice, pauses):
         ngspice.load(divider(), FAST, ["out"]).run(4e-3, pauses=pauses)
 
 
+@pytest.mark.parametrize("save", [[3], ["out", None], [b"out"], 3, None])
+def test_what_is_no_name_of_a_vector_is_refused(ngspice, save):
+    with pytest.raises(ParameterError, match="save must be names of vectors, got"):
+        ngspice.load(divider(), FAST, save)
+
+
 def test_pauses_of_numpy_are_times(ngspice):
     circuit = ngspice.load(divider(), FAST, ["out"])
     assert len(list(circuit.run(1e-3, pauses=np.array([2e-4, 4e-4])))) == 3

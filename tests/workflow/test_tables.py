@@ -68,6 +68,16 @@ def test_a_first_row_with_decimal_commas_is_no_header(tmp_path):
     assert load_table(str(path)).features[:, 0].tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_class_and_all_else_may_have_decimal_commas_and_no_header(tmp_path, separator):
+    rows = [("1,5", "2,25", "0,5"), ("2,5", "2,5", "0,5"), ("1,5", "2,75", "1,5"), ("2,5", "2,0", "1,5")]
+    table = load_table(str(written(tmp_path, separator, header=None, rows=rows)))
+    assert table.features.tolist() == [[1.5, 2.25], [2.5, 2.5], [1.5, 2.75], [2.5, 2.0]] and len(table.classes) == 2
+    texts = [*((*row[:2], f"x{separator}y") for row in ROWS), *[("1", "2", f"x{separator}z")] * 2]
+    listed = load_table(str(written(tmp_path, ",", header=None, rows=texts)))
+    assert listed.features.shape[1] == 2 and listed.classes == [f"x{separator}y", f"x{separator}z"]
+
+
 def test_row_numbers_without_a_name_are_no_feature(tmp_path, capsys):
     numbered = [(str(k), *row) for k, row in enumerate(ROWS)]
     assert load_table(str(written(tmp_path, header=("", "a", "b", "class"), rows=numbered))).names == ["a", "b"]
