@@ -4,6 +4,7 @@ Pages and studies import it under `if __name__ == "__main__":` above all else, a
 takes time itself.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 END_WITHIN = 10.0  # s, for a stopped program's own end
+_stopped: list[int] = []  # its exit code, once there is one
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
@@ -22,6 +24,16 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     with contextlib.suppress(OSError):
         os.write(2, f"{os.path.basename(sys.argv[0])}: stopped by {said}\n".encode())
     os._exit(128 + number)
+
+
+@atexit.register  # the first to be registered, and so called when all others have been
+def _end_before_finalizers() -> None:
+    """From Python 3.13 on one of them waits for the end of every worker, also of those that wait for the end of this process."""
+    if _stopped:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(_stopped[0])
 
 
 _numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -50,6 +62,7 @@ def run(main: Callable[[list[str] | None], int | None]) -> int:
     try:
         code = command_line.run(loaded)
         if code > 128:  # a signal: what is left in this process has nothing to save, and may wait for workers that never came
+            _stopped.append(code)
             end = threading.Timer(END_WITHIN, os._exit, (code,))
             end.daemon = True
             end.start()

@@ -215,3 +215,18 @@ def test_a_stopped_program_ends_although_a_thread_of_a_library_does_not():
                "raise SystemExit(loading.run(main))\n")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 130 and done.stderr.endswith("stopped by Ctrl-C\n")
+
+
+def test_a_stopped_program_ends_although_a_finalizer_does_not():
+    program = ("import workflow.loading as loading, atexit, os, time\n"
+               "atexit.register(os.write, 1, b'closed')\n"
+               "class Tracker:\n"
+               "    def __del__(self, sleep=time.sleep):\n"
+               "        sleep(1000)\n"
+               "tracker = Tracker()\n"
+               "def main(arguments):\n"
+               "    print('at work,', end=' ')\n"
+               "    raise KeyboardInterrupt\n"
+               "raise SystemExit(loading.run(main))\n")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130 and done.stderr.endswith("stopped by Ctrl-C\n") and done.stdout == "at work, closed"
