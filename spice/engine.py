@@ -18,6 +18,7 @@ from spice.netlist import malformed
 # Lines that ngspice 44 writes on stderr without anything being wrong.
 HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
 WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
+MOST_CIRCUITS = 100  # of ngspice's parameter tables; one more, and it crashes at an unload later (measured: ngspice 44)
 GIVEN_UP = re.compile(r"cannot recover")
 
 
@@ -52,18 +53,20 @@ class Engine:
         self._circuits: list[Netlist] = []
         self._selected: Netlist | None = None
         self._paused: object = None  # whose run is under way, and whose results are kept
+        self._breakpoint: tuple[Netlist, str] | None = None  # the circuit that pauses, and ngspice's number for where
         self._lost = False  # ngspice has given up, or a run that could not be stopped has it
 
     # Circuits
 
     def load(self, netlist: Netlist) -> None:
         """Load a circuit; raise SimulationError if ngspice, or anyone who reads the netlist, must refuse it."""
-        self._ready()
-        complaints = malformed(netlist.text) or self._load(netlist)
-        if complaints:
-            raise failure("refused the netlist", netlist, "op", complaints)
-        self._circuits.append(netlist)
-        self._selected = netlist
+        with signals_held():  # what ngspice has and what is known of it change together
+            self._ready()
+            if len(self._circuits) >= MOST_CIRCUITS:
+                raise SimulationError(f"ngspice keeps {MOST_CIRCUITS} circuits at most: unload one first")
+            complaints = malformed(netlist.text) or self._load(netlist)
+            if complaints:
+                raise failure("refused the netlist", netlist, "op", complaints)
 
     def _load(self, netlist: Netlist) -> str:
         error, self._selected = "", None
@@ -77,6 +80,11 @@ class Engine:
         complaints = self._complaints() or error
         if complaints:
             self._forget_refused()
+        else:
+            self._circuits.append(netlist)
+            self._selected = netlist
+        if not self._lost:
+            self._send("unset cshunt_value;unset interp")  # an option that ngspice would keep for every circuit to come
         return complaints
 
     def _forget_refused(self) -> None:
@@ -91,28 +99,30 @@ class Engine:
 
     def unload(self, netlist: Netlist) -> None:
         """Remove a loaded circuit and free its memory."""
-        self.select(netlist)
-        self._send("remcirc")
-        self._circuits.remove(netlist)
-        self._selected = None
+        with signals_held():
+            self.select(netlist)
+            self._send("remcirc")
+            self._circuits.remove(netlist)
+            self._selected = None
 
     def select(self, netlist: Netlist) -> None:
         """Make a circuit the one that commands are about; raise SimulationError if it has been unloaded."""
         self._ready()
         if netlist not in self._circuits:
-            raise SimulationError("this circuit has been unloaded")
+            raise SimulationError("this circuit has been unloaded, or could not be loaded again into a fresh ngspice")
         if self._selected is not netlist:
-            # ngspice numbers its circuits from the newest, 1, to the oldest.
-            self._send(f"setcirc {len(self._circuits) - self._circuits.index(netlist)}")
-            self._selected = netlist
+            with signals_held():  # ngspice numbers its circuits from the newest, 1, to the oldest
+                self._send(f"setcirc {len(self._circuits) - self._circuits.index(netlist)}")
+                self._selected = netlist
 
     def set(self, netlist: Netlist, settings: dict[str, str]) -> None:
         """Send settings, value by command, to a loaded circuit, which keeps them for every run to come."""
-        self.select(netlist)
-        self._send_joined(f"{command} = {value}" for command, value in settings.items())
-        for command, value in settings.items():
-            netlist.sent.pop(command, None)
-            netlist.sent[command] = value
+        with signals_held():
+            self.select(netlist)
+            self._send_joined(f"{command} = {value}" for command, value in settings.items())
+            for command, value in settings.items():
+                netlist.sent.pop(command, None)
+                netlist.sent[command] = value
 
     # Runs
 
@@ -121,6 +131,7 @@ class Engine:
         self._ready()
         if self._paused is not None:
             self.end(self._paused)
+        self._delete_breakpoint()
         self._paused = run
 
     def check(self, run: object) -> None:
@@ -150,16 +161,25 @@ class Engine:
 
     def pause_at(self, netlist: Netlist, condition: str, advance: Callable[[], None]) -> None:
         """`advance()` until a condition on the time is met."""
-        self.select(netlist)
-        self._send(f"stop when {condition}")
-        # Delete this breakpoint alone: "delete all" would forget the saved vectors too, and then ngspice keeps every node.
         with signals_held():
-            number = self.ngspice.status().splitlines()[-1].split()[0]
+            self.select(netlist)
+            self._send(f"stop when {condition}")
+            self._breakpoint = netlist, self.ngspice.status().splitlines()[-1].split()[0]
         try:
             advance()
         finally:
-            if not self._lost:
+            self._delete_breakpoint()
+
+    def _delete_breakpoint(self) -> None:
+        # This one alone: "delete all" would forget the saved vectors too, and then ngspice keeps every node.
+        if self._breakpoint is None or self._lost:
+            return
+        netlist, number = self._breakpoint
+        with signals_held():
+            if netlist in self._circuits:
+                self.select(netlist)
                 self._send(f"delete {number}")
+            self._breakpoint = None
 
     def results(self, kind: str) -> Any:
         """The newest plot, if it is of this kind ("tran"), else an empty one."""
@@ -182,14 +202,25 @@ class Engine:
 
     def _start_again(self) -> None:
         """A fresh ngspice with the same circuits in the same state."""
-        try:
-            self.ngspice = start_ngspice()
-        except NgspiceMissing as error:
-            raise SimulationError(f"ngspice has given up and cannot be started again: {error}") from error
-        self._lost, self._paused, self._selected = False, None, None
-        for netlist in self._circuits:
-            self._load(netlist)
-            self._send_joined(netlist.commands())
+        with signals_held():
+            circuits = list(self._circuits)
+            try:
+                while self._lost:
+                    self._lost, self._paused, self._breakpoint, self._circuits = False, None, None, []
+                    self.ngspice = start_ngspice()
+                    self._load_again(circuits)
+            except NgspiceMissing as error:
+                self._lost, self._circuits = True, circuits
+                raise SimulationError(f"ngspice has given up and cannot be started again: {error}") from error
+
+    def _load_again(self, circuits: list[Netlist]) -> None:
+        for netlist in list(circuits):
+            if self._load(netlist):  # it counts as unloaded from here on: a file that it includes is gone, say
+                circuits.remove(netlist)
+            if self._lost:
+                return
+            if netlist in circuits:
+                self._send_joined(netlist.commands())
 
     def _send_joined(self, commands: Iterable[str]) -> None:
         """Send commands, as many in one call as ngspice's line length allows."""

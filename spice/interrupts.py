@@ -21,18 +21,32 @@ def signals_held() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     came: list[tuple[int, FrameType | None]] = []
-    handlers = {number: handler for number in HELD if callable(handler := signal.getsignal(number))}
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {
+        number: handler for number in HELD if callable(handler := signal.getsignal(number))}
 
     def deliver() -> None:
         while came:
             number, frame = came.pop(0)
             handlers[number](number, frame)
 
-    for number in handlers:
-        signal.signal(number, lambda number, frame: came.append((number, frame)))
     try:
+        for number in handlers:
+            signal.signal(number, lambda number, frame: came.append((number, frame)))
         yield deliver
     finally:
+        try:
+            _restore(handlers)
+        finally:
+            deliver()  # also when ngspice ends with a complaint: every paused run does
+
+
+def _restore(handlers: dict[int, Callable[[int, FrameType | None], object]]) -> None:
+    """All of them, also if one that is restored already raises meanwhile."""
+    left = dict(handlers)
+    try:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        deliver()  # also when ngspice ends with a complaint: every paused run does
+            del left[number]
+    finally:
+        if left:
+            _restore(left)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,12 @@ def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] 
     return "\n".join([*lines, ".end", ""])
 
 
-def tran_command(text: str, solver: Solver, stop: float, uic: bool = True) -> str:
-    """ngspice's command for a transient of the netlist `text` to `stop` s; `uic`: from initial conditions as given."""
-    step = print_step(text, solver, stop)
+def tran_command(text: str, solver: Solver, stop: float, uic: bool = True, altered: str = "") -> str:
+    """ngspice's command for a transient of the netlist `text` to `stop` s; `uic`: from initial conditions as given.
+
+    `altered`: the sources that have another shape since (`altered_shapes`).
+    """
+    step = print_step(text, solver, stop, altered)
     return f"tran {step!r} {float(stop)!r} 0 {float(solver.max_step)!r}{' uic' * uic}"
 
 
@@ -124,6 +127,7 @@ def swept_values(start: Any, stop: Any, step: Any) -> str:
 
 # What ngspice should refuse. FIELDS: the fewest that an element's line can have.
 
+INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
 FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
 KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
          "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
@@ -142,12 +146,16 @@ def whole_lines(text: str) -> Iterator[str]:
 
 
 def malformed(text: str) -> str:
-    """The first line of a netlist that cannot be an element, as a message; "" if there is none.
+    """What a netlist must not hold, as a message ("": nothing): a line that cannot be an element, what changes other circuits.
 
-    Which of them ngspice itself refuses hangs on its version: 44 most, 39 few.
+    Which elements ngspice itself refuses hangs on its version: 44 most, 39 few.
     """
+    if re.search(r"^\s*\.control\b", text, re.IGNORECASE | re.MULTILINE):
+        return "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
     for line in whole_lines(text):
         kind, fields = line[0].lower(), len(line.split())
+        if INTERPOLATION.match(line):
+            return "option interp leaves one point of a transient, of every circuit here: waveforms are as ngspice computes them"
         if not (kind.isalpha() or kind in ".#/$"):
             return f"{line!r} is no element: its name must begin with a letter"
         if kind.isalpha() and not line.isascii():  # two nodes would become one without a word
@@ -167,17 +175,20 @@ EDGE = 1e-3  # an edge that is not given, as a share of the pulse's width
 
 @functools.lru_cache(maxsize=1000)
 def _edges_needed(text: str) -> tuple[bool, float]:
-    """Whether a source of a netlist leaves its edges to ngspice, and the shortest width or period of such in s (inf: unknown)."""
+    """Whether a source of a netlist may leave its edges to ngspice, and the shortest width or period of such in s (inf: unknown).
+
+    What is not a plain number, a parameter or an expression, may be 0.
+    """
     needed, shortest = False, math.inf
     for line in whole_lines(text):
-        found = SHAPED.search(line)
+        found = SHAPED.search(re.sub(r"\{[^}]*\}|'[^']*'", "?", line))
         if found and found[1].lower() == "exp":
             needed = True
         elif found:
             numbers = [_number(field) for field in found[2].replace(",", " ").split()]
-            if any(number == 0 for number in [*numbers[3:5], 0.0, 0.0][:2]):
+            if not all(number > 0 for number in [*numbers[3:5], 0.0, 0.0][:2]):
                 needed = True
-                shortest = min([shortest, *(number for number in numbers[5:7] if number)])
+                shortest = min([shortest, *(number for number in numbers[5:7] if number > 0)])
         elif re.match(r"\.(include|inc|lib)\b", line, re.IGNORECASE):
             needed = True
     return needed, shortest
@@ -188,14 +199,21 @@ def _number(field: str) -> float:
     return float(found[1]) * SUFFIXES.get((found[2] or "").lower(), 1) if found else math.nan
 
 
-def print_step(text: str, solver: Solver, stop: float) -> float:
+def altered_shapes(sent: Mapping[str, str]) -> str:
+    """The sources that `sent`, value by command, altered to a PULSE or EXP, as a netlist."""
+    shapes = [(command.split(), value) for command, value in sent.items() if command.endswith((" pulse", " exp"))]
+    return "".join(f"\n{element} 0 0 {shape}({value.strip('[ ]')})" for (_, element, shape), value in shapes)
+
+
+def print_step(text: str, solver: Solver, stop: float, altered: str = "") -> float:
     """ngspice's print step in s for a transient of the netlist `text`. Results do not hang on it, with two exceptions.
 
     It adds a time point, so that it is the whole run as a rule. And edges of PULSE sources that are not given last as long:
     they get a thousandth of the shortest width or period, at most of `solver.max_step`.
     """
-    needed, shortest = _edges_needed(text)
-    if not needed:
+    found = [_edges_needed(part) for part in (text, altered)]
+    if not any(needed for needed, _ in found):
         return float(stop)
+    shortest = min(shortest for _, shortest in found)
     # ngspice takes breakpoints nearer than 5e-5 of the longest step for one.
     return max(EDGE * min(shortest, solver.max_step, stop), 1e-4 * min(solver.max_step, stop))

@@ -14,7 +14,7 @@ from typing import Any, overload
 from spice.engine import Engine, Netlist, failure, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
-from spice.netlist import Solver, altered_name, netlist_text, positive, swept_values, tran_command, value_text
+from spice.netlist import Solver, altered_name, altered_shapes, netlist_text, positive, swept_values, tran_command, value_text
 from spice.parameters import ParameterError, plain
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
 
@@ -129,7 +129,7 @@ class LoadedCircuit:
         return self._netlist.with_changes(self._tran_command(stop, True))
 
     def _tran_command(self, stop: float, uic: bool) -> str:
-        return tran_command(self.text, self.solver, stop, uic)
+        return tran_command(self.text, self.solver, stop, uic, altered_shapes(self._netlist.sent))
 
     def _analysis(self, command: str) -> Any:
         run = object()

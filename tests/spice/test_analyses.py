@@ -129,6 +129,24 @@ def test_pulse_without_edges_has_the_right_average(loaded, max_step):
         assert np.trapezoid(waves["input"], waves.time) / stop == pytest.approx(0.3, abs=1e-3)
 
 
+@pytest.mark.parametrize("lines", [
+    (".param edge=0", "Vin input 0 PULSE(0 1 0 {edge} {edge} 3u 10u)"),
+    (".param edge=0 width=3u", "Vin input 0 PULSE(0 1 0 'edge' 'edge*2' {width} 10u)"),
+    (".subckt driver out edge=1n", "Vin out 0 PULSE(0 1 0 {edge} {edge} 3u 10u)", ".ends", "Xdriver input driver edge=0")])
+def test_pulse_whose_edges_are_parameters_of_0_has_the_right_average(loaded, lines):
+    waves = loaded(raw(*lines, "R1 input 0 1k"), ["input"], Solver(max_step=1e-6)).run(50e-6)
+    assert np.trapezoid(waves["input"], waves.time) / 50e-6 == pytest.approx(0.3, abs=2e-3)
+
+
+@pytest.mark.parametrize("source", ["0", "PULSE(0 5 0 1u 1u 1u 20u)"])
+def test_source_altered_to_a_pulse_without_edges_has_the_right_average(loaded, source):
+    circuit = loaded(raw(f"Vin input 0 {source}", "R1 input 0 1k"), ["input"], Solver(max_step=1e-6))
+    for shape in ([0, 1, 0, 0, 0, 3e-6, 10e-6], [0, 1, 0, 1e-9, 1e-9, 3e-6, 10e-6]):
+        circuit.alter({"Vin pulse": shape})
+        waves = circuit.run(50e-6)
+        assert np.trapezoid(waves["input"], waves.time) / 50e-6 == pytest.approx(0.3, abs=2e-3)
+
+
 def test_altered_pulse_has_the_edges_it_is_given(loaded):
     circuit = loaded(circuits.divider(), ["input"], Solver(max_step=1e-6))
     circuit.alter({"vin pulse": [0, 2, 0, 1e-6, 1e-6, 3e-6, 10e-6]})

@@ -1,6 +1,9 @@
 """Ctrl-C, and SIGTERM where a program handles it, end any run within two seconds; the session goes on."""
 
 import contextlib
+import functools
+import linecache
+import math
 import os
 import signal
 import subprocess
@@ -11,10 +14,11 @@ import time
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from spice.interrupts import signals_held
-from spice.session import Solver
+from spice.interrupts import HELD, signals_held
+from spice.session import Solver, netlist_text
 from tests.helpers import ROOT
 
+SPICE = str(ROOT / "spice")
 LATEST = 2.0  # s from the signal to the exception
 
 
@@ -169,3 +173,106 @@ def test_session_in_another_thread_leaves_signals_to_the_main_one():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+# A signal at every line of what changes ngspice and what is known of it
+
+ONE_CELL = ("R1 top out 1k", "C1 out 0 1n ic=0")  # 1 - exp(-1) of Vin after 1 us
+CHARGED = 1 - math.exp(-1)
+
+
+def interrupted_at(line, action):
+    """Run `action` with Ctrl-C at the `line`th line that it comes to in spice/; whether it came so far."""
+    left, entered = line, set()
+
+    def trace(frame, event, argument):
+        nonlocal left
+        path, number = frame.f_code.co_filename, frame.f_lineno
+        if not path.startswith(SPICE):
+            return None
+        # Python comes to a `with` again on leaving it, and runs no handler between its body and its end.
+        if event == "line" and (frame, number) not in entered:
+            if linecache.getline(path, number).lstrip().startswith("with "):
+                entered.add((frame, number))
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    before = sys.gettrace()
+    with handled(signal.SIGINT, signal.default_int_handler), handled(signal.SIGTERM, raise_ended):
+        handlers = [signal.getsignal(number) for number in HELD]
+        sys.settrace(trace)
+        try:
+            action()
+        except KeyboardInterrupt:
+            assert left <= 0
+        finally:
+            sys.settrace(before)
+        assert [signal.getsignal(number) for number in HELD] == handlers
+    return left <= 0
+
+
+def cell(volts):
+    """An RC cell charged to `volts`."""
+    return raw(f"Vin top 0 {volts}", *ONE_CELL)
+
+
+def loaded_cells(ngspice, *volts):
+    return {v: ngspice.load(cell(v), Solver(max_step=20e-9), ["out"]) for v in volts}
+
+
+def paused(circuit):
+    return list(circuit.run(1e-6, pauses=[0.4e-6]))
+
+
+def behind_a_pause(runs, circuit):
+    with contextlib.closing(runs):
+        next(runs)
+        circuit.run(1e-6)
+
+
+ACTIONS = {
+    "load": lambda ngspice, cells: cells.update({5: ngspice.load(cell(5), Solver(max_step=20e-9), ["out"])}),
+    "unload": lambda ngspice, cells: cells.pop(2).unload(),
+    "select": lambda ngspice, cells: cells[1].op(),
+    "alter": lambda ngspice, cells: cells[1].alter({"R1": 1e3, "Vin": 1.0}),
+    "pause": lambda ngspice, cells: paused(cells[1]),
+    "a run behind a pause of another": lambda ngspice, cells: behind_a_pause(cells[2].run(1e-6, pauses=[0.4e-6]), cells[1]),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_ctrl_c_at_any_line_mixes_up_no_circuits(ngspice, action):
+    cells, line, reached = loaded_cells(ngspice, 1, 2, 3), 0, True
+    added = netlist_text(cell(5), Solver(max_step=20e-9), 0, ["out"])
+    while reached:
+        line += 1
+        reached = interrupted_at(line, functools.partial(ACTIONS[action], ngspice, cells))
+        if 2 not in cells:
+            cells.update(loaded_cells(ngspice, 2))
+        for netlist in ngspice._engine._circuits[:]:  # those whose loading was left at its last line
+            if netlist.text == added:
+                ngspice._engine.unload(netlist)
+        cells.pop(5, None)
+        for volts in (3, 1, 2):
+            found = cells[volts].run(1e-6)["out"][-1]
+            assert found == pytest.approx(volts * CHARGED, rel=1e-3), f"line {line} of {action}"
+    assert line > 30
+    for circuit in cells.values():
+        circuit.unload()
+
+
+def test_ctrl_c_while_a_fresh_ngspice_takes_over_loses_no_circuit(ngspice):
+    cells, reached, line = loaded_cells(ngspice, 1, 2), True, 0
+    cells[2].alter({"Vin": 4})
+    while reached:
+        line += 3 + line // 2  # each start costs 5 MB
+        ngspice._engine._lost = True
+        reached = interrupted_at(line, cells[1].op)
+        assert cells[2].run(1e-6)["out"][-1] == pytest.approx(4 * CHARGED, rel=1e-3)
+        assert cells[1].run(1e-6)["out"][-1] == pytest.approx(CHARGED, rel=1e-3)
+    assert line > 300
+    for circuit in cells.values():
+        circuit.unload()

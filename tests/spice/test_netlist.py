@@ -12,6 +12,7 @@ from spice.netlist import (
     FIELDS,
     Solver,
     altered_name,
+    altered_shapes,
     malformed,
     netlist_text,
     positive,
@@ -225,8 +226,25 @@ def test_shortest_of_several_pulses_counts_with_suffixes_of_spice():
         assert step(f"V1 a 0 PULSE(0 1 0 0 0 {text})") == pytest.approx(1e-3 * seconds)
 
 
-def test_pulse_given_by_a_parameter_takes_the_longest_step():
-    assert step("V1 a 0 PULSE(0 1 0 0 0 {width})") == pytest.approx(1e-6)
+@pytest.mark.parametrize("line", [
+    "V1 a 0 PULSE(0 1 0 0 0 {width})", "V1 a 0 PULSE(0 1 0 {edge} 1u 2 3)", "V1 a 0 PULSE(0 1 0 1u 'edge*2' 2 3)",
+    "V1 a 0 PULSE({max(low, 0)} {high} 0 {max(edge, 0)} {edge + edge} {2 * width} 3)", "V1 a 0 pulse(0 1 0 edge edge width 3)",
+    "V1 a 0 PULSE(0 1 0 -1u 1u 2 3)"])
+def test_pulse_given_by_parameters_takes_the_longest_step(line):
+    assert step(line) == pytest.approx(1e-6)
+
+
+def test_parameters_elsewhere_leave_the_edges_that_are_given():
+    assert step("V1 a 0 PULSE({max(low, 0)} 'high' {delay} 1u 1u {width} {period})") == 1e-2
+
+
+def test_altered_sources_count_with_their_new_shape():
+    sent = {"alter vin pulse": "[ 0.0 1.0 0.0 0.0 0.0 0.0002 0.001 ]", "alter r1": "3.0", "alter vb dc": "1.0"}
+    for given, expected in ((sent, 1e-3 * 2e-4), ({"alter vin pulse": "[ 0.0 1.0 0.0 1e-06 1e-06 0.0002 ]"}, 1e-2), ({}, 1e-2),
+                            ({"alter i.x1.i1 exp": "[ 0.0 1.0 ]"}, 1e-6)):
+        assert print_step("title\nV1 a 0 1", Solver(max_step=1e-3), 1e-2, altered_shapes(given)) == pytest.approx(expected)
+    both = print_step("title\nV1 a 0 PULSE(0 1 0 0 0 100u)", Solver(max_step=1e-3), 1e-2, altered_shapes(sent))
+    assert both == pytest.approx(1e-3 * 1e-4)
 
 
 def test_print_step_is_never_so_short_that_ngspice_takes_two_breakpoints_for_one():

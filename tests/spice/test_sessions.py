@@ -267,7 +267,7 @@ def test_line_that_is_no_element_is_refused_whatever_the_version(ngspice, line):
 
 
 @pytest.mark.parametrize("line", ["* a comment", "R3 out 0\n+ 1k ; behind it", "Cx out 0 1n ic=0 $ a note", ".options gmin=1e-12",
-                                  "Bx x 0 v=v(top)", ".control\nset nothing\n.endc", ".subckt a b\nR1 b 0 1k\n.ends\nXa out a",
+                                  "Bx x 0 v=v(top)", ".options temp=20 interpolate=1", ".subckt a b\nR1 b 0 1k\n.ends\nXa out a",
                                   "", "   "])
 def test_line_that_may_be_is_not_refused(line):
     assert malformed(str(divider(1e3, line))) == ""

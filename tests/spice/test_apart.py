@@ -1,0 +1,90 @@
+"""Circuits in one ngspice keep apart: what one of them sets changes no other, and none is mixed up when one is lost."""
+
+import pytest
+from PySpice.Spice.Netlist import Circuit
+
+from spice.engine import MOST_CIRCUITS
+from spice.session import SimulationError, Solver
+
+FAST = Solver(max_step=10e-9)
+
+
+def cell(*extra):
+    """1 V that charges 1 nF through 1 kohm; more netlist lines."""
+    circuit = Circuit("cell")
+    circuit.raw_spice = "\n".join(["Vin top 0 1", "R1 top out 1k", "C1 out 0 1n ic=0", *extra]) + "\n"
+    return circuit
+
+
+def charged(circuit):
+    """Number of points of a run of 1 us, and the voltage at its end."""
+    waves = circuit.run(1e-6)
+    return len(waves.time), float(waves["out"][-1])
+
+
+@pytest.fixture
+def plain(ngspice):
+    circuit = ngspice.load(cell(), FAST, ["out"])
+    yield circuit
+    circuit.unload()
+
+
+@pytest.mark.parametrize(("line", "changes"), [
+    (".options cshunt=1n", True), (".options rshunt=1k", True), (".options temp=100 method=gear maxord=2", False),
+    (".temp 100", False), (".param x=3", False), (".options seed=3 gmin=1e-6 chgtol=1e-10", False), (".ic v(out)=0.5", False)])
+def test_options_of_a_circuit_are_its_own(ngspice, plain, line, changes):
+    before = charged(plain)
+    other = ngspice.load(cell(line), FAST, ["out"])
+    own, later = charged(other), ngspice.load(cell(), FAST, ["out"])
+    assert changes == (own[1] != pytest.approx(before[1], rel=1e-2))
+    assert charged(plain) == charged(later) == before
+    for circuit in (other, later):
+        circuit.unload()
+    assert charged(plain) == before
+
+
+def test_interpolation_of_an_included_file_reaches_no_circuit(ngspice, plain, tmp_path):
+    before, file = charged(plain), tmp_path / "options.cir"
+    file.write_text("* included\n.options interp\n", encoding="ascii")
+    other = ngspice.load(cell(f".include {file}"), FAST, ["out"])
+    assert charged(other)[0] > 100 and charged(plain) == before
+    other.unload()
+
+
+@pytest.mark.parametrize(("lines", "said"), [((".options interp",), "option interp"),
+                                             ((".OPTION reltol=1e-4 INTERP",), "option interp"),
+                                             ((".control", "set cshunt_value=1n", ".endc"), "control section")])
+def test_what_would_change_other_circuits_is_refused(ngspice, plain, lines, said):
+    before = charged(plain)
+    with pytest.raises(SimulationError, match=said):
+        ngspice.load(cell(*lines), FAST, ["out"])
+    assert charged(plain) == before
+
+
+def test_more_circuits_than_ngspice_can_keep_are_refused(ngspice, plain):
+    """It takes them, and crashes at an unload later."""
+    before, others = charged(plain), []
+    with pytest.raises(SimulationError, match=f"{MOST_CIRCUITS} circuits at most: unload one"):
+        for _ in range(2 * MOST_CIRCUITS):
+            others.append(ngspice.load(cell(), FAST, ["out"]))
+    assert len(others) > MOST_CIRCUITS / 2
+    others.pop(3).unload()
+    others.append(ngspice.load(cell("R2 out 0 1k"), FAST, ["out"]))
+    assert charged(others[-1])[1] < charged(others[0])[1] == before[1]
+    for circuit in others:
+        circuit.unload()
+    assert charged(plain) == before
+
+
+def test_circuit_that_cannot_be_loaded_again_is_named_and_the_others_are_kept(ngspice, plain, tmp_path):
+    before, file = charged(plain), tmp_path / "gone.cir"
+    file.write_text("* included\nR2 out 0 1k\n", encoding="ascii")
+    gone, late = ngspice.load(cell(f".include {file}"), FAST, ["out"]), ngspice.load(cell(), FAST, ["out"])
+    late.alter({"Vin": 2})
+    file.unlink()
+    with pytest.raises(SimulationError, match="nowhere"):  # ngspice does not survive it
+        ngspice.load(cell("R3 out 0 {nowhere}"), FAST, ["out"])
+    assert charged(late)[1] == pytest.approx(2 * before[1]) and charged(plain) == before
+    with pytest.raises(SimulationError, match="could not be loaded again"):
+        gone.run(1e-6)
+    late.unload()
