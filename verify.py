@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     made_with = {"training": TIGHT_TRAINING.as_dict(), "reading": READING.tightened().as_dict(),
                  **{name: getattr(options, name) for name in ("images", "decisions", "writes", "presentations")}}
-    with claimed({results_path(options.figures, "verify"): made_with}, (), options.force):
+    with claimed([(results_path(options.figures, "verify"), made_with)], (), options.force):
         return _verify(options, made_with)
 
 

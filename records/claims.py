@@ -68,20 +68,22 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def claimed(made_with: Mapping[Path, Mapping[str, Any]], others: Iterable[Path] = (), force: bool = False) -> Iterator[None]:
+def claimed(made_with: Iterable[tuple[Path, Mapping[str, Any]]], others: Iterable[Path] = (),
+            force: bool = False) -> Iterator[None]:
     """Claim the files that a run will write: those `made_with` certain parameters (none: whatever is there), and `others`.
 
     Raises FileProblem if one cannot be written or another run has claimed it, NotOverwritten as `refuse_overwriting` does.
     """
-    places = [Path(path) for path in (*made_with, *others)]
+    made_with = list(made_with)
+    places = [Path(path) for path in (*(path for path, _ in made_with), *others)]
     for path in places:
         check_writable(path)
     if len({path.resolve() for path in places}) < len(places):
         raise NotOverwritten(f"two of the files to write are the same: {', '.join(map(str, places))}")
     with contextlib.ExitStack() as locks:
-        for path in made_with:
+        for path in places:
             locks.enter_context(locked(path))
-        for path, parameters in made_with.items():
+        for path, parameters in made_with:
             if parameters and not force:
                 refuse_overwriting(path, parameters)
         yield

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
@@ -260,7 +261,7 @@ def failure(what: str, netlist: Netlist, command: str, words: str) -> Simulation
     with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
         file.write(netlist.with_changes(command))
     said = f": {words}" if words else ""
-    return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {file.name}")
+    return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
 
 
 _engines: list[Engine] = []

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
                         help="of the order of presentation (default: 1)")
     options = parser.parse_args(arguments)
     made_with = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both"}
-    with claimed({results_path(options.figures, "dose_and_margin"): made_with}, (), options.force):
+    with claimed([(results_path(options.figures, "dose_and_margin"), made_with)], (), options.force):
         _try_all(options, made_with)
     return 0
 

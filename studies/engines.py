@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         "training": ("engines_training", {"tight": [tight, TIGHT_WRITING.as_dict()], "presentations": options.presentations,
                                           "apart": APART})}
     chosen = {part: parts[part] for part in parts if options.part in (None, part)}
-    with claimed({results_path(options.figures, name): made_with for name, made_with in chosen.values()}, (), options.force):
+    with claimed([(results_path(options.figures, name), made_with) for name, made_with in chosen.values()], (), options.force):
         session = NgspiceSession()
         for part, (_, made_with) in chosen.items():
             PARTS[part](session, options, made_with)

@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     path = Path(options.voltages or experiment.voltages_path(RULE))
     parameters = describe(experiment, mapping=mapping.as_dict())
     results = results_path(options.figures, f"{experiment.stem(RULE)}_training")
-    with claimed({path: {**parameters, "rule": RULE}, results: parameters}, (), options.force):
+    with claimed([(path, {**parameters, "rule": RULE}), (results, parameters)], (), options.force):
         _carry_over(options, experiment, mapping, path, parameters)
 
 

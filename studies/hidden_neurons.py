@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"hidden": list(HIDDEN), "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
-    with claimed({results_path(options.figures, NAME): made_with}, [], options.force):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
         rows = load_results(options.figures, NAME)["rows"] if options.resume else []
         done = {(row["hidden"], row["seed"]) for row in rows}
         work = [Case(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]

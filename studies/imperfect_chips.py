@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
-    with claimed({path: made_with}, [], options.force or options.resume):
+    with claimed([(path, made_with)], [], options.force or options.resume):
         if options.scheduler:
             check_scheduler(options.scheduler)
         fresh: dict[str, Any] = {"ideal": {}, "rows": []}

@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}
-    with claimed({results_path(options.figures, NAME): made_with}, [], options.force):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
         found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
         if options.resume:
             kept = load_results(options.figures, NAME)

@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     study = quantities(Instar(), vars(options))
     made_with = {"study": study.as_dict(), "circuit": own_spike_circuit(study).as_dict()}
     target = study.device.transconductance * study.leak_resistance
-    with claimed({results_path(options.figures, "instar"): made_with}, (), options.force):
+    with claimed([(results_path(options.figures, "instar"), made_with)], (), options.force):
         session = NgspiceSession()
         doses, measured, exact = measure_rule(session, study)
         differences, changes, foretold = measure_window(session, study)

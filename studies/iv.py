@@ -127,7 +127,7 @@ def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: 
 def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: IvExperiment) -> None:
     setting = (experiment.amplitude, experiment.frequency, experiment.phi_voltage, experiment.initial_state)
     made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
-    with claimed({results_path(arguments.figures, "memristor"): made_with}, netlist_of(arguments), arguments.force):
+    with claimed([(results_path(arguments.figures, "memristor"), made_with)], netlist_of(arguments), arguments.force):
         write_netlist(arguments.netlist, lambda: netlist_text(
             iv_circuit(parameters, *setting), iv_solver(experiment.frequency), experiment.duration,
             print_nodes=["v(input)", f"v({STATE})", "i(vneuron)"]))

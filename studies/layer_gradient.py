@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(task.rule, presentations=options.presentations)
     plan = LayeredPlan(task, rule, (options.hidden,))
     made_with = {**plan.as_dict(), "errors": options.errors, "engine": CLOSED_FORM}
-    with claimed({results_path(options.figures, NAME): made_with}, [], options.force):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
         data = plan.data()
         start = plan.begin(data)
         networks = {"before learning": start, "after learning": learn(LayeredLearning.begin(start, rule), rule, data).network}

@@ -138,7 +138,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
     used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
             **({"chip": chip.as_dict()} if chip else {}), "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
-    with claimed({results_path(options.figures, name): used}, netlist_of(options), options.force):
+    with claimed([(results_path(options.figures, name), used)], netlist_of(options), options.force):
         print(f"loaded {' - '.join(map(str, network.sizes))} neurons <- {path}")
         write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
         start = time.perf_counter()
@@ -171,8 +171,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
     # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
     earlier = {key: value for key, value in tested.items() if key != "seeds"}  # of fewer networks
-    made_with = {path: {} if options.resume else plan.as_dict(),
-                 results_path(options.figures, stem): earlier if options.resume else tested}
+    made_with = [(path, {} if options.resume else plan.as_dict()),
+                 (results_path(options.figures, stem), earlier if options.resume else tested)]
     with claimed(made_with, netlist_of(options), options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
         rows = not_begun_again(kept, path) if options.resume else []

@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
             "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
     checkpoint = checkpoint_path(written)
-    with claimed({written: used}, [checkpoint], options.force or options.resume):
+    with claimed([(written, used)], [checkpoint], options.force or options.resume):
         reading = Reading(network, images, used, checkpoint)
         reading.begin(options.resume, options.force)
         try:

@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     plan, session = LayeredPlan(task, rule, tuple(options.hidden)), NgspiceSession()
     data, name = plan.data(), f"layers_in_step_{task.name}"
     used = {**plan.as_dict(), "after": options.after, "stretch": options.stretch}
-    with claimed({results_path(options.figures, name): used}, [], options.force):
+    with claimed([(results_path(options.figures, name), used)], [], options.force):
         learning = LayeredLearning.begin(plan.begin(data), rule)
         found = compare(advance(learning, rule, data, options.after), rule, data, options.stretch, session)
         wrote = write_results(options.figures, name, session, used, found)

@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +36,13 @@ from learning.classifier import FORMAT, MemristiveClassifier
 from learning.decoding import RESOLUTION, SILENT, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import FeatureEncoding
-from learning.layers_in_ngspice import read_in_ngspice
+from learning.layers_in_ngspice import read_in_ngspice, read_netlist
 from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten, claimed
 from records.files import ROOT, atomic_write
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
-from workflow.command_line import draw, make_parser, netlist_of, progress, whole_number
+from workflow.command_line import draw, make_parser, netlist_of, progress, whole_number, write_netlist
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 
@@ -49,6 +50,7 @@ FOLDS = 10
 MOST_ROWS = 20000
 EXAMPLES = 3  # samples of each class in the raster
 SAVE_EVERY = 30.0  # s, between two checkpoints
+INTERRUPTED = "Training interrupted"  # how scikit-learn's warning begins
 MODELS = ("memristors", "logistic regression", "MLP")  # the MLP is slow: of the first repeat only
 
 
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
              "low": FeatureEncoding.of(table.features, complement=True).low, "table": table.checksum}
     netlist = options.figures / f"{name}_read.cir"
     options.netlist = netlist
-    with claimed({results_path(options.figures, name): parameters, voltages: saved}, netlist_of(options), options.force):
+    with claimed([(results_path(options.figures, name), parameters), (voltages, saved)], netlist_of(options), options.force):
         _study(options, table, model, parameters, voltages, netlist, name)
 
 
@@ -111,7 +113,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     final.save(voltages)
     content = json.loads(voltages.read_text(encoding="utf-8"))
     atomic_write(voltages, json.dumps({**content, "table": table.checksum}, indent=1) + "\n")  # for the claim of the next run
-    final.export_netlist(netlist, table.features[0])
+    write_netlist(netlist, lambda: read_netlist(final.network_, final.encoding_.levels(table.features[:1])[0]))
     session = None
     if options.engine == NGSPICE:
         session = NgspiceSession()
@@ -119,8 +121,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     wrote = write_results(options.figures, name, session, parameters, results)
     checkpoint.unlink(missing_ok=True)
     _print(table, results)
-    print(f"wrote {wrote}\nclassifier trained on all {len(table.labels)} samples -> {voltages}\nwrote {netlist}; run it with: "
-          f"ngspice -b {netlist}")
+    print(f"wrote {wrote}\nclassifier trained on all {len(table.labels)} samples -> {voltages}")
     names = table.classes
     draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, found.strict[0], len(names)), names,
          list(UNDECIDED.values()), "samples")
@@ -199,12 +200,24 @@ def _one_fold(table: Table, models: Mapping[str, Any], found: Found, repeat: int
         fitted = clone(estimator)
         if name == "memristors":
             fitted.set_params(random_state=fitted.random_state + repeat)
-        fitted.fit(table.features[train], table.labels[train])
+        _fit(fitted, table.features[train], table.labels[train])
         found.right[m, repeat, test] = fitted.predict(table.features[test]) == table.labels[test]
         if name == "memristors":
             times = fitted.spike_times(table.features[test])
             found.strict[repeat, test] = [strict_decision(spikes, RESOLUTION) for spikes in times]
             found.clipped[repeat, fold] = fitted.clipped(table.features[test])
+
+
+def _fit(estimator: Any, features: np.ndarray, labels: np.ndarray) -> None:
+    """Fit an estimator, or raise KeyboardInterrupt: at Ctrl-C scikit-learn's MLP warns, and goes on half trained."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", INTERRUPTED)
+        try:
+            estimator.fit(features, labels)
+        except UserWarning as warning:
+            if INTERRUPTED in str(warning):
+                raise KeyboardInterrupt from warning
+            raise
 
 
 def _accuracy(values: np.ndarray, samples: int) -> dict[str, Any]:

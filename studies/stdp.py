@@ -121,7 +121,7 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": list(task.start),
                  "design": task.design.as_dict(), "neurons": options.neurons, "presentations": task.presentations,
                  "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
-    with claimed({results_path(options.figures, name): made_with}, netlist_of(options), options.force):
+    with claimed([(results_path(options.figures, name), made_with)], netlist_of(options), options.force):
         write_netlist(options.netlist, lambda: batch_netlist(task, drawn[0]))
         print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
               f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")

@@ -79,8 +79,8 @@ def main(options: argparse.Namespace) -> None:
         made_with |= {"samples": options.samples, "contenders": options.contenders}
     path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
     name = stem(options, learning) + "_stretch" * bool(options.stretch)
-    voltages = {} if options.stretch else {path: {"learning": learning.as_dict(), "encoding": options.encoding}}
-    with claimed({results_path(options.figures, name): made_with, **voltages}, (), options.force):
+    voltages = [] if options.stretch else [(path, {"learning": learning.as_dict(), "encoding": options.encoding})]
+    with claimed([(results_path(options.figures, name), made_with), *voltages], (), options.force):
         images, labels = mnist_images("train", options.encoding)
         if options.stretch:
             compare_stretch(options, learning, images, name, made_with)

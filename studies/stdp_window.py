@@ -126,7 +126,7 @@ def stdp_experiment(session: NgspiceSession, parameters: MemristorParameters, ex
 
 def run_stdp(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: StdpExperiment) -> None:
     made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
-    with claimed({results_path(arguments.figures, "memristor_stdp"): made_with}, netlist_of(arguments), arguments.force):
+    with claimed([(results_path(arguments.figures, "memristor_stdp"), made_with)], netlist_of(arguments), arguments.force):
         write_netlist(arguments.netlist, lambda: netlist_text(
             stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, experiment.duration,
             print_nodes=["v(input)", "v(phi)", f"v({STATE})"]))

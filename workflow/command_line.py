@@ -7,6 +7,7 @@ SIGTERM, 129 by a terminal that was closed.
 import argparse
 import dataclasses
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound="DataclassInstance")
 T = TypeVar("T")
+OURS = "* written by a script, which overwrites it when it is run again"  # the second line of a netlist
 NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
@@ -153,22 +155,23 @@ def draw(options: argparse.Namespace, name: str, plot: "Callable[..., Figure]", 
 def write_netlist(path: Path | None, make: Callable[[], str]) -> None:
     """Write the netlist that `make()` returns if the user asked for one: that of a large network takes a moment."""
     if path is not None:
-        atomic_write(path, make())
-        print(f"wrote {path}; run it with: ngspice -b {path}")
+        title, rest = make().split("\n", 1)
+        atomic_write(path, f"{title}\n{OURS}\n{rest}")
+        print(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
 
 def netlist_of(options: argparse.Namespace) -> list[Path]:
     """The file that --netlist names, if it does: for `records.claims.claimed`.
 
-    Raises NotOverwritten if something else than a netlist of PySpice's is there.
+    Raises NotOverwritten if something else is there than what `write_netlist` wrote.
     """
     path = options.netlist
     if path is None:
         return []
     if path.is_file() and not options.force:
         with open(path, "rb") as file:
-            start = file.read(6)
-        if start not in (b"", b".title"):
+            start = file.read(1000).splitlines()
+        if start and start[1:2] != [OURS.encode()]:
             raise NotOverwritten(f"{path} is there, and no netlist of this project's; --force overwrites it")
     return [path]
 

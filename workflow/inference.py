@@ -54,7 +54,7 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
     name = f"{experiment.stem(voltages.rule or 'hebbian')}_inference"
     used = describe(experiment, voltages=path_in_project(path))
-    with claimed({results_path(options.figures, name): used}, netlist_of(options), options.force):
+    with claimed([(results_path(options.figures, name), used)], netlist_of(options), options.force):
         print(f"loaded {classes} x {inputs} cells <- {path}")
         _infer(options, experiment, voltages, used)
 

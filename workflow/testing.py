@@ -77,7 +77,8 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
                     trained_by=trained_by(voltages), engine=options.engine, **({"age": options.age} if options.age else {}))
     name = test_stem(experiment, voltages, options.engine)
-    with claimed({results_path(options.figures, name): {**used, "samples": options.samples}}, netlist_of(options), options.force):
+    made_with = {**used, "samples": options.samples}
+    with claimed([(results_path(options.figures, name), made_with)], netlist_of(options), options.force):
         print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
         _test(options, experiment, voltages, used)
 

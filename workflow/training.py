@@ -82,7 +82,7 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
     # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
-    with claimed({path: {} if options.resume else made_with, results_path(options.figures, name): made_with},
+    with claimed([(path, {} if options.resume else made_with), (results_path(options.figures, name), made_with)],
                  netlist_of(options), options.force):
         run.begin(path, options)
         write_netlist(options.netlist, run.netlist)

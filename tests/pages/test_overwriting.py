@@ -62,6 +62,11 @@ def test_voltages_made_with_other_parameters_are_not_overwritten(tmp_path, capsy
     assert voltages.read_bytes() != before
 
 
+def test_voltages_that_would_be_the_results_file_are_refused(tmp_path, capsys):
+    code, said = training(capsys, "--voltages", tmp_path / "xpue_training_results.json", "--figures", tmp_path)
+    assert code == 2 and "two of the files to write are the same" in one_line(said) and not list(tmp_path.iterdir())
+
+
 def test_results_of_more_images_are_not_overwritten_by_a_quick_look(capsys):
     """The committed results hold 10,000 images."""
     code = run(page(READ).main, ["--samples", "20"])

@@ -126,11 +126,11 @@ def test_what_parameters_do_not_mention_is_the_usual(tmp_path, option, usual, ot
 
 
 def test_a_claim_leaves_nothing_behind(tmp_path):
-    paths = {tmp_path / "new" / "a.json": {"seed": 1}, tmp_path / "b.json": {}}
+    paths = [(tmp_path / "new" / "a.json", {"seed": 1}), (tmp_path / "b.json", {})]
     with claimed(paths, [tmp_path / "c.cir"]), pytest.raises(FileProblem), claimed(paths):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["new"]
-    next(iter(paths)).write_text('{"seed": 2}')
+    paths[0][0].write_text('{"seed": 2}')
     with pytest.raises(NotOverwritten), claimed(paths):
         pass
     with claimed(paths, force=True):
@@ -138,17 +138,27 @@ def test_a_claim_leaves_nothing_behind(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "new"]
 
 
-def test_one_file_for_two_things_is_refused(tmp_path):
-    with pytest.raises(NotOverwritten, match="the same"), claimed({tmp_path / "a.json": {}}, [tmp_path / "." / "a.json"]):
+@pytest.mark.parametrize(("made_with", "others"), [
+    (["a.json"], ["./a.json"]), (["a.json", "a.json"], []), (["a.json", "./a.json"], []), ([], ["a.json", "a.json"])])
+def test_one_file_for_two_things_is_refused(tmp_path, made_with, others):
+    with pytest.raises(NotOverwritten, match="the same"), claimed([(tmp_path / name, {}) for name in made_with],
+                                                                  [tmp_path / name for name in others]):
         pass
+
+
+def test_files_without_parameters_are_locked_too(tmp_path):
+    path = tmp_path / "c.cir"
+    with claimed([], [path]), pytest.raises(FileProblem, match="by another run"), claimed([], [path]):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_places_that_cannot_be_written_are_refused(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "a.json", Path("/proc/none/a.json")):
-        with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed({path: {}}):
+        with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed([(path, {})]):
             pass
-        with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed({}, [path]):
+        with pytest.raises(FileProblem, match=f"{path} cannot be written"), claimed([], [path]):
             pass
 
 

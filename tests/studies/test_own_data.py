@@ -6,12 +6,14 @@ import itertools
 import json
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 
 from learning.classifier import MemristiveClassifier
 from records.claims import NotOverwritten
@@ -93,6 +95,21 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     assert 0.5 < ran.results(np.repeat([0, 1, 2], 10))["accuracy"]["logistic regression"]["mean"] <= 1
     other = dataclasses.replace(flowers, features=flowers.features + 1e-3)
     assert other.checksum != flowers.checksum
+
+
+def test_ctrl_c_in_a_baseline_stops_the_study(tmp_path, capsys, table, monkeypatch):
+    """scikit-learn's MLP only warns of it, and half trained it would be one of the results."""
+    flowers, count, backprop = load_table(str(table), "species"), itertools.count(), MLPClassifier._backprop
+
+    def interrupted(self, *arguments):
+        if next(count) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return backprop(self, *arguments)
+    monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
+    options = argparse.Namespace(repeats=1, seed=1, resume=False, force=False)
+    with pytest.raises(KeyboardInterrupt):
+        own_data.cross_validated(flowers, MemristiveClassifier((), epochs=3, random_state=1), options, tmp_path / "checkpoint", {})
+    assert next(count) == 4 and not list(tmp_path.iterdir())  # not one fold was done
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

@@ -22,6 +22,7 @@ from spice.errors import NgspiceMissing, SimulationError
 from spice.parameters import ParameterError, quantity
 from workflow import command_line
 from workflow.command_line import (
+    OURS,
     add_quantities,
     draw,
     make_parser,
@@ -154,14 +155,19 @@ def test_parameters_that_make_no_sense_together_are_refused():
 def test_netlist_is_written_only_if_asked_for(tmp_path, capsys):
     write_netlist(None, lambda: pytest.fail("made"))
     path = tmp_path / "some.cir"
-    write_netlist(path, lambda: ".title some")
-    assert path.read_text() == ".title some"
+    write_netlist(path, lambda: ".title some\nR1 a 0 1\n")
+    assert path.read_text() == f".title some\n{OURS}\nR1 a 0 1\n" and OURS.startswith("*")
     assert capsys.readouterr().out == f"wrote {path}; run it with: ngspice -b {path}\n"
+    options = argparse.Namespace(netlist=path, force=False)
+    assert netlist_of(options) == [path]
+    write_netlist(tmp_path / "with space.cir", lambda: ".title some\n")
+    assert capsys.readouterr().out.endswith(f"ngspice -b '{tmp_path}/with space.cir'\n")
 
 
 @pytest.mark.parametrize(("content", "force", "fine"), [
-    (None, False, True), ("", False, True), (".title x\nR1 a 0 1", False, True), ("notes", False, False), ("notes", True, True),
-    (".titl", False, False)])
+    (None, False, True), ("", False, True), (f".title x\n{OURS}\nR1 a 0 1", False, True), ("notes", False, False),
+    ("notes", True, True), (".title of a user's own\nR1 a 0 1", False, False), (".title x", False, False), ("\n", False, False),
+    (f"{OURS}\nR1 a 0 1", False, False)])
 def test_only_a_netlist_is_overwritten_by_a_netlist(content, force, fine, tmp_path):
     path = tmp_path / "some.cir"
     if content is not None:
