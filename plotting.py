@@ -4,6 +4,7 @@ Colours are those of M. Okabe and K. Ito (2008) and of viridis and cividis, whic
 """
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,12 @@ def save(figure: Figure, folder: Path | str, name: str, show: bool = False) -> P
     else:  # laid out once and drawn once: savefig draws figures that have a layout twice
         figure.set_dpi(RESOLUTION)
         canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
-        if layout:
-            layout.execute(figure)
-            figure.set_layout_engine("none")
-        canvas.print_png(image, metadata=metadata)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")  # of names that users gave: a box says it
+            if layout:
+                layout.execute(figure)
+                figure.set_layout_engine("none")
+            canvas.print_png(image, metadata=metadata)
     atomic_write(path, image.getvalue())
     if show:
         plt.show()

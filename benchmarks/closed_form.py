@@ -3,6 +3,7 @@
 Writes its table into docs/performance.md. CPU seconds of this process, medians of three, without compiling the online read.
 """
 
+import argparse
 import dataclasses
 import resource
 import statistics
@@ -71,6 +72,7 @@ def measure_layers(size: int, hidden: int) -> tuple[float, float]:
 
 def main() -> int:
     """Measure all cases and write the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = []
     cases = [(f"{size}x{size} {encoding}", partial(measure, size, encoding)) for size, encoding in CASES]
     cases += [(f"{size}x{size} grey, {hidden} hidden", partial(measure_layers, size, hidden)) for size, hidden in LAYERS]

@@ -3,6 +3,7 @@
 Writes figures/growth.png and the table into docs/performance.md.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ def growth_figure(rows: Sequence[tuple[float, float, float]]) -> Figure:
 
 def main() -> None:
     """Measure all sizes and write table and figure."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     session = NgspiceSession()
     digits = load_mnist("x_test", first=IMAGES)["x_test"]
     rows, points = [], []

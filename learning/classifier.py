@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -20,9 +18,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
+from learning import classifier_files
 from learning.chips import Chip
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
@@ -31,7 +30,6 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train, with_bias
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_ngspice
 
-FORMAT, VERSION = "in-situ memristive classifier", 1
 EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.3  # V times features, V: a write moves a membrane by about as much, whatever their number
 # Fewer samples are learned with more room between them and their neighbours.
@@ -60,6 +58,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
     that make no sense raise ValueError from `fit`.
     """
+
+    network_: LayeredNetwork
+    _rule: LayeredRule
+    _trained_with: dict[str, Any]
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
                  dose: float | None = None, margin: float | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
@@ -91,10 +93,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
         """Present each sample once, in order of a permutation, at a fifth of the dose: learning goes on where it stopped.
 
-        The first call needs all `classes`; its samples set the encoding's range and the start. Raises as `fit`.
+        The first call needs all `classes`; its samples set the encoding's range and the start. `dose`, `margin` and `engine` may
+        be set to something else between calls; what has made the network may not. Raises as `fit`.
         """
         with self._as_before_if_refused():
             first = not hasattr(self, "network_")
+            if not first:
+                self._go_on()
             features, targets = self._training_data(X, y, reset=first)
             if first and classes is None:
                 raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
@@ -111,6 +116,17 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                                        seed=(self._rule.seed + self.n_presentations_) % 2**32)
             self._learn(rule, features, targets)
         return self
+
+    def _go_on(self) -> None:
+        """Heed what has been set since the network was begun, or refuse it."""
+        then = self._trained_with
+        changed = {"hidden": self._hidden_sizes() != self.network_.sizes[1:-1],
+                   **{name: getattr(self, name) != then[name] for name in ("encoding", "chip", "random_state")}}
+        for name in filter(changed.get, changed):
+            raise ValueError(f"{name} was {then[name]!r} when the network was begun and is {getattr(self, name)!r} now: "
+                             "fit begins a new one, partial_fit goes on with this one")
+        margin = self._rule.margin if self.margin == then["margin"] else self._margin(MANY)
+        self._rule = self._rule_of(self._rule.seed, margin)
 
     @contextlib.contextmanager
     def _as_before_if_refused(self) -> Iterator[None]:
@@ -143,8 +159,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden[0]) if hidden else self._rule)
         if self.chip is not None:
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
-        self.classes_, self.network_, self.n_presentations_, self.engine_ = classes, network, 0, self.engine
-        self._trained_with = self.get_params()
+        self.classes_, self.network_, self.n_presentations_ = classes, network, 0
 
     def _rule_of(self, seed: int, margin: float) -> LayeredRule:
         dose = min(DOSE / self.n_features_in_, LARGEST_DOSE)
@@ -168,12 +183,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             for done, accuracy in run(learning, rule, images, labels):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
-        self.network_, self.engine_ = learning.network, self.engine
+        self.network_, self.engine_, self._trained_with = learning.network, self.engine, self.get_params()
         self.n_presentations_ += learning.done
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = tuple(self.hidden) if isinstance(self.hidden, Sequence | np.ndarray) else (self.hidden,)
-        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
+        if not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0 for size in sizes):
             raise ValueError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
         return tuple(int(size) for size in sizes)
 
@@ -198,6 +213,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         ngspice ends a read with the second spike: later ones are nan there.
         """
         features = self._features(X)
+        _choice("engine", self.engine, ENGINES)
         images = self.encoding_.levels(features)
         if self.engine != NGSPICE:
             return self.network_.first_spikes(images)
@@ -209,7 +225,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """How much earlier in s each neuron fires than the first of the others (samples x classes; negative: later).
 
         Of two classes: how much earlier the second fires than the first (samples). A silent neuron counts as firing when the read
-        ends.
+        ends, and so do in ngspice all those behind the second. Leads are some 1e-5: scale them for a model that takes them as
+        features.
         """
         times = self.spike_times(X)
         times = np.where(np.isnan(times), self.network_.design.window, times)
@@ -244,15 +261,18 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     # Files
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the netlist of the whole network reading one sample `x` (features), for `ngspice -b`; returns the path.
+        """Write the netlist of the whole network reading one sample `x` (features, or a DataFrame of one row), for `ngspice -b`.
 
-        It prints the outputs: the first to reach half its height is the decision. Raises ValueError, and OSError.
+
+        Returns the path. The netlist prints the outputs: the first to reach half its height is the decision. Raises ValueError,
+        and OSError.
         """
-        self._check_fitted()
-        features = check_array(np.asarray(x, dtype=np.float64).reshape(1, -1))
-        if features.shape[1] != self.n_features_in_:
-            raise ValueError(f"a sample has {self.n_features_in_} features, got {features.shape[1]}")
-        _write(Path(path), read_netlist(self.network_, self.encoding_.levels(features)[0]))
+        if hasattr(x, "to_frame"):  # a row of a DataFrame, whose names count as in `predict`
+            x = x.to_frame().T
+        features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
+        if len(features) != 1:
+            raise ValueError(f"x must be one sample, got {len(features)}")
+        classifier_files.write_text(Path(path), read_netlist(self.network_, self.encoding_.levels(features)[0]))
         return Path(path)
 
     def save(self, path: str | Path) -> Path:
@@ -261,48 +281,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Classes must be numbers, strings or truth values, or ValueError is raised. Raises OSError.
         """
         self._check_fitted()
-        parameters = self._trained_with  # what has been set since made nothing here
-        parameters = {**parameters, "chip": parameters["chip"] and parameters["chip"].as_dict()}
-        if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
-            parameters["random_state"] = None  # a generator has moved on since
-        names = getattr(self, "feature_names_in_", None)
-        content = {"format": FORMAT, "version": VERSION, "parameters": parameters, "trained_by": self.engine_,
-                   "presentations": self.n_presentations_, "seed": self._rule.seed, "margin": self._rule.margin,
-                   "classes": self.classes_, "features": self.n_features_in_, "feature_names": names, "low": self.encoding_.low,
-                   "span": self.encoding_.span, "voltages": list(self.network_.states)}
-        _write(Path(path), json.dumps(content, indent=1, default=_plain) + "\n")
-        return Path(path)
+        return classifier_files.written(self, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The classifier that `save` wrote. Raises OSError, and ValueError if `path` holds something else."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if (content["format"], content["version"]) != (FORMAT, VERSION):
-                raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            return cls._restored(content)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            raise ValueError(f"{path}: is no classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
-
-    @classmethod
-    def _restored(cls, content: dict[str, Any]) -> Self:
-        parameters = content["parameters"]
-        hidden, chip = parameters["hidden"], parameters["chip"]
-        model = cls(**{**parameters, "hidden": tuple(hidden) if isinstance(hidden, list) else hidden,
-                       "chip": chip and Chip(**chip)})
-        low, span = np.array(content["low"], float), np.array(content["span"], float)
-        model.encoding_ = FeatureEncoding(low, span, model.encoding == COMPLEMENT)
-        network = LayeredNetwork(tuple(np.array(states, float) for states in content["voltages"]))
-        sizes = (model.encoding_.levels(low[None]).shape[1], *model._hidden_sizes(), len(content["classes"]))
-        if network.sizes != sizes or low.shape != span.shape or not all(np.isfinite(s).all() for s in network.states):
-            raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
-        model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
-        model.classes_, model.n_features_in_, model._trained_with = np.array(content["classes"]), len(low), model.get_params()
-        model._rule = model._rule_of(content["seed"], content["margin"])
-        model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
-        if content["feature_names"] is not None:
-            model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
-        return model
+        return classifier_files.loaded(cls, Path(path))
 
 
 def started(rule: LayeredRule, levels: np.ndarray, neurons: int) -> LayeredRule:
@@ -323,22 +307,3 @@ def _number(name: str, value: Any, highest: float, unit: str) -> float:
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool) or not 0 <= value <= highest:
         raise ValueError(f"{name} must be None or 0 to {highest:g} {unit}, got {value!r}")
     return float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Arrays, ranges and NumPy's numbers as JSON has them; dates would become numbers in silence."""
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return list(value)
-    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind in "mMSV":
-        raise ValueError(f"a classifier's file holds numbers, strings and truth values, not {value!r}")
-    return value.tolist()
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all (records.files does the same for the pages; this floor knows no records)."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

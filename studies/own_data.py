@@ -32,7 +32,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import plotting
-from learning.classifier import FORMAT, MemristiveClassifier
+from learning.classifier import MemristiveClassifier
+from learning.classifier_files import FORMAT
 from learning.decoding import RESOLUTION, SILENT, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import FeatureEncoding
@@ -50,6 +51,7 @@ FOLDS = 10
 MOST_ROWS = 20000
 EXAMPLES = 3  # samples of each class in the raster
 SAVE_EVERY = 30.0  # s, between two checkpoints
+LONGEST_NAME = 20  # characters of a class's name in a figure
 INTERRUPTED = "Training interrupted"  # how scikit-learn's warning begins
 MODELS = ("memristors", "logistic regression", "MLP")  # the MLP is slow: of the first repeat only
 
@@ -122,7 +124,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     checkpoint.unlink(missing_ok=True)
     _print(table, results)
     print(f"wrote {wrote}\nclassifier trained on all {len(table.labels)} samples -> {voltages}")
-    names = table.classes
+    names = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME - 1]}…" for name in table.classes]
     draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, found.strict[0], len(names)), names,
          list(UNDECIDED.values()), "samples")
     chosen = np.concatenate([np.flatnonzero(table.labels == label)[:EXAMPLES] for label in final.classes_])
@@ -251,8 +253,8 @@ def split_in_ngspice(table: Table, model: MemristiveClassifier, seed: int, in_si
     both = ~np.isnan(found) & ~np.isnan(exact)
     return {"trained_by": fitted.engine_, "tested_by": NGSPICE, "samples": len(test), "right": int((decided[0] == truth).sum()),
             "right_by_closed_form": int((decided[1] == truth).sum()), "same_decision": int((decided[0] == decided[1]).sum()),
-            "largest_spike_deviation": float(np.abs(found - exact)[both].max()), "seconds_training": trained - start,
-            "seconds_testing": time.perf_counter() - trained}
+            "largest_spike_deviation": float(np.abs(found - exact)[both].max()) if both.any() else None,
+            "seconds_training": trained - start, "seconds_testing": time.perf_counter() - trained}
 
 
 def _print(table: Table, results: dict[str, Any]) -> None:
@@ -267,8 +269,10 @@ def _print(table: Table, results: dict[str, Any]) -> None:
           f"{results['clipped_in_test_folds']:.2%} of the features in test folds were clipped")
     if "ngspice" in results:
         one = results["ngspice"]
+        apart = one["largest_spike_deviation"]
+        spikes = "no spikes to compare" if apart is None else f"spikes within {apart * 1e6:.2g} us"
         print(f"one split trained by {one['trained_by']}, tested in ngspice: {one['right']} of {one['samples']} right; the "
-              f"closed form decides {one['same_decision']} alike, spikes within {one['largest_spike_deviation'] * 1e6:.2g} us")
+              f"closed form decides {one['same_decision']} alike, {spikes}")
 
 
 def raster(spikes: np.ndarray, truth: np.ndarray, names: list[str]) -> Figure:

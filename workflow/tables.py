@@ -7,7 +7,9 @@ import shlex
 import sys
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,7 @@ def _built_in(name: str) -> Table:
 
 
 def _from_csv(path: Path, label: str | None) -> Table:
-    frame, untitled, decimal = _read(path)
+    frame, untitled, decimal, as_written = _read(path)
     columns = list(frame.columns)
     chosen = columns[-1] if label is None else _column(path, columns, label)
     missing = frame.isna()
@@ -104,16 +106,23 @@ def _from_csv(path: Path, label: str | None) -> Table:
     values = np.column_stack([_numbers(features[name], decimal) for name in features.columns])
     if not np.isfinite(values).all():
         raise DatasetError(f"{path}: column {features.columns[np.argwhere(~np.isfinite(values))[0][1]]!r} holds infinite values")
-    labels = frame[chosen]
-    labels = labels.to_numpy() if labels.dtype.kind in "iub" else labels.astype(str).str.strip().to_numpy(dtype=str)
+    labels = frame[chosen] if frame[chosen].dtype.kind in "Ob" else as_written(chosen)
+    labels = labels.to_numpy() if labels.dtype.kind == "b" else _classes(labels.astype(str).str.strip().to_numpy(dtype=str))
     if untitled and np.count_nonzero(labels == labels[0]) == 1:
         raise DatasetError(f"{path}: the class of row 1, {str(labels[0])!r}, occurs once{untitled}")
     return Table(path.stem, values, labels, list(features.columns))
 
 
-def _read(path: Path) -> tuple[Any, str, str]:
-    """The file as a DataFrame whose columns have names that differ, what to say of a first row that was no header, and the
-    decimal mark of its numbers.
+def _classes(texts: np.ndarray) -> np.ndarray:
+    """Classes as integers if that is what they are: 01 is a code, and no other 1."""
+    if not all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) for text in np.unique(texts)):
+        return texts
+    return texts.astype(np.int64)
+
+
+def _read(path: Path) -> tuple[Any, str, str, Callable[[str], Any]]:
+    """The file as a DataFrame whose columns have names that differ, what to say of a first row that was no header, the decimal
+    mark of its numbers, and what gives a column's texts as they stand there.
 
     Encoding, separator, what stands before the table and whether there is a header are found out.
     """
@@ -130,9 +139,10 @@ def _read(path: Path) -> tuple[Any, str, str]:
         nameless = sum(name in MISSING for name in first)
         headed = not any(map(_is_any_number, first)) and not 1 < nameless >= len(first) - 1
         names, row_names = _names(path, first, rest, headed)
-        frame = pd.read_csv(path, sep=separator, encoding=encoding, header=0 if headed else None, names=names, index_col=False,
-                            skiprows=skipped, skipinitialspace=True, low_memory=False, keep_default_na=False, na_values=MISSING,
-                            decimal=decimal)
+        read: Callable[..., Any] = partial(pd.read_csv, path, sep=separator, encoding=encoding, header=0 if headed else None,
+                                          names=names, index_col=False, skiprows=skipped, skipinitialspace=True,
+                                          low_memory=False, keep_default_na=False, na_values=MISSING, decimal=decimal)
+        frame = read()
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}; give a CSV file or one of {', '.join(BUILT_IN)}") from error
     except (ValueError, csv.Error) as error:
@@ -143,7 +153,8 @@ def _read(path: Path) -> tuple[Any, str, str]:
         frame = frame.iloc[:, :-1]  # separators at the ends of lines
     if row_names:
         frame = _without_row_names(path, frame)
-    return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header", decimal
+    return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header", decimal, (
+        lambda column: read(dtype={column: str})[column])
 
 
 def _decimal(text: str, separator: str) -> str:

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from records.claims import NotOverwritten
 from records.files import FileProblem
 from records.results import write_results
 from studies import own_data
-from tests.helpers import script
+from tests.helpers import ROOT, script
 from workflow.tables import load_table
 
 
@@ -106,10 +108,28 @@ def test_ctrl_c_in_a_baseline_stops_the_study(tmp_path, capsys, table, monkeypat
             signal.raise_signal(signal.SIGINT)
         return backprop(self, *arguments)
     monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
-    options = argparse.Namespace(repeats=1, seed=1, resume=False, force=False)
+    options, model = argparse.Namespace(repeats=1, seed=1, resume=False, force=False), MemristiveClassifier((), random_state=1)
     with pytest.raises(KeyboardInterrupt):
-        own_data.cross_validated(flowers, MemristiveClassifier((), epochs=3, random_state=1), options, tmp_path / "checkpoint", {})
+        own_data.cross_validated(flowers, model, options, tmp_path / "checkpoint", {})
     assert next(count) == 4 and not list(tmp_path.iterdir())  # not one fold was done
+
+
+def test_names_that_no_figure_has_room_or_letters_for_say_nothing(tmp_path):
+    path = tmp_path / "my data (1).csv"
+    rows = [f"{k % 7},{k},{('🙂' if k % 2 else 'long ' * 80)}" for k in range(8)]
+    path.write_text("\n".join(["a,b,class", *rows]) + "\n", encoding="utf-8")
+    places = ["--figures", tmp_path, "--voltages", tmp_path / "v.json"]
+    done = subprocess.run([sys.executable, "-m", "studies.own_data", path, "--epochs", "1", "--hidden", "3", *places], cwd=ROOT,
+                          capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    netlist = tmp_path / "own_data_my data (1)_read.cir"
+    assert f"ngspice -b '{netlist}'" in done.stdout and netlist.exists()
+
+
+def test_ngspice_that_sees_no_spike_to_compare_is_told(tmp_path):
+    said = script("-m", "studies.own_data", "iris", "--engine", "ngspice", "--rows", "6", "--epochs", "1", "--figures", tmp_path,
+                  "--voltages", tmp_path / "v.json")
+    assert "no spikes to compare" in said and (tmp_path / "own_data_iris_results.json").exists()
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

@@ -179,6 +179,24 @@ def test_numbers_name_classes_as_numbers_and_whole_features_become_voltages(tmp_
     assert words.labels.dtype.kind == "U"
 
 
+@pytest.mark.parametrize("texts", [
+    ("01", "1", "2"), ("00501", "00502", "00503"), ("1e1", "10", "11"), ("1.0", "1", "2"), ("-0", "0", "1"), ("1_0", "10", "2"),
+    ("1.50", "1.5", "2"), ("9" * 20, "9" * 19, "1")])
+def test_classes_that_are_codes_stay_as_they_are_written(tmp_path, texts):
+    rows = [(str(k), "2", f" {text}") for k, text in enumerate(texts * 2)]
+    table = load_table(str(written(tmp_path, rows=rows)))
+    assert table.labels.tolist() == list(texts) * 2
+    first = load_table(str(written(tmp_path, ";", ("class", "a", "b"), [(row[2], row[0], "1,5") for row in rows])), "class")
+    assert first.labels.tolist() == list(texts) * 2 and first.features[0].tolist() == [0.0, 1.5]
+
+
+@pytest.mark.parametrize(("texts", "kind"), [(("-1", "0", "10"), "i"), (("True", "False"), "b"), (("TRUE", "false"), "b"),
+                                             (("0.5", "1.5"), "U")])
+def test_classes_that_are_numbers_or_truth_values_are_such(tmp_path, texts, kind):
+    rows = [(str(k), "2", text) for k, text in enumerate(texts * 2)]
+    assert load_table(str(written(tmp_path, rows=rows))).labels.dtype.kind == kind
+
+
 def test_big_endian_utf_16_is_read(tmp_path):
     path = written(tmp_path)
     path.write_bytes(b"\xfe\xff" + path.read_text().encode("utf-16-be"))
