@@ -27,7 +27,7 @@ from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_chips import layer_chips
 from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning, LayeredNetwork, begin, train, with_bias
+from learning.layers import LayeredLearning, LayeredNetwork, begin, thresholds_per_volt, train, with_bias
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_ngspice
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
@@ -40,12 +40,16 @@ ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody know
 # thresholds. Few features drive few neurons, which is well for them, as long as some fire and learn.
 START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
 ACTIVE = 12  # neurons expected to start plastic, of fewer than 24 the half
+# Of several hidden layers all have to fire from the start, and errors grow on their way back, the more so the larger the dose.
+DEEP_START, DEEP_START_SPREAD = 2.0, 1.5  # thresholds
+DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """A spiking network of memristors that learns in situ and decides by its first spike.
 
-    `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. `engine`: "closed-form", or "ngspice", where
+    `hidden`: sizes of the hidden layers, a number or up to three numbers (behind four, spikes come too late in a read for learning
+    to be reliable); () for a single layer. `engine`: "closed-form", or "ngspice", where
     every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40,
     or as many as make 3,000 in all. `dose`: V, first change of X of an output cell per time constant of overlap, half of the
     first change of a hidden cell per volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most.
@@ -156,7 +160,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._rule = self._rule_of(seed, self._margin(samples))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         levels = self.encoding_.levels(features)
-        network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden[0]) if hidden else self._rule)
+        network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden) if hidden else self._rule)
+        if len(hidden) > 1:
+            network = firing(network, levels, self._rule.seed)
         if self.chip is not None:
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
         self.classes_, self.network_, self.n_presentations_ = classes, network, 0
@@ -167,7 +173,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:
                 raise ValueError("dose is 0: nothing would be learned; None gives one that suits the number of features")
-        return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, seed=seed)
+        deep = len(self._hidden_sizes()) > 1
+        scale = max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE) if deep else LayeredRule.error_scale
+        return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)
 
     def _margin(self, samples: int) -> float:
         if self.margin is not None:
@@ -289,13 +297,28 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return classifier_files.loaded(cls, Path(path))
 
 
-def started(rule: LayeredRule, levels: np.ndarray, neurons: int) -> LayeredRule:
-    """The `rule` with a start for a first hidden layer of `neurons` on `levels` (samples x rows, without the bias)."""
-    rows = with_bias(levels)
+def started(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...]) -> LayeredRule:
+    """The `rule` with a start for the first of the `hidden` layers on `levels` (samples x rows, without the bias)."""
+    if len(hidden) > 1:
+        return dataclasses.replace(rule, start_drive=DEEP_START, start_drive_spread=DEEP_START_SPREAD)
+    neurons, rows = hidden[0], with_bias(levels)
     drive = START_WEIGHT * rows.sum(axis=1).mean()
     spread = min(START_WEIGHT_SPREAD * math.sqrt((rows**2).sum(axis=1).mean()), LARGEST_START)
     enough = rule.reach + spread * NormalDist().inv_cdf(min(0.5, ACTIVE / neurons))
     return dataclasses.replace(rule, start_drive=min(max(drive, enough), LARGEST_START), start_drive_spread=spread)
+
+
+def firing(network: LayeredNetwork, levels: np.ndarray, seed: int) -> LayeredNetwork:
+    """The `network` with a start for its later hidden layers: driven by what fires for `levels`, they start as the first does."""
+    rng = np.random.default_rng([seed, 2])
+    per_volt = thresholds_per_volt(network.parameters, network.design)
+    for layer in range(1, len(network.states) - 1):
+        fired = with_bias(~np.isnan(network.forward(levels)[layer - 1])).sum(axis=1).mean()  # as many rows are driven
+        start = rng.normal(DEEP_START / fired, DEEP_START_SPREAD / math.sqrt(fired), network.states[layer].shape) / per_volt
+        states = list(network.states)
+        states[layer] = network.design.reference_state + start
+        network = dataclasses.replace(network, states=tuple(states))
+    return network
 
 
 def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +17,15 @@ from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_chips import layer_chips
 from learning.layers import LayeredNetwork
 
-if TYPE_CHECKING:
-    from learning.classifier import MemristiveClassifier
-
 FORMAT, VERSION = "in-situ memristive classifier", 1
 LARGEST_STATE = 1e6  # V, beyond what any training reaches
 
 
-def written(model: MemristiveClassifier, path: Path) -> Path:
-    """Write the fitted `model` as JSON; returns the path. Raises ValueError for classes that a file cannot hold, and OSError."""
+def written(model: Any, path: Path) -> Path:
+    """Write the fitted MemristiveClassifier `model` as JSON; returns the path.
+
+    Raises ValueError for classes that a file cannot hold, and OSError.
+    """
     parameters = model._trained_with  # what has been set since made nothing here
     parameters = {**parameters, "chip": parameters["chip"] and parameters["chip"].as_dict()}
     if not isinstance(parameters["random_state"], (int, np.integer, type(None))):
@@ -39,8 +39,11 @@ def written(model: MemristiveClassifier, path: Path) -> Path:
     return path
 
 
-def loaded(kind: type[MemristiveClassifier], path: Path) -> Any:
-    """The classifier, of the class `kind`, in the file `path`. Raises OSError, and ValueError if it holds something else."""
+def loaded(kind: type, path: Path) -> Any:
+    """The classifier, of the class `kind` (MemristiveClassifier or one made of it), in the file `path`.
+
+    Raises OSError, and ValueError if it holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
@@ -50,7 +53,7 @@ def loaded(kind: type[MemristiveClassifier], path: Path) -> Any:
         raise ValueError(f"{path}: is no classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
 
 
-def _restored(kind: type[MemristiveClassifier], content: dict[str, Any]) -> MemristiveClassifier:
+def _restored(kind: type, content: dict[str, Any]) -> Any:
     parameters = content["parameters"]
     hidden, chip = parameters["hidden"], parameters["chip"]
     model = kind(**{**parameters, "hidden": tuple(hidden) if isinstance(hidden, list) else hidden, "chip": chip and Chip(**chip)})

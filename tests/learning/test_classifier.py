@@ -149,7 +149,7 @@ def test_what_is_set_after_a_fit_is_no_part_of_what_is_saved(tmp_path, iris, fit
 def test_some_hidden_neurons_start_plastic_however_many_features_there_are(features, neurons):
     values = np.random.default_rng(1).random((200, features))
     levels = FeatureEncoding.of(values).levels(values)
-    rule = started(LayeredRule(), levels, neurons)
+    rule = started(LayeredRule(), levels, (neurons,))
     settled = []  # where membranes settle, in thresholds
     for seed in range(20):
         network = begin((neurons,), 2, levels, dataclasses.replace(rule, seed=seed))
@@ -160,6 +160,18 @@ def test_some_hidden_neurons_start_plastic_however_many_features_there_are(featu
     assert rule.start_drive <= 10 and rule.start_drive_spread <= 10
     if features == 64:  # what 64 features with their complements and the bias drive, 0.06 a row
         assert rule.start_drive == pytest.approx(0.06 * 65)
+
+
+@pytest.mark.parametrize("hidden", [(10, 10), (100, 50), (20, 20, 20)])
+def test_several_hidden_layers_all_start_firing_and_learn(iris, hidden):
+    """Started as a single layer is, those behind the first are silent for ever; with its doses errors grow on their way back."""
+    accuracies = []
+    for seed in range(5):
+        model = MemristiveClassifier(hidden, epochs=1, dose=1e-9, random_state=seed).fit(*iris)
+        fired = [np.mean(~np.isnan(times)) for times in model.network_.forward(model.encoding_.levels(iris[0]))[:-1]]
+        assert fired[0] > 0.5 and all(share > 0.02 for share in fired[1:])
+        accuracies.append(MemristiveClassifier(hidden, random_state=seed).fit(*iris).score(*iris))
+    assert np.median(accuracies) > 0.94 and min(accuracies) > 0.6
 
 
 @pytest.mark.parametrize(("given", "samples", "expected"), [({}, 50, 60), ({}, 1000, 40), ({"epochs": 3}, 150, 3)])
