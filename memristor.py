@@ -201,8 +201,8 @@ class MemristorChain(SubCircuit):
     """`count` memristors in series between neuron and input, sharing phi. Add its `Memristor` to the circuit as well."""
 
     def __init__(self, count: int, memristor: str = "memristor", name: str = "memristor_chain") -> None:
-        if not count >= 1:
-            raise ParameterError(f"a chain needs at least 1 memristor, got {count}")
+        if not (isinstance(count, (int, np.integer)) and count >= 1):
+            raise ParameterError(f"a chain needs 1 memristor or more, got {count!r}")
         super().__init__(name, "neuron", "input", "phi", x0=0)
         nodes = ["neuron", *(f"joint_{k}" for k in range(1, count)), "input"]
         for k in range(count):

@@ -48,14 +48,14 @@ DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """A spiking network of memristors that learns in situ and decides by its first spike.
 
-    `hidden`: sizes of the hidden layers, a number or up to three numbers (behind four, spikes come too late in a read for learning
-    to be reliable); () for a single layer. `engine`: "closed-form", or "ngspice", where
-    every read, back-read and write is a transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40,
-    or as many as make 3,000 in all. `dose`: V, first change of X of an output cell per time constant of overlap, half of the
-    first change of a hidden cell per volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most.
-    `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at
-    most. `chip`: a `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`: "complement" adds 1 - v
-    for each feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of presentation. `verbose`: 1
+    `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. Behind four of them spikes come too late
+    in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
+    transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all.
+    `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
+    volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most. `margin`: s, by which the right
+    neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a
+    `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each
+    feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of presentation. `verbose`: 1
     shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of

@@ -22,8 +22,8 @@ def papers_workflow():
     device, window, hebbian = record("memristor"), record("memristor_stdp"), record("mnist_test")
     bound = np.ceil(1e5 * max(device["state_deviation"], device["current_deviation"])) / 1e5  # rounded up
     yield "reproducing", f"state and current to {bound:.1e} of the closed form".replace("e-0", "e-")
-    yield "reproducing", (f"{len(window['differences_s'])} pairings, within {np.ceil(window['deviation_V'] * 1e4) / 10:.1f} mV of "
-                          "the closed form")
+    off = f"{np.ceil(window['deviation_V'] * 1e4) / 10:.1f} mV"
+    yield "reproducing", f"{len(window['differences_s'])} pairings, within {off} of the closed form"
     for name, title in (("xpue", "XPUE"), ("012345", "012345"), ("mnist", "MNIST averages")):
         classes = len(record(f"{name}_inference")["decisions"])
         right = f"{record(f'{name}_inference')['strict_accuracy'] * classes:.0f} of {classes}"
