@@ -19,7 +19,7 @@ from spice.netlist import malformed
 # Lines that ngspice 44 writes on stderr without anything being wrong.
 HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
 WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
-MOST_CIRCUITS = 100  # of ngspice's parameter tables; one more, and it crashes at an unload later (measured: ngspice 44)
+MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
 GIVEN_UP = re.compile(r"cannot recover")
 
 
@@ -28,7 +28,9 @@ class Netlist:
     """A circuit as ngspice holds it: its `text`, and what was `sent` since, value by command, the oldest first."""
 
     text: str
+    owner: Callable[[], object]  # gives None once nobody can use it any more
     sent: dict[str, str] = field(default_factory=dict)
+    used: int = 0  # when it was chosen last, in an order of the engine's
 
     def commands(self) -> list[str]:
         """What brings the circuit as loaded to the state that it has."""
@@ -51,9 +53,12 @@ class Engine:
         self._owner = threading.current_thread()
         self._taking_over = threading.Lock()
         self.ngspice: Ngspice = start_ngspice()
-        self._circuits: list[Netlist] = []
+        self._circuits: list[Netlist] = []  # that ngspice holds, the oldest first
+        self._waiting: list[Netlist] = []  # for which it has no room: they are loaded again when they are needed
+        self._uses = 0
         self._selected: Netlist | None = None
         self._paused: object = None  # whose run is under way, and whose results are kept
+        self._running: Netlist | None = None  # and its circuit
         self._breakpoint: tuple[Netlist, str] | None = None  # the circuit that pauses, and ngspice's number for where
         self._lost = False  # ngspice has given up, or a run that could not be stopped has it
 
@@ -63,8 +68,9 @@ class Engine:
         """Load a circuit; raise SimulationError if ngspice, or anyone who reads the netlist, must refuse it."""
         with signals_held():  # what ngspice has and what is known of it change together
             self._ready()
-            if len(self._circuits) >= MOST_CIRCUITS:
-                raise SimulationError(f"ngspice keeps {MOST_CIRCUITS} circuits at most: unload one first")
+            for dropped in [kept for kept in self._circuits + self._waiting if kept.owner() is None]:
+                self.unload(dropped)
+            self._make_room()
             complaints = malformed(netlist.text) or self._load(netlist)
             if complaints:
                 raise failure("refused the netlist", netlist, "op", complaints)
@@ -98,17 +104,37 @@ class Engine:
                 self._send("setcirc 1")
                 self._send("remcirc")
 
+    def _make_room(self) -> None:
+        if len(self._circuits) >= MOST_CIRCUITS:
+            others = (netlist for netlist in self._circuits if netlist is not self._running)
+            longest = min(others, key=lambda netlist: netlist.used)
+            self.unload(longest)
+            self._waiting.append(longest)
+
     def unload(self, netlist: Netlist) -> None:
         """Remove a loaded circuit and free its memory."""
         with signals_held():
+            if netlist in self._waiting:
+                self._waiting.remove(netlist)
+                return
             self.select(netlist)
             self._send("remcirc")
             self._circuits.remove(netlist)
             self._selected = None
 
+
     def select(self, netlist: Netlist) -> None:
         """Make a circuit the one that commands are about; raise SimulationError if it has been unloaded."""
         self._ready()
+        netlist.used = self._uses = self._uses + 1
+        if netlist in self._waiting:
+            with signals_held():
+                self._make_room()
+                self._waiting.remove(netlist)
+                complaints = self._load(netlist)
+                if complaints:
+                    raise failure("could not load the circuit again", netlist, "op", complaints)
+                self._send_joined(netlist.commands())
         if netlist not in self._circuits:
             raise SimulationError("this circuit has been unloaded, or could not be loaded again into a fresh ngspice")
         if self._selected is not netlist:
@@ -144,7 +170,7 @@ class Engine:
     def end(self, run: object) -> None:
         """Free the results of a run, unless another one has begun."""
         if self._paused is run:
-            self._paused = None
+            self._paused = self._running = None
             if not self._lost:
                 self._ready()
                 self._send("destroy all")
@@ -155,6 +181,7 @@ class Engine:
         Raises SimulationError, with `what()` in its words and the netlist saved with the command `whole`, if ngspice complains.
         """
         self.select(netlist)
+        self._running = netlist
         try:
             self._heed(self.ngspice.run_in_background, command)
         except SimulationError as error:
@@ -207,7 +234,7 @@ class Engine:
             circuits = list(self._circuits)
             try:
                 while self._lost:
-                    self._lost, self._paused, self._breakpoint, self._circuits = False, None, None, []
+                    self._lost, self._paused, self._running, self._breakpoint, self._circuits = False, None, None, None, []
                     self.ngspice = start_ngspice()
                     self._load_again(circuits)
             except NgspiceMissing as error:

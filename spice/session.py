@@ -8,6 +8,7 @@ each way in which ngspice fails into one exception.
 import contextlib
 import math
 import numbers
+import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -38,7 +39,7 @@ class LoadedCircuit:
     """One circuit kept in ngspice. Made by `NgspiceSession.load`."""
 
     def __init__(self, engine: Engine, text: str, solver: Solver) -> None:
-        self._engine, self._netlist = engine, Netlist(text)
+        self._engine, self._netlist = engine, Netlist(text, weakref.ref(self))
         self.solver = solver
         self._known: dict[str, str] = {}  # element: the command that altered it last
         engine.load(self._netlist)

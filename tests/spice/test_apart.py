@@ -1,5 +1,7 @@
 """Circuits in one ngspice keep apart: what one of them sets changes no other, and none is mixed up when one is lost."""
 
+import gc
+
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
@@ -61,19 +63,49 @@ def test_what_would_change_other_circuits_is_refused(ngspice, plain, lines, said
     assert charged(plain) == before
 
 
-def test_more_circuits_than_ngspice_can_keep_are_refused(ngspice, plain):
+def test_more_circuits_than_ngspice_has_room_for_are_all_kept(ngspice, plain):
     """It takes them, and crashes at an unload later."""
-    before, others = charged(plain), []
-    with pytest.raises(SimulationError, match=f"{MOST_CIRCUITS} circuits at most: unload one"):
-        for _ in range(2 * MOST_CIRCUITS):
-            others.append(ngspice.load(cell(), FAST, ["out"]))
-    assert len(others) > MOST_CIRCUITS / 2
-    others.pop(3).unload()
-    others.append(ngspice.load(cell("R2 out 0 1k"), FAST, ["out"]))
-    assert charged(others[-1])[1] < charged(others[0])[1] == before[1]
-    for circuit in others:
+    before, engine = charged(plain)[1], ngspice._engine
+    others = [ngspice.load(cell(), FAST, ["out"]) for _ in range(MOST_CIRCUITS + 30)]
+    for volts, circuit in enumerate(others, 1):
+        circuit.alter({"Vin": volts})
+    assert len(engine._circuits) == MOST_CIRCUITS and len(engine._waiting) >= 31
+    runs = others[7].run(1e-6, pauses=[0.5e-6])
+    paused = next(runs)
+    for volts in (1, 2, MOST_CIRCUITS + 30, 60, 3):  # altered in ngspice, or loaded again
+        others[volts - 1].alter({"R1": 1e3})
+    more = [ngspice.load(cell(), FAST, ["out"]) for _ in range(MOST_CIRCUITS)]
+    assert paused.time[-1] < next(runs).time[-1]  # its circuit has stayed
+    for volts in (1, 2, MOST_CIRCUITS + 30, 60, 3, 1):
+        assert charged(others[volts - 1])[1] == pytest.approx(volts * before)
+    assert charged(plain)[1] == before == charged(more[0])[1]
+    for circuit in (*others[::2], *more, *others[1::2]):
         circuit.unload()
-    assert charged(plain) == before
+    assert not engine._waiting and charged(plain)[1] == before
+    with pytest.raises(SimulationError, match="unloaded"):
+        others[0].run(1e-6)
+
+
+def test_circuit_that_nobody_holds_is_unloaded(ngspice, plain):
+    engine = ngspice._engine
+    kept = ngspice.load(cell(), FAST, ["out"])
+    before = len(engine._circuits)
+    for _ in range(5):
+        ngspice.load(cell(), FAST, ["out"])
+    gc.collect()
+    last = ngspice.load(cell(), FAST, ["out"])
+    assert len(engine._circuits) <= before + 1 and charged(kept) == charged(last) == charged(plain)
+    for circuit in (kept, last):
+        circuit.unload()
+
+
+def test_run_whose_circuit_nobody_else_holds_goes_on(ngspice, plain):
+    runs = ngspice.load(cell(), FAST, ["out"]).run(1e-6, pauses=[0.5e-6])
+    next(runs)
+    gc.collect()
+    other = ngspice.load(cell(), FAST, ["out"])
+    assert float(next(runs)["out"][-1]) == pytest.approx(charged(plain)[1], rel=1e-4)
+    other.unload()
 
 
 def test_circuit_that_cannot_be_loaded_again_is_named_and_the_others_are_kept(ngspice, plain, tmp_path):
