@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew instal
 UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None")
 
 LOOK = 0.05  # s between two looks for a signal while ngspice runs
+BEGINS_WITHIN = 30.0  # s, for ngspice's background thread; where memory is short there is none, and ngspice does not say so
 
 
 def find_library() -> str:
@@ -84,12 +86,14 @@ class Ngspice(NgSpiceShared):
 
     def __init__(self) -> None:
         self._ended = threading.Lock()  # held while the background thread runs
+        self._began = False
         self.stuck = False  # a run that could not be stopped goes on in the background thread
         super().__init__()
 
     @staticmethod
     def _background_thread_running(ended: bool, ngspice_id: int, user_data: Any) -> int:
         session = ffi.from_handle(user_data)
+        session._began = True
         if ended and session._ended.locked():
             session._ended.release()
         return 0
@@ -98,16 +102,19 @@ class Ngspice(NgSpiceShared):
         """Send `command` to the background thread and wait for its end; `deliver` is called again and again meanwhile.
 
         What `deliver` raises ends the run; should ngspice not stop within a second, `stuck` is set, and this one is lost.
-        Raises NameError if ngspice refuses the command, NgSpiceCommandError if it complained of anything.
+        Raises NameError if ngspice refuses the command or its thread does not begin, NgSpiceCommandError if it complained.
         """
         self._number_of_exec_calls += 1
         self.clear_output()
         self._ended.acquire(blocking=False)
+        self._began, latest = False, time.monotonic() + BEGINS_WITHIN
         if self._ngspice_shared.ngSpice_Command(f"bg_{command}".encode("ascii")):
             raise NameError(f"ngspice refused {command!r}")
         try:
             while not self._ended.acquire(timeout=LOOK):
                 deliver()
+                if not self._began and time.monotonic() > latest:
+                    raise NameError("ngspice could not start a thread: too little memory")
         except BaseException:
             self._ngspice_shared.ngSpice_Command(b"bg_halt")  # waits up to a second
             if self._ngspice_shared.ngSpice_running():

@@ -40,11 +40,12 @@ class Solver(Parameters):
 
 def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] = (),
                  print_nodes: Sequence[str] | None = None) -> str:
-    """The netlist of a PySpice `circuit` with options, .tran and .save, as `ngspice -b` runs it unchanged.
+    """The netlist of a PySpice `circuit`, or a text, with options, .tran and .save, as `ngspice -b` runs it unchanged.
 
+    What stands behind a text's .end, ngspice does not read, and so it is left out.
     `print_nodes` adds a .print line, without which ngspice's batch mode does not start.
     """
-    text = str(circuit).rstrip()
+    text = re.split(r"^\s*\.end\s*$", str(circuit), maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)[0].rstrip()
     lines = [text, solver.options()]
     vectors = [part for name in save for part in _single(name)]
     lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
@@ -127,6 +128,7 @@ def swept_values(start: Any, stop: Any, step: Any) -> str:
 
 # What ngspice should refuse. FIELDS: the fewest that an element's line can have.
 
+NOTHING_SAVED = re.compile(r"\.save\b.*(\s|v\()none\b", re.IGNORECASE)
 INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
 FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
 KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
@@ -154,6 +156,8 @@ def malformed(text: str) -> str:
         return "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
     for line in whole_lines(text):
         kind, fields = line[0].lower(), len(line.split())
+        if NOTHING_SAVED.match(line):
+            return "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
         if INTERPOLATION.match(line):
             return "option interp leaves one point of a transient, of every circuit here: waveforms are as ngspice computes them"
         if not (kind.isalpha() or kind in ".#/$"):

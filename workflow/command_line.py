@@ -5,6 +5,7 @@ SIGTERM, 129 by a terminal that was closed.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import re
 import shlex
@@ -27,7 +28,7 @@ from records.voltages import VoltagesError
 from snn_circuit import NetworkParameters
 from spice.errors import NgspiceMissing, SimulationError
 from spice.parameters import ParameterError, allowed_range, check_range
-from workflow.process import guarded_output, stop_signals, undisturbed
+from workflow.process import guarded_output, stop_signals, undisturbed, unloadable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -63,16 +64,34 @@ def _load_figures(show: bool) -> None:
     """Load what draws. It takes half a second, which a page has while ngspice, in a thread of its own, computes: so do this
     in another thread, except where `show` has to be found impossible before anything is done.
 
-    Whatever draws imports `plotting` where it draws, for the same reason.
+    Whatever draws imports `plotting` where it draws, for the same reason, once `figures_loaded` has returned.
     """
     def load() -> None:
         import plotting
         plotting.style(show)
 
+    def load_early() -> None:
+        with contextlib.suppress(Exception):  # what fails here fails again where it is needed
+            load()
+
     if show:
         load()
     else:
-        threading.Thread(target=load, daemon=True).start()
+        try:
+            _early.append(threading.Thread(target=load_early, daemon=True))
+            _early[-1].start()
+        except RuntimeError:  # no room for a thread
+            _early.pop()
+            load()
+
+
+_early: list[threading.Thread] = []
+
+
+def figures_loaded() -> None:
+    """Wait for what loads the libraries of figures: a module that fails to be loaded meanwhile is handed out half made."""
+    for thread in _early:
+        thread.join()
 
 
 class _Refusal(argparse.Action):
@@ -148,6 +167,7 @@ def print_energy(what: str, energy: Mapping[str, float]) -> None:
 
 def draw(options: argparse.Namespace, name: str, plot: "Callable[..., Figure]", *arguments: Any, **more: Any) -> None:
     """Draw the figure `plot(*arguments, **more)` and save it as `name` where --figures says."""
+    figures_loaded()
     import plotting
     print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
 
@@ -199,6 +219,8 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
             code, said = 2, str(error)
         except (SimulationError, FileProblem) as error:
             code, said = 1, str(error)
+        except (MemoryError, ImportError) as error:  # a library that finds no room to be loaded says ImportError
+            code, said = 1, unloadable(error)
         except KeyboardInterrupt:
             with undisturbed():
                 stopped = signal.Signals(came[0]) if came else signal.SIGINT

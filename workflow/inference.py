@@ -21,6 +21,7 @@ from workflow.command_line import (
     Parser,
     add_quantities,
     draw,
+    figures_loaded,
     make_parser,
     netlist_of,
     print_energy,
@@ -86,6 +87,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     print_energy(f"presenting {dataset.labels[0]!r}", energy)
     warn_of_range(network, schedule, voltages.states, patterns)
+    figures_loaded()
     import plotting
     from workflow import page_figures
     starts = [schedule.start(k) for k in range(classes)]

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NoReturn
 
 END_WITHIN = 10.0  # s, for a stopped program's own end
@@ -36,6 +36,15 @@ def _end_before_finalizers() -> None:
         os._exit(_stopped[0])
 
 
+def _say(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, (ImportError, MemoryError, OSError, RuntimeError)):
+        from workflow.process import unloadable
+        print(f"{os.path.basename(sys.argv[0])}: {unloadable(error)}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = _say  # until `run` takes over
 _numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _before = {number: signal.signal(number, _end) for number in _numbers if signal.getsignal(number) is not signal.SIG_IGN}
 
@@ -65,7 +74,8 @@ def run(main: Callable[[list[str] | None], int | None]) -> int:
             _stopped.append(code)
             end = threading.Timer(END_WITHIN, os._exit, (code,))
             end.daemon = True
-            end.start()
+            with contextlib.suppress(RuntimeError):  # no room for a thread
+                end.start()
         return code
     finally:
         for number, handler in _before.items():

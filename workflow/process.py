@@ -72,6 +72,12 @@ def signals_spare_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def unloadable(error: BaseException) -> str:
+    """One line on a library that cannot be loaded, mostly for want of memory."""
+    said = " ".join(str(error).split())[:200]
+    return f"a library cannot be loaded, or memory is short ({type(error).__name__}{': ' * bool(said)}{said})"
+
+
 class Output:
     """A text stream that goes on taking text when it can no longer be written; `problem` is then the first error.
 

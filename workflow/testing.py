@@ -31,6 +31,7 @@ from workflow.command_line import (
     Parser,
     add_quantities,
     draw,
+    figures_loaded,
     make_parser,
     netlist_of,
     print_energy,
@@ -115,6 +116,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     if session:
         print_energy("presenting the first image", scores["read_energy"])
     warn_of_range(network, schedule, states, images[:SEEN])
+    figures_loaded()
     import plotting
     from workflow.page_figures import lead_histogram
     strict, _ = decide(spikes, schedule, resolution)

@@ -22,7 +22,7 @@ from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import draw, print_energy, progress, warn_of_range
+from workflow.command_line import draw, figures_loaded, print_energy, progress, warn_of_range
 from workflow.experiments import Experiment, describe
 from workflow.process import undisturbed
 
@@ -105,6 +105,7 @@ class HebbianRun(TrainingRun):
         return {"closed_form_on": closed_form, "write_energy": energy}
 
     def report(self, options: argparse.Namespace, measured: dict[str, Any]) -> None:
+        figures_loaded()
         import plotting
         dataset, trained, name = self.experiment.dataset, self._trained, self.experiment.name
         print_trained(dataset, self.states, measured["closed_form_on"])
@@ -214,6 +215,7 @@ class ErrorDrivenRun(TrainingRun):
               f"{measured['running_accuracy']:.2%}")
         for name, joules in measured["write_energy"].items():
             print_energy(f"a write of the first dose, {name}", joules)
+        figures_loaded()
         import plotting
         from workflow.page_figures import learning_figure
         stem, dataset = self.experiment.stem("error-driven", self.engine), self.experiment.dataset

@@ -74,6 +74,18 @@ def test_stopped_while_python_loads_its_libraries(path, sent, code, said, tmp_pa
     assert (process.returncode, process.stdout, process.stderr) == (code, "", f"{path.name}: stopped by {said}\n")
 
 
+@pytest.mark.parametrize(("error", "said"), [
+    ("ImportError('some.so: no segment')", "ImportError: some.so: no segment"), ("MemoryError", "MemoryError"),
+    ("RuntimeError('no new thread')", "RuntimeError: no new thread"), ("OSError('no\\nroom')", "OSError: no room")])
+def test_library_that_cannot_be_loaded_is_one_line(error, said, tmp_path):
+    """Where memory is short."""
+    (tmp_path / "numpy.py").write_text(f"raise {error}")
+    done = subprocess.run([sys.executable, "XPUE_memristive_training.py"], cwd=ROOT, capture_output=True, text=True, timeout=60,
+                          env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"XPUE_memristive_training.py: a library cannot be loaded, or memory is short ({said})\n"
+
+
 BOTH = pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 
 

@@ -55,6 +55,8 @@ def test_interpolation_of_an_included_file_reaches_no_circuit(ngspice, plain, tm
 
 @pytest.mark.parametrize(("lines", "said"), [((".options interp",), "option interp"),
                                              ((".OPTION reltol=1e-4 INTERP",), "option interp"),
+                                             ((".save none",), "called 'none'"),
+                                             (("Rnone out none 1k", ".save V(none)"), "called 'none'"),
                                              ((".control", "set cshunt_value=1n", ".endc"), "control section")])
 def test_what_would_change_other_circuits_is_refused(ngspice, plain, lines, said):
     before = charged(plain)

@@ -16,7 +16,7 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from spice.interrupts import HELD, signals_held
-from spice.session import Solver
+from spice.session import SimulationError, Solver
 from tests.helpers import ROOT
 
 SPICE = str(ROOT / "spice")
@@ -132,6 +132,29 @@ def test_process_left_by_an_operating_point_that_cannot_be_stopped_ends(tmp_path
             "try:\n    circuit.op()\nexcept KeyboardInterrupt:\n    print('stopped')\n")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+
+
+def test_thread_that_ngspice_cannot_start_is_told_and_the_session_goes_on(ngspice, monkeypatch):
+    """Without memory for one, ngspice says nothing: nobody would ever say that the run has ended."""
+    loaded = ngspice.load(ENDLESS, Solver(max_step=1e-9), ["b"])
+    library = ngspice._engine.ngspice
+    command = library._ngspice_shared.ngSpice_Command
+    monkeypatch.setattr("spice.library.BEGINS_WITHIN", 0.2)
+
+    class WithoutThreads:
+        def __getattr__(self, name):
+            return getattr(shared, name)
+
+        def ngSpice_Command(self, line):  # noqa: N802
+            return 0 if line.startswith(b"bg_") else command(line)
+
+        def ngSpice_running(self):  # noqa: N802
+            return True
+    shared, library._ngspice_shared = library._ngspice_shared, WithoutThreads()
+    with pytest.raises(SimulationError, match="could not start a thread: too little memory"):
+        loaded.run(1e-6)
+    assert len(loaded.run(1e-6).time) > 1000 and ngspice._engine.ngspice is not library  # a fresh copy took over
+    loaded.unload()
 
 
 def test_signals_are_held_back_and_delivered_in_order_to_the_handlers_they_had():

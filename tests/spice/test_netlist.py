@@ -194,6 +194,37 @@ def test_sweep_up_down_or_of_one_point_is_sent(values, text):
     assert swept_values(*values) == text
 
 
+CONTROL = "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
+INTERP = "option interp leaves one point of a transient, of every circuit here: waveforms are as ngspice computes them"
+NONE = "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
+
+
+@pytest.mark.parametrize(("lines", "said"), [
+    (".control\nset interp\n.endc", CONTROL), ("R1 a 0 1k\n  .Control\n.endc", CONTROL), (".options interp", INTERP),
+    (".OPTION reltol=1e-4 INTERP", INTERP), (".opt\n+ interp=1", INTERP), (".save none", NONE), (".SAVE all None", NONE),
+    (".save v(none)", NONE), (".save out\n+ none", NONE)])
+def test_what_would_change_other_circuits_is_named(lines, said):
+    assert malformed(f"title\n{lines}\n") == said
+
+
+@pytest.mark.parametrize("lines", [".save nonesuch v(nones) all", ".options interpolate=1", "Rnone none 0 1k", "* .control",
+                                   ".save v(a)\nR1 a none 1"])
+def test_what_only_resembles_that_is_fine(lines):
+    assert malformed(f"title\n{lines}\n") == ""
+
+
+def test_a_texts_own_end_is_left_out_with_what_stands_behind_it():
+    text = netlist_text("title\nR1 a 0 1k\n .End \nR2 a 0 1k\n", Solver(), 0, ["a"])
+    assert text == f"title\nR1 a 0 1k\n{Solver().options()}\n.save a\n.end\n"
+    assert netlist_text("title\n.ends\nXend a .endx", Solver(), 0).startswith("title\n.ends\nXend a .endx\n.options")
+
+
+@pytest.mark.parametrize(("values", "name"), [((True, 1, 1), "start"), ((0, "x", 1), "stop"), ((0, 1, None), "step")])
+def test_value_of_a_sweep_that_is_none_is_named(values, name):
+    with pytest.raises(ParameterError, match=f"^{name} must be a finite number"):
+        swept_values(*values)
+
+
 # Edges of pulses that are not given
 
 def step(lines, stop=1e-2, max_step=1e-3):
@@ -243,6 +274,10 @@ def test_altered_sources_count_with_their_new_shape():
     for given, expected in ((sent, 1e-3 * 2e-4), ({"alter vin pulse": "[ 0.0 1.0 0.0 1e-06 1e-06 0.0002 ]"}, 1e-2), ({}, 1e-2),
                             ({"alter i.x1.i1 exp": "[ 0.0 1.0 ]"}, 1e-6)):
         assert print_step("title\nV1 a 0 1", Solver(max_step=1e-3), 1e-2, altered_shapes(given)) == pytest.approx(expected)
+    two = altered_shapes({"alter v1 pulse": "[ 0.0 1.0 0.0 1e-06 1e-06 0.1 ]",
+                          "alter v2 pulse": "[ 0.0 1.0 0.0 0.0 0.0 0.0003 ]"})
+    assert print_step("title", Solver(max_step=1e-3), 1e-2, two) == pytest.approx(1e-3 * 3e-4)
+    assert tran_command("title", Solver(max_step=1e-3), 1e-2, altered=two) == f"tran {1e-3 * 3e-4!r} 0.01 0 0.001 uic"
     both = print_step("title\nV1 a 0 PULSE(0 1 0 0 0 100u)", Solver(max_step=1e-3), 1e-2, altered_shapes(sent))
     assert both == pytest.approx(1e-3 * 1e-4)
 

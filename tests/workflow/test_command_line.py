@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import io
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -247,6 +248,7 @@ def test_option_has_the_type_of_its_quantity_also_where_annotations_are_text(kin
 def test_figures_load_in_a_thread_that_keeps_no_program_from_ending(monkeypatch):
     started = []
     monkeypatch.setattr(command_line.threading.Thread, "start", lambda thread: started.append(thread))
+    monkeypatch.setattr(command_line, "_early", [])
     make_parser(None).parse_args([])
     assert [thread.daemon for thread in started] == [True]
 
@@ -264,6 +266,43 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(error, code, monkeypatch, 
     assert run(main, ["--given"]) == code
     said = "stopped by Ctrl-C" if code == 130 else str(error)
     assert capsys.readouterr() == ("", f"page.py: {said}\n")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ImportError("a.so:\ntoo large")])
+def test_memory_that_runs_out_is_one_line(error, monkeypatch, capsys):
+    def main(arguments):
+        raise error
+    monkeypatch.setattr("sys.argv", ["page.py"])
+    said = "ImportError: a.so: too large" if str(error) else "MemoryError"
+    assert run(main) == 1
+    assert capsys.readouterr() == ("", f"page.py: a library cannot be loaded, or memory is short ({said})\n")
+
+
+def test_figures_are_loaded_where_there_is_no_room_for_a_thread(monkeypatch):
+    def no_room(thread):
+        raise RuntimeError("can't start new thread")
+    styled, early = [], []
+    monkeypatch.setattr(plotting, "style", styled.append)
+    monkeypatch.setattr(command_line.threading.Thread, "start", no_room)
+    monkeypatch.setattr(command_line, "_early", early)
+    make_parser(None).parse_args([])
+    assert styled == [False] and early == []
+
+
+def test_what_fails_to_be_loaded_early_says_nothing_and_is_waited_for(monkeypatch, capsys):
+    """It fails again where it is needed."""
+    entered, early = threading.Event(), []
+
+    def fails(show):
+        entered.wait(10)
+        raise MemoryError
+    monkeypatch.setattr(plotting, "style", fails)
+    monkeypatch.setattr(command_line, "_early", early)
+    make_parser(None).parse_args([])
+    assert early[0].is_alive()
+    entered.set()
+    command_line.figures_loaded()
+    assert not early[0].is_alive() and capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1)])
