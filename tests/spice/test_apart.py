@@ -31,6 +31,32 @@ def plain(ngspice):
     circuit.unload()
 
 
+@pytest.mark.parametrize("refused", [
+    "D1 out 0 nowhere", "X1 out 0 nowhere", "R1 out 0 1k", ".model", "R3 out 0 {nowhere}", "Bx out 0 v=sin(", "M1 out out 0 0"])
+def test_refused_netlist_takes_no_other_circuit_with_it(ngspice, plain, refused):
+    """Some of those that ngspice refuses it keeps, some not."""
+    before = charged(plain)
+    others = [ngspice.load(cell(), FAST, ["out"]) for _ in range(2)]
+    for volts, circuit in enumerate(others, 2):
+        circuit.alter({"Vin": volts})
+    with pytest.raises(SimulationError):
+        ngspice.load(cell(refused), FAST, ["out"])
+    for volts, circuit in enumerate(others, 2):
+        assert charged(circuit)[1] == pytest.approx(volts * before[1])
+    assert charged(plain)[1] == pytest.approx(before[1])
+    for circuit in others:
+        circuit.unload()
+
+
+@pytest.mark.parametrize("steps", [0.01, 0.3, 0.9, 1.0, 1.1, 2.5])
+def test_run_behind_one_that_paused_near_its_end_is_whole(ngspice, plain, steps):
+    """A step that passes the pause and the end leaves ngspice waiting, and would stop the next run at its start."""
+    before = charged(plain)
+    for stop in (1e-6, 1.003e-6, 2.5e-7):
+        *_, last = plain.run(stop, pauses=[stop / 3, stop - steps * FAST.max_step])
+        assert last.time[-1] == pytest.approx(stop, rel=1e-9) and charged(plain) == before
+
+
 @pytest.mark.parametrize(("line", "changes"), [
     (".options cshunt=1n", True), (".options rshunt=1k", True), (".options temp=100 method=gear maxord=2", False),
     (".temp 100", False), (".param x=3", False), (".options seed=3 gmin=1e-6 chgtol=1e-10", False), (".ic v(out)=0.5", False)])
