@@ -98,3 +98,20 @@ def test_a_named_column_that_numbers_the_rows_is_warned_of(tmp_path, capsys, num
 def test_what_is_no_number_of_a_column_is_said(tmp_path, label):
     with pytest.raises(DatasetError, match="has no column"):
         loaded(tmp_path, "a,b,class\n" + ROWS, label)
+
+
+@pytest.mark.parametrize(("values", "warns"), [
+    ([3, 1, 2, 6, 5, 4, 9, 8, 7, 11, 10], True), (range(0, 33, 3), True), (range(22, 0, -2), True), (range(1, 11), False),
+    ([2, 6, 4, 8, 12, 10, 14, 18, 16, 20, 22], False), ([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], False)])
+def test_column_that_numbers_more_than_ten_rows_is_told_wherever_it_stands(tmp_path, capsys, values, warns):
+    """1, 2, 3 in any order, or whole numbers that only rise or only fall."""
+    rows = "".join(f"{k % 3 + 0.5},{k % 2},{value},{'ny'[k % 2]}\n" for k, value in enumerate(values))
+    loaded(tmp_path, f"a,b,n,class\n{rows}")
+    said = (f"warning: {tmp_path / 'table.csv'}: column 'n' numbers the rows, and is used as a feature; where rows are sorted "
+            "by class it tells the class: better leave it out\n")
+    assert capsys.readouterr().err == (said if warns else "")
+
+
+def test_names_of_rows_that_are_left_out_are_told_as_such(tmp_path, capsys):
+    loaded(tmp_path, ",a,class\nx1,1.5,yes\nx2,2.5,no\nx3,3.5,yes\nx4,4.5,no\n")
+    assert "the first column has no name and names that all differ" in capsys.readouterr().err
