@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -73,6 +74,8 @@ def _restored(kind: type, content: dict[str, Any]) -> Any:
     model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
     model.n_features_in_, model._trained_with = len(low), model.get_params()
     model._rule = model._rule_of(content["seed"], content["margin"])
+    model._presentations(1), model._margin(1)  # refuse what makes no sense
+    _check(_whole(model.verbose), "verbose", model.verbose)
     model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
     _check(_whole(model.n_presentations_), "presentations", model.n_presentations_)
     names = content["feature_names"]
@@ -111,9 +114,13 @@ def _plain(value: Any) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all (records.files does the same for the pages; this floor knows no records)."""
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
+    except OSError as error:  # of a file that the user has not named
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)

@@ -52,14 +52,19 @@ def _short(value: Any) -> str:
 
 
 def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
-    """Raise NotOverwritten if `path` holds something else than voltages or results made with the same `parameters`."""
+    """Raise NotOverwritten if `path` holds something else than voltages or results made with the same `parameters`.
+
+    With a "format" among these, it must hold a file of that format; without, results.
+    """
     path = Path(path)
     if not path.is_file():
         return
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         stored = {**content, **content.get("parameters", {})}
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        if content["format"] != parameters["format"] if "format" in parameters else not content["parameters"]:
+            raise ValueError
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
     different = differences(stored, parameters)
     if different:

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from records.files import ROOT, FileProblem, atomic_write, to_json
 
 
+SHARES = ("accuracy", "strict_accuracy")
+
+
 class HasVersion(Protocol):
     """An ngspice session, as far as results need it."""
 
@@ -40,6 +43,28 @@ def write_results(folder: str | Path, name: str, session: HasVersion | None, par
     path = results_path(folder, name)
     atomic_write(path, to_json({**results, "parameters": parameters, "versions": versions(session)}))
     return path
+
+
+def kept_results(folder: str | Path, name: str, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--resume` goes on with: of the results of `load_results`, those that `kept` names.
+
+    It maps each name to the type of its value, or to what each row of a list of such has. Raises FileProblem for anything else.
+    """
+    results, path = load_results(folder, name), results_path(folder, name)
+    for key, wanted in kept.items():
+        value = results.get(key) if isinstance(results, dict) else None
+        if isinstance(wanted, tuple):
+            fine = isinstance(value, list) and all(isinstance(row, dict) and all(_fine(row, name) for name in wanted) for row in value)
+        else:
+            fine = isinstance(value, wanted)
+        if not fine:
+            raise FileProblem(f"{path} cannot be gone on with: its {key!r} are none of an earlier run; --force starts afresh")
+    return {key: results[key] for key in kept}
+
+
+def _fine(row: Mapping[str, Any], name: str) -> bool:
+    value = row.get(name)
+    return isinstance(value, float) and 0 <= value <= 1 if name in SHARES else isinstance(value, (str, int, float, list))
 
 
 def load_results(folder: str | Path, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandErro
 
 from spice.errors import NgspiceMissing, SimulationError
 from spice.interrupts import signals_held
-from spice.library import Ngspice, start_ngspice
+from spice.library import Ngspice, decimal_points, start_ngspice
 from spice.netlist import malformed
 
 # Lines that ngspice 44 writes on stderr without anything being wrong.
@@ -78,7 +78,7 @@ class Engine:
     def _load(self, netlist: Netlist) -> str:
         error, self._selected = "", None
         try:
-            with signals_held():
+            with decimal_points(), signals_held():
                 self.ngspice.load_circuit(netlist.text)
         except NgSpiceCircuitError as refused:
             error = str(refused) or "Error"
@@ -266,7 +266,7 @@ class Engine:
 
     def _heed(self, execute: Callable[[str, Callable[[], None]], object], command: str) -> None:
         try:
-            with signals_held() as deliver:
+            with decimal_points(), signals_held() as deliver:
                 execute(command, deliver)
         except NameError as error:
             complaints = self._complaints()

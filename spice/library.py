@@ -3,6 +3,7 @@
 import contextlib
 import ctypes.util
 import functools
+import locale
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, Vector, ffi
@@ -28,6 +29,30 @@ UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit
 
 LOOK = 0.05  # s between two looks for a signal while ngspice runs
 BEGINS_WITHIN = 30.0  # s, for ngspice's background thread; where memory is short there is none, and ngspice does not say so
+
+
+@contextlib.contextmanager
+def decimal_points() -> Iterator[None]:
+    """ngspice writes and reads numbers as the process's locale does, expressions of netlists among them: here as C's does."""
+    before = locale.setlocale(locale.LC_NUMERIC)
+    if before == "C":
+        yield
+        return
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+
+
+@contextlib.contextmanager
+def _locale_kept() -> Iterator[None]:
+    """PySpice sets the process's numbers to C's for good when ngspice starts."""
+    before = locale.setlocale(locale.LC_NUMERIC)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
 
 
 def find_library() -> str:
@@ -165,7 +190,7 @@ def _start_copy(library: str) -> Ngspice:
         if library in in_use:
             raise SimulationError("it cannot be started a second time in this process")
         Ngspice.LIBRARY_PATH = library
-        with _without_settings_files(folder):
+        with _without_settings_files(folder), _locale_kept():
             return Ngspice()
 
 

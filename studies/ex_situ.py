@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from datasets import encode, load_mnist
 from records.claims import claimed
 from records.results import results_path, versions, write_results
-from records.voltages import Voltages, save_voltages
+from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession
 from workflow.command_line import add_quantities, make_parser, quantities
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     path = Path(options.voltages or experiment.voltages_path(RULE))
     parameters = describe(experiment, mapping=mapping.as_dict())
     results = results_path(options.figures, f"{experiment.stem(RULE)}_training")
-    with claimed([(path, {**parameters, "rule": RULE}), (results, parameters)], (), options.force):
+    with claimed([(path, {**parameters, "rule": RULE, "format": FORMAT}), (results, parameters)], (), options.force):
         _carry_over(options, experiment, mapping, path, parameters)
 
 

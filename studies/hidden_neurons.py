@@ -24,7 +24,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning
 from plotting import BLUE, COLOURS, GREY, WIDTH
 from records.claims import claimed
-from records.results import load_results, results_path, write_results
+from records.results import kept_results, results_path, write_results
 from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
@@ -32,6 +32,7 @@ from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores
 from workflow.monte_carlo import run_everywhere
 
 NAME = "hidden_neurons"
+ROW = ("hidden", "seed", "strict_accuracy", "presentations", "running_accuracy")  # what is needed of one
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
 DRAWN = (0, 25, 100, 400)  # learning curves
 WINDOW = 5000  # presentations behind a running accuracy
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"hidden": list(HIDDEN), "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
     with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
-        rows = load_results(options.figures, NAME)["rows"] if options.resume else []
+        rows = kept_results(options.figures, NAME, {"rows": ROW})["rows"] if options.resume else []
         done = {(row["hidden"], row["seed"]) for row in rows}
         work = [Case(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
         work = [case for case in work if case.name not in done]

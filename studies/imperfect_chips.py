@@ -12,11 +12,9 @@ if __name__ == "__main__":
 
 import dataclasses
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +25,7 @@ from learning.engines import CLOSED_FORM
 from learning.ensembles import Ensemble
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
-from records.files import FileProblem
-from records.results import results_path, write_results
+from records.results import kept_results, results_path, write_results
 from records.voltages import load_voltages
 from studies.imperfect_chips_figures import FIGURES
 from workflow.command_line import draw, make_parser, whole_number
@@ -36,6 +33,7 @@ from workflow.evaluation import check_scheduler, worker_count
 from workflow.experiments import Experiment, describe, mnist_experiment
 from workflow.monte_carlo import run_everywhere
 
+POINT = ("section", "encoding", "kind", "route", "key")  # what a point of the results is told by
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 KINDS = {"both": ("neuron_threshold", "cell_gain", "cell_write_gain"), "neurons": ("neuron_threshold",),
          "cells": ("cell_gain", "cell_write_gain")}
@@ -207,6 +205,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
     options = parser.parse_args(arguments)
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     if options.scheduler == "":
         parser.error("--scheduler is empty; expected tcp://HOST:PORT")
     if options.scheduler and options.jobs != worker_count():
@@ -216,11 +216,14 @@ def main(arguments: list[str] | None = None) -> None:
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
-    with claimed([(path, made_with)], [], options.force or options.resume):
+    with claimed([(path, made_with)], [], options.force):
         if options.scheduler:
             check_scheduler(options.scheduler)
         fresh: dict[str, Any] = {"ideal": {}, "rows": []}
-        results = _kept(path) if options.resume else fresh
+        results = fresh
+        if options.resume:
+            results = kept_results(options.figures, stem, {"ideal": dict, "rows": (*POINT, "seed", "accuracy")})
+            results["summary"] = summary(results["rows"])
         for encoding, experiment in experiments.items():
             states, results["ideal"][encoding] = ideal_chip(experiment)
             print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
@@ -244,22 +247,12 @@ def _identity(row: dict[str, Any]) -> tuple:
     return tuple(value for key, value in row.items() if key != "accuracy")
 
 
-def _kept(path: Path) -> dict[str, Any]:
-    """The results that an earlier run has written. Raises FileProblem."""
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return {key: kept[key] for key in ("ideal", "rows", "summary")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileProblem(f"{path} cannot be gone on with: {error}; leave --resume out to start afresh") from error
-
-
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean, lowest and highest accuracy of the chips of each section, encoding, kind, key and route."""
-    names = ("section", "encoding", "kind", "route", "key")
     groups: dict[tuple, list[float]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row["accuracy"])
-    return [dict(zip(names, group, strict=True)) | {"chips": len(values), "mean": float(np.mean(values)), "low": min(values),
+        groups.setdefault(tuple(row[name] for name in POINT), []).append(row["accuracy"])
+    return [dict(zip(POINT, group, strict=True)) | {"chips": len(values), "mean": float(np.mean(values)), "low": min(values),
                                                     "high": max(values)} for group, values in sorted(groups.items())]
 
 

@@ -27,7 +27,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 from records.claims import claimed
-from records.results import load_results, results_path, write_results
+from records.results import kept_results, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
@@ -36,6 +36,8 @@ from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests,
 from workflow.monte_carlo import run_everywhere
 
 NAME = "imperfect_layers"
+ROW = ("spread", "seed", "route", "strict_accuracy")  # what is needed of one
+JUDGED_ROW = (*ROW, "samples", "decided_otherwise")
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
 JUDGED = (0.02, 0.1)  # spreads at which ngspice reads chip 1
 ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)")}
@@ -123,8 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
         found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
         if options.resume:
-            kept = load_results(options.figures, NAME)
-            found = {key: kept[key] for key in found}
+            found = kept_results(options.figures, NAME, {"ideal": float, "rows": ROW, "judged": JUDGED_ROW})
         ideal = network_of(Case(0.0, 0, rule, options.hidden))
         found["ideal"] = scores(images().test_labels, ideal.first_spikes(images().test_images))["strict_accuracy"]
         print(f"an ideal chip: {found['ideal']:.2%}", flush=True)

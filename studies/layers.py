@@ -31,7 +31,7 @@ from records.checkpoints import checkpoint_path
 from records.claims import claimed, differences
 from records.files import atomic_write
 from records.results import load_results, path_in_project, results_path, versions, write_results
-from records.voltages import Voltages, VoltagesError, save_layers
+from records.voltages import FORMAT, Voltages, VoltagesError, save_layers
 from spice.session import NgspiceSession
 from studies import layers_figures
 from workflow.chips import add_chip_options, chip_to_test, chosen_chip
@@ -171,7 +171,7 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
     # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
     earlier = {key: value for key, value in tested.items() if key != "seeds"}  # of fewer networks
-    made_with = [(path, {} if options.resume else plan.as_dict()),
+    made_with = [(path, {} if options.resume else {**plan.as_dict(), "format": FORMAT}),
                  (results_path(options.figures, stem), earlier if options.resume else tested)]
     with claimed(made_with, netlist_of(options), options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []

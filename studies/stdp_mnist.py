@@ -16,7 +16,7 @@ from datasets import ENCODINGS, encode, load_mnist
 from learning.decoding import SILENT, TIED
 from records.claims import claimed
 from records.results import results_path, versions, write_results
-from records.voltages import Voltages, save_voltages
+from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession
 from studies import stdp_figures
@@ -79,7 +79,7 @@ def main(options: argparse.Namespace) -> None:
         made_with |= {"samples": options.samples, "contenders": options.contenders}
     path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
     name = stem(options, learning) + "_stretch" * bool(options.stretch)
-    voltages = [] if options.stretch else [(path, {"learning": learning.as_dict(), "encoding": options.encoding})]
+    voltages = [] if options.stretch else [(path, {"learning": learning.as_dict(), "encoding": options.encoding, "format": FORMAT})]
     with claimed([(results_path(options.figures, name), made_with), *voltages], (), options.force):
         images, labels = mnist_images("train", options.encoding)
         if options.stretch:
@@ -172,12 +172,11 @@ def accuracies(folder: Path) -> list[stdp_figures.Accuracy]:
     """Every run whose results lie in `folder`; ngspice's accuracy only where it read all test images."""
     found = []
     for path in sorted(Path(folder).glob("mnist_stdp_*_results.json")):
-        results = json.loads(path.read_text(encoding="utf-8"))
-        if "closed_form_accuracy" in results:  # not a stretch
-            run = results["parameters"]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a stretch, or what no run of this study wrote
+            results = json.loads(path.read_text(encoding="utf-8"))
+            run, accuracy = results["parameters"], results["closed_form_accuracy"]
             by_ngspice = results["strict_accuracy"] if run["samples"] == TEST_IMAGES else None
-            found.append(stdp_figures.Accuracy(run["encoding"], run["learning"]["neurons"], results["closed_form_accuracy"],
-                                               by_ngspice))
+            found.append(stdp_figures.Accuracy(run["encoding"], run["learning"]["neurons"], accuracy, by_ngspice))
     return found
 
 

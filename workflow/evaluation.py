@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
+from joblib._multiprocessing_helpers import mp as joblib_multiprocessing
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
@@ -153,7 +154,16 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
     return spikes
 
 
+def no_processes() -> bool:
+    """Whether this machine lets nobody start worker processes: joblib finds no semaphores (a read-only /dev/shm)."""
+    return joblib_multiprocessing is None
+
+
 def _run(tasks: list[Task], jobs: int, keep: Keep) -> None:
+    if no_processes():
+        for task in tasks:
+            keep(*read_range(task))
+        return
     with parallel_config(backend="loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:

@@ -8,7 +8,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
 from spice.errors import SimulationError
-from workflow.evaluation import check_cluster, cluster_client, give_up, manager_may_miss_work, serve_parent
+from workflow.evaluation import check_cluster, cluster_client, give_up, manager_may_miss_work, no_processes, serve_parent
 from workflow.process import signals_spare_children
 
 Task = TypeVar("Task")
@@ -38,6 +38,9 @@ def _numbered(function: Callable[[Task], Result], k: int, task: Task, serve: boo
 
 def on_cores(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Generator[tuple[int, Result], None, None]:
     """Yield (k, function(tasks[k])) as they end, on `jobs` processes. Raises SimulationError if a worker dies."""
+    if no_processes():
+        yield from ((k, function(task)) for k, task in enumerate(tasks))
+        return
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:

@@ -10,7 +10,7 @@ from learning.engines import NGSPICE
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
 from records.results import results_path, versions, write_results
-from records.voltages import Voltages, save_voltages
+from records.voltages import FORMAT, Voltages, save_voltages
 from spice.session import NgspiceSession
 from workflow.chips import add_chip_options, chosen_chip
 from workflow.command_line import Parser, add_quantities, make_parser, netlist_of, quantities, quantity_type, write_netlist
@@ -82,7 +82,7 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
     # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
-    with claimed([(path, {} if options.resume else made_with), (results_path(options.figures, name), made_with)],
+    with claimed([(path, {} if options.resume else {**made_with, "format": FORMAT}), (results_path(options.figures, name), made_with)],
                  netlist_of(options), options.force):
         run.begin(path, options)
         write_netlist(options.netlist, run.netlist)

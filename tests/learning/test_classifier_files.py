@@ -56,7 +56,8 @@ def test_what_no_save_wrote_is_refused(content, tmp_path, key, wrong):
 
 @pytest.mark.parametrize(("name", "wrong"), [
     ("engine", "spice"), ("encoding", "x"), ("random_state", "x"), ("random_state", -1), ("random_state", 1.5), ("hidden", [5]),
-    ("hidden", [True]), ("dose", "x"), ("chip", {"shape": 1}), ("unknown", 1)])
+    ("hidden", [True]), ("dose", "x"), ("chip", {"shape": 1}), ("unknown", 1), ("epochs", "x"), ("epochs", -1),
+    ("margin", "much"), ("verbose", "x")])
 def test_parameters_that_no_save_wrote_are_refused(content, tmp_path, name, wrong):
     assert refused(tmp_path, content | {"parameters": content["parameters"] | {name: wrong}})
 
