@@ -126,6 +126,20 @@ def test_altered_network_behaves_as_one_built_that_way(ngspice, simulate, driven
     assert (again == after).all()  # a run leaves nothing behind
 
 
+def test_netlist_with_its_changes_runs_in_ngspices_program_as_in_the_session(ngspice, driven, parameters, tmp_path):
+    """To rerun by hand what was altered: all of a network of subcircuits is there, and the printing that is added here."""
+    membranes = names("membrane", CLASSES)
+    loaded = ngspice.load(network(parameters, np.full((CLASSES, INPUTS), 2.2), None), READING, membranes)
+    loaded.alter({f"einput_{i} gain": volt for i, volt in enumerate(VOLTS)} | {"vpulse pwl": [0, 0, 10e-6, 1]})
+    expected, text = loaded.run(3e-4).stack(membranes)[:, -1], loaded.netlist_with_changes(3e-4)
+    ngspice.unload(loaded)
+    prints = "".join(f"print {node}[length({node})-1]\n" for node in membranes)
+    (tmp_path / "again.cir").write_text(text.replace(".endc", f"{prints}.endc"))
+    said = subprocess.run(["ngspice", "-n", "-b", tmp_path / "again.cir"], capture_output=True, text=True, timeout=60).stdout
+    assert [float(value) for value in re.findall(r"(?m)^membrane_.* = (\S+)$", said)] == pytest.approx(expected, rel=1e-5)
+    assert expected.min() > 0.1
+
+
 def test_circuits_of_one_session_do_not_mix(ngspice, driven):
     nodes = [names("membrane", count) for count in (3, 1, 2)]
     wide = ngspice.load(driven(STATES), READING, nodes[0])

@@ -21,7 +21,7 @@ from learning.chips import Chip
 from learning.classifier import MemristiveClassifier, started
 from learning.feature_encoding import FeatureEncoding
 from learning.layer_rule import LayeredRule
-from learning.layers import begin, thresholds_per_volt, with_bias
+from learning.layers import begin, presentation_order, thresholds_per_volt, train, with_bias
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 
@@ -105,10 +105,21 @@ def test_online_learning_goes_on_where_it_stopped(iris):
         one.partial_fit(features[:2], ["setosa", "rosa"])
 
 
+def test_each_call_of_partial_fit_has_an_order_of_its_own(monkeypatch, iris):
+    rules = []
+    monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or train(learning, rule, *data))
+    model = MemristiveClassifier(3, random_state=1)
+    for _ in range(3):
+        model.partial_fit(*iris, classes=np.unique(iris[1]))
+    assert len({tuple(presentation_order(rule, 150, 0, 150)) for rule in rules}) == 3
+
+
 def test_a_first_call_that_is_refused_begins_nothing(iris):
     model = MemristiveClassifier(3, random_state=1)
+    before = dict(vars(model))
     with pytest.raises(ValueError, match="not among the classes"):
         model.partial_fit(*iris, classes=["setosa", "versicolor"])
+    assert vars(model) == before
     with pytest.raises(NotFittedError):
         model.predict(iris[0])
     assert len(model.partial_fit(*iris, classes=np.unique(iris[1])).classes_) == 3

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
+from learning.chips import PRESETS
 from learning.classifier import MemristiveClassifier
 
 
@@ -40,6 +41,20 @@ def refused(tmp_path, content):
 def test_what_was_saved_is_loaded(fitted, frame, content, tmp_path):
     (tmp_path / "again.json").write_text(json.dumps(content), encoding="utf-8")
     assert np.array_equal(MemristiveClassifier.load(tmp_path / "again.json").predict(frame[0]), fitted.predict(frame[0]))
+
+
+def test_what_learned_on_a_chip_is_loaded_onto_the_same_chip(frame, tmp_path):
+    model = MemristiveClassifier((6,), epochs=1, random_state=1, chip=PRESETS["ten-percent"]).fit(*frame)
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "some.json"))
+    times = model.spike_times(frame[0])
+    assert np.isfinite(times).any() and np.array_equal(loaded.spike_times(frame[0]), times, equal_nan=True)
+
+
+def test_a_file_that_cannot_be_written_leaves_no_part_of_it(fitted, tmp_path):
+    (folder := tmp_path / "some.json").mkdir()  # a folder is there, which no file replaces
+    with pytest.raises(OSError, match=r"some\.json"):
+        fitted.save(folder)
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize(("key", "wrong"), [

@@ -167,6 +167,13 @@ def test_first_write_moves_label_up_offender_down_and_the_hidden_columns_by_what
     assert written.sum() >= np.sum(~np.isnan(times[0]))
 
 
+def test_each_epoch_presents_every_image_once_in_an_order_of_its_own():
+    order = presentation_order(RULE, 20, 0, 60).reshape(3, 20)
+    assert np.array_equal(np.sort(order), np.tile(np.arange(20), (3, 1)))
+    assert len({*map(tuple, order.tolist())}) == 3
+    assert np.array_equal(presentation_order(RULE, 20, 17, 43), order.ravel()[17:43])
+
+
 def test_training_taken_up_again_is_the_same_to_the_last_bit():
     whole = learn(RULE, block=100)
     first = LayeredLearning.begin(begin((16,), 2, XOR[0], RULE), RULE)

@@ -13,6 +13,7 @@ from learning.layer_readout import READING_LAYERS, BackReader, ColumnWriter, Lay
 from learning.layer_teacher import LayeredTeacher
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
+from learning.layers_in_ngspice import read_in_ngspice
 from snn_circuit import OFF
 from tests.learning.test_layers import RULE, XOR, random_network
 
@@ -68,17 +69,42 @@ def test_read_layer_by_layer_agrees_with_the_closed_form_the_better_the_finer_th
     assert fine < min(3e-9, coarse / 10)
 
 
-def drives(network, image):
-    """Where the first layer's membranes settle, in thresholds."""
+def drives(network, rows, layer=0):
+    """Where a layer's membranes settle, in thresholds, whose `rows` (bias left out) are that high, in row voltages."""
     from memristor import read_current
-    rows, memristor = np.append(image, 1.0), network.parameters.memristor
-    currents = read_current(memristor, network.states[0], rows)
+    rows, memristor = np.append(rows, 1.0), network.parameters.memristor
+    currents = read_current(memristor, network.states[layer], rows)
     reference = read_current(memristor, network.design.reference_state, rows)
     thresholds = network.parameters.neuron.threshold
     if network.chip:
-        currents, reference = currents * network.chip[0].channel[:-1], reference * network.chip[0].channel[-1]
-        thresholds = thresholds * network.chip[0].threshold
+        currents, reference = currents * network.chip[layer].channel[:-1], reference * network.chip[layer].channel[-1]
+        thresholds = thresholds * network.chip[layer].threshold
     return network.design.transresistance * (currents - reference).sum(axis=1) / thresholds
+
+
+def test_hidden_neurons_are_watched_for_the_whole_window_while_learning(ngspice, network, images):
+    """Who fires after the decision, and where the membranes behind settle then, decides who is written."""
+    exact = [layer[0] for layer in network.forward(images[:1])]
+    first = int(np.nanargmin(exact[-1]))
+    over = np.nanmin(exact[-1]) + layer_readout.MARGIN  # when a read that is wanted for its first spike alone has ended
+    assert np.nanmax(exact[0]) > over
+    for label in (None, first):
+        times, settled = LayeredReader(ngspice, network).read(network, images[0], 1, label)
+        watched = np.inf if label is not None else over
+        for found, spikes in zip(times[:-1], exact[:-1], strict=True):
+            assert np.array_equal(~np.isnan(found), spikes < watched)
+        expected = drives(network, (exact[0] < watched).astype(float), 1)
+        assert settled[1] == pytest.approx(expected, abs=5e-3)
+
+
+def test_a_call_that_is_left_early_leaves_no_circuits_behind(ngspice, network, images):
+    def held():
+        return {*ngspice._engine._circuits, *ngspice._engine._waiting}
+    before, reads = held(), read_in_ngspice(network, images)
+    next(reads)
+    assert held() - before
+    reads.close()
+    assert not held() - before
 
 
 def test_a_chips_reads_agree_with_the_closed_form_of_the_same_chip(ngspice, network, images):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import xpue
+from learning.chips import Chip
 from learning.pulses import Schedule
 from learning.self_learning import (
     LEARNING,
@@ -35,12 +36,13 @@ PATTERNS = xpue().patterns
 K = numbers(DESIGN)
 
 
-def run(simulate, design, states, images, homeostasis=None, extra=()):
+def run(simulate, design, states, images, homeostasis=None, extra=(), chip=None):
     """Waveforms of a whole transient, and its winners."""
     neurons, inputs = np.shape(states)
     kinds = [name for kind in ("output", "membrane", "homeostasis") for name in names(kind, neurons)]
-    waves = simulate(self_learning_network(design, states, images, homeostasis), [*state_names(neurons, inputs), *kinds, *extra],
-                     design.schedule.stop(len(images)), **dataclasses.asdict(LEARNING))
+    circuit = self_learning_network(design, states, images, homeostasis, chip)
+    waves = simulate(circuit, [*state_names(neurons, inputs), *kinds, *extra], design.schedule.stop(len(images)),
+                     **dataclasses.asdict(LEARNING))
     return waves, winners(waves, design, neurons, len(images))
 
 
@@ -108,6 +110,17 @@ def test_homeostasis_delays_a_neuron_as_a_higher_threshold_does(simulate):
         assert winner[0] == first == np.argmin(expected)
         spike = waves.time[np.argmax(waves[f"output_{first}"] > 0.5)]
         assert spike == pytest.approx(expected[first], abs=2e-6)
+
+
+def test_on_a_chip_the_neuron_with_the_lowest_threshold_of_its_own_fires_first(simulate):
+    """Cells and states are alike; to the closed form, a threshold that is off is a homeostatic voltage."""
+    chip = Chip(4, 9, seed=1, neuron_threshold=0.1)
+    off = chip.neurons(DESIGN.network.neuron).threshold - DESIGN.network.neuron.threshold
+    states = np.full((4, 9), 4.0)
+    waves, winner = run(simulate, DESIGN, states, PATTERNS[:1], chip=chip)
+    assert winner[0] == np.argmin(off) > 0  # of neurons alike, the first would be named
+    spike = waves.time[np.argmax(waves[f"output_{winner[0]}"] > 0.5)]
+    assert spike == pytest.approx(spike_times(states, off, PATTERNS[0], K)[winner[0]], abs=2e-6)
 
 
 def test_an_image_that_fires_no_neuron_writes_nothing(simulate):

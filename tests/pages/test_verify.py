@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,6 +77,18 @@ def tightened_reads_decide_otherwise(monkeypatch):
         (solver != READING) & (np.arange(10) == 7), 1e-6, spikes))
 
 
+def tightened_hebbian_training_gives_each_class_anothers_states(monkeypatch):
+    """The other networks are not trained again: here the Hebbian one stands alone, read in closed form."""
+    hebbian = networks()[0]
+    monkeypatch.setattr(verify, "networks", lambda: [hebbian])
+    monkeypatch.setattr(verify, "read", lambda network, states, images, solver: network.crossbar.first_spikes(states, images))
+
+    def trained(session, parameters, schedule, patterns, solver):
+        found = np.roll(hebbian.states, 1, axis=0) if solver == verify.TIGHT_TRAINING else hebbian.states
+        return SimpleNamespace(states=found)
+    monkeypatch.setattr(verify, "train_hebbian", trained)
+
+
 def eleven_images_more_were_silent(monkeypatch):
     changed(monkeypatch, verify, "load_results", lambda scores, *rest: scores | {"silent": scores["silent"] + 11})
 
@@ -105,6 +118,7 @@ FALSIFICATIONS = [
     ("reads_converge", "the closed form's leads", closed_form_takes_other_thresholds),
     ("accuracies_converge", "accuracy on 3 test images", tightened_reads_decide_otherwise),
     ("accuracies_converge", "decisions on 3 test images", tightened_reads_decide_otherwise),
+    ("accuracies_converge", "decisions on 3 test images", tightened_hebbian_training_gives_each_class_anothers_states),
     ("engines_decide_alike", "images right, silent or tied", eleven_images_more_were_silent),
     ("engines_decide_alike", "images right, silent or tied", accuracy_was_a_fifth_of_a_percent_higher),
     ("engines_write_alike", "writes on both engines", simulated_writes_are_a_hundredth_too_strong),

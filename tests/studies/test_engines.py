@@ -70,6 +70,17 @@ def test_a_weaker_write_adds_up_when_free_and_stays_one_write_in_step(ngspice, m
     assert free > 1.4 * in_step
 
 
+@pytest.mark.parametrize("wrong", [1, -1])
+def test_writes_too_strong_up_alone_or_down_alone_are_seen(ngspice, monkeypatch, wrong):
+    write = Writer.write
+
+    def falsified(self, column, image, sign, pulse):
+        return column + (1.01 if sign == wrong else 1.0) * (write(self, column, image, sign, pulse) - column)
+    assert engines.compare_writes(ngspice, 10)[1] < 1
+    monkeypatch.setattr(Writer, "write", falsified)
+    assert engines.compare_writes(ngspice, 10)[1] > 1
+
+
 def test_tightened_writes_come_nearer(ngspice):
     usual, tight = (compare_training(ngspice, 6, Course("", True, tightened=tightened))["states_differ_by_at_most"]
                     for tightened in (False, True))

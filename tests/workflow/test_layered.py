@@ -1,11 +1,15 @@
 """What the studies of layers learn from."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 from datasets import load_mnist
+from learning.chips import PRESETS
 from workflow import layered
-from workflow.layered import TASKS
+from workflow.layered import TASKS, LayeredPlan, first_read
 
 
 def test_shifted_digits_are_the_same_split_with_copies_half_a_pixel_away():
@@ -32,3 +36,22 @@ def test_shifted_mnist_is_mnist_with_copies_a_pixel_away_and_the_same_test_image
         moved[:, {1: slice(0, 1), -1: slice(-1, None), 0: slice(0)}[down]] = 0  # dark where nothing was
         moved[:, :, {1: slice(0, 1), -1: slice(-1, None), 0: slice(0)}[right]] = 0
         assert copies[copy] == pytest.approx(moved)
+
+
+def test_netlist_of_layers_on_a_chip_shows_each_device_with_its_own_values():
+    task = TASKS["xor"]
+    plan = LayeredPlan(task, task.rule, (3,), chip=dataclasses.replace(PRESETS["ten-percent"], seed=4))
+    data = plan.data()
+    network = plan.begin(data)
+    memristor, neuron = network.parameters.memristor, network.parameters.neuron
+    text = first_read(network, data.images[1])
+
+    def shown(name):
+        line = re.search(rf"(?im)^{name} (.*)$", text)[1]
+        return {key.lower(): float(value) for key, value in re.findall(r"(\w+)=(\S+)", line)}
+    for layer, chip in enumerate(network.chip):
+        for (j, k), gain in np.ndenumerate(chip.channel):
+            cell = shown(f"xcell_{layer}_{j}_{k}")
+            assert cell["w"] / cell["l"] * memristor.length / memristor.width == pytest.approx(gain, rel=1e-6)
+        for j, threshold in enumerate(chip.threshold):
+            assert shown(f"xneuron_{layer}_{j}") == pytest.approx({"threshold": neuron.threshold * threshold})
