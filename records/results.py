@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from records.files import ROOT, FileProblem, atomic_write, to_json
 
-
 SHARES = ("accuracy", "strict_accuracy")
 
 
@@ -54,7 +53,8 @@ def kept_results(folder: str | Path, name: str, kept: Mapping[str, Any]) -> dict
     for key, wanted in kept.items():
         value = results.get(key) if isinstance(results, dict) else None
         if isinstance(wanted, tuple):
-            fine = isinstance(value, list) and all(isinstance(row, dict) and all(_fine(row, name) for name in wanted) for row in value)
+            rows = value if isinstance(value, list) else [None]
+            fine = all(isinstance(row, dict) and all(_fine(row, name) for name in wanted) for row in rows)
         else:
             fine = isinstance(value, wanted)
         if not fine:

@@ -189,7 +189,7 @@ class Engine:
 
     def pause_at(self, netlist: Netlist, condition: str, advance: Callable[[], None]) -> None:
         """`advance()` until a condition on the time is met."""
-        with signals_held():
+        with decimal_points(), signals_held():
             self.select(netlist)
             self._send(f"stop when {condition}")
             self._breakpoint = netlist, self.ngspice.status().splitlines()[-1].split()[0]

@@ -23,7 +23,7 @@ from records.results import results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession
-from workflow.command_line import add_quantities, make_parser, quantities
+from workflow.command_line import add_quantities, file_name, make_parser, quantities
 from workflow.experiments import Experiment, add_size_and_encoding, describe, mnist_experiment
 from workflow.scores import interval
 
@@ -41,7 +41,8 @@ class Mapping(Parameters):
 def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "nothing is simulated here; the test script writes the netlist that reads"})
-    parser.add_argument("--voltages", metavar="FILE", help="where the voltages go (default: voltages/mnist_ex_situ.json)")
+    parser.add_argument("--voltages", type=file_name, metavar="FILE",
+                        help="where the voltages go (default: voltages/mnist_ex_situ.json)")
     add_size_and_encoding(parser)
     add_quantities(parser, Mapping())
     options = parser.parse_args(arguments)

@@ -39,6 +39,7 @@ from workflow.command_line import (
     Parser,
     add_quantities,
     draw,
+    file_name,
     make_parser,
     netlist_of,
     quantities,
@@ -83,7 +84,8 @@ def make_layers_parser() -> Parser:
     parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="what tests (default: closed-form)")
     parser.add_argument("--test-only", action="store_true", help="train nothing: test the network in --voltages")
     parser.add_argument("--samples", type=whole_number(1, 10000), metavar="N", help="only the first N test images (default: all)")
-    parser.add_argument("--voltages", metavar="FILE", help="where the voltages go, or with --test-only come from (default: "
+    parser.add_argument("--voltages", type=file_name, metavar="FILE",
+                        help="where the voltages go, or with --test-only come from (default: "
                         "voltages/layers_DATA.json, with the size where given)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted training")
     parser.add_argument("--seeds", type=whole_number(1, 1000), metavar="K", help="train and test K networks, from --seed on; the "

@@ -30,7 +30,7 @@ from records.results import path_in_project, results_path, write_results
 from records.voltages import VoltagesError
 from spice.session import NgspiceSession
 from workflow import layer_reads
-from workflow.command_line import make_parser, progress, whole_number
+from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layer_reads import LayeredRead, read_layers
@@ -178,7 +178,7 @@ def make_study_parser() -> argparse.ArgumentParser:
                         help="what the network has learned (default: mnist)")
     parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
                         help=f"side of MNIST's images in pixels (default: {SIZE})")
-    parser.add_argument("--voltages", type=Path, metavar="FILE", help="the network (default: voltages/layers_DATA.json)")
+    parser.add_argument("--voltages", type=file_name, metavar="FILE", help="the network (default: voltages/layers_DATA.json)")
     parser.add_argument("--samples", type=whole_number(1, 10000), metavar="N", default=200,
                         help="the first N test images (default: 200)")
     parser.add_argument("--whole", type=whole_number(0, 10000), metavar="N", default=0,

@@ -43,7 +43,7 @@ from records.claims import NotOverwritten, claimed
 from records.files import ROOT, atomic_write
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
-from workflow.command_line import draw, make_parser, netlist_of, progress, whole_number, write_netlist
+from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, whole_number, write_netlist
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 
@@ -100,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test one split there as well")
     parser.add_argument("--in-situ", action="store_true", help="with --engine ngspice: train that split in ngspice, too")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    parser.add_argument("--voltages", metavar="FILE", help="where the classifier goes (default: voltages/NAME_classifier.json)")
+    parser.add_argument("--voltages", type=file_name, metavar="FILE",
+                        help="where the classifier goes (default: voltages/NAME_classifier.json)")
     return parser
 
 

@@ -6,6 +6,7 @@ presentations in ngspice itself, neurons, inhibition and all, beside the closed 
 """
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession
 from studies import stdp_figures
-from workflow.command_line import Parser, add_quantities, draw, progress, quantities, whole_number
+from workflow.command_line import Parser, add_quantities, draw, file_name, progress, quantities, whole_number
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.scores import interval
 from workflow.unsupervised_mnist import (
@@ -59,7 +60,7 @@ def add_options(parser: Parser) -> None:
                              f"(default: {CONTENDERS})")
     parser.add_argument("--stretch", type=whole_number(1, 60000), metavar="N",
                         help="learn the first N presentations in ngspice, beside the closed form, and nothing else")
-    parser.add_argument("--voltages", type=Path, metavar="FILE", help="where states, thresholds and digits go (default: "
+    parser.add_argument("--voltages", type=file_name, metavar="FILE", help="where states, thresholds and digits go (default: "
                                                                       "voltages/mnist_stdp_grey_100.json or the like)")
     add_quantities(parser, MnistLearning())
 
@@ -79,7 +80,8 @@ def main(options: argparse.Namespace) -> None:
         made_with |= {"samples": options.samples, "contenders": options.contenders}
     path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
     name = stem(options, learning) + "_stretch" * bool(options.stretch)
-    voltages = [] if options.stretch else [(path, {"learning": learning.as_dict(), "encoding": options.encoding, "format": FORMAT})]
+    learned = {"learning": learning.as_dict(), "encoding": options.encoding, "format": FORMAT}
+    voltages = [] if options.stretch else [(path, learned)]
     with claimed([(results_path(options.figures, name), made_with), *voltages], (), options.force):
         images, labels = mnist_images("train", options.encoding)
         if options.stretch:

@@ -7,6 +7,7 @@ SIGTERM, 129 by a terminal that was closed.
 import argparse
 import contextlib
 import dataclasses
+import os
 import re
 import shlex
 import signal
@@ -113,7 +114,7 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
     if "--force" not in refused:
         parser.add_argument("--force", action="store_true", help="overwrite what was made with other parameters")
     if "--netlist" not in refused:
-        parser.add_argument("--netlist", type=Path, metavar="FILE",
+        parser.add_argument("--netlist", type=file_name, metavar="FILE",
                             help="write the exact netlist to FILE, for: ngspice -b FILE")
     for option, reason in refused.items():
         parser.add_argument(option, action=_Refusal, nargs="?", metavar="FILE", help=f"refused: {reason}")
@@ -146,6 +147,13 @@ def _number(kind: type, metadata: Mapping[str, Any]) -> Callable[[str], Any]:
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"must be {allowed_range(metadata)}, got {text}") from error
     return parse
+
+
+def file_name(text: str) -> Path:
+    """Argument type: the path of a file; an empty one is that of a variable that is not set, and no default."""
+    if not text or text.endswith(os.sep):
+        raise argparse.ArgumentTypeError(f"must name a file, got {text!r}")
+    return Path(text)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], Any]:

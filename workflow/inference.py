@@ -22,6 +22,7 @@ from workflow.command_line import (
     add_quantities,
     draw,
     figures_loaded,
+    file_name,
     make_parser,
     netlist_of,
     print_energy,
@@ -40,7 +41,8 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
                      add_options: Callable[[Parser], None] = lambda parser: None) -> None:
     """An inference script from arguments to figures. `make_experiment` is called with size and encoding where given."""
     parser = make_parser(description)
-    parser.add_argument("--voltages", metavar="FILE", help="trained voltages, also in the paper's flat layout (default: "
+    parser.add_argument("--voltages", type=file_name, metavar="FILE",
+                        help="trained voltages, also in the paper's flat layout (default: "
                         f"voltages/{make_experiment().dataset.name}.json, with encoding and size where given)")
     add_options(parser)
     add_quantities(parser, make_experiment().schedule, READ_OPTIONS)

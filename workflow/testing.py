@@ -32,6 +32,7 @@ from workflow.command_line import (
     add_quantities,
     draw,
     figures_loaded,
+    file_name,
     make_parser,
     netlist_of,
     print_energy,
@@ -129,7 +130,8 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
 def make_test_parser(description: str) -> Parser:
     """The script's options."""
     parser = make_parser(description)
-    parser.add_argument("--voltages", metavar="FILE", help="trained voltages, also in the paper's flat layout (default: "
+    parser.add_argument("--voltages", type=file_name, metavar="FILE",
+                        help="trained voltages, also in the paper's flat layout (default: "
                         "voltages/mnist.json, with encoding and size where given)")
     parser.add_argument("--samples", type=whole_number(1, 10000), default=10000, metavar="N",
                         help="only the first N test images, 1 to 10000 (default: all 10000)")

@@ -13,7 +13,16 @@ from records.results import results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, save_voltages
 from spice.session import NgspiceSession
 from workflow.chips import add_chip_options, chosen_chip
-from workflow.command_line import Parser, add_quantities, make_parser, netlist_of, quantities, quantity_type, write_netlist
+from workflow.command_line import (
+    Parser,
+    add_quantities,
+    file_name,
+    make_parser,
+    netlist_of,
+    quantities,
+    quantity_type,
+    write_netlist,
+)
 from workflow.experiments import RULES, Experiment, add_engine
 from workflow.training_runs import RUNS
 
@@ -24,7 +33,8 @@ def training_parser(description: str, experiment: Experiment, add_options: Calla
     """Parser of a training script; `add_options` adds what only its dataset has."""
     name = experiment.dataset.name
     parser = make_parser(description)
-    parser.add_argument("--voltages", metavar="FILE", help=f"where the trained voltages go (default: voltages/{name}.json, "
+    parser.add_argument("--voltages", type=file_name, metavar="FILE",
+                        help=f"where the trained voltages go (default: voltages/{name}.json, "
                         "with rule, encoding and size in the name where they are not the paper's)")
     parser.add_argument("--rule", choices=RULES, default="hebbian",
                         help="one pulse a class (the paper's), or learning from errors (default: hebbian)")
@@ -82,8 +92,8 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
     # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
-    with claimed([(path, {} if options.resume else {**made_with, "format": FORMAT}), (results_path(options.figures, name), made_with)],
-                 netlist_of(options), options.force):
+    files = [(path, {} if options.resume else {**made_with, "format": FORMAT}), (results_path(options.figures, name), made_with)]
+    with claimed(files, netlist_of(options), options.force):
         run.begin(path, options)
         write_netlist(options.netlist, run.netlist)
         seconds = run.train()

@@ -226,24 +226,6 @@ def test_results_depend_on_nothing_but_the_seed(tmp_path):
     assert found[:2] == found[2:]
 
 
-def test_comma_as_decimal_sign_changes_nothing(ngspice, simulate):
-    """PySpice and ngspice read and write numbers in C's locale whatever the process's own is."""
-    import locale
-
-    before = locale.setlocale(locale.LC_NUMERIC)
-    circuit = divider()
-    try:
-        for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "C"):
-            try:
-                locale.setlocale(locale.LC_NUMERIC, name)
-                break
-            except locale.Error:
-                continue
-        assert simulate(circuit, ["middle"], 1e-3)["middle"][-1] == pytest.approx(0.5)
-    finally:
-        locale.setlocale(locale.LC_NUMERIC, before)
-
-
 def test_unforeseen_error_in_a_script_is_not_hidden():
     """`run` turns the errors it knows into one line; a bug must still show itself."""
     def bug(arguments):

@@ -62,6 +62,14 @@ def test_voltages_made_with_other_parameters_are_not_overwritten(tmp_path, capsy
     assert voltages.read_bytes() != before
 
 
+@pytest.mark.parametrize("content", ['{"my": "notes"}', '{"xsnn.xmemristor_p0_0.cmem": 7.0}', '{"parameters": {"seed": 1}}'])
+def test_json_that_no_script_wrote_is_not_overwritten_by_voltages(tmp_path, capsys, content):
+    path = tmp_path / "mine.json"
+    path.write_text(content)
+    code, said = training(capsys, "--voltages", path, "--figures", tmp_path)
+    assert code == 2 and "nothing that this script wrote" in one_line(said) and path.read_text() == content
+
+
 def test_voltages_that_would_be_the_results_file_are_refused(tmp_path, capsys):
     code, said = training(capsys, "--voltages", tmp_path / "xpue_training_results.json", "--figures", tmp_path)
     assert code == 2 and "two of the files to write are the same" in one_line(said) and not list(tmp_path.iterdir())

@@ -101,14 +101,35 @@ def test_what_no_script_wrote_is_not_overwritten(tmp_path, content):
         refuse_overwriting(path, {"seed": 1})
 
 
-@pytest.mark.parametrize("inside", [lambda parameters: parameters, lambda parameters: {"parameters": parameters, "accuracy": 1}])
-def test_parameters_are_compared_wherever_the_file_has_them(tmp_path, inside):
+RESULTS, VOLTAGES = {}, {"format": "voltages"}  # what is written besides the parameters
+
+
+@pytest.mark.parametrize(("inside", "kind"), [
+    (lambda parameters: parameters | VOLTAGES, VOLTAGES),
+    (lambda parameters: {"parameters": parameters, "accuracy": 1}, RESULTS)])
+def test_parameters_are_compared_wherever_the_file_has_them(tmp_path, inside, kind):
     """Voltages files have them at the top, results under a key of their own."""
     path = tmp_path / "some.json"
     path.write_text(json.dumps(inside({"seed": 1, "network": {"threshold": 4.0}})))
-    refuse_overwriting(path, {"seed": 1, "network": {"threshold": 4.0}})
+    refuse_overwriting(path, {"seed": 1, "network": {"threshold": 4.0}} | kind)
     with pytest.raises(NotOverwritten, match=r"--seed \(1 there, 2 now\), --threshold \(4 there, 5 now\); --force"):
-        refuse_overwriting(path, {"seed": 2, "network": {"threshold": 5.0}})
+        refuse_overwriting(path, {"seed": 2, "network": {"threshold": 5.0}} | kind)
+
+
+@pytest.mark.parametrize("content", [
+    {"my": "notes"}, {"seed": 1}, {"xsnn.xmemristor_p0_0.cmem": 7.0}, {"parameters": {}},
+    {"parameters": {"seed": 1}, "accuracy": 1}, {"format": "voltages", "seed": 1}, {"format": "chip", "seed": 1}, {"format": None}, {"nbformat": 4, "cells": []}])
+def test_a_file_of_another_kind_is_not_overwritten(tmp_path, content):
+    """A user's notes, a notebook, the paper's published layout: no parameter of theirs differs, since they have none."""
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(content))
+    kinds = (VOLTAGES, "format" in content and content["format"] == "voltages"), (RESULTS, bool(content.get("parameters")))
+    for kind, fine in kinds:
+        if fine:
+            refuse_overwriting(path, {"seed": 1} | kind)
+        else:
+            with pytest.raises(NotOverwritten, match="nothing that this script wrote; --force"):
+                refuse_overwriting(path, {"seed": 1} | kind)
 
 
 @pytest.mark.parametrize(("option", "usual", "other"), [("engine", "ngspice", "closed-form"), ("chip", None, {"seed": 1})])
@@ -117,7 +138,7 @@ def test_what_parameters_do_not_mention_is_the_usual(tmp_path, option, usual, ot
     path = tmp_path / "some.json"
     for stored, now, differ in (({}, {option: usual}, False), ({}, {option: other}, True), ({option: other}, {}, True),
                                 ({option: other}, {option: other}, False)):
-        path.write_text(json.dumps(stored))
+        path.write_text(json.dumps({"parameters": {"seed": 1} | stored}))
         if differ:
             with pytest.raises(NotOverwritten, match=f"--{option}"):
                 refuse_overwriting(path, now)
@@ -197,7 +218,7 @@ def test_long_values_are_cut_and_many_differences_are_summed_up(tmp_path):
     assert differences({"input_voltage": "x" * 40}, {"input_voltage": "x" * 41}) == [
         f"--input-voltage ({'x' * 40} there, {'x' * 37}... now)"]
     path = tmp_path / "some.json"
-    path.write_text(json.dumps(dict.fromkeys("abcd", 1)))
+    path.write_text(json.dumps({"parameters": dict.fromkeys("abcd", 1)}))
     with pytest.raises(NotOverwritten, match=r": --a \(1 there, 2 now\), --b [^-]*, --c \(1 there, 2 now\); --force"):
         refuse_overwriting(path, dict.fromkeys("abc", 2))
     with pytest.raises(NotOverwritten, match=r": --a \(1 there, 2 now\), --b [^-]*, --c \(1 there, 2 now\) and more; --force"):

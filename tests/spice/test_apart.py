@@ -1,6 +1,7 @@
 """Circuits in one ngspice keep apart: what one of them sets changes no other, and none is mixed up when one is lost."""
 
 import gc
+import locale
 
 import pytest
 from PySpice.Spice.Netlist import Circuit
@@ -29,6 +30,37 @@ def plain(ngspice):
     circuit = ngspice.load(cell(), FAST, ["out"])
     yield circuit
     circuit.unload()
+
+
+def test_ngspice_reads_and_writes_numbers_in_cs_locale_whatever_the_processs_own_is(ngspice, monkeypatch):
+    """With a decimal comma, {r/4} would be another value or an error. C.UTF-8 stands for such a locale: every machine has it."""
+    seen, library = [], ngspice._engine.ngspice
+
+    def watched(name):
+        call = getattr(library._ngspice_shared, name)
+        return lambda *arguments: seen.append(locale.setlocale(locale.LC_NUMERIC)) or call(*arguments)
+
+    class Watched:
+        def __init__(self):
+            self.ngSpice_Circ, self.ngSpice_Command = watched("ngSpice_Circ"), watched("ngSpice_Command")
+
+        def __getattr__(self, name):
+            return getattr(shared, name)
+    shared, before = library._ngspice_shared, locale.setlocale(locale.LC_NUMERIC)
+    monkeypatch.setattr(library, "_ngspice_shared", Watched())
+    try:
+        locale.setlocale(locale.LC_NUMERIC, "C.UTF-8")
+        circuit = ngspice.load(cell(".param r=2", "R2 out 0 {r*1000/4}"), FAST, ["out"])
+        circuit.alter({"Vin": 1.5})
+        assert circuit.run(1e-5)["out"][-1] == pytest.approx(0.5)
+        list(circuit.run(1e-6, pauses=[5e-7]))
+        circuit.unload()
+        ngspice._engine._lost = True  # a fresh ngspice is started
+        ngspice.load(cell(), FAST, ["out"]).unload()
+        assert locale.setlocale(locale.LC_NUMERIC) == "C.UTF-8"
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+    assert len(seen) > 6 and set(seen) == {"C"}
 
 
 @pytest.mark.parametrize("refused", [

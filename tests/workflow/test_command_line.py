@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import io
 import signal
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +145,15 @@ def test_whole_number_lies_within_its_bounds():
             parse(text)
 
 
+@pytest.mark.parametrize("text", ["", "nowhere/"])
+def test_name_of_no_file_is_refused(text, capsys):
+    """Of a variable that is not set, the default would have been taken in silence."""
+    with pytest.raises(SystemExit):
+        make_parser(None).parse_args(["--netlist", text])
+    assert f"must name a file, got {text!r}" in capsys.readouterr().err
+    assert make_parser(None).parse_args(["--netlist", "a b.cir"]).netlist == Path("a b.cir")
+
+
 def test_parameters_that_make_no_sense_together_are_refused():
     with pytest.raises(ParameterError, match="period must exceed pulse"):
         quantities(Schedule(), {"pulse": 0.02, "threshold": 3.0})
@@ -266,43 +274,6 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(error, code, monkeypatch, 
     assert run(main, ["--given"]) == code
     said = "stopped by Ctrl-C" if code == 130 else str(error)
     assert capsys.readouterr() == ("", f"page.py: {said}\n")
-
-
-@pytest.mark.parametrize("error", [MemoryError(), ImportError("a.so:\ntoo large")])
-def test_memory_that_runs_out_is_one_line(error, monkeypatch, capsys):
-    def main(arguments):
-        raise error
-    monkeypatch.setattr("sys.argv", ["page.py"])
-    said = "ImportError: a.so: too large" if str(error) else "MemoryError"
-    assert run(main) == 1
-    assert capsys.readouterr() == ("", f"page.py: a library cannot be loaded, or memory is short ({said})\n")
-
-
-def test_figures_are_loaded_where_there_is_no_room_for_a_thread(monkeypatch):
-    def no_room(thread):
-        raise RuntimeError("can't start new thread")
-    styled, early = [], []
-    monkeypatch.setattr(plotting, "style", styled.append)
-    monkeypatch.setattr(command_line.threading.Thread, "start", no_room)
-    monkeypatch.setattr(command_line, "_early", early)
-    make_parser(None).parse_args([])
-    assert styled == [False] and early == []
-
-
-def test_what_fails_to_be_loaded_early_says_nothing_and_is_waited_for(monkeypatch, capsys):
-    """It fails again where it is needed."""
-    entered, early = threading.Event(), []
-
-    def fails(show):
-        entered.wait(10)
-        raise MemoryError
-    monkeypatch.setattr(plotting, "style", fails)
-    monkeypatch.setattr(command_line, "_early", early)
-    make_parser(None).parse_args([])
-    assert early[0].is_alive()
-    entered.set()
-    command_line.figures_loaded()
-    assert not early[0].is_alive() and capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1)])
