@@ -121,9 +121,24 @@ def test_ctrl_c_while_workers_load_their_libraries_is_one_line(tmp_path, tempora
     stopped([READ, "--jobs", 2], lambda pid: len(_commands(pid, "popen_loky")) == 2, tmp_path / "figures", send=os.killpg)
 
 
-def test_killed_test_takes_its_workers_with_it(tmp_path, temporary):
+# As studies and reads of layers do: two workers with work that nobody will ever ask for.
+STUDY = """
+import os, pathlib, time
+from workflow.monte_carlo import on_cores
+def work(k):
+    note = pathlib.Path(os.environ["TMPDIR"], "work", f"{k}.new")
+    note.write_text(str(os.getpid()))
+    note.rename(note.with_suffix(".began"))
+    time.sleep(600)
+list(on_cores(work, [1, 2], 2))
+"""
+
+
+@pytest.mark.parametrize("command", [[READ, "--jobs", "2"], ["-c", STUDY]], ids=["test", "study"])
+def test_killed_parent_takes_its_workers_with_it(command, tmp_path, temporary):
     """SIGKILL leaves no time for clearing up: the workers notice."""
-    process = subprocess.Popen([sys.executable, str(ROOT / READ), "--jobs", "2", "--figures", str(tmp_path / "figures")],
+    (temporary / "work").mkdir()
+    process = subprocess.Popen([sys.executable, *command, "--figures", str(tmp_path / "figures")], cwd=ROOT,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_until(lambda: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work

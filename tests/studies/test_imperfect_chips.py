@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from datasets import encode
+from learning.chips import Chip
+from learning.closed_form import Crossbar
 from spice.parameters import ParameterError
 from studies import imperfect_chips
 from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
@@ -62,6 +64,30 @@ def test_rows_of_a_case_name_chip_route_and_accuracy(planned, few_images):
     rows = judge(dataclasses.replace(old, chips=old.chips[:1], keys=old.keys[:1]))
     by_age = {(row["kind"], row["key"]): row["accuracy"] for row in rows}
     assert by_age["0", 0.0] == by_age["0.3", 0.0]
+
+
+@pytest.fixture
+def decided(monkeypatch, planned, digit_images):
+    """A case of uneven neurons and no margin; its images' labels are what an ideal chip in its ideal states decides."""
+    case = next(case for case in planned if (case.section, case.kind) == ("spread", "neurons"))
+    experiment, images = mnist_experiment(encoding="grey"), digit_images["binary"]
+    labels = np.nanargmin(Crossbar.of(experiment.network, experiment.schedule).first_spikes(case.ideal, images), axis=1)
+    monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: (images, labels, images, labels))
+    return dataclasses.replace(case, chips=case.chips[40:43], keys=case.keys[40:43],
+                               rule=dataclasses.replace(case.rule, presentations=1, margin=0.0))
+
+
+def test_measured_neurons_decide_as_an_ideal_chip_and_unmeasured_ones_do_not(decided):
+    rows = judge(dataclasses.replace(decided, routes=("verified", "calibrated")))
+    accuracy = {route: [row["accuracy"] for row in rows if row["route"] == route] for route in decided.routes[3:]}
+    assert min(accuracy["calibrated"]) > 0.95 and max(accuracy["verified"]) < 0.9
+
+
+def test_recovery_starts_from_the_weights_it_is_named_for(decided):
+    """An ideal chip with the ideal weights has nothing left to learn; from cells that are all alike one image is not enough."""
+    ideal = dataclasses.replace(decided, chips=(Chip(),), keys=(0.0,), routes=("in situ",))
+    kept, fresh = (judge(dataclasses.replace(ideal, fresh=fresh))[0]["accuracy"] for fresh in (False, True))
+    assert kept > 0.95 and fresh < 0.7
 
 
 def test_going_on_runs_the_chips_that_have_no_row_yet(planned):

@@ -15,6 +15,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
 from learning.classifier import MemristiveClassifier
@@ -23,7 +24,7 @@ from records.files import FileProblem
 from records.results import write_results
 from studies import own_data
 from tests.helpers import ROOT, script
-from workflow.tables import load_table
+from workflow.tables import Table, load_table
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,17 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     assert 0.5 < ran.results(np.repeat([0, 1, 2], 10))["accuracy"]["logistic regression"]["mean"] <= 1
     other = dataclasses.replace(flowers, features=flowers.features + 1e-3)
     assert other.checksum != flowers.checksum
+
+
+def test_no_model_has_seen_what_it_is_tested_on(tmp_path, monkeypatch):
+    """Classes by chance cannot be learned: one that knows its training data by heart is right for half of the others."""
+    rng, model = np.random.default_rng(1), MemristiveClassifier((), epochs=1, random_state=1)
+    chance = Table("chance", rng.random((60, 3)), rng.permutation(["a", "b"] * 30), ["x", "y", "z"])
+    models = (model, LogisticRegression(), KNeighborsClassifier(1))
+    monkeypatch.setattr(own_data, "_models", lambda model, seed: dict(zip(own_data.MODELS, models, strict=True)))
+    options = argparse.Namespace(repeats=1, seed=1, resume=False, force=False)
+    right = own_data.cross_validated(chance, model, options, tmp_path / "checkpoint", {}).right
+    assert 0.25 < right[2].mean() < 0.75
 
 
 def test_ctrl_c_in_a_baseline_stops_the_study(tmp_path, capsys, table, monkeypatch):

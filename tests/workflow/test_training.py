@@ -1,7 +1,12 @@
 """A training does what its options say: what is given counts, whatever the defaults of another size are."""
 
+import json
+
+import numpy as np
 import pytest
 
+from learning.chips import Chip
+from tests.helpers import page
 from workflow.experiments import add_size_and_encoding, mnist_experiment
 from workflow.training import chosen_experiment, training_parser
 
@@ -22,3 +27,30 @@ def test_an_option_given_as_another_sizes_default_counts(options, ohms):
 def test_an_option_given_as_another_encodings_default_counts():
     assert chosen("--encoding", "grey").rule.presentations == 36000
     assert chosen("--encoding", "grey", "--presentations", 60000).rule.presentations == 60000
+
+
+def trained(folder, *options):
+    """The results of a training of XPUE, and its saved voltages."""
+    path = folder / "v.json"
+    page("XPUE_memristive_training.py").main([*options, "--voltages", str(path), "--figures", str(folder)])
+    results, = folder.glob("*_training_results.json")
+    return json.loads(results.read_text()), np.array(json.loads(path.read_text())["voltages"])
+
+
+BRIEFLY = ["--rule", "error-driven", "--engine", "closed-form", "--presentations", "1"]
+
+
+@pytest.mark.parametrize("options", [[], BRIEFLY], ids=["hebbian", "error-driven"])
+def test_saved_voltages_are_what_the_chip_holds(options, tmp_path, ngspice):
+    """Stuck cells stand where they are stuck, whether their column was written or not."""
+    chip = Chip(classes=4, inputs=9, stuck_off=0.3, stuck_on=0.3, stuck_state=5.5)
+    faults = ["--chip-stuck-off", "0.3", "--chip-stuck-on", "0.3", "--chip-stuck-state", "5.5"]
+    _, states = trained(tmp_path, *options, *faults)
+    assert chip.stuck.any(axis=1).all() and np.array_equal(states, chip.held(states))
+    assert len(np.unique(states[~chip.stuck])) > 1
+
+
+def test_potentiation_costs_more_than_depression(tmp_path, ngspice):
+    """It strengthens the column that it writes while the inputs drive it: 4 columns at 3 V, one going to 5 V, or to 1 V."""
+    energy = trained(tmp_path, *BRIEFLY, "--start-state", "3", "--dose", "2")[0]["write_energy"]
+    assert energy["potentiation"]["inputs"] / energy["depression"]["inputs"] == pytest.approx(13 / 11, rel=0.1)

@@ -1,0 +1,35 @@
+"""Weights from software as states: how far from the centre they reach, whichever sign the largest has."""
+
+import json
+
+import numpy as np
+import pytest
+
+from studies import ex_situ
+from workflow.experiments import mnist_experiment
+
+
+class Learned:
+    """A logistic regression that knows what it will have learned."""
+
+    def __init__(self, coefficients):
+        self.coef_ = coefficients
+
+    def fit(self, images, labels):
+        return self
+
+    def predict(self, images):
+        return np.zeros(len(images), int)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, tmp_path, monkeypatch):
+    """One cell inhibits, or excites, twice as much as any other."""
+    coefficients = np.random.default_rng(1).uniform(-1, 1, (10, 16))
+    coefficients[3, 5] = sign * 3.0
+    monkeypatch.setattr(ex_situ, "LogisticRegression", lambda **_: Learned(coefficients))
+    path = tmp_path / "v.json"
+    ex_situ.main(["--size", "4", "--swing", "0.7", "--voltages", str(path), "--figures", str(tmp_path)])
+    away = np.array(json.loads(path.read_text())["voltages"]) - mnist_experiment(4).rule.start_state
+    assert away[3, 5] == pytest.approx(sign * 0.7) and np.abs(away).max() == pytest.approx(0.7)
+    assert away.sum(axis=0) == pytest.approx(np.zeros(16), abs=1e-9)  # every class is shifted alike

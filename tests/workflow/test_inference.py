@@ -1,0 +1,42 @@
+"""Inference in ngspice: on the chip that the voltages were trained on, with the resolution of the rule that trained them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from learning.chips import Chip
+from records.voltages import Voltages, save_voltages
+from workflow.experiments import describe, xpue_experiment
+from workflow.inference import inference_script
+
+EXPERIMENT = xpue_experiment()
+
+
+def read(folder, states, rule="hebbian", **origin):
+    """The results of reading XPUE's patterns in `states`, in a file that tells of its `rule` and `origin`."""
+    save_voltages(folder / "v.json", Voltages(states, "xpue", "binary", rule, describe(EXPERIMENT, **origin)))
+    inference_script("", xpue_experiment, ["--voltages", str(folder / "v.json"), "--figures", str(folder)])
+    path, = folder.glob("*_inference_results.json")
+    return json.loads(path.read_text())
+
+
+def test_voltages_trained_on_a_chip_are_read_on_that_chip(tmp_path, ngspice):
+    chip = Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, neuron_threshold=0.1, stuck_on=0.2)
+    states = 7.0 * EXPERIMENT.dataset.patterns
+    found = read(tmp_path, states, chip=chip.as_dict())
+    crossbar = chip.crossbar(EXPERIMENT.network, EXPERIMENT.schedule)
+    expected = crossbar.first_spikes(chip.held(states), EXPERIMENT.dataset.patterns)
+    spikes = np.array(found["first_spike_times"], float)
+    assert np.isfinite(np.diag(expected)).all() and spikes == pytest.approx(expected, rel=2e-3, nan_ok=True)  # neurons: 10 %
+    assert found["parameters"]["chip"] == chip.as_dict()
+
+
+@pytest.mark.parametrize(("rule", "decision"), [("hebbian", "tied"), ("error-driven", "X")])
+def test_a_lead_of_a_third_of_a_microsecond_is_a_tie_after_the_hebbian_rule_alone(tmp_path, ngspice, rule, decision):
+    """Both neurons have the pattern of X, the second 10 mV less in one cell."""
+    states = 7.0 * EXPERIMENT.dataset.patterns
+    states[1] = states[0]
+    states[1, 0] -= 10e-3
+    found = read(tmp_path, states, rule)
+    assert 0.2e-6 < found["leads"][0] < 0.45e-6 and found["decisions"][0] == decision

@@ -1,0 +1,54 @@
+"""Reading the test images: the same spikes in batches of any size, and after an interruption each under its own number."""
+
+import argparse
+import csv
+import dataclasses
+import gzip
+
+import numpy as np
+import pytest
+
+from learning.chips import Chip
+from learning.decoding import strict_decision
+from records.voltages import Voltages
+from workflow import testing
+from workflow.experiments import mnist_experiment
+
+
+@pytest.fixture
+def read(tmp_path):
+    """read(engine, chip) gives the first spikes of eight images of 16 pixels."""
+    rng = np.random.default_rng(1)
+    voltages, images, labels = Voltages(rng.uniform(3, 5, (10, 16)), rule="error-driven"), rng.random((8, 16)), np.arange(8)
+
+    def read(engine, chip=None):
+        options = argparse.Namespace(engine=engine, jobs=2, scheduler=None)
+        experiment = dataclasses.replace(mnist_experiment(4), chip=chip)
+        return testing._read(options, experiment, voltages, images, labels, tmp_path / "partial.csv.gz")
+    return read
+
+
+def test_every_image_has_read_noise_of_its_own_in_whatever_batch_it_comes(read, monkeypatch):
+    noisy, quiet = (read("closed-form", Chip(inputs=16, read_noise=noise)) for noise in (0.5, 0.0))
+    assert np.nanmax(np.abs(noisy - quiet)) > 1e-6
+    monkeypatch.setattr(testing, "BATCH", 3)
+    assert np.array_equal(read("closed-form", Chip(inputs=16, read_noise=0.5)), noisy, equal_nan=True)
+
+
+def test_what_is_kept_of_an_interrupted_test_keeps_its_numbers(read, tmp_path, monkeypatch, capsys):
+    """Of several processes the one with later images may be done first."""
+    spikes = read("closed-form")
+
+    def interrupted(*arguments):
+        watch = arguments[6]
+        watch(range(6, 8), spikes[6:8])
+        watch(range(2, 4), spikes[2:4])
+        raise KeyboardInterrupt
+    monkeypatch.setattr(testing, "read_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read("ngspice")
+    assert "4 finished images are kept" in capsys.readouterr().out
+    with gzip.open(tmp_path / "partial.csv.gz", "rt", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [row["label"] for row in rows] == ["2", "3", "6", "7"]
+    assert [row["decision"] for row in rows] == [str(strict_decision(spikes[k])) for k in (2, 3, 6, 7)]
