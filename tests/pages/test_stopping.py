@@ -135,8 +135,8 @@ list(on_cores(work, [1, 2], 2))
 
 
 @pytest.mark.parametrize("command", [[READ, "--jobs", "2"], ["-c", STUDY]], ids=["test", "study"])
-def test_killed_parent_takes_its_workers_with_it(command, tmp_path, temporary):
-    """SIGKILL leaves no time for clearing up: the workers notice."""
+def test_killed_test_takes_its_workers_with_it(command, tmp_path, temporary):
+    """Or a killed study: SIGKILL leaves no time for clearing up, the workers notice."""
     (temporary / "work").mkdir()
     process = subprocess.Popen([sys.executable, *command, "--figures", str(tmp_path / "figures")], cwd=ROOT,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

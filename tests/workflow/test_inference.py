@@ -28,7 +28,8 @@ def test_voltages_trained_on_a_chip_are_read_on_that_chip(tmp_path, ngspice):
     crossbar = chip.crossbar(EXPERIMENT.network, EXPERIMENT.schedule)
     expected = crossbar.first_spikes(chip.held(states), EXPERIMENT.dataset.patterns)
     spikes = np.array(found["first_spike_times"], float)
-    assert np.isfinite(np.diag(expected)).all() and spikes == pytest.approx(expected, rel=2e-3, nan_ok=True)  # neurons: 10 %
+    assert np.isfinite(np.diag(expected)).all()
+    assert spikes == pytest.approx(expected, rel=2e-3, nan_ok=True)  # leak and edges: 0.14 %; the chip: 1 to 125 %
     assert found["parameters"]["chip"] == chip.as_dict()
 
 
