@@ -131,6 +131,7 @@ def swept_values(start: Any, stop: Any, step: Any) -> str:
 NOTHING_SAVED = re.compile(r"\.save\b.*(\s|v\()none\b", re.IGNORECASE)
 INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
 FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
+STATEMENTS = {".model": 3, ".csparam": 2}
 KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
          "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
 
@@ -156,6 +157,8 @@ def malformed(text: str) -> str:
         return "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
     for line in whole_lines(text):
         kind, fields = line[0].lower(), len(line.split())
+        if fields < STATEMENTS.get(line.split()[0].lower(), 0):  # ngspice 39 crashes
+            return f"{line.lower()!r} is not a valid line: it lacks a name or what is said of it"
         if NOTHING_SAVED.match(line):
             return "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
         if INTERPOLATION.match(line):

@@ -117,8 +117,9 @@ def test_parameters_are_compared_wherever_the_file_has_them(tmp_path, inside, ki
 
 
 @pytest.mark.parametrize("content", [
-    {"my": "notes"}, {"seed": 1}, {"xsnn.xmemristor_p0_0.cmem": 7.0}, {"parameters": {}},
-    {"parameters": {"seed": 1}, "accuracy": 1}, {"format": "voltages", "seed": 1}, {"format": "chip", "seed": 1}, {"format": None}, {"nbformat": 4, "cells": []}])
+    {"my": "notes"}, {"seed": 1}, {"xsnn.xmemristor_p0_0.cmem": 7.0}, {"nbformat": 4, "cells": []}, {"parameters": {}},
+    {"parameters": {"seed": 1}, "accuracy": 1}, {"format": "voltages", "seed": 1},
+    {"format": "chip", "seed": 1}, {"format": None}])
 def test_a_file_of_another_kind_is_not_overwritten(tmp_path, content):
     """A user's notes, a notebook, the paper's published layout: no parameter of theirs differs, since they have none."""
     path = tmp_path / "some.json"

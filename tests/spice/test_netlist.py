@@ -207,6 +207,13 @@ def test_what_would_change_other_circuits_is_named(lines, said):
     assert malformed(f"title\n{lines}\n") == said
 
 
+@pytest.mark.parametrize("line", [".model", ".model x", ".MODEL x", ".csparam"])
+def test_statement_that_says_nothing_is_refused(line):
+    """ngspice 39 crashes at it."""
+    assert malformed(f"title\n{line}") == f"{line.lower()!r} is not a valid line: it lacks a name or what is said of it"
+    assert malformed(f"title\n{line}\n+ y z") == ""
+
+
 @pytest.mark.parametrize("lines", [".save nonesuch v(nones) all", ".options interpolate=1", "Rnone none 0 1k", "* .control",
                                    ".save v(a)\nR1 a none 1"])
 def test_what_only_resembles_that_is_fine(lines):

@@ -9,6 +9,7 @@ import pytest
 from datasets import encode
 from learning.chips import Chip
 from learning.closed_form import Crossbar
+from records.claims import NotOverwritten
 from spice.parameters import ParameterError
 from studies import imperfect_chips
 from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
@@ -136,8 +137,21 @@ def test_scheduler_is_asked_before_anything_is_trained(tmp_path, monkeypatch):
 
 
 def test_study_that_cannot_go_on_says_so_in_one_line(tmp_path):
-    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps({"rows": []}))
+    path = tmp_path / "imperfect_chips_short_results.json"
+    path.write_text(json.dumps({"rows": [], "parameters": {"engine": "closed-form"}}))
     said = script("-m", "studies.imperfect_chips", "--short", "--resume", "--figures", tmp_path, code=1)
-    assert "leave --resume out" in said and said.count("\n") == 1
+    assert "cannot be gone on with: its 'ideal'" in said and said.count("\n") == 1
+
+
+def test_results_made_with_other_parameters_are_not_gone_on_with(tmp_path, monkeypatch, capsys):
+    """They would stand beside new ones, as if made alike."""
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: pytest.fail("trained"))
+    content = {"rows": [], "ideal": {}, "parameters": {"engine": "ngspice"}}
+    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
+    with pytest.raises(NotOverwritten, match=r"--engine \(ngspice there, closed-form now\)"):
+        imperfect_chips.main(["--short", "--resume", "--figures", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        imperfect_chips.main(["--short", "--resume", "--force", "--figures", str(tmp_path)])
+    assert "give one of them" in capsys.readouterr().err
 
 

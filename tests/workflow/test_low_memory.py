@@ -1,11 +1,13 @@
-"""Where memory is short: one line, and figures that are drawn as ever or not at all."""
+"""Where memory or room for processes is short: one line, or a result all the same."""
 
+import os
 import threading
 
+import numpy as np
 import pytest
 
 import plotting
-from workflow import command_line
+from workflow import command_line, evaluation, monte_carlo
 from workflow.command_line import make_parser, run
 
 
@@ -44,3 +46,14 @@ def test_what_fails_to_be_loaded_early_says_nothing_and_is_waited_for(monkeypatc
     entered.set()
     command_line.figures_loaded()
     assert not early[0].is_alive() and capsys.readouterr() == ("", "")
+
+
+def test_without_semaphores_all_is_done_in_this_process(monkeypatch):
+    """Where /dev/shm is read-only joblib falls back to threads, of which ngspice allows one."""
+    monkeypatch.setattr(evaluation, "joblib_multiprocessing", None)
+    found = dict(monte_carlo.on_cores(lambda task: (task, os.getpid()), [3, 4, 5], 2))
+    assert found == {k: (k + 3, os.getpid()) for k in range(3)}
+    ranges = []
+    monkeypatch.setattr(evaluation, "read_range", lambda task: (task, np.zeros((1, 2))))
+    evaluation._run([5, 6], 2, lambda first, part: ranges.append(first))
+    assert ranges == [5, 6]
