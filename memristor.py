@@ -39,7 +39,7 @@ class MemristorParameters(Parameters):
     oxide_thickness: float = quantity(100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)")
     kp: float = quantity(1.3e-4, 1e-9, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
     threshold_voltage: float = quantity(0.0, -10.0, 10.0, "V", "Vto of the channel")
-    junction_current: float = quantity(1e-14, 1e-100, 1e-3, "A", "saturation current Is of the drain-bulk junction")
+    junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the drain-bulk junction")
     switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
     switch_on: float = quantity(1e-3, 1e-9, 1e6, "ohm", "closed switch")
     switch_off: float = quantity(1e20, 1e6, 1e30, "ohm", "open switch")

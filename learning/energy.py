@@ -7,16 +7,18 @@ Inputs at 0 V deliver nothing, whatever current they carry: only the rows that t
 """
 
 import dataclasses
+import math
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from learning.pulses import READING, WRITING, Schedule, edges
 from memristor import MemristorParameters
-from snn_circuit import OFF, NetworkParameters, names, network
+from snn_circuit import ALIKE, OFF, Devices, NetworkParameters, Wires, names, network
 from spice.session import NgspiceSession, Solver, Waveforms
 
-ISOLATED = 1e-40  # A, saturation current of a junction that does not conduct
+ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
+HIGHEST = 15.0  # V, up to which it does not: no smaller number is at hand
 
 
 def _delivered(session: NgspiceSession, circuit: Circuit, solver: Solver, stop: float, rows: int,
@@ -41,26 +43,36 @@ def isolated(memristor: MemristorParameters) -> MemristorParameters:
     return dataclasses.replace(memristor, junction_current=ISOLATED)
 
 
+def _driven(image: np.ndarray, devices: Devices) -> np.ndarray:
+    """The rows that matter: those that the `image` drives, and all of them where wires resist."""
+    return np.flatnonzero(image) if devices.wires == Wires() else np.arange(len(image))
+
+
 def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
-                image: np.ndarray) -> dict[str, float]:
-    """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0."""
-    driven = np.flatnonzero(image)
+                image: np.ndarray, devices: Devices = ALIKE) -> dict[str, float]:
+    """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0.
+
+    `devices`: those of a chip.
+    """
+    driven = _driven(image, devices)
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
-    circuit = network(parameters, states[:, driven], points, [OFF] * len(states))
+    circuit = network(parameters, states[:, driven], points, [OFF] * len(states), devices=devices.of_rows(driven))
     return _delivered(session, circuit, READING, stop, len(driven), len(states))
 
 
 def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
-                 image: np.ndarray, column: int, pulse: float, sign: int = 1) -> dict[str, float]:
+                 image: np.ndarray, column: int, pulse: float, sign: int = 1, devices: Devices = ALIKE) -> dict[str, float]:
     """Energy in J, of inputs and of phi, for one write of `pulse` s to one `column`; all columns see the inputs.
 
-    `sign` -1 depresses: then the drain-bulk junction is isolated.
+    `sign` -1 depresses: then the drain-bulk junction is isolated, which it can be up to 15 V (nan above). `devices`: of a chip.
     """
+    if sign < 0 and schedule.input_voltage > HIGHEST:
+        return {"inputs": math.nan, "phi": math.nan}
     if sign < 0:
         parameters = dataclasses.replace(parameters, memristor=isolated(parameters.memristor))
-    rise, driven = min(schedule.rise, pulse / 10), np.flatnonzero(image)
+    rise, driven = min(schedule.rise, pulse / 10), _driven(image, devices)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
-    circuit = network(parameters, states[:, driven], points, controls, neurons=False)
+    circuit = network(parameters, states[:, driven], points, controls, neurons=False, devices=devices.of_rows(driven))
     return _delivered(session, circuit, WRITING, pulse + 2 * rise, len(driven), len(states))

@@ -10,7 +10,7 @@ import numpy as np
 
 from learning.energy import delivered, isolated
 from learning.layer_circuit import layered_network
-from learning.layer_parts import back_circuit
+from learning.layer_parts import back_circuit, layer_gain_changes
 from learning.layer_readout import BackReader, ColumnWriter
 from learning.layers import LayeredNetwork, start_delay
 from learning.pulses import READING, WRITING
@@ -74,6 +74,9 @@ def back_read_energy(session: NgspiceSession, network: LayeredNetwork, layer: in
     for j in used:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
     loaded = session.load(circuit, WRITING, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
+    if network.chip is not None:
+        channel = network.chip[layer].channel[:, :-1]
+        loaded.alter(layer_gain_changes(network.parameters.memristor, range(channel.shape[1]), channel))
     waves = loaded.run(BackReader.STOP)
     session.unload(loaded)
     return sum(delivered(waves, f"column_0_{j}", f"ecolumn_0_{j}") for j in used)
@@ -85,7 +88,8 @@ def _rows_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, r
     # No neuron fires here: its output has no bearing on its own layer, but every trigger that switches cuts ngspice's steps.
     quiet = dataclasses.replace(network.parameters.neuron, threshold=NEVER)
     parameters = dataclasses.replace(network.parameters, neuron=quiet)
-    circuit = layered_network(parameters, network.design, [network.states[layer]], rows)
+    chip = None if network.chip is None else [network.chip[layer]]
+    circuit = layered_network(parameters, network.design, [network.states[layer]], rows, chip=chip)
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))

@@ -66,7 +66,7 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
             raise ValueError
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
-    different = differences(stored, parameters)
+    different = differences({"rule": "hebbian", **stored} if "format" in parameters else stored, parameters)
     if different:
         raise NotOverwritten(f"{path} was made with other parameters: {', '.join(different[:3])}"
                              f"{' and more' * (len(different) > 3)}; --force overwrites it, or write elsewhere")

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -35,7 +36,7 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, _mode(target))
         os.replace(temporary, target)
     except BaseException as error:
         if temporary:
@@ -45,6 +46,15 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
             raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
         raise
     _sync_folder(target.parent)
+
+
+def _mode(target: Path) -> int:
+    """The permissions of the file that is there, or those that the umask leaves a new one."""
+    with contextlib.suppress(OSError):
+        return stat.S_IMODE(target.stat().st_mode)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -64,6 +74,8 @@ def check_writable(path: str | Path) -> None:
         target = _target(path)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not target.stat().st_mode & 0o222:  # root may write it, but its owner has said no
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if not _device(path):
             target.parent.mkdir(parents=True, exist_ok=True)
             with _temporary(target) as file:

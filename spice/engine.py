@@ -146,10 +146,24 @@ class Engine:
         """Send settings, value by command, to a loaded circuit, which keeps them for every run to come."""
         with signals_held():
             self.select(netlist)
-            self._send_joined(f"{command} = {value}" for command, value in settings.items())
+            try:
+                self._send_joined(f"{command} = {value}" for command, value in settings.items())
+            except SimulationError:
+                self._as_known(netlist)
+                raise
             for command, value in settings.items():
                 netlist.sent.pop(command, None)
                 netlist.sent[command] = value
+
+    def _as_known(self, netlist: Netlist) -> None:
+        """Load a circuit again as it was before settings of which ngspice took some: a refused change changes nothing."""
+        if self._lost:  # a fresh ngspice will do so
+            return
+        if self._running is netlist:
+            self._paused = self._running = None
+        self.unload(netlist)
+        if not self._load(netlist):
+            self._send_joined(netlist.commands())
 
     # Runs
 

@@ -69,6 +69,7 @@ from workflow.page_figures import learning_figure
 from workflow.scores import UNDECIDED, confusion
 from workflow.testing import decisions_table
 
+LAYERS = "layers"  # the rule that their files name
 UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
 
 
@@ -171,9 +172,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     chip = chosen_chip(options, task.classes, (hidden[-1] if hidden else data.images.shape[1]) + 1)
     plan, count = dataclasses.replace(plan, chip=chip), counted(parser, options, data)
     tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
-    # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
     earlier = {key: value for key, value in tested.items() if key != "seeds"}  # of fewer networks
-    made_with = [(path, {} if options.resume else {**plan.as_dict(), "format": FORMAT}),
+    made_with = [(path, {**plan.as_dict(), "rule": LAYERS, "format": FORMAT}),
                  (results_path(options.figures, stem), earlier if options.resume else tested)]
     with claimed(made_with, netlist_of(options), options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
@@ -256,7 +256,7 @@ def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None
     """Save what has been learned."""
     network, made = training.network, training.parameters
     origin = {**made, "versions": versions(session)}
-    save_layers(path, network.states, Voltages(network.states[-1], made["dataset"], "grey", "layers", origin))
+    save_layers(path, network.states, Voltages(network.states[-1], made["dataset"], "grey", LAYERS, origin))
     print(f"trained {' - '.join(map(str, network.sizes))} neurons by {made['engine']} in {training.seconds:.1f} s, "
           f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
 

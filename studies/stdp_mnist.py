@@ -80,7 +80,7 @@ def main(options: argparse.Namespace) -> None:
         made_with |= {"samples": options.samples, "contenders": options.contenders}
     path = options.voltages or VOLTAGES / f"{stem(options, learning)}.json"
     name = stem(options, learning) + "_stretch" * bool(options.stretch)
-    learned = {"learning": learning.as_dict(), "encoding": options.encoding, "format": FORMAT}
+    learned = {"dataset": "mnist", "rule": "stdp", "learning": learning.as_dict(), "encoding": options.encoding, "format": FORMAT}
     voltages = [] if options.stretch else [(path, learned)]
     with claimed([(results_path(options.figures, name), made_with), *voltages], (), options.force):
         images, labels = mnist_images("train", options.encoding)

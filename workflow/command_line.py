@@ -21,6 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets import DatasetError
+from learning.chips import Chip
 from learning.membrane_range import complaint
 from learning.pulses import Schedule
 from records.claims import NotOverwritten
@@ -204,9 +205,17 @@ def netlist_of(options: argparse.Namespace) -> list[Path]:
     return [path]
 
 
-def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> None:
-    """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change."""
-    said = complaint(network, schedule, states, images)
+def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
+                  chip: Chip | None = None, spikes: np.ndarray | None = None) -> None:
+    """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change.
+
+    On a `chip`, whose devices have ranges of their own, only what was seen is said: that none of the `spikes` came.
+    """
+    if chip is None:
+        said = complaint(network, schedule, states, images)
+    else:
+        silent = spikes is not None and bool(np.isnan(spikes).all())
+        said = "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help" * silent
     if said:
         print(f"warning: {said}", file=sys.stderr)
 

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from records.files import ROOT
 from records.voltages import Voltages, VoltagesError
 from snn_circuit import ALIKE, Devices, NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
+from workflow.command_line import quantities
 
 VOLTAGES = ROOT / "voltages"
 RULES = ("hebbian", "error-driven")
@@ -126,6 +128,17 @@ def network_of(voltages: Voltages, default: NetworkParameters, path: str | Path)
         return NetworkParameters(MemristorParameters(**stored["memristor"]), NeuronParameters(**stored["neuron"]))
     except (KeyError, TypeError, ParameterError) as error:
         raise VoltagesError(f"{path}: its network parameters cannot be used: {error}") from error
+
+
+def schedule_of(voltages: Voltages, default: Schedule, given: Mapping[str, Any], path: str | Path) -> Schedule:
+    """The `default` schedule with what is `given`, and if that is no input voltage, with the one of the training."""
+    stored = (voltages.origin or {}).get("schedule")
+    trained = {"input_voltage": stored["input_voltage"]} if isinstance(stored, Mapping) and "input_voltage" in stored else {}
+    try:
+        default = quantities(default, trained)
+    except (ParameterError, TypeError) as error:
+        raise VoltagesError(f"{path}: its input voltage cannot be used: {error}") from error
+    return quantities(default, given)
 
 
 def describe(experiment: Experiment, **more: Any) -> dict[str, Any]:

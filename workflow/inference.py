@@ -27,11 +27,10 @@ from workflow.command_line import (
     netlist_of,
     print_energy,
     progress,
-    quantities,
     warn_of_range,
     write_netlist,
 )
-from workflow.experiments import Experiment, describe, network_of
+from workflow.experiments import Experiment, describe, network_of, schedule_of
 from workflow.scores import UNDECIDED, confusion, decide, decision_name
 
 READ_OPTIONS = ("pulse", "period", "rise", "input_voltage", "sampling_step")  # of the schedule: phi stays at 0
@@ -48,10 +47,10 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
     add_quantities(parser, make_experiment().schedule, READ_OPTIONS)
     options = parser.parse_args(arguments)
     experiment = make_experiment(**{key: getattr(options, key) for key in ("size", "encoding") if hasattr(options, key)})
-    experiment = dataclasses.replace(experiment, schedule=quantities(experiment.schedule, vars(options)))
     path = options.voltages or experiment.voltages_path("hebbian")
     classes, inputs = experiment.dataset.patterns.shape
     voltages = load_voltages(path, experiment.dataset.name, classes, inputs, (experiment.encoding,))
+    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path))
     experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
                                      chip=trained_on(voltages, path))
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
@@ -76,7 +75,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     resolution = resolution_of(voltages.rule)
     strict, paper = decide(result.spikes, schedule, resolution)
     truth = np.arange(classes)
-    energy = read_energy(session, network, schedule, voltages.states, patterns[0])
+    energy = read_energy(session, network, schedule, voltages.states, patterns[0], experiment.devices)
 
     stem = experiment.stem(voltages.rule or "hebbian")
     results = {"strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth),
@@ -88,7 +87,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     print_energy(f"presenting {dataset.labels[0]!r}", energy)
-    warn_of_range(network, schedule, voltages.states, patterns)
+    warn_of_range(network, schedule, voltages.states, patterns, experiment.chip, result.spikes)
     figures_loaded()
     import plotting
     from workflow import page_figures

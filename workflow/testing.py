@@ -36,7 +36,6 @@ from workflow.command_line import (
     make_parser,
     netlist_of,
     print_energy,
-    quantities,
     warn_of_range,
     whole_number,
     write_netlist,
@@ -50,6 +49,7 @@ from workflow.experiments import (
     describe,
     mnist_experiment,
     network_of,
+    schedule_of,
     trained_by,
 )
 from workflow.process import undisturbed
@@ -70,9 +70,9 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
         if options.engine != NGSPICE and vars(options)[name]:
             parser.error(f"--{name} has no bearing on a test with --engine {options.engine}: it takes a second")
     experiment = mnist_experiment(options.size, options.encoding)
-    experiment = dataclasses.replace(experiment, schedule=quantities(experiment.schedule, vars(options)))
     path = options.voltages or experiment.voltages_path("hebbian")
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
+    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path))
     experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
     voltages = dataclasses.replace(voltages, states=aged(options, experiment.chip, voltages.states))
@@ -101,22 +101,25 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
 
     stem, resolution = test_stem(experiment, voltages, options.engine), resolution_of(voltages.rule)
     start = time.perf_counter()
-    spikes = _read(options, experiment, voltages, images, labels, options.figures / f"{stem}_partial_decisions.csv.gz")
-    scores = summary(labels, spikes, schedule, resolution) | {"seconds": time.perf_counter() - start}
+    partial = options.figures / f"{stem}_partial_decisions.csv.gz"
+    spikes = _read(options, experiment, voltages, images, labels, partial)
+    seconds, table = time.perf_counter() - start, options.figures / f"{stem}_decisions.csv.gz"
+    with undisturbed():  # the reads of minutes are there
+        atomic_write(table, decisions_table(range(len(labels)), labels, spikes, schedule, resolution))
+    scores = summary(labels, spikes, schedule, resolution) | {"seconds": seconds}
     if voltages.rule == "hebbian" and options.encoding == "binary":
         scores["equal_templates"] = equal_templates(experiment.dataset.patterns, images)
-    table = options.figures / f"{stem}_decisions.csv.gz"
-    atomic_write(table, decisions_table(range(len(labels)), labels, spikes, schedule, resolution))
     session = NgspiceSession() if options.engine == NGSPICE else None
     if session:
-        scores["read_energy"] = read_energy(session, network, schedule, states, images[0])
+        scores["read_energy"] = read_energy(session, network, schedule, states, images[0], experiment.devices)
     results = write_results(options.figures, stem, session, used, scores)
+    partial.unlink(missing_ok=True)
     print(f"wrote {table}\nwrote {results}")
 
     print_scores(scores)
     if session:
         print_energy("presenting the first image", scores["read_energy"])
-    warn_of_range(network, schedule, states, images[:SEEN])
+    warn_of_range(network, schedule, states, images[:SEEN], experiment.chip, spikes)
     figures_loaded()
     import plotting
     from workflow.page_figures import lead_histogram

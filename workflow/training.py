@@ -91,8 +91,7 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     run = RUNS[options.rule](session, experiment, options.engine)
     name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
-    # Going on with the checkpoint beside the voltages, the user has answered for these already, but not for results elsewhere.
-    files = [(path, {} if options.resume else {**made_with, "format": FORMAT}), (results_path(options.figures, name), made_with)]
+    files = [(path, {**made_with, "format": FORMAT}), (results_path(options.figures, name), made_with)]
     with claimed(files, netlist_of(options), options.force):
         run.begin(path, options)
         write_netlist(options.netlist, run.netlist)
@@ -100,10 +99,10 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
 
         origin = {**run.parameters, "versions": versions(session)}
         save_voltages(path, Voltages(run.states, experiment.dataset.name, experiment.encoding, options.rule, origin))
-        run.kept()
         classes, inputs = run.states.shape
         print(f"trained {classes} x {inputs} cells in {seconds:.2f} s -> {path}")
 
         measured: dict[str, Any] = {"rule": options.rule, "seconds": seconds, "voltages": run.states, **run.measure()}
         print(f"wrote {write_results(options.figures, name, session, run.parameters, measured)}")
+        run.kept()
         run.report(options, measured)

@@ -61,7 +61,7 @@ class TrainingRun(ABC):
         """Train; return the seconds it took."""
 
     def kept(self) -> None:
-        """The voltages are saved: a checkpoint has done its work."""
+        """Voltages and results are saved: a checkpoint has done its work."""
         if self.checkpoint:
             self.checkpoint.unlink(missing_ok=True)
 
@@ -100,7 +100,8 @@ class HebbianRun(TrainingRun):
 
     def measure(self) -> dict[str, Any]:
         network, schedule = self.experiment.network, self.experiment.schedule
-        energy = write_energy(self.session, network, schedule, np.zeros_like(self.states), self._patterns[0], 0, schedule.pulse)
+        energy = write_energy(self.session, network, schedule, np.zeros_like(self.states), self._patterns[0], 0, schedule.pulse,
+                              devices=self.experiment.devices)
         closed_form = float(trained_state(network.memristor, schedule.input_voltage, schedule.pulse))
         return {"closed_form_on": closed_form, "write_energy": energy}
 
@@ -110,7 +111,7 @@ class HebbianRun(TrainingRun):
         dataset, trained, name = self.experiment.dataset, self._trained, self.experiment.name
         print_trained(dataset, self.states, measured["closed_form_on"])
         print_energy("one class's write", measured["write_energy"])
-        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns)
+        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns, self.experiment.chip)
         draw(options, f"{name}_images", plotting.dataset_images, dataset)
         draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
         draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", dataset.labels)
@@ -150,7 +151,7 @@ class ErrorDrivenRun(TrainingRun):
         self._learning = self._load(checkpoint, start) if options.resume else start
         self._images, self._labels = self.experiment.training_images()
         self.states = self._learning.states
-        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN])
+        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN], self.experiment.chip)
 
     def _load(self, checkpoint: Path, start: LearningState) -> LearningState:
         learning = LearningState(**load_checkpoint(checkpoint, self.parameters, vars(start)))
@@ -202,7 +203,8 @@ class ErrorDrivenRun(TrainingRun):
         network, schedule, rule = self.experiment.network, self.experiment.schedule, self.experiment.rule
         image, label = self._images[0], int(self._labels[0])
         pulse = rule.dose / float(state_rate(network.memristor, schedule.input_voltage))
-        energy = {name: write_energy(self.session, network, schedule, self.states, image, label, pulse, sign)
+        energy = {name: write_energy(self.session, network, schedule, self.states, image, label, pulse, sign,
+                                     self.experiment.devices)
                   for name, sign in (("potentiation", 1), ("depression", -1))}
         accuracy, writes = learning_curve(self._learning.history)
         marks = slice(CHECKPOINT_EVERY - 1, None, CHECKPOINT_EVERY)

@@ -1,11 +1,15 @@
 """Energies against what the channels dissipate by the square law: sign, size, and that phi's ideal switches draw nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from learning.chips import Chip
 from learning.energy import read_energy, write_energy
 from learning.pulses import Schedule
 from memristor import channel_current, raised_state, state_rate
+from snn_circuit import ALIKE
 
 SCHEDULE = Schedule(pulse=2e-3, period=6e-3, input_voltage=0.9)
 STATES = np.array([[3.0, 4.0, 2.5], [3.5, 2.0, 5.0]])
@@ -50,3 +54,39 @@ def test_a_long_write_costs_the_more_the_stronger_its_own_column_becomes(ngspice
     assert strong == pytest.approx(still + added, rel=0.01)
     assert still < weak < still + 0.9 * added  # cells at 0 V conduct nothing until they have risen
     assert added > 0.1 * still
+
+
+@pytest.mark.parametrize("volts", [2.5, 5.0, 14.0])
+def test_a_depression_costs_what_its_channels_dissipate_at_any_voltage(ngspice, parameters, volts):
+    """The junction, were it not isolated, would conduct exp(V / 26 mV) times its saturation current."""
+    schedule, pulse = dataclasses.replace(SCHEDULE, input_voltage=volts), 1e-6
+    levels = volts * IMAGE
+    overdrive = np.maximum(raised_state(parameters.memristor, STATES, -levels) + levels, 0.0)  # the input is the source
+    drop = np.minimum(overdrive, levels)
+    expected = float(np.sum(levels * parameters.memristor.gain * (overdrive * drop - drop**2 / 2)) * pulse)
+    energy = write_energy(ngspice, parameters, schedule, STATES, IMAGE, 1, pulse, -1)
+    assert energy["inputs"] == pytest.approx(expected, rel=0.05)  # edges and all
+
+
+def test_a_depression_at_which_no_junction_could_be_isolated_is_not_measured(ngspice, parameters):
+    schedule = dataclasses.replace(SCHEDULE, input_voltage=16.0)
+    assert np.isnan(write_energy(ngspice, parameters, schedule, STATES, IMAGE, 1, 1e-6, -1)["inputs"])
+    assert write_energy(ngspice, parameters, schedule, STATES, IMAGE, 1, 1e-6)["inputs"] > 0
+
+
+def test_on_a_chip_its_own_devices_dissipate(ngspice, parameters):
+    """Cells of one state at one level: a channel's gain is its share of the energy. Wires take part of the voltage."""
+    chip = Chip(classes=2, inputs=3, seed=5, cell_gain=0.5)
+    states, image = np.full((2, 3), 3.0), np.array([1.0, 0.0, 1.0])
+    gains = chip.cells(parameters.memristor).gain / parameters.memristor.gain
+    for energy, own in ((read_energy(ngspice, parameters, SCHEDULE, states, image, devices)["inputs"],
+                         np.mean(gains[:, [0, 2]]) if devices is not ALIKE else 1.0)
+                        for devices in (ALIKE, chip.devices(parameters))):
+        expected = dissipated(parameters, 0.9 * image, SCHEDULE.pulse, states) * own
+        assert energy == pytest.approx(expected, rel=0.01)
+    write = [write_energy(ngspice, parameters, SCHEDULE, states, image, 1, 20e-6, 1, devices)["inputs"]
+             for devices in (ALIKE, chip.devices(parameters))]
+    assert write[1] / write[0] == pytest.approx(np.mean(gains[:, [0, 2]]), rel=0.01)
+    wires = Chip(classes=2, inputs=3, row_resistance=1e3, column_resistance=1e3).devices(parameters)
+    ideal, wired = (read_energy(ngspice, parameters, SCHEDULE, states, image, devices)["inputs"] for devices in (ALIKE, wires))
+    assert 0.2 * ideal < wired < 0.95 * ideal

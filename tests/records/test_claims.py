@@ -147,6 +147,19 @@ def test_what_parameters_do_not_mention_is_the_usual(tmp_path, option, usual, ot
             refuse_overwriting(path, now)
 
 
+@pytest.mark.parametrize(("stored", "differ"), [({"rule": "stdp"}, False), ({"rule": "error-driven"}, True), ({}, True)])
+def test_voltages_of_another_rule_are_not_overwritten(tmp_path, stored, differ):
+    """The oldest files name none: they are of the Hebbian rule."""
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(VOLTAGES | stored))
+    if differ:
+        with pytest.raises(NotOverwritten, match=r"--rule \(.* there, stdp now\)"):
+            refuse_overwriting(path, VOLTAGES | {"rule": "stdp"})
+    else:
+        refuse_overwriting(path, VOLTAGES | {"rule": "stdp"})
+    assert refuse_overwriting(path, VOLTAGES) is None
+
+
 def test_a_claim_leaves_nothing_behind(tmp_path):
     paths = [(tmp_path / "new" / "a.json", {"seed": 1}), (tmp_path / "b.json", {})]
     with claimed(paths, [tmp_path / "c.cir"]), pytest.raises(FileProblem), claimed(paths):

@@ -53,9 +53,31 @@ def test_after_a_refused_change_nothing_is_taken_for_known(ngspice):
     circuit.alter({"vin": 2.0})
     with pytest.raises(SimulationError):  # ngspice takes the first of them before it refuses the second
         circuit.alter({"vin": 4.0, "rnowhere": 1e3})
+    assert circuit.op()["out"] == pytest.approx(1.0)  # a refused change changes nothing
+    assert "alter vin = 2.0" in circuit.netlist_with_changes(1e-4) and "4.0" not in circuit.netlist_with_changes(1e-4)
     circuit.alter({"vin": 2.0})
     assert circuit.op()["out"] == pytest.approx(1.0)
+    ngspice._engine._lost = True  # a fresh ngspice gets what is known
+    assert circuit.op()["out"] == pytest.approx(1.0)
     circuit.unload()
+
+
+def test_a_refused_change_ends_a_paused_run_of_its_circuit_alone(ngspice):
+    circuit, other = (ngspice.load(divider(1e3, "Cout out 0 1u"), FAST, ["out"]) for _ in range(2))
+    runs = other.run(4e-3, pauses=[1e-3])
+    next(runs)
+    with pytest.raises(SimulationError, match="rnowhere"):
+        circuit.alter({"rnowhere": 1e3})
+    assert next(runs)["out"][-1] == pytest.approx(0.5, abs=1e-3)
+    runs = circuit.run(4e-3, pauses=[1e-3])
+    next(runs)
+    with pytest.raises(SimulationError, match="rnowhere"):
+        circuit.alter({"rnowhere": 1e3})
+    with pytest.raises(SimulationError, match="paused run cannot go on"):
+        next(runs)
+    for one in (circuit, other):
+        assert one.run(1e-2)["out"][-1] == pytest.approx(0.5)
+        one.unload()
 
 
 @pytest.mark.parametrize("changes", [{"vin": "high"}, {"vin": None}, {"vin": float("nan")}, {"": 1.0}, {"vin dc high": 1.0},

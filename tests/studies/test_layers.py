@@ -226,7 +226,7 @@ def test_finished_networks_are_not_taken_for_others(study, tmp_path):
     assert study("--seeds", 2)[0] == 0 and study("--hidden", 5, "--force", voltages=tmp_path / "other.json")[0] == 0
     assert study("--seeds", 2, "--force")[0] == 0
     code, _, said = study("--seeds", 2, "--resume", voltages=tmp_path / "other.json")
-    assert code == 2 and "other.json: is not the first of the finished networks: --hidden ([5] there" in one_line(said)
+    assert code == 2 and "other.json was made with other parameters: --hidden ([5] there" in one_line(said)
 
 
 def test_a_network_learns_on_its_chip_and_another_one_has_to_be_asked_for(study, tmp_path):

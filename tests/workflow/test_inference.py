@@ -1,13 +1,14 @@
 """Inference in ngspice: on the chip that the voltages were trained on, with the resolution of the rule that trained them."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from learning.chips import Chip
-from records.voltages import Voltages, save_voltages
-from workflow.experiments import describe, xpue_experiment
+from records.voltages import Voltages, VoltagesError, save_voltages
+from workflow.experiments import describe, schedule_of, xpue_experiment
 from workflow.inference import inference_script
 
 EXPERIMENT = xpue_experiment()
@@ -41,3 +42,24 @@ def test_a_lead_of_a_third_of_a_microsecond_is_a_tie_after_the_hebbian_rule_alon
     states[1, 0] -= 10e-3
     found = read(tmp_path, states, rule)
     assert 0.2e-6 < found["leads"][0] < 0.45e-6 and found["decisions"][0] == decision
+
+
+@pytest.mark.parametrize(("given", "volts"), [((), 2.0), (("--input-voltage", "1"), 1.0)])
+def test_patterns_are_presented_at_the_voltage_of_the_training_unless_another_is_given(tmp_path, ngspice, given, volts):
+    """At another one all neurons may stay silent, or clip."""
+    schedule = dataclasses.asdict(EXPERIMENT.schedule) | {"input_voltage": 2.0}
+    origin = describe(EXPERIMENT) | {"schedule": schedule}
+    save_voltages(tmp_path / "v.json", Voltages(7.0 * EXPERIMENT.dataset.patterns, "xpue", "binary", "hebbian", origin))
+    inference_script("", xpue_experiment, ["--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path), *given])
+    path, = tmp_path.glob("*_inference_results.json")
+    assert json.loads(path.read_text())["parameters"]["schedule"]["input_voltage"] == volts
+
+
+@pytest.mark.parametrize("stored", [{"input_voltage": -1}, {"input_voltage": "x"}, {"input_voltage": None}])
+def test_an_input_voltage_that_cannot_be_one_is_named(stored):
+    voltages = Voltages(np.ones((4, 9)), "xpue", "binary", "hebbian", {"schedule": stored})
+    with pytest.raises(VoltagesError, match=r"v\.json: its input voltage cannot be used"):
+        schedule_of(voltages, EXPERIMENT.schedule, {}, "v.json")
+    for origin in ({}, {"schedule": 3}, {"schedule": {}}):
+        assert schedule_of(Voltages(np.ones((4, 9)), "xpue", "binary", "hebbian", origin), EXPERIMENT.schedule, {}, "v.json") \
+            == EXPERIMENT.schedule
