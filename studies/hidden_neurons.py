@@ -24,7 +24,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning
 from plotting import BLUE, COLOURS, GREY, WIDTH
 from records.claims import claimed
-from records.results import kept_results, results_path, write_results
+from records.results import kept_results, more_rows_kept, results_path, write_results
 from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"hidden": list(HIDDEN), "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
-    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), more_rows_kept(options.figures, NAME):
         rows = kept_results(options.figures, NAME, {"rows": ROW})["rows"] if options.resume else []
         done = {(row["hidden"], row["seed"]) for row in rows}
         work = [Case(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]

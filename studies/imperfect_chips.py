@@ -25,7 +25,7 @@ from learning.engines import CLOSED_FORM
 from learning.ensembles import Ensemble
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
-from records.results import kept_results, results_path, write_results
+from records.results import kept_results, more_rows_kept, results_path, write_results
 from records.voltages import load_voltages
 from studies.imperfect_chips_figures import FIGURES
 from workflow.command_line import draw, make_parser, whole_number
@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
-    with claimed([(path, made_with)], [], options.force):
+    with claimed([(path, made_with)], [], options.force), more_rows_kept(options.figures, stem):
         if options.scheduler:
             check_scheduler(options.scheduler)
         fresh: dict[str, Any] = {"ideal": {}, "rows": []}

@@ -26,8 +26,8 @@ from learning.engines import CLOSED_FORM, NGSPICE
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork
 from plotting import BLUE, GREY, VERMILLION, WIDTH
-from records.claims import claimed
-from records.results import kept_results, results_path, write_results
+from records.claims import NotOverwritten, claimed
+from records.results import kept_results, load_results, more_rows_kept, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, whole_number
 from workflow.evaluation import worker_count
@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}
-    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), more_rows_kept(options.figures, NAME):
+        refuse_to_forget(options)
         found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
         if options.resume:
             found = kept_results(options.figures, NAME, {"ideal": float, "rows": ROW, "judged": JUDGED_ROW})
@@ -135,6 +136,17 @@ def main(arguments: list[str] | None = None) -> None:
         _judged(options, found, made_with, [case for case in work if case.seed == 1 and case.spread in JUDGED])
     print_rows(found)
     draw(options, NAME, spread_figure, summary(found["rows"]), found["ideal"])
+
+
+def refuse_to_forget(options: argparse.Namespace) -> None:
+    """Raise NotOverwritten if a run from the start would leave out images that ngspice has read."""
+    path = results_path(options.figures, NAME)
+    if options.resume or options.force or not path.is_file():
+        return
+    judged = load_results(options.figures, NAME).get("judged")
+    read = max((row["samples"] for row in judged), default=0) if judged else 0
+    if read > options.ngspice:
+        raise NotOverwritten(f"{path} holds reads of {read} images by ngspice; --resume keeps them, --force starts afresh")
 
 
 def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:

@@ -175,7 +175,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     earlier = {key: value for key, value in tested.items() if key != "seeds"}  # of fewer networks
     made_with = [(path, {**plan.as_dict(), "rule": LAYERS, "format": FORMAT}),
                  (results_path(options.figures, stem), earlier if options.resume else tested)]
-    with claimed(made_with, netlist_of(options), options.force):
+    checkpoints = [checkpoint_of(path, number) for number in range(seeds)]
+    with claimed(made_with, [*netlist_of(options), *checkpoints], options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
         rows = not_begun_again(kept, path) if options.resume else []
         trainings = begun(options, plan, data, path, len(rows))

@@ -78,7 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
              "low": FeatureEncoding.of(table.features, complement=True).low, "table": table.checksum}
     netlist = options.figures / f"{name}_read.cir"
     options.netlist = netlist
-    with claimed([(results_path(options.figures, name), parameters), (voltages, saved)], netlist_of(options), options.force):
+    with claimed([(results_path(options.figures, name), parameters), (voltages, saved)],
+                 [*netlist_of(options), checkpoint_path(voltages)], options.force):
         _study(options, table, model, parameters, voltages, netlist, name)
 
 

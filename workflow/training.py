@@ -8,6 +8,7 @@ from typing import Any
 
 from learning.engines import NGSPICE
 from learning.error_driven import ErrorDrivenRule
+from records.checkpoints import checkpoint_path
 from records.claims import claimed
 from records.results import results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, save_voltages
@@ -92,7 +93,8 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     name = f"{experiment.stem(options.rule, options.engine)}_training"
     made_with = {**run.parameters, "rule": options.rule}
     files = [(path, {**made_with, "format": FORMAT}), (results_path(options.figures, name), made_with)]
-    with claimed(files, netlist_of(options), options.force):
+    checkpoints = [] if options.rule == "hebbian" else [checkpoint_path(path)]
+    with claimed(files, [*netlist_of(options), *checkpoints], options.force):
         run.begin(path, options)
         write_netlist(options.netlist, run.netlist)
         seconds = run.train()

@@ -192,6 +192,7 @@ class ErrorDrivenRun(TrainingRun):
                     self._save_checkpoint()
                 print(f"{learning.done} presentations are saved in {self.checkpoint}; go on with --resume")
             raise
+        self._save_checkpoint()  # until the results are written, the only place of the history
         self.states = learning.states
         return learning.seconds
 

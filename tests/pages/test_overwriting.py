@@ -116,6 +116,19 @@ def test_netlist_goes_to_standard_output_as_well(tmp_path):
     assert ".title in-situ Hebbian training" in said and "trained 4 x 9 cells" in said
 
 
+def test_two_runs_on_one_checkpoint_exclude_each_other(tmp_path, capsys):
+    checkpoint = checkpoint_path(tmp_path / "xpue.json")
+    with locked(checkpoint):
+        code, said = training(capsys, "--rule", "error-driven", "--voltages", tmp_path / "xpue.json", "--figures", tmp_path)
+        assert code == 1 and f"{checkpoint} is being written by another run" in one_line(said)
+        code, said = run(page("studies.layers").main, ["--data", "xor", "--seeds", "3", "--voltages", str(tmp_path / "xpue.json"),
+                                               "--figures", str(tmp_path)]), capsys.readouterr().err
+        assert code == 1 and f"{checkpoint} is being written by another run" in one_line(said)
+    checkpoint.mkdir()
+    code, said = training(capsys, "--rule", "error-driven", "--voltages", tmp_path / "xpue.json", "--figures", tmp_path)
+    assert code == 1 and f"{checkpoint} cannot be written: Is a directory" in one_line(said)
+
+
 def test_two_runs_on_one_file_exclude_each_other(tmp_path, capsys):
     voltages = tmp_path / "xpue.json"
     with locked(voltages):

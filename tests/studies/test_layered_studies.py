@@ -1,5 +1,6 @@
 """The studies about layers on a few presentations: their rows, their summaries, what going on keeps, and their figures."""
 
+import argparse
 import dataclasses
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from datasets import encode
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredNetwork
+from records.claims import NotOverwritten
 from studies import hidden_neurons, imperfect_layers, layer_gradient
 from tests.helpers import one_line
 from tests.learning.test_layers import random_network
@@ -101,3 +103,13 @@ def test_going_on_and_starting_afresh_are_not_one(study, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         study.main(["--resume", "--force", "--figures", str(tmp_path)])
     assert ended.value.code == 2 and "give one of them" in capsys.readouterr().err
+
+
+def test_images_that_ngspice_has_read_are_not_left_out_unasked(tmp_path):
+    options = argparse.Namespace(figures=tmp_path, resume=False, force=False, ngspice=0)
+    imperfect_layers.refuse_to_forget(options)
+    (tmp_path / "imperfect_layers_results.json").write_text(json.dumps({"judged": [{"samples": 100}]}))
+    with pytest.raises(NotOverwritten, match="reads of 100 images by ngspice; --resume keeps them"):
+        imperfect_layers.refuse_to_forget(options)
+    for name, value in (("resume", True), ("force", True), ("ngspice", 100)):
+        imperfect_layers.refuse_to_forget(argparse.Namespace(**vars(options) | {name: value}))

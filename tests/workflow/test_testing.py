@@ -52,3 +52,18 @@ def test_what_is_kept_of_an_interrupted_test_keeps_its_numbers(read, tmp_path, m
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [row["label"] for row in rows] == ["2", "3", "6", "7"]
     assert [row["decision"] for row in rows] == [str(strict_decision(spikes[k])) for k in (2, 3, 6, 7)]
+
+
+def test_images_that_are_read_are_kept_before_they_are_counted(tmp_path, monkeypatch):
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(testing, "summary", stopped)
+    (tmp_path / "mnist_test_by_closed_form_partial_decisions.csv.gz").touch()  # of an earlier run
+    options = ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path)]
+    with pytest.raises(KeyboardInterrupt):
+        testing.testing_script("", options)
+    with gzip.open(tmp_path / "mnist_test_by_closed_form_decisions.csv.gz", "rt", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 20
+    monkeypatch.undo()
+    testing.testing_script("", options)
+    assert not list(tmp_path.glob("*partial*"))

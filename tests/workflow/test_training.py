@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from learning.chips import Chip
+from records.checkpoints import checkpoint_path
 from tests.helpers import page
+from workflow import training_runs
 from workflow.experiments import add_size_and_encoding, mnist_experiment
 from workflow.training import chosen_experiment, training_parser
 
@@ -54,3 +56,16 @@ def test_potentiation_costs_more_than_depression(tmp_path, ngspice):
     """It strengthens the column that it writes while the inputs drive it: 4 columns at 3 V, one going to 5 V, or to 1 V."""
     energy = trained(tmp_path, *BRIEFLY, "--start-state", "3", "--dose", "2")[0]["write_energy"]
     assert energy["potentiation"]["inputs"] / energy["depression"]["inputs"] == pytest.approx(13 / 11, rel=0.1)
+
+
+def test_checkpoint_stays_until_the_results_are_written(tmp_path, monkeypatch, ngspice):
+    """It alone holds the history of the training, which the results tell."""
+    def stopped(run):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(training_runs.ErrorDrivenRun, "measure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, *BRIEFLY)
+    assert checkpoint_path(tmp_path / "v.json").exists() and (tmp_path / "v.json").exists()
+    monkeypatch.undo()
+    results, _ = trained(tmp_path, *BRIEFLY, "--resume")
+    assert results["presentations"] == 1 and not checkpoint_path(tmp_path / "v.json").exists()
