@@ -3,7 +3,6 @@
 Writes its table into docs/performance.md. CPU seconds of this process, medians of three, without compiling the online read.
 """
 
-import argparse
 import dataclasses
 import resource
 import statistics
@@ -13,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.report import markdown, put
+from benchmarks.report import markdown, options_of, put
 from datasets import encode, load_mnist
 from learning.closed_form import Crossbar
 from learning.engines import ClosedFormEngine
@@ -72,7 +71,7 @@ def measure_layers(size: int, hidden: int) -> tuple[float, float]:
 
 def main() -> int:
     """Measure all cases and write the table."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    options_of(__doc__).parse_args()
     rows = []
     cases = [(f"{size}x{size} {encoding}", partial(measure, size, encoding)) for size, encoding in CASES]
     cases += [(f"{size}x{size} grey, {hidden} hidden", partial(measure_layers, size, hidden)) for size, hidden in LAYERS]

@@ -3,7 +3,6 @@
 Writes figures/growth.png and the table into docs/performance.md.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
-from benchmarks.report import markdown, put
+from benchmarks.report import markdown, options_of, put
 from datasets import encode, load_mnist
 from learning.hebbian import read_network, train_hebbian
 from learning.pulses import READING
@@ -66,7 +65,7 @@ def growth_figure(rows: Sequence[tuple[float, float, float]]) -> Figure:
 
 def main() -> None:
     """Measure all sizes and write table and figure."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    options_of(__doc__).parse_args()
     session = NgspiceSession()
     digits = load_mnist("x_test", first=IMAGES)["x_test"]
     rows, points = [], []

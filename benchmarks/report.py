@@ -1,10 +1,16 @@
 """What the benchmarks share: aligned tables, and their place in docs/performance.md."""
 
+import argparse
 from collections.abc import Sequence
 
 from records.files import ROOT, atomic_write
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
+
+
+def options_of(description: str | None) -> argparse.ArgumentParser:
+    """The parser of a benchmark: what is asked or mistyped sets none off."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,7 +3,6 @@
 Writes the table into docs/performance.md. Figures go to a scratch folder.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.report import markdown, put
+from benchmarks.report import markdown, options_of, put
 from records.files import ROOT
 
 IMAGES = 200  # test images in a run of the test script
@@ -46,7 +45,7 @@ def measure(command: list[str], folder: str) -> tuple[float, float, float]:
 
 def main() -> None:
     """Run all cases in turn, five rounds, so that drifts of a shared machine hit all alike."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each script (default: 5)")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,6 @@ A tenth of the reads is followed by a write, as in training. Writes figures/soak
 than 20 % slower than the first, or memory grows by more than 5 MB after the first tenth.
 """
 
-import argparse
 import sys
 import time
 
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
+from benchmarks.report import options_of
 from datasets import encode, load_mnist
 from learning.readout import Reader, Writer
 from plotting import SKY, VERMILLION, WIDTH
@@ -79,7 +79,7 @@ def soak_figure(seconds: np.ndarray, memory: np.ndarray) -> Figure:
 
 def main() -> int:
     """Run, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options_of(__doc__)
     parser.add_argument("--reads", type=int, default=20000, help="reads; a tenth as many writes (default: 20000)")
     times, memory = soak(parser.parse_args().reads)
     ratios, growth = verdict(times, memory)

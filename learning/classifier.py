@@ -271,7 +271,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
         """Write the netlist of the whole network reading one sample `x` (features, or a DataFrame of one row), for `ngspice -b`.
 
-
         Returns the path. The netlist prints the outputs: the first to reach half its height is the decision. Raises ValueError,
         and OSError.
         """

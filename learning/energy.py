@@ -12,9 +12,10 @@ import math
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from learning.hebbian import driven_rows
 from learning.pulses import READING, WRITING, Schedule, edges
 from memristor import MemristorParameters
-from snn_circuit import ALIKE, OFF, Devices, NetworkParameters, Wires, names, network
+from snn_circuit import ALIKE, OFF, Devices, NetworkParameters, names, network
 from spice.session import NgspiceSession, Solver, Waveforms
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
@@ -43,18 +44,13 @@ def isolated(memristor: MemristorParameters) -> MemristorParameters:
     return dataclasses.replace(memristor, junction_current=ISOLATED)
 
 
-def _driven(image: np.ndarray, devices: Devices) -> np.ndarray:
-    """The rows that matter: those that the `image` drives, and all of them where wires resist."""
-    return np.flatnonzero(image) if devices.wires == Wires() else np.arange(len(image))
-
-
 def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,
                 image: np.ndarray, devices: Devices = ALIKE) -> dict[str, float]:
     """Energy in J, of inputs and of phi, for presenting one `image` (levels 0 to 1) for a whole pulse, every phi at 0.
 
     `devices`: those of a chip.
     """
-    driven = _driven(image, devices)
+    driven = driven_rows(image[None], devices)
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
     circuit = network(parameters, states[:, driven], points, [OFF] * len(states), devices=devices.of_rows(driven))
@@ -71,7 +67,7 @@ def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedul
         return {"inputs": math.nan, "phi": math.nan}
     if sign < 0:
         parameters = dataclasses.replace(parameters, memristor=isolated(parameters.memristor))
-    rise, driven = min(schedule.rise, pulse / 10), _driven(image, devices)
+    rise, driven = min(schedule.rise, pulse / 10), driven_rows(image[None], devices)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
     circuit = network(parameters, states[:, driven], points, controls, neurons=False, devices=devices.of_rows(driven))

@@ -67,7 +67,7 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
     SimulationError.
     """
     classes, inputs = patterns.shape
-    rows = np.arange(inputs) if whole else _driven(patterns, devices)
+    rows = np.arange(inputs) if whole else driven_rows(patterns, devices)
     cells = state_names(classes, len(rows))
     circuit = session.load(hebbian_network(parameters, schedule, patterns[:, rows], devices.of_rows(rows)), solver,
                            names("input", len(rows)) + names("phi", classes) + cells)
@@ -82,7 +82,7 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
     return training
 
 
-def _driven(patterns: np.ndarray, devices: Devices) -> np.ndarray:
+def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
     """The rows that some of `patterns` drives, at least one; all where wires resist, since then every row matters."""
     if devices.wires != Wires():
         return np.arange(patterns.shape[1])
@@ -106,7 +106,7 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     Rows that no pattern drives carry no current and are left out. Spike times count from each pulse's start; nan where a
     neuron stays silent. Raises SimulationError.
     """
-    classes, rows = len(states), _driven(patterns, devices)
+    classes, rows = len(states), driven_rows(patterns, devices)
     driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
     circuit = session.load(driven, solver, names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]

@@ -45,16 +45,6 @@ def decimal_points() -> Iterator[None]:
         locale.setlocale(locale.LC_NUMERIC, before)
 
 
-@contextlib.contextmanager
-def _locale_kept() -> Iterator[None]:
-    """PySpice sets the process's numbers to C's for good when ngspice starts."""
-    before = locale.setlocale(locale.LC_NUMERIC)
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_NUMERIC, before)
-
-
 def find_library() -> str:
     """Path or name of ngspice's shared library; raise NgspiceMissing if there is none."""
     if os.environ.get("NGSPICE_LIBRARY_PATH"):
@@ -190,7 +180,7 @@ def _start_copy(library: str) -> Ngspice:
         if library in in_use:
             raise SimulationError("it cannot be started a second time in this process")
         Ngspice.LIBRARY_PATH = library
-        with _without_settings_files(folder), _locale_kept():
+        with _without_settings_files(folder), decimal_points():  # PySpice would leave the process C's
             return Ngspice()
 
 

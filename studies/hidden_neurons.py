@@ -25,7 +25,7 @@ from learning.layers import LayeredLearning
 from plotting import BLUE, COLOURS, GREY, WIDTH
 from records.claims import claimed
 from records.results import kept_results, more_rows_kept, results_path, write_results
-from workflow.command_line import draw, make_parser, whole_number
+from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
 from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores
@@ -81,8 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
                         help="worker processes (default: one a core)")
     options = parser.parse_args(arguments)
-    if options.resume and options.force:
-        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
+    refuse_resume_with_force(parser, options)
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"hidden": list(HIDDEN), "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
     with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), more_rows_kept(options.figures, NAME):

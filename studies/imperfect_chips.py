@@ -28,7 +28,7 @@ from records.claims import claimed
 from records.results import kept_results, more_rows_kept, results_path, write_results
 from records.voltages import load_voltages
 from studies.imperfect_chips_figures import FIGURES
-from workflow.command_line import draw, make_parser, whole_number
+from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import check_scheduler, worker_count
 from workflow.experiments import Experiment, describe, mnist_experiment
 from workflow.monte_carlo import run_everywhere
@@ -205,8 +205,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT",
                         help="use the workers of this Dask scheduler instead (pip install -r requirements/cluster.txt)")
     options = parser.parse_args(arguments)
-    if options.resume and options.force:
-        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
+    refuse_resume_with_force(parser, options)
     if options.scheduler == "":
         parser.error("--scheduler is empty; expected tcp://HOST:PORT")
     if options.scheduler and options.jobs != worker_count():

@@ -30,7 +30,7 @@ from records.results import path_in_project, results_path, write_results
 from records.voltages import VoltagesError
 from spice.session import NgspiceSession
 from workflow import layer_reads
-from workflow.command_line import file_name, make_parser, progress, whole_number
+from workflow.command_line import file_name, make_parser, progress, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layer_reads import LayeredRead, read_layers
@@ -193,8 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the study with the given command-line arguments."""
     parser = make_study_parser()
     options = parser.parse_args(arguments)
-    if options.resume and options.force:
-        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
+    refuse_resume_with_force(parser, options)
     refuse_size(parser, options.data, options.size)
     options.size = options.size or SIZE
     task = TASKS[options.data]

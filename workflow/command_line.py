@@ -122,6 +122,12 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
     return parser
 
 
+def refuse_resume_with_force(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one line if both options are given."""
+    if options.resume and options.force:
+        parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
+
+
 def add_quantities(parser: argparse.ArgumentParser, parameters: Any, names: Container[str] | None = None) -> None:
     """Add an option for each quantity (or those in `names`) of a parameter object; --help shows its values as the defaults.
 

@@ -50,8 +50,8 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
     path = options.voltages or experiment.voltages_path("hebbian")
     classes, inputs = experiment.dataset.patterns.shape
     voltages = load_voltages(path, experiment.dataset.name, classes, inputs, (experiment.encoding,))
-    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path))
-    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
+    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path),
+                                     network=network_of(voltages, experiment.network, path),
                                      chip=trained_on(voltages, path))
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
     name = f"{experiment.stem(voltages.rule or 'hebbian')}_inference"

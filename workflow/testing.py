@@ -72,8 +72,8 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     experiment = mnist_experiment(options.size, options.encoding)
     path = options.voltages or experiment.voltages_path("hebbian")
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
-    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path))
-    experiment = dataclasses.replace(experiment, network=network_of(voltages, experiment.network, path),
+    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path),
+                                     network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
     voltages = dataclasses.replace(voltages, states=aged(options, experiment.chip, voltages.states))
     used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
