@@ -2,7 +2,8 @@
 command line program on the same netlists. About 8 minutes.
 
 Tightened: all tolerances and steps a tenth (of the training, which is tight already: a half). Prints the largest change of each
-comparison and its bound. Exit code 1 if one is broken. Writes figures/verify_results.json.
+comparison and its bound as soon as it is found. Exit code 1 if one is broken. Writes figures/verify_results.json; stopped, what
+it has found so far, unless more was there.
 """
 
 if __name__ == "__main__":
@@ -27,7 +28,7 @@ from learning.pulses import READING, TRAINING
 from learning.readout import Reader
 from records.claims import claimed
 from records.files import ROOT
-from records.results import load_results, results_path, write_results
+from records.results import load_results, more_rows_kept, results_path, write_results
 from snn_circuit import state_names
 from spice.session import NgspiceMissing, NgspiceSession, Solver, netlist_text
 from studies.engines import Network, compare_leads, compare_scores, compare_writes, networks, tested
@@ -45,6 +46,7 @@ ACCURACY_BOUND = 0.3  # points of accuracy
 CHANGED_BOUND = 0.5  # % of the images: those that may be decided differently
 ALIKE_BOUND = 1e-2  # of the presentations of a training on both engines: those that may be decided differently
 STATE_BOUND = 0.3e-3  # V, after one presentation from the same states
+WIDTH = 80  # characters of a comparison's name
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
 
@@ -154,8 +156,6 @@ def engines_learn_alike(session: NgspiceSession, options: argparse.Namespace) ->
 
 def program_agrees(session: NgspiceSession, options: argparse.Namespace) -> Iterable[Row]:
     """Trained voltages from the session against ngspice's own program, on the netlist that --netlist writes."""
-    if shutil.which("ngspice") is None:
-        raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")
     for experiment in experiments():
         parameters, schedule, patterns = experiment.network, experiment.schedule, experiment.dataset.patterns
         cells = state_names(*patterns.shape)
@@ -181,22 +181,27 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     made_with = {"training": TIGHT_TRAINING.as_dict(), "reading": READING.tightened().as_dict(),
                  **{name: getattr(options, name) for name in ("images", "decisions", "writes", "presentations")}}
-    with claimed([(results_path(options.figures, "verify"), made_with)], (), options.force):
+    if shutil.which("ngspice") is None:
+        raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")
+    files = [(results_path(options.figures, "verify"), made_with)]
+    with claimed(files, (), options.force), more_rows_kept(options.figures, "verify"):
         return _verify(options, made_with)
 
 
 def _verify(options: argparse.Namespace, made_with: dict[str, Any]) -> int:
-    """Make all comparisons, print and keep them; the exit code."""
+    """Make all comparisons, print and keep each; the exit code."""
     session = NgspiceSession()
-    rows = [row for comparison in COMPARISONS for row in comparison(session, options)]
-    width = max(len(row.name) for row in rows)
-    print(f"{'comparison':<{width}}  {'largest change':>16}  {'bound':>10}")
-    for row in rows:
-        print(f"{row.name:<{width}}  {row.change:>13.5g} {row.unit:<2}  {row.bound:>7.4g} {row.unit:<2} "
-              f"{'  BROKEN' if row.broken else ''}".rstrip())
-    results = {"rows": [{"experiment": row.name, "largest_change": row.change, "bound": row.bound, "unit": row.unit}
-                        for row in rows]}
-    print(f"wrote {write_results(options.figures, 'verify', session, made_with, results)}")
+    rows: list[Row] = []
+    for comparison in COMPARISONS:
+        for row in comparison(session, options):
+            if not rows:
+                print(f"{'comparison':<{WIDTH}}  {'largest change':>16}  {'bound':>10}")
+            print(f"{row.name:<{WIDTH}}  {row.change:>13.5g} {row.unit:<2}  {row.bound:>7.4g} {row.unit:<2} "
+                  f"{'  BROKEN' if row.broken else ''}".rstrip(), flush=True)
+            rows.append(row)
+            found = [{"experiment": row.name, "largest_change": row.change, "bound": row.bound, "unit": row.unit} for row in rows]
+            written = write_results(options.figures, "verify", session, made_with, {"rows": found})
+    print(f"wrote {written}")
     return 1 if any(row.broken for row in rows) else 0
 
 

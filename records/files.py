@@ -48,6 +48,14 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
     _sync_folder(target.parent)
 
 
+def check_working_folder() -> None:
+    """Raise FileProblem if the working folder was removed: no relative path means anything there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise FileProblem("the working folder is not there any more: go to one that is") from error
+
+
 def _mode(target: Path) -> int:
     """The permissions of the file that is there, or those that the umask leaves a new one."""
     with contextlib.suppress(OSError):

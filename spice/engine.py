@@ -71,9 +71,13 @@ class Engine:
             for dropped in [kept for kept in self._circuits + self._waiting if kept.owner() is None]:
                 self.unload(dropped)
             self._make_room()
+            self._use(netlist)
             complaints = malformed(netlist.text) or self._load(netlist)
             if complaints:
                 raise failure("refused the netlist", netlist, "op", complaints)
+
+    def _use(self, netlist: Netlist) -> None:
+        netlist.used = self._uses = self._uses + 1
 
     def _load(self, netlist: Netlist) -> str:
         error, self._selected = "", None
@@ -122,11 +126,10 @@ class Engine:
             self._circuits.remove(netlist)
             self._selected = None
 
-
     def select(self, netlist: Netlist) -> None:
         """Make a circuit the one that commands are about; raise SimulationError if it has been unloaded."""
         self._ready()
-        netlist.used = self._uses = self._uses + 1
+        self._use(netlist)
         if netlist in self._waiting:
             with signals_held():
                 self._make_room()
@@ -251,7 +254,7 @@ class Engine:
                     self._lost, self._paused, self._running, self._breakpoint, self._circuits = False, None, None, None, []
                     self.ngspice = start_ngspice()
                     self._load_again(circuits)
-            except NgspiceMissing as error:
+            except (NgspiceMissing, SimulationError) as error:
                 self._lost, self._circuits = True, circuits
                 raise SimulationError(f"ngspice has given up and cannot be started again: {error}") from error
 

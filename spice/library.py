@@ -153,6 +153,10 @@ def start_ngspice() -> Ngspice:
     for speaker in (NgSpiceShared, Vector):
         speaker._logger.addFilter(_QuietLog())
     _allow_second_start()
+    try:
+        os.getcwd()  # ngspice starts in a folder of its own, and must come back
+    except OSError as error:
+        raise SimulationError("the working folder is not there any more; ngspice needs one to start") from error
     library = find_library()
     if os.path.isfile(library):
         library = os.path.abspath(library)

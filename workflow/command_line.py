@@ -25,7 +25,7 @@ from learning.chips import Chip
 from learning.membrane_range import complaint
 from learning.pulses import Schedule
 from records.claims import NotOverwritten
-from records.files import ROOT, FileProblem, atomic_write
+from records.files import ROOT, FileProblem, atomic_write, check_working_folder
 from records.voltages import VoltagesError
 from snn_circuit import NetworkParameters
 from spice.errors import NgspiceMissing, SimulationError
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="DataclassInstance")
 T = TypeVar("T")
 OURS = "* written by a script, which overwrites it when it is run again"  # the second line of a netlist
+PICTURES = (".png", ".gif")
 NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
@@ -115,7 +116,7 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
     if "--force" not in refused:
         parser.add_argument("--force", action="store_true", help="overwrite what was made with other parameters")
     if "--netlist" not in refused:
-        parser.add_argument("--netlist", type=file_name, metavar="FILE",
+        parser.add_argument("--netlist", type=netlist_name, metavar="FILE",
                             help="write the exact netlist to FILE, for: ngspice -b FILE")
     for option, reason in refused.items():
         parser.add_argument(option, action=_Refusal, nargs="?", metavar="FILE", help=f"refused: {reason}")
@@ -160,7 +161,16 @@ def file_name(text: str) -> Path:
     """Argument type: the path of a file; an empty one is that of a variable that is not set, and no default."""
     if not text or text.endswith(os.sep):
         raise argparse.ArgumentTypeError(f"must name a file, got {text!r}")
+    if Path(text).suffix.lower() in PICTURES:
+        raise argparse.ArgumentTypeError(f"must not be named like a picture, got {text!r}")
     return Path(text)
+
+
+def netlist_name(text: str) -> Path:
+    """Argument type: as `file_name`, but none named like voltages and results, which `--force` would replace."""
+    if Path(text).suffix.lower() == ".json":
+        raise argparse.ArgumentTypeError(f"must not be named like voltages or results, got {text!r}")
+    return file_name(text)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], Any]:
@@ -237,6 +247,7 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
     name = Path(sys.argv[0]).name
     with stop_signals() as came, guarded_output() as output:
         try:
+            check_working_folder()
             code = main(arguments) or 0
         except (ParameterError, VoltagesError, NotOverwritten, DatasetError, NgspiceMissing) as error:
             code, said = 2, str(error)

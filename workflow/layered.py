@@ -25,7 +25,6 @@ from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import train_in_ngspice
 from learning.pulses import edges
 from records.checkpoints import AFRESH, load_checkpoint, refuse_progress, save_checkpoint
-from records.files import atomic_write
 from records.voltages import Voltages, VoltagesError, load_layers
 from snn_circuit import names
 from spice.parameters import ParameterError
@@ -35,7 +34,7 @@ from workflow.experiments import SIZE, network_of
 from workflow.layer_reads import read_layers
 from workflow.process import undisturbed
 from workflow.scores import interval
-from workflow.testing import decisions_table
+from workflow.testing import decisions_table, keep
 
 XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 CHECKPOINT_EVERY = 30  # s
@@ -282,9 +281,7 @@ def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, 
                 bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
     except BaseException:
         if found:
-            with undisturbed():
-                atomic_write(partial, decisions_table(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION))
-            print(f"{len(found)} finished images are kept in {partial}")
+            keep(partial, decisions_table(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION))
         raise
     return np.array(found)
 

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import io
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,9 +175,7 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
                             experiment.chip)
     except BaseException:
         if seen.any():
-            with undisturbed():
-                atomic_write(partial, decisions_table(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution))
-            print(f"{int(seen.sum())} finished images are kept in {partial}")
+            keep(partial, decisions_table(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution))
         raise
 
 
@@ -214,6 +213,22 @@ def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarr
         writer.writerow([k, label, decision_name(decision, digits), *papers, _microseconds(lead(times)),
                          *map(_microseconds, times)])
     return gzip.compress(text.getvalue().encode(), mtime=0)  # without the time of day: the same bytes from the same run
+
+
+def keep(partial: Path, table: bytes) -> None:
+    """Write the decisions of a run that ended early, unless an earlier one left more; say where they are."""
+    with undisturbed():
+        count, before = _images(table), _images(partial.read_bytes()) if partial.is_file() else 0
+        if before <= count:
+            atomic_write(partial, table)
+    print(f"{max(count, before)} finished images{' of an earlier run' * (before > count)} are kept in {partial}")
+
+
+def _images(table: bytes) -> int:
+    try:
+        return gzip.decompress(table).count(b"\n") - 1  # without the heading
+    except (OSError, EOFError, zlib.error):
+        return 0
 
 
 def _microseconds(seconds: float) -> str:

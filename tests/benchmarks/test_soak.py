@@ -17,3 +17,14 @@ def test_memory_and_time_of_reads_and_writes_stay_flat():
         assert np.median(np.diff(memory[200::40])) / 40 < 1e-3  # MB a read
         slowest.append(max(ratios.values()))
     assert slowest[-1] < 1.5
+
+
+def test_another_number_of_reads_draws_nothing(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["soak", "--reads", "200"])
+    monkeypatch.setattr(soak, "soak", lambda reads: ({"read": [1e-3] * reads, "write": [1e-3] * (reads // 10)}, np.ones(reads)))
+    monkeypatch.setattr(soak.plotting, "save", lambda *_: "figures/soak.png")
+    assert soak.main() == 0
+    assert "reads: 200," in (said := capsys.readouterr().out) and "wrote" not in said
+    monkeypatch.setattr("sys.argv", ["soak"])
+    assert soak.main() == 0
+    assert "wrote figures/soak.png" in capsys.readouterr().out

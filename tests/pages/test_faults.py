@@ -208,6 +208,18 @@ def test_full_disk_leaves_no_half_file(tmp_path):
     assert voltages.read_text() == "old" and list(tmp_path.iterdir()) == [voltages]
 
 
+@pytest.mark.parametrize("work", [
+    f"import subprocess; sys.exit(subprocess.call([sys.executable, {str(ROOT / 'XPUE_memristive_inference.py')!r}]))",
+    "from spice.session import NgspiceSession, SimulationError\n"
+    "try: NgspiceSession()\nexcept SimulationError as error: sys.exit(str(error))"])
+def test_working_folder_that_is_gone_is_one_line(work, tmp_path):
+    """Of a script, and of a session, which must not speak of an ngspice that is not installed."""
+    gone = f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); os.rmdir(os.getcwd())\n"
+    (folder := tmp_path / "folder").mkdir()
+    done = subprocess.run([sys.executable, "-c", gone + work], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "the working folder is not there any more" in one_line(done.stderr)
+
+
 # Same seed, same result
 
 def test_results_depend_on_nothing_but_the_seed(tmp_path):

@@ -159,3 +159,33 @@ def test_images_that_have_no_lead_to_compare_break_the_comparison_without_a_trac
     assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1.5e-4, np.nan]])) == pytest.approx(5e-5)
     assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1e-4, 2e-4]])) == np.inf
     assert np.isnan(verify.compare_leads(networks()[0], np.full((1, 10), np.nan))).all()
+
+
+def test_stopped_it_keeps_what_it_has_compared_unless_more_was_there(verified, monkeypatch, tmp_path, capsys):
+    results = tmp_path / "verify_results.json"
+    assert verified("engines_write_alike") == (0, [])
+    whole = results.read_bytes()
+
+    def stopped(session, options):
+        yield verify.Row("first of two", 0.5, 1.0, "V")
+        assert [row["experiment"] for row in json.loads(results.read_text())["rows"]] == ["first of two"]
+        assert "first of two" in capsys.readouterr().out
+        yield verify.Row("second of two", 0.5, 1.0, "V")
+        raise KeyboardInterrupt
+    monkeypatch.setattr(verify, "stopped", stopped, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        verified("stopped")
+    assert len(json.loads(results.read_text())["rows"]) == 2
+    results.write_bytes(whole.replace(b'"rows": [', b'"rows": [{}, {}, {}, '))
+    before = results.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        verified("stopped")
+    assert results.read_bytes() == before
+
+
+def test_program_that_is_missing_is_told_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(verify, "NgspiceSession", lambda: pytest.fail("work had begun"))
+    with pytest.raises(verify.NgspiceMissing, match="apt-get install ngspice"):
+        verify.main(["--figures", str(tmp_path / "figures")])
+    assert not (tmp_path / "figures").exists()

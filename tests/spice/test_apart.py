@@ -147,6 +147,17 @@ def test_more_circuits_than_ngspice_has_room_for_are_all_kept(ngspice, plain):
         others[0].run(1e-6)
 
 
+def test_circuit_that_was_just_loaded_is_not_the_first_to_wait(ngspice, plain):
+    """Which was not chosen yet, but is about to be."""
+    engine, loaded = ngspice._engine, []
+    for _ in range(MOST_CIRCUITS):
+        loaded.append(ngspice.load(cell(), FAST, ["out"]))
+        charged(loaded[-1])
+    new, newer = (ngspice.load(cell(), FAST, ["out"]) for _ in range(2))
+    assert len(engine._circuits) == MOST_CIRCUITS and loaded[0]._netlist in engine._waiting
+    assert new._netlist in engine._circuits and newer._netlist in engine._circuits
+
+
 def test_circuit_that_nobody_holds_is_unloaded(ngspice, plain):
     engine = ngspice._engine
     kept = ngspice.load(cell(), FAST, ["out"])

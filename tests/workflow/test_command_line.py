@@ -154,6 +154,13 @@ def test_name_of_no_file_is_refused(text, capsys):
     assert make_parser(None).parse_args(["--netlist", "a b.cir"]).netlist == Path("a b.cir")
 
 
+@pytest.mark.parametrize("name", ["figures/xpue.png", "figures/stdp_xpue.GIF", "voltages/xpue.json"])
+def test_netlist_is_not_named_like_the_files_that_a_run_writes_besides(name, capsys):
+    with pytest.raises(SystemExit):
+        make_parser(None).parse_args(["--netlist", name])
+    assert "--netlist: must not be named like" in (said := capsys.readouterr().err) and name in said
+
+
 def test_parameters_that_make_no_sense_together_are_refused():
     with pytest.raises(ParameterError, match="period must exceed pulse"):
         quantities(Schedule(), {"pulse": 0.02, "threshold": 3.0})

@@ -54,6 +54,18 @@ def test_what_is_kept_of_an_interrupted_test_keeps_its_numbers(read, tmp_path, m
     assert [row["decision"] for row in rows] == [str(strict_decision(spikes[k])) for k in (2, 3, 6, 7)]
 
 
+def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
+    partial, table = tmp_path / "partial.csv.gz", {count: gzip.compress(b"image\n" + b"1\n" * count) for count in (2, 3)}
+    for count, kept, said in ((2, 2, "2 finished images are kept"), (3, 3, "3 finished images are kept"),
+                              (2, 3, "3 finished images of an earlier run are kept"), (3, 3, "3 finished images are kept")):
+        testing.keep(partial, table[count])
+        assert partial.read_bytes() == table[kept] and said in capsys.readouterr().out
+    for garbled in (b"", b"no gzip", table[3][:-9]):
+        partial.write_bytes(garbled)
+        testing.keep(partial, table[2])
+        assert partial.read_bytes() == table[2]
+
+
 def test_images_that_are_read_are_kept_before_they_are_counted(tmp_path, monkeypatch):
     def stopped(*arguments):
         raise KeyboardInterrupt
