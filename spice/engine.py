@@ -2,44 +2,24 @@
 
 import contextlib
 import re
-import shlex
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared
 
+from spice.circuits import Netlist, failure, fresh_seed
+from spice.deck import malformed, untitled
 from spice.errors import NgspiceMissing, SimulationError
 from spice.interrupts import signals_held
-from spice.library import Ngspice, decimal_points, start_ngspice
-from spice.netlist import malformed
+from spice.library import ERROR, Ngspice, decimal_points, start_ngspice
 
 # Lines that ngspice 44 writes on stderr without anything being wrong.
-HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$")
+HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
+                      r"^Checking parameters for |time step is too large for|tmax is now set")
 WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
 MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
 GIVEN_UP = re.compile(r"cannot recover")
-
-
-@dataclass(eq=False)
-class Netlist:
-    """A circuit as ngspice holds it: its `text`, and what was `sent` since, value by command, the oldest first."""
-
-    text: str
-    owner: Callable[[], object]  # gives None once nobody can use it any more
-    sent: dict[str, str] = field(default_factory=dict)
-    used: int = 0  # when it was chosen last, in an order of the engine's
-
-    def commands(self) -> list[str]:
-        """What brings the circuit as loaded to the state that it has."""
-        return [f"{command} = {value}" for command, value in self.sent.items()]
-
-    def with_changes(self, command: str) -> str:
-        """The netlist with all settings so far and an analysis, to rerun by hand."""
-        block = [".control", *self.commands(), command, ".endc", ".end", ""]
-        return self.text.rsplit(".end", 1)[0] + "\n".join(block)
 
 
 class Engine:
@@ -80,10 +60,12 @@ class Engine:
         netlist.used = self._uses = self._uses + 1
 
     def _load(self, netlist: Netlist) -> str:
-        error, self._selected = "", None
+        error, self._selected, netlist.ran = "", None, False
+        if netlist.seed:  # loaded again, it is the same circuit
+            self._send(f"setseed {netlist.seed}")
         try:
             with decimal_points(), signals_held():
-                self.ngspice.load_circuit(netlist.text)
+                self.ngspice.load_circuit(untitled(netlist.text))
         except NgSpiceCircuitError as refused:
             error = str(refused) or "Error"
         except NameError as refused:
@@ -95,6 +77,8 @@ class Engine:
             self._circuits.append(netlist)
             self._selected = netlist
         if not self._lost:
+            if netlist.seed:  # the same noise must not come once more
+                self._send(f"setseed {fresh_seed()}")
             self._send("unset cshunt_value;unset interp")  # an option that ngspice would keep for every circuit to come
         return complaints
 
@@ -102,11 +86,9 @@ class Engine:
         # ngspice keeps a netlist that it could parse, whatever it complains of: it would shift the numbers of all others.
         if self._lost:
             return
-        with contextlib.suppress(SimulationError):  # to ngspice, an empty list is an error
-            self._send("setcirc")
-            if len(self.ngspice.stdout.splitlines()) - 1 > len(self._circuits):  # a heading, then a line each
-                self._send("setcirc 1")
-                self._send("remcirc")
+        if len(self._ask("setcirc")) - 1 > len(self._circuits):  # a heading, then a line each
+            self._send("setcirc 1")
+            self._send("remcirc")
 
     def _make_room(self) -> None:
         if len(self._circuits) >= MOST_CIRCUITS:
@@ -147,35 +129,46 @@ class Engine:
 
     def set(self, netlist: Netlist, settings: dict[str, str]) -> None:
         """Send settings, value by command, to a loaded circuit, which keeps them for every run to come."""
+        sent = [f"{command} = {value}" for command, value in settings.items()]
+        longest = max(sent, key=len, default="")
+        if len(longest) > NgSpiceShared.MAX_COMMAND_LENGTH:
+            raise SimulationError(f"{longest[:40]}... has {len(longest)} characters, and ngspice takes no more than "
+                                  f"{NgSpiceShared.MAX_COMMAND_LENGTH} in an alter: give fewer points, or load another netlist")
         with signals_held():
             self.select(netlist)
             try:
-                self._send_joined(f"{command} = {value}" for command, value in settings.items())
+                self._send_joined(sent)
             except SimulationError:
-                self._as_known(netlist)
+                self.restore(netlist)
                 raise
             for command, value in settings.items():
                 netlist.sent.pop(command, None)
                 netlist.sent[command] = value
 
-    def _as_known(self, netlist: Netlist) -> None:
-        """Load a circuit again as it was before settings of which ngspice took some: a refused change changes nothing."""
-        if self._lost:  # a fresh ngspice will do so
-            return
-        if self._running is netlist:
-            self._paused = self._running = None
-        self.unload(netlist)
-        if not self._load(netlist):
-            self._send_joined(netlist.commands())
+    def restore(self, netlist: Netlist) -> None:
+        """Load a circuit again as it is known to be, whatever ngspice has made of it since.
+
+        After settings of which it took some, a sweep that ended early, a first run of what runs right but once.
+        """
+        with signals_held():
+            if self._lost:  # a fresh ngspice will do so
+                return
+            if self._running is netlist:
+                self._paused = self._running = None
+            self.unload(netlist)
+            if not self._load(netlist):
+                self._send_joined(netlist.commands())
 
     # Runs
 
-    def begin(self, run: object) -> None:
-        """Claim ngspice's results for a run; another one that was paused is over."""
+    def begin(self, run: object, netlist: Netlist) -> None:
+        """Claim ngspice's results for a run of a circuit; another one that was paused is over."""
         self._ready()
         if self._paused is not None:
             self.end(self._paused)
         self._delete_breakpoint()
+        if netlist.remembers and netlist.ran:
+            self.restore(netlist)
         self._paused = run
 
     def check(self, run: object) -> None:
@@ -198,7 +191,7 @@ class Engine:
         Raises SimulationError, with `what()` in its words and the netlist saved with the command `whole`, if ngspice complains.
         """
         self.select(netlist)
-        self._running = netlist
+        self._running, netlist.ran = netlist, True
         try:
             self._heed(self.ngspice.run_in_background, command)
         except SimulationError as error:
@@ -209,7 +202,7 @@ class Engine:
         with decimal_points(), signals_held():
             self.select(netlist)
             self._send(f"stop when {condition}")
-            self._breakpoint = netlist, self.ngspice.status().splitlines()[-1].split()[0]
+            self._breakpoint = netlist, self._ask("status")[-1].split()[0]
         try:
             advance()
         finally:
@@ -278,6 +271,12 @@ class Engine:
         if line:
             self._send(line)
 
+    def _ask(self, command: str) -> list[str]:
+        """What ngspice lists, line by line; names of the user's among it may be called "error"."""
+        with decimal_points(), signals_held(), contextlib.suppress(NgSpiceCommandError):
+            self.ngspice.exec_command(command)
+        return list(self.ngspice.stdout.splitlines())
+
     def _send(self, command: str) -> None:
         self._heed(lambda command, deliver: self.ngspice.exec_command(command), command)
 
@@ -294,18 +293,10 @@ class Engine:
 
     def _complaints(self) -> str:
         lines = self.ngspice.stderr.splitlines()
-        lines += [line for line in self.ngspice.stdout.splitlines() if "error" in line.lower()]
+        lines += [line for line in self.ngspice.stdout.splitlines() if ERROR.search(line)]
         self._lost = self._lost or any(GIVEN_UP.search(line) for line in lines)
         said = [line.strip() for line in lines if not HARMLESS.search(line) and not GIVEN_UP.search(line)]
         return "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
-
-
-def failure(what: str, netlist: Netlist, command: str, words: str) -> SimulationError:
-    """The error that says what ngspice did in its own words; the netlist is saved where it says."""
-    with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
-        file.write(netlist.with_changes(command))
-    said = f": {words}" if words else ""
-    return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
 
 
 _engines: list[Engine] = []

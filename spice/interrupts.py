@@ -29,13 +29,16 @@ def signals_held() -> Iterator[Callable[[], None]]:
             number, frame = came.pop(0)
             handlers[number](number, frame)
 
+    def hold(number: int, frame: FrameType | None) -> None:
+        came.append((number, frame))
+
     try:
         for number in handlers:
-            signal.signal(number, lambda number, frame: came.append((number, frame)))
+            signal.signal(number, hold)
         yield deliver
     finally:
-        try:
-            _restore(handlers)
+        try:  # but for those for which a handler that was called meanwhile has set another
+            _restore({number: handler for number, handler in handlers.items() if signal.getsignal(number) is hold})
         finally:
             deliver()  # also when ngspice ends with a complaint: every paused run does
 

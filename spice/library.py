@@ -27,6 +27,9 @@ INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew instal
 # Notes on ngspice's start or on a circuit left behind, without a bearing on any result.
 UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None")
 
+# In a line of ngspice's output, a complaint: no part of a name, not the value of a measurement.
+ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)
+
 LOOK = 0.05  # s between two looks for a signal while ngspice runs
 BEGINS_WITHIN = 30.0  # s, for ngspice's background thread; where memory is short there is none, and ngspice does not say so
 
@@ -104,6 +107,15 @@ class Ngspice(NgSpiceShared):
         self._began = False
         self.stuck = False  # a run that could not be stopped goes on in the background thread
         super().__init__()
+
+    @property
+    def _error_in_stdout(self) -> bool:
+        """PySpice looks for the letters "error" anywhere, in names and titles too."""
+        return any(ERROR.search(line) for line in self._stdout)
+
+    @_error_in_stdout.setter
+    def _error_in_stdout(self, seen: bool | None) -> None:
+        pass
 
     @staticmethod
     def _background_thread_running(ended: bool, ngspice_id: int, user_data: Any) -> int:

@@ -4,12 +4,13 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from spice.deck import whole_lines
 from spice.parameters import ParameterError, Parameters, plain, quantity
 
 
@@ -42,10 +43,13 @@ def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] 
                  print_nodes: Sequence[str] | None = None) -> str:
     """The netlist of a PySpice `circuit`, or a text, with options, .tran and .save, as `ngspice -b` runs it unchanged.
 
-    What stands behind a text's .end, ngspice does not read, and so it is left out.
+    What stands behind a text's .end, ngspice does not read, and so it is left out. Where its first line is empty, "untitled"
+    stands for it: ngspice would take the first element for the title. The solver's options come last, and win over the text's.
     `print_nodes` adds a .print line, without which ngspice's batch mode does not start.
     """
-    text = re.split(r"^\s*\.end\s*$", str(circuit), maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)[0].rstrip()
+    text = re.split(r"^\s*\.end(?![a-z]).*$", str(circuit), maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)[0].rstrip()
+    if not text.split("\n", 1)[0].strip():
+        text = f"untitled\n{text.lstrip()}"
     lines = [text, solver.options()]
     vectors = [part for name in save for part in _single(name)]
     lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
@@ -124,52 +128,6 @@ def swept_values(start: Any, stop: Any, step: Any) -> str:
     if not (by and 0 <= (last - first) / by <= MOST_POINTS):
         raise ParameterError(f"a sweep from {first:g} to {last:g} must take 1 to {MOST_POINTS:,} steps, its step is {by:g}")
     return " ".join(texts)
-
-
-# What ngspice should refuse. FIELDS: the fewest that an element's line can have.
-
-NOTHING_SAVED = re.compile(r"\.save\b.*(\s|v\()none\b", re.IGNORECASE)
-INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
-FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
-STATEMENTS = {".model": 3, ".csparam": 2}
-KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
-         "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
-
-
-def whole_lines(text: str) -> Iterator[str]:
-    """The lines of a netlist behind its title, continuations joined, without comments and control sections."""
-    joined = re.sub(r"\n\s*\+", " ", "\n".join(re.sub(r";.*|\s\$\s.*", "", line) for line in text.splitlines()[1:]
-                                               if not line.lstrip().startswith("*")))
-    control = False
-    for line in map(str.strip, joined.splitlines()):
-        control = control or line.lower() == ".control"
-        if line and not control:
-            yield line
-        control = control and line.lower() != ".endc"
-
-
-def malformed(text: str) -> str:
-    """What a netlist must not hold, as a message ("": nothing): a line that cannot be an element, what changes other circuits.
-
-    Which elements ngspice itself refuses hangs on its version: 44 most, 39 few.
-    """
-    if re.search(r"^\s*\.control\b", text, re.IGNORECASE | re.MULTILINE):
-        return "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
-    for line in whole_lines(text):
-        kind, fields = line[0].lower(), len(line.split())
-        if fields < STATEMENTS.get(line.split()[0].lower(), 0):  # ngspice 39 crashes
-            return f"{line.lower()!r} is not a valid line: it lacks a name or what is said of it"
-        if NOTHING_SAVED.match(line):
-            return "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
-        if INTERPOLATION.match(line):
-            return "option interp leaves one point of a transient, of every circuit here: waveforms are as ngspice computes them"
-        if not (kind.isalpha() or kind in ".#/$"):
-            return f"{line!r} is no element: its name must begin with a letter"
-        if kind.isalpha() and not line.isascii():  # two nodes would become one without a word
-            return f"{line!r} cannot be told apart from others: ngspice takes every letter that is not ASCII for '_'"
-        if kind in FIELDS and fields < FIELDS[kind]:
-            return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
-    return ""
 
 
 # Edges of pulses

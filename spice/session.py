@@ -12,7 +12,8 @@ import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from spice.engine import Engine, Netlist, failure, shared_engine
+from spice.circuits import Netlist, failure
+from spice.engine import Engine, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
 from spice.netlist import Solver, altered_name, altered_shapes, netlist_text, positive, swept_values, tran_command, value_text
@@ -30,7 +31,7 @@ def _times(pauses: Iterable[float]) -> list[float]:
         times = [plain(pause) for pause in pauses]
     except TypeError:
         times = [math.nan]
-    if not all(isinstance(time, numbers.Real) and not isinstance(time, bool) and math.isfinite(time) for time in times):
+    if not all(isinstance(time, numbers.Real) and not isinstance(time, bool) and 0 <= float(time) < math.inf for time in times):
         raise ParameterError(f"pauses must be a list of times in s, got {pauses!r}")
     return [float(time) for time in times]
 
@@ -66,6 +67,8 @@ class LoadedCircuit:
         for name, value in changes.items():
             element, command = altered_name(name)
             text = value_text(name, value)
+            if text.startswith("[") and len(command.split()) == 2:  # ngspice takes the first and says nothing
+                raise ParameterError(f"{name} takes one number, got {value!r}; a list needs a parameter too, as in 'v1 pwl'")
             # Two names of one value ("vin", "vin dc") are told from two values by nobody: what an element had is forgotten
             # as soon as anything else of it is altered.
             last = known.get(element)
@@ -134,9 +137,14 @@ class LoadedCircuit:
 
     def _analysis(self, command: str) -> Any:
         run = object()
-        self._engine.begin(run)
+        self._engine.begin(run, self._netlist)
         try:
-            self._engine.advance(self._netlist, command, command, lambda: f"refused {command!r}")
+            try:
+                self._engine.advance(self._netlist, command, command, lambda: f"refused {command!r}")
+            except BaseException:
+                if command.startswith("dc"):  # what it sweeps stays where it was left
+                    self._engine.restore(self._netlist)
+                raise
             results = self._engine.results(command.split()[0])
             if not results:
                 raise failure(f"computed nothing for {command!r}", self._netlist, command, "")
@@ -150,7 +158,7 @@ class LoadedCircuit:
 
         def advance() -> None:
             self._engine.advance(self._netlist, command, whole, lambda: f"stopped at {self._reached():g} s of {stop:g} s")
-        self._engine.begin(run)
+        self._engine.begin(run, self._netlist)
         try:
             for pause in [*(p for p in pauses if p < stop), stop]:
                 self._engine.check(run)

@@ -31,9 +31,11 @@ class Vectors:
             if pair and not (pair[1] in GROUND and pair[2] in GROUND):
                 plus, minus = (np.float64(0) if node in GROUND else self[node] for node in pair.groups())
                 return np.asarray(plus - minus)
-            vector = self._plot.get(vector_name(name))
+            vector = self._plot.get(vector_name(name), self._plot.get(f"V({vector_name(name)})"))  # of a node called "2"
         if vector is None:
             raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
+        if name.startswith("@") and not len(vector._data):
+            raise SimulationError(f"ngspice has no values of {name!r}: the device has no such parameter, or not in this analysis")
         # A copy, since ngspice frees its own after the run. The public to_waveform() would wrap units: ten times slower.
         return np.array(vector._data)
 

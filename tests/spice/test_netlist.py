@@ -8,12 +8,11 @@ from PySpice.Spice.Netlist import Circuit
 from PySpice.Unit import u_kΩ, u_mV, u_us
 
 from spice import netlist
+from spice.deck import FIELDS, malformed, whole_lines
 from spice.netlist import (
-    FIELDS,
     Solver,
     altered_name,
     altered_shapes,
-    malformed,
     netlist_text,
     positive,
     print_step,
@@ -21,7 +20,6 @@ from spice.netlist import (
     tran_command,
     value_text,
     vector_name,
-    whole_lines,
 )
 from spice.parameters import ParameterError
 

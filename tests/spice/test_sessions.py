@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from spice.netlist import Solver, malformed, vector_name
+from spice.deck import malformed
+from spice.netlist import Solver, vector_name
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, SimulationError
 from tests.helpers import ROOT

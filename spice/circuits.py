@@ -1,0 +1,48 @@
+"""A circuit as ngspice holds it, and what is said when ngspice fails at it."""
+
+import random
+import shlex
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spice.deck import drawn_at_random, remembers, with_included
+from spice.errors import SimulationError
+
+
+@dataclass(eq=False)
+class Netlist:
+    """A circuit as ngspice holds it: its `text`, and what was `sent` since, value by command, the oldest first."""
+
+    text: str
+    owner: Callable[[], object]  # gives None once nobody can use it any more
+    sent: dict[str, str] = field(default_factory=dict)
+    used: int = 0  # when it was chosen last, in an order of the engine's
+    ran: bool = False  # since it was loaded
+
+    def __post_init__(self) -> None:
+        whole = with_included(self.text)
+        self.remembers = remembers(whole)
+        self.seed = fresh_seed() if drawn_at_random(whole) else 0
+
+    def commands(self) -> list[str]:
+        """What brings the circuit as loaded to the state that it has."""
+        return [f"{command} = {value}" for command, value in self.sent.items()]
+
+    def with_changes(self, command: str) -> str:
+        """The netlist with all settings so far and an analysis, to rerun by hand."""
+        block = [".control", *self.commands(), command, ".endc", ".end", ""]
+        return self.text.rsplit(".end", 1)[0] + "\n".join(block)
+
+
+def failure(what: str, netlist: Netlist, command: str, words: str) -> SimulationError:
+    """The error that says what ngspice did in its own words; the netlist is saved where it says."""
+    with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
+        file.write(netlist.with_changes(command))
+    said = f": {words}" if words else ""
+    return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
+
+
+def fresh_seed() -> int:
+    """A seed for ngspice that nobody can foretell."""
+    return random.SystemRandom().randint(1, 2**31 - 1)

@@ -1,0 +1,94 @@
+"""What stands in a netlist: its lines, those of the files that it includes, and what of them ngspice must not be sent."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+from spice.errors import SimulationError
+
+NOTHING_SAVED = re.compile(r"\.save\b.*(\s|v\()none\b", re.IGNORECASE)
+INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
+FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
+STATEMENTS = {".model": 3, ".csparam": 2}
+CONTROL = re.compile(r"^\s*\.control\b", re.IGNORECASE | re.MULTILINE)
+INCLUSION = re.compile(r"^\s*\.(?:include|inc|lib)\s+(?:\"([^\"]+)\"|'([^']+)'|(\S+))", re.IGNORECASE | re.MULTILINE)
+TAKEN = {"time", "temper", "hertz"}  # what expressions call the time, the temperature, the frequency
+REMEMBERING = re.compile(r"^\s*[au]|\b[di]dt\s*\(", re.IGNORECASE | re.MULTILINE)
+RANDOM = re.compile(r"\b(a?gauss|a?unif|limit)\s*\(", re.IGNORECASE)
+KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
+         "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
+
+
+def whole_lines(text: str) -> Iterator[str]:
+    """The lines of a netlist behind its title, continuations joined, without comments and control sections."""
+    joined = re.sub(r"\n\s*\+", " ", "\n".join(re.sub(r";.*|\s\$\s.*", "", line) for line in text.splitlines()[1:]
+                                               if not line.lstrip().startswith("*")))
+    control = False
+    for line in map(str.strip, joined.splitlines()):
+        control = control or line.lower() == ".control"
+        if line and not control:
+            yield line
+        control = control and line.lower() != ".endc"
+
+
+def untitled(text: str) -> str:
+    """A netlist without its title, which ngspice would repeat among what it says."""
+    return re.sub(r"^\s*\.title\b.*$", "*", "untitled\n" + text.partition("\n")[2], flags=re.IGNORECASE | re.MULTILINE)
+
+
+def with_included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> str:
+    """A netlist with all files that it includes, as far as they can be read, behind it; `folder` is the netlist's own.
+
+    Raises SimulationError if a file includes itself: it would end the process.
+    """
+    parts = [text]
+    for name in (next(filter(None, found.groups())) for found in INCLUSION.finditer(text)):
+        for path in {os.path.abspath(os.path.join(place, os.path.expanduser(name))) for place in (folder, "")}:
+            if path in above:
+                raise SimulationError(f"{path} includes itself, by way of {len(above)} files")
+            if os.path.isfile(path):
+                with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+                    parts.append(with_included(file.read(), os.path.dirname(path), (*above, path)))
+    return "\n".join(parts)
+
+
+def remembers(whole: str) -> bool:
+    """Whether a netlist with all that it includes may hold what ngspice runs right but once after it was loaded.
+
+    Digital models of XSPICE are dead and B sources' ddt() constant in the second run (measured: ngspice 44).
+    """
+    return bool(REMEMBERING.search(whole))
+
+
+def drawn_at_random(whole: str) -> bool:
+    """Whether a netlist with all that it includes has values that ngspice draws when it loads it."""
+    return bool(RANDOM.search(whole))
+
+
+def malformed(text: str) -> str:
+    """What a netlist must not hold, as a message ("": nothing): a line that cannot be an element, what changes other circuits.
+
+    Which elements ngspice itself refuses hangs on its version: 44 most, 39 few.
+    """
+    if CONTROL.search(with_included(text)):
+        return "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
+    for line in whole_lines(text):
+        kind, fields = line[0].lower(), len(line.split())
+        if fields < STATEMENTS.get(line.split()[0].lower(), 0):  # ngspice 39 crashes
+            return f"{line.lower()!r} is not a valid line: it lacks a name or what is said of it"
+        if NOTHING_SAVED.match(line):
+            return "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
+        if INTERPOLATION.match(line):
+            return "option interp leaves one point of a transient, of every circuit here: waveforms are as ngspice computes them"
+        if not (kind.isalpha() or kind in ".#/$"):
+            return f"{line!r} is no element: its name must begin with a letter"
+        if kind.isalpha() and not line.isascii():  # two nodes would become one without a word
+            return f"{line!r} cannot be told apart from others: ngspice takes every letter that is not ASCII for '_'"
+        if kind in FIELDS and (taken := TAKEN & set(line.lower().split()[1:FIELDS[kind]])):  # "temper" crashes ngspice
+            return f"{line.lower()!r}: no node can be called {taken.pop()!r}, which is ngspice's own; rename it"
+        if kind in FIELDS and fields < FIELDS[kind]:
+            return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
+    return ""
+
+
