@@ -51,6 +51,15 @@ class NeuronParameters(Parameters):
         return self.feedback_resistance * self.membrane_transconductance * self.membrane_resistance
 
 
+    def highest_drive(self, feedback_resistance: Any) -> Any:
+        """The most in V that the two stages give, with a feedback in ohm (number or array): a rail, less what the op-amp's
+        output resistance drops of it for the current that the feedback and the inverting stage take.
+        """
+        drop, stage = self.amplifier_output_resistance, self.stage_resistance
+        return np.minimum(-self.rail_low / (1 + drop / feedback_resistance + drop / stage),
+                          self.inverting_rail_high / (1 + drop / stage))
+
+
 class OpAmp(SubCircuit):
     """Rail-limited amplifier without an internal pole. Nodes: plus, minus, out.
 

@@ -108,6 +108,7 @@ class Chip(Parameters):
             raise ParameterError("a chip whose wires resist has no closed form; use ngspice, which simulates the whole network")
         nominal, neurons = Crossbar.of(parameters, schedule), self.neurons(parameters.neuron)
         own = dataclasses.replace(nominal.neurons, threshold=neurons.threshold, feedback_resistance=neurons.feedback_resistance,
+                                  rail=parameters.neuron.highest_drive(neurons.feedback_resistance),
                                   time_constant=parameters.neuron.membrane_resistance * neurons.membrane_capacitance)
         cells = dataclasses.replace(nominal.cells, **vars(self.cells(parameters.memristor)))
         return dataclasses.replace(nominal, cells=cells, neurons=own)

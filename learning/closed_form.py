@@ -83,7 +83,7 @@ class Neurons(Arrays):
         lacking = (4 * (1 + p.amplifier_output_resistance / p.stage_resistance)
                    + p.amplifier_output_resistance / p.feedback_resistance) / p.amplifier_gain
         return cls(p.feedback_resistance, p.membrane_transconductance * p.membrane_resistance / (1 + lacking), p.amplifier_gain,
-                   min(-parameters.rail_low, parameters.inverting_rail_high), parameters.threshold, parameters.time_constant)
+                   float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ def settled_membranes(parameters: NetworkParameters, schedule: Schedule, states:
 
 def rail(neuron: NeuronParameters) -> float:
     """The highest voltage in V that the stages in front of a membrane let it settle at."""
-    return (min(-neuron.rail_low, neuron.inverting_rail_high)
-            * neuron.membrane_transconductance * neuron.membrane_resistance)
+    return float(neuron.highest_drive(neuron.feedback_resistance) * neuron.membrane_transconductance * neuron.membrane_resistance)
 
 
 def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> str:
@@ -42,12 +41,24 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
     if top < neuron.threshold:
         return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
                 f"{neuron.threshold:g} V; --feedback-resistance {_number(ohms * USUAL * neuron.threshold / top)} would lift it")
+    if rail(neuron) < neuron.threshold:
+        return (f"all neurons stay silent: the stages give {rail(neuron):.3g} V at most, below the threshold of "
+                f"{neuron.threshold:g} V; a lower --threshold or --amplifier-output-resistance would help")
     clipped = int(np.sum(highest >= rail(neuron)))
     if clipped:
+        within = _within_the_rail(neuron, top)
+        way_out = (f"--feedback-resistance {_number(within)} keeps them below it" if within > 0
+                   else "a lower --amplifier-output-resistance would help")
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
-                f"and neurons that clip fire together; --feedback-resistance {_number(ohms * MOST * rail(neuron) / top)} keeps "
-                "them below it")
+                f"and neurons that clip fire together; {way_out}")
     return ""
+
+
+def _within_the_rail(neuron: NeuronParameters, top: float) -> float:
+    """The feedback in ohm with which a membrane that would settle at `top` V settles at `MOST` of the rail; not above 0: none."""
+    per_ohm = top / neuron.transresistance  # V of the stages, which is A of the column
+    drop, others = neuron.amplifier_output_resistance, 1 + neuron.amplifier_output_resistance / neuron.stage_resistance
+    return min((-MOST * neuron.rail_low / per_ohm - drop) / others, MOST * neuron.inverting_rail_high / per_ohm / others)
 
 
 def _number(value: float) -> str:
@@ -68,6 +79,8 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     own = np.diag(settled_membranes(parameters, schedule, states, patterns))
     neuron = parameters.neuron
     wanted = max(USUAL * neuron.threshold, LEAST * neuron.threshold * own.max() / own.min())
-    scale = min(wanted, MOST * rail(neuron)) / own.max()
-    resized = dataclasses.replace(neuron, feedback_resistance=float(neuron.feedback_resistance * scale))
+    feedback = min(neuron.feedback_resistance * wanted / own.max(), _within_the_rail(neuron, own.max()))
+    if not feedback > 0:
+        raise ParameterError("no feedback resistor fits: amplifier_output_resistance is too high for currents like these")
+    resized = dataclasses.replace(neuron, feedback_resistance=float(feedback))
     return dataclasses.replace(parameters, neuron=resized)

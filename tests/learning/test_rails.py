@@ -1,0 +1,62 @@
+"""What the stages give at most: a rail, less what an op-amp's output resistance drops; both engines and all warnings say the same."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from learning.chips import Chip
+from learning.closed_form import Crossbar
+from learning.hebbian import infer
+from learning.membrane_range import complaint, fitted, rail, settled_membranes
+from learning.pulses import READING
+from learning.readout import Reader
+from memristor import trained_state
+from snn_circuit import NetworkParameters, NeuronParameters
+from spice.parameters import ParameterError
+
+
+@pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 15.0}, {"stage_resistance": 20.0}, {"stage_resistance": 5.0},
+                                     {"amplifier_output_resistance": 300.0}])
+def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_schedule, changes):
+    """A stage's output falls short of its rail by what its op-amp's output resistance drops; also without one that is low."""
+    parameters = NetworkParameters(neuron=NeuronParameters(**changes))
+    states = np.linspace(9.0, 12.0, 10)[:, None] * np.ones(100)
+    image = np.where(np.arange(100) < 20, 1.0, 0.0)
+    race = Crossbar.of(parameters, mnist_schedule).read(states, image)
+    assert race.railed.all()
+    reader = Reader(ngspice, parameters, mnist_schedule, 10, READING.tightened())
+    # The clamps give way by 10 mV per volt of overdrive.
+    assert reader.spikes(states, image, 10) == pytest.approx(race.spikes, abs=0.7e-6)
+
+
+def test_neurons_of_a_chip_have_rails_of_their_own(parameters, mnist_schedule):
+    """Each drops what its own feedback takes."""
+    chip = Chip(classes=10, inputs=100, neuron_gain=0.3, seed=2)
+    neurons = chip.crossbar(parameters, mnist_schedule).neurons
+    assert neurons.rail == pytest.approx(20 / (1 + 10 / neurons.feedback_resistance + 1e-3)) and np.ptp(neurons.rail) > 0.05
+
+
+@pytest.mark.parametrize("changes", [{"amplifier_output_resistance": 3000.0}, {"stage_resistance": 2.0}])
+def test_rails_that_an_output_resistance_lowers_are_seen(ngspice, mnist_schedule, templates, changes):
+    """Membranes clip, or no neuron can fire, where 20 V would do: the complaint's way out is one, and ngspice says the same."""
+    network = NetworkParameters(neuron=NeuronParameters(**changes))
+    states = trained_state(network.memristor, templates.patterns, mnist_schedule.pulse)
+    said = complaint(network, mnist_schedule, states, templates.patterns)
+    top = infer(ngspice, network, mnist_schedule, states, templates.patterns).membranes.max()
+    if "silent" in said:
+        assert f"the stages give {rail(network.neuron):.3g} V at most" in said and top < network.neuron.threshold
+    else:
+        assert "membranes clip" in said
+        assert top == pytest.approx(rail(network.neuron), rel=0.3) and top < settled_membranes(
+            network, mnist_schedule, states, templates.patterns).max()
+
+
+def test_output_resistance_that_no_feedback_makes_good_is_named(mnist_schedule, templates):
+    neuron = NeuronParameters(amplifier_output_resistance=3000.0, rail_low=-30.0)
+    network = NetworkParameters(neuron=neuron)
+    states = trained_state(network.memristor, templates.patterns, 10 * mnist_schedule.pulse)
+    said = complaint(network, mnist_schedule, states, templates.patterns)
+    assert "membranes clip" in said and said.endswith("a lower --amplifier-output-resistance would help")
+    with pytest.raises(ParameterError, match="amplifier_output_resistance is too high"):
+        fitted(NetworkParameters(neuron=dataclasses.replace(neuron, rail_low=-1.0)), mnist_schedule, templates.patterns)
