@@ -26,6 +26,8 @@ SHARES = np.array([*(0.5 + NODES), 1.0, 1.0])
 BELOW = np.array([0.0, 0.0, 0.0, 0.0, 1e-3])  # V
 GRAZING = 2e-3  # a membrane that settles within this share of its threshold: the spike time hangs on the last digit of it
 SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
+LEAST_GAIN = 1e4  # of the op-amps, whose errors are kept to first order: leads are off by 0.1 us at 1e3
+SLOWEST_GATE = 1e-6  # s, C_gate / (Kp W/L V): spikes are off by a twentieth of it, for the charge that gates push into columns
 MANY = 50  # images from which a table of all currents pays
 BATCH = 2000  # images at a time, so that memory stays flat
 LEVELS = 1024  # different pixel levels up to which cells' currents are tabulated
@@ -129,8 +131,19 @@ class Crossbar:
 
     @property
     def holds(self) -> bool:
-        """Whether the input's edge is short enough against the membranes for nanoseconds."""
-        return bool(np.all(self.schedule.rise <= SLOWEST_EDGE * np.asarray(self.neurons.time_constant)))
+        """Whether parameters are such that it is good for nanoseconds."""
+        return not self.doubts
+
+    @property
+    def doubts(self) -> list[str]:
+        """What keeps it from being good for nanoseconds, whatever the images, with the options that would have to change."""
+        charging = np.max(np.asarray(self.cells.gate_capacitance) / self.cells.gain) / self.schedule.input_voltage
+        return [doubt for doubt, applies in (
+            ("the input's edge (--rise) is longer than the membranes' time constant",
+             np.any(self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant))),
+            (f"the op-amps' gain (--amplifier-gain) is below {LEAST_GAIN:g}", np.min(self.neurons.amplifier_gain) < LEAST_GAIN),
+            ("the channels take long to charge their own gates (--length, --kp, --oxide-thickness)", charging > SLOWEST_GATE),
+        ) if applies]
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
         """First spike times in s (... x images x classes), nan for silent neurons; arguments as in `race`."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from snn_circuit import NeuronParameters
 
+LATE = 1e-9  # s: so far from the pulse's end ngspice's time point for it may lie
 SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
 # s, leads below which two spikes count as simultaneous (docs/reliability.md says how each was measured).
 RESOLUTION = 0.02e-6  # of networks that learned from errors: the reads' own error, 2 to 15 ns
@@ -25,22 +26,26 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, n
     its time is where the membrane (a smooth curve, unlike the output) crosses the trigger's threshold. ngspice's switch can
     go high early, within its hysteresis, after a rejected step: therefore the membrane must have crossed as well.
     """
-    first, last = np.searchsorted(time, [start, start + duration])
+    first, last = np.searchsorted(time, [start, start + duration + LATE])
     result = np.full(len(membranes), np.nan)
     thresholds = np.full(len(membranes), neuron.threshold) if thresholds is None else thresholds
     fired = (outputs[:, first:last] > neuron.output_high / 2) & (membranes[:, first:last] >= thresholds[:, None])
     for j in np.flatnonzero(fired.any(axis=1)):
         k = first + int(np.argmax(fired[j]))
-        result[j] = _crossing(time, membranes[j], k, thresholds[j]) - start if k > first else 0.0
+        pulse = slice(first, last)
+        result[j] = _crossing(time[pulse], membranes[j, pulse], k - first, thresholds[j]) - start if k > first else 0.0
     return result
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Where `membrane` rises through `threshold` between the time points k - 1 and k, by the cubic through four points."""
+    """Where `membrane` rises through `threshold` between the time points k - 1 and k, by the cubic through four points.
+
+    All of them lie within the pulse: at its ends the membrane has kinks.
+    """
     low = max(0, min(k - 2, len(time) - 4))
     t, v = time[low:low + 4] - time[k], membrane[low:low + 4]
     # Inverse interpolation: time as a cubic in the rising membrane voltage gives the crossing without a search.
-    if np.all(np.diff(v) > 0):
+    if len(v) == 4 and np.all(np.diff(v) > 0):
         others = ~np.eye(4, dtype=bool)
         lagrange = np.divide(threshold - v, v[:, None] - v, out=np.ones((4, 4)), where=others).prod(axis=1)
         estimate = time[k] + float(t @ lagrange)

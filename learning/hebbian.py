@@ -114,7 +114,7 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
     session.unload(circuit)
     thresholds = devices.neurons.threshold if devices.neurons else None
-    spikes = [first_spikes(waves.time, membranes, outputs, parameters.neuron, schedule.start(k), schedule.period, thresholds)
+    spikes = [first_spikes(waves.time, membranes, outputs, parameters.neuron, schedule.start(k), schedule.pulse, thresholds)
               for k in range(len(patterns))]
     return Inference(waves.time, membranes, outputs, np.array(spikes))
 

@@ -185,12 +185,6 @@ def test_chain_without_memristors_is_refused(count):
         MemristorChain(count)
 
 
-def test_closed_switch_must_conduct_better_than_the_open_one():
-    with pytest.raises(ParameterError, match=r"switch_on must be below switch_off, got 1e\+06 and 1e\+06"):
-        MemristorParameters(switch_on=1e6, switch_off=1e6)
-    assert MemristorParameters(switch_on=0.99e6, switch_off=1e6).switch_on == 0.99e6
-
-
 @given(volts, volts, volts)
 def test_closed_form_current_grows_with_state_and_voltage(low, high, volt):
     cell = MemristorParameters(threshold_voltage=0.4)

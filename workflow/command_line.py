@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from datasets import DatasetError
 from learning.chips import Chip
+from learning.closed_form import Crossbar
 from learning.membrane_range import complaint
 from learning.pulses import Schedule
 from records.claims import NotOverwritten
@@ -222,10 +223,11 @@ def netlist_of(options: argparse.Namespace) -> list[Path]:
 
 
 def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-                  chip: Chip | None = None, spikes: np.ndarray | None = None) -> None:
+                  chip: Chip | None = None, spikes: np.ndarray | None = None) -> bool:
     """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change.
 
-    On a `chip`, whose devices have ranges of their own, only what was seen is said: that none of the `spikes` came.
+    Returns whether anything was said. On a `chip`, whose devices have ranges of their own, only what was seen is said: that
+    none of the `spikes` came.
     """
     if chip is None:
         said = complaint(network, schedule, states, images)
@@ -234,6 +236,14 @@ def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.nda
         said = "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help" * silent
     if said:
         print(f"warning: {said}", file=sys.stderr)
+    return bool(said)
+
+
+def warn_of_closed_form(network: NetworkParameters, schedule: Schedule) -> None:
+    """Say on standard error if the closed form is not good for nanoseconds with these parameters."""
+    doubts = Crossbar.of(network, schedule).doubts
+    if doubts:
+        print(f"warning: the closed form is not exact here, --engine ngspice is the judge: {'; '.join(doubts)}", file=sys.stderr)
 
 
 def progress(steps: Iterable[T], total: int, description: str, unit: str, quick: float = 2.0) -> "tqdm[T]":

@@ -37,6 +37,7 @@ from workflow.command_line import (
     make_parser,
     netlist_of,
     print_energy,
+    warn_of_closed_form,
     warn_of_range,
     whole_number,
     write_netlist,
@@ -121,6 +122,8 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     if session:
         print_energy("presenting the first image", scores["read_energy"])
     warn_of_range(network, schedule, states, images[:SEEN], experiment.chip, spikes)
+    if not session:
+        warn_of_closed_form(network, schedule)
     figures_loaded()
     import plotting
     from workflow.page_figures import lead_histogram

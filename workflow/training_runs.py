@@ -22,7 +22,7 @@ from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import draw, figures_loaded, print_energy, progress, warn_of_range
+from workflow.command_line import draw, figures_loaded, print_energy, progress, warn_of_closed_form, warn_of_range
 from workflow.experiments import Experiment, describe
 from workflow.process import undisturbed
 
@@ -151,7 +151,10 @@ class ErrorDrivenRun(TrainingRun):
         self._learning = self._load(checkpoint, start) if options.resume else start
         self._images, self._labels = self.experiment.training_images()
         self.states = self._learning.states
-        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN], self.experiment.chip)
+        self._warned = warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN],
+                                     self.experiment.chip)
+        if self.engine == CLOSED_FORM:
+            warn_of_closed_form(self.experiment.network, self.experiment.schedule)
 
     def _load(self, checkpoint: Path, start: LearningState) -> LearningState:
         learning = LearningState(**load_checkpoint(checkpoint, self.parameters, vars(start)))
@@ -216,6 +219,9 @@ class ErrorDrivenRun(TrainingRun):
     def report(self, options: argparse.Namespace, measured: dict[str, Any]) -> None:
         print(f"presented {measured['presentations']} images, wrote after {measured['writes']} of them; last running accuracy "
               f"{measured['running_accuracy']:.2%}")
+        if not self._warned:
+            warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN],
+                          self.experiment.chip)
         for name, joules in measured["write_energy"].items():
             print_energy(f"a write of the first dose, {name}", joules)
         figures_loaded()

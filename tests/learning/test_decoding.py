@@ -73,6 +73,31 @@ def test_spike_after_the_window_or_before_the_crossing_does_not_count():
     assert np.isnan(without_output).all()
 
 
+@pytest.mark.parametrize("settled", [4.6, 5.0, 7.7])
+@pytest.mark.parametrize("after", [0, 3])
+def test_spike_in_the_last_step_of_a_pulse_counts_and_ignores_what_comes_after_it(settled, after):
+    """The pulse ends 1 us after the crossing, on a time point; the membrane falls from there on, in points of its own."""
+    time, membranes, outputs = synthetic(settled, seed=6)
+    end = analytic(settled) + 1e-6
+    kept = time < end - 8e-6
+    time = np.concatenate([time[kept], [end], end + 10e-6 * np.arange(1, after + 1)])
+    rising = settled * -np.expm1(-time[:len(time) - after] / TAU)
+    membranes = np.concatenate([rising, rising[-1] * np.exp(-10e-6 * np.arange(1, after + 1) / TAU)])[None]
+    outputs = (membranes >= THRESHOLD).astype(float)
+    spike = first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, end)[0]
+    assert spike == pytest.approx(analytic(settled), abs=2e-8)
+    assert first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, end + 1e-10)[0] == spike  # rounding changes nothing
+    assert first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, end - 1e-10)[0] == spike
+    assert np.isnan(first_spikes(time, membranes, outputs, NeuronParameters(), 0.0, end - 2e-6)[0])
+
+
+def test_crossing_right_behind_the_pulses_start_is_found_without_the_points_before_it():
+    time = np.array([0.0, 1e-5, 2e-5, 3e-5, 4e-5])
+    membranes = np.array([[3.0, 3.4, 3.5, 4.5, 4.6]])
+    spike = first_spikes(time, membranes, (membranes >= 4.0).astype(float), NeuronParameters(), 2e-5, 2e-5)[0]
+    assert spike == pytest.approx(0.5e-5)  # on the straight line: of the pulse's points there are three
+
+
 def test_neuron_that_is_still_high_when_the_pulse_starts_fires_at_once():
     time, membranes, outputs = synthetic([5.0, 4.4])
     spikes = first_spikes(time, membranes, outputs, NeuronParameters(), 300e-6, 500e-6)

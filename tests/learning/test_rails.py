@@ -1,4 +1,4 @@
-"""What the stages give at most: a rail, less what an op-amp's output resistance drops; both engines and all warnings say the same."""
+"""What the stages give at most: a rail, less what an op-amp's output resistance drops; both engines and warnings agree."""
 
 import dataclasses
 

@@ -132,7 +132,6 @@ def test_range_is_told_with_its_unit():
     (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=2e-4), "step must be below the pulse"),
     (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=1e-4), "step must be below the pulse"),
     (lambda: Schedule(pulse=1e-5, rise=1e-5), "rise must be below the pulse"),
-    (lambda: MemristorParameters(switch_on=1e6, switch_off=1e6), "switch_on must be below switch_off"),
     (lambda: NeuronParameters(threshold=0.1, hysteresis=0.1), "hysteresis must be below the threshold"),
     (lambda: StdpExperiment(rise=3e-3), "rise must be below every duration"),
 ])

@@ -79,3 +79,10 @@ def test_images_that_are_read_are_kept_before_they_are_counted(tmp_path, monkeyp
     monkeypatch.undo()
     testing.testing_script("", options)
     assert not list(tmp_path.glob("*partial*"))
+
+
+@pytest.mark.parametrize(("options", "words"), [([], ""), (["--rise", "5e-4"], "warning: the closed form is not exact here")])
+def test_closed_form_that_is_not_exact_is_said(tmp_path, capsys, options, words):
+    testing.testing_script("", ["--engine", "closed-form", "--samples", "3", "--figures", str(tmp_path), *options])
+    said = capsys.readouterr().err
+    assert (words in said and "--rise" in said) if words else "exact" not in said

@@ -1,0 +1,63 @@
+"""Parameters with which the closed form is not good for nanoseconds: it says so, and where it says nothing, it is."""
+
+import numpy as np
+import pytest
+
+from learning.closed_form import Crossbar
+from learning.membrane_range import settled_membranes
+from learning.pulses import READING, Schedule
+from learning.readout import Reader
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters
+from spice.session import Solver
+
+STATES, IMAGE = np.array([[5.0] * 9, [5.2] * 9, [4.8] * 9]), np.array([1.0, 1, 1, 0, 1, 0, 0, 1, 0])
+
+
+def off(ngspice, network, schedule):
+    """What ngspice's tight spikes are off the closed form's, in s, and how much of it is not common to all (leads)."""
+    wanted = Reader(ngspice, network, schedule, 3, Solver(max_step=1e-6, reltol=1e-6)).spikes(STATES, IMAGE, 4)
+    differences = wanted - Crossbar.of(network, schedule).read(STATES, IMAGE).spikes
+    assert np.isfinite(differences).all()
+    return np.abs(differences).max()
+
+
+def with_feedback(memristor, neuron=None, schedule=None):
+    """A network whose largest membrane settles at 7 V."""
+    schedule, neuron = schedule or Schedule(), neuron or NeuronParameters()
+    network = NetworkParameters(memristor=memristor, neuron=neuron)
+    top = settled_membranes(network, schedule, STATES, IMAGE[None]).max()
+    ohms = neuron.feedback_resistance * 7 / top
+    return NetworkParameters(memristor=memristor, neuron=NeuronParameters(
+        feedback_resistance=float(ohms), amplifier_gain=neuron.amplifier_gain))
+
+
+@pytest.mark.parametrize(("parameters", "words"), [
+    ({}, ""), ({"length": 5e-4}, ""), ({"length": 3e-3}, "--length"), ({"kp": 1e-7}, "--kp"),
+    ({"oxide_thickness": 2e-10}, "--oxide-thickness"), ({"oxide_thickness": 5e-9}, "")])
+def test_channels_that_take_long_to_charge_their_gates_are_named(ngspice, parameters, words):
+    network = with_feedback(MemristorParameters(**parameters))
+    doubts = Crossbar.of(network, Schedule()).doubts
+    assert len(doubts) == bool(words) and all(words in doubt for doubt in doubts)
+    assert Crossbar.of(network, Schedule()).holds is not bool(words)
+    error = off(ngspice, network, Schedule())
+    assert error > 1e-7 if words else error < 8e-8
+
+
+@pytest.mark.parametrize(("gain", "doubted"), [(1e5, False), (1e4, False), (9e3, True)])
+def test_op_amps_of_too_little_gain_are_named(gain, doubted):
+    doubts = Crossbar.of(NetworkParameters(neuron=NeuronParameters(amplifier_gain=gain)), Schedule()).doubts
+    assert bool(doubts) == doubted and all("--amplifier-gain" in doubt for doubt in doubts)
+
+
+@pytest.mark.parametrize(("rise", "doubted"), [(10e-6, False), (150e-6, False), (151e-6, True)])
+def test_edges_longer_than_the_membranes_time_constant_are_named(rise, doubted):
+    doubts = Crossbar.of(NetworkParameters(), Schedule(rise=rise)).doubts
+    assert bool(doubts) == doubted and all("--rise" in doubt for doubt in doubts)
+
+
+def test_usual_reads_are_near_tight_ones(ngspice):
+    """The reading solver of the pages, against which the others were measured."""
+    network = with_feedback(MemristorParameters())
+    tight = Reader(ngspice, network, Schedule(), 3, READING.tightened()).spikes(STATES, IMAGE, 4)
+    assert Crossbar.of(network, Schedule()).read(STATES, IMAGE).spikes == pytest.approx(tight, abs=5e-8)
