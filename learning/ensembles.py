@@ -8,7 +8,7 @@ import numpy as np
 from learning.chips import Chip
 from learning.closed_form import Cells, Crossbar
 from learning.decoding import RESOLUTION
-from learning.error_driven import SMALLEST_DOSE, ErrorDrivenRule, order
+from learning.error_driven import SIMULTANEOUS, SMALLEST_DOSE, ErrorDrivenRule, order
 from learning.pulses import Schedule
 from memristor import read_current, state_rate
 from snn_circuit import NetworkParameters
@@ -125,7 +125,7 @@ def offenders(spikes: np.ndarray, label: int, margin: float) -> tuple[np.ndarray
     wrong = times.argmin(axis=1)
     first = times[np.arange(len(times)), wrong]
     with np.errstate(invalid="ignore"):
-        clear = np.isinf(first) | (first - right >= margin)
+        clear = np.isinf(first) | (first - right >= max(margin, SIMULTANEOUS))
     return np.where(clear, -1, wrong), np.isinf(right)
 
 

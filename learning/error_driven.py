@@ -24,7 +24,7 @@ class ErrorDrivenRule(Parameters):
     presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
     start_state: float = quantity(3.0, 0.01, 1000.0, "V", "X of every cell at the start")
     dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to 0 over the run")
-    margin: float = quantity(1e-6, 1e-9, 1e-2, "s", "time by which the right neuron has to lead")
+    margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
 
 
@@ -62,14 +62,15 @@ def order(rule: ErrorDrivenRule, count: int) -> np.ndarray:
 def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
     """The neuron that fired before the right one `label`, or too soon after it (by `margin` s); None if there is none.
 
-    `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender.
+    `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender. A tie is
+    one at any margin: cells that start alike would never be written at a margin of 0.
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
     own, others[label] = float(others[label]), np.inf
     first = int(np.argmax(others <= others.min() + SIMULTANEOUS))  # not _first(): layer_kernel compiles this function
     if np.isinf(others[first]):
         return None
-    return first if not others[first] - own >= margin else None
+    return first if not others[first] - own >= max(margin, SIMULTANEOUS) else None
 
 
 def _first(times: np.ndarray) -> int:

@@ -22,7 +22,7 @@ class LayeredRule(Parameters):
     presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
     hidden_dose: float = quantity(60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
     output_dose: float = quantity(120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap")
-    margin: float = quantity(4.5e-6, 1e-9, 1e-2, "s", "time by which the right neuron has to lead")
+    margin: float = quantity(4.5e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
     error_scale: float = quantity(3.0, 1e-3, 1e6, "V", "what is read back through hidden columns (V^2) is divided by this")
     reach: float = quantity(0.9, 0.0, 10.0, "", "share of the threshold that a hidden membrane has to settle at to be written")
     start_drive: float = quantity(1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds")

@@ -93,14 +93,15 @@ def test_engine_with_wires_writes_through_the_whole_network(ngspice, parameters,
     assert wired[0] > 4.04
 
 
-def test_rule_for_many_chips_is_the_rule_for_one():
+@pytest.mark.parametrize("margin", [2e-6, 0.0])
+def test_rule_for_many_chips_is_the_rule_for_one(margin):
     generator = np.random.default_rng(1)
     spikes = generator.uniform(100e-6, 110e-6, (400, 5))
     spikes[generator.random((400, 5)) < 0.3] = np.nan
-    spikes[:3] = np.nan
+    spikes[:3], spikes[3:6] = np.nan, 100e-6
     for label in range(5):
-        wrong, silent = offenders(spikes, label, 2e-6)
-        alone = [offender(times, label, 2e-6) for times in spikes]
+        wrong, silent = offenders(spikes, label, margin)
+        alone = [offender(times, label, margin) for times in spikes]
         assert [None if j < 0 else j for j in wrong] == alone
         assert (silent == np.isnan(spikes[:, label])).all()
         right = strictly_right(spikes, np.full(400, label), 1e-6)

@@ -60,7 +60,8 @@ def test_order_depends_on_the_seed_and_is_no_counting():
     ([1e-4, NAN, NAN], 0, 5e-5, None),  # the right one alone
     ([NAN, NAN, NAN], 0, 5e-5, None),  # none at all: nobody to punish
     ([1e-4, 1e-4, NAN], 1, 1e-6, 0),  # a tie is too close ...
-    ([1e-4, 1e-4, NAN], 1, 0.0, None),  # ... unless there is no margin
+    ([1e-4, 1e-4, NAN], 1, 0.0, 0),  # ... also where there is no margin
+    ([1e-4, 1.00001e-4, NAN], 0, 0.0, None),
     ([1e-4, NAN, 1.5e-4], 0, 1e-4, 2),
 ])
 def test_offender_is_the_first_other_neuron_that_comes_before_the_margin_is_over(spikes, label, margin, expected):

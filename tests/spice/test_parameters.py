@@ -14,7 +14,6 @@ from PySpice.Unit import u_kOhm
 import learning
 import studies
 from learning.pulses import Schedule
-from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from spice.parameters import ParameterError, Parameters, allowed_range, check_range, plain, quantity
 from studies.stdp_window import StdpExperiment

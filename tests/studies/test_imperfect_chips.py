@@ -75,7 +75,7 @@ def decided(monkeypatch, planned, digit_images):
     labels = np.nanargmin(Crossbar.of(experiment.network, experiment.schedule).first_spikes(case.ideal, images), axis=1)
     monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: (images, labels, images, labels))
     return dataclasses.replace(case, chips=case.chips[40:43], keys=case.keys[40:43],
-                               rule=dataclasses.replace(case.rule, presentations=1, margin=1e-9))
+                               rule=dataclasses.replace(case.rule, presentations=1, margin=0.0))
 
 
 def test_measured_neurons_decide_as_an_ideal_chip_and_unmeasured_ones_do_not(decided):
