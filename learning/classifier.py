@@ -32,6 +32,7 @@ from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_n
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.3  # V times features, V: a write moves a membrane by about as much, whatever their number
+FEW_CLASSES = 10  # of more, each is presented less often than the others together undo: found on tables of 5 to 100 classes
 # Fewer samples are learned with more room between them and their neighbours.
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s
 HIDDEN = 2.0  # dose of hidden cells over that of output cells
@@ -52,11 +53,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
     transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all.
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
-    volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most. `margin`: s, by which the right
-    neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a
-    `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each
-    feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of presentation. `verbose`: 1
-    shows a progress bar on a terminal.
+    volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most; of more than ten classes, ten over
+    their number of that. `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has
+    below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`:
+    "complement" adds 1 - v for each feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of
+    presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
@@ -130,7 +131,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{name} was {then[name]!r} when the network was begun and is {getattr(self, name)!r} now: "
                              "fit begins a new one, partial_fit goes on with this one")
         margin = self._rule.margin if self.margin == then["margin"] else self._margin(MANY)
-        self._rule = self._rule_of(self._rule.seed, margin)
+        self._rule = self._rule_of(self._rule.seed, margin, len(self.classes_))
 
     @contextlib.contextmanager
     def _as_before_if_refused(self) -> Iterator[None]:
@@ -157,7 +158,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"chip must be None or a learning.chips.Chip (its presets are there as well), got {self.chip!r}")
         hidden = self._hidden_sizes()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._rule = self._rule_of(seed, self._margin(samples))
+        self._rule = self._rule_of(seed, self._margin(samples), len(classes))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         levels = self.encoding_.levels(features)
         network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden) if hidden else self._rule)
@@ -167,12 +168,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
         self.classes_, self.network_, self.n_presentations_ = classes, network, 0
 
-    def _rule_of(self, seed: int, margin: float) -> LayeredRule:
-        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE)
+    def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
+        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) * min(1.0, FEW_CLASSES / classes)
         if self.dose is not None:
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:
-                raise ValueError("dose is 0: nothing would be learned; None gives one that suits the number of features")
+                raise ValueError("dose is 0: nothing would be learned; None gives one that suits features and classes")
         deep = len(self._hidden_sizes()) > 1
         scale = max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE) if deep else LayeredRule.error_scale
         return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)

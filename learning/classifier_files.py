@@ -73,7 +73,7 @@ def _restored(kind: type, content: dict[str, Any]) -> Any:
         raise ValueError(f"voltages of layers {network.sizes}, expected finite ones of {sizes}")
     model.network_ = network if model.chip is None else dataclasses.replace(network, chip=layer_chips(model.chip, sizes))
     model.n_features_in_, model._trained_with = len(low), model.get_params()
-    model._rule = model._rule_of(content["seed"], content["margin"])
+    model._rule = model._rule_of(content["seed"], content["margin"], len(model.classes_))
     model._presentations(1), model._margin(1)  # refuse what makes no sense
     _check(_whole(model.verbose), "verbose", model.verbose)
     model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]

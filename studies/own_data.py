@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -34,14 +35,15 @@ from sklearn.preprocessing import StandardScaler
 import plotting
 from learning.classifier import MemristiveClassifier
 from learning.classifier_files import FORMAT
-from learning.decoding import RESOLUTION, SILENT, strict_decision
+from learning.decoding import RESOLUTION, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import FeatureEncoding
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist
-from records.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten, claimed
 from records.files import ROOT, atomic_write
 from records.results import results_path, write_results
+from records.voltages import VoltagesError
 from spice.session import NgspiceSession
 from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, whole_number, write_netlist
 from workflow.scores import UNDECIDED, confusion, interval
@@ -52,6 +54,7 @@ MOST_ROWS = 20000
 EXAMPLES = 3  # samples of each class in the raster
 SAVE_EVERY = 30.0  # s, between two checkpoints
 LONGEST_NAME = 20  # characters of a class's name in a figure
+OPEN = -9  # a decision that is still to come
 INTERRUPTED = "Training interrupted"  # how scikit-learn's warning begins
 MODELS = ("memristors", "logistic regression", "MLP")  # the MLP is slow: of the first repeat only
 
@@ -147,7 +150,7 @@ class Found:
     @classmethod
     def nothing(cls, repeats: int, folds: int, samples: int) -> "Found":
         """Before the first fold."""
-        return cls(np.zeros((len(MODELS), repeats, samples), bool), np.full((repeats, samples), SILENT),
+        return cls(np.zeros((len(MODELS), repeats, samples), bool), np.full((repeats, samples), OPEN),
                    np.zeros((repeats, folds)))
 
     def results(self, truth: np.ndarray) -> dict[str, Any]:
@@ -167,13 +170,17 @@ def cross_validated(table: Table, model: MemristiveClassifier, options: argparse
     repeats, seed, _, truth = options.repeats, options.seed, *np.unique(table.labels, return_inverse=True)
     folds = min(FOLDS, int(np.bincount(truth).min()))
     found = Found.nothing(repeats, folds, len(truth))
+    steps = [(repeat, fold, *parts) for repeat in range(repeats) for fold, parts in
+             enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed + repeat).split(table.features, truth))]
     if options.resume:
         found = Found(**load_checkpoint(checkpoint, parameters, vars(found)))
         found.done, found.seconds = int(found.done), float(found.seconds)
+        tested = [bool((found.strict[repeat, test] != OPEN).all()) for repeat, _, _, test in steps]
+        if tested != [k < found.done for k in range(len(steps))] or not found.done > 0 or not found.seconds >= 0:
+            raise VoltagesError(f"{checkpoint}: says that {found.done} of {len(steps)} folds are done, which its decisions do "
+                                f"not show; {AFRESH}")
     elif checkpoint.exists() and not options.force:
         raise NotOverwritten(f"{checkpoint} holds an interrupted run; --resume goes on with it, --force starts afresh")
-    steps = [(repeat, fold, *parts) for repeat in range(repeats) for fold, parts in
-             enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed + repeat).split(table.features, truth))]
     models, saved = _models(model, seed), time.perf_counter()
     with progress(range(0), len(steps), table.name, "fold") as bar:
         try:
@@ -215,6 +222,8 @@ def _one_fold(table: Table, models: Mapping[str, Any], found: Found, repeat: int
 def _fit(estimator: Any, features: np.ndarray, labels: np.ndarray) -> None:
     """Fit an estimator, or raise KeyboardInterrupt: at Ctrl-C scikit-learn's MLP warns, and goes on half trained."""
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the MLP has its 500 rounds, converged or not
+        warnings.filterwarnings("ignore", "The number of unique classes")  # of which the table's reader has its own say
         warnings.filterwarnings("error", INTERRUPTED)
         try:
             estimator.fit(features, labels)

@@ -82,6 +82,8 @@ def _built_in(name: str) -> Table:
 
 
 def _from_csv(path: Path, label: str | None) -> Table:
+    if path.exists() and not path.is_file() and not path.is_dir():  # it is read more than once
+        raise DatasetError(f"{path}: is a pipe or a device; save the table in a file first")
     frame, untitled, decimal, as_written = _read(path)
     columns = list(frame.columns)
     chosen = columns[-1] if label is None else _column(path, columns, label)
@@ -269,6 +271,8 @@ def _warn_of_counts(path: Path, features: Any) -> None:
 
 
 def _float(text: Any, decimal: str) -> float:
+    if "_" in str(text):  # a code; Python would take 1_20 for 120
+        raise ValueError(text)
     return float(text if decimal == "." else str(text).translate(SWAPPED))
 
 

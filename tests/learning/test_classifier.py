@@ -185,6 +185,14 @@ def test_several_hidden_layers_all_start_firing_and_learn(iris, hidden):
     assert np.median(accuracies) > 0.94 and min(accuracies) > 0.6
 
 
+def test_many_classes_are_learned(tmp_path):
+    """Fifty, of twenty samples each, which logistic regression tells apart without an error."""
+    rng, labels = np.random.default_rng(0), np.arange(1000) % 50
+    features = (2 * rng.normal(size=(50, 20)))[labels] + rng.normal(size=(1000, 20))
+    model = MemristiveClassifier(random_state=1).fit(features[:750], labels[:750])
+    assert model.score(features[750:], labels[750:]) > 0.97
+
+
 @pytest.mark.parametrize(("given", "samples", "expected"), [({}, 50, 60), ({}, 1000, 40), ({"epochs": 3}, 150, 3)])
 def test_few_samples_are_presented_more_often(given, samples, expected):
     rng = np.random.default_rng(1)
@@ -192,12 +200,13 @@ def test_few_samples_are_presented_more_often(given, samples, expected):
     assert model.n_presentations_ == expected * samples
 
 
-@pytest.mark.parametrize(("features", "given", "expected"), [(4, None, 0.3), (12, None, 0.2), (64, None, 0.0375),
-                                                             (4, 0.05, 0.05)])
-def test_dose_falls_with_the_number_of_features(monkeypatch, features, given, expected):
+@pytest.mark.parametrize(("features", "classes", "given", "expected"), [
+    (4, 2, None, 0.3), (12, 2, None, 0.2), (64, 10, None, 0.0375), (64, 20, None, 0.01875), (12, 40, None, 0.05),
+    (4, 40, 0.05, 0.05)])
+def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, features, classes, given, expected):
     rules, rng = [], np.random.default_rng(1)
     monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
-    MemristiveClassifier(3, dose=given, random_state=1).fit(rng.random((20, features)), np.arange(20) % 2)
+    MemristiveClassifier(3, dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
     assert (rules[0].output_dose, rules[0].hidden_dose) == pytest.approx((expected, 2 * expected))
 
 

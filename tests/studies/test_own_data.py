@@ -22,6 +22,7 @@ from learning.classifier import MemristiveClassifier
 from records.claims import NotOverwritten
 from records.files import FileProblem
 from records.results import write_results
+from records.voltages import VoltagesError
 from studies import own_data
 from tests.helpers import ROOT, script
 from workflow.tables import Table, load_table
@@ -92,6 +93,14 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     assert "13 of 20 folds are saved" in capsys.readouterr().out
     with pytest.raises(NotOverwritten, match="--resume goes on with it"):
         study()
+    saved = dict(np.load(tmp_path / "checkpoint"))
+    for wrong in ({"done": 1000}, {"done": 12}, {"done": 14}, {"done": 0}, {"done": -3}, {"seconds": np.nan}):
+        with open(tmp_path / "checkpoint", "wb") as file:
+            np.savez_compressed(file, **{**saved, **{name: np.asarray(value, saved[name].dtype) for name, value in wrong.items()}})
+        with pytest.raises(VoltagesError):
+            study(resume=True)
+    with open(tmp_path / "checkpoint", "wb") as file:
+        np.savez_compressed(file, **saved)
     ran = study(resume=True)
     assert next(count) == 21 and ran.done == 20  # seven folds more after the thirteen and the one that was stopped
     assert np.array_equal(ran.right, whole.right) and np.array_equal(ran.strict, whole.strict)

@@ -1,5 +1,6 @@
 """How a table lies in its file: which lines are its header, its rows and none of both, said of files of a few lines."""
 
+import os
 import re
 
 import pytest
@@ -115,3 +116,17 @@ def test_column_that_numbers_more_than_ten_rows_is_told_wherever_it_stands(tmp_p
 def test_names_of_rows_that_are_left_out_are_told_as_such(tmp_path, capsys):
     loaded(tmp_path, ",a,class\nx1,1.5,yes\nx2,2.5,no\nx3,3.5,yes\nx4,4.5,no\n")
     assert "the first column has no name and names that all differ" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipe_is_refused_before_it_is_read(tmp_path):
+    """It could be read but once, and would seem to have no rows the second time."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DatasetError, match="is a pipe or a device; save the table in a file first"):
+        load_table(str(tmp_path / "pipe.csv"))
+
+
+def test_codes_with_underscores_are_no_numbers(tmp_path):
+    (tmp_path / "codes.csv").write_text("code,x,class\n1_20,1,a\n1_21,2,b\n1_30,3,a\n1_31,4,b\n")
+    with pytest.raises(DatasetError, match="column 'code' holds"):
+        load_table(str(tmp_path / "codes.csv"))
