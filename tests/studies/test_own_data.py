@@ -96,7 +96,8 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     saved = dict(np.load(tmp_path / "checkpoint"))
     for wrong in ({"done": 1000}, {"done": 12}, {"done": 14}, {"done": 0}, {"done": -3}, {"seconds": np.nan}):
         with open(tmp_path / "checkpoint", "wb") as file:
-            np.savez_compressed(file, **{**saved, **{name: np.asarray(value, saved[name].dtype) for name, value in wrong.items()}})
+            wrong_one = {name: np.asarray(value, saved[name].dtype) for name, value in wrong.items()}
+            np.savez_compressed(file, **{**saved, **wrong_one})
         with pytest.raises(VoltagesError):
             study(resume=True)
     with open(tmp_path / "checkpoint", "wb") as file:
