@@ -17,10 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from learning.compiled import compiled
+from learning.membrane_range import rail
 from learning.self_learning import SILENT, SelfLearningCircuit
 
 WRITE_STEPS = 4  # of a write: the gate's capacitance and the membrane follow X in as many exponentials
 CONTEST = 1e-6  # s: neurons this near to the first by an edge of straight currents are decided by the exact edge
+TINY = 1e-150  # V: cells fade so far in some ten thousand writes, and squares of less are 0
 NODES = ((0.1127016653792583, 5 / 18), (0.5, 8 / 18), (0.8872983346207417, 5 / 18))  # Gauss and Legendre's on 0 to 1, weights
 
 
@@ -49,7 +51,7 @@ def numbers(design: SelfLearningCircuit) -> Numbers:
     memristor, neuron, schedule = design.network.memristor, design.network.neuron, design.schedule
     return Numbers(memristor.capacitance, memristor.gate_capacitance, memristor.threshold_voltage, memristor.transconductance,
                    memristor.leak_resistance, neuron.transresistance * memristor.gain,
-                   -neuron.rail_low * neuron.membrane_transconductance * neuron.membrane_resistance, neuron.time_constant,
+                   rail(neuron), neuron.time_constant,
                    neuron.threshold, neuron.threshold - neuron.hysteresis, schedule.rise, schedule.pulse, schedule.period,
                    design.learning.homeostasis_rate, design.learning.homeostasis_time_constant)
 
@@ -82,6 +84,8 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     if s <= 0.0:
         return c
     d = max(s - v, 0.0)
+    if s < TINY:
+        return c + 2 / 3 * cox * (1.5 if d else 1.0)
     return c + 2 / 3 * cox * (2.0 - (s * s + d * d) / (s + d) ** 2)
 
 

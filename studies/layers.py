@@ -32,6 +32,7 @@ from records.claims import claimed, differences
 from records.files import atomic_write
 from records.results import load_results, path_in_project, results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, VoltagesError, save_layers
+from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from studies import layers_figures
 from workflow.chips import add_chip_options, chip_to_test, chosen_chip
@@ -148,11 +149,12 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         images, labels = data.test_images[:count], data.test_labels[:count]
         partial = options.figures / f"{name}_partial_decisions.csv.gz"
         spikes = read_tests(network, images, labels, options.test_engine, partial, options.jobs or worker_count())
-        found = scores(labels, spikes) | {"seconds": time.perf_counter() - start}
+        seconds, table = time.perf_counter() - start, options.figures / f"{name}_decisions.csv.gz"
+        with signals_held():  # the reads of an hour are there
+            atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
+        found = scores(labels, spikes) | {"seconds": seconds}
         if options.test_engine == NGSPICE:
             found["energy"] = energies(session, network, rule, an_error(network, rule, data))
-        table = options.figures / f"{name}_decisions.csv.gz"
-        atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
         partial.unlink(missing_ok=True)
         print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
     print_scores(found, options.test_engine)
@@ -160,7 +162,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         print_energies(found["energy"])
     counts = confusion(labels, np.array([strict_decision(times) for times in spikes]), task.classes)
     draw(options, f"{name}_confusion", plotting.confusion, counts, task.names, list(UNDECIDED.values()))
-    pictures(options, stem, network, task, rule, data, session)
+    pictures(options, name, network, task, rule, data, session)  # beside the training's own, which may be another network's
 
 
 def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
@@ -196,10 +198,12 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
             if training is first:
                 keep(first, path, session)
             rows.append(judge(training, options, count, stem))
-            if training is first and NGSPICE in (plan.engine, options.test_engine):
-                rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
             if len(rows) >= len(kept):  # fewer would be lost with the next interruption: those there are the very same
                 store(results(rows))
+            if training is first and NGSPICE in (plan.engine, options.test_engine):  # which takes a minute
+                rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
+                if len(rows) >= len(kept):
+                    store(results(rows))
             training.kept()
         print(f"wrote {wrote}")
     if "energy" in rows[0]:

@@ -30,7 +30,7 @@ from records.results import path_in_project, results_path, write_results
 from records.voltages import VoltagesError
 from spice.session import NgspiceSession
 from workflow import layer_reads
-from workflow.command_line import file_name, make_parser, progress, refuse_resume_with_force, whole_number
+from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layer_reads import LayeredRead, read_layers
@@ -193,7 +193,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the study with the given command-line arguments."""
     parser = make_study_parser()
     options = parser.parse_args(arguments)
-    refuse_resume_with_force(parser, options)
     refuse_size(parser, options.data, options.size)
     options.size = options.size or SIZE
     task = TASKS[options.data]
@@ -209,7 +208,7 @@ def main(arguments: list[str] | None = None) -> None:
             "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
     checkpoint = checkpoint_path(written)
-    with claimed([(written, used)], [checkpoint], options.force or options.resume):
+    with claimed([(written, used)], [checkpoint], options.force):
         reading = Reading(network, images, used, checkpoint)
         reading.begin(options.resume, options.force)
         try:

@@ -26,6 +26,7 @@ from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
 from snn_circuit import names
+from spice.interrupts import signals_held
 from spice.session import NgspiceSession, netlist_text
 from workflow.chips import add_carry_options, add_chip_options, aged, chip_to_test
 from workflow.command_line import (
@@ -106,7 +107,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     partial = options.figures / f"{stem}_partial_decisions.csv.gz"
     spikes = _read(options, experiment, voltages, images, labels, partial)
     seconds, table = time.perf_counter() - start, options.figures / f"{stem}_decisions.csv.gz"
-    with undisturbed():  # the reads of minutes are there
+    with signals_held():  # the reads of minutes are there
         atomic_write(table, decisions_table(range(len(labels)), labels, spikes, schedule, resolution))
     scores = summary(labels, spikes, schedule, resolution) | {"seconds": seconds}
     if voltages.rule == "hebbian" and options.encoding == "binary":

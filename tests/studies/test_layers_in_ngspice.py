@@ -112,10 +112,16 @@ def test_a_checkpoint_of_other_states_or_of_too_many_reads_is_refused(interrupte
     changed = json.loads(saved.read_text(encoding="utf-8"))
     changed["layers"][-1][0][0] += 0.01
     saved.write_text(json.dumps(changed), encoding="utf-8")
+    results = tmp_path / "layers_in_ngspice_few_results.json"
+    finished = results.read_bytes()
+    with pytest.raises(NotOverwritten, match="other parameters: the network's voltages"):  # of the results that are there
+        layers_in_ngspice.main([*arguments, "--resume"])
+    with pytest.raises(VoltagesError, match="other parameters: the network's voltages"):  # of the checkpoint
+        layers_in_ngspice.main([*arguments, "--resume", "--force"])
+    assert results.read_bytes() == finished
+    results.unlink()
     with pytest.raises(VoltagesError, match="other parameters: the network's voltages"):
         layers_in_ngspice.main([*arguments, "--resume"])
-    with pytest.raises(SystemExit):
-        layers_in_ngspice.main([*arguments, "--resume", "--force"])
 
 
 def test_an_interruption_within_the_first_range_promises_nothing(interrupted, monkeypatch, capsys):
