@@ -34,6 +34,7 @@ HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis h
 MOST_TRACES = 20  # that can be told apart when stacked; more become a heat map
 MOST_CELLS = 100  # that can be told apart as traces; more become a heat map
 
+matplotlib.rcdefaults()  # whatever a user's matplotlibrc says: the same data give the same picture
 plt.rcParams.update({
     "figure.constrained_layout.use": True, "savefig.dpi": RESOLUTION, "figure.dpi": 100,
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,

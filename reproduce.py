@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from learning.engines import CLOSED_FORM, NGSPICE
-from records.claims import claimed, refuse_overwriting
+from records.claims import NotOverwritten, claimed, refuse_overwriting
 from records.files import atomic_write
 from records.results import results_path
 from workflow import schematics
@@ -28,6 +28,8 @@ from workflow.side_by_side import run_alone, run_side_by_side
 # What the closed form has the time for, chosen on held-out training images: docs/closed_form.md.
 LONGER = {"binary": ["--presentations", "600000", "--dose", "0.02", "--margin", "2e-6"],
           "grey": ["--presentations", "600000", "--dose", "0.06", "--margin", "1.5e-6", "--start-state", "5.2"]}
+
+TABLE = b"| experiment "  # how the table begins
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     options.figures = options.figures.resolve()  # scripts run in the project's folder
     table = options.figures / "results.md"
     with claimed([], [table]):
-        if not options.force:  # the tests would refuse, half way
+        if not options.force:
+            if table.is_file() and not table.read_bytes().startswith(TABLE):
+                raise NotOverwritten(f"{table} is there, and not of this script; --force overwrites it, or write elsewhere")
+            # The tests would refuse, half way.
             name, engine = ("mnist_test", NGSPICE) if options.full else ("mnist_test_by_closed_form", CLOSED_FORM)
             refuse_overwriting(results_path(options.figures, name), {"samples": options.samples, "engine": engine})
         for path in schematics.draw_circuits(options.figures, options.show):

@@ -68,7 +68,7 @@ from workflow.layered import (
 from workflow.layered_example import an_error, energies, print_energies, read_back
 from workflow.page_figures import learning_figure
 from workflow.scores import UNDECIDED, confusion
-from workflow.testing import decisions_table
+from workflow.testing import decision_tables, decisions_table, refuse_fewer
 
 LAYERS = "layers"  # the rule that their files name
 UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
@@ -142,14 +142,15 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
     used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
             **({"chip": chip.as_dict()} if chip else {}), "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
-    with claimed([(results_path(options.figures, name), used)], netlist_of(options), options.force):
+    table, partial = tables = decision_tables(options.figures, name)
+    with claimed([(results_path(options.figures, name), used)], [*netlist_of(options), *tables], options.force):
+        refuse_fewer(options, name, count)
         print(f"loaded {' - '.join(map(str, network.sizes))} neurons <- {path}")
         write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
         start = time.perf_counter()
         images, labels = data.test_images[:count], data.test_labels[:count]
-        partial = options.figures / f"{name}_partial_decisions.csv.gz"
         spikes = read_tests(network, images, labels, options.test_engine, partial, options.jobs or worker_count())
-        seconds, table = time.perf_counter() - start, options.figures / f"{name}_decisions.csv.gz"
+        seconds = time.perf_counter() - start
         with signals_held():  # the reads of an hour are there
             atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
         found = scores(labels, spikes) | {"seconds": seconds}
@@ -178,7 +179,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     made_with = [(path, {**plan.as_dict(), "rule": LAYERS, "format": FORMAT}),
                  (results_path(options.figures, stem), earlier if options.resume else tested)]
     checkpoints = [checkpoint_of(path, number) for number in range(seeds)]
-    with claimed(made_with, [*netlist_of(options), *checkpoints], options.force):
+    _, partial = decision_tables(options.figures, stem)
+    with claimed(made_with, [*netlist_of(options), *checkpoints, partial], options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
         rows = not_begun_again(kept, path) if options.resume else []
         trainings = begun(options, plan, data, path, len(rows))
@@ -269,7 +271,7 @@ def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None
 def judge(training: LayeredTraining, options: argparse.Namespace, count: int, stem: str) -> dict[str, Any]:
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
-    partial = options.figures / f"{stem}_partial_decisions.csv.gz"
+    _, partial = decision_tables(options.figures, stem)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
     partial.unlink(missing_ok=True)
     found = scores(labels, spikes)

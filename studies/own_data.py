@@ -175,8 +175,8 @@ def cross_validated(table: Table, model: MemristiveClassifier, options: argparse
     if options.resume:
         found = Found(**load_checkpoint(checkpoint, parameters, vars(found)))
         found.done, found.seconds = int(found.done), float(found.seconds)
-        tested = [bool((found.strict[repeat, test] != OPEN).all()) for repeat, _, _, test in steps]
-        if tested != [k < found.done for k in range(len(steps))] or not found.done > 0 or not found.seconds >= 0:
+        decided = [bool((found.strict[repeat, test] != OPEN).all()) for repeat, _, _, test in steps]
+        if decided != [k < found.done for k in range(len(steps))] or not found.done > 0 or not found.seconds >= 0:
             raise VoltagesError(f"{checkpoint}: says that {found.done} of {len(steps)} folds are done, which its decisions do "
                                 f"not show; {AFRESH}")
     elif checkpoint.exists() and not options.force:

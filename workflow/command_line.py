@@ -96,6 +96,10 @@ def figures_loaded() -> None:
     """Wait for what loads the libraries of figures: a module that fails to be loaded meanwhile is handed out half made."""
     for thread in _early:
         thread.join()
+    try:
+        import plotting  # noqa: F401
+    except UnicodeDecodeError as error:  # matplotlib names no file
+        raise FileProblem(f"matplotlib cannot read its settings, a file matplotlibrc in this folder perhaps: {error}") from error
 
 
 class _Refusal(argparse.Action):

@@ -28,7 +28,7 @@ from learning.readout import Reader
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, SimulationError, Solver
-from workflow.process import signals_spare_children, undisturbed
+from workflow.process import children_kept_apart, undisturbed
 
 if TYPE_CHECKING:
     from dask.distributed import Client
@@ -167,7 +167,7 @@ def _run(tasks: list[Task], jobs: int, keep: Keep) -> None:
     with parallel_config(backend="loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:
-            with signals_spare_children():
+            with children_kept_apart():
                 results = Parallel(return_as="generator_unordered", batch_size=1)(delayed(read_range)(task) for task in tasks)
             for first, part in results:
                 keep(first, part)
@@ -185,7 +185,7 @@ def _run_lost_again(tasks: list[Task], folder: str, finished: np.ndarray, spikes
     report(f"a worker process died while images {', '.join(task.name for task in lost)} were in work; running them again")
     for task in lost:
         try:
-            with signals_spare_children():
+            with children_kept_apart():
                 running = get_reusable_executor(max_workers=1, kill_workers=True).submit(read_range, task)
             keep(*running.result())
         except BrokenProcessPool as error:

@@ -51,6 +51,7 @@ _before = {number: signal.signal(number, _end) for number in _numbers if signal.
 
 if {"--show", "--sho", "--sh"}.isdisjoint(sys.argv):  # no windows, whatever may be set there, even nonsense
     os.environ["MPLBACKEND"] = "agg"
+    os.environ["MATPLOTLIBRC"] = os.devnull  # no settings of the user's either
 else:
     try:
         import matplotlib  # noqa: F401

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from spice.errors import SimulationError
 from workflow.evaluation import check_cluster, cluster_client, give_up, manager_may_miss_work, no_processes, serve_parent
-from workflow.process import signals_spare_children
+from workflow.process import children_kept_apart
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def on_cores(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: in
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1), manager_may_miss_work():
         results = None
         try:
-            with signals_spare_children():
+            with children_kept_apart():
                 results = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(
                     delayed(_numbered)(function, k, task, jobs > 1) for k, task in enumerate(tasks))
             for result in results:  # noqa: UP028 (`yield from` would close `results` itself, with joblib's advice)

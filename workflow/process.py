@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TextIO, cast
 
 # A closed terminal sends SIGHUP; Windows knows neither that nor a SIGTERM from outside.
+SAFE_PATH = "PYTHONSAFEPATH"  # for Python's children: not to look for modules in the working folder
 TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -56,11 +57,30 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def signals_spare_children() -> Iterator[None]:
-    """Processes started within it never see Ctrl-C, SIGTERM and SIGHUP, which reach whole groups: this one ends them.
+def children_kept_apart() -> Iterator[None]:
+    """Processes started within it take no modules from the working folder (a random.py of the user's), and never see Ctrl-C,
+    SIGTERM and SIGHUP, which reach whole groups: this one ends them.
 
     Blocked, not ignored: what comes within it is delivered here at its end. Threads started within it spare theirs, too.
     """
+    with _safe_path(), _signals_blocked():
+        yield
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
     if not (_main_thread() and hasattr(signal, "pthread_sigmask")):  # Windows
         yield
         return
@@ -73,7 +93,9 @@ def signals_spare_children() -> Iterator[None]:
 
 
 def unloadable(error: BaseException) -> str:
-    """One line on a library that cannot be loaded, mostly for want of memory."""
+    """One line on a library that cannot be loaded, mostly for want of memory, or on what the system refused."""
+    if isinstance(error, OSError) and error.strerror:  # too many files, no room on the disk
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     said = " ".join(str(error).split())[:200]
     return f"a library cannot be loaded, or memory is short ({type(error).__name__}{': ' * bool(said)}{said})"
 

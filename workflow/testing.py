@@ -21,7 +21,7 @@ from learning.energy import read_energy
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.hebbian import read_network
 from learning.pulses import READING, Schedule
-from records.claims import claimed
+from records.claims import NotOverwritten, claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
@@ -82,8 +82,9 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
                     trained_by=trained_by(voltages), engine=options.engine, **({"age": options.age} if options.age else {}))
     name = test_stem(experiment, voltages, options.engine)
-    made_with = {**used, "samples": options.samples}
-    with claimed([(results_path(options.figures, name), made_with)], netlist_of(options), options.force):
+    made_with, tables = {**used, "samples": options.samples}, decision_tables(options.figures, name)
+    with claimed([(results_path(options.figures, name), made_with)], [*netlist_of(options), *tables], options.force):
+        refuse_fewer(options, name, options.samples)
         print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
         _test(options, experiment, voltages, used)
 
@@ -103,10 +104,9 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     write_netlist(options.netlist, lambda: _first_read(experiment, states, images[0]))
 
     stem, resolution = test_stem(experiment, voltages, options.engine), resolution_of(voltages.rule)
-    start = time.perf_counter()
-    partial = options.figures / f"{stem}_partial_decisions.csv.gz"
+    start, (table, partial) = time.perf_counter(), decision_tables(options.figures, stem)
     spikes = _read(options, experiment, voltages, images, labels, partial)
-    seconds, table = time.perf_counter() - start, options.figures / f"{stem}_decisions.csv.gz"
+    seconds = time.perf_counter() - start
     with signals_held():  # the reads of minutes are there
         atomic_write(table, decisions_table(range(len(labels)), labels, spikes, schedule, resolution))
     scores = summary(labels, spikes, schedule, resolution) | {"seconds": seconds}
@@ -217,6 +217,21 @@ def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarr
         writer.writerow([k, label, decision_name(decision, digits), *papers, _microseconds(lead(times)),
                          *map(_microseconds, times)])
     return gzip.compress(text.getvalue().encode(), mtime=0)  # without the time of day: the same bytes from the same run
+
+
+def decision_tables(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where the decisions of a test go, and those of one that ended early."""
+    return folder / f"{name}_decisions.csv.gz", folder / f"{name}_partial_decisions.csv.gz"
+
+
+def refuse_fewer(options: argparse.Namespace, name: str, count: int) -> None:
+    """Raise NotOverwritten if a test that was stopped before its results left the decisions of more than `count` images."""
+    table, _ = decision_tables(options.figures, name)
+    if table.is_file() and not options.force and not results_path(options.figures, name).exists():
+        before = _images(table.read_bytes())
+        if before > count:
+            raise NotOverwritten(f"{table} holds the decisions of {before} images, without their results; --force overwrites "
+                                 "it, or write elsewhere")
 
 
 def keep(partial: Path, table: bytes) -> None:

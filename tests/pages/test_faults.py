@@ -220,6 +220,32 @@ def test_working_folder_that_is_gone_is_one_line(work, tmp_path):
     assert done.returncode == 1 and "the working folder is not there any more" in one_line(done.stderr)
 
 
+@pytest.mark.parametrize(("place", "text"), [("home", b"\xf6 is no UTF-8"), ("work", b"\xf6"),
+                                             ("work", b"figure.figsize: 1, 1\ntext.usetex: True\n")])
+def test_settings_of_matplotlib_change_no_figure(tmp_path, place, text):
+    """One that is no text, in the working folder, costs nothing but the figures."""
+    home, work = tmp_path / "home" / "matplotlib", tmp_path / "work"
+    home.mkdir(parents=True)
+    work.mkdir()
+    ours = os.environ | {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "home")}
+    script("XPUE_memristive_inference.py", "--figures", tmp_path / "usual", folder=work, env=ours)
+    ((home if place == "home" else work) / "matplotlibrc").write_bytes(text)
+    broken = (place, text) == ("work", b"\xf6")
+    said = script("XPUE_memristive_inference.py", "--figures", tmp_path / "changed", folder=work, code=int(broken), env=ours)
+    usual, changed = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("usual", "changed"))
+    if broken:
+        assert "matplotlibrc in this folder" in said and changed.keys() == {"xpue_inference_results.json"}
+    else:
+        assert changed == usual and len(usual) > 3
+
+
+def test_modules_in_the_working_folder_are_not_those_of_workers(tmp_path):
+    for name in ("random", "numpy", "joblib"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the user')")
+    script(READ, "--samples", 60, "--jobs", 2, "--figures", tmp_path / "figures", folder=tmp_path)
+    assert (tmp_path / "figures" / "mnist_test_results.json").exists()
+
+
 # Same seed, same result
 
 def test_results_depend_on_nothing_but_the_seed(tmp_path):

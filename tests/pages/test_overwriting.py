@@ -83,6 +83,20 @@ def test_results_of_more_images_are_not_overwritten_by_a_quick_look(capsys):
     assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
 
 
+def test_notes_are_not_overwritten_by_the_table_of_results(capsys, tmp_path, monkeypatch):
+    reproduce = page("reproduce.py")
+    for name, result in (("run_steps", 0), ("write_agreement", None), ("results_table", reproduce.TABLE.decode())):
+        monkeypatch.setattr(reproduce, name, lambda *_, result=result: result)
+    monkeypatch.setattr(reproduce.schematics, "draw_circuits", lambda *_: [])
+    (tmp_path / "results.md").write_text("my own notes")
+    code = run(reproduce.main, ["--figures", str(tmp_path)])
+    assert code == 2 and "results.md is there, and not of this script" in one_line(capsys.readouterr().err)
+    assert (tmp_path / "results.md").read_text() == "my own notes"
+    assert run(reproduce.main, ["--figures", str(tmp_path), "--force"]) == 0
+    assert run(reproduce.main, ["--figures", str(tmp_path)]) == 0  # over its own
+    assert (ROOT / "figures" / "results.md").read_bytes().startswith(reproduce.TABLE)
+
+
 def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):
     voltages = tmp_path / "xpue.json"
     places = ["--rule", "error-driven", "--presentations", 20, "--voltages", voltages, "--figures", tmp_path]

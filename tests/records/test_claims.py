@@ -1,5 +1,6 @@
 """A file has one writer, who asks before overwriting what was made otherwise."""
 
+import errno
 import fcntl
 import json
 import os
@@ -237,3 +238,21 @@ def test_long_values_are_cut_and_many_differences_are_summed_up(tmp_path):
         refuse_overwriting(path, dict.fromkeys("abc", 2))
     with pytest.raises(NotOverwritten, match=r": --a \(1 there, 2 now\), --b [^-]*, --c \(1 there, 2 now\) and more; --force"):
         refuse_overwriting(path, dict.fromkeys("abcd", 2))
+
+
+def test_lock_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / ".some.json.lock").mkdir()
+    with pytest.raises(FileProblem, match=r"some.json cannot be claimed: .*\.some\.json\.lock: Is a directory"), \
+            locked(tmp_path / "some.json"):
+        pass
+
+
+def test_lock_needs_no_room_for_a_name(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "pwrite", full)
+    with locked(tmp_path / "some.json"):
+        monkeypatch.undo()
+        with pytest.raises(FileProblem, match="by another run"), locked(tmp_path / "some.json"):
+            pass
+    assert not list(tmp_path.iterdir())

@@ -37,7 +37,7 @@ def results(folder, name="layers_xor"):
     return json.loads((folder / f"{name}_results.json").read_text(encoding="utf-8"))
 
 
-def test_what_is_trained_is_kept_and_tested_again_from_its_file_by_both_engines(study, tmp_path):
+def test_what_is_trained_is_kept_and_tested_again_from_its_file_by_both_engines(study, tmp_path, monkeypatch):
     code, said, _ = study()
     assert code == 0 and "trained 2 - 16 - 2 neurons by closed-form" in said
     assert "strict accuracy 100.00% on 4 test images by closed-form" in said
@@ -52,8 +52,24 @@ def test_what_is_trained_is_kept_and_tested_again_from_its_file_by_both_engines(
         assert [row["decision"] for row in rows] == [row["label"] for row in rows] == list("0110")
         assert all(float(row[f"spike_{row['decision']}_us"]) > 0 for row in rows)
         assert results(tmp_path, name)["parameters"]["learning"]["presentations"] == 240
+    drawn = []
+    monkeypatch.setattr(layers, "draw", lambda options, name, *_, **__: drawn.append(name))
     code, said, _ = study("--test-only", "--samples", 3, "--force")
     assert code == 0 and "on 3 test images" in said
+    # Those of the training stay as they are.
+    assert drawn == [f"layers_xor_test_by_closed_form_{name}" for name in ("confusion", "raster", "back_read")]
+
+
+def test_reads_are_kept_before_a_minute_of_energies(study, tmp_path, monkeypatch):
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layers, "energies", stopped)
+    code, _, said = study("--test-engine", "ngspice")
+    assert code == 130 and results(tmp_path)["strict_accuracy"] == 1.0 and (tmp_path / "xor.json").exists(), said
+    assert study("--test-only", "--test-engine", "ngspice")[0] == 130
+    with gzip.open(tmp_path / "layers_xor_test_decisions.csv.gz", "rt", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4
+    assert study("--test-only", "--test-engine", "ngspice", "--samples", 3)[0] == 2  # which has fewer
 
 
 def test_figures_and_energies_of_a_run_in_ngspice(tmp_path):

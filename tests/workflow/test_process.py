@@ -1,6 +1,7 @@
 """A script's process: which signals end it, when none does, and output that goes on taking text."""
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -11,7 +12,7 @@ import threading
 import pytest
 
 from records.files import ROOT
-from workflow.process import TERMINATING, Output, guarded_output, signals_spare_children, stop_signals, undisturbed
+from workflow.process import TERMINATING, Output, children_kept_apart, guarded_output, stop_signals, undisturbed, unloadable
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,7 @@ def test_nothing_disturbs_the_saving_of_a_stopped_run(handlers):
     assert {number: signal.getsignal(number) for number in handlers} == handlers
 
 
-@pytest.mark.parametrize("context", [stop_signals, undisturbed, signals_spare_children])
+@pytest.mark.parametrize("context", [stop_signals, undisturbed, children_kept_apart])
 def test_other_threads_leave_signals_alone(context, handlers):
     """Python allows handlers in the main thread alone."""
     problems = []
@@ -192,7 +193,7 @@ def test_children_never_see_the_signals_that_their_parent_gets(handlers):
     """Ctrl-C in a terminal reaches the whole group: a worker that still loads its libraries would say so at length."""
     child = ("import os, signal, time; print(flush=True, end='up '); [os.kill(os.getpid(), number) for number in "
              f"{[int(number) for number in handlers]}]; time.sleep(0.1); print('alive')")
-    with signals_spare_children():
+    with children_kept_apart():
         process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True)
     assert process.communicate(timeout=60)[0] == "up alive\n"
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -200,7 +201,7 @@ def test_children_never_see_the_signals_that_their_parent_gets(handlers):
 
 def test_signal_that_comes_while_children_are_started_is_delivered_afterwards():
     after = []
-    with pytest.raises(KeyboardInterrupt), signals_spare_children():
+    with pytest.raises(KeyboardInterrupt), children_kept_apart():
         signal.raise_signal(signal.SIGINT)
         after.append(True)
     assert after
@@ -230,3 +231,22 @@ def test_a_stopped_program_ends_although_a_finalizer_does_not():
                "raise SystemExit(loading.run(main))\n")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 130 and done.stderr.endswith("stopped by Ctrl-C\n") and done.stdout == "at work, closed"
+
+
+def test_what_the_system_refuses_is_said_as_it_says_it():
+    assert unloadable(OSError(errno.EMFILE, "Too many open files", "a.json")) == "a.json: Too many open files"
+    assert unloadable(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device"
+    for error in (ImportError("failed to map segment"), OSError("cannot load library"), MemoryError()):
+        assert unloadable(error).startswith(f"a library cannot be loaded, or memory is short ({type(error).__name__}")
+
+
+@pytest.mark.parametrize("before", [None, "", "1"])
+def test_children_take_no_modules_from_the_working_folder(tmp_path, monkeypatch, before):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "random.py").write_text("raise SystemExit(7)")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    if before is not None:
+        monkeypatch.setenv("PYTHONSAFEPATH", before)
+    with children_kept_apart():
+        assert subprocess.run([sys.executable, "-c", "import random"]).returncode == 0
+    assert os.environ.get("PYTHONSAFEPATH") == before

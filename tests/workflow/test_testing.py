@@ -4,14 +4,18 @@ import argparse
 import csv
 import dataclasses
 import gzip
+import signal
 
 import numpy as np
 import pytest
 
 from learning.chips import Chip
 from learning.decoding import strict_decision
+from records.claims import NotOverwritten
+from records.files import FileProblem
 from records.voltages import Voltages
 from workflow import testing
+from workflow.command_line import run
 from workflow.experiments import mnist_experiment
 
 
@@ -86,3 +90,43 @@ def test_closed_form_that_is_not_exact_is_said(tmp_path, capsys, options, words)
     testing.testing_script("", ["--engine", "closed-form", "--samples", "3", "--figures", str(tmp_path), *options])
     said = capsys.readouterr().err
     assert (words in said and "--rise" in said) if words else "exact" not in said
+
+
+def test_decisions_without_results_are_not_replaced_by_fewer(tmp_path, monkeypatch):
+    """A stop between the two had left them."""
+    def page(*more):
+        testing.testing_script("", ["--engine", "closed-form", "--figures", str(tmp_path), "--samples", *more])
+    page("30")
+    results, table = (tmp_path / f"mnist_test_by_closed_form_{what}" for what in ("results.json", "decisions.csv.gz"))
+    results.unlink()
+    before = table.read_bytes()
+    with pytest.raises(NotOverwritten, match="holds the decisions of 30 images, without their results"):
+        page("20")
+    assert table.read_bytes() == before
+    page("30")
+    assert table.read_bytes() == before and results.exists()
+    results.unlink()
+    page("20", "--force")
+    assert table.read_bytes() != before
+
+
+@pytest.mark.parametrize("name", ["decisions", "partial_decisions"])
+def test_table_that_cannot_be_written_is_found_before_any_image_is_read(tmp_path, monkeypatch, name):
+    (tmp_path / f"mnist_test_by_closed_form_{name}.csv.gz").mkdir()
+    monkeypatch.setattr(testing, "_read", lambda *_: pytest.fail("images were read"))
+    with pytest.raises(FileProblem, match=f"{name}.csv.gz cannot be written: Is a directory"):
+        testing.testing_script("", ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path)])
+
+
+def test_signal_while_decisions_are_written_is_heeded_once_they_are(tmp_path, monkeypatch):
+    write = testing.decisions_table
+
+    def signalled(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return write(*arguments)
+    monkeypatch.setattr(testing, "decisions_table", signalled)
+    monkeypatch.setattr("sys.argv", ["test"])
+    code = run(lambda arguments: testing.testing_script("", arguments),
+               ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path)])
+    assert code == 143 and (tmp_path / "mnist_test_by_closed_form_decisions.csv.gz").exists()
+    assert not (tmp_path / "mnist_test_by_closed_form_results.json").exists()
