@@ -7,6 +7,7 @@ SIGTERM, 129 by a terminal that was closed.
 import argparse
 import contextlib
 import dataclasses
+import math
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from datasets import DatasetError
 from learning.chips import Chip
 from learning.closed_form import Crossbar
+from learning.energy import HIGHEST
 from learning.membrane_range import complaint
 from learning.pulses import Schedule
 from records.claims import NotOverwritten
@@ -190,7 +192,10 @@ def quantities(parameters: P, given: Mapping[str, Any]) -> P:
 
 
 def print_energy(what: str, energy: Mapping[str, float]) -> None:
-    """Print the energies in J that `energy.py` measured."""
+    """Print the energies in J that `energy.py` measured, or that they are not to be had."""
+    if math.isnan(energy["inputs"]):
+        print(f"energy of {what}: not known above {HIGHEST:g} V, where the channels' junctions conduct")
+        return
     print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
           "(op-amps and transconductances are ideal and not counted)")
 

@@ -215,6 +215,8 @@ def test_energies_are_told_in_their_units(capsys):
     print_energy("one write", {"inputs": 1.23456e-6, "phi": 5.6789e-12})
     assert capsys.readouterr().out == ("energy of one write: 1.235 uJ from the inputs, 5.679 pJ from phi (op-amps and "
                                        "transconductances are ideal and not counted)\n")
+    print_energy("one write", {"inputs": float("nan"), "phi": float("nan")})
+    assert capsys.readouterr().out == "energy of one write: not known above 15 V, where the channels' junctions conduct\n"
 
 
 @pytest.mark.parametrize(("state", "words"), [(0.0, "warning: no cell conducts"), (3.0, "")])
