@@ -213,7 +213,8 @@ def chips_that_differ():
     of_both = [one("both", "ex situ", spread, digits=0) for spread in (0.02, 0.1)]
     of_neurons = [one("neurons", "ex situ", spread, digits=0) for spread in (0.02, 0.1)]
     yield "imperfect_chips", f"ruin a carried network ({whole} to {of_neurons[0]} %), ten leave {of_neurons[1]} %"
-    yield "README", (f"2 % spread of neurons and cells takes weights that were computed outside from {whole} to {of_both[0]} %, "
+    yield "README", (f"2 % spread of neurons and cells takes weights that were learned on an ideal chip from {whole} to "
+                     f"{of_both[0]} %, "
                      f"10 % to {of_both[1]} %; learned on the chip, accuracy stays at {one('both', 'in situ', 0.02)} and "
                      f"{one('both', 'in situ', 0.1)} % (`python -m studies.imperfect_chips`: closed form, {count} chips a point")
     yield "layers", f"than one layer, which falls from {whole} to {of_both[0]} %"
