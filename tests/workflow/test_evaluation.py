@@ -15,6 +15,7 @@ import pytest
 from dask import distributed
 
 from learning.chips import Chip
+from learning.pulses import READING
 from learning.readout import Reader
 from spice.parameters import ParameterError
 from tests.helpers import ROOT, wait_until
@@ -48,6 +49,16 @@ def test_read_noise_is_each_images_own_also_in_later_ranges(case, ngspice, monke
     monkeypatch.setattr(evaluation, "RANGE", 2)
     found = read_all(experiment.network, experiment.schedule, states, images[:4], chip=chip)
     assert found == pytest.approx(np.array(expected), abs=1e-9, nan_ok=True)
+
+
+def test_images_are_read_as_exactly_as_is_asked(case, alone, ngspice):
+    """verify.py holds tightened reads against usual ones: were both usual, nothing could differ."""
+    experiment, states, images = case
+    tight = READING.tightened()
+    reader = Reader(ngspice, experiment.network, experiment.schedule, 10, tight)
+    expected = np.array([reader.spikes(states, image, evaluation.WANTED) for image in images[:3]])
+    found = read_all(experiment.network, experiment.schedule, states, images[:3], solver=tight)
+    assert found.tobytes() == expected.tobytes() != alone[:3].tobytes()
 
 
 def test_spike_times_do_not_depend_on_the_number_of_processes(case, alone):

@@ -1,0 +1,136 @@
+"""verify.py against docs/reliability.md: its bounds are those of the table there, and what it calls tightened is tighter."""
+
+import argparse
+import inspect
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import verify
+from memristor import state_rate
+from studies import engines
+from studies.engines import compare_leads, compare_writes, networks
+from tests.helpers import ROOT
+from workflow.experiments import mnist_experiment, xpue_experiment
+
+ON = 7.0  # V, of the cells that "training" leaves on
+UNITS = {"": 1.0, "us": 1.0, "ns": 1e-9, "points": 1.0, "mV": 1e-3, "%": 1.0}
+
+
+@pytest.fixture(scope="module")
+def table():
+    """The page's table: comparison to bound, as text."""
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    section = page.partition("## Convergence is checked")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", section, re.MULTILINE)
+    return dict(rows[2:])  # behind the heading and the rule
+
+
+def bound(table, begins):
+    """Text, and numbers in the units of `UNITS`, of the one row whose comparison `begins` so."""
+    text, = [limit for comparison, limit in table.items() if comparison.startswith(begins)]
+    numbers = re.findall(r"([\d.]+) ?(us|ns|points|mV|%)?", text)
+    return text, [float(number) * UNITS[unit] for number, unit in numbers]
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """compared(comparison): the rows of a comparison, and what solved its circuits, by the function; nothing is simulated."""
+    monkeypatch.setattr(verify, "experiments", lambda: [xpue_experiment()])
+    monkeypatch.setattr(verify, "networks", lambda: networks()[:1])
+    solvers = {}
+
+    def instead(name, give):
+        signature = inspect.signature(getattr(verify, name))
+
+        def called(*arguments, **more):
+            given = signature.bind(*arguments, **more)
+            given.apply_defaults()
+            solvers.setdefault(name, []).append(given.arguments["solver"])
+            return give(given.arguments)
+        monkeypatch.setattr(verify, name, called)
+    times = np.arange(1, 11) * 1e-4
+    instead("train_hebbian", lambda given: SimpleNamespace(states=ON * given["patterns"]))
+    instead("infer", lambda given: SimpleNamespace(spikes=times[None]))
+    instead("Reader", lambda given: SimpleNamespace(spikes=lambda *image: times))
+    instead("read_all", lambda given: np.tile(times, (len(given["images"]), 1)))
+    monkeypatch.setattr(verify, "netlist_text", lambda circuit, solver, *rest: "")
+    monkeypatch.setattr(verify, "run_program", lambda text, nodes: np.zeros(len(nodes)))
+    monkeypatch.setattr(verify, "compare_writes", lambda *given: (0.0, 0.0))
+    monkeypatch.setattr(verify, "compare_training", lambda *given: {"decided_alike": 1, "states_differ_by_at_most": 0.0})
+    asked = argparse.Namespace(images=2, decisions=2, writes=1, presentations=1)
+    return lambda comparison: (list(comparison(None, asked)), solvers)
+
+
+def tolerances(solver):
+    """All that bounds a solver's errors, absolute tolerances included, by name."""
+    options = dict(pair.split("=") for pair in solver.options().split() if "=" in pair and "method" not in pair)
+    return {"max_step": solver.max_step, **{name: float(value) for name, value in options.items()}}
+
+
+@pytest.mark.parametrize(("comparison", "function", "times"), [
+    (verify.experiments_converge, "train_hebbian", 2), (verify.experiments_converge, "infer", 10),
+    (verify.reads_converge, "Reader", 10), (verify.accuracies_converge, "read_all", 10)])
+def test_tightened_is_tighter_in_every_tolerance(compared, comparison, function, times):
+    """By what the page says: a tenth, of the training a half; currents no further than ngspice can follow, 0.1 pA."""
+    usual, tight = map(tolerances, compared(comparison)[1][function])
+    assert set(usual) == {"max_step", "reltol", "trtol", "chgtol", "vntol", "abstol"}
+    for name in usual:
+        assert tight[name] == pytest.approx(max(usual[name] / times, 1e-13 * (name == "abstol"))), name
+
+
+def test_accuracies_are_those_of_a_training_as_tight_as_the_voltages(compared):
+    trained = compared(verify.accuracies_converge)[1]["train_hebbian"]
+    usual, tight = compared(verify.experiments_converge)[1]["train_hebbian"][-2:]
+    assert trained[0] == tight != usual
+
+
+@pytest.mark.parametrize(("comparison", "row", "begins", "unit"), [
+    (verify.experiments_converge, "trained voltages", "trained voltages of XPUE", "V"),
+    (verify.experiments_converge, "spike times", "spike times of their inference", "us"),
+    (verify.reads_converge, "spikes of 2 test images", "spike times of their inference", "us"),
+    (verify.accuracies_converge, "accuracy on", "accuracy of three networks", "points"),
+    (verify.accuracies_converge, "decisions on", "decisions on these images", "%"),
+    (verify.engines_decide_alike, "right, silent or tied", "images right, silent or tied", ""),
+    (verify.engines_learn_alike, "decided differently", "a training of 200 presentations", ""),
+    (verify.program_agrees, "against the ngspice program", "trained voltages, session", "V")])
+def test_bounds_are_those_of_the_page(compared, table, comparison, row, begins, unit):
+    found, = [one for one in compared(comparison)[0] if row in one.name]
+    text, (limit,) = bound(table, begins)
+    if begins == "trained voltages of XPUE":
+        limit *= ON
+    share = 0.01 if "%" in text and unit != "%" else 1.0  # of voltages, of presentations
+    assert (found.bound, found.unit) == (pytest.approx(limit * share), unit)
+
+
+def test_leads_may_be_off_by_what_the_page_and_the_row_say(compared, table):
+    """Ten images, each of whose first neurons fires earlier by so much, are at the bound of their row."""
+    text, (seconds, percent) = bound(table, "the closed form's leads")
+    row, = [one for one in compared(verify.reads_converge)[0] if "closed form's leads" in one.name]
+    assert row.name.endswith(f"/ ({text})") and row.bound == 1.0
+    network = networks()[1]
+    spikes = network.crossbar.first_spikes(network.states, network.images(10))
+    first, second = np.argsort(spikes, axis=1)[:, :2].T
+    images = np.arange(len(spikes))
+    allowed = seconds + percent / 100 * (spikes[images, second] - spikes[images, first])
+    spikes[images, first] -= allowed
+    assert compare_leads(network, spikes) == pytest.approx((np.nanmax(allowed), 1.0))
+
+
+def test_writes_may_be_off_by_what_the_page_and_the_row_say(compared, table, monkeypatch):
+    """A writer that is off by so much in one of a hundred cells is at the bound of its row."""
+    text, (volts, percent) = bound(table, "1,000 random writes")
+    row, = compared(verify.engines_write_alike)[0]
+    assert row.name.endswith(f"/ ({text})") and row.bound == 1.0
+    experiment = mnist_experiment()
+    rate = float(state_rate(experiment.network.memristor, experiment.schedule.input_voltage))
+    crossbar = networks()[0].crossbar
+
+    def write(column, image, sign, pulse):
+        written = crossbar.write(column, image, sign, pulse)
+        written[7] += volts + percent / 100 * pulse * rate
+        return written
+    monkeypatch.setattr(engines, "Writer", lambda *given: SimpleNamespace(write=write))
+    assert compare_writes(None, 5)[1] == pytest.approx(1.0)
