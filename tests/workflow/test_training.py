@@ -1,11 +1,13 @@
 """A training does what its options say: what is given counts, whatever the defaults of another size are."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 
 from learning.chips import Chip
+from learning.error_driven import Teacher
 from records.checkpoints import checkpoint_path
 from tests.helpers import page
 from workflow import training_runs
@@ -69,3 +71,63 @@ def test_checkpoint_stays_until_the_results_are_written(tmp_path, monkeypatch, n
     monkeypatch.undo()
     results, _ = trained(tmp_path, *BRIEFLY, "--resume")
     assert results["presentations"] == 1 and not checkpoint_path(tmp_path / "v.json").exists()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures take most of a small training's time."""
+    monkeypatch.setattr(training_runs, "draw", lambda *arguments, **more: None)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_resumed_on_a_chip_whose_writes_and_reads_are_noisy_it_learns_the_same_to_the_last_bit(tmp_path, monkeypatch, ngspice):
+    """Noise is each presentation's own: to go on is to go on with its numbers."""
+    noisy = ["--rule", "error-driven", "--engine", "closed-form", "--presentations", "20", "--chip-write-noise", "0.3",
+             "--chip-read-noise", "0.01"]
+    _, whole = trained(tmp_path, *noisy)
+    presentations = Teacher.presentations
+
+    def stopped(teacher, learning):
+        yield from itertools.islice(presentations(teacher, learning), 7)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Teacher, "presentations", stopped)
+        trained(tmp_path, *noisy, "--force")
+    _, resumed = trained(tmp_path, *noisy, "--resume")
+    assert np.array_equal(resumed, whole)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_learning_curve_has_a_point_every_500_presentations_and_ends_with_the_last(tmp_path, ngspice):
+    results, _ = trained(tmp_path, "--rule", "error-driven", "--engine", "closed-form", "--presentations", "1000")
+    curve = results["learning_curve"]
+    assert curve["presentations"] == [500, 1000]
+    assert (curve["accuracy"][-1], curve["writes"][-1]) == (results["running_accuracy"], results["writes"])
+    assert 0 < curve["accuracy"][0] < curve["accuracy"][1]  # what is wrong is wrong at the beginning
+
+
+SILENT, CLIPPED = "warning: all neurons stay silent: the highest membrane", "warning: membranes clip on 1 of 4 images"
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("options", "words"), [
+    (["--feedback-resistance", "100"], SILENT), ([*BRIEFLY, "--feedback-resistance", "100"], SILENT),
+    ([*BRIEFLY, "--start-state", "3", "--dose", "2", "--feedback-resistance", "5500"], CLIPPED),
+    ([*BRIEFLY, "--start-state", "3", "--dose", "2", "--feedback-resistance", "5000"], "")])
+def test_trained_membranes_out_of_range_are_said_once(tmp_path, capsys, ngspice, options, words):
+    """Silent from the start, or clipped by what was written."""
+    trained(tmp_path, *options)
+    said = capsys.readouterr().err
+    assert said.count("warning") == bool(words) and said.startswith(words)
+
+
+@pytest.mark.parametrize(("chip", "words"), [([], SILENT), (["--chip-cell-gain", "0.1"], "")])
+def test_a_range_in_which_nothing_can_be_learned_is_said_before_the_training(tmp_path, monkeypatch, capsys, ngspice, chip, words):
+    """Not of a chip, whose devices have ranges of their own."""
+    def stopped(run):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(training_runs.ErrorDrivenRun, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, *BRIEFLY, "--feedback-resistance", "100", *chip)
+    said = capsys.readouterr().err
+    assert words in said and said.count("warning") == bool(words)
