@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from learning.chips import Chip
+from learning.closed_form import Cells
+from memristor import read_current
 from records.voltages import Voltages, VoltagesError, save_voltages
+from workflow import inference
 from workflow.experiments import describe, schedule_of, xpue_experiment
 from workflow.inference import inference_script
 
 EXPERIMENT = xpue_experiment()
+CHIP = Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, neuron_threshold=0.1, stuck_on=0.2)
 
 
 def read(folder, states, rule="hebbian", **origin):
@@ -23,15 +27,14 @@ def read(folder, states, rule="hebbian", **origin):
 
 
 def test_voltages_trained_on_a_chip_are_read_on_that_chip(tmp_path, ngspice):
-    chip = Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, neuron_threshold=0.1, stuck_on=0.2)
     states = 7.0 * EXPERIMENT.dataset.patterns
-    found = read(tmp_path, states, chip=chip.as_dict())
-    crossbar = chip.crossbar(EXPERIMENT.network, EXPERIMENT.schedule)
-    expected = crossbar.first_spikes(chip.held(states), EXPERIMENT.dataset.patterns)
+    found = read(tmp_path, states, chip=CHIP.as_dict())
+    crossbar = CHIP.crossbar(EXPERIMENT.network, EXPERIMENT.schedule)
+    expected = crossbar.first_spikes(CHIP.held(states), EXPERIMENT.dataset.patterns)
     spikes = np.array(found["first_spike_times"], float)
     assert np.isfinite(np.diag(expected)).all()
     assert spikes == pytest.approx(expected, rel=2e-3, nan_ok=True)  # leak and edges: 0.14 %; the chip: 1 to 125 %
-    assert found["parameters"]["chip"] == chip.as_dict()
+    assert found["parameters"]["chip"] == CHIP.as_dict()
 
 
 @pytest.mark.parametrize(("rule", "decision"), [("hebbian", "tied"), ("error-driven", "X")])
@@ -63,3 +66,27 @@ def test_an_input_voltage_that_cannot_be_one_is_named(stored):
     for origin in ({}, {"schedule": 3}, {"schedule": {}}):
         assert schedule_of(Voltages(np.ones((4, 9)), "xpue", "binary", "hebbian", origin), EXPERIMENT.schedule, {}, "v.json") \
             == EXPERIMENT.schedule
+
+
+@pytest.mark.parametrize(("origin", "volts", "words"), [
+    ({}, 7.0, ""), ({}, 3.0, "warning: all neurons stay silent: the highest membrane settles at "),
+    ({"chip": CHIP.as_dict()}, 3.0, "warning: all neurons stay silent on this chip"), ({"chip": CHIP.as_dict()}, 7.0, "")])
+def test_membranes_out_of_range_are_said(tmp_path, monkeypatch, capsys, ngspice, origin, volts, words):
+    monkeypatch.setattr(inference, "draw", lambda *arguments: None)
+    read(tmp_path, volts * EXPERIMENT.dataset.patterns, **origin)
+    said = capsys.readouterr().err
+    assert said.startswith(words) and said.count("warning") == bool(words)
+
+
+def test_first_patterns_energy_is_what_the_chips_own_channels_dissipate(tmp_path, monkeypatch, ngspice):
+    """Channels of a tenth to ten times their gain, in states in which no membrane clips."""
+    monkeypatch.setattr(inference, "draw", lambda *arguments: None)
+    chip, states = Chip(classes=4, inputs=9, seed=3, cell_gain=2.0), np.full((4, 9), 1.2)
+    found = read(tmp_path, states, chip=chip.as_dict())["read_energy"]["inputs"]
+    volts, memristor = EXPERIMENT.schedule.input_voltage * EXPERIMENT.dataset.patterns[0], EXPERIMENT.network.memristor
+
+    def dissipated(cells):
+        return (volts * read_current(cells, states, volts)).sum() * EXPERIMENT.schedule.pulse
+    alike = Cells.of(memristor)
+    assert found == pytest.approx(dissipated(dataclasses.replace(alike, gain=chip.cells(memristor).gain)), rel=0.01)
+    assert abs(found / dissipated(alike) - 1) > 0.1

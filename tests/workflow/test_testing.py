@@ -4,19 +4,23 @@ import argparse
 import csv
 import dataclasses
 import gzip
+import json
 import signal
 
 import numpy as np
 import pytest
 
+from datasets import encode, load_mnist
 from learning.chips import Chip
+from learning.closed_form import Cells
 from learning.decoding import strict_decision
+from memristor import read_current
 from records.claims import NotOverwritten
 from records.files import FileProblem
-from records.voltages import Voltages
+from records.voltages import Voltages, save_voltages
 from workflow import testing
 from workflow.command_line import run
-from workflow.experiments import mnist_experiment
+from workflow.experiments import describe, mnist_experiment
 
 
 @pytest.fixture
@@ -130,3 +134,36 @@ def test_signal_while_decisions_are_written_is_heeded_once_they_are(tmp_path, mo
                ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path)])
     assert code == 143 and (tmp_path / "mnist_test_by_closed_form_decisions.csv.gz").exists()
     assert not (tmp_path / "mnist_test_by_closed_form_results.json").exists()
+
+
+def test_first_images_energy_is_what_the_chips_own_channels_dissipate(tmp_path, monkeypatch, ngspice):
+    """Channels of a tenth to ten times their gain: the sum is another one than on paper."""
+    monkeypatch.setattr(testing, "draw", lambda *arguments: None)
+    experiment, states = mnist_experiment(4), np.random.default_rng(2).uniform(1.0, 1.5, (10, 16))  # none clips
+    chip = Chip(classes=10, inputs=16, cell_gain=2.0)
+    save_voltages(tmp_path / "v.json", Voltages(states, "mnist", "binary", "error-driven",
+                                                describe(dataclasses.replace(experiment, chip=chip))))
+    testing.testing_script("", ["--size", "4", "--samples", "1", "--jobs", "1", "--voltages", str(tmp_path / "v.json"),
+                                "--figures", str(tmp_path)])
+    path, = tmp_path.glob("*_results.json")
+    image = encode(load_mnist("x_test", first=1)["x_test"], 4, "binary")[0]
+    volts = experiment.schedule.input_voltage * image
+    memristor = experiment.network.memristor
+
+    def dissipated(cells):
+        return (volts * read_current(cells, states, volts)).sum() * experiment.schedule.pulse
+    found, own = json.loads(path.read_text())["read_energy"]["inputs"], dissipated(Cells.of(memristor))
+    gains = dataclasses.replace(Cells.of(memristor), gain=chip.cells(memristor).gain)
+    assert found == pytest.approx(dissipated(gains), rel=0.02)
+    assert abs(found / own - 1) > 0.1
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ([], ""), (["--input-voltage", "0.3"], "warning: all neurons stay silent: the highest membrane settles at "),
+    (["--input-voltage", "0.3", "--chip-cell-gain", "0.1", "--carry-over"], "warning: all neurons stay silent on this chip"),
+    (["--chip-cell-gain", "0.1", "--carry-over"], "")])
+def test_membranes_out_of_range_are_said(tmp_path, monkeypatch, capsys, options, words):
+    monkeypatch.setattr(testing, "draw", lambda *arguments: None)
+    testing.testing_script("", ["--engine", "closed-form", "--samples", "3", "--figures", str(tmp_path), *options])
+    said = capsys.readouterr().err
+    assert words in said and ("silent" in said) == bool(words)

@@ -1,5 +1,6 @@
 """A training does what its options say: what is given counts, whatever the defaults of another size are."""
 
+import dataclasses
 import itertools
 import json
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from learning.chips import Chip
+from learning.closed_form import Cells
 from learning.error_driven import Teacher
+from memristor import read_current, state_rate
 from records.checkpoints import checkpoint_path
 from tests.helpers import page
 from workflow import training_runs
-from workflow.experiments import add_size_and_encoding, mnist_experiment
+from workflow.experiments import add_size_and_encoding, mnist_experiment, xpue_experiment
 from workflow.training import chosen_experiment, training_parser
 
 
@@ -131,3 +134,35 @@ def test_a_range_in_which_nothing_can_be_learned_is_said_before_the_training(tmp
         trained(tmp_path, *BRIEFLY, "--feedback-resistance", "100", *chip)
     said = capsys.readouterr().err
     assert words in said and said.count("warning") == bool(words)
+
+
+def dissipated(cells, states, seconds):
+    """Energy in J for the first pattern of XPUE: that of all channels between rows at its voltages and columns at ground."""
+    volts = xpue_experiment().schedule.input_voltage * xpue_experiment().dataset.patterns[0]
+    return (volts * read_current(cells, states, volts)).sum() * seconds
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("rule", ["hebbian", "error-driven"])
+def test_a_writes_energy_is_what_the_chips_own_channels_dissipate(tmp_path, ngspice, rule):
+    """Channels of a tenth to ten times their gain. The Hebbian write lifts its column from 0 V to where the closed form says."""
+    chip, network = Chip(classes=4, inputs=9, seed=10, cell_gain=2.0), xpue_experiment().network
+    alike = Cells.of(network.memristor)
+    own = dataclasses.replace(alike, gain=chip.cells(network.memristor).gain)
+    given = ["--chip-cell-gain", "2", "--chip-seed", "10"]
+    if rule == "hebbian":
+        results, _ = trained(tmp_path, *given)
+        found, seconds = results["write_energy"]["inputs"], xpue_experiment().schedule.pulse
+
+        def expected(cells):
+            column = dataclasses.replace(cells, gain=np.broadcast_to(cells.gain, (4, 9))[0])
+            return np.mean([dissipated(column, state, seconds) for state in np.linspace(0, results["closed_form_on"], 500)])
+    else:
+        results, states = trained(tmp_path, *BRIEFLY, "--start-state", "1.2", "--dose", "0.01", *given)
+        pulse = 0.01 / state_rate(network.memristor, 1.0)
+        found = results["write_energy"]["potentiation"]["inputs"]
+
+        def expected(cells):
+            return dissipated(cells, states, pulse * (1 - 0.1 / 3))  # its edges take a tenth of the pulse
+    assert found == pytest.approx(expected(own), rel=0.02)
+    assert abs(found / expected(alike) - 1) > 0.1
