@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from datasets import xpue
 from learning.chips import Chip
@@ -23,6 +24,7 @@ from learning.stdp import (
     memory_capacitance,
     numbers,
     present_all,
+    settled_membrane,
     spike_times,
     written,
 )
@@ -131,6 +133,33 @@ def test_an_image_that_fires_no_neuron_writes_nothing(simulate):
     assert present_all(after, homeostasis, PATTERNS, np.array([0, 1]), K).tolist() == [SILENT, SILENT]
     assert np.array_equal(after, states)
     assert first_neurons(states, homeostasis, PATTERNS[:1], K).tolist() == [SILENT]
+
+
+@pytest.mark.parametrize(("crossing", "first"), [(0.5e-3, 0), (0.7e-3, SILENT)])
+def test_a_membrane_that_would_cross_after_the_pulse_fires_no_neuron(simulate, crossing, first):
+    """The pulse lasts 0.6 ms; the state is that of a membrane which crosses the threshold so long after the input's edge."""
+    settled = K.threshold / -np.expm1(-(crossing - K.rise / 2) / K.tau)
+    state = brentq(lambda volts: settled_membrane(np.full(9, volts), PATTERNS[0], 1.0, K) - settled, 1.0, 5.0)
+    states = np.array([np.full(9, state), np.full(9, 0.5)])
+    assert first_neurons(states, np.zeros(2), PATTERNS[:1], K).tolist() == [first]
+    after = states.copy()
+    assert present_all(after, np.zeros(2), PATTERNS, np.array([0]), K).tolist() == [first]
+    assert np.array_equal(after, states) is (first == SILENT)
+    assert run(simulate, DESIGN, states, PATTERNS[:1])[1].tolist() == [first]
+
+
+def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(simulate):
+    """Cells of 6 V would drive it to 16 V, whence it would take 0.15 ms longer to the release than from a rail of 6 V."""
+    neuron = dataclasses.replace(DESIGN.network.neuron, inverting_rail_high=6.0)
+    design = dataclasses.replace(DESIGN, network=NetworkParameters(DEVICE, neuron))
+    states = np.array([np.full(9, 6.0), np.full(9, 0.5)])
+    k, after, homeostasis = numbers(design), states.copy(), np.zeros(2)
+    assert settled_membrane(states[0], PATTERNS[0], 1.0, k._replace(rail=100.0)) > 15.0
+    present_all(after, homeostasis, PATTERNS, np.array([0]), k)
+    waves, winner = run(simulate, design, states, PATTERNS[:1])
+    assert winner.tolist() == [0]
+    assert waves["homeostasis_0"][-1] == pytest.approx(homeostasis[0], rel=0.03)  # switches flip some us late
+    assert waves.stack(state_names(2, 9))[:9, -1] == pytest.approx(after[0], abs=0.03)
 
 
 @pytest.mark.parametrize("volts", [0.2, 1.0])

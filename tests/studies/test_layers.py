@@ -1,6 +1,8 @@
 """The study of layers on XOR: trained, kept, tested again from its file, interrupted, never overwritten unasked."""
 
+import argparse
 import csv
+import dataclasses
 import gzip
 import json
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 import verify
+from records.claims import differences
 from records.voltages import load_layers
 from studies import layers
 from tests.helpers import one_line, script
@@ -92,6 +95,45 @@ def test_several_seeds_are_counted_and_the_voltages_are_the_firsts(study, tmp_pa
     assert [row["seed"] for row in found["all_seeds"]] == [3, 4] and found["all_seeds"][0]["writes"] == counted["writes"]
     assert found["mean_strict_accuracy"] == np.mean([row["strict_accuracy"] for row in found["all_seeds"]])
     assert found["all_right"] == sum(row["strict_accuracy"] == 1 for row in found["all_seeds"])
+
+
+def test_only_networks_without_any_mistake_count_as_all_right():
+    rows = [{"seed": seed, "strict_accuracy": share} for seed, share in enumerate((1.0, 0.75, 1.0, 0.9999), 1)]
+    found = layers.results(rows)
+    assert found["all_right"] == 2 and found["mean_strict_accuracy"] == pytest.approx(3.7499 / 4)
+
+
+def test_writes_are_the_presentations_that_moved_a_cell(tmp_path):
+    task = dataclasses.replace(layered.TASKS["xor"], rule=dataclasses.replace(layered.TASKS["xor"].rule, seed=3))
+    plan = layered.LayeredPlan(task, task.rule, (16,))
+    training, data = layered.LayeredTraining(plan, plan.data(), tmp_path / "checkpoint"), plan.data()
+    moved, before = 0, training.network.states
+    for _ in layered.train(training.learning, plan.rule, data.images, data.labels, block=1):
+        after = training.network.states
+        moved += not all(map(np.array_equal, before, after))
+        before = after
+    options = argparse.Namespace(figures=tmp_path, test_engine="closed-form", jobs=None, seeds=None)
+    row = layers.judge(training, options, 4, "layers_xor")
+    assert 0 < moved < 240 and row["writes"] == moved != training.learning.history[:, 0].sum()
+
+
+def test_each_seed_of_digits_has_a_split_of_its_own(tmp_path):
+    """What one seed holds back the next one learns: the mean is over splits as well as over starts."""
+    task = layered.TASKS["digits"]
+    plan = layered.LayeredPlan(task, dataclasses.replace(task.rule, seed=5), (4,))
+    asked = argparse.Namespace(seeds=2, resume=False, force=False)
+    first, second = (one.data for one in layers.begun(asked, plan, plan.data(), tmp_path / "v.json", 0))
+    for seed, data in ((5, first), (6, second)):
+        assert np.array_equal(data.test_images, task.data(8, seed).test_images)
+        assert np.array_equal(data.images, task.data(8, seed).images)
+    learned = {image.tobytes() for image in second.images}
+    assert np.mean([image.tobytes() in learned for image in first.test_images]) > 0.5
+
+
+def test_networks_for_images_of_other_sizes_are_made_otherwise():
+    """With one voltages file and one name of results for both, nothing else would tell them apart."""
+    small, large = (layered.LayeredPlan(layered.TASKS["mnist"], layered.TASKS["mnist"].rule, (5,), size) for size in (8, 12))
+    assert differences(small.as_dict(), large.as_dict()) == ["--size (8 there, 12 now)"]
 
 
 def test_nothing_is_overwritten_unasked(study, tmp_path):

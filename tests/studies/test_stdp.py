@@ -106,6 +106,33 @@ def test_a_trial_follows_from_its_seed_alone():
     assert np.array_equal(trial(task, 6, 3).images, task.patterns[one.order])
 
 
+@pytest.mark.parametrize("volts", [0.2, 0.8])
+def test_the_closed_form_foretells_at_the_input_voltage_of_the_circuit(ngspice, volts):
+    """At 0.2 V no neuron fires, at 0.8 V others than at 1 V: cells are written less."""
+    task = unsupervised_xpue()
+    schedule = dataclasses.replace(task.design.schedule, input_voltage=volts)
+    task = dataclasses.replace(task, presentations=12, design=dataclasses.replace(task.design, schedule=schedule))
+    drawn = trial(task, 4, 2)
+    found = foretold(task, drawn)
+    assert np.array_equal(found, learn(ngspice, task, drawn).winners)
+    assert (found == SILENT).all() == (volts == 0.2)
+
+
+@pytest.mark.parametrize(("option", "spread", "flipped"), [("--spread", 0.2, 0.0), ("--flipped", 0.0, 0.2)])
+def test_spread_is_of_the_devices_and_flipped_of_the_pixels(tmp_path, monkeypatch, option, spread, flipped):
+    shown = []
+
+    def learning(session, task, drawn, watch):
+        shown.append(drawn)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(stdp, "learn", learning)
+    with pytest.raises(KeyboardInterrupt):
+        stdp.main([option, "0.2", "--figures", str(tmp_path)])
+    drawn, = shown
+    assert (drawn.chip.cell_gain if drawn.chip else 0.0) == spread
+    assert np.mean(drawn.images != unsupervised_xpue().patterns[drawn.order]) == pytest.approx(flipped, abs=0.02)
+
+
 def test_more_patterns_than_neurons_and_no_images_are_refused():
     with pytest.raises(ParameterError, match="4 patterns cannot each have a neuron of their own among 3"):
         trial(unsupervised_xpue(), 3, 1)
