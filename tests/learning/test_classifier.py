@@ -105,6 +105,15 @@ def test_online_learning_goes_on_where_it_stopped(iris):
         one.partial_fit(features[:2], ["setosa", "rosa"])
 
 
+def test_online_a_sample_moves_output_cells_by_a_fifth_of_the_dose(iris):
+    """In a single layer the row of a feature at its maximum, as the bias, is high for one time constant."""
+    model = MemristiveClassifier((), dose=0.1, margin=1e-2, random_state=1)
+    model.partial_fit(iris[0][::50], iris[1][::50], classes=np.unique(iris[1]))
+    before = model.voltages_[0]
+    moved = model.partial_fit(iris[0][:1], iris[1][:1]).voltages_[0] - before
+    assert moved.max() == pytest.approx(0.2 * 0.1, rel=1e-3)
+
+
 def test_each_call_of_partial_fit_has_an_order_of_its_own(monkeypatch, iris):
     rules = []
     monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or train(learning, rule, *data))

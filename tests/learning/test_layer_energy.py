@@ -1,8 +1,12 @@
 """Energies of layers against what the channels dissipate by the square law: who pays, for how long, with which sign."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from learning.chips import Chip
+from learning.layer_chips import layer_chips
 from learning.layer_energy import back_read_energy, layer_write_energy, layers_read_energy
 from learning.layers import device, with_bias
 from memristor import read_current
@@ -17,10 +21,17 @@ def network():
     return random_network(SIZES, seed=5, spread=1.0)
 
 
+@pytest.fixture(scope="module")
+def on_chip(network):
+    """The network on a chip whose channels have a fifth to five times their gain."""
+    return dataclasses.replace(network, chip=layer_chips(Chip(cell_gain=0.8, seed=27), SIZES))
+
+
 def power(network, layer, volts):
     """W that rows at `volts` (rows) put into all columns of a layer, the reference column included."""
     states = np.vstack([network.states[layer], np.full(len(volts), network.design.reference_state)])
-    return volts * read_current(network.parameters.memristor, states, volts).sum(axis=0)
+    gains = 1.0 if network.chip is None else network.chip[layer].channel
+    return volts * (gains * read_current(network.parameters.memristor, states, volts)).sum(axis=0)
 
 
 def test_a_read_costs_what_the_channels_of_each_layer_dissipate_from_their_rows_spikes_on(ngspice, network):
@@ -58,6 +69,32 @@ def test_a_write_costs_what_all_columns_dissipate_while_their_rows_are_high(ngsp
         expected = (gain * ((states + levels) * levels**2 - levels**3 / 2) * seconds).sum()
     assert found == pytest.approx(expected, rel=within)
     assert found > 0
+
+
+def test_on_a_chip_rows_pay_for_its_own_channels(ngspice, network, on_chip):
+    """Reads of all layers, with the chip's spikes, and a write."""
+    energies, stop = layers_read_energy(ngspice, on_chip, IMAGE)
+    times = [layer[0] for layer in on_chip.forward(IMAGE[None])]
+    highs = [stop - 0.5e-6, *(np.append(np.maximum(stop - np.nan_to_num(layer, nan=1.0), 0.0), stop - 0.5e-6)
+                              for layer in times[:-1])]
+    rows = [with_bias(IMAGE[None])[0], *(np.ones(len(layer) + 1) for layer in times[:-1])]
+    for layer, (volts, high) in enumerate(zip(rows, highs, strict=True)):
+        own, alike = ((power(one, layer, volts) * high).sum() for one in (on_chip, network))
+        assert energies[layer] == pytest.approx(own, rel=0.01) and abs(own / alike - 1) > 0.05
+    found = layer_write_energy(ngspice, on_chip, 1, rows[1], np.ones(len(rows[1])), 40e-6)
+    assert found == pytest.approx(power(on_chip, 1, rows[1]).sum() * 40e-6 * (1 + 3.5 * 0.02), rel=0.02)
+
+
+def test_on_a_chip_columns_pay_for_its_own_channels_in_a_back_read(ngspice, network, on_chip):
+    errors = np.array([0.0, 1.0, 0.0, -0.5])
+    states = np.vstack([network.states[2], np.full(SIZES[2] + 1, 5.0)])[:, :-1]
+    driven, seconds = 0.1 * np.append(errors, -errors.sum()), 3e-6 - 2e-6 / 3
+
+    def expected(gains):
+        return network.parameters.memristor.gain * (gains * states).sum(axis=1) @ driven**2 * seconds
+    own = expected(on_chip.chip[2].channel[:, :-1])
+    assert back_read_energy(ngspice, on_chip, 2, errors) == pytest.approx(own, rel=0.02)
+    assert abs(own / expected(1.0) - 1) > 0.1
 
 
 def test_a_row_that_is_high_for_an_instant_is_no_trouble(ngspice, network):

@@ -19,7 +19,7 @@ from learning.layers import (
     thresholds_per_volt,
     train,
 )
-from memristor import MemristorParameters, raised_state, read_current
+from memristor import MemristorParameters, raised_state, read_current, state_rate
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 
@@ -165,6 +165,21 @@ def test_first_write_moves_label_up_offender_down_and_the_hidden_columns_by_what
     expected = rule.hidden_dose * back[:, None] * np.append(image, 1.0)
     assert (after.states[0] - before.states[0])[written] == pytest.approx(expected[written], abs=6e-4)
     assert written.sum() >= np.sum(~np.isnan(times[0]))
+
+
+def test_a_written_column_leaks_where_its_rows_are_dark_and_no_other_does():
+    """dX/dt = -X / (R_leak (C + C_gate)) while the column is written, which the bright rows say for how long."""
+    memristor = MemristorParameters(leak_resistance=1e9)
+    start = np.array([[5.0, 6.0, 5.5], [5.0, 6.0, 5.5]])
+    learning = LayeredLearning.begin(LayeredNetwork((start,), NetworkParameters(memristor=memristor)),
+                                     LayeredRule(presentations=1, output_dose=0.1))
+    for _ in train(learning, LayeredRule(presentations=1, output_dose=0.1), np.array([[1.0, 0.0]]), np.array([0])):
+        pass
+    written, other = learning.network.states[0]
+    seconds = 0.1 / float(state_rate(memristor, 1.0))
+    left = np.exp(-seconds / (memristor.leak_resistance * memristor.memory_capacitance))
+    assert left < 0.99 and written[1] == pytest.approx(6.0 * left, rel=3e-4)
+    assert written[0] == pytest.approx(5.0 * left + 0.1, rel=1e-3) and np.array_equal(other, start[1])
 
 
 def test_each_epoch_presents_every_image_once_in_an_order_of_its_own():
