@@ -1,5 +1,7 @@
 """Parameters with which the closed form is not good for nanoseconds: it says so, and where it says nothing, it is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,20 @@ def test_channels_that_take_long_to_charge_their_gates_are_named(ngspice, parame
     assert Crossbar.of(network, Schedule()).holds is not bool(words)
     error = off(ngspice, network, Schedule())
     assert error > 1e-7 if words else error < 8e-8
+
+
+def test_one_slow_device_of_a_chip_is_doubt_enough(parameters):
+    """A cell of a hundredth of the others' gain, or a membrane that is quicker than the edge."""
+    crossbar = Crossbar.of(parameters, Schedule())
+    gains = np.full((3, 9), crossbar.cells.gain)
+    taus = np.full(3, crossbar.neurons.time_constant)
+    assert dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=gains),
+                               neurons=dataclasses.replace(crossbar.neurons, time_constant=taus)).holds
+    gains[1, 2] /= 100
+    taus[2] = 5e-6
+    slow = dataclasses.replace(crossbar, cells=dataclasses.replace(crossbar.cells, gain=gains))
+    quick = dataclasses.replace(crossbar, neurons=dataclasses.replace(crossbar.neurons, time_constant=taus))
+    assert ["--kp" in doubt for doubt in slow.doubts] == ["--rise" in doubt for doubt in quick.doubts] == [True]
 
 
 @pytest.mark.parametrize(("gain", "doubted"), [(1e5, False), (1e4, False), (9e3, True)])

@@ -61,6 +61,20 @@ def test_complaint_names_the_parameter_and_a_value_that_helps(ohms, words, patte
         assert complaint(with_feedback(better), Schedule(), states, patterns) == ""
 
 
+@pytest.mark.parametrize("changes", [
+    {}, {"membrane_transconductance": 2.0}, {"amplifier_output_resistance": 200.0},
+    {"inverting_rail_high": 12.0, "stage_resistance": 50.0}])
+def test_proposed_resistor_puts_the_highest_membrane_at_nine_tenths_of_the_rail(changes, patterns, states):
+    """Of the rail as it is with that resistor, whichever stage is the first to clip; three digits of it are said."""
+    neuron = NeuronParameters(**changes)
+    said = complaint(NetworkParameters(neuron=neuron), Schedule(), states, patterns)
+    assert "membranes clip" in said
+    ohms = float(said.partition("--feedback-resistance ")[2].split()[0])
+    better = NetworkParameters(neuron=dataclasses.replace(neuron, feedback_resistance=ohms))
+    top = settled_membranes(better, Schedule(), states, patterns).max()
+    assert top == pytest.approx(0.9 * rail(better.neuron), rel=5e-3)
+
+
 def test_membranes_far_below_the_threshold_are_lifted_not_taken_for_cells_that_do_not_conduct(patterns, states):
     said = complaint(with_feedback(5.0), Schedule(), states, patterns)
     top = settled_membranes(with_feedback(5.0), Schedule(), states, patterns).max()
