@@ -110,15 +110,59 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     assert other.checksum != flowers.checksum
 
 
-def test_no_model_has_seen_what_it_is_tested_on(tmp_path, monkeypatch):
+@pytest.fixture
+def chance():
+    """Sixty samples whose classes are drawn, so that a network decides about half of them wrongly."""
+    rng = np.random.default_rng(1)
+    return Table("chance", rng.random((60, 3)), rng.permutation(["a", "b"] * 30), ["x", "y", "z"])
+
+
+def test_no_model_has_seen_what_it_is_tested_on(chance, tmp_path, monkeypatch):
     """Classes by chance cannot be learned: one that knows its training data by heart is right for half of the others."""
-    rng, model = np.random.default_rng(1), MemristiveClassifier((), epochs=1, random_state=1)
-    chance = Table("chance", rng.random((60, 3)), rng.permutation(["a", "b"] * 30), ["x", "y", "z"])
+    model = MemristiveClassifier((), epochs=1, random_state=1)
     models = (model, LogisticRegression(), KNeighborsClassifier(1))
     monkeypatch.setattr(own_data, "_models", lambda model, seed: dict(zip(own_data.MODELS, models, strict=True)))
     options = argparse.Namespace(repeats=1, seed=1, resume=False, force=False)
     right = own_data.cross_validated(chance, model, options, tmp_path / "checkpoint", {}).right
     assert 0.25 < right[2].mean() < 0.75
+
+
+def test_the_mlp_counts_by_the_one_repeat_that_it_had():
+    """It is fitted in the first repeat alone; what it never did is no mistake. The other two count by all repeats."""
+    found = own_data.Found.nothing(repeats=2, folds=2, samples=4)
+    found.right[:, 0] = True  # everything right in the first repeat; in the second nothing, but for one of the memristors
+    found.right[0, 1, 0] = True
+    found.strict[:] = [[0, 1, 0, 1], [0, 0, -1, -2]]
+    accuracy = found.results(np.array([0, 1, 0, 1]))["accuracy"]
+    assert {name: (one["mean"], one["repeats"]) for name, one in accuracy.items()} == {
+        "memristors": (0.625, [1.0, 0.25]), "logistic regression": (0.5, [1.0, 0.0]), "MLP": (1.0, [1.0])}
+    assert accuracy["memristors"]["strict_accuracy"] == 0.625 and accuracy["memristors"]["undecided"] == 0.25
+
+
+def test_each_repeat_starts_the_memristors_from_a_seed_of_its_own(chance, monkeypatch):
+    """Of the same samples, so that nothing but the seed can make a difference."""
+    fitted, fit = [], own_data._fit
+    monkeypatch.setattr(own_data, "_fit", lambda estimator, *data: fitted.append(estimator) or fit(estimator, *data))
+    model, found = MemristiveClassifier((), epochs=1, random_state=4), own_data.Found.nothing(3, 1, 60)
+    for repeat in (0, 0, 1, 2):
+        own_data._one_fold(chance, {"memristors": model}, found, repeat, 0, np.arange(40), np.arange(40, 60))
+    first, again, second, third = (one.network_.states[-1] for one in fitted)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second) and not np.array_equal(second, third) and not np.array_equal(first, third)
+
+
+def test_engines_that_decide_wrongly_alike_decide_alike(chance, monkeypatch):
+    """ngspice's part is played: as the closed form, but for one sample that it sees the other way round and 3 us later."""
+    def read(network, images):
+        times = network.first_spikes(images)
+        times[0] = times[0, ::-1] + 3e-6
+        return iter(times)
+    monkeypatch.setattr(own_data, "read_in_ngspice", read)
+    model = MemristiveClassifier((), epochs=1, random_state=1)
+    found = own_data.split_in_ngspice(chance, model, seed=1, in_situ=False)
+    assert (found["samples"], found["same_decision"]) == (6, 5)
+    assert abs(found["right"] - found["right_by_closed_form"]) == 1 and 0 < found["right"] < 5
+    assert found["largest_spike_deviation"] > 3e-6
 
 
 def test_ctrl_c_in_a_baseline_stops_the_study(tmp_path, capsys, table, monkeypatch):
