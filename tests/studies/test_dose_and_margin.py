@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import sem
 
 from learning.closed_form import Crossbar
 from learning.engines import ClosedFormEngine
@@ -69,3 +70,18 @@ def test_what_is_held_out_is_not_learned_from(tmp_path, monkeypatch, capsys):
     assert (first["gain"], first["standard_error"]) == (0, 0) and second["dose"] == 0.1
     assert second["gain"] == pytest.approx(np.mean(second["held_out_accuracies"]) - np.mean(first["held_out_accuracies"]))
     assert "against the first" in capsys.readouterr().out
+
+
+def test_every_training_has_the_seed_asked_for_and_a_gain_its_standard_error(tmp_path, monkeypatch):
+    """Made-up accuracies of the six parts: what is given with a mean of six is its own error, not the spread of the six."""
+    made_up, asked = iter([[0.5] * 6, [0.51, 0.53, 0.52, 0.56, 0.50, 0.57]]), []
+    monkeypatch.setattr(dose_and_margin, "TRIED", {"grey": [(300, 30e-3, 1e-6, 5.2), (500, 100e-3, 2e-6, 4.5)]})
+    monkeypatch.setattr(Experiment, "training_images", lambda experiment: (np.eye(2, 100), np.arange(2)))
+    monkeypatch.setattr(dose_and_margin, "held_out_accuracies",
+                        lambda training, rule, labels: asked.append(rule) or np.array(next(made_up)))
+    dose_and_margin.main(["--encoding", "grey", "--seed", "7", "--figures", str(tmp_path)])
+    assert [(rule.seed, rule.presentations, rule.dose, rule.margin, rule.start_state) for rule in asked] == [
+        (7, 300, 30e-3, 1e-6, 5.2), (7, 500, 100e-3, 2e-6, 4.5)]
+    second = json.loads((tmp_path / "dose_and_margin_results.json").read_text())["runs"][1]
+    assert second["seed"] == 7 and second["gain"] == pytest.approx(0.19 / 6)
+    assert second["standard_error"] == pytest.approx(sem([0.01, 0.03, 0.02, 0.06, 0.0, 0.07]))

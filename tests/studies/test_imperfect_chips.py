@@ -67,6 +67,25 @@ def test_rows_of_a_case_name_chip_route_and_accuracy(planned, few_images):
     assert by_age["0", 0.0] == by_age["0.3", 0.0]
 
 
+def test_states_grow_as_old_as_their_row_says(planned):
+    """Alike cells keep exp(-age) of their states, whatever the chip; rates that spread by 30 % keep more here and less there."""
+    case, seen = next(case for case in planned if case.section == "retention"), []
+
+    class Ensemble:
+        """Takes note of the states that are tested."""
+
+        def accuracies(self, states, images, labels):
+            seen.append(states)
+            return np.full(len(states), 0.5)
+    states = np.stack([case.ideal + k for k in range(len(case.chips))])
+    rows = imperfect_chips._ages(case, Ensemble(), states, None, None)
+    tested = [(float(row["kind"]), row["key"]) for row in rows[::len(case.chips)]]
+    assert tested == [(spread, age) for spread in (0.0, 0.1, 0.3) for age in (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)]
+    for (spread, age), left in zip(tested, seen, strict=True):
+        lost = -np.log(left / states)
+        assert lost.mean() == pytest.approx(age, rel=0.02) and lost.std() == pytest.approx(spread * age, rel=0.05, abs=1e-12)
+
+
 @pytest.fixture
 def decided(monkeypatch, planned, digit_images):
     """A case of uneven neurons and no margin; its images' labels are what an ideal chip in its ideal states decides."""
