@@ -12,6 +12,7 @@ import pytest
 from learning.self_learning import SILENT
 from records.claims import NotOverwritten
 from records.files import ROOT
+from records.voltages import VoltagesError, load_voltages
 from spice.parameters import ParameterError
 from studies import instar, stdp, stdp_mnist
 from studies.stdp_figures import Accuracy, accuracy_against_neurons
@@ -187,9 +188,36 @@ def test_mnist_is_learned_by_the_closed_form_and_read_by_ngspice(few_images, tmp
     assert "as by the closed form: 3 of 3\n" in said and results["same_as_closed_form"] == 3
     assert results["different_at"] == results["leads_where_different_s"] == []
     assert results["parameters"]["samples"] == 3 and results["versions"]["ngspice"]
+    drawn = dict(shapes)
+    thresholds, winners, _ = drawn["mnist_stdp_grey_10_thresholds"]
+    content = json.loads((tmp_path / "states.json").read_text())
+    assert thresholds[0] == pytest.approx(np.full(10, 1.0))  # V, the neurons' own before homeostasis raises it
+    assert thresholds[-1] == pytest.approx(1.0 + np.array(content["homeostasis"])) and thresholds.max() > 1.001
+    assert len(winners) == 40
     name, (runs, published) = shapes[-1]
     assert name == "mnist_stdp_accuracy" and published == stdp_mnist.PUBLISHED
     assert runs == [Accuracy("grey", 10, results["closed_form_accuracy"], None)]  # ngspice has not read all
+
+
+def test_binary_images_are_asked_for_and_told_of(tmp_path, monkeypatch):
+    """Training and test images both, and the states say which images they are for: a test on grey ones refuses them."""
+    asked = []
+
+    def images(part, encoding):
+        asked.append((part, encoding))
+        return (np.random.default_rng(5).random((20, 30)) < 0.5).astype(float), np.arange(20) % 10
+    monkeypatch.setattr(stdp_mnist, "mnist_images", images)
+    monkeypatch.setattr(stdp_mnist, "draw", lambda *_: None)
+    path = tmp_path / "states.json"
+    stdp.main(["--data", "mnist", "--encoding", "binary", "--neurons", "10", "--epochs", "1", "--samples", "0", "--seed", "3",
+               "--figures", str(tmp_path), "--voltages", str(path)])
+    assert asked == [("train", "binary"), ("test", "binary")]
+    learned = load_voltages(path, "mnist", 10, 30, ("binary",))
+    assert (learned.encoding, learned.rule, learned.origin["learning"]["seed"]) == ("binary", "stdp", 3)
+    with pytest.raises(VoltagesError, match="binary"):
+        load_voltages(path, "mnist", 10, 30, ("grey",))
+    parameters = json.loads((tmp_path / "mnist_stdp_binary_10_seed_3_results.json").read_text())["parameters"]
+    assert parameters["encoding"] == "binary"
 
 
 def test_a_stretch_counts_the_winners_that_both_engines_agree_on(few_images, tmp_path, capsys, monkeypatch):
