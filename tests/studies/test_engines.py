@@ -1,17 +1,21 @@
 """One training on both engines: what is counted as decided otherwise, and that a falsified engine is seen."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from learning.decoding import TIED
 from learning.engines import ClosedFormEngine
 from learning.error_driven import ErrorDrivenRule
 from learning.readout import Writer
+from records.files import FileProblem
 from records.voltages import load_voltages
 from studies import engines, engines_training
 from studies.engines_training import APART, COURSES, Choice, Course, compare_training, start_of
 from workflow.experiments import mnist_experiment
+from workflow.testing import decisions_table
 
 IN_STEP, FREE = Course("in step", True), Course("free", False)
 US = 1e-6
@@ -114,3 +118,44 @@ def test_what_was_decided_otherwise_is_printed_with_its_distances(capsys):
         "otherwise": [{"presentation": 7, "ngspice": case, "closed_form": case | {"lead": 1e-9}}]})
     said = capsys.readouterr().out
     assert "presentation 7: in ngspice lead -1.00 ns" in said and "in the closed form lead 1.00 ns" in said
+
+
+def test_spikes_and_decisions_of_both_engines_are_told_apart(monkeypatch):
+    """Made-up spikes of three neurons. ngspice is later by 30 ns, but for two; two images it decides otherwise."""
+    exact = np.array([[50.0, 60.0, 90.0], [50.0, 50.1, np.nan], [70.0, 80.0, 90.0], [40.0, np.nan, np.nan]]) * US
+    doubtful = np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0], [0, 1, 0]], bool)
+    found = exact + 30e-9
+    found[1, 0] += 0.2 * US  # second now, where it was first by 100 ns
+    found[2, 0] -= 4e-9
+    found[2, 2] = np.nan
+    found[3, 1] = 40.04 * US  # 10 ns behind the first one, which is a tie
+    race = SimpleNamespace(spikes=exact, doubtful=doubtful)
+    monkeypatch.setattr(engines.Network, "images", lambda network, count: np.zeros((count, 9)))
+    monkeypatch.setattr(engines.Network, "crossbar", SimpleNamespace(race=lambda states, images: race))
+    network = engines.Network("made up", mnist_experiment(), np.zeros((3, 9)), "error-driven")
+    result = engines.compare_decisions(network, found)
+    assert (result["network"], result["images"]) == ("made up", 4)
+    assert result["spikes"] == 8  # seen by both: of the closed form's nine ngspice lacks one, and has one that is not there
+    late = result["ngspice_later_by_ns"]
+    assert list(late) == ["0", "0.01", "0.5", "0.99", "1"]
+    assert [late[share] for share in ("0", "0.5", "1")] == pytest.approx([26, 30, 230])
+    assert 26 < late["0.01"] < 27 and 200 < late["0.99"] < 230
+    assert result["largest_difference_of_leads_ns"] == pytest.approx(4)
+    different = result["strict_decisions_that_differ"]
+    assert [(row["image"], row["ngspice"], row["closed_form"]) for row in different] == [(1, 1, 0), (3, TIED, 0)]
+    assert [row["lead_ngspice_ns"] for row in different] == pytest.approx([100, 10])
+    assert [row["lead_closed_form_ns"] for row in different] == pytest.approx([100, np.inf])
+    assert result["doubtful_by_its_own_account"] == 2  # of the spikes that both have
+
+
+def test_spikes_come_back_from_the_test_scripts_table_in_seconds(tmp_path):
+    """For error-driven networks the test script names its files mnist_test_error_driven_..."""
+    spikes = np.random.default_rng(1).uniform(50e-6, 900e-6, (4, 10))
+    spikes[1, 3] = np.nan
+    experiment = mnist_experiment()
+    table = decisions_table(range(4), np.arange(4), spikes, experiment.schedule, 20e-9)
+    (tmp_path / "mnist_test_error_driven_decisions.csv.gz").write_bytes(table)
+    found = engines.ngspice_spikes(tmp_path, experiment.stem("error-driven"))
+    assert found == pytest.approx(spikes, abs=0.1e-9, nan_ok=True)  # the table has four decimals of a microsecond
+    with pytest.raises(FileProblem, match=r"MNIST_memristor_test.py writes it"):
+        engines.ngspice_spikes(tmp_path, "mnist")
