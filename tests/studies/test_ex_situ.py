@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
+from datasets import encode
 from studies import ex_situ
-from workflow.experiments import mnist_experiment
+from workflow.experiments import Experiment, mnist_experiment
 
 
 class Learned:
@@ -33,3 +35,21 @@ def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, t
     away = np.array(json.loads(path.read_text())["voltages"]) - mnist_experiment(4).rule.start_state
     assert away[3, 5] == pytest.approx(sign * 0.7) and np.abs(away).max() == pytest.approx(0.7)
     assert away.sum(axis=0) == pytest.approx(np.zeros(16), abs=1e-9)  # every class is shifted alike
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+def test_weights_alone_decide_as_the_software_does(tmp_path, monkeypatch, mnist):
+    """Nothing of the software is lost on the way: the largest sum of states decides as it did. The network has no intercepts."""
+    images, labels = encode(mnist["x_train"][:400], 4, "grey"), mnist["y_train"][:400].astype(int)
+    monkeypatch.setattr(Experiment, "training_images", lambda experiment: (images, labels))
+    asked, test = [], {name: mnist[name][:500] for name in ("x_test", "y_test")}
+    monkeypatch.setattr(ex_situ, "load_mnist", lambda *_: test)
+    monkeypatch.setattr(ex_situ, "LogisticRegression", lambda **given: asked.append(given) or LogisticRegression(**given))
+    path = tmp_path / "v.json"
+    ex_situ.main(["--size", "4", "--encoding", "grey", "--iterations", "30", "--voltages", str(path), "--figures", str(tmp_path)])
+    content = json.loads(path.read_text())
+    decided = (encode(test["x_test"], 4, "grey") @ np.array(content["voltages"]).T).argmax(axis=1)
+    found, = tmp_path.glob("*_training_results.json")
+    results = json.loads(found.read_text())
+    assert results["samples"] == 500 and results["software_accuracy"] == np.mean(decided == test["y_test"]) > 0.4
+    assert content["encoding"] == "grey" and content["mapping"]["iterations"] == asked[0]["max_iter"] == 30
