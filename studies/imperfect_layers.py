@@ -27,6 +27,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 from records.claims import NotOverwritten, claimed
+from records.files import FileProblem
 from records.results import kept_results, load_results, more_rows_kept, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
@@ -37,7 +38,7 @@ from workflow.monte_carlo import run_everywhere
 
 NAME = "imperfect_layers"
 ROW = ("spread", "seed", "route", "strict_accuracy")  # what is needed of one
-JUDGED_ROW = (*ROW, "samples", "decided_otherwise")
+JUDGED_ROW = (*ROW, "samples", "closed_form_accuracy", "decided_otherwise", "largest_deviation")
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
 JUDGED = (0.02, 0.1)  # spreads at which ngspice reads chip 1
 ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)")}
@@ -138,13 +139,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def refuse_to_forget(options: argparse.Namespace) -> None:
-    """Raise NotOverwritten if a run from the start would leave out images that ngspice has read."""
+    """Raise NotOverwritten if a run from the start would leave out images that ngspice has read.
+
+    Raises FileProblem if the file that is there does not say how many: then neither can --resume know what is left to read.
+    """
     path = results_path(options.figures, NAME)
-    if options.resume or options.force or not path.is_file():
+    if options.force or not path.is_file():
         return
-    judged = load_results(options.figures, NAME).get("judged")
-    read = max((row["samples"] for row in judged), default=0) if judged else 0
-    if read > options.ngspice:
+    judged = load_results(options.figures, NAME).get("judged", [])
+    if not isinstance(judged, list) or not all(isinstance(row, dict) and type(row.get("samples")) is int for row in judged):
+        raise FileProblem(f"{path}: its 'judged' are none of an earlier run; --force starts afresh")
+    read = max((row["samples"] for row in judged), default=0)
+    if read > options.ngspice and not options.resume:
         raise NotOverwritten(f"{path} holds reads of {read} images by ngspice; --resume keeps them, --force starts afresh")
 
 

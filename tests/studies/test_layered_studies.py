@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -50,6 +51,24 @@ def test_hidden_neurons_has_a_row_for_each_size_and_seed_and_goes_on(tmp_path, m
     capsys.readouterr()
     assert run(hidden_neurons.main, [*options[2:]]) == 2
     assert "--presentations (600 there, 600000 now)" in one_line(capsys.readouterr().err)
+
+
+def test_a_learning_curve_is_the_share_answered_rightly(monkeypatch):
+    """A history is played in which every fourth answer is right, of the last thousand presentations nine of ten."""
+    history = np.zeros((12000, 2), bool)
+    history[::4, 0] = history[1::3, 1] = True
+    history[-1000:, 0] = np.arange(1000) % 10 > 0
+    learn = hidden_neurons.learn
+    monkeypatch.setattr(hidden_neurons, "learn",
+                        lambda *given: dataclasses.replace(learn(*given), history=history))
+    row = hidden_neurons.judge(hidden_neurons.Case(5, LayeredRule(presentations=100)))
+    curve = dict(zip(row["presentations"].tolist(), row["running_accuracy"].tolist(), strict=True))
+    assert min(curve) == 100 and curve[100] == 0.25 and curve[12000] == pytest.approx((1000 + 900) / 5000)
+    assert row["writes"] == 4000
+    drawn = [row | {"hidden": hidden} for hidden in hidden_neurons.DRAWN]
+    line = hidden_neurons.learning_figure(drawn).axes[0].lines[0]
+    assert line.get_xdata()[-1] == 12000 and line.get_ydata()[-1] == pytest.approx(100 - 38)  # % wrong
+    plt.close("all")
 
 
 def test_ex_situ_weights_are_the_ideal_chips_and_in_situ_ones_are_learned_there(tmp_path, ngspice):
@@ -113,3 +132,47 @@ def test_images_that_ngspice_has_read_are_not_left_out_unasked(tmp_path):
         imperfect_layers.refuse_to_forget(options)
     for name, value in (("resume", True), ("force", True), ("ngspice", 100)):
         imperfect_layers.refuse_to_forget(argparse.Namespace(**vars(options) | {name: value}))
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+@pytest.mark.parametrize("judged", [[{}], 5, [{"samples": "x"}], [{"samples": None}], [{"samples": 1.5}], ["x"], None,
+                                    {"samples": 3}])
+def test_reads_that_no_run_left_behind_are_one_line(judged, resume, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: pytest.fail("trained"))
+    row = {"spread": 0.02, "seed": 1, "route": "in situ", "strict_accuracy": 0.9, "decided_otherwise": 0}
+    if isinstance(judged, list):
+        judged = [row | one if isinstance(one, dict) and one else one for one in judged]
+    path, content = tmp_path / "imperfect_layers_results.json", {"ideal": 0.9, "rows": [], "judged": judged}
+    path.write_text(json.dumps(content | {"parameters": {"engine": "closed-form"}}))
+    assert run(imperfect_layers.main, ["--figures", str(tmp_path), *resume]) == 1
+    said = one_line(capsys.readouterr().err)
+    assert f"{path}: its 'judged' are none of an earlier run; --force starts afresh" in said
+
+
+@pytest.mark.parametrize("lost", ["strict_accuracy", "closed_form_accuracy", "largest_deviation"])
+def test_reads_without_what_is_printed_of_them_are_not_gone_on_with(lost, tmp_path, capsys, monkeypatch):
+    """Else the study would learn for minutes, and end in a traceback."""
+    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: pytest.fail("trained"))
+    row = {"spread": 0.02, "seed": 1, "route": "in situ", "strict_accuracy": 0.9, "samples": 10, "closed_form_accuracy": 0.9,
+           "decided_otherwise": 0, "largest_deviation": 1e-7}
+    del row[lost]
+    content = {"ideal": 0.9, "rows": [], "judged": [row], "parameters": {"engine": "closed-form"}}
+    (tmp_path / "imperfect_layers_results.json").write_text(json.dumps(content))
+    assert run(imperfect_layers.main, ["--figures", str(tmp_path), "--resume"]) == 1
+    assert "cannot be gone on with: its 'judged' are none of an earlier run" in one_line(capsys.readouterr().err)
+
+
+def test_ngspice_reads_anew_only_what_it_has_read_of_fewer_images(tmp_path, monkeypatch):
+    rule, options = LayeredRule(presentations=1), argparse.Namespace(figures=tmp_path, ngspice=5)
+    work = [imperfect_layers.Case(spread, 1, rule, 8) for spread in (0.02, 0.1, 0.2)]
+
+    def row(case, samples, said):
+        return {"spread": case.spread, "seed": 1, "route": "in situ", "samples": samples, "said": said}
+    monkeypatch.setattr(imperfect_layers, "NgspiceSession", object)
+    monkeypatch.setattr(imperfect_layers, "judge_in_ngspice", lambda case, count, options: row(case, count, "now"))
+    monkeypatch.setattr(imperfect_layers, "write_results", lambda *_: None)
+    before = [row(case, samples, "before") for case, samples in zip(work, (10, 5, 4), strict=True)]
+    found = {"judged": before}
+    imperfect_layers._judged(options, found, {}, work)
+    assert [(one["spread"], one["samples"], one["said"]) for one in found["judged"]] == [
+        (0.02, 10, "before"), (0.1, 5, "before"), (0.2, 5, "now")]
