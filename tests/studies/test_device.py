@@ -13,7 +13,7 @@ import memristor_figures
 from memristor import MemristorParameters
 from memristor_figures import theoretical_iv
 from spice.parameters import ParameterError
-from studies import device
+from studies import device, iv
 from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, closed_form_iv, fingerprints, iv_experiment, state_swing
 from studies.stdp_window import StdpExperiment, stdp_experiment, stdp_state_change
 from tests.helpers import ROOT
@@ -158,6 +158,17 @@ def test_memristor_script_writes_iv_and_fingerprints_and_a_netlist_that_ngspice_
     assert rows[:, 3].max() == pytest.approx(results["peak_current_A"], rel=1e-4)
 
 
+def test_deviations_are_shares_of_the_closed_forms_swing_and_peak():
+    """Made-up waveforms: the closed form's own, but for one state 7 % of the swing and one current 5 % of the peak away."""
+    experiment, time = IvExperiment(initial_state=1e3), np.linspace(0, 2e-3, 400)
+    state, current = closed_form_iv(IV_DEVICE, time, 1.0, 1e3, 1e3)
+    swing, peak = state.max() - state.min(), np.abs(current).max()
+    state[100] -= 0.07 * swing
+    current[50], current[300] = current[50] - 0.05 * peak, current[300] + 0.03 * peak
+    results = iv._iv_results(IV_DEVICE, experiment, time, current, state, [])
+    assert results["state_deviation"] == pytest.approx(0.07) and results["current_deviation"] == pytest.approx(0.05)
+
+
 def test_memristor_script_measures_stdp_and_writes_a_netlist_that_ngspice_runs_unchanged(tmp_path):
     netlist = tmp_path / "stdp.cir"
     done = run_script("memristor.py", "--stdp", "--pairings", "3", "--initial-state", "2.5", "--figures", tmp_path,
@@ -167,6 +178,9 @@ def test_memristor_script_measures_stdp_and_writes_a_netlist_that_ngspice_runs_u
     assert (tmp_path / "memristor_stdp.png").read_bytes().startswith(PNG)
     results = json.loads((tmp_path / "memristor_stdp_results.json").read_text())
     assert results["measured_V"] == pytest.approx(results["closed_form_V"], abs=leak(StdpExperiment()))
+    apart = np.abs(np.subtract(results["measured_V"], results["closed_form_V"]))
+    assert apart.min() < 0.9 * apart.max() and results["deviation_V"] == pytest.approx(apart.max())
+    assert f"largest deviation from the closed form {apart.max() * 1e3:.2g} mV" in done.stdout
     state = batch_ngspice(netlist)[:, 3]  # time, input, phi, state
     assert state[-1] - 2.5 == pytest.approx(results["measured_V"][1], rel=1e-3)
 
