@@ -162,6 +162,73 @@ def test_non_uniform_time_is_drawn_where_it_belongs():
     assert image[0].argmax() / image.shape[1] == pytest.approx(0.1, abs=0.01)
 
 
+def test_shares_of_a_confusion_matrix_are_of_the_true_class():
+    """Rows are true classes: of four images of b one is taken for a, of a's ninety-six none."""
+    axis = plotting.confusion([[96, 0, 0], [1, 3, 0]], "ab", ["silent"]).axes[0]
+    shown, = axis.collections
+    assert np.reshape(shown.get_array(), (2, 3)).tolist() == [[100, 0, 0], [25, 75, 0]] and shown.get_clim() == (0, 100)
+    counts = {text.get_position(): text.get_text() for text in axis.texts}
+    assert counts[0, 1] == "1" and counts[1, 1] == "3" and counts[0, 0] == "96"
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and axis.yaxis_inverted()
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["a", "b", "silent"]
+
+
+def test_weights_before_and_after_have_one_scale_that_holds_them_all():
+    """States before lie below and above those after; the colour bar goes with any of the images."""
+    before, after = np.array([[1.0, 9.0], [2.0, 2.0]]), np.array([[3.0, 5.0], [4.0, 4.0]])
+    for figure, range_, count in ((plotting.weight_images(after, (1, 2), "ab", before), (1, 9), 4),
+                                  (plotting.weight_images(after, (1, 2), "ab"), (3, 5), 2)):
+        images = figure.axes[0].images
+        assert len(images) == count and {image.get_clim() for image in images} == {range_}
+        assert [image.get_array().tolist() for image in images[-2:]] == [[[3, 5]], [[4, 4]]]
+
+
+def test_a_cell_is_called_written_by_where_it_ends():
+    """One rises, one falls, one stays low, one above half of the highest state, which tells."""
+    time = np.linspace(0, 10e-3, 5)
+    states = np.array([np.linspace(0, 7, 5), np.linspace(6, 1, 5), np.full(5, 0.5), np.full(5, 4.0)])
+    figure = plotting.memristor_states(time, states, 2, 2, "ab")
+    written, other = (line.get_color() for line in figure.legends[0].get_lines())
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["written cells", "other cells"]
+    panels = {axis.get_title(): axis.lines for axis in figure.axes}
+    assert [line.get_color() for line in panels["class a"]] == [written, other]
+    assert [line.get_color() for line in panels["class b"]] == [other, written]
+    assert panels["class b"][1].get_ydata().tolist() == [4.0] * 5 and panels["class a"][0].get_xdata()[-1] == pytest.approx(10)
+
+
+def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
+    """Of three classes of forty cells each one stands at a voltage of its own."""
+    states = np.repeat([[1.0], [5.0], [3.0]], 40, axis=0) * np.ones(20)
+    axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, 3, 40, "abc").axes[0]
+    image, = axis.images
+    _, _, low, high = image.get_extent()
+    assert (low, high) == (119.5, -0.5)  # the first cell on top, a row for each
+    rows = {label.get_text(): image.get_array()[round(place)] for place, label in zip(axis.get_yticks(), axis.get_yticklabels(),
+                                                                                      strict=True)}
+    assert {label: set(row.tolist()) for label, row in rows.items()} == {"a": {1.0}, "b": {5.0}, "c": {3.0}}
+    assert [line.get_ydata()[0] for line in axis.lines] == [39.5, 79.5]
+
+
+def test_stacked_pulses_say_the_volts_of_their_full_height():
+    """Of pulses of 1.5 V and 3 V for 5 ms: the first trace is the highest line, half as high as the second."""
+    time, shape = np.linspace(0, 5e-3, 6), np.array([0, 1, 1, 1, 1, 0.0])
+    axis = plotting.pulses(time, np.outer([1.5, 3.0], shape), "input", "ab").axes[0]
+    assert "(full height 3 V)" in axis.get_ylabel() and axis.get_xlabel() == "time (ms)"
+    first, second = (line.get_ydata() for line in axis.lines)
+    assert np.ptp(second) == pytest.approx(2 * np.ptp(first)) and first.min() > second.max() - 1e-9
+    assert axis.lines[0].get_xdata()[-1] == pytest.approx(5.0)
+    places = dict(zip((label.get_text() for label in axis.get_yticklabels()), axis.get_yticks(), strict=True))
+    assert first.min() < places["a"] < first.min() + 0.75 and second.min() < places["b"] < second.min() + 0.75
+
+
+def test_a_running_accuracy_is_drawn_in_per_cent_over_the_presentations():
+    top, bottom = learning_figure(np.array([0.25, 0.5, 0.875]), np.array([1, 2, 2])).axes
+    assert top.get_ylabel() == "running accuracy (%)"
+    assert top.lines[0].get_xydata().tolist() == [[1, 25], [2, 50], [3, 87.5]]
+    assert bottom.lines[0].get_xydata().tolist() == [[1, 1], [2, 2], [3, 2]] and bottom.get_ylim()[0] == 0
+    assert learning_figure([0.5], [1], np.array([500])).axes[0].lines[0].get_xydata().tolist() == [[500, 50]]
+
+
 def test_each_image_has_a_mark_for_each_neuron_that_fired():
     fired = spikes(6)
     axis = plotting.spike_raster(fired, DIGITS[:6]).axes[0]
