@@ -207,7 +207,7 @@ class Devices:
         return dataclasses.replace(self, cells=self.cells and self.cells.of(slice(None), rows))
 
 
-ALIKE = Devices()  # those of an ideal chip
+ALIKE: Devices = Devices()  # those of an ideal chip
 
 
 @dataclass(frozen=True)

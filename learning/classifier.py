@@ -32,6 +32,7 @@ from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_n
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.3  # V times features, V: a write moves a membrane by about as much, whatever their number
+FEW_FEATURES, THEIR_DOSE = 3, 0.1  # V: on moons, circles and balls of up to three features 4 points better than 0.3 V
 FEW_CLASSES = 10  # of more, each is presented less often than the others together undo: found on tables of 5 to 100 classes
 # Fewer samples are learned with more room between them and their neighbours.
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s
@@ -53,11 +54,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
     transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all.
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
-    volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most; of more than ten classes, ten over
-    their number of that. `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has
-    below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices differ (its shape follows the layers). `encoding`:
-    "complement" adds 1 - v for each feature v (learning/feature_encoding.py). `random_state`: of the start and of the order of
-    presentation. `verbose`: 1 shows a progress bar on a terminal.
+    volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most, 0.1 V of up to three features; of
+    more than ten classes, ten over their number of that. `margin`: s, by which the right neuron has to lead; None: 4 us, the
+    more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices differ (its shape
+    follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py). `random_state`:
+    of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
@@ -169,7 +170,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.network_, self.n_presentations_ = classes, network, 0
 
     def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
-        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) * min(1.0, FEW_CLASSES / classes)
+        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) if self.n_features_in_ > FEW_FEATURES else THEIR_DOSE
+        dose *= min(1.0, FEW_CLASSES / classes)
         if self.dose is not None:
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from learning.engines import ENGINES
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_chips import layer_chips
 from learning.layers import LayeredNetwork
+from records.files import FileProblem, atomic_write, check_writable
 
 FORMAT, VERSION = "in-situ memristive classifier", 1
 LARGEST_STATE = 1e6  # V, beyond what any training reaches
@@ -113,14 +112,10 @@ def _plain(value: Any) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all (records.files does the same for the pages; this floor knows no records)."""
-    if not path.name or path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Whole or not at all, as every file of the house. Raises OSError."""
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:  # of a file that the user has not named
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)
+        check_writable(path)
+        atomic_write(path, text)
+    except FileProblem as problem:
+        cause = problem.__cause__
+        raise OSError(getattr(cause, "errno", None), getattr(cause, "strerror", str(problem)), str(path)) from problem

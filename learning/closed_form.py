@@ -27,7 +27,9 @@ BELOW = np.array([0.0, 0.0, 0.0, 0.0, 1e-3])  # V
 GRAZING = 2e-3  # a membrane that settles within this share of its threshold: the spike time hangs on the last digit of it
 SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
 LEAST_GAIN = 1e4  # of the op-amps, whose errors are kept to first order: leads are off by 0.1 us at 1e3
-SLOWEST_GATE = 1e-6  # s, C_gate / (Kp W/L V): spikes are off by a twentieth of it, for the charge that gates push into columns
+LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, left out of the column's voltage: spikes are off by tens of ns
+SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): spikes are off by 50 ns, for the charge that gates push into columns
+LARGEST_CAPACITOR = 3.0  # of C_gate: at 20 spikes are off by 16 ns, near the threshold by 230 ns
 MANY = 50  # images from which a table of all currents pays
 BATCH = 2000  # images at a time, so that memory stays flat
 LEVELS = 1024  # different pixel levels up to which cells' currents are tabulated
@@ -75,6 +77,7 @@ class Neurons(Arrays):
     rail: Values  # V, the most that the two stages give
     threshold: Values  # V, of the membrane
     time_constant: Values  # s, of the membrane
+    dropped: Values = 0.0  # of a stage's output, by its op-amp's output resistance
 
     @classmethod
     def of(cls, parameters: NeuronParameters) -> Neurons:
@@ -85,7 +88,8 @@ class Neurons(Arrays):
         lacking = (4 * (1 + p.amplifier_output_resistance / p.stage_resistance)
                    + p.amplifier_output_resistance / p.feedback_resistance) / p.amplifier_gain
         return cls(p.feedback_resistance, p.membrane_transconductance * p.membrane_resistance / (1 + lacking), p.amplifier_gain,
-                   float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant)
+                   float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant,
+                   p.amplifier_output_resistance * (1 / p.feedback_resistance + 1 / p.stage_resistance))
 
 
 @dataclass(frozen=True)
@@ -137,12 +141,17 @@ class Crossbar:
     @property
     def doubts(self) -> list[str]:
         """What keeps it from being good for nanoseconds, whatever the images, with the options that would have to change."""
-        charging = np.max(np.asarray(self.cells.gate_capacitance) / self.cells.gain) / self.schedule.input_voltage
+        gate, gain = np.asarray(self.cells.gate_capacitance), np.min(self.neurons.amplifier_gain)
         return [doubt for doubt, applies in (
             ("the input's edge (--rise) is longer than the membranes' time constant",
              np.any(self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant))),
-            (f"the op-amps' gain (--amplifier-gain) is below {LEAST_GAIN:g}", np.min(self.neurons.amplifier_gain) < LEAST_GAIN),
-            ("the channels take long to charge their own gates (--length, --kp, --oxide-thickness)", charging > SLOWEST_GATE),
+            (f"the op-amps' gain (--amplifier-gain) is below {LEAST_GAIN:g}", gain < LEAST_GAIN),
+            ("the op-amps' output resistance (--amplifier-output-resistance) lifts the columns",
+             np.max(self.neurons.dropped) / gain > LARGEST_DROP),
+            ("the channels take long to charge their own gates (--length, --kp, --oxide-thickness)",
+             np.max(gate / self.cells.gain) > SLOWEST_GATE),
+            ("the memory capacitor (--capacitance) holds the gates where they are, though their columns move",
+             np.max(self.cells.capacitance / gate) > LARGEST_CAPACITOR),
         ) if applies]
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,21 @@ from numba import config, njit
 
 WING = Path(__file__).resolve().parent
 TEXT = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(WING.glob("*.py")))).hexdigest()[:16]
-KEPT = WING / "__pycache__" / f"compiled_{TEXT}"
+
+
+def _place() -> Path | None:
+    """Where compiled code is kept: beside the sources, else in the user's cache; None if neither can be written."""
+    users = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    for folder in (WING / "__pycache__", Path(users, "in-situ-memristive-learning")):
+        place = folder / f"compiled_{TEXT}"
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
+    return None
+
+
+KEPT = _place()
 
 
 def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -25,9 +40,9 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     if function is None:
         return lambda decorated: compiled(decorated, **options)
     settings = vars(config)
-    usual, settings["CACHE_DIR"] = settings["CACHE_DIR"], str(KEPT)  # read when a function is decorated
+    usual, settings["CACHE_DIR"] = settings["CACHE_DIR"], str(KEPT or "")  # read when a function is decorated
     try:
-        result = njit(cache=os.access(WING, os.W_OK), **options)(function)
+        result = njit(cache=KEPT is not None, **options)(function)
     finally:
         settings["CACHE_DIR"] = usual
     compile_for = result._compile_for_args  # what numba calls for arguments of types that it has not met

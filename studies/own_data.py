@@ -44,8 +44,10 @@ from records.claims import NotOverwritten, claimed
 from records.files import ROOT, atomic_write
 from records.results import results_path, write_results
 from records.voltages import VoltagesError
+from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, whole_number, write_netlist
+from workflow.process import undisturbed
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 
@@ -153,6 +155,10 @@ class Found:
         return cls(np.zeros((len(MODELS), repeats, samples), bool), np.full((repeats, samples), OPEN),
                    np.zeros((repeats, folds)))
 
+    def add(self, repeat: int, fold: int, test: np.ndarray, right: np.ndarray, strict: list[int], clipped: float) -> None:
+        """Take what a fold's `test` samples came to."""
+        self.right[:, repeat, test], self.strict[repeat, test], self.clipped[repeat, fold] = right, strict, clipped
+
     def results(self, truth: np.ndarray) -> dict[str, Any]:
         """Accuracies of all folds; `truth`: the samples' class numbers."""
         accuracy = {name: _accuracy(self.right[m].mean(axis=1)[:1 if name == "MLP" else None], len(truth))
@@ -186,8 +192,10 @@ def cross_validated(table: Table, model: MemristiveClassifier, options: argparse
         try:
             for repeat, fold, train, test in steps[found.done:]:
                 start = time.perf_counter()
-                _one_fold(table, models, found, repeat, fold, train, test)
-                found.done, found.seconds = found.done + 1, found.seconds + time.perf_counter() - start
+                row = _one_fold(table, models, repeat, train, test)
+                with signals_held():  # a checkpoint holds a fold whole or not at all
+                    found.add(repeat, fold, test, *row)
+                    found.done, found.seconds = found.done + 1, found.seconds + time.perf_counter() - start
                 bar.update(found.done - bar.n)
                 tested = sum(len(step[-1]) for step in steps[:found.done])
                 bar.set_postfix_str(f"memristors {found.right[0].sum() / tested:.2%}", refresh=False)
@@ -196,15 +204,18 @@ def cross_validated(table: Table, model: MemristiveClassifier, options: argparse
                     saved = time.perf_counter()
         except BaseException:
             if found.done:
-                save_checkpoint(checkpoint, vars(found), parameters)
+                with undisturbed():
+                    save_checkpoint(checkpoint, vars(found), parameters)
                 print(f"{found.done} of {len(steps)} folds are saved in {checkpoint}; go on with --resume")
             raise
     save_checkpoint(checkpoint, vars(found), parameters)
     return found
 
 
-def _one_fold(table: Table, models: Mapping[str, Any], found: Found, repeat: int, fold: int, train: np.ndarray,
-              test: np.ndarray) -> None:
+def _one_fold(table: Table, models: Mapping[str, Any], repeat: int, train: np.ndarray,
+              test: np.ndarray) -> tuple[np.ndarray, list[int], float]:
+    """What each model decided rightly (models x test samples), the memristors' strict decisions, and what was clipped."""
+    right, strict, clipped = np.zeros((len(models), len(test)), bool), list[int](), 0.0
     for m, (name, estimator) in enumerate(models.items()):
         if name == "MLP" and repeat:
             continue
@@ -212,11 +223,11 @@ def _one_fold(table: Table, models: Mapping[str, Any], found: Found, repeat: int
         if name == "memristors":
             fitted.set_params(random_state=fitted.random_state + repeat)
         _fit(fitted, table.features[train], table.labels[train])
-        found.right[m, repeat, test] = fitted.predict(table.features[test]) == table.labels[test]
+        right[m] = fitted.predict(table.features[test]) == table.labels[test]
         if name == "memristors":
-            times = fitted.spike_times(table.features[test])
-            found.strict[repeat, test] = [strict_decision(spikes, RESOLUTION) for spikes in times]
-            found.clipped[repeat, fold] = fitted.clipped(table.features[test])
+            strict = [strict_decision(spikes, RESOLUTION) for spikes in fitted.spike_times(table.features[test])]
+            clipped = fitted.clipped(table.features[test])
+    return right, strict, clipped
 
 
 def _fit(estimator: Any, features: np.ndarray, labels: np.ndarray) -> None:

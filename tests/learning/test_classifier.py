@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -194,6 +194,13 @@ def test_several_hidden_layers_all_start_firing_and_learn(iris, hidden):
     assert np.median(accuracies) > 0.94 and min(accuracies) > 0.6
 
 
+def test_curved_borders_of_two_features_are_learned():
+    """Two moons, of which a straight line tells 88 % apart."""
+    features, labels = make_moons(800, noise=0.1, random_state=1)
+    model = MemristiveClassifier(random_state=1).fit(features[:400], labels[:400])
+    assert model.score(features[400:], labels[400:]) > 0.95
+
+
 def test_many_classes_are_learned(tmp_path):
     """Fifty, of twenty samples each, which logistic regression tells apart without an error."""
     rng, labels = np.random.default_rng(0), np.arange(1000) % 50
@@ -211,7 +218,7 @@ def test_few_samples_are_presented_more_often(given, samples, expected):
 
 @pytest.mark.parametrize(("features", "classes", "given", "expected"), [
     (4, 2, None, 0.3), (12, 2, None, 0.2), (64, 10, None, 0.0375), (64, 20, None, 0.01875), (12, 40, None, 0.05),
-    (4, 40, 0.05, 0.05)])
+    (4, 40, 0.05, 0.05), (3, 2, None, 0.1), (1, 20, None, 0.05)])
 def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, features, classes, given, expected):
     rules, rng = [], np.random.default_rng(1)
     monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))

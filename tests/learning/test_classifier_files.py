@@ -167,3 +167,15 @@ def test_reads_by_an_engine_that_there_is_not_are_refused(fitted, frame):
                 fitted.set_params(engine="NGSPICE") and method(frame[0])
     finally:
         fitted.set_params(engine=engine)
+
+
+def test_links_and_permissions_of_a_file_stay_and_what_its_owner_locked_is_not_replaced(fitted, tmp_path):
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    fitted.save(link)
+    assert link.is_symlink() and real.stat().st_mode & 0o777 == 0o600 and real.read_text() != "old"
+    real.chmod(0o444)
+    with pytest.raises(PermissionError, match=r"link\.json"):
+        fitted.save(link)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,25 @@ def test_change_in_a_file_that_compiled_code_calls_compiles_anew(tmp_path):
                                          check=True).stdout))
     assert said == [8.0, 12.0]
     assert len(list((wing / "__pycache__").glob("compiled_*"))) == 2
+
+
+@pytest.mark.parametrize("home", ["writable", "none"])
+def test_folder_that_cannot_be_written_gives_no_old_code_and_no_failure(tmp_path, home):
+    """Of another user's, say: then the user's cache is used, or none; numba's own would go by the age of one file."""
+    wing, cache = tmp_path / "learning", tmp_path / "cache"
+    wing.mkdir()
+    (wing / "__pycache__").touch()  # no folder can be made there
+    cache.touch() if home == "none" else cache.mkdir()
+    shutil.copy(ROOT / "learning" / "compiled.py", wing)
+    (wing / "user.py").write_text("from learning import called\nfrom learning.compiled import compiled\n"
+                                  "step = compiled(called.step)\n@compiled\ndef twice(x):\n    return step(x)\n")
+    said = []
+    for body in ("return 2 * x", "return 3 * x + 0"):
+        (wing / "called.py").write_text(f"def step(x):\n    {body}\n")
+        said.append(float(subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=True,
+                                         env=os.environ | {"XDG_CACHE_HOME": str(cache)}).stdout))
+    assert said == [8.0, 12.0]
+    assert home == "none" or len(list(cache.glob("*/compiled_*"))) == 2
 
 
 def test_what_is_raised_in_a_callback_from_c_is_not_lost(capfd):

@@ -66,6 +66,27 @@ def test_op_amps_of_too_little_gain_are_named(gain, doubted):
     assert bool(doubts) == doubted and all("--amplifier-gain" in doubt for doubt in doubts)
 
 
+@pytest.mark.parametrize(("ohms", "gain", "doubted"), [(10.0, 1e5, False), (100.0, 1e5, False), (1000.0, 1e5, True),
+                                                       (100.0, 1e4, True)])
+def test_op_amps_of_too_much_output_resistance_are_named(ohms, gain, doubted):
+    neuron = NeuronParameters(amplifier_output_resistance=ohms, amplifier_gain=gain)
+    doubts = Crossbar.of(NetworkParameters(neuron=neuron), Schedule()).doubts
+    assert bool(doubts) == doubted and all("--amplifier-output-resistance" in doubt for doubt in doubts)
+
+
+@pytest.mark.parametrize(("farads", "doubted"), [(1e-13, False), (1e-11, False), (1.1e-11, True)])
+def test_memory_capacitors_that_hold_their_gates_are_named(farads, doubted):
+    doubts = Crossbar.of(NetworkParameters(memristor=MemristorParameters(capacitance=farads)), Schedule()).doubts
+    assert bool(doubts) == doubted and all("--capacitance" in doubt for doubt in doubts)
+
+
+@pytest.mark.parametrize("volts", [0.3, 3.0])
+def test_gates_are_as_slow_at_any_input_voltage(volts):
+    schedule = Schedule(input_voltage=volts)
+    assert Crossbar.of(NetworkParameters(memristor=MemristorParameters(length=5e-4)), schedule).holds
+    assert not Crossbar.of(NetworkParameters(memristor=MemristorParameters(length=1e-3)), schedule).holds
+
+
 @pytest.mark.parametrize(("rise", "doubted"), [(10e-6, False), (150e-6, False), (151e-6, True)])
 def test_edges_longer_than_the_membranes_time_constant_are_named(rise, doubted):
     doubts = Crossbar.of(NetworkParameters(), Schedule(rise=rise)).doubts

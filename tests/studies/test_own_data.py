@@ -86,7 +86,7 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     def stopped(*arguments):
         if next(count) == 13:
             raise KeyboardInterrupt
-        one_fold(*arguments)
+        return one_fold(*arguments)
     monkeypatch.setattr(own_data, "_one_fold", stopped)
     with pytest.raises(KeyboardInterrupt):
         study(force=True)
@@ -108,6 +108,26 @@ def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, m
     assert 0.5 < ran.results(np.repeat([0, 1, 2], 10))["accuracy"]["logistic regression"]["mean"] <= 1
     other = dataclasses.replace(flowers, features=flowers.features + 1e-3)
     assert other.checksum != flowers.checksum
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_stopped_within_a_fold_it_goes_on_with_those_before_it(tmp_path, table, monkeypatch, which):
+    """Whichever model is at it: the fold is done again."""
+    flowers, model = load_table(str(table), "species"), MemristiveClassifier((), epochs=3, random_state=1)
+    quick = (model, LogisticRegression(), GaussianNB())
+    monkeypatch.setattr(own_data, "_models", lambda model, seed: dict(zip(own_data.MODELS, quick, strict=True)))
+    options, fit, count = argparse.Namespace(repeats=1, seed=1, resume=False, force=False), own_data._fit, itertools.count()
+
+    def stopped(*arguments):
+        if next(count) == 3 * 4 + which:
+            raise KeyboardInterrupt
+        fit(*arguments)
+    monkeypatch.setattr(own_data, "_fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        own_data.cross_validated(flowers, model, options, tmp_path / "checkpoint", {})
+    options.resume = True
+    assert own_data.cross_validated(flowers, model, options, tmp_path / "checkpoint", {}).done == 10
+    assert next(count) == 3 * 10 + which + 1
 
 
 @pytest.fixture
@@ -143,9 +163,9 @@ def test_each_repeat_starts_the_memristors_from_a_seed_of_its_own(chance, monkey
     """Of the same samples, so that nothing but the seed can make a difference."""
     fitted, fit = [], own_data._fit
     monkeypatch.setattr(own_data, "_fit", lambda estimator, *data: fitted.append(estimator) or fit(estimator, *data))
-    model, found = MemristiveClassifier((), epochs=1, random_state=4), own_data.Found.nothing(3, 1, 60)
+    model = MemristiveClassifier((), epochs=1, random_state=4)
     for repeat in (0, 0, 1, 2):
-        own_data._one_fold(chance, {"memristors": model}, found, repeat, 0, np.arange(40), np.arange(40, 60))
+        own_data._one_fold(chance, {"memristors": model}, repeat, np.arange(40), np.arange(40, 60))
     first, again, second, third = (one.network_.states[-1] for one in fitted)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, second) and not np.array_equal(second, third) and not np.array_equal(first, third)
