@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spice.deck import drawn_at_random, remembers, with_included
+from spice.deck import drawn_at_random, included, remembers, untitled
 from spice.errors import SimulationError
 
 
@@ -21,9 +21,16 @@ class Netlist:
     ran: bool = False  # since it was loaded
 
     def __post_init__(self) -> None:
-        whole = with_included(self.text)
+        self.files = included(self.text)  # by path, as they were when the circuit was loaded first
+        whole = "\n".join([untitled(self.text), *self.files.values()])
         self.remembers = remembers(whole)
         self.seed = fresh_seed() if drawn_at_random(whole) else 0
+
+    def changed(self) -> str:
+        """The complaint about a file that the circuit includes and that is not as it was: it would be another circuit."""
+        now = included(self.text)
+        return next((f"{path} has changed since this circuit, which includes it, was loaded" for path in self.files
+                     if now.get(path) != self.files[path]), "")
 
     def commands(self) -> list[str]:
         """What brings the circuit as loaded to the state that it has."""
@@ -31,7 +38,8 @@ class Netlist:
 
     def with_changes(self, command: str) -> str:
         """The netlist with all settings so far and an analysis, to rerun by hand."""
-        block = [".control", *self.commands(), command, ".endc", ".end", ""]
+        seed = [f".options seed={self.seed}"] if self.seed else []
+        block = [*seed, ".control", *self.commands(), command, ".endc", ".end", ""]
         return self.text.rsplit(".end", 1)[0] + "\n".join(block)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from spice.errors import SimulationError
 
@@ -12,7 +12,7 @@ INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
 FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
 STATEMENTS = {".model": 3, ".csparam": 2}
 CONTROL = re.compile(r"^\s*\.control\b", re.IGNORECASE | re.MULTILINE)
-INCLUSION = re.compile(r"^\s*\.(?:include|inc|lib)\s+(?:\"([^\"]+)\"|'([^']+)'|(\S+))", re.IGNORECASE | re.MULTILINE)
+INCLUSION = re.compile(r"^\s*\.(inc\w*|lib)\s+(?:\"([^\"]+)\"|'([^']+)'|(\S+))", re.IGNORECASE | re.MULTILINE)
 TAKEN = {"time", "temper", "hertz"}  # what expressions call the time, the temperature, the frequency
 REMEMBERING = re.compile(r"^\s*[au]|\b[di]dt\s*\(", re.IGNORECASE | re.MULTILINE)
 RANDOM = re.compile(r"\b(a?gauss|a?unif|limit)\s*\(", re.IGNORECASE)
@@ -34,27 +34,31 @@ def whole_lines(text: str) -> Iterator[str]:
 
 def untitled(text: str) -> str:
     """A netlist without its title, which ngspice would repeat among what it says."""
-    return re.sub(r"^\s*\.title\b.*$", "*", "untitled\n" + text.partition("\n")[2], flags=re.IGNORECASE | re.MULTILINE)
+    return re.sub(r"^\s*\.title\b.*$", "*", "* untitled\n" + text.partition("\n")[2], flags=re.IGNORECASE | re.MULTILINE)
 
 
-def with_included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> str:
-    """A netlist with all files that it includes, as far as they can be read, behind it; `folder` is the netlist's own.
+def included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> dict[str, str]:
+    """All files that a netlist includes, as far as they can be read: contents by path; `folder` is the netlist's own.
 
-    Raises SimulationError if a file includes itself: it would end the process.
+    Raises SimulationError if a file includes itself, but for sections of a library: it would end the process.
     """
-    parts = [text]
-    for name in (next(filter(None, found.groups())) for found in INCLUSION.finditer(text)):
-        for path in {os.path.abspath(os.path.join(place, os.path.expanduser(name))) for place in (folder, "")}:
+    found: dict[str, str] = {}
+    for kind, *names in INCLUSION.findall(text):
+        name = os.path.expanduser(os.path.expandvars(next(filter(None, names))))
+        for path in dict.fromkeys(os.path.abspath(os.path.join(place, name)) for place in (folder, "")):
+            if path in above and kind.lower() == "lib":
+                continue
             if path in above:
                 raise SimulationError(f"{path} includes itself, by way of {len(above)} files")
             if os.path.isfile(path):
                 with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-                    parts.append(with_included(file.read(), os.path.dirname(path), (*above, path)))
-    return "\n".join(parts)
+                    found[path] = file.read()
+                    found |= included(found[path], os.path.dirname(path), (*above, path))
+    return found
 
 
 def remembers(whole: str) -> bool:
-    """Whether a netlist with all that it includes may hold what ngspice runs right but once after it was loaded.
+    """Whether a netlist without its title, with all that it includes, may hold what ngspice runs right but once after loading.
 
     Digital models of XSPICE are dead and B sources' ddt() constant in the second run (measured: ngspice 44).
     """
@@ -66,12 +70,13 @@ def drawn_at_random(whole: str) -> bool:
     return bool(RANDOM.search(whole))
 
 
-def malformed(text: str) -> str:
-    """What a netlist must not hold, as a message ("": nothing): a line that cannot be an element, what changes other circuits.
+def malformed(text: str, files: Iterable[str] = ()) -> str:
+    """What a netlist, or the `files` that it includes, must not hold, as a message ("": nothing): a line that cannot be
+    an element, what changes other circuits, what ends the process.
 
     Which elements ngspice itself refuses hangs on its version: 44 most, 39 few.
     """
-    if CONTROL.search(with_included(text)):
+    if any(CONTROL.search(part) for part in (text, *files)):
         return "a .control section is a script of its own, which changes other circuits too: use alter, run, op, dc, ac"
     for line in whole_lines(text):
         kind, fields = line[0].lower(), len(line.split())
@@ -85,10 +90,16 @@ def malformed(text: str) -> str:
             return f"{line!r} is no element: its name must begin with a letter"
         if kind.isalpha() and not line.isascii():  # two nodes would become one without a word
             return f"{line!r} cannot be told apart from others: ngspice takes every letter that is not ASCII for '_'"
-        if kind in FIELDS and (taken := TAKEN & set(line.lower().split()[1:FIELDS[kind]])):  # "temper" crashes ngspice
-            return f"{line.lower()!r}: no node can be called {taken.pop()!r}, which is ngspice's own; rename it"
         if kind in FIELDS and fields < FIELDS[kind]:
             return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
+    return next(filter(None, map(_taken, (text, *(f"\n{part}" for part in files)))), "")
+
+
+def _taken(text: str) -> str:
+    """The complaint about a node of a name that is ngspice's own: "temper" crashes it, "time" is taken for the axis."""
+    for line in map(str.lower, whole_lines(text)):
+        words = [word for word in line.split() if "=" not in word]
+        nodes = words[1:-1] if line[0] == "x" else words[1:FIELDS.get(line[0], 1)]
+        if TAKEN & set(nodes):
+            return f"{line!r}: no node can be called {(TAKEN & set(nodes)).pop()!r}, which is ngspice's own; rename it"
     return ""
-
-

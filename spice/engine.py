@@ -16,7 +16,7 @@ from spice.library import ERROR, Ngspice, decimal_points, start_ngspice
 
 # Lines that ngspice 44 writes on stderr without anything being wrong.
 HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
-                      r"^Checking parameters for |time step is too large for|tmax is now set")
+                      r"^Checking parameters for |time step\s+(is|was) too large for|tmax is now set")
 WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
 MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
 GIVEN_UP = re.compile(r"cannot recover")
@@ -52,7 +52,7 @@ class Engine:
                 self.unload(dropped)
             self._make_room()
             self._use(netlist)
-            complaints = malformed(netlist.text) or self._load(netlist)
+            complaints = malformed(netlist.text, netlist.files.values()) or self._load(netlist)
             if complaints:
                 raise failure("refused the netlist", netlist, "op", complaints)
 
@@ -60,6 +60,10 @@ class Engine:
         netlist.used = self._uses = self._uses + 1
 
     def _load(self, netlist: Netlist) -> str:
+        if changed := netlist.changed():
+            return changed
+        if self._paused is not None and self._running is not None and self._running.remembers:
+            self.end(self._paused)  # a paused run of digital models crashes if another circuit is loaded
         error, self._selected, netlist.ran = "", None, False
         if netlist.seed:  # loaded again, it is the same circuit
             self._send(f"setseed {netlist.seed}")
@@ -116,10 +120,7 @@ class Engine:
             with signals_held():
                 self._make_room()
                 self._waiting.remove(netlist)
-                complaints = self._load(netlist)
-                if complaints:
-                    raise failure("could not load the circuit again", netlist, "op", complaints)
-                self._send_joined(netlist.commands())
+                self._load_again(netlist)
         if netlist not in self._circuits:
             raise SimulationError("this circuit has been unloaded, or could not be loaded again into a fresh ngspice")
         if self._selected is not netlist:
@@ -151,13 +152,19 @@ class Engine:
         After settings of which it took some, a sweep that ended early, a first run of what runs right but once.
         """
         with signals_held():
-            if self._lost:  # a fresh ngspice will do so
+            if self._lost or netlist in self._waiting:  # it will be loaded again anyway
                 return
             if self._running is netlist:
                 self._paused = self._running = None
             self.unload(netlist)
-            if not self._load(netlist):
-                self._send_joined(netlist.commands())
+            self._load_again(netlist)
+
+    def _load_again(self, netlist: Netlist) -> None:
+        """Raises SimulationError if it is not to be had again; then it counts as unloaded."""
+        complaints = self._load(netlist)
+        if complaints:
+            raise failure("could not load the circuit again", netlist, "op", complaints)
+        self._send_joined(netlist.commands())
 
     # Runs
 
@@ -175,7 +182,8 @@ class Engine:
         """Raise SimulationError if a paused run is over."""
         self._ready()
         if self._paused is not run:
-            raise SimulationError("a paused run cannot go on once another one has begun")
+            raise SimulationError("a paused run cannot go on once another one has begun, or, of digital models, another circuit "
+                                  "was loaded")
 
     def end(self, run: object) -> None:
         """Free the results of a run, unless another one has begun."""
@@ -246,12 +254,12 @@ class Engine:
                 while self._lost:
                     self._lost, self._paused, self._running, self._breakpoint, self._circuits = False, None, None, None, []
                     self.ngspice = start_ngspice()
-                    self._load_again(circuits)
+                    self._load_all(circuits)
             except (NgspiceMissing, SimulationError) as error:
                 self._lost, self._circuits = True, circuits
                 raise SimulationError(f"ngspice has given up and cannot be started again: {error}") from error
 
-    def _load_again(self, circuits: list[Netlist]) -> None:
+    def _load_all(self, circuits: list[Netlist]) -> None:
         for netlist in list(circuits):
             if self._load(netlist):  # it counts as unloaded from here on: a file that it includes is gone, say
                 circuits.remove(netlist)

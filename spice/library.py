@@ -27,8 +27,8 @@ INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew instal
 # Notes on ngspice's start or on a circuit left behind, without a bearing on any result.
 UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None")
 
-# In a line of ngspice's output, a complaint: no part of a name, not the value of a measurement.
-ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)
+# In a line of ngspice's output, a complaint: no part of a name, not the value of a measurement or of a node in a table.
+ERROR = re.compile(r"^(?!\s*\S+\s+[-+.\de]+\s*$).*(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)
 
 LOOK = 0.05  # s between two looks for a signal while ngspice runs
 BEGINS_WITHIN = 30.0  # s, for ngspice's background thread; where memory is short there is none, and ngspice does not say so

@@ -1,12 +1,14 @@
 """A circuit gives the same result the second time, whatever its elements remember, and whatever it is called."""
 
+import contextlib
 import signal
+import subprocess
 
 import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from spice.deck import with_included
+from spice.deck import drawn_at_random, included, remembers
 from spice.engine import MOST_CIRCUITS
 from spice.parameters import ParameterError
 from spice.session import SimulationError, Solver
@@ -33,7 +35,8 @@ def loaded(ngspice):
         return circuits[-1]
     yield load
     for circuit in circuits:
-        circuit.unload()
+        with contextlib.suppress(SimulationError):  # one that could not be loaded again
+            circuit.unload()
 
 
 @pytest.mark.parametrize(("lines", "high"), [(DIGITAL, 5.0), (DERIVATIVE, 6.28)])
@@ -52,6 +55,80 @@ def test_what_runs_right_but_once_in_ngspice_runs_right_again(loaded, tmp_path, 
     last = list(circuit.run(2.3e-6, pauses=[1e-6]))[-1]["a"]
     assert last.max() == pytest.approx(high, rel=0.02)
     assert "alter r2 = 2000.0" in circuit.netlist_with_changes(1e-6)
+
+
+def test_more_digital_circuits_than_ngspice_has_room_for_run_again(ngspice, loaded):
+    """Those that wait are loaded for their run anyway: once more would crash ngspice."""
+    circuits = [loaded(f"ddt\n{DERIVATIVE}", "a") for _ in range(MOST_CIRCUITS + 2)]
+    for _ in range(2):
+        for circuit in circuits:
+            assert circuit.run(1e-6)["a"].max() == pytest.approx(6.28, rel=0.02)
+            assert len(ngspice._engine._circuits) <= MOST_CIRCUITS
+
+
+def test_paused_run_of_digital_models_ends_when_another_circuit_is_loaded(loaded):
+    """ngspice would crash; of other circuits a paused run goes on."""
+    digital, plain = loaded(f"t\n{DIGITAL}", "a"), loaded("t\nV1 a 0 1\nR1 a b 1k\nC1 b 0 1n\n", "b")
+    for circuit, goes_on in ((digital, False), (plain, True)):
+        run = circuit.run(2e-6, pauses=[1e-6])
+        next(run)
+        loaded("other\nV1 a 0 1\nR1 a 0 1k\n", "a")
+        if goes_on:
+            assert next(run).time[-1] == pytest.approx(2e-6)
+        else:
+            with pytest.raises(SimulationError, match="of digital models, another circuit was loaded"):
+                next(run)
+            assert digital.run(2.3e-6)["a"].max() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("change", [lambda file: file.write_text(".param gain=7\n"), lambda file: file.unlink()])
+def test_file_that_has_changed_since_makes_no_other_circuit_of_it(loaded, tmp_path, monkeypatch, change):
+    monkeypatch.setenv("MODELS", str(tmp_path))
+    circuits, file = {}, tmp_path / "params.inc"
+    for gain in (1, 2):
+        file.write_text(f".param gain={gain}\n")
+        circuits[gain] = loaded("t\n.incl $MODELS/params.inc\nV1 a 0 {gain}\nB1 b 0 V=ddt(v(a))\nR1 b 0 1k\n", "a")
+    assert circuits[2].op()["a"] == circuits[2].op()["a"] == 2.0
+    change(file)
+    assert circuits[1].op()["a"] == 1.0  # as it was loaded
+    for _ in range(2):
+        with pytest.raises(SimulationError, match=r"params\.inc has changed since|unloaded"):
+            circuits[2].op()
+
+
+@pytest.mark.parametrize("statement", [".include {}", ".INC '{}'", '.incl "{}"', ".lib {} tt", ".include $MODELS/parts.inc"])
+def test_what_files_hold_is_seen_however_they_are_included(tmp_path, monkeypatch, statement):
+    monkeypatch.setenv("MODELS", str(tmp_path))
+    (tmp_path / "parts.inc").write_text("A1 [a] [b] adc\n")
+    found = included(f"t\n{statement.format(tmp_path / 'parts.inc')}\n")
+    assert list(found) == [str(tmp_path / "parts.inc")] and remembers(found[str(tmp_path / "parts.inc")])
+
+
+@pytest.mark.parametrize("name", ["gauss", "agauss", "unif", "AUNIF", "limit"])
+def test_every_random_function_is_known(name):
+    assert drawn_at_random(f".param x={name}(1, 0.1)") and not drawn_at_random(f".param {name}=1 y={{2*{name}}}")
+
+
+@pytest.mark.parametrize("title", ["An RC ladder", "U-shaped", ".title amplifier"])
+def test_title_makes_no_circuit_one_that_is_loaded_again(ngspice, loaded, monkeypatch, title):
+    circuit = loaded(f"{title}\nV1 a 0 1\nR1 a b 1k\nC1 b 0 1n\n", "b")
+    circuit.run(1e-6)
+    monkeypatch.setattr(ngspice._engine.ngspice, "load_circuit", lambda text: pytest.fail("loaded again"))
+    circuit.run(1e-6)
+
+
+def test_library_may_refer_to_a_section_of_itself(loaded, tmp_path):
+    library = tmp_path / "self.lib"
+    library.write_text(f"* l\n.lib tt\n.param rv=2k\n.lib '{library}' core\n.endl tt\n.lib core\n.subckt div a b\nR1 a b {{rv}}\n"
+                       "R2 b 0 1k\n.ends\n.endl core\n")
+    assert loaded(f"t\n.lib '{library}' tt\nV1 in 0 3\nX1 in out div\n", "out").op()["out"] == pytest.approx(1.0)
+
+
+def test_circuit_drawn_at_random_is_the_same_when_it_is_run_by_hand(loaded, tmp_path):
+    circuit = loaded(RANDOM, "a")
+    (tmp_path / "again.cir").write_text(circuit._netlist.with_changes("op").replace(".endc", "print v(a)\n.endc"))
+    said = subprocess.run(["ngspice", "-n", "-b", "again.cir"], cwd=tmp_path, capture_output=True, text=True).stdout
+    assert float(said.split("v(a) =")[1].split()[0]) == pytest.approx(circuit.op()["a"], rel=1e-6)
 
 
 def test_values_drawn_at_random_stay_those_of_their_circuit(ngspice, loaded):
@@ -120,12 +197,13 @@ def test_names_may_speak_of_errors(loaded):
     for _ in range(2):
         first, last = circuit.run(1e-6, pauses=[5e-7])
         assert 5e-7 <= first.time[-1] < last.time[-1] == pytest.approx(1e-6)
-        assert last["error"][-1] == circuit.op()["error"] == 1.0
+        assert last["error"][-1] == circuit.op()["error"] == circuit.run(1e-6, uic=False)["error"][-1] == 1.0
 
 
 @pytest.mark.parametrize("level", [8, 49])
-def test_what_a_model_says_of_its_parameters_is_no_failure(loaded, level):
+def test_what_a_model_says_of_its_parameters_is_no_failure(loaded, level, tmp_path, monkeypatch):
     """ngspice -b: -13.1198 uA at level 8."""
+    monkeypatch.chdir(tmp_path)  # where ngspice leaves its log of this
     circuit = loaded(f"t\nVd d 0 3\nVg g 0 2\nM1 d g 0 0 nm w=10u l=1u\n.model nm nmos(level={level})\n", "i(Vd)")
     assert circuit.op()["i(Vd)"] == pytest.approx(circuit.run(1e-6)["i(Vd)"][-1]) == pytest.approx(-1.31198e-5, rel=1e-4)
 
@@ -145,6 +223,13 @@ def test_node_of_a_name_that_is_ngspices_own_is_refused(loaded, place, name):
     """"temper" would end the process with a segmentation fault, a node "time" would be taken for the axis."""
     with pytest.raises(SimulationError, match=f"no node can be called '{name.lower()}'"):
         loaded(f"t\nV1 a 0 1\n{place.format(name)}\n", "a")
+
+
+@pytest.mark.parametrize("lines", ["X2 a temper half\n.subckt half a b\nR1 a b 1k\n.ends", ".include {}"])
+def test_node_of_such_a_name_is_found_wherever_it_is(loaded, tmp_path, lines):
+    (tmp_path / "node.inc").write_text("R1 a temper 1k\nR2 temper 0 1k\n")
+    with pytest.raises(SimulationError, match="no node can be called 'temper'"):
+        loaded(f"t\nV1 a 0 1\n{lines.format(tmp_path / 'node.inc')}\n", "a")
 
 
 def test_too_long_a_list_is_refused_and_changes_nothing(loaded):
@@ -195,8 +280,8 @@ def test_file_that_includes_itself_is_refused(loaded, tmp_path):
     with pytest.raises(SimulationError, match="a includes itself, by way of 2 files"):
         loaded(f"t\nV1 a 0 1\nR1 a 0 1k\n.include {tmp_path / 'a'}\n", "a")
     (tmp_path / "c").write_text("R2 a 0 1k\n")
-    whole = with_included(f"t\n.include {tmp_path / 'c'}\n.include nowhere\n.INC '{tmp_path / 'c'}'\n.lib {tmp_path} tt\n")
-    assert whole.count("R2") == 2
+    found = included(f"t\n.include {tmp_path / 'c'}\n.include nowhere\n.INC '{tmp_path / 'c'}'\n.lib {tmp_path} tt\n")
+    assert found == {str(tmp_path / "c"): "R2 a 0 1k\n"}
 
 
 def test_pause_before_the_start_is_refused(loaded):
