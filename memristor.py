@@ -41,7 +41,7 @@ class MemristorParameters(Parameters):
     threshold_voltage: float = quantity(0.0, -10.0, 10.0, "V", "Vto of the channel")
     junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the drain-bulk junction")
     switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
-    switch_on: float = quantity(1e-3, 1e-9, 1e6, "ohm", "closed switch")
+    switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")  # of less ngspice's writes are off by millivolts
     # From 1e15 ohm down what it lets through is seen in reads, which take it as open, as all rules but the Hebbian one do.
     switch_off: float = quantity(1e20, 1e16, 1e30, "ohm", "open switch")
 
@@ -96,7 +96,9 @@ def state_rate(parameters: MemristorParameters, voltage: ArrayLike) -> np.ndarra
 
 
 def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration: ArrayLike) -> np.ndarray:
-    """Closed form of a cell's state in V after a pulse of `voltage` V for `duration` s, from X = 0 (any shape)."""
+    """Closed form of a cell's state in V after a pulse of `voltage` V for `duration` s, from X = 0 (any shape), but for the
+    leak, which takes `duration` over the time constant R_leak (C + C_gate) of it.
+    """
     return state_rate(parameters, voltage) * duration
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from learning.decoding import first_spikes
-from learning.pulses import READING, TRAINING, Schedule, edges
+from learning.pulses import READING, TRAINING, Schedule, edges, suited
 from memristor import check_phi
 from snn_circuit import ALIKE, Devices, NetworkParameters, Wires, names, network, state_names
 from spice.session import NgspiceSession, Solver, Waveforms
@@ -108,6 +108,7 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     """
     classes, rows = len(states), driven_rows(patterns, devices)
     driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
+    solver = suited(solver, parameters.memristor.gate_capacitance)
     circuit = session.load(driven, solver, names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))

@@ -11,6 +11,8 @@ from spice.parameters import ParameterError
 
 USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles in the paper's networks
 LEAST = 1.1  # times the threshold: where the smallest pattern's membrane should settle
+MOST_OHMS = 1e9  # that a feedback resistor may have
+MOST_LEAKED = 0.1  # of a state, in the pulse that writes it
 MOST = 0.9  # of the rail: where the largest pattern's membrane may settle
 
 
@@ -39,8 +41,11 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
         return ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a higher "
                 "--transconductance, or test a chip that forgets at a shorter --age")
     if top < neuron.threshold:
+        needed = ohms * USUAL * neuron.threshold / top
+        way_out = f"--feedback-resistance {_number(needed)} would lift it" if needed <= MOST_OHMS else (
+            "no feedback resistor makes up for that: train with a longer --pulse, a higher --input-voltage or --transconductance")
         return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
-                f"{neuron.threshold:g} V; --feedback-resistance {_number(ohms * USUAL * neuron.threshold / top)} would lift it")
+                f"{neuron.threshold:g} V; {way_out}")
     if rail(neuron) < neuron.threshold:
         return (f"all neurons stay silent: the stages give {rail(neuron):.3g} V at most, below the threshold of "
                 f"{neuron.threshold:g} V; a lower --threshold or --amplifier-output-resistance would help")
@@ -75,12 +80,19 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
         raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")
+    forgets = parameters.memristor.leak_resistance * parameters.memristor.memory_capacitance
+    if schedule.pulse > MOST_LEAKED * forgets:
+        raise ParameterError(f"no feedback resistor fits: with their leak_resistance cells forget within {forgets:.3g} s what a "
+                             f"pulse of {schedule.pulse:g} s writes")
     states = trained_state(parameters.memristor, schedule.input_voltage * patterns, schedule.pulse)
-    own = np.diag(settled_membranes(parameters, schedule, states, patterns))
-    neuron = parameters.neuron
+    own, neuron = np.diag(settled_membranes(parameters, schedule, states, patterns)), parameters.neuron
+    if not own.min() > 0:
+        raise ParameterError("no feedback resistor fits: trained cells carry no current")
     wanted = max(USUAL * neuron.threshold, LEAST * neuron.threshold * own.max() / own.min())
     feedback = min(neuron.feedback_resistance * wanted / own.max(), _within_the_rail(neuron, own.max()))
     if not feedback > 0:
         raise ParameterError("no feedback resistor fits: amplifier_output_resistance is too high for currents like these")
+    if not feedback <= MOST_OHMS:
+        raise ParameterError("no feedback resistor fits: trained cells carry next to no current")
     resized = dataclasses.replace(neuron, feedback_resistance=float(feedback))
     return dataclasses.replace(parameters, neuron=resized)

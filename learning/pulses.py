@@ -1,5 +1,6 @@
 """The pulses of training and inference, and how each kind of transient is integrated."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,3 +75,11 @@ WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 # Reading follows membranes; trapezoidal integration is four times as exact per step and does not ring without op-amp poles.
 # The charge floor lets the membranes (1e-3 C), not the gates (1e-11 C), govern the step.
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+LARGE_GATE = 6e-12  # F: gates of more keep their charge in a read only if it governs the step too (3.5e-12 as a rule)
+
+
+def suited(solver: Solver, gate_capacitance: float) -> Solver:
+    """The usual `READING` as it must be for gates of `gate_capacitance` in F; any other `solver` as it is."""
+    if solver != READING or gate_capacitance <= LARGE_GATE:
+        return solver
+    return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)

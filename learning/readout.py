@@ -12,7 +12,7 @@ import numpy as np
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges
+from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges, suited
 from snn_circuit import (
     ALIKE,
     OFF,
@@ -45,7 +45,8 @@ class Reader:
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int,
                  solver: Solver = READING, chip: Chip | None = None) -> None:
-        self._session, self._parameters, self._schedule, self._solver = session, parameters, schedule, solver
+        self._session, self._parameters, self._schedule = session, parameters, schedule
+        self._solver = suited(solver, parameters.memristor.gate_capacitance)
         self._classes = classes
         self._devices = chip.devices(parameters) if chip else ALIKE
         # What is foretold does not know of wires: at worst the first run is too short, and is run again.

@@ -10,7 +10,7 @@ import numpy as np
 from learning.decoding import lead, resolution_of
 from learning.energy import read_energy
 from learning.hebbian import infer, inference_network
-from learning.pulses import READING
+from learning.pulses import READING, suited
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
@@ -67,7 +67,8 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     network, schedule, classes = experiment.network, experiment.schedule, len(patterns)
     nodes = names("membrane", classes) + names("output", classes)
     write_netlist(options.netlist, lambda: netlist_text(
-        inference_network(network, schedule, voltages.states, patterns, experiment.devices), READING, schedule.stop(classes),
+        inference_network(network, schedule, voltages.states, patterns, experiment.devices),
+        suited(READING, network.memristor.gate_capacitance), schedule.stop(classes),
         nodes, nodes))
     session = NgspiceSession()
     result = infer(session, network, schedule, voltages.states, patterns,

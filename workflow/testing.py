@@ -20,7 +20,7 @@ from learning.decoding import lead, resolution_of, strict_decision
 from learning.energy import read_energy
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.hebbian import read_network
-from learning.pulses import READING, Schedule
+from learning.pulses import READING, Schedule, suited
 from records.claims import NotOverwritten, claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
@@ -198,7 +198,8 @@ def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
     schedule = experiment.schedule
     circuit = read_network(experiment.network, schedule, states, image, "MNIST test, first image", experiment.devices)
-    return netlist_text(circuit, READING, schedule.pulse, nodes, nodes)
+    solver = suited(READING, experiment.network.memristor.gate_capacitance)
+    return netlist_text(circuit, solver, schedule.pulse, nodes, nodes)
 
 
 def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarray, schedule: Schedule | None,

@@ -15,7 +15,7 @@ from learning.energy import write_energy
 from learning.engines import CLOSED_FORM, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
-from learning.pulses import READING, TRAINING
+from learning.pulses import READING, TRAINING, suited
 from memristor import check_phi, state_rate, trained_state
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
 from records.voltages import VoltagesError
@@ -132,7 +132,7 @@ def print_trained(dataset: Dataset, states: np.ndarray, closed_form: float) -> N
         on, off = row[pattern > 0], row[pattern == 0]
         off_range = f"{off.min():8.4f}  {off.max():9.4f}" if len(off) else f"{'-':>8}  {'-':>9}"
         print(f"{label:>5}  {len(on):8d}  {on.min():8.4f}  {on.max():9.4f}  {len(off):9d}  {off_range}")
-    print(f"closed form K*V*t/(C + C_gate) for a full pixel: {closed_form:.4f} V")
+    print(f"closed form K*V*t/(C + C_gate) for a full pixel, without the leak: {closed_form:.4f} V")
 
 
 class ErrorDrivenRun(TrainingRun):
@@ -169,7 +169,8 @@ class ErrorDrivenRun(TrainingRun):
         nodes = names("membrane", len(self.states))
         circuit = read_network(experiment.network, experiment.schedule, self.states, self._images[0], "read of the first image",
                                experiment.devices)
-        return netlist_text(circuit, READING, experiment.schedule.pulse, nodes, nodes)
+        solver = suited(READING, experiment.network.memristor.gate_capacitance)
+        return netlist_text(circuit, solver, experiment.schedule.pulse, nodes, nodes)
 
     def train(self) -> float:
         """With a progress bar and checkpoints, also one when it is interrupted."""

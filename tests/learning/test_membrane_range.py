@@ -9,7 +9,7 @@ from learning.decoding import strict_decision
 from learning.hebbian import infer, train_hebbian
 from learning.membrane_range import complaint, fitted, rail, settled_membranes
 from learning.pulses import Schedule
-from memristor import read_current, trained_state
+from memristor import MemristorParameters, read_current, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
 
@@ -113,6 +113,21 @@ def test_the_rail_is_the_nearer_of_both_stages_and_scales_with_the_membrane():
     neuron = NeuronParameters(rail_low=-15.0, membrane_transconductance=2.0, membrane_resistance=3.0)
     assert rail(neuron) == pytest.approx(90.0 / 1.011)
     assert rail(dataclasses.replace(neuron, inverting_rail_high=10.0)) == pytest.approx(60.0 / 1.001)
+
+
+@pytest.mark.parametrize(("changes", "words"), [({"leak_resistance": 1e9}, "cells forget within 0.00355 s"),
+                                                ({"capacitance": 1e-3}, "next to no current"),
+                                                ({"threshold_voltage": 8.0}, "carry no current")])
+def test_patterns_that_no_resistor_makes_readable_are_refused(patterns, changes, words):
+    network = NetworkParameters(MemristorParameters(**changes))
+    with pytest.raises(ParameterError, match=words):
+        fitted(network, Schedule(), patterns)
+
+
+def test_resistor_that_is_not_allowed_is_not_proposed(patterns, states):
+    said = complaint(NetworkParameters(), Schedule(), np.full_like(states, 1e-9), patterns)
+    assert "all neurons stay silent" in said and "no feedback resistor makes up for that" in said
+    assert "--feedback-resistance" not in said
 
 
 def test_a_pattern_without_pixels_is_refused():

@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from datasets import xpue
+from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
-from learning.pulses import READING, Schedule, edges
+from learning.hebbian import infer
+from learning.membrane_range import fitted
+from learning.pulses import READING, Schedule, edges, suited
 from learning.readout import Reader
-from memristor import MemristorParameters
+from memristor import MemristorParameters, trained_state
 from records.files import ROOT
 from records.voltages import load_voltages
 from snn_circuit import OFF, NetworkParameters, names, network
@@ -33,3 +37,20 @@ def test_open_switch_is_open_to_a_read(ngspice, switch_off, seen):
     assert (abs(whole - read)[2:] > 0.5e-6).any() == seen
     if not seen:
         assert whole[2:] == pytest.approx(read[2:], abs=5e-8)
+
+
+@pytest.mark.parametrize(("changes", "off"), [({"width": 1e-2}, 3e-6), ({"oxide_thickness": 1e-8}, 0.6e-6),
+                                              ({"width": 1e-3}, 0.6e-6), ({}, 0.6e-6)])
+def test_large_gates_keep_their_charge_in_a_read(ngspice, changes, off):
+    """With the charge floor of usual reads membranes would fade from pattern to pattern."""
+    memristor = MemristorParameters(**changes)
+    patterns, schedule = xpue().patterns, Schedule()
+    network = fitted(NetworkParameters(memristor), schedule, patterns)
+    states = trained_state(memristor, schedule.input_voltage * patterns, schedule.pulse)
+    exact = Crossbar.of(network, schedule).first_spikes(states, patterns)
+    for found in (infer(ngspice, network, schedule, states, patterns).spikes,
+                  np.array([Reader(ngspice, network, schedule, 4).spikes(states, image, 5) for image in patterns])):
+        both = np.isfinite(found) & np.isfinite(exact)
+        assert both.sum() >= 4 and found[both] == pytest.approx(exact[both], abs=off)
+    assert (suited(READING, memristor.gate_capacitance) == READING) == (not changes)
+    assert suited(READING.tightened(), memristor.gate_capacitance) == READING.tightened()
