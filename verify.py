@@ -30,7 +30,7 @@ from records.claims import claimed
 from records.files import ROOT
 from records.results import load_results, more_rows_kept, results_path, write_results
 from snn_circuit import state_names
-from spice.session import NgspiceMissing, NgspiceSession, Solver, netlist_text
+from spice.session import NgspiceMissing, NgspiceSession, SimulationError, Solver, netlist_text
 from studies.engines import Network, compare_leads, compare_scores, compare_writes, networks, tested
 from studies.engines_training import COURSES, compare_training
 from workflow.command_line import make_parser, progress, whole_number
@@ -214,19 +214,22 @@ def largest(spikes: np.ndarray, exact: np.ndarray) -> float:
 
 
 def run_program(text: str, nodes: list[str]) -> np.ndarray:
-    """The last value of `nodes` when ngspice's command line program runs a netlist unchanged."""
+    """The last value of `nodes` when ngspice's command line program runs a netlist unchanged. Raises SimulationError."""
     with tempfile.TemporaryDirectory() as folder:
         netlist = Path(folder) / "circuit.cir"
         netlist.write_text(text)
-        printed = subprocess.run(["ngspice", "-n", "-b", str(netlist)], capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(["ngspice", "-n", "-b", str(netlist)], capture_output=True, text=True)
     columns: list[str] = []
     last: dict[str, float] = {}
-    for line in printed.splitlines():
+    for line in done.stdout.splitlines():
         words = line.split()
         if words[:1] == ["Index"]:
             columns = words[1:]
         elif columns and len(words) == len(columns) + 1 and words[0].isdigit():
             last.update(zip(columns, map(float, words[1:]), strict=True))
+    if done.returncode or not all(node in last for node in nodes):
+        said = " ".join((done.stderr.strip() or done.stdout.strip()).split()[-30:])
+        raise SimulationError(f"the program ngspice ended with {done.returncode} or without the states: {said}")
     return np.array([last[node] for node in nodes])
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from functools import partial
 from types import SimpleNamespace
 
@@ -189,3 +190,13 @@ def test_program_that_is_missing_is_told_before_any_work(monkeypatch, tmp_path):
     with pytest.raises(verify.NgspiceMissing, match="apt-get install ngspice"):
         verify.main(["--figures", str(tmp_path / "figures")])
     assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize("program", ["echo it broke >&2; exit 3", "echo Index a b"])
+def test_program_that_fails_or_prints_something_else_is_one_line(tmp_path, monkeypatch, program):
+    (tmp_path / "ngspice").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "ngspice").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(verify.SimulationError, match=r"the program ngspice ended with (3|0) or without the states") as told:
+        verify.run_program("title\n.end\n", ["xcell_0_0.gate"])
+    assert "\n" not in str(told.value)
