@@ -21,7 +21,6 @@ import numpy as np
 
 from learning.decoding import RESOLUTION, lead, strict_decision
 from learning.layer_readout import MARGIN, LayeredReader
-from learning.layer_rule import LayeredRule
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredNetwork
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
@@ -34,7 +33,7 @@ from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layer_reads import LayeredRead, read_layers
-from workflow.layered import CHECKPOINT_EVERY, TASKS, load_network, refuse_size, scores, stem_of
+from workflow.layered import CHECKPOINT_EVERY, TASKS, load_network, refuse_size, rule_of, scores, stem_of
 from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which a process's memory is noted for the first time
@@ -198,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     task = TASKS[options.data]
     path = options.voltages or VOLTAGES / f"{stem_of(options.data, options.size)}.json"
     network, voltages = load_network(path, task, options.size)
-    data = task.data(options.size, voltages.origin.get("learning", {}).get("seed", LayeredRule.seed))
+    data = task.data(options.size, rule_of(voltages, path).seed)
     images, labels, session = data.test_images[:options.samples], data.test_labels[:options.samples], NgspiceSession()
     if options.whole > len(images):
         parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")

@@ -12,7 +12,9 @@ from records.voltages import Voltages, VoltagesError, save_layers
 from spice.session import NgspiceSession
 from studies import layers_in_ngspice
 from studies.layers_in_ngspice import Compared, read_whole
+from tests.helpers import one_line
 from workflow import layer_reads
+from workflow.command_line import run
 from workflow.layer_reads import LayeredRead, read_layers
 from workflow.layered import TASKS, LayeredPlan, load_network
 
@@ -212,3 +214,10 @@ def test_whole_networks_that_stay_silent_are_read_to_the_end_of_the_window(saved
     network, images = network_and_images(saved)
     beside_formula, layered = read_whole(network, np.zeros_like(images[:1]), NgspiceSession())
     assert beside_formula.others == layered.others == [] and len(layered.spikes) == 1
+
+
+@pytest.mark.parametrize("rule", [None, 5, {"seed": 1, "nonsense": 2}])
+def test_voltages_without_a_rule_that_can_be_used_are_one_line(saved, rule, tmp_path, capsys):
+    saved.write_text(json.dumps(json.loads(saved.read_text()) | {"learning": rule}))
+    assert run(layers_in_ngspice.main, ["--data", "digits", "--voltages", str(saved), "--figures", str(tmp_path)]) == 2
+    assert f"{saved}: its rule cannot be used" in one_line(capsys.readouterr().err)
