@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from records.files import ROOT, FileProblem, atomic_write, to_json
 
-SHARES = ("accuracy", "strict_accuracy")
+SHARES = ("accuracy", "strict_accuracy", "closed_form_accuracy", "running_accuracy", "ideal")
+LARGEST = 1e15  # what else is no number of a run, and some are too large for a float
 
 
 class HasVersion(Protocol):
@@ -68,24 +69,45 @@ def _rows(content: bytes) -> int:
 def kept_results(folder: str | Path, name: str, kept: Mapping[str, Any]) -> dict[str, Any]:
     """What `--resume` goes on with: of the results of `load_results`, those that `kept` names.
 
-    It maps each name to the type of its value, or to what each row of a list of such has. Raises FileProblem for anything else.
+    It maps each name to the kind of its value, or, of a list of rows, to the kinds of what each row has (see `holds`). Raises
+    FileProblem for anything else.
     """
     results, path = load_results(folder, name), results_path(folder, name)
     for key, wanted in kept.items():
         value = results.get(key) if isinstance(results, dict) else None
-        if isinstance(wanted, tuple):
-            rows = value if isinstance(value, list) else [None]
-            fine = all(isinstance(row, dict) and all(_fine(row, name) for name in wanted) for row in rows)
+        if isinstance(wanted, Mapping):
+            fine = isinstance(value, list) and all(holds(row, wanted) for row in value)
         else:
-            fine = isinstance(value, wanted)
+            fine = _fine(key, value, wanted)
         if not fine:
-            raise FileProblem(f"{path} cannot be gone on with: its {key!r} are none of an earlier run; --force starts afresh")
+            raise not_of_a_run(path, key)
     return {key: results[key] for key in kept}
 
 
-def _fine(row: Mapping[str, Any], name: str) -> bool:
-    value = row.get(name)
-    return isinstance(value, float) and 0 <= value <= 1 if name in SHARES else isinstance(value, (str, int, float, list))
+def not_of_a_run(path: Path, key: str) -> FileProblem:
+    """What is to be raised where `--resume` cannot use what the results have as `key`."""
+    return FileProblem(f"{path} cannot be gone on with: its {key!r} are none of an earlier run; --force starts afresh")
+
+
+def holds(row: Any, kinds: Mapping[str, Any]) -> bool:
+    """Whether a JSON object has a value of each of the `kinds`: dict, str, int, float, list, or one of a tuple's words.
+
+    A list is of numbers, as many as the row's other lists have; what `SHARES` names is from 0 to 1.
+    """
+    if not isinstance(row, dict) or not all(_fine(name, row.get(name), kind) for name, kind in kinds.items()):
+        return False
+    return len({len(row[name]) for name, kind in kinds.items() if kind is list}) <= 1
+
+
+def _fine(name: str, value: Any, kind: Any) -> bool:
+    if isinstance(kind, tuple):
+        return isinstance(value, str) and value in kind
+    if kind is list:
+        return isinstance(value, list) and all(_fine(name, one, float) for one in value)
+    if kind not in (int, float):
+        return isinstance(value, kind)
+    number = type(value) is int or (kind is float and isinstance(value, float))
+    return number and (0 <= value <= 1 if name in SHARES else abs(value) <= LARGEST)  # neither is true of nan
 
 
 def load_results(folder: str | Path, name: str) -> dict[str, Any]:

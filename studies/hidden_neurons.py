@@ -32,7 +32,7 @@ from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores
 from workflow.monte_carlo import run_everywhere
 
 NAME = "hidden_neurons"
-ROW = ("hidden", "seed", "strict_accuracy", "presentations", "running_accuracy")  # what is needed of one
+ROW = {"hidden": int, "seed": int, "strict_accuracy": float, "presentations": list, "running_accuracy": list}  # what is needed
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
 DRAWN = (0, 25, 100, 400)  # learning curves
 WINDOW = 5000  # presentations behind a running accuracy

@@ -13,8 +13,9 @@ if __name__ == "__main__":
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ from learning.engines import CLOSED_FORM
 from learning.ensembles import Ensemble
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
-from records.results import kept_results, more_rows_kept, results_path, write_results
+from records.results import kept_results, more_rows_kept, not_of_a_run, results_path, write_results
 from records.voltages import load_voltages
-from studies.imperfect_chips_figures import FIGURES
+from studies.imperfect_chips_figures import FIGURES, ROUTES
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import check_scheduler, worker_count
 from workflow.experiments import Experiment, describe, mnist_experiment
@@ -218,11 +219,10 @@ def main(arguments: list[str] | None = None) -> None:
     with claimed([(path, made_with)], [], options.force), more_rows_kept(options.figures, stem):
         if options.scheduler:
             check_scheduler(options.scheduler)
-        fresh: dict[str, Any] = {"ideal": {}, "rows": []}
-        results = fresh
+        results: dict[str, Any] = {"ideal": {}, "rows": []}
         if options.resume:
-            results = kept_results(options.figures, stem, {"ideal": dict, "rows": (*POINT, "seed", "accuracy")})
-            results["summary"] = summary(results["rows"])
+            rows = kept_rows(path, extent, experiments)
+            results |= {"rows": rows, "summary": summary(rows)}  # ideal chips learn again, whatever comes
         for encoding, experiment in experiments.items():
             states, results["ideal"][encoding] = ideal_chip(experiment)
             print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
@@ -243,7 +243,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _identity(row: dict[str, Any]) -> tuple:
-    return tuple(value for key, value in row.items() if key != "accuracy")
+    return tuple(row[name] for name in ("section", "encoding", "kind", "key", "route", "seed"))
+
+
+def kept_rows(path: Path, extent: Extent, experiments: Mapping[str, Experiment]) -> list[dict[str, Any]]:
+    """The rows that `--resume` goes on with. Raises FileProblem if some are none of a case's: what draws them would fail."""
+    row = {"section": extent.sections, "encoding": extent.encodings, "kind": str, "key": float, "route": tuple(ROUTES),
+           "seed": int, "accuracy": float}
+    rows = kept_results(path.parent, path.name.removesuffix("_results.json"), {"ideal": dict, "rows": row})["rows"]
+    kinds = {(case.section, case.kind) for encoding, experiment in experiments.items()
+             for case in cases(extent, encoding, experiment.rule, np.empty(0))}
+    kinds |= {("retention", f"{spread:g}") for spread in DECAY_SPREADS}
+    if not all((row["section"], row["kind"]) in kinds for row in rows):
+        raise not_of_a_run(path, "rows")
+    return rows
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -37,11 +37,11 @@ from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests,
 from workflow.monte_carlo import run_everywhere
 
 NAME = "imperfect_layers"
-ROW = ("spread", "seed", "route", "strict_accuracy")  # what is needed of one
-JUDGED_ROW = (*ROW, "samples", "closed_form_accuracy", "decided_otherwise", "largest_deviation")
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
 JUDGED = (0.02, 0.1)  # spreads at which ngspice reads chip 1
 ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)")}
+ROW = {"spread": float, "seed": int, "route": tuple(ROUTES), "strict_accuracy": float}  # what is needed of one
+JUDGED_ROW = {**ROW, "samples": int, "closed_form_accuracy": float, "decided_otherwise": int, "largest_deviation": float}
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from records.files import FileProblem
-from records.results import kept_results, more_rows_kept
+from records.results import holds, kept_results, more_rows_kept
 
 ROWS = {"ideal": 0.5, "rows": [{"seed": 1, "accuracy": 0.5}]}
 
 
 def kept(folder, content):
     (folder / "some_results.json").write_text(json.dumps(content), encoding="utf-8")
-    return kept_results(folder, "some", {"ideal": float, "rows": ("seed", "accuracy")})
+    return kept_results(folder, "some", {"ideal": float, "rows": {"seed": int, "accuracy": float}})
 
 
 def test_results_that_an_earlier_run_wrote_are_gone_on_with(tmp_path):
@@ -38,7 +38,9 @@ def test_a_run_that_ends_early_leaves_the_more_rows_of_two(tmp_path, before, sin
 
 @pytest.mark.parametrize("changes", [
     {"rows": None}, {"rows": "abc"}, {"rows": [{}]}, {"rows": [3]}, {"rows": {"seed": 1}},
-    {"rows": [{"seed": None, "accuracy": 0.5}]},
+    {"rows": [{"seed": None, "accuracy": 0.5}]}, {"rows": [{"seed": [1], "accuracy": 0.5}]},
+    {"rows": [{"seed": "x", "accuracy": 0.5}]}, {"rows": [{"seed": 1.5, "accuracy": 0.5}]},
+    {"rows": [{"seed": True, "accuracy": 0.5}]}, {"rows": [{"seed": 1, "accuracy": float("nan")}]},
     {"rows": [{"seed": 1}]}, {"rows": [{"seed": 1, "accuracy": "x"}]}, {"rows": [{"seed": 1, "accuracy": 17.0}]}, {"ideal": 5},
     {"ideal": None}])
 def test_results_that_no_run_wrote_are_refused_in_one_line(tmp_path, changes):
@@ -46,3 +48,22 @@ def test_results_that_no_run_wrote_are_refused_in_one_line(tmp_path, changes):
         kept(tmp_path, ROWS | changes)
     with pytest.raises(FileProblem, match="cannot be gone on with"):
         kept(tmp_path, [1, 2])
+
+
+@pytest.mark.parametrize(("kind", "fine", "not_fine"), [
+    (int, (0, -3, 10**15), (1.0, True, "1", None, [1], 10**16)),
+    (float, (0, 1.5, -1e15), (True, "1", None, [1], float("nan"), float("inf"), 10**400)),
+    (str, ("", "x"), (1, None, ["x"])), (("a", "b"), ("a",), ("c", 1, None, ["a"], {"a": 1})),
+    (list, ([], [1, 2.5]), (["x"], [None], [[1]], "12", {"1": 2}, [float("nan")]))])
+def test_a_row_holds_what_is_of_the_kind_that_is_asked_for(kind, fine, not_fine):
+    """Of another kind it would end a study in a traceback, after minutes: as a key, in an order, in a figure."""
+    assert all(holds({"name": value}, {"name": kind}) for value in fine)
+    assert not any(holds({"name": value}, {"name": kind}) for value in not_fine)
+    assert not holds({}, {"name": kind}) and not holds([], {"name": kind}) and holds({}, {})
+
+
+def test_lists_of_a_row_belong_together_and_shares_are_from_0_to_1():
+    curve = {"presentations": list, "running_accuracy": list}
+    assert holds({"presentations": [100, 200], "running_accuracy": [0, 1.0]}, curve)
+    assert not holds({"presentations": [100, 200], "running_accuracy": [0.5]}, curve)
+    assert not holds({"presentations": [100], "running_accuracy": [1.1]}, curve)

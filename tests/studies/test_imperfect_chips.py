@@ -14,7 +14,8 @@ from spice.parameters import ParameterError
 from studies import imperfect_chips
 from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
 from studies.imperfect_chips_figures import FIGURES
-from tests.helpers import script
+from tests.helpers import one_line, script
+from workflow.command_line import run
 from workflow.experiments import mnist_experiment
 from workflow.monte_carlo import run_everywhere
 
@@ -160,6 +161,32 @@ def test_study_that_cannot_go_on_says_so_in_one_line(tmp_path):
     path.write_text(json.dumps({"rows": [], "parameters": {"engine": "closed-form"}}))
     said = script("-m", "studies.imperfect_chips", "--short", "--resume", "--figures", tmp_path, code=1)
     assert "cannot be gone on with: its 'ideal'" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("changes", [{"key": [1]}, {"key": "x"}, {"seed": [1]}, {"section": ["spread"]}, {"section": "stuck"},
+                                     {"encoding": "binary"}, {"route": "x"}, {"kind": {}}, {"kind": "1"}, {"key": float("nan")}])
+def test_rows_of_no_case_are_not_gone_on_with(changes, tmp_path, monkeypatch, capsys):
+    """They would end the study in a traceback: where rows are sorted or looked for, or in a figure."""
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: pytest.fail("trained"))
+    row = {"section": "spread", "encoding": "grey", "kind": "both", "key": 0.1, "route": "in situ", "seed": 1, "accuracy": 0.9}
+    content = {"rows": [row | changes], "ideal": {}, "parameters": {"engine": "closed-form"}}
+    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
+    assert run(imperfect_chips.main, ["--short", "--resume", "--figures", str(tmp_path)]) == 1
+    assert "cannot be gone on with: its 'rows' are none of an earlier run" in one_line(capsys.readouterr().err)
+
+
+def test_rows_whose_names_another_program_has_sorted_are_gone_on_with(tmp_path, monkeypatch):
+    """They are told by what stands in them, not by its order; what an ideal chip came to is found again."""
+    made = {"section": "spread", "encoding": "grey", "kind": "both", "key": 0.1, "route": "in situ", "seed": 1, "accuracy": 0.9}
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (np.zeros((10, 100)), 0.92))
+    monkeypatch.setattr(imperfect_chips, "run_everywhere", lambda *_: [[made | {"accuracy": 0.8}, made | {"seed": 2}]])
+    monkeypatch.setattr(imperfect_chips, "draw", lambda *_: None)
+    path = tmp_path / "imperfect_chips_short_results.json"
+    content = {"rows": [made], "ideal": {"grey": 0.1, "x": {}}, "parameters": {"engine": "closed-form"}}
+    path.write_text(json.dumps(content, sort_keys=True))
+    imperfect_chips.main(["--short", "--resume", "--figures", str(tmp_path)])
+    found = json.loads(path.read_text())
+    assert [(row["seed"], row["accuracy"]) for row in found["rows"]] == [(1, 0.8), (2, 0.9)] and found["ideal"] == {"grey": 0.92}
 
 
 def test_results_made_with_other_parameters_are_not_gone_on_with(tmp_path, monkeypatch, capsys):

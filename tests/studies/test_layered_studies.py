@@ -176,3 +176,15 @@ def test_ngspice_reads_anew_only_what_it_has_read_of_fewer_images(tmp_path, monk
     imperfect_layers._judged(options, found, {}, work)
     assert [(one["spread"], one["samples"], one["said"]) for one in found["judged"]] == [
         (0.02, 10, "before"), (0.1, 5, "before"), (0.2, 5, "now")]
+
+
+@pytest.mark.parametrize("changes", [{"running_accuracy": [0.5]}, {"presentations": "x"}, {"running_accuracy": [0.5, None]},
+                                     {"hidden": "5"}, {"seed": [1]}])
+def test_rows_that_could_not_be_drawn_are_not_gone_on_with(changes, tmp_path, capsys, monkeypatch):
+    """They would end the study, after minutes, in a traceback."""
+    monkeypatch.setattr(hidden_neurons, "judge", lambda case: pytest.fail("trained"))
+    row = {"hidden": 0, "seed": 1, "strict_accuracy": 0.9, "presentations": [100, 600], "running_accuracy": [0.5, 0.9]}
+    content = {"rows": [row | changes], "parameters": {"engine": "closed-form"}}
+    (tmp_path / "hidden_neurons_results.json").write_text(json.dumps(content))
+    assert run(hidden_neurons.main, ["--figures", str(tmp_path), "--resume", "--jobs", "1"]) == 1
+    assert "cannot be gone on with: its 'rows' are none of an earlier run" in one_line(capsys.readouterr().err)
