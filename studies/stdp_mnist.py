@@ -16,7 +16,7 @@ import numpy as np
 from datasets import ENCODINGS, encode, load_mnist
 from learning.decoding import SILENT, TIED
 from records.claims import claimed
-from records.results import results_path, versions, write_results
+from records.results import holds, results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession
@@ -174,12 +174,22 @@ def accuracies(folder: Path) -> list[stdp_figures.Accuracy]:
     """Every run whose results lie in `folder`; ngspice's accuracy only where it read all test images."""
     found = []
     for path in sorted(Path(folder).glob("mnist_stdp_*_results.json")):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a stretch, or what no run of this study wrote
-            results = json.loads(path.read_text(encoding="utf-8"))
-            run, accuracy = results["parameters"], results["closed_form_accuracy"]
-            by_ngspice = results["strict_accuracy"] if run["samples"] == TEST_IMAGES else None
-            found.append(stdp_figures.Accuracy(run["encoding"], run["learning"]["neurons"], accuracy, by_ngspice))
+        # a stretch, or what no run of this study wrote
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            found.append(_accuracy(json.loads(path.read_text(encoding="utf-8"))))
     return found
+
+
+def _accuracy(results: dict[str, Any]) -> stdp_figures.Accuracy:
+    """What a run came to. Raises ValueError, KeyError or TypeError for anything else."""
+    run, accuracy = results["parameters"], results["closed_form_accuracy"]
+    neurons = run["learning"]["neurons"]
+    by_ngspice = results["strict_accuracy"] if run["samples"] == TEST_IMAGES else None
+    shares = {"closed_form_accuracy": accuracy} | ({} if by_ngspice is None else {"strict_accuracy": by_ngspice})
+    wanted = {"encoding": ENCODINGS, "neurons": int, **dict.fromkeys(shares, float)}
+    if not holds({"encoding": run["encoding"], "neurons": neurons, **shares}, wanted) or neurons < 1:
+        raise ValueError
+    return stdp_figures.Accuracy(run["encoding"], neurons, accuracy, by_ngspice)
 
 
 def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,

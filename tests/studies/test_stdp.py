@@ -260,6 +260,13 @@ def test_accuracies_of_seeds_are_a_mean_and_a_range_and_ngspices_count_where_it_
         results = {"closed_form_accuracy": closed, "parameters": parameters} | ({"strict_accuracy": 0.5} if samples else {})
         (tmp_path / f"mnist_stdp_grey_100_seed_{seed}_results.json").write_text(json.dumps(results))
     (tmp_path / "mnist_stdp_grey_50_stretch_results.json").write_text('{"presentations": 500}')
+    parameters = {"encoding": "grey", "samples": 0, "learning": {"neurons": 100}}
+    for k, (accuracy, more) in enumerate([
+            ("high", {}), (0.9, {"learning": {"neurons": "ten"}}), (0.9, {"learning": {"neurons": 0}}), (0.9, {"learning": 5}),
+            (0.9, {"encoding": ["grey"]}), (0.9, {"samples": 10000})]):
+        odd = {"parameters": parameters | more, "closed_form_accuracy": accuracy, "strict_accuracy": "x"}
+        (tmp_path / f"mnist_stdp_old_{k}_results.json").write_text(json.dumps(odd))
+    (tmp_path / "mnist_stdp_deep_results.json").write_text("[" * 100_000)
     runs = stdp_mnist.accuracies(tmp_path)
     assert [run.ngspice for run in runs] == [0.5, None, None]
     axis = accuracy_against_neurons(runs, stdp_mnist.PUBLISHED).axes[0]
