@@ -27,8 +27,9 @@ from learning.hebbian import hebbian_network, infer, train_hebbian
 from learning.pulses import READING, TRAINING
 from learning.readout import Reader
 from records.claims import claimed
+from records.earlier import earlier_kept
 from records.files import ROOT
-from records.results import load_results, more_rows_kept, results_path, write_results
+from records.results import load_results, results_path, write_results
 from snn_circuit import state_names
 from spice.session import NgspiceMissing, NgspiceSession, SimulationError, Solver, netlist_text
 from studies.engines import Network, compare_leads, compare_scores, compare_writes, networks, tested
@@ -184,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     if shutil.which("ngspice") is None:
         raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")
     files = [(results_path(options.figures, "verify"), made_with)]
-    with claimed(files, (), options.force), more_rows_kept(options.figures, "verify"):
+    with claimed(files, (), options.force), earlier_kept(options.figures, "verify"):
         return _verify(options, made_with)
 
 

@@ -1,8 +1,7 @@
 """Results as files: numbers with all parameters, the seed and the versions that made them."""
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,26 +43,6 @@ def write_results(folder: str | Path, name: str, session: HasVersion | None, par
     path = results_path(folder, name)
     atomic_write(path, to_json({**results, "parameters": parameters, "versions": versions(session)}))
     return path
-
-
-@contextlib.contextmanager
-def more_rows_kept(folder: str | Path, name: str) -> Iterator[None]:
-    """Should what it surrounds end early, the results that were there come back if they had more "rows" than those since."""
-    path = results_path(folder, name)
-    before = path.read_bytes() if path.is_file() else b""
-    try:
-        yield
-    except BaseException:
-        if path.is_file() and _rows(before) > _rows(path.read_bytes()):
-            atomic_write(path, before)
-        raise
-
-
-def _rows(content: bytes) -> int:
-    try:
-        return len(json.loads(content)["rows"])
-    except (ValueError, KeyError, TypeError):
-        return 0
 
 
 def kept_results(folder: str | Path, name: str, kept: Mapping[str, Any]) -> dict[str, Any]:

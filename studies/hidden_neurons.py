@@ -24,7 +24,8 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning
 from plotting import BLUE, COLOURS, GREY, WIDTH
 from records.claims import claimed
-from records.results import kept_results, more_rows_kept, results_path, write_results
+from records.earlier import earlier_kept
+from records.results import kept_results, results_path, write_results
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     refuse_resume_with_force(parser, options)
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"hidden": list(HIDDEN), "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
-    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), more_rows_kept(options.figures, NAME):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), earlier_kept(options.figures, NAME):
         rows = kept_results(options.figures, NAME, {"rows": ROW})["rows"] if options.resume else []
         done = {(row["hidden"], row["seed"]) for row in rows}
         work = [Case(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]

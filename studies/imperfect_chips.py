@@ -26,7 +26,8 @@ from learning.engines import CLOSED_FORM
 from learning.ensembles import Ensemble
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
-from records.results import kept_results, more_rows_kept, not_of_a_run, results_path, write_results
+from records.earlier import earlier_kept
+from records.results import kept_results, not_of_a_run, results_path, write_results
 from records.voltages import load_voltages
 from studies.imperfect_chips_figures import FIGURES, ROUTES
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
@@ -216,7 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
-    with claimed([(path, made_with)], [], options.force), more_rows_kept(options.figures, stem):
+    with claimed([(path, made_with)], [], options.force), earlier_kept(options.figures, stem):
         if options.scheduler:
             check_scheduler(options.scheduler)
         results: dict[str, Any] = {"ideal": {}, "rows": []}

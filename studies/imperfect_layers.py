@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -27,14 +28,16 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 from records.claims import NotOverwritten, claimed
+from records.earlier import count_rows, earlier_kept
 from records.files import FileProblem
-from records.results import kept_results, load_results, more_rows_kept, results_path, write_results
+from records.results import kept_results, load_results, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
 from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores
 from workflow.monte_carlo import run_everywhere
+from workflow.testing import decision_tables
 
 NAME = "imperfect_layers"
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -96,7 +99,7 @@ def judge_in_ngspice(case: Case, count: int, options: argparse.Namespace) -> dic
     """What ngspice says of a case's network on the first `count` test images, and the closed form of the same."""
     data, network = images(), network_of(case)
     read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine,
-                       options.figures / f"{NAME}_partial_decisions.csv.gz", options.jobs) for engine in (NGSPICE, CLOSED_FORM)]
+                       partial_table(options), options.jobs) for engine in (NGSPICE, CLOSED_FORM)]
     decided = np.array([[strict_decision(times) for times in spikes] for spikes in read])
     simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
     return {"spread": case.spread, "seed": case.seed, "route": case.route, **simulated,
@@ -122,7 +125,9 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}
-    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), more_rows_kept(options.figures, NAME):
+    reads = [partial_table(options)] if options.ngspice else []
+    with claimed([(results_path(options.figures, NAME), made_with)], reads, options.force), \
+            earlier_kept(options.figures, NAME, rows_and_reads):
         refuse_to_forget(options)
         found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
         if options.resume:
@@ -136,6 +141,16 @@ def main(arguments: list[str] | None = None) -> None:
         _judged(options, found, made_with, [case for case in work if case.seed == 1 and case.spread in JUDGED])
     print_rows(found)
     draw(options, NAME, spread_figure, summary(found["rows"]), found["ideal"])
+
+
+def partial_table(options: argparse.Namespace) -> Path:
+    """Where the decisions go that ngspice has made when a run ends early."""
+    return decision_tables(options.figures, NAME)[1]
+
+
+def rows_and_reads(results: dict[str, Any]) -> float:
+    """How much there is to lose: networks that were trained, and images that ngspice has read."""
+    return count_rows(results) + sum(row["samples"] for row in results.get("judged", []))
 
 
 def refuse_to_forget(options: argparse.Namespace) -> None:
@@ -173,6 +188,8 @@ def _judged(options: argparse.Namespace, found: dict[str, Any], made_with: dict[
             rest = [row for row in found["judged"] if (row["spread"], row["seed"], row["route"]) != case.name]
             found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, options)]
             write_results(options.figures, NAME, session, made_with, found)
+    if session:
+        partial_table(options).unlink(missing_ok=True)
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

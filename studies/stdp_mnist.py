@@ -16,6 +16,7 @@ import numpy as np
 from datasets import ENCODINGS, encode, load_mnist
 from learning.decoding import SILENT, TIED
 from records.claims import claimed
+from records.earlier import earlier_kept
 from records.results import holds, results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import ParameterError
@@ -85,7 +86,8 @@ def main(options: argparse.Namespace) -> None:
     with claimed([(results_path(options.figures, name), made_with), *voltages], (), options.force):
         images, labels = mnist_images("train", options.encoding)
         if options.stretch:
-            compare_stretch(options, learning, images, name, made_with)
+            with earlier_kept(options.figures, name, presentations):
+                compare_stretch(options, learning, images, name, made_with)
             return
         network, order_seed = begin(learning, images.shape[1])
         run = train(learning, network, images, presentation_order(learning, len(images), order_seed))
@@ -190,6 +192,11 @@ def _accuracy(results: dict[str, Any]) -> stdp_figures.Accuracy:
     if not holds({"encoding": run["encoding"], "neurons": neurons, **shares}, wanted) or neurons < 1:
         raise ValueError
     return stdp_figures.Accuracy(run["encoding"], neurons, accuracy, by_ngspice)
+
+
+def presentations(results: dict[str, Any]) -> float:
+    """How much a stretch has compared."""
+    return len(results["winners"])
 
 
 def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from records.files import FileProblem
-from records.results import holds, kept_results, more_rows_kept
+from records.results import holds, kept_results
 
 ROWS = {"ideal": 0.5, "rows": [{"seed": 1, "accuracy": 0.5}]}
 
@@ -18,22 +18,6 @@ def kept(folder, content):
 def test_results_that_an_earlier_run_wrote_are_gone_on_with(tmp_path):
     assert kept(tmp_path, ROWS | {"more": 1}) == ROWS
     assert kept(tmp_path, ROWS | {"rows": []}) == ROWS | {"rows": []}
-
-
-@pytest.mark.parametrize(("before", "since", "left"), [(3, 1, 3), (1, 3, 3), (0, 1, 1), (None, 1, 1), (2, 2, 2), (3, None, 3)])
-def test_a_run_that_ends_early_leaves_the_more_rows_of_two(tmp_path, before, since, left):
-    """The same study again, stopped at its first row, is no reason to lose those of a whole run."""
-    path = tmp_path / "some_results.json"
-    if before is not None:
-        path.write_text(json.dumps({"rows": [0] * before}))
-    with pytest.raises(KeyboardInterrupt), more_rows_kept(tmp_path, "some"):
-        if since is not None:
-            path.write_text(json.dumps({"rows": [0] * since}))
-        raise KeyboardInterrupt
-    assert len(json.loads(path.read_text())["rows"]) == left
-    with more_rows_kept(tmp_path, "some"):
-        path.write_text(json.dumps({"rows": []}))
-    assert path.read_text() == '{"rows": []}'
 
 
 @pytest.mark.parametrize("changes", [

@@ -11,7 +11,7 @@ import pytest
 from datasets import encode
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredNetwork
-from records.claims import NotOverwritten
+from records.claims import NotOverwritten, locked
 from studies import hidden_neurons, imperfect_layers, layer_gradient
 from tests.helpers import one_line
 from tests.learning.test_layers import random_network
@@ -176,6 +176,63 @@ def test_ngspice_reads_anew_only_what_it_has_read_of_fewer_images(tmp_path, monk
     imperfect_layers._judged(options, found, {}, work)
     assert [(one["spread"], one["samples"], one["said"]) for one in found["judged"]] == [
         (0.02, 10, "before"), (0.1, 5, "before"), (0.2, 5, "now")]
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """Networks that are nothing but names; at the stroke of `stop` the user has had enough. The function runs the study."""
+    state = {"left": 0}
+
+    def step(row, **more):
+        state["left"] -= 1
+        if state["left"] < 0:
+            raise KeyboardInterrupt
+        return row | {"strict_accuracy": 0.5} | more
+
+    def row(case):
+        return {"spread": case.spread, "seed": case.seed, "route": case.route}
+    network = argparse.Namespace(states=(), first_spikes=lambda images: np.full((len(images), 10), np.nan))
+    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: network)
+    monkeypatch.setattr(imperfect_layers, "judge", lambda case: step(row(case)))
+    monkeypatch.setattr(imperfect_layers, "judge_in_ngspice", lambda case, count, options: step(
+        row(case), samples=count, closed_form_accuracy=0.5, decided_otherwise=0, largest_deviation=0.0))
+    monkeypatch.setattr(imperfect_layers, "NgspiceSession", lambda: argparse.Namespace(version=44))
+    monkeypatch.setattr(imperfect_layers, "draw", lambda *_: None)
+
+    def run_study(stop, *options):
+        state["left"] = stop
+        return run(imperfect_layers.main, ["--chips", "1", "--jobs", "1", *options])
+    return run_study
+
+
+def test_reads_of_an_earlier_run_outlive_a_stop_among_more_of_them(played, tmp_path):
+    """Ten networks, then four reads: a run that is stopped among the reads has all rows, and none of the earlier reads."""
+    folder = ("--figures", str(tmp_path))
+    assert played(14, "--ngspice", "100", *folder) == 0
+    for stop, rows, reads in ((10, 10, [100] * 4), (11, 10, [100] * 4), (13, 10, [200] * 3)):
+        assert played(stop, "--ngspice", "200", *folder) == 130
+        found = results(tmp_path, "imperfect_layers")
+        assert (len(found["rows"]), [row["samples"] for row in found["judged"]]) == (rows, reads)
+    assert played(1, "--ngspice", "200", "--resume", *folder) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["imperfect_layers_results.json"]
+
+
+def test_rows_of_another_network_that_were_asked_for_by_force_are_not_lost(played, tmp_path):
+    assert played(10, "--figures", str(tmp_path)) == 0
+    assert played(3, "--hidden", "7", "--force", "--figures", str(tmp_path)) == 130
+    found = results(tmp_path, "imperfect_layers")
+    assert (found["parameters"]["hidden"], len(found["rows"])) == (7, 3)
+
+
+def test_decisions_of_a_stopped_run_are_claimed_and_go_when_all_is_read(played, tmp_path, capsys):
+    partial, folder = tmp_path / "imperfect_layers_partial_decisions.csv.gz", ("--figures", str(tmp_path))
+    partial.write_bytes(b"")
+    with locked(partial):
+        assert played(0, "--ngspice", "5", *folder) == 1
+        assert "is being written by another run" in one_line(capsys.readouterr().err)
+    assert played(12, "--ngspice", "5", *folder) == 130 and partial.exists()
+    assert played(14, *folder) == 2 and partial.exists()  # reads nothing, and would forget what is read
+    assert played(14, "--ngspice", "5", *folder) == 0 and not partial.exists()
 
 
 @pytest.mark.parametrize("changes", [{"running_accuracy": [0.5]}, {"presentations": "x"}, {"running_accuracy": [0.5, None]},

@@ -1,9 +1,11 @@
 """STDP without a teacher: whole runs of XPUE, the committed netlist in ngspice's own program, the script's words."""
 
+import contextlib
 import dataclasses
 import json
 import re
 import subprocess
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -233,6 +235,23 @@ def test_a_stretch_counts_the_winners_that_both_engines_agree_on(few_images, tmp
     assert "us)" not in capsys.readouterr().out
     with pytest.raises(ParameterError, match="--samples does not go with --stretch"):
         stdp.main([*asked, "--samples", "3"])
+
+
+def test_a_stretch_that_is_stopped_does_not_replace_a_longer_one(few_images, tmp_path, monkeypatch):
+    """ngspice's part is played: nobody fires, and after some transients the user has had enough."""
+    def winners(count):
+        for _ in range(count):
+            yield np.array([SILENT])
+        if count < 5:
+            raise KeyboardInterrupt
+    monkeypatch.setattr(stdp_mnist, "NgspiceSession", lambda: SimpleNamespace(version=44))
+    asked = ["--data", "mnist", "--neurons", "10", "--stretch", "5", "--figures", str(tmp_path)]
+    for transients, left in ((2, 2), (5, 5), (1, 5), (3, 5)):
+        monkeypatch.setattr(stdp_mnist, "stretches_in_ngspice", lambda *_, count=transients: winners(count))
+        with contextlib.suppress(KeyboardInterrupt):
+            stdp.main(asked)
+        path, = tmp_path.iterdir()
+        assert json.loads(path.read_text())["presentations"] == left
 
 
 def test_a_winner_that_differs_is_counted_with_its_lead():

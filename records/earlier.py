@@ -1,0 +1,94 @@
+"""Results of an earlier run, put aside while a study that keeps its rows one by one makes them again."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from records.claims import differences
+from records.files import FileProblem
+from records.results import results_path
+
+Amount = Callable[[dict[str, Any]], float]  # how much results hold
+
+
+def count_rows(results: dict[str, Any]) -> float:
+    """The amount of results that are rows."""
+    return len(results["rows"])
+
+
+@contextlib.contextmanager
+def earlier_kept(folder: str | Path, name: str, amount: Amount = count_rows) -> Iterator[None]:
+    """Should what it surrounds end early, the results that were there come back if they hold more than those since.
+
+    More by `amount`, and made with the same parameters; or since then nothing was found. They wait beside their file under a
+    second name, and come back by a change of names, for which a full disk has room; after a SIGKILL the next run does that. To be
+    entered with the file claimed. Raises FileProblem.
+    """
+    path = results_path(folder, name).resolve()
+    aside = path.with_name(f".{path.name}.earlier")
+    try:
+        _decide(path, aside, amount)  # a run was killed
+        _put_aside(path, aside)
+    except OSError as error:
+        raise FileProblem(f"{aside}, where the results of an earlier run wait, cannot be used: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # the next run tries again
+            _decide(path, aside, amount)
+        raise
+    with contextlib.suppress(OSError):
+        aside.unlink(missing_ok=True)
+
+
+def _put_aside(path: Path, aside: Path) -> None:
+    """A second name for the file, whose first one `atomic_write` gives to another."""
+    if not path.is_file():
+        return
+    try:
+        os.link(path, aside)
+    except OSError:  # a file system without links, or somebody else's file
+        try:
+            shutil.copy2(path, aside)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+def _decide(path: Path, aside: Path, amount: Amount) -> None:
+    """Of the results put aside and those since, leave the ones that are worth more, under the name of results."""
+    if not os.path.lexists(aside):
+        return
+    earlier, since = _load(aside), _load(path)
+    found = _amount(since, amount)
+    if _amount(earlier, amount) > found and (found <= 0 or _alike(earlier, since)):
+        os.replace(aside, path)  # of two names of one file it would leave both: these two differ
+    else:
+        aside.unlink()
+
+
+def _load(path: Path) -> Any:
+    """What the file holds; None if it is not there, or half a copy."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _amount(results: Any, amount: Amount) -> float:
+    """-1: there are no results; 0: they are none of the study's."""
+    try:
+        return -1 if results is None else amount(results)
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
+def _alike(earlier: Any, since: Mapping[str, Any]) -> bool:
+    try:
+        return not differences(earlier.get("parameters", {}), since.get("parameters", {}))
+    except (AttributeError, TypeError):
+        return False
