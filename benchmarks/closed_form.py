@@ -3,6 +3,9 @@
 Writes its table into docs/performance.md. CPU seconds of this process, medians of three, without compiling the online read.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import dataclasses
 import resource
 import statistics
@@ -69,9 +72,9 @@ def measure_layers(size: int, hidden: int) -> tuple[float, float]:
     return statistics.median(tests), statistics.median(rates)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure all cases and write the table."""
-    options_of(__doc__).parse_args()
+    options_of(__doc__).parse_args(arguments)
     rows = []
     cases = [(f"{size}x{size} {encoding}", partial(measure, size, encoding)) for size, encoding in CASES]
     cases += [(f"{size}x{size} grey, {hidden} hidden", partial(measure_layers, size, hidden)) for size, hidden in LAYERS]
@@ -87,4 +90,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -3,7 +3,11 @@
 Writes figures/growth.png and the table into docs/performance.md.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -63,9 +67,9 @@ def growth_figure(rows: Sequence[tuple[float, float, float]]) -> Figure:
     return figure
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure all sizes and write table and figure."""
-    options_of(__doc__).parse_args()
+    options_of(__doc__).parse_args(arguments)
     session = NgspiceSession()
     digits = load_mnist("x_test", first=IMAGES)["x_test"]
     rows, points = [], []
@@ -92,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

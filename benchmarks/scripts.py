@@ -3,6 +3,9 @@
 Writes the table into docs/performance.md. Figures go to a scratch folder.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import os
 import statistics
 import subprocess
@@ -12,6 +15,8 @@ import time
 
 from benchmarks.report import markdown, options_of, put
 from records.files import ROOT
+from workflow.command_line import whole_number
+from workflow.process import undisturbed
 
 IMAGES = 200  # test images in a run of the test script
 # Script and options, images simulated, cells.
@@ -34,7 +39,13 @@ def measure(command: list[str], folder: str) -> tuple[float, float, float]:
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command, *voltages, "--figures", folder], cwd=ROOT,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:  # a signal: nobody waits for what it measures
+        with undisturbed():
+            process.terminate()
+            process.wait()
+        raise
     wall = time.perf_counter() - start
     if status:
         raise SystemExit(f"{' '.join(command)} ended with status {status}")
@@ -43,11 +54,11 @@ def measure(command: list[str], folder: str) -> tuple[float, float, float]:
     return wall, cpu, usage.ru_maxrss / 1024
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run all cases in turn, five rounds, so that drifts of a shared machine hit all alike."""
     parser = options_of(__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each script (default: 5)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=whole_number(1, 1000), default=5, metavar="N", help="runs of each script (default: 5)")
+    rounds = parser.parse_args(arguments).rounds
     with tempfile.TemporaryDirectory() as folder:
         runs = [[measure(command, folder) for command, _, _ in CASES] for _ in range(rounds)]
     rows = []
@@ -62,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

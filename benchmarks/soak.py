@@ -5,6 +5,9 @@ for. Exit code 1 if the last tenth is more than 20 % slower than the first, or m
 tenth.
 """
 
+if __name__ == "__main__":
+    from workflow.loading import run
+
 import sys
 import time
 
@@ -79,12 +82,12 @@ def soak_figure(seconds: np.ndarray, memory: np.ndarray) -> Figure:
     return figure
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run, print, draw."""
     parser = options_of(__doc__)
     parser.add_argument("--reads", type=whole_number(READS_PER_WRITE, 10**6), default=READS, metavar="N",
                         help=f"reads; a tenth as many writes (default: {READS}, which are drawn)")
-    reads = parser.parse_args().reads
+    reads = parser.parse_args(arguments).reads
     times, memory = soak(reads)
     ratios, growth = verdict(times, memory)
     for kind, ratio in ratios.items():
@@ -96,4 +99,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))
