@@ -31,7 +31,7 @@ def earlier_kept(folder: str | Path, name: str, amount: Amount = count_rows) -> 
     path = results_path(folder, name).resolve()
     aside = path.with_name(f".{path.name}.earlier")
     try:
-        _decide(path, aside, amount)  # a run was killed
+        _decide(path, aside, amount, whoever=False)  # a run was killed; --resume may trust what has been claimed
         _put_aside(path, aside)
     except OSError as error:
         raise FileProblem(f"{aside}, where the results of an earlier run wait, cannot be used: {error.strerror}") from error
@@ -39,7 +39,7 @@ def earlier_kept(folder: str | Path, name: str, amount: Amount = count_rows) -> 
         yield
     except BaseException:
         with contextlib.suppress(OSError):  # the next run tries again
-            _decide(path, aside, amount)
+            _decide(path, aside, amount, whoever=True)
         raise
     with contextlib.suppress(OSError):
         aside.unlink(missing_ok=True)
@@ -59,13 +59,16 @@ def _put_aside(path: Path, aside: Path) -> None:
             raise
 
 
-def _decide(path: Path, aside: Path, amount: Amount) -> None:
-    """Of the results put aside and those since, leave the ones that are worth more, under the name of results."""
+def _decide(path: Path, aside: Path, amount: Amount, whoever: bool) -> None:
+    """Of the results put aside and those since, leave the ones that are worth more, under the name of results.
+
+    `whoever`: also those of other parameters, where since then nothing was found.
+    """
     if not os.path.lexists(aside):
         return
     earlier, since = _load(aside), _load(path)
     found = _amount(since, amount)
-    if _amount(earlier, amount) > found and (found <= 0 or _alike(earlier, since)):
+    if _amount(earlier, amount) > found and (_alike(earlier, since) or (whoever and found <= 0)):
         os.replace(aside, path)  # of two names of one file it would leave both: these two differ
     else:
         aside.unlink()

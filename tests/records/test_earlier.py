@@ -75,18 +75,23 @@ def test_a_disk_that_is_full_has_room_for_what_comes_back(tmp_path, monkeypatch)
     assert left(tmp_path) == (3, 1)
 
 
-@pytest.mark.parametrize(("since", "seed", "rows"), [(1, 1, 3), (5, 1, 5), (1, 2, 1), (None, 1, 3)])
+@pytest.mark.parametrize(("since", "seed", "rows"), [(1, 1, 3), (5, 1, 5), (0, 1, 3), (1, 2, 1), (0, 2, 0)])
 def test_rows_of_a_run_that_was_killed_are_found_by_the_next(tmp_path, since, seed, rows):
     written(tmp_path, 3)
     os.link(tmp_path / "some_results.json", tmp_path / ASIDE)  # as a kill leaves it
-    if since is None:
-        (tmp_path / "some_results.json").unlink()
-    else:
-        written(tmp_path, since, seed)
+    written(tmp_path, since, seed)
     with pytest.raises(KeyboardInterrupt), earlier_kept(tmp_path, "some"):  # --resume would read them here
         assert len(json.loads((tmp_path / "some_results.json").read_text())["rows"]) == rows
         raise KeyboardInterrupt
     assert left(tmp_path) == (rows, seed)
+
+
+def test_results_that_the_user_removed_after_a_kill_stay_removed(tmp_path):
+    """Nobody has looked with which parameters they were made: --resume would go on with them."""
+    written(tmp_path, 3)
+    (tmp_path / "some_results.json").rename(tmp_path / ASIDE)
+    with earlier_kept(tmp_path, "some"):
+        assert not list(tmp_path.iterdir())
 
 
 def test_file_systems_without_links_have_a_copy(tmp_path, monkeypatch):
