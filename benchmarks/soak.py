@@ -28,6 +28,7 @@ from workflow.command_line import whole_number
 from workflow.experiments import mnist_experiment
 
 READS, READS_PER_WRITE = 20000, 10
+FEWEST = 10 * READS_PER_WRITE  # reads: a tenth of the writes is one
 
 
 def resident() -> float:
@@ -85,7 +86,7 @@ def soak_figure(seconds: np.ndarray, memory: np.ndarray) -> Figure:
 def main(arguments: list[str] | None = None) -> int:
     """Run, print, draw."""
     parser = options_of(__doc__)
-    parser.add_argument("--reads", type=whole_number(READS_PER_WRITE, 10**6), default=READS, metavar="N",
+    parser.add_argument("--reads", type=whole_number(FEWEST, 10**6), default=READS, metavar="N",
                         help=f"reads; a tenth as many writes (default: {READS}, which are drawn)")
     reads = parser.parse_args(arguments).reads
     times, memory = soak(reads)
