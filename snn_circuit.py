@@ -55,9 +55,16 @@ class NeuronParameters(Parameters):
         """The most in V that the two stages give, with a feedback in ohm (number or array): a rail, less what the op-amp's
         output resistance drops of it for the current that the feedback and the inverting stage take.
         """
+        return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
+
+    def highest_sum(self, feedback_resistance: Any) -> Any:
+        """The most in V below 0 that the summing stage gives, with a feedback in ohm (number or array)."""
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
-        return np.minimum(-self.rail_low / (1 + drop / feedback_resistance + drop / stage),
-                          self.inverting_rail_high / (1 + drop / stage))
+        return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
+
+    def highest_inverse(self, loads: int = 0) -> float:
+        """The most in V that the inverting stage gives, with so many other inverting stages as loads."""
+        return self.inverting_rail_high / (1 + (1 + loads) * self.amplifier_output_resistance / self.stage_resistance)
 
 
 class OpAmp(SubCircuit):

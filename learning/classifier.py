@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -26,6 +27,7 @@ from learning.chips import Chip
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_chips import layer_chips
+from learning.layer_range import StagesClip, complaint
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, thresholds_per_volt, train, with_bias
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_ngspice
@@ -68,6 +70,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     network_: LayeredNetwork
     _rule: LayeredRule
     _trained_with: dict[str, Any]
+    _warned = False  # that this network's stages clip
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
                  dose: float | None = None, margin: float | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
@@ -87,20 +90,22 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
         """Train a new network on `X` (samples x features) with labels `y` (samples): each sample `epochs` times.
 
-        Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing.
+        Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing. Warns (StagesClip)
+        if cells have grown so that stages clip, which the closed form does not know of.
         """
         with self._as_before_if_refused():
             features, targets = self._training_data(X, y, reset=True)
             presentations = self._presentations(len(features))
             self._begin(features, np.unique(targets), len(features))
             self._learn(dataclasses.replace(self._rule, presentations=presentations), features, targets)
+        self._warn_of_range(features)
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
         """Present each sample once, in order of a permutation, at a fifth of the dose: learning goes on where it stopped.
 
         The first call needs all `classes`; its samples set the encoding's range and the start. `dose`, `margin` and `engine` may
-        be set to something else between calls; what has made the network may not. Raises as `fit`.
+        be set to something else between calls; what has made the network may not. Raises and warns as `fit`.
         """
         with self._as_before_if_refused():
             first = not hasattr(self, "network_")
@@ -121,6 +126,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                                        output_dose=ONLINE * self._rule.output_dose,
                                        seed=(self._rule.seed + self.n_presentations_) % 2**32)
             self._learn(rule, features, targets)
+        self._warn_of_range(features)
         return self
 
     def _go_on(self) -> None:
@@ -167,7 +173,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             network = firing(network, levels, self._rule.seed)
         if self.chip is not None:
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
-        self.classes_, self.network_, self.n_presentations_ = classes, network, 0
+        self.classes_, self.network_, self.n_presentations_, self._warned = classes, network, 0, False
 
     def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
         dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) if self.n_features_in_ > FEW_FEATURES else THEIR_DOSE
@@ -196,6 +202,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
         self.network_, self.engine_, self._trained_with = learning.network, self.engine, self.get_params()
         self.n_presentations_ += learning.done
+
+    def _warn_of_range(self, features: np.ndarray) -> None:
+        """Warn, once a network (learning online would have to say it again and again), if stages clip on `features`."""
+        said = "" if self._warned else complaint(self.network_, self.encoding_.levels(features),
+                                                 *[f"dose (it is {self._rule.output_dose:.3g} V)"] * 2)
+        if said:
+            self._warned = True
+            warnings.warn(said, StagesClip, stacklevel=3)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         sizes = tuple(self.hidden) if isinstance(self.hidden, Sequence | np.ndarray) else (self.hidden,)

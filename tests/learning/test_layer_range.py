@@ -1,0 +1,168 @@
+"""Where the stages of layers reach their rails, ngspice leaves the closed form: what is foretold of it comes."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+
+from datasets import encode, load_mnist
+from learning import layer_range
+from learning.classifier import MemristiveClassifier
+from learning.decoding import strict_decision
+from learning.layer_range import StagesClip, complaint, rails, wanted, within_rails
+from learning.layer_readout import LayeredReader
+from learning.layers import LayeredNetwork
+from learning.layers_in_ngspice import read_in_ngspice
+from records.files import ROOT
+from snn_circuit import NetworkParameters, NeuronParameters
+from tests.learning.test_layers_in_ngspice import on_a_chip
+from workflow.layered import TASKS, load_network
+
+IMAGES = np.array([[1.0, 1.0], [1.0, 0.5]])
+
+
+def neurons(**changes):
+    return NetworkParameters(neuron=NeuronParameters(**changes))
+
+
+def summing(share):
+    return LayeredNetwork((share * np.array([[10.0, 9.0, 11.0], [8.0, 9.0, 10.5]]),))
+
+
+def summing_above(share):
+    """Of the second layer, once the first one's neurons have fired, but before its own have."""
+    outputs = np.array([[-60.0, 15.5, 28.0], [6.0, 7.0, 8.0]])
+    return LayeredNetwork((np.array([[8.0, 6.0, 6.0], [6.0, 7.0, 7.0]]), share * outputs))
+
+
+def inverting(share):
+    return LayeredNetwork((np.array([[share * 15.3] * 3, [6.0, 7.5, 7.0]]),), neurons(rail_low=-60.0))
+
+
+def reference(share):
+    return LayeredNetwork((np.array([[7.5, 7.5, 7.5], [6.0, 7.5, 7.0]]),), neurons(inverting_rail_high=10 / share))
+
+
+def loaded_reference(share):
+    """Its output resistance drops what all inverting stages of the layer draw."""
+    states = 6 + 0.01 * np.arange(36)[:, None] * np.ones(3)
+    return LayeredNetwork((states,), neurons(amplifier_output_resistance=285.0 * share))
+
+
+def on_chip(share):
+    rng = np.random.default_rng(1)
+    return on_a_chip(LayeredNetwork((5 + 10 * share * rng.normal(0, 1, (6, 3)), np.full((3, 7), 6.0))))
+
+
+def apart(ngspice, network, expected):
+    """Largest difference in s of a last layer's spikes in ngspice from those of `expected`, which have to come."""
+    reader = LayeredReader(ngspice, network)
+    found = [reader.read(network, image, len(network.states[-1]))[0][-1] for image in IMAGES]
+    assert np.array_equal(np.isnan(found), np.isnan(expected[-1]))
+    return np.nanmax(np.abs(found - expected[-1]))
+
+
+@pytest.mark.parametrize(("network", "beyond", "words"), [
+    (summing, 1.05, "wanted of the summing stage in layer 1, which gives 19.9 V at most; a smaller output would help"),
+    (summing_above, 1.2, "wanted of the summing stage in layer 2, which gives 19.9 V at most; a smaller output would help"),
+    (inverting, 1.1, "wanted of the inverting stage in layer 1, which gives 20.5 V at most; a smaller output would help"),
+    (reference, 1.05, "wanted of the reference column's inverting stage in layer 1"),
+    (loaded_reference, 1.1, "9.49 V at most; fewer neurons in that layer would help"),
+    (on_chip, 1.3, "wanted of the summing stage in layer 1, which gives 19.9 V at most; a smaller hidden would help")])
+def test_ngspice_leaves_the_closed_form_at_the_rail_and_the_complaint_speaks(ngspice, network, beyond, words):
+    below, above = network(0.98), network(beyond)
+    shares = [(wanted(each, IMAGES).max(axis=0) / rails(each)).max() for each in (below, above)]
+    assert 0.9 < shares[0] <= 1 < shares[1] < 1.2
+    assert apart(ngspice, below, below.forward(IMAGES)) < 0.1e-6
+    assert complaint(below, IMAGES) == ""
+    for free, railed in zip(below.forward(IMAGES), within_rails(below, IMAGES), strict=True):
+        assert railed == pytest.approx(free, nan_ok=True)  # which the rails do not bear on
+    assert apart(ngspice, above, above.forward(IMAGES)) > 0.5e-6
+    assert apart(ngspice, above, within_rails(above, IMAGES)) < 0.2e-6
+    assert words in complaint(above, IMAGES, "hidden", "output")
+
+
+def test_what_clips_after_a_neurons_spike_changes_nothing(ngspice):
+    """The bias makes both outputs fire before the hidden neurons do, whose cells would take the stages far beyond their rails."""
+    late = LayeredNetwork((np.full((2, 3), 6.2), np.array([[90.0, 90.0, 11.0], [90.0, 90.0, 10.0]])))
+    hidden, outputs = late.forward(IMAGES)
+    assert np.nanmin(hidden) > outputs.max()
+    assert (wanted(late, IMAGES) <= rails(late)).all() and complaint(late, IMAGES) == ""
+    assert apart(ngspice, late, [hidden, outputs]) < 0.1e-6
+
+
+def test_clips_that_move_spikes_less_than_the_engines_differ_are_not_spoken_of():
+    network = summing(1.03)  # just beyond: 1 us
+    assert (wanted(network, IMAGES) > rails(network)).any() and complaint(network, IMAGES)
+    hidden = np.array([[5.0, 5.0, 90.0], [5.0, 5.0, 6.5]])  # the first fires at once, clipped or not
+    network = LayeredNetwork((hidden, np.array([[5.0, 6.0, 7.0], [5.0, 5.0, 7.0]])))
+    free, railed = network.forward(IMAGES), within_rails(network, IMAGES)
+    assert (wanted(network, IMAGES) > rails(network)).any() and (free[0] != railed[0]).any()
+    assert complaint(network, IMAGES) == ""
+
+
+def test_clips_that_move_spikes_little_but_tie_them_are_spoken_of():
+    network = LayeredNetwork((np.array([[20.0], [30.0]]) * np.ones(201),))
+    assert "1 of 1 images are decided otherwise, first spikes move by 0.25 us" in complaint(network, np.ones((1, 200)))
+
+
+@pytest.fixture(scope="module")
+def clipped():
+    """A classifier that learned wine with a dose seven times the highest of those chosen by itself, and every other wine."""
+    features, labels = load_wine(return_X_y=True)
+    with pytest.warns(StagesClip) as said:
+        model = MemristiveClassifier((), dose=2.0, random_state=1).fit(features[::2], labels[::2])
+    return model, features[1::2], labels[1::2], [str(warning.message) for warning in said]
+
+
+def test_what_is_said_to_be_decided_otherwise_is_what_ngspice_decides_otherwise(clipped):
+    model, features, labels, _ = clipped
+    images = model.encoding_.levels(features[::6])
+    found = [strict_decision(spikes) for spikes in read_in_ngspice(model.network_, images)]
+    free, railed = ([strict_decision(spikes) for spikes in each] for each in (
+        model.network_.first_spikes(images), within_rails(model.network_, images)[-1]))
+    assert found == railed
+    otherwise = np.sum(np.array(found) != free)
+    assert otherwise > len(images) / 2 and model.score(features, labels) > 0.8
+    assert f"{otherwise} of {len(images)} images are decided otherwise" in complaint(model.network_, images)
+
+
+def test_classifier_warns_once_a_network_and_names_the_dose(clipped, tmp_path):
+    model, features, labels, said = clipped
+    assert len(said) == 1 and "\n" not in said[0] and said[0].endswith("a smaller dose (it is 2 V) would help")
+    again = MemristiveClassifier.load(model.save(tmp_path / "clipped.json"))
+    with pytest.warns(StagesClip, match=r"it is 2 V") as warned:
+        again.partial_fit(features, labels)
+    assert len(warned) == 1 and warned[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again.partial_fit(features, labels)
+        assert complaint(again.network_, again.encoding_.levels(features))
+        with pytest.raises(StagesClip):
+            again.set_params(dose=3.0).fit(features, labels)
+    assert again._rule.output_dose == 3.0  # what was learned is there
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
+@pytest.mark.parametrize("hidden", [(100,), ()])
+def test_no_stage_clips_in_classifiers_as_they_are(load, hidden):
+    features, labels = load(return_X_y=True)
+    model = MemristiveClassifier(hidden, epochs=None if len(labels) < 1000 else 5, random_state=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(features, labels)
+    assert (wanted(model.network_, model.encoding_.levels(features[::5])) < 0.9 * rails(model.network_)).all()
+
+
+@pytest.mark.parametrize("name", ["mnist", "xor"])
+def test_no_stage_clips_in_the_networks_that_are_kept(name):
+    network, _ = load_network(ROOT / "voltages" / f"layers_{name}.json", TASKS[name], 10)
+    images = encode(load_mnist()["x_test"][:100], 10, "grey") if name == "mnist" else np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])
+    assert (wanted(network, images) < 0.9 * rails(network)).all() and complaint(network, images) == ""
+
+
+def test_of_many_images_a_part_is_looked_at(monkeypatch):
+    monkeypatch.setattr(layer_range, "MOST", 3)
+    many = np.repeat(IMAGES, 4, axis=0)
+    assert "of 3 images" in complaint(summing(1.2), many[:7]) and "of 2 images" in complaint(summing(1.2), many[:4])
