@@ -64,6 +64,7 @@ from workflow.layered import (
     rule_of,
     scores,
     stem_of,
+    warn_of_layers,
 )
 from workflow.layered_example import an_error, energies, print_energies, read_back
 from workflow.page_figures import learning_figure
@@ -147,8 +148,9 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         refuse_fewer(options, name, count)
         print(f"loaded {' - '.join(map(str, network.sizes))} neurons <- {path}")
         write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
-        start = time.perf_counter()
         images, labels = data.test_images[:count], data.test_labels[:count]
+        warn_of_layers(network, images)
+        start = time.perf_counter()
         spikes = read_tests(network, images, labels, options.test_engine, partial, options.jobs or worker_count())
         seconds = time.perf_counter() - start
         with signals_held():  # the reads of an hour are there
@@ -272,6 +274,7 @@ def judge(training: LayeredTraining, options: argparse.Namespace, count: int, st
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
     _, partial = decision_tables(options.figures, stem)
+    warn_of_layers(training.network, images)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
     partial.unlink(missing_ok=True)
     found = scores(labels, spikes)

@@ -33,7 +33,7 @@ from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layer_reads import LayeredRead, read_layers
-from workflow.layered import CHECKPOINT_EVERY, TASKS, load_network, refuse_size, rule_of, scores, stem_of
+from workflow.layered import CHECKPOINT_EVERY, TASKS, load_network, refuse_size, rule_of, scores, stem_of, warn_of_layers
 from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which a process's memory is noted for the first time
@@ -210,6 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
     with claimed([(written, used)], [checkpoint], options.force):
         reading = Reading(network, images, used, checkpoint)
         reading.begin(options.resume, options.force)
+        warn_of_layers(network, images)
         try:
             reading.read(options.jobs)
             results = judged(reading, network, images, labels)

@@ -12,11 +12,12 @@ if __name__ == "__main__":
     from workflow.loading import run
 
 import argparse
+import contextlib
 import json
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from learning.classifier_files import FORMAT
 from learning.decoding import RESOLUTION, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import FeatureEncoding
+from learning.layer_range import StagesClip
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, save_checkpoint
 from records.claims import NotOverwritten, claimed
@@ -84,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     netlist = options.figures / f"{name}_read.cir"
     options.netlist = netlist
     with claimed([(results_path(options.figures, name), parameters), (voltages, saved)],
-                 [*netlist_of(options), checkpoint_path(voltages)], options.force):
+                 [*netlist_of(options), checkpoint_path(voltages)], options.force), _clips_in_a_line():
         _study(options, table, model, parameters, voltages, netlist, name)
 
 
@@ -137,6 +139,29 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     chosen = np.concatenate([np.flatnonzero(table.labels == label)[:EXAMPLES] for label in final.classes_])
     draw(options, f"{name}_raster", raster, final.spike_times(table.features[chosen]),
          np.searchsorted(final.classes_, table.labels[chosen]), names)
+
+
+@contextlib.contextmanager
+def _clips_in_a_line() -> Iterator[None]:
+    """Say in one line at the end, beneath all progress, that networks warned of stages that clip, and what the first said."""
+    said: list[str] = []
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def kept(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, StagesClip):
+                said.append(str(message))
+            else:
+                shown(message, category, *place)
+
+        warnings.simplefilter("always", StagesClip)
+        warnings.showwarning = kept  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            if said:
+                more = f" (and so in {len(said) - 1} more of the networks trained)" if said[1:] else ""
+                print(f"warning: {said[0]}{more}", file=sys.stderr)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from learning.decoding import RESOLUTION, SILENT, TIED, strict_decision
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.layer_chips import layer_chips
 from learning.layer_circuit import LayerDesign, layered_network
+from learning.layer_range import complaint
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
@@ -251,6 +253,13 @@ def rule_of(voltages: Voltages, path: Path) -> LayeredRule:
         return LayeredRule(**voltages.origin["learning"])
     except (KeyError, TypeError, ParameterError) as error:
         raise VoltagesError(f"{path}: its rule cannot be used: {error}") from error
+
+
+def warn_of_layers(network: LayeredNetwork, images: np.ndarray) -> None:
+    """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller."""
+    said = complaint(network, images, "--hidden-dose", "--output-dose")
+    if said:
+        print(f"warning: {said}", file=sys.stderr)
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

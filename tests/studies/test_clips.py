@@ -1,0 +1,80 @@
+"""Studies of layers say in one line when stages clip, where the closed form is not what ngspice will say."""
+
+import functools
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from learning.classifier import MemristiveClassifier
+from learning.layer_range import StagesClip
+from learning.layers import LayeredNetwork
+from records.voltages import Voltages, save_layers
+from studies import layers, layers_in_ngspice, own_data
+from workflow.layered import TASKS, LayeredPlan
+
+
+def the_line(said):
+    """What one line of warning says."""
+    lines = said.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("warning: stages clip, which ngspice knows and the closed form does not: ")
+    return lines[0]
+
+
+def test_layers_say_it_after_training_and_when_tested_again(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(layers, "draw", lambda *arguments, **more: None)
+    places = ["--data", "digits", "--samples", "50", "--figures", str(tmp_path), "--voltages", str(tmp_path / "digits.json")]
+    train = [*places, "--hidden", "--presentations", "10000", "--force"]
+    layers.main([*train, "--output-dose", "2"])
+    assert the_line(capsys.readouterr().err).endswith("a smaller --output-dose would help")
+    layers.main([*places, "--test-only"])
+    assert "of 50 images are decided otherwise" in the_line(capsys.readouterr().err)
+    layers.main(train)
+    layers.main([*places, "--test-only", "--force"])
+    assert capsys.readouterr().err == ""
+
+
+def test_reads_in_ngspice_say_it_before_they_begin(tmp_path, capsys, monkeypatch):
+    plan = LayeredPlan(TASKS["digits"], TASKS["digits"].rule, ())
+    start: LayeredNetwork = plan.begin(plan.data())
+    origin = {**plan.as_dict(), "network": start.parameters.as_dict(), "design": start.design.as_dict()}
+    path = tmp_path / "layers_few.json"
+    arguments = ["--data", "digits", "--voltages", str(path), "--samples", "2", "--figures", str(tmp_path), "--force"]
+    monkeypatch.setattr(layers_in_ngspice.Reading, "read", lambda reading, jobs: sys.exit("begun"))
+    for states in (start.states[0], start.states[0] + 10 * np.arange(10)[:, None]):
+        save_layers(path, (states,), Voltages(states, "digits", "grey", "layers", origin))
+        with pytest.raises(SystemExit):
+            layers_in_ngspice.main(arguments)
+        said = capsys.readouterr().err
+        if states is start.states[0]:
+            assert said == ""
+        else:
+            assert the_line(said).endswith("a smaller --output-dose would help")
+
+
+def test_own_data_say_it_once_for_all_folds(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(own_data, "draw", lambda *arguments, **more: None)
+    monkeypatch.setattr(own_data, "_models", lambda model, seed: {"memristors": model})
+    monkeypatch.setattr(own_data, "MemristiveClassifier", functools.partial(MemristiveClassifier, dose=2.0))
+    arguments = ["wine", "--hidden", "--figures", str(tmp_path), "--voltages", str(tmp_path / "wine.json")]
+    own_data.main(arguments)
+    said = the_line(capsys.readouterr().err)
+    assert said.endswith("a smaller dose (it is 2 V) would help (and so in 10 more of the networks trained)")
+    monkeypatch.setattr(own_data, "MemristiveClassifier", MemristiveClassifier)
+    own_data.main([*arguments, "--force"])
+    assert capsys.readouterr().err == ""
+
+
+def test_own_data_hand_on_what_else_is_warned_of():
+    with pytest.warns(UserWarning, match="else") as warned, own_data._clips_in_a_line():
+        warnings.warn("something else", UserWarning, stacklevel=1)
+    assert len(warned) == 1
+
+
+def test_own_data_say_it_also_where_python_shows_no_warnings(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with own_data._clips_in_a_line():
+            warnings.warn("they clip", StagesClip, stacklevel=1)
+    assert capsys.readouterr().err == "warning: they clip\n"
