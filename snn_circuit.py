@@ -50,15 +50,12 @@ class NeuronParameters(Parameters):
         """Settled membrane voltage per ampere of column current, in V/A."""
         return self.feedback_resistance * self.membrane_transconductance * self.membrane_resistance
 
-
     def highest_drive(self, feedback_resistance: Any) -> Any:
-        """The most in V that the two stages give, with a feedback in ohm (number or array): a rail, less what the op-amp's
-        output resistance drops of it for the current that the feedback and the inverting stage take.
-        """
+        """The most in V that the two stages give, with a feedback in ohm (number or array)."""
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
     def highest_sum(self, feedback_resistance: Any) -> Any:
-        """The most in V below 0 that the summing stage gives, with a feedback in ohm (number or array)."""
+        """The summing stage's, below 0: a rail, less what the op-amp's output drops for the feedback and the inverting stage."""
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
 
@@ -151,8 +148,7 @@ class LapicqueNeuron(SubCircuit):
 def add_neuron(circuit: Circuit, parameters: NeuronParameters, own: bool = False) -> None:
     """Define the neuron and all that it is made of in the PySpice `circuit`; `own`: with instance parameters."""
     circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
-    circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low,
-                             parameters.inverting_rail_high))
+    circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low, parameters.inverting_rail_high))
     SchmittTrigger(parameters, own=own).add_to(circuit)
     circuit.subcircuit(LapicqueNeuron(parameters, own=own))
 
@@ -269,8 +265,7 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
     return circuit
 
 
-def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | None,
-                 controls: Sequence[Points] | None) -> None:
+def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | None, controls: Sequence[Points] | None) -> None:
     if inputs is None:
         circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
         for i in range(input_count):

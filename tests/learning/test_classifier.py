@@ -182,6 +182,7 @@ def test_some_hidden_neurons_start_plastic_however_many_features_there_are(featu
         assert rule.start_drive == pytest.approx(0.06 * 65)
 
 
+@pytest.mark.filterwarnings("ignore::learning.layer_range.StagesClip")  # which some of them do (docs/layers.md)
 @pytest.mark.parametrize("hidden", [(10, 10), (100, 50), (20, 20, 20)])
 def test_several_hidden_layers_all_start_firing_and_learn(iris, hidden):
     """Started as a single layer is, those behind the first are silent for ever; with its doses errors grow on their way back."""
