@@ -197,7 +197,10 @@ class Memristor(ReadMemristor):
 
 
 class MemristorChain(SubCircuit):
-    """`count` memristors in series between neuron and input, sharing phi. Add its `Memristor` to the circuit as well."""
+    """`count` memristors in series between neuron and input, sharing phi.
+
+    `memristor` is the name of the subcircuit of each: `add_to` defines both.
+    """
 
     def __init__(self, count: int, memristor: str = "memristor", name: str = "memristor_chain") -> None:
         if not (isinstance(count, (int, np.integer)) and count >= 1):
@@ -206,6 +209,11 @@ class MemristorChain(SubCircuit):
         nodes = ["neuron", *(f"joint_{k}" for k in range(1, count)), "input"]
         for k in range(count):
             self.X(k, memristor, nodes[k], nodes[k + 1], "phi", x0="{x0}")
+
+    def add_to(self, circuit: Circuit, parameters: MemristorParameters | None = None) -> None:
+        """Define the chain, and a `Memristor` of these `parameters` for it (None: the usual ones), in the PySpice `circuit`."""
+        Memristor(parameters or MemristorParameters()).add_to(circuit)
+        circuit.subcircuit(self)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,23 @@ class Netlist:
     ran: bool = False  # since it was loaded
 
     def __post_init__(self) -> None:
-        self.files = included(self.text)  # by path, as they were when the circuit was loaded first
+        self.files, self.lacking = dict[str, str](), ""  # by path, as they were when the circuit was loaded first
+        try:
+            self.files = included(self.text)
+        except SimulationError as error:
+            self.lacking = str(error)
         whole = "\n".join([untitled(self.text), *self.files.values()])
         self.remembers = remembers(whole)
         self.seed = fresh_seed() if drawn_at_random(whole) else 0
 
     def changed(self) -> str:
-        """The complaint about a file that the circuit includes and that is not as it was: it would be another circuit."""
-        now = included(self.text)
+        """The complaint about a file that the circuit includes and that is not there or not as it was: it would be another."""
+        if self.lacking:
+            return self.lacking
+        try:
+            now = included(self.text)
+        except SimulationError as error:
+            return str(error)
         return next((f"{path} has changed since this circuit, which includes it, was loaded" for path in self.files
                      if now.get(path) != self.files[path]), "")
 

@@ -12,9 +12,9 @@ INTERPOLATION = re.compile(r"\.opt\w*\b.*\binterp\b", re.IGNORECASE)
 FIELDS = dict.fromkeys("akx", 2) | dict.fromkeys("bcdefghilrv", 3) | dict.fromkeys("qjzmsw", 4) | dict.fromkeys("ot", 5)
 STATEMENTS = {".model": 3, ".csparam": 2}
 CONTROL = re.compile(r"^\s*\.control\b", re.IGNORECASE | re.MULTILINE)
-INCLUSION = re.compile(r"^\s*\.(inc\w*|lib)\s+(?:\"([^\"]+)\"|'([^']+)'|(\S+))", re.IGNORECASE | re.MULTILINE)
+INCLUSION = re.compile(r"^\s*\.(inc\w*|lib)\s+(?:\"([^\"]+)\"|'([^']+)'|([^\s;]+))([^\n;]*)", re.IGNORECASE | re.MULTILINE)
 TAKEN = {"time", "temper", "hertz"}  # what expressions call the time, the temperature, the frequency
-REMEMBERING = re.compile(r"^\s*[au]|\b[di]dt\s*\(", re.IGNORECASE | re.MULTILINE)
+REMEMBERING = re.compile(r"^[ \t]*[au]|\b[di]dt\s*\(|\bhertz\b|^[ \t]*\.meas\w*\b.*\bparam\b", re.IGNORECASE | re.MULTILINE)
 RANDOM = re.compile(r"\b(a?gauss|a?unif|limit)\s*\(", re.IGNORECASE)
 KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
          "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
@@ -40,11 +40,15 @@ def untitled(text: str) -> str:
 def included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> dict[str, str]:
     """All files that a netlist includes, as far as they can be read: contents by path; `folder` is the netlist's own.
 
-    Raises SimulationError if a file includes itself, but for sections of a library: it would end the process.
+    Raises SimulationError if one is not there, or includes itself, but for sections of a library: it would end the process.
     """
     found: dict[str, str] = {}
-    for kind, *names in INCLUSION.findall(text):
+    for kind, *names, section in INCLUSION.findall(text):
         name = os.path.expanduser(os.path.expandvars(next(filter(None, names))))
+        there = any(os.path.isfile(os.path.join(place, name)) for place in (folder, ""))
+        if not there and (kind.lower() != "lib" or section.strip()):
+            # ngspice would look where the circuit loaded before this one had files.
+            raise SimulationError(f"Could not find include file {name}")
         for path in dict.fromkeys(os.path.abspath(os.path.join(place, name)) for place in (folder, "")):
             if path in above and kind.lower() == "lib":
                 continue
@@ -60,7 +64,8 @@ def included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> dict[s
 def remembers(whole: str) -> bool:
     """Whether a netlist without its title, with all that it includes, may hold what ngspice runs right but once after loading.
 
-    Digital models of XSPICE are dead and B sources' ddt() constant in the second run (measured: ngspice 44).
+    Digital models of XSPICE are dead and B sources' ddt() constant in the second run, hertz stays where an AC analysis left it,
+    a measurement of a parameter fails (measured: ngspice 44).
     """
     return bool(REMEMBERING.search(whole))
 
@@ -82,8 +87,6 @@ def malformed(text: str, files: Iterable[str] = ()) -> str:
         kind, fields = line[0].lower(), len(line.split())
         if fields < STATEMENTS.get(line.split()[0].lower(), 0):  # ngspice 39 crashes
             return f"{line.lower()!r} is not a valid line: it lacks a name or what is said of it"
-        if NOTHING_SAVED.match(line):
-            return "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
         if INTERPOLATION.match(line):
             return "option interp leaves one point of a transient, of every circuit here: waveforms are as ngspice computes them"
         if not (kind.isalpha() or kind in ".#/$"):
@@ -92,14 +95,20 @@ def malformed(text: str, files: Iterable[str] = ()) -> str:
             return f"{line!r} cannot be told apart from others: ngspice takes every letter that is not ASCII for '_'"
         if kind in FIELDS and fields < FIELDS[kind]:
             return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
-    return next(filter(None, map(_taken, (text, *(f"\n{part}" for part in files)))), "")
+    return next(filter(None, map(_unsafe, (text, *(f"\n{part}" for part in files)))), "")
 
 
-def _taken(text: str) -> str:
-    """The complaint about a node of a name that is ngspice's own: "temper" crashes it, "time" is taken for the axis."""
+def _unsafe(text: str) -> str:
+    """The complaint about what no file may hold either: nodes of names that are ngspice's own or that it takes for one, and what
+    empties all circuits: "temper" crashes it, "time" is taken for the axis.
+    """
     for line in map(str.lower, whole_lines(text)):
         words = [word for word in line.split() if "=" not in word]
         nodes = words[1:-1] if line[0] == "x" else words[1:FIELDS.get(line[0], 1)]
+        if NOTHING_SAVED.match(line):
+            return "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"
         if TAKEN & set(nodes):
             return f"{line!r}: no node can be called {(TAKEN & set(nodes)).pop()!r}, which is ngspice's own; rename it"
+        if not all(map(str.isascii, nodes)):  # two nodes would become one without a word
+            return f"{line!r} cannot be told apart from others: ngspice takes every letter that is not ASCII for '_'"
     return ""

@@ -17,9 +17,11 @@ from spice.library import ERROR, Ngspice, decimal_points, start_ngspice
 # Lines that ngspice 44 writes on stderr without anything being wrong.
 HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
                       r"^Checking parameters for |time step\s+(is|was) too large for|tmax is now set")
-WARNING = re.compile(r"^Warning:(?!.*ignored)")  # goes to the user; a line of the netlist ignored is an error
+# A warning goes to the user; a line of the netlist ignored is an error.
+WARNING = re.compile(r"^(\*+ )?warning(:|\()(?!.*ignored)|^\( Npext|NPEXTWP? might be wrong", re.IGNORECASE)
 MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
 GIVEN_UP = re.compile(r"cannot recover")
+UNSOUND = re.compile(r"^Fatal error")  # after which another run of the same circuit may crash
 
 
 class Engine:
@@ -90,6 +92,7 @@ class Engine:
         # ngspice keeps a netlist that it could parse, whatever it complains of: it would shift the numbers of all others.
         if self._lost:
             return
+        self._ask("echo")  # a complaint without the end of its line would be the next circuit's
         if len(self._ask("setcirc")) - 1 > len(self._circuits):  # a heading, then a line each
             self._send("setcirc 1")
             self._send("remcirc")
@@ -302,7 +305,7 @@ class Engine:
     def _complaints(self) -> str:
         lines = self.ngspice.stderr.splitlines()
         lines += [line for line in self.ngspice.stdout.splitlines() if ERROR.search(line)]
-        self._lost = self._lost or any(GIVEN_UP.search(line) for line in lines)
+        self._lost = self._lost or any(GIVEN_UP.search(line) or UNSOUND.search(line) for line in lines)
         said = [line.strip() for line in lines if not HARMLESS.search(line) and not GIVEN_UP.search(line)]
         return "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
 

@@ -155,8 +155,7 @@ def test_reading_cell_behaves_as_the_whole_cell_with_phi_low(simulate, step):
 def test_chain_of_memristors_divides_the_voltage_and_shares_the_current(simulate, step, count):
     cell = MemristorParameters(width=70e-6)
     circuit = Circuit("chain")
-    Memristor(cell).add_to(circuit)
-    circuit.subcircuit(MemristorChain(count))
+    MemristorChain(count).add_to(circuit, cell)
     circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=step(0.9))
     circuit.V("neuron", "neuron", circuit.gnd, 0.0)
     circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=[(0, 0), (40e-6, 0), (41e-6, WRITE)])

@@ -243,7 +243,8 @@ def _separator(lines: list[str]) -> str:
             for mark in ";\t":  # where all are numbers with decimal commas, these would cut into more
                 if equal.get(mark, 1) > 1 and _decimal("\n".join(lines), mark) == ",":
                     return mark
-            return max(equal, key=lambda separator: equal[separator])
+            marks = {mark: count for mark, count in equal.items() if mark != " " and count > 1} or equal  # texts have spaces too
+            return max(marks, key=lambda separator: marks[separator])
     return ","
 
 

@@ -130,3 +130,13 @@ def test_codes_with_underscores_are_no_numbers(tmp_path):
     (tmp_path / "codes.csv").write_text("code,x,class\n1_20,1,a\n1_21,2,b\n1_30,3,a\n1_31,4,b\n")
     with pytest.raises(DatasetError, match="column 'code' holds"):
         load_table(str(tmp_path / "codes.csv"))
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_spaces_in_names_and_classes_are_no_separators(tmp_path, mark):
+    rows = [("alcohol", "kind of wine"), *[(f"{value}", f"{kind} dry wine") for value, kind in
+                                           ((12.1, "red"), (13.2, "white"), (12.2, "red"), (13.3, "white"))]]
+    table = loaded(tmp_path, "".join(f"{mark.join(row)}\n" for row in rows))
+    assert (table.names, table.classes) == (["alcohol"], ["red dry wine", "white dry wine"])
+    with pytest.raises(DatasetError, match="has a header and no rows"):
+        loaded(tmp_path, f"sepal length (cm){mark}sepal width (cm){mark}species\n")
