@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from records import files
-from records.files import FileProblem, atomic_write, check_writable, to_json
+from records.files import FileProblem, atomic_write, check_working_folder, check_writable, to_json
 from records.results import load_results, path_in_project, results_path, versions, write_results
 from tests.helpers import ROOT
 
@@ -292,3 +292,12 @@ def test_results_that_cannot_be_read_are_named(tmp_path, content, words):
         results_path(tmp_path, "some").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(FileProblem, match=rf"some_results\.json cannot be read: .*{words}"):
         load_results(tmp_path, "some")
+
+
+def test_working_folder_that_was_removed_is_told(tmp_path, monkeypatch):
+    check_working_folder()
+    (folder := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(FileProblem, match=r"^the working folder is not there any more: go to one that is$"):
+        check_working_folder()
