@@ -30,6 +30,15 @@ def test_files_are_found_as_ngspice_finds_them(tmp_path, monkeypatch, text, name
     assert found == {str(tmp_path / name): (tmp_path / name).read_text() for name in names}
 
 
+def test_file_may_name_one_of_the_working_folder_and_hold_letters_of_any_encoding(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "d.inc").write_text(".include here.inc\n")
+    (tmp_path / "here.inc").write_bytes(b"* Gr\xf6sse\nA1 [a] [b] adc\n")
+    monkeypatch.chdir(tmp_path)
+    found = included("title\n.include deep/d.inc\n")
+    assert list(found) == [str(tmp_path / "deep" / "d.inc"), str(tmp_path / "here.inc")] and remembers("\n".join(found.values()))
+
+
 @pytest.mark.parametrize("text", [".include nowhere", ".lib nowhere tt", ".include ."])
 def test_file_that_is_not_there_is_named(text):
     with pytest.raises(SimulationError, match=r"^Could not find include file (nowhere|\.)$"):
@@ -59,6 +68,7 @@ def test_what_is_drawn_is_told():
 
 @pytest.mark.parametrize(("file", "said"), [
     ("R1 a temper 1", "'r1 a temper 1': no node can be called 'temper', which is ngspice's own; rename it"),
+    ("X1 temper b half", "'x1 temper b half': no node can be called 'temper', which is ngspice's own; rename it"),
     ("X1 a Time half", "'x1 a time half': no node can be called 'time', which is ngspice's own; rename it"),
     ("X1 a b time", ""), ("X1 a b half time=3", ""), ("R1 a b temper", ""), ("B1 a 0 v=temper", ""),
     (".save none", "a node called 'none' cannot be saved: to ngspice it means no points, of every circuit here; rename it"),
