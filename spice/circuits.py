@@ -19,6 +19,7 @@ class Netlist:
     sent: dict[str, str] = field(default_factory=dict)
     used: int = 0  # when it was chosen last, in an order of the engine's
     ran: bool = False  # since it was loaded
+    integrated: bool = False  # a transient was among that
 
     def __post_init__(self) -> None:
         self.files, self.lacking = dict[str, str](), ""  # by path, as they were when the circuit was loaded first

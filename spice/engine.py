@@ -66,7 +66,7 @@ class Engine:
             return changed
         if self._paused is not None and self._running is not None and self._running.remembers:
             self.end(self._paused)  # a paused run of digital models crashes if another circuit is loaded
-        error, self._selected, netlist.ran = "", None, False
+        error, self._selected, netlist.ran, netlist.integrated = "", None, False, False
         if netlist.seed:  # loaded again, it is the same circuit
             self._send(f"setseed {netlist.seed}")
         try:
@@ -171,13 +171,14 @@ class Engine:
 
     # Runs
 
-    def begin(self, run: object, netlist: Netlist) -> None:
-        """Claim ngspice's results for a run of a circuit; another one that was paused is over."""
+    def begin(self, run: object, netlist: Netlist, sweep: bool = False) -> None:
+        """Claim ngspice's results for a run of a circuit, or a DC `sweep`; another one that was paused is over."""
         self._ready()
         if self._paused is not None:
             self.end(self._paused)
         self._delete_breakpoint()
-        if netlist.remembers and netlist.ran:
+        # In a DC sweep junctions would go on integrating their charges as in the last transient.
+        if (netlist.remembers and netlist.ran) or (sweep and netlist.integrated):
             self.restore(netlist)
         self._paused = run
 
@@ -203,6 +204,7 @@ class Engine:
         """
         self.select(netlist)
         self._running, netlist.ran = netlist, True
+        netlist.integrated = netlist.integrated or command.startswith("tran")
         try:
             self._heed(self.ngspice.run_in_background, command)
         except SimulationError as error:
@@ -306,7 +308,9 @@ class Engine:
         lines = self.ngspice.stderr.splitlines()
         lines += [line for line in self.ngspice.stdout.splitlines() if ERROR.search(line)]
         self._lost = self._lost or any(GIVEN_UP.search(line) or UNSOUND.search(line) for line in lines)
-        said = [line.strip() for line in lines if not HARMLESS.search(line) and not GIVEN_UP.search(line)]
+        paused = any("condition met: stop" in line for line in lines)  # it goes on: what did not converge was an earlier sweep's
+        said = [line.strip() for line in lines if not HARMLESS.search(line) and not GIVEN_UP.search(line)
+                and not (paused and line.startswith("doAnalyses:"))]
         return "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
 
 

@@ -137,7 +137,7 @@ class LoadedCircuit:
 
     def _analysis(self, command: str) -> Any:
         run = object()
-        self._engine.begin(run, self._netlist)
+        self._engine.begin(run, self._netlist, command.startswith("dc"))
         try:
             try:
                 self._engine.advance(self._netlist, command, command, lambda: f"refused {command!r}")

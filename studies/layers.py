@@ -69,7 +69,7 @@ from workflow.layered import (
 from workflow.layered_example import an_error, energies, print_energies, read_back
 from workflow.page_figures import learning_figure
 from workflow.scores import UNDECIDED, confusion
-from workflow.testing import decision_tables, decisions_table, refuse_fewer
+from workflow.testing import decision_tables, decisions_table, drop, refuse_fewer
 
 LAYERS = "layers"  # the rule that their files name
 UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
@@ -158,7 +158,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         found = scores(labels, spikes) | {"seconds": seconds}
         if options.test_engine == NGSPICE:
             found["energy"] = energies(session, network, rule, an_error(network, rule, data))
-        partial.unlink(missing_ok=True)
+        drop(partial, count)
         print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
     print_scores(found, options.test_engine)
     if "energy" in found:
@@ -276,7 +276,7 @@ def judge(training: LayeredTraining, options: argparse.Namespace, count: int, st
     _, partial = decision_tables(options.figures, stem)
     warn_of_layers(training.network, images)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
-    partial.unlink(missing_ok=True)
+    drop(partial, count)
     found = scores(labels, spikes)
     print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")
     writes = int(training.learning.history[:, 1].sum())

@@ -116,7 +116,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     if session:
         scores["read_energy"] = read_energy(session, network, schedule, states, images[0], experiment.devices)
     results = write_results(options.figures, stem, session, used, scores)
-    partial.unlink(missing_ok=True)
+    drop(partial, len(labels))
     print(f"wrote {table}\nwrote {results}")
 
     print_scores(scores)
@@ -242,6 +242,12 @@ def keep(partial: Path, table: bytes) -> None:
         if before <= count:
             atomic_write(partial, table)
     print(f"{max(count, before)} finished images{' of an earlier run' * (before > count)} are kept in {partial}")
+
+
+def drop(partial: Path, count: int) -> None:
+    """Remove the decisions of a run that ended early, once there are those of all its images and of `count`."""
+    if partial.is_file() and _images(partial.read_bytes()) <= count:
+        partial.unlink()
 
 
 def _images(table: bytes) -> int:

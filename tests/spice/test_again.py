@@ -145,6 +145,41 @@ def test_values_drawn_at_random_stay_those_of_their_circuit(ngspice, loaded):
     assert len({circuit.op()["a"] for circuit in drawn}) == 6
 
 
+DIODE = "diode\n.model d1 d(is=1e-14 cjo=4p tt=5n rs=1)\nV1 a 0 0 sin(0 1 100k)\nR1 a b 1k\nD1 b 0 d1\n"
+LATCH = """CMOS NAND latch
+Vdd vdd 0 3.3
+Vs sb 0 0
+Vr rb 0 0
+Map1 q sb vdd vdd pm l=1u w=5u
+Map2 q qb vdd vdd pm l=1u w=5u
+Man1 q sb xa 0 nm l=1u w=4u
+Man2 xa qb 0 0 nm l=1u w=4u
+Mbp1 qb rb vdd vdd pm l=1u w=5u
+Mbp2 qb q vdd vdd pm l=1u w=5u
+Mbn1 qb rb xb 0 nm l=1u w=4u
+Mbn2 xb q 0 0 nm l=1u w=4u
+.model nm nmos(level=1 kp=100u vto=0.7)
+.model pm pmos(level=1 kp=40u vto=-0.7)
+"""
+
+
+def test_sweep_of_a_junction_after_a_transient_is_the_sweep_before_it(loaded):
+    """ngspice would go on integrating the junction's charge, with the last step of the transient."""
+    diode = loaded(DIODE, "b", solver=Solver(max_step=1e-8))
+    before = diode.dc("V1", -2, 1, 1)["b"]
+    diode.run(2e-5)
+    assert np.array_equal(diode.dc("V1", -2, 1, 1)["b"], before) and before[0] == pytest.approx(-2.0, abs=1e-3)
+
+
+def test_what_did_not_converge_in_a_sweep_ends_no_run_of_another_circuit(loaded):
+    """ngspice says it once more at the next pause of whatever runs."""
+    rc = loaded("rc\nV1 in 0 1\nR1 in out 1k\nC1 out 0 1u ic=0\n", "out", solver=Solver(max_step=1e-5))
+    latch = loaded(LATCH, "q", solver=Solver(max_step=2e-10))
+    latch.set_temperature(50)
+    assert len(latch.dc("Vdd", 0, 5, 0.5)["q"]) == 11
+    assert [wave.time[-1] for wave in rc.run(2e-3, pauses=[1e-3])] == pytest.approx([1e-3, 2e-3], rel=0.02)
+
+
 def test_sweep_that_ends_early_leaves_its_source_as_it_was(loaded):
     steep = loaded("""steep
 Vin in 0 1

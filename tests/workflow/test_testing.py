@@ -74,6 +74,14 @@ def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
         assert partial.read_bytes() == table[2]
 
 
+def test_a_shorter_test_leaves_what_a_longer_one_has_read(tmp_path):
+    partial = tmp_path / "mnist_test_by_closed_form_partial_decisions.csv.gz"
+    for count, stays in ((21, True), (20, False)):
+        partial.write_bytes(gzip.compress(b"image\n" + b"1\n" * count))
+        testing.testing_script("", ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path), "--force"])
+        assert partial.exists() == stays
+
+
 def test_images_that_are_read_are_kept_before_they_are_counted(tmp_path, monkeypatch):
     def stopped(*arguments):
         raise KeyboardInterrupt
