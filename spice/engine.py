@@ -14,9 +14,10 @@ from spice.errors import NgspiceMissing, SimulationError
 from spice.interrupts import signals_held
 from spice.library import ERROR, Ngspice, decimal_points, start_ngspice
 
-# Lines that ngspice 44 writes on stderr without anything being wrong.
+# Lines that ngspice 44, or 39 (of stepping), writes on stderr without anything being wrong.
 HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
-                      r"^Checking parameters for |time step\s+(is|was) too large for|tmax is now set")
+                      r"^Checking parameters for |time step\s+(is|was) too large for|tmax is now set|"
+                      r"^Trying gmin =|^Supplies reduced to")
 # A warning goes to the user; a line of the netlist ignored is an error.
 WARNING = re.compile(r"^(\*+ )?warning(:|\()(?!.*ignored)|^\( Npext|NPEXTWP? might be wrong", re.IGNORECASE)
 MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
@@ -109,6 +110,9 @@ class Engine:
         with signals_held():
             if netlist in self._waiting:
                 self._waiting.remove(netlist)
+                return
+            if self._lost and netlist in self._circuits:  # the fresh ngspice need not know of it
+                self._circuits.remove(netlist)
                 return
             self.select(netlist)
             self._send("remcirc")

@@ -37,6 +37,7 @@ from spice.session import NgspiceSession
 from studies import layers_figures
 from workflow.chips import add_chip_options, chip_to_test, chosen_chip
 from workflow.command_line import (
+    BEFORE_TRAINING,
     Parser,
     add_quantities,
     draw,
@@ -194,7 +195,7 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
             if others:
                 raise VoltagesError(f"{path}: is not the first of the finished networks: {', '.join(others)}; give its file")
             first.learning.network = on_chip(network, plan.chip)
-        write_netlist(options.netlist, lambda: first_read(first.network, data.images[0]))
+        write_netlist(options.netlist, lambda: first_read(first.network, data.images[0]), BEFORE_TRAINING)
         store = functools.partial(write_results, options.figures, stem, session, {**first.parameters, **tested})
         for training in trainings[len(rows):]:
             training.train()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="DataclassInstance")
 T = TypeVar("T")
 OURS = "* written by a script, which overwrites it when it is run again"  # the second line of a netlist
+BEFORE_TRAINING = "the network before this training; --netlist of a test or inference has it after"
 PICTURES = (".png", ".gif")
 NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
@@ -207,12 +208,15 @@ def draw(options: argparse.Namespace, name: str, plot: "Callable[..., Figure]", 
     print(f"wrote {plotting.save(plot(*arguments, **more), options.figures, name, options.show)}")
 
 
-def write_netlist(path: Path | None, make: Callable[[], str]) -> None:
-    """Write the netlist that `make()` returns if the user asked for one: that of a large network takes a moment."""
+def write_netlist(path: Path | None, make: Callable[[], str], of: str = "") -> None:
+    """Write the netlist that `make()` returns if the user asked for one: that of a large network takes a moment.
+
+    `of`: what is to be said of the network in it.
+    """
     if path is not None:
         title, rest = make().split("\n", 1)
         atomic_write(path, f"{title}\n{OURS}\n{rest}")
-        print(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+        print(f"wrote {path}{f' ({of})' * bool(of)}; run it with: ngspice -b {shlex.quote(str(path))}")
 
 
 def netlist_of(options: argparse.Namespace) -> list[Path]:

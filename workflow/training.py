@@ -15,6 +15,7 @@ from records.voltages import FORMAT, Voltages, save_voltages
 from spice.session import NgspiceSession
 from workflow.chips import add_chip_options, chosen_chip
 from workflow.command_line import (
+    BEFORE_TRAINING,
     Parser,
     add_quantities,
     file_name,
@@ -96,7 +97,7 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     checkpoints = [] if options.rule == "hebbian" else [checkpoint_path(path)]
     with claimed(files, [*netlist_of(options), *checkpoints], options.force):
         run.begin(path, options)
-        write_netlist(options.netlist, run.netlist)
+        write_netlist(options.netlist, run.netlist, BEFORE_TRAINING if options.rule == "error-driven" else "")
         seconds = run.train()
 
         origin = {**run.parameters, "versions": versions(session)}

@@ -176,6 +176,8 @@ def test_netlist_is_written_only_if_asked_for(tmp_path, capsys):
     assert capsys.readouterr().out == f"wrote {path}; run it with: ngspice -b {path}\n"
     options = argparse.Namespace(netlist=path, force=False)
     assert netlist_of(options) == [path]
+    write_netlist(path, lambda: ".title some\n", "before")
+    assert f"wrote {path} (before); run it with" in capsys.readouterr().out
     write_netlist(tmp_path / "with space.cir", lambda: ".title some\n")
     assert capsys.readouterr().out.endswith(f"ngspice -b '{tmp_path}/with space.cir'\n")
 
