@@ -1,6 +1,5 @@
 """A circuit gives the same result the second time, whatever its elements remember, and whatever it is called."""
 
-import contextlib
 import signal
 import subprocess
 
@@ -23,20 +22,6 @@ R2 a 0 1k
 """
 DERIVATIVE = "V1 in 0 sin(0 1 1meg 0 0 90)\nB1 a 0 V=ddt(v(in))*1e-6\nR2 a 0 1k\n"
 RANDOM = "Monte Carlo\n.param x=agauss(1,0.1,1)\nV1 a 0 {x}\nR1 a 0 1k\n"
-
-
-@pytest.fixture
-def loaded(ngspice):
-    """loaded(text, save) gives a circuit of a few steps of 50 ns, unloaded at the end."""
-    circuits = []
-
-    def load(text, *save, solver=None):
-        circuits.append(ngspice.load(text, solver or Solver(max_step=5e-8), save))
-        return circuits[-1]
-    yield load
-    for circuit in circuits:
-        with contextlib.suppress(SimulationError):  # one that could not be loaded again
-            circuit.unload()
 
 
 @pytest.mark.parametrize(("lines", "high"), [(DIGITAL, 5.0), (DERIVATIVE, 6.28)])

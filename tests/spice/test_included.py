@@ -1,25 +1,10 @@
 """Files that a netlist includes: seen however they are named, not taken from elsewhere, the same when loaded again."""
 
-import contextlib
 
 import pytest
 
 from spice.deck import included, remembers
-from spice.session import SimulationError, Solver
-
-
-@pytest.fixture
-def loaded(ngspice):
-    """loaded(text, save) gives a circuit of a few steps of 50 ns, unloaded at the end."""
-    circuits = []
-
-    def load(text, *save, solver=None):
-        circuits.append(ngspice.load(text, solver or Solver(max_step=5e-8), save))
-        return circuits[-1]
-    yield load
-    for circuit in circuits:
-        with contextlib.suppress(SimulationError):  # one that could not be loaded again
-            circuit.unload()
+from spice.session import SimulationError
 
 
 @pytest.mark.parametrize("change", [lambda file: file.write_text(".param gain=7\n"), lambda file: file.unlink()])
