@@ -30,9 +30,9 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, n
     result = np.full(len(membranes), np.nan)
     thresholds = np.full(len(membranes), neuron.threshold) if thresholds is None else thresholds
     fired = (outputs[:, first:last] > neuron.output_high / 2) & (membranes[:, first:last] >= thresholds[:, None])
+    pulse = slice(first, last)
     for j in np.flatnonzero(fired.any(axis=1)):
         k = first + int(np.argmax(fired[j]))
-        pulse = slice(first, last)
         result[j] = _crossing(time[pulse], membranes[j, pulse], k - first, thresholds[j]) - start if k > first else 0.0
     return result
 

@@ -54,15 +54,17 @@ def wanted(network: LayeredNetwork, images: np.ndarray) -> np.ndarray:
 def within_rails(network: LayeredNetwork, images: np.ndarray) -> list[np.ndarray]:
     """As `LayeredNetwork.forward`, first spike times in s of every layer, but of stages that give no more than their rails."""
     spikes: list[np.ndarray] = []
-    for layer in range(len(network.states)):
+    for layer, limits in enumerate(rails(network)):
         currents = _of_spikes(network, layer, spikes[-1]) if layer else _of_images(network, images)
-        spikes.append(np.array([_race(network, layer, amperes, times) for amperes, times in currents]))
+        spikes.append(np.array([_race(network, layer, limits, amperes, times) for amperes, times in currents]))
     return spikes
 
 
-def _race(network: LayeredNetwork, layer: int, amperes: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """First spikes in s of a layer's neurons, whose columns carry `amperes` ((neurons + reference) x steps) from `times` on."""
-    neuron, (most, inverted, reference) = _neuron(network, layer), rails(network)[layer]
+def _race(network: LayeredNetwork, layer: int, limits: np.ndarray, amperes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """First spikes in s of a layer's neurons, whose columns carry `amperes` ((neurons + reference) x steps) from `times` on, and
+    whose stages (`STAGES`) give no more than `limits` in V.
+    """
+    neuron, (most, inverted, reference) = _neuron(network, layer), limits
     volts = neuron.feedback_resistance * amperes
     drives = np.minimum(np.minimum(volts[:-1], most) - np.minimum(volts[-1], min(most, reference)), inverted)
     chip = 1.0 if network.chip is None else network.chip[layer].threshold[:, None]

@@ -11,7 +11,7 @@ from spice.parameters import ParameterError
 
 USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles in the paper's networks
 LEAST = 1.1  # times the threshold: where the smallest pattern's membrane should settle
-MOST_OHMS = 1e9  # that a feedback resistor may have
+MOST_OHMS = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata["high"]
 MOST_LEAKED = 0.1  # of a state, in the pulse that writes it
 MOST = 0.9  # of the rail: where the largest pattern's membrane may settle
 

@@ -33,8 +33,6 @@ class Netlist:
 
     def changed(self) -> str:
         """The complaint about a file that the circuit includes and that is not there or not as it was: it would be another."""
-        if self.lacking:
-            return self.lacking
         try:
             now = included(self.text)
         except SimulationError as error:

@@ -45,19 +45,19 @@ def included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> dict[s
     found: dict[str, str] = {}
     for kind, *names, section in INCLUSION.findall(text):
         name = os.path.expanduser(os.path.expandvars(next(filter(None, names))))
-        there = any(os.path.isfile(os.path.join(place, name)) for place in (folder, ""))
-        if not there and (kind.lower() != "lib" or section.strip()):
+        places = dict.fromkeys(os.path.abspath(os.path.join(place, name)) for place in (folder, ""))
+        paths = list(filter(os.path.isfile, places))
+        if not paths and (kind.lower() != "lib" or section.strip()):
             # ngspice would look where the circuit loaded before this one had files.
             raise SimulationError(f"Could not find include file {name}")
-        for path in dict.fromkeys(os.path.abspath(os.path.join(place, name)) for place in (folder, "")):
+        for path in paths:
             if path in above and kind.lower() == "lib":
                 continue
             if path in above:
                 raise SimulationError(f"{path} includes itself, by way of {len(above)} files")
-            if os.path.isfile(path):
-                with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-                    found[path] = file.read()
-                    found |= included(found[path], os.path.dirname(path), (*above, path))
+            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+                found[path] = file.read()
+                found |= included(found[path], os.path.dirname(path), (*above, path))
     return found
 
 

@@ -55,7 +55,7 @@ class Engine:
                 self.unload(dropped)
             self._make_room()
             self._use(netlist)
-            complaints = malformed(netlist.text, netlist.files.values()) or self._load(netlist)
+            complaints = netlist.lacking or malformed(netlist.text, netlist.files.values()) or self._load(netlist)
             if complaints:
                 raise failure("refused the netlist", netlist, "op", complaints)
 
@@ -63,8 +63,6 @@ class Engine:
         netlist.used = self._uses = self._uses + 1
 
     def _load(self, netlist: Netlist) -> str:
-        if changed := netlist.changed():
-            return changed
         if self._paused is not None and self._running is not None and self._running.remembers:
             self.end(self._paused)  # a paused run of digital models crashes if another circuit is loaded
         error, self._selected, netlist.ran, netlist.integrated = "", None, False, False
@@ -168,7 +166,7 @@ class Engine:
 
     def _load_again(self, netlist: Netlist) -> None:
         """Raises SimulationError if it is not to be had again; then it counts as unloaded."""
-        complaints = self._load(netlist)
+        complaints = netlist.changed() or self._load(netlist)
         if complaints:
             raise failure("could not load the circuit again", netlist, "op", complaints)
         self._send_joined(netlist.commands())
@@ -270,7 +268,7 @@ class Engine:
 
     def _load_all(self, circuits: list[Netlist]) -> None:
         for netlist in list(circuits):
-            if self._load(netlist):  # it counts as unloaded from here on: a file that it includes is gone, say
+            if netlist.changed() or self._load(netlist):  # it counts as unloaded from here on
                 circuits.remove(netlist)
             if self._lost:
                 return

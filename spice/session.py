@@ -136,13 +136,13 @@ class LoadedCircuit:
         return tran_command(self.text, self.solver, stop, uic, altered_shapes(self._netlist.sent))
 
     def _analysis(self, command: str) -> Any:
-        run = object()
-        self._engine.begin(run, self._netlist, command.startswith("dc"))
+        run, sweep = object(), command.startswith("dc")
+        self._engine.begin(run, self._netlist, sweep)
         try:
             try:
                 self._engine.advance(self._netlist, command, command, lambda: f"refused {command!r}")
             except BaseException:
-                if command.startswith("dc"):  # what it sweeps stays where it was left
+                if sweep:  # what it sweeps stays where it was left
                     self._engine.restore(self._netlist)
                 raise
             results = self._engine.results(command.split()[0])

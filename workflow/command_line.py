@@ -235,6 +235,13 @@ def netlist_of(options: argparse.Namespace) -> list[Path]:
     return [path]
 
 
+def warn(said: str) -> bool:
+    """Say on standard error what is wrong, if anything ("") is; returns whether."""
+    if said:
+        print(f"warning: {said}", file=sys.stderr)
+    return bool(said)
+
+
 def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
                   chip: Chip | None = None, spikes: np.ndarray | None = None) -> bool:
     """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change.
@@ -247,16 +254,14 @@ def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.nda
     else:
         silent = spikes is not None and bool(np.isnan(spikes).all())
         said = "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help" * silent
-    if said:
-        print(f"warning: {said}", file=sys.stderr)
-    return bool(said)
+    return warn(said)
 
 
 def warn_of_closed_form(network: NetworkParameters, schedule: Schedule) -> None:
     """Say on standard error if the closed form is not good for nanoseconds with these parameters."""
     doubts = Crossbar.of(network, schedule).doubts
     if doubts:
-        print(f"warning: the closed form is not exact here, --engine ngspice is the judge: {'; '.join(doubts)}", file=sys.stderr)
+        warn(f"the closed form is not exact here, --engine ngspice is the judge: {'; '.join(doubts)}")
 
 
 def progress(steps: Iterable[T], total: int, description: str, unit: str, quick: float = 2.0) -> "tqdm[T]":

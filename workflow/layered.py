@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import math
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from records.voltages import Voltages, VoltagesError, load_layers
 from snn_circuit import names
 from spice.parameters import ParameterError
 from spice.session import netlist_text
-from workflow.command_line import progress
+from workflow.command_line import progress, warn
 from workflow.experiments import SIZE, network_of
 from workflow.layer_reads import read_layers
 from workflow.process import undisturbed
@@ -257,9 +256,7 @@ def rule_of(voltages: Voltages, path: Path) -> LayeredRule:
 
 def warn_of_layers(network: LayeredNetwork, images: np.ndarray) -> None:
     """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller."""
-    said = complaint(network, images, "--hidden-dose", "--output-dose")
-    if said:
-        print(f"warning: {said}", file=sys.stderr)
+    warn(complaint(network, images, "--hidden-dose", "--output-dose"))
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

@@ -228,8 +228,8 @@ def decision_tables(folder: Path, name: str) -> tuple[Path, Path]:
 def refuse_fewer(options: argparse.Namespace, name: str, count: int) -> None:
     """Raise NotOverwritten if a test that was stopped before its results left the decisions of more than `count` images."""
     table, _ = decision_tables(options.figures, name)
-    if table.is_file() and not options.force and not results_path(options.figures, name).exists():
-        before = _images(table.read_bytes())
+    if not options.force and not results_path(options.figures, name).exists():
+        before = _images_in(table)
         if before > count:
             raise NotOverwritten(f"{table} holds the decisions of {before} images, without their results; --force overwrites "
                                  "it, or write elsewhere")
@@ -238,7 +238,7 @@ def refuse_fewer(options: argparse.Namespace, name: str, count: int) -> None:
 def keep(partial: Path, table: bytes) -> None:
     """Write the decisions of a run that ended early, unless an earlier one left more; say where they are."""
     with undisturbed():
-        count, before = _images(table), _images(partial.read_bytes()) if partial.is_file() else 0
+        count, before = _images(table), _images_in(partial)
         if before <= count:
             atomic_write(partial, table)
     print(f"{max(count, before)} finished images{' of an earlier run' * (before > count)} are kept in {partial}")
@@ -246,8 +246,12 @@ def keep(partial: Path, table: bytes) -> None:
 
 def drop(partial: Path, count: int) -> None:
     """Remove the decisions of a run that ended early, once there are those of all its images and of `count`."""
-    if partial.is_file() and _images(partial.read_bytes()) <= count:
-        partial.unlink()
+    if _images_in(partial) <= count:
+        partial.unlink(missing_ok=True)
+
+
+def _images_in(table: Path) -> int:
+    return _images(table.read_bytes()) if table.is_file() else 0
 
 
 def _images(table: bytes) -> int:
