@@ -32,10 +32,14 @@ def rail(neuron: NeuronParameters) -> float:
     return float(neuron.highest_drive(neuron.feedback_resistance) * neuron.membrane_transconductance * neuron.membrane_resistance)
 
 
-def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> str:
-    """What is wrong with the range of the membranes on these `images`, and the parameter to change; "" if nothing is."""
-    neuron = parameters.neuron
-    highest = settled_membranes(parameters, schedule, states, images).max(axis=1)
+def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
+              own: bool = False) -> str:
+    """What is wrong with the range of the membranes on these `images`, and the parameter to change; "" if nothing is.
+
+    `own`: image k is the pattern that neuron k has learned, on which it should fire.
+    """
+    neuron, settled = parameters.neuron, settled_membranes(parameters, schedule, states, images)
+    highest = settled.max(axis=1)
     ohms, top = neuron.feedback_resistance, float(highest.max())
     if top <= 0:
         return ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a higher "
@@ -56,7 +60,19 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
                    else "a lower --amplifier-output-resistance would help")
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
                 f"and neurons that clip fire together; {way_out}")
-    return ""
+    return _unheard(neuron, np.diag(settled), top) if own else ""
+
+
+def _unheard(neuron: NeuronParameters, own: np.ndarray, top: float) -> str:
+    """What is to be said of membranes below the threshold; `own`: V on the pattern that each learned, `top`: the highest."""
+    silent, lowest = int(np.sum(own < neuron.threshold)), int(np.argmin(own))
+    if not silent:
+        return ""
+    needed = neuron.feedback_resistance * LEAST * neuron.threshold / own[lowest] if own[lowest] > 0 else np.inf
+    way_out = (f"--feedback-resistance {_number(needed)} would lift it" if needed <= min(MOST_OHMS, _within_the_rail(neuron, top))
+               else "no feedback resistor lifts it and keeps the others below the rail")
+    return (f"neurons that stay silent on the patterns they learned: {silent} of {len(own)}; the membrane of neuron {lowest} "
+            f"settles at {own[lowest]:.3g} V, below the threshold of {neuron.threshold:g} V; {way_out}")
 
 
 def _within_the_rail(neuron: NeuronParameters, top: float) -> float:
@@ -75,7 +91,7 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     """`parameters` with the feedback resistor that fits `patterns` (classes x inputs, 0 to 1) trained by the Hebbian rule.
 
     The largest pattern's membrane settles at 1.7 thresholds, as in the paper's networks, or as much higher as the smallest
-    pattern needs to fire, but below the rail. Raises ParameterError for a pattern without a pixel.
+    pattern needs to fire, but below the rail. Raises ParameterError for a pattern without a pixel, or if none fits.
     """
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
@@ -94,5 +110,8 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
         raise ParameterError("no feedback resistor fits: amplifier_output_resistance is too high for currents like these")
     if not feedback <= MOST_OHMS:
         raise ParameterError("no feedback resistor fits: trained cells carry next to no current")
+    if own.min() * feedback < neuron.threshold * neuron.feedback_resistance:
+        raise ParameterError(f"no feedback resistor fits: below the rail, pattern {np.argmin(own)} would not reach the threshold "
+                             f"beside pattern {np.argmax(own)}, which carries {own.max() / own.min():.3g} times its current")
     resized = dataclasses.replace(neuron, feedback_resistance=float(feedback))
     return dataclasses.replace(parameters, neuron=resized)

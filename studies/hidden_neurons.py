@@ -29,7 +29,7 @@ from records.results import kept_results, results_path, write_results
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
-from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores
+from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores, warn_of_layers
 from workflow.monte_carlo import run_everywhere
 
 NAME = "hidden_neurons"
@@ -66,6 +66,7 @@ def judge(case: Case) -> dict[str, Any]:
     learning = learn(LayeredLearning.begin(network, case.rule), case.rule, data)
     accuracy, writes = learning_curve(learning.history, WINDOW)
     marks = np.unique(np.geomspace(min(100, len(accuracy)), len(accuracy), MARKS).astype(int)) - 1
+    warn_of_layers(learning.network, data.test_images, options=False)
     found = scores(data.test_labels, learning.network.first_spikes(data.test_images))
     return {"hidden": case.hidden, "seed": case.rule.seed, **found, "writes": int(writes[-1]), "presentations": marks + 1,
             "running_accuracy": accuracy[marks]}

@@ -35,7 +35,7 @@ from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
-from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores
+from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores, warn_of_layers
 from workflow.monte_carlo import run_everywhere
 from workflow.testing import decision_tables
 
@@ -133,6 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.resume:
             found = kept_results(options.figures, NAME, {"ideal": float, "rows": ROW, "judged": JUDGED_ROW})
         ideal = network_of(Case(0.0, 0, rule, options.hidden))
+        warn_of_layers(ideal, images().test_images, options=False)
         found["ideal"] = scores(images().test_labels, ideal.first_spikes(images().test_images))["strict_accuracy"]
         print(f"an ideal chip: {found['ideal']:.2%}", flush=True)
         work = [Case(spread, seed, rule, options.hidden, states) for spread in SPREADS

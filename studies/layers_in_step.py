@@ -24,7 +24,7 @@ from records.results import results_path, write_results
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession
 from workflow.command_line import add_quantities, make_parser, progress, quantities, whole_number
-from workflow.layered import TASKS, LayeredData, LayeredPlan
+from workflow.layered import TASKS, LayeredData, LayeredPlan, warn_of_layers
 
 
 def apart(one: LayeredNetwork, other: LayeredNetwork) -> list[float]:
@@ -103,7 +103,9 @@ def main(arguments: list[str] | None = None) -> None:
     used = {**plan.as_dict(), "after": options.after, "stretch": options.stretch}
     with claimed([(results_path(options.figures, name), used)], [], options.force):
         learning = LayeredLearning.begin(plan.begin(data), rule)
-        found = compare(advance(learning, rule, data, options.after), rule, data, options.stretch, session)
+        start = advance(learning, rule, data, options.after)
+        warn_of_layers(start.network, data.images)
+        found = compare(start, rule, data, options.stretch, session)
         wrote = write_results(options.figures, name, session, used, found)
     report(found)
     print(f"wrote {wrote}")

@@ -4,7 +4,8 @@
 of its own; --seeds runs more, each with its own start states and order. Writes figures/stdp_NAME_weights.png,
 stdp_NAME_winners.png, for XPUE the animation stdp_xpue.gif, and stdp_NAME_results.json. About 3 s a seed for XPUE, 10 s for
 012345. --netlist writes the circuit of the first seed, which learns and prints what it learned in `ngspice -b` alone.
---data mnist: the closed form of the same circuit learns the training images without labels, ngspice reads the test images.
+--data mnist: the closed form of the same circuit learns the training images without labels, ngspice reads the test images; its
+options: --data mnist --help.
 """
 
 if __name__ == "__main__":

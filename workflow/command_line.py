@@ -243,14 +243,15 @@ def warn(said: str) -> bool:
 
 
 def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-                  chip: Chip | None = None, spikes: np.ndarray | None = None) -> bool:
+                  chip: Chip | None = None, spikes: np.ndarray | None = None, own: bool = False) -> bool:
     """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change.
 
+    `own`: the images are the patterns that the neurons learned, one each: said as well if one cannot fire on its own.
     Returns whether anything was said. On a `chip`, whose devices have ranges of their own, only what was seen is said: that
     none of the `spikes` came.
     """
     if chip is None:
-        said = complaint(network, schedule, states, images)
+        said = complaint(network, schedule, states, images, own)
     else:
         silent = spikes is not None and bool(np.isnan(spikes).all())
         said = "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help" * silent

@@ -90,7 +90,7 @@ def digits_experiment() -> Experiment:
 
 
 def mnist_experiment(size: int = SIZE, encoding: str = "binary") -> Experiment:
-    """MNIST shrunk to size x size: 2 ms pulses (Jurj 2024); the feedback keeps the membranes in range at any size."""
+    """MNIST shrunk to size x size: 2 ms pulses (Jurj 2024); the feedback keeps the membranes of binary images in range."""
     schedule = Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6)
     feedback = NeuronParameters.feedback_resistance * SIZE**2 / size**2
     rule = ErrorDrivenRule()

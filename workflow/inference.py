@@ -88,7 +88,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     print_energy(f"presenting {dataset.labels[0]!r}", energy)
-    warn_of_range(network, schedule, voltages.states, patterns, experiment.chip, result.spikes)
+    warn_of_range(network, schedule, voltages.states, patterns, experiment.chip, result.spikes, own=True)
     figures_loaded()
     import plotting
     from workflow import page_figures

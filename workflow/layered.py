@@ -254,9 +254,12 @@ def rule_of(voltages: Voltages, path: Path) -> LayeredRule:
         raise VoltagesError(f"{path}: its rule cannot be used: {error}") from error
 
 
-def warn_of_layers(network: LayeredNetwork, images: np.ndarray) -> None:
-    """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller."""
-    warn(complaint(network, images, "--hidden-dose", "--output-dose"))
+def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = True) -> None:
+    """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller.
+
+    `options`: the doses are options of the page.
+    """
+    warn(complaint(network, images, *(("--hidden-dose", "--output-dose") if options else ("hidden_dose", "output_dose"))))
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

@@ -273,7 +273,7 @@ def print_scores(scores: dict[str, Any]) -> None:
             ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"),
             ("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
             (f"paper's rule, first {min(100, count)}",
-             f"{scores['paper_rule_first_100']:.0%} (paper: {PAPER_FIRST_100:.0%})"),
+             f"{scores['paper_rule_first_100']:.0%}" + f" (paper: {PAPER_FIRST_100:.0%})" * (count >= 100)),
             ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
             ("silent, tied", f"{scores['silent']}, {scores['tied']} (a lead below {scores['resolution'] * 1e6:g} us is a tie)"),
             ("recall by class", "  ".join(f"{digit}: {value:.1%}" for digit, value in enumerate(scores["recall"]))),

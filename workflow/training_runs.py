@@ -111,7 +111,8 @@ class HebbianRun(TrainingRun):
         dataset, trained, name = self.experiment.dataset, self._trained, self.experiment.name
         print_trained(dataset, self.states, measured["closed_form_on"])
         print_energy("one class's write", measured["write_energy"])
-        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns, self.experiment.chip)
+        warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns, self.experiment.chip,
+                      own=True)
         draw(options, f"{name}_images", plotting.dataset_images, dataset)
         draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
         draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", dataset.labels)

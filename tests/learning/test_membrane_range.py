@@ -179,10 +179,55 @@ def test_membrane_right_at_the_threshold_fires_and_right_at_the_rail_clips(patte
 
 
 def test_resistor_of_very_different_patterns_is_that_of_the_rail():
-    """One pixel beside forty: 1.1 thresholds for the one would drive the other through the rail, so 0.9 of it is the most."""
-    patterns = np.zeros((2, 41))
-    patterns[0, :40], patterns[1, 40] = 1, 1
+    """3 pixels beside 13: 1.1 thresholds for the ones would drive the others too near to the rail, of which 0.9 is the most."""
+    patterns = np.zeros((2, 16))
+    patterns[0, :13], patterns[1, 13:] = 1, 1
     network = fitted(NetworkParameters(), Schedule(), patterns)
     own = settled_membranes(network, Schedule(), trained_state(network.memristor, patterns, Schedule().pulse), patterns)
-    assert own[0, 0] == pytest.approx(0.9 * rail(network.neuron))
+    assert own[0, 0] == pytest.approx(0.9 * rail(network.neuron)) and own[1, 1] > network.neuron.threshold
     assert network.neuron == dataclasses.replace(NeuronParameters(), feedback_resistance=network.neuron.feedback_resistance)
+
+
+UNEVEN = np.array([[1.0] * 24 + [0.0] * 8, [0.0] * 26 + [1.0] * 6, [0.0] * 20 + [1.0] * 12])
+
+
+def uneven(ohms):
+    """A network with a feedback of `ohms` that has learned three patterns, and their settled membranes in V."""
+    network, schedule = with_feedback(ohms), Schedule()
+    states = trained_state(network.memristor, UNEVEN, schedule.pulse)
+    return network, states, np.diag(settled_membranes(network, schedule, states, UNEVEN))
+
+
+def test_a_neuron_that_stays_silent_on_its_own_pattern_is_named_with_what_lifts_it():
+    network, states, own = uneven(250.0)
+    assert own[1] < own[2] < 4 < own[0]
+    assert complaint(network, Schedule(), states, UNEVEN) == ""  # images of any kind may leave neurons silent
+    needed = float(f"{250 * 1.1 * 4 / own[1]:.3g}")
+    assert complaint(network, Schedule(), states, UNEVEN, own=True) == (
+        f"neurons that stay silent on the patterns they learned: 2 of 3; the membrane of neuron 1 settles at {own[1]:.3g} V, "
+        f"below the threshold of 4 V; --feedback-resistance {needed:g} would lift it")
+    better, states, own = uneven(needed)
+    assert own[1] == pytest.approx(4.4, rel=0.01) and complaint(better, Schedule(), states, UNEVEN, own=True) == ""
+
+
+@pytest.mark.parametrize("low", [0.5, 0.0])  # of the second neuron's states; at 0 its cells carry nothing
+def test_a_neuron_that_no_resistor_lifts_below_the_rail_is_said_to_be_one(low):
+    network, states, _ = uneven(250.0)
+    states = states * [[1.0], [low], [1.0]]
+    said = complaint(network, Schedule(), states, UNEVEN, own=True)
+    assert "the membrane of neuron 1" in said
+    assert said.endswith("no feedback resistor lifts it and keeps the others below the rail")
+
+
+def test_neurons_right_at_the_threshold_on_their_own_patterns_fire():
+    network, states, own = uneven(250.0)
+    for threshold, said in ((own.min(), ""), (own.min() * (1 + 1e-9), "1 of 3;")):
+        here = dataclasses.replace(network, neuron=dataclasses.replace(network.neuron, threshold=float(threshold)))
+        assert said in (words := complaint(here, Schedule(), states, UNEVEN, own=True)) and bool(said) is bool(words)
+
+
+def test_patterns_too_unlike_for_one_resistor_are_refused():
+    """A pixel beside thirty: between the threshold of 4 V and 0.9 of the rail there is room for 4.5 times the current."""
+    patterns = np.array([[1.0] * 30 + [0.0], [0.0] * 30 + [1.0]])
+    with pytest.raises(ParameterError, match="pattern 1 would not reach the threshold beside pattern 0, which carries 30 times"):
+        fitted(NetworkParameters(), Schedule(), patterns)

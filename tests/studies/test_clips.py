@@ -1,5 +1,6 @@
 """Studies of layers say in one line when stages clip, where the closed form is not what ngspice will say."""
 
+import dataclasses
 import functools
 import sys
 import warnings
@@ -11,7 +12,8 @@ from learning.classifier import MemristiveClassifier
 from learning.layer_range import StagesClip
 from learning.layers import LayeredNetwork
 from records.voltages import Voltages, save_layers
-from studies import layers, layers_in_ngspice, own_data
+from studies import hidden_neurons, imperfect_layers, layers, layers_in_ngspice, layers_in_step, own_data
+from workflow import layered
 from workflow.layered import TASKS, LayeredPlan
 
 
@@ -78,3 +80,30 @@ def test_own_data_say_it_also_where_python_shows_no_warnings(capsys):
         with own_data._clips_in_a_line():
             warnings.warn("they clip", StagesClip, stacklevel=1)
     assert capsys.readouterr().err == "warning: they clip\n"
+
+
+@pytest.mark.parametrize(("dose", "says"), [("3", True), ("0.05", False)])
+def test_a_stretch_in_ngspice_says_it_before_it_begins(tmp_path, capsys, monkeypatch, dose, says):
+    monkeypatch.setattr(layers_in_step, "compare", lambda start, *more: sys.exit("begun"))
+    with pytest.raises(SystemExit):
+        layers_in_step.main(["--data", "digits", "--hidden", "30", "--presentations", "8001", "--after", "8000", "--stretch", "1",
+                             "--figures", str(tmp_path), "--hidden-dose", dose])
+    said = capsys.readouterr().err
+    assert the_line(said).endswith("a smaller --hidden-dose would help") if says else said == ""
+
+
+@pytest.mark.parametrize(("dose", "says"), [(3.0, True), (0.05, False)])
+def test_studies_without_options_for_doses_name_the_rules(tmp_path, capsys, monkeypatch, dose, says):
+    rule = dataclasses.replace(TASKS["digits"].rule, presentations=8000, hidden_dose=dose)
+    task = dataclasses.replace(TASKS["digits"], rule=rule)
+    monkeypatch.setattr(layered, "TASKS", {"mnist": task})
+    for study in (hidden_neurons, imperfect_layers):
+        monkeypatch.setattr(study, "TASKS", {"mnist": task})
+        monkeypatch.setattr(study, "images", functools.cache(lambda: task.data(8, 1)))
+    hidden_neurons.judge(hidden_neurons.Case(30, rule))
+    first = capsys.readouterr().err
+    monkeypatch.setattr(imperfect_layers, "run_everywhere", lambda *arguments, **more: sys.exit("begun"))
+    with pytest.raises(SystemExit):
+        imperfect_layers.main(["--presentations", "8000", "--hidden", "30", "--chips", "1", "--figures", str(tmp_path)])
+    for said in (first, capsys.readouterr().err):
+        assert the_line(said).endswith("a smaller hidden_dose would help") if says else said == ""

@@ -197,7 +197,8 @@ def played(monkeypatch):
     monkeypatch.setattr(imperfect_layers, "judge_in_ngspice", lambda case, count, options: step(
         row(case), samples=count, closed_form_accuracy=0.5, decided_otherwise=0, largest_deviation=0.0))
     monkeypatch.setattr(imperfect_layers, "NgspiceSession", lambda: argparse.Namespace(version=44))
-    monkeypatch.setattr(imperfect_layers, "draw", lambda *_: None)
+    for name in ("draw", "warn_of_layers"):
+        monkeypatch.setattr(imperfect_layers, name, lambda *_, **more: None)
 
     def run_study(stop, *options):
         state["left"] = stop

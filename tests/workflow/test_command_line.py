@@ -229,6 +229,13 @@ def test_membranes_out_of_range_are_warned_of_on_standard_error(state, words, ca
     assert out == "" and err.startswith(words) and err.count("\n") == bool(words)
 
 
+def test_neurons_silent_on_their_own_patterns_are_warned_of_where_the_images_are_these(capsys):
+    images = np.array([[1.0] * 20 + [0.0] * 80, [0.0] * 20 + [1.0] * 5 + [0.0] * 75])
+    for own, words in ((True, "warning: neurons that stay silent on the patterns they learned: 1 of 2"), (False, "")):
+        assert warn_of_range(NetworkParameters(MemristorParameters()), Schedule(), 3.0 * images, images, own=own) is own
+        assert capsys.readouterr().err.startswith(words)
+
+
 class Terminal(io.StringIO):
     """Standard error as a terminal."""
 

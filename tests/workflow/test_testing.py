@@ -175,3 +175,11 @@ def test_membranes_out_of_range_are_said(tmp_path, monkeypatch, capsys, options,
     testing.testing_script("", ["--engine", "closed-form", "--samples", "3", "--figures", str(tmp_path), *options])
     said = capsys.readouterr().err
     assert words in said and ("silent" in said) == bool(words)
+
+
+@pytest.mark.parametrize(("count", "beside"), [(99, ""), (100, " (paper: 60%)")])
+def test_the_papers_accuracy_of_a_hundred_images_stands_beside_no_fewer(tmp_path, monkeypatch, capsys, count, beside):
+    monkeypatch.setattr(testing, "draw", lambda *arguments: None)
+    testing.testing_script("", ["--engine", "closed-form", "--samples", str(count), "--figures", str(tmp_path)])
+    line, = (line for line in capsys.readouterr().out.splitlines() if f"paper's rule, first {count}" in line)
+    assert line.partition("%")[2] == beside

@@ -110,11 +110,13 @@ def test_learning_curve_has_a_point_every_500_presentations_and_ends_with_the_la
 
 
 SILENT, CLIPPED = "warning: all neurons stay silent: the highest membrane", "warning: membranes clip on 1 of 4 images"
+UNHEARD = "warning: neurons that stay silent on the patterns they learned: 3 of 4; the membrane of neuron 1 "
 
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("options", "words"), [
-    (["--feedback-resistance", "100"], SILENT), ([*BRIEFLY, "--feedback-resistance", "100"], SILENT),
+    (["--feedback-resistance", "100"], SILENT), (["--feedback-resistance", "680"], UNHEARD),
+    ([*BRIEFLY, "--feedback-resistance", "100"], SILENT),
     ([*BRIEFLY, "--start-state", "3", "--dose", "2", "--feedback-resistance", "5500"], CLIPPED),
     ([*BRIEFLY, "--start-state", "3", "--dose", "2", "--feedback-resistance", "5000"], "")])
 def test_trained_membranes_out_of_range_are_said_once(tmp_path, capsys, ngspice, options, words):
