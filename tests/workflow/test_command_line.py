@@ -6,18 +6,15 @@ import io
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import plotting
 from datasets import DatasetError
 from learning.error_driven import ErrorDrivenRule
 from learning.pulses import Schedule
-from memristor import MemristorParameters
 from records.claims import NotOverwritten
 from records.files import ROOT, FileProblem
 from records.voltages import VoltagesError
-from snn_circuit import NetworkParameters
 from spice.errors import NgspiceMissing, SimulationError
 from spice.parameters import ParameterError, quantity
 from workflow import command_line
@@ -32,7 +29,6 @@ from workflow.command_line import (
     quantities,
     quantity_type,
     run,
-    warn_of_range,
     whole_number,
     write_netlist,
 )
@@ -219,21 +215,6 @@ def test_energies_are_told_in_their_units(capsys):
                                        "transconductances are ideal and not counted)\n")
     print_energy("one write", {"inputs": float("nan"), "phi": float("nan")})
     assert capsys.readouterr().out == "energy of one write: not known above 15 V, where the channels' junctions conduct\n"
-
-
-@pytest.mark.parametrize(("state", "words"), [(0.0, "warning: no cell conducts"), (3.0, "")])
-def test_membranes_out_of_range_are_warned_of_on_standard_error(state, words, capsys):
-    images = np.where(np.arange(100) < 20, 1.0, 0.0)[None]
-    warn_of_range(NetworkParameters(MemristorParameters()), Schedule(), np.full((2, 100), state), images)
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith(words) and err.count("\n") == bool(words)
-
-
-def test_neurons_silent_on_their_own_patterns_are_warned_of_where_the_images_are_these(capsys):
-    images = np.array([[1.0] * 20 + [0.0] * 80, [0.0] * 20 + [1.0] * 5 + [0.0] * 75])
-    for own, words in ((True, "warning: neurons that stay silent on the patterns they learned: 1 of 2"), (False, "")):
-        assert warn_of_range(NetworkParameters(MemristorParameters()), Schedule(), 3.0 * images, images, own=own) is own
-        assert capsys.readouterr().err.startswith(words)
 
 
 class Terminal(io.StringIO):
