@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spice.deck import drawn_at_random, included, remembers, untitled
+from spice.deck import coupled, digital, drawn_at_random, included, lingers, remembers, untitled
 from spice.errors import SimulationError
 
 
@@ -28,7 +28,8 @@ class Netlist:
         except SimulationError as error:
             self.lacking = str(error)
         whole = "\n".join([untitled(self.text), *self.files.values()])
-        self.remembers = remembers(whole)
+        self.remembers, self.digital, self.coupled, self.lingers = (
+            tells(whole) for tells in (remembers, digital, coupled, lingers))
         self.seed = fresh_seed() if drawn_at_random(whole) else 0
 
     def changed(self) -> str:

@@ -14,7 +14,10 @@ STATEMENTS = {".model": 3, ".csparam": 2}
 CONTROL = re.compile(r"^\s*\.control\b", re.IGNORECASE | re.MULTILINE)
 INCLUSION = re.compile(r"^\s*\.(inc\w*|lib)\s+(?:\"([^\"]+)\"|'([^']+)'|([^\s;]+))([^\n;]*)", re.IGNORECASE | re.MULTILINE)
 TAKEN = {"time", "temper", "hertz"}  # what expressions call the time, the temperature, the frequency
-REMEMBERING = re.compile(r"^[ \t]*[au]|\b[di]dt\s*\(|\bhertz\b|^[ \t]*\.meas\w*\b.*\bparam\b", re.IGNORECASE | re.MULTILINE)
+DIGITAL = re.compile(r"^[ \t]*[au]", re.IGNORECASE | re.MULTILINE)
+COUPLED = re.compile(r"^[ \t]*k", re.IGNORECASE | re.MULTILINE)
+LINGERING = re.compile(r"^[ \t]*p", re.IGNORECASE | re.MULTILINE)
+REMEMBERING = re.compile(r"^[ \t]*[aut]|\b[di]dt\s*\(|\bhertz\b|^[ \t]*\.meas\w*\b.*\bparam\b", re.IGNORECASE | re.MULTILINE)
 RANDOM = re.compile(r"\b(a?gauss|a?unif|limit)\s*\(", re.IGNORECASE)
 KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
          "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
@@ -65,9 +68,25 @@ def remembers(whole: str) -> bool:
     """Whether a netlist without its title, with all that it includes, may hold what ngspice runs right but once after loading.
 
     Digital models of XSPICE are dead and B sources' ddt() constant in the second run, hertz stays where an AC analysis left it,
-    a measurement of a parameter fails (measured: ngspice 44).
+    a measurement of a parameter fails; a lossless line (T) forgets how long its memory of the last transient was when it gets a
+    new one, and may write beyond its end (measured: ngspice 44).
     """
     return bool(REMEMBERING.search(whole))
+
+
+def digital(whole: str) -> bool:
+    """Whether there may be digital models: another circuit loaded during their paused run would crash ngspice."""
+    return bool(DIGITAL.search(whole))
+
+
+def coupled(whole: str) -> bool:
+    """Whether there are coupled inductors: an operating point after a transient would couple them as in its last step."""
+    return bool(COUPLED.search(whole))
+
+
+def lingers(whole: str) -> bool:
+    """Whether there are coupled lines (P): ngspice has one list of their nodes for all circuits and runs, whatever is freed."""
+    return bool(LINGERING.search(whole))
 
 
 def drawn_at_random(whole: str) -> bool:

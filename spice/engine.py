@@ -54,6 +54,7 @@ class Engine:
             for dropped in [kept for kept in self._circuits + self._waiting if kept.owner() is None]:
                 self.unload(dropped)
             self._make_room()
+            self._ready()
             self._use(netlist)
             complaints = netlist.lacking or malformed(netlist.text, netlist.files.values()) or self._load(netlist)
             if complaints:
@@ -63,7 +64,7 @@ class Engine:
         netlist.used = self._uses = self._uses + 1
 
     def _load(self, netlist: Netlist) -> str:
-        if self._paused is not None and self._running is not None and self._running.remembers:
+        if self._paused is not None and self._running is not None and self._running.digital:
             self.end(self._paused)  # a paused run of digital models crashes if another circuit is loaded
         error, self._selected, netlist.ran, netlist.integrated = "", None, False, False
         if netlist.seed:  # loaded again, it is the same circuit
@@ -111,6 +112,10 @@ class Engine:
                 return
             if self._lost and netlist in self._circuits:  # the fresh ngspice need not know of it
                 self._circuits.remove(netlist)
+                return
+            if self._left_behind(netlist):  # nor may it be freed
+                self._circuits.remove(netlist)
+                self._lost = True
                 return
             self.select(netlist)
             self._send("remcirc")
@@ -164,8 +169,13 @@ class Engine:
             self.unload(netlist)
             self._load_again(netlist)
 
+    def _left_behind(self, netlist: Netlist) -> bool:
+        """Whether an earlier run has left what this circuit must not meet: no ngspice but a fresh one is safe from it."""
+        return netlist.lingers and any(other.lingers and other.ran for other in self._circuits)
+
     def _load_again(self, netlist: Netlist) -> None:
         """Raises SimulationError if it is not to be had again; then it counts as unloaded."""
+        self._ready()
         complaints = netlist.changed() or self._load(netlist)
         if complaints:
             raise failure("could not load the circuit again", netlist, "op", complaints)
@@ -173,14 +183,19 @@ class Engine:
 
     # Runs
 
-    def begin(self, run: object, netlist: Netlist, sweep: bool = False) -> None:
-        """Claim ngspice's results for a run of a circuit, or a DC `sweep`; another one that was paused is over."""
+    def begin(self, run: object, netlist: Netlist, command: str) -> None:
+        """Claim ngspice's results for `command`, an analysis of a circuit; another one that was paused is over."""
         self._ready()
         if self._paused is not None:
             self.end(self._paused)
         self._delete_breakpoint()
-        # In a DC sweep junctions would go on integrating their charges as in the last transient.
-        if (netlist.remembers and netlist.ran) or (sweep and netlist.integrated):
+        # In a DC sweep junctions would go on integrating their charges as in the last transient, inductors stay coupled as there
+        # in every operating point.
+        if self._left_behind(netlist):
+            self._lost = True
+            self._ready()
+        stale = command.startswith("dc") or (netlist.coupled and not command.endswith("uic"))
+        if (netlist.remembers and netlist.ran) or (netlist.integrated and stale):
             self.restore(netlist)
         self._paused = run
 
@@ -189,7 +204,7 @@ class Engine:
         self._ready()
         if self._paused is not run:
             raise SimulationError("a paused run cannot go on once another one has begun, or, of digital models, another circuit "
-                                  "was loaded")
+                                  "was loaded, or ngspice had to be started anew")
 
     def end(self, run: object) -> None:
         """Free the results of a run, unless another one has begun."""

@@ -136,13 +136,13 @@ class LoadedCircuit:
         return tran_command(self.text, self.solver, stop, uic, altered_shapes(self._netlist.sent))
 
     def _analysis(self, command: str) -> Any:
-        run, sweep = object(), command.startswith("dc")
-        self._engine.begin(run, self._netlist, sweep)
+        run = object()
+        self._engine.begin(run, self._netlist, command)
         try:
             try:
                 self._engine.advance(self._netlist, command, command, lambda: f"refused {command!r}")
             except BaseException:
-                if sweep:  # what it sweeps stays where it was left
+                if command.startswith("dc"):  # what it sweeps stays where it was left
                     self._engine.restore(self._netlist)
                 raise
             results = self._engine.results(command.split()[0])
@@ -158,7 +158,7 @@ class LoadedCircuit:
 
         def advance() -> None:
             self._engine.advance(self._netlist, command, whole, lambda: f"stopped at {self._reached():g} s of {stop:g} s")
-        self._engine.begin(run, self._netlist)
+        self._engine.begin(run, self._netlist, command)
         try:
             for pause in [*(p for p in pauses if p < stop), stop]:
                 self._engine.check(run)
