@@ -54,7 +54,7 @@ def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
     circuit = network(parameters, states[:, driven], points, [OFF] * len(states), devices=devices.of_rows(driven))
-    return _delivered(session, circuit, suited(READING, parameters.memristor.gate_capacitance), stop, len(driven), len(states))
+    return _delivered(session, circuit, suited(READING, parameters.memristor), stop, len(driven), len(states))
 
 
 def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,

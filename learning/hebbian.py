@@ -69,7 +69,8 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
     classes, inputs = patterns.shape
     rows = np.arange(inputs) if whole else driven_rows(patterns, devices)
     cells = state_names(classes, len(rows))
-    circuit = session.load(hebbian_network(parameters, schedule, patterns[:, rows], devices.of_rows(rows)), solver,
+    circuit = session.load(hebbian_network(parameters, schedule, patterns[:, rows], devices.of_rows(rows)),
+                           suited(solver, parameters.memristor),
                            names("input", len(rows)) + names("phi", classes) + cells)
     waves = _last(watch(circuit.run(schedule.stop(classes), pauses=[schedule.stop(k) for k in range(1, classes)])))
     voltages = np.zeros((inputs, len(waves.time)))
@@ -108,7 +109,7 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     """
     classes, rows = len(states), driven_rows(patterns, devices)
     driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
-    solver = suited(solver, parameters.memristor.gate_capacitance)
+    solver = suited(solver, parameters.memristor)
     circuit = session.load(driven, solver, names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))

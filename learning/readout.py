@@ -46,7 +46,7 @@ class Reader:
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int,
                  solver: Solver = READING, chip: Chip | None = None) -> None:
         self._session, self._parameters, self._schedule = session, parameters, schedule
-        self._solver = suited(solver, parameters.memristor.gate_capacitance)
+        self._solver = suited(solver, parameters.memristor)
         self._classes = classes
         self._devices = chip.devices(parameters) if chip else ALIKE
         # What is foretold does not know of wires: at worst the first run is too short, and is run again.

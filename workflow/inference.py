@@ -68,7 +68,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     nodes = names("membrane", classes) + names("output", classes)
     write_netlist(options.netlist, lambda: netlist_text(
         inference_network(network, schedule, voltages.states, patterns, experiment.devices),
-        suited(READING, network.memristor.gate_capacitance), schedule.stop(classes),
+        suited(READING, network.memristor), schedule.stop(classes),
         nodes, nodes))
     session = NgspiceSession()
     result = infer(session, network, schedule, voltages.states, patterns,

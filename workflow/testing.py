@@ -198,7 +198,7 @@ def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
     schedule = experiment.schedule
     circuit = read_network(experiment.network, schedule, states, image, "MNIST test, first image", experiment.devices)
-    solver = suited(READING, experiment.network.memristor.gate_capacitance)
+    solver = suited(READING, experiment.network.memristor)
     return netlist_text(circuit, solver, schedule.pulse, nodes, nodes)
 
 

@@ -88,7 +88,7 @@ class HebbianRun(TrainingRun):
         schedule, (classes, inputs) = self.experiment.schedule, self._patterns.shape
         cells = state_names(classes, inputs)
         circuit = hebbian_network(self.experiment.network, schedule, self._patterns, self.experiment.devices)
-        return netlist_text(circuit, TRAINING, schedule.stop(classes), cells, cells)
+        return netlist_text(circuit, suited(TRAINING, self.experiment.network.memristor), schedule.stop(classes), cells, cells)
 
     def train(self) -> float:
         start = time.perf_counter()
@@ -170,7 +170,7 @@ class ErrorDrivenRun(TrainingRun):
         nodes = names("membrane", len(self.states))
         circuit = read_network(experiment.network, experiment.schedule, self.states, self._images[0], "read of the first image",
                                experiment.devices)
-        solver = suited(READING, experiment.network.memristor.gate_capacitance)
+        solver = suited(READING, experiment.network.memristor)
         return netlist_text(circuit, solver, experiment.schedule.pulse, nodes, nodes)
 
     def train(self) -> float:

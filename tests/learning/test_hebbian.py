@@ -18,7 +18,7 @@ from learning.decoding import (
 )
 from learning.hebbian import hebbian_network, infer, inference_network, train_hebbian
 from learning.pulses import READING, Schedule
-from memristor import raised_state
+from memristor import MemristorParameters, raised_state
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, names, network
 from spice.parameters import ParameterError
 
@@ -41,6 +41,19 @@ def test_phi_that_cannot_close_the_switch_is_refused(parameters):
     message = "phi_voltage must exceed switch_threshold, or nothing is ever written, got 0.4 V for 0.5 V"
     with pytest.raises(ParameterError, match=message):
         hebbian_network(parameters, Schedule(phi_voltage=0.4), xpue().patterns)
+
+
+@pytest.mark.parametrize("volts", [0.5, 0.7, 0.8, 1.0, 1.2, 2.0, 3.0])
+def test_channels_that_form_while_they_are_written_train_as_well(ngspice, templates, mnist_schedule, volts):
+    """Their gates' capacitance jumps, at which the usual steps would shrink to nothing."""
+    network = NetworkParameters(MemristorParameters(threshold_voltage=volts))
+    for patterns, schedule in ((xpue().patterns, Schedule()), (digits_012345().patterns, Schedule()),
+                               (templates.patterns, mnist_schedule)):
+        states = train_hebbian(ngspice, network, schedule, patterns).states
+        means = np.array([row[pattern > 0].mean() for row, pattern in zip(states, patterns, strict=True)])
+        assert np.ptp(means) < 4e-4 * means.mean()
+        beyond = means - 5e-9 * schedule.pulse / network.memristor.memory_capacitance
+        assert beyond == pytest.approx(0.185, abs=0.012)  # V: below Vto the gate takes less charge
 
 
 @pytest.fixture(scope="module", params=["xpue", "012345", "mnist"])

@@ -52,5 +52,5 @@ def test_large_gates_keep_their_charge_in_a_read(ngspice, changes, off):
                   np.array([Reader(ngspice, network, schedule, 4).spikes(states, image, 5) for image in patterns])):
         both = np.isfinite(found) & np.isfinite(exact)
         assert both.sum() >= 4 and found[both] == pytest.approx(exact[both], abs=off)
-    assert (suited(READING, memristor.gate_capacitance) == READING) == (not changes)
-    assert suited(READING.tightened(), memristor.gate_capacitance) == READING.tightened()
+    assert (suited(READING, memristor) == READING) == (not changes)
+    assert suited(READING.tightened(), memristor) == READING.tightened()
