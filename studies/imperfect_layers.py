@@ -14,7 +14,6 @@ import dataclasses
 import functools
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -33,11 +32,11 @@ from records.files import FileProblem
 from records.results import kept_results, load_results, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
+from workflow.decisions import Partial
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
 from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores, warn_of_layers
 from workflow.monte_carlo import run_everywhere
-from workflow.testing import decision_tables
 
 NAME = "imperfect_layers"
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -97,9 +96,9 @@ def judge(case: Case) -> dict[str, Any]:
 
 def judge_in_ngspice(case: Case, count: int, options: argparse.Namespace) -> dict[str, Any]:
     """What ngspice says of a case's network on the first `count` test images, and the closed form of the same."""
-    data, network = images(), network_of(case)
-    read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine,
-                       partial_table(options), options.jobs) for engine in (NGSPICE, CLOSED_FORM)]
+    data, network, partial = images(), network_of(case), partial_of(case, options)
+    read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine, partial, options.jobs)
+            for engine in (NGSPICE, CLOSED_FORM)]
     decided = np.array([[strict_decision(times) for times in spikes] for spikes in read])
     simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
     return {"spread": case.spread, "seed": case.seed, "route": case.route, **simulated,
@@ -125,10 +124,11 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}
-    reads = [partial_table(options)] if options.ngspice else []
+    reads = [Partial.of(options.figures, NAME, {}).path] if options.ngspice else []
     with claimed([(results_path(options.figures, NAME), made_with)], reads, options.force), \
             earlier_kept(options.figures, NAME, rows_and_reads):
         refuse_to_forget(options)
+        refuse_others_reads(options, rule)
         found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
         if options.resume:
             found = kept_results(options.figures, NAME, {"ideal": float, "rows": ROW, "judged": JUDGED_ROW})
@@ -144,9 +144,9 @@ def main(arguments: list[str] | None = None) -> None:
     draw(options, NAME, spread_figure, summary(found["rows"]), found["ideal"])
 
 
-def partial_table(options: argparse.Namespace) -> Path:
-    """Where the decisions go that ngspice has made when a run ends early."""
-    return decision_tables(options.figures, NAME)[1]
+def partial_of(case: Case, options: argparse.Namespace) -> Partial:
+    """Where the decisions go that ngspice has made of a case's network when a run ends early."""
+    return Partial.of(options.figures, NAME, {**case.plan.as_dict(), "route": case.route})
 
 
 def rows_and_reads(results: dict[str, Any]) -> float:
@@ -170,6 +170,14 @@ def refuse_to_forget(options: argparse.Namespace) -> None:
         raise NotOverwritten(f"{path} holds reads of {read} images by ngspice; --resume keeps them, --force starts afresh")
 
 
+def refuse_others_reads(options: argparse.Namespace, rule: LayeredRule) -> None:
+    """Raise NotOverwritten if there are decisions of a run that ended early, of other networks than will be read."""
+    if options.ngspice:
+        first, *others = (partial_of(Case(spread, 1, rule, options.hidden, states), options)
+                          for spread in JUDGED for states in (None, ()))
+        first.refuse_another(options.force, *others)
+
+
 def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:
     """Add the rows of all cases still to do to what was `found`, each as soon as it is there."""
     done = {(row["spread"], row["seed"], row["route"]) for row in found["rows"]}
@@ -189,8 +197,7 @@ def _judged(options: argparse.Namespace, found: dict[str, Any], made_with: dict[
             rest = [row for row in found["judged"] if (row["spread"], row["seed"], row["route"]) != case.name]
             found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, options)]
             write_results(options.figures, NAME, session, made_with, found)
-    if session:
-        partial_table(options).unlink(missing_ok=True)
+            partial_of(case, options).drop(options.ngspice)
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ from workflow.command_line import (
     whole_number,
     write_netlist,
 )
+from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layered import (
@@ -57,6 +58,7 @@ from workflow.layered import (
     LayeredPlan,
     LayeredTask,
     LayeredTraining,
+    checksum,
     first_read,
     load_network,
     on_chip,
@@ -70,7 +72,6 @@ from workflow.layered import (
 from workflow.layered_example import an_error, energies, print_energies, read_back
 from workflow.page_figures import learning_figure
 from workflow.scores import UNDECIDED, confusion
-from workflow.testing import decision_tables, decisions_table, drop, refuse_fewer
 
 LAYERS = "layers"  # the rule that their files name
 UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
@@ -144,9 +145,11 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
     used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
             **({"chip": chip.as_dict()} if chip else {}), "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
-    table, partial = tables = decision_tables(options.figures, name)
-    with claimed([(results_path(options.figures, name), used)], [*netlist_of(options), *tables], options.force):
+    table = table_path(options.figures, name)
+    partial = Partial.of(options.figures, name, {**used, "states": checksum(network)})
+    with claimed([(results_path(options.figures, name), used)], [*netlist_of(options), table, partial.path], options.force):
         refuse_fewer(options, name, count)
+        partial.refuse_another(options.force)
         print(f"loaded {' - '.join(map(str, network.sizes))} neurons <- {path}")
         write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
         images, labels = data.test_images[:count], data.test_labels[:count]
@@ -159,7 +162,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
         found = scores(labels, spikes) | {"seconds": seconds}
         if options.test_engine == NGSPICE:
             found["energy"] = energies(session, network, rule, an_error(network, rule, data))
-        drop(partial, count)
+        partial.drop(count)
         print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
     print_scores(found, options.test_engine)
     if "energy" in found:
@@ -182,12 +185,13 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     made_with = [(path, {**plan.as_dict(), "rule": LAYERS, "format": FORMAT}),
                  (results_path(options.figures, stem), earlier if options.resume else tested)]
     checkpoints = [checkpoint_of(path, number) for number in range(seeds)]
-    _, partial = decision_tables(options.figures, stem)
-    with claimed(made_with, [*netlist_of(options), *checkpoints, partial], options.force):
+    partial = Partial.of(options.figures, stem, {})
+    with claimed(made_with, [*netlist_of(options), *checkpoints, partial.path], options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
         rows = not_begun_again(kept, path) if options.resume else []
         trainings = begun(options, plan, data, path, len(rows))
         first, wrote = trainings[0], results_path(options.figures, stem)
+        partial.refuse_another(options.force, *(partial_of(training, options, stem) for training in trainings))
         if rows:
             print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
             network, voltages = load_network(path, task, options.size)
@@ -271,13 +275,18 @@ def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None
           f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
 
 
+def partial_of(training: LayeredTraining, options: argparse.Namespace, stem: str) -> Partial:
+    """Where its decisions go if the test ends early."""
+    return Partial.of(options.figures, stem, {**training.parameters, "test_engine": options.test_engine})
+
+
 def judge(training: LayeredTraining, options: argparse.Namespace, count: int, stem: str) -> dict[str, Any]:
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
-    _, partial = decision_tables(options.figures, stem)
+    partial = partial_of(training, options, stem)
     warn_of_layers(training.network, images)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
-    drop(partial, count)
+    partial.drop(count)
     found = scores(labels, spikes)
     print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")
     writes = int(training.learning.history[:, 1].sum())

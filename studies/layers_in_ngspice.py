@@ -12,7 +12,6 @@ if __name__ == "__main__":
 import argparse
 import sys
 import time
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,17 @@ from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.layer_reads import LayeredRead, read_layers
-from workflow.layered import CHECKPOINT_EVERY, TASKS, load_network, refuse_size, rule_of, scores, stem_of, warn_of_layers
+from workflow.layered import (
+    CHECKPOINT_EVERY,
+    TASKS,
+    checksum,
+    load_network,
+    refuse_size,
+    rule_of,
+    scores,
+    stem_of,
+    warn_of_layers,
+)
 from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which a process's memory is noted for the first time
@@ -203,7 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")
     name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
     trained = {"trained_by": voltages.origin.get("engine"), "learning": voltages.origin.get("learning")}
-    used = {"voltages": path_in_project(path), "states": zlib.crc32(b"".join(states.tobytes() for states in network.states)),
+    used = {"voltages": path_in_project(path), "states": checksum(network),
             "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
     checkpoint = checkpoint_path(written)

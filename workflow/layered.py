@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import math
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,11 @@ from snn_circuit import names
 from spice.parameters import ParameterError
 from spice.session import netlist_text
 from workflow.command_line import progress, warn
+from workflow.decisions import Partial
 from workflow.experiments import SIZE, network_of
 from workflow.layer_reads import read_layers
 from workflow.process import undisturbed
 from workflow.scores import interval
-from workflow.testing import decisions_table, keep
 
 XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 CHECKPOINT_EVERY = 30  # s
@@ -262,6 +263,11 @@ def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = 
     warn(complaint(network, images, *(("--hidden-dose", "--output-dose") if options else ("hidden_dose", "output_dose"))))
 
 
+def checksum(network: LayeredNetwork) -> int:
+    """Of its states."""
+    return zlib.crc32(b"".join(states.tobytes() for states in network.states))
+
+
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
     """The netlist of the whole network reading one image, for: ngspice -b."""
     design = network.design
@@ -272,11 +278,11 @@ def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
     return netlist_text(circuit, dataclasses.replace(READING_LAYERS, max_step=0.2e-6), design.window, nodes, nodes)
 
 
-def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, partial: Path,
+def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, partial: Partial,
                jobs: int = 1) -> np.ndarray:
     """First spikes in s (images x classes) by an `engine`, ngspice on `jobs` processes.
 
-    A run that ends early keeps what is finished in the file `partial`.
+    A run that ends early keeps what is finished in `partial`.
     """
     if engine == CLOSED_FORM:
         return network.first_spikes(images)
@@ -290,7 +296,7 @@ def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, 
                 bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
     except BaseException:
         if found:
-            keep(partial, decisions_table(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION))
+            partial.keep(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION)
         raise
     return np.array(found)
 

@@ -1,14 +1,10 @@
 """What the test script does: reload voltages, read every test image in ngspice on all cores, score, report, plot."""
 
 import argparse
-import csv
 import dataclasses
-import gzip
-import io
 import time
 import zlib
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +16,8 @@ from learning.decoding import lead, resolution_of, strict_decision
 from learning.energy import read_energy
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.hebbian import read_network
-from learning.pulses import READING, Schedule, suited
-from records.claims import NotOverwritten, claimed
+from learning.pulses import READING, suited
+from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages
@@ -43,6 +39,7 @@ from workflow.command_line import (
     whole_number,
     write_netlist,
 )
+from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
 from workflow.evaluation import read_all, worker_count
 from workflow.experiments import (
     SIZE,
@@ -55,8 +52,7 @@ from workflow.experiments import (
     schedule_of,
     trained_by,
 )
-from workflow.process import undisturbed
-from workflow.scores import UNDECIDED, confusion, decide, decision_name, equal_templates, summary
+from workflow.scores import UNDECIDED, confusion, decide, equal_templates, summary
 
 CLASSES = 10
 SEEN = 100  # test images that tell whether membranes stay in range
@@ -82,11 +78,13 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
                     trained_by=trained_by(voltages), engine=options.engine, **({"age": options.age} if options.age else {}))
     name = test_stem(experiment, voltages, options.engine)
-    made_with, tables = {**used, "samples": options.samples}, decision_tables(options.figures, name)
-    with claimed([(results_path(options.figures, name), made_with)], [*netlist_of(options), *tables], options.force):
+    made_with, table = {**used, "samples": options.samples}, table_path(options.figures, name)
+    partial = Partial.of(options.figures, name, {**used, "states": zlib.crc32(voltages.states.tobytes())})
+    with claimed([(results_path(options.figures, name), made_with)], [*netlist_of(options), table, partial.path], options.force):
         refuse_fewer(options, name, options.samples)
+        partial.refuse_another(options.force)
         print(f"loaded {CLASSES} x {options.size**2} cells <- {path}")
-        _test(options, experiment, voltages, used)
+        _test(options, experiment, voltages, used, partial)
 
 
 def test_stem(experiment: Experiment, voltages: Voltages, engine: str) -> str:
@@ -95,7 +93,8 @@ def test_stem(experiment: Experiment, voltages: Voltages, engine: str) -> str:
     return stem if engine == NGSPICE else f"{stem}_by_{engine.replace('-', '_')}"
 
 
-def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, used: dict[str, Any]) -> None:
+def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, used: dict[str, Any],
+          partial: Partial) -> None:
     """Read the images, keep decisions and scores, then report."""
     network, schedule, states = experiment.network, experiment.schedule, voltages.states
     arrays = load_mnist("x_test", "y_test", first=options.samples)
@@ -104,7 +103,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     write_netlist(options.netlist, lambda: _first_read(experiment, states, images[0]))
 
     stem, resolution = test_stem(experiment, voltages, options.engine), resolution_of(voltages.rule)
-    start, (table, partial) = time.perf_counter(), decision_tables(options.figures, stem)
+    start, table = time.perf_counter(), table_path(options.figures, stem)
     spikes = _read(options, experiment, voltages, images, labels, partial)
     seconds = time.perf_counter() - start
     with signals_held():  # the reads of minutes are there
@@ -116,7 +115,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     if session:
         scores["read_energy"] = read_energy(session, network, schedule, states, images[0], experiment.devices)
     results = write_results(options.figures, stem, session, used, scores)
-    drop(partial, len(labels))
+    partial.drop(len(labels))
     print(f"wrote {table}\nwrote {results}")
 
     print_scores(scores)
@@ -156,8 +155,8 @@ def make_test_parser(description: str) -> Parser:
 
 
 def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, images: np.ndarray, labels: np.ndarray,
-          partial: Path) -> np.ndarray:
-    """First spikes of all `images`. A run that ends early, for whatever reason, keeps what is finished in the file `partial`."""
+          partial: Partial) -> np.ndarray:
+    """First spikes of all `images`. A run that ends early, for whatever reason, keeps what is finished in `partial`."""
     schedule, states, resolution = experiment.schedule, voltages.states, resolution_of(voltages.rule)
     found = np.full((len(images), len(states)), np.nan)
     right, seen = np.zeros((2, len(images)), bool)
@@ -179,7 +178,7 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
                             experiment.chip)
     except BaseException:
         if seen.any():
-            keep(partial, decisions_table(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution))
+            partial.keep(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution)
         raise
 
 
@@ -200,69 +199,6 @@ def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -
     circuit = read_network(experiment.network, schedule, states, image, "MNIST test, first image", experiment.devices)
     solver = suited(READING, experiment.network.memristor)
     return netlist_text(circuit, solver, schedule.pulse, nodes, nodes)
-
-
-def decisions_table(indices: Iterable[int], labels: np.ndarray, spikes: np.ndarray, schedule: Schedule | None,
-                    resolution: float) -> bytes:
-    """Compressed CSV, an image a line: image, label, strict and paper's decision, lead and all first spike times in us.
-
-    Without a `schedule`, which says when the paper samples, there is no paper's decision.
-    """
-    digits = [str(digit) for digit in range(spikes.shape[1])]
-    strict = [strict_decision(times, resolution) for times in spikes]
-    paper = {"paper_decision": decide(spikes, schedule, resolution)[1]} if schedule else {}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "label", "decision", *paper, "lead_us", *(f"spike_{d}_us" for d in digits)])
-    for k, label, decision, *papers, times in zip(indices, labels, strict, *paper.values(), spikes, strict=True):
-        writer.writerow([k, label, decision_name(decision, digits), *papers, _microseconds(lead(times)),
-                         *map(_microseconds, times)])
-    return gzip.compress(text.getvalue().encode(), mtime=0)  # without the time of day: the same bytes from the same run
-
-
-def decision_tables(folder: Path, name: str) -> tuple[Path, Path]:
-    """Where the decisions of a test go, and those of one that ended early."""
-    return folder / f"{name}_decisions.csv.gz", folder / f"{name}_partial_decisions.csv.gz"
-
-
-def refuse_fewer(options: argparse.Namespace, name: str, count: int) -> None:
-    """Raise NotOverwritten if a test that was stopped before its results left the decisions of more than `count` images."""
-    table, _ = decision_tables(options.figures, name)
-    if not options.force and not results_path(options.figures, name).exists():
-        before = _images_in(table)
-        if before > count:
-            raise NotOverwritten(f"{table} holds the decisions of {before} images, without their results; --force overwrites "
-                                 "it, or write elsewhere")
-
-
-def keep(partial: Path, table: bytes) -> None:
-    """Write the decisions of a run that ended early, unless an earlier one left more; say where they are."""
-    with undisturbed():
-        count, before = _images(table), _images_in(partial)
-        if before <= count:
-            atomic_write(partial, table)
-    print(f"{max(count, before)} finished images{' of an earlier run' * (before > count)} are kept in {partial}")
-
-
-def drop(partial: Path, count: int) -> None:
-    """Remove the decisions of a run that ended early, once there are those of all its images and of `count`."""
-    if _images_in(partial) <= count:
-        partial.unlink(missing_ok=True)
-
-
-def _images_in(table: Path) -> int:
-    return _images(table.read_bytes()) if table.is_file() else 0
-
-
-def _images(table: bytes) -> int:
-    try:
-        return gzip.decompress(table).count(b"\n") - 1  # without the heading
-    except (OSError, EOFError, zlib.error):
-        return 0
-
-
-def _microseconds(seconds: float) -> str:
-    return f"{seconds * 1e6:.4f}" if np.isfinite(seconds) else ""
 
 
 def print_scores(scores: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from studies import hidden_neurons, imperfect_layers, layer_gradient
 from tests.helpers import one_line
 from tests.learning.test_layers import random_network
 from workflow.command_line import run
-from workflow.layered import LayeredData, LayeredTask
+from workflow.layered import TASKS, LayeredData, LayeredTask
 
 
 @pytest.fixture(autouse=True)
@@ -231,9 +231,19 @@ def test_decisions_of_a_stopped_run_are_claimed_and_go_when_all_is_read(played, 
     with locked(partial):
         assert played(0, "--ngspice", "5", *folder) == 1
         assert "is being written by another run" in one_line(capsys.readouterr().err)
-    assert played(12, "--ngspice", "5", *folder) == 130 and partial.exists()
+    assert played(12, "--ngspice", "5", *folder) == 130
+    case = imperfect_layers.Case(0.1, 1, dataclasses.replace(TASKS["mnist"].rule, presentations=300_000), 100)
+    stopped = imperfect_layers.partial_of(case, argparse.Namespace(figures=tmp_path))
+    stopped.keep(range(3), np.arange(3), np.ones((3, 10)), None, 2e-8)
+    assert stopped.path == partial and '"route": "in situ"' in stopped.heading and '"neuron_threshold": 0.1' in stopped.heading
     assert played(14, *folder) == 2 and partial.exists()  # reads nothing, and would forget what is read
     assert played(14, "--ngspice", "5", *folder) == 0 and not partial.exists()
+    (tmp_path / "imperfect_layers_results.json").unlink()
+    stopped.keep(range(3), np.arange(3), np.ones((3, 10)), None, 2e-8)
+    capsys.readouterr()
+    assert played(14, "--ngspice", "5", "--hidden", "7", *folder) == 2 and partial.exists()
+    assert "holds decisions of another network" in one_line(capsys.readouterr().err)
+    assert played(14, "--ngspice", "5", "--hidden", "7", "--force", *folder) == 0 and not partial.exists()
 
 
 @pytest.mark.parametrize("changes", [{"running_accuracy": [0.5]}, {"presentations": "x"}, {"running_accuracy": [0.5, None]},

@@ -20,6 +20,7 @@ from records.files import FileProblem
 from records.voltages import Voltages, save_voltages
 from workflow import testing
 from workflow.command_line import run
+from workflow.decisions import Partial
 from workflow.experiments import describe, mnist_experiment
 
 
@@ -32,7 +33,7 @@ def read(tmp_path):
     def read(engine, chip=None):
         options = argparse.Namespace(engine=engine, jobs=2, scheduler=None)
         experiment = dataclasses.replace(mnist_experiment(4), chip=chip)
-        return testing._read(options, experiment, voltages, images, labels, tmp_path / "partial.csv.gz")
+        return testing._read(options, experiment, voltages, images, labels, Partial(tmp_path / "partial.csv.gz", {"of": 1}))
     return read
 
 
@@ -57,29 +58,10 @@ def test_what_is_kept_of_an_interrupted_test_keeps_its_numbers(read, tmp_path, m
         read("ngspice")
     assert "4 finished images are kept" in capsys.readouterr().out
     with gzip.open(tmp_path / "partial.csv.gz", "rt", newline="") as file:
+        assert file.readline() == '# {"of": 1}\n'
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [row["label"] for row in rows] == ["2", "3", "6", "7"]
     assert [row["decision"] for row in rows] == [str(strict_decision(spikes[k])) for k in (2, 3, 6, 7)]
-
-
-def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
-    partial, table = tmp_path / "partial.csv.gz", {count: gzip.compress(b"image\n" + b"1\n" * count) for count in (2, 3)}
-    for count, kept, said in ((2, 2, "2 finished images are kept"), (3, 3, "3 finished images are kept"),
-                              (2, 3, "3 finished images of an earlier run are kept"), (3, 3, "3 finished images are kept")):
-        testing.keep(partial, table[count])
-        assert partial.read_bytes() == table[kept] and said in capsys.readouterr().out
-    for garbled in (b"", b"no gzip", table[3][:-9]):
-        partial.write_bytes(garbled)
-        testing.keep(partial, table[2])
-        assert partial.read_bytes() == table[2]
-
-
-def test_a_shorter_test_leaves_what_a_longer_one_has_read(tmp_path):
-    partial = tmp_path / "mnist_test_by_closed_form_partial_decisions.csv.gz"
-    for count, stays in ((21, True), (20, False)):
-        partial.write_bytes(gzip.compress(b"image\n" + b"1\n" * count))
-        testing.testing_script("", ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path), "--force"])
-        assert partial.exists() == stays
 
 
 def test_images_that_are_read_are_kept_before_they_are_counted(tmp_path, monkeypatch):

@@ -1,0 +1,129 @@
+"""The decisions of tests that ended early: whose they are is said, fewer replace none, another network's stay."""
+
+import csv
+import gzip
+
+import numpy as np
+import pytest
+
+from learning.pulses import Schedule
+from records.claims import NotOverwritten
+from studies import layers
+from workflow import testing
+from workflow.decisions import Partial
+
+SPIKES = np.array([[1e-5, 3e-5], [3e-5, 2e-5], [np.nan, np.nan]])
+
+
+def kept(partial, count):
+    """Keep the decisions of so many images."""
+    partial.keep(range(count), np.arange(count), SPIKES[:count], Schedule(), 2e-8)
+
+
+def images_in(partial):
+    """How many decisions there are, below the line that says whose."""
+    lines = gzip.decompress(partial.path.read_bytes()).decode().splitlines(keepends=True)
+    assert lines[0] == partial.heading and lines[1].startswith("image,label,decision,")
+    return len(list(csv.DictReader(lines[1:])))
+
+
+def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
+    partial = Partial.of(tmp_path, "test", {"samples": 3, "network": {"size": np.int64(10)}})
+    assert partial.path == tmp_path / "test_partial_decisions.csv.gz" and partial.heading == '# {"network": {"size": 10}}\n'
+    for count, stay, said in ((2, 2, "2 finished images are kept"), (3, 3, "3 finished images are kept"),
+                              (2, 3, "3 finished images of an earlier run are kept"), (3, 3, "3 finished images are kept")):
+        kept(partial, count)
+        assert images_in(partial) == stay and capsys.readouterr().out == f"{said} in {partial.path}\n"
+    whole = partial.path.read_bytes()
+    for garbled in (b"", b"no gzip", whole[:-9], gzip.compress(b"\xff\xfe")):
+        partial.path.write_bytes(garbled)
+        partial.refuse_another(force=False)
+        kept(partial, 2)
+        assert images_in(partial) == 2
+
+
+def test_another_networks_decisions_are_replaced_by_force_alone(tmp_path, capsys):
+    one, other = (Partial.of(tmp_path, "test", {"network": k, "samples": k}) for k in (1, 2))
+    kept(one, 3)
+    one.refuse_another(force=False)
+    other.refuse_another(False, one)
+    with pytest.raises(NotOverwritten, match=rf"^{one.path} holds decisions of another network or with other options, as its "
+                                             "first line says, of a test that was stopped; --force overwrites it, or write "
+                                             "elsewhere$"):
+        other.refuse_another(force=False)
+    other.refuse_another(force=True)
+    kept(other, 1)
+    assert images_in(other) == 1 and "1 finished images are kept" in capsys.readouterr().out
+
+
+def test_decisions_go_once_there_are_as_many_others(tmp_path):
+    partial, other = (Partial.of(tmp_path, "test", {"network": k}) for k in (1, 2))
+    partial.drop(0)
+    for count, stays in ((1, True), (2, False), (3, False)):
+        kept(partial, 2)
+        partial.drop(count)
+        assert partial.path.exists() == stays
+    kept(partial, 3)
+    other.drop(1)  # they were replaced by force
+    assert not partial.path.exists()
+
+
+def test_page_refuses_another_networks_decisions_before_any_image_is_read(tmp_path, monkeypatch):
+    """The states count, not the name of their file."""
+    options = ["--engine", "closed-form", "--samples", "20", "--figures", str(tmp_path)]
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+    computed = testing._computed
+    monkeypatch.setattr(testing, "BATCH", 8)
+    monkeypatch.setattr(testing, "_computed", lambda *given: computed(*given) if given[-1] < 8 else stopped())
+    with pytest.raises(KeyboardInterrupt):
+        testing.testing_script("", options)
+    partial, = tmp_path.glob("*partial*")
+    before = partial.read_bytes()
+    assert b"# {" in gzip.decompress(before) and b'"engine": "closed-form"' in gzip.decompress(before)
+    monkeypatch.setattr(testing, "_read", lambda *given: pytest.fail("images were read"))
+    load = testing.load_voltages
+    with monkeypatch.context() as another:
+        another.setattr(testing, "load_voltages", lambda *given: (found := load(*given)) and found.__class__(
+            **{**vars(found), "states": found.states + 1e-6}))
+        with pytest.raises(NotOverwritten, match="decisions of another network"):
+            testing.testing_script("", options)
+    with pytest.raises(NotOverwritten, match="or with other options"):
+        testing.testing_script("", [*options, "--input-voltage", "1.1"])
+    assert partial.read_bytes() == before
+    monkeypatch.undo()
+    testing.testing_script("", [*options[:3], "4", *options[4:]])
+    assert partial.read_bytes() == before  # of more images
+    testing.testing_script("", [*options, "--force"])
+    assert not partial.exists()
+
+
+def test_layers_refuse_to_train_or_test_over_another_networks_decisions(tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "draw", lambda *arguments: None)
+    xor = ["--data", "xor", "--test-engine", "closed-form"]
+    places = [*xor, "--figures", str(tmp_path), "--voltages", str(tmp_path / "xor.json")]
+    train = [*places, "--presentations", "40", "--seeds", "2"]
+    stopped, made = [], layers.partial_of
+
+    def partial_of(training, options, stem):
+        stopped.append(made(training, options, stem))
+        return stopped[-1]
+    monkeypatch.setattr(layers, "partial_of", partial_of)
+    layers.main(train)
+    second = stopped[-1]
+    kept(second, 3)
+    layers.main([*train, "--resume"])  # it is one of this training
+    assert second.path.exists()
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / second.path.name).write_bytes(second.path.read_bytes())
+    with pytest.raises(NotOverwritten, match="decisions of another network"):
+        layers.main([*xor, "--presentations", "41", "--figures", str(new), "--voltages", str(new / "xor.json")])
+    test = [*places, "--test-only"]
+    other = Partial.of(tmp_path, "layers_xor_test_by_closed_form", {"network": 1})
+    kept(other, 3)
+    with pytest.raises(NotOverwritten, match="decisions of another network"):
+        layers.main(test)
+    layers.main([*test, "--force"])
+    assert not other.path.exists()
