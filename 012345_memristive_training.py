@@ -1,7 +1,8 @@
 """Train the 012345 network (6 classes x 15 inputs) in situ in ngspice (Jurj 2024, section 3). About 2 s.
 
 Writes voltages/012345.json, figures/012345_*.png and figures/012345_training_results.json; with --rule error-driven, which
-learns from its errors instead of one pulse a class, the same with 012345_error_driven in the names.
+learns from its errors instead of one pulse a class, the same with 012345_error_driven in the names
+(--engine closed-form: 012345_closed_form).
 """
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Writes voltages/mnist.json, figures/mnist_*.png and figures/mnist_training_results.json. With --rule error-driven it learns
 from its errors on the training set instead of one pulse a class (about 20 minutes; --resume goes on after a stop), and
-writes the same with mnist_error_driven in the names. --encoding and --size add to the names likewise.
+writes the same with mnist_error_driven in the names, with --engine closed-form mnist_closed_form. --encoding and --size add to
+the names likewise.
 """
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Train the XPUE network (4 classes x 9 inputs) in situ in ngspice (Jurj 2024, section 3). About 2 s.
 
 Writes voltages/xpue.json, figures/xpue_*.png and figures/xpue_training_results.json; with --rule error-driven, which learns
-from its errors instead of one pulse a class, the same with xpue_error_driven in the names.
+from its errors instead of one pulse a class, the same with xpue_error_driven in the names
+(--engine closed-form: xpue_closed_form).
 """
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. Behind four of them spikes come too late
     in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
-    transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all.
+    transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all; for
+    two features with a curved border (make_moons) ten times as many and a dose of 0.03 V: 97 instead of 88 %.
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
     volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most, 0.1 V of up to three features; of
     more than ten classes, ten over their number of that. `margin`: s, by which the right neuron has to lead; None: 4 us, the

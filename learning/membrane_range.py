@@ -46,18 +46,18 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
                 "--transconductance, or test a chip that forgets at a shorter --age")
     if top < neuron.threshold:
         needed = ohms * USUAL * neuron.threshold / top
-        way_out = f"--feedback-resistance {_number(needed)} would lift it" if needed <= MOST_OHMS else (
+        way_out = f"training with --feedback-resistance {_number(needed)} would lift it" if needed <= MOST_OHMS else (
             "no feedback resistor makes up for that: train with a longer --pulse, a higher --input-voltage or --transconductance")
         return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
                 f"{neuron.threshold:g} V; {way_out}")
     if rail(neuron) < neuron.threshold:
         return (f"all neurons stay silent: the stages give {rail(neuron):.3g} V at most, below the threshold of "
-                f"{neuron.threshold:g} V; a lower --threshold or --amplifier-output-resistance would help")
+                f"{neuron.threshold:g} V; training with a lower --threshold or --amplifier-output-resistance would help")
     clipped = int(np.sum(highest >= rail(neuron)))
     if clipped:
         within = _within_the_rail(neuron, top)
-        way_out = (f"--feedback-resistance {_number(within)} keeps them below it" if within > 0
-                   else "a lower --amplifier-output-resistance would help")
+        way_out = (f"training with --feedback-resistance {_number(within)} keeps them below it" if within > 0
+                   else "training with a lower --amplifier-output-resistance would help")
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
                 f"and neurons that clip fire together; {way_out}")
     return _unheard(neuron, np.diag(settled), top) if own else ""
@@ -69,7 +69,8 @@ def _unheard(neuron: NeuronParameters, own: np.ndarray, top: float) -> str:
     if not silent:
         return ""
     needed = neuron.feedback_resistance * LEAST * neuron.threshold / own[lowest] if own[lowest] > 0 else np.inf
-    way_out = (f"--feedback-resistance {_number(needed)} would lift it" if needed <= min(MOST_OHMS, _within_the_rail(neuron, top))
+    fits = needed <= min(MOST_OHMS, _within_the_rail(neuron, top))
+    way_out = (f"training with --feedback-resistance {_number(needed)} would lift it" if fits
                else "no feedback resistor lifts it and keeps the others below the rail")
     return (f"neurons that stay silent on the patterns they learned: {silent} of {len(own)}; the membrane of neuron {lowest} "
             f"settles at {own[lowest]:.3g} V, below the threshold of {neuron.threshold:g} V; {way_out}")

@@ -210,7 +210,7 @@ def test_many_classes_are_learned(tmp_path):
     assert model.score(features[750:], labels[750:]) > 0.97
 
 
-@pytest.mark.parametrize(("given", "samples", "expected"), [({}, 50, 60), ({}, 1000, 40), ({"epochs": 3}, 150, 3)])
+@pytest.mark.parametrize(("given", "samples", "expected"), [({}, 50, 60), ({}, 61, 50), ({}, 1000, 40), ({"epochs": 3}, 150, 3)])
 def test_few_samples_are_presented_more_often(given, samples, expected):
     rng = np.random.default_rng(1)
     model = MemristiveClassifier(hidden=(), random_state=1, **given).fit(rng.random((samples, 2)), np.arange(samples) % 2)

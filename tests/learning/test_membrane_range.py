@@ -160,10 +160,11 @@ def test_complaint_says_how_high_how_low_and_what_would_help(patterns, states):
                                                                                          patterns)
     top = highest.max()
     assert low == (f"all neurons stay silent: the highest membrane settles at {top / 10:.3g} V, below the threshold of 4 V; "
-                   f"--feedback-resistance {float(f'{1e3 * 6.8 / top:.3g}'):g} would lift it")
+                   f"training with --feedback-resistance {float(f'{1e3 * 6.8 / top:.3g}'):g} would lift it")
     within = (18 / (top / 1e3) - 10) / 1.001
     assert high == (f"membranes clip on {(highest >= 20).sum()} of 3 images: {top:.3g} V wanted, the rail is at 19.8 V, and "
-                    f"neurons that clip fire together; --feedback-resistance {float(f'{within:.3g}'):g} keeps them below it")
+                    f"neurons that clip fire together; training with --feedback-resistance {float(f'{within:.3g}'):g} "
+                    "keeps them below it")
     silent = complaint(NetworkParameters(), Schedule(), np.zeros_like(patterns), patterns)
     assert silent == ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a "
                       "higher --transconductance, or test a chip that forgets at a shorter --age")
@@ -206,7 +207,7 @@ def test_a_neuron_that_stays_silent_on_its_own_pattern_is_named_with_what_lifts_
     needed = float(f"{250 * 1.1 * 4 / own[1]:.3g}")
     assert complaint(network, Schedule(), states, UNEVEN, own=True) == (
         f"neurons that stay silent on the patterns they learned: 2 of 3; the membrane of neuron 1 settles at {own[1]:.3g} V, "
-        f"below the threshold of 4 V; --feedback-resistance {needed:g} would lift it")
+        f"below the threshold of 4 V; training with --feedback-resistance {needed:g} would lift it")
     better, states, own = uneven(needed)
     assert own[1] == pytest.approx(4.4, rel=0.01) and complaint(better, Schedule(), states, UNEVEN, own=True) == ""
 

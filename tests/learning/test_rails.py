@@ -58,6 +58,6 @@ def test_output_resistance_that_no_feedback_makes_good_is_named(mnist_schedule, 
     network = NetworkParameters(neuron=neuron)
     states = trained_state(network.memristor, templates.patterns, 10 * mnist_schedule.pulse)
     said = complaint(network, mnist_schedule, states, templates.patterns)
-    assert "membranes clip" in said and said.endswith("a lower --amplifier-output-resistance would help")
+    assert "membranes clip" in said and said.endswith("training with a lower --amplifier-output-resistance would help")
     with pytest.raises(ParameterError, match=r"^no .*: amplifier_output_resistance is too high for currents like these$"):
         fitted(NetworkParameters(neuron=dataclasses.replace(neuron, rail_low=-1.0)), mnist_schedule, templates.patterns)

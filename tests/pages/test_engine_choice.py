@@ -32,7 +32,7 @@ def test_closed_form_trains_what_ngspice_and_it_test_alike(tmp_path):
     states = load_voltages(tmp_path / "xpue.json", "xpue", 4, 9).states
     assert np.abs(states - 7.0).max() > 0.05
     assert script("XPUE_memristive_inference.py", *places) == 0  # in ngspice
-    assert load_results(tmp_path, "xpue_error_driven_inference")["strict_accuracy"] == 1.0
+    assert load_results(tmp_path, "xpue_closed_form_inference")["strict_accuracy"] == 1.0
 
 
 def test_same_command_gives_the_same_voltages_and_another_engine_is_not_overwritten(tmp_path, capsys):

@@ -89,6 +89,9 @@ def test_ex_situ_weights_are_the_ideal_chips_and_in_situ_ones_are_learned_there(
     assert ideal.chip is None and carried.states is ideal.states and carried.chip[0].threshold.std() > 0.03
     learned = imperfect_layers.network_of(imperfect_layers.Case(0.1, 1, rule, 8))
     assert np.array_equal(learned.chip[1].channel, carried.chip[1].channel)
+    second = imperfect_layers.network_of(imperfect_layers.Case(0.1, 2, rule, 8, ideal.states))  # another chip in all that differs
+    for name in ("channel", "write", "threshold"):
+        assert not np.isclose(getattr(second.chip[0], name), getattr(carried.chip[0], name)).any()
     assert np.abs(learned.states[1] - ideal.states[1]).max() > 0.01
 
 
