@@ -14,6 +14,7 @@ import pytest
 
 from learning.chips import Chip
 from learning.energy import read_energy, write_energy
+from learning.layer_rule import LayeredRule
 from learning.readout import Reader
 from memristor import state_rate
 from records.voltages import Voltages, save_voltages
@@ -220,6 +221,7 @@ def test_cases_run_on_as_many_processes_as_are_asked_for(study, given, monkeypat
     ideal = argparse.Namespace(states=None, first_spikes=lambda images: np.zeros((1, 10)))
     monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (np.zeros((10, 100)), 0.9))
     monkeypatch.setattr(imperfect_layers, "network_of", lambda case: ideal)
+    monkeypatch.setattr(imperfect_layers, "warn_of_layers", lambda *given, **more: None)
     monkeypatch.setattr(imperfect_layers, "images", lambda: argparse.Namespace(test_labels=np.zeros(1, int), test_images=None))
     asked = given(study, "run_everywhere", study.main, "--jobs", 37)
     assert asked["jobs"] == 37 and asked["scheduler"] is None and len(asked["tasks"]) == len(asked["sizes"]) > 1
@@ -238,7 +240,8 @@ def test_layers_are_read_on_as_many_processes_as_are_asked_for(given, monkeypatc
     monkeypatch.setattr(imperfect_layers, "images", lambda: argparse.Namespace(test_labels=np.zeros(9), test_images=np.eye(9)))
 
     def judge(words):
-        imperfect_layers.judge_in_ngspice(None, 5, argparse.Namespace(**vars(options), figures=tmp_path))
+        case = imperfect_layers.Case(0.1, 1, LayeredRule(), 8)
+        imperfect_layers.judge_in_ngspice(case, 5, argparse.Namespace(**vars(options), figures=tmp_path))
     asked = given(imperfect_layers, "read_tests", judge)
     assert asked["jobs"] == 37 and len(asked["images"]) == len(asked["labels"]) == 5
     places = ["--data", "xor", "--voltages", tmp_path / "xor.json"]
