@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.pulses import Schedule, edges
+from learning.pulses import READING, TRAINING, Schedule, edges, suited
+from memristor import MemristorParameters
 from spice.parameters import ParameterError
 
 levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
@@ -49,3 +50,13 @@ def test_schedule_knows_its_limits():
     with pytest.raises(ParameterError, match=r"step must be below the pulse, got 0\.006 s for 0.005 s"):
         Schedule(sampling_step=6e-3)
     assert dataclasses.replace(Schedule(), period=5.02e-3).period == 5.02e-3
+
+
+@pytest.mark.parametrize(("solver", "volts", "farads", "changes"), [
+    (READING, 3.0, 6e-12, {}), (READING, 0.0, 6.1e-12, {"trtol": 7.0, "chgtol": 1e-14}), (TRAINING, 0.5, 9e-12, {}),
+    (TRAINING, 0.51, 1e-12, {"reltol": 1e-5, "max_step": 20e-6}), (READING.tightened(), 3.0, 9e-12, {})])
+def test_solver_suits_the_cells_unless_it_is_one_of_its_own(solver, volts, farads, changes):
+    usual = MemristorParameters()
+    cell = dataclasses.replace(usual, threshold_voltage=volts, width=usual.width * farads / usual.gate_capacitance)
+    assert cell.gate_capacitance == pytest.approx(farads)
+    assert suited(solver, cell) == dataclasses.replace(solver, **changes)

@@ -1,5 +1,6 @@
 """The decisions of tests that ended early: whose they are is said, fewer replace none, another network's stay."""
 
+import argparse
 import csv
 import gzip
 
@@ -10,7 +11,7 @@ from learning.pulses import Schedule
 from records.claims import NotOverwritten
 from studies import layers
 from workflow import testing
-from workflow.decisions import Partial
+from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
 
 SPIKES = np.array([[1e-5, 3e-5], [3e-5, 2e-5], [np.nan, np.nan]])
 
@@ -27,8 +28,41 @@ def images_in(partial):
     return len(list(csv.DictReader(lines[1:])))
 
 
+def test_table_has_a_line_of_each_image_and_is_the_same_from_the_same_run():
+    spikes = np.vstack([SPIKES, [[10.01e-6, 10e-6]]])
+    table = decisions_table(range(5, 9), np.array([0, 1, 1, 0]), spikes, Schedule(), 2e-8)
+    assert gzip.decompress(table).decode().splitlines(keepends=True) == [
+        "image,label,decision,paper_decision,lead_us,spike_0_us,spike_1_us\n", "5,0,0,0,20.0000,10.0000,30.0000\n",
+        "6,1,1,1,10.0000,30.0000,20.0000\n", "7,1,silent,0,,,\n", "8,0,tied,1,0.0100,10.0100,10.0000\n"]
+    assert table[4:8] == bytes(4)  # the time of day
+    line = gzip.decompress(decisions_table([1], np.array([1]), SPIKES[:1], None, 2e-8, "# of\n")).decode()
+    assert line == "# of\nimage,label,decision,lead_us,spike_0_us,spike_1_us\n1,1,0,20.0000,10.0000,30.0000\n"
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        decisions_table(range(4), np.arange(3), spikes, None, 2e-8)
+
+
+def test_decisions_without_results_are_not_replaced_by_fewer(tmp_path):
+    table, results = (tmp_path / f"test_{what}" for what in ("decisions.csv.gz", "results.json"))
+
+    def asked(count, force=False):
+        refuse_fewer(argparse.Namespace(figures=tmp_path, force=force), "test", count)
+    assert table_path(tmp_path, "test") == table
+    asked(0)
+    table.write_bytes(decisions_table(range(3), np.arange(3), SPIKES, None, 2e-8))
+    asked(3)
+    asked(2, force=True)
+    with pytest.raises(NotOverwritten, match=rf"^{table} holds the decisions of 3 images, without their results; --force "
+                                             r"overwrites it, or write elsewhere$"):
+        asked(2)
+    results.touch()
+    asked(2)
+
+
 def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
     partial = Partial.of(tmp_path, "test", {"samples": 3, "network": {"size": np.int64(10)}})
+    partial.drop(-1)  # there is none
+    partial.path.write_bytes(gzip.compress(b"# another's, of no image\n"))
+    partial.refuse_another(force=False)
     assert partial.path == tmp_path / "test_partial_decisions.csv.gz" and partial.heading == '# {"network": {"size": 10}}\n'
     for count, stay, said in ((2, 2, "2 finished images are kept"), (3, 3, "3 finished images are kept"),
                               (2, 3, "3 finished images of an earlier run are kept"), (3, 3, "3 finished images are kept")):
@@ -44,6 +78,9 @@ def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
 
 def test_another_networks_decisions_are_replaced_by_force_alone(tmp_path, capsys):
     one, other = (Partial.of(tmp_path, "test", {"network": k, "samples": k}) for k in (1, 2))
+    one.path.write_bytes(gzip.compress(f"{one.heading}image\n".encode()))
+    with pytest.raises(NotOverwritten):
+        other.refuse_another(force=False)
     kept(one, 3)
     one.refuse_another(force=False)
     other.refuse_another(False, one)
