@@ -2,7 +2,7 @@
 
 Six times another 10,000 of the 60,000 training images are held out, the network learns from the rest and is tested on them
 (strict). Test images are never looked at. Reads by settled membranes alone (`studies.settled_training`), else there would be
-hours of it. Prints a table and writes figures/dose_and_margin_results.json. About 3 minutes.
+hours of it. Prints a table and writes figures/dose_and_margin_results.json, row by row. About 3 minutes.
 """
 
 if __name__ == "__main__":
@@ -20,11 +20,13 @@ from datasets import ENCODINGS
 from learning.decoding import strict_decision
 from learning.error_driven import ErrorDrivenRule, order
 from records.claims import claimed
+from records.earlier import earlier_kept
 from records.results import results_path, write_results
 from studies.settled_training import SettledTraining
 from workflow.command_line import make_parser, progress, whole_number
 from workflow.experiments import mnist_experiment
 
+NAME = "dose_and_margin"
 FOLDS = 6
 # Presentations, dose (V), margin (s), start (V). Larger doses and longer runs take more off the cells: a write takes X / 5,000 V
 # of its dose from every cell of its column (leak).
@@ -56,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
                         help="of the order of presentation (default: 1)")
     options = parser.parse_args(arguments)
     made_with = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both"}
-    with claimed([(results_path(options.figures, "dose_and_margin"), made_with)], (), options.force):
+    with claimed([(results_path(options.figures, NAME), made_with)], (), options.force), \
+            earlier_kept(options.figures, NAME, lambda results: len(results["runs"])):
         _try_all(options, made_with)
     return 0
 
@@ -80,9 +83,10 @@ def _try_all(options: argparse.Namespace, made_with: dict[str, Any]) -> None:
             error = gain.std(ddof=1) / np.sqrt(FOLDS)
             rows.append({"encoding": encoding, **rule.as_dict(), "held_out_accuracies": found, "gain": gain.mean(),
                          "standard_error": error})
+            wrote = write_results(options.figures, NAME, None, made_with, {"runs": rows})
             print(f"{encoding:<6}  {presentations:>13}  {dose:>6.3f}  {margin * 1e6:>9.1f}  {start:>7.1f}  {found.mean():>8.2%}  "
                   f"{100 * gain.mean():>+8.2f} +- {100 * error:<5.2f}  {time.perf_counter() - begun:>6.0f}", flush=True)
-    print(f"wrote {write_results(options.figures, 'dose_and_margin', None, made_with, {'runs': rows})}")
+    print(f"wrote {wrote}")
 
 
 if __name__ == "__main__":

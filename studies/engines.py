@@ -25,6 +25,7 @@ from learning.readout import Reader, Writer
 from memristor import state_rate
 from plotting import save
 from records.claims import claimed
+from records.earlier import earlier_kept
 from records.files import ROOT, FileProblem
 from records.results import results_path, write_results
 from records.voltages import load_voltages
@@ -188,9 +189,15 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = {part: parts[part] for part in parts if options.part in (None, part)}
     with claimed([(results_path(options.figures, name), made_with) for name, made_with in chosen.values()], (), options.force):
         session = NgspiceSession()
-        for part, (_, made_with) in chosen.items():
-            PARTS[part](session, options, made_with)
+        for part, (name, made_with) in chosen.items():
+            with earlier_kept(options.figures, name, compared):
+                PARTS[part](session, options, made_with)
     return 0
+
+
+def compared(results: dict[str, Any]) -> float:
+    """How many comparisons there are: networks and writes, or courses of training."""
+    return len(results.get("networks", ())) + len(results.get("courses", ())) + ("writes" in results)
 
 
 def _compare_reads(session: NgspiceSession, options: argparse.Namespace, made_with: dict[str, Any]) -> None:
@@ -204,8 +211,9 @@ def _compare_reads(session: NgspiceSession, options: argparse.Namespace, made_wi
         result |= {"tight_images": options.images, "largest_difference_of_tight_leads_ns": worst * 1e9,
                    "of_what_is_allowed": share, "steps_us": [step * 1e6 for step in STEPS],
                    "rms_difference_ns": [value * 1e9 for value in compare_steps(session, network, min(20, options.images))]}
-        print_network(result)
         found.append(result)
+        write_results(options.figures, "engines", session, made_with, {"networks": found})
+        print_network(result)
         drawn.append((network.name, network.crossbar.first_spikes(network.states, network.images(len(tight))), tight))
     worst, share = compare_writes(session, 1000)
     print(f"1000 writes: cells differ by up to {worst * 1e3:.3f} mV, {share:.2f} of what is allowed")
@@ -219,8 +227,9 @@ def _compare_trainings(session: NgspiceSession, options: argparse.Namespace, mad
     found = []
     for course in COURSES:
         found.append(compare_training(session, options.presentations, course))
+        wrote = write_results(options.figures, "engines_training", session, made_with, {"courses": found})
         print_training(found[-1])
-    print(f"wrote {write_results(options.figures, 'engines_training', session, made_with, {'courses': found})}")
+    print(f"wrote {wrote}")
 
 
 PARTS = {"reads": _compare_reads, "training": _compare_trainings}

@@ -14,6 +14,7 @@ if __name__ == "__main__":
 import argparse
 import dataclasses
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tqdm import tqdm
 
 from learning.self_learning import SILENT
 from records.claims import claimed
+from records.earlier import earlier_kept
 from records.results import results_path, write_results
 from spice.session import NgspiceSession
 from studies import stdp_mnist
@@ -122,15 +124,19 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": list(task.start),
                  "design": task.design.as_dict(), "neurons": options.neurons, "presentations": task.presentations,
                  "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
-    with claimed([(results_path(options.figures, name), made_with)], netlist_of(options), options.force):
+    with claimed([(results_path(options.figures, name), made_with)], netlist_of(options), options.force), \
+            earlier_kept(options.figures, name, lambda results: results["runs"]):
         write_netlist(options.netlist, lambda: batch_netlist(task, drawn[0]))
         print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
               f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
         session = NgspiceSession()
-        runs = _runs(session, task, drawn)
-        alike = [_same_winners(foretold(task, one), found) for one, found in zip(drawn, runs, strict=True)]
-        results = _results(seeds, runs) | {"same_winners_as_closed_form": alike}
-        print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
+        alike: list[int | None] = []
+
+        def keep(runs: list[Learned]) -> None:
+            alike.append(_same_winners(foretold(task, drawn[len(alike)]), runs[-1]))
+            write_results(options.figures, name, session, made_with, _results(seeds[:len(runs)], runs, alike))
+        runs = _runs(session, task, drawn, keep)
+        print(f"wrote {results_path(options.figures, name)}")
     _print_table(task, seeds, runs, alike)
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
@@ -138,14 +144,16 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
         print(f"wrote {save_animation(runs[0], task.dataset, options.figures, name)}")
 
 
-def _runs(session: NgspiceSession, task: Unsupervised, drawn: list[Trial]) -> list[Learned]:
-    """All trials, one after the other, behind a bar that shows how many seeds got it right."""
+def _runs(session: NgspiceSession, task: Unsupervised, drawn: list[Trial],
+          keep: Callable[[list[Learned]], None]) -> list[Learned]:
+    """All trials, one after the other, behind a bar that shows how many seeds got it right; `keep` gets all so far each time."""
     runs: list[Learned] = []
     bar: tqdm[Any]
     with tqdm(total=float(len(drawn)), desc="learning", unit="seed", delay=2.0, dynamic_ncols=True, leave=False, disable=None,
               bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} seeds [{elapsed}<{remaining}{postfix}]") as bar:
         for one in drawn:
             runs.append(learn(session, task, one, lambda done: _advance(bar, len(runs) + done)))
+            keep(runs)
             bar.set_postfix_str(f"each its own neuron: {sum(r.each_its_own for r in runs)} of {len(runs)}")
     return runs
 
@@ -159,11 +167,11 @@ def _same_winners(expected: np.ndarray | None, found: Learned) -> int | None:
     return None if expected is None else int(np.sum(expected == found.winners))
 
 
-def _results(seeds: range, runs: list[Learned]) -> dict:
+def _results(seeds: range, runs: list[Learned], alike: list[int | None]) -> dict[str, Any]:
     """What the runs came to, as plain numbers; the states are the first run's."""
     return {"all_seeds": list(seeds), "each_its_own": sum(r.each_its_own for r in runs), "runs": len(runs),
             "owners": [r.owners for r in runs], "purity": [r.purity for r in runs],
-            "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]}
+            "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1], "same_winners_as_closed_form": alike}
 
 
 def _print_table(task: Unsupervised, seeds: range, runs: list[Learned], alike: list[int | None]) -> None:
