@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from spice.circuit_text import text_of
 from spice.deck import whole_lines
 from spice.parameters import ParameterError, Parameters, plain, quantity
-
-AMPERES = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)A(?![\w.])")
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] 
     stands for it: ngspice would take the first element for the title. The solver's options come last, and win over the text's.
     `print_nodes` adds a .print line, without which ngspice's batch mode does not start.
     """
-    text = circuit if isinstance(circuit, str) else "\n".join(map(_in_amperes, str(circuit).splitlines()))
-    text = re.split(r"^\s*\.end(?![a-z]).*$", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)[0].rstrip()
+    text = re.split(r"^\s*\.end(?![a-z]).*$", text_of(circuit), maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)[0].rstrip()
     if not text.split("\n", 1)[0].strip():
         text = f"untitled\n{text.lstrip()}"
     lines = [text, solver.options()]
@@ -59,15 +57,6 @@ def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] 
     if print_nodes:
         lines += [f".{tran_command(text, solver, stop)}", f".print tran {' '.join(print_nodes)}"]
     return "\n".join([*lines, ".end", ""])
-
-
-def _in_amperes(line: str) -> str:
-    """A line of PySpice's without the unit of currents, "A", which ngspice reads as atto: of a current source, or behind "="."""
-    if line[:1] in ("I", "i"):
-        fields = re.match(r"(\S+\s+){3}", line)
-        named = fields.end() if fields else len(line)
-        return line[:named] + AMPERES.sub(r"\1", line[named:])
-    return re.sub(rf"(=\s*){AMPERES.pattern}", r"\1\2", line)
 
 
 def tran_command(text: str, solver: Solver, stop: float, uic: bool = True, altered: str = "") -> str:

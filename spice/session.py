@@ -201,7 +201,7 @@ class NgspiceSession:
     def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
         """Load a PySpice `circuit`, keeping the vectors `save` of its runs ("out", "V(out)", "i(Vsupply)"); none: all nodes.
 
-        Raises SimulationError if ngspice refuses it, ParameterError for what is no name.
+        Raises SimulationError if ngspice refuses it, ParameterError for what is no circuit or no name.
         """
         names = [save] if isinstance(save, str) else list(save) if isinstance(save, Iterable) else [None]
         if not all(isinstance(name, str) for name in names):

@@ -1,11 +1,9 @@
 """What is altered in a loaded circuit: every name of a value is heeded, what has not changed is not sent."""
 
 import pytest
-from PySpice.Spice.Netlist import Circuit
-from PySpice.Unit import u_A, u_H, u_mA, u_us
 
 from spice.parameters import ParameterError
-from spice.session import SimulationError, Solver
+from spice.session import SimulationError
 from tests.spice.test_sessions import FAST, divider, out
 
 NAMES = ["Vin", "vin", "VIN dc", "vin DC", " vin  dc ", "@vin[dc]"]
@@ -90,25 +88,3 @@ def test_what_cannot_be_altered_is_refused(ngspice, changes):
         circuit.alter(changes)
     assert out(circuit) == pytest.approx(0.5)
     circuit.unload()
-
-
-def test_amperes_of_pyspice_are_amperes(ngspice):
-    """PySpice writes its unit behind them, which ngspice reads as atto."""
-    circuit = Circuit("currents")
-    circuit.I("1", circuit.gnd, "1A", 1@u_A)
-    circuit.I("2", circuit.gnd, "1A", 1@u_mA)
-    circuit.PulseCurrentSource("3", circuit.gnd, "b", initial_value=0, pulsed_value=-2e-3, pulse_width=1e-6, period=2e-6)
-    circuit.SinusoidalCurrentSource("4", circuit.gnd, "c", amplitude=1)
-    circuit.PieceWiseLinearCurrentSource("5", circuit.gnd, "d", values=[(0, 0), (1@u_us, 3@u_A)])
-    for node in ("1A", "b", "c", "d"):
-        circuit.R(node, node, circuit.gnd, 2)
-    circuit.L("1", "e", circuit.gnd, 1@u_H, initial_condition=2@u_A)
-    circuit.R("e", "e", circuit.gnd, 1e-3)
-    loaded = ngspice.load(circuit, Solver(max_step=1e-8), ["1A", "b", "c", "d", "i(L1)"])
-    waves = loaded.run(1e-6)
-    assert loaded.op()["1A"] == waves["1A"][-1] == pytest.approx(2.002)
-    assert waves["b"].min() == pytest.approx(-4e-3) and abs(loaded.ac(1, 10)["c"]) == pytest.approx(2.0)
-    assert waves["d"][-1] == pytest.approx(6.0) and waves["i(L1)"][-1] == pytest.approx(2.0, rel=1e-6)
-    loaded.alter({"I1": 2@u_A})
-    assert loaded.op()["1A"] == pytest.approx(4.002)
-    loaded.unload()

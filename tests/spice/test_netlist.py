@@ -291,18 +291,3 @@ def test_print_step_is_never_so_short_that_ngspice_takes_two_breakpoints_for_one
     assert step("V1 a 0 PULSE(0 1 0 0 0 10n)") == pytest.approx(1e-4 * 1e-3)
     assert step("V1 a 0 PULSE(0 1 0 0 0 10n)", stop=1e-5) == pytest.approx(1e-4 * 1e-5)
     assert step("V1 a 0 PULSE(0 1)", stop=1e-5) == pytest.approx(1e-3 * 1e-5)
-
-
-@pytest.mark.parametrize(("line", "sent"), [
-    ("I1 0 e DC 0A PULSE(0A -1e-05A 0s)", "I1 0 e DC 0 PULSE(0 -1e-05 0s)"), ("I1 1A 2A 3.5A", "I1 1A 2A 3.5"),
-    ("I1 0 e 1mA", "I1 0 e 1mA"), ("i1 0 e 1A", "i1 0 e 1"),
-    ("R1A 1A 0 1Ohm", "R1A 1A 0 1Ohm"), ("X1 1A e sub i0=3A w = 2.A", "X1 1A e sub i0=3 w = 2."),
-    (".model d D (IS=1e-14A M2A=1)", ".model d D (IS=1e-14 M2A=1)"), ("R1 a=1Ab 0 1", "R1 a=1Ab 0 1"), ("I1 0", "I1 0")])
-def test_amperes_in_a_line_of_pyspice(line, sent):
-    class Line:
-        """A circuit of one line."""
-
-        def __str__(self):
-            return f"title\n{line}\n"
-    assert netlist_text(Line(), Solver(), 0).splitlines()[1] == sent
-    assert netlist_text(f"title\n{line}\n", Solver(), 0).splitlines()[1] == line  # a text is ngspice's own
