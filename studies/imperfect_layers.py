@@ -124,11 +124,13 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}
-    reads = [Partial.of(options.figures, NAME, {}).path] if options.ngspice else []
-    with claimed([(results_path(options.figures, NAME), made_with)], reads, options.force), \
+    judged = [partial_of(Case(spread, 1, rule, options.hidden, states), options) for spread in JUDGED for states in (None, ())]
+    reads = judged if options.ngspice else []
+    with claimed([(results_path(options.figures, NAME), made_with)], [read.path for read in reads], options.force), \
             earlier_kept(options.figures, NAME, rows_and_reads):
         refuse_to_forget(options)
-        refuse_others_reads(options, rule)
+        for read in reads:
+            read.refuse_another(options.force)
         found: dict[str, Any] = {"ideal": None, "rows": [], "judged": []}
         if options.resume:
             found = kept_results(options.figures, NAME, {"ideal": float, "rows": ROW, "judged": JUDGED_ROW})
@@ -145,8 +147,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def partial_of(case: Case, options: argparse.Namespace) -> Partial:
-    """Where the decisions go that ngspice has made of a case's network when a run ends early."""
-    return Partial.of(options.figures, NAME, {**case.plan.as_dict(), "route": case.route})
+    """Where the decisions go that ngspice has made of a case's network when a run ends early: each has a file of its own."""
+    name = f"{NAME}_{case.spread:g}_{case.route.replace(' ', '_')}"
+    return Partial.of(options.figures, name, {**case.plan.as_dict(), "route": case.route})
 
 
 def rows_and_reads(results: dict[str, Any]) -> float:
@@ -168,14 +171,6 @@ def refuse_to_forget(options: argparse.Namespace) -> None:
     read = max((row["samples"] for row in judged), default=0)
     if read > options.ngspice and not options.resume:
         raise NotOverwritten(f"{path} holds reads of {read} images by ngspice; --resume keeps them, --force starts afresh")
-
-
-def refuse_others_reads(options: argparse.Namespace, rule: LayeredRule) -> None:
-    """Raise NotOverwritten if there are decisions of a run that ended early, of other networks than will be read."""
-    if options.ngspice:
-        first, *others = (partial_of(Case(spread, 1, rule, options.hidden, states), options)
-                          for spread in JUDGED for states in (None, ()))
-        first.refuse_another(options.force, *others)
 
 
 def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:

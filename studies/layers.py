@@ -16,7 +16,9 @@ import dataclasses
 import functools
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -185,13 +187,14 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
     made_with = [(path, {**plan.as_dict(), "rule": LAYERS, "format": FORMAT}),
                  (results_path(options.figures, stem), earlier if options.resume else tested)]
     checkpoints = [checkpoint_of(path, number) for number in range(seeds)]
-    partial = Partial.of(options.figures, stem, {})
-    with claimed(made_with, [*netlist_of(options), *checkpoints, partial.path], options.force):
+    partials = [partial_of(options, stem, plan.rule.seed + number).path for number in range(seeds)]
+    with claimed(made_with, [*netlist_of(options), *checkpoints, *partials], options.force):
         kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
         rows = not_begun_again(kept, path) if options.resume else []
         trainings = begun(options, plan, data, path, len(rows))
         first, wrote = trainings[0], results_path(options.figures, stem)
-        partial.refuse_another(options.force, *(partial_of(training, options, stem) for training in trainings))
+        for training in trainings:
+            partial_of(options, stem, training.plan.rule.seed, training.parameters).refuse_another(options.force)
         if rows:
             print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
             network, voltages = load_network(path, task, options.size)
@@ -275,15 +278,15 @@ def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None
           f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
 
 
-def partial_of(training: LayeredTraining, options: argparse.Namespace, stem: str) -> Partial:
-    """Where its decisions go if the test ends early."""
-    return Partial.of(options.figures, stem, {**training.parameters, "test_engine": options.test_engine})
+def partial_of(options: argparse.Namespace, stem: str, seed: int, made: Mapping[str, Any] = MappingProxyType({})) -> Partial:
+    """Where the decisions go if the test of the network `made` of a seed ends early: of several, each has a file of its own."""
+    return Partial.of(options.figures, stem + f"_seed_{seed}" * bool(options.seeds), {**made, "test_engine": options.test_engine})
 
 
 def judge(training: LayeredTraining, options: argparse.Namespace, count: int, stem: str) -> dict[str, Any]:
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
-    partial = partial_of(training, options, stem)
+    partial = partial_of(options, stem, training.plan.rule.seed, training.parameters)
     warn_of_layers(training.network, images)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
     partial.drop(count)

@@ -78,10 +78,10 @@ class Partial:
         """The line that says whose decisions these are."""
         return f"# {json.dumps(json.loads(to_json(self.made)), sort_keys=True)}\n"
 
-    def refuse_another(self, force: bool, *alike: "Partial") -> None:
-        """Raise NotOverwritten if the file holds decisions of another test than this one, or those `alike`."""
+    def refuse_another(self, force: bool) -> None:
+        """Raise NotOverwritten if the file holds decisions of another test than this one, unless `force` gives them up."""
         lines = _lines(self.path)
-        if len(lines) > 1 and not force and not any(lines[0] == one.heading for one in (self, *alike)):
+        if len(lines) > 1 and lines[0] != self.heading and not force:
             raise NotOverwritten(f"{self.path} holds decisions of another network or with other options, as its first line says, "
                                  "of a test that was stopped; --force overwrites it, or write elsewhere")
 

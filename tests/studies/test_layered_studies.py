@@ -229,7 +229,7 @@ def test_rows_of_another_network_that_were_asked_for_by_force_are_not_lost(playe
 
 
 def test_decisions_of_a_stopped_run_are_claimed_and_go_when_all_is_read(played, tmp_path, capsys):
-    partial, folder = tmp_path / "imperfect_layers_partial_decisions.csv.gz", ("--figures", str(tmp_path))
+    partial, folder = tmp_path / "imperfect_layers_0.1_in_situ_partial_decisions.csv.gz", ("--figures", str(tmp_path))
     partial.write_bytes(b"")
     with locked(partial):
         assert played(0, "--ngspice", "5", *folder) == 1

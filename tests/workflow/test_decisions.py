@@ -83,7 +83,6 @@ def test_another_networks_decisions_are_replaced_by_force_alone(tmp_path, capsys
         other.refuse_another(force=False)
     kept(one, 3)
     one.refuse_another(force=False)
-    other.refuse_another(False, one)
     with pytest.raises(NotOverwritten, match=rf"^{one.path} holds decisions of another network or with other options, as its "
                                              "first line says, of a test that was stopped; --force overwrites it, or write "
                                              "elsewhere$"):
@@ -143,20 +142,22 @@ def test_layers_refuse_to_train_or_test_over_another_networks_decisions(tmp_path
     train = [*places, "--presentations", "40", "--seeds", "2"]
     stopped, made = [], layers.partial_of
 
-    def partial_of(training, options, stem):
-        stopped.append(made(training, options, stem))
+    def partial_of(*given):
+        stopped.append(made(*given))
         return stopped[-1]
     monkeypatch.setattr(layers, "partial_of", partial_of)
     layers.main(train)
     second = stopped[-1]
+    assert second.path.name == "layers_xor_seed_2_partial_decisions.csv.gz" and '"seed": 2' in second.heading
     kept(second, 3)
-    layers.main([*train, "--resume"])  # it is one of this training
-    assert second.path.exists()
+    layers.main([*train[:-1], "1", "--force"])  # the first of them has a file of its own
+    layers.main([*train, "--force", "--samples", "2"])
+    assert images_in(second) == 3  # of more images
     new = tmp_path / "new"
     new.mkdir()
     (new / second.path.name).write_bytes(second.path.read_bytes())
     with pytest.raises(NotOverwritten, match="decisions of another network"):
-        layers.main([*xor, "--presentations", "41", "--figures", str(new), "--voltages", str(new / "xor.json")])
+        layers.main([*xor, "--presentations", "41", "--seeds", "2", "--figures", str(new), "--voltages", str(new / "xor.json")])
     test = [*places, "--test-only"]
     other = Partial.of(tmp_path, "layers_xor_test_by_closed_form", {"network": 1})
     kept(other, 3)
