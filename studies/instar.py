@@ -23,7 +23,7 @@ from plotting import COLOURS, WIDTH, cross
 from records.claims import claimed
 from records.results import results_path, write_results
 from snn_circuit import NetworkParameters, NeuronParameters
-from spice.parameters import Parameters, quantity
+from spice.parameters import ParameterError, Parameters, quantity
 from spice.session import NgspiceSession, Solver
 from studies.one_cell import STATE, one_cell
 from workflow.command_line import add_quantities, draw, make_parser, quantities
@@ -96,7 +96,10 @@ def own_spike_circuit(study: Instar) -> SelfLearningCircuit:
 
 
 def measure_window(session: NgspiceSession, study: Instar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Measured t_post - t_pre (s), and the change of X of the synapse looked at, measured and by the closed form (V)."""
+    """Measured t_post - t_pre (s), and the change of X of the synapse looked at, measured and by the closed form (V).
+
+    Raises ParameterError if the neuron does not fire once in each pairing.
+    """
     design, begin = own_spike_circuit(study), study.largest_difference + 0.5e-3
     circuit = self_learning_network(design, np.array([[5.0, study.state]]), np.ones((1, 2)))
     cell = "xcell_0_1.gate"
@@ -107,6 +110,11 @@ def measure_window(session: NgspiceSession, study: Instar) -> tuple[np.ndarray, 
         pre = edges(begin + POST - difference, study.pre_duration, design.schedule.rise, 1.0)
         loaded.alter({"vinput_1 pwl": np.ravel([(0.0, 0.0), *pre])})
         waves = loaded.run(2 * begin + study.largest_difference + study.pre_duration)
+        spikes = np.count_nonzero(np.diff((waves["output_0"] > 0.5).astype(int)) == 1)
+        if spikes != 1:
+            raise ParameterError(f"the neuron fires {spikes} times, not once, where t_post - t_pre should be "
+                                 f"{difference * 1e3:.3g} ms: the synapse looked at, from {study.state:g} V, must not make it "
+                                 "fire; choose a lower --state")
         high = waves.time[waves["output_0"] > 0.5]
         middle = design.schedule.rise / 2
         pre_on, pre_off = pre[0][0] + middle, pre[2][0] + middle

@@ -147,10 +147,22 @@ def _report_stdp(arguments: argparse.Namespace, parameters: MemristorParameters,
     for name, k in (("highest", np.argmax(measured)), ("lowest", np.argmin(measured))):
         print(f"{name:<8}change of X {measured[k]:+8.4f} V at t_post - t_pre = {differences[k] * 1e3:+.3g} ms, "
               f"closed form {exact[k]:+8.4f} V")
-    print(f"largest deviation from the closed form {results['deviation_V'] * 1e3:.2g} mV")
+    left_out = _left_out(parameters, experiment, exact)
+    print(f"largest deviation from the closed form {results['deviation_V'] * 1e3:.2g} mV" + f" ({left_out})" * bool(left_out))
     fine = np.linspace(differences[0], differences[-1], 2001)
     draw(arguments, "memristor_stdp", window_figure, differences, measured, fine,
          stdp_state_change(parameters, experiment.pre_pulse(), experiment.phi_window, fine))
+
+
+def _left_out(parameters: MemristorParameters, experiment: StdpExperiment, exact: np.ndarray) -> str:
+    """What the closed form's changes (V) do not know of this cell; "": nothing that matters."""
+    forgets = parameters.leak_resistance * parameters.memory_capacitance
+    found = []
+    if experiment.duration > 0.01 * forgets:
+        found.append(f"it leaves the leak out, by which X falls within {forgets:.2g} s")
+    if experiment.initial_state + min(0.0, exact.min()) < parameters.threshold_voltage:
+        found.append("it does not know that below Vto the gate's capacitance is another")
+    return "; ".join(found)
 
 
 def window_figure(differences: np.ndarray, measured: np.ndarray, closed_form_differences: np.ndarray,

@@ -70,6 +70,8 @@ def test_prediction_is_the_first_spike_and_the_decision_how_much_earlier(iris, f
     assert np.array_equal(fitted.predict(iris[0])[clear], fitted.classes_[first][clear])
     leads = fitted.decision_function(iris[0])
     assert leads.max(axis=1)[clear] == pytest.approx((ordered[:, 1] - ordered[:, 0])[clear], rel=1e-12)
+    silent, ends = np.isnan(times), fitted.network_.design.window
+    assert silent.any() and leads[silent] == pytest.approx((np.nanmin(times, axis=1) - ends)[np.where(silent)[0]])
 
 
 def test_of_two_classes_the_decision_is_positive_for_the_second(iris):

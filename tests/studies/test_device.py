@@ -222,3 +222,22 @@ def test_help_states_the_transconductance_of_the_experiment_asked_for(capsys, op
     code, output, _ = run_here(capsys, device.main, [*options, "--help"])
     assert code == 0
     assert f"K, charges the memory per volt across the synapse (default: {default})" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("crossings", [(-0.4, 0.1, 0.2), (0.1, 0.4, -0.2), (0.1, 0.2, -0.4)])
+def test_residue_is_the_largest_current_where_the_voltage_crosses_zero(monkeypatch, crossings):
+    """Of a made-up loop that is not pinched: shares of its peak current, 2 mA, at the beginning, middle and end of a period."""
+    experiment, time = IvExperiment(), np.linspace(0, 2, 4001)
+    current = 2e-3 * np.interp(time, [0, 1, 1.25, 1.5, 1.75, 2], [0, crossings[0], 1, crossings[1], -1, crossings[2]])
+    monkeypatch.setattr(iv, "iv_experiment", lambda *given, **more: (time / 50.0, np.sin(2 * np.pi * time), current, current))
+    assert iv._loop(None, MemristorParameters(), experiment, 50.0, 0.0).residue == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ([], []), (["--leak-resistance", "1e9"], ["it leaves the leak out, by which X falls within 0.0036 s"]),
+    (["--initial-state", "0.5"], ["it does not know that below Vto the gate's capacitance is another"])])
+def test_what_the_closed_form_of_the_window_leaves_out_is_said(tmp_path, monkeypatch, capsys, options, said):
+    monkeypatch.setattr("studies.stdp_window.draw", lambda *given: None)
+    device.main(["--stdp", "--figures", str(tmp_path), *options])
+    line, = (line for line in capsys.readouterr().out.splitlines() if line.startswith("largest deviation"))
+    assert line.partition(" mV")[2] == "".join(f" ({'; '.join(said)})" * bool(said))

@@ -1,8 +1,11 @@
 """The rule of a synapse that learns by itself, and the STDP window whose post event is the neuron's own spike."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from spice.parameters import ParameterError
 from studies.instar import STATES, VOLTS, Instar, closed_form, measure_rule, measure_window
 
 STUDY = Instar(doses=3, pairings=7)
@@ -29,3 +32,10 @@ def test_a_closed_form_in_pieces_is_the_closed_form_of_the_whole():
     whole = closed_form(STUDY.device, 2.0, [(2e-3, 1.0)])
     assert closed_form(STUDY.device, 2.0, [(1e-3, 1.0), (1e-3, 1.0)]) == pytest.approx(whole, abs=1e-3)
     assert closed_form(STUDY.device, 2.0, [(0.0, 1.0)]) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("state", [3.5, 6.0])
+def test_synapse_that_makes_the_neuron_fire_by_itself_is_refused(ngspice, state):
+    """Two spikes were taken for one, with the pause between them."""
+    with pytest.raises(ParameterError, match=rf"fires \d times, not once, .* from {state:g} V, .* a lower --state"):
+        measure_window(ngspice, dataclasses.replace(STUDY, state=state, pairings=9))

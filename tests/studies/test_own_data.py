@@ -71,6 +71,21 @@ def test_what_it_leaves_behind(ran):
     assert np.mean(model.predict(features) == np.repeat(["a", "b", "c"], 10)) > 0.8
 
 
+def test_each_repeat_has_folds_of_its_own(tmp_path, table, monkeypatch):
+    flowers, tests = load_table(str(table), "species"), []
+
+    def one_fold(table, models, repeat, train, test):
+        tests.append((repeat, tuple(test)))
+        return np.ones((len(own_data.MODELS), len(test)), bool), np.zeros(len(test), int), 0.0
+    monkeypatch.setattr(own_data, "_one_fold", one_fold)
+    own_data.cross_validated(flowers, MemristiveClassifier(()), argparse.Namespace(repeats=3, seed=5, resume=False, force=False),
+                             tmp_path / "checkpoint", {})
+    assert [repeat for repeat, _ in tests] == [k for k in range(3) for _ in range(10)]
+    assert len({test for _, test in tests}) == 30
+    for k in range(3):
+        assert sorted(sample for repeat, test in tests for sample in test if repeat == k) == list(range(30))
+
+
 def test_interrupted_it_goes_on_to_the_same_decisions(tmp_path, capsys, table, monkeypatch):
     flowers, model = load_table(str(table), "species"), MemristiveClassifier((), epochs=3, random_state=1)
     quick = (model, LogisticRegression(), GaussianNB())

@@ -22,6 +22,13 @@ LABELS = np.array([0, 1, 0, 3, 3, 0])
 SCHEDULE = Schedule(sampling_step=11e-6)
 
 
+def test_fourth_place_is_not_among_three_and_first_is():
+    """Of four, 0 fires first and 3 last: their labels tell the first three from the last three."""
+    spikes = 1e-6 * np.array([[100.0, 110, 120, 130]] * 2)
+    for label, share in ((0, 1), (1, 1), (2, 1), (3, 0)):
+        assert summary(np.array([label] * 2), spikes, SCHEDULE, 20e-9)["top3_accuracy"] == share
+
+
 def test_strict_and_papers_decisions():
     strict, paper = decide(SPIKES, SCHEDULE, 0.5e-6)
     assert strict.tolist() == [0, TIED, SILENT, 2, 1, 2]
