@@ -79,6 +79,18 @@ def test_file_with_blanks_in_its_name_is_included(ngspice, tmp_path):
     loaded.unload()
 
 
+@pytest.mark.parametrize(("line", "sent"), [
+    (".include /my models/a b.lib ", '.include "/my models/a b.lib"'), (".INC  a b", '.INC "a b"'), (".inc a b", '.inc "a b"'),
+    (".include  'a b'", ".include  'a b'"), (".include /a.lib", ".include /a.lib"), (".include  a", ".include  a")])
+def test_files_with_blanks_are_quoted(line, sent):
+    class Line:
+        """A circuit of one line."""
+
+        def __str__(self):
+            return f"title\n{line}\n"
+    assert text_of(Line()) == f"title\n{sent}"
+
+
 UNITS = [1@u_kOhm, 100@u_nF, 2@u_uA, 3@u_MOhm, 1@u_A, 4@u_s, 5@u_V, 6@u_mV, 7@u_kHz, 8@u_F, 9@u_pF, 2@u_H]
 
 
@@ -119,8 +131,8 @@ def test_what_is_right_stays_as_it_is(line):
 
 
 @pytest.mark.parametrize("given", [None, 5, Path("amplifier.cir"), "amplifier.cir", "", [], "one line\n"])
-def test_what_is_no_circuit_is_refused(ngspice, given):
+def test_what_is_no_circuit_is_refused(given):
     with pytest.raises(ParameterError) as refused:
-        ngspice.load(given, Solver(), [])
+        netlist_text(given, Solver(), 0)
     file = ", a file's name perhaps: read it first" * isinstance(given, str | Path)
     assert str(refused.value) == f"circuit must be a PySpice circuit or the text of a netlist, got {given!r}{file}"
