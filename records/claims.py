@@ -17,7 +17,7 @@ except ImportError:  # Windows: two runs are not kept apart there
 OPTIONS = {"shape": "size", "random_state": "seed"}  # parameters whose option has another name
 NO_OPTIONS = {"states": "the network's voltages", "table": "the table's values", "low": "the features' lowest values",
               "classes": "the classes"}  # parameters that no option sets
-UNSAID = {"engine": "ngspice", "chip": None}  # what parameters mean that do not mention these
+UNSAID = {"engine": "ngspice", "chip": None, "age": 0}  # what parameters mean that do not mention these
 
 
 class NotOverwritten(RuntimeError):

@@ -137,7 +137,8 @@ def chip_to_test(options: argparse.Namespace, voltages: Voltages, path: str | Pa
 def aged(options: argparse.Namespace, chip: Chip | None, states: np.ndarray) -> np.ndarray:
     """What the `chip` holds of trained `states` (classes x inputs, V) by the time of the test. Raises ParameterError."""
     if options.age and not (chip and chip.decay_rate):
-        raise ParameterError("--age has no bearing on a chip that does not forget; give its --chip-decay-rate")
+        raise ParameterError("--age has no bearing on a chip that does not forget; give the whole chip that does: "
+                             "--chip-decay-rate beside its other --chip options")
     return chip.kept(states, options.age or 0.0) if chip else states
 
 

@@ -141,6 +141,12 @@ def schedule_of(voltages: Voltages, default: Schedule, given: Mapping[str, Any],
     return quantities(default, given)
 
 
+def written_with(voltages: Voltages) -> dict[str, Any]:
+    """What wrote the `voltages`, beside the network, as their file says it: a rule, pulses, the mapping of software's weights."""
+    return {"learning": voltages.origin.get("learning"),
+            "written_with": {key: voltages.origin.get(key) for key in ("schedule", "mapping")}}
+
+
 def describe(experiment: Experiment, **more: Any) -> dict[str, Any]:
     """All parameters of a run as plain numbers, for the files that record how a result was made."""
     return {"dataset": experiment.dataset.name, "shape": list(experiment.dataset.shape), "encoding": experiment.encoding,

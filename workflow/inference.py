@@ -27,10 +27,11 @@ from workflow.command_line import (
     netlist_of,
     print_energy,
     progress,
+    warn,
     warn_of_range,
     write_netlist,
 )
-from workflow.experiments import Experiment, describe, network_of, schedule_of, trained_by
+from workflow.experiments import Experiment, describe, network_of, schedule_of, trained_by, written_with
 from workflow.scores import UNDECIDED, confusion, decide, decision_name
 
 READ_OPTIONS = ("pulse", "period", "rise", "input_voltage", "sampling_step")  # of the schedule: phi stays at 0
@@ -55,7 +56,7 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
                                      chip=trained_on(voltages, path))
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
     name = f"{experiment.stem(voltages.rule or 'hebbian', trained_by(voltages))}_inference"
-    used = describe(experiment, voltages=path_in_project(path))
+    used = describe(experiment, voltages=path_in_project(path), **written_with(voltages))
     with claimed([(results_path(options.figures, name), used)], netlist_of(options), options.force):
         print(f"loaded {classes} x {inputs} cells <- {path}")
         _infer(options, experiment, voltages, used)
@@ -89,6 +90,8 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     print_energy(f"presenting {dataset.labels[0]!r}", energy)
     warn_of_range(network, schedule, voltages.states, patterns, experiment.chip, result.spikes, own=True)
+    warn("the chip's read noise is left out: all patterns are read in one transient" * bool(
+        experiment.chip and experiment.chip.read_noise))
     figures_loaded()
     import plotting
     from workflow import page_figures

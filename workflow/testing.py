@@ -51,6 +51,7 @@ from workflow.experiments import (
     network_of,
     schedule_of,
     trained_by,
+    written_with,
 )
 from workflow.scores import UNDECIDED, confusion, decide, equal_templates, summary
 
@@ -75,8 +76,8 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
                                      network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
     voltages = dataclasses.replace(voltages, states=aged(options, experiment.chip, voltages.states))
-    used = describe(experiment, voltages=path_in_project(path), learning=voltages.origin.get("learning"),
-                    trained_by=trained_by(voltages), engine=options.engine, **({"age": options.age} if options.age else {}))
+    used = describe(experiment, voltages=path_in_project(path), **written_with(voltages), trained_by=trained_by(voltages),
+                    engine=options.engine, **({"age": options.age} if options.age else {}))
     name = test_stem(experiment, voltages, options.engine)
     made_with, table = {**used, "samples": options.samples}, table_path(options.figures, name)
     partial = Partial.of(options.figures, name, {**used, "states": zlib.crc32(voltages.states.tobytes())})

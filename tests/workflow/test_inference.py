@@ -71,7 +71,8 @@ def test_an_input_voltage_that_cannot_be_one_is_named(stored):
 @pytest.mark.parametrize(("origin", "volts", "words"), [
     ({}, 7.0, ""), ({}, 3.0, "warning: all neurons stay silent: the highest membrane settles at "),
     ({}, 6.0, "warning: neurons that stay silent on the patterns they learned: "),
-    ({"chip": CHIP.as_dict()}, 3.0, "warning: all neurons stay silent on this chip"), ({"chip": CHIP.as_dict()}, 7.0, "")])
+    ({"chip": CHIP.as_dict()}, 3.0, "warning: all neurons stay silent on this chip"), ({"chip": CHIP.as_dict()}, 7.0, ""),
+    ({"chip": {**CHIP.as_dict(), "read_noise": 0.1}}, 7.0, "warning: the chip's read noise is left out")])
 def test_membranes_out_of_range_are_said(tmp_path, monkeypatch, capsys, ngspice, origin, volts, words):
     monkeypatch.setattr(inference, "draw", lambda *arguments: None)
     read(tmp_path, volts * EXPERIMENT.dataset.patterns, **origin)

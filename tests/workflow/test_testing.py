@@ -18,6 +18,7 @@ from memristor import read_current
 from records.claims import NotOverwritten
 from records.files import FileProblem
 from records.voltages import Voltages, save_voltages
+from spice.parameters import ParameterError
 from workflow import testing
 from workflow.command_line import run
 from workflow.decisions import Partial
@@ -165,3 +166,45 @@ def test_the_papers_accuracy_of_a_hundred_images_stands_beside_no_fewer(tmp_path
     testing.testing_script("", ["--engine", "closed-form", "--samples", str(count), "--figures", str(tmp_path)])
     line, = (line for line in capsys.readouterr().out.splitlines() if f"paper's rule, first {count}" in line)
     assert line.partition("%")[2] == beside
+
+
+@pytest.fixture
+def tests_of(tmp_path, monkeypatch):
+    """tests_of(voltages, options) writes voltages of sixteen pixels and tests them on twenty images."""
+    monkeypatch.setattr(testing, "draw", lambda *arguments: None)
+
+    def tests_of(voltages, *options):
+        save_voltages(tmp_path / "v.json", voltages)
+        testing.testing_script("", ["--engine", "closed-form", "--size", "4", "--samples", "20", "--voltages",
+                                    str(tmp_path / "v.json"), "--figures", str(tmp_path), *options])
+    return tests_of
+
+
+def test_fresh_and_aged_chips_results_do_not_replace_each_other(tests_of):
+    chip = Chip(classes=10, inputs=16, decay_rate=0.1)
+    forgets = Voltages(np.full((10, 16), 3.0), "mnist", "binary", "error-driven",
+                       describe(dataclasses.replace(mnist_experiment(4), chip=chip)))
+    tests_of(forgets)
+    tests_of(forgets)
+    with pytest.raises(NotOverwritten, match=r"--age \(0 there, 1 now\)"):
+        tests_of(forgets, "--age", "1")
+    tests_of(forgets, "--age", "1", "--force")
+    with pytest.raises(NotOverwritten, match=r"--age \(1 there, 0 now\)"):
+        tests_of(forgets)
+
+
+@pytest.mark.parametrize(("change", "words"), [({"schedule": {"pulse": 3e-3}}, r"--pulse \(0.002 there, 0.003 now\)"),
+                                               ({"mapping": {"swing": 3.0}}, r"--swing \(1.5 there, 3 now\)"),
+                                               ({"learning": {"seed": 2}}, r"--seed \(1 there, 2 now\)")])
+def test_results_of_voltages_written_otherwise_are_not_replaced(tests_of, change, words):
+    described = {**describe(mnist_experiment(4)), "schedule": {"pulse": 2e-3}, "mapping": {"swing": 1.5}, "learning": {"seed": 1}}
+    one, other = (Voltages(np.full((10, 16), 3.0), "mnist", "binary", "hebbian", {**described, **changed})
+                  for changed in ({}, change))
+    tests_of(one)
+    with pytest.raises(NotOverwritten, match=words):
+        tests_of(other)
+
+
+def test_age_of_a_chip_that_does_not_forget_asks_for_the_whole_chip(tests_of):
+    with pytest.raises(ParameterError, match="give the whole chip that does: --chip-decay-rate beside its other --chip options"):
+        tests_of(Voltages(np.full((10, 16), 3.0), "mnist", "binary", "hebbian", describe(mnist_experiment(4))), "--age", "1")
