@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, Vector, ffi
@@ -30,6 +31,8 @@ UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit
 # In a line of ngspice's output, a complaint: no part of a name, not the value of a measurement or of a node in a table.
 ERROR = re.compile(r"^(?!\s*\S+\s+[-+.\de]+\s*$).*(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)
 
+NO_COPY = ("a second ngspice in a process needs a copy of the library in the temporary folder, which has no room for it or lets "
+           "nothing be executed; set TMPDIR to a folder that does")
 LOOK = 0.05  # s between two looks for a signal while ngspice runs
 BEGINS_WITHIN = 30.0  # s, for ngspice's background thread; where memory is short there is none, and ngspice does not say so
 
@@ -131,6 +134,8 @@ class Ngspice(NgSpiceShared):
         What `deliver` raises ends the run; should ngspice not stop within a second, `stuck` is set, and this one is lost.
         Raises NameError if ngspice refuses the command or its thread does not begin, NgSpiceCommandError if it complained.
         """
+        if str(self.library_path) in {str(other.library_path) for other in NgSpiceShared._instances.values()}:
+            raise NameError(f"PySpice's own simulator has taken over the library that this one runs in: {NO_COPY}")
         self._number_of_exec_calls += 1
         self.clear_output()
         self._ended.acquire(blocking=False)
@@ -186,18 +191,55 @@ def start_ngspice() -> Ngspice:
 
 def _start_copy(library: str) -> Ngspice:
     with tempfile.TemporaryDirectory(prefix="ngspice_", ignore_cleanup_errors=True) as folder:
-        file = _file_of(library)
+        file, scripts = _file_of(library), ""
         if file:
             with contextlib.suppress(OSError):  # a folder where nothing may be executed: then the library itself, once
                 copy = shutil.copy(file, os.path.join(folder, f"ngspice_{len(_kept)}{os.path.splitext(file)[1]}"))
                 ctypes.CDLL(copy)
                 library = copy
+                scripts = _own_models(file, folder)
         in_use = {str(ngspice.library_path) for ngspice in [*_kept, *NgSpiceShared._instances.values()]}
         if library in in_use:
-            raise SimulationError("it cannot be started a second time in this process")
+            raise SimulationError(NO_COPY)
         Ngspice.LIBRARY_PATH = library
-        with _without_settings_files(folder), decimal_points():  # PySpice would leave the process C's
-            return Ngspice()
+        with _environment("SPICE_SCRIPTS", scripts), _without_settings_files(folder), decimal_points():
+            return Ngspice()  # PySpice would leave the process in C's locale
+
+
+def _own_models(library: str, folder: str) -> str:
+    """Copy ngspice's spinit and the code models that it loads to `folder`; the folder, or "" if there are none to be found.
+
+    A code model knows one ngspice, that which loaded it last: with a copy, no other of this process can take it away.
+    """
+    places = [os.environ.get("SPICE_SCRIPTS", ""), *(os.path.join(parent, "share", "ngspice", "scripts")
+                                                     for parent in map(str, Path(library).resolve().parents))]
+    spinit = next(filter(os.path.isfile, (os.path.join(place, "spinit") for place in places if place)), None)
+    if not spinit:
+        return ""
+
+    def copied(found: re.Match[str]) -> str:
+        own = os.path.join(folder, f"{len(_kept)}_{os.path.basename(found[2])}")
+        return found[1] + (shutil.copy(found[2], own) if os.path.isfile(found[2]) else found[2])
+    with open(spinit, encoding="utf-8", errors="surrogateescape") as file:
+        text = re.sub(r"(?m)^(\s*codemodel\s+)(\S+)", copied, file.read())
+    with open(os.path.join(folder, "spinit"), "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    return folder
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """A variable of the environment, for a while, unless the value is ""."""
+    before = os.environ.get(name)
+    if value:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        if value and before is None:
+            del os.environ[name]
+        elif value and before is not None:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager
@@ -208,12 +250,5 @@ def _without_settings_files(folder: str) -> Any:
     """
     with open(os.path.join(folder, ".spiceinit"), "w", encoding="ascii"):
         pass
-    before = os.environ.get("SPICE_USERINIT_DIR")
-    os.environ["SPICE_USERINIT_DIR"] = folder  # from ngspice 38 on it comes first
-    try:
-        with contextlib.chdir(folder):
-            yield
-    finally:
-        del os.environ["SPICE_USERINIT_DIR"]
-        if before is not None:
-            os.environ["SPICE_USERINIT_DIR"] = before
+    with _environment("SPICE_USERINIT_DIR", folder), contextlib.chdir(folder):  # from ngspice 38 on it comes first
+        yield

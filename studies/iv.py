@@ -21,6 +21,8 @@ from workflow.command_line import draw, netlist_of, write_netlist
 
 IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the networks is the parameter's default
 STEPS_PER_PERIOD = 500  # at least so many time points per period of the IV experiment
+FAR = 10  # times the amplitude: by as much X must swing for the closed form of the current
+PINCHED = 1e-2  # of the peak current, at 0 V
 MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprint sweep, in units of the IV experiment's
 
 
@@ -139,7 +141,8 @@ def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, exper
         _print_iv(parameters, experiment, results)
         draw(arguments, "memristor_iv", loop_figure, time, voltage, current, state)
         draw(arguments, "memristor_fingerprints", fingerprints_figure,
-             [(loop.frequency, loop.voltage, loop.current, loop.lobe_area) for loop in loops])
+             [(loop.frequency, loop.voltage, loop.current, loop.lobe_area) for loop in loops],
+             max(loop.residue for loop in loops) <= PINCHED)
 
 
 def _iv_results(parameters: MemristorParameters, experiment: IvExperiment, time: np.ndarray, current: np.ndarray,
@@ -167,6 +170,13 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
     print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
     for loop in results["fingerprints"]:
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
+    swing = float(state_swing(parameters, experiment.amplitude, experiment.frequency))
+    if swing < FAR * experiment.amplitude:
+        print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V for "
+              f"{experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")
+    worst = max(loop["residue"] for loop in results["fingerprints"])
+    if worst > PINCHED:
+        print(f"not all loops are pinched: at 0 V up to {worst:.0%} of the peak current flows, which charges the gate")
 
 
 def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray) -> Figure:
@@ -188,14 +198,14 @@ def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, stat
     return figure
 
 
-def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, float]]) -> Figure:
+def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, float]], pinched: bool = True) -> Figure:
     """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
     for k, (frequency, voltage, current, _) in enumerate(loops):
         left.plot(voltage, current, label=_frequency(frequency), **line_style(k, len(loops)))
     cross(left)
     left.locator_params(nbins=5)
-    left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops, pinched at the origin")
+    left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops" + ", pinched at the origin" * pinched)
     left.legend(title="frequency", loc="upper left")
     right.loglog([loop[0] for loop in loops], [loop[3] for loop in loops], "o-")
     right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")

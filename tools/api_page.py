@@ -5,6 +5,7 @@ holds the page against the code.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def entries(path: Path) -> dict[str, str]:
 def first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str:
     """The first sentence or line of a docstring, as far as its first paragraph's first line goes."""
     said = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
-    return said.split(". ")[0].rstrip(".") + "." if said else ""
+    return re.split(r"(?<!\b[A-Z])\.(?=\s+[A-Z`\"0-9])", said)[0].rstrip(".") + "." if said else ""
 
 
 def page() -> str:

@@ -61,7 +61,8 @@ def test_parameters_have_their_units(ngspice):
     for node, values in (("a", {}), ("b", {"r": 1@u_kOhm, "c": 100@u_nF}), ("c", {"r": "{2*half}"})):
         circuit.X(node, "filter", "i", node, **values)
     loaded = ngspice.load(circuit, Solver(), [])
-    spectrum = loaded.ac(1 / (2 * np.pi * 1e-4), 1e4, 1)
+    edge = 1 / (2 * np.pi * 1e-4)
+    spectrum = loaded.ac(edge, 10 * edge, 1)
     assert [abs(spectrum[node][0]) for node in "abc"] == pytest.approx([2**-0.5] * 3)
     assert loaded.op()["c"] == pytest.approx(2.0)
     loaded.unload()

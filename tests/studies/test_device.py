@@ -241,3 +241,24 @@ def test_what_the_closed_form_of_the_window_leaves_out_is_said(tmp_path, monkeyp
     device.main(["--stdp", "--figures", str(tmp_path), *options])
     line, = (line for line in capsys.readouterr().out.splitlines() if line.startswith("largest deviation"))
     assert line.partition(" mV")[2] == "".join(f" ({'; '.join(said)})" * bool(said))
+
+
+@pytest.mark.parametrize(("options", "closed_form", "pinched"), [([], True, True), (["--transconductance", "5e-9"], False, False),
+                                                                 (["--transconductance", "1e-6"], True, True)])
+def test_loops_that_are_not_pinched_and_a_closed_form_that_does_not_hold_are_said(tmp_path, monkeypatch, capsys, options,
+                                                                                  closed_form, pinched):
+    drawn = {}
+    monkeypatch.setattr(iv, "draw", lambda arguments, name, figure, *given: drawn.update({name: given}))
+    device.main(["--figures", str(tmp_path), *options])
+    said = capsys.readouterr().out
+    assert ("the closed form holds where X swings by far more" in said) is not closed_form
+    assert ("not all loops are pinched" in said) is not pinched and drawn["memristor_fingerprints"][1] is pinched
+
+
+@pytest.mark.parametrize("phi_voltage", [0.6, 1.2, 5.0])
+def test_post_spike_writes_for_exactly_its_window(phi_voltage):
+    """While phi is above the switch's threshold, edges included."""
+    experiment, threshold = StdpExperiment(phi_voltage=phi_voltage), MemristorParameters().switch_threshold
+    times, volts = np.transpose(experiment.post_window(0.0, threshold))
+    above = [np.interp(threshold, side[1], side[0]) for side in ((times[:2], volts[:2]), (times[:1:-1], volts[:1:-1]))]
+    assert above[1] - above[0] == pytest.approx(experiment.phi_window, rel=1e-9)

@@ -125,7 +125,7 @@ def test_voltages_grow_old_on_a_chip_that_forgets():
     assert aged(argparse.Namespace(age=10.0), forgetful, states) == pytest.approx(4.0 * np.exp(-1))
     assert aged(argparse.Namespace(age=None), forgetful, states) == pytest.approx(states)
     assert aged(argparse.Namespace(age=None), None, states) is states
-    with pytest.raises(ParameterError, match=r"^--age .* does not forget; give the whole .*: --chip-decay-rate beside its other .*$"):
+    with pytest.raises(ParameterError, match=r"^--age .* not forget; give the whole .* --chip-decay-rate beside its other .*$"):
         aged(argparse.Namespace(age=10.0), Chip(classes=4, inputs=9), states)
 
 
