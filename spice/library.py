@@ -230,15 +230,16 @@ def _own_models(library: str, folder: str) -> str:
 @contextlib.contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
     """A variable of the environment, for a while, unless the value is ""."""
+    if not value:
+        yield
+        return
     before = os.environ.get(name)
-    if value:
-        os.environ[name] = value
+    os.environ[name] = value
     try:
         yield
     finally:
-        if value and before is None:
-            del os.environ[name]
-        elif value and before is not None:
+        del os.environ[name]
+        if before is not None:
             os.environ[name] = before
 
 

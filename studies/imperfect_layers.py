@@ -124,8 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"spreads": list(SPREADS), "chips": options.chips, "hidden": options.hidden, "learning": rule.as_dict(),
                  "engine": CLOSED_FORM}
-    judged = [partial_of(Case(spread, 1, rule, options.hidden, states), options) for spread in JUDGED for states in (None, ())]
-    reads = judged if options.ngspice else []
+    reads = [partial_of(Case(spread, 1, rule, options.hidden, states), options)
+             for spread in JUDGED for states in (None, ()) if options.ngspice]
     with claimed([(results_path(options.figures, NAME), made_with)], [read.path for read in reads], options.force), \
             earlier_kept(options.figures, NAME, rows_and_reads):
         refuse_to_forget(options)
@@ -192,7 +192,7 @@ def _judged(options: argparse.Namespace, found: dict[str, Any], made_with: dict[
             rest = [row for row in found["judged"] if (row["spread"], row["seed"], row["route"]) != case.name]
             found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, options)]
             write_results(options.figures, NAME, session, made_with, found)
-            partial_of(case, options).drop(options.ngspice)
+        partial_of(case, options).drop(options.ngspice)  # also what a stop after the results had left
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -111,6 +111,11 @@ def trained_by(voltages: Voltages) -> str:
     return CLOSED_FORM if voltages.origin.get("engine") == CLOSED_FORM else NGSPICE
 
 
+def stem_for(experiment: Experiment, voltages: Voltages) -> str:
+    """Stem of the files about what reads `voltages`: as those of their training, whoever trained them."""
+    return experiment.stem(voltages.rule or "hebbian", trained_by(voltages))
+
+
 def add_size_and_encoding(parser: argparse.ArgumentParser) -> None:
     """The options that only MNIST has."""
     parser.add_argument("--size", type=int, default=SIZE, choices=range(4, 29), metavar="N",

@@ -31,7 +31,7 @@ from workflow.command_line import (
     warn_of_range,
     write_netlist,
 )
-from workflow.experiments import Experiment, describe, network_of, schedule_of, trained_by, written_with
+from workflow.experiments import Experiment, describe, network_of, schedule_of, stem_for, written_with
 from workflow.scores import UNDECIDED, confusion, decide, decision_name
 
 READ_OPTIONS = ("pulse", "period", "rise", "input_voltage", "sampling_step")  # of the schedule: phi stays at 0
@@ -55,7 +55,7 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
                                      network=network_of(voltages, experiment.network, path),
                                      chip=trained_on(voltages, path))
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
-    name = f"{experiment.stem(voltages.rule or 'hebbian', trained_by(voltages))}_inference"
+    name = f"{stem_for(experiment, voltages)}_inference"
     used = describe(experiment, voltages=path_in_project(path), **written_with(voltages))
     with claimed([(results_path(options.figures, name), used)], netlist_of(options), options.force):
         print(f"loaded {classes} x {inputs} cells <- {path}")
@@ -79,7 +79,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     truth = np.arange(classes)
     energy = read_energy(session, network, schedule, voltages.states, patterns[0], experiment.devices)
 
-    stem = experiment.stem(voltages.rule or "hebbian", trained_by(voltages))
+    stem = stem_for(experiment, voltages)
     results = {"strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth),
                "decisions": [decision_name(d, dataset.labels) for d in strict], "first_spike_times": result.spikes,
                "leads": [lead(times) for times in result.spikes], "resolution": resolution, "read_energy": energy}

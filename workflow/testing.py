@@ -50,6 +50,7 @@ from workflow.experiments import (
     mnist_experiment,
     network_of,
     schedule_of,
+    stem_for,
     trained_by,
     written_with,
 )
@@ -90,7 +91,7 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
 
 def test_stem(experiment: Experiment, voltages: Voltages, engine: str) -> str:
     """Stem of a test's files, as in mnist_test_error_driven_results.json; the engine that tested is named unless ngspice."""
-    stem = experiment.stem(voltages.rule or "hebbian", trained_by(voltages)).replace("mnist", "mnist_test", 1)
+    stem = stem_for(experiment, voltages).replace("mnist", "mnist_test", 1)
     return stem if engine == NGSPICE else f"{stem}_by_{engine.replace('-', '_')}"
 
 

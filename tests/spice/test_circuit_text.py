@@ -13,6 +13,16 @@ from spice.parameters import ParameterError
 from spice.session import Solver
 
 
+class Line:
+    """A circuit of one line, as PySpice would write it."""
+
+    def __init__(self, line):
+        self.line = line
+
+    def __str__(self):
+        return f"title\n{self.line}\n"
+
+
 def test_amperes_of_pyspice_are_amperes(ngspice):
     """PySpice writes its unit behind them, which ngspice reads as atto."""
     circuit = Circuit("currents")
@@ -84,12 +94,7 @@ def test_file_with_blanks_in_its_name_is_included(ngspice, tmp_path):
     (".include /my models/a b.lib ", '.include "/my models/a b.lib"'), (".INC  a b", '.INC "a b"'), (".inc a b", '.inc "a b"'),
     (".include  'a b'", ".include  'a b'"), (".include /a.lib", ".include /a.lib"), (".include  a", ".include  a")])
 def test_files_with_blanks_are_quoted(line, sent):
-    class Line:
-        """A circuit of one line."""
-
-        def __str__(self):
-            return f"title\n{line}\n"
-    assert text_of(Line()) == f"title\n{sent}"
+    assert text_of(Line(line)) == f"title\n{sent}"
 
 
 UNITS = [1@u_kOhm, 100@u_nF, 2@u_uA, 3@u_MOhm, 1@u_A, 4@u_s, 5@u_V, 6@u_mV, 7@u_kHz, 8@u_F, 9@u_pF, 2@u_H]
@@ -111,24 +116,14 @@ def test_unit_behind_a_blank(value, sent):
     ("R1A 1A 0 1Ohm", "R1A 1A 0 1Ohm"), ("X1 1A e sub i0=3A w = 2.A", "X1 1A e sub i0=3 w = 2."),
     (".model d D (IS=1e-14A M2A=1)", ".model d D (IS=1e-14 M2A=1)"), ("R1 a=1Ab 0 1", "R1 a=1Ab 0 1"), ("I1 0", "I1 0")])
 def test_amperes_in_a_line_of_pyspice(line, sent):
-    class Line:
-        """A circuit of one line."""
-
-        def __str__(self):
-            return f"title\n{line}\n"
-    assert netlist_text(Line(), Solver(), 0).splitlines()[1] == sent
+    assert netlist_text(Line(line), Solver(), 0).splitlines()[1] == sent
     assert netlist_text(f"title\n{line}\n", Solver(), 0).splitlines()[1] == line  # a text is ngspice's own
 
 
 @pytest.mark.parametrize("line", ["R1 a 0 1 k", ".param x=2*y", ".param x=1 kilo", ".param x=1k y=1 + 2", "* x=1 kΩ",
                                   ".include /tmp/d.lib", ".include 'a b.lib'", '.include "a b.lib"', ".lib a b", ".included a b"])
 def test_what_is_right_stays_as_it_is(line):
-    class Line:
-        """A circuit of one line."""
-
-        def __str__(self):
-            return f"title\n{line}\n"
-    assert text_of(Line()) == f"title\n{line}"
+    assert text_of(Line(line)) == f"title\n{line}"
 
 
 @pytest.mark.parametrize("given", [None, 5, Path("amplifier.cir"), "amplifier.cir", "", [], "one line\n"])

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from spice.deck import coupled, digital, lingers
 from spice.session import Solver
+from tests.helpers import ROOT
 
 LINE = "a line\nV1 in 0 dc 1 ac 1 pulse(0 -5 0 1u 1u 3u 10u)\nR1 in a 1k\nT1 a 0 o 0 z0=50 td=1u\nR2 o 0 75\n"
 LINES = """two coupled lines
@@ -38,7 +38,7 @@ C2 o 0 1u
 def alone(tmp_path, lines):
     """Run lines of Python in a process of their own; what they print."""
     given = f"from spice.session import NgspiceSession, Solver\nsession = NgspiceSession()\n{lines}"
-    done = subprocess.run([sys.executable, "-c", given], cwd=Path(__file__).parents[2], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", given], cwd=ROOT, capture_output=True, text=True,
                           env={"TMPDIR": str(tmp_path)}, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.split()
