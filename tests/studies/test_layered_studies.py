@@ -241,6 +241,8 @@ def test_decisions_of_a_stopped_run_are_claimed_and_go_when_all_is_read(played, 
     assert stopped.path == partial and '"route": "in situ"' in stopped.heading and '"neuron_threshold": 0.1' in stopped.heading
     assert played(14, *folder) == 2 and partial.exists()  # reads nothing, and would forget what is read
     assert played(14, "--ngspice", "5", *folder) == 0 and not partial.exists()
+    stopped.keep(range(3), np.arange(3), np.ones((3, 10)), None, 2e-8)  # a stop between the last results and their removal
+    assert played(0, "--ngspice", "5", "--resume", *folder) == 0 and not partial.exists()
     (tmp_path / "imperfect_layers_results.json").unlink()
     stopped.keep(range(3), np.arange(3), np.ones((3, 10)), None, 2e-8)
     capsys.readouterr()
