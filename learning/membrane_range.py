@@ -1,6 +1,7 @@
 """What membranes can reach: rails above, threshold below; and the feedback resistor that puts own patterns in between."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -60,7 +61,23 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
                    else "training with a lower --amplifier-output-resistance would help")
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
                 f"and neurons that clip fire together; {way_out}")
-    return _unheard(neuron, np.diag(settled), top) if own else ""
+    should_fire = np.diag(settled) if own else highest.max(keepdims=True)
+    return _unheard(neuron, should_fire, top) or _too_slow(neuron, schedule, float(should_fire.min()))
+
+
+def _risen(neuron: NeuronParameters, schedule: Schedule) -> float:
+    """The share of its settled voltage that a membrane at rest reaches before a pulse ends, edges apart."""
+    return -math.expm1(-schedule.pulse / neuron.time_constant)
+
+
+def _too_slow(neuron: NeuronParameters, schedule: Schedule, settled: float) -> str:
+    """What is to be said of a membrane that would fire, since it settles at `settled` V, if the pulse did not end before."""
+    reached = _risen(neuron, schedule) * settled
+    if reached >= neuron.threshold:
+        return ""
+    return (f"membranes are too slow for the pulse: with a time constant of {neuron.time_constant:.3g} s, in "
+            f"{schedule.pulse:g} s one reaches {reached:.3g} V of {settled:.3g} V, below the threshold of "
+            f"{neuron.threshold:g} V; training with a longer --pulse or a lower --membrane-capacitance would help")
 
 
 def _unheard(neuron: NeuronParameters, own: np.ndarray, top: float) -> str:
@@ -114,5 +131,8 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     if own.min() * feedback < neuron.threshold * neuron.feedback_resistance:
         raise ParameterError(f"no feedback resistor fits: below the rail, pattern {np.argmin(own)} would not reach the threshold "
                              f"beside pattern {np.argmax(own)}, which carries {own.max() / own.min():.3g} times its current")
+    if own.min() / neuron.feedback_resistance * feedback * _risen(neuron, schedule) < neuron.threshold:
+        raise ParameterError(f"no feedback resistor fits: with a time constant of {neuron.time_constant:.3g} s, membranes are "
+                             f"too slow for a pulse of {schedule.pulse:g} s")
     resized = dataclasses.replace(neuron, feedback_resistance=float(feedback))
     return dataclasses.replace(parameters, neuron=resized)

@@ -81,6 +81,37 @@ def test_membranes_far_below_the_threshold_are_lifted_not_taken_for_cells_that_d
     assert 0 < top < 1 and "all neurons stay silent" in said and f"settles at {top:.3g} V" in said
 
 
+@pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
+def test_membranes_too_slow_for_the_pulse_are_foretold_as_ngspice_shows_them(ngspice, patterns, share, fires):
+    """The neuron that settles lowest on its own pattern, with a time constant around that at which it just fires."""
+    network = fitted(NetworkParameters(), Schedule(), patterns)
+    states = trained_state(network.memristor, patterns, Schedule().pulse)
+    own = np.diag(settled_membranes(network, Schedule(), states, patterns))
+    tau = share * (5e-3 - 5e-6) / -np.log(1 - 4 / own.min())  # the edge of 10 us costs half of it
+    slow = dataclasses.replace(network, neuron=dataclasses.replace(network.neuron, membrane_capacitance=tau))
+    said = complaint(slow, Schedule(), states, patterns, own=True)
+    assert (said == "") is fires
+    if said:
+        reached = own.min() * (1 - np.exp(-5e-3 / tau))
+        assert said == (f"membranes are too slow for the pulse: with a time constant of {tau:.3g} s, in 0.005 s one reaches "
+                        f"{reached:.3g} V of {own.min():.3g} V, below the threshold of 4 V; training with a longer --pulse or a "
+                        "lower --membrane-capacitance would help")
+        assert complaint(slow, Schedule(pulse=6e-3), states, patterns, own=True) == ""
+        assert complaint(slow, Schedule(), states, patterns) == ""  # the largest pattern makes its neuron fire
+    lowest = int(own.argmin())
+    spike = infer(ngspice, slow, Schedule(), states, patterns[lowest:][:1]).spikes[0, lowest]
+    assert np.isfinite(spike) == fires
+
+
+def test_all_membranes_too_slow_are_said_of_the_highest_and_no_resistor_is_fitted_to_them(patterns, states):
+    neuron = NeuronParameters(membrane_capacitance=1.0, feedback_resistance=250.0)
+    top = settled_membranes(with_feedback(250.0), Schedule(), states, patterns).max()
+    said = complaint(NetworkParameters(neuron=neuron), Schedule(), states, patterns)
+    assert f"one reaches {top * (1 - np.exp(-5e-3)):.3g} V of {top:.3g} V" in said
+    with pytest.raises(ParameterError, match=r"a time constant of 1 s, membranes are too slow for a pulse of 0\.005 s"):
+        fitted(NetworkParameters(neuron=neuron), Schedule(), patterns)
+
+
 def test_cells_that_do_not_conduct_are_named(patterns):
     assert "no cell conducts" in complaint(NetworkParameters(), Schedule(), np.zeros_like(patterns), patterns)
 
@@ -223,8 +254,9 @@ def test_a_neuron_that_no_resistor_lifts_below_the_rail_is_said_to_be_one(low):
 
 def test_neurons_right_at_the_threshold_on_their_own_patterns_fire():
     network, states, own = uneven(250.0)
+    neuron = dataclasses.replace(network.neuron, membrane_capacitance=1e-6)  # settled to the last digit within the pulse
     for threshold, said in ((own.min(), ""), (own.min() * (1 + 1e-9), "1 of 3;")):
-        here = dataclasses.replace(network, neuron=dataclasses.replace(network.neuron, threshold=float(threshold)))
+        here = dataclasses.replace(network, neuron=dataclasses.replace(neuron, threshold=float(threshold)))
         assert said in (words := complaint(here, Schedule(), states, UNEVEN, own=True)) and bool(said) is bool(words)
 
 
