@@ -60,6 +60,7 @@ SAVE_EVERY = 30.0  # s, between two checkpoints
 LONGEST_NAME = 20  # characters of a class's name in a figure
 OPEN = -9  # a decision that is still to come
 INTERRUPTED = "Training interrupted"  # how scikit-learn's warning begins
+ROUNDS = 3000  # of the MLP, at most; as a rule it ends by scikit-learn's own criterion within some hundred
 MODELS = ("memristors", "logistic regression", "MLP")  # the MLP is slow: of the first repeat only
 
 
@@ -258,7 +259,7 @@ def _one_fold(table: Table, models: Mapping[str, Any], repeat: int, train: np.nd
 def _fit(estimator: Any, features: np.ndarray, labels: np.ndarray) -> None:
     """Fit an estimator, or raise KeyboardInterrupt: at Ctrl-C scikit-learn's MLP warns, and goes on half trained."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the MLP has its 500 rounds, converged or not
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the MLP has its `ROUNDS`, converged or not
         warnings.filterwarnings("ignore", "The number of unique classes")  # of which the table's reader has its own say
         warnings.filterwarnings("error", INTERRUPTED)
         try:
@@ -279,7 +280,7 @@ def _models(model: MemristiveClassifier, seed: int) -> dict[str, Any]:
     """`model` and those beside it; a single layer's MLP has 100 hidden neurons."""
     sizes = model.hidden if isinstance(model.hidden, Sequence) else (model.hidden,)
     found = (model, make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-             make_pipeline(StandardScaler(), MLPClassifier(tuple(sizes) or (100,), max_iter=500, tol=1e-3, random_state=seed)))
+             make_pipeline(StandardScaler(), MLPClassifier(tuple(sizes) or (100,), max_iter=ROUNDS, random_state=seed)))
     return dict(zip(MODELS, found, strict=True))
 
 

@@ -1,11 +1,13 @@
 """The rule of a synapse that learns by itself, and the STDP window whose post event is the neuron's own spike."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from spice.parameters import ParameterError
+from studies import instar
 from studies.instar import STATES, VOLTS, Instar, closed_form, measure_rule, measure_window
 
 STUDY = Instar(doses=3, pairings=7)
@@ -39,3 +41,18 @@ def test_synapse_that_makes_the_neuron_fire_by_itself_is_refused(ngspice, state)
     """Two spikes were taken for one, with the pause between them."""
     with pytest.raises(ParameterError, match=rf"fires \d times, not once, .* from {state:g} V, .* a lower --state"):
         measure_window(ngspice, dataclasses.replace(STUDY, state=state, pairings=9))
+
+
+def test_largest_deviations_are_those_of_the_worst_write_and_the_worst_pairing(tmp_path, monkeypatch, capsys):
+    """Measurements are played: nine writes and three pairings, one of each off by 3 mV and by -4 mV, the others by less."""
+    doses, exact, changes = np.array([1e-3, 2e-3, 3e-3]), np.full((3, 3, 3), 2.0), np.array([-0.4, 0.2, 0.3])
+    writes, pairings = exact + 1e-3, changes + np.array([1e-3, -4e-3, 0.0])
+    writes[1, 2, 0] = 2.003
+    monkeypatch.setattr(instar, "measure_rule", lambda *_: (doses, writes, exact))
+    monkeypatch.setattr(instar, "measure_window", lambda *_: (doses, pairings, changes))
+    monkeypatch.setattr(instar, "draw", lambda *_: None)
+    instar.main(["--figures", str(tmp_path)])
+    found = json.loads((tmp_path / "instar_results.json").read_text(encoding="utf-8"))
+    assert found["deviation_V"] == pytest.approx(3e-3) and found["window_deviation_V"] == pytest.approx(4e-3)
+    said = capsys.readouterr().out
+    assert "largest deviation from the closed form 3 mV" in said and "largest deviation 4 mV" in said

@@ -119,6 +119,20 @@ def test_a_lone_driven_hidden_neuron_is_written_along_its_gradient():
     assert found["output_column"] < 15 and found["gain"] > 0
 
 
+def test_quartiles_are_quarters_and_a_lead_that_shrank_has_not_grown(tmp_path, monkeypatch):
+    """Gains are played: of eleven errors, the right neuron gets earlier after eight writes, stays in two, gets later in one."""
+    gains = [-1e-7, 0.0, 0.0, *[1e-7] * 8]
+    rows = [{"hidden": 8.0 * k, "output": 2.0, "gain": gain} for k, gain in enumerate(gains)]
+    assert layer_gradient.quartiles(rows)["hidden"] == [20.0, 40.0, 60.0]
+    played = iter(rows * 2)
+    monkeypatch.setattr(layer_gradient, "errors_of", lambda *_: ([(0, 0, 1)] * len(rows), 0))
+    monkeypatch.setattr(layer_gradient, "measure", lambda *_: next(played))
+    monkeypatch.setattr(layer_gradient, "print_angles", lambda measured: None)
+    monkeypatch.setattr(layer_gradient, "draw", lambda *_: None)
+    assert run(layer_gradient.main, ["--presentations", "1", "--hidden", "2", "--figures", str(tmp_path)]) == 0
+    assert results(tmp_path, "layer_gradient")["after learning"]["lead_grew"] == pytest.approx(8 / 11)
+
+
 @pytest.mark.parametrize("study", [hidden_neurons, imperfect_layers])
 def test_going_on_and_starting_afresh_are_not_one(study, tmp_path, capsys):
     """Together they would put networks of different parameters under one heading."""
