@@ -1,13 +1,16 @@
 """A circuit as ngspice holds it, and what is said when ngspice fails at it."""
 
 import random
+import re
 import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spice.deck import coupled, digital, drawn_at_random, included, lingers, remembers, untitled
+from spice.deck import coupled, digital, drawn_at_random, included, lingers, remembers, settled_files, untitled
 from spice.errors import SimulationError
+
+NOTHING_SAVED = "no data saved"  # as ngspice says where no vector of .save exists
 
 
 @dataclass(eq=False)
@@ -22,6 +25,7 @@ class Netlist:
     integrated: bool = False  # a transient was among that
 
     def __post_init__(self) -> None:
+        self.text = settled_files(self.text)
         self.files, self.lacking = dict[str, str](), ""  # by path, as they were when the circuit was loaded first
         try:
             self.files = included(self.text)
@@ -56,7 +60,8 @@ def failure(what: str, netlist: Netlist, command: str, words: str) -> Simulation
     """The error that says what ngspice did in its own words; the netlist is saved where it says."""
     with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
         file.write(netlist.with_changes(command))
-    said = f": {words}" if words else ""
+    saved = " ".join(re.findall(r"^\.save +(.*)$", netlist.text, re.IGNORECASE | re.MULTILINE))
+    said = f": {words}" * bool(words) + f" (none of {saved} is there)" * (NOTHING_SAVED in words)
     return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
 
 

@@ -64,6 +64,15 @@ def included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> dict[s
     return found
 
 
+def settled_files(text: str) -> str:
+    """A netlist that includes the same files wherever the process goes: those named from the working folder by whole paths."""
+    def whole(found: re.Match[str]) -> str:
+        name = next(filter(None, found.group(2, 3, 4)))
+        path = os.path.abspath(name)
+        return found[0] if os.path.isabs(name) or not os.path.isfile(path) else f'.{found[1]} "{path}"{found[5]}'
+    return INCLUSION.sub(whole, text)
+
+
 def remembers(whole: str) -> bool:
     """Whether a netlist without its title, with all that it includes, may hold what ngspice runs right but once after loading.
 

@@ -1,7 +1,6 @@
 """The one ngspice of a process: its circuits, one thread at a time, complaints as exceptions, a new start where it gives up."""
 
 import contextlib
-import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,17 +11,10 @@ from spice.circuits import Netlist, failure, fresh_seed
 from spice.deck import malformed, untitled
 from spice.errors import NgspiceMissing, SimulationError
 from spice.interrupts import signals_held
-from spice.library import ERROR, Ngspice, decimal_points, start_ngspice
+from spice.library import Ngspice, decimal_points, start_ngspice
+from spice.words import understood
 
-# Lines that ngspice 44, or 39 (of stepping), writes on stderr without anything being wrong.
-HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
-                      r"^Checking parameters for |time step\s+(is|was) too large for|tmax is now set|"
-                      r"^Trying gmin =|^Supplies reduced to")
-# A warning goes to the user; a line of the netlist ignored is an error.
-WARNING = re.compile(r"^(\*+ )?warning(:|\()(?!.*ignored)|^\( Npext|NPEXTWP? might be wrong", re.IGNORECASE)
 MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
-GIVEN_UP = re.compile(r"cannot recover")
-UNSOUND = re.compile(r"^Fatal error")  # after which another run of the same circuit may crash
 
 
 class Engine:
@@ -189,12 +181,12 @@ class Engine:
         if self._paused is not None:
             self.end(self._paused)
         self._delete_breakpoint()
-        # In a DC sweep junctions would go on integrating their charges as in the last transient, inductors stay coupled as there
-        # in every operating point.
+        # In a DC sweep junctions would go on integrating their charges as in the last transient; an operating point that ngspice
+        # has to look for by a transient would begin at its initial conditions; inductors stay coupled as in its last step.
         if self._left_behind(netlist):
             self._lost = True
             self._ready()
-        stale = command.startswith("dc") or (netlist.coupled and not command.endswith("uic"))
+        stale = not command.startswith("tran") or (netlist.coupled and not command.endswith("uic"))
         if (netlist.remembers and netlist.ran) or (netlist.integrated and stale):
             self.restore(netlist)
         self._paused = run
@@ -322,13 +314,9 @@ class Engine:
             self._lost = self._lost or self.ngspice.stuck
 
     def _complaints(self) -> str:
-        lines = self.ngspice.stderr.splitlines()
-        lines += [line for line in self.ngspice.stdout.splitlines() if ERROR.search(line)]
-        self._lost = self._lost or any(GIVEN_UP.search(line) or UNSOUND.search(line) for line in lines)
-        paused = any("condition met: stop" in line for line in lines)  # it goes on: what did not converge was an earlier sweep's
-        said = [line.strip() for line in lines if not HARMLESS.search(line) and not GIVEN_UP.search(line)
-                and not (paused and line.startswith("doAnalyses:"))]
-        return "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
+        said = understood(self.ngspice.stderr, self.ngspice.stdout)
+        self._lost = self._lost or said.lost
+        return said.complaints
 
 
 _engines: list[Engine] = []

@@ -19,17 +19,15 @@ from typing import Any
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, Vector, ffi
 
 from spice.errors import NgspiceMissing, SimulationError
+from spice.words import ERROR
 
 OLDEST_NGSPICE = 34  # the oldest whose level 3 MOSFET takes initial conditions by `alter` and whose shared library resumes
 
 INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
                 "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
 
-# Notes on ngspice's start or on a circuit left behind, without a bearing on any result.
-UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None")
-
-# In a line of ngspice's output, a complaint: no part of a name, not the value of a measurement or of a node in a table.
-ERROR = re.compile(r"^(?!\s*\S+\s+[-+.\de]+\s*$).*(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)
+# Notes on ngspice's start or on a circuit left behind, without a bearing on any result, and what `spice.words` says whole.
+UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None|Model issue on line")
 
 NO_COPY = ("a second ngspice in a process needs a copy of the library in the temporary folder, which has no room for it or lets "
            "nothing be executed; set TMPDIR to a folder that does")

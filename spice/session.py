@@ -24,6 +24,7 @@ __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError
            "netlist_text"]
 
 ABSOLUTE_ZERO = -273.15  # degrees Celsius
+VARIATIONS = ("dec", "oct", "lin")
 
 
 def _times(pauses: Iterable[float]) -> list[float]:
@@ -126,7 +127,9 @@ class LoadedCircuit:
         first, last = positive("start", start, "Hz"), positive("stop", stop, "Hz")
         if not isinstance(points, numbers.Integral) or isinstance(points, bool) or points < 1:
             raise ParameterError(f"points must be a whole number above 0, got {points!r}")
-        return Spectrum(self._analysis(f"ac {variation} {points} {first!r} {last!r}"))
+        if str(variation).lower() not in VARIATIONS:
+            raise ParameterError(f"variation must be one of {', '.join(VARIATIONS)}, got {variation!r}")
+        return Spectrum(self._analysis(f"ac {variation.lower()} {points} {first!r} {last!r}"))
 
     def netlist_with_changes(self, stop: float) -> str:
         """The netlist with all changes so far, to rerun a transient by hand."""

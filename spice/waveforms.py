@@ -17,7 +17,7 @@ class Vectors:
     """
 
     def __init__(self, plot: Mapping[str, Any]) -> None:
-        self._plot = plot
+        self._plot = {name: vector._data for name, vector in plot.items()}  # to_waveform() would wrap units: ten times slower
 
     @property
     def names(self) -> list[str]:
@@ -34,10 +34,9 @@ class Vectors:
             vector = self._plot.get(vector_name(name), self._plot.get(f"V({vector_name(name)})"))  # of a node called "2"
         if vector is None:
             raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
-        if name.startswith("@") and not len(vector._data):
+        if name.startswith("@") and not len(vector):
             raise SimulationError(f"ngspice has no values of {name!r}: the device has no such parameter, or not in this analysis")
-        # A copy, since ngspice frees its own after the run. The public to_waveform() would wrap units: ten times slower.
-        return np.array(vector._data)
+        return np.array(vector)
 
     def __contains__(self, name: object) -> bool:
         try:

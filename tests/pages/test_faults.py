@@ -77,7 +77,7 @@ FAULTS = {
     "singular matrix": (["Va x 0 1", "Vb x 0 2"], "ingular"),
     "unknown device model": (["Mx top middle 0 0 nowhere"], "nowhere"),
     "line that is no element": (["Rbad top"], "not a valid resistor"),
-    "unknown parameter of a model": (["D1 top 0 diode", ".model diode d nonsense=3"], "nonsense"),
+    "unknown parameter of an element": (["R1 top middle 1k nonsense=3"], "nonsense"),
     "second subcircuit of one name": ([".subckt half a b", "R1 a b 1k", ".ends", ".subckt half a b", "R1 a b 2k", ".ends",
                                        "Xh top 0 half"], "redefinition of .subckt half"),
     "unknown subcircuit": (["Xbad top middle nothing"], "nothing"),

@@ -189,12 +189,16 @@ def test_points_of_a_spectrum_that_cannot_be_counted_are_refused(loaded, points)
         loaded(raw("Vin top 0 AC 1", "Rup top 0 1k")).ac(1, 10, points)
 
 
-@pytest.mark.parametrize(("analysis", "words"), [
-    (lambda circuit: circuit.dc("Vnone", 0, 1, 0.1), "vnone"),
-    (lambda circuit: circuit.ac(1, 10, variation="cubic"), "cubic"),
-])
-def test_analysis_that_cannot_be_is_one_exception(loaded, analysis, words):
+@pytest.mark.parametrize("variation", ["cubic", "decade", None, ""])
+def test_variations_that_there_are_not_are_refused(loaded, variation):
+    circuit = loaded(raw("Vin top 0 AC 1", "Rup top 0 1k"))
+    with pytest.raises(ParameterError, match=f"variation must be one of dec, oct, lin, got {variation!r}"):
+        circuit.ac(1, 10, variation=variation)
+    assert circuit.ac(1, 10, 3, "LIN").frequency.tolist() == [1.0, 5.5, 10.0]
+
+
+def test_analysis_that_cannot_be_is_one_exception(loaded):
     circuit = loaded(raw("Vin top 0 1", "Rup top 0 1k"))
-    with pytest.raises(SimulationError, match=words):
-        analysis(circuit)
+    with pytest.raises(SimulationError, match="vnone"):
+        circuit.dc("Vnone", 0, 1, 0.1)
     assert circuit.op()["top"] == 1.0

@@ -3,8 +3,8 @@
 
 import pytest
 
-from spice.deck import included, remembers
-from spice.session import SimulationError
+from spice.deck import included, remembers, settled_files
+from spice.session import SimulationError, Solver
 
 
 @pytest.mark.parametrize("change", [lambda file: file.write_text(".param gain=7\n"), lambda file: file.unlink()])
@@ -70,3 +70,30 @@ def test_file_that_includes_itself_is_refused(loaded, tmp_path):
     (tmp_path / "c").write_text("R2 a 0 1k\n")
     found = included(f"t\n.include {tmp_path / 'c'}\n.INC '{tmp_path / 'c'}'\n.lib tt\n")
     assert found == {str(tmp_path / "c"): "R2 a 0 1k\n"}
+
+
+def test_circuits_outlive_a_change_of_the_working_folder(ngspice, tmp_path, monkeypatch):
+    """Whatever is loaded again, and the netlist to rerun by hand, have the files that they had."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "parts.lib").write_text(".lib tt\n.include more.inc\n.endl\n")
+    (tmp_path / "models" / "more.inc").write_text("R2 b 0 1k\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    text = "t\nV1 a 0 2\nT1 a 0 b 0 z0=1k td=1n\n  .LIB 'models/parts.lib' tt ; the corner\n"
+    circuit = ngspice.load(text, Solver(max_step=1e-10), ["b"])
+    first = circuit.run(5e-9)["b"][-1]
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert circuit.run(5e-9)["b"][-1] == first == pytest.approx(2.0)  # a line is loaded again for each run
+    with pytest.raises(SimulationError, match="r9") as refused:
+        circuit.alter({"R9": 1.0})
+    assert "include" not in str(refused.value) and circuit.op()["b"] == pytest.approx(2.0)
+    assert f'.LIB "{tmp_path}/models/parts.lib" tt' in circuit.text
+    circuit.unload()
+
+
+@pytest.mark.parametrize("line", ["* .include parts", ".include nowhere", ".lib tt", ".include /dev/null", ".options parts"])
+def test_lines_that_name_no_file_of_the_working_folder_stay_as_they_are(tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts").write_text("")
+    assert settled_files(f"t\n{line}\nR1 a 0 1\n") == f"t\n{line}\nR1 a 0 1\n"
+    assert settled_files(f"t\n.inc parts\n{line}\n") == f't\n.inc "{tmp_path}/parts"\n{line}\n'

@@ -1,11 +1,13 @@
 """Results by the names they were saved by, from vectors as ngspice hands them over: a name and an array."""
 
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from spice.errors import SimulationError
+from spice.session import Solver
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Vectors, Waveforms
 
 
@@ -44,6 +46,18 @@ def test_vectors_outlive_ngspices_own_memory():
     kept = waves["out"]
     own["out"]._data[:] = 9.0
     assert kept.tolist() == [1.0, 2.0] and waves.time.tolist() == [0.0, 1.0] and waves.names == ["time", "out"]
+
+
+def test_results_can_be_sent_to_other_processes(ngspice):
+    """As a pool's worker returns them."""
+    circuit = ngspice.load("t\nV1 a 0 1 ac 1\nR1 a b 1k\nC1 b 0 1n\n", Solver(max_step=1e-7), ["b", "i(V1)"])
+    point, waves, sweep, spectrum = circuit.op(), circuit.run(1e-6), circuit.dc("V1", 0, 2, 1), circuit.ac(1e3, 1e6)
+    circuit.unload()
+    for result, axis in ((point, None), (waves, "time"), (sweep, "swept"), (spectrum, "frequency")):
+        sent = pickle.loads(pickle.dumps(result))
+        assert type(sent) is type(result) and sent.names == result.names
+        assert all(np.array_equal(sent[name], result[name]) for name in ("b", "i(V1)"))
+        assert axis is None or np.array_equal(getattr(sent, axis), getattr(result, axis))
 
 
 def test_several_vectors_are_rows():

@@ -1,0 +1,91 @@
+"""What ngspice says and what is made of it: complaints, warnings, nothing."""
+
+import logging
+
+import pytest
+
+from spice import words
+from spice.session import SimulationError, Solver
+from spice.words import understood
+
+DIODE = "Warning: Model issue on line 5 :\n.model d1n750 d(is=880.5e-18 ...\nunrecognized parameter (ibvl) - ignored"
+BLINKER = """a switch that opens itself, and a filtered supply
+Vcc p 0 5 ac 1
+R9 p s 10k
+C9 s 0 10n ic=0
+R1 p c 10k
+C1 c 0 10n ic=0
+S1 c d c 0 sw
+Rd d 0 100
+.model sw SW(vt=2.5 vh=1 ron=10 roff=100meg)
+"""
+NO_POINT = "ngspice found no operating point; this is where a transient of its own (optran) has come"
+
+
+@pytest.fixture
+def said(caplog):
+    """Warnings that reached the user."""
+    words._say_once.cache_clear()
+    caplog.set_level(logging.WARNING)
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "spice.words"]
+
+
+@pytest.mark.parametrize("stdout", ["unrecognized parameter (nbvl) - ignored", ""])
+def test_parameters_that_others_know_are_a_warning(said, stdout):
+    """ngspice 39 writes all but the first elsewhere. A circuit that is loaded again has nothing new to say."""
+    for _ in range(3):
+        assert understood(DIODE, stdout) == words.Said("", False)
+    names = "ibvl, nbvl" if stdout else "ibvl"
+    assert said() == [f"Warning: ngspice ignores parameters that it does not know ({names}) of .model d1n750 d(is=880.5e-18 "
+                      "..."]
+
+
+def test_beside_a_complaint_they_are_part_of_it(said):
+    found = understood(f"{DIODE}\nunable to find definition of model q", "")
+    assert found.complaints.endswith("unrecognized parameter (ibvl) - ignored; unable to find definition of model q")
+    assert said() == []
+
+
+@pytest.mark.parametrize("line", ["Warning: vin: no DC value, transient time 0 value used - ignored", "Error: no such thing",
+                                  "Warning: R7 is ignored", "unrecognized parameter (x)"])
+def test_what_is_ignored_otherwise_is_a_complaint(said, line):
+    assert understood(line, "").complaints == line and said() == []
+
+
+@pytest.mark.parametrize(("stderr", "stdout", "lost"), [("Fatal error: x", "", True), ("cannot recover", "", True),
+                                                        ("", "ERROR: fatal error in ngspice, cannot recover", True),
+                                                        ("x: fatal error", "", False), ("", "cannot recover", False)])
+def test_an_ngspice_that_cannot_go_on_is_lost(stderr, stdout, lost):
+    assert understood(stderr, stdout).lost is lost
+
+
+def test_models_of_other_simulators_are_taken(loaded, said):
+    """1 mA through a Zener diode of PSpice's library, against ngspice's own program: 4.67731 V."""
+    circuit = loaded("t\nV1 s 0 10\nR1 s a 470\nD1 0 a D1N750\n.model D1N750 D(Is=880.5E-18 Rs=.25 Ikf=0 N=1 Xti=3 Eg=1.11 "
+                     "Cjo=175p M=.5516 Vj=.75 Fc=.5 Isr=1.859n Nr=2 Bv=4.7 Ibv=20.245m Nbv=1.6989 Ibvl=1.9556m Nbvl=14.976 "
+                     "Tbv1=-21.277u)\n", "a")
+    assert circuit.op()["a"] == pytest.approx(4.67731, abs=1e-5)
+    assert len(said()) == 1 and "(ibvl, nbvl, tbv1) of .model d1n750" in said()[0]
+
+
+def test_without_an_operating_point_every_analysis_is_as_the_first_and_says_so(ngspice, said):
+    """ngspice takes where a transient from zero has come; after a transient of the user's it began at initial conditions."""
+    circuit = ngspice.load(BLINKER, Solver(max_step=1e-6), ["s"])
+    point, small = circuit.op()["s"], abs(circuit.ac(1e3, 1e4, 1)["s"])
+    assert 0.5 < point < 4.9 and [NO_POINT in line for line in said()] == [True, True]
+    for _ in range(2):
+        circuit.run(1e-3)
+        assert circuit.op()["s"] == point
+        circuit.run(1e-4)
+        assert abs(circuit.ac(1e3, 1e4, 1)["s"]).tolist() == small.tolist()
+        circuit.run(1e-4)
+        assert circuit.run(1e-5, uic=False)["s"][0] == point
+    assert len(said()) == 8
+    circuit.unload()
+
+
+def test_what_was_to_be_saved_and_is_not_there_is_named(loaded):
+    circuit = loaded("t\nV1 a 0 1\nR1 a 0 1k\n", "i(R1)", "nowhere")
+    for analysis in (circuit.op, lambda: circuit.run(1e-6)):
+        with pytest.raises(SimulationError, match=r"no data saved .* \(none of i\(R1\) nowhere is there\)\. Netlist"):
+            analysis()
