@@ -43,9 +43,14 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         if isinstance(error, OSError):
-            raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+            raise _unwritten(path, error) from error
         raise
     _sync_folder(target.parent)
+
+
+def _unwritten(path: str | Path, error: OSError) -> FileProblem:
+    reason = f"{error.filename} is a file, no folder" if isinstance(error, FileExistsError) else error.strerror
+    return FileProblem(f"{path} cannot be written: {reason}")
 
 
 def check_working_folder() -> None:
@@ -89,7 +94,7 @@ def check_writable(path: str | Path) -> None:
             with _temporary(target) as file:
                 os.unlink(file.name)
     except OSError as error:
-        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+        raise _unwritten(path, error) from error
 
 
 def _target(path: Path) -> Path:
