@@ -3,7 +3,8 @@
 Monte Carlo in the closed form: ten chips for each spread of neurons, of cells, of both; stuck cells; read noise against the
 rule's margin; write noise; forgetting; and the routes between: some presentations on the chip after weights from outside,
 weights written and verified cell by cell, neurons measured as well. The rule and all its parameters are those of the training
-scripts. Writes figures/imperfect_chips*.png and figures/imperfect_chips_results.json; with --short, a tenth of it to
+scripts. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json (of python -m studies.ex_situ; with --short, grey alone).
+Writes figures/imperfect_chips*.png and figures/imperfect_chips_results.json; with --short, a tenth of it to
 figures/imperfect_chips_short*. About 15 minutes on two idle cores, half a minute with --short.
 """
 
@@ -13,6 +14,7 @@ if __name__ == "__main__":
 import dataclasses
 import functools
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +29,9 @@ from learning.ensembles import Ensemble
 from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
 from records.earlier import earlier_kept
-from records.results import kept_results, not_of_a_run, results_path, write_results
-from records.voltages import load_voltages
+from records.files import FileProblem
+from records.results import kept_results, load_results, not_of_a_run, results_path, write_results
+from records.voltages import Voltages, load_voltages
 from studies.imperfect_chips_figures import FIGURES, ROUTES
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import check_scheduler, worker_count
@@ -66,7 +69,8 @@ LONG, SHORT = Extent(), Extent(3, 3, ("grey",), (0.02, 0.1), ("spread",))
 class Case:
     """Chips that learn from the same images; `keys`, one a chip, is what is varied. `fresh`: from cells that are all alike.
 
-    `ideal`: the states of an ideal chip that has learned by the same rule, the ex-situ weights. `routes`: what is tested.
+    `ideal`: the states of an ideal chip that has learned by the same rule, the ex-situ weights; `software`: those that a logistic
+    regression would have. `routes`: what is tested.
     """
 
     section: str
@@ -76,6 +80,7 @@ class Case:
     keys: tuple[float, ...]
     rule: ErrorDrivenRule
     ideal: np.ndarray
+    software: np.ndarray
     routes: tuple[str, ...] = ("in situ",)
     fresh: bool = True
 
@@ -104,7 +109,7 @@ def judge(case: Case) -> list[dict[str, Any]]:
     start = np.full_like(case.ideal, case.rule.start_state) if case.fresh else case.ideal
     tested: dict[str, Callable[[], np.ndarray]] = {
         "in situ": functools.partial(learned, ensemble, start, case.rule, case.encoding),
-        "ex situ": lambda: case.ideal, "software": functools.partial(software_states, case.encoding),
+        "ex situ": lambda: case.ideal, "software": lambda: case.software,
         "verified": lambda: ensemble.programmed(case.ideal, calibrated=False),
         "calibrated": lambda: ensemble.programmed(case.ideal, calibrated=True)}
     rows = []
@@ -137,17 +142,17 @@ def _ages(case: Case, ensemble: Ensemble, states: np.ndarray, images: np.ndarray
     return rows
 
 
-def software_states(encoding: str) -> np.ndarray:
+def software(encoding: str) -> Voltages:
     """The weights of a logistic regression as states, which `python -m studies.ex_situ` wrote."""
     path = mnist_experiment(encoding=encoding).voltages_path("ex-situ")
-    return load_voltages(path, "mnist", 10, 100, (encoding,)).states
+    return load_voltages(path, "mnist", 10, 100, (encoding,))
 
 
-def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarray) -> Iterator[Case]:
+def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarray, software: np.ndarray) -> Iterator[Case]:
     """All ensembles of one encoding."""
     def case(section: str, kind: str, chips: list[tuple[float, Chip]], **more: Any) -> Case:
         keys, members = zip(*chips, strict=True)
-        given: dict[str, Any] = {"rule": rule, "ideal": ideal} | more
+        given: dict[str, Any] = {"rule": rule, "ideal": ideal, "software": software} | more
         return Case(section, encoding, kind, members, keys, **given)
 
     def chip(kind: str, seed: int, spread: float) -> Chip:
@@ -199,7 +204,7 @@ def ideal_chip(experiment: Experiment) -> tuple[np.ndarray, float]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     parser = make_parser(__doc__, {"--netlist": "nothing is simulated here; the test script writes a chip's netlist",
-                                   "--voltages": "the study trains its own"})
+                                   "--voltages": "the study trains its own, but for those of studies.ex_situ"})
     parser.add_argument("--short", action="store_true", help="three chips, grey images, spreads of 2 and 10 %% alone")
     parser.add_argument("--resume", action="store_true", help="go on: keep what the results file holds already")
     parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
@@ -216,20 +221,23 @@ def main(arguments: list[str] | None = None) -> None:
     experiments = {encoding: mnist_experiment(encoding=encoding) for encoding in extent.encodings}
     used = {encoding: describe(experiment, learning=experiment.rule.as_dict()) for encoding, experiment in experiments.items()}
     path = results_path(options.figures, stem)
-    made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}  # trained and tested
+    outside = {encoding: software(encoding) for encoding in experiments}
+    mapped = {encoding: voltages.origin.get("mapping") for encoding, voltages in outside.items()}
+    made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM, "software": mapped}  # trained and tested
+    checksums = {encoding: zlib.crc32(voltages.states.tobytes()) for encoding, voltages in outside.items()}
     with claimed([(path, made_with)], [], options.force), earlier_kept(options.figures, stem):
         if options.scheduler:
             check_scheduler(options.scheduler)
-        results: dict[str, Any] = {"ideal": {}, "rows": []}
+        results: dict[str, Any] = {"ideal": {}, "rows": [], "software_states": checksums}
         if options.resume:
-            rows = kept_rows(path, extent, experiments)
+            rows = kept_rows(path, extent, experiments, checksums)
             results |= {"rows": rows, "summary": summary(rows)}  # ideal chips learn again, whatever comes
         for encoding, experiment in experiments.items():
             states, results["ideal"][encoding] = ideal_chip(experiment)
             print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
                   flush=True)
-            work = [left for case in cases(extent, encoding, experiment.rule, states) if case.section in extent.sections
-                    for left in left_of(case, results["rows"])]
+            planned = cases(extent, encoding, experiment.rule, states, outside[encoding].states)
+            work = [left for case in planned if case.section in extent.sections for left in left_of(case, results["rows"])]
             sizes = [len(case.chips) * case.rule.presentations for case in work]
             for rows in run_everywhere(judge, work, sizes, options.jobs, options.scheduler, "presentation"):
                 by_name = {_identity(row): row for row in results["rows"] + rows}
@@ -247,16 +255,25 @@ def _identity(row: dict[str, Any]) -> tuple:
     return tuple(row[name] for name in ("section", "encoding", "kind", "key", "route", "seed"))
 
 
-def kept_rows(path: Path, extent: Extent, experiments: Mapping[str, Experiment]) -> list[dict[str, Any]]:
-    """The rows that `--resume` goes on with. Raises FileProblem if some are none of a case's: what draws them would fail."""
+def kept_rows(path: Path, extent: Extent, experiments: Mapping[str, Experiment],
+              checksums: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The rows that `--resume` goes on with.
+
+    Raises FileProblem if some are none of a case's, since what draws them would fail, or of states from software with other
+    `checksums` (by encoding).
+    """
     row = {"section": extent.sections, "encoding": extent.encodings, "kind": str, "key": float, "route": tuple(ROUTES),
            "seed": int, "accuracy": float}
-    rows = kept_results(path.parent, path.name.removesuffix("_results.json"), {"ideal": dict, "rows": row})["rows"]
+    stem = path.name.removesuffix("_results.json")
+    rows = kept_results(path.parent, stem, {"ideal": dict, "rows": row})["rows"]
     kinds = {(case.section, case.kind) for encoding, experiment in experiments.items()
-             for case in cases(extent, encoding, experiment.rule, np.empty(0))}
+             for case in cases(extent, encoding, experiment.rule, np.empty(0), np.empty(0))}
     kinds |= {("retention", f"{spread:g}") for spread in DECAY_SPREADS}
     if not all((row["section"], row["kind"]) in kinds for row in rows):
         raise not_of_a_run(path, "rows")
+    if load_results(path.parent, stem).get("software_states") != checksums and any(row["route"] == "software" for row in rows):
+        raise FileProblem(f"{path} cannot be gone on with: its rows of 'software' are of other voltages than those of "
+                          "`python -m studies.ex_situ` that are here now; --force starts afresh")
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def few_images(monkeypatch, mnist):
 def planned():
     """All cases of grey images, with a rule of 30 presentations, from ideal states that are just numbers."""
     rule = dataclasses.replace(mnist_experiment(encoding="grey").rule, presentations=30)
-    return list(cases(LONG, "grey", rule, np.random.default_rng(0).uniform(3, 5, (10, 100))))
+    return list(cases(LONG, "grey", rule, *np.random.default_rng(0).uniform(3, 5, (2, 10, 100))))
 
 
 def test_all_that_is_asked_is_planned(planned):
@@ -49,7 +50,7 @@ def test_all_that_is_asked_is_planned(planned):
     identities = [(case.section, case.kind, key, chip.seed)
                   for case in planned for key, chip in zip(case.keys, case.chips, strict=True)]
     assert len(set(identities)) == len(identities)  # by which --resume knows what is done
-    assert sum(len(case.chips) for case in cases(SHORT, "grey", planned[0].rule, planned[0].ideal)
+    assert sum(len(case.chips) for case in cases(SHORT, "grey", planned[0].rule, planned[0].ideal, planned[0].software)
                if case.section in SHORT.sections) == 18
 
 
@@ -187,6 +188,40 @@ def test_rows_whose_names_another_program_has_sorted_are_gone_on_with(tmp_path, 
     imperfect_chips.main(["--short", "--resume", "--figures", str(tmp_path)])
     found = json.loads(path.read_text())
     assert [(row["seed"], row["accuracy"]) for row in found["rows"]] == [(1, 0.8), (2, 0.9)] and found["ideal"] == {"grey": 0.92}
+
+
+@pytest.mark.parametrize(("route", "checksum", "fine"), [("software", 5, False), ("software", None, False), ("ex situ", 5, True)])
+def test_weights_from_software_are_those_that_earlier_rows_had(tmp_path, monkeypatch, capsys, route, checksum, fine):
+    """Else one ensemble would be of two networks: trained again, the weights have become others."""
+    made = {"section": "spread", "encoding": "grey", "kind": "both", "key": 0.1, "route": route, "seed": 1, "accuracy": 0.9}
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (np.zeros((10, 100)), 0.92))
+    monkeypatch.setattr(imperfect_chips, "run_everywhere", lambda *_: [])
+    monkeypatch.setattr(imperfect_chips, "draw", lambda *_: None)
+    path, options = tmp_path / "imperfect_chips_short_results.json", ["--short", "--resume", "--figures", str(tmp_path)]
+    content = {"rows": [made], "ideal": {}, "software_states": {"grey": checksum}, "parameters": {"engine": "closed-form"}}
+    path.write_text(json.dumps(content))
+    assert run(imperfect_chips.main, options) == (0 if fine else 1)
+    if not fine:
+        assert "its rows of 'software' are of other voltages than those" in one_line(capsys.readouterr().err)
+        now = zlib.crc32(imperfect_chips.software("grey").states.tobytes())
+        path.write_text(json.dumps(content | {"software_states": {"grey": now}}))
+        assert run(imperfect_chips.main, options) == 0
+
+
+def test_results_of_weights_mapped_otherwise_are_not_overwritten_unasked(tmp_path, monkeypatch):
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: pytest.fail("trained"))
+    content = {"rows": [], "ideal": {}, "parameters": {"software": {"grey": {"iterations": 3}}}}
+    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
+    with pytest.raises(NotOverwritten, match=r"iterations \(3 there, 300 now\)"):
+        imperfect_chips.main(["--short", "--figures", str(tmp_path)])
+
+
+def test_each_ensemble_gets_the_weights_from_software_as_they_are(planned, few_images):
+    case = next(case for case in planned if case.section == "spread")
+    case = dataclasses.replace(case, chips=(Chip(),), keys=(0.0,), routes=("ex situ", "software"))
+    ex_situ, software = (row["accuracy"] for row in judge(case))
+    swapped = judge(dataclasses.replace(case, ideal=case.software, software=case.ideal))
+    assert [row["accuracy"] for row in swapped] == [software, ex_situ] and software != ex_situ
 
 
 def test_results_made_with_other_parameters_are_not_gone_on_with(tmp_path, monkeypatch, capsys):

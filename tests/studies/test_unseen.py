@@ -107,7 +107,7 @@ def test_chips_of_one_layer_are_judged_by_their_test_images(mnist, monkeypatch):
     few = misnamed(encode(mnist["x_train"][:10], 10, "grey"), mnist["y_train"][:10].astype(int))
     monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: tuple(vars(few).values()))
     rule = dataclasses.replace(mnist_experiment(encoding="grey").rule, presentations=3000)
-    case = next(imperfect_chips.cases(imperfect_chips.SHORT, "grey", rule, np.full((10, 100), 4.0)))
+    case = next(imperfect_chips.cases(imperfect_chips.SHORT, "grey", rule, *np.full((2, 10, 100), 4.0)))
     case = dataclasses.replace(case, chips=case.chips[:1], keys=case.keys[:1], routes=("in situ",))
     assert [row["accuracy"] for row in imperfect_chips.judge(case)] == [0]
     monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: (few.images, few.labels) * 2)
