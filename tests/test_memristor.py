@@ -178,6 +178,43 @@ def test_chain_of_memristors_divides_the_voltage_and_shares_the_current(simulate
     assert all(waves[name][-1] > waves[name][late] for name in gates)
 
 
+def test_chains_are_made_of_the_memristors_that_the_circuit_has(simulate, step):
+    """README's circuit, two chains of its memristor and one of another: in series, two of a kind charge half as quickly each."""
+    circuit = Circuit("chains")
+    Memristor(MemristorParameters(transconductance=2e-9)).add_to(circuit)
+    MemristorChain(2).add_to(circuit)
+    MemristorChain(2, name="again").add_to(circuit)
+    MemristorChain(2, memristor="fast", name="other").add_to(circuit, MemristorParameters(transconductance=8e-9))
+    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=step(1.0))
+    circuit.V("phi", "phi", circuit.gnd, WRITE)
+    for name in ("memristor", "memristor_chain", "again", "other"):
+        circuit.X(name, name, circuit.gnd, "input", "phi", x0=3.0)
+    save = ["xmemristor.gate", *(f"x{name}.x{k}.gate" for name in ("memristor_chain", "again", "other") for k in (0, 1))]
+    waves = simulate(circuit, save, 1e-3, max_step=2e-6)
+    alone, *rest = (waves[name][-1] - waves[name][np.searchsorted(waves.time, 200e-6)] for name in save)
+    assert sum(rest[:2]) == pytest.approx(alone, rel=0.01) and rest[2:4] == pytest.approx(rest[:2])
+    assert sum(rest[4:]) == pytest.approx(4 * alone, rel=0.01)
+
+
+@pytest.mark.parametrize(("second", "words"), [
+    (lambda circuit: Memristor(MemristorParameters()).add_to(circuit), "has a subcircuit 'memristor' already"),
+    (lambda circuit: Memristor(MemristorParameters(), "MEMRISTOR").add_to(circuit), "has a subcircuit 'MEMRISTOR' already"),
+    (lambda circuit: MemristorChain(3).add_to(circuit), "has a subcircuit 'memristor_chain' already"),
+    (lambda circuit: MemristorChain(3, name="three").add_to(circuit, MemristorParameters(width=5e-5)),
+     "has a memristor 'memristor' already: a chain of it takes no parameters"),
+    (lambda circuit: ReadMemristor(MemristorParameters(), "own").add_to(circuit), "has a model 'own_channel' already")])
+def test_a_second_one_of_a_name_is_refused_and_changes_nothing(second, words):
+    """PySpice replaced the first in silence, before it complained of a model."""
+    circuit = Circuit("one")
+    Memristor(MemristorParameters(transconductance=2e-9)).add_to(circuit)
+    MemristorChain(2).add_to(circuit)
+    circuit.model("own_channel", "nmos")
+    before = str(circuit)
+    with pytest.raises(ParameterError, match=words):
+        second(circuit)
+    assert str(circuit) == before
+
+
 @given(st.integers(-100, 0) | st.sampled_from([2.5, "3", None]))
 def test_chain_without_memristors_is_refused(count):
     with pytest.raises(ParameterError, match=f"1 memristor or more, got {count!r}"):

@@ -233,6 +233,32 @@ def test_residue_is_the_largest_current_where_the_voltage_crosses_zero(monkeypat
     assert iv._loop(None, MemristorParameters(), experiment, 50.0, 0.0).residue == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("frequency", [5e3, 1e5])
+def test_current_that_charges_the_gate_does_not_ring(ngspice, monkeypatch, frequency):
+    """The trapezoidal rule drew a band of half the figure for a loop: the current turned at each step."""
+    parameters, solver = MemristorParameters(), iv.iv_solver(frequency)
+    runs = []
+    for chosen in (solver, dataclasses.replace(solver, max_step=solver.max_step / 10)):
+        monkeypatch.setattr(iv, "iv_solver", lambda frequency, chosen=chosen: chosen)
+        time, voltage, current, _ = iv_experiment(ngspice, parameters, 1.0, frequency, 1.2, 0.0, periods=4)
+        assert (np.diff(np.sign(np.diff(current))) != 0).sum() < 40
+        runs.append((np.interp(np.linspace(0, 4 / frequency, 900), time, current), iv.residue(voltage, current)))
+    (loop, residue), (exact, exact_residue) = runs
+    apart = np.quantile(np.abs(loop - exact), 0.97)  # where the current jumps, a step may overshoot
+    assert apart < 0.02 * np.abs(exact).max() and residue == pytest.approx(exact_residue, rel=0.05)
+
+
+@pytest.mark.parametrize(("crossings", "share"), [((0.0, 0.0, 0.0), 0.0), ((0.5, 0.0, 0.2), 0.25), ((0.5, -1.0, 0.2), 0.5)])
+def test_residue_of_a_loop_is_its_largest_current_at_zero_volts(crossings, share):
+    """Three crossings, each between two steps, where the voltage is a quarter of the way; what is at the start does not count."""
+    voltage = np.array([0.0, 0.5, -1.5, -0.5, 1.5, 0.5, -1.5, -3.0])
+    current = np.array([0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0])
+    for k, there in zip((1, 3, 5), crossings, strict=True):
+        current[k:k + 2] = there - 0.1, there + 0.3
+    assert iv.residue(voltage, current) == pytest.approx(share)
+    assert iv.residue(voltage, -current) == pytest.approx(share) and iv.residue(voltage, 0 * current) == 0
+
+
 @pytest.mark.parametrize(("options", "said"), [
     ([], []), (["--leak-resistance", "1e9"], ["it leaves the leak out, by which X falls within 0.0036 s"]),
     (["--initial-state", "0.5"], ["it does not know that below Vto the gate's capacitance is another"])])
@@ -243,8 +269,9 @@ def test_what_the_closed_form_of_the_window_leaves_out_is_said(tmp_path, monkeyp
     assert line.partition(" mV")[2] == "".join(f" ({'; '.join(said)})" * bool(said))
 
 
-@pytest.mark.parametrize(("options", "closed_form", "pinched"), [([], True, True), (["--transconductance", "5e-9"], False, False),
-                                                                 (["--transconductance", "1e-6"], True, True)])
+@pytest.mark.parametrize(("options", "closed_form", "pinched"), [
+    ([], True, True), (["--transconductance", "5e-9"], False, False), (["--transconductance", "1e-6"], True, True),
+    (["--transconductance", "5e-9", "--frequency", "5000"], False, False)])
 def test_loops_that_are_not_pinched_and_a_closed_form_that_does_not_hold_are_said(tmp_path, monkeypatch, capsys, options,
                                                                                   closed_form, pinched):
     drawn = {}
@@ -253,6 +280,10 @@ def test_loops_that_are_not_pinched_and_a_closed_form_that_does_not_hold_are_sai
     said = capsys.readouterr().out
     assert ("the closed form holds where X swings by far more" in said) is not closed_form
     assert ("not all loops are pinched" in said) is not pinched and drawn["memristor_fingerprints"][1] is pinched
+    found = json.loads((tmp_path / "memristor_results.json").read_text(encoding="utf-8"))
+    assert drawn["memristor_iv"][-1] is (found["residue"] < 0.01) is ("--frequency" not in options)
+    title = iv.loop_figure(*drawn["memristor_iv"]).axes[0].get_title()
+    assert title == ("Pinched hysteresis loop" if drawn["memristor_iv"][-1] else "Hysteresis loop, open at 0 V")
 
 
 @pytest.mark.parametrize("phi_voltage", [0.6, 1.2, 5.0])
