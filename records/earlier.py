@@ -21,12 +21,13 @@ def count_rows(results: dict[str, Any]) -> float:
 
 
 @contextlib.contextmanager
-def earlier_kept(folder: str | Path, name: str, amount: Amount = count_rows) -> Iterator[None]:
+def earlier_kept(folder: str | Path, name: str, amount: Amount = count_rows, resumable: bool = False) -> Iterator[None]:
     """Should what it surrounds end early, the results that were there come back if they hold more than those since.
 
     More by `amount`, and made with the same parameters; or since then nothing was found. They wait beside their file under a
     second name, and come back by a change of names, for which a full disk has room; after a SIGKILL the next run does that. To be
-    entered with the file claimed. Raises FileProblem.
+    entered with the file claimed. Of a study that is `resumable`, a stop says that there is something to go on with. Raises
+    FileProblem.
     """
     path = results_path(folder, name).resolve()
     aside = path.with_name(f".{path.name}.earlier")
@@ -37,9 +38,11 @@ def earlier_kept(folder: str | Path, name: str, amount: Amount = count_rows) -> 
         raise FileProblem(f"{aside}, where the results of an earlier run wait, cannot be used: {error.strerror}") from error
     try:
         yield
-    except BaseException:
+    except BaseException as ended:
         with contextlib.suppress(OSError):  # the next run tries again
             _decide(path, aside, amount, whoever=True)
+        if resumable and not isinstance(ended, Exception) and _amount(_load(path), amount) > 0:
+            print(f"what is done is kept in {path}; go on with --resume")
         raise
     with contextlib.suppress(OSError):
         aside.unlink(missing_ok=True)

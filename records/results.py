@@ -51,7 +51,10 @@ def kept_results(folder: str | Path, name: str, kept: Mapping[str, Any]) -> dict
     It maps each name to the kind of its value, or, of a list of rows, to the kinds of what each row has (see `holds`). Raises
     FileProblem for anything else.
     """
-    results, path = load_results(folder, name), results_path(folder, name)
+    path = results_path(folder, name)
+    if not path.exists():
+        raise FileProblem(f"{path}: no results to go on with; leave --resume out to start afresh")
+    results = load_results(folder, name)
     for key, wanted in kept.items():
         value = results.get(key) if isinstance(results, dict) else None
         if isinstance(wanted, Mapping):

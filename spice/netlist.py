@@ -17,7 +17,10 @@ from spice.parameters import ParameterError, Parameters, plain, quantity
 
 @dataclass(frozen=True)
 class Solver(Parameters):
-    """How a transient is integrated: ngspice's tolerances, method and longest step."""
+    """How a transient is integrated: ngspice's tolerances, method and longest step.
+
+    The step is to resolve what the circuit's sources do: the usual one is that of networks with pulses of milliseconds.
+    """
 
     max_step: float = quantity(20e-6, 1e-12, 1.0, "s", "longest time step")
     reltol: float = quantity(1e-5, 1e-12, 1e-2, "", "relative tolerance of voltages and currents")

@@ -46,6 +46,10 @@ class LoadedCircuit:
         self._known: dict[str, str] = {}  # element: the command that altered it last
         engine.load(self._netlist)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a loaded circuit belongs to the ngspice of its process and cannot be copied or sent to another: load it "
+                        "in the function that the worker runs")
+
     @property
     def text(self) -> str:
         """The netlist as it was loaded."""
@@ -56,7 +60,8 @@ class LoadedCircuit:
         self._engine.unload(self._netlist)
 
     def alter(self, changes: Mapping[str, Any]) -> None:
-        """Change element values for the runs to come: `changes` maps "element" or "element parameter" to a number or list.
+        """Change element values for all that is yet to come, also of a run that is paused: `changes` maps "element" or "element
+        parameter" to a number or list.
 
         For example {"vinput_3 pwl": [0, 0, 1e-6, 1], "c.xcell_0_1.cmemory ic": 2.8, "Rload": 2@u_kOhm}. What has not changed
         is not sent. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
@@ -127,6 +132,8 @@ class LoadedCircuit:
         first, last = positive("start", start, "Hz"), positive("stop", stop, "Hz")
         if not isinstance(points, numbers.Integral) or isinstance(points, bool) or points < 1:
             raise ParameterError(f"points must be a whole number above 0, got {points!r}")
+        if first > last:
+            raise ParameterError(f"start must not be above stop, got {first:g} Hz and {last:g} Hz")
         if str(variation).lower() not in VARIATIONS:
             raise ParameterError(f"variation must be one of {', '.join(VARIATIONS)}, got {variation!r}")
         return Spectrum(self._analysis(f"ac {variation.lower()} {points} {first!r} {last!r}"))
@@ -195,6 +202,10 @@ class NgspiceSession:
 
     def __init__(self) -> None:
         self._engine = shared_engine()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session belongs to its process and cannot be copied or sent to another: make one in the function that "
+                        "the worker runs")
 
     @property
     def version(self) -> int:

@@ -84,3 +84,9 @@ class Spectrum(Vectors):
     def __init__(self, plot: Mapping[str, Any]) -> None:
         super().__init__(plot)
         self.frequency = self["frequency"].real
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if isinstance(name, str) and name.strip().startswith("@"):
+            raise SimulationError(f"{name!r} has no amplitude: in an AC analysis ngspice gives a device's own parameters at the "
+                                  "operating point, or not at all; op() has them")
+        return super().__getitem__(name)

@@ -86,7 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     refuse_resume_with_force(parser, options)
     rule = dataclasses.replace(TASKS["mnist"].rule, presentations=options.presentations)
     made_with = {"hidden": list(HIDDEN), "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
-    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), earlier_kept(options.figures, NAME):
+    with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), \
+            earlier_kept(options.figures, NAME, resumable=True):
         rows = kept_results(options.figures, NAME, {"rows": ROW})["rows"] if options.resume else []
         done = {(row["hidden"], row["seed"]) for row in rows}
         work = [Case(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]

@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> None:
     mapped = {encoding: voltages.origin.get("mapping") for encoding, voltages in outside.items()}
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM, "software": mapped}  # trained and tested
     checksums = {encoding: zlib.crc32(voltages.states.tobytes()) for encoding, voltages in outside.items()}
-    with claimed([(path, made_with)], [], options.force), earlier_kept(options.figures, stem):
+    with claimed([(path, made_with)], [], options.force), earlier_kept(options.figures, stem, resumable=True):
         if options.scheduler:
             check_scheduler(options.scheduler)
         results: dict[str, Any] = {"ideal": {}, "rows": [], "software_states": checksums}

@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     reads = [partial_of(Case(spread, 1, rule, options.hidden, states), options)
              for spread in JUDGED for states in (None, ()) if options.ngspice]
     with claimed([(results_path(options.figures, NAME), made_with)], [read.path for read in reads], options.force), \
-            earlier_kept(options.figures, NAME, rows_and_reads):
+            earlier_kept(options.figures, NAME, rows_and_reads, resumable=True):
         refuse_to_forget(options)
         for read in reads:
             read.refuse_another(options.force)

@@ -191,3 +191,18 @@ def test_neurons_of_a_chip_spike_at_thresholds_of_their_own(ngspice, parameters)
     found = infer(ngspice, parameters, Schedule(), states, xpue().patterns, devices=chip.devices(parameters)).spikes
     expected = chip.crossbar(parameters, Schedule()).first_spikes(states, xpue().patterns)
     assert found == pytest.approx(expected, abs=1e-6, nan_ok=True) and np.isfinite(expected).any(axis=1).all()
+
+
+def test_cells_behind_rows_that_are_left_out_are_their_own(ngspice, parameters, mnist_schedule):
+    """On a chip whose cells differ by up to twice: trained to their own gains, read with their own channels."""
+    chip = Chip(classes=2, inputs=8, seed=3, cell_write_gain=0.3, cell_gain=0.3)
+    devices, driven = chip.devices(parameters), SPARSE.astype(bool)
+    found = train_hebbian(ngspice, parameters, mnist_schedule, SPARSE, devices=devices).states
+    gain = chip.cells(parameters.memristor).transconductance
+    assert np.ptp(gain[driven]) > 0.3 * np.mean(gain)
+    assert found[driven] / gain[driven] == pytest.approx(np.mean(found[driven] / gain[driven]), rel=0.01)
+    network = replace(parameters, neuron=replace(parameters.neuron, feedback_resistance=8e3))
+    states = np.full((2, 8), 3.0)
+    spikes = infer(ngspice, network, mnist_schedule, states, SPARSE, devices=chip.devices(network)).spikes
+    expected = chip.crossbar(network, mnist_schedule).first_spikes(states, SPARSE)
+    assert np.isfinite(expected).all() and spikes == pytest.approx(expected, abs=1e-6)

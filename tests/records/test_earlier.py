@@ -40,6 +40,18 @@ def test_a_run_that_ends_early_leaves_the_more_rows_of_two(tmp_path, before, sin
     assert left(tmp_path) == (0, 1)  # a whole run has the last word
 
 
+@pytest.mark.parametrize(("resumable", "rows", "ended", "says"), [
+    (True, 2, KeyboardInterrupt, True), (True, 2, SystemExit, True), (True, 0, KeyboardInterrupt, False),
+    (True, None, KeyboardInterrupt, False), (True, 2, ValueError, False), (False, 2, KeyboardInterrupt, False)])
+def test_a_stop_says_what_can_be_gone_on_with(tmp_path, capsys, resumable, rows, ended, says):
+    with pytest.raises(ended), earlier_kept(tmp_path, "some", resumable=resumable):
+        if rows is not None:
+            written(tmp_path, rows)
+        raise ended
+    said = capsys.readouterr().out
+    assert said == (f"what is done is kept in {tmp_path / 'some_results.json'}; go on with --resume\n" if says else "")
+
+
 @pytest.mark.parametrize(("since", "rows", "seed"), [(1, 1, 2), (0, 3, 1), (None, 3, 1)])
 def test_rows_of_other_parameters_do_not_replace_those_that_were_forced(tmp_path, since, rows, seed):
     """Unless there are none: then nothing is lost by them."""

@@ -197,6 +197,13 @@ def test_variations_that_there_are_not_are_refused(loaded, variation):
     assert circuit.ac(1, 10, 3, "LIN").frequency.tolist() == [1.0, 5.5, 10.0]
 
 
+def test_spectrum_that_ends_below_its_start_is_refused(loaded):
+    circuit = loaded(raw("Vin top 0 AC 1", "Rup top 0 1k"))
+    with pytest.raises(ParameterError, match=r"start must not be above stop, got 1e\+06 Hz and 1 Hz"):
+        circuit.ac(1e6, 1)
+    assert circuit.ac(1e3, 1e3, 1, "lin").frequency.tolist() == [1e3]
+
+
 def test_analysis_that_cannot_be_is_one_exception(loaded):
     circuit = loaded(raw("Vin top 0 1", "Rup top 0 1k"))
     with pytest.raises(SimulationError, match="vnone"):

@@ -12,7 +12,7 @@ from datasets import encode
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredNetwork
 from records.claims import NotOverwritten, locked
-from studies import hidden_neurons, imperfect_layers, layer_gradient
+from studies import hidden_neurons, imperfect_chips, imperfect_layers, layer_gradient
 from tests.helpers import one_line
 from tests.learning.test_layers import random_network
 from workflow.command_line import run
@@ -139,6 +139,29 @@ def test_going_on_and_starting_afresh_are_not_one(study, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         study.main(["--resume", "--force", "--figures", str(tmp_path)])
     assert ended.value.code == 2 and "give one of them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", [hidden_neurons, imperfect_layers, imperfect_chips])
+def test_going_on_with_nothing_is_one_line(study, tmp_path, capsys):
+    assert run(study.main, ["--resume", "--figures", str(tmp_path)]) == 1
+    assert "_results.json: no results to go on with; leave --resume out to start afresh" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("study", ["hidden_neurons", "imperfect_layers", "imperfect_chips"])
+def test_a_stop_says_that_there_is_something_to_go_on_with(study, tmp_path, monkeypatch, capsys):
+    """Work is played: two networks, then the user has had enough."""
+    module = {"hidden_neurons": hidden_neurons, "imperfect_layers": imperfect_layers, "imperfect_chips": imperfect_chips}[study]
+    row = {"hidden": 0, "seed": 1, "strict_accuracy": 0.9, "presentations": [1], "running_accuracy": [1], "spread": 0.02,
+           "route": "in situ", "section": "spread", "encoding": "grey", "kind": "both", "key": 0.1, "accuracy": 0.9}
+
+    def stopped(*given):
+        yield [row] if study == "imperfect_chips" else row
+        raise KeyboardInterrupt
+    monkeypatch.setattr(module, "run_everywhere", stopped)
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (np.zeros((10, 100)), 0.9))
+    assert run(module.main, ["--presentations", "100", "--figures", str(tmp_path)][2 * (study == "imperfect_chips"):]) == 130
+    path, = tmp_path.glob("*_results.json")
+    assert f"what is done is kept in {path}; go on with --resume" in capsys.readouterr().out
 
 
 def test_images_that_ngspice_has_read_are_not_left_out_unasked(tmp_path):

@@ -52,6 +52,19 @@ def test_read_noise_is_each_images_own_also_in_later_ranges(case, ngspice, monke
     assert found == pytest.approx(np.array(expected), abs=1e-9, nan_ok=True)
 
 
+def test_each_chip_is_read_with_devices_of_its_own_in_whatever_order(case):
+    """A circuit stays loaded from range to range: not that of another chip, nor an ideal one."""
+    experiment, states, images = case
+    chips = [Chip(classes=10, inputs=25, seed=1, neuron_threshold=0.1), Chip(classes=10, inputs=25, seed=2, neuron_threshold=0.1),
+             None]
+    exact = [(chip.crossbar(experiment.network, experiment.schedule) if chip else Crossbar.of(experiment.network,
+              experiment.schedule)).first_spikes(states, images[:2]) for chip in chips]
+    for k in (0, 1, 2, 1, 0):
+        found = read_all(experiment.network, experiment.schedule, states, images[:2], chip=chips[k])
+        seen = np.isfinite(found)
+        assert seen.any(axis=1).all() and found[seen] == pytest.approx(exact[k][seen], abs=1e-6)
+
+
 def test_images_are_read_as_exactly_as_is_asked(case, alone, ngspice):
     """verify.py holds tightened reads against usual ones: were both usual, nothing could differ."""
     experiment, states, images = case

@@ -208,3 +208,16 @@ def test_results_of_voltages_written_otherwise_are_not_replaced(tests_of, change
 def test_age_of_a_chip_that_does_not_forget_asks_for_the_whole_chip(tests_of):
     with pytest.raises(ParameterError, match="give the whole chip that does: --chip-decay-rate beside its other --chip options"):
         tests_of(Voltages(np.full((10, 16), 3.0), "mnist", "binary", "hebbian", describe(mnist_experiment(4))), "--age", "1")
+
+
+@pytest.mark.parametrize(("rule", "ties"), [("error-driven", False), ("hebbian", True)])
+def test_ties_are_those_of_the_rule_that_wrote_the_voltages(tests_of, tmp_path, monkeypatch, rule, ties):
+    """Leads of 0.3 us: a tie of a Hebbian network, whose classes agree to 0.5 us; not of one that learned a margin of 1 us."""
+    spikes = np.full((20, 10), 50e-6)
+    spikes[:, 3] -= 0.3e-6
+    monkeypatch.setattr(testing, "_read", lambda *given: spikes)
+    tests_of(Voltages(np.full((10, 16), 3.0), "mnist", "binary", rule, describe(mnist_experiment(4))))
+    path, = tmp_path.glob("*_results.json")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    labels = load_mnist("y_test", first=20)["y_test"]
+    assert found["tied"] == 20 * ties and found["strict_accuracy"] == (0 if ties else (labels == 3).mean())

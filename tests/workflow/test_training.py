@@ -57,6 +57,15 @@ def test_saved_voltages_are_what_the_chip_holds(options, tmp_path, ngspice):
     assert len(np.unique(states[~chip.stuck])) > 1
 
 
+@pytest.mark.parametrize(("options", "start"), [([], 7.0), (["--start-state", "1.25"], 1.25)])
+def test_weights_are_drawn_beside_those_that_the_training_began_with(options, start, tmp_path, monkeypatch, ngspice):
+    drawn = {}
+    monkeypatch.setattr(training_runs, "draw", lambda options, name, figure, *given, **more: drawn.update({name: (given, more)}))
+    _, states = trained(tmp_path, *BRIEFLY, *options)
+    (after, *_), more = drawn["xpue_closed_form_trained"]
+    assert np.array_equal(after, states) and np.array_equal(more["before"], np.full((4, 9), start))
+
+
 def test_potentiation_costs_more_than_depression(tmp_path, ngspice):
     """It strengthens the column that it writes while the inputs drive it: 4 columns at 3 V, one going to 5 V, or to 1 V."""
     energy = trained(tmp_path, *BRIEFLY, "--start-state", "3", "--dose", "2")[0]["write_energy"]
