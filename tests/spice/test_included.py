@@ -96,4 +96,5 @@ def test_lines_that_name_no_file_of_the_working_folder_stay_as_they_are(tmp_path
     monkeypatch.chdir(tmp_path)
     (tmp_path / "parts").write_text("")
     assert settled_files(f"t\n{line}\nR1 a 0 1\n") == f"t\n{line}\nR1 a 0 1\n"
-    assert settled_files(f"t\n.inc parts\n{line}\n") == f't\n.inc "{tmp_path}/parts"\n{line}\n'
+    for name in ("parts", "'parts'", '"parts"'):
+        assert settled_files(f"t\n.inc {name}\n{line}\n") == f't\n.inc "{tmp_path}/parts"\n{line}\n'

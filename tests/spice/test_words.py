@@ -59,6 +59,30 @@ def test_an_ngspice_that_cannot_go_on_is_lost(stderr, stdout, lost):
     assert understood(stderr, stdout).lost is lost
 
 
+@pytest.mark.parametrize(("stderr", "stdout", "complaints"), [
+    ("doAnalyses: timestep too small", "", "doAnalyses: timestep too small"),
+    ("condition met: stop at 1\ndoAnalyses: timestep too small", "", ""),  # of an earlier sweep; this run is paused
+    ("condition met: stop at 1\nno such vector", "", "no such vector"),
+    ("Note: x\nUsing SPARSE\n\n  a  \ncannot recover\na", "out = 1\nError: b\nerror = 3\n", "a; Error: b"),
+    ("Warning: something", "", ""), ("Warning: something\na", "", "Warning: something; a")])
+def test_complaints_are_what_is_left_when_all_that_is_harmless_is_gone(said, stderr, stdout, complaints):
+    """Once each, those of stdout last; what is known to be wrong keeps the warnings beside it."""
+    assert understood(stderr, stdout).complaints == complaints and said() == []
+
+
+def test_two_models_are_named_both(said):
+    understood(f"{DIODE}\n{DIODE}\n.model j2n njf ...\nunrecognized parameter (vk) - ignored", "")
+    assert said()[0].endswith("(ibvl, vk) of .model d1n750 d(is=880.5e-18 ...; .model j2n njf ...")
+
+
+def test_the_last_resort_of_an_operating_point_is_said_each_time(said):
+    for _ in range(2):
+        assert understood("Note: Transient op started\nNote: Transient op finished successfully", "").complaints == ""
+    understood("Note: Transient op started", "")
+    assert said() == ["Warning: ngspice found no operating point; this is where a transient of its own (optran) has come, which "
+                      "need not have settled"] * 2
+
+
 def test_models_of_other_simulators_are_taken(loaded, said):
     """1 mA through a Zener diode of PSpice's library, against ngspice's own program: 4.67731 V."""
     circuit = loaded("t\nV1 s 0 10\nR1 s a 470\nD1 0 a D1N750\n.model D1N750 D(Is=880.5E-18 Rs=.25 Ikf=0 N=1 Xti=3 Eg=1.11 "
