@@ -198,6 +198,9 @@ class ReadMemristor(Cell):
 class Memristor(ReadMemristor):
     """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V.
 
+    The state is one of transients from initial conditions: an operating point or DC sweep knows no X but the one that K and the
+    leak come to in the end. For a current against voltage, ramp the source.
+
     With `own`, the write gain is an instance parameter as well (k).
     """
 
@@ -218,6 +221,8 @@ class MemristorChain(SubCircuit):
     def __init__(self, count: int, memristor: str = "memristor", name: str = "memristor_chain") -> None:
         if not (isinstance(count, (int, np.integer)) and count >= 1):
             raise ParameterError(f"a chain needs 1 memristor or more, got {count!r}")
+        if not isinstance(memristor, str):
+            raise ParameterError(f"memristor must be a subcircuit's name, whose parameters `add_to` takes; got {memristor!r:.60}")
         super().__init__(name, "neuron", "input", "phi", x0=0)
         self.memristor = memristor
         nodes = ["neuron", *(f"joint_{k}" for k in range(1, count)), "input"]

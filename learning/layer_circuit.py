@@ -40,8 +40,12 @@ class LayerDesign(Parameters):
         """The neurons of a layer of `rows` rows (bias included): a feedback that keeps their stages off the rails."""
         current = rows * memristor.gain * self.reference_state * self.row_voltage
         feedback = self.stage_swing / current
-        return dataclasses.replace(base, feedback_resistance=feedback, output_high=self.row_voltage,
+        return dataclasses.replace(self.driving(base), feedback_resistance=feedback,
                                    membrane_transconductance=self.transresistance / feedback / base.membrane_resistance)
+
+    def driving(self, base: NeuronParameters) -> NeuronParameters:
+        """Neurons whose outputs are the next layer's rows."""
+        return dataclasses.replace(base, output_high=self.row_voltage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +113,7 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     circuit = Circuit(title)
     ReadMemristor(parameters.memristor, own=chip is not None).add_to(circuit)
     add_amplifiers(circuit, parameters.neuron)
-    LatchingTrigger(parameters.neuron, own=chip is not None).add_to(circuit)
+    LatchingTrigger(design.driving(parameters.neuron), own=chip is not None).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k, points in enumerate(rows):
         circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)

@@ -36,7 +36,7 @@ class WholeNetwork:
         """
         volts = (image * self._network.design.row_voltage).tolist()
         self._circuit.alter({f"vrow_0_{k} pwl": self._edge(level) for k, level in enumerate(volts)})
-        waves, neuron = self._circuit.run(stop), self._network.parameters.neuron
+        waves, neuron = self._circuit.run(stop), self._network.design.driving(self._network.parameters.neuron)
         chips = self._network.chip or [None] * len(self._network.states)
         return [first_spikes(waves.time, waves.stack(membranes), waves.stack(outputs), neuron, 0.0, stop,
                              None if chip is None else neuron.threshold * chip.threshold)

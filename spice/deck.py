@@ -19,6 +19,8 @@ COUPLED = re.compile(r"^[ \t]*k", re.IGNORECASE | re.MULTILINE)
 LINGERING = re.compile(r"^[ \t]*p", re.IGNORECASE | re.MULTILINE)
 REMEMBERING = re.compile(r"^[ \t]*[aut]|\b[di]dt\s*\(|\bhertz\b|^[ \t]*\.meas\w*\b.*\bparam\b", re.IGNORECASE | re.MULTILINE)
 RANDOM = re.compile(r"\b(a?gauss|a?unif|limit)\s*\(", re.IGNORECASE)
+EXPRESSION = re.compile(r"\{[^}]*\}|'[^']*'|\"[^\"]*\"")
+PARAMETER = re.compile(r"\s+([^\s=]+)\s*=\s*\S+")
 KINDS = {"r": "resistor", "c": "capacitor", "l": "inductor", "d": "diode", "v": "voltage source", "i": "current source",
          "q": "bipolar transistor", "m": "MOSFET", "j": "JFET", "x": "subcircuit"}
 
@@ -124,6 +126,24 @@ def malformed(text: str, files: Iterable[str] = ()) -> str:
         if kind in FIELDS and fields < FIELDS[kind]:
             return f"{line.lower()!r} is not a valid {KINDS.get(kind, 'element')} line: it lacks nodes"
     return next(filter(None, map(_unsafe, (text, *(f"\n{part}" for part in files)))), "")
+
+
+def unheard(text: str, files: Iterable[str] = ()) -> list[str]:
+    """Warnings of parameters that a netlist gives to subcircuits, its own or of the `files` it includes, which do not have them:
+    ngspice ignores them without a word.
+    """
+    lines = [PARAMETER.sub(r" \1=", EXPRESSION.sub("0", line.lower())).split()
+             for part in (text, *(f"\n{file}" for file in files)) for line in whole_lines(part)]
+    known: dict[str, set[str]] = {}
+    for _, name, *words in (words for words in lines if words[0] == ".subckt" and len(words) > 1):
+        known.setdefault(name, {"m="}).update(words)
+    said = []
+    for element, *words in (words for words in lines if words[0].startswith("x")):
+        given = [word for word in words if word.endswith("=")]
+        name = next((word for word in reversed(words) if word not in given and word != "params:"), "")
+        unknown = [word[:-1] for word in given if word not in known.get(name, given)]
+        said += [f"subcircuit {name} has no parameter {', '.join(unknown)}, which {element} gives it"] if unknown else []
+    return said
 
 
 def _unsafe(text: str) -> str:

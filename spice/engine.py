@@ -8,11 +8,11 @@ from typing import Any
 from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared
 
 from spice.circuits import Netlist, failure, fresh_seed
-from spice.deck import malformed, untitled
+from spice.deck import malformed, unheard, untitled
 from spice.errors import NgspiceMissing, SimulationError
 from spice.interrupts import signals_held
 from spice.library import Ngspice, decimal_points, start_ngspice
-from spice.words import understood
+from spice.words import say_once, understood
 
 MOST_CIRCUITS = 100  # that ngspice has room for; with one more, it crashes at an unload later (measured: ngspice 44)
 
@@ -51,6 +51,8 @@ class Engine:
             complaints = netlist.lacking or malformed(netlist.text, netlist.files.values()) or self._load(netlist)
             if complaints:
                 raise failure("refused the netlist", netlist, "op", complaints)
+            for warning in unheard(netlist.text, netlist.files.values()):
+                say_once(f"Warning: {warning}: ngspice ignores it")
 
     def _use(self, netlist: Netlist) -> None:
         netlist.used = self._uses = self._uses + 1

@@ -38,8 +38,8 @@ def understood(stderr: str, stdout: str) -> Said:
     complaints = "; ".join(dict.fromkeys(said)) if any(not WARNING.search(line) for line in said) else ""
     unknown = dict.fromkeys(UNKNOWN.findall(f"{stderr}\n{stdout}"))  # ngspice 39 writes all but the first on stdout
     if unknown and not complaints:
-        _say_once(f"Warning: ngspice ignores parameters that it does not know ({', '.join(unknown)}) of "
-                  + "; ".join(dict.fromkeys(MODEL.findall(stderr))))
+        say_once(f"Warning: ngspice ignores parameters that it does not know ({', '.join(unknown)}) of "
+                 + "; ".join(dict.fromkeys(MODEL.findall(stderr))))
     if NO_POINT in stderr:
         logging.getLogger(__name__).warning("Warning: ngspice found no operating point; this is where a transient of its own "
                                             "(optran) has come, which need not have settled")
@@ -47,6 +47,6 @@ def understood(stderr: str, stdout: str) -> Said:
 
 
 @functools.cache
-def _say_once(warning: str) -> None:
-    """A circuit may be loaded again for each of a thousand runs."""
+def say_once(warning: str) -> None:
+    """Log a warning: once, since a circuit may be loaded again for each of a thousand runs."""
     logging.getLogger(__name__).warning(warning)

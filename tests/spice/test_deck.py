@@ -2,7 +2,7 @@
 
 import pytest
 
-from spice.deck import drawn_at_random, included, malformed, remembers, untitled
+from spice.deck import drawn_at_random, included, malformed, remembers, unheard, untitled
 from spice.errors import SimulationError
 
 
@@ -78,3 +78,22 @@ def test_what_is_drawn_is_told():
     ("R1 a b 1 ; \u00e9", "")])
 def test_what_no_file_may_hold(file, said):
     assert malformed("title\nR9 a b 1\n", [file + "\n"]) == malformed("title\nR9 a b 1\n", ["R8 a b 1\n", file + "\n"]) == said
+
+
+SUBCIRCUITS = (".subckt cell p q x0=0 w = 1u\nR1 p q {x0}\n.ends\n.SUBCKT bare p q\n.ends\n"
+               ".subckt other p q PARAMS: gain={2 * 3}\n.ends\n")
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("X1 a b cell x0=1", []), ("X1 a b CELL X0 = 1 W=2u m=3", []), ("X1 a b cell", []), ("X1 a b other params: gain=1", []),
+    ("X1 a b cell x0={a + b = c} w='2 * x'", []), ("X1 a b elsewhere y=1", []), ("R1 a b 1k tc1=2", []),
+    ("* X1 a b bare y=1", []), ("X", []), (".subckt", []),
+    ("X1 a b cell x_0=1", ["subcircuit cell has no parameter x_0, which x1 gives it"]),
+    ("X1 a b cell x0=1\n+ width = {2 * 3} height=1", ["subcircuit cell has no parameter width, height, which x1 gives it"]),
+    ("X1 a b bare x0=1\nXtwo a b other params: w=1", ["subcircuit bare has no parameter x0, which x1 gives it",
+                                                     "subcircuit other has no parameter w, which xtwo gives it"])])
+def test_parameters_that_no_subcircuit_hears_are_found(line, said):
+    """Its own and in a file, which has no title."""
+    assert unheard(f"title\n{SUBCIRCUITS}{line}\n") == said
+    assert unheard(f"title\n{line}\n", [SUBCIRCUITS]) == said
+    assert unheard("title\n", [SUBCIRCUITS, line]) == said

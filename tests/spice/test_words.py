@@ -25,7 +25,7 @@ NO_POINT = "ngspice found no operating point; this is where a transient of its o
 @pytest.fixture
 def said(caplog):
     """Warnings that reached the user."""
-    words._say_once.cache_clear()
+    words.say_once.cache_clear()
     caplog.set_level(logging.WARNING)
     return lambda: [record.getMessage() for record in caplog.records if record.name == "spice.words"]
 
@@ -90,6 +90,13 @@ def test_models_of_other_simulators_are_taken(loaded, said):
                      "Tbv1=-21.277u)\n", "a")
     assert circuit.op()["a"] == pytest.approx(4.67731, abs=1e-5)
     assert len(said()) == 1 and "(ibvl, nbvl, tbv1) of .model d1n750" in said()[0]
+
+
+def test_parameters_that_a_subcircuit_does_not_have_are_said(loaded, said):
+    """ngspice takes the default without a word; the circuit is what the user did not mean."""
+    circuit = loaded("t\nV1 a 0 1\n.subckt cell p q r=1k\nR1 p q {r}\n.ends\nX1 a 0 cell rr=2k\n", "i(V1)")
+    assert circuit.op()["i(V1)"] == pytest.approx(-1e-3)
+    assert said() == ["Warning: subcircuit cell has no parameter rr, which x1 gives it: ngspice ignores it"]
 
 
 def test_without_an_operating_point_every_analysis_is_as_the_first_and_says_so(ngspice, said):

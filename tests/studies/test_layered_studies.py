@@ -124,13 +124,14 @@ def test_quartiles_are_quarters_and_a_lead_that_shrank_has_not_grown(tmp_path, m
     gains = [-1e-7, 0.0, 0.0, *[1e-7] * 8]
     rows = [{"hidden": 8.0 * k, "output": 2.0, "gain": gain} for k, gain in enumerate(gains)]
     assert layer_gradient.quartiles(rows)["hidden"] == [20.0, 40.0, 60.0]
-    played = iter(rows * 2)
+    played, rules = iter(rows * 2), []
     monkeypatch.setattr(layer_gradient, "errors_of", lambda *_: ([(0, 0, 1)] * len(rows), 0))
-    monkeypatch.setattr(layer_gradient, "measure", lambda *_: next(played))
+    monkeypatch.setattr(layer_gradient, "measure", lambda network, rule, *_: rules.append(rule) or next(played))
     monkeypatch.setattr(layer_gradient, "print_angles", lambda measured: None)
     monkeypatch.setattr(layer_gradient, "draw", lambda *_: None)
     assert run(layer_gradient.main, ["--presentations", "1", "--hidden", "2", "--figures", str(tmp_path)]) == 0
     assert results(tmp_path, "layer_gradient")["after learning"]["lead_grew"] == pytest.approx(8 / 11)
+    assert len(rules) == 22 and {rule.presentations for rule in rules} == {1}  # of which each write has the whole first dose
 
 
 @pytest.mark.parametrize("study", [hidden_neurons, imperfect_layers])

@@ -1,0 +1,92 @@
+"""Layers whose rows are not driven at 1 V: every way of reading and teaching them heeds the design."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from learning.layer_circuit import LayerDesign
+from learning.layer_readout import READING_LAYERS, LayeredReader
+from learning.layer_teacher import LayeredTeacher
+from learning.layer_witness import WholeNetwork
+from learning.layers import LayeredLearning, begin, train
+from learning.layers_in_ngspice import read_netlist
+from tests.learning.test_layers import RULE, XOR, random_network
+
+SIZES = (9, 10, 6, 3)
+
+
+@pytest.fixture(params=[0.5, 2.0])
+def design(request):
+    """Drives as far above the threshold as at 1 V."""
+    return LayerDesign(row_voltage=request.param, transresistance=20e3 / request.param)
+
+
+@pytest.fixture
+def network(design):
+    return dataclasses.replace(random_network(SIZES, seed=5, spread=1.0), design=design)
+
+
+@pytest.fixture(params=["all neurons alike", "outputs of 5 V as they come"])
+def image(request, network):
+    """Levels; what a lone neuron's output would be has no bearing on a layer's."""
+    if "5 V" in request.param:
+        neuron = dataclasses.replace(network.parameters.neuron, output_high=5.0)
+        object.__setattr__(network, "parameters", dataclasses.replace(network.parameters, neuron=neuron))
+    return np.random.default_rng(7).random(SIZES[0])
+
+
+def test_reads_layer_by_layer_and_of_the_whole_network_agree_with_the_closed_form(ngspice, network, image):
+    exact = [layer[0] for layer in network.forward(image[None])]
+    stop = 1.1 * np.nanmax(exact[-1])
+    assert all((np.isfinite(layer) & (layer < stop - 1e-6)).sum() >= 2 for layer in exact)
+    for found in (WholeNetwork(ngspice, network).read(image, stop), LayeredReader(ngspice, network).read(network, image)[0]):
+        for layer, (times, wanted) in enumerate(zip(found, exact, strict=True)):
+            assert np.nanargmin(times) == np.nanargmin(wanted)
+            assert np.nanmax(np.abs(times - wanted)) < 0.3e-6 * (layer + 1)
+
+
+def test_netlist_of_a_read_is_that_read(ngspice, network, image):
+    """Its outputs are the rows that a next layer would have, at their voltage."""
+    outputs = [f"row_3_{k}" for k in range(3)]
+    circuit = ngspice.load(read_netlist(network, image), dataclasses.replace(READING_LAYERS, max_step=0.2e-6), outputs)
+    waves = circuit.run(network.design.window)
+    ngspice.unload(circuit)
+    exact = network.first_spikes(image[None])[0]
+    for name, spike in zip(outputs, exact, strict=True):
+        high = waves[name] > network.design.row_voltage / 2
+        assert high.any() == np.isfinite(spike)
+        if high.any():
+            assert waves.time[high.argmax()] == pytest.approx(spike, abs=1e-6)
+            assert waves[name][-1] == pytest.approx(network.design.row_voltage, rel=1e-3)
+
+
+@pytest.mark.parametrize("hidden", [(6,), (6, 5)])
+def test_teaching_in_ngspice_makes_the_writes_of_the_closed_form(ngspice, design, hidden):
+    images, labels = XOR
+    rule = dataclasses.replace(RULE, presentations=8)
+    start = begin(hidden, 2, images, rule, design)
+    closed, circuit = LayeredLearning.begin(start, rule), LayeredLearning.begin(start, rule)
+    for _ in train(closed, rule, images, labels):
+        pass
+    for _ in LayeredTeacher(ngspice, start, rule, images, labels).presentations(circuit):
+        pass
+    assert circuit.history[:, 1].sum() >= 2 and np.array_equal(circuit.history, closed.history)
+    for ours, theirs, before in zip(circuit.network.states, closed.network.states, start.states, strict=True):
+        assert ours == pytest.approx(theirs, abs=3e-3) and np.abs(theirs - before).max() > 0.05
+
+
+def test_a_write_has_its_dose_at_any_row_voltage(design):
+    """In a single layer, of the first error: the bias row is as high as a full pixel, for as long as the pulse."""
+    images, labels = XOR
+    rule = dataclasses.replace(RULE, presentations=1)
+    moved = []
+    for seed, one in itertools.product(range(5), (design, LayerDesign())):
+        start = begin((), 2, images, dataclasses.replace(rule, seed=seed), one)
+        learning = LayeredLearning.begin(start, rule)
+        for _ in train(learning, rule, images, labels):
+            pass
+        moved.append(np.abs(learning.network.states[0][:, -1] - start.states[0][:, -1]).max())
+    assert max(moved) == pytest.approx(rule.output_dose, rel=0.02)
+    assert moved[::2] == pytest.approx(moved[1::2], abs=1e-3)
