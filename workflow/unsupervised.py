@@ -174,17 +174,21 @@ def foretold(task: Unsupervised, drawn: Trial) -> np.ndarray | None:
 def batch_netlist(task: Unsupervised, drawn: Trial) -> str:
     """The circuit as text for `ngspice -b` and nothing else: it learns, then prints who fires for what and what was learned."""
     (neurons, inputs), schedule = drawn.states.shape, task.design.schedule
-    gates, outputs = state_names(neurons, inputs), names("output", neurons)
+    gates, outputs, high = state_names(neurons, inputs), names("output", neurons), task.design.network.neuron.output_high / 2
     text = netlist_text(netlist(task, drawn), LEARNING, schedule.stop(len(drawn.order)), gates + outputs, outputs)
     text = re.sub(r"\.print .*\n|\.end\n", "", text)
     lines = [".control", "run", "echo", "echo The neuron that fires at the last presentation of each pattern:",
-             "let number = " + " + ".join(f"{j}*v({output})" for j, output in enumerate(outputs))]
+             f"let fired = {' + '.join(f'(v({output}) gt {high:g})' for output in outputs)}",
+             f"let number = {' + '.join(f'{j}*(v({output}) gt {high:g})' for j, output in enumerate(outputs))}"]
     for pattern, label in enumerate(task.dataset.labels):
         shown = np.flatnonzero(drawn.order == pattern)
         if len(shown):
             time = schedule.start(int(shown[-1])) + schedule.pulse
-            lines += [f"meas tran found_{pattern} find number at={time:.9g}", f"let neuron = floor(found_{pattern} + 0.5)",
-                      f"echo pattern {label} has neuron $&neuron"]
+            lines += [f"meas tran fired_{pattern} find fired at={time:.9g}",
+                      f"meas tran found_{pattern} find number at={time:.9g}", f"let neuron = floor(found_{pattern} + 0.5)",
+                      f"let count = floor(fired_{pattern} + 0.5)", "if count = 1",
+                      f"echo pattern {label} is won by neuron $&neuron", "else",
+                      f"echo pattern {label} is won by none: $&count neurons fire", "end"]
     lines += ["echo", "echo States learned, V, neuron by neuron:", "let last = length(time) - 1"]
     for j in range(neurons):
         row = gates[j * inputs:(j + 1) * inputs]

@@ -43,13 +43,30 @@ def test_committed_netlist_learns_in_ngspice_alone():
     """docs/learns_by_itself.cir needs no Python: the program prints another neuron for each pattern, and its states."""
     path = ROOT / "docs" / "learns_by_itself.cir"
     done = subprocess.run(["ngspice", "-b", str(path)], capture_output=True, text=True, timeout=120, check=True)
-    owners = dict(re.findall(r"^pattern (.) has neuron (\d+)", done.stdout, re.MULTILINE))
+    owners = dict(re.findall(r"^pattern (.) is won by neuron (\d+)$", done.stdout, re.MULTILINE))
     assert list(owners) == list("X+U=") and sorted(owners.values()) == list("0123")
     task = unsupervised_xpue()
     for pattern, label in zip(task.patterns, task.dataset.labels, strict=True):
         printed = re.search(rf"^neuron {owners[label]}: (.*)$", done.stdout, re.MULTILINE)
         weights = np.array(printed[1].split(), float)
         assert np.all((weights > 2) == (pattern == 1))
+
+
+@pytest.mark.parametrize(("neuron", "said"), [({"threshold": 10.0}, "none: 0 neurons fire"), ({"output_high": 2.0}, "neuron {}")])
+def test_netlist_that_learns_by_itself_names_no_neuron_where_none_fires(tmp_path, neuron, said):
+    """Silence was neuron 0, and outputs of 2 V would have been twice a neuron's number."""
+    usual = unsupervised_xpue()
+    network = dataclasses.replace(usual.design.network, neuron=dataclasses.replace(usual.design.network.neuron, **neuron))
+    task = dataclasses.replace(usual, design=dataclasses.replace(usual.design, network=network))
+    drawn = trial(task, 4, 1)
+    drawn = dataclasses.replace(drawn, order=drawn.order[:40], images=drawn.images[:40])
+    winners = foretold(task, drawn)
+    path = tmp_path / "n.cir"
+    path.write_text(batch_netlist(task, drawn))
+    done = subprocess.run(["ngspice", "-b", str(path)], capture_output=True, text=True, timeout=120, check=True)
+    last = [winners[np.flatnonzero(drawn.order == pattern)[-1]] for pattern in range(4)]
+    assert (set(last) == {SILENT}) is ("threshold" in neuron)
+    assert re.findall(r"^pattern . is won by (.*)$", done.stdout, re.MULTILINE) == [said.format(winner) for winner in last]
 
 
 def test_committed_netlist_is_what_the_script_writes():
