@@ -12,7 +12,9 @@ import numpy as np
 
 from spice.circuit_text import text_of
 from spice.deck import whole_lines
-from spice.parameters import ParameterError, Parameters, plain, quantity
+from spice.parameters import ParameterError, Parameters, check_unit, plain, quantity
+
+METHODS = ("trap", "gear")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Solver(Parameters):
     trtol: float = quantity(70.0, 0.1, 1e7, "", "factor on the truncation error that a step may make")
     chgtol: float = quantity(1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step")
     method: str = "trap"
+
+    def check(self) -> None:
+        """Raise ParameterError for a method that ngspice does not have."""
+        if self.method not in METHODS:
+            raise ParameterError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
 
     def tightened(self, factor: float = 10.0) -> "Solver":
         """The same solver with every tolerance and the step divided by `factor`, for convergence checks."""
@@ -104,10 +111,20 @@ def altered_name(name: str) -> tuple[str, str]:
     return found[1], " ".join(["alter", *filter(None, found.groups())])
 
 
-def value_text(name: str, value: Any) -> str:
-    """A finite number, PySpice value with unit, or list of them as ngspice takes it; raise ParameterError for anything else."""
+OWN_UNITS = {"r": "ohm", "c": "F", "l": "H", "v": "V", "i": "A"}  # of the value that an element of this letter has
+
+
+def own_unit(element: str) -> str:
+    """The unit of what an element has as its value, or what is swept of it; "" if that is unknown."""
+    return "degrees Celsius" if element == "temp" else OWN_UNITS.get(element[0], "")
+
+
+def value_text(name: str, value: Any, unit: str = "") -> str:
+    """A finite number, PySpice value (in `unit`, if given), or list of them as ngspice takes it; else raise ParameterError."""
     if isinstance(value, float) and value - value == 0:  # finite; most are floats, of the hundreds that an image changes
         return repr(float(value))
+    if unit:
+        check_unit(name, value, unit)
     try:
         numbers = [float(v) for v in value] if np.ndim(value) else [float(value)]
     except (TypeError, ValueError, OverflowError):
@@ -119,15 +136,16 @@ def value_text(name: str, value: Any) -> str:
 
 def positive(name: str, value: Any, unit: str) -> float:
     """`value`, with or without PySpice unit, as a float; raise ParameterError unless it is finite and above 0."""
+    check_unit(name, value, unit)
     number = plain(value)
     if not isinstance(number, (int, float, np.integer, np.floating)) or isinstance(number, bool) or not 0 < number < 1e300:
         raise ParameterError(f"{name} must be above 0 {unit}, got {value!r}")
     return float(number)
 
 
-def swept_values(start: Any, stop: Any, step: Any) -> str:
+def swept_values(start: Any, stop: Any, step: Any, unit: str = "") -> str:
     """The values of a sweep as ngspice takes them; raise ParameterError for a `step` that never arrives (ngspice goes on)."""
-    texts = [value_text(name, value) for name, value in (("start", start), ("stop", stop), ("step", step))]
+    texts = [value_text(name, value, unit) for name, value in (("start", start), ("stop", stop), ("step", step))]
     first, last, by = (float(value) for value in (start, stop, step))
     if not (by and 0 <= (last - first) / by <= MOST_POINTS):
         raise ParameterError(f"a sweep from {first:g} to {last:g} must take 1 to {MOST_POINTS:,} steps, its step is {by:g}")

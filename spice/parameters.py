@@ -33,6 +33,21 @@ def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
     return value
 
 
+SUFFIXES = {"ohm": "Ω", "degrees Celsius": "°C"} | {unit: unit for unit in ("s", "V", "A", "F", "H", "S", "C", "Hz", "m", "K")}
+
+
+def unit_of(value: Any) -> str:
+    """The unit of a PySpice value, as PySpice writes it; "" if it has none."""
+    return str(value.prefixed_unit.unit.unit_suffix) if hasattr(value, "prefixed_unit") else ""
+
+
+def check_unit(name: str, value: Any, unit: str) -> None:
+    """Raise ParameterError for a PySpice value in another unit than `unit`; what has none, or units not in `SUFFIXES`, pass."""
+    own = unit_of(value)
+    if own and own != SUFFIXES.get(unit, own):
+        raise ParameterError(f"{name} must be in {unit}, got {value}")
+
+
 def plain(value: Any) -> Any:
     """`value`, a PySpice value with unit (1@u_us) as a plain number in SI units."""
     return float(value) if hasattr(value, "prefixed_unit") and not hasattr(value, "shape") else value
@@ -47,6 +62,7 @@ class Parameters:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             if "unit" in field.metadata:
+                check_unit(field.name, getattr(self, field.name), field.metadata["unit"])
                 value = plain(getattr(self, field.name))
                 check_range(field.name, value, field.metadata)
                 object.__setattr__(self, field.name, value)

@@ -16,8 +16,18 @@ from spice.circuits import Netlist, failure
 from spice.engine import Engine, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
-from spice.netlist import Solver, altered_name, altered_shapes, netlist_text, positive, swept_values, tran_command, value_text
-from spice.parameters import ParameterError, plain
+from spice.netlist import (
+    Solver,
+    altered_name,
+    altered_shapes,
+    netlist_text,
+    own_unit,
+    positive,
+    swept_values,
+    tran_command,
+    value_text,
+)
+from spice.parameters import ParameterError, check_unit, plain, unit_of
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
@@ -29,6 +39,9 @@ VARIATIONS = ("dec", "oct", "lin")
 
 def _times(pauses: Iterable[float]) -> list[float]:
     try:
+        pauses = list(pauses)
+        for pause in pauses:
+            check_unit("pauses", pause, "s")
         times = [plain(pause) for pause in pauses]
     except TypeError:
         times = [math.nan]
@@ -72,7 +85,7 @@ class LoadedCircuit:
         known, before, sent = dict[str, str](), self._known, self._netlist.sent
         for name, value in changes.items():
             element, command = altered_name(name)
-            text = value_text(name, value)
+            text = value_text(name, value, own_unit(element) if len(command.split()) == 2 else "")
             if text.startswith("[") and len(command.split()) == 2:  # ngspice takes the first and says nothing
                 raise ParameterError(f"{name} takes one number, got {value!r}; a list needs a parameter too, as in 'v1 pwl'")
             # Two names of one value ("vin", "vin dc") are told from two values by nobody: what an element had is forgotten
@@ -87,8 +100,13 @@ class LoadedCircuit:
         self._known = before | known
 
     def set_temperature(self, celsius: float) -> None:
-        """Set the circuit's temperature in degrees Celsius (27 by default) for the runs to come; raise ParameterError."""
-        text = value_text("temperature", celsius)
+        """Set the circuit's temperature in degrees Celsius (27 by default), or as 300@u_K, for the runs to come.
+
+        Raises ParameterError.
+        """
+        if unit_of(celsius) == "K":
+            celsius = float(celsius) + ABSOLUTE_ZERO
+        text = value_text("temperature", celsius, "degrees Celsius")
         if text.startswith("[") or not float(celsius) > ABSOLUTE_ZERO:
             raise ParameterError(f"temperature must be above {ABSOLUTE_ZERO} degrees Celsius, got {celsius!r}")
         self._engine.set(self._netlist, {"option temp": text})
@@ -123,7 +141,8 @@ class LoadedCircuit:
         """Operating points for values of `source` (a voltage or current source or a resistor; "temp" for the temperature in
         degrees Celsius) from `start` to `stop` by `step`.
         """
-        return Sweep(self._analysis(f"dc {altered_name(source)[0]} {swept_values(start, stop, step)}"))
+        element = altered_name(source)[0]
+        return Sweep(self._analysis(f"dc {element} {swept_values(start, stop, step, own_unit(element))}"))
 
     def ac(self, start: float, stop: float, points: int = 10, variation: str = "dec") -> Spectrum:
         """Small signals about the operating point, driven by the sources' AC values, from `start` to `stop` Hz:
@@ -217,6 +236,8 @@ class NgspiceSession:
 
         Raises SimulationError if ngspice refuses it, ParameterError for what is no circuit or no name.
         """
+        if not isinstance(solver, Solver):
+            raise ParameterError(f"solver must be a Solver, as in Solver(max_step=1e-6), got {solver!r:.80}")
         names = [save] if isinstance(save, str) else list(save) if isinstance(save, Iterable) else [None]
         if not all(isinstance(name, str) for name in names):
             raise ParameterError(f"save must be names of vectors, got {save!r}")

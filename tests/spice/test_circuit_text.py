@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit, SubCircuit
-from PySpice.Unit import u_A, u_F, u_H, u_kHz, u_kOhm, u_mA, u_MOhm, u_mV, u_nF, u_Ohm, u_pF, u_s, u_uA, u_us, u_V
+from PySpice.Unit import u_A, u_Degree, u_F, u_H, u_K, u_kHz, u_kOhm, u_mA, u_MOhm, u_mV, u_nF, u_Ohm, u_pF, u_s, u_uA, u_us, u_V
 
 from spice.circuit_text import text_of
 from spice.netlist import netlist_text
@@ -132,3 +132,43 @@ def test_what_is_no_circuit_is_refused(given):
         netlist_text(given, Solver(), 0)
     file = ", a file's name perhaps: read it first" * isinstance(given, str | Path)
     assert str(refused.value) == f"circuit must be a PySpice circuit or the text of a netlist, got {given!r}{file}"
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    (lambda circuit: circuit.set_temperature(5@u_V), "temperature must be in degrees Celsius, got 5 V"),
+    (lambda circuit: circuit.alter({"R1": 2@u_mA}), "R1 must be in ohm, got 2 mA"),
+    (lambda circuit: circuit.alter({"V1": 2@u_kOhm}), "V1 must be in V, got 2 kΩ"),
+    (lambda circuit: circuit.alter({"V1 pwl": [0, 0, 1@u_us, 1@u_V], "C1": 1@u_H}), "C1 must be in F, got 1 H"),
+    (lambda circuit: circuit.run(2@u_mV), "stop must be in s, got 2 mV"),
+    (lambda circuit: circuit.run(1e-6, pauses=[1@u_V]), "pauses must be in s, got 1 V"),
+    (lambda circuit: circuit.dc("V1", 0, 1@u_A, 1), "stop must be in V, got 1 A"),
+    (lambda circuit: circuit.dc("temp", 300@u_K, 310, 1), "start must be in degrees Celsius, got 300 K"),
+    (lambda circuit: circuit.ac(1@u_s, 10), "start must be in Hz, got 1 s"),
+    (lambda circuit: Solver(max_step=1@u_V), "max_step must be in s, got 1 V"),
+    (lambda circuit: Solver(method="gears"), "method must be one of trap, gear, got 'gears'")])
+def test_values_in_other_units_are_refused(ngspice, wrong, words):
+    """Two milliampere were two milliohm, and 300 K were 300 degrees Celsius: a diode at 0.22 V."""
+    circuit = ngspice.load("t\nV1 a 0 1\nR1 a b 1k\nC1 b 0 1n\n", Solver(max_step=1e-7), ["b"])
+    with pytest.raises(ParameterError, match=f"^{words}$"):
+        wrong(circuit)
+    assert circuit.op()["b"] == pytest.approx(1.0)
+    circuit.unload()
+
+
+def test_values_in_their_own_units_and_without_are_taken(ngspice):
+    circuit = ngspice.load("t\nV1 a 0 1 ac 1\nR1 a b 1k\nD1 b 0 d\n.model d d(is=1e-14)\n", Solver(max_step=1@u_us), ["b"])
+    circuit.set_temperature(300@u_K)
+    kelvin = circuit.op()["b"]
+    for warm in (26.85@u_Degree, 26.85):
+        circuit.set_temperature(warm)
+        assert circuit.op()["b"] == pytest.approx(kelvin, abs=1e-9)
+    circuit.alter({"R1": 2@u_kOhm, "V1": 1@u_V, "V1 acmag": 2@u_V, "V1 pwl": [0, 0, 1@u_us, 1@u_V]})
+    assert len(circuit.dc("R1", 1@u_kOhm, 2e3, 500).swept) == 3 and len(circuit.dc("temp", 0, 10@u_Degree, 5)["b"]) == 3
+    assert circuit.ac(1@u_kHz, 1e4, 1).frequency[0] == 1e3 and circuit.run(5@u_us, pauses=[2@u_us])
+    circuit.unload()
+
+
+@pytest.mark.parametrize("solver", [1e-6, Solver, None, ["a"]])
+def test_what_is_no_solver_is_refused(ngspice, solver):
+    with pytest.raises(ParameterError, match=r"solver must be a Solver, as in Solver\(max_step=1e-6\), got"):
+        ngspice.load("t\nV1 a 0 1\nR1 a 0 1k\n", solver, ["a"])
