@@ -72,6 +72,16 @@ def test_circuits_and_sessions_stay_in_their_process_and_say_so(ngspice):
     circuit.unload()
 
 
+@pytest.mark.parametrize("name", ["@q1[ic]", " @Q1[ic]"])
+def test_a_spectrum_has_no_parameters_of_devices(name):
+    values = plot(frequency=[10 + 0j], out=[1j]) | {"@q1[ic]": SimpleNamespace(_data=np.array([8e-6 + 0j]))}
+    with pytest.raises(SimulationError) as failure:
+        Spectrum(values)[name]
+    assert str(failure.value) == (f"{name!r} has no amplitude: in an AC analysis ngspice gives a device's own parameters at the "
+                                  "operating point, or not at all; op() has them")
+    assert Vectors(values)["@q1[ic]"] == 8e-6 and "out" in Spectrum(values) and 5 not in Spectrum(values)
+
+
 @pytest.mark.parametrize("name", ["@q1[ic]", "@d1[id]", "@rc[i]"])
 def test_a_devices_parameters_are_no_amplitudes(ngspice, name):
     """ngspice 44 gives the collector's 8.2 uA of bias at every frequency, where 0.32 uA of signal flow."""
