@@ -186,6 +186,21 @@ def _number(field: str) -> float:
     return float(found[1]) * SUFFIXES.get((found[2] or "").lower(), 1) if found else math.nan
 
 
+SINE = re.compile(r"^([vi]\S*)\s.*?\bsin\b[\s(]*\S+[\s,]+\S+[\s,]+([^\s,)]+)", re.IGNORECASE)
+LEAST_STEPS = 10  # of a period that is to be seen; ngspice looks at no wave between two steps
+
+
+@functools.lru_cache(maxsize=1000)
+def too_coarse(text: str, longest: float) -> str:
+    """The warning that steps of `longest` s do not resolve a sine of the netlist `text`; "" if they do."""
+    for found in filter(None, map(SINE.match, whole_lines(text))):
+        hertz = _number(found[2])
+        if hertz * longest * LEAST_STEPS > 1:
+            return (f"steps of up to {longest:g} s do not resolve the {hertz:g} Hz of {found[1]}: take "
+                    f"Solver(max_step={0.1 / LEAST_STEPS / hertz:.1g}) or so")
+    return ""
+
+
 def altered_shapes(sent: Mapping[str, str]) -> str:
     """The sources that `sent`, value by command, altered to a PULSE or EXP, as a netlist."""
     shapes = [(command.split(), value) for command, value in sent.items() if command.endswith((" pulse", " exp"))]

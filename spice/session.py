@@ -24,11 +24,13 @@ from spice.netlist import (
     own_unit,
     positive,
     swept_values,
+    too_coarse,
     tran_command,
     value_text,
 )
 from spice.parameters import ParameterError, check_unit, plain, unit_of
 from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
+from spice.words import say_once
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
            "netlist_text"]
@@ -183,7 +185,9 @@ class LoadedCircuit:
 
     def _transient(self, stop: float, pauses: Sequence[float], uic: bool) -> Generator[Waveforms, None, None]:
         run, whole, reached = object(), self._tran_command(stop, uic), -1.0
-        command = whole
+        command, coarse = whole, too_coarse(self.text, self.solver.max_step)
+        if coarse:
+            say_once(f"Warning: {coarse}")
 
         def advance() -> None:
             self._engine.advance(self._netlist, command, whole, lambda: f"stopped at {self._reached():g} s of {stop:g} s")

@@ -17,6 +17,7 @@ from spice.netlist import (
     positive,
     print_step,
     swept_values,
+    too_coarse,
     tran_command,
     value_text,
     vector_name,
@@ -291,3 +292,15 @@ def test_print_step_is_never_so_short_that_ngspice_takes_two_breakpoints_for_one
     assert step("V1 a 0 PULSE(0 1 0 0 0 10n)") == pytest.approx(1e-4 * 1e-3)
     assert step("V1 a 0 PULSE(0 1 0 0 0 10n)", stop=1e-5) == pytest.approx(1e-4 * 1e-5)
     assert step("V1 a 0 PULSE(0 1)", stop=1e-5) == pytest.approx(1e-3 * 1e-5)
+
+
+@pytest.mark.parametrize(("source", "step", "said"), [
+    ("V1 a 0 sin(0 1 10k)", 20e-6, "steps of up to 2e-05 s do not resolve the 10000 Hz of V1: take Solver(max_step=1e-06) or so"),
+    ("V1 a 0 dc 0 ac 1 SIN ( 0, 1, 1Meg, 0 )", 1e-6, "steps of up to 1e-06 s do not resolve the 1e+06 Hz of V1: take "
+                                                    "Solver(max_step=1e-08) or so"),
+    ("Iin 0 a sin 0 1m 60", 20e-6, ""), ("V1 a 0 sin(0 1 10k)", 10e-6, ""), ("V1 a 0 sin(0 1 {f})", 1.0, ""),
+    ("* V1 a 0 sin(0 1 1G)", 1.0, ""),
+    ("V1 a 0 pulse(0 1 0 1n 1n 1u 2u)", 1.0, ""), ("V1 a 0 sin(0 1)", 1.0, ""), ("B1 a 0 v=sin(6.28e6*time)", 1.0, ""),
+    ("V1 a 0 sin(0 0 0)", 1.0, "")])
+def test_steps_that_do_not_resolve_a_sine_are_too_coarse(source, step, said):
+    assert too_coarse(f"title\n{source}\nR1 a 0 1k\n", step) == said

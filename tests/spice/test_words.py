@@ -92,6 +92,15 @@ def test_models_of_other_simulators_are_taken(loaded, said):
     assert len(said()) == 1 and "(ibvl, nbvl, tbv1) of .model d1n750" in said()[0]
 
 
+def test_steps_too_long_for_a_sine_are_said_once(loaded, said):
+    """A rectifier's mean of 9.18 V was 8.06 V with the longest step as it comes."""
+    circuit = loaded("t\nV1 a 0 sin(0 10 10k)\nD1 a b d\n.model d d\nC1 b 0 10u\nR1 b 0 1k\n", "b", solver=Solver())
+    for _ in range(2):
+        circuit.run(1e-3)
+    circuit.op()
+    assert said() == ["Warning: steps of up to 2e-05 s do not resolve the 10000 Hz of V1: take Solver(max_step=1e-06) or so"]
+
+
 def test_parameters_that_a_subcircuit_does_not_have_are_said(loaded, said):
     """ngspice takes the default without a word; the circuit is what the user did not mean."""
     circuit = loaded("t\nV1 a 0 1\n.subckt cell p q r=1k\nR1 p q {r}\n.ends\nX1 a 0 cell rr=2k\n", "i(V1)")
