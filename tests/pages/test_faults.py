@@ -103,7 +103,7 @@ def test_failure_tells_the_simulated_time_reached(ngspice):
 
 def test_option_that_ngspice_does_not_know_is_refused(ngspice):
     with pytest.raises(SimulationError, match="unsupported integration method"):
-        ngspice.load(divider(), Solver(method="euler"), ["middle"])
+        ngspice.load(divider(".options method=euler"), Solver(), ["middle"])
 
 
 def test_a_run_that_ends_early_is_not_returned_as_complete(ngspice, monkeypatch):
