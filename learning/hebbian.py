@@ -13,7 +13,7 @@ from learning.decoding import first_spikes
 from learning.pulses import READING, TRAINING, Schedule, edges, suited
 from memristor import check_phi
 from snn_circuit import ALIKE, Devices, NetworkParameters, Wires, names, network, state_names
-from spice.session import NgspiceSession, Solver, Waveforms
+from spice.session import NgspiceSession, SimulationError, Solver, Waveforms
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
 
@@ -66,11 +66,22 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
     drives stay at 0 V, and their cells with them; they are left out unless the `whole` network is asked for. Raises
     SimulationError.
     """
+    chosen = suited(solver, parameters.memristor, schedule)
+    try:
+        return _train_hebbian(session, parameters, schedule, patterns, chosen, watch, devices, whole)
+    except SimulationError:
+        if chosen == solver:
+            raise
+        return _train_hebbian(session, parameters, schedule, patterns, solver, watch, devices, whole)  # with edges of nanoseconds
+
+
+def _train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
+                   solver: Solver, watch: Watch, devices: Devices, whole: bool) -> Training:
     classes, inputs = patterns.shape
     rows = np.arange(inputs) if whole else driven_rows(patterns, devices)
     cells = state_names(classes, len(rows))
     circuit = session.load(hebbian_network(parameters, schedule, patterns[:, rows], devices.of_rows(rows)),
-                           suited(solver, parameters.memristor),
+                           solver,
                            names("input", len(rows)) + names("phi", classes) + cells)
     waves = _last(watch(circuit.run(schedule.stop(classes), pauses=[schedule.stop(k) for k in range(1, classes)])))
     voltages = np.zeros((inputs, len(waves.time)))
@@ -81,6 +92,12 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
                         over_time[:, :, -1].copy())
     session.unload(circuit)
     return training
+
+
+def scatter(states: np.ndarray, patterns: np.ndarray) -> float:
+    """By what share of their mean the classes' cells of full level differ, which one pulse writes alike (classes x inputs)."""
+    means = [row[pattern == 1].mean() for row, pattern in zip(states, patterns, strict=True) if (pattern == 1).any()]
+    return float(np.ptp(means) / np.mean(means)) if means else 0.0
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:

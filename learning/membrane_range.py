@@ -14,6 +14,7 @@ USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles
 LEAST = 1.1  # times the threshold: where the smallest pattern's membrane should settle
 MOST_OHMS = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata["high"]
 MOST_LEAKED = 0.1  # of a state, in the pulse that writes it
+AT_REST = 1e-3  # of the threshold: 0.1 us of a spike
 MOST = 0.9  # of the rail: where the largest pattern's membrane may settle
 
 
@@ -62,7 +63,8 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
                 f"and neurons that clip fire together; {way_out}")
     should_fire = np.diag(settled) if own else highest.max(keepdims=True)
-    return _unheard(neuron, should_fire, top) or _too_slow(neuron, schedule, float(should_fire.min()))
+    return (_unheard(neuron, should_fire, top) or _too_slow(neuron, schedule, float(should_fire.min()))
+            or (_unrested(neuron, schedule, top) if own else ""))
 
 
 def _risen(neuron: NeuronParameters, schedule: Schedule) -> float:
@@ -78,6 +80,16 @@ def _too_slow(neuron: NeuronParameters, schedule: Schedule, settled: float) -> s
     return (f"membranes are too slow for the pulse: with a time constant of {neuron.time_constant:.3g} s, in "
             f"{schedule.pulse:g} s one reaches {reached:.3g} V of {settled:.3g} V, below the threshold of "
             f"{neuron.threshold:g} V; training with a longer --pulse or a lower --membrane-capacitance would help")
+
+
+def _unrested(neuron: NeuronParameters, schedule: Schedule, top: float) -> str:
+    """What is to be said if patterns follow each other so quickly that one finds what another has left of `top` V."""
+    left = top * math.exp(-(schedule.period - schedule.pulse - schedule.rise) / neuron.time_constant)
+    if left < AT_REST * neuron.threshold:
+        return ""
+    return (f"membranes have not come to rest when the next pattern comes: of {top:.3g} V up to {left:.2g} V are left after "
+            f"{schedule.period - schedule.pulse:.3g} s, with a time constant of {neuron.time_constant:.3g} s; a longer --period "
+            "or a training with a lower --membrane-capacitance would help")
 
 
 def _unheard(neuron: NeuronParameters, own: np.ndarray, top: float) -> str:

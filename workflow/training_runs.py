@@ -14,7 +14,7 @@ from learning.chip_engines import chip_engine
 from learning.energy import write_energy
 from learning.engines import CLOSED_FORM, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
-from learning.hebbian import Training, hebbian_network, read_network, train_hebbian
+from learning.hebbian import Training, hebbian_network, read_network, scatter, train_hebbian
 from learning.pulses import READING, TRAINING, suited
 from memristor import check_phi, state_rate, trained_state
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
@@ -22,11 +22,12 @@ from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import draw, figures_loaded, print_energy, progress, warn_of_closed_form, warn_of_range
+from workflow.command_line import draw, figures_loaded, print_energy, progress, warn, warn_of_closed_form, warn_of_range
 from workflow.experiments import Experiment, describe
 from workflow.process import undisturbed
 
 CHECKPOINT_EVERY = 500  # presentations
+ALIKE_TO = 2e-4  # share by which classes may differ: docs/reliability.md
 SEEN = 100  # training images that tell whether membranes stay in range
 
 
@@ -88,7 +89,8 @@ class HebbianRun(TrainingRun):
         schedule, (classes, inputs) = self.experiment.schedule, self._patterns.shape
         cells = state_names(classes, inputs)
         circuit = hebbian_network(self.experiment.network, schedule, self._patterns, self.experiment.devices)
-        return netlist_text(circuit, suited(TRAINING, self.experiment.network.memristor), schedule.stop(classes), cells, cells)
+        solver = suited(TRAINING, self.experiment.network.memristor, schedule)
+        return netlist_text(circuit, solver, schedule.stop(classes), cells, cells)
 
     def train(self) -> float:
         start = time.perf_counter()
@@ -113,6 +115,10 @@ class HebbianRun(TrainingRun):
         print_energy("one class's write", measured["write_energy"])
         warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns, self.experiment.chip,
                       own=True)
+        apart = 0.0 if self.experiment.chip else scatter(self.states, self._patterns)
+        warn(f"classes differ by {apart:.2%}, more than the {ALIKE_TO:.2%} to which one pulse writes them alike: of templates "
+             "that an image overlaps alike this decides, not the image; training with other edges (--rise) may help"
+             if apart > ALIKE_TO else "")
         draw(options, f"{name}_images", plotting.dataset_images, dataset)
         draw(options, f"{name}_inputs", plotting.pulses, trained.time, trained.inputs, "input")
         draw(options, f"{name}_controls", plotting.pulses, trained.time, trained.controls, "control", dataset.labels)

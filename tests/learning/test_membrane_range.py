@@ -84,19 +84,19 @@ def test_membranes_far_below_the_threshold_are_lifted_not_taken_for_cells_that_d
 @pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
 def test_membranes_too_slow_for_the_pulse_are_foretold_as_ngspice_shows_them(ngspice, patterns, share, fires):
     """The neuron that settles lowest on its own pattern, with a time constant around that at which it just fires."""
-    network = fitted(NetworkParameters(), Schedule(), patterns)
+    network, schedule = fitted(NetworkParameters(), Schedule(), patterns), Schedule(period=0.2)  # long enough to come to rest
     states = trained_state(network.memristor, patterns, Schedule().pulse)
     own = np.diag(settled_membranes(network, Schedule(), states, patterns))
     tau = share * (5e-3 - 5e-6) / -np.log(1 - 4 / own.min())  # the edge of 10 us costs half of it
     slow = dataclasses.replace(network, neuron=dataclasses.replace(network.neuron, membrane_capacitance=tau))
-    said = complaint(slow, Schedule(), states, patterns, own=True)
+    said = complaint(slow, schedule, states, patterns, own=True)
     assert (said == "") is fires
     if said:
         reached = own.min() * (1 - np.exp(-5e-3 / tau))
         assert said == (f"membranes are too slow for the pulse: with a time constant of {tau:.3g} s, in 0.005 s one reaches "
                         f"{reached:.3g} V of {own.min():.3g} V, below the threshold of 4 V; training with a longer --pulse or a "
                         "lower --membrane-capacitance would help")
-        assert complaint(slow, Schedule(pulse=6e-3), states, patterns, own=True) == ""
+        assert complaint(slow, dataclasses.replace(schedule, pulse=6e-3), states, patterns, own=True) == ""
         assert complaint(slow, Schedule(), states, patterns) == ""  # the largest pattern makes its neuron fire
     lowest = int(own.argmin())
     spike = infer(ngspice, slow, Schedule(), states, patterns[lowest:][:1]).spikes[0, lowest]
@@ -110,6 +110,23 @@ def test_all_membranes_too_slow_are_said_of_the_highest_and_no_resistor_is_fitte
     assert f"one reaches {top * (1 - np.exp(-5e-3)):.3g} V of {top:.3g} V" in said
     with pytest.raises(ParameterError, match=r"a time constant of 1 s, membranes are too slow for a pulse of 0\.005 s"):
         fitted(NetworkParameters(neuron=neuron), Schedule(), patterns)
+
+
+@pytest.mark.parametrize(("pause", "said"), [(7.0, True), (8.0, False)])
+def test_patterns_that_follow_each_other_too_quickly_are_foretold(ngspice, patterns, states, pause, said):
+    """What is left of one pattern moves the next one's spikes: of a pause of one time constant, by microseconds."""
+    network = fitted(NetworkParameters(), Schedule(), patterns)
+    tau = network.neuron.time_constant
+    quick = Schedule(period=5e-3 + 1e-5 + pause * tau)
+    words = complaint(network, quick, states, patterns, own=True)
+    assert ("membranes have not come to rest when the next pattern comes" in words) is said
+    assert complaint(network, quick, states, patterns) == ""  # images of a test are read one by one
+    if said:
+        top = settled_membranes(network, quick, states, patterns).max()
+        assert f"of {top:.3g} V up to {top * np.exp(-pause):.2g} V are left after {pause * tau + 1e-5:.3g} s" in words
+        close = Schedule(period=5e-3 + 1e-5 + tau)
+        usual, early = (infer(ngspice, network, schedule, states, patterns).spikes for schedule in (Schedule(), close))
+        assert np.nanmax(np.abs(early - usual)) > 5e-6
 
 
 def test_cells_that_do_not_conduct_are_named(patterns):

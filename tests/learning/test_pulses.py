@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.pulses import READING, TRAINING, Schedule, edges, suited
+from learning.pulses import CAREFUL, READING, TRAINING, Schedule, edges, suited
 from memristor import MemristorParameters
 from spice.parameters import ParameterError
 
@@ -50,6 +50,17 @@ def test_schedule_knows_its_limits():
     with pytest.raises(ParameterError, match=r"step must be below the pulse, got 0\.006 s for 0.005 s"):
         Schedule(sampling_step=6e-3)
     assert dataclasses.replace(Schedule(), period=5.02e-3).period == 5.02e-3
+
+
+@pytest.mark.parametrize(("changes", "careful"), [
+    ({}, False), ({"rise": 9.9e-6}, True), ({"rise": 1e-5}, False), ({"pulse": 1.7e-3}, True), ({"pulse": 1.8e-3}, False),
+    ({"input_voltage": 0.3}, True), ({"input_voltage": 0.4}, False)])
+def test_short_edges_and_small_states_take_a_careful_training(changes, careful):
+    """States of 1.41 V/ms at 1 V: below 2.5 V."""
+    cell, schedule = MemristorParameters(), dataclasses.replace(Schedule(), **changes)
+    assert suited(TRAINING, cell, schedule) == (CAREFUL if careful else TRAINING)
+    assert suited(TRAINING, cell) == TRAINING and suited(READING, cell, schedule) == READING
+    assert suited(TRAINING.tightened(), cell, schedule) == TRAINING.tightened()
 
 
 @pytest.mark.parametrize(("solver", "volts", "farads", "changes"), [

@@ -66,6 +66,15 @@ def test_weights_are_drawn_beside_those_that_the_training_began_with(options, st
     assert np.array_equal(after, states) and np.array_equal(more["before"], np.full((4, 9), start))
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("options", "said"), [([], False), (["--chip-cell-write-gain", "0.1"], False),
+                                               (["--rise", "1e-8"], True)])
+def test_classes_that_one_pulse_has_not_written_alike_are_said(options, said, tmp_path, capsys, ngspice):
+    """On a chip they are not to be alike."""
+    trained(tmp_path, *options)
+    assert ("more than the 0.02% to which one pulse writes them alike" in capsys.readouterr().err) is said
+
+
 def test_potentiation_costs_more_than_depression(tmp_path, ngspice):
     """It strengthens the column that it writes while the inputs drive it: 4 columns at 3 V, one going to 5 V, or to 1 V."""
     energy = trained(tmp_path, *BRIEFLY, "--start-state", "3", "--dose", "2")[0]["write_energy"]
