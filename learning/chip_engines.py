@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from learning.chips import Chip
-from learning.engines import CLOSED_FORM, NGSPICE, Engine
+from learning.engines import CLOSED_FORM, NGSPICE, Engine, check_engine
 from learning.pulses import Schedule
 from learning.readout import Reader, WiredWriter, Writer
 from memristor import state_rate
@@ -95,7 +95,8 @@ class ChipInClosedForm(ChipEngine):
 
 def chip_engine(name: str, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, chip: Chip,
                 first: int = 0) -> Engine:
-    """The engine called `name` for a `chip`; only ngspice needs the session."""
+    """The engine called `name` for a `chip`; only ngspice needs the session. Raises ParameterError."""
+    check_engine(name)
     if name == CLOSED_FORM:
         return ChipInClosedForm(parameters, schedule, chip, first)
     return ChipInNgspice(session, parameters, schedule, chip, first)

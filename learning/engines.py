@@ -9,6 +9,7 @@ from learning.pulses import READING, WRITING, Schedule
 from learning.readout import Reader, Writer
 from memristor import state_rate
 from snn_circuit import NetworkParameters
+from spice.parameters import ParameterError
 from spice.session import NgspiceSession, Solver
 
 NGSPICE, CLOSED_FORM = "ngspice", "closed-form"
@@ -36,6 +37,12 @@ class Engine(Protocol):
         """The column's states (inputs, V) after one write of `pulse` s: up, or down if `sign` is -1."""
 
 
+def check_engine(name: str) -> None:
+    """Raise ParameterError for a name of no engine."""
+    if name not in ENGINES:
+        raise ParameterError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+
+
 class NgspiceEngine:
     """Every read and every write is a transient of ngspice."""
 
@@ -61,11 +68,14 @@ class ClosedFormEngine:
         from learning.closed_form_kernel import CompiledRead  # here: importing numba takes a second
 
         self._crossbar = Crossbar.of(parameters, schedule)
-        self._read = CompiledRead(self._crossbar, classes, inputs)
+        self._read, self._shape = CompiledRead(self._crossbar, classes, inputs), (classes, inputs, inputs)
         self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
-        """As `Engine.spikes`; no neuron is missing."""
+        """As `Engine.spikes`; no neuron is missing. Raises ParameterError for other shapes, of which too much would be read."""
+        if (*np.shape(states), len(image)) != self._shape:
+            raise ParameterError(f"states must be {self._shape[0]} x {self._shape[1]} and images {self._shape[2]} levels, got "
+                                 f"{' x '.join(map(str, np.shape(states)))} and {len(image)}")
         return self._read(states, image)
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
@@ -75,7 +85,8 @@ class ClosedFormEngine:
 
 def make_engine(name: str, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int,
                 inputs: int) -> Engine:
-    """The engine called `name` for a crossbar of classes x inputs; only ngspice needs the session."""
+    """The engine called `name` for a crossbar of classes x inputs; only ngspice needs the session. Raises ParameterError."""
+    check_engine(name)
     if name == CLOSED_FORM:
         return ClosedFormEngine(parameters, schedule, classes, inputs)
     return NgspiceEngine(session, parameters, schedule, classes, inputs)

@@ -42,6 +42,10 @@ class LayeredNetwork:
             if above.shape[1] != below.shape[0] + 1:
                 raise ParameterError(f"a layer on {below.shape[0]} neurons needs {below.shape[0] + 1} rows, bias included, got "
                                      f"{above.shape[1]}")
+        shapes = [(neurons + 1, rows + 1) for rows, neurons in itertools.pairwise(self.sizes)]
+        if self.chip is not None and [layer.channel.shape for layer in self.chip] != shapes:
+            raise ParameterError(f"the chip's layers must have {shapes} cells, reference columns and bias rows included, got "
+                                 f"{[layer.channel.shape for layer in self.chip]}")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -51,8 +55,9 @@ class LayeredNetwork:
     def forward(self, images: np.ndarray) -> list[np.ndarray]:
         """First spike times in s of every layer (images x neurons; nan: silent within the window).
 
-        `images`: n x inputs, levels 0 to 1.
+        `images`: n x inputs, levels 0 to 1. Raises ParameterError for another shape.
         """
+        check_images(self, images)
         kernel, run = _kernel(), _Run(self)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
         kernel.call(kernel.present, run.device, run.chip, run.states, run.weights, with_bias(images), run.spikes, run.drives,
@@ -67,10 +72,28 @@ class LayeredNetwork:
         """What the rows of `layer` (counted from 0; without the bias) show in V while its columns carry `errors`.
 
         sum(error x (X - X_ref)) over the columns, less what the gates' lift changes (3 mV in the last layer). In V x the unit of
-        the errors, which are +-1 in the last layer, V in a hidden one.
+        the errors, which are +-1 in the last layer, V in a hidden one. Raises ParameterError if they are not one a column.
         """
+        if np.shape(errors) != (len(self.states[layer]),):
+            raise ParameterError(f"layer {layer} has {len(self.states[layer])} columns, got errors of shape {np.shape(errors)}")
         run, volts = _Run(self), self.design.column_voltage(layer == len(self.states) - 1)
         return _kernel().read_back(run.device, run.states[layer], run.chip.channel[layer], np.asarray(errors, float), volts)
+
+
+def check_images(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray | None = None) -> None:
+    """Raise ParameterError for `images` of another width, or `labels` that are not one class number an image: compiled loops
+    would read beyond their ends.
+    """
+    inputs, classes = network.sizes[0], network.sizes[-1]
+    if np.ndim(images) != 2 or np.shape(images)[1] != inputs:
+        raise ParameterError(f"images must be n x {inputs}, got {' x '.join(map(str, np.shape(images)))}")
+    if labels is None:
+        return
+    numbers = np.asarray(labels)
+    if numbers.shape != (len(images),):
+        raise ParameterError(f"labels must be one an image, {len(images)} in all, got shape {numbers.shape}")
+    if numbers.size and not (np.isin(numbers, range(classes)).all()):
+        raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
 
 
 def with_bias(images: np.ndarray) -> np.ndarray:
@@ -140,8 +163,13 @@ def train(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray, labe
           block: int = BLOCK) -> Iterator[tuple[int, float]]:
     """Present the images still to come, in closed form; yields (done, running accuracy) after every `block` presentations.
 
-    `images`: n x inputs, levels 0 to 1; `labels`: n class numbers. `learning` is up to date whenever this yields.
+    `images`: n x inputs, levels 0 to 1; `labels`: n class numbers. `learning` is up to date whenever this yields. Raises
+    ParameterError for other shapes or labels, and for a rule of more presentations than `learning` has room for.
     """
+    check_images(learning.network, images, labels)
+    if rule.presentations > len(learning.history):
+        raise ParameterError(f"this learning was begun for {len(learning.history)} presentations, got a rule of "
+                             f"{rule.presentations}")
     kernel, run = _kernel(), _Run(learning.network)
     doses = kernel.Doses(rule.presentations, rule.hidden_dose, rule.output_dose, rule.margin, rule.error_scale,
                          rule.reach)

@@ -79,13 +79,16 @@ class SelfLearningCircuit:
         """The parameters as plain nested numbers."""
         return dataclasses.asdict(self)
 
+NOT_HERE = ("stuck_off", "stuck_on", "write_noise", "read_noise", "decay_rate", "row_resistance", "column_resistance")
+
 
 def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, images: np.ndarray,
                           homeostasis: np.ndarray | None = None, chip: Chip | None = None) -> Circuit:
     """Netlist that presents `images` (presentations x inputs, levels 0 to 1), one a period; return a PySpice `Circuit`.
 
     `states`: the cells' X at t = 0, neurons x inputs, in V; `homeostasis`: the homeostatic voltages at t = 0 in V (default 0);
-    `chip`: whose devices differ (not its wires). Raises ParameterError for shapes that do not fit.
+    `chip`: whose devices differ. Raises ParameterError for shapes that do not fit, and for what it does not do: cells that are
+    stuck or forget, noise, wires that resist.
     """
     neurons, inputs = np.shape(states)
     if not len(images):
@@ -94,6 +97,9 @@ def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, image
         raise ParameterError(f"{neurons} x {inputs} states need images of {inputs} pixels, got {np.shape(images)[1:]}")
     if chip is not None:
         chip.check_shape(neurons, inputs)
+        other = [name for name in NOT_HERE if getattr(chip, name)]
+        if other:
+            raise ParameterError(f"a circuit that learns by itself knows a chip's spreads, not its {', '.join(other)}")
     devices = chip.devices(design.network) if chip else Devices()
     circuit = Circuit("crossbar that learns by itself: STDP without a teacher")
     cell = Memristor(design.network.memristor, own=devices.cells is not None)
