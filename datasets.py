@@ -65,6 +65,9 @@ def load_mnist(*names: str, first: int | None = None, path: Path = MNIST_FILE) -
             if hashlib.file_digest(file, "sha256").hexdigest() != MNIST_SHA256:
                 raise DatasetError(f"{path} is not the MNIST file of this project (checksum differs); {MNIST_SOURCE}")
             with zipfile.ZipFile(file) as archive:
+                unknown = [name for name in names if name not in MNIST_ARRAYS]
+                if unknown:
+                    raise DatasetError(f"MNIST has {', '.join(MNIST_ARRAYS)}, no {unknown[0]!r}")
                 return {name: _read_array(archive, f"{name}.npy", first) for name in names or MNIST_ARRAYS}
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
@@ -75,7 +78,7 @@ def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.
     with archive.open(member) as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        shape = (min(first or shape[0], shape[0]), *shape[1:])
+        shape = (shape[0] if first is None else min(first, shape[0]), *shape[1:])
         return np.frombuffer(bytearray(file.read(int(np.prod(shape)) * dtype.itemsize)), dtype).reshape(shape)
 
 
@@ -107,4 +110,6 @@ def mnist_templates(size: int = 10, encoding: str = "binary") -> Dataset:
     of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]
     images = load_mnist("x_train", first=int(np.max(of_digit)) + 1)["x_train"]
     means = np.array([images[indices].mean(axis=0) for indices in of_digit])
-    return Dataset("mnist", encode(means.astype(np.uint8), size, encoding), tuple("0123456789"), (size, size))
+    patterns = encode(means.astype(np.uint8), size, encoding)
+    patterns.setflags(write=False)  # all that ask share them
+    return Dataset("mnist", patterns, tuple("0123456789"), (size, size))

@@ -160,3 +160,15 @@ def test_grey_levels_are_proportional_to_the_image_and_reach_one(mnist):
 def test_uniform_image_is_dark_in_binary_and_full_in_grey_unless_black(encoding, level):
     levels = encode(np.full((1, 28, 28), level, np.uint8), 10, encoding)
     assert np.unique(levels).tolist() == [1.0 if encoding == "grey" and level else 0.0]
+
+
+def test_arrays_that_mnist_does_not_have_and_none_of_its_images():
+    with pytest.raises(DatasetError, match="MNIST has x_train, y_train, x_test, y_test, no 'train'"):
+        load_mnist("x_test", "train")
+    assert load_mnist("x_test", first=0)["x_test"].shape == (0, 28, 28)
+    assert len(load_mnist("y_test", first=20000)["y_test"]) == 10000
+
+
+def test_templates_that_all_share_cannot_be_written():
+    with pytest.raises(ValueError, match="read-only"):
+        mnist_templates().patterns[0, 0] = 1.0

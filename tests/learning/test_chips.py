@@ -244,6 +244,14 @@ def test_a_write_through_wires_opens_its_own_column_alone(ngspice, mnist_schedul
     assert (np.abs(used - states) < 1e-3).all(axis=1).tolist() == [True, False, True]
 
 
+def test_each_wire_has_the_resistance_of_its_kind(parameters):
+    """Of 2 x 3 cells: a row's wire from column to column, a column's from row to row."""
+    chip = Chip(classes=2, inputs=3, row_resistance=100.0, column_resistance=30.0)
+    text = str(network(parameters, np.full((2, 3), 4.0), None, devices=chip.devices(parameters)))
+    wires = re.findall(r"^R(row|wire)_\d+_\d+ \S+ \S+ (\S+)$", text, re.MULTILINE)
+    assert sorted(wires) == [("row", "100.0")] * 6 + [("wire", "30.0")] * 6
+
+
 def test_wires_take_their_share_of_the_voltage(simulate, parameters):
     """One cell: its channel and the row's wire in series. (A column's wire would lift the gate as well, through the source.)"""
     chip = Chip(classes=1, inputs=1, row_resistance=450.0)
