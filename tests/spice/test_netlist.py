@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
-from PySpice.Unit import u_kΩ, u_mV, u_us
+from PySpice.Unit import u_kOhm, u_kΩ, u_mV, u_us, u_V
 
 from spice import netlist
 from spice.deck import FIELDS, malformed, whole_lines
@@ -14,6 +14,7 @@ from spice.netlist import (
     altered_name,
     altered_shapes,
     netlist_text,
+    own_unit,
     positive,
     print_step,
     swept_values,
@@ -304,3 +305,27 @@ def test_print_step_is_never_so_short_that_ngspice_takes_two_breakpoints_for_one
     ("V1 a 0 sin(0 0 0)", 1.0, "")])
 def test_steps_that_do_not_resolve_a_sine_are_too_coarse(source, step, said):
     assert too_coarse(f"title\n{source}\nR1 a 0 1k\n", step) == said
+
+
+@pytest.mark.parametrize(("element", "unit"), [("r1", "ohm"), ("cload", "F"), ("l2", "H"), ("vin", "V"), ("iref", "A"),
+                                               ("temp", "degrees Celsius"), ("q1", ""), ("tline", "")])
+def test_elements_have_units_of_their_own(element, unit):
+    assert own_unit(element) == unit
+
+
+def test_values_are_in_the_unit_that_they_are_given_for():
+    assert value_text("R1", 2@u_kOhm, "ohm") == "2000.0" == value_text("R1", 2e3, "ohm") == value_text("R1", 2@u_kOhm)
+    assert positive("stop", 3@u_us, "s") == pytest.approx(3e-6) and swept_values(0@u_V, 2@u_V, 1, "V") == "0.0 2.0 1.0"
+    assert value_text("V1 pwl", [0, 1@u_us, 1@u_V], "") == "[ 0.0 1e-06 1.0 ]"
+    for wrong, words in ((lambda: value_text("R1", 2@u_us, "ohm"), "R1 must be in ohm, got 2 us"),
+                         (lambda: positive("stop", 3@u_V, "s"), "stop must be in s, got 3 V"),
+                         (lambda: swept_values(0, 2@u_us, 1, "V"), "stop must be in V, got 2 us")):
+        with pytest.raises(ParameterError) as refused:
+            wrong()
+        assert str(refused.value).replace("μ", "u") == words
+
+
+def test_methods_are_those_of_ngspice():
+    assert [Solver(method=method).method for method in ("trap", "gear")] == ["trap", "gear"]
+    with pytest.raises(ParameterError, match=r"^method must be one of trap, gear, got 'euler'$"):
+        Solver(method="euler")

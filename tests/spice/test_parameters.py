@@ -9,13 +9,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySpice.Unit import u_kOhm
+from PySpice.Unit import u_Degree, u_K, u_kOhm, u_us, u_V
 
 import learning
 import studies
 from learning.pulses import Schedule
 from snn_circuit import NeuronParameters
-from spice.parameters import ParameterError, Parameters, allowed_range, check_range, plain, quantity
+from spice.parameters import (
+    SUFFIXES,
+    ParameterError,
+    Parameters,
+    allowed_range,
+    check_range,
+    check_unit,
+    plain,
+    quantity,
+    unit_of,
+)
 from studies.stdp_window import StdpExperiment
 
 
@@ -144,3 +154,27 @@ def test_values_with_a_unit_become_numbers_and_all_others_stay():
     assert type(value) is float and value == 2500.0
     for other in (3, "text", np.arange(2.0), u_kOhm(np.arange(2.0))):  # many values are no number
         assert plain(other) is other
+
+
+@pytest.mark.parametrize(("value", "unit", "own", "fits"), [
+    (1@u_us, "s", "s", True), (1@u_V, "s", "V", False), (2@u_kOhm, "ohm", "Ω", True), (2@u_kOhm, "V", "Ω", False),
+    (20@u_Degree, "degrees Celsius", "°C", True), (300@u_K, "degrees Celsius", "K", False), (300@u_K, "K", "K", True),
+    (1@u_V, "V/A", "V", True), (1@u_V, "", "V", True), (1.0, "s", "", True), ("x", "s", "", True), (None, "V", "", True)])
+def test_units_are_compared_where_both_are_known(value, unit, own, fits):
+    assert unit_of(value) == own
+    if fits:
+        assert check_unit("it", value, unit) is None
+    else:
+        with pytest.raises(ParameterError, match=f"^it must be in {unit}, got {value}$"):
+            check_unit("it", value, unit)
+
+
+@pytest.mark.parametrize("unit", ["s", "V", "A", "F", "H", "S", "C", "Hz", "m", "K"])
+def test_most_units_are_written_as_pyspice_writes_them(unit):
+    assert SUFFIXES[unit] == unit
+
+
+def test_a_parameter_is_given_in_its_unit():
+    with pytest.raises(ParameterError, match=r"^pulse must be in s, got 1 V$"):
+        Schedule(pulse=1@u_V)
+    assert Schedule(pulse=2000@u_us).pulse == pytest.approx(2e-3)
