@@ -10,7 +10,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from learning.decoding import first_spikes
-from learning.pulses import READING, TRAINING, Schedule, edges, suited
+from learning.pulses import READING, TRAINING, Schedule, check_levels, edges, suited
 from memristor import check_phi
 from snn_circuit import ALIKE, Devices, NetworkParameters, Wires, names, network, state_names
 from spice.session import NgspiceSession, SimulationError, Solver, Waveforms
@@ -64,8 +64,9 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
 
     `watch` wraps the iterator over the presentations, for a progress bar; `devices` are those of a chip. Rows that no pattern
     drives stay at 0 V, and their cells with them; they are left out unless the `whole` network is asked for. Raises
-    SimulationError.
+    SimulationError, and ParameterError for levels that are none.
     """
+    check_levels(patterns, patterns.shape[1])
     chosen = suited(solver, parameters.memristor, schedule)
     try:
         return _train_hebbian(session, parameters, schedule, patterns, chosen, watch, devices, whole)
@@ -122,8 +123,9 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     """Present `patterns` in one ngspice transient to cells in `states`, or a chip's `devices`; return an `Inference`.
 
     Rows that no pattern drives carry no current and are left out. Spike times count from each pulse's start; nan where a
-    neuron stays silent. Raises SimulationError.
+    neuron stays silent. Raises SimulationError, and ParameterError for patterns that are none or do not fit the states.
     """
+    check_levels(patterns, np.shape(states)[1])
     classes, rows = len(states), driven_rows(patterns, devices)
     driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
     solver = suited(solver, parameters.memristor)

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from learning.pulses import Schedule
+from learning.pulses import Schedule, check_levels
 from memristor import channel_current, raised_state, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
@@ -121,8 +121,10 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     """`parameters` with the feedback resistor that fits `patterns` (classes x inputs, 0 to 1) trained by the Hebbian rule.
 
     The largest pattern's membrane settles at 1.7 thresholds, as in the paper's networks, or as much higher as the smallest
-    pattern needs to fire, but below the rail. Raises ParameterError for a pattern without a pixel, or if none fits.
+    pattern needs to fire, but below the rail. Raises ParameterError for a pattern without a pixel or with other levels,
+    or if none fits.
     """
+    check_levels(patterns, patterns.shape[-1])
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
         raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")

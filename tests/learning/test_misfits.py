@@ -9,9 +9,11 @@ from datasets import DatasetError, encode
 from learning.chip_engines import chip_engine
 from learning.chips import PRESETS, Chip
 from learning.engines import make_engine
+from learning.hebbian import infer, train_hebbian
 from learning.layer_chips import layer_chips
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, begin, train
+from learning.membrane_range import fitted
 from learning.pulses import Schedule
 from learning.self_learning import self_learning_network
 from snn_circuit import NetworkParameters
@@ -92,3 +94,18 @@ def test_chips_that_a_circuit_that_learns_by_itself_does_not_know(deviation):
     task, (name,) = unsupervised_xpue(), deviation
     with pytest.raises(ParameterError, match=f"knows a chip's spreads, not its {name}$"):
         self_learning_network(task.design, np.full((4, 9), 4.0), task.patterns, chip=Chip(4, 9, cell_gain=0.1, **deviation))
+
+
+@pytest.mark.parametrize(("patterns", "words"), [
+    (255 * np.eye(3, 6), "levels from 0 to 1, got 0 to 255: scale them"), (-np.eye(3, 6), "got -1 to"),
+    (np.nan * np.eye(3, 6), "got nan"), (np.eye(3, 5), "patterns must be n x 6, got 3 x 5"), (np.ones(6), "n x 6, got 6")])
+def test_patterns_that_are_no_levels_of_the_rows_there_are(patterns, words):
+    """Pixels of 0 to 255 were trained to 1,792 V; a row that was left out read as dark."""
+    parameters, schedule = NetworkParameters(), Schedule()
+    with pytest.raises(ParameterError, match=words):
+        infer(None, parameters, schedule, np.full((3, 6), 7.0), patterns)
+    if "n x" not in words:
+        with pytest.raises(ParameterError, match=words):
+            train_hebbian(None, parameters, schedule, patterns)
+        with pytest.raises(ParameterError, match=words):
+            fitted(parameters, schedule, patterns)
