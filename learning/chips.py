@@ -71,10 +71,15 @@ class Chip(Parameters):
             raise ParameterError(f"stuck_off and stuck_on are shares of all cells, got {self.stuck_off:g} and {self.stuck_on:g}")
 
     @property
+    def deviations(self) -> list[str]:
+        """The names of all that deviates."""
+        return [field.name for field in dataclasses.fields(self)
+                if "kind" in field.metadata and field.name != "decay_spread" and getattr(self, field.name) != 0]
+
+    @property
     def ideal(self) -> bool:
         """Whether nothing deviates, so that the chip's seed does not matter."""
-        return all(getattr(self, field.name) == 0 for field in dataclasses.fields(self)
-                   if "kind" in field.metadata and field.name != "decay_spread")
+        return not self.deviations
 
     def check_shape(self, classes: int, inputs: int) -> None:
         """Raise ParameterError if the chip is not one of classes x inputs cells."""

@@ -18,8 +18,7 @@ def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
 
     The chip's own shape does not matter. Raises ParameterError for deviations that layers do not know.
     """
-    other = [field.name for field in dataclasses.fields(chip)
-             if "kind" in field.metadata and field.name not in (*SUPPORTED, "decay_spread") and getattr(chip, field.name) != 0]
+    other = [name for name in chip.deviations if name not in SUPPORTED]
     if other:
         raise ParameterError(f"layers know a chip's {', '.join(SUPPORTED)}, not its {', '.join(other)}")
     layers = []

@@ -18,6 +18,7 @@ import numpy as np
 from learning.error_driven import RUNNING
 from learning.layer_circuit import LayerChip, LayerDesign
 from learning.layer_rule import LayeredRule
+from learning.pulses import check_width
 from memristor import state_rate
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
@@ -84,15 +85,13 @@ def check_images(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray
     """Raise ParameterError for `images` of another width, or `labels` that are not one class number an image: compiled loops
     would read beyond their ends.
     """
-    inputs, classes = network.sizes[0], network.sizes[-1]
-    if np.ndim(images) != 2 or np.shape(images)[1] != inputs:
-        raise ParameterError(f"images must be n x {inputs}, got {' x '.join(map(str, np.shape(images)))}")
+    check_width("images", images, network.sizes[0])
     if labels is None:
         return
-    numbers = np.asarray(labels)
+    numbers, classes = np.asarray(labels), network.sizes[-1]
     if numbers.shape != (len(images),):
         raise ParameterError(f"labels must be one an image, {len(images)} in all, got shape {numbers.shape}")
-    if numbers.size and not (np.isin(numbers, range(classes)).all()):
+    if not np.isin(numbers, range(classes)).all():
         raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
 
 

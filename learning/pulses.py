@@ -55,10 +55,15 @@ def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
 
 
+def check_width(name: str, levels: np.ndarray, inputs: int) -> None:
+    """Raise ParameterError unless the `levels` called `name` are n x `inputs`."""
+    if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
+        raise ParameterError(f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}")
+
+
 def check_levels(patterns: np.ndarray, inputs: int) -> None:
     """Raise ParameterError unless `patterns` are n x `inputs` levels from 0 to 1."""
-    if np.ndim(patterns) != 2 or np.shape(patterns)[1] != inputs:
-        raise ParameterError(f"patterns must be n x {inputs}, got {' x '.join(map(str, np.shape(patterns)))}")
+    check_width("patterns", patterns, inputs)
     if np.size(patterns) and not (np.min(patterns) >= 0 and np.max(patterns) <= 1):
         raise ParameterError(f"patterns must be levels from 0 to 1, got {np.min(patterns):g} to {np.max(patterns):g}: scale them")
 

@@ -79,7 +79,8 @@ class SelfLearningCircuit:
         """The parameters as plain nested numbers."""
         return dataclasses.asdict(self)
 
-NOT_HERE = ("stuck_off", "stuck_on", "write_noise", "read_noise", "decay_rate", "row_resistance", "column_resistance")
+SPREADS = ("cell_gain", "cell_threshold", "cell_write_gain", "cell_capacitance", "neuron_threshold", "neuron_gain",
+           "neuron_time_constant")  # of a chip's deviations, those that the circuit knows
 
 
 def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, images: np.ndarray,
@@ -97,7 +98,7 @@ def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, image
         raise ParameterError(f"{neurons} x {inputs} states need images of {inputs} pixels, got {np.shape(images)[1:]}")
     if chip is not None:
         chip.check_shape(neurons, inputs)
-        other = [name for name in NOT_HERE if getattr(chip, name)]
+        other = [name for name in chip.deviations if name not in SPREADS]
         if other:
             raise ParameterError(f"a circuit that learns by itself knows a chip's spreads, not its {', '.join(other)}")
     devices = chip.devices(design.network) if chip else Devices()

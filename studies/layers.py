@@ -33,7 +33,7 @@ from records.checkpoints import checkpoint_path
 from records.claims import claimed, differences
 from records.files import atomic_write
 from records.results import load_results, path_in_project, results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, VoltagesError, save_layers
+from records.voltages import FORMAT, Voltages, VoltagesError, checksum, save_layers
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from studies import layers_figures
@@ -60,7 +60,6 @@ from workflow.layered import (
     LayeredPlan,
     LayeredTask,
     LayeredTraining,
-    checksum,
     first_read,
     load_network,
     on_chip,
@@ -148,7 +147,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
             **({"chip": chip.as_dict()} if chip else {}), "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
     table = table_path(options.figures, name)
-    partial = Partial.of(options.figures, name, {**used, "states": checksum(network)})
+    partial = Partial.of(options.figures, name, {**used, "states": checksum(*network.states)})
     with claimed([(results_path(options.figures, name), used)], [*netlist_of(options), table, partial.path], options.force):
         refuse_fewer(options, name, count)
         partial.refuse_another(options.force)

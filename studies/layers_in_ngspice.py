@@ -25,7 +25,7 @@ from learning.layers import LayeredNetwork
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
-from records.voltages import VoltagesError
+from records.voltages import VoltagesError, checksum
 from spice.session import NgspiceSession
 from workflow import layer_reads
 from workflow.command_line import file_name, make_parser, progress, whole_number
@@ -35,7 +35,6 @@ from workflow.layer_reads import LayeredRead, read_layers
 from workflow.layered import (
     CHECKPOINT_EVERY,
     TASKS,
-    checksum,
     load_network,
     refuse_size,
     rule_of,
@@ -212,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")
     name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
     trained = {"trained_by": voltages.origin.get("engine"), "learning": voltages.origin.get("learning")}
-    used = {"voltages": path_in_project(path), "states": checksum(network),
+    used = {"voltages": path_in_project(path), "states": checksum(*network.states),
             "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
     checkpoint = checkpoint_path(written)

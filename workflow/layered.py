@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import math
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,11 +260,6 @@ def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = 
     `options`: the doses are options of the page.
     """
     warn(complaint(network, images, *(("--hidden-dose", "--output-dose") if options else ("hidden_dose", "output_dose"))))
-
-
-def checksum(network: LayeredNetwork) -> int:
-    """Of its states."""
-    return zlib.crc32(b"".join(states.tobytes() for states in network.states))
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

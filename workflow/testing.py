@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import time
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from learning.pulses import READING, suited
 from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
-from records.voltages import Voltages, load_voltages
+from records.voltages import Voltages, checksum, load_voltages
 from snn_circuit import names
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession, netlist_text
@@ -81,7 +80,7 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
                     engine=options.engine, **({"age": options.age} if options.age else {}))
     name = test_stem(experiment, voltages, options.engine)
     made_with, table = {**used, "samples": options.samples}, table_path(options.figures, name)
-    partial = Partial.of(options.figures, name, {**used, "states": zlib.crc32(voltages.states.tobytes())})
+    partial = Partial.of(options.figures, name, {**used, "states": checksum(voltages.states)})
     with claimed([(results_path(options.figures, name), made_with)], [*netlist_of(options), table, partial.path], options.force):
         refuse_fewer(options, name, options.samples)
         partial.refuse_another(options.force)
