@@ -1,17 +1,19 @@
 """What every script's process keeps to: SIGTERM ends it as Ctrl-C does, and output that nobody takes costs no results."""
 
+import _thread
 import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from types import FrameType
 from typing import TextIO, cast
 
-# A closed terminal sends SIGHUP; Windows knows neither that nor a SIGTERM from outside.
 SAFE_PATH = "PYTHONSAFEPATH"  # for Python's children: not to look for modules in the working folder
+AGAIN = 0.02  # s, after which a stop that Python has dropped comes again
+# A closed terminal sends SIGHUP; Windows knows neither that nor a SIGTERM from outside.
 TERMINATING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -25,6 +27,7 @@ def stop_signals() -> Iterator[list[int]]:
 
     They call Ctrl-C's handler of the moment: where Ctrl-C is held back for a while (ngspice at work), so are they. What was
     ignored from the start (SIGHUP under nohup) stays ignored. In another thread than the main one nothing is changed.
+    None is lost where Python drops exceptions (see `_dropped_stops_come_again`).
     """
     came: list[int] = []
 
@@ -38,10 +41,42 @@ def stop_signals() -> Iterator[list[int]]:
     heeded = [number for number in TERMINATING if _main_thread() and signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in heeded}
     try:
-        yield came
+        with _dropped_stops_come_again(came):
+            yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _dropped_stops_come_again(came: Sequence[int]) -> Iterator[None]:
+    """What is raised in a finalizer, a callback of weak references (each import has one) or of C goes no further: Python
+    prints it and works on. Within this context a KeyboardInterrupt dropped like that is not printed; its signal, the last
+    that `came`, comes again once its place has been left.
+    """
+    before, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def again(dropped: "sys.UnraisableHookArgs") -> None:
+        if not (issubclass(dropped.exc_type, KeyboardInterrupt) and _main_thread()):
+            return before(dropped)
+        timers.append(threading.Timer(AGAIN, _to_main_thread, (signal.Signals(came[-1] if came else signal.SIGINT),)))
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in timers:
+            timer.cancel()
+
+
+def _to_main_thread(number: signal.Signals) -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)  # wakes it where it waits
+    else:
+        _thread.interrupt_main(number)
 
 
 @contextlib.contextmanager

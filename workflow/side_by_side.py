@@ -13,6 +13,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from records.files import ROOT
+from spice.interrupts import signals_held
 from workflow.process import undisturbed
 
 POLL = 0.05  # s
@@ -42,7 +43,8 @@ class Chain:
         self._done += 1
         if self._done == len(self._commands):
             return False
-        self.start()
+        with signals_held():
+            self.start()
         return True
 
     def told(self) -> tuple[str, str]:
@@ -72,7 +74,8 @@ def run_side_by_side(chains: Sequence[Sequence[Sequence[str]]], lanes: int) -> i
         try:
             while waiting or running:
                 while waiting and len(running) < lanes:
-                    running.append(Chain(waiting.pop()))
+                    with signals_held():  # no script at work that is not in the list of those to be stopped
+                        running.append(Chain(waiting.pop()))
                     _show(bar, running)
                 for chain in [chain for chain in running if chain.script.poll() is not None]:
                     _tell(bar, chain)
@@ -96,13 +99,15 @@ def run_side_by_side(chains: Sequence[Sequence[Sequence[str]]], lanes: int) -> i
 def run_alone(command: Sequence[str]) -> int:
     """Run a script or module with its options in this process's own terminal, with its own bars; its exit code."""
     print(f"\n$ python {' '.join(command)}", flush=True)
-    script = subprocess.Popen([sys.executable, *command], cwd=ROOT)
+    scripts: list[subprocess.Popen[Any]] = []
     try:
-        code = script.wait()
+        with signals_held():
+            scripts.append(subprocess.Popen([sys.executable, *command], cwd=ROOT))
+        code = scripts[0].wait()
         return _failed(command, code) if code else 0
     finally:
         with undisturbed():
-            _stop([script])
+            _stop(scripts)
 
 
 def _failed(command: Sequence[str], code: int) -> int:

@@ -14,7 +14,6 @@ from tests.helpers import ROOT, one_line, wait_until
 READ = "MNIST_memristor_test.py"
 
 
-
 def stopped(arguments, ready, folder, sent=signal.SIGINT, send=os.kill):
     """Start a script, send it the signal (to it alone, as a service manager does, or with os.killpg to its whole group, as a
     terminal does) once `ready()` is true; what it said.
@@ -28,7 +27,8 @@ def stopped(arguments, ready, folder, sent=signal.SIGINT, send=os.kill):
         out, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + sent, errors
         own = one_line(errors.strip().rpartition("\n")[2] if arguments[0] == "reproduce.py" else errors)  # its scripts say so too
-        assert "Traceback" not in errors and own.endswith(f"stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}")
+        assert "Traceback" not in errors, errors
+        assert own.endswith(f"stopped by {'Ctrl-C' if sent == signal.SIGINT else 'SIGTERM'}"), errors
         wait_until(lambda: not _left_behind(process.pid))  # the last are just ending
         return out
     finally:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import weakref
 
 import pytest
 
@@ -55,6 +57,37 @@ def test_termination_ends_also_a_process_that_ignores_ctrl_c():
     with stop_signals(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
     signal.signal(signal.SIGINT, before)
+
+
+class Thing:
+    pass
+
+
+@pytest.mark.parametrize(("number", "ctrl_c"), [(signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_IGN),
+                                                (signal.SIGTERM, signal.default_int_handler)])
+def test_stop_is_not_lost_where_python_drops_what_is_raised(number, ctrl_c, capsys):
+    """In a callback of a weak reference, as every import has one: Python would print a traceback and work on."""
+    before = signal.signal(signal.SIGINT, ctrl_c)
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    try:
+        with stop_signals() as came, pytest.raises(KeyboardInterrupt):
+            del thing
+            time.sleep(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reference() is None and set(came) == {number} - {signal.SIGINT}
+    assert capsys.readouterr().err == ""
+
+
+def test_what_else_python_drops_is_said_as_ever(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: int("seven"))
+    with stop_signals():
+        del thing
+    assert reference() is None and "ValueError" in capsys.readouterr().err
+    assert sys.unraisablehook is sys.__unraisablehook__
 
 
 def test_what_was_ignored_from_the_start_stays_ignored():

@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -59,3 +61,25 @@ def test_alone(capfd):
     assert run_alone(says("badly", 2)) == 2
     out, errors = capfd.readouterr()
     assert "by itself\n" in out and "ended with exit code 2" in errors
+
+
+@pytest.mark.parametrize("way", ["first", "second", "alone"])
+def test_ctrl_c_while_a_script_is_started_stops_it(way, tmp_path, monkeypatch, capsys):
+    """Between its start and the moment from which it is known."""
+    began = []
+
+    class Started(subprocess.Popen):
+        def __init__(self, command, **options):
+            super().__init__(command, **options)
+            if "never" in command:
+                began.append(self)
+                signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    waits = ["-c", WAIT, str(tmp_path), "a", "never"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_alone(waits) if way == "alone" else run_side_by_side([[says("one"), waits][way == "first":]], 1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(began) == 1 and began[0].returncode is not None
