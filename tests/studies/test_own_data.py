@@ -71,6 +71,15 @@ def test_what_it_leaves_behind(ran):
     assert np.mean(model.predict(features) == np.repeat(["a", "b", "c"], 10)) > 0.8
 
 
+@pytest.mark.parametrize("name", own_data.MODELS)
+def test_no_model_minds_a_features_unit(name):
+    """Those beside the memristors see standardised features: else they would be made weaker than they are."""
+    features, labels = load_iris(return_X_y=True)
+    features, labels, units = features[::5], labels[::5], [1e-3, 1, 1, 1e3]
+    model = own_data._models(MemristiveClassifier((), epochs=20, random_state=1), 1)[name]
+    assert np.array_equal(*(model.fit(scaled, labels).predict(scaled) for scaled in (features, features * units)))
+
+
 def test_each_repeat_has_folds_of_its_own(tmp_path, table, monkeypatch):
     flowers, tests = load_table(str(table), "species"), []
 

@@ -210,6 +210,21 @@ def test_age_of_a_chip_that_does_not_forget_asks_for_the_whole_chip(tests_of):
         tests_of(Voltages(np.full((10, 16), 3.0), "mnist", "binary", "hebbian", describe(mnist_experiment(4))), "--age", "1")
 
 
+def test_leads_that_are_drawn_are_those_of_all_decided_images(tests_of, tmp_path, monkeypatch):
+    """Of class 0 as well; not of those that are silent or tied."""
+    drawn = {}
+    monkeypatch.setattr(testing, "draw", lambda options, name, figure, *given: drawn.update({name: given}))
+    spikes = np.full((20, 10), 90e-6)
+    spikes[:15, 0], spikes[:12, 1] = np.arange(15) * 1e-6, 50e-6  # 15 decided as class 0, by as much as is known
+    spikes[15:] = np.nan
+    spikes[18, 4], spikes[19, 5] = 80e-6, 70e-6
+    spikes[17, 2:4] = 60e-6
+    monkeypatch.setattr(testing, "_read", lambda *given: spikes)
+    tests_of(Voltages(np.full((10, 16), 3.0), "mnist", "binary", "hebbian", describe(mnist_experiment(4))))
+    (leads,), = (given for name, given in drawn.items() if name.endswith("_leads"))
+    assert len(leads) == 17 and leads[:12] == pytest.approx(50e-6 - np.arange(12) * 1e-6)
+
+
 @pytest.mark.parametrize(("rule", "ties"), [("error-driven", False), ("hebbian", True)])
 def test_ties_are_those_of_the_rule_that_wrote_the_voltages(tests_of, tmp_path, monkeypatch, rule, ties):
     """Leads of 0.3 us: a tie of a Hebbian network, whose classes agree to 0.5 us; not of one that learned a margin of 1 us."""

@@ -94,6 +94,18 @@ def test_checkpoint_stays_until_the_results_are_written(tmp_path, monkeypatch, n
     assert results["presentations"] == 1 and not checkpoint_path(tmp_path / "v.json").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("engine", "each"), [("ngspice", 5), ("closed-form", 500)])
+def test_checkpoints_are_saved_on_the_way(engine, each, tmp_path, monkeypatch, ngspice):
+    """And not at its end alone: a training that is killed has nothing else."""
+    saved, save = [], training_runs.save_checkpoint
+    monkeypatch.setattr(training_runs, "CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr(training_runs, "save_checkpoint",
+                        lambda path, learning, parameters: saved.append(learning["done"]) or save(path, learning, parameters))
+    trained(tmp_path, "--rule", "error-driven", "--engine", engine, "--presentations", str(2 * each + 2))
+    assert saved == [each, 2 * each, 2 * each + 2]
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures take most of a small training's time."""
@@ -156,9 +168,11 @@ def test_a_range_in_which_nothing_can_be_learned_is_said_before_the_training(tmp
     assert words in said and said.count("warning") == bool(words)
 
 
-def dissipated(cells, states, seconds):
-    """Energy in J for the first pattern of XPUE: that of all channels between rows at its voltages and columns at ground."""
-    volts = xpue_experiment().schedule.input_voltage * xpue_experiment().dataset.patterns[0]
+def dissipated(cells, states, seconds, full=1.0):
+    """Energy in J for the first pattern of XPUE: that of all channels between rows at its voltages, a `full` pixel's in V, and
+    columns at ground.
+    """
+    volts = full * xpue_experiment().dataset.patterns[0]
     return (volts * read_current(cells, states, volts)).sum() * seconds
 
 
@@ -178,11 +192,11 @@ def test_a_writes_energy_is_what_the_chips_own_channels_dissipate(tmp_path, ngsp
             column = dataclasses.replace(cells, gain=np.broadcast_to(cells.gain, (4, 9))[0])
             return np.mean([dissipated(column, state, seconds) for state in np.linspace(0, results["closed_form_on"], 500)])
     else:
-        results, states = trained(tmp_path, *BRIEFLY, "--start-state", "1.2", "--dose", "0.01", *given)
-        pulse = 0.01 / state_rate(network.memristor, 1.0)
+        results, states = trained(tmp_path, *BRIEFLY, "--start-state", "1.2", "--dose", "0.01", "--input-voltage", "0.8", *given)
+        pulse = 0.01 / state_rate(network.memristor, 0.8)
         found = results["write_energy"]["potentiation"]["inputs"]
 
         def expected(cells):
-            return dissipated(cells, states, pulse * (1 - 0.1 / 3))  # its edges take a tenth of the pulse
+            return dissipated(cells, states, pulse * (1 - 0.1 / 3), 0.8)  # its edges take a tenth of the pulse
     assert found == pytest.approx(expected(own), rel=0.02)
     assert abs(found / expected(alike) - 1) > 0.1
