@@ -79,7 +79,8 @@ class LoadedCircuit:
         parameter" to a number or list.
 
         For example {"vinput_3 pwl": [0, 0, 1e-6, 1], "c.xcell_0_1.cmemory ic": 2.8, "Rload": 2@u_kOhm}. What has not changed
-        is not sent. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
+        is not sent. The number of a source is its DC value: a waveform (PULSE, SIN) hides it from transients, as in all of SPICE;
+        "V1 pwl" [0, 5] gives another. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
         """
         if not isinstance(changes, Mapping):
             raise ParameterError(f"changes must map names of elements to values, got {changes!r}")

@@ -88,3 +88,11 @@ def test_what_cannot_be_altered_is_refused(ngspice, changes):
         circuit.alter(changes)
     assert out(circuit) == pytest.approx(0.5)
     circuit.unload()
+
+
+def test_dc_value_of_a_source_with_a_waveform_counts_but_in_operating_points(ngspice):
+    circuit = ngspice.load("pulse\nV1 out 0 PULSE(0 1 0 1n 1n 1u 2u)\nR1 out 0 1k\n", FAST, ["out"])
+    circuit.alter({"V1": 5})
+    assert circuit.op()["out"] == pytest.approx(5) and circuit.run(4e-6)["out"].max() == pytest.approx(1)
+    circuit.alter({"V1 pwl": [0, 5]})
+    assert circuit.op()["out"] == pytest.approx(5) and circuit.run(4e-6)["out"].min() == pytest.approx(5)

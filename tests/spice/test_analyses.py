@@ -209,3 +209,10 @@ def test_analysis_that_cannot_be_is_one_exception(loaded):
     with pytest.raises(SimulationError, match="vnone"):
         circuit.dc("Vnone", 0, 1, 0.1)
     assert circuit.op()["top"] == 1.0
+
+
+@pytest.mark.parametrize("solver", [Solver(max_step=1e-13), Solver(max_step=1e-13).tightened()], ids=["usual", "tightened"])
+def test_picoseconds_are_resolved(loaded, solver):
+    """Of 1 kOhm and 1 fF."""
+    waves = loaded("fast\nV1 in 0 1\nR1 in out 1k\nC1 out 0 1f ic=0\n", "out", solver=solver).run(3e-12)
+    assert np.abs(waves["out"] - (1 - np.exp(-waves.time / 1e-12))).max() < 1e-3

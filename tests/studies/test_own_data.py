@@ -75,7 +75,7 @@ def test_what_it_leaves_behind(ran):
 def test_no_model_minds_a_features_unit(name):
     """Those beside the memristors see standardised features: else they would be made weaker than they are."""
     features, labels = load_iris(return_X_y=True)
-    features, labels, units = features[::5], labels[::5], [1e-3, 1, 1, 1e3]
+    features, labels, units = features[::5], labels[::5], [1e3, 1e3, 1e-3, 1e-3]
     model = own_data._models(MemristiveClassifier((), epochs=20, random_state=1), 1)[name]
     assert np.array_equal(*(model.fit(scaled, labels).predict(scaled) for scaled in (features, features * units)))
 
