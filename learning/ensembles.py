@@ -8,7 +8,7 @@ import numpy as np
 from learning.chips import Chip
 from learning.closed_form import Cells, Crossbar
 from learning.decoding import RESOLUTION
-from learning.error_driven import SIMULTANEOUS, SMALLEST_DOSE, ErrorDrivenRule, order
+from learning.error_driven import SIMULTANEOUS, SMALLEST_DOSE, ErrorDrivenRule, check_labels, order
 from learning.pulses import Schedule
 from memristor import read_current, state_rate
 from snn_circuit import NetworkParameters
@@ -41,8 +41,10 @@ class Ensemble:
               ) -> Iterator[np.ndarray]:
         """Present images (n x inputs) by the `rule`, starting from `states` (chips x classes x inputs, V).
 
-        Yields after each presentation the states so far; the array is the same one every time.
+        Yields after each presentation the states so far; the array is the same one every time. Raises ParameterError for labels
+        that are no class numbers.
         """
+        check_labels(labels, len(images), np.shape(states)[-2])
         states = self.held(states)
         for k, index in enumerate(order(rule, len(images))):
             image, label = images[index], int(labels[index])
@@ -68,7 +70,11 @@ class Ensemble:
         return crossbar.read(states, image).spikes
 
     def accuracies(self, states: np.ndarray, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Each chip's share of strictly right decisions on `images` (n x inputs), which it sees in the `states` given."""
+        """Each chip's share of strictly right decisions on `images` (n x inputs), which it sees in the `states` given.
+
+        Raises ParameterError for labels that are no class numbers.
+        """
+        check_labels(labels, len(images), np.shape(states)[-2])
         states, right = self.held(states), np.zeros(len(self.chips))
         for first in range(0, len(images), BATCH):
             part, jitter = slice(first, first + BATCH), np.zeros(1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning.engines import Engine
-from spice.parameters import Parameters, quantity
+from spice.parameters import ParameterError, Parameters, quantity
 
 SIMULTANEOUS = 1e-12  # s: of spikes this close, as those of equal columns, the lower class counts as first on any engine
 RUNNING = 1000  # presentations behind the running accuracy
@@ -50,6 +50,15 @@ class LearningState:
 def begin(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
     """The state before the first presentation."""
     return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
+
+
+def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
+    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each of `count` images."""
+    numbers = np.asarray(labels)
+    if numbers.shape != (count,):
+        raise ParameterError(f"labels must be one an image, {count} in all, got shape {numbers.shape}")
+    if not np.isin(numbers, range(classes)).all():
+        raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
 
 
 def order(rule: ErrorDrivenRule, count: int) -> np.ndarray:
@@ -103,7 +112,11 @@ class Teacher:
         learning.states, learning.done = states, k + 1
 
     def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
-        """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each."""
+        """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each.
+
+        Raises ParameterError for labels that are no class numbers.
+        """
+        check_labels(self._labels, len(self._images), len(learning.states))
         recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0].tolist(), RUNNING)
         rights, writes = sum(recent), int(learning.history[:learning.done, 1].sum())
         while learning.done < self._rule.presentations:

@@ -60,6 +60,7 @@ class LayeredReader:
         at the latest with the window; the closed form foretells when. A `label` is for learning: hidden neurons are then watched
         for the whole window, since how far they settle decides who is written. Raises SimulationError.
         """
+        wanted = min(wanted, network.sizes[-1])
         stop = self._needed(network.forward(image[None])[-1][0], wanted, label)
         while True:
             times, settled = self._run(network, image, stop, stop if label is None else self._window)

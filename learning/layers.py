@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learning.error_driven import RUNNING
+from learning.error_driven import RUNNING, check_labels
 from learning.layer_circuit import LayerChip, LayerDesign
 from learning.layer_rule import LayeredRule
 from learning.pulses import check_width
@@ -86,13 +86,8 @@ def check_images(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray
     would read beyond their ends.
     """
     check_width("images", images, network.sizes[0])
-    if labels is None:
-        return
-    numbers, classes = np.asarray(labels), network.sizes[-1]
-    if numbers.shape != (len(images),):
-        raise ParameterError(f"labels must be one an image, {len(images)} in all, got shape {numbers.shape}")
-    if not np.isin(numbers, range(classes)).all():
-        raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
+    if labels is not None:
+        check_labels(labels, len(images), network.sizes[-1])
 
 
 def with_bias(images: np.ndarray) -> np.ndarray:

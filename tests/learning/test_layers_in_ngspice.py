@@ -97,6 +97,18 @@ def test_hidden_neurons_are_watched_for_the_whole_window_while_learning(ngspice,
         assert settled[1] == pytest.approx(expected, abs=5e-3)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["in one run", "again where it fires later than foretold"])
+def test_a_single_output_neuron_is_read(ngspice, network, images, monkeypatch, late):
+    first = np.nanargmin(network.first_spikes(images[:1])[0])
+    lone = dataclasses.replace(network, states=(*network.states[:-1], network.states[-1][[first]]))
+    exact, reader, stops, run = lone.first_spikes(images[:1])[0], LayeredReader(ngspice, lone), [], LayeredReader._run
+    monkeypatch.setattr(LayeredReader, "_run", lambda reader, *given: stops.append(given[2]) or run(reader, *given))
+    if late:
+        monkeypatch.setattr(layer_readout, "MARGIN", -exact[0] / 2)
+    times = reader.read(lone, images[0])[0][-1]
+    assert times == pytest.approx(exact, abs=0.1e-6) and stops[1:] == [lone.design.window] * late
+
+
 def test_a_call_that_is_left_early_leaves_no_circuits_behind(ngspice, network, images):
     def held():
         return {*ngspice._engine._circuits, *ngspice._engine._waiting}

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from datasets import DatasetError, encode
+from learning import error_driven
 from learning.chip_engines import chip_engine
 from learning.chips import PRESETS, Chip
 from learning.engines import make_engine
+from learning.ensembles import Ensemble
+from learning.error_driven import ErrorDrivenRule, Teacher
 from learning.hebbian import infer, train_hebbian
 from learning.layer_chips import layer_chips
 from learning.layer_rule import LayeredRule
@@ -46,6 +49,19 @@ def test_images_and_labels_that_do_not_fit_a_network_of_layers(learning, images,
             before.first_spikes(images)
     next(train(learning, RULE, IMAGES, LABELS.astype(float)))  # whole numbers of any type
     assert learning.done == 20
+
+
+@pytest.mark.parametrize(("labels", "words"), [(LABELS - 1, "numbers from 0 to 2, got -1 to 1"), (LABELS[:15], "30 in all")])
+def test_labels_that_do_not_fit_a_single_layer(labels, words):
+    """A label of -1 taught the last class."""
+    rule, network, start = ErrorDrivenRule(presentations=20), NetworkParameters(), np.full((3, 8), 3.0)
+    ensemble = Ensemble([Chip(classes=3, inputs=8)], network, Schedule())
+    teacher = Teacher(make_engine("closed-form", None, network, Schedule(), 3, 8), rule, IMAGES, labels)
+    for refused in (lambda: next(teacher.presentations(error_driven.begin(rule, 3, 8))),
+                    lambda: next(ensemble.learn(start, rule, IMAGES, labels)),
+                    lambda: ensemble.accuracies(start[None], IMAGES, labels)):
+        with pytest.raises(ParameterError, match=words):
+            refused()
 
 
 def test_a_learning_that_has_ended_has_no_room_for_a_longer_rule(learning):
