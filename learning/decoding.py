@@ -8,7 +8,7 @@ LATE = 1e-9  # s: so far from the pulse's end ngspice's time point for it may li
 SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
 # s, leads below which two spikes count as simultaneous (docs/reliability.md says how each was measured).
 RESOLUTION = 0.02e-6  # of networks that learned from errors: the reads' own error, 2 to 15 ns
-HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian ones: templates that overlap an image alike fire within 0.22 us, others 18 us apart
+HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian ones: templates that overlap an image alike fire within 0.22 us, others 12 us apart
 
 
 def resolution_of(rule: str) -> float:

@@ -177,6 +177,7 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
         key = f"peak_{name}_{unit}"
         print(f"peak {name:<8}{results[key]:>9.4g} {unit}{results[f'closed_form_{key}']:>11.4g} {unit}"
               f"{results[f'{name}_deviation']:>16.2e}")
+    print(f"this loop's current at 0 V: {results['residue']:.2%} of its peak")
     print("fingerprints, currents as shares of the peak:")
     print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
     for loop in results["fingerprints"]:

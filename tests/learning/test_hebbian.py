@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datasets import digits_012345, xpue
+from datasets import digits_012345, encode, load_mnist, xpue
 from learning.chips import Chip
+from learning.closed_form import Crossbar
 from learning.decoding import (
     HEBBIAN_RESOLUTION,
     TIED,
@@ -19,8 +20,11 @@ from learning.decoding import (
 from learning.hebbian import hebbian_network, infer, inference_network, scatter, train_hebbian
 from learning.pulses import READING, Schedule
 from memristor import MemristorParameters, raised_state
+from records.files import ROOT
+from records.voltages import load_voltages
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, names, network
 from spice.parameters import ParameterError
+from workflow.experiments import mnist_experiment
 
 
 def test_class_is_trained_by_its_own_pattern_and_phi(parameters):
@@ -117,6 +121,16 @@ def test_identical_patterns_tie(ngspice, parameters):
     spikes = infer(ngspice, parameters, Schedule(), states, patterns).spikes
     assert [strict_decision(times, HEBBIAN_RESOLUTION) for times in spikes] == [TIED, TIED]
     assert max(lead(times) for times in spikes) < HEBBIAN_RESOLUTION / 2
+
+
+def test_ties_are_the_images_of_two_equal_templates():
+    """Of the committed voltages, by the closed form, on all test images: leads below 0.15 us or above 14.8 us."""
+    experiment, states = mnist_experiment(), load_voltages(ROOT / "voltages" / "mnist.json", "mnist", 10, 100).states
+    images = encode(load_mnist("x_test")["x_test"], 10, "binary")
+    leads = np.array([lead(times) for times in Crossbar.of(experiment.network, experiment.schedule).first_spikes(states, images)])
+    equal = np.equal(*np.sort(images @ experiment.dataset.patterns.T, axis=1)[:, -2:].T)
+    assert leads[equal & np.isfinite(leads)].max() < 0.15e-6 and np.nanmin(leads[~equal]) > 14.8e-6
+    assert experiment.dataset.patterns.sum(axis=1).tolist() == [19] * 10
 
 
 def test_every_trained_pattern_wins_by_more_than_the_resolution(ngspice, parameters, trained):
