@@ -167,7 +167,7 @@ def test_what_is_set_after_a_fit_is_no_part_of_what_is_saved(tmp_path, iris, fit
     assert np.array_equal(loaded.decision_function(iris[0]), fitted.decision_function(iris[0]))
 
 
-@pytest.mark.parametrize(("features", "neurons"), [(1, 3), (4, 100), (64, 100), (2000, 50)])
+@pytest.mark.parametrize(("features", "neurons"), [(1, 3), (1, 100), (4, 100), (64, 100), (2000, 50)])
 def test_some_hidden_neurons_start_plastic_however_many_features_there_are(features, neurons):
     values = np.random.default_rng(1).random((200, features))
     levels = FeatureEncoding.of(values).levels(values)
@@ -177,7 +177,8 @@ def test_some_hidden_neurons_start_plastic_however_many_features_there_are(featu
         network = begin((neurons,), 2, levels, dataclasses.replace(rule, seed=seed))
         weights = (network.states[0] - network.design.reference_state) * thresholds_per_volt(network.parameters, network.design)
         settled.append(with_bias(levels) @ weights.T)
-    assert np.mean(np.array(settled) > rule.reach) > 0.7 * min(0.5, 12 / neurons)
+    plastic = np.mean(np.array(settled) > rule.reach)
+    assert plastic > 0.7 * min(0.5, 12 / neurons) and (plastic < 0.25 or features > 4 or neurons < 24)
     assert np.mean(settled) == pytest.approx(rule.start_drive, abs=0.25 * rule.start_drive_spread)
     assert rule.start_drive <= 10 and rule.start_drive_spread <= 10
     if features == 64:  # what 64 features with their complements and the bias drive, 0.06 a row
@@ -227,6 +228,8 @@ def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, featur
     monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
     MemristiveClassifier(3, dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
     assert (rules[0].output_dose, rules[0].hidden_dose) == pytest.approx((expected, 2 * expected))
+    MemristiveClassifier((3, 3), dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
+    assert [rule.error_scale for rule in rules] == pytest.approx([LayeredRule.error_scale, max(130 * expected, 10)])
 
 
 def test_random_state_is_the_start_and_the_order(iris, fitted):

@@ -84,11 +84,11 @@ def test_a_training_that_goes_on_meets_the_noise_it_would_have_met(parameters, m
 
 
 def test_engine_with_wires_writes_through_the_whole_network(ngspice, parameters, mnist_schedule):
-    chip = Chip(classes=2, inputs=3, row_resistance=1e-6, column_resistance=1e-6, cell_write_gain=0.2)
+    chip = Chip(classes=2, inputs=3, row_resistance=1e-6, column_resistance=1e-6, cell_write_gain=0.2, write_noise=0.3)
     bare = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0)
     states, image = np.full((2, 3), 4.0), np.array([1.0, 0.0, 0.5])
     wired, computed = (engine.write(states, 1, image, 1, 50e-6) for engine in (
-        ChipInNgspice(ngspice, parameters, mnist_schedule, chip), ChipInClosedForm(parameters, mnist_schedule, bare)))
+        ChipInNgspice(ngspice, parameters, mnist_schedule, chip, 1), ChipInClosedForm(parameters, mnist_schedule, bare, 1)))
     assert wired == pytest.approx(computed, abs=0.3e-3)
     assert wired[0] > 4.04
 

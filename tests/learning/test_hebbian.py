@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from datasets import digits_012345, encode, load_mnist, xpue
+from learning import hebbian
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import (
@@ -182,12 +183,15 @@ def test_inference_with_read_mode_cells_is_that_of_whole_cells(ngspice, paramete
 SPARSE = np.array([[0, 1, 1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0, 1, 0]], float)  # half of the rows are never driven
 
 
-def test_rows_that_no_pattern_drives_change_nothing(ngspice, parameters, mnist_schedule):
+def test_rows_that_no_pattern_drives_change_nothing(ngspice, parameters, mnist_schedule, monkeypatch):
     """The whole network is the witness: they may be left out of training and inference."""
+    rows = []
+    monkeypatch.setattr(hebbian, "hebbian_network", lambda *given: rows.append(given[2].shape[1]) or hebbian_network(*given))
     quick, whole = (train_hebbian(ngspice, parameters, mnist_schedule, SPARSE, whole=all_rows) for all_rows in (False, True))
     assert quick.states == pytest.approx(whole.states, abs=2e-4 * whole.states.max())
     assert (quick.states[:, ~SPARSE.any(axis=0)] == 0).all()
     assert np.abs(whole.states[:, ~SPARSE.any(axis=0)]).max() < 1e-4
+    assert rows == [4, 8]  # all of them, where all were asked for
     assert quick.inputs.shape == (8, len(quick.time))
     assert quick.states_over_time.shape == (16, len(quick.time))
     assert quick.inputs.max(axis=1) == pytest.approx(SPARSE.max(axis=0))

@@ -81,6 +81,8 @@ def test_ngspice_leaves_the_closed_form_at_the_rail_and_the_complaint_speaks(ngs
     assert apart(ngspice, above, above.forward(IMAGES)) > 0.5e-6
     assert apart(ngspice, above, within_rails(above, IMAGES)) < 0.2e-6
     assert words in complaint(above, IMAGES, "hidden", "output")
+    most = wanted(above, IMAGES).max(axis=0)
+    assert f"; {most.flat[np.argmax(most / rails(above))]:.3g} V wanted" in complaint(above, IMAGES)
 
 
 def test_what_clips_after_a_neurons_spike_changes_nothing(ngspice):

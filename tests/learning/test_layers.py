@@ -213,6 +213,14 @@ def test_xor_which_no_single_layer_can_is_learned(hidden):
     assert right == 4
 
 
+def test_running_accuracy_is_of_the_last_thousand_presentations():
+    rule = dataclasses.replace(RULE, presentations=3000)
+    learning = LayeredLearning(random_network((2, 3, 2)), np.zeros((3000, 2), bool), 1990)
+    learning.history[1000:1990, 0] = np.arange(990) % 3 > 0
+    for done, accuracy in itertools.islice(train(learning, rule, *XOR, block=10), 1):
+        assert done == 2000 and accuracy == learning.history[1000:2000, 0].mean() > 0.6
+
+
 def test_start_gives_the_first_layer_the_drive_that_was_asked_for():
     rng = np.random.default_rng(3)
     images = rng.random((300, 50))

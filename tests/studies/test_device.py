@@ -263,9 +263,18 @@ def test_residue_of_a_loop_is_its_largest_current_at_zero_volts(crossings, share
     ([], []), (["--leak-resistance", "1e9"], ["it leaves the leak out, by which X falls within 0.0036 s"]),
     (["--initial-state", "0.5"], ["it does not know that below Vto the gate's capacitance is another"])])
 def test_what_the_closed_form_of_the_window_leaves_out_is_said(tmp_path, monkeypatch, capsys, options, said):
-    monkeypatch.setattr("studies.stdp_window.draw", lambda *given: None)
+    drawn = []
+    monkeypatch.setattr("studies.stdp_window.draw", lambda *given: drawn.extend(given))
     device.main(["--stdp", "--figures", str(tmp_path), *options])
-    line, = (line for line in capsys.readouterr().out.splitlines() if line.startswith("largest deviation"))
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads((tmp_path / "memristor_stdp_results.json").read_text(encoding="utf-8"))
+    *_, differences, measured, fine, curve = drawn
+    assert np.interp(differences, fine, curve) == pytest.approx(found["closed_form_V"], abs=0.01)
+    assert list(measured) == pytest.approx(found["measured_V"])
+    for name, extreme in (("highest", max), ("lowest", min)):
+        line, = (line for line in lines if line.startswith(name))
+        assert f"change of X {extreme(found['measured_V']):+8.4f} V" in line
+    line, = (line for line in lines if line.startswith("largest deviation"))
     assert line.partition(" mV")[2] == "".join(f" ({'; '.join(said)})" * bool(said))
 
 
@@ -293,3 +302,22 @@ def test_post_spike_writes_for_exactly_its_window(phi_voltage):
     times, volts = np.transpose(experiment.post_window(0.0, threshold))
     above = [np.interp(threshold, side[1], side[0]) for side in ((times[:2], volts[:2]), (times[:1:-1], volts[:1:-1]))]
     assert above[1] - above[0] == pytest.approx(experiment.phi_window, rel=1e-9)
+
+
+def test_a_pairing_lasts_until_after_its_latest_window_and_its_pre_pulse():
+    for experiment in (StdpExperiment(tail_duration=30e-3), StdpExperiment(phi_window=40e-3)):
+        times, _ = experiment.pre_pulse()
+        window = experiment.post_window(experiment.largest_difference, 0.5)
+        assert experiment.duration >= max(experiment.pre_time + times[-1], window[-1][0])
+
+
+def test_width_and_lobe_of_a_loop_are_those_of_its_branches(monkeypatch):
+    """A loop is played whose current rises all along the last period, from 0 to its peak, while the voltage is a sine."""
+    time = np.linspace(0, 2e-3, 4001)
+    phase = np.maximum(time * 1e3 - 1, 0)
+    monkeypatch.setattr(iv, "iv_experiment", lambda *_, periods: (time, np.sin(2 * np.pi * phase), 5e-6 * phase, None))
+    loop = iv._loop(None, IV_DEVICE, IvExperiment(), 1e3, 0.0)
+    assert loop.width == pytest.approx(1 / 3) and loop.lobe_area == pytest.approx(1 / np.pi, rel=1e-4)
+    experiment, ones = IvExperiment(), np.linspace(0, 1, 5)
+    kept, = iv._iv_results(IV_DEVICE, experiment, 1e-3 * ones, ones, ones, [loop])["fingerprints"]
+    assert kept == {"frequency_Hz": 1e3, "lobe_area_V": loop.lobe_area, "width": loop.width, "residue": loop.residue}

@@ -52,4 +52,6 @@ def test_weights_alone_decide_as_the_software_does(tmp_path, monkeypatch, mnist)
     found, = tmp_path.glob("*_training_results.json")
     results = json.loads(found.read_text())
     assert results["samples"] == 500 and results["software_accuracy"] == np.mean(decided == test["y_test"]) > 0.4
+    low, high = results["software_interval_95"]
+    assert low < results["software_accuracy"] < high < low + 0.1
     assert content["encoding"] == "grey" and content["mapping"]["iterations"] == asked[0]["max_iter"] == 30

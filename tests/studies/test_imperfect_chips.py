@@ -10,6 +10,7 @@ import pytest
 from datasets import encode
 from learning.chips import Chip
 from learning.closed_form import Crossbar
+from learning.ensembles import Ensemble
 from records.claims import NotOverwritten
 from spice.parameters import ParameterError
 from studies import imperfect_chips
@@ -47,6 +48,16 @@ def test_all_that_is_asked_is_planned(planned):
     stuck = next(case for case in planned if case.section == "stuck")
     assert [chip.stuck_off + chip.stuck_on for chip in stuck.chips] == pytest.approx(list(stuck.keys))
     assert {case.section for case in planned} == set(LONG.sections)
+    of = {name: [case for case in planned if case.section == name] for name in LONG.sections}
+    for case in of["recovery"]:
+        assert set(case.keys) == {case.rule.presentations}
+    assert {case.rule.presentations for case in of["recovery"]} == set(imperfect_chips.RECOVERY)
+    noisy, = of["write noise"]
+    assert [chip.write_noise for chip in noisy.chips] == list(noisy.keys)
+    for case in of["read noise"]:
+        assert [chip.read_noise for chip in case.chips] == list(case.keys) and set(case.keys) == {0, *imperfect_chips.READ_NOISE}
+        assert float(case.kind) == pytest.approx(case.rule.margin * 1e6)
+    assert {case.rule.margin for case in of["read noise"]} == set(imperfect_chips.MARGINS)
     identities = [(case.section, case.kind, key, chip.seed)
                   for case in planned for key, chip in zip(case.keys, case.chips, strict=True)]
     assert len(set(identities)) == len(identities)  # by which --resume knows what is done
@@ -222,6 +233,26 @@ def test_each_ensemble_gets_the_weights_from_software_as_they_are(planned, few_i
     ex_situ, software = (row["accuracy"] for row in judge(case))
     swapped = judge(dataclasses.replace(case, ideal=case.software, software=case.ideal))
     assert [row["accuracy"] for row in swapped] == [software, ex_situ] and software != ex_situ
+
+
+def test_every_case_has_the_ideal_chips_weights_and_those_from_software(few_images, tmp_path, monkeypatch):
+    """An ideal chip's accuracy is that of its states after learning."""
+    experiment = mnist_experiment(encoding="grey")
+    experiment = dataclasses.replace(experiment, rule=dataclasses.replace(experiment.rule, presentations=60))
+    states, accuracy = imperfect_chips.ideal_chip(experiment)
+    learned = Ensemble([Chip()], experiment.network, experiment.schedule)
+    assert accuracy == learned.accuracies(states[None], *imperfect_chips.images_of("grey")[2:])[0] > 0.2
+    planned = []
+
+    def stop(judge, work, *_):
+        planned.extend(work)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (states, accuracy))
+    monkeypatch.setattr(imperfect_chips, "run_everywhere", stop)
+    with pytest.raises(KeyboardInterrupt):
+        imperfect_chips.main(["--short", "--figures", str(tmp_path)])
+    software = imperfect_chips.software("grey").states
+    assert planned and all(np.array_equal(case.ideal, states) and np.array_equal(case.software, software) for case in planned)
 
 
 def test_results_made_with_other_parameters_are_not_gone_on_with(tmp_path, monkeypatch, capsys):

@@ -26,8 +26,12 @@ def test_a_write_moves_the_state_towards_the_leak_times_the_input(ngspice):
 def test_the_neurons_own_spike_potentiates_what_overlaps_it_and_depresses_the_rest(ngspice):
     differences, measured, exact = measure_window(ngspice, STUDY)
     assert np.abs(measured - exact).max() < 10e-3
+    assert differences == pytest.approx(np.linspace(-1.5e-3, 1.5e-3, 7), abs=0.2e-3)  # a synapse in time hastens it
     assert measured[np.argmin(np.abs(differences))] > 0.15  # LTP
     assert np.all(measured[np.abs(differences) > 1e-3] < -0.2)  # LTD
+    _, (_, shorter, _), _ = measure_window(ngspice, dataclasses.replace(STUDY, pre_duration=0.2e-3, pairings=3))
+    assert shorter < measured[3] - 0.1  # of less overlap
+    assert instar.own_spike_circuit(Instar(leak_resistance=5e8)).network.memristor.leak_resistance == 5e8
 
 
 def test_a_closed_form_in_pieces_is_the_closed_form_of_the_whole():

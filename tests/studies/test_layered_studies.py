@@ -48,6 +48,10 @@ def test_hidden_neurons_has_a_row_for_each_size_and_seed_and_goes_on(tmp_path, m
     assert {path.name for path in tmp_path.glob("*.png")} == {"hidden_neurons_accuracy.png", "hidden_neurons_learning.png"}
     monkeypatch.setattr(hidden_neurons, "judge", lambda case: pytest.fail("was there already"))
     assert run(hidden_neurons.main, [*options, "--resume"]) == 0
+    lacking, last = found | {"rows": found["rows"][:-1]}, found["rows"][-1]
+    (tmp_path / "hidden_neurons_results.json").write_text(json.dumps(lacking), encoding="utf-8")
+    monkeypatch.setattr(hidden_neurons, "judge", lambda case: last if case.name == (400, 2) else pytest.fail("was there already"))
+    assert run(hidden_neurons.main, [*options, "--resume"]) == 0 and results(tmp_path, "hidden_neurons")["rows"][-1] == last
     capsys.readouterr()
     assert run(hidden_neurons.main, [*options[2:]]) == 2
     assert "--presentations (600 there, 600000 now)" in one_line(capsys.readouterr().err)
@@ -58,10 +62,11 @@ def test_a_learning_curve_is_the_share_answered_rightly(monkeypatch):
     history = np.zeros((12000, 2), bool)
     history[::4, 0] = history[1::3, 1] = True
     history[-1000:, 0] = np.arange(1000) % 10 > 0
-    learn = hidden_neurons.learn
-    monkeypatch.setattr(hidden_neurons, "learn",
-                        lambda *given: dataclasses.replace(learn(*given), history=history))
-    row = hidden_neurons.judge(hidden_neurons.Case(5, LayeredRule(presentations=100)))
+    learn, sizes = hidden_neurons.learn, []
+    monkeypatch.setattr(hidden_neurons, "learn", lambda start, *given: sizes.append(start.network.sizes) or dataclasses.replace(
+        learn(start, *given), history=history))
+    row = [hidden_neurons.judge(hidden_neurons.Case(hidden, LayeredRule(presentations=100))) for hidden in (0, 5)][-1]
+    assert sizes == [(100, 10), (100, 5, 10)]
     curve = dict(zip(row["presentations"].tolist(), row["running_accuracy"].tolist(), strict=True))
     assert min(curve) == 100 and curve[100] == 0.25 and curve[12000] == pytest.approx((1000 + 900) / 5000)
     assert row["writes"] == 4000
@@ -71,10 +76,13 @@ def test_a_learning_curve_is_the_share_answered_rightly(monkeypatch):
     plt.close("all")
 
 
-def test_ex_situ_weights_are_the_ideal_chips_and_in_situ_ones_are_learned_there(tmp_path, ngspice):
+def test_ex_situ_weights_are_the_ideal_chips_and_in_situ_ones_are_learned_there(tmp_path, monkeypatch, ngspice):
     options = ["--presentations", "300", "--hidden", "8", "--chips", "2", "--jobs", "1", "--ngspice", "2", "--figures"]
     options.append(str(tmp_path))
+    network_of, asked = imperfect_layers.network_of, []
+    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: asked.append(case) or network_of(case))
     assert run(imperfect_layers.main, options) == 0
+    assert asked[0].plan.chip is None and all(case.plan.chip for case in asked[1:])  # first the ideal one
     found = results(tmp_path, "imperfect_layers")
     assert {(row["spread"], row["seed"], row["route"]) for row in found["rows"]} == {
         (spread, seed, route) for spread in imperfect_layers.SPREADS for seed in (1, 2) for route in ("in situ", "ex situ")}
@@ -104,6 +112,44 @@ def test_the_rules_write_goes_downhill(tmp_path, capsys):
         assert when in said and found["errors"] == len(found["degrees"]["hidden"]) > 5
         assert found["quartiles"]["output"][1] < 30 and found["quartiles"]["hidden"][1] < 80
         assert found["lead_grew"] > 0.8
+    assert len({str(results(tmp_path, "layer_gradient")[when]["degrees"]) for when in ("before learning", "after learning")}) == 2
+
+
+def test_angles_are_those_of_what_was_written_and_of_who_has_a_gradient(monkeypatch):
+    """Writes and gradients are played, of three hidden neurons the second one's gradient is 0."""
+    network, levels = random_network((2, 3, 2), seed=3), np.array([1.0, 0.5, 1.0])
+    hidden, output = np.outer([1, 2, -1], levels), np.array([[1.0, 1, 0, 0], [0, 0, 2, 0]])
+    descent = np.outer([3, 0, 4], levels), np.array([[0.0, 0, 0, 1], [0, 0, 1, 0]])
+
+    def write(learning, *_):
+        states = tuple(states + change for states, change in zip(network.states, (hidden, output), strict=True))
+        learning.network = dataclasses.replace(network, states=states)
+        return []
+    monkeypatch.setattr(layer_gradient, "train", write)
+    monkeypatch.setattr(layer_gradient, "lag_gradient", lambda *_: [-slopes for slopes in descent])
+    found = layer_gradient.measure(network, LayeredRule(presentations=1), levels[:2], 1, 0)
+    assert found["output_column"] == pytest.approx((0 + 90) / 2)
+    assert found["output"] == pytest.approx(np.degrees(np.arccos(2 / 12**0.5)))
+    assert found["without_gradient"] == pytest.approx(4 / 6) and found["same_sign"] == 0.5  # of the two that have one
+    assert found["hidden_with_gradient"] == pytest.approx(np.degrees(np.arccos(-1 / 50**0.5)))
+    assert found["hidden"] == pytest.approx(np.degrees(np.arccos(-1 / 150**0.5)))
+
+
+def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp_path, monkeypatch):
+    """Spikes are played: of the second image ngspice sees another neuron first, by 50 us; a silent one has no deviation."""
+    labels = imperfect_layers.images().test_labels[:2]
+    exact = np.full((2, 10), 90e-6)
+    exact[[0, 1], labels] = 50e-6
+    exact[0, (labels[0] + 1) % 10] = np.nan
+    late = exact + 1e-9
+    late[1, (labels[1] + 1) % 10] = 40e-6
+    monkeypatch.setattr(imperfect_layers, "read_tests", lambda network, images, labels, engine, *_: {
+        "ngspice": late, "closed-form": exact}[engine])
+    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: None)
+    row = imperfect_layers.judge_in_ngspice(imperfect_layers.Case(0.1, 1, LayeredRule(), 8), 2,
+                                            argparse.Namespace(jobs=1, figures=tmp_path))
+    assert (row["strict_accuracy"], row["closed_form_accuracy"], row["decided_otherwise"]) == (0.5, 1.0, 1)
+    assert row["largest_deviation"] == pytest.approx(50e-6)
 
 
 def test_a_lone_driven_hidden_neuron_is_written_along_its_gradient():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,30 @@ def test_how_far_a_lead_is_from_the_margin():
         learning = layers_in_step.LayeredLearning(network, np.zeros((plan.rule.presentations, 2), bool), done)
         wrote = layers_in_step.advance(learning, plan.rule, data, done + 1).history[done, 1]
         assert wrote == (layers_in_step.beyond_margin(network, plan.rule, data, done) < 0)
+
+
+def test_what_was_answered_or_written_otherwise_is_counted(monkeypatch):
+    """ngspice's part is played: all is answered rightly, nothing is written, but another network is there afterwards."""
+    task = layers_in_step.TASKS["digits"]
+    rule = dataclasses.replace(task.rule, presentations=120)
+    plan = layers_in_step.LayeredPlan(task, rule, (10,))
+    data = plan.data()
+    start = layers_in_step.advance(layers_in_step.LayeredLearning.begin(plan.begin(data), rule), rule, data, 100)
+    free = layers_in_step.advance(start, rule, data, 120).history[100:]
+    networks = [dataclasses.replace(start.network, states=tuple(states + 0.01 * k for states in start.network.states))
+                for k in range(21)]
+
+    def present(learning):
+        learning.history[learning.done] = True, False
+        learning.done += 1
+        learning.network = networks[learning.done - 100]
+    monkeypatch.setattr(layers_in_step, "LayeredTeacher", lambda *_: SimpleNamespace(present=present))
+    found = layers_in_step.compare(start, rule, data, 20, None)
+    assert (found["answered_right"], found["wrote"]) == (20, 0)
+    assert found["free_otherwise"] == np.sum(~free[:, 0] | free[:, 1]) > np.sum(~free[:, 0] & free[:, 1])
+    leads = {case["presentation"]: case["beyond_margin"] for case in found["in_step_otherwise"]}
+    before = {done: layers_in_step.beyond_margin(networks[done - 100], rule, data, done) for done in leads}
+    assert leads == pytest.approx(before, nan_ok=True) and np.isfinite(list(leads.values())).any()
 
 
 def test_a_stretch_beyond_the_end_is_refused(tmp_path):

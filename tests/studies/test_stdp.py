@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from learning.decoding import TIED
 from learning.self_learning import SILENT
 from records.claims import NotOverwritten
 from records.files import ROOT
@@ -163,13 +164,20 @@ def test_more_patterns_than_neurons_and_no_images_are_refused():
     assert script("-m", "studies.stdp", "--data", code=2).startswith("stdp.py: argument --data: expected one argument")
 
 
-def test_script_prints_the_owners_and_draws_its_figures(tmp_path, capsys):
+def test_script_prints_the_owners_and_draws_its_figures(tmp_path, capsys, monkeypatch):
+    runs, learn_one = [], stdp.learn
+    monkeypatch.setattr(stdp, "learn", lambda *given: runs.append(learn_one(*given)) or runs[-1])
     stdp.main(["--seeds", "2", "--presentations", "3", "--figures", str(tmp_path)])
     said = capsys.readouterr().out
     assert "every pattern owned by a neuron of its own: 0 of 2 seeds" in said  # of four patterns, three at most were shown
     results = json.loads((tmp_path / "stdp_xpue_results.json").read_text())
     assert results["same_winners_as_closed_form"] == [3, 3] and said.count("3 of 3") == 2
     assert results["all_seeds"] == [1, 2] and results["runs"] == 2 and np.shape(results["states_V"]) == (4, 9)
+    assert np.allclose(results["states_V"], runs[0].states[3]) and np.allclose(results["homeostasis_V"], runs[0].homeostasis[3])
+    assert f"the owners won {np.mean([run.purity for run in runs]):.1%} of the last" in said
+    silent = dataclasses.replace(runs[0], winners=np.full(3, SILENT))
+    stdp._print_table(stdp.TASKS["xpue"](), range(2), [runs[0], silent], [3, None])
+    assert f"the owners won {runs[0].purity / 2:.1%} of the last" in capsys.readouterr().out
     for figure in ("stdp_xpue_weights.png", "stdp_xpue_winners.png", "stdp_xpue.gif"):
         assert 3000 < (tmp_path / figure).stat().st_size < 1_000_000
 
@@ -288,10 +296,38 @@ def test_a_winner_that_differs_is_counted_with_its_lead():
     assert results["leads_where_different_s"] == [leads[0]] and 0 < leads[0] < 600e-6
     assert results["in_step"]["different_at"].tolist() == [2] and results["largest_deviation_V"] == 0.0
     assert f"led by {leads[0] * 1e6:.2g} us" in stdp_mnist._leads(results)
+    circuit.states[0, 0] += 0.5  # a write that the closed form does not know of, but which it goes on from in step
+    comparison.add(images[:1], stretch_by_closed_form(learning, circuit, images[:1])[0], circuit)
+    circuit.states[0, 0] += 0.5
+    comparison.add(images[1:2], stretch_by_closed_form(learning, circuit, images[1:2])[0], circuit)
+    results = comparison.results()
+    assert results["in_step"]["largest_deviation_V"] == pytest.approx(0.5, abs=0.1) and results["largest_deviation_V"] > 0.8
+
+
+def test_neurons_that_are_read_stand_for_their_own_digits():
+    """Four reads are played, of two neurons of four each: the digit of the first is right, twice none fires, two digits tie."""
+    reads = iter([([1, 3], [50e-6, 80e-6]), *[([0, 2], [np.nan, np.nan])] * 2, ([0, 2], [60e-6, 60e-6])])
+    reader = SimpleNamespace(spikes=lambda image: tuple(np.array(part) for part in next(reads)))
+    found = stdp_mnist.test_in_ngspice(SimpleNamespace(samples=4), reader, np.array([7, 4, 5, 9]), np.zeros((5, 4)),
+                                       np.array([4, 7, 7, 1, 1]), np.array([4, SILENT, SILENT, 7, 1]))
+    assert (found["strict_accuracy"], found["silent"], found["tied"]) == (0.25, 2, 1)
+    assert found["different_at"].tolist() == [3] and found["same_as_closed_form"] == 3
+
+
+def test_silent_and_tied_are_told_apart_and_leads_are_of_the_images_decided_otherwise(few_images, tmp_path, monkeypatch):
+    asked, images = [], stdp_mnist.mnist_images("test", "grey")[0]
+    monkeypatch.setattr(stdp_mnist, "closed_form_decisions", lambda *_: np.array([TIED] * 2 + [SILENT] * 3 + [0] * 15))
+    monkeypatch.setattr(stdp_mnist, "test_in_ngspice", lambda *_: {"different_at": np.array([4, 7]), "same_as_closed_form": 18})
+    monkeypatch.setattr(stdp_mnist, "digit_leads", lambda learning, network, images, digits: asked.append(images) or np.ones(2))
+    monkeypatch.setattr(stdp_mnist, "draw", lambda *_: None)
+    files = ["--figures", str(tmp_path), "--voltages", str(tmp_path / "states.json")]
+    stdp.main(["--data", "mnist", "--neurons", "10", "--epochs", "1", *files])
+    results = json.loads((tmp_path / "mnist_stdp_grey_10_results.json").read_text())
+    assert (results["closed_form_silent"], results["closed_form_tied"]) == (3, 2) and np.array_equal(asked[0], images[[4, 7]])
 
 
 def test_accuracies_of_seeds_are_a_mean_and_a_range_and_ngspices_count_where_it_read_all(tmp_path):
-    for seed, (closed, samples) in enumerate([(0.90, 10000), (0.92, 500), (0.91, 0)], 1):
+    for seed, (closed, samples) in enumerate([(0.90, 10000), (0.94, 500), (0.905, 0)], 1):
         parameters = {"encoding": "grey", "samples": samples, "learning": {"neurons": 100}}
         results = {"closed_form_accuracy": closed, "parameters": parameters} | ({"strict_accuracy": 0.5} if samples else {})
         (tmp_path / f"mnist_stdp_grey_100_seed_{seed}_results.json").write_text(json.dumps(results))
@@ -307,6 +343,6 @@ def test_accuracies_of_seeds_are_a_mean_and_a_range_and_ngspices_count_where_it_
     assert [run.ngspice for run in runs] == [0.5, None, None]
     axis = accuracy_against_neurons(runs, stdp_mnist.PUBLISHED).axes[0]
     line, _, (bars,) = axis.containers[0]
-    assert line.get_xydata() == pytest.approx(np.array([[100, 91.0]]))
-    assert bars.get_segments()[0][:, 1] == pytest.approx([90.0, 92.0])
+    assert line.get_xydata() == pytest.approx(np.array([[100, 91.5]]))
+    assert bars.get_segments()[0][:, 1] == pytest.approx([90.0, 94.0])
     plt.close(axis.figure)
