@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import memristor_figures
 import plotting
 from benchmarks.growth import growth_figure
 from benchmarks.soak import soak_figure
 from datasets import Dataset, digits_012345, xpue
-from memristor_figures import theoretical_figure
 from records.files import FileProblem
 from studies import iv
 from studies.stdp_window import window_figure
@@ -52,7 +52,7 @@ SINE = np.sin(2e3 * np.pi * T)
 GENERATOR = np.random.default_rng(1)
 MNIST_LIKE = Dataset("mnist", GENERATOR.random((10, 100)), DIGITS, (10, 10))
 FIGURES = {
-    "theoretical_iv": lambda: theoretical_figure(SINE, SINE),
+    "theoretical_iv": lambda: memristor_figures.theoretical_figure(SINE, SINE),
     "memristor_iv": lambda: iv.loop_figure(T, SINE, 1.5 * SINE, 18e3 * (1 + SINE)),
     "memristor_iv micro": lambda: iv.loop_figure(T / 100, SINE, 2e-6 * SINE, 0.02 * (1 + SINE)),
     "fingerprints": lambda: iv.fingerprints_figure([(10.0**k, SINE, SINE, 10.0**-k) for k in range(3, 9)]),
@@ -183,6 +183,28 @@ def test_weights_before_and_after_have_one_scale_that_holds_them_all():
         assert [image.get_array().tolist() for image in images[-2:]] == [[[3, 5]], [[4, 4]]]
 
 
+def test_each_image_stands_upright_below_its_title_and_beside_the_name_of_its_row():
+    before, after = np.arange(12.0).reshape(3, 4), 20 + np.arange(12.0).reshape(3, 4)
+    axis = plotting.weight_images(after, (2, 2), "abc", before).axes[0]
+    assert axis.yaxis_inverted() and len(axis.images) == 6
+    for k, (image, title, pixels) in enumerate(zip(axis.images, axis.texts, [*before, *after], strict=False)):
+        left, right, low, high = image.get_extent()
+        assert left < right and low > high and image.origin == "upper"  # its first row of pixels is the upper one
+        x, y = title.get_position()
+        assert (title.get_text(), x) == ("abc"[k % 3], pytest.approx((left + right) / 2)) and high - 0.5 < y < high
+        assert image.get_array().tolist() == pixels.reshape(2, 2).tolist()
+        name, row = axis.texts[6 + k // 3], axis.images[k // 3 * 3].get_extent()
+        assert name.get_text() == ("before", "after")[k // 3] and name.get_position()[1] == pytest.approx((low + high) / 2)
+        assert list(row[2:]) == [low, high]
+
+
+def test_each_class_has_a_panel_of_its_own_cells():
+    states = np.arange(6.0)[:, None] * np.ones(5)
+    figure = plotting.memristor_states(np.linspace(0, 10e-3, 5), states, 2, 3, "ab")
+    shown = {axis.get_title(): [line.get_ydata()[0] for line in axis.lines] for axis in figure.axes}
+    assert shown == {"class a": [0, 1, 2], "class b": [3, 4, 5]}
+
+
 def test_a_cell_is_called_written_by_where_it_ends():
     """One rises, one falls, one stays low, one above half of the highest state, which tells."""
     time = np.linspace(0, 10e-3, 5)
@@ -201,8 +223,7 @@ def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
     states = np.repeat([[1.0], [5.0], [3.0]], 40, axis=0) * np.ones(20)
     axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, 3, 40, "abc").axes[0]
     image, = axis.images
-    _, _, low, high = image.get_extent()
-    assert (low, high) == (119.5, -0.5)  # the first cell on top, a row for each
+    assert image.get_extent() == pytest.approx([0, 10, 119.5, -0.5])  # ms; the first cell on top, a row for each
     rows = {label.get_text(): image.get_array()[round(place)] for place, label in zip(axis.get_yticks(), axis.get_yticklabels(),
                                                                                       strict=True)}
     assert {label: set(row.tolist()) for label, row in rows.items()} == {"a": {1.0}, "b": {5.0}, "c": {3.0}}
@@ -238,6 +259,13 @@ def test_each_image_has_a_mark_for_each_neuron_that_fired():
     assert sorted(t.get_text() for t in right) == [str(j) for j in range(6) if np.isfinite(fired[j, j])]
     for text in right:
         assert text.get_position()[0] == pytest.approx(1e6 * fired[int(text.get_text()), int(text.get_text())])
+    rows = np.split(np.array([text.get_position() for text in axis.texts]), np.cumsum(np.isfinite(fired).sum(axis=1))[:-1])
+    named = zip((label.get_text() for label in axis.get_yticklabels()), axis.get_yticks(), strict=True)
+    for k, (times, marks, (label, place)) in enumerate(zip(fired, rows, named, strict=True)):
+        assert label == str(k) and sorted(marks[:, 0]) == pytest.approx(sorted(1e6 * times[np.isfinite(times)]))
+        assert len(marks) == 0 or place == pytest.approx((marks[:, 1].min() + marks[:, 1].max()) / 2)
+        for lane in set(marks[:, 1]):  # of which no mark hides another
+            assert np.diff(np.sort(marks[marks[:, 1] == lane, 0]), append=np.inf).min() >= 0.03e6 * np.ptp(fired[fired > 0])
 
 
 def test_median_of_the_leads_leaves_out_silent_and_lonely_neurons():
@@ -246,14 +274,46 @@ def test_median_of_the_leads_leaves_out_silent_and_lonely_neurons():
     assert "2 more" in axis.get_title()
 
 
+@pytest.mark.parametrize(("leads", "scale"), [(np.geomspace(1e-7, 1e-4, 101), "log"), (np.linspace(10e-6, 20e-6, 101), "linear")])
+def test_every_lead_is_counted_where_it_belongs_in_microseconds(leads, scale):
+    """Leads of more than one power of ten would all be in the first bar of a linear scale."""
+    axis = lead_histogram(leads).axes[0]
+    assert axis.get_xscale() == scale
+    middle = np.median(leads) * 1e6
+    assert axis.lines[0].get_xdata() == pytest.approx([middle, middle])
+    assert sum(bar.get_height() for bar in axis.patches) == 101
+    assert axis.patches[0].get_x() == pytest.approx(leads[0] * 1e6)
+    for bar in axis.patches[:-1]:
+        low, high = bar.get_x(), bar.get_x() + bar.get_width()
+        assert abs(bar.get_height() - np.sum((low <= leads * 1e6) & (leads * 1e6 < high))) <= 1  # on an edge
+
+
 def test_each_membrane_panel_starts_with_its_own_pulse():
     time, membranes, outputs, starts = charging(4, 4)
-    panels = membranes_figure(time, membranes, outputs, 4.0, DIGITS[:4], starts).axes
-    for k, panel in enumerate(axis for axis in panels if axis.get_title()):
-        finals = [line.get_ydata()[-1] for line in panel.lines[:4]]
+    figure = membranes_figure(time, membranes, outputs, 4.0, DIGITS[:4], starts)
+    axes = np.reshape(figure.axes, (4, 2))
+    for k, (panel, below) in enumerate(zip(axes[::2].flat, axes[1::2].flat, strict=True)):
+        lines, finals = panel.lines[:4], [3 + (j - k) % 4 for j in range(4)]
         assert panel.get_title() == f"{k} presented"
-        assert finals == pytest.approx([3 + (j - k) % 4 for j in range(4)], rel=0.01)
         assert panel.get_xlim() == (0, 1000)
+        for line, final in zip(lines, finals, strict=True):
+            micro, volts = line.get_xydata().T
+            assert volts[micro > 0] == pytest.approx(-final * np.expm1(-micro[micro > 0] / 150), rel=1e-6) and micro[-1] >= 1000
+        assert panel.lines[4].get_ydata() == [4.0, 4.0]
+        assert [line.get_ydata()[-1] + j > 0.5 for j, line in enumerate(below.lines)] == [final > 4 for final in finals]
+    assert figure.legends[0].get_texts()[-1].get_text() == "threshold 4 V"
+    some = membranes_figure(time, membranes, outputs, 4.0, DIGITS[:4], starts[1:])  # not a pattern of each class
+    assert [axis.get_title() for axis in some.axes if axis.get_title()] == ["image 1", "image 2", "image 3"]
+
+
+def test_the_theoretical_curve_is_current_over_voltage_of_one_period(monkeypatch):
+    figures = []
+    monkeypatch.setattr(memristor_figures.command_line, "draw", lambda options, name, figure, *xy: figures.append(figure(*xy)))
+    memristor_figures.main([])
+    voltage, current = figures[0].axes[0].lines[0].get_xydata().T
+    t = np.linspace(0, 2 * np.pi, len(voltage))
+    assert voltage == pytest.approx(np.sin(t), abs=1e-9) and current == pytest.approx(np.exp(-np.cos(t)) * np.sin(t), abs=1e-9)
+    assert figures[0].axes[0].get_xlabel().endswith("(V)") and figures[0].axes[0].get_ylabel().endswith("(A)")
 
 
 def test_saving_the_same_data_twice_gives_the_same_bytes_and_closes_the_figure(tmp_path):

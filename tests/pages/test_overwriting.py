@@ -153,8 +153,10 @@ def test_two_runs_on_one_file_exclude_each_other(tmp_path, capsys):
 
 @pytest.mark.parametrize("option", ["--resume", "--presentations", "--dose", "--margin", "--seed", "--start-state"])
 def test_options_that_the_rule_would_ignore_are_refused(option, tmp_path, capsys):
-    value = [] if option == "--resume" else [1]
-    code, said = training(capsys, "--voltages", tmp_path / "v.json", option, *value)
+    value, places = [] if option == "--resume" else [1], ["--voltages", tmp_path / "v.json", "--figures", tmp_path]
+    code, said = training(capsys, *places, option, *value)
     assert code == 2 and option in one_line(said)
-    code, said = training(capsys, "--voltages", tmp_path / "v.json", "--rule", "error-driven", "--period", 0.02)
+    code, said = training(capsys, *places, "--rule", "error-driven", "--period", 0.02)
     assert code == 2 and "--period" in one_line(said)
+    code, said = training(capsys, *places, "--sampling-step", 1e-5)
+    assert code == 2 and "--sampling-step has no bearing" in one_line(said)

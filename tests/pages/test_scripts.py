@@ -20,7 +20,9 @@ from records import claims
 from studies import ex_situ, imperfect_chips, instar, iv, layers, layers_in_ngspice, stdp, stdp_window
 from tests.helpers import ROOT, page, script
 from workflow import inference, testing, training
+from workflow.evaluation import worker_count
 from workflow.experiments import mnist_experiment
+from workflow.results_table import FEW, FEW_LAYERED, NETWORKS
 
 SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST_memristor_test.py",
            "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
@@ -248,3 +250,48 @@ def test_committed_voltages_are_there_for_inference():
     for name in ("xpue", "012345", "mnist", "mnist_error_driven", "mnist_error_driven_grey"):
         assert (ROOT / "voltages" / f"{name}.json").exists()
     assert mnist_experiment().voltages_path("error-driven").name == "mnist_error_driven.json"
+
+
+@pytest.mark.parametrize(("full", "samples", "few"), [(False, 10000, 2000), (False, 300, 300), (True, 10000, 10000)])
+def test_reproduce_reads_each_network_by_both_engines_once_it_is_there(full, samples, few):
+    """In the closed form all images, in ngspice the first alone and beside the results of all, unless it is to do all."""
+    chains = list(reproduce.chains(full, samples))
+    for network in NETWORKS:
+        chain, = (chain for chain in chains if chain[-1].command[0] == "MNIST_memristor_test.py"
+                  and f"voltages/{network.voltages}.json" in chain[-1].command and network.folder == chain[-2].folder)
+        *made, computed, simulated = chain
+        options = ["MNIST_memristor_test.py", "--encoding", network.encoding, "--voltages", f"voltages/{network.voltages}.json"]
+        assert computed.command == [*options, "--samples", str(samples), "--engine", "closed-form"]
+        assert simulated.command == [*options, "--samples", str(few), "--jobs", "1"]
+        assert simulated.folder == (network.folder if full else network.first) and network.folder != network.first
+        trained = [step.command[step.command.index("--seed") + 1] for step in made if "--seed" in step.command]
+        assert trained == [str(network.seed)] * (full and network.voltages != "mnist" and network.engine != "")
+    assert ("--short" in reproduce.last(full).command) is not full
+    layered, = (step for chain in chains for step in chain if "studies.layers_in_ngspice" in step.command)
+    read = int(layered.command[layered.command.index("--samples") + 1])
+    assert (read, layered.folder) == ((samples, "") if full else (min(samples, FEW), FEW_LAYERED))
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_reproduce_runs_as_much_as_is_asked_for_on_every_core(full, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(reproduce, "run_side_by_side", lambda chains, lanes: asked.append((chains, lanes)) or 0)
+    monkeypatch.setattr(reproduce, "run_alone", lambda command: asked.append(command) or 0)
+    options = argparse.Namespace(full=full, samples=20, figures=tmp_path, show=True, force=False)
+    assert reproduce.run_steps(options) == 0
+    (ran, lanes), last = asked
+    steps = [*itertools.chain.from_iterable(reproduce.chains(full, 20)), reproduce.last(full)]
+    commands = [*itertools.chain.from_iterable(ran), last]
+    assert lanes == worker_count()
+    assert commands == [[*step.command, "--figures", str(tmp_path / step.folder), "--show"] for step in steps]
+
+
+@pytest.mark.parametrize(("full", "name", "engine"), [(False, "mnist_test_by_closed_form", "closed-form"),
+                                                      (True, "mnist_test", "ngspice")])
+def test_reproduce_looks_first_at_the_results_that_its_tests_would_refuse_to_replace(full, name, engine, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(reproduce, "refuse_overwriting", lambda path, made: asked.append((path.name, made)))
+    monkeypatch.setattr(reproduce.schematics, "draw_circuits", lambda *_: [])
+    monkeypatch.setattr(reproduce, "run_steps", lambda options: 3)
+    assert reproduce.main(["--samples", "20", "--figures", str(tmp_path), *["--full"] * full]) == 3
+    assert asked == [(f"{name}_results.json", {"samples": 20, "engine": engine})]

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 
 from learning.chips import Chip
 from learning.closed_form import Cells
+from learning.decoding import SILENT, TIED
 from memristor import read_current
 from records.voltages import Voltages, VoltagesError, save_voltages
 from workflow import inference
@@ -18,10 +20,10 @@ EXPERIMENT = xpue_experiment()
 CHIP = Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, neuron_threshold=0.1, stuck_on=0.2)
 
 
-def read(folder, states, rule="hebbian", **origin):
+def read(folder, states, rule="hebbian", options=(), **origin):
     """The results of reading XPUE's patterns in `states`, in a file that tells of its `rule` and `origin`."""
     save_voltages(folder / "v.json", Voltages(states, "xpue", "binary", rule, describe(EXPERIMENT, **origin)))
-    inference_script("", xpue_experiment, ["--voltages", str(folder / "v.json"), "--figures", str(folder)])
+    inference_script("", xpue_experiment, ["--voltages", str(folder / "v.json"), "--figures", str(folder), *options])
     path, = folder.glob("*_inference_results.json")
     return json.loads(path.read_text())
 
@@ -92,3 +94,38 @@ def test_first_patterns_energy_is_what_the_chips_own_channels_dissipate(tmp_path
     alike = Cells.of(memristor)
     assert found == pytest.approx(dissipated(dataclasses.replace(alike, gain=chip.cells(memristor).gain)), rel=0.01)
     assert abs(found / dissipated(alike) - 1) > 0.1
+
+
+def test_decisions_are_printed_with_first_spikes_and_leads_in_microseconds(capsys):
+    nan = np.nan
+    spikes = 1e-6 * np.array([[50, 62.5, nan], [nan, 70, nan], [nan, nan, nan], [80, 80.1, 90]])
+    inference.print_decisions("abcd", spikes, np.array([0, 1, SILENT, TIED]), 5e-7)
+    _, *rows, last = capsys.readouterr().out.splitlines()
+    assert [" ".join(row.split()) for row in rows] == ["a a 50.000 us 12.500 us", "b b 70.000 us fires alone", "c silent - -",
+                                                       "d tied 80.000 us 0.100 us"]
+    assert last == "a lead below 0.5 us counts as a tie"
+
+
+def test_what_is_drawn_told_and_written_is_of_the_patterns_as_they_were_read(tmp_path, monkeypatch, capsys, ngspice):
+    """The neuron of + has the pattern of X: they tie, which the paper's rule decides, and + is answered by none."""
+    drawn, states, netlist = {}, 7.0 * EXPERIMENT.dataset.patterns, tmp_path / "n.cir"
+    monkeypatch.setattr(inference, "draw", lambda options, name, figure, *given: drawn.update({name: given}))
+    states[1] = states[0]
+    found = read(tmp_path, states, "hebbian", ("--netlist", str(netlist)))
+    assert (found["strict_accuracy"], found["paper_rule_accuracy"]) == (0.5, 0.75)
+    assert found["decisions"] == ["tied", "silent", "U", "="]
+    assert "train accuracy: strict 2/4, by the paper's rule 3/4\n" in capsys.readouterr().out
+    counts, labels, undecided = drawn["xpue_train_confusion"]
+    assert [*labels, *undecided] == ["X", "+", "U", "=", "tied", "silent"]
+    assert counts.tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
+    time, membranes, outputs, threshold, _, starts = drawn["xpue_membranes"]
+    spikes, labels = drawn["xpue_raster"]
+    assert np.array_equal(spikes, np.array(found["first_spike_times"], float), equal_nan=True) and len(labels) == 4
+    for k, (start, times) in enumerate(zip(starts, spikes, strict=True)):
+        during = (time > start) & (time < start + EXPERIMENT.schedule.period)
+        highest, fired = membranes[:, during].max(axis=1), np.isfinite(times)
+        assert k != 2 or fired.tolist() == [False, False, True, True]
+        assert np.array_equal(highest > threshold, fired)
+        assert outputs[:, during].max(axis=1) == pytest.approx(1.0 * fired, abs=1e-3)
+    tran, = re.findall(r"(?m)^\.tran \S+ (\S+)", netlist.read_text())
+    assert float(tran) == EXPERIMENT.schedule.stop(4)

@@ -1,15 +1,24 @@
 """What the studies of layers learn from."""
 
+import csv
 import dataclasses
+import gzip
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from datasets import load_mnist
 from learning.chips import PRESETS
+from learning.engines import CLOSED_FORM, NGSPICE
+from learning.layer_circuit import LayerDesign
+from learning.layers import begin
+from records.voltages import Voltages, save_layers
+from snn_circuit import NetworkParameters, NeuronParameters
 from workflow import layered
-from workflow.layered import TASKS, LayeredPlan, first_read
+from workflow.decisions import Partial
+from workflow.layered import TASKS, LayeredPlan, LayeredTraining, first_read, load_network, rule_of
 
 
 def test_shifted_digits_are_the_same_split_with_copies_half_a_pixel_away():
@@ -30,6 +39,9 @@ def test_shifted_mnist_is_mnist_with_copies_a_pixel_away_and_the_same_test_image
     plain, shifted = TASKS["mnist"].data(28, 1), TASKS["mnist_shifted"].data(28, 1)
     assert np.array_equal(shifted.test_images, plain.test_images) and len(plain.labels) == 20
     assert np.array_equal(shifted.labels, np.tile(plain.labels, 5))
+    for found, part in ((plain.images, "x_train"), (plain.test_images, "x_test")):
+        assert found == pytest.approx(few[part].reshape(20, -1) / 255, abs=0.01)  # grey
+    assert np.array_equal(plain.labels, few["y_train"]) and np.array_equal(plain.test_labels, few["y_test"])
     copies = shifted.images.reshape(5, 20, 28, 28)
     for copy, (down, right) in enumerate(((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))):
         moved = np.roll(plain.images.reshape(20, 28, 28), (down, right), axis=(1, 2))
@@ -55,3 +67,78 @@ def test_netlist_of_layers_on_a_chip_shows_each_device_with_its_own_values():
             assert cell["w"] / cell["l"] * memristor.length / memristor.width == pytest.approx(gain, rel=1e-6)
         for j, threshold in enumerate(chip.threshold):
             assert shown(f"xneuron_{layer}_{j}") == pytest.approx({"threshold": neuron.threshold * threshold})
+
+
+def test_a_file_of_layers_is_loaded_with_what_it_was_trained_with(tmp_path):
+    task, path = TASKS["xor"], tmp_path / "v.json"
+    rule, design = dataclasses.replace(task.rule, margin=7e-6), LayerDesign(window=200e-6, row_voltage=0.8)
+    parameters = NetworkParameters(neuron=NeuronParameters(threshold=3.5))
+    network = begin((3,), 2, layered.XOR_IMAGES, rule, design, parameters)
+    origin = {"learning": rule.as_dict(), "design": design.as_dict(), "network": parameters.as_dict(), "sizes": [2, 3, 2]}
+    save_layers(path, network.states, Voltages(network.states[-1], "xor", "grey", "layers", origin))
+    found, voltages = load_network(path, task, 10)
+    assert (found.design, found.parameters, rule_of(voltages, path)) == (design, parameters, rule)
+    assert all(np.array_equal(one, other) for one, other in zip(found.states, network.states, strict=True))
+    rows = re.findall(r"^Vrow_0_\d \S+ 0 PWL\((.*)\)", first_read(found, np.array([0.5, 1])), re.MULTILINE)
+    assert [row.split()[1::2] for row in rows] == [["0.0V", "0.4V", "0.4V", "0.0V"], ["0.0V", "0.8V", "0.8V", "0.0V"]]
+
+
+def test_scores_count_what_is_right_silent_and_tied():
+    spikes = np.full((7, 3), 90e-6)
+    spikes[[0, 1, 2, 3], [0, 1, 2, 0]] = 50e-6  # the last of them wrong
+    spikes[4] = np.nan
+    found = layered.scores(np.array([0, 1, 2, 1, 0, 1, 2]), spikes)
+    middle, half = (3 / 7 + 1.96**2 / 14) / (1 + 1.96**2 / 7), 1.96 * np.sqrt(12 / 49 / 7 + 1.96**2 / 196) / (1 + 1.96**2 / 7)
+    assert found == {"samples": 7, "strict_accuracy": 3 / 7, "silent": 1, "tied": 2,
+                     "strict_interval_95": pytest.approx([middle - half, middle + half], abs=1e-4)}
+
+
+def test_the_dose_that_should_be_smaller_is_that_of_the_layer_that_clips(monkeypatch, capsys):
+    monkeypatch.setattr(layered, "complaint", lambda network, images, hidden, output: f"of hidden {hidden}, of outputs {output}")
+    layered.warn_of_layers(None, None)
+    layered.warn_of_layers(None, None, options=False)
+    assert capsys.readouterr().err.splitlines() == ["warning: of hidden --hidden-dose, of outputs --output-dose",
+                                                    "warning: of hidden hidden_dose, of outputs output_dose"]
+
+
+def test_a_resumed_training_took_the_seconds_before_as_well(tmp_path, monkeypatch):
+    task, train = TASKS["xor"], layered.train
+    plan = LayeredPlan(task, task.rule, (3,))
+
+    def stopped(*given):
+        yield next(train(*given, block=100))
+        raise KeyboardInterrupt
+    first, second = (LayeredTraining(plan, plan.data(), tmp_path / "checkpoint") for _ in range(2))
+    first.seconds = 1000.0
+    monkeypatch.setattr(layered, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        first.train()
+    monkeypatch.undo()
+    second.begin(resume=True, force=False)
+    second.train()
+    assert 1000 < first.seconds < second.seconds and second.learning.done == task.rule.presentations
+
+
+def test_what_is_kept_of_interrupted_reads_has_its_own_labels(tmp_path, monkeypatch):
+    def stopped(network, images, jobs):
+        assert jobs == 37
+        for k in (0, 1):
+            yield SimpleNamespace(layers=[np.where(np.arange(3) == k, 50e-6, np.nan)])
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layered, "read_layers", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        layered.read_tests(None, np.zeros((4, 2)), np.array([0, 2, 1, 1]), "ngspice", Partial(tmp_path / "kept.csv.gz", {}), 37)
+    with gzip.open(tmp_path / "kept.csv.gz", "rt", newline="") as file:
+        file.readline()
+        rows = [(row["image"], row["label"], row["decision"]) for row in csv.DictReader(file)]
+    assert rows == [("0", "0", "0"), ("1", "2", "1")]
+
+
+def test_layers_learn_by_the_engine_of_their_plan(tmp_path, monkeypatch):
+    asked, task = [], TASKS["xor"]
+    monkeypatch.setattr(layered, "train", lambda *given: asked.append(CLOSED_FORM) or [])
+    monkeypatch.setattr(layered, "train_in_ngspice", lambda *given: asked.append(NGSPICE) or [])
+    for engine in (NGSPICE, CLOSED_FORM):
+        plan = LayeredPlan(task, task.rule, (3,), engine=engine)
+        LayeredTraining(plan, plan.data(), tmp_path / "checkpoint").train()
+    assert asked == [NGSPICE, CLOSED_FORM]

@@ -8,7 +8,9 @@ from learning.layers import start_delay
 from memristor import state_rate
 from tests.learning.test_layer_energy import power
 from tests.learning.test_layers import random_network
-from workflow.layered_example import Example, energies
+from workflow import layered_example
+from workflow.layered import LayeredData
+from workflow.layered_example import Example, an_error, energies, print_energies
 
 RULE = LayeredRule(hidden_dose=0.3, output_dose=0.06)
 IMAGE = np.array([1.0, 0.2, 0.7, 0.4])
@@ -60,3 +62,47 @@ def test_a_hidden_columns_write_is_of_the_hidden_dose(network, found):
         seconds = RULE.hidden_dose / float(state_rate(network.parameters.memristor, 1.0))
         expected = power(network, 0, np.append(IMAGE, 1.0)).sum() * seconds * EDGES
         assert energy["write_hidden"] == pytest.approx(expected, rel=0.02)
+
+
+def test_the_example_is_the_first_image_that_the_rule_would_write_for(network):
+    """Its right neuron has fired, too late or by too short a lead; where there is none, the first image and its runner-up."""
+    images = np.random.default_rng(4).random((40, 4))
+    times = network.first_spikes(images)
+    images, times = (all_of[(~np.isnan(times)).sum(axis=1) >= 2][:3] for all_of in (images, times))
+    assert len(images) == 3
+    ranks, ordered = np.argsort(times, axis=1), np.sort(times, axis=1)  # the silent ones last
+    leads = ordered[:, 1] - ordered[:, 0]
+    order = np.argsort(-leads)  # the shortest lead comes last
+    images, ranks, leads, silent = images[order], ranks[order], leads[order], np.isnan(ordered[order, 2])
+
+    def example(labels, margin, images=images):
+        data = LayeredData(images, np.array(labels), images, np.array(labels))
+        found = an_error(network, LayeredRule(margin=margin), data)
+        return int(np.flatnonzero((images == found.image).all(axis=1))[0]), found.label, found.wrong
+    first, second, last = ranks.T
+    assert example(first, (leads[1] + leads[2]) / 2) == (2, first[2], second[2])
+    assert example([first[0], second[1], first[2]], leads[2] / 2) == (1, second[1], first[1])
+    assert example(first, leads[2] / 2) == (0, first[0], second[0])
+    if silent[0]:  # a right neuron that stays silent has no column to write for so long
+        assert example([last[0], first[1], second[2]], leads[2] / 2) == (2, second[2], first[2])
+
+
+def test_energies_are_printed_under_their_own_names_in_microjoules(capsys):
+    print_energies({"read_layer_0": 1e-6, "read_layer_1": 2e-6, "read_seconds": 3e-6, "write_right_output": 4e-6,
+                    "write_wrong_output": 5e-6, "back_read": 6e-6, "write_hidden": 7e-6})
+    read, hidden = capsys.readouterr().out.splitlines()
+    assert read == ("energy of a read of 3.0 us: 1 + 2 uJ, layer by layer; first writes: right output 4 uJ, wrong output 5 uJ")
+    assert hidden.startswith("a hidden column, read back at 1 V: 7 uJ; a back-read: 6 uJ (")
+
+
+def test_the_right_column_is_strengthened_and_the_wrong_one_weakened(network, monkeypatch):
+    """And read back with the right column above ground."""
+    written, back = [], []
+    monkeypatch.setattr(layered_example, "layers_read_energy", lambda *given: ([0.0] * len(network.states), 1e-4))
+    monkeypatch.setattr(layered_example, "layer_write_energy", lambda session, network, layer, volts, high, pulse:
+                        written.append((layer, float(np.sign(pulse)))) or 0.0)
+    monkeypatch.setattr(layered_example, "back_read_energy", lambda session, network, layer, at: back.append(at.tolist()) or 0.0)
+    energies(None, network, RULE, Example(IMAGE, 2, 0))
+    last = len(network.states) - 1
+    assert written[:2] == [(last, 1.0), (last, -1.0)]
+    assert (written[2:], back) == (([(0, 1.0)], [[-1.0, 0.0, 1.0]]) if last else ([], []))

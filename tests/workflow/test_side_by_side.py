@@ -47,12 +47,13 @@ def test_lanes_run_at_the_same_time(tmp_path, capsys):
 
 def test_one_that_fails_is_named_and_stops_the_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["somewhere/reproduce.py"])
-    never, bad = ["-c", WAIT, str(tmp_path), "a", "never"], ["-c", f"{WAIT}\nsys.exit(3)", str(tmp_path), "bad", "a"]
+    never = ["-c", f"print('waiting', flush=True)\n{WAIT}", str(tmp_path), "a", "never"]
+    bad = ["-c", f"{WAIT}\nsys.exit(3)", str(tmp_path), "bad", "a"]
     assert run_side_by_side([[never], [bad, says("not reached")], [says("nor this")]], 2) == 3
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "a").read_text()), 0)
     out, errors = capsys.readouterr()
-    assert "not reached" not in out and "nor this" not in out and "bad met a\n" in out
+    assert "not reached" not in out and "nor this" not in out and "bad met a\n" in out and "\nwaiting\n" in out
     assert "reproduce.py: -c ended with exit code 3; what ran before is kept\n" in errors
 
 

@@ -10,11 +10,14 @@ import pytest
 from learning.chips import Chip
 from learning.closed_form import Cells
 from learning.error_driven import Teacher
+from learning.pulses import CAREFUL
 from memristor import read_current, state_rate
 from records.checkpoints import checkpoint_path
+from snn_circuit import names, state_names
 from tests.helpers import page
+from verify import run_program
 from workflow import training_runs
-from workflow.experiments import add_size_and_encoding, mnist_experiment, xpue_experiment
+from workflow.experiments import add_size_and_encoding, digits_experiment, mnist_experiment, xpue_experiment
 from workflow.training import chosen_experiment, training_parser
 
 
@@ -200,3 +203,89 @@ def test_a_writes_energy_is_what_the_chips_own_channels_dissipate(tmp_path, ngsp
             return dissipated(cells, states, pulse * (1 - 0.1 / 3), 0.8)  # its edges take a tenth of the pulse
     assert found == pytest.approx(expected(own), rel=0.02)
     assert abs(found / expected(alike) - 1) > 0.1
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_netlist_of_a_hebbian_training_is_that_of_the_chip_with_all_its_pulses(tmp_path, capsys, ngspice):
+    """ngspice's own program comes to the voltages that were saved. Short edges are stepped along."""
+    netlist = tmp_path / "n.cir"
+    _, states = trained(tmp_path, "--chip-cell-write-gain", "0.5", "--rise", "1e-6", "--netlist", str(netlist))
+    found = run_program(netlist.read_text(), state_names(4, 9)).reshape(4, 9)
+    assert found == pytest.approx(states, abs=2e-3) and np.ptp(states[xpue_experiment().dataset.patterns > 0]) > 1
+    assert CAREFUL.options() in netlist.read_text() and "before this training" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_netlist_of_an_error_driven_training_is_its_first_read_on_the_chip(tmp_path, capsys, ngspice):
+    """The membranes settle at transresistance times current, none of them clipped."""
+    netlist, network = tmp_path / "n.cir", xpue_experiment().network
+    trained(tmp_path, *BRIEFLY, "--start-state", "1.5", "--chip-cell-gain", "0.5", "--netlist", str(netlist))
+    pattern = xpue_experiment().dataset.patterns[0]
+    gain = Chip(classes=4, inputs=9, cell_gain=0.5).cells(network.memristor).gain
+    cells = dataclasses.replace(Cells.of(network.memristor), gain=gain)
+    settled = network.neuron.transresistance * read_current(cells, np.full((4, 9), 1.5), pattern).sum(axis=1)
+    assert run_program(netlist.read_text(), names("membrane", 4)) == pytest.approx(settled, rel=0.01)
+    assert np.ptp(settled) > 0.1 and "n.cir (the network before this training" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_small_networks_voltages_are_printed_with_the_ranges_of_on_and_off_cells(tmp_path, capsys, ngspice):
+    results, states = trained(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert np.array_equal(results["voltages"], states)
+    cells = lines.index("trained voltages in V, class by class, input by input:")
+    table = next(k for k, line in enumerate(lines) if line.split()[:2] == ["class", "on-cells"])
+    patterns, memristor = xpue_experiment().dataset.patterns, xpue_experiment().network.memristor
+    for j, label in enumerate("X+U="):
+        name, *volts = lines[cells + 1 + j].split()
+        assert name == label and np.array(volts, float) == pytest.approx(states[j], abs=1e-3)
+        name, *shown = lines[table + 1 + j].split()
+        on, off = states[j][patterns[j] > 0], states[j][patterns[j] == 0]
+        assert name == label
+        assert np.array(shown, float) == pytest.approx([on.size, on.min(), on.max(), off.size, off.min(), off.max()], abs=1e-4)
+    charged = memristor.transconductance * 1.0 * xpue_experiment().schedule.pulse / memristor.memory_capacitance
+    assert f"{charged:.4f} V" in lines[table + 5] and results["closed_form_on"] == pytest.approx(charged)
+
+
+def test_what_a_hebbian_training_did_is_drawn_as_it_was(tmp_path, monkeypatch, ngspice):
+    """Of six digits of five rows of three pixels: at the end of its pulse each column is written, and inputs are its digit."""
+    drawn, dataset, schedule = {}, digits_experiment().dataset, digits_experiment().schedule
+    monkeypatch.setattr(training_runs, "draw", lambda options, name, figure, *given, **more: drawn.update({name: given}))
+    page("012345_memristive_training.py").main(["--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path)])
+    states = np.array(json.loads((tmp_path / "v.json").read_text())["voltages"])
+    (time, inputs, kind), (_, controls, other, *labels) = drawn["012345_inputs"], drawn["012345_controls"]
+    full = [np.argmax(time >= schedule.start(k) + schedule.pulse / 2) for k in range(6)]
+    assert (kind, other, *labels) == ("input", "control", dataset.labels)
+    assert inputs[:, full] == pytest.approx(schedule.input_voltage * dataset.patterns.T, abs=1e-6)
+    assert controls[:, full] == pytest.approx(schedule.phi_voltage * np.eye(6), abs=1e-6)
+    time, course, *rest = drawn["012345_states"]
+    assert len(time) == course.shape[1] and course[:, -1] == pytest.approx(states.ravel()) and rest == [6, 15, dataset.labels]
+    weights, *rest = drawn["012345_trained"]
+    assert np.array_equal(weights, states) and rest == [(5, 3), dataset.labels]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_writes_of_a_training_are_told_beside_its_presentations(tmp_path, capsys, ngspice):
+    results, _ = trained(tmp_path, "--rule", "error-driven", "--engine", "closed-form", "--presentations", "300")
+    assert 0 < results["writes"] < 300
+    assert f"presented 300 images, wrote after {results['writes']} of them; last running accuracy " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("engine", "said"), [("closed-form", True), ("ngspice", False)])
+def test_a_closed_form_that_is_not_exact_is_said_of_what_it_trains(engine, said, tmp_path, capsys, ngspice):
+    trained(tmp_path, "--rule", "error-driven", "--engine", engine, "--presentations", "1", "--rise", "5e-4")
+    assert ("warning: the closed form is not exact here" in capsys.readouterr().err) is said
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_writes_that_are_measured_are_those_of_the_first_images_own_class(tmp_path, monkeypatch, ngspice):
+    asked, patterns = [], xpue_experiment().dataset.patterns
+
+    def write_energy(session, network, schedule, states, image, label, *rest):
+        asked.append((image.tolist(), label))
+        return {"inputs": 1e-6, "phi": 1e-12}
+    monkeypatch.setattr(training_runs.Experiment, "training_images", lambda experiment: (patterns[::-1], np.arange(4)[::-1]))
+    monkeypatch.setattr(training_runs, "write_energy", write_energy)
+    trained(tmp_path, *BRIEFLY)
+    assert asked == [(patterns[3].tolist(), 3)] * 2

@@ -139,3 +139,13 @@ def test_learning_that_makes_no_sense_is_refused():
         MnistLearning(first_time_constant=2.0, last_time_constant=1.0)
     with pytest.raises(ParameterError, match="forgets within a pulse"):
         MnistLearning(first_time_constant=5e-4)
+
+
+def test_networks_are_as_far_apart_as_their_states_whatever_the_sign():
+    one = Network(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.2]))
+    other = one.copy()
+    assert set(one.apart(other).values()) == {0.0}
+    other.states += [[0.0, 0.0], [0.3, -0.4]]
+    other.homeostasis += [0.05, -0.02]
+    for found in (one.apart(other), other.apart(one)):
+        assert found == pytest.approx({"largest_deviation_V": 0.4, "rms_deviation_V": 0.25, "homeostasis_deviation_V": 0.05})
