@@ -33,9 +33,10 @@ from learning.layers import LayeredLearning, LayeredNetwork, begin, thresholds_p
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_ngspice
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
-DOSE, LARGEST_DOSE = 2.4, 0.3  # V times features, V: a write moves a membrane by about as much, whatever their number
-FEW_FEATURES, THEIR_DOSE = 3, 0.1  # V: on moons, circles and balls of up to three features 4 points better than 0.3 V
-FEW_CLASSES = 10  # of more, each is presented less often than the others together undo: found on tables of 5 to 100 classes
+DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much, whatever their number
+# Classes up to which they hold; of more, each is presented less often than the others together undo (tables of 5 to 100 classes).
+# Where classes of few features overlap, errors never end, and cells of hidden layers run away with larger doses.
+FEW_CLASSES, CLASSES_OF_LARGEST = 10, 5
 # Fewer samples are learned with more room between them and their neighbours.
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s
 HIDDEN = 2.0  # dose of hidden cells over that of output cells
@@ -57,11 +58,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all; for
     two features with a curved border (make_moons) ten times as many and a dose of 0.03 V: 97 instead of 88 %.
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
-    volt read back; it falls to 0; None: 2.4 V over the number of features, 0.3 V at most, 0.1 V of up to three features; of
-    more than ten classes, ten over their number of that. `margin`: s, by which the right neuron has to lead; None: 4 us, the
-    more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices differ (its shape
-    follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py). `random_state`:
-    of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
+    volt read back; it falls to 0; None: 2.4 V over the number of features (of more than ten classes, ten over their number of
+    that), 0.1 V at most (of more than five, five over their number of that). `margin`: s, by which the right neuron has to lead;
+    None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices
+    differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
+    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
     neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
@@ -92,7 +93,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Train a new network on `X` (samples x features) with labels `y` (samples): each sample `epochs` times.
 
         Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing. Warns (StagesClip)
-        if cells have grown so that stages clip, which the closed form does not know of.
+        if cells have run away, or have grown so that stages clip, which the closed form does not know of.
         """
         with self._as_before_if_refused():
             features, targets = self._training_data(X, y, reset=True)
@@ -177,8 +178,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.network_, self.n_presentations_, self._warned = classes, network, 0, False
 
     def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
-        dose = min(DOSE / self.n_features_in_, LARGEST_DOSE) if self.n_features_in_ > FEW_FEATURES else THEIR_DOSE
-        dose *= min(1.0, FEW_CLASSES / classes)
+        dose = min(DOSE / self.n_features_in_ * min(1.0, FEW_CLASSES / classes),
+                   LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes))
         if self.dose is not None:
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:

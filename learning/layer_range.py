@@ -16,11 +16,12 @@ from snn_circuit import NeuronParameters
 MOST = 200  # images that are looked at: a second for large networks
 REFERENCE = "reference column's inverting stage"
 AGREED = 0.3e-6  # s a layer: to which both engines agree on a whole network's spikes
+ASTRAY = 100.0  # V: X of networks that learned well stays below 60 V, that of those that never came to an end reaches hundreds
 STAGES = ("summing stage", "inverting stage", REFERENCE)
 
 
 class StagesClip(UserWarning):
-    """Stages of a `MemristiveClassifier` would have to give more than their rails."""
+    """Stages of a `MemristiveClassifier` would have to give more than their rails, or its cells have run away."""
 
 
 def rails(network: LayeredNetwork) -> np.ndarray:
@@ -117,18 +118,18 @@ def _currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.
 
 def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "dose", output_dose: str = "dose") -> str:
     """What stages that clip change on `images` (n x inputs, levels 0 to 1; at most `MOST` of them are looked at), and what would
-    help; "" if they change nothing that the two engines agree on. The doses: what the parameters are called by which the cells
-    of hidden layers and of the last one grow.
+    help; if they change nothing that the two engines agree on, which cells have run away, or "". The doses: what the parameters
+    are called by which the cells of hidden layers and of the last one grow.
     """
     images = images[::max(1, -(-len(images) // MOST))]
     asked, most = wanted(network, images), rails(network)
     if not (asked > most).any():
-        return ""
+        return _run_away(network, hidden_dose, output_dose)
     free, railed = network.first_spikes(images), within_rails(network, images)[-1]
     otherwise = sum(strict_decision(ours) != strict_decision(theirs) for ours, theirs in zip(free, railed, strict=True))
     moved = float(np.abs(_first_two(free, network) - _first_two(railed, network)).max())
     if not otherwise and moved < AGREED * len(network.states):
-        return ""
+        return _run_away(network, hidden_dose, output_dose)
     top = asked.max(axis=0)
     layer, stage = (int(k) for k in np.unravel_index(np.argmax(top / most), most.shape))
     dose = output_dose if layer == len(network.states) - 1 else hidden_dose
@@ -136,6 +137,16 @@ def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "d
     return (f"stages clip, which ngspice knows and the closed form does not: {otherwise} of {len(images)} images are decided "
             f"otherwise, first spikes move by {moved * 1e6:.2g} us; {top[layer, stage]:.3g} V wanted of the {STAGES[stage]} in "
             f"layer {layer + 1}, which gives {most[layer, stage]:.3g} V at most; {remedy} would help")
+
+
+def _run_away(network: LayeredNetwork, hidden_dose: str, output_dose: str) -> str:
+    layer = int(np.argmax([np.abs(states).max() for states in network.states]))
+    states = network.states[layer]
+    if np.abs(states).max() <= ASTRAY:
+        return ""
+    dose = output_dose if layer == len(network.states) - 1 else hidden_dose
+    return (f"cells of layer {layer + 1} have run away, to {states.min():.3g} to {states.max():.3g} V: errors do not end, and "
+            f"each writes; a smaller {dose} would help")
 
 
 def _first_two(spikes: np.ndarray, network: LayeredNetwork) -> np.ndarray:

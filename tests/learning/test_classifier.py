@@ -221,8 +221,8 @@ def test_few_samples_are_presented_more_often(given, samples, expected):
 
 
 @pytest.mark.parametrize(("features", "classes", "given", "expected"), [
-    (4, 2, None, 0.3), (12, 2, None, 0.2), (64, 10, None, 0.0375), (64, 20, None, 0.01875), (12, 40, None, 0.05),
-    (4, 40, 0.05, 0.05), (3, 2, None, 0.1), (1, 20, None, 0.05)])
+    (4, 2, None, 0.1), (12, 5, None, 0.1), (30, 2, None, 0.08), (64, 10, None, 0.0375), (64, 20, None, 0.01875),
+    (12, 40, None, 0.0125), (12, 10, None, 0.05), (4, 40, 0.05, 0.05), (3, 2, None, 0.1), (1, 20, None, 0.025)])
 def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, features, classes, given, expected):
     rules, rng = [], np.random.default_rng(1)
     monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
@@ -312,10 +312,10 @@ def test_parameters_that_make_no_sense(iris, wrong, said):
 
 
 def test_a_chip_learns_what_its_weights_carried_over_do_not(iris, fitted):
-    in_situ = clone(fitted).set_params(chip=CHIP, margin=4e-6).fit(*iris)
+    in_situ = clone(fitted).set_params(hidden=(20,), chip=CHIP, margin=4e-6).fit(*iris)
     assert in_situ.score(*iris) > 0.94
     channel = in_situ.network_.chip[0].channel
-    assert channel.shape == (7, 9) and channel.std() == pytest.approx(0.1, rel=0.3)
+    assert channel.shape == (21, 9) and channel.std() == pytest.approx(0.1, rel=0.3)
 
 
 @pytest.mark.parametrize("chip", [None, CHIP])
