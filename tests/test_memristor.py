@@ -151,6 +151,20 @@ def test_reading_cell_behaves_as_the_whole_cell_with_phi_low(simulate, step):
         assert read[name][-1] == pytest.approx(whole[name][-1], rel=1e-5)  # the same device, other time points
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_netlist_holds_what_the_parameters_say_where_no_waveform_shows_it(own):
+    """The switch's resistances; of a chip's cells what they are where an instance says nothing of its own."""
+    circuit = Circuit("cell")
+    Memristor(MemristorParameters(switch_on=7.0, switch_off=3e17, switch_threshold=0.3, transconductance=2e-9,
+                                  threshold_voltage=0.2, capacitance=2e-13, width=3e-5), own=own).add_to(circuit)
+    first, *rest = str(circuit).partition(".subckt memristor neuron input phi ")[2].splitlines()
+    switch, = (line for line in rest if line.startswith(".model memristor_write sw"))
+    assert {word.partition("=")[::2] for word in switch.partition("(")[2].strip(")").split()} == {
+        ("ron", "7.0"), ("roff", "3e+17"), ("vt", "0.3"), ("vh", "0")}
+    given = {key: float(value) for key, value in (word.split("=") for word in first.split())}
+    assert given == {"x0": 0.0} | ({"c": 2e-13, "w": 3e-5, "l": 1e-4, "vto": 0.2, "k": 2e-9} if own else {})
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_chain_of_memristors_divides_the_voltage_and_shares_the_current(simulate, step, count):
     cell = MemristorParameters(width=70e-6)

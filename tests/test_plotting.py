@@ -155,6 +155,11 @@ def test_checks_of_legibility_notice_what_they_are_for():
     assert without_unit(figure) == ["time"]
 
 
+def test_units_bring_the_largest_number_between_one_and_a_thousand():
+    for values, factor, unit in (([1e-6, -2e-6], 1e6, "µA"), ([0.5], 1e3, "mA"), ([1.0], 1, "A"), ([4e3], 1e-3, "kA")):
+        assert plotting.prefixed(values, "A") == (pytest.approx(factor), unit)
+
+
 def test_non_uniform_time_is_drawn_where_it_belongs():
     time = np.array([0, 1e-3, 1.001e-3, 1.002e-3, 1.003e-3, 10e-3])  # most points lie within 3 us of 10 ms
     rows = np.tile([0, 0, 1.0, 1.0, 0, 0], (30, 1))
@@ -169,6 +174,8 @@ def test_shares_of_a_confusion_matrix_are_of_the_true_class():
     assert np.reshape(shown.get_array(), (2, 3)).tolist() == [[100, 0, 0], [25, 75, 0]] and shown.get_clim() == (0, 100)
     counts = {text.get_position(): text.get_text() for text in axis.texts}
     assert counts[0, 1] == "1" and counts[1, 1] == "3" and counts[0, 0] == "96"
+    inks = {text.get_position(): text.get_color() for text in axis.texts}
+    assert (inks[0, 1], inks[1, 1]) == ("white", plotting.BLACK)  # of which cividis is dark below a half, bright above
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"] and axis.yaxis_inverted()
     assert [label.get_text() for label in axis.get_xticklabels()] == ["a", "b", "silent"]
 
@@ -196,6 +203,7 @@ def test_each_image_stands_upright_below_its_title_and_beside_the_name_of_its_ro
         name, row = axis.texts[6 + k // 3], axis.images[k // 3 * 3].get_extent()
         assert name.get_text() == ("before", "after")[k // 3] and name.get_position()[1] == pytest.approx((low + high) / 2)
         assert list(row[2:]) == [low, high]
+    assert {image.get_clim() for image in plotting.dataset_images(xpue()).axes[0].images} == {(0, 1)}
 
 
 def test_each_class_has_a_panel_of_its_own_cells():

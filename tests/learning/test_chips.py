@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from learning.chips import PRESETS, Chip, deviation
 from learning.closed_form import Crossbar
 from learning.readout import Reader, WiredWriter, Writer
-from memristor import read_current
+from memristor import MemristorParameters, read_current
 from records.voltages import load_voltages
 from snn_circuit import OFF, NetworkParameters, network
 from spice.parameters import ParameterError
@@ -133,7 +133,8 @@ def test_what_is_forgotten_decays_with_its_time_constant():
     assert np.std(np.log(left[~spread.stuck])) == pytest.approx(0.3, rel=0.1)
 
 
-def test_netlist_shows_each_device_with_its_own_values(parameters):
+def test_netlist_shows_each_device_with_its_own_values():
+    parameters = NetworkParameters(MemristorParameters(width=50e-6))  # a channel that is not square
     chip = chip_of(0.1)
     cells, neurons = chip.cells(parameters.memristor), chip.neurons(parameters.neuron)
     text = str(network(parameters, np.full((10, 100), 3.0), None, [OFF] * 10, devices=chip.devices(parameters)))

@@ -134,3 +134,51 @@ def test_writes_may_be_off_by_what_the_page_and_the_row_say(compared, table, mon
         return written
     monkeypatch.setattr(engines, "Writer", lambda *given: SimpleNamespace(write=write))
     assert compare_writes(None, 5)[1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_changes_count_in_their_rows_units_whichever_sign_they_have(compared, monkeypatch, sign):
+    """What is tightened, or the other side, is off by so much up or down, and right for two images where the usual is wrong."""
+    patterns, times = xpue_experiment().dataset.patterns, np.arange(1, 11) * 1e-4
+    late, labels, asked = sign * 0.5e-6, np.array([7, 2]), []
+
+    def trained(session, parameters, schedule, patterns, solver=verify.TRAINING, watch=None, whole=False):
+        asked.append(whole)
+        return SimpleNamespace(states=ON * patterns + sign * 0.02 * (solver != verify.TRAINING))
+
+    def read(network, schedule, states, images, jobs, watch, report, solver):
+        right = (solver == verify.READING) == (sign > 0)
+        return np.where(np.arange(10) == (labels if right else 9 - labels)[:, None], 50e-6, times)
+    for name, instead in (
+            ("train_hebbian", trained), ("read_all", read),
+            ("infer", lambda session, parameters, schedule, states, patterns, solver=verify.READING, watch=None: SimpleNamespace(
+                spikes=times[None] + late * (solver != verify.READING))),
+            ("Reader", lambda *given: SimpleNamespace(spikes=lambda *image: times + late * (given[-1] != verify.READING))),
+            ("run_program", lambda text, nodes: (ON * patterns).ravel() + sign * 3e-4),
+            ("compare_training", lambda *given: {"decided_alike": 0, "states_differ_by_at_most": 1e-4})):
+        monkeypatch.setattr(verify, name, instead)
+    rows = [row for comparison in (verify.experiments_converge, verify.reads_converge, verify.accuracies_converge,
+                                   verify.engines_learn_alike, verify.program_agrees) for row in compared(comparison)[0]]
+    found = {row.name.partition(": ")[2]: row.change for row in rows if "leads" not in row.name}
+    assert asked[-1] and not any(asked[:-1])  # ngspice's program runs the whole netlist, neurons and all
+    assert list(found.values()) == pytest.approx([0.02, 0.5, 0.5, 100, 100, 1, 1e-4, 3e-4])
+    assert verify.largest(times[None], times[None] + late) == pytest.approx(0.5e-6)
+
+
+def test_each_network_is_held_against_its_own_results_and_read_in_the_states_given(monkeypatch):
+    """Usual reads wait for as many neurons as the test script's, tightened ones for all."""
+    names, read, wanted = [], [], set()
+    monkeypatch.setattr(verify, "load_results", lambda folder, name: names.append(name) or {"samples": 2})
+    monkeypatch.setattr(verify, "compare_scores", lambda *given: 0)
+    assert len(list(verify.engines_decide_alike(None, None))) == len(networks())
+    assert names == [engines.tested(network.name) for network in networks()] and len(set(names)) > 1
+
+    monkeypatch.setattr(verify, "read_all", lambda network, schedule, states, *given, **more: read.append(states))
+    states = networks()[0].states + 1
+    verify.read(networks()[0], states, np.zeros((2, 100)), verify.READING)
+    assert read[0] is states
+
+    monkeypatch.setattr(verify, "Reader", lambda *given: SimpleNamespace(spikes=lambda states, image, count: wanted.add(
+        (given[-1] == verify.READING, count)) or np.arange(1, 11) * 1e-4))
+    list(verify.reads_converge(None, argparse.Namespace(images=1)))
+    assert wanted == {(True, verify.WANTED), (False, verify.ALL_SPIKES)}

@@ -9,11 +9,12 @@ import pytest
 from learning.decoding import TIED
 from learning.engines import ClosedFormEngine
 from learning.error_driven import ErrorDrivenRule
+from learning.pulses import READING, WRITING
 from learning.readout import Writer
 from records.files import FileProblem
 from records.voltages import load_voltages
 from studies import engines, engines_training
-from studies.engines_training import APART, COURSES, Choice, Course, compare_training, start_of
+from studies.engines_training import APART, COURSES, TIGHT_WRITING, Choice, Course, compare_training, start_of
 from workflow.experiments import mnist_experiment
 from workflow.testing import decisions_table
 
@@ -106,6 +107,16 @@ def test_tightened_writes_come_nearer(ngspice):
     assert tight < usual / 3
 
 
+@pytest.mark.parametrize("tightened", [False, True])
+def test_only_a_tightened_course_is_read_and_written_tighter(monkeypatch, tightened):
+    """ngspice's part is played by the closed form."""
+    solvers = []
+    monkeypatch.setattr(engines_training, "NgspiceEngine", lambda session, *given: solvers.extend(given[4:]) or ClosedFormEngine(
+        *given[:4]))
+    compare_training(None, 1, Course("", True, tightened=tightened))
+    assert solvers == ([READING.tightened(), TIGHT_WRITING] if tightened else [READING, WRITING])
+
+
 def test_starts(ngspice):
     experiment, rule = mnist_experiment(), ErrorDrivenRule(presentations=1)
     alike, apart, trained = (start_of(Course("", False, start), experiment, rule).states
@@ -117,11 +128,12 @@ def test_starts(ngspice):
 
 
 def test_the_training_alone_is_a_part_of_the_study(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(engines, "COURSES", COURSES[:1])
+    monkeypatch.setattr(engines, "COURSES", COURSES[:2])
     engines.main(["--part", "training", "--presentations", "3", "--figures", str(tmp_path)])
     assert [path.name for path in tmp_path.iterdir()] == ["engines_training_results.json"]
-    course, = json.loads((tmp_path / "engines_training_results.json").read_text())["courses"]
-    assert course["decided_alike"] == course["presentations"] == 3
+    found = json.loads((tmp_path / "engines_training_results.json").read_text())["courses"]
+    assert [course["course"] for course in found] == [course.name for course in COURSES[:2]]
+    assert all(course["decided_alike"] == course["presentations"] == 3 for course in found)
     assert "3 of 3 presentations decided alike" in capsys.readouterr().out
 
 
@@ -184,9 +196,11 @@ def test_smaller_steps_are_told_in_microseconds_and_their_differences_in_nanosec
     monkeypatch.setattr(engines.Network, "crossbar", crossbar)
     network = engines.Network("made up", mnist_experiment(), np.zeros((3, 9)), "error-driven")
 
+    solvers, drawn = [], []
+
     def read(session, network, count, solver, what):
+        solvers.append(solver)
         return exact + np.where(exact > 300 * US, 1.0, solver.max_step / 1000)
-    drawn = []
     for name, result in (("networks", [network]), ("ngspice_spikes", exact), ("compare_decisions", {}), ("save", None),
                          ("compare_leads", (2e-9, 0.5)), ("compare_writes", (1e-6, 0.1)), ("print_network", None)):
         monkeypatch.setattr(engines, name, lambda *_, result=result: result)
@@ -200,6 +214,7 @@ def test_smaller_steps_are_told_in_microseconds_and_their_differences_in_nanosec
     ((name, form, ngspice),), steps, errors = drawn[0]
     assert name == "made up" and form is exact and ngspice[0, 0] > exact[0, 0]  # the closed form, then ngspice
     assert list(steps) == list(engines.STEPS) and errors == [found["rms_difference_ns"]]
+    assert solvers[0] == READING.tightened()  # whose leads are held against the closed form's
 
 
 def test_scores_of_ngspice_are_held_against_the_closed_forms_kind_by_kind(monkeypatch):

@@ -135,8 +135,10 @@ def test_the_closed_form_foretells_at_the_input_voltage_of_the_circuit(ngspice, 
     task = dataclasses.replace(task, presentations=12, design=dataclasses.replace(task.design, schedule=schedule))
     drawn = trial(task, 4, 2)
     found = foretold(task, drawn)
-    assert np.array_equal(found, learn(ngspice, task, drawn).winners)
-    assert (found == SILENT).all() == (volts == 0.2)
+    shares: list[float] = []
+    learned = learn(ngspice, task, drawn, shares.append)
+    assert np.array_equal(found, learned.winners) and shares == pytest.approx(np.arange(1, 41) / 40)
+    assert (found == SILENT).all() == (volts == 0.2) == (learned.homeostasis[-1].max() < 1e-6)  # V: who fires is raised
 
 
 @pytest.mark.parametrize(("option", "spread", "flipped"), [("--spread", 0.2, 0.0), ("--flipped", 0.0, 0.2)])

@@ -1,6 +1,7 @@
 """Many images on several processes: the same numbers however they are spread, and nothing lost when a worker dies."""
 
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -48,8 +49,22 @@ def test_read_noise_is_each_images_own_also_in_later_ranges(case, ngspice, monke
     reader = Reader(ngspice, experiment.network, experiment.schedule, 10, chip=chip)
     expected = [reader.spikes(states, image, evaluation.WANTED, chip.jitter("test", k)) for k, image in enumerate(images[:4])]
     monkeypatch.setattr(evaluation, "RANGE", 2)
-    found = read_all(experiment.network, experiment.schedule, states, images[:4], chip=chip)
+    seen = []
+    found = read_all(experiment.network, experiment.schedule, states, images[:4], chip=chip,
+                     watch=lambda indices, spikes: seen.append((list(indices), spikes)))
     assert found == pytest.approx(np.array(expected), abs=1e-9, nan_ok=True)
+    assert [indices for indices, _ in seen] == [[0, 1], [2, 3]] and np.array_equal(seen[1][1], found[2:], equal_nan=True)
+
+
+def test_each_network_and_schedule_is_read_by_a_circuit_of_its_own(case):
+    """It stays loaded from range to range, but not from one threshold or input voltage to another."""
+    experiment, states, images = case
+    lower = dataclasses.replace(experiment.network, neuron=dataclasses.replace(experiment.network.neuron, threshold=3.0))
+    weaker = dataclasses.replace(experiment.schedule, input_voltage=0.8)
+    for network, schedule in ((experiment.network, experiment.schedule), (lower, experiment.schedule), (lower, weaker)):
+        found = read_all(network, schedule, states, images[:2])
+        fired, exact = np.isfinite(found), Crossbar.of(network, schedule).first_spikes(states, images[:2])
+        assert fired.any(axis=1).all() and found[fired] == pytest.approx(exact[fired], abs=1e-6)
 
 
 def test_each_chip_is_read_with_devices_of_its_own_in_whatever_order(case):

@@ -3,7 +3,11 @@
 They are not the same to the last bit: the first run of a circuit chooses the order in which ngspice solves its equations.
 """
 
+import itertools
 import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,6 +49,19 @@ def test_two_processes_read_what_one_reads_in_the_same_order(network, images):
     assert [read.number for read in one] == list(range(1, len(images) + 1))
     assert max(read.number for read in two) < len(images)  # none read all
     assert all(read.cpu_seconds > 0 for read in two)
+
+
+@pytest.mark.skipif(not layer_reads.STATM.exists(), reason="Linux counts a process's pages")
+def test_a_process_is_as_large_as_the_system_says(network, images):
+    read = list(read_layers(network, images[:2]))[-1]
+    resident = int(re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))[1])
+    assert read.megabytes == pytest.approx(resident * 1024 / 1e6, rel=0.2)
+
+
+def test_each_read_takes_its_own_time_alone(network, images, monkeypatch):
+    """The clock is played: it goes on by a second whenever somebody looks."""
+    monkeypatch.setattr(layer_reads, "time", SimpleNamespace(process_time=itertools.count().__next__))
+    assert [read.cpu_seconds for read in read_layers(network, images[:3])] == [1, 1, 1]
 
 
 @pytest.mark.filterwarnings("error")  # joblib's advice to somebody who asked for work and does not want it

@@ -14,7 +14,7 @@ from learning.chips import PRESETS
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.layer_circuit import LayerDesign
 from learning.layers import begin
-from records.voltages import Voltages, save_layers
+from records.voltages import Voltages, VoltagesError, save_layers
 from snn_circuit import NetworkParameters, NeuronParameters
 from workflow import layered
 from workflow.decisions import Partial
@@ -26,7 +26,9 @@ def test_shifted_digits_are_the_same_split_with_copies_half_a_pixel_away():
     count = len(plain.labels)
     assert np.array_equal(shifted.test_images, plain.test_images) and np.array_equal(shifted.images[:count], plain.images)
     assert np.array_equal(shifted.labels, np.tile(plain.labels, 5))
-    copies = shifted.images.reshape(5, count, 8, 8)
+    each = np.bincount(plain.labels) + np.bincount(plain.test_labels)
+    assert np.bincount(plain.test_labels) == pytest.approx(each * 360 / 1797, abs=1)  # of every digit the same share is tested
+    copies = shifted.images.reshape(5, count, *TASKS["digits_shifted"].shape(10))
     assert copies[1][:, 1:] == pytest.approx((copies[0][:, 1:] + copies[0][:, :-1]) / 2)  # down
     assert copies[4][:, :, :-1] == pytest.approx((copies[0][:, :, :-1] + copies[0][:, :, 1:]) / 2)  # left
     assert copies.min() >= 0 and copies.max() <= 1
@@ -142,3 +144,66 @@ def test_layers_learn_by_the_engine_of_their_plan(tmp_path, monkeypatch):
         plan = LayeredPlan(task, task.rule, (3,), engine=engine)
         LayeredTraining(plan, plan.data(), tmp_path / "checkpoint").train()
     assert asked == [NGSPICE, CLOSED_FORM]
+
+
+class Bar:
+    """A progress bar that remembers what it showed."""
+
+    shown: list["Bar"]
+
+    def __init__(self, runs, total, *names, **more):
+        self.runs, self.total, self.n, self.accuracies = runs, total, 0, []
+        self.shown.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def __iter__(self):
+        return iter(self.runs)
+
+    def update(self, count):
+        self.n += count
+
+    def set_postfix(self, accuracy, refresh):
+        self.accuracies.append(accuracy)
+
+
+def test_bars_show_how_much_is_done_and_how_much_of_it_was_right(tmp_path, monkeypatch):
+    """Of three reads the second is tied between its own neuron and another one."""
+    train, task = layered.train, TASKS["xor"]
+    monkeypatch.setattr(Bar, "shown", [], raising=False)
+    monkeypatch.setattr(layered, "progress", Bar)
+    monkeypatch.setattr(layered, "train", lambda *given: train(*given, block=100))
+    plan = LayeredPlan(task, task.rule, (3,))
+    LayeredTraining(plan, plan.data(), tmp_path / "checkpoint").train()
+    reads = [SimpleNamespace(layers=[np.array(times)]) for times in ([50e-6, np.nan], [60e-6, 60e-6], [70e-6, np.nan])]
+    monkeypatch.setattr(layered, "read_layers", lambda *given: iter(reads))
+    layered.read_tests(None, np.zeros((3, 2)), np.array([0, 0, 1]), "ngspice", Partial(tmp_path / "kept.csv.gz", {}))
+    learning, reading = Bar.shown
+    assert learning.n == learning.total == task.rule.presentations
+    assert reading.total == 3 and reading.accuracies == ["100.0%", "50.0%", "33.3%"]
+
+
+@pytest.mark.parametrize(("every", "at"), [(-1.0, [100, 200, 240]), (1e9, [])])
+def test_checkpoints_are_saved_on_the_way_each_time_that_so_many_seconds_are_over(tmp_path, monkeypatch, every, at):
+    saved, train, task = [], layered.train, TASKS["xor"]
+    monkeypatch.setattr(layered, "CHECKPOINT_EVERY", every)
+    monkeypatch.setattr(layered, "train", lambda *given: train(*given, block=100))
+    monkeypatch.setattr(LayeredTraining, "save", lambda training: saved.append(training.learning.done))
+    plan = LayeredPlan(task, task.rule, (3,))
+    LayeredTraining(plan, plan.data(), tmp_path / "checkpoint").train()
+    assert saved == at
+
+
+def test_a_checkpoint_that_took_less_than_no_time_is_refused(tmp_path):
+    task = TASKS["xor"]
+    plan = LayeredPlan(task, task.rule, (3,))
+    training = LayeredTraining(plan, plan.data(), tmp_path / "checkpoint")
+    next(layered.train(training.learning, plan.rule, training.data.images, training.data.labels, block=100))
+    training.seconds = -1.0
+    training.save()
+    with pytest.raises(VoltagesError, match="which its history does not show"):
+        LayeredTraining(plan, plan.data(), tmp_path / "checkpoint").begin(resume=True, force=False)

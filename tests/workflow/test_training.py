@@ -6,17 +6,20 @@ import json
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from learning.chips import Chip
 from learning.closed_form import Cells
+from learning.engines import ENGINES
 from learning.error_driven import Teacher
 from learning.pulses import CAREFUL
 from memristor import read_current, state_rate
 from records.checkpoints import checkpoint_path
+from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from tests.helpers import page
 from verify import run_program
-from workflow import training_runs
+from workflow import training, training_runs
 from workflow.experiments import add_size_and_encoding, digits_experiment, mnist_experiment, xpue_experiment
 from workflow.training import chosen_experiment, training_parser
 
@@ -268,7 +271,24 @@ def test_what_a_hebbian_training_did_is_drawn_as_it_was(tmp_path, monkeypatch, n
 def test_the_writes_of_a_training_are_told_beside_its_presentations(tmp_path, capsys, ngspice):
     results, _ = trained(tmp_path, "--rule", "error-driven", "--engine", "closed-form", "--presentations", "300")
     assert 0 < results["writes"] < 300
-    assert f"presented 300 images, wrote after {results['writes']} of them; last running accuracy " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"presented 300 images, wrote after {results['writes']} of them; last running accuracy " in said
+    assert f"trained 4 x 9 cells in {results['seconds']:.2f} s -> " in said
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_voltages_go_where_those_of_their_engine_belong(tmp_path, monkeypatch, engine):
+    """What the closed form learns does not replace what ngspice learned."""
+    claimed = []
+
+    def stopped(files, *rest):
+        claimed.extend(path for path, _ in files)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(training, "claimed", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        page("XPUE_memristive_training.py").main(["--rule", "error-driven", "--engine", engine, "--figures", str(tmp_path)])
+    assert claimed[0] == xpue_experiment().voltages_path("error-driven", engine)
+    assert ("closed_form" in claimed[0].name) is (engine == "closed-form")
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -289,3 +309,29 @@ def test_the_writes_that_are_measured_are_those_of_the_first_images_own_class(tm
     monkeypatch.setattr(training_runs, "write_energy", write_energy)
     trained(tmp_path, *BRIEFLY)
     assert asked == [(patterns[3].tolist(), 3)] * 2
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("before", [1000.0, -1.0])
+def test_a_resumed_training_counts_what_is_left_and_the_seconds_before_it(tmp_path, monkeypatch, ngspice, before):
+    """A checkpoint that took less than no time is nobody's."""
+    briefly = ["--rule", "error-driven", "--engine", "closed-form", "--presentations", "20"]
+    presentations, progress, totals, told = Teacher.presentations, training_runs.progress, [], []
+
+    def stopped(teacher, learning):
+        yield from itertools.islice(presentations(teacher, learning), 7)
+        learning.seconds = before
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Teacher, "presentations", stopped)
+        trained(tmp_path, *briefly)
+    monkeypatch.setattr(training_runs, "progress", lambda runs, total, *names, **more: totals.append(total) or progress(
+        runs, total, *names, **more))
+    monkeypatch.setattr(tqdm, "set_postfix", lambda bar, accuracy, writes, refresh: told.append((accuracy, writes)))
+    if before < 0:
+        with pytest.raises(VoltagesError, match="which its history does not show"):
+            trained(tmp_path, *briefly, "--resume")
+        return
+    results, _ = trained(tmp_path, *briefly, "--resume")
+    assert totals == [13] and results["seconds"] > before
+    assert told[-1] == (f"{results['running_accuracy']:.1%}", results["writes"]) and results["writes"] < 20

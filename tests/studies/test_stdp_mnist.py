@@ -1,0 +1,89 @@
+"""MNIST without labels as the study runs it, on forty made-up images: what is drawn, kept and told is of all that was done."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from learning.decoding import SILENT
+from studies import stdp, stdp_mnist
+from workflow import unsupervised_mnist
+from workflow.unsupervised_mnist import (
+    MnistLearning,
+    Network,
+    begin,
+    closed_form_decisions,
+    first_to_fire,
+    name_neurons,
+    presentation_order,
+    stretches,
+)
+
+LEARNING = MnistLearning(neurons=10, epochs=2, seed=3)
+
+
+def images_of(part, encoding="grey"):
+    """Twenty images of thirty pixels for each part; of those that are trained on the second ten bear other labels."""
+    generator = np.random.default_rng(len(part))
+    labels = np.arange(20) % 10
+    clean = generator.random((10, 30)) < 0.5
+    images = np.clip(clean[labels] * generator.uniform(0.7, 1.0, (20, 30)), 0, 1)
+    return images, np.where(np.arange(20) < 10, labels, labels // 2)
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """ran(*options): the drawings' data by name, and the results."""
+    monkeypatch.setattr(stdp_mnist, "mnist_images", images_of)
+    for module in (stdp_mnist, unsupervised_mnist):
+        monkeypatch.setattr(module, "STRETCH", 20)
+    drawn = {}
+    monkeypatch.setattr(stdp_mnist, "draw", lambda options, name, plot, *data: drawn.update({name: data}))
+
+    def call(*options):
+        stdp.main(["--data", "mnist", "--neurons", "10", "--seed", "3", "--figures", str(tmp_path), *options])
+        found, = tmp_path.glob("*_results.json")
+        return drawn, json.loads(found.read_text(encoding="utf-8"))
+    return call
+
+
+def test_what_is_kept_and_drawn_of_a_run_is_what_it_was_at_each_stretch(ran, tmp_path, capsys):
+    path = tmp_path / "v.json"
+    drawn, results = ran("--epochs", "2", "--samples", "3", "--voltages", str(path))
+    (images, labels), (tested, truth) = images_of("train"), images_of("test")
+    network, seed = begin(LEARNING, 30)
+    moments = [network.copy()]
+    for _ in stretches(LEARNING, network, images, presentation_order(LEARNING, 20, seed)):
+        moments.append(network.copy())
+    name = "mnist_stdp_grey_10_seed_3"
+    states, every, _ = drawn[f"{name}_weights"]
+    assert every == 20 and np.array_equal(states, [moment.states[:8] for moment in moments])
+    assert np.array_equal(drawn[f"{name}_thresholds"][0], [1.0 + moment.homeostasis for moment in moments])
+    digits = name_neurons(first_to_fire(LEARNING, network, images), labels, 10)
+    assert (digits != name_neurons(first_to_fire(LEARNING, network, images[:10]), labels[:10], 10)).any()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["voltages"] == network.states.tolist() and content["digits"] == digits.tolist()
+    fields, named, _ = drawn[f"{name}_fields"]
+    assert np.array_equal(fields, network.states) and np.array_equal(named, digits)
+    right = closed_form_decisions(LEARNING, Network(network.states, network.homeostasis), tested, digits) == truth
+    assert results["closed_form_accuracy"] == right.mean() != right[:3].mean()
+    assert f"closed form, strict: {right.mean():.2%} of 20 test images" in capsys.readouterr().out
+
+
+def test_a_stretch_is_of_the_first_images_of_its_seeds_order_in_both_engines(ran, monkeypatch):
+    """ngspice's part is played: nobody fires."""
+    order, asked, foretold = presentation_order(LEARNING, 20, begin(LEARNING, 30)[1]), [], stdp_mnist.stretch_by_closed_form
+
+    def simulated(session, learning, network, images):
+        asked.append(images)
+        yield from (np.full(2, SILENT), np.array([SILENT]))
+    monkeypatch.setattr(stdp_mnist, "NgspiceSession", lambda: SimpleNamespace(version=44))
+    monkeypatch.setattr(stdp_mnist, "stretches_in_ngspice", simulated)
+    monkeypatch.setattr(stdp_mnist, "stretch_by_closed_form", lambda learning, network, images: asked.append(images) or foretold(
+        learning, network, images))
+    _, results = ran("--stretch", "3")
+    images = images_of("train")[0]
+    for seen, places in zip(asked, (order[:3], order[:2], order[:2], order[2:3], order[2:3]), strict=True):
+        assert np.array_equal(seen, images[places])
+    assert results["presentations"] == 3
