@@ -1,5 +1,6 @@
 """A classifier's file: what was saved is what is loaded, and what holds something else is refused."""
 
+import copy
 import json
 import math
 
@@ -141,7 +142,8 @@ def test_partial_fit_refuses_what_the_network_cannot_become(fitted, frame, name,
 @pytest.mark.parametrize(("name", "value"), [("dose", 0.01), ("margin", 1e-6), ("dose", "x"), ("margin", -1),
                                              ("engine", "NGSPICE")])
 def test_partial_fit_heeds_dose_margin_and_engine(frame, name, value):
-    plain, changed = (MemristiveClassifier((6,), dose=0.3, random_state=1).partial_fit(*frame, classes=[0, 1, 2]) for _ in range(2))
+    plain = MemristiveClassifier((6,), dose=0.3, random_state=1).partial_fit(*frame, classes=[0, 1, 2])
+    changed = copy.deepcopy(plain)
     changed.set_params(**{name: value})
     if value in ("x", -1, "NGSPICE"):
         with pytest.raises(ValueError, match=name):
