@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import numpy as np
@@ -246,6 +247,15 @@ def _workers():
                 continue
             if int(stat.rpartition(")")[2].split()[1]) == os.getpid() and "popen_loky" in command:
                 yield int(folder.name)
+
+
+@pytest.mark.parametrize(("threads", "words"), [({"one": 1, "two": 4}, "workers of several threads"), ({}, "has no workers"),
+                                                ({"one": 1, "two": 1}, "")])
+def test_workers_that_cannot_read_are_refused(threads, words):
+    """There is one ngspice in a process."""
+    client = SimpleNamespace(nthreads=lambda: threads, run=lambda *_: None, run_on_scheduler=lambda *_: None)
+    with pytest.raises(ParameterError, match=f"--scheduler tcp://host:1 .*{words}") if words else contextlib.nullcontext():
+        evaluation.check_cluster(client, "tcp://host:1")
 
 
 @pytest.mark.parametrize(("scheduler", "words"), [("tcp://127.0.0.1", "missing port"), ("tcp://127.0.0.1:1", "Timed out"),
