@@ -46,7 +46,7 @@ ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody know
 START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
 ACTIVE = 12  # neurons expected to start plastic, of fewer than 24 the half
 # Of several hidden layers all have to fire from the start, and errors grow on their way back, the more so the larger the dose.
-DEEP_START, DEEP_START_SPREAD = 2.0, 1.5  # thresholds
+DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5  # V at most, thresholds
 DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
@@ -56,12 +56,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. Behind four of them spikes come too late
     in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
     transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all; for
-    two features with a curved border (make_moons) ten times as many and a dose of 0.03 V: 97 instead of 88 %.
+    few features with a curved border ten times as many and a dose of 0.03 V (some hundred points of make_moons: 97 for 88 %).
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
     volt read back; it falls to 0; None: 2.4 V over the number of features (of more than ten classes, ten over their number of
-    that), 0.1 V at most (of more than five, five over their number of that). `margin`: s, by which the right neuron has to lead;
-    None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a `learning.chips.Chip` whose devices
-    differ (its shape follows the layers). `encoding`: "complement" adds 1 - v for each feature v (learning/feature_encoding.py).
+    that), 0.1 V at most (of more than five, five over their number of that; 0.03 V for several hidden layers). `margin`: s, by
+    which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a
+    `learning.chips.Chip` whose devices differ, of the layers' shape. `encoding`: "complement" adds 1 - v for each feature v.
     `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
@@ -178,13 +178,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.network_, self.n_presentations_, self._warned = classes, network, 0, False
 
     def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
+        deep = len(self._hidden_sizes()) > 1
         dose = min(DOSE / self.n_features_in_ * min(1.0, FEW_CLASSES / classes),
-                   LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes))
+                   LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes), DEEP_DOSE if deep else LARGEST_DOSE)
         if self.dose is not None:
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:
                 raise ValueError("dose is 0: nothing would be learned; None gives one that suits features and classes")
-        deep = len(self._hidden_sizes()) > 1
         scale = max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE) if deep else LayeredRule.error_scale
         return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)
 

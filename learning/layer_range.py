@@ -16,7 +16,7 @@ from snn_circuit import NeuronParameters
 MOST = 200  # images that are looked at: a second for large networks
 REFERENCE = "reference column's inverting stage"
 AGREED = 0.3e-6  # s a layer: to which both engines agree on a whole network's spikes
-ASTRAY = 100.0  # V: X of networks that learned well stays below 60 V, that of those that never came to an end reaches hundreds
+ASTRAY = 100.0  # V: X of networks that learned well stays below 60 V as a rule, that of those without an end reaches hundreds
 STAGES = ("summing stage", "inverting stage", REFERENCE)
 
 
@@ -145,8 +145,8 @@ def _run_away(network: LayeredNetwork, hidden_dose: str, output_dose: str) -> st
     if np.abs(states).max() <= ASTRAY:
         return ""
     dose = output_dose if layer == len(network.states) - 1 else hidden_dose
-    return (f"cells of layer {layer + 1} have run away, to {states.min():.3g} to {states.max():.3g} V: errors do not end, and "
-            f"each writes; a smaller {dose} would help")
+    return (f"cells of layer {layer + 1} have run away, to {states.min():.3g} to {states.max():.3g} V, as where errors do not "
+            f"end and each writes; a smaller {dose} may help")
 
 
 def _first_two(spikes: np.ndarray, network: LayeredNetwork) -> np.ndarray:

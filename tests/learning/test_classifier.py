@@ -229,7 +229,9 @@ def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, featur
     MemristiveClassifier(3, dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
     assert (rules[0].output_dose, rules[0].hidden_dose) == pytest.approx((expected, 2 * expected))
     MemristiveClassifier((3, 3), dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
-    assert [rule.error_scale for rule in rules] == pytest.approx([LayeredRule.error_scale, max(130 * expected, 10)])
+    deep = expected if given else min(expected, 0.03)
+    assert (rules[1].output_dose, rules[1].hidden_dose) == pytest.approx((deep, 2 * deep))
+    assert [rule.error_scale for rule in rules] == pytest.approx([LayeredRule.error_scale, max(130 * deep, 10)])
 
 
 def test_random_state_is_the_start_and_the_order(iris, fitted):

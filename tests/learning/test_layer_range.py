@@ -169,7 +169,7 @@ def test_cells_that_have_run_away_are_spoken_of_where_nothing_clips(layer, words
     assert complaint(LayeredNetwork(tuple(states)), IMAGES) == ""
     states[layer][0, 0], states[0][1, 0] = -150.0, 7.0
     said = complaint(LayeredNetwork(tuple(states)), IMAGES, "hidden", "output")
-    assert words in said and said.endswith(f"a smaller {('hidden', 'output')[layer]} would help")
+    assert words in said and said.endswith(f"a smaller {('hidden', 'output')[layer]} may help")
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer, load_digits])
