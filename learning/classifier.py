@@ -64,9 +64,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     `learning.chips.Chip` whose devices differ, of the layers' shape. `encoding`: "complement" adds 1 - v for each feature v.
     `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
-    After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (states in V, an array of
-    neurons x rows a layer, the bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_` (that trained). Parameters
-    that make no sense raise ValueError from `fit`.
+    After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (V, neurons x rows a layer, the
+    bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_`. Parameters without sense raise ValueError from `fit`.
     """
 
     network_: LayeredNetwork
@@ -107,7 +106,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Present each sample once, in order of a permutation, at a fifth of the dose: learning goes on where it stopped.
 
         The first call needs all `classes`; its samples set the encoding's range and the start. `dose`, `margin` and `engine` may
-        be set to something else between calls; what has made the network may not. Raises and warns as `fit`.
+        be set to something else between calls, what has made the network may not. Small networks of several layers learn slowly,
+        the faster with a larger `dose`. Raises and warns as `fit`.
         """
         with self._as_before_if_refused():
             first = not hasattr(self, "network_")

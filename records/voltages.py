@@ -54,7 +54,7 @@ def load_voltages(path: str | Path, dataset: str, classes: int, inputs: int,
     content = _parse(path)
     if "format" not in content:
         return Voltages(_paper_states(path, content, classes, inputs))
-    _check(path, content, dataset, encodings)
+    _check(path, content, dataset, encodings, "voltages")
     return _voltages(content, _array(path, content.get("voltages"), classes, inputs))
 
 
@@ -72,7 +72,7 @@ def load_layers(path: str | Path, dataset: str, inputs: int, classes: int,
     """
     path = Path(path)
     content = _parse(path)
-    _check(path, content, dataset, encodings)
+    _check(path, content, dataset, encodings, "layers")
     found = content.get("layers")
     if not isinstance(found, list) or not found or not all(isinstance(rows, list) and rows for rows in found):
         raise VoltagesError(f"{path}: 'layers' is {_kind(found)}, expected a list of layers")
@@ -83,13 +83,20 @@ def load_layers(path: str | Path, dataset: str, inputs: int, classes: int,
     return tuple(layers), _voltages(content, layers[-1])
 
 
-def _check(path: Path, content: dict[str, Any], dataset: str, encodings: Collection[str]) -> None:
+READERS = {"voltages": "a single layer, which MNIST_memristor_test.py and the inference scripts read",
+           "layers": "a network of layers, which studies.layers --test-only and studies.layers_in_ngspice read"}
+
+
+def _check(path: Path, content: dict[str, Any], dataset: str, encodings: Collection[str], wanted: str) -> None:
     if content.get("format") != FORMAT:
         raise VoltagesError(f"{path}: format is {_kind(content.get('format'))}, expected {FORMAT!r}")
     if content.get("version") != VERSION or type(content["version"]) is not int:  # to Python, true and 1.0 equal 1
         raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
     if content.get("dataset") != dataset:
         raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")
+    if wanted not in content:
+        for other in filter(content.__contains__, READERS):
+            raise VoltagesError(f"{path}: holds {READERS[other]}")
     encoding = content.get("encoding")
     if encoding not in encodings:
         way_out = f"; give --encoding {encoding}" if encoding in ("binary", "grey") else ""

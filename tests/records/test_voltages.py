@@ -286,8 +286,12 @@ def test_layers_come_back_to_the_last_bit_and_must_fit_each_other(tmp_path):
         load_layers(path, "xor", 3, 2)
     with pytest.raises(VoltagesError, match="the last layer has 2 neurons, expected 3"):
         load_layers(path, "xor", 2, 3)
-    with pytest.raises(VoltagesError, match="expected 2 rows"):  # who reads a single layer is told
-        load_voltages(path, "xor", 2, 2, ("grey",))
+    for encodings in (("grey",), ("binary",)):  # what else is said would not help
+        with pytest.raises(VoltagesError, match="json: holds a network of layers, which studies"):
+            load_voltages(path, "xor", 2, 2, encodings)
+        save_voltages(single := tmp_path / "single.json", Voltages(np.ones((2, 2)), "xor", "grey"))
+        with pytest.raises(VoltagesError, match=r"json: holds a single layer, which MNIST_memristor_test\.py and"):
+            load_layers(single, "xor", 2, 2, encodings)
     for wrong, found in (([], r"\[\]"), ([[]], r"\[\[\]\]"), ([3], r"\[3\]")):
         save_layers(path, wrong, Voltages(layers[-1], "xor", "grey"))
         with pytest.raises(VoltagesError, match=f"'layers' is {found}, expected a list of layers"):
