@@ -94,8 +94,8 @@ def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.n
     grey: proportional to the grey level, the brightest pixel of each image at 1 (exposure, as a camera would set it).
     Raises DatasetError for another encoding.
     """
-    if encoding not in ("binary", "grey"):
-        raise DatasetError(f"encoding must be binary or grey, got {encoding!r}")
+    if encoding not in ENCODINGS:
+        raise DatasetError(f"encoding must be {' or '.join(ENCODINGS)}, got {encoding!r}")
     grey = shrink(images, size)
     if encoding == "grey":
         return grey / np.maximum(grey.max(axis=1, keepdims=True), 1)

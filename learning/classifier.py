@@ -180,7 +180,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
         deep = len(self._hidden_sizes()) > 1
         dose = min(DOSE / self.n_features_in_ * min(1.0, FEW_CLASSES / classes),
-                   LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes), DEEP_DOSE if deep else LARGEST_DOSE)
+                   LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes), DEEP_DOSE if deep else math.inf)
         if self.dose is not None:
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:

@@ -121,32 +121,35 @@ def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "d
     help; if they change nothing that the two engines agree on, which cells have run away, or "". The doses: what the parameters
     are called by which the cells of hidden layers and of the last one grow.
     """
-    images = images[::max(1, -(-len(images) // MOST))]
+    doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
+    return _clips(network, images[::max(1, -(-len(images) // MOST))], doses) or _run_away(network, doses)
+
+
+def _clips(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> str:
     asked, most = wanted(network, images), rails(network)
     if not (asked > most).any():
-        return _run_away(network, hidden_dose, output_dose)
+        return ""
     free, railed = network.first_spikes(images), within_rails(network, images)[-1]
     otherwise = sum(strict_decision(ours) != strict_decision(theirs) for ours, theirs in zip(free, railed, strict=True))
     moved = float(np.abs(_first_two(free, network) - _first_two(railed, network)).max())
     if not otherwise and moved < AGREED * len(network.states):
-        return _run_away(network, hidden_dose, output_dose)
+        return ""
     top = asked.max(axis=0)
     layer, stage = (int(k) for k in np.unravel_index(np.argmax(top / most), most.shape))
-    dose = output_dose if layer == len(network.states) - 1 else hidden_dose
-    remedy = "fewer neurons in that layer" if STAGES[stage] == REFERENCE else f"a smaller {dose}"
+    remedy = "fewer neurons in that layer" if STAGES[stage] == REFERENCE else f"a smaller {doses[layer]}"
     return (f"stages clip, which ngspice knows and the closed form does not: {otherwise} of {len(images)} images are decided "
             f"otherwise, first spikes move by {moved * 1e6:.2g} us; {top[layer, stage]:.3g} V wanted of the {STAGES[stage]} in "
             f"layer {layer + 1}, which gives {most[layer, stage]:.3g} V at most; {remedy} would help")
 
 
-def _run_away(network: LayeredNetwork, hidden_dose: str, output_dose: str) -> str:
-    layer = int(np.argmax([np.abs(states).max() for states in network.states]))
-    states = network.states[layer]
-    if np.abs(states).max() <= ASTRAY:
+def _run_away(network: LayeredNetwork, doses: list[str]) -> str:
+    farthest = [np.abs(states).max() for states in network.states]
+    layer = int(np.argmax(farthest))
+    if farthest[layer] <= ASTRAY:
         return ""
-    dose = output_dose if layer == len(network.states) - 1 else hidden_dose
+    states = network.states[layer]
     return (f"cells of layer {layer + 1} have run away, to {states.min():.3g} to {states.max():.3g} V, as where errors do not "
-            f"end and each writes; a smaller {dose} may help")
+            f"end and each writes; a smaller {doses[layer]} may help")
 
 
 def _first_two(spikes: np.ndarray, network: LayeredNetwork) -> np.ndarray:

@@ -54,6 +54,9 @@ def _dropped_stops_come_again(came: Sequence[int]) -> Iterator[None]:
     prints it and works on. Within this context a KeyboardInterrupt dropped like that is not printed; its signal, the last
     that `came`, comes again once its place has been left.
     """
+    if not _main_thread():
+        yield
+        return
     before, timers = sys.unraisablehook, list[threading.Timer]()
 
     def again(dropped: "sys.UnraisableHookArgs") -> None:

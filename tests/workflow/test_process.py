@@ -109,13 +109,13 @@ def test_nothing_disturbs_the_saving_of_a_stopped_run(handlers):
 @pytest.mark.parametrize("context", [stop_signals, undisturbed, children_kept_apart])
 def test_other_threads_leave_signals_alone(context, handlers):
     """Python allows handlers in the main thread alone."""
-    problems = []
+    problems, hook = [], sys.unraisablehook
 
     def work():
         try:
             with context():
-                pass
-        except ValueError as error:
+                assert sys.unraisablehook is hook
+        except (ValueError, AssertionError) as error:
             problems.append(error)
     thread = threading.Thread(target=work)
     thread.start()
