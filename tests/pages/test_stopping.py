@@ -23,6 +23,7 @@ def stopped(arguments, ready, folder, sent=signal.SIGINT, send=os.kill):
                                preexec_fn=_heed_interrupts if sent == signal.SIGINT else _ignore_interrupts)
     try:
         wait_until(lambda: ready(process.pid) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()  # before anybody has stopped it
         send(process.pid, sent)
         out, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + sent, errors
@@ -94,7 +95,8 @@ def test_stopped_learning_saves_where_it_was(tmp_path, sent):
     voltages = tmp_path / "xpue.json"
     checkpoint = Path(f"{voltages}.checkpoint")
     arguments = ["XPUE_memristive_training.py", "--rule", "error-driven", "--presentations", 100000, "--voltages", voltages]
-    assert "--resume" in stopped(arguments, lambda pid: checkpoint.exists(), tmp_path, sent)
+    said = stopped(arguments, lambda pid: checkpoint.exists(), tmp_path, sent)
+    assert "--resume" in said, (said, sorted(tmp_path.iterdir()))
     with np.load(checkpoint) as arrays:
         assert 500 <= arrays["done"] < 100000
 
