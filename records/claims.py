@@ -88,10 +88,15 @@ def claimed(made_with: Iterable[tuple[Path, Mapping[str, Any]]], others: Iterabl
     with contextlib.ExitStack() as locks:
         for path in places:
             locks.enter_context(locked(path))
-        for path, parameters in made_with:
-            if parameters and not force:
-                refuse_overwriting(path, parameters)
+        if not force:
+            _refuse_overwriting_any(made_with)
         yield
+
+
+def _refuse_overwriting_any(made_with: Iterable[tuple[Path, Mapping[str, Any]]]) -> None:
+    for path, parameters in made_with:
+        if parameters:
+            refuse_overwriting(path, parameters)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ figures/imperfect_chips_short*. About 15 minutes on two idle cores, half a minut
 if __name__ == "__main__":
     from workflow.loading import run
 
+import argparse
 import dataclasses
 import functools
 import sys
@@ -231,23 +232,35 @@ def main(arguments: list[str] | None = None) -> None:
         if options.resume:
             rows = kept_rows(path, extent, experiments, checksums)
             results |= {"rows": rows, "summary": summary(rows)}  # ideal chips learn again, whatever comes
-        for encoding, experiment in experiments.items():
-            states, results["ideal"][encoding] = ideal_chip(experiment)
-            print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
-                  flush=True)
-            planned = cases(extent, encoding, experiment.rule, states, outside[encoding].states)
-            work = [left for case in planned if case.section in extent.sections for left in left_of(case, results["rows"])]
-            sizes = [len(case.chips) * case.rule.presentations for case in work]
-            for rows in run_everywhere(judge, work, sizes, options.jobs, options.scheduler, "presentation"):
-                by_name = {_identity(row): row for row in results["rows"] + rows}
-                results["rows"] = [by_name[name] for name in sorted(by_name)]  # they end in another order each time
-                results["summary"] = summary(results["rows"])
-                write_results(options.figures, stem, None, made_with, results)
+        judge_all(options, extent, experiments, outside, results,
+                  lambda: write_results(options.figures, stem, None, made_with, results))
         print(f"wrote {path}")
         print_summary(results["summary"])
-        for name, figure in FIGURES.items():
-            if any(row["section"] in figure.sections for row in results["rows"]):
-                draw(options, f"{stem}_{name}", figure.draw, results["summary"], results["ideal"])
+        draw_all(options, stem, results)
+
+
+def judge_all(options: argparse.Namespace, extent: Extent, experiments: Mapping[str, Experiment],
+              outside: Mapping[str, Voltages], results: dict[str, Any], store: Callable[[], object]) -> None:
+    """Train and test what has no row in `results` yet, and `store()` them with each new row."""
+    for encoding, experiment in experiments.items():
+        states, results["ideal"][encoding] = ideal_chip(experiment)
+        print(f"ideal chip, {encoding}: {results['ideal'][encoding]:.2%} after {experiment.rule.presentations} presentations",
+              flush=True)
+        planned = cases(extent, encoding, experiment.rule, states, outside[encoding].states)
+        work = [left for case in planned if case.section in extent.sections for left in left_of(case, results["rows"])]
+        sizes = [len(case.chips) * case.rule.presentations for case in work]
+        for rows in run_everywhere(judge, work, sizes, options.jobs, options.scheduler, "presentation"):
+            by_name = {_identity(row): row for row in results["rows"] + rows}
+            results["rows"] = [by_name[name] for name in sorted(by_name)]  # they end in another order each time
+            results["summary"] = summary(results["rows"])
+            store()
+
+
+def draw_all(options: argparse.Namespace, stem: str, results: Mapping[str, Any]) -> None:
+    """The figures of those sections that have rows."""
+    for name, figure in FIGURES.items():
+        if any(row["section"] in figure.sections for row in results["rows"]):
+            draw(options, f"{stem}_{name}", figure.draw, results["summary"], results["ideal"])
 
 
 def _identity(row: dict[str, Any]) -> tuple:

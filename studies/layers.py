@@ -205,7 +205,6 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
         store = functools.partial(write_results, options.figures, stem, session, {**first.parameters, **tested})
         for training in trainings[len(rows):]:
             training.train()
-            training.save()
             if training is first:
                 keep(first, path, session)
             rows.append(judge(training, options, count, stem))

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from learning.decoding import RESOLUTION, lead, strict_decision
 from learning.layer_readout import MARGIN, LayeredReader
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredNetwork
-from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
 from records.voltages import VoltagesError, checksum
@@ -31,6 +32,7 @@ from workflow import layer_reads
 from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
+from workflow.kept import kept_if_stopped, save_whole
 from workflow.layer_reads import LayeredRead, read_layers
 from workflow.layered import (
     CHECKPOINT_EVERY,
@@ -42,7 +44,6 @@ from workflow.layered import (
     stem_of,
     warn_of_layers,
 )
-from workflow.process import undisturbed
 
 EARLY = 1000  # reads after which a process's memory is noted for the first time
 
@@ -83,7 +84,6 @@ class Reading:
         self._exact = network.forward(images)
         self._parameters = parameters
         self.found, self._seconds = Compared(), list[float]()  # s of CPU, of each read
-        self.saved = False  # whether there is a checkpoint of these reads
         self.early: float | None = None  # MB
         self.largest: float | None = None  # MB
 
@@ -108,7 +108,6 @@ class Reading:
         for k in range(done):
             self.found.keep(spikes[k], self._exact[-1][k], kept["errors"][k].tolist())
         self._seconds = kept["cpu_seconds"][:done].tolist()
-        self.saved = True
         return done
 
     def _arrays(self) -> dict[str, Any]:
@@ -132,20 +131,19 @@ class Reading:
     def read(self, jobs: int) -> None:
         """Read what is left, on `jobs` processes; a run that is interrupted leaves a checkpoint."""
         start = len(self.found.spikes)
+        reads = read_layers(self._network, self._images[start:], jobs)
+        with kept_if_stopped(self.save), progress(reads, len(self._images) - start, "reading", "image") as bar:
+            self._take(bar, start)
+            self.save()  # judging them takes a moment, whole networks longer
+
+    def _take(self, bar: "tqdm[LayeredRead]", start: int) -> None:
         saved = time.perf_counter()
-        try:
-            with progress(read_layers(self._network, self._images[start:], jobs), len(self._images) - start, "reading",
-                          "image") as bar:
-                for k, read in enumerate(bar, start):
-                    self._add(read, [layer[k] for layer in self._exact])
-                    bar.set_postfix(otherwise=len(self.found.others), refresh=False)
-                    if time.perf_counter() - saved > CHECKPOINT_EVERY:
-                        self.save()
-                        saved = time.perf_counter()
-        except BaseException:
-            with undisturbed():
+        for k, read in enumerate(bar, start):
+            self._add(read, [layer[k] for layer in self._exact])
+            bar.set_postfix(otherwise=len(self.found.others), refresh=False)
+            if time.perf_counter() - saved > CHECKPOINT_EVERY:
                 self.save()
-            raise
+                saved = time.perf_counter()
 
     def _add(self, read: LayeredRead, exact: list[np.ndarray]) -> None:
         self.found.add(read.layers, exact)
@@ -154,12 +152,12 @@ class Reading:
             self.early = read.megabytes if read.number == EARLY else self.early
             self.largest = max(self.largest or 0.0, read.megabytes)
 
-    def save(self) -> None:
-        """Write the checkpoint, if a range is finished."""
+    def save(self) -> str:
+        """Write the checkpoint, if a range is finished; what to say of it."""
         arrays = self._arrays()
         if arrays["done"]:
-            save_checkpoint(self._checkpoint, arrays, self._parameters)
-            self.saved = True
+            save_whole(self._checkpoint, arrays, self._parameters)
+        return f"what is read is saved in {self._checkpoint}; go on with --resume" if arrays["done"] else ""
 
     def kept(self) -> None:
         """The results are saved: a checkpoint has done its work."""
@@ -219,17 +217,12 @@ def main(arguments: list[str] | None = None) -> None:
         reading = Reading(network, images, used, checkpoint)
         reading.begin(options.resume, options.force)
         warn_of_layers(network, images)
-        try:
-            reading.read(options.jobs)
+        reading.read(options.jobs)
+        with kept_if_stopped(reading.save):
             results = judged(reading, network, images, labels)
             if options.whole:
-                reading.save()  # the whole networks take longer
                 formula, layered = read_whole(network, images[:options.whole], session)
                 results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
-        except BaseException:
-            if reading.saved:
-                print(f"what is read is saved in {checkpoint}; go on with --resume")
-            raise
         print(f"wrote {write_results(options.figures, name, session, used, results)}")
         reading.kept()
     report(results)

@@ -17,7 +17,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
 
 import plotting
 from learning.classifier import MemristiveClassifier
@@ -41,7 +42,7 @@ from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import FeatureEncoding
 from learning.layer_range import StagesClip
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist
-from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, save_checkpoint
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint
 from records.claims import NotOverwritten, claimed
 from records.files import ROOT, atomic_write
 from records.results import results_path, write_results
@@ -49,7 +50,7 @@ from records.voltages import VoltagesError
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, whole_number, write_netlist
-from workflow.process import undisturbed
+from workflow.kept import kept_if_stopped, save_whole
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 
@@ -213,29 +214,35 @@ def cross_validated(table: Table, model: MemristiveClassifier, options: argparse
                                 f"not show; {AFRESH}")
     elif checkpoint.exists() and not options.force:
         raise NotOverwritten(f"{checkpoint} holds an interrupted run; --resume goes on with it, --force starts afresh")
-    models, saved = _models(model, seed), time.perf_counter()
-    with progress(range(0), len(steps), table.name, "fold") as bar:
-        try:
-            for repeat, fold, train, test in steps[found.done:]:
-                start = time.perf_counter()
-                row = _one_fold(table, models, repeat, train, test)
-                with signals_held():  # a checkpoint holds a fold whole or not at all
-                    found.add(repeat, fold, test, *row)
-                    found.done, found.seconds = found.done + 1, found.seconds + time.perf_counter() - start
-                bar.update(found.done - bar.n)
-                tested = sum(len(step[-1]) for step in steps[:found.done])
-                bar.set_postfix_str(f"memristors {found.right[0].sum() / tested:.2%}", refresh=False)
-                if time.perf_counter() - saved > SAVE_EVERY:
-                    save_checkpoint(checkpoint, vars(found), parameters)
-                    saved = time.perf_counter()
-        except BaseException:
-            if found.done:
-                with undisturbed():
-                    save_checkpoint(checkpoint, vars(found), parameters)
-                print(f"{found.done} of {len(steps)} folds are saved in {checkpoint}; go on with --resume")
-            raise
-    save_checkpoint(checkpoint, vars(found), parameters)
+
+    def save() -> str:
+        if not found.done:
+            return ""
+        save_whole(checkpoint, vars(found), parameters)
+        return f"{found.done} of {len(steps)} folds are saved in {checkpoint}; go on with --resume"
+
+    with kept_if_stopped(save), progress(range(0), len(steps), table.name, "fold") as bar:
+        _run_folds(found, steps, table, _models(model, seed), bar, save)
+        save()
     return found
+
+
+def _run_folds(found: Found, steps: Sequence[tuple[int, int, np.ndarray, np.ndarray]], table: Table,
+               models: Mapping[str, Any], bar: "tqdm[int]", save: Callable[[], str]) -> None:
+    """The folds that are not `found` yet."""
+    saved = time.perf_counter()
+    for repeat, fold, train, test in steps[found.done:]:
+        start = time.perf_counter()
+        row = _one_fold(table, models, repeat, train, test)
+        with signals_held():  # a checkpoint holds a fold whole or not at all
+            found.add(repeat, fold, test, *row)
+            found.done, found.seconds = found.done + 1, found.seconds + time.perf_counter() - start
+        bar.update(found.done - bar.n)
+        tested = sum(len(step[-1]) for step in steps[:found.done])
+        bar.set_postfix_str(f"memristors {found.right[0].sum() / tested:.2%}", refresh=False)
+        if time.perf_counter() - saved > SAVE_EVERY:
+            save()
+            saved = time.perf_counter()
 
 
 def _one_fold(table: Table, models: Mapping[str, Any], repeat: int, train: np.ndarray,

@@ -271,6 +271,32 @@ def progress(steps: Iterable[T], total: int, description: str, unit: str, quick:
                 disable=None)
 
 
+def _told(error: BaseException, came: Sequence[int]) -> tuple[int, str]:
+    """The exit code and line of an error, if the `came` signals stopped the script or it is one that is told in a line.
+
+    Raises it again otherwise.
+    """
+    if isinstance(error, FileProblem):  # also when a stopped run could not be saved
+        return 1, str(error)
+    if _stopped(error):
+        number = signal.Signals(came[0]) if came else signal.SIGINT
+        return 128 + number, f"stopped by {'Ctrl-C' if number == signal.SIGINT else number.name}"
+    if isinstance(error, (ParameterError, VoltagesError, NotOverwritten, DatasetError, NgspiceMissing)):
+        return 2, str(error)
+    if isinstance(error, SimulationError):
+        return 1, str(error)
+    if isinstance(error, (MemoryError, ImportError)):  # a library that finds no room to be loaded says ImportError
+        return 1, unloadable(error)
+    raise
+
+
+def _stopped(error: BaseException | None) -> bool:
+    """Whether it is a stop, or what a library has made of one: classes that are being made and zipfile raise others instead."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
     """Run a script's `main(arguments)`; return its exit code, after one line on whatever went wrong."""
     name = Path(sys.argv[0]).name
@@ -278,18 +304,10 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
         try:
             check_working_folder()
             code = main(arguments) or 0
-        except (ParameterError, VoltagesError, NotOverwritten, DatasetError, NgspiceMissing) as error:
-            code, said = 2, str(error)
-        except (SimulationError, FileProblem) as error:
-            code, said = 1, str(error)
-        except (MemoryError, ImportError) as error:  # a library that finds no room to be loaded says ImportError
-            code, said = 1, unloadable(error)
-        except KeyboardInterrupt:
-            with undisturbed():
-                stopped = signal.Signals(came[0]) if came else signal.SIGINT
-                code, said = 128 + stopped, f"stopped by {'Ctrl-C' if stopped == signal.SIGINT else stopped.name}"
-        else:
             said = ""
+        except BaseException as error:
+            with undisturbed():
+                code, said = _told(error, came)
         output.flush()
         if output.problem and not isinstance(output.problem, BrokenPipeError):  # a reader that left wants no word
             said = said or f"standard output cannot be written: {output.problem}"

@@ -143,7 +143,8 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
     if scheduler is not None:
         _run_on_cluster(tasks(), scheduler, finished, spikes, keep)
         return spikes
-    with tempfile.TemporaryDirectory() as folder:
+
+    def run_all(folder: str) -> None:
         left = tasks(folder if jobs > 1 else "")
         while left:
             try:
@@ -151,6 +152,9 @@ def read_all(network: NetworkParameters, schedule: Schedule, states: np.ndarray,
             except BrokenProcessPool:
                 _run_lost_again(left, folder, finished, spikes, keep, report)
             left = [task for task in left if not finished[task.first]]
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_all(folder)
     return spikes
 
 

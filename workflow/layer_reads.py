@@ -8,7 +8,7 @@ import itertools
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,11 +87,15 @@ def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int = 1) -> I
         return
     run = f"{os.getpid()}-{next(_runs)}"
     work = [_Range(run, network, part) for part in ranges]
+    with contextlib.closing(on_cores(_read_range, work, min(jobs, len(work)))) as ended:
+        yield from _in_order(ended)
+
+
+def _in_order(ended: Iterable[tuple[int, list[LayeredRead]]]) -> Iterator[LayeredRead]:
     waiting: dict[int, list[LayeredRead]] = {}
     following = 0
-    with contextlib.closing(on_cores(_read_range, work, min(jobs, len(work)))) as ended:
-        for k, reads in ended:
-            waiting[k] = reads
-            while following in waiting:
-                yield from waiting.pop(following)
-                following += 1
+    for k, reads in ended:
+        waiting[k] = reads
+        while following in waiting:
+            yield from waiting.pop(following)
+            following += 1

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from scipy.ndimage import shift
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from tqdm import tqdm
 
 from datasets import encode, load_mnist
 from learning.chips import Chip
@@ -25,7 +27,7 @@ from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import train_in_ngspice
 from learning.pulses import edges
-from records.checkpoints import AFRESH, load_checkpoint, refuse_progress, save_checkpoint
+from records.checkpoints import AFRESH, load_checkpoint, refuse_progress
 from records.voltages import Voltages, VoltagesError, load_layers
 from snn_circuit import names
 from spice.parameters import ParameterError
@@ -33,8 +35,8 @@ from spice.session import netlist_text
 from workflow.command_line import progress, warn
 from workflow.decisions import Partial
 from workflow.experiments import SIZE, network_of
+from workflow.kept import kept_if_stopped, save_whole
 from workflow.layer_reads import read_layers
-from workflow.process import undisturbed
 from workflow.scores import interval
 
 XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
@@ -210,26 +212,27 @@ class LayeredTraining:
             steps = train_in_ngspice(learning, rule, images, labels)
         else:
             steps = train(learning, rule, images, labels)
-        began, saved = time.perf_counter() - self.seconds, time.perf_counter()
-        try:
-            with progress(range(0), rule.presentations, "learning", "image", quick=0.5) as bar:
-                for done, accuracy in steps:
-                    self.seconds = time.perf_counter() - began
-                    bar.update(done - bar.n)
-                    bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
-                    if time.perf_counter() - saved > CHECKPOINT_EVERY:
-                        self.save()
-                        saved = time.perf_counter()
-        except BaseException:
-            if learning.done:
-                with undisturbed():
-                    self.save()
-                print(f"{learning.done} presentations are saved in {self._checkpoint}; go on with --resume")
-            raise
+        with (kept_if_stopped(self.save),
+              progress(range(0), rule.presentations, "learning", "image", quick=0.5) as bar):
+            self._present(steps, bar)
+            self.save()  # until the voltages are written, the only place of what was learned
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        save_checkpoint(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
+    def _present(self, steps: Iterator[tuple[int, float]], bar: "tqdm[int]") -> None:
+        began, saved = time.perf_counter() - self.seconds, time.perf_counter()
+        for done, accuracy in steps:
+            self.seconds = time.perf_counter() - began
+            bar.update(done - bar.n)
+            bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
+            if time.perf_counter() - saved > CHECKPOINT_EVERY:
+                self.save()
+                saved = time.perf_counter()
+
+    def save(self) -> str:
+        """Write the checkpoint, if anything is done; what to say of it."""
+        if not self.learning.done:
+            return ""
+        save_whole(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
+        return f"{self.learning.done} presentations are saved in {self._checkpoint}; go on with --resume"
 
     def kept(self) -> None:
         """The voltages are saved: a checkpoint has done its work."""

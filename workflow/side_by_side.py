@@ -72,27 +72,31 @@ def run_side_by_side(chains: Sequence[Sequence[Sequence[str]]], lanes: int) -> i
     waiting, running = list(reversed(chains)), list[Chain]()
     with _bar(sum(map(len, chains))) as bar:
         try:
-            while waiting or running:
-                while waiting and len(running) < lanes:
-                    with signals_held():  # no script at work that is not in the list of those to be stopped
-                        running.append(Chain(waiting.pop()))
-                    _show(bar, running)
-                for chain in [chain for chain in running if chain.script.poll() is not None]:
-                    _tell(bar, chain)
-                    bar.update()
-                    if chain.script.returncode:
-                        running.remove(chain)
-                        return _failed(chain.command, chain.script.returncode)
-                    if not chain.next():
-                        running.remove(chain)
-                    _show(bar, running)
-                bar.update(0)  # its clock
-                time.sleep(POLL)
+            return _run(bar, waiting, running, lanes)
         finally:
             with undisturbed():
                 _stop([chain.script for chain in running])
                 for chain in running:
                     _tell(bar, chain)
+
+
+def _run(bar: "tqdm[Any]", waiting: list[Sequence[Sequence[str]]], running: list[Chain], lanes: int) -> int:
+    while waiting or running:
+        while waiting and len(running) < lanes:
+            with signals_held():  # no script at work that is not in the list of those to be stopped
+                running.append(Chain(waiting.pop()))
+            _show(bar, running)
+        for chain in [chain for chain in running if chain.script.poll() is not None]:
+            _tell(bar, chain)
+            bar.update()
+            if chain.script.returncode:
+                running.remove(chain)
+                return _failed(chain.command, chain.script.returncode)
+            if not chain.next():
+                running.remove(chain)
+            _show(bar, running)
+        bar.update(0)  # its clock
+        time.sleep(POLL)
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from datasets import Dataset
 from learning.chip_engines import chip_engine
@@ -17,14 +18,14 @@ from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, scatter, train_hebbian
 from learning.pulses import READING, TRAINING, suited
 from memristor import check_phi, state_rate, trained_state
-from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress, save_checkpoint
+from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
 from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
 from workflow.command_line import draw, figures_loaded, print_energy, progress, warn, warn_of_closed_form, warn_of_range
 from workflow.experiments import Experiment, describe
-from workflow.process import undisturbed
+from workflow.kept import kept_if_stopped, save_whole
 
 CHECKPOINT_EVERY = 500  # presentations
 ALIKE_TO = 2e-4  # share by which classes may differ: docs/reliability.md
@@ -186,30 +187,30 @@ class ErrorDrivenRun(TrainingRun):
         engine = (chip_engine(self.engine, self.session, network, schedule, experiment.chip, learning.done) if experiment.chip
                   else make_engine(self.engine, self.session, network, schedule, *self.states.shape))
         teacher = Teacher(engine, experiment.rule, self._images, self._labels)
-        began = time.perf_counter() - learning.seconds
         left = experiment.rule.presentations - learning.done
-        every = CHECKPOINT_EVERY * (100 if self.engine == CLOSED_FORM else 1)  # some seconds' work
-        bar = progress(teacher.presentations(learning), left, "learning", "image", quick=0.5)
-        try:
-            with bar:
-                for accuracy, writes in bar:
-                    learning.seconds = time.perf_counter() - began
-                    bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
-                    if learning.done % every == 0:
-                        self._save_checkpoint()
-        except BaseException:
-            if learning.done:
-                with undisturbed():
-                    self._save_checkpoint()
-                print(f"{learning.done} presentations are saved in {self.checkpoint}; go on with --resume")
-            raise
-        self._save_checkpoint()  # until the results are written, the only place of the history
+        with (kept_if_stopped(self._save_progress),
+              progress(teacher.presentations(learning), left, "learning", "image", quick=0.5) as bar):
+            self._present(bar)
+            self._save_progress()  # until the results are written, the only place of the history
         self.states = learning.states
         return learning.seconds
 
-    def _save_checkpoint(self) -> None:
+    def _present(self, bar: "tqdm[tuple[float, int]]") -> None:
+        learning, began = self._learning, time.perf_counter() - self._learning.seconds
+        every = CHECKPOINT_EVERY * (100 if self.engine == CLOSED_FORM else 1)  # some seconds' work
+        for accuracy, writes in bar:
+            learning.seconds = time.perf_counter() - began
+            bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
+            if learning.done % every == 0:
+                self._save_progress()
+
+    def _save_progress(self) -> str:
+        """Write the checkpoint, if anything is done; what to say of it."""
+        if not self._learning.done:
+            return ""
         assert self.checkpoint
-        save_checkpoint(self.checkpoint, vars(self._learning), self.parameters)
+        save_whole(self.checkpoint, vars(self._learning), self.parameters)
+        return f"{self._learning.done} presentations are saved in {self.checkpoint}; go on with --resume"
 
     def measure(self) -> dict[str, Any]:
         network, schedule, rule = self.experiment.network, self.experiment.schedule, self.experiment.rule

@@ -22,7 +22,7 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
 from spice.netlist import netlist_text
 from spice.parameters import ParameterError
-from spice.session import NgspiceSession
+from spice.session import LoadedCircuit, NgspiceSession, Waveforms
 
 LEAK = 1e9  # ohm, R_leak: with K = 5e-9 S a written cell tends to 5 V times its input, in 3.55 ms
 JUDGED = 10  # presentations a pattern, the last of a run, by which its owner is told
@@ -147,18 +147,21 @@ def learn(session: NgspiceSession, task: Unsupervised, drawn: Trial,
     gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
     loaded = session.load(netlist(task, drawn), LEARNING, gates + voltages + names("output", neurons))
     try:
-        stop = schedule.stop(presentations)
-        pauses = list(np.linspace(0, stop, PAUSES + 1)[1:-1])
-        for done, waves in enumerate(loaded.run(stop, pauses), 1):
-            watch(done / PAUSES)
-            if done == PAUSES:
-                before = schedule.period * np.arange(presentations + 1)
-                states = np.array([np.interp(before, waves.time, waves[name]) for name in gates])
-                homeostasis = np.array([np.interp(before, waves.time, waves[name]) for name in voltages])
-                found = winners(waves, task.design, neurons, presentations)
+        waves = _last(loaded, schedule.stop(presentations), watch)
+        before = schedule.period * np.arange(presentations + 1)
+        states = np.array([np.interp(before, waves.time, waves[name]) for name in gates])
+        homeostasis = np.array([np.interp(before, waves.time, waves[name]) for name in voltages])
+        found = winners(waves, task.design, neurons, presentations)
     finally:
         session.unload(loaded)
     return Learned(len(task.patterns), drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
+
+
+def _last(loaded: LoadedCircuit, stop: float, watch: Callable[[float], None]) -> Waveforms:
+    for done, waves in enumerate(loaded.run(stop, list(np.linspace(0, stop, PAUSES + 1)[1:-1])), 1):
+        watch(done / PAUSES)
+        last = waves
+    return last
 
 
 def foretold(task: Unsupervised, drawn: Trial) -> np.ndarray | None:

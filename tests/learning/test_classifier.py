@@ -272,10 +272,10 @@ def test_classes_that_a_file_cannot_hold_are_refused(tmp_path, iris):
 
 def test_fewer_samples_are_learned_with_a_larger_margin(tmp_path):
     features, labels = np.random.default_rng(1).random((2000, 2)), np.arange(2000) % 2
-    for samples, margin in ((2000, 4e-6), (1500, 4e-6), (375, 8e-6), (20, 12e-6)):
-        usual = MemristiveClassifier(3, epochs=1, random_state=1).fit(features[:samples], labels[:samples])
-        given = MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(features[:samples], labels[:samples])
-        assert usual.n_presentations_ == samples and usual.margin is None
+    for samples, epochs, margin in ((2000, 1, 4e-6), (1500, 1, 4e-6), (375, 1, 8e-6), (20, 20, 12e-6)):
+        usual = MemristiveClassifier(3, epochs=epochs, random_state=1).fit(features[:samples], labels[:samples])
+        given = MemristiveClassifier(3, epochs=epochs, random_state=1, margin=margin).fit(features[:samples], labels[:samples])
+        assert usual.n_presentations_ == samples * epochs and usual.margin is None
         assert all(np.array_equal(a, b) for a, b in zip(usual.voltages_, given.voltages_, strict=True))
     few = features[:375], labels[:375]
     narrow, wide = (MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(*few) for margin in (4e-6, 8e-6))

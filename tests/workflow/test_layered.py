@@ -187,7 +187,7 @@ def test_bars_show_how_much_is_done_and_how_much_of_it_was_right(tmp_path, monke
     assert reading.total == 3 and reading.accuracies == ["100.0%", "50.0%", "33.3%"]
 
 
-@pytest.mark.parametrize(("every", "at"), [(-1.0, [100, 200, 240]), (1e9, [])])
+@pytest.mark.parametrize(("every", "at"), [(-1.0, [100, 200, 240, 240]), (1e9, [240])])  # and at the end
 def test_checkpoints_are_saved_on_the_way_each_time_that_so_many_seconds_are_over(tmp_path, monkeypatch, every, at):
     saved, train, task = [], layered.train, TASKS["xor"]
     monkeypatch.setattr(layered, "CHECKPOINT_EVERY", every)

@@ -104,9 +104,9 @@ def test_checkpoint_stays_until_the_results_are_written(tmp_path, monkeypatch, n
 @pytest.mark.parametrize(("engine", "each"), [("ngspice", 5), ("closed-form", 500)])
 def test_checkpoints_are_saved_on_the_way(engine, each, tmp_path, monkeypatch, ngspice):
     """And not at its end alone: a training that is killed has nothing else."""
-    saved, save = [], training_runs.save_checkpoint
+    saved, save = [], training_runs.save_whole
     monkeypatch.setattr(training_runs, "CHECKPOINT_EVERY", 5)
-    monkeypatch.setattr(training_runs, "save_checkpoint",
+    monkeypatch.setattr(training_runs, "save_whole",
                         lambda path, learning, parameters: saved.append(learning["done"]) or save(path, learning, parameters))
     trained(tmp_path, "--rule", "error-driven", "--engine", engine, "--presentations", str(2 * each + 2))
     assert saved == [each, 2 * each, 2 * each + 2]
