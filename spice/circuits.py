@@ -31,10 +31,10 @@ class Netlist:
             self.files = included(self.text)
         except SimulationError as error:
             self.lacking = str(error)
-        whole = "\n".join([untitled(self.text), *self.files.values()])
+        self.whole = "\n".join([untitled(self.text), *self.files.values()])
         self.remembers, self.digital, self.coupled, self.lingers = (
-            tells(whole) for tells in (remembers, digital, coupled, lingers))
-        self.seed = fresh_seed() if drawn_at_random(whole) else 0
+            tells(self.whole) for tells in (remembers, digital, coupled, lingers))
+        self.seed = fresh_seed() if drawn_at_random(self.whole) else 0
 
     def changed(self) -> str:
         """The complaint about a file that the circuit includes and that is not there or not as it was: it would be another."""
@@ -57,12 +57,16 @@ class Netlist:
 
 
 def failure(what: str, netlist: Netlist, command: str, words: str) -> SimulationError:
-    """The error that says what ngspice did in its own words; the netlist is saved where it says."""
-    with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
-        file.write(netlist.with_changes(command))
+    """The error that says what ngspice did in its own words; the netlist is saved where it says, if it can be."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
+            file.write(netlist.with_changes(command))
+        rerun = f"Netlist to rerun with ngspice -b: {shlex.quote(file.name)}"
+    except OSError as error:  # a full disk, a folder that is gone
+        rerun = f"Its netlist could not be saved: {error.strerror}"
     saved = " ".join(re.findall(r"^\.save +(.*)$", netlist.text, re.IGNORECASE | re.MULTILINE))
     said = f": {words}" * bool(words) + f" (none of {saved} is there)" * (NOTHING_SAVED in words)
-    return SimulationError(f"ngspice {what}{said}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
+    return SimulationError(f"ngspice {what}{said}. {rerun}")
 
 
 def fresh_seed() -> int:

@@ -186,7 +186,7 @@ class LoadedCircuit:
 
     def _transient(self, stop: float, pauses: Sequence[float], uic: bool) -> Generator[Waveforms, None, None]:
         run, whole, reached = object(), self._tran_command(stop, uic), -1.0
-        command, coarse = whole, too_coarse(self.text, self.solver.max_step)
+        command, coarse = whole, too_coarse(self._netlist.whole, self.solver.max_step, self._netlist.sent)
         if coarse:
             say_once(f"Warning: {coarse}")
 

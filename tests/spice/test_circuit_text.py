@@ -23,6 +23,45 @@ class Line:
         return f"title\n{self.line}\n"
 
 
+@pytest.mark.parametrize(("kind", "least", "mean", "deviation"), [
+    ("gaussian", -7.0, 0.0, 1.0), ("exponential", 0.0, 1.0, 1.0), ("uniform", -1.0, 0.0, 0.58)])
+def test_random_sources_of_pyspice_are_of_the_kind_that_they_say(kind, least, mean, deviation, ngspice):
+    """PySpice counts gaussian and exponential the other way round."""
+    circuit, inner = Circuit("noise"), SubCircuit("noisy", "out")
+    for place in (circuit, inner):
+        place.RandomVoltageSource(1, "out", place.gnd, random_type=kind, duration=1@u_us)
+        place.R(1, "out", place.gnd, 1)
+    circuit.subcircuit(inner)
+    circuit.X(1, "noisy", "inner")
+    loaded = ngspice.load(circuit, Solver(max_step=1e-6), ["out", "inner"])
+    waves = loaded.run(2e-3)
+    for name in ("out", "inner"):
+        assert waves[name].min() >= least and abs(waves[name].mean() - mean) < 0.15, (name, waves[name].mean())
+        assert waves[name].std() == pytest.approx(deviation, abs=0.15)
+    loaded.unload()
+
+
+def test_random_sources_in_a_text_are_as_ngspice_counts_them(ngspice):
+    circuit = Circuit("noise")
+    circuit.raw_spice = "V1 out 0 TRRANDOM(2 1us 0s 1 0)"
+    assert "TRRANDOM(2 1us" in text_of(circuit) and "TRRANDOM(2 1us" in text_of("x\nV1 out 0 TRRANDOM(2 1us 0s 1 0)\n")
+
+
+def test_modulated_sources_of_pyspice_are_refused():
+    """AM gives a constant in ngspice 44, SFFM its carrier for its signal, without a word."""
+    circuit = Circuit("radio")
+    circuit.SingleFrequencyFMVoltageSource("fm", "a", circuit.gnd, 0, 1, 10@u_kHz, 5, 1@u_kHz)
+    with pytest.raises(ParameterError, match=r"^Vfm: .*BehavioralSource"):
+        text_of(circuit)
+    inner = SubCircuit("inner", "a")
+    inner.AmplitudeModulatedCurrentSource("am", "a", inner.gnd, 1, 1, 1@u_kHz, 10@u_kHz, 0)
+    circuit = Circuit("radio")
+    circuit.subcircuit(inner)
+    with pytest.raises(ParameterError, match=r"^Iam: "):
+        text_of(circuit)
+    assert text_of("x\nV1 a 0 SFFM(0 1 1k 5 100)\n") == "x\nV1 a 0 SFFM(0 1 1k 5 100)\n"
+
+
 def test_amperes_of_pyspice_are_amperes(ngspice):
     """PySpice writes its unit behind them, which ngspice reads as atto."""
     circuit = Circuit("currents")

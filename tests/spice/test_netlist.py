@@ -307,6 +307,15 @@ def test_steps_that_do_not_resolve_a_sine_are_too_coarse(source, step, said):
     assert too_coarse(f"title\n{source}\nR1 a 0 1k\n", step) == said
 
 
+@pytest.mark.parametrize(("sent", "said"), [
+    ({"alter v1 sin": "[ 0 1 700000 ]"}, "700000 Hz of v1"), ({"alter v1 sin": "[ 0 1 60 ]"}, ""),
+    ({"alter v1 dc": "3"}, "10000 Hz of V1"), ({"alter v1 pwl": "[ 0 0 1e-3 1 ]"}, ""),
+    ({"alter v2 sin": "[ 0 1 700000 ]"}, "10000 Hz of V1")])
+def test_sine_that_a_source_was_altered_to_is_the_one_to_be_resolved(sent, said):
+    found = too_coarse("title\nV1 a 0 sin(0 1 10k)\nR1 a 0 1k\n", 20e-6, sent)
+    assert said in found and bool(found) == bool(said)
+
+
 @pytest.mark.parametrize(("element", "unit"), [("r1", "ohm"), ("cload", "F"), ("l2", "H"), ("vin", "V"), ("iref", "A"),
                                                ("temp", "degrees Celsius"), ("q1", ""), ("tline", "")])
 def test_elements_have_units_of_their_own(element, unit):

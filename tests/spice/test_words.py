@@ -1,6 +1,8 @@
 """What ngspice says and what is made of it: complaints, warnings, nothing."""
 
 import logging
+import re
+import tempfile
 
 import pytest
 
@@ -99,6 +101,24 @@ def test_steps_too_long_for_a_sine_are_said_once(loaded, said):
         circuit.run(1e-3)
     circuit.op()
     assert said() == ["Warning: steps of up to 2e-05 s do not resolve the 10000 Hz of V1: take Solver(max_step=1e-06) or so"]
+
+
+def test_steps_too_long_for_an_altered_or_included_sine_are_said(loaded, said, tmp_path):
+    (tmp_path / "source.inc").write_text("V2 b 0 sin(0 1 30k)\n")
+    circuit = loaded(f"t\nV1 a 0 sin(0 1 100)\nR1 a b 1k\n.include {tmp_path}/source.inc\n", "a", solver=Solver())
+    circuit.run(1e-4)
+    circuit.alter({"V1 sin": [0, 1, 7e5]})
+    circuit.run(1e-4)
+    assert [re.findall(r"the (\S+ Hz of \w+)", line) for line in said()] == [["30000 Hz of V2"]]
+    circuit.alter({"V2 dc": 1, "V2 pwl": [0, 0]})
+    circuit.run(1e-4)
+    assert re.findall(r"the (\S+ Hz of \w+)", said()[-1]) == ["700000 Hz of v1"]
+
+
+def test_failure_is_told_where_its_netlist_cannot_be_saved(ngspice, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(SimulationError, match=r"lacks nodes.*Its netlist could not be saved: No such file or directory$"):
+        ngspice.load("x\nR1 a 0 1k\nQ1 a\n", Solver(), ["a"])
 
 
 def test_parameters_that_a_subcircuit_does_not_have_are_said(loaded, said):
