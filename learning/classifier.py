@@ -55,8 +55,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. Behind four of them spikes come too late
     in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
-    transient (some 0.1 s each). `epochs`: presentations of each sample by `fit`; None: 40, or as many as make 3,000 in all; for
-    few features with a curved border ten times as many and a dose of 0.03 V (some hundred points of make_moons: 97 for 88 %).
+    transient (some 0.1 s each, seconds of a thousand rows). `epochs`: presentations of each sample by `fit`; None: 40, or as many
+    as make 3,000 in all; for few features with a curved border ten times as many and a dose of 0.03 V (make_moons: 97 for 88 %).
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
     volt read back; it falls to 0; None: 2.4 V over the number of features (of more than ten classes, ten over their number of
     that), 0.1 V at most (of more than five, five over their number of that; 0.03 V for several hidden layers). `margin`: s, by

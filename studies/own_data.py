@@ -49,7 +49,7 @@ from records.results import results_path, write_results
 from records.voltages import VoltagesError
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
-from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, whole_number, write_netlist
+from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, volts, whole_number, write_netlist
 from workflow.kept import kept_if_stopped, save_whole
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     table = whole.sampled(options.rows, options.seed)
     if len(table.labels) < len(whole.labels):
         print(f"{len(table.labels)} of {len(whole.labels)} rows are used, drawn by class; --rows {len(whole.labels)} uses all")
-    model = MemristiveClassifier(options.hidden, epochs=options.epochs, random_state=options.seed)
+    model = MemristiveClassifier(options.hidden, epochs=options.epochs, dose=options.dose, random_state=options.seed)
     parameters = {"source": Path(options.source).name, "label": options.label, "repeats": options.repeats, "seed": options.seed,
                   "rows": len(table.labels), "table": table.checksum, "engine": options.engine, "in_situ": options.in_situ,
                   **{name: getattr(model, name) for name in ("hidden", "epochs", "dose", "margin", "encoding")}}
@@ -103,8 +103,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="presentations of each sample (default: 40, or as many as make 3,000 in all)")
     parser.add_argument("--repeats", type=whole_number(1, 1000), default=1, metavar="N",
                         help="cross-validations, each with other folds (default: 1)")
-    parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=1, metavar="N",
-                        help="of folds and starts (default: 1)")
+    parser.add_argument("--dose", type=volts(1e-6, 5.0), metavar="V", help="of the first writes (default: suits the table)")
+    parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=1, metavar="N", help="folds and starts (default: 1)")
     parser.add_argument("--rows", type=whole_number(4, 10**9), default=MOST_ROWS, metavar="N",
                         help=f"samples of a larger table that are used (default: {MOST_ROWS})")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test one split there as well")

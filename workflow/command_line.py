@@ -186,6 +186,11 @@ def whole_number(low: int, high: int) -> Callable[[str], Any]:
     return _number(int, {"low": low, "high": high, "unit": ""})
 
 
+def volts(low: float, high: float) -> Callable[[str], Any]:
+    """Argument type: a voltage from `low` to `high`, in V."""
+    return _number(float, {"low": low, "high": high, "unit": "V"})
+
+
 def quantities(parameters: P, given: Mapping[str, Any]) -> P:
     """A copy of the parameter object with the values that `given` has for it. Raises ParameterError."""
     names = {field.name for field in dataclasses.fields(parameters)}

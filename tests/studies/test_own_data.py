@@ -61,6 +61,17 @@ def test_table_beside_its_baselines(ran):
     assert results["ngspice"]["largest_spike_deviation"] < 0.5e-6
 
 
+@pytest.mark.usefixtures("ngspice")
+def test_dose_that_is_given_is_every_networks(table, tmp_path, capsys):
+    own_data.main([str(table), "--label", "species", "--hidden", "5", "--epochs", "1", "--dose", "0.25",
+                   "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json")])
+    assert MemristiveClassifier.load(tmp_path / "v.json").dose == 0.25
+    assert json.loads((tmp_path / "own_data_flowers_results.json").read_text())["parameters"]["dose"] == 0.25
+    with pytest.raises(SystemExit):
+        own_data.main([str(table), "--dose", "0"])
+    assert "--dose: must be 1e-06 to 5 V, got 0" in capsys.readouterr().err
+
+
 def test_what_it_leaves_behind(ran):
     folder, _ = ran
     assert {path.name for path in folder.iterdir()} == {
