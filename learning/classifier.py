@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -24,30 +22,25 @@ from tqdm import tqdm
 
 from learning import classifier_files
 from learning.chips import Chip
+from learning.classifier_defaults import (
+    EPOCHS,
+    MANY,
+    ONLINE,
+    PRESENTATIONS,
+    firing,
+    hidden_share,
+    rule_with,
+    started,
+    suited_dose,
+    suited_margin,
+)
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from learning.layer_chips import layer_chips
 from learning.layer_range import StagesClip, complaint
 from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning, LayeredNetwork, begin, thresholds_per_volt, train, with_bias
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist, train_in_ngspice
-
-EPOCHS, PRESENTATIONS = 40, 3_000  # of `fit`, at least: few samples are presented more often
-DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much, whatever their number
-# Classes up to which they hold; of more, each is presented less often than the others together undo (tables of 5 to 100 classes).
-# Where classes of few features overlap, errors never end, and cells of hidden layers run away with larger doses.
-FEW_CLASSES, CLASSES_OF_LARGEST = 10, 5
-# Fewer samples are learned with more room between them and their neighbours.
-MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s
-HIDDEN = 2.0  # dose of hidden cells over that of output cells
-ONLINE = 0.2  # share of the dose that `partial_fit` gives, of which nobody knows how long it will go on
-# Cells of the first hidden layer start alike whatever the number of features: what a row at full level adds to a membrane, in
-# thresholds. Few features drive few neurons, which is well for them, as long as some fire and learn.
-START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
-ACTIVE = 12  # neurons expected to start plastic, of fewer than 24 the half
-# Of several hidden layers all have to fire from the start, and errors grow on their way back, the more so the larger the dose.
-DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5  # V at most, thresholds
-DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
@@ -59,10 +52,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     as make 3,000 in all; for few features with a curved border ten times as many and a dose of 0.03 V (make_moons: 97 for 88 %).
     `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
     volt read back; it falls to 0; None: 2.4 V over the number of features (of more than ten classes, ten over their number of
-    that), 0.1 V at most (of more than five, five over their number of that; 0.03 V for several hidden layers). `margin`: s, by
-    which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at most. `chip`: a
-    `learning.chips.Chip` whose devices differ, of the layers' shape. `encoding`: "complement" adds 1 - v for each feature v.
-    `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
+    that), 0.1 V at most (of more than five, five over their number of that; 0.03 V for several hidden layers), of which `fit`
+    gives the cells of a single hidden layer of fewer than 50 neurons, and fewer than five a class, less in proportion.
+    `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at
+    most. `chip`: a `learning.chips.Chip` whose devices differ, of the layers' shape. `encoding`: "complement" adds 1 - v for each
+    feature v. `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (V, neurons x rows a layer, the
     bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_`. Parameters without sense raise ValueError from `fit`.
@@ -98,7 +92,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             features, targets = self._training_data(X, y, reset=True)
             presentations = self._presentations(len(features))
             self._begin(features, np.unique(targets), len(features))
-            self._learn(dataclasses.replace(self._rule, presentations=presentations), features, targets)
+            share = 1.0 if self.dose is not None else hidden_share(len(self.classes_), self._hidden_sizes())
+            self._learn(dataclasses.replace(self._rule, presentations=presentations,
+                                            hidden_dose=share * self._rule.hidden_dose), features, targets)
         self._warn_of_range(features)
         return self
 
@@ -178,20 +174,16 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.network_, self.n_presentations_, self._warned = classes, network, 0, False
 
     def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
-        deep = len(self._hidden_sizes()) > 1
-        dose = min(DOSE / self.n_features_in_ * min(1.0, FEW_CLASSES / classes),
-                   LARGEST_DOSE * min(1.0, CLASSES_OF_LARGEST / classes), DEEP_DOSE if deep else math.inf)
-        if self.dose is not None:
+        if self.dose is None:
+            dose = suited_dose(self.n_features_in_, classes, self._hidden_sizes())
+        else:
             dose = _number("dose", self.dose, 5.0, "V")
             if not dose:
                 raise ValueError("dose is 0: nothing would be learned; None gives one that suits features and classes")
-        scale = max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE) if deep else LayeredRule.error_scale
-        return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)
+        return rule_with(dose, margin, seed, self._hidden_sizes())
 
     def _margin(self, samples: int) -> float:
-        if self.margin is not None:
-            return _number("margin", self.margin, 1e-2, "s")
-        return min(MARGIN * max(1.0, math.sqrt(MANY / samples)), LARGEST_MARGIN)
+        return suited_margin(samples) if self.margin is None else _number("margin", self.margin, 1e-2, "s")
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         _choice("engine", self.engine, ENGINES)
@@ -313,30 +305,6 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def load(cls, path: str | Path) -> Self:
         """The classifier that `save` wrote. Raises OSError, and ValueError if `path` holds something else."""
         return classifier_files.loaded(cls, Path(path))
-
-
-def started(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...]) -> LayeredRule:
-    """The `rule` with a start for the first of the `hidden` layers on `levels` (samples x rows, without the bias)."""
-    if len(hidden) > 1:
-        return dataclasses.replace(rule, start_drive=DEEP_START, start_drive_spread=DEEP_START_SPREAD)
-    neurons, rows = hidden[0], with_bias(levels)
-    drive = START_WEIGHT * rows.sum(axis=1).mean()
-    spread = min(START_WEIGHT_SPREAD * math.sqrt((rows**2).sum(axis=1).mean()), LARGEST_START)
-    enough = rule.reach + spread * NormalDist().inv_cdf(min(0.5, ACTIVE / neurons))
-    return dataclasses.replace(rule, start_drive=min(max(drive, enough), LARGEST_START), start_drive_spread=spread)
-
-
-def firing(network: LayeredNetwork, levels: np.ndarray, seed: int) -> LayeredNetwork:
-    """The `network` with a start for its later hidden layers: driven by what fires for `levels`, they start as the first does."""
-    rng = np.random.default_rng([seed, 2])
-    per_volt = thresholds_per_volt(network.parameters, network.design)
-    for layer in range(1, len(network.states) - 1):
-        fired = with_bias(~np.isnan(network.forward(levels)[layer - 1])).sum(axis=1).mean()  # as many rows are driven
-        start = rng.normal(DEEP_START / fired, DEEP_START_SPREAD / math.sqrt(fired), network.states[layer].shape) / per_volt
-        states = list(network.states)
-        states[layer] = network.design.reference_state + start
-        network = dataclasses.replace(network, states=tuple(states))
-    return network
 
 
 def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:

@@ -220,20 +220,6 @@ def test_few_samples_are_presented_more_often(given, samples, expected):
     assert model.n_presentations_ == expected * samples
 
 
-@pytest.mark.parametrize(("features", "classes", "given", "expected"), [
-    (4, 2, None, 0.1), (12, 5, None, 0.1), (30, 2, None, 0.08), (64, 10, None, 0.0375), (64, 20, None, 0.01875),
-    (12, 40, None, 0.0125), (12, 10, None, 0.05), (4, 40, 0.05, 0.05), (3, 2, None, 0.1), (1, 20, None, 0.025)])
-def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, features, classes, given, expected):
-    rules, rng = [], np.random.default_rng(1)
-    monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
-    MemristiveClassifier(3, dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
-    assert (rules[0].output_dose, rules[0].hidden_dose) == pytest.approx((expected, 2 * expected))
-    MemristiveClassifier((3, 3), dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
-    deep = expected if given else min(expected, 0.03)
-    assert (rules[1].output_dose, rules[1].hidden_dose) == pytest.approx((deep, 2 * deep))
-    assert [rule.error_scale for rule in rules] == pytest.approx([LayeredRule.error_scale, max(130 * deep, 10)])
-
-
 def test_random_state_is_the_start_and_the_order(iris, fitted):
     again = clone(fitted).fit(*iris)
     other = clone(fitted).set_params(random_state=2).fit(*iris)

@@ -91,7 +91,7 @@ def test_ngspice_leaves_the_closed_form_at_the_rail_and_the_complaint_speaks(ngs
 
 def test_what_clips_after_a_neurons_spike_changes_nothing(ngspice):
     """The bias makes both outputs fire before the hidden neurons do, whose cells would take the stages far beyond their rails."""
-    late = LayeredNetwork((np.full((2, 3), 6.2), np.array([[90.0, 90.0, 11.0], [90.0, 90.0, 10.0]])))
+    late = LayeredNetwork((np.full((2, 3), 6.2), np.array([[69.0, 69.0, 11.0], [69.0, 69.0, 10.0]])))
     hidden, outputs = late.forward(IMAGES)
     assert np.nanmin(hidden) > outputs.max()
     assert (wanted(late, IMAGES) <= rails(late)).all() and complaint(late, IMAGES) == ""
@@ -101,7 +101,7 @@ def test_what_clips_after_a_neurons_spike_changes_nothing(ngspice):
 def test_clips_that_move_spikes_less_than_the_engines_differ_are_not_spoken_of():
     network = summing(1.03)  # just beyond: 1 us
     assert (wanted(network, IMAGES) > rails(network)).any() and complaint(network, IMAGES)
-    hidden = np.array([[5.0, 5.0, 90.0], [5.0, 5.0, 6.5]])  # the first fires at once, clipped or not
+    hidden = np.array([[5.0, 5.0, 69.0], [5.0, 5.0, 6.5]])  # the first fires at once, clipped or not
     network = LayeredNetwork((hidden, np.array([[5.0, 6.0, 7.0], [5.0, 5.0, 7.0]])))
     free, railed = network.forward(IMAGES), within_rails(network, IMAGES)
     assert (wanted(network, IMAGES) > rails(network)).any() and (free[0] != railed[0]).any()
@@ -165,7 +165,7 @@ def test_cells_do_not_run_away_where_classes_of_few_features_overlap(components)
 def test_cells_that_have_run_away_are_spoken_of_where_nothing_clips(layer, words):
     """Far below 0 V they conduct nothing, as at 0 V."""
     states = [np.full((2, 3), 6.2), np.full((2, 3), 7.0)]
-    states[layer][0, 0] = -99.0
+    states[layer][0, 0] = -69.0
     assert complaint(LayeredNetwork(tuple(states)), IMAGES) == ""
     states[layer][0, 0], states[0][1, 0] = -150.0, 7.0
     said = complaint(LayeredNetwork(tuple(states)), IMAGES, "hidden", "output")

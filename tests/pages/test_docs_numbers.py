@@ -274,7 +274,7 @@ def chips_with_faults():
     yield "imperfect_chips", f"({noise[0]} %), of 100 % one point ({noise[1]} %), of 300 % six ({noise[2]} %)."
     alike, uneven = ([one(kind, "in situ", age, section="retention") for age in (0.1, 0.2, 0.5)] for kind in ("0", "0.3"))
     yield "imperfect_chips", (f"Forgetting, {few} chips of 10 % spread trained in situ: … costs nothing ({alike[0]} %), a fifth "
-                              f"one point ({alike[1]} %), half twelve ({alike[2]} %). If their rates spread by 30 %, … three "
+                              f"one point ({alike[1]} %), half eleven ({alike[2]} %). If their rates spread by 30 %, … three "
                               f"points ({uneven[0]} %) and a fifth twelve ({uneven[1]} %).")
 
 

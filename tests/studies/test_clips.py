@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 import pytest
 
-from learning.classifier import MemristiveClassifier
 from learning.layer_range import StagesClip
 from learning.layers import LayeredNetwork
 from records.voltages import Voltages, save_layers
@@ -58,12 +57,10 @@ def test_reads_in_ngspice_say_it_before_they_begin(tmp_path, capsys, monkeypatch
 def test_own_data_say_it_once_for_all_folds(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(own_data, "draw", lambda *arguments, **more: None)
     monkeypatch.setattr(own_data, "_models", lambda model, seed: {"memristors": model})
-    monkeypatch.setattr(own_data, "MemristiveClassifier", functools.partial(MemristiveClassifier, dose=2.0))
     arguments = ["wine", "--hidden", "--figures", str(tmp_path), "--voltages", str(tmp_path / "wine.json")]
-    own_data.main(arguments)
+    own_data.main([*arguments, "--dose", "2"])
     said = the_line(capsys.readouterr().err)
     assert said.endswith("a smaller dose (it is 2 V) would help (and so in 10 more of the networks trained)")
-    monkeypatch.setattr(own_data, "MemristiveClassifier", MemristiveClassifier)
     own_data.main([*arguments, "--force"])
     assert capsys.readouterr().err == ""
 

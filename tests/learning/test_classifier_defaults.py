@@ -1,0 +1,47 @@
+"""What a MemristiveClassifier takes where no dose is given: for features, classes, and hidden neurons."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from learning import classifier
+from learning.classifier import MemristiveClassifier
+from learning.layer_rule import LayeredRule
+
+
+@pytest.mark.parametrize(("features", "classes", "given", "expected"), [
+    (4, 2, None, 0.1), (12, 5, None, 0.1), (30, 2, None, 0.08), (64, 10, None, 0.0375), (64, 20, None, 0.01875),
+    (12, 40, None, 0.0125), (12, 10, None, 0.05), (4, 40, 0.05, 0.05), (3, 2, None, 0.1), (1, 20, None, 0.025)])
+def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, features, classes, given, expected):
+    rules, rng = [], np.random.default_rng(1)
+    monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
+    MemristiveClassifier(50, dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
+    assert (rules[0].output_dose, rules[0].hidden_dose) == pytest.approx((expected, 2 * expected))
+    MemristiveClassifier((3, 3), dose=given, random_state=1).fit(rng.random((80, features)), np.arange(80) % classes)
+    deep = expected if given else min(expected, 0.03)
+    assert (rules[1].output_dose, rules[1].hidden_dose) == pytest.approx((deep, 2 * deep))
+    assert [rule.error_scale for rule in rules] == pytest.approx([LayeredRule.error_scale, max(130 * deep, 10)])
+
+
+@pytest.mark.parametrize(("hidden", "classes", "given", "share"), [
+    (3, 3, None, 0.2), (10, 3, None, 2 / 3), (15, 3, None, 1.0), (10, 10, None, 0.2), (49, 10, None, 0.98), (50, 10, None, 1.0),
+    (50, 20, None, 1.0), (25, 20, None, 0.5), (10, 2, None, 1.0), (3, 3, 0.05, 1.0), ((), 10, None, 1.0),
+    ((3, 3), 10, None, 1.0)])
+def test_few_hidden_neurons_are_given_less_of_their_dose_by_fit(monkeypatch, hidden, classes, given, share):
+    """Not if a dose is given, nor online, where a fifth is given anyway."""
+    rules, rng = [], np.random.default_rng(1)
+    data = rng.random((100, 4)), np.arange(100) % classes
+    monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
+    MemristiveClassifier(hidden, dose=given, random_state=1).fit(*data)
+    assert rules[0].hidden_dose == pytest.approx(share * 2 * rules[0].output_dose)
+    MemristiveClassifier(hidden, dose=given, random_state=1).partial_fit(*data, classes=np.arange(classes))
+    assert rules[1].hidden_dose == 2 * rules[1].output_dose == pytest.approx(0.2 * 2 * rules[0].output_dose)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_few_hidden_neurons_do_not_run_away_from_many_samples(seed):
+    """With all of the dose these two learned 65 % of the ten digits, at 149 and 88 V."""
+    features, labels = load_digits(return_X_y=True)
+    model = MemristiveClassifier(10, random_state=seed).fit(features, labels)
+    assert model.score(features, labels) > 0.97
+    assert max(np.abs(states).max() for states in model.voltages_) < 20
