@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from learning.engines import CLOSED_FORM, NGSPICE
 from records.claims import NotOverwritten, claimed, refuse_overwriting
-from records.files import atomic_write
+from records.files import ROOT, atomic_write
 from records.results import results_path
 from workflow import schematics
 from workflow.command_line import make_parser, whole_number
@@ -34,10 +34,13 @@ TABLE = b"| experiment "  # how the table begins
 
 @dataclass(frozen=True)
 class Step:
-    """A script or module with its options, and the folder within --figures that its figures go to."""
+    """A script or module with its options, the folder within --figures that its figures go to, and the files (a pattern, in the
+    project or in that folder) that it leaves where it was stopped and goes on from.
+    """
 
     command: list[str]
     folder: str = ""
+    checkpoints: str = ""
 
 
 def chains(full: bool, samples: int) -> Iterator[list[Step]]:
@@ -47,12 +50,14 @@ def chains(full: bool, samples: int) -> Iterator[list[Step]]:
         yield trained_and_read(dataset)
     yield [Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"])]
     judge = ["-m", "studies.layers_in_ngspice", "--jobs", "1", "--samples"]
-    layered = Step([*judge, str(min(samples, FEW))], FEW_LAYERED)
+    read = "layers_in_ngspice_mnist_results.json.checkpoint"
+    layered = Step([*judge, str(min(samples, FEW))], FEW_LAYERED, read)
     if full:
-        layered = Step([*judge, str(samples), "--whole", str(min(samples, 20))])
-    yield [Step(["-m", "studies.layers", "--data", "mnist"]), layered]
+        layered = Step([*judge, str(samples), "--whole", str(min(samples, 20))], "", read)
+    yield [Step(["-m", "studies.layers", "--data", "mnist"], "", "voltages/layers_mnist.json.checkpoint"), layered]
     yield [Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"])]
-    yield [Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"])]
+    yield [Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"], "",
+                "voltages/layers_xor*.json.checkpoint")]
     for network in NETWORKS:
         made_by = []
         if network.voltages == "mnist":
@@ -62,7 +67,7 @@ def chains(full: bool, samples: int) -> Iterator[list[Step]]:
         elif full:
             more = ["--engine", "closed-form", *LONGER[network.encoding]] if network.engine == CLOSED_FORM else []
             made_by = [Step(["MNIST_memristive_training.py", "--rule", "error-driven", "--seed", str(network.seed), *more,
-                             *voltages(network)], network.folder)]
+                             *voltages(network)], network.folder, f"voltages/{network.voltages}.json.checkpoint")]
         yield made_by + tests(network, full, samples)
 
 
@@ -128,9 +133,14 @@ def run_steps(options: argparse.Namespace) -> int:
 
 
 def passed_on(step: Step, options: argparse.Namespace) -> list[str]:
-    """What a script is given besides its own options: where its figures go, whether to show them and to overwrite."""
+    """What a script is given besides its own options: where its figures go, whether to show them and to overwrite, and to go on
+    where an earlier run was stopped.
+    """
     force = options.force and step.command[0] != "memristor_figures.py"  # whose curve has no parameters
-    return ["--figures", str(options.figures / step.folder), *["--show"] * options.show, *["--force"] * force]
+    figures = options.figures / step.folder
+    begun = step.checkpoints and any([*ROOT.glob(step.checkpoints), *figures.glob(step.checkpoints)])
+    return ["--figures", str(figures), *["--show"] * options.show,
+            *(["--force"] if force else ["--resume"] if begun else [])]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, Vector, ffi
 
 from spice.errors import NgspiceMissing, SimulationError
+from spice.interrupts import signals_held
 from spice.words import ERROR
 
 OLDEST_NGSPICE = 34  # the oldest whose level 3 MOSFET takes initial conditions by `alter` and whose shared library resumes
@@ -188,7 +189,8 @@ def start_ngspice() -> Ngspice:
 
 
 def _start_copy(library: str) -> Ngspice:
-    with tempfile.TemporaryDirectory(prefix="ngspice_", ignore_cleanup_errors=True) as folder:
+    # Stopped while the folder is made or emptied, its megabytes would stay.
+    with signals_held(), tempfile.TemporaryDirectory(prefix="ngspice_", ignore_cleanup_errors=True) as folder:
         file, scripts = _file_of(library), ""
         if file:
             with contextlib.suppress(OSError):  # a folder where nothing may be executed: then the library itself, once

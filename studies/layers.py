@@ -256,13 +256,14 @@ def not_begun_again(rows: list[dict[str, Any]], path: Path) -> list[dict[str, An
 
 def begun(options: argparse.Namespace, plan: LayeredPlan, data: LayeredData, path: Path, done: int) -> list[LayeredTraining]:
     """The trainings of all seeds; but for the first `done` at their start, or where an interrupted run left them."""
-    found = []
+    found: list[LayeredTraining] = []
+    some = any(checkpoint_of(path, number).exists() for number in range(options.seeds or 1))
     for number in range(options.seeds or 1):
         own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=plan.rule.seed + number))
         checkpoint = checkpoint_of(path, number)
         training = LayeredTraining(own, own.data() if plan.task.name in SPLIT else data, checkpoint)
         if number >= done:
-            training.begin(options.resume and (checkpoint.exists() or number == 0), options.force)
+            training.begin(options.resume and (checkpoint.exists() or (number == 0 and not some)), options.force)
         found.append(training)
     return found
 

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=whole_number(4, 10**9), default=MOST_ROWS, metavar="N",
                         help=f"samples of a larger table that are used (default: {MOST_ROWS})")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test one split there as well")
-    parser.add_argument("--in-situ", action="store_true", help="with --engine ngspice: train that split in ngspice, too")
+    parser.add_argument("--in-situ", action="store_true", help="with --engine ngspice: train it there, too (anew if stopped)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     parser.add_argument("--voltages", type=file_name, metavar="FILE",
                         help="where the classifier goes (default: voltages/NAME_classifier.json)")
@@ -130,7 +130,8 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     session = None
     if options.engine == NGSPICE:
         session = NgspiceSession()
-        results["ngspice"] = split_in_ngspice(table, model, options.seed, options.in_situ)
+        with kept_if_stopped(lambda: f"all folds are saved in {checkpoint}; go on with --resume"):
+            results["ngspice"] = split_in_ngspice(table, model, options.seed, options.in_situ)
     wrote = write_results(options.figures, name, session, parameters, results)
     checkpoint.unlink(missing_ok=True)
     _print(table, results)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from datasets import ENCODINGS, encode, load_mnist
-from learning.decoding import SILENT, TIED
+from learning.decoding import RESOLUTION, SILENT, TIED, strict_decision
 from records.claims import claimed
 from records.earlier import earlier_kept
 from records.results import holds, results_path, versions, write_results
@@ -23,6 +23,7 @@ from spice.parameters import ParameterError
 from spice.session import NgspiceSession
 from studies import stdp_figures
 from workflow.command_line import Parser, add_quantities, draw, file_name, progress, quantities, whole_number
+from workflow.decisions import Partial
 from workflow.experiments import SIZE, VOLTAGES
 from workflow.scores import interval
 from workflow.unsupervised_mnist import (
@@ -34,8 +35,8 @@ from workflow.unsupervised_mnist import (
     Stretch,
     begin,
     closed_form_decisions,
-    decide,
     digit_leads,
+    first_spikes_of_digits,
     first_to_fire,
     name_neurons,
     presentation_order,
@@ -83,12 +84,15 @@ def main(options: argparse.Namespace) -> None:
     name = stem(options, learning) + "_stretch" * bool(options.stretch)
     learned = {"dataset": "mnist", "rule": "stdp", "learning": learning.as_dict(), "encoding": options.encoding, "format": FORMAT}
     voltages = [] if options.stretch else [(path, learned)]
-    with claimed([(results_path(options.figures, name), made_with), *voltages], (), options.force):
+    partial = Partial.of(options.figures, name, made_with)
+    partials = [] if options.stretch else [partial.path]
+    with claimed([(results_path(options.figures, name), made_with), *voltages], partials, options.force):
         images, labels = mnist_images("train", options.encoding)
         if options.stretch:
             with earlier_kept(options.figures, name, presentations):
                 compare_stretch(options, learning, images, name, made_with)
             return
+        partial.refuse_another(options.force)
         network, order_seed = begin(learning, images.shape[1])
         run = train(learning, network, images, presentation_order(learning, len(images), order_seed))
         digits = name_neurons(first_to_fire(learning, network, images), labels, learning.neurons)
@@ -96,7 +100,7 @@ def main(options: argparse.Namespace) -> None:
                   "homeostasis": network.homeostasis, "digits": digits}
         save_voltages(path, Voltages(network.states, "mnist", options.encoding, "stdp", origin))
         print(f"learned {network.states.shape[0]} x {network.states.shape[1]} cells without labels by the closed form -> {path}")
-        report(options, learning, network, digits, name, made_with)
+        report(options, learning, network, digits, name, made_with, partial)
     draw(options, f"{name}_fields", stdp_figures.receptive_fields, network.states, digits, (SIZE, SIZE))
     draw(options, f"{name}_weights", stdp_figures.fields_over_time, run["states"], STRETCH, (SIZE, SIZE))
     draw(options, f"{name}_thresholds", stdp_figures.thresholds_over_time, run["thresholds"], run["winners"], STRETCH)
@@ -132,7 +136,7 @@ def train(learning: MnistLearning, network: Network, images: np.ndarray, order: 
 
 
 def report(options: argparse.Namespace, learning: MnistLearning, network: Network, digits: np.ndarray, name: str,
-           made_with: dict[str, Any]) -> None:
+           made_with: dict[str, Any], partial: Partial) -> None:
     """Test on the test images; print and keep what came of it."""
     images, labels = mnist_images("test", options.encoding)
     closed = closed_form_decisions(learning, network, images, digits)
@@ -144,24 +148,25 @@ def report(options: argparse.Namespace, learning: MnistLearning, network: Networ
     session = NgspiceSession() if options.samples else None
     if session:
         reader = NgspiceReader(session, learning, network, options.contenders)
-        results |= test_in_ngspice(options, reader, digits, images, labels, closed)
+        results |= test_in_ngspice(options, reader, digits, images, labels, closed, partial)
         leads = digit_leads(learning, network, images[results["different_at"]], digits)
         results["leads_where_different_s"] = leads.tolist()
         print(f"decided as by the closed form: {results['same_as_closed_form']} of {options.samples}{_leads(results)}")
     print(f"wrote {write_results(options.figures, name, session, made_with, results)}")
+    partial.drop(options.samples)
 
 
 def test_in_ngspice(options: argparse.Namespace, reader: NgspiceReader, digits: np.ndarray, images: np.ndarray,
-                    labels: np.ndarray, closed: np.ndarray) -> dict[str, Any]:
-    """Read the test images in ngspice; strict decisions."""
-    decisions: list[int] = []
-    bar = progress(images[:options.samples], options.samples, "reading in ngspice", "image")
-    for image in bar:
-        chosen, spikes = reader.spikes(image)
-        decisions.append(decide(spikes, digits[chosen]))
-        if len(decisions) % 50 == 0:
-            bar.set_postfix_str(f"accuracy {np.mean(np.array(decisions) == labels[:len(decisions)]):.2%}")
-    found, labels = np.array(decisions), labels[:options.samples]
+                    labels: np.ndarray, closed: np.ndarray, partial: Partial) -> dict[str, Any]:
+    """Read the test images in ngspice; strict decisions. A run that ends early keeps what is finished in `partial`."""
+    spikes: list[np.ndarray] = []
+    try:
+        read_in_ngspice(reader, digits, images[:options.samples], labels, spikes)
+    except BaseException:
+        if spikes:
+            partial.keep(range(len(spikes)), labels[:len(spikes)], np.array(spikes), None, RESOLUTION)
+        raise
+    found, labels = np.array([strict_decision(times) for times in spikes]), labels[:options.samples]
     right = int(np.sum(found == labels))
     low, high = interval(right, len(found))
     different = np.flatnonzero(found != closed[:options.samples])
@@ -170,6 +175,17 @@ def test_in_ngspice(options: argparse.Namespace, reader: NgspiceReader, digits: 
     return {"strict_accuracy": right / len(found), "strict_interval_95": [low, high], "silent": np.sum(found == SILENT),
             "tied": np.sum(found == TIED), "same_as_closed_form": len(found) - len(different), "different_at": different,
             "tested_by": "ngspice"}
+
+
+def read_in_ngspice(reader: NgspiceReader, digits: np.ndarray, images: np.ndarray, labels: np.ndarray,
+                    found: list[np.ndarray]) -> None:
+    """Add to `found`, image by image, when the first neuron of each digit fires."""
+    bar, right = progress(images, len(images), "reading in ngspice", "image"), 0
+    for image, label in zip(bar, labels, strict=False):
+        chosen, spikes = reader.spikes(image)
+        found.append(first_spikes_of_digits(spikes, digits[chosen]))
+        right += strict_decision(found[-1]) == label
+        bar.set_postfix_str(f"accuracy {right / len(found):.2%}", refresh=False)
 
 
 def accuracies(folder: Path) -> list[stdp_figures.Accuracy]:

@@ -162,9 +162,14 @@ def decide(spikes: np.ndarray, digits: np.ndarray, resolution: float = RESOLUTIO
 
     Two neurons of the same digit do not tie.
     """
+    return strict_decision(first_spikes_of_digits(spikes, digits), resolution)
+
+
+def first_spikes_of_digits(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """When the first of the neurons that stand for each digit fires (s, nan: none), by all their first `spikes`."""
     times = np.full(DIGITS, np.inf)
     np.minimum.at(times, digits, np.where(np.isnan(spikes), np.inf, spikes))
-    return strict_decision(np.where(np.isinf(times), np.nan, times), resolution)
+    return np.where(np.isinf(times), np.nan, times)
 
 
 class NgspiceReader:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -16,6 +17,7 @@ import pytest
 from PySpice.Spice.Netlist import Circuit
 
 from spice.interrupts import HELD, signals_held
+from spice.library import start_ngspice
 from spice.session import SimulationError, Solver
 from tests.helpers import ROOT
 
@@ -286,6 +288,20 @@ def test_ctrl_c_at_any_line_mixes_up_no_circuits(ngspice, action):
     assert len(ngspice._engine._circuits) == before  # of those whose loading was left at its last line none is kept
     for circuit in cells.values():
         circuit.unload()
+
+
+def test_ctrl_c_while_the_copy_of_the_library_is_removed_leaves_nothing(tmp_path, monkeypatch):
+    """9 MB each time, in 22 of 47 stops at that moment."""
+    remove = tempfile.TemporaryDirectory._rmtree
+
+    def interrupted(*given, **more):
+        signal.raise_signal(signal.SIGINT)
+        remove(*given, **more)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile.TemporaryDirectory, "_rmtree", staticmethod(interrupted))
+    with handled(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        start_ngspice()
+    assert not list(tmp_path.iterdir())
 
 
 def test_ctrl_c_while_a_fresh_ngspice_takes_over_loses_no_circuit(ngspice):

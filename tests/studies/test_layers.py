@@ -202,6 +202,25 @@ def test_an_interrupted_run_of_several_networks_goes_on_to_the_same_results(stud
     assert code == 0 and "3 of 3 networks are finished" in said
 
 
+def test_networks_go_on_also_where_the_results_of_those_before_are_gone(study, tmp_path, monkeypatch):
+    """Other --figures: the first is trained again, and the second goes on."""
+    interrupted, train, begun = tmp_path / "xor_2.json.checkpoint", layered.train, []
+
+    def stopped(*arguments):
+        begun.append(True)
+        for found in train(*arguments):
+            yield found
+            if len(begun) == 2:
+                raise KeyboardInterrupt
+    monkeypatch.setattr(layered, "train", stopped)
+    assert study("--presentations", 3000, "--seeds", 2)[0] == 130 and interrupted.exists()
+    monkeypatch.setattr(layered, "train", train)
+    for path in tmp_path.glob("*_results.json"):
+        path.unlink()
+    assert study("--presentations", 3000, "--seeds", 2, "--resume")[0] == 0
+    assert not interrupted.exists() and len(results(tmp_path)["all_seeds"]) == 2
+
+
 def test_a_network_interrupted_in_its_test_is_not_trained_again(study, tmp_path, monkeypatch):
     judge = layers.judge
 

@@ -233,6 +233,23 @@ def test_repeats_do_not_narrow_the_interval():
         assert found["mean"] == pytest.approx(0.9) and found["interval_95"] == pytest.approx((0.7438, 0.9654), abs=1e-4)
 
 
+def test_folds_outlive_a_stop_of_the_split_in_ngspice_and_it_says_so(table, tmp_path, capsys, monkeypatch):
+    def stopped(*given):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(own_data, "split_in_ngspice", stopped)
+    monkeypatch.setattr(own_data, "draw", lambda *given: None)
+    given = [str(table), "--label", "species", "--hidden", "--epochs", "1", "--engine", "ngspice", "--figures", str(tmp_path),
+             "--voltages", str(tmp_path / "v.json")]
+    with pytest.raises(KeyboardInterrupt):
+        own_data.main(given)
+    assert f"all folds are saved in {tmp_path / 'v.json.checkpoint'}; go on with --resume\n" in capsys.readouterr().out
+    monkeypatch.setattr(own_data, "split_in_ngspice", lambda *given: None)
+    monkeypatch.setattr(own_data, "_one_fold", stopped)
+    monkeypatch.setattr(own_data, "_print", lambda *given: None)
+    own_data.main([*given, "--resume"])
+    assert not (tmp_path / "v.json.checkpoint").exists()
+
+
 def test_engines_that_decide_wrongly_alike_decide_alike(chance, monkeypatch):
     """ngspice's part is played: as the closed form, but for one sample that it sees the other way round and 3 us later."""
     def read(network, images):

@@ -311,7 +311,7 @@ def test_neurons_that_are_read_stand_for_their_own_digits():
     reads = iter([([1, 3], [50e-6, 80e-6]), *[([0, 2], [np.nan, np.nan])] * 2, ([0, 2], [60e-6, 60e-6])])
     reader = SimpleNamespace(spikes=lambda image: tuple(np.array(part) for part in next(reads)))
     found = stdp_mnist.test_in_ngspice(SimpleNamespace(samples=4), reader, np.array([7, 4, 5, 9]), np.zeros((5, 4)),
-                                       np.array([4, 7, 7, 1, 1]), np.array([4, SILENT, SILENT, 7, 1]))
+                                       np.array([4, 7, 7, 1, 1]), np.array([4, SILENT, SILENT, 7, 1]), None)
     assert (found["strict_accuracy"], found["silent"], found["tied"]) == (0.25, 2, 1)
     assert found["different_at"].tolist() == [3] and found["same_as_closed_form"] == 3
 

@@ -1,12 +1,15 @@
 """MNIST without labels as the study runs it, on forty made-up images: what is drawn, kept and told is of all that was done."""
 
+import dataclasses
+import gzip
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from learning.decoding import SILENT
+from learning.decoding import SILENT, TIED
+from records.claims import NotOverwritten
 from studies import stdp, stdp_mnist
 from workflow import unsupervised_mnist
 from workflow.unsupervised_mnist import (
@@ -87,3 +90,33 @@ def test_a_stretch_is_of_the_first_images_of_its_seeds_order_in_both_engines(ran
     for seen, places in zip(asked, (order[:3], order[:2], order[:2], order[2:3], order[2:3]), strict=True):
         assert np.array_equal(seen, images[places])
     assert results["presentations"] == 3
+
+
+def test_images_that_ngspice_has_read_outlive_a_stop(ran, tmp_path, capsys, monkeypatch):
+    """And the next run to its end removes them, but neither a shorter one nor another's does."""
+    spikes, left = unsupervised_mnist.NgspiceReader.spikes, [2]
+
+    def stopped(reader, image):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return spikes(reader, image)
+    monkeypatch.setattr(unsupervised_mnist.NgspiceReader, "spikes", stopped)
+    given = ("--epochs", "1", "--voltages", str(tmp_path / "v.json"))
+    with pytest.raises(KeyboardInterrupt):
+        ran(*given, "--samples", "5")
+    kept = tmp_path / "mnist_stdp_grey_10_seed_3_partial_decisions.csv.gz"
+    assert f"2 finished images are kept in {kept}" in capsys.readouterr().out
+    lines = gzip.decompress(kept.read_bytes()).decode().splitlines()
+    assert len(lines) == 4 and [line.split(",")[0] for line in lines[2:]] == ["0", "1"]
+    monkeypatch.setattr(unsupervised_mnist.NgspiceReader, "spikes", spikes)
+    with pytest.raises(NotOverwritten, match="holds decisions of another network or with other options"):
+        ran(*given, "--samples", "5", "--contenders", "3")
+    _, results = ran(*given, "--samples", "5")
+    assert not kept.exists()
+    content = json.loads((tmp_path / "v.json").read_text(encoding="utf-8"))
+    network = Network(np.array(content["voltages"]), np.array(content["homeostasis"]))
+    learning = dataclasses.replace(LEARNING, epochs=1)
+    closed = closed_form_decisions(learning, network, images_of("test")[0][:2], np.array(content["digits"]))
+    read = [{"silent": SILENT, "tied": TIED}.get(name) or int(name) for name in (line.split(",")[2] for line in lines[2:])]
+    assert [k for k in results["different_at"] if k < 2] == np.flatnonzero(read != closed).tolist()
