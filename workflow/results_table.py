@@ -98,7 +98,8 @@ def results_table(folder: Path) -> str:
     for name, title in (("xpue", "XPUE, train"), ("012345", "012345, train"), ("mnist", "MNIST averages, train")):
         found = load_results(folder, f"{name}_inference")
         rows.append((f"{title}, strict", PAPER[name], f"{found['strict_accuracy']:.0%}", "", "", ""))
-    hebbian, computed = (load_results(folder, name) for name in ("mnist_test", "mnist_test_by_closed_form"))
+    hebbian = load_results(_simulated(folder, NETWORKS[0], "_results.json").parent, NETWORKS[0].name)
+    computed = load_results(folder, f"{NETWORKS[0].name}_by_closed_form")
     few = min(100, hebbian["samples"])
     for title, key, count, paper in (("first 100, the paper's rule", "paper_rule_first_100", few, PAPER["mnist_test"]),
                                      ("first 100, strict", "strict_first_100", few, ""),
