@@ -256,3 +256,15 @@ def test_lock_needs_no_room_for_a_name(tmp_path, monkeypatch):
         with pytest.raises(FileProblem, match="by another run"), locked(tmp_path / "some.json"):
             pass
     assert not list(tmp_path.iterdir())
+
+
+def test_of_several_files_each_is_held_against_its_own_parameters(tmp_path):
+    paths = [tmp_path / f"{name}.json" for name in "abc"]
+    for seed, path in enumerate(paths[:2]):
+        path.write_text(json.dumps({"parameters": {"seed": seed}}), encoding="utf-8")
+    paths[2].write_text("whatever", encoding="utf-8")
+    with claimed([(paths[0], {"seed": 0}), (paths[1], {"seed": 1}), (paths[2], {})]):
+        pass
+    with pytest.raises(NotOverwritten, match=r"b\.json was made with other parameters: --seed \(1 there, 2 now\)"), \
+            claimed([(paths[0], {"seed": 0}), (paths[1], {"seed": 2})]):
+        pytest.fail("claimed all the same")

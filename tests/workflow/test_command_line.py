@@ -29,6 +29,7 @@ from workflow.command_line import (
     quantities,
     quantity_type,
     run,
+    volts,
     whole_number,
     write_netlist,
 )
@@ -131,6 +132,14 @@ def test_counts_are_whole_and_quantities_are_floats(name, text, value):
     if isinstance(value, int):
         with pytest.raises(argparse.ArgumentTypeError, match=r"must be \d.* got 0\.5"):
             parse("0.5")
+
+
+def test_voltages_lie_within_their_bounds():
+    parse = volts(0.5, 2)
+    assert [parse(text) for text in ("0.5", "2", "1e0")] == [0.5, 2.0, 1.0] and isinstance(parse("2"), float)
+    for text in ("0.49", "2.1", "nan", "two"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"^must be 0.5 to 2 V, got {text}$"):
+            parse(text)
 
 
 def test_whole_number_lies_within_its_bounds():
