@@ -56,7 +56,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     gives the cells of a single hidden layer of fewer than 50 neurons, and fewer than five a class, less in proportion.
     `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at
     most. `chip`: a `learning.chips.Chip` whose devices differ, of the layers' shape. `encoding`: "complement" adds 1 - v for each
-    feature v. `random_state`: of the start and of the order of presentation. `verbose`: 1 shows a progress bar on a terminal.
+    feature v; those with long tails want a QuantileTransformer in front. `random_state`: of the start and of the order of
+    presentation. `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (V, neurons x rows a layer, the
     bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_`. Parameters without sense raise ValueError from `fit`.
@@ -272,6 +273,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         self._check_fitted()
+        if self.chip != self._trained_with["chip"]:
+            raise ValueError("chip was set after the training, and the network is on the one that it was trained on: fit trains "
+                             "a new one; dataclasses.replace(model.network_, chip=learning.layer_chips.layer_chips(chip, "
+                             "model.network_.sizes)) carries its voltages over")
         return validate_data(self, X, reset=False, dtype=np.float64)
 
     def _check_fitted(self) -> None:

@@ -26,7 +26,9 @@ clipped, and `clipped(X)` says how large a share that was. With `encoding="compl
 1 - v beside it, and every network has a bias row at full level. So each sample drives its rows by the same total: the current of
 the reference column, and with it the stages' feedback (chosen for the number of rows) and the energy of a read, hardly depend on
 the sample. The price is twice the rows. With `encoding="plain"` a sample of low values drives little: reads take less energy, and
-neurons fire late or not at all.
+neurons fire late or not at all. The range goes from lowest to highest: of a feature with a long tail nearly all samples lie at
+one end then. Put scikit-learn's `QuantileTransformer`, or a logarithm, in front of such features (six log-normal ones: 93
+instead of 57 %).
 """
 
 

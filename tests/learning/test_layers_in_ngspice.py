@@ -10,10 +10,11 @@ import pytest
 from learning import layer_readout
 from learning.layer_circuit import LayerChip, layered_network
 from learning.layer_readout import READING_LAYERS, BackReader, ColumnWriter, LayeredReader
+from learning.layer_rule import LayeredRule
 from learning.layer_teacher import LayeredTeacher
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
-from learning.layers_in_ngspice import read_in_ngspice
+from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
 from snn_circuit import OFF
 from tests.learning.test_layers import RULE, XOR, random_network
 
@@ -260,3 +261,19 @@ def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed
     for ours, theirs, before in zip(circuit.network.states, closed.network.states, start.states, strict=True):
         assert ours == pytest.approx(theirs, abs=3e-3)
         assert np.abs(theirs - before).max() > 0.05
+
+
+def test_an_image_that_is_right_by_too_little_counts_as_right_and_is_written_for():
+    """As in the closed form: what learning curves and running accuracies are made of."""
+    generator = np.random.default_rng(3)
+    images, labels = generator.random((30, 6)), np.arange(30) % 3
+    images[np.arange(30), labels] = 1.0
+    taught, rule = LayeredRule(presentations=600, margin=4e-6), LayeredRule(presentations=12, margin=20e-6, hidden_dose=1e-3)
+    start = LayeredLearning.begin(begin((8,), 3, images, taught), taught)
+    list(train(start, taught, images, labels))
+    found = []
+    for run in (train, train_in_ngspice):
+        learning = LayeredLearning.begin(start.network, rule)
+        list(run(learning, rule, images, labels))
+        found.append(learning.history)
+    assert np.array_equal(*found) and found[0].all(axis=1).any()

@@ -1,10 +1,14 @@
 """Learning that goes on, batch by batch, as data come."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
+from learning.chips import Chip
 from learning.classifier import MemristiveClassifier
+from learning.layer_chips import layer_chips
 
 
 @pytest.mark.parametrize("names", [(0, 1, 2), (30, 10, 20), ("setosa", "versicolor", "virginica"), ("c", "a", "b")])
@@ -18,3 +22,17 @@ def test_a_batch_that_lacks_classes_teaches_those_that_it_has(names):
         for _ in range(10):
             model.partial_fit(batch, [name] * len(batch))
         assert (model.predict(batch) == name).mean() > 0.95
+
+
+@pytest.mark.parametrize("use", ["predict", "spike_times", "export_netlist"])
+def test_a_chip_set_after_the_training_is_not_ignored(use, tmp_path):
+    """The score would be the ideal chip's; what the message says carries the voltages over."""
+    features, labels = load_iris(return_X_y=True)
+    chip = Chip(cell_gain=0.5, neuron_threshold=0.5, seed=3)
+    model = MemristiveClassifier(20, random_state=1).fit(features, labels).set_params(chip=chip)
+    with pytest.raises(ValueError, match=r"^chip was set after the training"):
+        getattr(model, use)(*{"export_netlist": (tmp_path / "x.cir", features[0])}.get(use, (features,)))
+    assert not list(tmp_path.iterdir())
+    carried = dataclasses.replace(model.network_, chip=layer_chips(chip, model.network_.sizes))
+    ideal = model.set_params(chip=None).spike_times(features)
+    assert not np.array_equal(carried.first_spikes(model.encoding_.levels(features)), ideal)

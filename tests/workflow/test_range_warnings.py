@@ -20,9 +20,19 @@ def test_membranes_out_of_range_are_warned_of_on_standard_error(state, words, ca
 
 def test_neurons_silent_on_their_own_patterns_are_warned_of_where_the_images_are_these(capsys):
     images = np.array([[1.0] * 20 + [0.0] * 80, [0.0] * 20 + [1.0] * 5 + [0.0] * 75])
-    for own, words in ((True, "warning: neurons that stay silent on the patterns they learned: 1 of 2"), (False, "")):
-        assert warn_of_range(NetworkParameters(MemristorParameters()), Schedule(), 3.0 * images, images, own=own) is own
-        assert capsys.readouterr().err.startswith(words)
+    for own, words in ((True, "neurons that stay silent on the patterns they learned: 1 of 2"), (False, "")):
+        said = warn_of_range(NetworkParameters(MemristorParameters()), Schedule(), 3.0 * images, images, own=own)
+        assert said.startswith(words) and bool(said) is own
+        assert capsys.readouterr().err == f"warning: {said}\n" * own
+
+
+@pytest.mark.parametrize(("before", "says"), [
+    ("", True), ("no cell conducts, all neurons stay silent: X is 0", False),
+    ("all neurons stay silent: the highest membrane", True)])
+def test_what_was_said_before_a_training_is_not_said_again(before, says, capsys):
+    network = NetworkParameters(MemristorParameters())
+    said = warn_of_range(network, Schedule(), np.zeros((2, 100)), np.ones((1, 100)), before=before)
+    assert said.startswith("no cell conducts") and capsys.readouterr().err == f"warning: {said}\n" * says
 
 
 NONE = np.full((1, 2), np.nan)
@@ -33,6 +43,6 @@ def test_of_a_chip_only_that_no_spike_came_is_said(spikes, silent, capsys):
     """Cells without conductance, of which it would be said without a chip."""
     network, images = NetworkParameters(MemristorParameters()), np.ones((1, 100))
     chip = Chip(classes=2, inputs=100, cell_gain=0.1)
-    assert warn_of_range(network, Schedule(), np.zeros((2, 100)), images, chip, spikes) is silent
+    assert bool(warn_of_range(network, Schedule(), np.zeros((2, 100)), images, chip, spikes)) is silent
     assert capsys.readouterr().err == (
         "warning: all neurons stay silent on this chip; a training with a higher --feedback-resistance may help\n" * silent)

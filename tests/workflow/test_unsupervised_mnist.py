@@ -149,3 +149,14 @@ def test_networks_are_as_far_apart_as_their_states_whatever_the_sign():
     other.homeostasis += [0.05, -0.02]
     for found in (one.apart(other), other.apart(one)):
         assert found == pytest.approx({"largest_deviation_V": 0.4, "rms_deviation_V": 0.25, "homeostasis_deviation_V": 0.05})
+
+
+def test_thresholds_that_are_raised_already_count_from_the_start_of_a_transient(ngspice, training, monkeypatch):
+    """A membrane at rest stands as far below ground as its threshold is raised: one that began at 0 V would fire too early."""
+    monkeypatch.setattr(unsupervised_mnist, "PART", 1)
+    images = training[0][:2, 30:60]
+    images, learning = images / images.max(axis=1, keepdims=True), dataclasses.replace(FEW, neurons=10)
+    circuit, closed = (Network(begin(learning, 30)[0].states + 2.5, np.linspace(0.4, 0.0, 10)) for _ in range(2))
+    found = np.concatenate(list(stretches_in_ngspice(ngspice, learning, circuit, images)))
+    assert found.tolist() == stretch_by_closed_form(learning, closed, images).winners.tolist()
+    assert np.abs(circuit.states - closed.states).max() < 0.05
