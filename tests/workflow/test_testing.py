@@ -18,7 +18,7 @@ from learning.decoding import strict_decision
 from learning.pulses import READING, suited
 from memristor import MemristorParameters, read_current
 from records.claims import NotOverwritten
-from records.files import FileProblem
+from records.files import ROOT, FileProblem
 from records.voltages import Voltages, save_voltages
 from spice.parameters import ParameterError
 from verify import run_program
@@ -167,10 +167,11 @@ def test_membranes_out_of_range_are_said(tmp_path, monkeypatch, capsys, options,
     assert words in said and ("silent" in said) == bool(words)
 
 
-@pytest.mark.parametrize(("count", "beside"), [(99, ""), (100, " (paper: 60%)")])
-def test_the_papers_accuracy_of_a_hundred_images_stands_beside_no_fewer(tmp_path, monkeypatch, capsys, count, beside):
+@pytest.mark.parametrize(("count", "network", "beside"), [
+    (99, [], ""), (100, [], " (paper: 60%)"), (100, ["--voltages", str(ROOT / "voltages" / "mnist_error_driven.json")], "")])
+def test_the_papers_accuracy_stands_beside_a_hundred_images_of_its_network(tmp_path, monkeypatch, capsys, count, network, beside):
     monkeypatch.setattr(testing, "draw", lambda *arguments: None)
-    testing.testing_script("", ["--engine", "closed-form", "--samples", str(count), "--figures", str(tmp_path)])
+    testing.testing_script("", ["--engine", "closed-form", "--samples", str(count), "--figures", str(tmp_path), *network])
     line, = (line for line in capsys.readouterr().out.splitlines() if f"paper's rule, first {count}" in line)
     assert line.partition("%")[2] == beside
 
@@ -262,7 +263,7 @@ def test_every_score_is_printed_under_its_own_name(capsys):
     testing.print_scores({
         "samples": 200, "strict_accuracy": 0.51, "strict_interval_95": [0.43, 0.57], "paper_rule_accuracy": 0.62,
         "paper_rule_first_100": 0.73, "top3_accuracy": 0.84, "silent": 7, "tied": 9, "resolution": 2e-6, "seconds": 3.0,
-        "recall": [k / 10 for k in range(10)], "equal_templates": 0.11})
+        "recall": [k / 10 for k in range(10)], "equal_templates": 0.11}, of_the_paper=True)
     said = {line[:24].strip(): line[25:] for line in capsys.readouterr().out.splitlines()}
     assert said == {
         "images": "200", "strict accuracy": "51.00% (95 % interval 43.00% to 57.00%)", "paper's rule": "62.00%",
