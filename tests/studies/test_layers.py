@@ -170,21 +170,26 @@ def test_an_interrupted_training_goes_on_to_the_same_voltages(study, tmp_path, m
     assert not (tmp_path / "xor.json.checkpoint").exists()
 
 
+def stopped_in(number):
+    """A `layered.train` that is stopped in the training with this number, after its first thousand presentations."""
+    begun, train = [], layered.train
+
+    def stopped(*arguments):
+        begun.append(True)
+        for found in train(*arguments):
+            yield found
+            if len(begun) == number:
+                raise KeyboardInterrupt
+    return stopped
+
+
 @pytest.mark.parametrize("ends_in", [1, 2, 3])
 def test_an_interrupted_run_of_several_networks_goes_on_to_the_same_results(study, tmp_path, monkeypatch, ends_in):
     places = ("--presentations", 3000, "--seeds", 3)
     assert study(*places)[0] == 0
     whole, expected, train = (tmp_path / "xor.json").read_bytes(), results(tmp_path), layered.train
     assert not list(tmp_path.glob("*.checkpoint"))
-    begun = []
-
-    def stopped(*arguments):
-        begun.append(True)
-        for found in train(*arguments):
-            yield found
-            if len(begun) == ends_in:
-                raise KeyboardInterrupt
-    monkeypatch.setattr(layered, "train", stopped)
+    monkeypatch.setattr(layered, "train", stopped_in(ends_in))
     code, said, _ = study(*places, "--force")
     assert code == 130 and "1000 presentations are saved" in said
     monkeypatch.setattr(layered, "train", train)
@@ -204,15 +209,8 @@ def test_an_interrupted_run_of_several_networks_goes_on_to_the_same_results(stud
 
 def test_networks_go_on_also_where_the_results_of_those_before_are_gone(study, tmp_path, monkeypatch):
     """Other --figures: the first is trained again, and the second goes on."""
-    interrupted, train, begun = tmp_path / "xor_2.json.checkpoint", layered.train, []
-
-    def stopped(*arguments):
-        begun.append(True)
-        for found in train(*arguments):
-            yield found
-            if len(begun) == 2:
-                raise KeyboardInterrupt
-    monkeypatch.setattr(layered, "train", stopped)
+    interrupted, train = tmp_path / "xor_2.json.checkpoint", layered.train
+    monkeypatch.setattr(layered, "train", stopped_in(2))
     assert study("--presentations", 3000, "--seeds", 2)[0] == 130 and interrupted.exists()
     monkeypatch.setattr(layered, "train", train)
     for path in tmp_path.glob("*_results.json"):
@@ -255,15 +253,8 @@ def test_more_networks_are_added_to_finished_ones(study, tmp_path):
 def test_finished_networks_outlive_an_interrupted_repetition(study, tmp_path, monkeypatch):
     places = ("--presentations", 3000, "--seeds", 3)
     assert study(*places)[0] == 0
-    expected, train, begun = results(tmp_path), layered.train, []
-
-    def stopped(*arguments):
-        begun.append(True)
-        for found in train(*arguments):
-            yield found
-            if len(begun) == 2:
-                raise KeyboardInterrupt
-    monkeypatch.setattr(layered, "train", stopped)
+    expected, train = results(tmp_path), layered.train
+    monkeypatch.setattr(layered, "train", stopped_in(2))
     assert study(*places)[0] == 130
     assert results(tmp_path) == expected
     monkeypatch.setattr(layered, "train", train)
