@@ -1,8 +1,9 @@
 """The ex-situ route, for comparison: logistic regression trained in software, its weights written into the memristors.
 
 Each weight becomes a state X = centre + scale * weight: shifted to positive, scaled so that the largest lies `swing` from
-the centre; the winner does not change, since every class's column is shifted alike. Writes voltages/mnist_ex_situ.json (or
-_grey) and figures/mnist_ex_situ_training_results.json with the software's test accuracy. About 10 s.
+the centre; the winner does not change, since every class's column is shifted alike, as long as every cell conducts. Writes
+voltages/mnist_ex_situ.json (or _grey) and figures/mnist_ex_situ_training_results.json with the software's test accuracy. About
+10 s.
 """
 
 if __name__ == "__main__":
@@ -23,7 +24,7 @@ from records.results import results_path, versions, write_results
 from records.voltages import FORMAT, Voltages, save_voltages
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession
-from workflow.command_line import add_quantities, file_name, make_parser, quantities
+from workflow.command_line import add_quantities, file_name, make_parser, quantities, warn
 from workflow.experiments import Experiment, add_size_and_encoding, describe, mnist_experiment
 from workflow.scores import interval
 
@@ -75,6 +76,9 @@ def _carry_over(options: argparse.Namespace, experiment: Experiment, mapping: Ma
     wrote = write_results(options.figures, f"{experiment.stem(RULE)}_training", session, parameters, results)
     print(f"logistic regression in software: {right / len(test):.2%} on {len(test)} test images "
           f"(95 % interval {low:.2%} to {high:.2%})")
+    off = int(np.sum(states <= experiment.network.memristor.threshold_voltage))
+    warn(f"{off} of {states.size} states are at or below the channels' threshold, where no cell conducts: those weights are "
+         "lost; a smaller --swing keeps them" if off else "")
     print(f"wrote {states.shape[0]} x {states.shape[1]} states, {states.min():.3f} to {states.max():.3f} V -> {path}")
     print(f"wrote {wrote}")
 

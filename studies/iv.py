@@ -184,8 +184,8 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
     swing = float(state_swing(parameters, experiment.amplitude, experiment.frequency))
     if swing < FAR * experiment.amplitude:
-        print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V for "
-              f"{experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")
+        print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V to either "
+              f"side for {experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")
     worst = max(results["residue"], *(loop["residue"] for loop in results["fingerprints"]))
     if worst > PINCHED:
         print(f"not all loops are pinched: at 0 V up to {worst:.0%} of the peak current flows, which charges the gate")

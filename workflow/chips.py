@@ -68,7 +68,7 @@ def chip_from(content: Any, path: str, classes: int, inputs: int) -> Chip:
 def add_chip_options(parser: Parser) -> None:
     """--chip, and an option for each of its deviations."""
     group = parser.add_argument_group("Chip (an ideal one by default)", "d2d: from device to device; c2c: from cycle to cycle")
-    group.add_argument("--chip", metavar="FILE", help=f"a chip file, or one of {', '.join(PRESETS)}")
+    group.add_argument("--chip", metavar="FILE", help=f"a chip file (docs/imperfect_chips.md), or one of {', '.join(PRESETS)}")
     for field in FIELDS:
         unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
         group.add_argument(f"--chip-{field.name.replace('_', '-')}", type=quantity_type(field), metavar="X",

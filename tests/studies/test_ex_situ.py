@@ -24,6 +24,18 @@ class Learned:
         return np.zeros(len(images), int)
 
 
+@pytest.mark.parametrize(("swing", "off"), [("2.9", 0), ("3.1", 1), ("20", 2)])
+def test_weights_whose_cells_do_not_conduct_are_spoken_of(swing, off, tmp_path, monkeypatch, capsys):
+    """Around 3 V: the largest weight goes a swing down, another a fifth of that."""
+    coefficients = np.zeros((10, 16))
+    coefficients[:, 5], coefficients[:, 6] = [-9, *[1] * 9], [-1.8, *[0.2] * 9]
+    monkeypatch.setattr(ex_situ, "LogisticRegression", lambda **_: Learned(coefficients))
+    ex_situ.main(["--size", "4", "--swing", swing, "--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path)])
+    said = f"warning: {off} of 160 states are at or below the channels' threshold, where no cell conducts: those weights are " \
+           "lost; a smaller --swing keeps them\n"
+    assert capsys.readouterr().err == said * bool(off)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, tmp_path, monkeypatch):
     """One cell inhibits, or excites, twice as much as any other."""

@@ -139,7 +139,7 @@ def test_every_deviation_has_an_option_that_says_its_meaning_and_default():
     assert chosen_chip(found, 4, 9) == dataclasses.replace(PRESETS["li-2018"], seed=7, cell_gain=0.2, classes=4, inputs=9)
     assert set(vars(parser.parse_args([])).values()) == {None, False}
     said = "".join(parser.format_help().split())  # lines break anywhere
-    assert f"--chipFILEachipfile,oroneof{','.join(PRESETS)}--chip-seed" in said
+    assert f"--chipFILEachipfile(docs/imperfect_chips.md),oroneof{','.join(PRESETS)}--chip-seed" in said
     for field in FIELDS:
         default = f"(default: the chip's, {field.default:g} {field.metadata['unit']} if ideal)"
         expected = f"--chip-{field.name.replace('_', '-')} X {field.metadata['meaning']} {default}"
