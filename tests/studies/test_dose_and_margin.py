@@ -36,6 +36,18 @@ def test_settled_membranes_learn_as_the_closed_form_does(encoding):
     assert (found.argmin(axis=1) == exact.argmin(axis=1)).mean() > 0.95
 
 
+def test_a_neuron_that_would_fire_behind_the_pulse_is_silent():
+    """With a pulse that ends at the middle of all first spikes, half of them."""
+    experiment = mnist_experiment(encoding="grey")
+    images, labels = (values[:50] for values in experiment.training_images())
+    states = np.random.default_rng(1).uniform(2, 5, (10, 100))
+    whole = SettledTraining(experiment, images, labels).spikes(states, np.arange(50))
+    pulse = float(np.nanmedian(whole))
+    schedule = dataclasses.replace(experiment.schedule, pulse=pulse)
+    found = SettledTraining(dataclasses.replace(experiment, schedule=schedule), images, labels).spikes(states, np.arange(50))
+    assert np.array_equal(found, np.where(whole > pulse, np.nan, whole), equal_nan=True)
+
+
 def test_a_write_is_the_closed_form_s():
     experiment = mnist_experiment(encoding="grey")
     images, labels = (values[:1] for values in experiment.training_images())
