@@ -2,12 +2,10 @@
 
 import dataclasses
 import functools
-import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -189,25 +187,18 @@ def _number(field: str) -> float:
 
 
 SINE = re.compile(r"^([vi]\S*)\s.*?\bsin\b[\s(]*\S+[\s,]+\S+[\s,]+([^\s,)]+)", re.IGNORECASE)
-SHAPES = (" sin", " pulse", " pwl", " exp", " sffm", " am")  # of which a source has one
 LEAST_STEPS = 10  # of a period that is to be seen; ngspice looks at no wave between two steps
 
 
-def too_coarse(text: str, longest: float, sent: Mapping[str, str] = MappingProxyType({})) -> str:
+@functools.lru_cache(maxsize=1000)
+def too_coarse(text: str, longest: float, altered: str = "") -> str:
     """The warning that steps of `longest` s do not resolve a sine of the netlist `text`; "" if they do.
 
-    `sent`: what was altered since, value by command. A source has the waveform that it was given last.
+    `altered`: the sources that were altered since (`altered_shapes`), of which the last waveform counts.
     """
-    altered = {command.split()[1]: f"{command.split()[1]} 0 0 sin({value.strip('[ ]')})" * command.endswith(" sin")
-               for command, value in sent.items() if command.endswith(SHAPES)}  # of others the name: they change with every run
-    return _too_coarse(text, longest, tuple(altered.items()))
-
-
-@functools.lru_cache(maxsize=1000)
-def _too_coarse(text: str, longest: float, altered: tuple[tuple[str, str], ...]) -> str:
-    others, sines = dict(altered), dict(altered).values()
-    lines = (line for line in whole_lines(text) if line.split()[0].lower() not in others)
-    for found in filter(None, map(SINE.match, itertools.chain(lines, sines))):
+    since = {line.split()[0].lower(): line for line in whole_lines(altered)}
+    lines = [line for line in whole_lines(text) if line.split()[0].lower() not in since]
+    for found in filter(None, map(SINE.match, [*lines, *since.values()])):
         hertz = _number(found[2])
         if hertz * longest * LEAST_STEPS > 1:
             return (f"steps of up to {longest:g} s do not resolve the {hertz:g} Hz of {found[1]}: take "
@@ -215,10 +206,17 @@ def _too_coarse(text: str, longest: float, altered: tuple[tuple[str, str], ...])
     return ""
 
 
+NUMBERED, OTHERS = (" sin", " pulse", " exp"), (" pwl", " sffm", " am")  # waveforms, by whether their numbers are looked at
+
+
 def altered_shapes(sent: Mapping[str, str]) -> str:
-    """The sources that `sent`, value by command, altered to a PULSE or EXP, as a netlist."""
-    shapes = [(command.split(), value) for command, value in sent.items() if command.endswith((" pulse", " exp"))]
-    return "".join(f"\n{element} 0 0 {shape}({value.strip('[ ]')})" for (_, element, shape), value in shapes)
+    """The sources that `sent`, value by command, altered to a waveform, as a netlist.
+
+    Without the numbers that nobody looks at: a PWL changes with every run.
+    """
+    shapes = [(command.split(), f"({value.strip('[ ]')})" * command.endswith(NUMBERED))
+              for command, value in sent.items() if command.endswith(NUMBERED + OTHERS)]
+    return "".join(f"\n{element} 0 0 {shape}{numbers}" for (_, element, shape), numbers in shapes)
 
 
 def print_step(text: str, solver: Solver, stop: float, altered: str = "") -> float:

@@ -162,10 +162,7 @@ class LoadedCircuit:
 
     def netlist_with_changes(self, stop: float) -> str:
         """The netlist with all changes so far, to rerun a transient by hand."""
-        return self._netlist.with_changes(self._tran_command(stop, True))
-
-    def _tran_command(self, stop: float, uic: bool) -> str:
-        return tran_command(self.text, self.solver, stop, uic, altered_shapes(self._netlist.sent))
+        return self._netlist.with_changes(tran_command(self.text, self.solver, stop, True, altered_shapes(self._netlist.sent)))
 
     def _analysis(self, command: str) -> Any:
         run = object()
@@ -185,8 +182,9 @@ class LoadedCircuit:
             self._engine.end(run)
 
     def _transient(self, stop: float, pauses: Sequence[float], uic: bool) -> Generator[Waveforms, None, None]:
-        run, whole, reached = object(), self._tran_command(stop, uic), -1.0
-        command, coarse = whole, too_coarse(self._netlist.whole, self.solver.max_step, self._netlist.sent)
+        altered = altered_shapes(self._netlist.sent)
+        run, whole, reached = object(), tran_command(self.text, self.solver, stop, uic, altered), -1.0
+        command, coarse = whole, too_coarse(self._netlist.whole, self.solver.max_step, altered)
         if coarse:
             say_once(f"Warning: {coarse}")
 

@@ -248,20 +248,22 @@ def warn(said: str) -> bool:
 
 
 def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-                  chip: Chip | None = None, spikes: np.ndarray | None = None, own: bool = False, before: str = "") -> str:
+                  chip: Chip | None = None, spikes: np.ndarray | None = None, own: bool = False, when: str = "",
+                  before: str = "") -> str:
     """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change.
 
     `own`: the images are the patterns that the neurons learned, one each: said as well if one cannot fire on its own. On a
-    `chip`, whose devices have ranges of their own, only what was seen is said: that none of the `spikes` came. `before`: the
-    complaint of the states before they learned; of the same one nothing more is said. Returns the complaint, "" for none.
+    `chip`, whose devices have ranges of their own, only what was seen is said: that none of the `spikes` came. `when`: the
+    words that say of which states it is; `before`: the complaint of earlier ones, of which the same is not said again. Returns
+    the complaint, "" for none.
     """
     if chip is None:
         said = complaint(network, schedule, states, images, own)
     else:
         silent = spikes is not None and bool(np.isnan(spikes).all())
         said = "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help" * silent
-    if not before or said.partition(":")[0] != before.partition(":")[0]:
-        warn(said)
+    if said and said.partition(":")[0] != before.partition(":")[0]:
+        warn(f"{when}{said}")
     return said
 
 

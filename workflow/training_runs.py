@@ -16,7 +16,6 @@ from learning.energy import write_energy
 from learning.engines import CLOSED_FORM, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, scatter, train_hebbian
-from learning.membrane_range import complaint
 from learning.pulses import READING, TRAINING, suited
 from memristor import check_phi, state_rate, trained_state
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
@@ -160,9 +159,8 @@ class ErrorDrivenRun(TrainingRun):
         self._learning = self._load(checkpoint, start) if options.resume else start
         self._images, self._labels = self.experiment.training_images()
         self.states = self._learning.states
-        self._at_start = "" if self.experiment.chip else complaint(
-            self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN])
-        warn(f"at the start {self._at_start}" * bool(self._at_start))
+        self._at_start = warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN],
+                                       self.experiment.chip, when="at the start ")
         if self.engine == CLOSED_FORM:
             warn_of_closed_form(self.experiment.network, self.experiment.schedule)
 

@@ -312,7 +312,7 @@ def test_steps_that_do_not_resolve_a_sine_are_too_coarse(source, step, said):
     ({"alter v1 dc": "3"}, "10000 Hz of V1"), ({"alter v1 pwl": "[ 0 0 1e-3 1 ]"}, ""),
     ({"alter v2 sin": "[ 0 1 700000 ]"}, "10000 Hz of V1")])
 def test_sine_that_a_source_was_altered_to_is_the_one_to_be_resolved(sent, said):
-    found = too_coarse("title\nV1 a 0 sin(0 1 10k)\nR1 a 0 1k\n", 20e-6, sent)
+    found = too_coarse("title\nV1 a 0 sin(0 1 10k)\nR1 a 0 1k\n", 20e-6, altered_shapes(sent))
     assert said in found and bool(found) == bool(said)
 
 
