@@ -88,8 +88,8 @@ def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, image
     """Netlist that presents `images` (presentations x inputs, levels 0 to 1), one a period; return a PySpice `Circuit`.
 
     `states`: the cells' X at t = 0, neurons x inputs, in V; `homeostasis`: the homeostatic voltages at t = 0 in V (default 0);
-    `chip`: whose devices differ. Raises ParameterError for shapes that do not fit, and for what it does not do: cells that are
-    stuck or forget, noise, wires that resist.
+    membranes start at 0 V. `chip`: whose devices differ. Raises ParameterError for shapes that do not fit, and for what it does
+    not do: cells that are stuck or forget, noise, wires that resist.
     """
     neurons, inputs = np.shape(states)
     if not len(images):

@@ -37,6 +37,7 @@ from workflow.command_line import (
     whole_number,
     write_netlist,
 )
+from workflow.kept import kept_if_stopped
 from workflow.unsupervised import (
     Learned,
     Trial,
@@ -135,8 +136,10 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
         def keep(runs: list[Learned]) -> None:
             alike.append(_same_winners(foretold(task, drawn[len(alike)]), runs[-1]))
             write_results(options.figures, name, session, made_with, _results(seeds[:len(runs)], runs, alike))
-        runs = _runs(session, task, drawn, keep)
-        print(f"wrote {results_path(options.figures, name)}")
+        path = results_path(options.figures, name)
+        with kept_if_stopped(lambda: f"{len(alike)} of {len(seeds)} seeds are kept in {path}" if alike else ""):
+            runs = _runs(session, task, drawn, keep)
+        print(f"wrote {path}")
     _print_table(task, seeds, runs, alike)
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)

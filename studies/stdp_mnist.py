@@ -25,6 +25,7 @@ from studies import stdp_figures
 from workflow.command_line import Parser, add_quantities, draw, file_name, progress, quantities, whole_number
 from workflow.decisions import Partial
 from workflow.experiments import SIZE, VOLTAGES
+from workflow.kept import kept_if_stopped
 from workflow.scores import interval
 from workflow.unsupervised_mnist import (
     CONTENDERS,
@@ -160,12 +161,8 @@ def test_in_ngspice(options: argparse.Namespace, reader: NgspiceReader, digits: 
                     labels: np.ndarray, closed: np.ndarray, partial: Partial) -> dict[str, Any]:
     """Read the test images in ngspice; strict decisions. A run that ends early keeps what is finished in `partial`."""
     spikes: list[np.ndarray] = []
-    try:
+    with kept_if_stopped(lambda: partial.keep(range(len(spikes)), labels[:len(spikes)], np.array(spikes), None, RESOLUTION)):
         read_in_ngspice(reader, digits, images[:options.samples], labels, spikes)
-    except BaseException:
-        if spikes:
-            partial.keep(range(len(spikes)), labels[:len(spikes)], np.array(spikes), None, RESOLUTION)
-        raise
     found, labels = np.array([strict_decision(times) for times in spikes]), labels[:options.samples]
     right = int(np.sum(found == labels))
     low, high = interval(right, len(found))

@@ -18,7 +18,6 @@ from learning.pulses import Schedule
 from records.claims import NotOverwritten
 from records.files import atomic_write, to_json
 from records.results import results_path
-from workflow.process import undisturbed
 from workflow.scores import decide, decision_name
 
 
@@ -86,13 +85,17 @@ class Partial:
                                  "of a test that was stopped; --force overwrites it, or write elsewhere")
 
     def keep(self, indices: Iterable[int], labels: np.ndarray, spikes: np.ndarray, schedule: Schedule | None,
-             resolution: float) -> None:
-        """Write the decisions of a run that ends early, unless an earlier one of the same test left more; say where they are."""
-        with undisturbed():
-            count, before = len(spikes), self._count()
-            if before <= count:
-                atomic_write(self.path, decisions_table(indices, labels, spikes, schedule, resolution, self.heading))
-        print(f"{max(count, before)} finished images{' of an earlier run' * (before > count)} are kept in {self.path}")
+             resolution: float) -> str:
+        """Write the decisions of a run that ends early, unless an earlier one of the same test left more.
+
+        Returns the line that says where they are; "" if no image was finished.
+        """
+        if not (count := len(spikes)):
+            return ""
+        before = self._count()
+        if before <= count:
+            atomic_write(self.path, decisions_table(indices, labels, spikes, schedule, resolution, self.heading))
+        return f"{max(count, before)} finished images{' of an earlier run' * (before > count)} are kept in {self.path}"
 
     def drop(self, count: int) -> None:
         """Remove the file, once there are the decisions of all its images and of `count`."""

@@ -284,18 +284,19 @@ def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, 
     if engine == CLOSED_FORM:
         return network.first_spikes(images)
     found: list[np.ndarray] = []
-    right = 0
-    try:
-        with progress(read_layers(network, images, jobs), len(images), "testing", "image") as bar:
-            for read, label in zip(bar, labels, strict=True):
-                found.append(read.layers[-1])
-                right += strict_decision(found[-1]) == label
-                bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
-    except BaseException:
-        if found:
-            partial.keep(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION)
-        raise
+    with kept_if_stopped(lambda: partial.keep(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION)):
+        _read_all(network, images, labels, jobs, found)
     return np.array(found)
+
+
+def _read_all(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, jobs: int, found: list[np.ndarray]) -> None:
+    """Add to `found`, image by image, when the outputs fire in ngspice."""
+    right = 0
+    with progress(read_layers(network, images, jobs), len(images), "testing", "image") as bar:
+        for read, label in zip(bar, labels, strict=True):
+            found.append(read.layers[-1])
+            right += strict_decision(found[-1]) == label
+            bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
 
 
 def scores(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:

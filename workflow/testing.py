@@ -53,6 +53,7 @@ from workflow.experiments import (
     trained_by,
     written_with,
 )
+from workflow.kept import kept_if_stopped
 from workflow.scores import UNDECIDED, confusion, decide, equal_templates, summary
 
 CLASSES = 10
@@ -161,27 +162,30 @@ def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     """First spikes of all `images`. A run that ends early, for whatever reason, keeps what is finished in `partial`."""
     schedule, states, resolution = experiment.schedule, voltages.states, resolution_of(voltages.rule)
     found = np.full((len(images), len(states)), np.nan)
-    right, seen = np.zeros((2, len(images)), bool)
-    try:
-        with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
-            def watch(indices: Sequence[int], spikes: np.ndarray) -> None:
-                for k, times in zip(indices, spikes, strict=True):
-                    found[k], right[k], seen[k] = times, strict_decision(times, resolution) == labels[k], True
-                bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
-                bar.update(len(indices))
+    seen = np.zeros(len(images), bool)
+    with kept_if_stopped(lambda: partial.keep(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution)):
+        _read_all(options, experiment, states, images, labels, resolution, found, seen)
+    return found
 
-            if options.engine == CLOSED_FORM:
-                for first in range(0, len(images), BATCH):
-                    batch = images[first:first + BATCH]
-                    watch(range(first, first + len(batch)), _computed(experiment, states, batch, first))
-                return found
-            jobs = options.jobs or worker_count()
-            return read_all(experiment.network, schedule, states, images, jobs, options.scheduler, watch, bar.write,
-                            experiment.chip)
-    except BaseException:
-        if seen.any():
-            partial.keep(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution)
-        raise
+
+def _read_all(options: argparse.Namespace, experiment: Experiment, states: np.ndarray, images: np.ndarray, labels: np.ndarray,
+              resolution: float, found: np.ndarray, seen: np.ndarray) -> None:
+    """Fill `found` with first spikes, and say in `seen` which images have theirs."""
+    right = np.zeros(len(images), bool)
+    with tqdm(total=len(images), desc="testing", unit="image", dynamic_ncols=True, leave=False, disable=None) as bar:
+        def watch(indices: Sequence[int], spikes: np.ndarray) -> None:
+            for k, times in zip(indices, spikes, strict=True):
+                found[k], right[k], seen[k] = times, strict_decision(times, resolution) == labels[k], True
+            bar.set_postfix(accuracy=f"{right[seen].mean():.1%}", refresh=False)
+            bar.update(len(indices))
+
+        if options.engine == CLOSED_FORM:
+            for first in range(0, len(images), BATCH):
+                batch = images[first:first + BATCH]
+                watch(range(first, first + len(batch)), _computed(experiment, states, batch, first))
+        else:
+            read_all(experiment.network, experiment.schedule, states, images, options.jobs or worker_count(), options.scheduler,
+                     watch, bar.write, experiment.chip)
 
 
 def _computed(experiment: Experiment, states: np.ndarray, images: np.ndarray, first: int) -> np.ndarray:

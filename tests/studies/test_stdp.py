@@ -22,7 +22,6 @@ from studies.stdp_figures import Accuracy, accuracy_against_neurons
 from tests.helpers import script
 from workflow import unsupervised_mnist
 from workflow.unsupervised import Learned, batch_netlist, foretold, learn, trial, unsupervised_digits, unsupervised_xpue
-from workflow.unsupervised_mnist import MnistLearning, begin, stretch_by_closed_form
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +155,22 @@ def test_spread_is_of_the_devices_and_flipped_of_the_pixels(tmp_path, monkeypatc
     assert np.mean(drawn.images != unsupervised_xpue().patterns[drawn.order]) == pytest.approx(flipped, abs=0.02)
 
 
+def test_seeds_of_a_stopped_run_are_kept_and_it_is_said_where(tmp_path, monkeypatch, capsys):
+    learned = []
+
+    def learning(session, task, drawn, watch):
+        if len(learned) == 2:
+            raise KeyboardInterrupt
+        learned.append(learn(session, task, drawn, watch))
+        return learned[-1]
+    monkeypatch.setattr(stdp, "learn", learning)
+    with pytest.raises(KeyboardInterrupt):
+        stdp.main(["--presentations", "2", "--seeds", "3", "--figures", str(tmp_path)])
+    path = tmp_path / "stdp_xpue_results.json"
+    assert f"2 of 3 seeds are kept in {path}\n" in capsys.readouterr().out
+    assert json.loads(path.read_text())["all_seeds"] == [1, 2]
+
+
 def test_more_patterns_than_neurons_and_no_images_are_refused():
     with pytest.raises(ParameterError, match="4 patterns cannot each have a neuron of their own among 3"):
         trial(unsupervised_xpue(), 3, 1)
@@ -279,31 +294,6 @@ def test_a_stretch_that_is_stopped_does_not_replace_a_longer_one(few_images, tmp
             stdp.main(asked)
         path, = tmp_path.iterdir()
         assert json.loads(path.read_text())["presentations"] == left
-
-
-def test_a_winner_that_differs_is_counted_with_its_lead():
-    """ngspice's part is played: it finds what the closed form does, but for the first winner of the second transient."""
-    learning, images = MnistLearning(neurons=10), np.eye(10, 30) + 0.5
-    start, _ = begin(learning, 30)
-    start.states += 2.0
-    comparison, circuit = stdp_mnist.Comparison(learning, start), start.copy()
-    leads = []
-    for part in (images[:2], images[2:5]):
-        found, leads = stretch_by_closed_form(learning, circuit, part)
-        if len(part) == 3:
-            found[0] += 1
-        comparison.add(part, found, circuit)
-    results = comparison.results()
-    assert (results["presentations"], results["same_winners"], results["different_at"].tolist()) == (5, 4, [2])
-    assert results["leads_where_different_s"] == [leads[0]] and 0 < leads[0] < 600e-6
-    assert results["in_step"]["different_at"].tolist() == [2] and results["largest_deviation_V"] == 0.0
-    assert f"led by {leads[0] * 1e6:.2g} us" in stdp_mnist._leads(results)
-    circuit.states[0, 0] += 0.5  # a write that the closed form does not know of, but which it goes on from in step
-    comparison.add(images[:1], stretch_by_closed_form(learning, circuit, images[:1])[0], circuit)
-    circuit.states[0, 0] += 0.5
-    comparison.add(images[1:2], stretch_by_closed_form(learning, circuit, images[1:2])[0], circuit)
-    results = comparison.results()
-    assert results["in_step"]["largest_deviation_V"] == pytest.approx(0.5, abs=0.1) and results["largest_deviation_V"] > 0.8
 
 
 def test_neurons_that_are_read_stand_for_their_own_digits():

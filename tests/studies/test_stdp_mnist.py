@@ -20,6 +20,7 @@ from workflow.unsupervised_mnist import (
     first_to_fire,
     name_neurons,
     presentation_order,
+    stretch_by_closed_form,
     stretches,
 )
 
@@ -120,3 +121,28 @@ def test_images_that_ngspice_has_read_outlive_a_stop(ran, tmp_path, capsys, monk
     closed = closed_form_decisions(learning, network, images_of("test")[0][:2], np.array(content["digits"]))
     read = [{"silent": SILENT, "tied": TIED}.get(name) or int(name) for name in (line.split(",")[2] for line in lines[2:])]
     assert [k for k in results["different_at"] if k < 2] == np.flatnonzero(read != closed).tolist()
+
+
+def test_a_winner_that_differs_is_counted_with_its_lead():
+    """ngspice's part is played: it finds what the closed form does, but for the first winner of the second transient."""
+    learning, images = MnistLearning(neurons=10), np.eye(10, 30) + 0.5
+    start, _ = begin(learning, 30)
+    start.states += 2.0
+    comparison, circuit = stdp_mnist.Comparison(learning, start), start.copy()
+    leads = []
+    for part in (images[:2], images[2:5]):
+        found, leads = stretch_by_closed_form(learning, circuit, part)
+        if len(part) == 3:
+            found[0] += 1
+        comparison.add(part, found, circuit)
+    results = comparison.results()
+    assert (results["presentations"], results["same_winners"], results["different_at"].tolist()) == (5, 4, [2])
+    assert results["leads_where_different_s"] == [leads[0]] and 0 < leads[0] < 600e-6
+    assert results["in_step"]["different_at"].tolist() == [2] and results["largest_deviation_V"] == 0.0
+    assert f"led by {leads[0] * 1e6:.2g} us" in stdp_mnist._leads(results)
+    circuit.states[0, 0] += 0.5  # a write that the closed form does not know of, but which it goes on from in step
+    comparison.add(images[:1], stretch_by_closed_form(learning, circuit, images[:1])[0], circuit)
+    circuit.states[0, 0] += 0.5
+    comparison.add(images[1:2], stretch_by_closed_form(learning, circuit, images[1:2])[0], circuit)
+    results = comparison.results()
+    assert results["in_step"]["largest_deviation_V"] == pytest.approx(0.5, abs=0.1) and results["largest_deviation_V"] > 0.8

@@ -17,8 +17,8 @@ SPIKES = np.array([[1e-5, 3e-5], [3e-5, 2e-5], [np.nan, np.nan]])
 
 
 def kept(partial, count):
-    """Keep the decisions of so many images."""
-    partial.keep(range(count), np.arange(count), SPIKES[:count], Schedule(), 2e-8)
+    """Keep the decisions of so many images; what is said of that."""
+    return partial.keep(range(count), np.arange(count), SPIKES[:count], Schedule(), 2e-8)
 
 
 def images_in(partial):
@@ -58,7 +58,7 @@ def test_decisions_without_results_are_not_replaced_by_fewer(tmp_path):
     asked(2)
 
 
-def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
+def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path):
     partial = Partial.of(tmp_path, "test", {"samples": 3, "network": {"size": np.int64(10)}})
     partial.drop(-1)  # there is none
     partial.path.write_bytes(gzip.compress(b"# another's, of no image\n"))
@@ -66,8 +66,8 @@ def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
     assert partial.path == tmp_path / "test_partial_decisions.csv.gz" and partial.heading == '# {"network": {"size": 10}}\n'
     for count, stay, said in ((2, 2, "2 finished images are kept"), (3, 3, "3 finished images are kept"),
                               (2, 3, "3 finished images of an earlier run are kept"), (3, 3, "3 finished images are kept")):
-        kept(partial, count)
-        assert images_in(partial) == stay and capsys.readouterr().out == f"{said} in {partial.path}\n"
+        assert kept(partial, count) == f"{said} in {partial.path}" and images_in(partial) == stay
+    assert kept(partial, 0) == "" and images_in(partial) == 3
     whole = partial.path.read_bytes()
     for garbled in (b"", b"no gzip", whole[:-9], gzip.compress(b"\xff\xfe")):
         partial.path.write_bytes(garbled)
@@ -76,7 +76,7 @@ def test_fewer_images_do_not_replace_more_of_an_earlier_run(tmp_path, capsys):
         assert images_in(partial) == 2
 
 
-def test_another_networks_decisions_are_replaced_by_force_alone(tmp_path, capsys):
+def test_another_networks_decisions_are_replaced_by_force_alone(tmp_path):
     one, other = (Partial.of(tmp_path, "test", {"network": k, "samples": k}) for k in (1, 2))
     one.path.write_bytes(gzip.compress(f"{one.heading}image\n".encode()))
     with pytest.raises(NotOverwritten):
@@ -88,8 +88,7 @@ def test_another_networks_decisions_are_replaced_by_force_alone(tmp_path, capsys
                                              "elsewhere$"):
         other.refuse_another(force=False)
     other.refuse_another(force=True)
-    kept(other, 1)
-    assert images_in(other) == 1 and "1 finished images are kept" in capsys.readouterr().out
+    assert "1 finished images are kept" in kept(other, 1) and images_in(other) == 1
 
 
 def test_decisions_go_once_there_are_as_many_others(tmp_path):
