@@ -186,9 +186,13 @@ def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[s
     return figure
 
 
-def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str]) -> None:
-    """Draw `traces` one above the other, the first on top, each on its own baseline with its label."""
-    height = 0.75 / max(np.max(traces), 1e-30)
+def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str],
+          full: float = 0.0) -> None:
+    """Draw `traces` one above the other, the first on top, each on its own baseline with its label.
+
+    Their full height is that of `full`, or of the highest if that is more.
+    """
+    height = 0.75 / max(np.max(traces), full, 1e-30)
     for k, (trace, look) in enumerate(zip(traces, styles, strict=True)):
         axis.plot(x, trace * height - k, **look | {"linewidth": 1.2})
     axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
@@ -277,6 +281,9 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
     axis.set(xlim=(low - margin, high + margin), ylim=(tops[-1] - 0.7, -0.7), ylabel="image presented",
              xlabel="first spike (µs after the pulse starts)", title="First spike of each neuron (blue: the right one)")
     axis.set_yticks(tops[:-1] + (np.array(heights) - 1) / 2, labels)
+    if not len(fired):
+        axis.text(0.5, 0.5, "no neuron fires", transform=axis.transAxes, ha="center", va="center")
+        axis.set_xticks([])
     return figure
 
 
@@ -300,7 +307,7 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
     """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`. It counts `unit`."""
     matrix = np.asarray(matrix)
     columns = [*labels, *undecided]
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * len(labels)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * max(3, len(labels))))  # as high as the bar's label
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # Drawn as rectangles: an image of the page's size would take 30 MB for a moment.
     image = axis.pcolormesh(np.arange(len(columns) + 1) - 0.5, np.arange(len(labels) + 1) - 0.5, 100 * shares,

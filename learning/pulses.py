@@ -31,7 +31,7 @@ class Schedule(Parameters):
         if not self.rise < self.pulse:
             raise ParameterError(f"rise must be below the pulse, got {self.rise:g} s for {self.pulse:g} s")
         if not self.sampling_step < self.pulse:
-            raise ParameterError(f"step must be below the pulse, got {self.sampling_step:g} s for {self.pulse:g} s")
+            raise ParameterError(f"sampling_step must be below the pulse, got {self.sampling_step:g} s for {self.pulse:g} s")
 
     def start(self, k: int) -> float:
         """Start of the k-th pulse in s."""

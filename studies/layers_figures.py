@@ -76,7 +76,7 @@ def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, labe
             axis.scatter([], [], color=colour, s=14, label=said)
         axis.legend(loc="upper right")
     axis.scatter(times[order], range(len(order)), color=colours, s=9)
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set(ylabel="hidden neurons, as they fire", title=f"{len(order)} of {len(times)} hidden neurons fire")
     axis.invert_yaxis()
     axis.grid(alpha=0.3)

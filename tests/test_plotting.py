@@ -71,6 +71,7 @@ FIGURES = {
     "spike_raster": lambda: plotting.spike_raster(spikes(10), DIGITS),
     "spike_raster silent": lambda: plotting.spike_raster(np.full((4, 4), np.nan), "X+U="),
     "confusion": lambda: plotting.confusion(GENERATOR.integers(0, 1001, (10, 12)), DIGITS, ["tied", "silent"]),
+    "confusion 2": lambda: plotting.confusion(GENERATOR.integers(0, 1001, (2, 4)), "ab", ["tied", "silent"], "samples"),
     "lead_histogram": lambda: lead_histogram([*np.geomspace(1e-7, 1e-4, 500), np.inf, np.nan]),
     "lead_histogram narrow": lambda: lead_histogram(np.linspace(10e-6, 20e-6, 50)),
     "growth": lambda: growth_figure([(1000, 1.2, 0.04), (4000, 5.5, 0.15), (7840, 13, 0.41)]),

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
@@ -137,18 +138,20 @@ def refuse_resume_with_force(parser: argparse.ArgumentParser, options: argparse.
         parser.error("--resume goes on with what is there, --force starts afresh: give one of them")
 
 
-def add_quantities(parser: argparse.ArgumentParser, parameters: Any, names: Container[str] | None = None) -> None:
-    """Add an option for each quantity (or those in `names`) of a parameter object; --help shows its values as the defaults.
+def add_quantities(parser: argparse.ArgumentParser, parameters: Any, names: Container[str] | None = None,
+                   defaults: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Add an option for each quantity (or those in `names`) of a parameter object; --help shows its values as the defaults,
+    or what `defaults` says of some.
 
     Only what is given becomes an attribute of the parsed options, so that `quantities` can tell it from what is not.
     """
     group = parser.add_argument_group(type(parameters).__name__)
     for field in dataclasses.fields(parameters):
         if "unit" in field.metadata and (names is None or field.name in names):
-            default = getattr(parameters, field.name)
             unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+            default = defaults.get(field.name, f"{getattr(parameters, field.name):g}{unit}")
             group.add_argument(f"--{field.name.replace('_', '-')}", type=quantity_type(field), default=argparse.SUPPRESS,
-                               metavar="X", help=f"{field.metadata['meaning']} (default: {default:g}{unit})")
+                               metavar="X", help=f"{field.metadata['meaning']} (default: {default})")
 
 
 def quantity_type(field: dataclasses.Field[Any]) -> Callable[[str], Any]:

@@ -135,6 +135,9 @@ def network_of(voltages: Voltages, default: NetworkParameters, path: str | Path)
         raise VoltagesError(f"{path}: its network parameters cannot be used: {error}") from error
 
 
+OF_THE_TRAINING = {"input_voltage": "that of the training, or 1 V if its file does not say"}  # defaults in --help
+
+
 def schedule_of(voltages: Voltages, default: Schedule, given: Mapping[str, Any], path: str | Path) -> Schedule:
     """The `default` schedule with what is `given`, and if that is no input voltage, with the one of the training."""
     stored = (voltages.origin or {}).get("schedule")

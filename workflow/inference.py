@@ -31,7 +31,7 @@ from workflow.command_line import (
     warn_of_range,
     write_netlist,
 )
-from workflow.experiments import Experiment, describe, network_of, schedule_of, stem_for, written_with
+from workflow.experiments import OF_THE_TRAINING, Experiment, describe, network_of, schedule_of, stem_for, written_with
 from workflow.scores import UNDECIDED, confusion, decide, decision_name
 
 READ_OPTIONS = ("pulse", "period", "rise", "input_voltage", "sampling_step")  # of the schedule: phi stays at 0
@@ -45,7 +45,7 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
                         help="trained voltages, also in the paper's flat layout (default: "
                         f"voltages/{make_experiment().dataset.name}.json, with encoding and size where given)")
     add_options(parser)
-    add_quantities(parser, make_experiment().schedule, READ_OPTIONS)
+    add_quantities(parser, make_experiment().schedule, READ_OPTIONS, OF_THE_TRAINING)
     options = parser.parse_args(arguments)
     experiment = make_experiment(**{key: getattr(options, key) for key in ("size", "encoding") if hasattr(options, key)})
     path = options.voltages or experiment.voltages_path("hebbian")
@@ -97,10 +97,16 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     from workflow import page_figures
     starts = [schedule.start(k) for k in range(classes)]
     draw(options, f"{stem}_membranes", page_figures.membranes_figure, result.time, result.membranes, result.outputs,
-         network.neuron.threshold, dataset.labels, starts)
+         network.neuron.threshold, dataset.labels, starts, network.neuron.output_high, shown(result.spikes))
     draw(options, f"{stem}_raster", plotting.spike_raster, result.spikes, dataset.labels)
     draw(options, f"{stem}_train_confusion", plotting.confusion, confusion(truth, strict, classes), dataset.labels,
          list(UNDECIDED.values()))
+
+
+def shown(spikes: np.ndarray) -> float:
+    """How much of a pulse in s is drawn: a millisecond, or more if the first of a pattern's `spikes` (x classes, s) is later."""
+    latest = float(np.nanmax(np.fmin.reduce(spikes, axis=1), initial=0.0))
+    return max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))  # in half milliseconds, of which the axis has round numbers
 
 
 def print_decisions(labels: Sequence[str], spikes: np.ndarray, decisions: np.ndarray, resolution: float) -> None:

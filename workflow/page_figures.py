@@ -14,10 +14,11 @@ from plotting import GREY, SKY, VERMILLION, WIDTH, line_style, stack
 
 
 def membranes_figure(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, threshold: float, labels: Sequence[str],
-                     starts: Sequence[float], window: float = 1e-3) -> Figure:
+                     starts: Sequence[float], high: float = 1.0, window: float = 1e-3) -> Figure:
     """Membranes and outputs (neurons x time points, V) over `time` (s): a panel for each pulse, from its start.
 
-    `threshold` in V, `labels` of the classes, `starts` of the pulses in s; shows the first `window` s of each.
+    `threshold` in V, `labels` of the classes, `starts` of the pulses in s; shows the first `window` s of each. An output
+    that fires is at `high` V: a silent one is low, whatever its nanovolts.
     """
     columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
     columns = min(columns, len(starts))
@@ -30,7 +31,7 @@ def membranes_figure(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarra
         upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
         if k < len(starts):
             _membrane_panel(upper, time, membranes, threshold, starts[k], window)
-            _output_panel(lower, time, outputs, labels, starts[k], window)
+            _output_panel(lower, time, outputs, labels, starts[k], window, high)
             upper.set(title=f"{labels[k]} presented" if len(starts) == len(labels) else f"image {k + 1}",
                       ylim=(-0.05 * peak, 1.08 * peak))
         else:
@@ -38,7 +39,7 @@ def membranes_figure(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarra
             lower.set_axis_off()
     for row in range(rows):
         axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel("output (1 V high)")
+        axes[2 * row + 1, 0].set_ylabel(f"output ({high:g} V high)")
     axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))  # of all panels; where to put more of them takes time
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
@@ -63,9 +64,10 @@ def _membrane_panel(axis: Axes, time: np.ndarray, membranes: np.ndarray, thresho
     axis.set_xlim(0, window * 1e6)
 
 
-def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float) -> None:
+def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float,
+                  high: float) -> None:
     part, microseconds = _window(time, start, window)
-    stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels)
+    stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels, high)
 
 
 def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None) -> Figure:

@@ -41,6 +41,7 @@ from workflow.command_line import (
 from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
 from workflow.evaluation import read_all, worker_count
 from workflow.experiments import (
+    OF_THE_TRAINING,
     SIZE,
     Experiment,
     add_engine,
@@ -153,7 +154,7 @@ def make_test_parser(description: str) -> Parser:
     add_size_and_encoding(parser)
     add_carry_options(parser)
     add_chip_options(parser)
-    add_quantities(parser, mnist_experiment(SIZE).schedule, ("pulse", "rise", "input_voltage", "sampling_step"))
+    add_quantities(parser, mnist_experiment(SIZE).schedule, ("pulse", "rise", "input_voltage", "sampling_step"), OF_THE_TRAINING)
     return parser
 
 

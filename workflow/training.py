@@ -44,7 +44,8 @@ def training_parser(description: str, experiment: Experiment, add_options: Calla
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an error-driven training")
     add_options(parser)
     add_chip_options(parser)
-    for parameters in (experiment.schedule, experiment.network.memristor, experiment.network.neuron):
+    add_quantities(parser, experiment.schedule, ("pulse", "period", "rise", "phi_voltage", "input_voltage"))  # not of reads
+    for parameters in (experiment.network.memristor, experiment.network.neuron):
         add_quantities(parser, parameters)
     group = parser.add_argument_group("ErrorDrivenRule (defaults depend on dataset and encoding)")
     for field in dataclasses.fields(experiment.rule):
@@ -64,9 +65,8 @@ def chosen_experiment(make_experiment: MakeExperiment, options: argparse.Namespa
                                     neuron=quantities(network.neuron, given)))
 
 
-# Options that would be ignored: a schedule's that a rule's training does not use, and those of the other rule.
-UNUSED = {"hebbian": ("sampling_step", *(field.name for field in dataclasses.fields(ErrorDrivenRule))),
-          "error-driven": ("period",)}
+# Options that would be ignored: those of the other rule, and of the schedule what a rule's training does not use.
+UNUSED = {"hebbian": tuple(field.name for field in dataclasses.fields(ErrorDrivenRule)), "error-driven": ("period",)}
 
 
 def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:

@@ -138,8 +138,9 @@ def print_trained(dataset: Dataset, states: np.ndarray, closed_form: float) -> N
     print(f"{'class':>5}  {'on-cells':>8}  {lowest_highest}  {'off-cells':>9}  {lowest_highest}")
     for label, row, pattern in zip(dataset.labels, states, dataset.patterns, strict=True):
         on, off = row[pattern > 0], row[pattern == 0]
-        off_range = f"{off.min():8.4f}  {off.max():9.4f}" if len(off) else f"{'-':>8}  {'-':>9}"
-        print(f"{label:>5}  {len(on):8d}  {on.min():8.4f}  {on.max():9.4f}  {len(off):9d}  {off_range}")
+        on_range, off_range = (f"{cells.min():8.4f}  {cells.max():9.4f}" if len(cells) else f"{'-':>8}  {'-':>9}"
+                               for cells in (on, off))
+        print(f"{label:>5}  {len(on):8d}  {on_range}  {len(off):9d}  {off_range}")
     print(f"closed form K*V*t/(C + C_gate) for a full pixel, without the leak: {closed_form:.4f} V")
 
 

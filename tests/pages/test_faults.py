@@ -128,7 +128,7 @@ def test_a_run_that_ends_early_is_not_returned_as_complete(reached, ngspice, mon
     ((READ, "--size", "0"), "--size"),
     (("XPUE_memristive_training.py", "--rule", "backpropagation"), "--rule"),
     (("XPUE_memristive_training.py", "--period", "0.001"), "period must exceed pulse"),
-    (("XPUE_memristive_inference.py", "--sampling-step", "0.01"), "step must be below the pulse"),
+    (("XPUE_memristive_inference.py", "--sampling-step", "0.01"), "sampling_step must be below the pulse"),
     (("XPUE_memristive_training.py", "--phi-voltage", "0.4"), "phi_voltage must exceed switch_threshold"),
     (("XPUE_memristive_training.py", "--rise", "inf"), "--rise: must be"),
     (("XPUE_memristive_training.py", "--capacitance", "-1e-13"), "--capacitance: must be"),

@@ -138,8 +138,8 @@ def test_range_is_told_with_its_unit():
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: Schedule(pulse=5e-3, period=4e-3), "period must exceed pulse"),
     (lambda: Schedule(pulse=2**-7, rise=2**-8, period=3 * 2**-8), "period must exceed pulse"),
-    (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=2e-4), "step must be below the pulse"),
-    (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=1e-4), "step must be below the pulse"),
+    (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=2e-4), "sampling_step must be below the pulse"),
+    (lambda: Schedule(pulse=1e-4, rise=5e-6, sampling_step=1e-4), "sampling_step must be below the pulse"),
     (lambda: Schedule(pulse=1e-5, rise=1e-5), "rise must be below the pulse"),
     (lambda: NeuronParameters(threshold=0.1, hysteresis=0.1), "hysteresis must be below the threshold"),
     (lambda: StdpExperiment(rise=3e-3), "rise must be below every duration"),

@@ -106,6 +106,11 @@ def test_quantities_become_options_with_unit_range_and_default(capsys):
     given = parser.parse_args(["--pulse", "0.003", "--input-voltage", "2"])
     assert (given.pulse, given.input_voltage) == (3e-3, 2.0)
     assert quantities(Schedule(), vars(given)) == Schedule(pulse=3e-3, input_voltage=2.0)
+    parser = make_parser(None)
+    add_quantities(parser, Schedule(), ("pulse", "rise"), {"rise": "that of another"})
+    said = " ".join(parser.format_help().split())
+    assert "length of a pulse (default: 0.005 s) --rise X" in said and "(default: that of another)" in said
+    assert "--period" not in said
     assert "--pulse: must be 1e-06 to 10 s, got 11" in refused(parser, "--pulse", "11", capsys=capsys)
     assert "--pulse: must be 1e-06 to 10 s, got long" in refused(parser, "--pulse", "long", capsys=capsys)
 

@@ -1,5 +1,7 @@
 """Users' tables: what works, and the one line for what does not."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,7 @@ def test_two_columns_and_blank_lines_before_them_are_a_table(tmp_path, separator
     path.write_text("\n \n" + path.read_text())
     table = load_table(str(path))
     assert (table.name, table.names, table.features.ravel().tolist()) == ("table", ["a"], [2, 3, 4, 5])
+    assert dataclasses.replace(table, labels=table.labels[::-1]).checksum != table.checksum
 
 
 @pytest.mark.parametrize("separator", [" ", ",", "\t"])
