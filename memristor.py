@@ -142,6 +142,15 @@ def read_current(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> n
     return parameters.gain / 2 * drop * (mean + np.sqrt(mean * mean - (1 - share) / 3 * (drop * drop)))
 
 
+def altered_state(element: str, state: float) -> dict[str, float]:
+    """The `alter` changes that give a memristor of a loaded circuit another state in V at t = 0.
+
+    `element`: its X with the name it has there, "xsynapse" for `circuit.X("synapse", ...)`, or the path to it. Two values are
+    its state: the capacitor's, and the charge of the channel's own gate.
+    """
+    return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
+
+
 def _defines(circuit: Circuit, name: str) -> bool:
     return name.lower() in (str(other).lower() for other in circuit.subcircuit_names)
 
@@ -199,7 +208,10 @@ class Memristor(ReadMemristor):
     """The whole emulator. Nodes: neuron (S), input (D), phi. Instance parameter x0: the state at t = 0 in V.
 
     The state is one of transients from initial conditions: an operating point or DC sweep knows no X but the one that K and the
-    leak come to in the end. For a current against voltage, ramp the source.
+    leak come to in the end. For a current against voltage, ramp the source. `altered_state` gives a loaded one another X(0).
+
+    X(0) is the state with the input at 0 V: let inputs rise from there, if only within a nanosecond. One that is up at t = 0 is
+    a jump that no step of ngspice resolves: a gate that begins below it stays too high, by up to a fifth of its voltage.
 
     With `own`, the write gain is an instance parameter as well (k).
     """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristor import Cell, Memristor, MemristorParameters, ReadMemristor
+from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, altered_state
 from spice.parameters import ParameterError, Parameters, quantity
 
 
@@ -310,12 +310,11 @@ def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int)
     return column, row
 
 
-def state_changes(cells: Iterable[tuple[int, int]], states: Iterable[float]) -> dict[str, float | list[float]]:
+def state_changes(cells: Iterable[tuple[int, int]], states: Iterable[float]) -> dict[str, float]:
     """The `alter` changes that give cells a new state at t = 0: `cells` as (class, input) pairs, `states` in V."""
-    changes: dict[str, float | list[float]] = {}
+    changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):
-        changes[f"c.xcell_{j}_{i}.cmemory ic"] = state
-        changes[f"m.xcell_{j}_{i}.mchannel ic"] = [0.0, state, 0.0]
+        changes |= altered_state(f"xcell_{j}_{i}", state)
     return changes
 
 

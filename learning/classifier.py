@@ -55,9 +55,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     that), 0.1 V at most (of more than five, five over their number of that; 0.03 V for several hidden layers), of which `fit`
     gives the cells of a single hidden layer of fewer than 50 neurons, and fewer than five a class, less in proportion.
     `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at
-    most. `chip`: a `learning.chips.Chip` whose devices differ, of the layers' shape. `encoding`: "complement" adds 1 - v for each
-    feature v; those with long tails want a QuantileTransformer in front. `random_state`: of the start and of the order of
-    presentation. `verbose`: 1 shows a progress bar on a terminal.
+    most. `chip`: a `learning.chips.Chip` of any shape with a cell_gain, cell_write_gain or neuron_threshold, such as the
+    PRESETS["ten-percent"] there; layers know no other deviations. `encoding`: "complement" adds 1 - v for each feature v; those
+    with long tails want a QuantileTransformer in front. `random_state`: of the start and of the order of presentation.
+    `verbose`: 1 shows a progress bar on a terminal.
 
     After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (V, neurons x rows a layer, the
     bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_`. Parameters without sense raise ValueError from `fit`.
@@ -161,7 +162,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         _choice("engine", self.engine, ENGINES)
         _choice("encoding", self.encoding, ENCODINGS)
         if not isinstance(self.chip, Chip | None):
-            raise ValueError(f"chip must be None or a learning.chips.Chip (its presets are there as well), got {self.chip!r}")
+            raise ValueError(f"chip must be None or a learning.chips.Chip, as PRESETS['ten-percent'] there, got {self.chip!r}")
         hidden = self._hidden_sizes()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._rule = self._rule_of(seed, self._margin(samples), len(classes))

@@ -11,7 +11,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from learning.layer_circuit import LayerDesign, ReferenceStage, add_amplifiers
-from memristor import Memristor, MemristorParameters, ReadMemristor
+from memristor import Memristor, MemristorParameters, ReadMemristor, altered_state
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, channel_size
 
 NEVER = 1.0  # s, the step of a row whose neuron stays silent: after every read
@@ -152,8 +152,7 @@ def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float])
     """The `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
     changes: dict[str, float] = {}
     for (j, k), state in zip(cells, states, strict=True):
-        changes[f"c.xcell_0_{j}_{k}.cmemory ic"] = state
-        changes[f"m.xcell_0_{j}_{k}.mchannel icvgs"] = state  # of its ic, a third of what ngspice has to read
+        changes |= altered_state(f"xcell_0_{j}_{k}", state)
     return changes
 
 

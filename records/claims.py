@@ -17,7 +17,8 @@ except ImportError:  # Windows: two runs are not kept apart there
 OPTIONS = {"shape": "size", "random_state": "seed"}  # parameters whose option has another name
 NO_OPTIONS = {"states": "the network's voltages", "table": "the table's values", "low": "the features' lowest values",
               "classes": "the classes"}  # parameters that no option sets
-UNSAID = {"engine": "ngspice", "chip": None, "age": 0}  # what parameters mean that do not mention these
+# What parameters mean that do not mention these. A classifier's file says no table if it is a user's own, or has learned on.
+UNSAID = {"engine": "ngspice", "chip": None, "age": 0, "table": None}
 
 
 class NotOverwritten(RuntimeError):
@@ -30,7 +31,8 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     `stored` comes from a JSON file, and `now` is compared as it would stand in one. Of a parameter that `stored` does not have,
     nothing is said: it is younger than the file.
     """
-    return _differences({**UNSAID, **stored}, {**UNSAID, **json.loads(to_json(now))})
+    asked = json.loads(to_json(now))
+    return _differences({**UNSAID, **stored}, {**asked, **UNSAID, **asked})  # in the order of what is asked for
 
 
 def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "--") -> list[str]:

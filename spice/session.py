@@ -78,7 +78,7 @@ class LoadedCircuit:
         """Change element values for all that is yet to come, also of a run that is paused: `changes` maps "element" or "element
         parameter" to a number or list.
 
-        For example {"vinput_3 pwl": [0, 0, 1e-6, 1], "c.xcell_0_1.cmemory ic": 2.8, "Rload": 2@u_kOhm}. What has not changed
+        For example {"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xamplifier.m1 w": 2e-6, "Rload": 2@u_kOhm}. What has not changed
         is not sent. The number of a source is its DC value: a waveform (PULSE, SIN) hides it from transients, as in all of SPICE;
         "V1 pwl" [0, 5] gives another. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
         """
@@ -125,7 +125,8 @@ class LoadedCircuit:
 
         It starts from the initial conditions as given (`uic`), or from the operating point. `pauses` are times in s at which
         the run may be looked at: with them, the return value is an iterator that yields the waveforms so far at each pause and
-        at the end; a pause within the solver's longest step of `stop` is reached with the end. Closing it early ends the run
+        at the end; a pause within the solver's longest step of `stop` is reached with the end. What is altered meanwhile acts as
+        if it went to its new value within the step that follows (`Solver.max_step`), not at once. Closing it early ends the run
         there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are better given a shorter `stop`. Edges of
         PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`). Raises SimulationError if
         ngspice stops before `stop`.

@@ -33,7 +33,7 @@ class IvExperiment(Parameters):
     amplitude: float = quantity(1.0, 1e-3, 100.0, "V", "amplitude of the sine at D")
     frequency: float = quantity(1e3, 1e-2, 1e6, "Hz", "frequency of the sine at D")
     phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "constant control voltage phi")
-    initial_state: float = quantity(0.0, -1e6, 1e6, "V", "X at t = 0")
+    initial_state: float = quantity(0.0, -1e6, 1e6, "V", "X at t = 0 of the loop, not of those over frequency")
     periods: int = quantity(10, 1, 1000, "", "periods of the sine to simulate")
 
     @property
@@ -115,14 +115,19 @@ class Loop:
     residue: float  # largest current where the voltage crosses 0
 
 
+def sweep_start(parameters: MemristorParameters, experiment: IvExperiment) -> float:
+    """X in V at which the loops over frequency start."""
+    return float(state_swing(parameters, experiment.amplitude, experiment.frequency))
+
+
 def fingerprints(session: NgspiceSession, parameters: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
     """The three fingerprints of a memristor (Adhikari, Sah, Kim, Chua 2013) over frequency: a list of `Loop`.
 
-    All loops start with X at the state swing of the lowest frequency. From X = 0 they would all look alike: the state
+    All loops start at `sweep_start`, the state swing of the lowest frequency. From X = 0 they would all look alike: the state
     would swing between 0 and twice its mean at any frequency. (Above about 1e4 times the default frequency, the current
     that charges the gate opens the loop again.) Raises SimulationError.
     """
-    start = float(state_swing(parameters, experiment.amplitude, experiment.frequency))
+    start = sweep_start(parameters, experiment)
     return [_loop(session, parameters, experiment, multiple * experiment.frequency, start) for multiple in MULTIPLES]
 
 
@@ -178,11 +183,11 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
         print(f"peak {name:<8}{results[key]:>9.4g} {unit}{results[f'closed_form_{key}']:>11.4g} {unit}"
               f"{results[f'{name}_deviation']:>16.2e}")
     print(f"this loop's current at 0 V: {results['residue']:.2%} of its peak")
-    print("fingerprints, currents as shares of the peak:")
+    swing = sweep_start(parameters, experiment)
+    print(f"fingerprints, all from X = {swing:.3g} V, currents as shares of the peak:")
     print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
     for loop in results["fingerprints"]:
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
-    swing = float(state_swing(parameters, experiment.amplitude, experiment.frequency))
     if swing < FAR * experiment.amplitude:
         print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V to either "
               f"side for {experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")

@@ -13,7 +13,6 @@ if __name__ == "__main__":
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 import warnings
@@ -36,7 +35,7 @@ from tqdm import tqdm
 
 import plotting
 from learning.classifier import MemristiveClassifier
-from learning.classifier_files import FORMAT
+from learning.classifier_files import FORMAT, written
 from learning.decoding import RESOLUTION, strict_decision
 from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
 from learning.feature_encoding import FeatureEncoding
@@ -44,7 +43,7 @@ from learning.layer_range import StagesClip
 from learning.layers_in_ngspice import read_in_ngspice, read_netlist
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint
 from records.claims import NotOverwritten, claimed
-from records.files import ROOT, atomic_write
+from records.files import ROOT
 from records.results import results_path, write_results
 from records.voltages import VoltagesError
 from spice.interrupts import signals_held
@@ -123,9 +122,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     results = found.results(truth)
     final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
     voltages.parent.mkdir(parents=True, exist_ok=True)
-    final.save(voltages)
-    content = json.loads(voltages.read_text(encoding="utf-8"))
-    atomic_write(voltages, json.dumps({**content, "table": table.checksum}, indent=1) + "\n")  # for the claim of the next run
+    written(final, voltages, table.checksum)  # which the claim of the next run asks for
     write_netlist(netlist, lambda: read_netlist(final.network_, final.encoding_.levels(table.features[:1])[0]))
     session = None
     if options.engine == NGSPICE:

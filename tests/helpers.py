@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+from sklearn.datasets import load_iris
+
 from records.files import ROOT
 
 
@@ -23,6 +25,15 @@ def script(*arguments, code=0, folder=ROOT, **options):
 def page(name):
     """The module whose `main` a script or study runs; memristor.py starts a study."""
     return importlib.import_module("studies.device" if name == "memristor.py" else name.removesuffix(".py"))
+
+
+def flowers_in(folder):
+    """Every fifth iris as a CSV file in the folder, with semicolons and the species first; returns its path."""
+    features, labels = load_iris(return_X_y=True)
+    rows = [";".join(["abc"[label], *map(str, row)]) for row, label in zip(features[::5], labels[::5], strict=True)]
+    path = folder / "flowers.csv"
+    path.write_text("\n".join(["species;a;b;c;d", *rows]) + "\n", encoding="utf-8")
+    return path
 
 
 def wait_until(condition, seconds=120):

@@ -13,12 +13,14 @@ from memristor import (
     MemristorChain,
     MemristorParameters,
     ReadMemristor,
+    altered_state,
     channel_current,
     raised_state,
     state_rate,
     trained_state,
 )
 from spice.parameters import ParameterError
+from spice.session import Solver
 
 WRITE = 1.2  # V, phi well above the switch
 volts = st.floats(0.0, 50.0)
@@ -64,6 +66,29 @@ def test_state_charges_at_transconductance_over_memory_and_gate_capacitance(simu
     # Meyer's gate capacitances do not conserve charge exactly over a pulse (0.2 %), and the leak takes up to 0.6 %.
     assert change == pytest.approx(rate * duration, rel=0.01)
     assert trained_state(cell, volts_d - volts_s, duration) == pytest.approx(rate * duration, rel=1e-6)
+
+
+def test_altered_state_is_that_of_a_cell_built_with_it(ngspice):
+    solver, saved = Solver(max_step=1e-5), ["xcell.gate", "i(vneuron)"]
+    built, altered = (ngspice.load(bench(Memristor(MemristorParameters()), x0, trapezoid(1.0, 1e-3), phi=WRITE), solver, saved)
+                      for x0 in (4.0, 2.0))
+    before = altered.run(8e-4)
+    altered.alter(altered_state("xcell", 4.0))
+    expected, found = built.run(8e-4), altered.run(8e-4)
+    assert all(np.array_equal(found[name], expected[name]) for name in ("xcell.gate", "vneuron#branch"))
+    assert found["xcell.gate"][-1] - before["xcell.gate"][-1] == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.mark.parametrize(("x0", "volts"), [(0.0, 1.0), (0.5, 2.0), (2.0, 1.0)])
+def test_input_that_is_up_at_the_start_leaves_a_gate_below_it_too_high(simulate, x0, volts):
+    """What the docstring says: a fifth of the voltage, where an edge of 1 ns is right."""
+    def written(first):
+        points = [first, (1e-9, volts), (1e-3, volts), (1.001e-3, 0.0)]
+        circuit = bench(Memristor(MemristorParameters()), x0, points, phi=WRITE)
+        return simulate(circuit, ["xcell.gate"], 2e-3, max_step=2e-6)["xcell.gate"][-1] - x0
+    right = trained_state(MemristorParameters(), volts, 1e-3)
+    assert written((0.0, 0.0)) == pytest.approx(right, rel=0.01)
+    assert (written((0.0, volts)) - right) / volts == pytest.approx(0.2 if x0 == 0 else 0.11 if x0 < volts else 0, abs=0.02)
 
 
 def test_gate_capacitance_dwarfs_the_memory_capacitor():

@@ -128,6 +128,20 @@ def test_netlist_is_of_the_features_that_are_named(fitted, frame, tmp_path):
 
 # What is set after a fit
 
+def test_plain_encoding_has_a_row_a_feature_and_outlives_a_file(tmp_path, frame):
+    model = MemristiveClassifier((6,), encoding="plain", epochs=2, random_state=1).fit(*frame)
+    assert model.network_.sizes == (4, 6, 3)
+    again = MemristiveClassifier.load(model.save(tmp_path / "plain.json"))
+    assert np.array_equal(again.spike_times(frame[0]), model.spike_times(frame[0]), equal_nan=True)
+
+
+def test_a_generator_as_random_state_is_no_obstacle_to_a_file(tmp_path, frame):
+    model = MemristiveClassifier((6,), epochs=2, random_state=np.random.RandomState(3)).fit(*frame)
+    again = MemristiveClassifier.load(model.save(tmp_path / "drawn.json"))
+    assert again.random_state is None  # the generator has moved on since
+    assert np.array_equal(again.spike_times(frame[0]), model.spike_times(frame[0]), equal_nan=True)
+
+
 @pytest.mark.parametrize(("name", "value"), [("hidden", (5,)), ("hidden", 0), ("encoding", "plain"), ("encoding", "x"),
                                              ("random_state", 2), ("chip", "x")])
 def test_partial_fit_refuses_what_the_network_cannot_become(fitted, frame, name, value):

@@ -1,9 +1,10 @@
 """What is altered in a loaded circuit: every name of a value is heeded, what has not changed is not sent."""
 
+import numpy as np
 import pytest
 
 from spice.parameters import ParameterError
-from spice.session import SimulationError
+from spice.session import SimulationError, Solver
 from tests.spice.test_sessions import FAST, divider, out
 
 NAMES = ["Vin", "vin", "VIN dc", "vin DC", " vin  dc ", "@vin[dc]"]
@@ -96,3 +97,17 @@ def test_dc_value_of_a_source_with_a_waveform_counts_but_in_operating_points(ngs
     assert circuit.op()["out"] == pytest.approx(5) and circuit.run(4e-6)["out"].max() == pytest.approx(1)
     circuit.alter({"V1 pwl": [0, 5]})
     assert circuit.op()["out"] == pytest.approx(5) and circuit.run(4e-6)["out"].min() == pytest.approx(5)
+
+
+def test_what_is_altered_in_a_pause_acts_as_if_it_went_there_within_a_step(ngspice):
+    """1 V and then 3 V on 0.5 ms: at the end there is less than of a jump, and more than of a ramp of the longest step."""
+    for step in (20e-6, 2e-6):
+        loaded = ngspice.load("ramped\nV1 a 0 1\nR1 a b 500\nC1 b 0 1u ic=0\n", Solver(max_step=step), ["b"])
+        ends = []
+        for waves in loaded.run(2e-3, pauses=[1e-3]):
+            ends.append((waves.time[-1], waves["b"][-1]))
+            loaded.alter({"v1": 3.0})
+        (before, start), (end, found) = ends
+        at_once = 3 - (3 - start) * np.exp(-(end - before) / 5e-4)
+        ramped = at_once - 2 * step / 2 / 5e-4 * np.exp(-(end - before) / 5e-4)  # to first order
+        assert ramped < found < at_once - 0.05 * (at_once - ramped)

@@ -248,6 +248,21 @@ def test_current_that_charges_the_gate_does_not_ring(ngspice, monkeypatch, frequ
     assert apart < 0.02 * np.abs(exact).max() and residue == pytest.approx(exact_residue, rel=0.05)
 
 
+def test_where_the_networks_own_loop_opens_is_as_documented(tmp_path, capsys):
+    told = " ".join((ROOT / "docs" / "circuit.md").read_text(encoding="utf-8").split())
+
+    def run(*options):
+        device.main(["--transconductance", "5e-9", "--figures", str(tmp_path), "--force", *options])
+        return json.loads((tmp_path / "memristor_results.json").read_text(encoding="utf-8"))
+    shares = {loop["frequency_Hz"]: loop["residue"] for loop in run()["fingerprints"]}
+    assert "fingerprints, all from X = 0.224 V, currents" in capsys.readouterr().out
+    assert (f"loops that start at X = 0.22 V, {shares[20e3]:.1%} of the peak flows at 20 kHz, {shares[100e3]:.1%} at 100 kHz"
+            ).replace("%", " %") in told
+    assert f"from X = 0, {run('--frequency', '5000')['residue']:.1%} at 5 kHz".replace("%", " %") in told
+    conducting = run("--frequency", "100000", "--initial-state", "2.8")
+    assert f", {conducting['residue']:.2%} at 100 kHz".replace("%", " %") in told
+
+
 @pytest.mark.parametrize(("crossings", "share"), [((0.0, 0.0, 0.0), 0.0), ((0.5, 0.0, 0.2), 0.25), ((0.5, -1.0, 0.2), 0.5)])
 def test_residue_of_a_loop_is_its_largest_current_at_zero_volts(crossings, share):
     """Three crossings, each between two steps, where the voltage is a quarter of the way; what is at the start does not count."""

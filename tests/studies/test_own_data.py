@@ -24,18 +24,13 @@ from records.files import FileProblem
 from records.results import write_results
 from records.voltages import VoltagesError
 from studies import own_data
-from tests.helpers import ROOT, script
+from tests.helpers import ROOT, flowers_in, script
 from workflow.tables import Table, load_table
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Every fifth flower, as a CSV file with semicolons and the species first."""
-    features, labels = load_iris(return_X_y=True)
-    rows = [";".join(["abc"[label], *map(str, row)]) for row, label in zip(features[::5], labels[::5], strict=True)]
-    path = tmp_path_factory.mktemp("table") / "flowers.csv"
-    path.write_text("\n".join(["species;a;b;c;d", *rows]) + "\n", encoding="utf-8")
-    return path
+    return flowers_in(tmp_path_factory.mktemp("table"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,30 @@
+"""What a study of one's own table leaves: a classifier of all of it, which nobody's later work is lost to."""
+
+import numpy as np
+import pytest
+
+from learning.classifier import MemristiveClassifier
+from records.claims import NotOverwritten
+from studies import own_data
+from tests.helpers import flowers_in
+from workflow.tables import load_table
+
+
+@pytest.mark.usefixtures("ngspice")
+def test_a_classifier_of_the_whole_table_that_has_learned_on_is_not_overwritten_unasked(tmp_path):
+    path, saved = flowers_in(tmp_path), tmp_path / "v.json"
+    given = [str(path), "--label", "species", "--hidden", "5", "--epochs", "4", "--figures", str(tmp_path),
+             "--voltages", str(saved)]
+    own_data.main(given)
+    own_data.main(given)  # the same again needs nothing
+    flowers = load_table(str(path), "species")
+    kept, whole = MemristiveClassifier.load(saved), MemristiveClassifier([5], epochs=4, random_state=1)
+    whole.fit(flowers.features, flowers.labels)
+    assert all(np.array_equal(*states) for states in zip(kept.voltages_, whole.voltages_, strict=True))
+    for mine in (kept.partial_fit(flowers.features, flowers.labels), whole):
+        mine.save(saved)
+        with pytest.raises(NotOverwritten, match=r"the table's values \(None there, \d+ now\)"):
+            own_data.main(given)
+        assert MemristiveClassifier.load(saved).n_presentations_ == mine.n_presentations_
+    own_data.main([*given, "--force"])
+    own_data.main(given)
