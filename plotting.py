@@ -282,7 +282,8 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
              xlabel="first spike (µs after the pulse starts)", title="First spike of each neuron (blue: the right one)")
     axis.set_yticks(tops[:-1] + (np.array(heights) - 1) / 2, labels)
     if not len(fired):
-        axis.text(0.5, 0.5, "no neuron fires", transform=axis.transAxes, ha="center", va="center")
+        axis.text(0.5, 0.5, "no neuron fires", transform=axis.transAxes, ha="center", va="center",
+                  bbox={"facecolor": "white", "edgecolor": "none"})
         axis.set_xticks([])
     return figure
 
