@@ -148,6 +148,7 @@ def altered_state(element: str, state: float) -> dict[str, float]:
     `element`: its X with the name it has there, "xsynapse" for `circuit.X("synapse", ...)`, or the path to it. Two values are
     its state: the capacitor's, and the charge of the channel's own gate.
     """
+    # Of the channel's ic the gate's alone, which is a third of what ngspice has to read.
     return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
 
 
