@@ -308,7 +308,10 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
     """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`. It counts `unit`."""
     matrix = np.asarray(matrix)
     columns = [*labels, *undecided]
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.42 * max(3, len(labels))))  # as high as the bar's label
+    longest = max(map(len, columns))
+    tilted = 0.08 * longest * len(columns) > 0.7 * WIDTH  # names that would run into each other
+    height = 1.4 + 0.42 * max(3, len(labels)) + 0.06 * longest * tilted  # as high as the bar's label
+    figure, axis = plt.subplots(figsize=(WIDTH, height))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # Drawn as rectangles: an image of the page's size would take 30 MB for a moment.
     image = axis.pcolormesh(np.arange(len(columns) + 1) - 0.5, np.arange(len(labels) + 1) - 0.5, 100 * shares,
@@ -319,6 +322,8 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
         axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color=ink)
     axis.axvline(len(labels) - 0.5, color="white", linewidth=3)
     axis.set_xticks(range(len(columns)), columns)
+    if tilted:
+        plt.setp(axis.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")

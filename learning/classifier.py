@@ -288,8 +288,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
         """Write the netlist of the whole network reading one sample `x` (features, or a DataFrame of one row), for `ngspice -b`.
 
-        Returns the path. The netlist prints the outputs: the first to reach half its height is the decision. Raises ValueError,
-        and OSError.
+        Returns the path; what is there is overwritten. The netlist prints the outputs: the first to reach half its height is the
+        decision. Raises ValueError, and OSError.
         """
         if hasattr(x, "to_frame"):  # a row of a DataFrame, whose names count as in `predict`
             x = x.to_frame().T
@@ -300,7 +300,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return Path(path)
 
     def save(self, path: str | Path) -> Path:
-        """Write the parameters, the encoding and all voltages as JSON, whole or not at all; returns the path.
+        """Write the parameters, the encoding and all voltages as JSON, whole or not at all, over what is there; returns the path.
 
         Classes must be numbers, strings or truth values, or ValueError is raised. Raises OSError.
         """

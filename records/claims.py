@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from records.files import FileProblem, check_writable, to_json
+from records.voltages import as_trained
 
 try:
     import fcntl
@@ -18,7 +19,7 @@ OPTIONS = {"shape": "size", "random_state": "seed"}  # parameters whose option h
 NO_OPTIONS = {"states": "the network's voltages", "table": "the table's values", "low": "the features' lowest values",
               "classes": "the classes"}  # parameters that no option sets
 # What parameters mean that do not mention these. A classifier's file says no table if it is a user's own, or has learned on.
-UNSAID = {"engine": "ngspice", "chip": None, "age": 0, "table": None}
+UNSAID = {"engine": "ngspice", "chip": None, "age": 0, "table": None, "states": "as trained"}
 
 
 class NotOverwritten(RuntimeError):
@@ -66,6 +67,8 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
         stored = {**content, **content.get("parameters", {})}
         if content["format"] != parameters["format"] if "format" in parameters else not content["parameters"]:
             raise ValueError
+        if "format" in parameters:
+            stored["states"] = UNSAID["states"] if as_trained(content) else "changed since"
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
     different = differences({"rule": "hebbian", **stored} if "format" in parameters else stored, parameters)

@@ -26,7 +26,10 @@ class VoltagesError(RuntimeError):
 
 @dataclass(frozen=True)
 class Voltages:
-    """Trained states in V, classes x inputs, and how they were made; `origin` is empty for the paper's flat layout."""
+    """Trained states in V, classes x inputs, and how they were made; `origin` is empty for the paper's flat layout.
+
+    A training leaves the states' `checksum` there, by which they are known from states that somebody has changed since.
+    """
 
     states: np.ndarray
     dataset: str = ""
@@ -38,6 +41,23 @@ class Voltages:
 def checksum(*states: np.ndarray) -> int:
     """A number that other states hardly have."""
     return zlib.crc32(b"".join(layer.tobytes() for layer in states))
+
+
+def changed_since(voltages: Voltages, *layers: np.ndarray) -> dict[str, int]:
+    """{"states": their checksum}, unless they are what a training left, as the file's origin says it: then nothing.
+
+    `layers`: of a network of several. An older file does not say it; of the paper's flat layout there is nothing else to know.
+    """
+    found = checksum(*(layers or (voltages.states,)))
+    return {} if voltages.origin and voltages.origin.get("states", found) == found else {"states": found}
+
+
+def as_trained(content: dict[str, Any]) -> bool:
+    """Whether a voltages file's content is what a training left, as far as it says so. Raises ValueError or TypeError."""
+    if "states" not in content:
+        return True
+    layers = content["layers"] if "layers" in content else [content.get("voltages")]
+    return checksum(*(np.array(layer, float) for layer in layers)) == content["states"]
 
 
 def save_voltages(path: str | Path, voltages: Voltages) -> None:

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from datasets import encode, load_mnist
 from records.claims import claimed
 from records.results import results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, save_voltages
+from records.voltages import FORMAT, Voltages, checksum, save_voltages
 from spice.parameters import Parameters, quantity
 from spice.session import NgspiceSession
 from workflow.command_line import add_quantities, file_name, make_parser, quantities, warn
@@ -71,7 +71,8 @@ def _carry_over(options: argparse.Namespace, experiment: Experiment, mapping: Ma
     weights = model.coef_ - model.coef_.mean(axis=0)
     states = experiment.rule.start_state + weights * mapping.swing / np.abs(weights).max()
     session = NgspiceSession()
-    save_voltages(path, Voltages(states, "mnist", options.encoding, RULE, parameters | {"versions": versions(session)}))
+    origin = parameters | {"versions": versions(session), "states": checksum(states)}
+    save_voltages(path, Voltages(states, "mnist", options.encoding, RULE, origin))
     results = {"software_accuracy": right / len(test), "software_interval_95": [low, high], "samples": len(test)}
     wrote = write_results(options.figures, f"{experiment.stem(RULE)}_training", session, parameters, results)
     print(f"logistic regression in software: {right / len(test):.2%} on {len(test)} test images "

@@ -121,15 +121,18 @@ def accuracy_figure(sizes: list[dict[str, Any]], presentations: int) -> Figure:
     axis.errorbar([size["hidden"] for size in two], means, around, color=BLUE, marker="o", markersize=4, capsize=3,
                   label="two layers (mean of the seeds, lowest to highest)")
     for size, mean in zip(two, means, strict=True):
-        axis.annotate(f"{mean:.2f}", (size["hidden"], mean), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=9)
+        axis.annotate(f"{mean:.2f}", (size["hidden"], 100 * size["high"]), textcoords="offset points", xytext=(0, 4),
+                      ha="center", fontsize=9)
     for single in (size for size in sizes if not size["hidden"]):
         axis.axhline(100 * single["mean"], color=GREY, linestyle="--", label=f"one layer: {single['mean']:.2%}")
     axis.set_xscale("log", base=2)
     axis.set_xticks([size["hidden"] for size in two], [str(size["hidden"]) for size in two])
     axis.set(xlabel="hidden neurons", ylabel="strict test accuracy (%)",
              title=f"MNIST, grey 10x10, {presentations:,} presentations, closed form")
-    lowest = 100 * min(size["mean"] for size in sizes)
-    axis.set_ylim(lowest - 1, means.max() + 1)
+    lowest = 100 * min(*(size["low"] for size in two), *(size["mean"] for size in sizes))
+    highest = 100 * max(size["high"] for size in two)
+    room = 0.1 * (highest - lowest) + 0.2
+    axis.set_ylim(lowest - room, highest + room)
     axis.grid(alpha=0.3)
     axis.legend(loc="center right")
     return figure
@@ -141,7 +144,8 @@ def learning_figure(rows: list[dict[str, Any]]) -> Figure:
     for colour, hidden in zip(COLOURS, DRAWN, strict=False):
         row = next(one for one in rows if one["hidden"] == hidden)
         name = f"two layers, {hidden} hidden neurons" if hidden else "one layer"
-        axis.plot(row["presentations"], 100 * (1 - np.array(row["running_accuracy"])), color=colour, label=name)
+        mark = "o" if len(row["presentations"]) == 1 else ""  # of which no line is drawn
+        axis.plot(row["presentations"], 100 * (1 - np.array(row["running_accuracy"])), marker=mark, color=colour, label=name)
     axis.set(xscale="log", yscale="log", xlabel="presentations (training images)", ylabel="wrong while learning (%)",
              title=f"Learning curves (over the last {WINDOW:,} presentations, or all there were; seed 1)")
     axis.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])

@@ -89,14 +89,30 @@ def measure_rule(session: NgspiceSession, study: Instar) -> tuple[np.ndarray, np
     return doses, measured, exact
 
 
+def foretold_rule(study: Instar, points: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By the closed form: doses (s, `points`), X after them (V, states x inputs x doses), and where X tends to (V, inputs)."""
+    doses = np.linspace(0.0, study.longest_dose, points)
+    after = [[[closed_form(study.device, state, [(dose, volts)]) for dose in doses] for volts in VOLTS] for state in STATES]
+    for_good = 30 * study.leak_resistance * study.device.memory_capacitance
+    return doses, np.array(after), np.array([closed_form(study.device, STATES[0], [(for_good, volts)]) for volts in VOLTS])
+
+
 def own_spike_circuit(study: Instar) -> SelfLearningCircuit:
     """One neuron with two synapses: the first makes it fire, the second is looked at."""
     neuron = NeuronParameters(feedback_resistance=10e3)
     return SelfLearningCircuit(NetworkParameters(study.device, neuron), schedule=Schedule(pulse=0.6e-3, period=6e-3))
 
 
-def measure_window(session: NgspiceSession, study: Instar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Measured t_post - t_pre (s), and the change of X of the synapse looked at, measured and by the closed form (V).
+def foretold_change(study: Instar, difference: float, spike: float) -> float:
+    """The change of X in V by the closed form, if a spike of `spike` s begins `difference` s after the pre pulse."""
+    corners = np.clip([0.0, -difference, study.pre_duration - difference, spike], 0.0, spike)
+    before, overlap, after = np.diff(np.sort(corners))
+    return closed_form(study.device, study.state, [(before, 0.0), (overlap, 1.0), (after, 0.0)]) - study.state
+
+
+def measure_window(session: NgspiceSession, study: Instar) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Measured t_post - t_pre (s), the change of X of the synapse looked at, measured and by the closed form (V), and how long
+    the neuron's spike is (s), which a synapse in time makes longer.
 
     Raises ParameterError if the neuron does not fire once in each pairing.
     """
@@ -116,24 +132,23 @@ def measure_window(session: NgspiceSession, study: Instar) -> tuple[np.ndarray, 
                                  f"{difference * 1e3:.3g} ms: the synapse looked at, from {study.state:g} V, must not make it "
                                  "fire; choose a lower --state")
         high = waves.time[waves["output_0"] > 0.5]
-        middle = design.schedule.rise / 2
-        pre_on, pre_off = pre[0][0] + middle, pre[2][0] + middle
-        corners = np.clip([high[0], pre_on, pre_off, high[-1]], high[0], high[-1])
-        before, overlap, after = np.diff(np.sort(corners))
-        exact = closed_form(study.device, study.state, [(before, 0.0), (overlap, 1.0), (after, 0.0)])
-        found.append((high[0] - pre_on, waves[cell][-1] - study.state, exact - study.state))
+        apart, spike = high[0] - pre[0][0] - design.schedule.rise / 2, high[-1] - high[0]
+        found.append((apart, waves[cell][-1] - study.state, foretold_change(study, apart, spike), spike))
     session.unload(loaded)
-    differences, changes, exact_changes = np.transpose(found)
-    return differences, changes, exact_changes
+    differences, changes, exact_changes, spikes = np.transpose(found)
+    return differences, changes, exact_changes, spikes
 
 
-def rule_figure(doses: np.ndarray, measured: np.ndarray, exact: np.ndarray, target: float) -> Figure:
-    """X (V, states x inputs x doses) after writes of `doses` (s): ngspice's points on the closed form's lines."""
+def rule_figure(doses: np.ndarray, measured: np.ndarray, fine: np.ndarray, curves: np.ndarray, limits: np.ndarray) -> Figure:
+    """X (V, states x inputs x doses) after writes of `doses` (s) in ngspice, on the closed form's `curves` over `fine` doses.
+
+    `limits`: where X tends to for each input (V).
+    """
     figure, axes = plt.subplots(1, len(VOLTS), figsize=(WIDTH, 3.2), sharey=True)
     for v, (axis, volts) in enumerate(zip(axes, VOLTS, strict=True)):
-        axis.axhline(target * volts, color="grey", linewidth=0.8, linestyle="--")
+        axis.axhline(limits[v], color="grey", linewidth=0.8, linestyle="--")
         for s, state in enumerate(STATES):
-            axis.plot(np.append(0, doses) * 1e3, np.append(state, exact[s, v]), color=COLOURS[s])
+            axis.plot(fine * 1e3, curves[s, v], color=COLOURS[s])
             axis.plot(doses * 1e3, measured[s, v], "o", color=COLOURS[s], markersize=4.5, label=f"from {state:g} V")
         axis.set(xlabel="dose: time phi is high (ms)", title=f"input at {volts:g} V")
     axes[0].set_ylabel("state X after the write (V)")
@@ -141,10 +156,10 @@ def rule_figure(doses: np.ndarray, measured: np.ndarray, exact: np.ndarray, targ
     return figure
 
 
-def own_window_figure(differences: np.ndarray, measured: np.ndarray, exact: np.ndarray) -> Figure:
-    """The change of X (V) over t_post - t_pre (s), the post event being the neuron's own spike."""
+def own_window_figure(differences: np.ndarray, measured: np.ndarray, fine: np.ndarray, curve: np.ndarray) -> Figure:
+    """The change of X (V) over t_post - t_pre (s), the post event being the neuron's own spike; `curve` over `fine`."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.plot(differences * 1e3, exact, label="closed form")
+    axis.plot(fine * 1e3, curve, label="closed form")
     axis.plot(differences * 1e3, measured, "o", color=COLOURS[1], markersize=4.5, label="ngspice")
     cross(axis)
     axis.set(xlabel="t_post − t_pre (ms): right of 0 the neuron fires after the pre pulse has begun",
@@ -165,17 +180,21 @@ def main(arguments: list[str] | None = None) -> None:
     with claimed([(results_path(options.figures, "instar"), made_with)], (), options.force):
         session = NgspiceSession()
         doses, measured, exact = measure_rule(session, study)
-        differences, changes, foretold = measure_window(session, study)
+        differences, changes, foretold, spikes = measure_window(session, study)
         results = {"doses_s": doses, "states_V": STATES, "inputs_V": VOLTS, "measured_V": measured, "closed_form_V": exact,
                    "deviation_V": np.abs(measured - exact).max(), "differences_s": differences, "window_measured_V": changes,
                    "window_closed_form_V": foretold, "window_deviation_V": np.abs(changes - foretold).max()}
         print(f"wrote {write_results(options.figures, 'instar', session, made_with, results)}")
-    print(f"instar rule: {measured.size} writes, X tends to {target:g} V times the input; largest deviation from the closed "
-          f"form {results['deviation_V'] * 1e3:.2g} mV")
+    fine, curves, limits = foretold_rule(study)
+    print(f"instar rule: {measured.size} writes; at an input of {VOLTS[-1]:g} V the lifted gate tends to "
+          f"{target * VOLTS[-1]:g} V, X at rest to {limits[-1]:.3g} V; largest deviation from the closed form "
+          f"{results['deviation_V'] * 1e3:.2g} mV")
     print(f"the neuron's own spike as post event: {len(changes)} pairings, {changes.min():+.3f} to {changes.max():+.3f} V; "
           f"largest deviation {results['window_deviation_V'] * 1e3:.2g} mV")
-    draw(options, "instar_rule", rule_figure, doses, measured, exact, target)
-    draw(options, "instar_window", own_window_figure, differences, changes, foretold)
+    draw(options, "instar_rule", rule_figure, doses, measured, fine, curves, limits)
+    times = np.linspace(differences.min(), differences.max(), 400)
+    draw(options, "instar_window", own_window_figure, differences, changes, times,
+         np.array([foretold_change(study, time, np.interp(time, differences, spikes)) for time in times]))
 
 
 if __name__ == "__main__":

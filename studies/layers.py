@@ -33,7 +33,7 @@ from records.checkpoints import checkpoint_path
 from records.claims import claimed, differences
 from records.files import atomic_write
 from records.results import load_results, path_in_project, results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, VoltagesError, checksum, save_layers
+from records.voltages import FORMAT, Voltages, VoltagesError, changed_since, checksum, save_layers
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from studies import layers_figures
@@ -144,7 +144,8 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
     network, count, session = on_chip(network, chip), counted(parser, options, data), NgspiceSession()
     kept = {key: voltages.origin.get(key) for key in ("learning", "engine", "network", "design")}
     used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
-            **({"chip": chip.as_dict()} if chip else {}), "test_engine": options.test_engine}
+            **changed_since(voltages, *network.states), **({"chip": chip.as_dict()} if chip else {}),
+            "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
     table = table_path(options.figures, name)
     partial = Partial.of(options.figures, name, {**used, "states": checksum(*network.states)})
@@ -271,7 +272,7 @@ def begun(options: argparse.Namespace, plan: LayeredPlan, data: LayeredData, pat
 def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None:
     """Save what has been learned."""
     network, made = training.network, training.parameters
-    origin = {**made, "versions": versions(session)}
+    origin = {**made, "versions": versions(session), "states": checksum(*network.states)}
     save_layers(path, network.states, Voltages(network.states[-1], made["dataset"], "grey", LAYERS, origin))
     print(f"trained {' - '.join(map(str, network.sizes))} neurons by {made['engine']} in {training.seconds:.1f} s, "
           f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from learning.layer_rule import LayeredRule
@@ -27,7 +28,7 @@ def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Seque
     chosen = chosen[np.argsort(supported[chosen], kind="stable")]
     far = float(np.quantile(np.abs(first - reference), 0.98))
     lines = -(-len(chosen) // 10)
-    figure, axes = plt.subplots(lines, 10, figsize=(WIDTH, 0.55 + 0.83 * lines), squeeze=False)
+    figure, axes = plt.subplots(lines, 10, figsize=(WIDTH, max(0.55 + 0.83 * lines, 2.6)), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, k in zip(axes.flat, chosen, strict=False):
@@ -60,6 +61,11 @@ def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], l
         else:
             _output_spikes(axis, times, label, labels)
         axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
+    if len(layers) > 1:  # outside: within a panel its marks would pass for spikes
+        which = "neuron of the last hidden layer" if len(layers) > 2 else "hidden neuron"
+        looks = ((BLUE, f"{which} that helps the right class more than the others"), (ORANGE, "less"))
+        marks = [Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=said) for colour, said in looks]
+        figure.legend(handles=marks, loc="outside upper center", ncols=2)
     assert shared
     shared.set(xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6))
     return figure
@@ -68,15 +74,15 @@ def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], l
 def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
     """Hidden neurons in the order in which they fire; what those below the last layer say of the right class, as colour."""
     order = np.argsort(times)[:np.sum(~np.isnan(times))]
-    colours: np.ndarray | str = BLUE
+    colours: np.ndarray | str = GREY
     if above is not None:
         others = np.delete(above[:, :-1], label, axis=0).mean(axis=0)
         colours = np.where(above[label, :-1] > others, BLUE, ORANGE)[order]
-        for colour, said in ((BLUE, "helps the right class more than the others"), (ORANGE, "less")):
-            axis.scatter([], [], color=colour, s=14, label=said)
-        axis.legend(loc="upper right")
     axis.scatter(times[order], range(len(order)), color=colours, s=9)
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if len(order):
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    else:
+        axis.set_yticks([])
     axis.set(ylabel="hidden neurons, as they fire", title=f"{len(order)} of {len(times)} hidden neurons fire")
     axis.invert_yaxis()
     axis.grid(alpha=0.3)
@@ -110,6 +116,7 @@ def back_read(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, 
     upper.legend()
     lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
     lower.axhline(0, color=GREY, linewidth=0.8)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     lower.set(xlabel="hidden neuron, sorted by what it reads back", ylabel="ngspice less closed\nform (mV)")
     for axis in (upper, lower):
         axis.grid(alpha=0.3)

@@ -133,7 +133,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     checkpoint.unlink(missing_ok=True)
     _print(table, results)
     print(f"wrote {wrote}\nclassifier trained on all {len(table.labels)} samples -> {voltages}")
-    names = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME - 1]}…" for name in table.classes]
+    names = [name if len(name) <= LONGEST_NAME else f"{name[:9]}…{name[-10:]}" for name in table.classes]
     draw(options, f"{name}_confusion", plotting.confusion, confusion(truth, found.strict[0], len(names)), names,
          list(UNDECIDED.values()), "samples")
     chosen = np.concatenate([np.flatnonzero(table.labels == label)[:EXAMPLES] for label in final.classes_])

@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from datasets import Dataset
-from plotting import COLOURS, WIDTH
+from plotting import COLOURS, WIDTH, line_style
 from records.files import atomic_write
 from workflow.unsupervised import Learned
 
@@ -64,7 +64,7 @@ def winners_and_thresholds(learned: Learned, dataset: Dataset, threshold: float)
     upper.set(ylabel="neuron that fires first", yticks=range(neurons), ylim=(neurons - 0.4, -0.6))
     upper.legend(title="pattern", loc="center left", bbox_to_anchor=(1.0, 0.5))
     for j in range(neurons):
-        lower.plot(threshold + learned.homeostasis[:, j], color=COLOURS[j % len(COLOURS)], label=str(j))
+        lower.plot(threshold + learned.homeostasis[:, j], **line_style(j, neurons), label=str(j))
     lower.set(xlabel="presentation", ylabel="threshold (V)")
     lower.legend(title="neuron", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -18,7 +18,7 @@ from learning.decoding import RESOLUTION, SILENT, TIED, strict_decision
 from records.claims import claimed
 from records.earlier import earlier_kept
 from records.results import holds, results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, save_voltages
+from records.voltages import FORMAT, Voltages, checksum, save_voltages
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession
 from studies import stdp_figures
@@ -98,7 +98,7 @@ def main(options: argparse.Namespace) -> None:
         run = train(learning, network, images, presentation_order(learning, len(images), order_seed))
         digits = name_neurons(first_to_fire(learning, network, images), labels, learning.neurons)
         origin = {"learning": learning.as_dict(), "circuit": learning.circuit().as_dict(), "versions": versions(None),
-                  "homeostasis": network.homeostasis, "digits": digits}
+                  "homeostasis": network.homeostasis, "digits": digits, "states": checksum(network.states)}
         save_voltages(path, Voltages(network.states, "mnist", options.encoding, "stdp", origin))
         print(f"learned {network.states.shape[0]} x {network.states.shape[1]} cells without labels by the closed form -> {path}")
         report(options, learning, network, digits, name, made_with, partial)

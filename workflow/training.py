@@ -11,7 +11,7 @@ from learning.error_driven import ErrorDrivenRule
 from records.checkpoints import checkpoint_path
 from records.claims import claimed
 from records.results import results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, save_voltages
+from records.voltages import FORMAT, Voltages, checksum, save_voltages
 from spice.session import NgspiceSession
 from workflow.chips import add_chip_options, chosen_chip
 from workflow.command_line import (
@@ -100,7 +100,7 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
         write_netlist(options.netlist, run.netlist, BEFORE_TRAINING if options.rule == "error-driven" else "")
         seconds = run.train()
 
-        origin = {**run.parameters, "versions": versions(session)}
+        origin = {**run.parameters, "versions": versions(session), "states": checksum(run.states)}
         save_voltages(path, Voltages(run.states, experiment.dataset.name, experiment.encoding, options.rule, origin))
         classes, inputs = run.states.shape
         print(f"trained {classes} x {inputs} cells in {seconds:.2f} s -> {path}")

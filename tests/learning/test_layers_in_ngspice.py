@@ -206,8 +206,10 @@ def test_back_read_through_a_hidden_layer_shows_what_the_closed_form_says(ngspic
     assert found == pytest.approx((errors @ (states - network.design.reference_state))[:-1], abs=0.1)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_write_is_the_overlap_of_row_and_window(ngspice, network, sign):
+@pytest.mark.parametrize(("sign", "switch_threshold"), [(1, 0.5), (-1, 0.5), (1, 1.3)])  # phi of 1.2 V would not open 1.3 V
+def test_write_is_the_overlap_of_row_and_window(ngspice, network, sign, switch_threshold):
+    device = dataclasses.replace(network.parameters.memristor, switch_threshold=switch_threshold)
+    network = dataclasses.replace(network, parameters=dataclasses.replace(network.parameters, memristor=device))
     writer = ColumnWriter(ngspice, network, 5)
     column = np.array([3.0, 4.0, 5.0, 6.0, 7.0])
     levels, high = np.array([1.0, 0.5, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.3, 1.0, 0.7])

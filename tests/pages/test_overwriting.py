@@ -1,15 +1,19 @@
 """Nothing is overwritten unasked, and output that nobody takes costs no results."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from learning.error_driven import begin
 from records.checkpoints import checkpoint_path, save_checkpoint
 from records.claims import locked
+from records.voltages import as_trained
 from tests.helpers import ROOT, one_line, page, script
 from workflow import training_runs
 from workflow.command_line import run
@@ -160,3 +164,64 @@ def test_options_that_the_rule_would_ignore_are_refused(option, tmp_path, capsys
     assert code == 2 and "--period" in one_line(said)
     code, said = training(capsys, *places, "--sampling-step", 1e-5)  # of the paper's decisions: there is none in a training
     assert code == 2 and "unrecognized arguments: --sampling-step" in one_line(said)
+
+
+def scaled(path):
+    """What somebody's own code does to the states of a file, whose other words it keeps."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if "format" in content:
+        name = "layers" if "layers" in content else "voltages"
+        content[name] = [[(0.97 * np.array(cells)).tolist() for cells in row] for row in content[name]]
+    else:
+        content = {cell: 0.97 * volts for cell, volts in content.items()}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def flat(path):
+    """The paper's layout of a file's states."""
+    states = json.loads(path.read_text(encoding="utf-8"))["voltages"]
+    return json.dumps({f"xsnn.xmemristor_p{j}_{i}.cmem": volts for j, row in enumerate(states) for i, volts in enumerate(row)})
+
+
+@pytest.mark.parametrize(("name", "layout", "arguments"), [
+    ("mnist", flat, [READ, "--engine", "closed-form", "--samples", "20"]), ("xpue", flat, ["XPUE_memristive_inference.py"]),
+    ("mnist", Path.read_text, [READ, "--engine", "closed-form", "--samples", "20"]),
+    ("xpue", Path.read_text, ["XPUE_memristive_inference.py"]),
+    ("layers_xor", Path.read_text, ["studies.layers", "--data", "xor", "--test-only"])])
+def test_results_of_a_network_that_has_been_changed_since_are_not_overwritten(tmp_path, capsys, name, layout, arguments):
+    """The same file again needs nothing."""
+    mine = tmp_path / "mine.json"
+    mine.write_text(layout(ROOT / "voltages" / f"{name}.json"))
+    program, *options = [*arguments, "--voltages", str(mine), "--figures", str(tmp_path / "figures")]
+    assert [run(page(program).main, options) for _ in range(2)] == [0, 0]
+    before = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    capsys.readouterr()
+    scaled(mine)
+    assert run(page(program).main, options) == 2
+    assert "the network's voltages (" in one_line(capsys.readouterr().err)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == before
+    assert run(page(program).main, [*options, "--force"]) == run(page(program).main, options) == 0
+
+
+@pytest.mark.parametrize("arguments", [["XPUE_memristive_training.py"], [*LEARN, "--engine", "closed-form"], [
+    "studies.layers", "--data", "xor", "--presentations", "40"]])
+def test_voltages_that_have_been_changed_since_are_not_trained_over(tmp_path, capsys, arguments):
+    mine = tmp_path / "mine.json"
+    program, *options = [*arguments, "--voltages", str(mine), "--figures", str(tmp_path / "figures")]
+    assert [run(page(program).main, options) for _ in range(2)] == [0, 0]
+    capsys.readouterr()
+    scaled(mine)
+    before = mine.read_bytes()
+    assert run(page(program).main, options) == 2
+    assert "the network's voltages (changed since there, as trained now)" in one_line(capsys.readouterr().err)
+    assert mine.read_bytes() == before
+    assert run(page(program).main, [*options, "--force"]) == run(page(program).main, options) == 0
+
+
+def test_trainings_say_what_states_they_left(tmp_path):
+    """Committed files, and of older ones nothing is known."""
+    for path in (ROOT / "voltages").glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert "states" in content and as_trained(content), path
+        del content["states"]
+        assert as_trained(content)

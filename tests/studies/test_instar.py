@@ -8,7 +8,7 @@ import pytest
 
 from spice.parameters import ParameterError
 from studies import instar
-from studies.instar import STATES, VOLTS, Instar, closed_form, measure_rule, measure_window
+from studies.instar import STATES, VOLTS, Instar, closed_form, foretold_change, foretold_rule, measure_rule, measure_window
 
 STUDY = Instar(doses=3, pairings=7)
 
@@ -21,15 +21,23 @@ def test_a_write_moves_the_state_towards_the_leak_times_the_input(ngspice):
     leaked = np.array(STATES)[:, None] * np.exp(-doses / tau)  # without an input the gate is C + C_gate at any X
     assert measured[:, 0] == pytest.approx(leaked, abs=6e-3)
     assert np.all(np.diff(measured[0, 2]) > 0) and np.all(np.diff(measured[2, 1]) < 0)
+    fine, curves, limits = foretold_rule(STUDY, 13)
+    places = np.searchsorted(fine, doses - 1e-9)
+    assert fine[places] == pytest.approx(doses) and curves[..., places] == pytest.approx(exact, abs=6e-3)  # but for edges
+    assert curves[..., 0] == pytest.approx(np.repeat(np.array(STATES)[:, None], 3, 1))
+    later = closed_form(STUDY.device, 4.5, [(10 * tau, 1.0)])
+    assert limits == pytest.approx([0, 2.5 - 0.23, later], abs=0.03) and 0.4 < 5.0 - limits[2] < 0.5  # what the input lifts
 
 
 def test_the_neurons_own_spike_potentiates_what_overlaps_it_and_depresses_the_rest(ngspice):
-    differences, measured, exact = measure_window(ngspice, STUDY)
+    differences, measured, exact, spikes = measure_window(ngspice, STUDY)
+    assert [foretold_change(STUDY, *pair) for pair in zip(differences, spikes, strict=True)] == pytest.approx(exact)
+    assert np.argmax(spikes) == np.argmin(np.abs(differences)) and spikes.min() > 0.7 * spikes.max()
     assert np.abs(measured - exact).max() < 10e-3
     assert differences == pytest.approx(np.linspace(-1.5e-3, 1.5e-3, 7), abs=0.2e-3)  # a synapse in time hastens it
     assert measured[np.argmin(np.abs(differences))] > 0.15  # LTP
     assert np.all(measured[np.abs(differences) > 1e-3] < -0.2)  # LTD
-    _, (_, shorter, _), _ = measure_window(ngspice, dataclasses.replace(STUDY, pre_duration=0.2e-3, pairings=3))
+    _, (_, shorter, _), _, _ = measure_window(ngspice, dataclasses.replace(STUDY, pre_duration=0.2e-3, pairings=3))
     assert shorter < measured[3] - 0.1  # of less overlap
     assert instar.own_spike_circuit(Instar(leak_resistance=5e8)).network.memristor.leak_resistance == 5e8
 
@@ -53,7 +61,7 @@ def test_largest_deviations_are_those_of_the_worst_write_and_the_worst_pairing(t
     writes, pairings = exact + 1e-3, changes + np.array([1e-3, -4e-3, 0.0])
     writes[1, 2, 0] = 2.003
     monkeypatch.setattr(instar, "measure_rule", lambda *_: (doses, writes, exact))
-    monkeypatch.setattr(instar, "measure_window", lambda *_: (doses, pairings, changes))
+    monkeypatch.setattr(instar, "measure_window", lambda *_: (doses, pairings, changes, np.full(3, 5e-4)))
     monkeypatch.setattr(instar, "draw", lambda *_: None)
     instar.main(["--figures", str(tmp_path)])
     found = json.loads((tmp_path / "instar_results.json").read_text(encoding="utf-8"))

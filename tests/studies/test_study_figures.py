@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgba
 
+import plotting
 from datasets import Dataset
 from learning.layer_rule import LayeredRule
 from plotting import BLUE, COLOURS, GREY, ORANGE, SKY
@@ -16,6 +17,7 @@ from studies.imperfect_chips import summary
 from studies.imperfect_chips_figures import FIGURES, ROUTES
 from studies.stdp_window import window_figure
 from tests.learning.test_layers import random_network
+from tests.test_plotting import outside, visible_texts
 from workflow.unsupervised import Learned
 
 IDEAL = {"grey": 0.91, "binary": 0.83}
@@ -193,15 +195,16 @@ def test_one_devices_figures_show_each_quantity_on_its_own_axis():
 def test_the_instar_rules_figures_have_ngspices_points_on_the_closed_forms_lines():
     shape = (len(instar.STATES), len(instar.VOLTS), 2)
     measured = np.arange(np.prod(shape)).reshape(shape) / 10
-    axes = instar.rule_figure(np.array([1e-3, 2e-3]), measured, measured + 0.01, 5.0).axes
+    fine, curves = np.array([0, 1e-3, 3e-3]), np.arange(np.prod((*shape[:2], 3))).reshape(*shape[:2], 3) / 20
+    axes = instar.rule_figure(np.array([1e-3, 2e-3]), measured, fine, curves, np.array([0.1, 2.3, 4.5])).axes
     for v, axis in enumerate(axes):
-        assert set(axis.lines[0].get_ydata()) == {5.0 * instar.VOLTS[v]}  # where X tends to
+        assert set(axis.lines[0].get_ydata()) == {(0.1, 2.3, 4.5)[v]}  # where X tends to
         for s, (line, dots) in enumerate(zip(axis.lines[1::2], axis.lines[2::2], strict=True)):
-            assert line.get_ydata() == pytest.approx([instar.STATES[s], *(measured[s, v] + 0.01)])
+            assert line.get_ydata() == pytest.approx(curves[s, v]) and line.get_xdata() == pytest.approx([0, 1, 3])
             assert dots.get_ydata() == pytest.approx(measured[s, v]) and dots.get_xdata() == pytest.approx([1, 2])
             assert line.get_color() == dots.get_color() == COLOURS[s]
-    axis, = instar.own_window_figure(np.array([-1e-3, 1e-3]), np.array([0.1, 0.2]), np.array([0.3, 0.4])).axes
-    assert [points(line) for line in axis.lines[:2]] == [[(-1, 0.3), (1, 0.4)], [(-1, 0.1), (1, 0.2)]]
+    axis, = instar.own_window_figure(*map(np.array, ([-1e-3, 1e-3], [0.1, 0.2], [-2e-3, 1e-3], [0.3, 0.4]))).axes
+    assert [points(line) for line in axis.lines[:2]] == [[(-2, 0.3), (1, 0.4)], [(-1, 0.1), (1, 0.2)]]
 
 
 def test_a_raster_of_ones_own_data_has_every_neurons_spikes_under_its_name():
@@ -286,3 +289,35 @@ def test_published_accuracies_stand_beside_under_their_sources_names():
     axis, = stdp_figures.accuracy_against_neurons(found, (("one", 100, 0.7), ("other", 300, 0.6), ("one", 400, 0.75))).axes
     named = {line.get_label(): points(line) for line in axis.lines if not line.get_label().startswith("_")}
     assert named == {"grey 10x10, read by ngspice": [(100, 89)], "one": [(100, 70), (400, 75)], "other": [(300, 60)]}
+
+
+def test_names_bars_and_legends_of_small_networks_and_long_names_are_whole():
+    names = ["Iris-versicolor", "Quercus-petraea", "Fagus-sylvatica", "Betula-pendula", "Acer-campestre", "Iris-setosa"]
+    confusions = [plotting.confusion(np.eye(n, n + 2, dtype=int), names[:n], ("tied", "silent"), "samples") for n in (4, 6)]
+    hidden = [layers_figures.hidden_images(random_network((4, count, 2), seed=5), (2, 2), "AB") for count in (3, 12, 30)]
+    for figure in (*confusions, *hidden):
+        figure.canvas.draw()
+        texts = visible_texts(figure)
+        assert outside(texts, figure) == []
+        boxes = [np.array(label.get_window_extent()) for label in figure.axes[0].get_xticklabels() if label.get_text()]
+        straight = not any(label.get_rotation() for label in figure.axes[0].get_xticklabels())
+        assert not straight or all(one[1, 0] < two[0, 0] for one, two in itertools.pairwise(boxes))
+    sizes = hidden_neurons.summary([{"hidden": size, "strict_accuracy": share} for size, share in
+                                    ((0, 0.9), (25, 0.6), (25, 0.9), (100, 0.9), (100, 0.99))])
+    axis, = hidden_neurons.accuracy_figure(sizes, 600).axes
+    low, high = axis.get_ylim()
+    assert low < 60 and high > 99  # every seed
+
+
+def test_thresholds_of_more_neurons_than_colours_are_told_apart():
+    many = len(COLOURS) + 2
+    learned = Learned(2, np.array([0, 1]), np.array([0, 1]), np.zeros((3, many, 9)), np.zeros((3, many)))
+    task = Dataset("two", np.zeros((2, 9)), ("A", "B"), (3, 3))
+    _, lower = stdp_figures.winners_and_thresholds(learned, task, 4.0).axes
+    looks = [(line.get_color(), line.get_linestyle()) for line in lower.lines]
+    assert len(set(looks)) == many
+
+
+def test_marks_of_a_rasters_legend_are_in_no_panel():
+    figure = layers_figures.raster(random_network((4, 3, 2), seed=5), np.full(4, 0.7), (2, 2), 0, "AB")
+    assert all(axis.get_legend() is None for axis in figure.axes) and len(figure.legends) == 1
