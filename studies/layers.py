@@ -198,7 +198,8 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
         if rows:
             print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
             network, voltages = load_network(path, task, options.size)
-            others = differences(voltages.origin, plan.as_dict())
+            stored = {key: value for key, value in voltages.origin.items() if key != "states"}
+            others = differences(stored | changed_since(voltages, *network.states), plan.as_dict())
             if others:
                 raise VoltagesError(f"{path}: is not the first of the finished networks: {', '.join(others)}; give its file")
             first.learning.network = on_chip(network, plan.chip)

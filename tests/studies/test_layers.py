@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import gzip
 import json
+import re
 
 import numpy as np
 import pytest
@@ -241,6 +242,12 @@ def test_more_networks_are_added_to_finished_ones(study, tmp_path):
     for seeds in (2, 3):
         code, said, _ = study("--seeds", seeds, "--resume")
         assert code == 0 and f"{seeds - 1} of {seeds} networks are finished" in said
+    whole, path = (tmp_path / "xor.json").read_text(), tmp_path / "xor.json"
+    for key, value, what in (("seed", 7, "--seed (7 there, 1 now)"), ("states", 3, "as trained now")):
+        path.write_text(re.sub(rf'"{key}": \d+', f'"{key}": {value}', whole))
+        code, _, said = study("--seeds", 3, "--resume", "--force")
+        assert code == 2 and "is not the first of the finished networks" in one_line(said) and what in said
+    path.write_text(whole)
     found = results(tmp_path)
     for rows in (found["all_seeds"], expected["all_seeds"], [found], [expected]):
         for row in rows:
