@@ -9,7 +9,7 @@ import pytest
 from learning.layers import LayeredLearning, LayeredNetwork, train
 from records.claims import NotOverwritten
 from records.files import FileProblem
-from records.voltages import Voltages, VoltagesError, save_layers
+from records.voltages import Voltages, VoltagesError, checksum, save_layers
 from spice.session import NgspiceSession
 from studies import layers_in_ngspice
 from studies.layers_in_ngspice import Compared, read_whole
@@ -37,7 +37,8 @@ def saved(tmp_path):
     learning = LayeredLearning.begin(plan.begin(data), plan.rule)
     next(train(learning, plan.rule, data.images, data.labels, block=3000))
     network: LayeredNetwork = learning.network
-    origin = {**plan.as_dict(), "network": network.parameters.as_dict(), "design": network.design.as_dict()}
+    origin = {**plan.as_dict(), "network": network.parameters.as_dict(), "design": network.design.as_dict(),
+              "states": checksum(*network.states)}
     path = tmp_path / "layers_few.json"
     save_layers(path, network.states, Voltages(network.states[-1], "digits", "grey", "layers", origin))
     return path
