@@ -4,15 +4,18 @@ import errno
 import fcntl
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from records.claims import NotOverwritten, claimed, differences, locked, refuse_overwriting
 from records.files import FileProblem
+from records.voltages import checksum
 from tests.helpers import ROOT
 
 HOLD = ("import sys; from records.claims import locked\n"
@@ -268,3 +271,33 @@ def test_of_several_files_each_is_held_against_its_own_parameters(tmp_path):
     with pytest.raises(NotOverwritten, match=r"b\.json was made with other parameters: --seed \(1 there, 2 now\)"), \
             claimed([(paths[0], {"seed": 0}), (paths[1], {"seed": 2})]):
         pytest.fail("claimed all the same")
+
+
+@pytest.mark.parametrize("content", [{"voltages": [[1.0, 2.0]]}, {"layers": [[[1.0]], [[2.0]]]}])
+def test_voltages_that_somebody_has_changed_since_are_not_overwritten(tmp_path, content):
+    path, name = tmp_path / "v.json", next(iter(content))
+    layers = content[name] if name == "layers" else [content[name]]
+    trained = {"format": "some", "seed": 1, **content, "states": checksum(*(np.array(layer) for layer in layers))}
+    path.write_text(json.dumps(trained))
+    refuse_overwriting(path, {"format": "some", "seed": 1})
+    path.write_text(json.dumps({**trained, name: [[[3.0]], [[2.0]]] if name == "layers" else [[1.0, 2.5]]}))
+    with pytest.raises(NotOverwritten, match=r"parameters: the network's voltages \(changed since there, as trained now\);"):
+        refuse_overwriting(path, {"format": "some", "seed": 1})
+    with pytest.raises(NotOverwritten, match="--seed .* the network's voltages"):
+        refuse_overwriting(path, {"format": "some", "seed": 2})
+    path.write_text(json.dumps({**trained, name: "none"}))
+    with pytest.raises(NotOverwritten, match="nothing that this script wrote"):
+        refuse_overwriting(path, {"format": "some", "seed": 1})
+
+
+@pytest.mark.parametrize(("stored", "now", "differs"), [
+    ({}, {"states": 5}, "(as trained there, 5 now)"), ({"states": 5}, {}, "(5 there, as trained now)"),
+    ({"states": 5}, {"states": 6}, "(5 there, 6 now)"), ({"states": 5}, {"states": 5}, ""), ({}, {}, "")])
+def test_results_are_of_the_states_that_they_name(tmp_path, stored, now, differs):
+    path = tmp_path / "some_results.json"
+    path.write_text(json.dumps({"parameters": {"seed": 1, **stored}}))
+    if differs:
+        with pytest.raises(NotOverwritten, match=re.escape(f"the network's voltages {differs}")):
+            refuse_overwriting(path, {"seed": 1, **now})
+    else:
+        refuse_overwriting(path, {"seed": 1, **now})

@@ -1,5 +1,6 @@
 """The voltages file: what was saved comes back to the last bit, and whatever is wrong is told in one message."""
 
+import dataclasses
 import json
 import os
 
@@ -14,6 +15,9 @@ from records.voltages import (
     VERSION,
     Voltages,
     VoltagesError,
+    as_trained,
+    changed_since,
+    checksum,
     load_layers,
     load_voltages,
     save_layers,
@@ -306,3 +310,28 @@ def test_what_was_found_is_shown_in_40_characters(load):
 def test_file_that_is_neither_layout_is_told_both(load):
     assert refusal(load, {"seed": 1}) == ("has neither 'format' nor a cell xsnn.xmemristor_p<class>_<input>.cmem, expected "
                                           "a voltages file or the paper's layout")
+
+
+# States that somebody has changed since
+
+def test_changed_states_are_known_by_the_number_that_a_training_left():
+    states, layers = np.array([[1.0, 2.0]]), (np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    number = checksum(states)
+    assert number != checksum(states + 1e-12) and checksum(*layers) not in (number, checksum(*layers[::-1]))
+    trained = Voltages(states, origin={"seed": 1, "states": number})
+    assert changed_since(trained) == {} and changed_since(dataclasses.replace(trained, states=2 * states)) == {
+        "states": checksum(2 * states)}
+    assert changed_since(Voltages(states, origin={"seed": 1})) == {}  # an older file does not say
+    assert changed_since(Voltages(states)) == {"states": number}  # nor does the paper's layout, which says nothing else
+    several = Voltages(layers[-1], origin={"states": checksum(*layers)})
+    assert changed_since(several, *layers) == {} and changed_since(several, layers[0], 2 * layers[1]) != {}
+
+
+@pytest.mark.parametrize("layers", [[[[1.0, 2.0]]], [[[1.0, 2.0]], [[3.0], [4.0]]]])
+def test_a_files_content_is_as_trained_or_not(layers):
+    number = checksum(*map(np.array, layers))
+    content = {"voltages": layers[0]} if len(layers) == 1 else {"layers": layers}
+    assert as_trained(content) and as_trained({**content, "states": number})
+    assert not as_trained({**content, "states": number + 1}) and not as_trained({"voltages": [[5.0]], "states": number})
+    with pytest.raises((ValueError, TypeError)):
+        as_trained({"voltages": ["x"], "states": number})
