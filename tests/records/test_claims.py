@@ -283,7 +283,7 @@ def test_voltages_that_somebody_has_changed_since_are_not_overwritten(tmp_path, 
     path.write_text(json.dumps({**trained, name: [[[3.0]], [[2.0]]] if name == "layers" else [[1.0, 2.5]]}))
     with pytest.raises(NotOverwritten, match=r"parameters: the network's voltages \(changed since there, as trained now\);"):
         refuse_overwriting(path, {"format": "some", "seed": 1})
-    with pytest.raises(NotOverwritten, match="--seed .* the network's voltages"):
+    with pytest.raises(NotOverwritten, match=r"--seed .* the network's voltages"):
         refuse_overwriting(path, {"format": "some", "seed": 2})
     path.write_text(json.dumps({**trained, name: "none"}))
     with pytest.raises(NotOverwritten, match="nothing that this script wrote"):
