@@ -295,3 +295,10 @@ def test_reproduce_looks_first_at_the_results_that_its_tests_would_refuse_to_rep
     monkeypatch.setattr(reproduce, "run_steps", lambda options: 3)
     assert reproduce.main(["--samples", "20", "--figures", str(tmp_path), *["--full"] * full]) == 3
     assert asked == [(f"{name}_results.json", {"samples": 20, "engine": engine})]
+
+
+@pytest.mark.parametrize("name", ["XPUE_memristive_inference", "MNIST_memristor_test"])
+def test_help_says_whose_input_voltage_is_the_default(name):
+    said = " ".join(script(f"{name}.py", "--help").split())
+    assert "input pulse of a full pixel (default: that of the training, or 1 V if its file does not say)" in said
+    assert "duration of each edge (default: 1e-05 s)" in said

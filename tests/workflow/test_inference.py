@@ -7,8 +7,6 @@ import re
 import numpy as np
 import pytest
 
-import MNIST_memristor_test
-import XPUE_memristive_inference
 from learning.chips import Chip
 from learning.closed_form import Cells
 from learning.decoding import SILENT, TIED
@@ -132,12 +130,3 @@ def test_what_is_drawn_told_and_written_is_of_the_patterns_as_they_were_read(tmp
         assert outputs[:, during].max(axis=1) == pytest.approx(1.0 * fired, abs=1e-3)
     tran, = re.findall(r"(?m)^\.tran \S+ (\S+)", netlist.read_text())
     assert float(tran) == EXPERIMENT.schedule.stop(4)
-
-
-@pytest.mark.parametrize("page", [XPUE_memristive_inference.main, MNIST_memristor_test.main])
-def test_help_says_whose_input_voltage_is_the_default(page, capsys):
-    with pytest.raises(SystemExit):
-        page(["--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "input pulse of a full pixel (default: that of the training, or 1 V if its file does not say)" in said
-    assert "duration of each edge (default: 1e-05 s)" in said
