@@ -39,7 +39,7 @@ class MemristorParameters(Parameters):
     oxide_thickness: float = quantity(100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)")
     kp: float = quantity(1.3e-4, 1e-9, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
     threshold_voltage: float = quantity(0.0, -10.0, 10.0, "V", "Vto of the channel")
-    junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the drain-bulk junction")
+    junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the junctions to bulk")
     switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
     switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")  # of less ngspice's writes are off by millivolts
     # From 1e15 ohm down what it lets through is seen in reads, which take it as open, as all rules but the Hebbian one do.
@@ -213,6 +213,10 @@ class Memristor(ReadMemristor):
 
     X(0) is the state with the input at 0 V: let inputs rise from there, if only within a nanosecond. One that is up at t = 0 is
     a jump that no step of ngspice resolves: a gate that begins below it stays too high, by up to a fifth of its voltage.
+
+    The channel's bulk is at ground: a terminal below about -0.5 V conducts through its junction, from an ideal source at -1 V
+    617 A. The synapse's own current is that on the neuron's side. Joints of a chain and nodes behind resistors are held there
+    by it, and states written otherwise: `junction_current=1e-300` isolates.
 
     With `own`, the write gain is an instance parameter as well (k).
     """

@@ -16,7 +16,7 @@ def resolution_of(rule: str) -> float:
     return HEBBIAN_RESOLUTION if rule in ("", "hebbian") else RESOLUTION
 
 
-def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, neuron: NeuronParameters, start: float,
+def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | None, neuron: NeuronParameters, start: float,
                  duration: float, thresholds: np.ndarray | None = None) -> np.ndarray:
     """First spike of each neuron in s after `start`, nan if it does not fire within `duration` s (array of classes).
 
@@ -24,12 +24,15 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray, n
 
     A spike is the output going high. It falls between two of the simulator's own, unequal time points; within that step
     its time is where the membrane (a smooth curve, unlike the output) crosses the trigger's threshold. ngspice's switch can
-    go high early, within its hysteresis, after a rejected step: therefore the membrane must have crossed as well.
+    go high early, within its hysteresis, after a rejected step: therefore the membrane must have crossed as well. `outputs`
+    None: there are no triggers, and the membrane alone counts.
     """
     first, last = np.searchsorted(time, [start, start + duration + LATE])
     result = np.full(len(membranes), np.nan)
     thresholds = np.full(len(membranes), neuron.threshold) if thresholds is None else thresholds
-    fired = (outputs[:, first:last] > neuron.output_high / 2) & (membranes[:, first:last] >= thresholds[:, None])
+    fired = membranes[:, first:last] >= thresholds[:, None]
+    if outputs is not None:
+        fired &= outputs[:, first:last] > neuron.output_high / 2
     pulse = slice(first, last)
     for j in np.flatnonzero(fired.any(axis=1)):
         k = first + int(np.argmax(fired[j]))

@@ -178,7 +178,7 @@ class _Layer:
         Without triggers a spike is the membrane's first crossing of the threshold; one that is above it never loses its spike.
         """
         # The last point counts.
-        return first_spikes(waves.time, membranes, membranes, self._parameters.neuron, 0.0, 2 * stop, self.thresholds[block])
+        return first_spikes(waves.time, membranes, None, self._parameters.neuron, 0.0, 2 * stop, self.thresholds[block])
 
 
 class _FirstLayer(_Layer):

@@ -79,6 +79,28 @@ def test_altered_state_is_that_of_a_cell_built_with_it(ngspice):
     assert found["xcell.gate"][-1] - before["xcell.gate"][-1] == pytest.approx(2.0, abs=0.02)
 
 
+def test_junctions_to_bulk_conduct_below_ground_unless_they_are_isolated(simulate):
+    """What the docstring says: an ideal source sees them, and a chain is written otherwise."""
+    found = {}
+    for junction in (1e-14, 1e-300):
+        for count, low in ((1, -1.0), (2, -2.0)):
+            circuit = Circuit("below ground")
+            chain, device = MemristorChain(count), MemristorParameters(junction_current=junction)
+            chain.add_to(circuit, device)
+            circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=trapezoid(low, 1e-3))
+            circuit.V("phi", "phi", circuit.gnd, WRITE)
+            circuit.V("neuron", "neuron", circuit.gnd, 0)
+            circuit.X("chain", chain.name, "neuron", "input", "phi", x0=5)
+            gates = [f"xchain.x{k}.gate" for k in range(count)]
+            waves = simulate(circuit, [*gates, "i(vinput)", "i(vneuron)"], 1.2e-3, max_step=2e-6)
+            states, own = [waves[gate][-1] for gate in gates], waves["vneuron#branch"]
+            assert sum(states) - 5 * count == pytest.approx(trained_state(device, low, 1e-3), rel=0.01)
+            found[junction, count] = (waves["vinput#branch"].max(), np.abs(own).max(), np.ptp(states))
+    assert found[1e-14, 1][0] == pytest.approx(617, abs=3)
+    assert found[1e-300, 1][0] == pytest.approx(found[1e-300, 1][1], rel=0.01) == pytest.approx(found[1e-14, 1][1], rel=0.01)
+    assert found[1e-14, 2][2] > 1 and found[1e-300, 2][2] < 0.03
+
+
 @pytest.mark.parametrize(("x0", "volts"), [(0.0, 1.0), (0.5, 2.0), (2.0, 1.0)])
 def test_input_that_is_up_at_the_start_leaves_a_gate_below_it_too_high(simulate, x0, volts):
     """What the docstring says: a fifth of the voltage, where an edge of 1 ns is right."""

@@ -29,6 +29,14 @@ def test_a_read_costs_what_its_channels_dissipate(ngspice, parameters):
     assert energy["phi"] == pytest.approx(0, abs=1e-9 * energy["inputs"])
 
 
+@pytest.mark.parametrize("rise", [10e-6, 1e-3])
+def test_a_read_costs_what_its_edges_dissipate_too(ngspice, parameters, rise):
+    schedule, levels = dataclasses.replace(SCHEDULE, rise=rise), (np.arange(200) + 0.5) / 200
+    edge = sum(dissipated(parameters, 0.9 * level * IMAGE, rise / 200) for level in levels)
+    expected = dissipated(parameters, 0.9 * IMAGE, schedule.pulse - rise) + 2 * edge
+    assert read_energy(ngspice, parameters, schedule, STATES, IMAGE)["inputs"] == pytest.approx(expected, rel=2e-3)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_write_costs_what_all_columns_dissipate(ngspice, parameters, sign):
     pulse = 20e-6

@@ -70,6 +70,18 @@ def test_read_layer_by_layer_agrees_with_the_closed_form_the_better_the_finer_th
     assert fine < min(3e-9, coarse / 10)
 
 
+def test_a_chips_threshold_below_half_an_outputs_height_counts(ngspice, network, images):
+    """Membranes are not outputs, of which those above half their height are high."""
+    low = on_a_chip(network)
+    for layer in low.chip:
+        layer.threshold[0] = 0.06  # 0.24 V of 4 V; outputs are 1 V high
+    reader = LayeredReader(ngspice, low, READING_LAYERS.tightened())
+    for image in images:
+        times, exact = reader.read(low, image)[0], [layer[0] for layer in low.forward(image[None])]
+        assert max(deviations(times, exact)) < 0.05e-6
+        assert np.nanargmin(times[-1]) == np.nanargmin(exact[-1])
+
+
 def drives(network, rows, layer=0):
     """Where a layer's membranes settle, in thresholds, whose `rows` (bias left out) are that high, in row voltages."""
     from memristor import read_current
