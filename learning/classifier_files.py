@@ -21,8 +21,8 @@ FORMAT, VERSION = "in-situ memristive classifier", 1
 LARGEST_STATE = 1e6  # V, beyond what any training reaches
 
 
-def written(model: Any, path: Path, table: int | None = None) -> Path:
-    """Write the fitted MemristiveClassifier `model` as JSON; returns the path. `table`: the checksum of all that it learned.
+def written(model: Any, path: Path, **more: int) -> Path:
+    """Write the fitted MemristiveClassifier `model` as JSON, with `more` beside; returns the path.
 
     Raises ValueError for classes that a file cannot hold, and OSError.
     """
@@ -34,9 +34,7 @@ def written(model: Any, path: Path, table: int | None = None) -> Path:
     content = {"format": FORMAT, "version": VERSION, "parameters": parameters, "trained_by": model.engine_,
                "presentations": model.n_presentations_, "seed": model._rule.seed, "margin": model._rule.margin,
                "classes": model.classes_, "features": model.n_features_in_, "feature_names": names, "low": model.encoding_.low,
-               "span": model.encoding_.span, "voltages": list(model.network_.states)}
-    if table is not None:
-        content["table"] = table
+               "span": model.encoding_.span, "voltages": list(model.network_.states), **more}
     write_text(path, json.dumps(content, indent=1, default=_plain) + "\n")
     return path
 

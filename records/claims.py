@@ -19,7 +19,7 @@ OPTIONS = {"shape": "size", "random_state": "seed"}  # parameters whose option h
 NO_OPTIONS = {"states": "the network's voltages", "table": "the table's values", "low": "the features' lowest values",
               "classes": "the classes"}  # parameters that no option sets
 # What parameters mean that do not mention these. A classifier's file says no table if it is a user's own, or has learned on.
-UNSAID = {"engine": "ngspice", "chip": None, "age": 0, "table": None, "states": "as trained"}
+UNSAID = {"engine": "ngspice", "chip": None, "age": 0, "table": None}
 
 
 class NotOverwritten(RuntimeError):
@@ -39,9 +39,9 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "--") -> list[str]:
     found = []
     for key, value in now.items():
-        if key not in stored or stored[key] == value:
+        if key not in stored or stored[key] == value or (key == "states" and _trained_alike(stored[key], value)):
             continue
-        if isinstance(value, Mapping) and isinstance(stored[key], Mapping):
+        if key != "states" and isinstance(value, Mapping) and isinstance(stored[key], Mapping):
             found += _differences(stored[key], value, "--chip-" if key == "chip" else prefix)
         else:
             name = NO_OPTIONS.get(key) or f"{prefix}{OPTIONS.get(key, key).replace('_', '-')}"
@@ -49,7 +49,17 @@ def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str 
     return found
 
 
+def _trained_alike(stored: Any, now: Any) -> bool:
+    """Whether two networks' `records.voltages.states_of` are of one network: trained again, its last digits are others.
+
+    Older results have the number alone.
+    """
+    one, other = (value if isinstance(value, Mapping) else {"number": value} for value in (stored, now))
+    return one.get("number") == other.get("number") or (one.get("as_trained") is True and other.get("as_trained") is True)
+
+
 def _short(value: Any) -> str:
+    value = value.get("number") if isinstance(value, Mapping) else value
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -67,11 +77,11 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
         stored = {**content, **content.get("parameters", {})}
         if content["format"] != parameters["format"] if "format" in parameters else not content["parameters"]:
             raise ValueError
-        if "format" in parameters:
-            stored["states"] = UNSAID["states"] if as_trained(content) else "changed since"
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        changed = "format" in parameters and not as_trained(content)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
     different = differences({"rule": "hebbian", **stored} if "format" in parameters else stored, parameters)
+    different += ["the network's voltages (changed since)"] * changed
     if different:
         raise NotOverwritten(f"{path} was made with other parameters: {', '.join(different[:3])}"
                              f"{' and more' * (len(different) > 3)}; --force overwrites it, or write elsewhere")

@@ -6,7 +6,7 @@ A reader gets an array that fits its network, or one VoltagesError that names th
 import json
 import re
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,20 +43,25 @@ def checksum(*states: np.ndarray) -> int:
     return zlib.crc32(b"".join(layer.tobytes() for layer in states))
 
 
-def changed_since(voltages: Voltages, *layers: np.ndarray) -> dict[str, int]:
-    """{"states": their checksum}, unless they are what a training left, as the file's origin says it: then nothing.
+def states_of(voltages: Voltages, *layers: np.ndarray) -> dict[str, dict[str, Any]]:
+    """What results say of the states that they are of: their checksum, and whether they are what a training left in the file.
 
-    `layers`: of a network of several. An older file does not say it; of the paper's flat layout there is nothing else to know.
+    `layers`: of a network of several. A file older than that is taken for one that nobody has changed; the paper's flat layout,
+    which says nothing, is known by its states alone.
     """
-    found = checksum(*(layers or (voltages.states,)))
-    return {} if voltages.origin and voltages.origin.get("states", found) == found else {"states": found}
+    number = checksum(*(layers or (voltages.states,)))
+    return {"states": {"number": number, "as_trained": bool(voltages.origin) and voltages.origin.get("states", number) == number}}
 
 
-def as_trained(content: dict[str, Any]) -> bool:
-    """Whether a voltages file's content is what a training left, as far as it says so. Raises ValueError or TypeError."""
+def as_trained(content: Mapping[str, Any]) -> bool:
+    """Whether the content of a file of voltages, or of a classifier, is what a training left there, as far as it says so.
+
+    Raises ValueError, TypeError, IndexError or KeyError for what are no voltages.
+    """
     if "states" not in content:
         return True
-    layers = content["layers"] if "layers" in content else [content.get("voltages")]
+    found = content["layers"] if "layers" in content else content["voltages"]
+    layers = found if isinstance(found[0][0], list) else [found]
     return checksum(*(np.array(layer, float) for layer in layers)) == content["states"]
 
 

@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from records.claims import claimed
 from records.earlier import earlier_kept
 from records.files import ROOT, FileProblem
 from records.results import results_path, write_results
-from records.voltages import load_voltages
+from records.voltages import Voltages, load_voltages, states_of
 from spice.session import NgspiceSession, Solver
 from studies.engines_figure import engines_figure
 from studies.engines_training import APART, COURSES, TIGHT_WRITING, compare_training, print_training
@@ -65,14 +66,16 @@ class Network:
         return Crossbar.of(self.experiment.network, self.experiment.schedule)
 
 
-def networks() -> list[Network]:
-    """The committed Hebbian network and the two that learned from errors."""
-    found = []
+def committed() -> Iterator[tuple[Experiment, str, Voltages]]:
+    """The Hebbian network and the two that learned from errors: experiment, rule, voltages."""
     for rule, encoding in (("hebbian", "binary"), ("error-driven", "binary"), ("error-driven", "grey")):
         experiment = mnist_experiment(encoding=encoding)
-        states = load_voltages(experiment.voltages_path(rule), "mnist", 10, 100, (encoding,)).states
-        found.append(Network(experiment.stem(rule), experiment, states, rule))
-    return found
+        yield experiment, rule, load_voltages(experiment.voltages_path(rule), "mnist", 10, 100, (encoding,))
+
+
+def networks() -> list[Network]:
+    """The committed networks."""
+    return [Network(experiment.stem(rule), experiment, voltages.states, rule) for experiment, rule, voltages in committed()]
 
 
 def ngspice_spikes(folder: Path, network: str) -> np.ndarray:
@@ -183,7 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tight = READING.tightened().as_dict()
     parts: dict[str, tuple[str, dict[str, Any]]] = {
-        "reads": ("engines", {"tight": tight, "images": options.images}),
+        "reads": ("engines", {"tight": tight, "images": options.images, "voltages": {
+            experiment.stem(rule): states_of(voltages) for experiment, rule, voltages in committed()}}),
         "training": ("engines_training", {"tight": [tight, TIGHT_WRITING.as_dict()], "presentations": options.presentations,
                                           "apart": APART})}
     chosen = {part: parts[part] for part in parts if options.part in (None, part)}

@@ -33,7 +33,7 @@ from records.checkpoints import checkpoint_path
 from records.claims import claimed, differences
 from records.files import atomic_write
 from records.results import load_results, path_in_project, results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, VoltagesError, changed_since, checksum, save_layers
+from records.voltages import FORMAT, Voltages, VoltagesError, checksum, save_layers, states_of
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from studies import layers_figures
@@ -144,7 +144,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
     network, count, session = on_chip(network, chip), counted(parser, options, data), NgspiceSession()
     kept = {key: voltages.origin.get(key) for key in ("learning", "engine", "network", "design")}
     used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
-            **changed_since(voltages, *network.states), **({"chip": chip.as_dict()} if chip else {}),
+            **states_of(voltages, *network.states), **({"chip": chip.as_dict()} if chip else {}),
             "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
     table = table_path(options.figures, name)
@@ -198,8 +198,9 @@ def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTas
         if rows:
             print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
             network, voltages = load_network(path, task, options.size)
-            stored = {key: value for key, value in voltages.origin.items() if key != "states"}
-            others = differences(stored | changed_since(voltages, *network.states), plan.as_dict())
+            others = differences(voltages.origin, plan.as_dict())
+            if not states_of(voltages, *network.states)["states"]["as_trained"]:
+                others.append("its voltages (changed since)")
             if others:
                 raise VoltagesError(f"{path}: is not the first of the finished networks: {', '.join(others)}; give its file")
             first.learning.network = on_chip(network, plan.chip)

@@ -26,7 +26,7 @@ from learning.layers import LayeredNetwork
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
-from records.voltages import VoltagesError, changed_since, checksum
+from records.voltages import VoltagesError, checksum, states_of
 from spice.session import NgspiceSession
 from workflow import layer_reads
 from workflow.command_line import file_name, make_parser, progress, whole_number
@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")
     name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
     trained = {"trained_by": voltages.origin.get("engine"), "learning": voltages.origin.get("learning")}
-    used = {"voltages": path_in_project(path), **changed_since(voltages, *network.states),
+    used = {"voltages": path_in_project(path), **states_of(voltages, *network.states),
             "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
     written = results_path(options.figures, name)
     checkpoint = checkpoint_path(written)

@@ -45,7 +45,7 @@ from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint
 from records.claims import NotOverwritten, claimed
 from records.files import ROOT
 from records.results import results_path, write_results
-from records.voltages import VoltagesError
+from records.voltages import VoltagesError, checksum
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, volts, whole_number, write_netlist
@@ -122,7 +122,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     results = found.results(truth)
     final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
     voltages.parent.mkdir(parents=True, exist_ok=True)
-    written(final, voltages, table.checksum)  # which the claim of the next run asks for
+    written(final, voltages, table=table.checksum, states=checksum(*final.network_.states))  # for the claim of the next run
     write_netlist(netlist, lambda: read_netlist(final.network_, final.encoding_.levels(table.features[:1])[0]))
     session = None
     if options.engine == NGSPICE:

@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tqdm import tqdm
 from learning.self_learning import SILENT
 from records.claims import claimed
 from records.earlier import earlier_kept
-from records.results import results_path, write_results
+from records.results import load_results, results_path, write_results
 from spice.session import NgspiceSession
 from studies import stdp_mnist
 from studies.stdp_figures import save_animation, weights_over_time, winners_and_thresholds
@@ -125,26 +126,33 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     made_with = {"dataset": task.dataset.name, "dual_rail": task.dual_rail, "start_states_V": list(task.start),
                  "design": task.design.as_dict(), "neurons": options.neurons, "presentations": task.presentations,
                  "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
-    with claimed([(results_path(options.figures, name), made_with)], netlist_of(options), options.force), \
+    path, alike = results_path(options.figures, name), list[int | None]()
+    with claimed([(path, made_with)], netlist_of(options), options.force), \
+            kept_if_stopped(lambda: _kept(options.figures, name, len(alike), options.seeds)), \
             earlier_kept(options.figures, name, lambda results: results["runs"]):
         write_netlist(options.netlist, lambda: batch_netlist(task, drawn[0]))
         print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
               f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
         session = NgspiceSession()
-        alike: list[int | None] = []
 
         def keep(runs: list[Learned]) -> None:
             alike.append(_same_winners(foretold(task, drawn[len(alike)]), runs[-1]))
             write_results(options.figures, name, session, made_with, _results(seeds[:len(runs)], runs, alike))
-        path = results_path(options.figures, name)
-        with kept_if_stopped(lambda: f"{len(alike)} of {len(seeds)} seeds are kept in {path}" if alike else ""):
-            runs = _runs(session, task, drawn, keep)
+        runs = _runs(session, task, drawn, keep)
         print(f"wrote {path}")
     _print_table(task, seeds, runs, alike)
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
     if name == "stdp_xpue":
         print(f"wrote {save_animation(runs[0], task.dataset, options.figures, name)}")
+
+
+def _kept(folder: Path, name: str, done: int, seeds: int) -> str:
+    """What to say of the results of a run that ended early, once it is decided whether an earlier run's stay."""
+    if not done:
+        return ""
+    there = load_results(folder, name)["runs"]
+    return f"{there} of {seeds} seeds{' of an earlier run' * (there > done)} are kept in {results_path(folder, name)}"
 
 
 def _runs(session: NgspiceSession, task: Unsupervised, drawn: list[Trial],

@@ -13,7 +13,7 @@ from learning.hebbian import infer, inference_network
 from learning.pulses import READING, suited
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
-from records.voltages import Voltages, changed_since, load_voltages
+from records.voltages import Voltages, load_voltages, states_of
 from snn_circuit import names
 from spice.session import NgspiceSession, netlist_text
 from workflow.chips import trained_on
@@ -54,7 +54,7 @@ def inference_script(description: str, make_experiment: Callable[..., Experiment
     experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path),
                                      network=network_of(voltages, experiment.network, path),
                                      chip=trained_on(voltages, path))
-    used = describe(experiment, voltages=path_in_project(path), **changed_since(voltages), **written_with(voltages))
+    used = describe(experiment, voltages=path_in_project(path), **states_of(voltages), **written_with(voltages))
     voltages = dataclasses.replace(voltages, states=experiment.held(voltages.states))
     name = f"{stem_for(experiment, voltages)}_inference"
     with claimed([(results_path(options.figures, name), used)], netlist_of(options), options.force):

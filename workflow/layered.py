@@ -174,7 +174,7 @@ class LayeredTraining:
 
     def __init__(self, plan: LayeredPlan, data: LayeredData, checkpoint: Path) -> None:
         self.plan, self.data, self.seconds = plan, data, 0.0
-        self._checkpoint = checkpoint
+        self._checkpoint, self._again = checkpoint, "--resume"
         self._start = plan.begin(data)
         self.learning = LayeredLearning.begin(self._start, plan.rule)
         self.parameters = {**plan.as_dict(), "sizes": list(self._start.sizes), "network": self._start.parameters.as_dict(),
@@ -190,6 +190,7 @@ class LayeredTraining:
 
         Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
         """
+        self._again = "--resume --force" if force else "--resume"  # what is there may be another network's
         if resume:
             self._load()
         elif not force:
@@ -232,7 +233,7 @@ class LayeredTraining:
         if not self.learning.done:
             return ""
         save_whole(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
-        return f"{self.learning.done} presentations are saved in {self._checkpoint}; go on with --resume"
+        return f"{self.learning.done} presentations are saved in {self._checkpoint}; go on with {self._again}"
 
     def kept(self) -> None:
         """The voltages are saved: a checkpoint has done its work."""

@@ -19,7 +19,7 @@ from learning.pulses import READING, suited
 from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
-from records.voltages import Voltages, changed_since, checksum, load_voltages
+from records.voltages import Voltages, checksum, load_voltages, states_of
 from snn_circuit import names
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession, netlist_text
@@ -77,7 +77,7 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path),
                                      network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
-    used = describe(experiment, voltages=path_in_project(path), **changed_since(voltages), **written_with(voltages),
+    used = describe(experiment, voltages=path_in_project(path), **states_of(voltages), **written_with(voltages),
                     trained_by=trained_by(voltages), engine=options.engine, **({"age": options.age} if options.age else {}))
     voltages = dataclasses.replace(voltages, states=aged(options, experiment.chip, voltages.states))
     name = test_stem(experiment, voltages, options.engine)

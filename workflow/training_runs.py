@@ -153,6 +153,7 @@ class ErrorDrivenRun(TrainingRun):
 
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         self.checkpoint = checkpoint = checkpoint_path(path)
+        self._again = "--resume --force" if options.force else "--resume"  # what is there may be another network's
         start = begin(self.experiment.rule, *self.experiment.dataset.patterns.shape)
         start.states = self.experiment.held(start.states)
         if not (options.resume or options.force):
@@ -211,7 +212,7 @@ class ErrorDrivenRun(TrainingRun):
             return ""
         assert self.checkpoint
         save_whole(self.checkpoint, vars(self._learning), self.parameters)
-        return f"{self._learning.done} presentations are saved in {self.checkpoint}; go on with --resume"
+        return f"{self._learning.done} presentations are saved in {self.checkpoint}; go on with {self._again}"
 
     def measure(self) -> dict[str, Any]:
         network, schedule, rule = self.experiment.network, self.experiment.schedule, self.experiment.rule

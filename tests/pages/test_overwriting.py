@@ -213,7 +213,7 @@ def test_voltages_that_have_been_changed_since_are_not_trained_over(tmp_path, ca
     scaled(mine)
     before = mine.read_bytes()
     assert run(page(program).main, options) == 2
-    assert "the network's voltages (changed since there, as trained now)" in one_line(capsys.readouterr().err)
+    assert "the network's voltages (changed since)" in one_line(capsys.readouterr().err)
     assert mine.read_bytes() == before
     assert run(page(program).main, [*options, "--force"]) == run(page(program).main, options) == 0
 

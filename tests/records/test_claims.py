@@ -281,7 +281,7 @@ def test_voltages_that_somebody_has_changed_since_are_not_overwritten(tmp_path, 
     path.write_text(json.dumps(trained))
     refuse_overwriting(path, {"format": "some", "seed": 1})
     path.write_text(json.dumps({**trained, name: [[[3.0]], [[2.0]]] if name == "layers" else [[1.0, 2.5]]}))
-    with pytest.raises(NotOverwritten, match=r"parameters: the network's voltages \(changed since there, as trained now\);"):
+    with pytest.raises(NotOverwritten, match=r"parameters: the network's voltages \(changed since\);"):
         refuse_overwriting(path, {"format": "some", "seed": 1})
     with pytest.raises(NotOverwritten, match=r"--seed .* the network's voltages"):
         refuse_overwriting(path, {"format": "some", "seed": 2})
@@ -290,14 +290,23 @@ def test_voltages_that_somebody_has_changed_since_are_not_overwritten(tmp_path, 
         refuse_overwriting(path, {"format": "some", "seed": 1})
 
 
+def states(number, as_trained):
+    return {"states": {"number": number, "as_trained": as_trained}}
+
+
 @pytest.mark.parametrize(("stored", "now", "differs"), [
-    ({}, {"states": 5}, "(as trained there, 5 now)"), ({"states": 5}, {}, "(5 there, as trained now)"),
-    ({"states": 5}, {"states": 6}, "(5 there, 6 now)"), ({"states": 5}, {"states": 5}, ""), ({}, {}, "")])
+    (states(5, True), states(6, True), ""), (states(5, True), states(5, False), ""), (states(5, False), states(5, False), ""),
+    (states(5, True), states(6, False), "(5 there, 6 now)"), (states(5, False), states(6, True), "(5 there, 6 now)"),
+    (states(5, False), states(6, False), "(5 there, 6 now)"), ({}, states(6, False), ""), ({"states": 6}, states(6, True), ""),
+    ({"states": 5}, states(6, True), "(5 there, 6 now)"), ({"states": 5}, {"states": 5}, ""),
+    ({"states": 5}, {"states": 6}, "(5 there, 6 now)"), ({"states": {}}, states(6, True), "(None there, 6 now)")])
 def test_results_are_of_the_states_that_they_name(tmp_path, stored, now, differs):
+    """Trained again, a network's last digits are others; older results name a number, or nothing."""
     path = tmp_path / "some_results.json"
-    path.write_text(json.dumps({"parameters": {"seed": 1, **stored}}))
-    if differs:
-        with pytest.raises(NotOverwritten, match=re.escape(f"the network's voltages {differs}")):
-            refuse_overwriting(path, {"seed": 1, **now})
-    else:
-        refuse_overwriting(path, {"seed": 1, **now})
+    for inside in (lambda said: said, lambda said: {"grey": said}):
+        path.write_text(json.dumps({"parameters": {"seed": 1, **inside(stored)}}))
+        if differs:
+            with pytest.raises(NotOverwritten, match=re.escape(f"the network's voltages {differs}")):
+                refuse_overwriting(path, {"seed": 1, **inside(now)})
+        else:
+            refuse_overwriting(path, {"seed": 1, **inside(now)})

@@ -16,12 +16,12 @@ from records.voltages import (
     Voltages,
     VoltagesError,
     as_trained,
-    changed_since,
     checksum,
     load_layers,
     load_voltages,
     save_layers,
     save_voltages,
+    states_of,
 )
 
 CLASSES, INPUTS = 2, 3
@@ -318,20 +318,26 @@ def test_changed_states_are_known_by_the_number_that_a_training_left():
     states, layers = np.array([[1.0, 2.0]]), (np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     number = checksum(states)
     assert number != checksum(states + 1e-12) and checksum(*layers) not in (number, checksum(*layers[::-1]))
+
+    def said(voltages, *several):
+        (key, found), = states_of(voltages, *several).items()
+        assert key == "states" and found["number"] == checksum(*(several or (voltages.states,)))
+        return found["as_trained"]
     trained = Voltages(states, origin={"seed": 1, "states": number})
-    assert changed_since(trained) == {} and changed_since(dataclasses.replace(trained, states=2 * states)) == {
-        "states": checksum(2 * states)}
-    assert changed_since(Voltages(states, origin={"seed": 1})) == {}  # an older file does not say
-    assert changed_since(Voltages(states)) == {"states": number}  # nor does the paper's layout, which says nothing else
+    assert said(trained) is True and said(dataclasses.replace(trained, states=2 * states)) is False
+    assert said(Voltages(states, origin={"seed": 1})) is True  # an older file does not say
+    assert said(Voltages(states)) is False  # nor does the paper's layout, which says nothing else
     several = Voltages(layers[-1], origin={"states": checksum(*layers)})
-    assert changed_since(several, *layers) == {} and changed_since(several, layers[0], 2 * layers[1]) != {}
+    assert said(several, *layers) is True and said(several, layers[0], 2 * layers[1]) is False
 
 
 @pytest.mark.parametrize("layers", [[[[1.0, 2.0]]], [[[1.0, 2.0]], [[3.0], [4.0]]]])
 def test_a_files_content_is_as_trained_or_not(layers):
     number = checksum(*map(np.array, layers))
-    content = {"voltages": layers[0]} if len(layers) == 1 else {"layers": layers}
-    assert as_trained(content) and as_trained({**content, "states": number})
-    assert not as_trained({**content, "states": number + 1}) and not as_trained({"voltages": [[5.0]], "states": number})
-    with pytest.raises((ValueError, TypeError)):
-        as_trained({"voltages": ["x"], "states": number})
+    for content in ({"voltages": layers[0]} if len(layers) == 1 else {"layers": layers}, {"voltages": layers}):  # a classifier's
+        assert as_trained(content) and as_trained({**content, "states": number})
+        assert not as_trained({**content, "states": number + 1})
+    assert not as_trained({"voltages": [[5.0]], "states": number}) and not as_trained({"voltages": [[[5.0]]], "states": number})
+    for broken in ({"voltages": ["x"]}, {"voltages": 5.0}, {"voltages": []}, {}):
+        with pytest.raises((ValueError, TypeError, LookupError)):
+            as_trained({**broken, "states": number})

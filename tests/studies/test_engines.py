@@ -1,5 +1,6 @@
 """One training on both engines: what is counted as decided otherwise, and that a falsified engine is seen."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -11,8 +12,9 @@ from learning.engines import ClosedFormEngine
 from learning.error_driven import ErrorDrivenRule
 from learning.pulses import READING, WRITING
 from learning.readout import Writer
+from records.claims import NotOverwritten
 from records.files import FileProblem
-from records.voltages import load_voltages
+from records.voltages import load_voltages, states_of
 from studies import engines, engines_training
 from studies.engines_training import APART, COURSES, TIGHT_WRITING, Choice, Course, compare_training, start_of
 from workflow.experiments import mnist_experiment
@@ -228,3 +230,21 @@ def test_scores_of_ngspice_are_held_against_the_closed_forms_kind_by_kind(monkey
     assert engines.compare_scores(network, same) == 0
     for other in ({"silent": 1, "tied": 1}, {"silent": 2, "tied": 0}, {"strict_accuracy": 0.5}):
         assert engines.compare_scores(network, same | other) == 1
+
+
+@pytest.mark.parametrize(("changed", "refused"), [(1.0, False), (0.97, True)])
+def test_comparisons_of_networks_that_have_been_changed_since_are_not_overwritten(tmp_path, monkeypatch, changed, refused):
+    class Began(Exception):
+        """What is claimed may be written."""
+
+    def begun(*given):
+        raise Began
+    path, was = tmp_path / "engines_results.json", list(engines.committed())
+    known = {experiment.stem(rule): states_of(voltages) for experiment, rule, voltages in was}
+    assert len(known) == 3
+    path.write_text(json.dumps({"networks": [], "parameters": {"images": 200, "voltages": known}}))
+    monkeypatch.setattr(engines, "NgspiceSession", begun)
+    monkeypatch.setattr(engines, "committed", lambda: [
+        (*of, dataclasses.replace(voltages, states=changed * voltages.states)) for *of, voltages in was])
+    with pytest.raises(NotOverwritten if refused else Began, match="the network's voltages" if refused else None):
+        engines.main(["--part", "reads", "--figures", str(tmp_path)])

@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from datasets import encode
+from records.voltages import as_trained
 from studies import ex_situ
 from workflow.experiments import Experiment, mnist_experiment
 
@@ -44,7 +45,9 @@ def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, t
     monkeypatch.setattr(ex_situ, "LogisticRegression", lambda **_: Learned(coefficients))
     path = tmp_path / "v.json"
     ex_situ.main(["--size", "4", "--swing", "0.7", "--voltages", str(path), "--figures", str(tmp_path)])
-    away = np.array(json.loads(path.read_text())["voltages"]) - mnist_experiment(4).rule.start_state
+    content = json.loads(path.read_text())
+    assert "states" in content and as_trained(content)
+    away = np.array(content["voltages"]) - mnist_experiment(4).rule.start_state
     assert away[3, 5] == pytest.approx(sign * 0.7) and np.abs(away).max() == pytest.approx(0.7)
     assert away.sum(axis=0) == pytest.approx(np.zeros(16), abs=1e-9)  # every class is shifted alike
 

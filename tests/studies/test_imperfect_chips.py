@@ -12,6 +12,7 @@ from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.ensembles import Ensemble
 from records.claims import NotOverwritten
+from records.voltages import checksum, states_of
 from spice.parameters import ParameterError
 from studies import imperfect_chips
 from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
@@ -224,6 +225,23 @@ def test_results_of_weights_mapped_otherwise_are_not_overwritten_unasked(tmp_pat
     content = {"rows": [], "ideal": {}, "parameters": {"software": {"grey": {"iterations": 3}}}}
     (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
     with pytest.raises(NotOverwritten, match=r"iterations \(3 there, 300 now\)"):
+        imperfect_chips.main(["--short", "--figures", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("changed", "refused"), [(1.0, False), (0.97, True)])
+def test_results_of_weights_that_have_been_changed_since_are_not_overwritten(tmp_path, monkeypatch, changed, refused):
+    class Began(Exception):
+        """What is claimed may be written."""
+
+    def begun(experiment):
+        raise Began
+    known = imperfect_chips.software("grey")
+    number = checksum(known.states)
+    content = {"rows": [], "ideal": {}, "parameters": {"engine": "closed-form", "software_voltages": {"grey": states_of(known)}}}
+    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", begun)
+    monkeypatch.setattr(imperfect_chips, "software", lambda encoding: dataclasses.replace(known, states=changed * known.states))
+    with pytest.raises(NotOverwritten if refused else Began, match=rf"voltages \({number} there, \d+ now\)" if refused else None):
         imperfect_chips.main(["--short", "--figures", str(tmp_path)])
 
 

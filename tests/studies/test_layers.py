@@ -192,7 +192,7 @@ def test_an_interrupted_run_of_several_networks_goes_on_to_the_same_results(stud
     assert not list(tmp_path.glob("*.checkpoint"))
     monkeypatch.setattr(layered, "train", stopped_in(ends_in))
     code, said, _ = study(*places, "--force")
-    assert code == 130 and "1000 presentations are saved" in said
+    assert code == 130 and "1000 presentations are saved" in said and said.endswith("; go on with --resume --force\n")
     monkeypatch.setattr(layered, "train", train)
     code, _, said = study(*places)
     assert code == 2 and "holds 1000 presentations" in one_line(said)
@@ -243,7 +243,7 @@ def test_more_networks_are_added_to_finished_ones(study, tmp_path):
         code, said, _ = study("--seeds", seeds, "--resume")
         assert code == 0 and f"{seeds - 1} of {seeds} networks are finished" in said
     whole, path = (tmp_path / "xor.json").read_text(), tmp_path / "xor.json"
-    for key, value, what in (("seed", 7, "--seed (7 there, 1 now)"), ("states", 3, "as trained now")):
+    for key, value, what in (("seed", 7, "--seed (7 there, 1 now)"), ("states", 3, "its voltages (changed since)")):
         path.write_text(re.sub(rf'"{key}": \d+', f'"{key}": {value}', whole))
         code, _, said = study("--seeds", 3, "--resume", "--force")
         assert code == 2 and "is not the first of the finished networks" in one_line(said) and what in said

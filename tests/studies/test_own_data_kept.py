@@ -1,5 +1,7 @@
 """What a study of one's own table leaves: a classifier of all of it, which nobody's later work is lost to."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,11 @@ def test_a_classifier_of_the_whole_table_that_has_learned_on_is_not_overwritten_
     kept, whole = MemristiveClassifier.load(saved), MemristiveClassifier([5], epochs=4, random_state=1)
     whole.fit(flowers.features, flowers.labels)
     assert all(np.array_equal(*states) for states in zip(kept.voltages_, whole.voltages_, strict=True))
+    content = json.loads(saved.read_text(encoding="utf-8"))
+    content["voltages"][0][0][0] += 0.01  # by somebody's own code, which keeps all other words
+    saved.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(NotOverwritten, match=r"the network's voltages \(changed since\)"):
+        own_data.main(given)
     for mine in (kept.partial_fit(flowers.features, flowers.labels), whole):
         mine.save(saved)
         with pytest.raises(NotOverwritten, match=r"the table's values \(None there, \d+ now\)"):

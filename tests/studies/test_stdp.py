@@ -15,7 +15,7 @@ from learning.decoding import TIED
 from learning.self_learning import SILENT
 from records.claims import NotOverwritten
 from records.files import ROOT
-from records.voltages import VoltagesError, load_voltages
+from records.voltages import VoltagesError, as_trained, load_voltages
 from spice.parameters import ParameterError
 from studies import instar, stdp, stdp_mnist
 from studies.stdp_figures import Accuracy, accuracy_against_neurons
@@ -167,8 +167,15 @@ def test_seeds_of_a_stopped_run_are_kept_and_it_is_said_where(tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         stdp.main(["--presentations", "2", "--seeds", "3", "--figures", str(tmp_path)])
     path = tmp_path / "stdp_xpue_results.json"
-    assert f"2 of 3 seeds are kept in {path}\n" in capsys.readouterr().out
+    assert f"\n2 of 3 seeds are kept in {path}\n" in capsys.readouterr().out
     assert json.loads(path.read_text())["all_seeds"] == [1, 2]
+    for already, said in ((1, "2 of 3 seeds of an earlier run are kept in"), (2, "")):  # the next run ends sooner
+        learned[:] = [None] * already
+        before = path.read_bytes()
+        with pytest.raises(KeyboardInterrupt):
+            stdp.main(["--presentations", "2", "--seeds", "3", "--figures", str(tmp_path)])
+        told = capsys.readouterr().out
+        assert path.read_bytes() == before and said in told and ("kept" in told) == bool(said)
 
 
 def test_more_patterns_than_neurons_and_no_images_are_refused():
@@ -237,7 +244,7 @@ def test_mnist_is_learned_by_the_closed_form_and_read_by_ngspice(few_images, tmp
     content = json.loads((tmp_path / "states.json").read_text())
     assert thresholds[0] == pytest.approx(np.full(10, 1.0))  # V, the neurons' own before homeostasis raises it
     assert thresholds[-1] == pytest.approx(1.0 + np.array(content["homeostasis"])) and thresholds.max() > 1.001
-    assert len(winners) == 40
+    assert len(winners) == 40 and "states" in content and as_trained(content)
     name, (runs, published) = shapes[-1]
     assert name == "mnist_stdp_accuracy" and published == stdp_mnist.PUBLISHED
     assert runs == [Accuracy("grey", 10, results["closed_form_accuracy"], None)]  # ngspice has not read all

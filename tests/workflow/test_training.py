@@ -1,5 +1,6 @@
 """A training does what its options say: what is given counts, whatever the defaults of another size are."""
 
+import argparse
 import dataclasses
 import itertools
 import json
@@ -98,6 +99,15 @@ def test_checkpoint_stays_until_the_results_are_written(tmp_path, monkeypatch, n
     monkeypatch.undo()
     results, _ = trained(tmp_path, *BRIEFLY, "--resume")
     assert results["presentations"] == 1 and not checkpoint_path(tmp_path / "v.json").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_way_on_from_a_stop_is_one_that_is_not_refused(tmp_path, force):
+    """What a run with --force goes over would be refused again."""
+    run = training_runs.ErrorDrivenRun(None, xpue_experiment(), "closed-form")
+    run.begin(tmp_path / "v.json", argparse.Namespace(resume=False, force=force))
+    run._learning.done = 1
+    assert run._save_progress().endswith("go on with --resume" + " --force" * force)
 
 
 @pytest.mark.usefixtures("undrawn")
