@@ -61,10 +61,16 @@ def test_largest_deviations_are_those_of_the_worst_write_and_the_worst_pairing(t
     writes, pairings = exact + 1e-3, changes + np.array([1e-3, -4e-3, 0.0])
     writes[1, 2, 0] = 2.003
     monkeypatch.setattr(instar, "measure_rule", lambda *_: (doses, writes, exact))
-    monkeypatch.setattr(instar, "measure_window", lambda *_: (doses, pairings, changes, np.full(3, 5e-4)))
-    monkeypatch.setattr(instar, "draw", lambda *_: None)
+    drawn, spikes = {}, np.array([5e-4, 6e-4, 9e-4])
+    monkeypatch.setattr(instar, "measure_window", lambda *_: (doses, pairings, changes, spikes))
+    monkeypatch.setattr(instar, "draw", lambda options, name, plot, *data: drawn.update({name: data}))
     instar.main(["--figures", str(tmp_path)])
     found = json.loads((tmp_path / "instar_results.json").read_text(encoding="utf-8"))
     assert found["deviation_V"] == pytest.approx(3e-3) and found["window_deviation_V"] == pytest.approx(4e-3)
     said = capsys.readouterr().out
     assert "largest deviation from the closed form 3 mV" in said and "largest deviation 4 mV" in said
+    differences, points, times, curve = drawn["instar_window"]  # each pairing's own spike makes the line
+    assert np.array_equal(differences, doses) and np.array_equal(points, pairings)
+    assert times[[0, -1]] == pytest.approx(doses[[0, -1]])
+    assert curve[[0, -1]] == pytest.approx([foretold_change(Instar(), doses[k], spikes[k]) for k in (0, -1)])
+    assert curve[0] - curve[-1] > 0.1
