@@ -102,6 +102,14 @@ def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration:
     return state_rate(parameters, voltage) * duration
 
 
+def rounding(parameters: MemristorParameters, seconds: float) -> float:
+    """Up to which share of X a write of so many seconds may be off in ngspice, by what it rounds of X / `switch_on`.
+
+    A double holds 1 + 2.2e-16: over 1 mohm, the paper's, 0.2 pA for each volt of X, on the charge (C + C_gate) X.
+    """
+    return float(np.finfo(float).eps) * seconds / (parameters.switch_on * parameters.memory_capacitance)
+
+
 def channel_current(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
     """Channel current in A from the input to a neuron at 0 V: Shichman and Hodges' square law, as level 3 reduces to.
 
@@ -217,6 +225,9 @@ class Memristor(ReadMemristor):
     The channel's bulk is at ground: a terminal below about -0.5 V conducts through its junction, from an ideal source at -1 V
     617 A. The synapse's own current is that on the neuron's side. Joints of a chain and nodes behind resistors are held there
     by it, and states written otherwise: `junction_current=1e-300` isolates.
+
+    Writes of tenths of a second or longer, and decays through the leak, want a `switch_on` of 1e3: over the paper's 1 mohm
+    what ngspice rounds is off by per cents of X a second (`rounding`).
 
     With `own`, the write gain is an instance parameter as well (k).
     """

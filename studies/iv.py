@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-from memristor import MemristorParameters, channel_current, state_rate
+from memristor import MemristorParameters, channel_current, rounding, state_rate
 from plotting import GREEN, VERMILLION, WIDTH, cross, line_style, prefixed, time_scale
 from records.claims import claimed
 from records.results import results_path, write_results
@@ -23,6 +23,8 @@ IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the
 STEPS_PER_PERIOD = 1000  # at least so many time points per period of the IV experiment
 FAR = 10  # times the amplitude: by as much X must swing for the closed form of the current
 PINCHED = 1e-2  # of the peak current, at 0 V
+ROUNDED = 1e-3  # of X: from there on it is said what ngspice rounds
+FORGOTTEN = 1e-2  # of X, in the loops over frequency: of more, loops do not repeat
 MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprint sweep, in units of the IV experiment's
 
 
@@ -135,8 +137,9 @@ def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: 
           start: float) -> Loop:
     time, voltage, current, _ = iv_experiment(session, parameters, experiment.amplitude, frequency,
                                               experiment.phi_voltage, start, periods=2)
-    phase, current = time * frequency - 1, current / np.abs(current).max()  # the first period holds the solver's start
+    phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0
+    current = current / max(np.abs(current[last]).max(), 1e-30)
     rising, falling = np.interp([1 / 12, 5 / 12], phase, current)  # where the sine is at half its amplitude
     return Loop(frequency, voltage[last], current[last], float(abs(np.trapezoid(current[positive], voltage[positive]))),
                 float(abs(rising - falling)), float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()))
@@ -188,6 +191,13 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
     print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
     for loop in results["fingerprints"]:
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
+    lost = -np.expm1(-2 / experiment.frequency / (parameters.leak_resistance * parameters.memory_capacitance))
+    if lost > FORGOTTEN:
+        print(f"these loops do not repeat: through the leak X falls by {lost:.0%} of where it starts in the two periods of the "
+              "lowest frequency, which they show as well (a higher --leak-resistance or --frequency)")
+    if rounding(parameters, experiment.duration) > ROUNDED:
+        print(f"ngspice's X may be off by {rounding(parameters, experiment.duration):.1%}: so much it rounds in "
+              f"{experiment.duration:g} s over a switch of {parameters.switch_on:g} ohm (--switch-on 1e3)")
     if swing < FAR * experiment.amplitude:
         print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V to either "
               f"side for {experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")

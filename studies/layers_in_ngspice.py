@@ -32,7 +32,7 @@ from workflow import layer_reads
 from workflow.command_line import file_name, make_parser, progress, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE, VOLTAGES
-from workflow.kept import kept_if_stopped, save_whole
+from workflow.kept import kept_if_stopped, save_whole, way_on
 from workflow.layer_reads import LayeredRead, read_layers
 from workflow.layered import (
     CHECKPOINT_EVERY,
@@ -82,7 +82,7 @@ class Reading:
     def __init__(self, network: LayeredNetwork, images: np.ndarray, parameters: dict[str, Any], checkpoint: Path) -> None:
         self._network, self._images, self._checkpoint = network, images, checkpoint
         self._exact = network.forward(images)
-        self._parameters = parameters
+        self._parameters, self._again = parameters, way_on(False)
         self.found, self._seconds = Compared(), list[float]()  # s of CPU, of each read
         self.early: float | None = None  # MB
         self.largest: float | None = None  # MB
@@ -92,6 +92,7 @@ class Reading:
 
         Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
         """
+        self._again = way_on(force)
         if resume:
             self._load()
         elif not force:
@@ -157,7 +158,7 @@ class Reading:
         arrays = self._arrays()
         if arrays["done"]:
             save_whole(self._checkpoint, arrays, self._parameters)
-        return f"what is read is saved in {self._checkpoint}; go on with --resume" if arrays["done"] else ""
+        return f"what is read is saved in {self._checkpoint}; {self._again}" if arrays["done"] else ""
 
     def kept(self) -> None:
         """The results are saved: a checkpoint has done its work."""

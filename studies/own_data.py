@@ -49,7 +49,7 @@ from records.voltages import VoltagesError, checksum
 from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, volts, whole_number, write_netlist
-from workflow.kept import kept_if_stopped, save_whole
+from workflow.kept import kept_if_stopped, save_whole, way_on
 from workflow.scores import UNDECIDED, confusion, interval
 from workflow.tables import BUILT_IN, Table, load_table
 
@@ -127,7 +127,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     session = None
     if options.engine == NGSPICE:
         session = NgspiceSession()
-        with kept_if_stopped(lambda: f"all folds are saved in {checkpoint}; go on with --resume"):
+        with kept_if_stopped(lambda: f"all folds are saved in {checkpoint}; {way_on(options.force)}"):
             results["ngspice"] = split_in_ngspice(table, model, options.seed, options.in_situ)
     wrote = write_results(options.figures, name, session, parameters, results)
     checkpoint.unlink(missing_ok=True)
@@ -217,7 +217,7 @@ def cross_validated(table: Table, model: MemristiveClassifier, options: argparse
         if not found.done:
             return ""
         save_whole(checkpoint, vars(found), parameters)
-        return f"{found.done} of {len(steps)} folds are saved in {checkpoint}; go on with --resume"
+        return f"{found.done} of {len(steps)} folds are saved in {checkpoint}; {way_on(options.force)}"
 
     with kept_if_stopped(save), progress(range(0), len(steps), table.name, "fold") as bar:
         _run_folds(found, steps, table, _models(model, seed), bar, save)

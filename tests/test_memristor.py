@@ -16,6 +16,7 @@ from memristor import (
     altered_state,
     channel_current,
     raised_state,
+    rounding,
     state_rate,
     trained_state,
 )
@@ -77,6 +78,17 @@ def test_altered_state_is_that_of_a_cell_built_with_it(ngspice):
     expected, found = built.run(8e-4), altered.run(8e-4)
     assert all(np.array_equal(found[name], expected[name]) for name in ("xcell.gate", "vneuron#branch"))
     assert found["xcell.gate"][-1] - before["xcell.gate"][-1] == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.mark.parametrize(("switch", "seconds", "allowed"), [(1e-3, 1.0, None), (1e3, 1.0, 1e-4), (1e-3, 5e-3, 4e-4)])
+def test_slow_writes_are_rounded_over_the_papers_switch_and_not_over_a_larger_one(simulate, switch, seconds, allowed):
+    """A decay through the leak; what is off is a good half of what `rounding` says, whatever the tolerances."""
+    device = MemristorParameters(switch_on=switch)
+    circuit = bench(Memristor(device), 5.0, [(0, 0), (1, 0)], phi=WRITE)
+    left = simulate(circuit, ["xcell.gate"], seconds, max_step=seconds / 1000)["xcell.gate"][-1]
+    off = abs(left / (5.0 * np.exp(-seconds / (device.leak_resistance * device.memory_capacitance))) - 1)
+    assert off < rounding(device, seconds) + 1e-4
+    assert off < allowed if allowed else off > 0.3 * rounding(device, seconds) > 0.01
 
 
 def test_junctions_to_bulk_conduct_below_ground_unless_they_are_isolated(simulate):

@@ -10,6 +10,11 @@ from spice.interrupts import signals_held
 from workflow.process import undisturbed
 
 
+def way_on(force: bool) -> str:
+    """How a run that ended early goes on; after `force` what is there may be another's, where `--resume` alone is refused."""
+    return "go on with --resume --force" if force else "go on with --resume"
+
+
 def save_whole(path: Path, progress: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
     """As `records.checkpoints.save_checkpoint`; a signal that comes meanwhile is delivered once the file is whole.
 

@@ -35,7 +35,7 @@ from spice.session import netlist_text
 from workflow.command_line import progress, warn
 from workflow.decisions import Partial
 from workflow.experiments import SIZE, network_of
-from workflow.kept import kept_if_stopped, save_whole
+from workflow.kept import kept_if_stopped, save_whole, way_on
 from workflow.layer_reads import read_layers
 from workflow.scores import interval
 
@@ -174,7 +174,7 @@ class LayeredTraining:
 
     def __init__(self, plan: LayeredPlan, data: LayeredData, checkpoint: Path) -> None:
         self.plan, self.data, self.seconds = plan, data, 0.0
-        self._checkpoint, self._again = checkpoint, "--resume"
+        self._checkpoint, self._again = checkpoint, way_on(False)
         self._start = plan.begin(data)
         self.learning = LayeredLearning.begin(self._start, plan.rule)
         self.parameters = {**plan.as_dict(), "sizes": list(self._start.sizes), "network": self._start.parameters.as_dict(),
@@ -190,7 +190,7 @@ class LayeredTraining:
 
         Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
         """
-        self._again = "--resume --force" if force else "--resume"  # what is there may be another network's
+        self._again = way_on(force)
         if resume:
             self._load()
         elif not force:
@@ -233,7 +233,7 @@ class LayeredTraining:
         if not self.learning.done:
             return ""
         save_whole(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
-        return f"{self.learning.done} presentations are saved in {self._checkpoint}; go on with {self._again}"
+        return f"{self.learning.done} presentations are saved in {self._checkpoint}; {self._again}"
 
     def kept(self) -> None:
         """The voltages are saved: a checkpoint has done its work."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from learning.engines import NGSPICE
 from learning.error_driven import ErrorDrivenRule
+from memristor import rounding
 from records.checkpoints import checkpoint_path
 from records.claims import claimed
 from records.results import results_path, versions, write_results
@@ -23,10 +24,13 @@ from workflow.command_line import (
     netlist_of,
     quantities,
     quantity_type,
+    warn,
     write_netlist,
 )
 from workflow.experiments import RULES, Experiment, add_engine
 from workflow.training_runs import RUNS
+
+ROUNDED = 1e-3  # of X: from there on it is said what ngspice rounds
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -80,6 +84,14 @@ def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
         parser.error("--engine closed-form needs --rule error-driven: the Hebbian training is one transient of ngspice")
 
 
+def _warn_of_rounding(experiment: Experiment, seconds: float) -> None:
+    """Say on standard error if writes are so slow that what ngspice rounds meanwhile counts."""
+    memristor = experiment.network.memristor
+    share = rounding(memristor, seconds)
+    warn(f"in writes of {seconds:.3g} s ngspice may be off by {share:.2%} of X, which it rounds over a switch of "
+         f"{memristor.switch_on:g} ohm; --switch-on 1e3 keeps it" if share > ROUNDED else "")
+
+
 def training_script(description: str, make_experiment: MakeExperiment, arguments: list[str] | None,
                     add_options: Callable[[Parser], None] = lambda parser: None) -> None:
     """A training script from arguments to figures. `make_experiment` is called with size and encoding where given."""
@@ -97,6 +109,8 @@ def training_script(description: str, make_experiment: MakeExperiment, arguments
     checkpoints = [] if options.rule == "hebbian" else [checkpoint_path(path)]
     with claimed(files, [*netlist_of(options), *checkpoints], options.force):
         run.begin(path, options)
+        if options.engine == NGSPICE:
+            _warn_of_rounding(experiment, run.longest_write)
         write_netlist(options.netlist, run.netlist, BEFORE_TRAINING if options.rule == "error-driven" else "")
         seconds = run.train()
 

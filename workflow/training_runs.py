@@ -25,7 +25,7 @@ from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
 from workflow.command_line import draw, figures_loaded, print_energy, progress, warn, warn_of_closed_form, warn_of_range
 from workflow.experiments import Experiment, describe
-from workflow.kept import kept_if_stopped, save_whole
+from workflow.kept import kept_if_stopped, save_whole, way_on
 
 CHECKPOINT_EVERY = 500  # presentations
 ALIKE_TO = 2e-4  # share by which classes may differ: docs/reliability.md
@@ -54,6 +54,11 @@ class TrainingRun(ABC):
         speaks of.
         """
 
+    @property
+    @abstractmethod
+    def longest_write(self) -> float:
+        """In s."""
+
     @abstractmethod
     def netlist(self) -> str:
         """The netlist that --netlist writes."""
@@ -78,6 +83,10 @@ class TrainingRun(ABC):
 
 class HebbianRun(TrainingRun):
     """The paper's rule: one pulse a class, everything in one transient."""
+
+    @property
+    def longest_write(self) -> float:
+        return self.experiment.schedule.pulse
 
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         if self.experiment.chip and self.experiment.chip.write_noise:
@@ -117,7 +126,7 @@ class HebbianRun(TrainingRun):
         warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._patterns, self.experiment.chip,
                       own=True)
         apart = 0.0 if self.experiment.chip else scatter(self.states, self._patterns)
-        warn(f"classes differ by {apart:.2%}, more than the {ALIKE_TO:.2%} to which one pulse writes them alike: of templates "
+        warn(f"classes differ by {apart:.3%}, more than the {ALIKE_TO:.2%} to which one pulse writes them alike: of templates "
              "that an image overlaps alike this decides, not the image; training with other edges (--rise) may help"
              if apart > ALIKE_TO else "")
         draw(options, f"{name}_images", plotting.dataset_images, dataset)
@@ -147,13 +156,18 @@ def print_trained(dataset: Dataset, states: np.ndarray, closed_form: float) -> N
 class ErrorDrivenRun(TrainingRun):
     """Learning from errors, with checkpoints."""
 
+    @property
+    def longest_write(self) -> float:
+        return self.experiment.rule.dose / float(state_rate(self.experiment.network.memristor,
+                                                            self.experiment.schedule.input_voltage))
+
     def __init__(self, session: NgspiceSession, experiment: Experiment, engine: str) -> None:
         super().__init__(session, experiment, engine)
         self.parameters = describe(experiment, engine=engine, learning=dataclasses.asdict(experiment.rule))
 
     def begin(self, path: str | Path, options: argparse.Namespace) -> None:
         self.checkpoint = checkpoint = checkpoint_path(path)
-        self._again = "--resume --force" if options.force else "--resume"  # what is there may be another network's
+        self._again = way_on(options.force)
         start = begin(self.experiment.rule, *self.experiment.dataset.patterns.shape)
         start.states = self.experiment.held(start.states)
         if not (options.resume or options.force):
@@ -212,13 +226,12 @@ class ErrorDrivenRun(TrainingRun):
             return ""
         assert self.checkpoint
         save_whole(self.checkpoint, vars(self._learning), self.parameters)
-        return f"{self._learning.done} presentations are saved in {self.checkpoint}; go on with {self._again}"
+        return f"{self._learning.done} presentations are saved in {self.checkpoint}; {self._again}"
 
     def measure(self) -> dict[str, Any]:
-        network, schedule, rule = self.experiment.network, self.experiment.schedule, self.experiment.rule
+        network, schedule = self.experiment.network, self.experiment.schedule
         image, label = self._images[0], int(self._labels[0])
-        pulse = rule.dose / float(state_rate(network.memristor, schedule.input_voltage))
-        energy = {name: write_energy(self.session, network, schedule, self.states, image, label, pulse, sign,
+        energy = {name: write_energy(self.session, network, schedule, self.states, image, label, self.longest_write, sign,
                                      self.experiment.devices)
                   for name, sign in (("potentiation", 1), ("depression", -1))}
         accuracy, writes = learning_curve(self._learning.history)

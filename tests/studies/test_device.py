@@ -248,6 +248,18 @@ def test_current_that_charges_the_gate_does_not_ring(ngspice, monkeypatch, frequ
     assert apart < 0.02 * np.abs(exact).max() and residue == pytest.approx(exact_residue, rel=0.05)
 
 
+def test_loops_that_do_not_repeat_are_shares_of_their_own_peak_and_said(ngspice, tmp_path, capsys):
+    """A leak that empties X within the two periods: the first period's peak was taken, and nothing said."""
+    loop = iv._loop(ngspice, dataclasses.replace(IV_DEVICE, leak_resistance=1e8), IvExperiment(), 1e3, 8.96e3)
+    assert np.abs(loop.current).max() == pytest.approx(1)
+    for options, leaks, rounds in (((), False, False), (("--leak-resistance", "1e8"), True, False),
+                                   (("--frequency", "60"), False, True),
+                                   (("--frequency", "60", "--switch-on", "1e3"), False, False)):
+        device.main(["--figures", str(tmp_path), "--force", *options])
+        said = capsys.readouterr().out
+        assert (("through the leak X falls by" in said), ("ngspice's X may be off by" in said)) == (leaks, rounds), options
+
+
 def test_where_the_networks_own_loop_opens_is_as_documented(tmp_path, capsys):
     told = " ".join((ROOT / "docs" / "circuit.md").read_text(encoding="utf-8").split())
 

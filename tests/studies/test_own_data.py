@@ -228,7 +228,8 @@ def test_repeats_do_not_narrow_the_interval():
         assert found["mean"] == pytest.approx(0.9) and found["interval_95"] == pytest.approx((0.7438, 0.9654), abs=1e-4)
 
 
-def test_folds_outlive_a_stop_of_the_split_in_ngspice_and_it_says_so(table, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_folds_outlive_a_stop_of_the_split_in_ngspice_and_it_says_so(table, tmp_path, capsys, monkeypatch, force):
     def stopped(*given):
         raise KeyboardInterrupt
     monkeypatch.setattr(own_data, "split_in_ngspice", stopped)
@@ -236,8 +237,9 @@ def test_folds_outlive_a_stop_of_the_split_in_ngspice_and_it_says_so(table, tmp_
     given = [str(table), "--label", "species", "--hidden", "--epochs", "1", "--engine", "ngspice", "--figures", str(tmp_path),
              "--voltages", str(tmp_path / "v.json")]
     with pytest.raises(KeyboardInterrupt):
-        own_data.main(given)
-    assert f"all folds are saved in {tmp_path / 'v.json.checkpoint'}; go on with --resume\n" in capsys.readouterr().out
+        own_data.main([*given, *force])
+    assert "; ".join([f"all folds are saved in {tmp_path / 'v.json.checkpoint'}",
+                      " ".join(["go on with --resume", *force])]) + "\n" in capsys.readouterr().out
     monkeypatch.setattr(own_data, "split_in_ngspice", lambda *given: None)
     monkeypatch.setattr(own_data, "_one_fold", stopped)
     monkeypatch.setattr(own_data, "_print", lambda *given: None)

@@ -15,7 +15,7 @@ from records.checkpoints import checkpoint_path, load_checkpoint
 from records.files import ROOT
 from workflow import training_runs
 from workflow.command_line import run
-from workflow.kept import kept_if_stopped, save_whole
+from workflow.kept import kept_if_stopped, save_whole, way_on
 
 PROGRESS = {"done": 3, "states": np.arange(6.0).reshape(2, 3)}
 
@@ -165,3 +165,7 @@ HELD = {"spice/engine.py", "spice/library.py"}  # signals are held back there, a
 def test_no_stop_passes_by_what_stands_around_a_loop(path):
     """What `kept_if_stopped` says of loops."""
     assert passed_by((ROOT / path).read_text(encoding="utf-8")) == [] or path in HELD
+
+
+def test_the_way_on_is_one_that_is_not_refused():
+    assert (way_on(False), way_on(True)) == ("go on with --resume", "go on with --resume --force")

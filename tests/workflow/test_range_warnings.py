@@ -1,5 +1,7 @@
 """What is said of membranes that clip or cannot fire, on standard error."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from learning.chips import Chip
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters
+from workflow import training, training_runs
 from workflow.command_line import warn_of_range
+from workflow.experiments import xpue_experiment
 
 
 @pytest.mark.parametrize(("state", "words"), [(0.0, "warning: no cell conducts"), (3.0, "")])
@@ -46,3 +50,34 @@ def test_of_a_chip_only_that_no_spike_came_is_said(spikes, silent, capsys):
     assert bool(warn_of_range(network, Schedule(), np.zeros((2, 100)), images, chip, spikes)) is silent
     assert capsys.readouterr().err == (
         "warning: all neurons stay silent on this chip; a training with a higher --feedback-resistance may help\n" * silent)
+
+
+@pytest.mark.parametrize(("seconds", "switch", "words"), [
+    (5e-3, 1e-3, ""), (5.0, 1e3, ""),
+    (5.0, 1e-3, "warning: in writes of 5 s ngspice may be off by 31.25% of X, which it rounds over a switch of 0.001 ohm; "
+                "--switch-on 1e3 keeps it\n")])
+def test_writes_so_slow_that_rounding_counts_are_said(seconds, switch, words, capsys):
+    experiment = xpue_experiment()
+    network = dataclasses.replace(experiment.network, memristor=MemristorParameters(switch_on=switch))
+    training._warn_of_rounding(dataclasses.replace(experiment, network=network), seconds)
+    assert capsys.readouterr().err == words
+
+
+@pytest.mark.parametrize(("rule", "engine", "seconds"), [("hebbian", "ngspice", 4.0), ("error-driven", "ngspice", 2.0),
+                                                         ("error-driven", "closed-form", None)])
+def test_the_longest_write_of_a_training_in_ngspice_is_looked_at(rule, engine, seconds, tmp_path, monkeypatch):
+    """The closed form rounds nothing."""
+    looked = []
+
+    def stopped(run):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(training, "_warn_of_rounding", lambda experiment, seconds: looked.append(seconds))
+    monkeypatch.setattr(training_runs.HebbianRun, "train", stopped)
+    monkeypatch.setattr(training_runs.ErrorDrivenRun, "train", stopped)
+    rate = 5e-12 / MemristorParameters().memory_capacitance * 0.5  # V/s at half a volt
+    options = ["--dose", str(2 * rate)] if rule == "error-driven" else ["--pulse", "4", "--period", "12", "--rise", "1e-2"]
+    with pytest.raises(KeyboardInterrupt):
+        training.training_script("", xpue_experiment, [
+            "--rule", rule, "--engine", engine, *options, "--transconductance", "5e-12", "--input-voltage", "0.5", "--voltages",
+            str(tmp_path / "v.json"), "--figures", str(tmp_path)])
+    assert looked == ([] if seconds is None else [pytest.approx(seconds)])
