@@ -78,7 +78,7 @@ def refuse_overwriting(path: str | Path, parameters: Mapping[str, Any]) -> None:
         if content["format"] != parameters["format"] if "format" in parameters else not content["parameters"]:
             raise ValueError
         changed = "format" in parameters and not as_trained(content)
-    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise NotOverwritten(f"{path} is there, and nothing that this script wrote; --force overwrites it") from None
     different = differences({"rule": "hebbian", **stored} if "format" in parameters else stored, parameters)
     different += ["the network's voltages (changed since)"] * changed

@@ -56,13 +56,12 @@ def states_of(voltages: Voltages, *layers: np.ndarray) -> dict[str, dict[str, An
 def as_trained(content: Mapping[str, Any]) -> bool:
     """Whether the content of a file of voltages, or of a classifier, is what a training left there, as far as it says so.
 
-    Raises ValueError, TypeError, IndexError or KeyError for what are no voltages.
+    Raises ValueError, TypeError or KeyError for what are no voltages.
     """
     if "states" not in content:
         return True
-    found = content["layers"] if "layers" in content else content["voltages"]
-    layers = found if isinstance(found[0][0], list) else [found]
-    return checksum(*(np.array(layer, float) for layer in layers)) == content["states"]
+    parts = content["layers"] if "layers" in content else content["voltages"]  # layers, or rows: the same bytes
+    return checksum(*(np.array(part, float) for part in parts)) == content["states"]
 
 
 def save_voltages(path: str | Path, voltages: Voltages) -> None:

@@ -157,7 +157,7 @@ def test_voltages_of_another_rule_are_not_overwritten(tmp_path, stored, differ):
     path = tmp_path / "some.json"
     path.write_text(json.dumps(VOLTAGES | stored))
     if differ:
-        with pytest.raises(NotOverwritten, match=r"--rule \(.* there, stdp now\)"):
+        with pytest.raises(NotOverwritten, match=rf"--rule \({stored.get('rule', 'hebbian')} there, stdp now\)"):
             refuse_overwriting(path, VOLTAGES | {"rule": "stdp"})
     else:
         refuse_overwriting(path, VOLTAGES | {"rule": "stdp"})

@@ -24,7 +24,7 @@ def kept(partial, count):
 def images_in(partial):
     """How many decisions there are, below the line that says whose."""
     lines = gzip.decompress(partial.path.read_bytes()).decode().splitlines(keepends=True)
-    assert lines[0] == partial.heading and lines[1].startswith("image,label,decision,")
+    assert lines[0] == partial.heading and lines[1].startswith("image,label,decision,paper_decision,")
     return len(list(csv.DictReader(lines[1:])))
 
 
