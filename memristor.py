@@ -20,6 +20,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from spice.parameters import ParameterError, Parameters, quantity
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
+ROUNDED = 1e-3  # of X: from there on pages say what ngspice rounds
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
 
 

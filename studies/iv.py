@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-from memristor import MemristorParameters, channel_current, rounding, state_rate
+from memristor import ROUNDED, MemristorParameters, channel_current, rounding, state_rate
 from plotting import GREEN, VERMILLION, WIDTH, cross, line_style, prefixed, time_scale
 from records.claims import claimed
 from records.results import results_path, write_results
@@ -23,7 +23,6 @@ IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the
 STEPS_PER_PERIOD = 1000  # at least so many time points per period of the IV experiment
 FAR = 10  # times the amplitude: by as much X must swing for the closed form of the current
 PINCHED = 1e-2  # of the peak current, at 0 V
-ROUNDED = 1e-3  # of X: from there on it is said what ngspice rounds
 FORGOTTEN = 1e-2  # of X, in the loops over frequency: of more, loops do not repeat
 MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprint sweep, in units of the IV experiment's
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from learning.engines import NGSPICE
 from learning.error_driven import ErrorDrivenRule
-from memristor import rounding
+from memristor import ROUNDED, rounding
 from records.checkpoints import checkpoint_path
 from records.claims import claimed
 from records.results import results_path, versions, write_results
@@ -29,8 +29,6 @@ from workflow.command_line import (
 )
 from workflow.experiments import RULES, Experiment, add_engine
 from workflow.training_runs import RUNS
-
-ROUNDED = 1e-3  # of X: from there on it is said what ngspice rounds
 
 MakeExperiment = Callable[..., Experiment]
 
