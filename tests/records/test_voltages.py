@@ -331,7 +331,7 @@ def test_changed_states_are_known_by_the_number_that_a_training_left():
     assert said(several, *layers) is True and said(several, layers[0], 2 * layers[1]) is False
 
 
-@pytest.mark.parametrize("layers", [[[[1.0, 2.0]]], [[[1.0, 2.0]], [[3.0], [4.0]]]])
+@pytest.mark.parametrize("layers", [[[[1.0, 2.0]]], [[[1.0, 2.0], [5.0, 6.0]]], [[[1.0, 2.0]], [[3.0], [4.0]]]])
 def test_a_files_content_is_as_trained_or_not(layers):
     number = checksum(*map(np.array, layers))
     for content in ({"voltages": layers[0]} if len(layers) == 1 else {"layers": layers}, {"voltages": layers}):  # a classifier's
