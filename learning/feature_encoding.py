@@ -40,8 +40,9 @@ class FeatureEncoding:
 
     def clipped(self, features: np.ndarray) -> float:
         """Share of `features` (samples x features) that lie outside the training data's range."""
-        scaled = self._scaled(features)
-        return float(np.mean((scaled < 0) | (scaled > 1)))
+        scaled, still = self._scaled(features), self.span <= np.finfo(float).tiny
+        outside = np.where(still, (features < self.low) | (features > self.low + self.span), (scaled < 0) | (scaled > 1))
+        return float(np.mean(outside))
 
     def _scaled(self, features: np.ndarray) -> np.ndarray:
         usable = np.isfinite(self.span) & (self.span > np.finfo(float).tiny)

@@ -105,13 +105,32 @@ MOST_POINTS = 10_000_000  # of a sweep
 @functools.lru_cache(maxsize=100_000)
 def altered_name(name: str) -> tuple[str, str]:
     """What `name` ("Vin", "Vin DC", "@vin[dc]") alters: the element, and the command but for the value ("alter vin dc")."""
-    found = isinstance(name, str) and re.fullmatch(r"@?([^\s\[\]=;,@]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?", name.strip().lower())
+    form = r"@?([^\s\[\]=;,@<>$`&\"\\]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?"
+    found = isinstance(name, str) and re.fullmatch(form, name.strip().lower())
     if not found or not name.isascii():
-        raise ParameterError(f'{name!r} cannot be altered: it must be "element" or "element parameter"')
+        raise ParameterError(f'{name!r} cannot be altered or swept: it must be "element" or "element parameter", without what '
+                             "ngspice's command line takes for its own, as < > $ ` & do: rename it")
     return found[1], " ".join(["alter", *filter(None, found.groups())])
 
 
 OWN_UNITS = {"r": "ohm", "c": "F", "l": "H", "v": "V", "i": "A"}  # of the value that an element of this letter has
+MAIN: tuple[list[str], ...] = ([], ["dc"], ["resistance"], ["capacitance"], ["inductance"])  # names of that value: none is needed
+NEEDED = {**dict.fromkeys("efgh", "gain"), "m": "w", **dict.fromkeys("dqjz", "area")}  # of what has no value of its own
+SHAPES = ("pulse", "sin", "exp", "pwl", "sffm", "am", "trnoise", "trrandom")
+
+
+def unalterable(element: str, command: str, value: str) -> str:
+    """What ngspice would crash at (a transistor without a parameter), or take otherwise than it reads without a word; or ""."""
+    parameter, count = " ".join(command.split()[2:]), len(value.strip("[ ]").split())
+    if not parameter and element[0] in NEEDED:
+        return f"needs a parameter to be altered, as in '{element} {NEEDED[element[0]]}'"
+    if element[0] in "vi" and parameter in SHAPES:
+        if not value.startswith("["):
+            return "takes a list of numbers"
+        return "takes pairs of a time and a value" if parameter == "pwl" and count % 2 else ""
+    if value.startswith("[") and command.split()[2:] in MAIN:
+        return "takes one number" + ("; a list needs a parameter too, as in 'v1 pwl'" if not parameter else "")
+    return ""
 
 
 def own_unit(element: str) -> str:

@@ -17,6 +17,7 @@ from spice.engine import Engine, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
 from spice.netlist import (
+    MAIN,
     Solver,
     altered_name,
     altered_shapes,
@@ -26,6 +27,7 @@ from spice.netlist import (
     swept_values,
     too_coarse,
     tran_command,
+    unalterable,
     value_text,
 )
 from spice.parameters import ParameterError, check_unit, plain, unit_of
@@ -88,9 +90,9 @@ class LoadedCircuit:
         known, before, sent = dict[str, str](), self._known, self._netlist.sent
         for name, value in changes.items():
             element, command = altered_name(name)
-            text = value_text(name, value, own_unit(element) if len(command.split()) == 2 else "")
-            if text.startswith("[") and len(command.split()) == 2:  # ngspice takes the first and says nothing
-                raise ParameterError(f"{name} takes one number, got {value!r}; a list needs a parameter too, as in 'v1 pwl'")
+            text = value_text(name, value, own_unit(element) if command.split()[2:] in MAIN else "")
+            if trouble := unalterable(element, command, text):
+                raise ParameterError(f"{name} {trouble}, got {value!r}")
             # Two names of one value ("vin", "vin dc") are told from two values by nobody: what an element had is forgotten
             # as soon as anything else of it is altered.
             last = known.get(element)

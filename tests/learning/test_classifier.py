@@ -280,6 +280,12 @@ def test_encoding_scales_completes_and_clips():
     assert plain.levels(np.array([[1.0]])).tolist() == [[0.25]]
 
 
+@pytest.mark.parametrize("complement", [True, False])
+def test_what_stood_still_in_training_is_clipped_where_it_has_moved(complement):
+    encoding = FeatureEncoding.of(np.array([[1.0, 5.0], [3.0, 5.0]]), complement)
+    assert encoding.clipped(np.array([[2.0, 5.0], [2.0, 7.0], [2.0, 4.0], [4.0, 5.0]])) == 3 / 8
+
+
 def test_share_of_clipped_features(iris, fitted):
     assert fitted.clipped(iris[0]) == 0
     beyond = iris[0][:10].copy()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PySpice.Unit import u_mA
 
 from spice.parameters import ParameterError
 from spice.session import SimulationError, Solver
@@ -88,6 +89,49 @@ def test_what_cannot_be_altered_is_refused(ngspice, changes):
     with pytest.raises(ParameterError, match=r"alter|finite number|changes must map"):
         circuit.alter(changes)
     assert out(circuit) == pytest.approx(0.5)
+    circuit.unload()
+
+
+@pytest.mark.parametrize("name", ["Vbus<0>", "Vin>kept", "V`touch kept`", "V$in", "Va&b"])
+def test_names_that_are_commands_to_ngspice_are_refused(ngspice, tmp_path, monkeypatch, name):
+    """ngspice's command line empties files, reads them and starts a shell, whatever the element is called in the netlist."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept").write_text("work")
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    with pytest.raises(ParameterError, match="cannot be altered or swept"):
+        circuit.alter({name: 2.0})
+    with pytest.raises(ParameterError, match="cannot be altered or swept"):
+        circuit.dc(name, 0, 1, 1)
+    assert (tmp_path / "kept").read_text() == "work" and len(list(tmp_path.iterdir())) == 1
+    circuit.unload()
+
+
+@pytest.mark.parametrize("name", ["memristor", "M1", "m.xcell.m1", "E1", "f1", "D1"])
+def test_what_has_no_value_of_its_own_needs_a_parameter(ngspice, name):
+    """ngspice ends the process with a segmentation fault for what begins with an m, there or not."""
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    with pytest.raises(ParameterError, match=f"{name} needs a parameter to be altered, as in '{name.lower()} "):
+        circuit.alter({name: 2.0})
+    assert out(circuit) == pytest.approx(0.5)
+    circuit.unload()
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("Vin pwl", 3.0, "list"), ("Vin pulse", 3.0, "list"), ("Vin pwl", [0, 5, 1e-6], "pairs"), ("Vin dc", [2, 7], "one number"),
+    ("R2 resistance", [3e3, 9e3], "one number")])
+def test_what_ngspice_would_take_otherwise_is_refused(ngspice, name, value, words):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    with pytest.raises(ParameterError, match=f"{name} takes .*{words}"):
+        circuit.alter({name: value})
+    assert out(circuit) == pytest.approx(0.5)
+    circuit.unload()
+
+
+@pytest.mark.parametrize("name", ["R2", "R2 resistance"])
+def test_unit_counts_by_every_name_of_a_value(ngspice, name):
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    with pytest.raises(ParameterError, match="must be in ohm, got 2 mA"):
+        circuit.alter({name: 2 @ u_mA})
     circuit.unload()
 
 

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 from spice import words
+from spice.netlist import altered_name, unalterable
 from spice.session import SimulationError, Solver
 from spice.words import understood
 
@@ -149,3 +150,13 @@ def test_what_was_to_be_saved_and_is_not_there_is_named(loaded):
     for analysis in (circuit.op, lambda: circuit.run(1e-6)):
         with pytest.raises(SimulationError, match=r"no data saved .* \(none of i\(R1\) nowhere is there\)\. Netlist"):
             analysis()
+
+
+@pytest.mark.parametrize(("name", "value", "trouble"), [
+    ("m1", "2.0", "needs a parameter to be altered, as in 'm1 w'"), ("m1 w", "2.0", ""), ("b1", "2.0", ""),
+    ("e1", "2.0", "needs a parameter to be altered, as in 'e1 gain'"), ("v1 pwl", "3.0", "takes a list of numbers"),
+    ("i1 pwl", "[ 0 1 2 ]", "takes pairs of a time and a value"), ("v1 pwl", "[ 0 1 ]", ""), ("v1 sin", "[ 0 1 2 ]", ""),
+    ("r1", "[ 1 2 ]", "takes one number; a list needs a parameter too, as in 'v1 pwl'"), ("v1 dc", "[ 1 2 ]", "takes one number"),
+    ("r1 tc", "[ 1 2 ]", "")])
+def test_what_cannot_be_altered_so_is_said(name, value, trouble):
+    assert unalterable(*altered_name(name), value) == trouble
