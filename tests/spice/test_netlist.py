@@ -103,8 +103,8 @@ def test_one_element_has_one_name_however_it_is_written(name, element, command):
     assert altered_name(name) == (element, command)
 
 
-@pytest.mark.parametrize("name", ["", "vin dc 3", "vin; quit", "vin=3", "vin,", "v[in", "vµ", "vin dc ac", "@vin[]", 5, None, "v<0>",
-                                  "vr>b", "v`q`", "v$z", "va&b", 'v"q'])
+@pytest.mark.parametrize("name", ["", "vin dc 3", "vin; quit", "vin=3", "vin,", "v[in", "vµ", "vin dc ac", "@vin[]", 5, None,
+                                  "v<0>", "vr>b", "v`q`", "v$z", "va&b", 'v"q'])
 def test_name_that_could_be_another_command_is_refused(name):
     with pytest.raises(ParameterError, match=r'cannot be altered or swept: it must be "element" or "element parameter", '):
         altered_name(name)
