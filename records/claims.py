@@ -39,27 +39,27 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _differences(stored: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "--") -> list[str]:
     found = []
     for key, value in now.items():
-        if key not in stored or stored[key] == value or (key == "states" and _trained_alike(stored[key], value)):
+        if key not in stored or stored[key] == value:
             continue
-        if key != "states" and isinstance(value, Mapping) and isinstance(stored[key], Mapping):
-            found += _differences(stored[key], value, "--chip-" if key == "chip" else prefix)
+        there, here = stored[key], value
+        if key == "states":
+            (there, as_trained_there), (here, as_trained_here) = map(_number, (there, here))
+            if there == here or (as_trained_there and as_trained_here):  # trained again, the last digits are others
+                continue
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            found += _differences(there, here, "--chip-" if key == "chip" else prefix)
         else:
             name = NO_OPTIONS.get(key) or f"{prefix}{OPTIONS.get(key, key).replace('_', '-')}"
-            found.append(f"{name} ({_short(stored[key])} there, {_short(value)} now)")
+            found.append(f"{name} ({_short(there)} there, {_short(here)} now)")
     return found
 
 
-def _trained_alike(stored: Any, now: Any) -> bool:
-    """Whether two networks' `records.voltages.states_of` are of one network: trained again, its last digits are others.
-
-    Older results have the number alone.
-    """
-    one, other = (value if isinstance(value, Mapping) else {"number": value} for value in (stored, now))
-    return one.get("number") == other.get("number") or (one.get("as_trained") is True and other.get("as_trained") is True)
+def _number(states: Any) -> tuple[Any, bool]:
+    """Of what `records.voltages.states_of` says the number, which older results have alone, and whether they are as trained."""
+    return (states.get("number"), states.get("as_trained") is True) if isinstance(states, Mapping) else (states, False)
 
 
 def _short(value: Any) -> str:
-    value = value.get("number") if isinstance(value, Mapping) else value
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 

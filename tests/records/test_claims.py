@@ -95,6 +95,9 @@ def test_differences_are_named_as_options():
     assert differences(stored, stored) == []
     chips = [{"chip": {"seed": 1, "cell_gain": gain}, "seed": 1} for gain in (0.1, 0.2)]
     assert differences(*chips) == ["--chip-cell-gain (0.1 there, 0.2 now)"]
+    one = {"chip": {"seed": 1}}
+    assert differences(one, {"chip": None}) == ["--chip ({'seed': 1} there, None now)"]
+    assert differences({}, one) == ["--chip (None there, {'seed': 1} now)"]
 
 
 @pytest.mark.parametrize("content", ["not json", "[1, 2]", "", '{"parameters": 3}', "\x00"])
