@@ -310,11 +310,11 @@ def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int)
     return column, row
 
 
-def state_changes(cells: Iterable[tuple[int, int]], states: Iterable[float]) -> dict[str, float]:
-    """The `alter` changes that give cells a new state at t = 0: `cells` as (class, input) pairs, `states` in V."""
+def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell") -> dict[str, float]:
+    """The `alter` changes that give cells (name_class_input) a new state at t = 0: `cells` as (class, input), `states` in V."""
     changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):
-        changes |= altered_state(f"xcell_{j}_{i}", state)
+        changes |= altered_state(f"x{name}_{j}_{i}", state)
     return changes
 
 

@@ -40,11 +40,15 @@ class FeatureEncoding:
 
     def clipped(self, features: np.ndarray) -> float:
         """Share of `features` (samples x features) that lie outside the training data's range."""
-        scaled, still = self._scaled(features), self.span <= np.finfo(float).tiny
-        outside = np.where(still, (features < self.low) | (features > self.low + self.span), (scaled < 0) | (scaled > 1))
-        return float(np.mean(outside))
+        scaled, moved = self._scaled(features), (features < self.low) | (features > self.low + self.span)
+        return float(np.mean(np.where(self._still, moved, (scaled < 0) | (scaled > 1))))
+
+    @property
+    def _still(self) -> np.ndarray:
+        """Which features stood still in training, as far as floats can divide by their range."""
+        return self.span <= np.finfo(float).tiny
 
     def _scaled(self, features: np.ndarray) -> np.ndarray:
-        usable = np.isfinite(self.span) & (self.span > np.finfo(float).tiny)
+        usable = np.isfinite(self.span) & ~self._still
         with np.errstate(over="ignore"):
             return np.where(usable, (features - self.low) / np.where(usable, self.span, 1.0), 0.5)

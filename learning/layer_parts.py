@@ -11,8 +11,8 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from learning.layer_circuit import LayerDesign, ReferenceStage, add_amplifiers
-from memristor import Memristor, MemristorParameters, ReadMemristor, altered_state
-from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, channel_size
+from memristor import Memristor, MemristorParameters, ReadMemristor
+from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, channel_size, state_changes
 
 NEVER = 1.0  # s, the step of a row whose neuron stays silent: after every read
 
@@ -150,10 +150,7 @@ def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> 
 
 def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float]) -> dict[str, float]:
     """The `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
-    changes: dict[str, float] = {}
-    for (j, k), state in zip(cells, states, strict=True):
-        changes |= altered_state(f"xcell_0_{j}_{k}", state)
-    return changes
+    return state_changes(cells, states, "cell_0")
 
 
 def layer_gain_changes(memristor: MemristorParameters, rows: Iterable[int], channel: np.ndarray) -> dict[str, float]:

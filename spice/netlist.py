@@ -114,22 +114,32 @@ def altered_name(name: str) -> tuple[str, str]:
 
 
 OWN_UNITS = {"r": "ohm", "c": "F", "l": "H", "v": "V", "i": "A"}  # of the value that an element of this letter has
-MAIN: tuple[list[str], ...] = ([], ["dc"], ["resistance"], ["capacitance"], ["inductance"])  # names of that value: none is needed
+OWN_NAMES = ("", "dc", "resistance", "capacitance", "inductance")  # of that value, which needs none
 NEEDED = {**dict.fromkeys("efgh", "gain"), "m": "w", **dict.fromkeys("dqjz", "area")}  # of what has no value of its own
-SHAPES = ("pulse", "sin", "exp", "pwl", "sffm", "am", "trnoise", "trrandom")
+NUMBERED, OTHERS = (" sin", " pulse", " exp"), (" pwl", " sffm", " am")  # waveforms, by whether their numbers are looked at
+SHAPES = (*NUMBERED, *OTHERS, " trnoise", " trrandom")
+
+
+def _parameter(command: str) -> str:
+    return command.partition(" ")[2].partition(" ")[2]
+
+
+def alters_own_value(command: str) -> bool:
+    """Whether a command of `altered_name` alters what an element has as its value."""
+    return _parameter(command) in OWN_NAMES
 
 
 def unalterable(element: str, command: str, value: str) -> str:
     """What ngspice would crash at (a transistor without a parameter), or take otherwise than it reads without a word; or ""."""
-    parameter, count = " ".join(command.split()[2:]), len(value.strip("[ ]").split())
+    parameter, listed = _parameter(command), value.startswith("[")
     if not parameter and element[0] in NEEDED:
         return f"needs a parameter to be altered, as in '{element} {NEEDED[element[0]]}'"
-    if element[0] in "vi" and parameter in SHAPES:
-        if not value.startswith("["):
+    if element[0] in "vi" and command.endswith(SHAPES):
+        if not listed:
             return "takes a list of numbers"
-        return "takes pairs of a time and a value" if parameter == "pwl" and count % 2 else ""
-    if value.startswith("[") and command.split()[2:] in MAIN:
-        return "takes one number" + ("; a list needs a parameter too, as in 'v1 pwl'" if not parameter else "")
+        return "takes pairs of a time and a value" if parameter == "pwl" and len(value.split()) % 2 else ""
+    if listed and parameter in OWN_NAMES:
+        return "takes one number" + "; a list needs a parameter too, as in 'v1 pwl'" * (not parameter)
     return ""
 
 
@@ -223,9 +233,6 @@ def too_coarse(text: str, longest: float, altered: str = "") -> str:
             return (f"steps of up to {longest:g} s do not resolve the {hertz:g} Hz of {found[1]}: take "
                     f"Solver(max_step={0.1 / LEAST_STEPS / hertz:.1g}) or so")
     return ""
-
-
-NUMBERED, OTHERS = (" sin", " pulse", " exp"), (" pwl", " sffm", " am")  # waveforms, by whether their numbers are looked at
 
 
 def altered_shapes(sent: Mapping[str, str]) -> str:

@@ -17,10 +17,10 @@ from spice.engine import Engine, shared_engine
 from spice.errors import NgspiceMissing, SimulationError
 from spice.library import find_library
 from spice.netlist import (
-    MAIN,
     Solver,
     altered_name,
     altered_shapes,
+    alters_own_value,
     netlist_text,
     own_unit,
     positive,
@@ -90,7 +90,7 @@ class LoadedCircuit:
         known, before, sent = dict[str, str](), self._known, self._netlist.sent
         for name, value in changes.items():
             element, command = altered_name(name)
-            text = value_text(name, value, own_unit(element) if command.split()[2:] in MAIN else "")
+            text = value_text(name, value, own_unit(element) if alters_own_value(command) else "")
             if trouble := unalterable(element, command, text):
                 raise ParameterError(f"{name} {trouble}, got {value!r}")
             # Two names of one value ("vin", "vin dc") are told from two values by nobody: what an element had is forgotten

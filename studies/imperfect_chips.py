@@ -31,7 +31,7 @@ from records.claims import claimed
 from records.earlier import earlier_kept
 from records.files import FileProblem
 from records.results import kept_results, load_results, not_of_a_run, results_path, write_results
-from records.voltages import Voltages, checksum, load_voltages, states_of
+from records.voltages import Voltages, load_voltages, states_of
 from studies.imperfect_chips_figures import FIGURES, ROUTES
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import check_scheduler, worker_count
@@ -223,9 +223,10 @@ def main(arguments: list[str] | None = None) -> None:
     path = results_path(options.figures, stem)
     outside = {encoding: software(encoding) for encoding in experiments}
     mapped = {encoding: voltages.origin.get("mapping") for encoding, voltages in outside.items()}
+    known = {encoding: states_of(voltages) for encoding, voltages in outside.items()}
     made_with = {**used, "extent": dataclasses.asdict(extent), "engine": CLOSED_FORM, "software": mapped,  # trained and tested
-                 "software_voltages": {encoding: states_of(voltages) for encoding, voltages in outside.items()}}
-    checksums = {encoding: checksum(voltages.states) for encoding, voltages in outside.items()}
+                 "software_voltages": known}
+    checksums = {encoding: said["states"]["number"] for encoding, said in known.items()}
     with claimed([(path, made_with)], [], options.force), earlier_kept(options.figures, stem, resumable=True):
         if options.scheduler:
             check_scheduler(options.scheduler)

@@ -194,8 +194,8 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
     if lost > FORGOTTEN:
         print(f"these loops do not repeat: through the leak X falls by {lost:.0%} of where it starts in the two periods of the "
               "lowest frequency, which they show as well (a higher --leak-resistance or --frequency)")
-    if rounding(parameters, experiment.duration) > ROUNDED:
-        print(f"ngspice's X may be off by {rounding(parameters, experiment.duration):.1%}: so much it rounds in "
+    if (share := rounding(parameters, experiment.duration)) > ROUNDED:
+        print(f"ngspice's X may be off by {share:.1%}: so much it rounds in "
               f"{experiment.duration:g} s over a switch of {parameters.switch_on:g} ohm (--switch-on 1e3)")
     if swing < FAR * experiment.amplitude:
         print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V to either "

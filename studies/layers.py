@@ -148,7 +148,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
             "test_engine": options.test_engine}
     name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
     table = table_path(options.figures, name)
-    partial = Partial.of(options.figures, name, {**used, "states": checksum(*network.states)})
+    partial = Partial.of(options.figures, name, {**used, "states": used["states"]["number"]})
     with claimed([(results_path(options.figures, name), used)], [*netlist_of(options), table, partial.path], options.force):
         refuse_fewer(options, name, count)
         partial.refuse_another(options.force)

@@ -26,7 +26,7 @@ from learning.layers import LayeredNetwork
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
-from records.voltages import VoltagesError, checksum, states_of
+from records.voltages import VoltagesError, states_of
 from spice.session import NgspiceSession
 from workflow import layer_reads
 from workflow.command_line import file_name, make_parser, progress, whole_number
@@ -82,7 +82,7 @@ class Reading:
     def __init__(self, network: LayeredNetwork, images: np.ndarray, parameters: dict[str, Any], checkpoint: Path) -> None:
         self._network, self._images, self._checkpoint = network, images, checkpoint
         self._exact = network.forward(images)
-        self._parameters, self._again = parameters, way_on(False)
+        self._parameters = parameters
         self.found, self._seconds = Compared(), list[float]()  # s of CPU, of each read
         self.early: float | None = None  # MB
         self.largest: float | None = None  # MB
@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
     written = results_path(options.figures, name)
     checkpoint = checkpoint_path(written)
     with claimed([(written, used)], [checkpoint], options.force):
-        reading = Reading(network, images, {**used, "states": checksum(*network.states)}, checkpoint)
+        reading = Reading(network, images, {**used, "states": used["states"]["number"]}, checkpoint)
         reading.begin(options.resume, options.force)
         warn_of_layers(network, images)
         reading.read(options.jobs)

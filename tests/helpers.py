@@ -5,8 +5,6 @@ import subprocess
 import sys
 import time
 
-from sklearn.datasets import load_iris
-
 from records.files import ROOT
 
 
@@ -29,6 +27,8 @@ def page(name):
 
 def flowers_in(folder):
     """Every fifth iris as a CSV file in the folder, with semicolons and the species first; returns its path."""
+    from sklearn.datasets import load_iris  # a second, which few of the tests need
+
     features, labels = load_iris(return_X_y=True)
     rows = [";".join(["abc"[label], *map(str, row)]) for row, label in zip(features[::5], labels[::5], strict=True)]
     path = folder / "flowers.csv"
