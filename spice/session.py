@@ -49,8 +49,9 @@ def _times(pauses: Iterable[float]) -> list[float]:
         times = [plain(pause) for pause in pauses]
     except TypeError:
         times = [math.nan]
-    if not all(isinstance(time, numbers.Real) and not isinstance(time, bool) and 0 <= float(time) < math.inf for time in times):
-        raise ParameterError(f"pauses must be a list of times in s, got {pauses!r}")
+    known = all(isinstance(time, numbers.Real) and not isinstance(time, bool) and 0 <= float(time) < math.inf for time in times)
+    if not known or times != sorted(times):
+        raise ParameterError(f"pauses must be a list of times in s, in their order, got {pauses!r}")
     return [float(time) for time in times]
 
 
@@ -125,13 +126,13 @@ class LoadedCircuit:
     def run(self, stop: float, pauses: Iterable[float] | None = None, uic: bool = True) -> Waveforms | Iterator[Waveforms]:
         """Run a transient from t = 0 to `stop` s; return its `Waveforms`.
 
-        It starts from the initial conditions as given (`uic`), or from the operating point. `pauses` are times in s at which
-        the run may be looked at: with them, the return value is an iterator that yields the waveforms so far at each pause and
-        at the end; a pause within the solver's longest step of `stop` is reached with the end. What is altered meanwhile acts as
-        if it went to its new value within the step that follows (`Solver.max_step`), not at once. Closing it early ends the run
-        there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are better given a shorter `stop`. Edges of
-        PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`). Raises SimulationError if
-        ngspice stops before `stop`.
+        It starts from the initial conditions as given (`uic`), or from the operating point. `pauses` are times in s, in their
+        order, at which the run may be looked at: with them, the return value is an iterator that yields the waveforms so far at
+        each pause and at the end; a pause within the solver's longest step of `stop` is reached with the end. What is altered
+        meanwhile acts as if it went to its new value within the step that follows (`Solver.max_step`), not at once. Closing it
+        early ends the run there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are better given a shorter
+        `stop`. Edges of PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`). Raises
+        SimulationError if ngspice stops before `stop`.
         """
         runs = self._transient(positive("stop", stop, "s"), _times(() if pauses is None else pauses), uic)
         if pauses is not None:

@@ -122,9 +122,9 @@ def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
 
 
 @pytest.mark.parametrize("pauses", [[1e-3, math.nan], [-math.inf], 1e-3, 0, ["soon"], [None], np.array([math.inf]),
-                                    [True], ["1e-3"], [b"1"], [np.True_]])
+                                    [True], ["1e-3"], [b"1"], [np.True_], [2e-3, 1e-3]])
 def test_pauses_at_no_time_are_refused_at_once(ngspice, pauses):
-    with pytest.raises(ParameterError, match="pauses must be a list of times in s, got"):
+    with pytest.raises(ParameterError, match="pauses must be a list of times in s, in their order, got"):
         ngspice.load(divider(), FAST, ["out"]).run(4e-3, pauses=pauses)
 
 
