@@ -67,11 +67,16 @@ def included(text: str, folder: str = "", above: tuple[str, ...] = ()) -> dict[s
 
 
 def settled_files(text: str) -> str:
-    """A netlist that includes the same files wherever the process goes: those named from the working folder by whole paths."""
+    """A netlist that includes the same files wherever the process goes: those named from the working folder by whole paths.
+
+    But for folders whose names ngspice reads otherwise: it ends the file of a .lib at the first blank or quote, any file at a
+    double quote, and fills in variables ($).
+    """
     def whole(found: re.Match[str]) -> str:
         name = next(filter(None, found.group(2, 3, 4)))
         path = os.path.abspath(name)
-        return found[0] if os.path.isabs(name) or not os.path.isfile(path) else f'.{found[1]} "{path}"{found[5]}'
+        unsayable = re.search(r"[\"$]|[\s']" if found[1].lower() == "lib" else r"[\"$]", path)
+        return found[0] if os.path.isabs(name) or not os.path.isfile(path) or unsayable else f'.{found[1]} "{path}"{found[5]}'
     return INCLUSION.sub(whole, text)
 
 

@@ -36,3 +36,11 @@ def test_a_chip_set_after_the_training_is_not_ignored(use, tmp_path):
     carried = dataclasses.replace(model.network_, chip=layer_chips(chip, model.network_.sizes))
     ideal = model.set_params(chip=None).spike_times(features)
     assert not np.array_equal(carried.first_spikes(model.encoding_.levels(features)), ideal)
+
+
+def test_learning_goes_on_by_the_margin_that_fit_chose():
+    """Of few samples `fit` learns by a wide one, where batches alone take that of many."""
+    features, labels = np.random.default_rng(1).random((100, 2)), np.arange(100) % 2
+    usual, given, other = (MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(features, labels).partial_fit(
+        features, labels).voltages_[1] for margin in (None, 12e-6, 4e-6))
+    assert np.array_equal(usual, given) and not np.array_equal(usual, other)

@@ -130,6 +130,16 @@ def test_values_drawn_at_random_stay_those_of_their_circuit(ngspice, loaded):
     assert len({circuit.op()["a"] for circuit in drawn}) == 6
 
 
+def test_noise_does_not_come_once_more_with_a_circuit_drawn_at_random(loaded):
+    noise = loaded("noise\nV1 a 0 trrandom(2 1u 0 0.1)\nR1 a 0 1k\n", "a", solver=Solver(max_step=1e-7))
+    drawn, seen = loaded(RANDOM, "a"), []
+    for _ in range(6):
+        drawn.run(1e-6)
+        drawn.op()  # loaded again, with the seed that it was drawn with
+        seen.append(float(noise.run(1e-5)["a"][-1]))
+    assert len(set(seen)) == 6
+
+
 DIODE = "diode\n.model d1 d(is=1e-14 cjo=4p tt=5n rs=1)\nV1 a 0 0 sin(0 1 100k)\nR1 a b 1k\nD1 b 0 d1\n"
 LATCH = """CMOS NAND latch
 Vdd vdd 0 3.3

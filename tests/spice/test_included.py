@@ -98,3 +98,26 @@ def test_lines_that_name_no_file_of_the_working_folder_stay_as_they_are(tmp_path
     assert settled_files(f"t\n{line}\nR1 a 0 1\n") == f"t\n{line}\nR1 a 0 1\n"
     for name in ("parts", "'parts'", '"parts"'):
         assert settled_files(f"t\n.inc {name}\n{line}\n") == f't\n.inc "{tmp_path}/parts"\n{line}\n'
+
+
+@pytest.mark.parametrize("folder", ["my circuits", "it's", "Copy (1)", "$HOME", 'a"b'])
+@pytest.mark.parametrize("line", [".lib parts.lib tt", '.lib "parts.lib" tt', ".include parts.inc"])
+def test_files_are_found_in_folders_of_any_name(loaded, tmp_path, monkeypatch, folder, line):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "parts.lib").write_text(".lib tt\nR1 a 0 2k\n.endl\n")
+    (tmp_path / folder / "parts.inc").write_text("R1 a 0 2k\n")
+    monkeypatch.chdir(tmp_path / folder)
+    assert loaded(f"t\nI1 0 a 1m\n{line}\n", "a").op()["a"] == pytest.approx(2)
+
+
+def test_another_folders_file_of_the_same_name_is_not_taken(loaded, tmp_path, monkeypatch):
+    """Where ngspice cannot be told the folder, and a line must be loaded again for each run."""
+    for folder, ohms in (("a $b", 1000), ("other", 3000)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "parts.inc").write_text(f"R2 b 0 {ohms}\n")
+    monkeypatch.chdir(tmp_path / "a $b")
+    circuit = loaded("t\nV1 a 0 2\nT1 a 0 b 0 z0=1k td=1n\n.include parts.inc\n", "b", solver=Solver(max_step=1e-10))
+    assert circuit.run(5e-9)["b"][-1] == pytest.approx(2.0)
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(SimulationError, match=r"parts\.inc"):
+        circuit.run(5e-9)

@@ -160,3 +160,12 @@ def test_thresholds_that_are_raised_already_count_from_the_start_of_a_transient(
     found = np.concatenate(list(stretches_in_ngspice(ngspice, learning, circuit, images)))
     assert found.tolist() == stretch_by_closed_form(learning, closed, images).winners.tolist()
     assert np.abs(circuit.states - closed.states).max() < 0.05
+
+
+def test_inverse_time_constant_of_forgetting_falls_in_a_straight_line():
+    learning = MnistLearning()
+    first, last = 1 / learning.first_time_constant, 1 / learning.last_time_constant
+    for share in (0.0, 0.25, 0.5, 1.0):
+        memristor = learning.circuit(learning.pace(share)).network.memristor
+        inverse = 1 / (memristor.leak_resistance * memristor.memory_capacitance)
+        assert inverse == pytest.approx(first + share * (last - first))
