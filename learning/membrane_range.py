@@ -82,10 +82,16 @@ def _too_slow(neuron: NeuronParameters, schedule: Schedule, settled: float) -> s
             f"{neuron.threshold:g} V; training with a longer --pulse or a lower --membrane-capacitance would help")
 
 
+def left_over(neuron: NeuronParameters, schedule: Schedule, top: float) -> float:
+    """What in V the next pattern finds of a membrane that was at `top` V; 0 if it is too little to move a spike."""
+    left = top * math.exp(-(schedule.period - schedule.pulse - schedule.rise) / neuron.time_constant)
+    return left if left >= AT_REST * neuron.threshold else 0.0
+
+
 def _unrested(neuron: NeuronParameters, schedule: Schedule, top: float) -> str:
     """What is to be said if patterns follow each other so quickly that one finds what another has left of `top` V."""
-    left = top * math.exp(-(schedule.period - schedule.pulse - schedule.rise) / neuron.time_constant)
-    if left < AT_REST * neuron.threshold:
+    left = left_over(neuron, schedule, top)
+    if not left:
         return ""
     return (f"membranes have not come to rest when the next pattern comes: of {top:.3g} V up to {left:.2g} V are left after "
             f"{schedule.period - schedule.pulse:.3g} s, with a time constant of {neuron.time_constant:.3g} s; a longer --period "

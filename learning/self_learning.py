@@ -15,6 +15,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from learning.chips import Chip
+from learning.membrane_range import rail
 from learning.pulses import Schedule
 from memristor import Memristor, check_phi
 from snn_circuit import Devices, NetworkParameters, add_neuron, cell_arguments, names, neuron_arguments
@@ -64,6 +65,10 @@ class SelfLearningCircuit:
         if not self.learning.inhibition_threshold < neuron.output_high:
             raise ParameterError("inhibition_threshold must be below output_high, or no neuron holds the others down, got "
                                  f"{self.learning.inhibition_threshold:g} V for {neuron.output_high:g} V")
+        least = neuron.threshold / max(rail(neuron) - neuron.threshold, 1e-30) * neuron.membrane_resistance
+        if not self.learning.inhibition_resistance < least:
+            raise ParameterError(f"inhibition_resistance must be below {least:.3g} ohm, or the stages lift a shunted membrane "
+                                 f"above its threshold, got {self.learning.inhibition_resistance:g} ohm")
 
     @property
     def write_time_constant(self) -> float:

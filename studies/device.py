@@ -6,7 +6,7 @@ import dataclasses
 import memristor
 from memristor import MemristorParameters, check_phi
 from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, run_iv
-from studies.stdp_window import StdpExperiment, run_stdp
+from studies.stdp_window import StdpExperiment, check_edges, run_stdp
 from workflow.command_line import Parser, add_quantities, make_parser, quantities
 
 IV_MEMRISTOR = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     if stdp:
         parameters, pairing = quantities(MemristorParameters(), given), quantities(StdpExperiment(), given)
         check_phi(pairing.phi_voltage, parameters)
+        check_edges(pairing, parameters)
         run_stdp(options, parameters, pairing)
     else:
         parameters, sine = quantities(IV_MEMRISTOR, given), quantities(IvExperiment(), given)

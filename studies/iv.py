@@ -23,6 +23,8 @@ IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the
 STEPS_PER_PERIOD = 1000  # at least so many time points per period of the IV experiment
 FAR = 10  # times the amplitude: by as much X must swing for the closed form of the current
 PINCHED = 1e-2  # of the peak current, at 0 V
+LOBED = 1e-2  # of a loop's width, the current at 0 V: of more, the lobe is the gate's as well
+CHARGED = 2e-3  # of the peak current, what charges the gate: of more, the closed form's current leaves out too much
 FORGOTTEN = 1e-2  # of X, in the loops over frequency: of more, loops do not repeat
 MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprint sweep, in units of the IV experiment's
 
@@ -144,6 +146,11 @@ def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: 
                 float(abs(rising - falling)), float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()))
 
 
+def _lobed(residue: float, width: float) -> bool:
+    """Whether a loop's lobe is the channel's alone, and not that of the current that charges the gate as well."""
+    return residue <= LOBED * width
+
+
 def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: IvExperiment) -> None:
     setting = (experiment.amplitude, experiment.frequency, experiment.phi_voltage, experiment.initial_state)
     made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
@@ -160,7 +167,7 @@ def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, exper
         draw(arguments, "memristor_iv", loop_figure, time, voltage, current, state, results["residue"] <= PINCHED)
         draw(arguments, "memristor_fingerprints", fingerprints_figure,
              [(loop.frequency, loop.voltage, loop.current, loop.lobe_area) for loop in loops],
-             max(loop.residue for loop in loops) <= PINCHED)
+             max(loop.residue for loop in loops) <= PINCHED, [_lobed(loop.residue, loop.width) for loop in loops])
 
 
 def _iv_results(parameters: MemristorParameters, experiment: IvExperiment, time: np.ndarray, current: np.ndarray,
@@ -200,6 +207,14 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
     if swing < FAR * experiment.amplitude:
         print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V to either "
               f"side for {experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")
+    charging = state_rate(parameters, experiment.amplitude) * parameters.gate_capacitance / 2 / results["peak_current_A"]
+    if swing >= FAR * experiment.amplitude and charging > CHARGED:
+        print(f"the closed form's current leaves out what charges the gate, up to {charging:.1%} of the peak (a lower "
+              "--frequency or a shorter --length)")
+    gates = [loop["frequency_Hz"] for loop in results["fingerprints"] if not _lobed(loop["residue"], loop["width"])]
+    if gates:
+        print(f"from {min(gates):g} Hz on, lobe area and width are those of the current that charges the gate as well (a lower "
+              "--frequency or a higher --transconductance)")
     worst = max(results["residue"], *(loop["residue"] for loop in results["fingerprints"]))
     if worst > PINCHED:
         print(f"not all loops are pinched: at 0 V up to {worst:.0%} of the peak current flows, which charges the gate")
@@ -224,8 +239,11 @@ def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, stat
     return figure
 
 
-def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, float]], pinched: bool = True) -> Figure:
-    """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V)."""
+def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, float]], pinched: bool = True,
+                        lobed: Sequence[bool] | None = None) -> Figure:
+    """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V); `lobed`:
+    whose lobes are the channel's alone (default: all).
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
     for k, (frequency, voltage, current, _) in enumerate(loops):
         left.plot(voltage, current, label=_frequency(frequency), **line_style(k, len(loops)))
@@ -233,7 +251,13 @@ def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, flo
     left.locator_params(nbins=5)
     left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops" + ", pinched at the origin" * pinched)
     left.legend(title="frequency", loc="upper left")
-    right.loglog([loop[0] for loop in loops], [loop[3] for loop in loops], "o-")
+    frequencies, areas = np.array([loop[0] for loop in loops]), np.array([loop[3] for loop in loops])
+    right.loglog(frequencies, areas, "o-")
+    gates = ~np.array([True] * len(loops) if lobed is None else lobed)
+    if gates.any():
+        right.loglog(frequencies[gates], areas[gates], "o", color=VERMILLION, markerfacecolor="white",
+                     label="with the gate's current")
+        right.legend(loc="lower left")
     right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
     return figure
 

@@ -289,7 +289,7 @@ def judge(training: LayeredTraining, options: argparse.Namespace, count: int, st
     """Test what has been learned; what the results say of one seed."""
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
     partial = partial_of(options, stem, training.plan.rule.seed, training.parameters)
-    warn_of_layers(training.network, images)
+    warn_of_layers(training.network, images, start=training.start)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
     partial.drop(count)
     found = scores(labels, spikes)

@@ -35,6 +35,7 @@ from workflow.command_line import (
     make_parser,
     netlist_of,
     quantities,
+    warn,
     whole_number,
     write_netlist,
 )
@@ -44,6 +45,7 @@ from workflow.unsupervised import (
     Trial,
     Unsupervised,
     batch_netlist,
+    doubts,
     foretold,
     learn,
     trial,
@@ -141,6 +143,7 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
         runs = _runs(session, task, drawn, keep)
         print(f"wrote {path}")
     _print_table(task, seeds, runs, alike)
+    warn(next(filter(None, (doubts(task, one.images, run) for one, run in zip(drawn, runs, strict=True))), ""))
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
     draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
     if name == "stdp_xpue":
@@ -193,11 +196,15 @@ def _print_table(task: Unsupervised, seeds: range, runs: list[Learned], alike: l
           + "   own neuron   won by the owner   winner as by the closed form")
     for seed, one, same in zip(seeds, runs, alike, strict=True):
         owners = "  ".join(f"{'-' if owner == SILENT else owner:>3}" for owner in one.owners)
-        print(f"{seed:>6}  {owners}   {'each' if one.each_its_own else 'shared':<10}   {one.purity:>16.1%}   "
+        print(f"{seed:>6}  {owners}   {_whose(one):<10}   {one.purity:>16.1%}   "
               + ("-" if same is None else f"{same} of {len(one.winners)}"))
     each = sum(r.each_its_own for r in runs)
     print(f"every pattern owned by a neuron of its own: {each} of {len(runs)} seeds; the owners won "
           f"{np.mean([r.purity for r in runs]):.1%} of the last presentations")
+
+
+def _whose(one: Learned) -> str:
+    return "each" if one.each_its_own else "silent" if np.all(one.owners == SILENT) else "shared"
 
 
 if __name__ == "__main__":

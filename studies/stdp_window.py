@@ -21,6 +21,9 @@ from studies.one_cell import STATE, one_cell
 from workflow.command_line import draw, netlist_of, write_netlist
 
 STDP_SOLVER = Solver(max_step=200e-6)
+STEEP = 1e-2  # of the window, an edge of phi: ngspice closes the switch within a thousandth of the window, whatever its step
+FINE, MOST_STEPS = 1e-3, 20_000  # of the window, the step at slower edges; and the most steps of a transient for it
+LEAKED = 5e-3  # of the largest change, what the leak may take of X in a window without being spoken of
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,22 @@ class StdpExperiment(Parameters):
                 (closes - after, self.phi_voltage), (closes + before, 0.0)]
 
 
+def stdp_solver(experiment: StdpExperiment) -> Solver:
+    """The solver for a window's edges: at slow ones the switch closes up to a step late, and the trapezoidal rule may not end."""
+    if experiment.rise <= STEEP * experiment.phi_window:
+        return STDP_SOLVER
+    step = max(FINE * experiment.phi_window, experiment.duration / MOST_STEPS)
+    return Solver(max_step=min(STDP_SOLVER.max_step, step), method="gear")
+
+
+def check_edges(experiment: StdpExperiment, parameters: MemristorParameters) -> None:
+    """Raise ParameterError if phi's edges are so slow that it would have to fall before it has risen."""
+    most = experiment.phi_window / 2 / (1 - parameters.switch_threshold / experiment.phi_voltage)
+    if not experiment.rise < most:
+        raise ParameterError(f"rise must be below {most:.3g} s, or phi would have to fall before it has risen in a phi_window of "
+                             f"{experiment.phi_window:g} s, got {experiment.rise:g} s")
+
+
 def stdp_state_change(parameters: MemristorParameters, spike: tuple[Sequence[float], Sequence[float]], phi_window: float,
                       difference: ArrayLike) -> np.ndarray:
     """Closed form of the STDP window in V: what a pre spike adds to X while a post spike, `difference` s later, writes.
@@ -114,7 +133,7 @@ def stdp_circuit(parameters: MemristorParameters, experiment: StdpExperiment, di
 
 def stdp_experiment(session: NgspiceSession, parameters: MemristorParameters, experiment: StdpExperiment) -> np.ndarray:
     """Measure the change of X in V for each of `experiment.differences` (array). Raises SimulationError."""
-    loaded = session.load(stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, [STATE])
+    loaded = session.load(stdp_circuit(parameters, experiment, 0.0), stdp_solver(experiment), [STATE])
     changes = []
     for difference in experiment.differences:
         window = experiment.post_window(difference, parameters.switch_threshold)
@@ -128,7 +147,7 @@ def run_stdp(arguments: argparse.Namespace, parameters: MemristorParameters, exp
     made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
     with claimed([(results_path(arguments.figures, "memristor_stdp"), made_with)], netlist_of(arguments), arguments.force):
         write_netlist(arguments.netlist, lambda: netlist_text(
-            stdp_circuit(parameters, experiment, 0.0), STDP_SOLVER, experiment.duration,
+            stdp_circuit(parameters, experiment, 0.0), stdp_solver(experiment), experiment.duration,
             print_nodes=["v(input)", "v(phi)", f"v({STATE})"]))
         session = NgspiceSession()
         differences, measured = experiment.differences, stdp_experiment(session, parameters, experiment)
@@ -157,9 +176,10 @@ def _report_stdp(arguments: argparse.Namespace, parameters: MemristorParameters,
 def _left_out(parameters: MemristorParameters, experiment: StdpExperiment, exact: np.ndarray) -> str:
     """What the closed form's changes (V) do not know of this cell; "": nothing that matters."""
     forgets = parameters.leak_resistance * parameters.memory_capacitance
-    found = []
-    if experiment.duration > 0.01 * forgets:
-        found.append(f"it leaves the leak out, by which X falls within {forgets:.2g} s")
+    found, highest = [], experiment.initial_state + max(0.0, exact.max())
+    leaked = -highest * np.expm1(-experiment.phi_window / forgets)
+    if leaked > LEAKED * np.abs(exact).max():
+        found.append(f"it leaves the leak out, by which X falls within {forgets:.2g} s: by up to {leaked:.2g} V in a window")
     if experiment.initial_state + min(0.0, exact.min()) < parameters.threshold_voltage:
         found.append("it does not know that below Vto the gate's capacitance is another")
     return "; ".join(found)

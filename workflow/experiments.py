@@ -135,6 +135,12 @@ def network_of(voltages: Voltages, default: NetworkParameters, path: str | Path)
         raise VoltagesError(f"{path}: its network parameters cannot be used: {error}") from error
 
 
+def with_room(given: Mapping[str, Any], default: Schedule) -> dict[str, Any]:
+    """`given`, for what no period has a bearing on: a pulse too long for the `default`'s has one three times as long."""
+    pulse = given.get("pulse", default.pulse) + given.get("rise", default.rise)
+    return {**given, **({"period": 3 * pulse} if pulse >= default.period else {})}
+
+
 OF_THE_TRAINING = {"input_voltage": "that of the training, or 1 V if its file does not say"}  # defaults in --help
 
 

@@ -175,10 +175,10 @@ class LayeredTraining:
     def __init__(self, plan: LayeredPlan, data: LayeredData, checkpoint: Path) -> None:
         self.plan, self.data, self.seconds = plan, data, 0.0
         self._checkpoint, self._again = checkpoint, way_on(False)
-        self._start = plan.begin(data)
-        self.learning = LayeredLearning.begin(self._start, plan.rule)
-        self.parameters = {**plan.as_dict(), "sizes": list(self._start.sizes), "network": self._start.parameters.as_dict(),
-                           "design": self._start.design.as_dict()}
+        self.start = start = plan.begin(data)
+        self.learning = LayeredLearning.begin(start, plan.rule)
+        self.parameters = {**plan.as_dict(), "sizes": list(start.sizes), "network": start.parameters.as_dict(),
+                           "design": start.design.as_dict()}
 
     @property
     def network(self) -> LayeredNetwork:
@@ -199,7 +199,7 @@ class LayeredTraining:
     def _load(self) -> int:
         like = {**self.learning.arrays(), "seconds": 0.0}
         found = load_checkpoint(self._checkpoint, self.parameters, like)
-        learning = LayeredLearning.restored(self._start, found)
+        learning = LayeredLearning.restored(self.start, found)
         if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or found["seconds"] < 0:
             raise VoltagesError(f"{self._checkpoint}: says that {learning.done} of {len(learning.history)} presentations are "
                                 f"done, which its history does not show; {AFRESH}")
@@ -258,12 +258,18 @@ def rule_of(voltages: Voltages, path: Path) -> LayeredRule:
         raise VoltagesError(f"{path}: its rule cannot be used: {error}") from error
 
 
-def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = True) -> None:
-    """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller.
+def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = True,
+                   start: LayeredNetwork | None = None) -> None:
+    """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller; of a
+    network that clipped at its `start` already, that this should be lower.
 
     `options`: the doses are options of the page.
     """
-    warn(complaint(network, images, *(("--hidden-dose", "--output-dose") if options else ("hidden_dose", "output_dose"))))
+    hidden, output = ("--hidden-dose", "--output-dose") if options else ("hidden_dose", "output_dose")
+    said = complaint(network, images, hidden, output)
+    if said and start is not None and complaint(start, images):
+        said = complaint(network, images, "--start-drive", output)
+    warn(said)
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

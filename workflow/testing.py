@@ -52,6 +52,7 @@ from workflow.experiments import (
     schedule_of,
     stem_for,
     trained_by,
+    with_room,
     written_with,
 )
 from workflow.kept import kept_if_stopped
@@ -74,7 +75,8 @@ def testing_script(description: str, arguments: list[str] | None) -> None:
     experiment = mnist_experiment(options.size, options.encoding)
     path = options.voltages or experiment.voltages_path("hebbian")
     voltages = load_voltages(path, "mnist", CLASSES, options.size**2, (options.encoding,))
-    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, vars(options), path),
+    given = with_room(vars(options), experiment.schedule)
+    experiment = dataclasses.replace(experiment, schedule=schedule_of(voltages, experiment.schedule, given, path),
                                      network=network_of(voltages, experiment.network, path),
                                      chip=chip_to_test(options, voltages, path))
     used = describe(experiment, voltages=path_in_project(path), **states_of(voltages), **written_with(voltages),

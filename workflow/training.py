@@ -27,7 +27,7 @@ from workflow.command_line import (
     warn,
     write_netlist,
 )
-from workflow.experiments import RULES, Experiment, add_engine
+from workflow.experiments import RULES, Experiment, add_engine, with_room
 from workflow.training_runs import RUNS
 
 MakeExperiment = Callable[..., Experiment]
@@ -60,9 +60,9 @@ def chosen_experiment(make_experiment: MakeExperiment, options: argparse.Namespa
     """The experiment of the dataset, size and encoding, with all that the options name."""
     given = vars(options)
     experiment = make_experiment(**{key: given[key] for key in ("size", "encoding") if key in given})
-    network = experiment.network
+    network, pulses = experiment.network, with_room(given, experiment.schedule) if options.rule == "error-driven" else given
     return dataclasses.replace(
-        experiment, schedule=quantities(experiment.schedule, given), rule=quantities(experiment.rule, given),
+        experiment, schedule=quantities(experiment.schedule, pulses), rule=quantities(experiment.rule, given),
         network=dataclasses.replace(network, memristor=quantities(network.memristor, given),
                                     neuron=quantities(network.neuron, given)))
 

@@ -9,6 +9,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from datasets import Dataset, digits_012345, xpue
 from learning.chips import Chip
+from learning.membrane_range import left_over, rail, settled_membranes
 from learning.pulses import Schedule
 from learning.self_learning import (
     LEARNING,
@@ -155,6 +156,30 @@ def learn(session: NgspiceSession, task: Unsupervised, drawn: Trial,
     finally:
         session.unload(loaded)
     return Learned(len(task.patterns), drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
+
+
+def doubts(task: Unsupervised, images: np.ndarray, learned: Learned) -> str:
+    """What is wrong with the range of the membranes while `images` were learned, and the parameter to change; "" if nothing is.
+
+    Currents are those before and after each presentation, of a circuit whose devices do not differ.
+    """
+    network, schedule, neuron = task.design.network, task.design.schedule, task.design.network.neuron
+    highest = np.array([max(settled_membranes(network, schedule, states, image[None]).max() for states in learned.states[k:k + 2])
+                        for k, image in enumerate(images)])
+    top, most = float(highest.max()), rail(neuron)
+    left = left_over(neuron, schedule, top)
+    if top < neuron.threshold:
+        return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
+                f"{neuron.threshold:g} V; a higher --feedback-resistance or a lower --threshold would help")
+    found, clipped = [], int(np.sum(highest >= most))
+    if clipped:
+        found.append(f"stages clip in {clipped} of {len(images)} presentations: {top:.3g} V wanted of a membrane, the rail is at "
+                     f"{most:.3g} V; their columns leave 0 V, so cells are written otherwise (a lower --feedback-resistance, "
+                     "--transconductance or --leak-resistance would help)")
+    if left:
+        found.append("membranes have not come to rest when the next pattern comes: "
+                     f"of {top:.3g} V up to {left:.2g} V are left (a longer --period would help)")
+    return "; ".join([*found, "of this the closed form knows nothing"] if found else [])
 
 
 def _last(loaded: LoadedCircuit, stop: float, watch: Callable[[float], None]) -> Waveforms:

@@ -12,6 +12,7 @@ from learning.pulses import Schedule
 from memristor import MemristorParameters
 from records.voltages import Voltages, VoltagesError
 from snn_circuit import ALIKE, NetworkParameters, NeuronParameters
+from spice.parameters import ParameterError
 from workflow.experiments import (
     VOLTAGES,
     add_engine,
@@ -21,8 +22,10 @@ from workflow.experiments import (
     mnist_experiment,
     network_of,
     trained_by,
+    with_room,
     xpue_experiment,
 )
+from workflow.training import chosen_experiment
 
 
 @pytest.mark.parametrize(("size", "ohms"), [(5, 4000.0), (10, 1000.0), (20, 250.0), (28, 127.55)])
@@ -141,3 +144,21 @@ def test_engine_size_and_encoding_are_the_papers_unless_given(capsys):
 
 def test_schedules_default_is_that_of_small_networks():
     assert xpue_experiment().schedule == digits_experiment().schedule == Schedule()
+
+
+def test_pulse_that_is_too_long_for_the_usual_period_has_a_longer_one():
+    """Where no period has a bearing there is no option for it either."""
+    usual = Schedule(pulse=2e-3, period=6e-3)
+    for given in ({}, {"pulse": 5e-3}, {"pulse": 5.98e-3, "phi_voltage": 2.0}, {"rise": 1e-3}):
+        assert with_room(given, usual) == given
+    assert with_room({"pulse": 6e-3}, usual) == {"pulse": 6e-3, "period": pytest.approx(18.03e-3)}
+    assert with_room({"pulse": 5e-3, "rise": 1e-3}, usual)["period"] == pytest.approx(18e-3)
+    assert dataclasses.replace(usual, **with_room({"pulse": 10.0, "rise": 1e-2}, usual)).pulse == 10.0
+
+
+def test_learning_from_errors_takes_any_pulse_and_the_papers_rule_its_own_period():
+    given = {"pulse": 20e-3, "resume": False}
+    learned = chosen_experiment(mnist_experiment, argparse.Namespace(rule="error-driven", **given))
+    assert learned.schedule.pulse == 20e-3 < learned.schedule.period
+    with pytest.raises(ParameterError, match="period must exceed pulse"):
+        chosen_experiment(mnist_experiment, argparse.Namespace(rule="hebbian", **given))

@@ -94,6 +94,12 @@ def test_closed_form_that_is_not_exact_is_said(tmp_path, capsys, options, words)
     assert (words in said and "--rise" in said) if words else "exact" not in said
 
 
+def test_a_read_may_last_longer_than_the_usual_period(tmp_path):
+    testing.testing_script("", ["--engine", "closed-form", "--samples", "2", "--pulse", "7e-3", "--figures", str(tmp_path)])
+    results = json.loads((tmp_path / "mnist_test_by_closed_form_results.json").read_text(encoding="utf-8"))
+    assert results["parameters"]["schedule"]["pulse"] == 7e-3
+
+
 def test_decisions_without_results_are_not_replaced_by_fewer(tmp_path, monkeypatch):
     """A stop between the two had left them."""
     def page(*more):
