@@ -155,6 +155,19 @@ class Chip(Parameters):
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
 
 
+def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> str:
+    """What is wrong with the range of the membranes on these `images` (n x inputs, 0 to 1) on a `chip`, its wires apart, whose
+    cells are in `states` (classes x inputs, V); "" if nothing is.
+    """
+    unwired = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0)
+    race = unwired.crossbar(parameters, schedule).race(states, images)
+    if np.isnan(race.spikes).all():
+        return "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help"
+    clipped = int(race.railed.any(axis=1).sum())
+    return (f"membranes clip on {clipped} of {len(images)} images on this chip, and neurons that clip fire together; a training "
+            "with a lower --feedback-resistance may help") * bool(clipped)
+
+
 BLOCK = 256  # rows of noise drawn at a time
 
 

@@ -35,36 +35,62 @@ def rail(neuron: NeuronParameters) -> float:
 
 
 def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-              own: bool = False) -> str:
+              own: bool = False, rule: str | None = None) -> str:
     """What is wrong with the range of the membranes on these `images`, and the parameter to change; "" if nothing is.
 
-    `own`: image k is the pattern that neuron k has learned, on which it should fire.
+    `own`: image k is the pattern that neuron k has learned, on which it should fire. `rule`: what made the states. Those of
+    learning from errors hang on the feedback resistor: no value of it can be promised to help.
     """
     neuron, settled = parameters.neuron, settled_membranes(parameters, schedule, states, images)
     highest = settled.max(axis=1)
-    ohms, top = neuron.feedback_resistance, float(highest.max())
+    top = float(highest.max())
     if top <= 0:
         return ("no cell conducts, all neurons stay silent: train with a longer --pulse, a higher --input-voltage or a higher "
                 "--transconductance, or test a chip that forgets at a shorter --age")
     if top < neuron.threshold:
-        needed = ohms * USUAL * neuron.threshold / top
-        way_out = f"training with --feedback-resistance {_number(needed)} would lift it" if needed <= MOST_OHMS else (
-            "no feedback resistor makes up for that: train with a longer --pulse, a higher --input-voltage or --transconductance")
         return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
-                f"{neuron.threshold:g} V; {way_out}")
+                f"{neuron.threshold:g} V; {_lift(neuron, np.diag(settled) if own else highest.max(keepdims=True), top, rule)}")
     if rail(neuron) < neuron.threshold:
         return (f"all neurons stay silent: the stages give {rail(neuron):.3g} V at most, below the threshold of "
                 f"{neuron.threshold:g} V; training with a lower --threshold or --amplifier-output-resistance would help")
     clipped = int(np.sum(highest >= rail(neuron)))
     if clipped:
-        within = _within_the_rail(neuron, top)
-        way_out = (f"training with --feedback-resistance {_number(within)} keeps them below it" if within > 0
-                   else "training with a lower --amplifier-output-resistance would help")
+        way_out = _below_the_rail(_within_the_rail(neuron, top), rule)
         return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
                 f"and neurons that clip fire together; {way_out}")
     should_fire = np.diag(settled) if own else highest.max(keepdims=True)
     return (_unheard(neuron, should_fire, top) or _too_slow(neuron, schedule, float(should_fire.min()))
             or (_unrested(neuron, schedule, top) if own else ""))
+
+
+def _lift(neuron: NeuronParameters, own: np.ndarray, top: float, rule: str | None) -> str:
+    """What lifts membranes of which the highest settles at `top` V to where they should, with room below the rail for it.
+
+    `own`: V, of those that should fire.
+    """
+    if rule == "ex-situ":
+        return "studies.ex_situ with a larger --swing would lift it"
+    usual = max(USUAL * neuron.threshold, LEAST * neuron.threshold * top / own.min() if own.min() > 0 else 0.0)
+    needed = min(neuron.feedback_resistance * usual / top, _within_the_rail(neuron, top))
+    if not needed * top > neuron.feedback_resistance * neuron.threshold:
+        return (f"the stages give {rail(neuron):.3g} V at most: training with a lower --threshold or "
+                "--amplifier-output-resistance would help")
+    if needed > MOST_OHMS:
+        return ("no feedback resistor makes up for that: train with a longer --pulse, a higher --input-voltage or "
+                "--transconductance")
+    higher = "a higher --start-state or " if rule == "error-driven" else ""
+    return f"{higher}training with --feedback-resistance {_number(needed)} would lift it"
+
+
+def _below_the_rail(within: float, rule: str | None) -> str:
+    """What keeps membranes off the rail, below which they are with a feedback of `within` ohm (not above 0: with none)."""
+    if rule == "ex-situ":
+        return "studies.ex_situ with a smaller --swing would help"
+    if not within > 0:
+        return "training with a lower --amplifier-output-resistance would help"
+    if rule == "error-driven":
+        return f"training with --feedback-resistance near {_number(within)} may help, and a lower --threshold where it silences"
+    return f"training with --feedback-resistance {_number(within)} keeps them below it"
 
 
 def _risen(neuron: NeuronParameters, schedule: Schedule) -> float:

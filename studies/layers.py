@@ -52,7 +52,7 @@ from workflow.command_line import (
 )
 from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
 from workflow.evaluation import worker_count
-from workflow.experiments import SIZE, VOLTAGES
+from workflow.experiments import SIZE, VOLTAGES, say_of_cells_that_are_off
 from workflow.layered import (
     SPLIT,
     TASKS,
@@ -64,6 +64,7 @@ from workflow.layered import (
     load_network,
     on_chip,
     read_tests,
+    refuse_idle,
     refuse_size,
     rule_of,
     scores,
@@ -177,6 +178,7 @@ def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, 
 def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
     """Train one network, or one a seed, and test each."""
     hidden = task.hidden if options.hidden is None else tuple(options.hidden)
+    refuse_idle(parser, options, hidden)
     plan = LayeredPlan(task, quantities(task.rule, vars(options)), hidden, options.size, options.engine or CLOSED_FORM)
     data, session, seeds = plan.data(), NgspiceSession(), options.seeds or 1
     # A chip is named by the shape of its last layer.
@@ -290,6 +292,7 @@ def judge(training: LayeredTraining, options: argparse.Namespace, count: int, st
     images, labels = training.data.test_images[:count], training.data.test_labels[:count]
     partial = partial_of(options, stem, training.plan.rule.seed, training.parameters)
     warn_of_layers(training.network, images, start=training.start)
+    say_of_cells_that_are_off(training.plan.engine, training.network.parameters.memristor, *training.network.states)
     spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
     partial.drop(count)
     found = scores(labels, spikes)

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets import DatasetError
-from learning.chips import Chip
+from learning.chips import Chip, complaint_on
 from learning.closed_form import Crossbar
 from learning.energy import HIGHEST
 from learning.membrane_range import complaint
@@ -251,20 +251,17 @@ def warn(said: str) -> bool:
 
 
 def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-                  chip: Chip | None = None, spikes: np.ndarray | None = None, own: bool = False, when: str = "",
+                  chip: Chip | None = None, own: bool = False, rule: str | None = None, when: str = "",
                   before: str = "") -> str:
     """Say on standard error if membranes clip or no neuron can fire on `images`, and which parameter to change.
 
     `own`: the images are the patterns that the neurons learned, one each: said as well if one cannot fire on its own. On a
-    `chip`, whose devices have ranges of their own, only what was seen is said: that none of the `spikes` came. `when`: the
-    words that say of which states it is; `before`: the complaint of earlier ones, of which the same is not said again. Returns
-    the complaint, "" for none.
+    `chip`, whose devices have ranges of their own, it is said of all. `rule`: what made the `states`. `when`: the words that
+    say of which states it is; `before`: the complaint of earlier ones, of which the same is not said again. Returns the
+    complaint, "" for none.
     """
-    if chip is None:
-        said = complaint(network, schedule, states, images, own)
-    else:
-        silent = spikes is not None and bool(np.isnan(spikes).all())
-        said = "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help" * silent
+    said = complaint(network, schedule, states, images, own, rule) if chip is None else complaint_on(
+        chip, network, schedule, states, images)
     if said and said.partition(":")[0] != before.partition(":")[0]:
         warn(f"{when}{said}")
     return said

@@ -155,6 +155,14 @@ def schedule_of(voltages: Voltages, default: Schedule, given: Mapping[str, Any],
     return quantities(default, given)
 
 
+def say_of_cells_that_are_off(engine: str, memristor: MemristorParameters, *states: np.ndarray) -> None:
+    """Say how many cells, in `states` (arrays, V) that an `engine` trained, ngspice would write otherwise; nothing if none."""
+    share = np.mean(np.concatenate([np.ravel(layer) for layer in states]) < memristor.threshold_voltage)
+    if engine == CLOSED_FORM and share:
+        print(f"{share:.2%} of the cells are below Vto: they conduct in neither engine, but ngspice writes them otherwise than "
+              "the closed form did (docs/closed_form.md)")
+
+
 def written_with(voltages: Voltages) -> dict[str, Any]:
     """What wrote the `voltages`, beside the network, as their file says it: a rule, pulses, the mapping of software's weights."""
     return {"learning": voltages.origin.get("learning"),

@@ -89,7 +89,7 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     print(f"train accuracy: strict {np.sum(strict == truth)}/{classes}, "
           f"by the paper's rule {np.sum(paper == truth)}/{classes}")
     print_energy(f"presenting {dataset.labels[0]!r}", energy)
-    warn_of_range(network, schedule, voltages.states, patterns, experiment.chip, result.spikes, own=True)
+    warn_of_range(network, schedule, voltages.states, patterns, experiment.chip, own=True, rule=voltages.rule)
     warn("the chip's read noise is left out: all patterns are read in one transient" * bool(
         experiment.chip and experiment.chip.read_noise))
     figures_loaded()

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,18 @@ def refuse_size(parser: argparse.ArgumentParser, data: str, size: int | None) ->
     """End with one line if the option --size is given for a data set whose images come in one size."""
     if size is not None and data not in SIZED:
         parser.error(f"--size is of MNIST's images; {data} has its own")
+
+
+# What has no bearing on networks of so many hidden layers.
+IDLE = {0: ("hidden_dose", "start_weight", "start_weight_spread", "reach", "error_scale"), 1: ("error_scale",)}
+
+
+def refuse_idle(parser: argparse.ArgumentParser, options: argparse.Namespace, hidden: Sequence[int]) -> None:
+    """End with one line if an option of the rule is given that would be ignored, with `hidden` neurons in each hidden layer."""
+    for name in IDLE.get(len(hidden), ()):
+        if name in vars(options):
+            parser.error(f"--{name.replace('_', '-')} has no bearing on a network "
+                         + ("without hidden layers" if not hidden else "of one hidden layer: its errors come from the last one"))
 
 
 def on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:

@@ -127,7 +127,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     print_scores(scores, of_the_paper=templates and options.size == SIZE)
     if session:
         print_energy("presenting the first image", scores["read_energy"])
-    warn_of_range(network, schedule, states, images[:SEEN], experiment.chip, spikes)
+    warn_of_range(network, schedule, states, images[:SEEN], experiment.chip, rule=voltages.rule)
     if not session:
         warn_of_closed_form(network, schedule)
     figures_loaded()

@@ -23,8 +23,16 @@ from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import draw, figures_loaded, print_energy, progress, warn, warn_of_closed_form, warn_of_range
-from workflow.experiments import Experiment, describe
+from workflow.command_line import (
+    draw,
+    figures_loaded,
+    print_energy,
+    progress,
+    warn,
+    warn_of_closed_form,
+    warn_of_range,
+)
+from workflow.experiments import Experiment, describe, say_of_cells_that_are_off
 from workflow.kept import kept_if_stopped, save_whole, way_on
 
 CHECKPOINT_EVERY = 500  # presentations
@@ -176,7 +184,7 @@ class ErrorDrivenRun(TrainingRun):
         self._images, self._labels = self.experiment.training_images()
         self.states = self._learning.states
         self._at_start = warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN],
-                                       self.experiment.chip, when="at the start ")
+                                       self.experiment.chip, rule="error-driven", when="at the start ")
         if self.engine == CLOSED_FORM:
             warn_of_closed_form(self.experiment.network, self.experiment.schedule)
 
@@ -244,7 +252,8 @@ class ErrorDrivenRun(TrainingRun):
         print(f"presented {measured['presentations']} images, wrote after {measured['writes']} of them; last running accuracy "
               f"{measured['running_accuracy']:.2%}")
         warn_of_range(self.experiment.network, self.experiment.schedule, self.states, self._images[:SEEN],
-                      self.experiment.chip, before=self._at_start)
+                      self.experiment.chip, rule="error-driven", before=self._at_start)
+        say_of_cells_that_are_off(self.engine, self.experiment.network.memristor, self.states)
         for name, joules in measured["write_energy"].items():
             print_energy(f"a write of the first dose, {name}", joules)
         figures_loaded()

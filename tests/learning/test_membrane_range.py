@@ -1,6 +1,7 @@
 """Membranes between silence and the rail: what is foretold is what ngspice shows, and own patterns get a resistor that fits."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -285,3 +286,44 @@ def test_patterns_too_unlike_for_one_resistor_are_refused():
         words = f"pattern {few} would not reach the threshold beside pattern {many}, which carries 30 times its current$"
         with pytest.raises(ParameterError, match=f"^no feedback resistor fits: below the rail, {words}"):
             fitted(NetworkParameters(), Schedule(), patterns[::order])
+
+
+def first_ohms(said):
+    return float(said.partition("--feedback-resistance ")[2].removeprefix("near ").split()[0].rstrip(","))
+
+
+@pytest.mark.parametrize("rail_volts", [20.0, 6.0, 5.2])
+def test_silent_membranes_are_lifted_no_higher_than_the_rail(rail_volts, patterns, states):
+    neuron = NeuronParameters(feedback_resistance=100.0, rail_low=-rail_volts, inverting_rail_high=rail_volts)
+    said = complaint(NetworkParameters(neuron=neuron), Schedule(), states, patterns)
+    better = NetworkParameters(neuron=dataclasses.replace(neuron, feedback_resistance=first_ohms(said)))
+    top = settled_membranes(better, Schedule(), states, patterns).max()
+    assert "stay silent" in said and complaint(better, Schedule(), states, patterns) == ""
+    assert top == pytest.approx(min(6.8, 0.9 * rail(better.neuron)), rel=5e-3)
+
+
+def test_rail_that_leaves_no_room_above_the_threshold_is_named(patterns, states):
+    neuron = NeuronParameters(feedback_resistance=100.0, rail_low=-4.2)
+    said = complaint(NetworkParameters(neuron=neuron), Schedule(), states, patterns)
+    assert said.endswith(f"the stages give {rail(neuron):.3g} V at most: training with a lower --threshold or "
+                         "--amplifier-output-resistance would help")
+
+
+def test_silent_patterns_are_lifted_so_that_the_smallest_fires_too(patterns, states):
+    said = complaint(with_feedback(100.0), Schedule(), states, patterns, own=True)
+    better = with_feedback(first_ohms(said))
+    own = np.diag(settled_membranes(better, Schedule(), states, patterns))
+    assert own.min() == pytest.approx(4.4, rel=5e-3) or own.max() == pytest.approx(6.8, rel=5e-3)
+    assert complaint(better, Schedule(), states, patterns, own=True) == ""
+
+
+@pytest.mark.parametrize(("rule", "silent", "clipped"), [
+    ("hebbian", r"; training with --feedback-resistance [0-9.]+ would lift it",
+     r"; training with --feedback-resistance [0-9.]+ keeps them below it"),
+    ("error-driven", r"; a higher --start-state or training with --feedback-resistance [0-9.]+ would lift it",
+     r"; training with --feedback-resistance near [0-9.]+ may help, and a lower --threshold where it silences"),
+    ("ex-situ", r"; studies\.ex_situ with a larger --swing would lift it",
+     r"; studies\.ex_situ with a smaller --swing would help")])
+def test_what_would_help_hangs_on_what_made_the_states(rule, silent, clipped, patterns, states):
+    for ohms, words in ((100.0, silent), (1e3, clipped)):
+        assert re.search(words + "$", complaint(with_feedback(ohms), Schedule(), states, patterns, rule=rule))

@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 
 from learning import stdp as stdp_rule
+from learning.engines import ClosedFormEngine, NgspiceEngine
+from learning.layer_rule import LayeredRule
+from learning.layers import LayeredLearning
+from learning.layers import begin as layered_begin
+from learning.layers import train as train_layers
+from learning.pulses import WRITING, Schedule
 from learning.self_learning import SILENT
 from memristor import MemristorParameters
+from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
-from studies import device, iv, layers, stdp
+from studies import device, iv, layers, layers_in_step, stdp
 from studies.stdp_window import STDP_SOLVER, StdpExperiment, stdp_experiment, stdp_solver, stdp_state_change
+from workflow.layered import IDLE, refuse_idle
 from workflow.unsupervised import doubts, learn, trial, unsupervised_digits, unsupervised_xpue
 
 DEVICE = MemristorParameters()
@@ -133,3 +141,72 @@ def test_layers_that_clip_from_their_start_are_told_of_it(tmp_path, capsys, monk
     monkeypatch.setattr(layers, "draw", lambda *arguments, **more: None)
     layers.main(["--data", "xor", "--start-drive", "10", "--figures", str(tmp_path), "--voltages", str(tmp_path / "xor.json")])
     assert capsys.readouterr().err.endswith("V at most; a smaller --start-drive would help\n")
+
+
+def test_writes_below_the_threshold_differ_as_documented(ngspice):
+    """Of one column, an input at 1 V: in ngspice cells fall further there, and come back by little more than they should."""
+    network, schedule = NetworkParameters(), Schedule(pulse=2e-3, period=6e-3)
+
+    def written(states, volts):
+        found = []
+        for engine in (NgspiceEngine(ngspice, network, schedule, 1, len(states), writing=WRITING.tightened(10)),
+                       ClosedFormEngine(network, schedule, 1, len(states))):
+            found.append(engine.write(np.array([states]), 0, np.ones(len(states)), int(np.sign(volts)), abs(volts) / engine.rate))
+        return found[0] - found[1]
+    assert np.abs(written([1.0, 0.8, 0.6], -0.5)).max() < 10e-3  # they stay above
+    assert written([0.0, -1.6, -2.0], -2.0) == pytest.approx([-1.15, 0, 0], abs=0.03)
+    assert written([-2.0, 0.1], 2.4) == pytest.approx([0.195, 0], abs=0.03)
+    step = 0.02
+    assert (written([-0.1], -step) / step)[0] == pytest.approx(-17.5, abs=1)
+
+
+def test_cells_below_the_threshold_are_apart_in_their_own_number():
+    network = layered_begin((), 2, np.ones((1, 2)), LayeredRule())
+    states, other = np.array([[1.0, 2.0, -1.0], [1.0, -0.5, 3.0]]), np.array([[1.1, 2.0, -3.0], [1.0, 0.5, 3.2]])
+    one, two = (replace(network, states=(given,)) for given in (states, other))
+    assert layers_in_step.apart(one, two, two) == [pytest.approx(0.2)]
+    assert layers_in_step.apart(one, two, one, on=False) == [pytest.approx(2.0)]
+    assert layers_in_step.apart(one, one, one, on=False) == [0.0]
+    below = replace(one, states=(np.array([[1.0, 2.0, 1.0], [1.0, 1.0, -0.1]]),))
+    assert layers_in_step.apart(one, two, below) == [pytest.approx(0.1)]
+
+
+def test_step_of_cells_below_the_threshold_is_told(tmp_path, capsys):
+    """Ten hidden neurons with a dose that takes cells there: a volt is told of them, and nothing like it of the others."""
+    layers_in_step.main(["--data", "digits", "--hidden", "10", "--after", "200", "--stretch", "12", "--presentations", "2000",
+                         "--hidden-dose", "0.6", "--figures", str(tmp_path)])
+    out = capsys.readouterr().out
+    on, off = (float(re.search(words + r"([0-9.e+]+), ", out)[1]) for words in (
+        "after the others states were at most ", r"which ngspice writes otherwise .*: at most "))
+    assert on < 10 < 100 < off
+
+
+@pytest.mark.parametrize(("hidden", "option", "refused"), [
+    ([], "--error-scale", True), (["8"], "--error-scale", True), (["8", "6"], "--error-scale", False), (["8"], "--reach", False),
+    ([], "--reach", True), ([], "--hidden-dose", True), ([], "--start-weight", True), (["8"], "--start-weight", False)])
+def test_options_of_more_hidden_layers_than_there_are_are_refused(tmp_path, capsys, hidden, option, refused):
+    parser = layers.make_layers_parser()
+    options = parser.parse_args(["--hidden", *hidden, option, "0.5"])
+    if refused:
+        with pytest.raises(SystemExit):
+            refuse_idle(parser, options, options.hidden)
+        assert f"{option} has no bearing on a network " in capsys.readouterr().err
+    else:
+        refuse_idle(parser, options, options.hidden)
+
+
+def test_idle_options_change_no_network():
+    """Of a single layer and of one hidden layer, those that are refused, and of two none."""
+    rng = np.random.default_rng(1)
+    images, labels = rng.random((30, 5)), rng.integers(0, 3, 30)
+    for hidden, idle in ((), IDLE[0]), ((4,), IDLE[1]), ((4, 3), ()):
+        def states(rule, hidden=hidden):
+            learning = LayeredLearning.begin(layered_begin(hidden, 3, images, rule), rule)
+            for _ in train_layers(learning, rule, images, labels):
+                pass
+            return np.concatenate([np.ravel(layer) for layer in learning.network.states])
+        usual = LayeredRule(presentations=30, margin=10e-6, start_weight=1.0)
+        for name, value in (("hidden_dose", 0.3), ("start_weight", 0.4), ("start_weight_spread", 1.0), ("reach", 5.0),
+                            ("error_scale", 30.0), ("output_dose", 0.3), ("start_drive", 2.0)):
+            alike = np.array_equal(states(replace(usual, **{name: value})), states(usual))
+            assert alike is (name in idle), (hidden, name)

@@ -40,7 +40,7 @@ def test_the_closed_form_goes_on_from_any_presentation_as_if_it_had_not_stopped(
     whole = layers_in_step.advance(start, rule, data, 40)
     parts = layers_in_step.advance(layers_in_step.advance(start, rule, data, 13), rule, data, 40)
     assert start.done == 0 and whole.done == 40
-    assert layers_in_step.apart(whole.network, parts.network) == [0.0, 0.0]
+    assert layers_in_step.apart(whole.network, parts.network, start.network) == [0.0, 0.0]
     assert np.array_equal(whole.history, parts.history)
 
 

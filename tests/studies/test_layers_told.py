@@ -44,10 +44,11 @@ def told(tmp_path, monkeypatch):
     def call(*options):
         given = {"drawn": {}}
         for name, instead in (("read_tests", played), ("first_read", lambda *_: "* a netlist\n"), ("energies", lambda *_: {}),
-                              ("print_energies", lambda *_: None), ("warn_of_layers", lambda *_: None), ("judge", layers.judge),
-                              ("read_back", lambda *_: ("simulated", "computed", "settled")), ("an_error", layers.an_error)):
-            monkeypatch.setattr(layers, name, lambda *arguments, name=name, instead=instead: given.setdefault(
-                name, []).append(arguments) or instead(*arguments))
+                              ("print_energies", lambda *_: None), ("warn_of_layers", lambda *_, **start: None),
+                              ("judge", layers.judge), ("read_back", lambda *_: ("simulated", "computed", "settled")),
+                              ("an_error", layers.an_error)):
+            monkeypatch.setattr(layers, name, lambda *arguments, name=name, instead=instead, **more: given.setdefault(
+                name, []).append(arguments) or instead(*arguments, **more))
         monkeypatch.setattr(layers, "draw", lambda options, name, plot, *data: given["drawn"].update({name: data}))
         places = ["--data", "digits", "--figures", tmp_path, "--voltages", tmp_path / "v.json", "--netlist", tmp_path / "n.cir"]
         with monkeypatch.context() as patch:

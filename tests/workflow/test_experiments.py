@@ -21,6 +21,7 @@ from workflow.experiments import (
     digits_experiment,
     mnist_experiment,
     network_of,
+    say_of_cells_that_are_off,
     trained_by,
     with_room,
     xpue_experiment,
@@ -162,3 +163,17 @@ def test_learning_from_errors_takes_any_pulse_and_the_papers_rule_its_own_period
     assert learned.schedule.pulse == 20e-3 < learned.schedule.period
     with pytest.raises(ParameterError, match="period must exceed pulse"):
         chosen_experiment(mnist_experiment, argparse.Namespace(rule="hebbian", **given))
+
+
+@pytest.mark.parametrize(("engine", "states", "said"), [
+    ("closed-form", [[-0.1, 0.0, 0.1, 5.0]], "25.00% of the cells are below Vto"), ("ngspice", [[-0.1, 1.0]], ""),
+    ("closed-form", [[-1.0] * 3, [1.0] * 7], "30.00% of"), ("closed-form", [[0.0, 3.0]], "")])
+def test_cells_below_the_threshold_are_said_where_the_closed_form_wrote_them(engine, states, said, capsys):
+    say_of_cells_that_are_off(engine, MemristorParameters(), *map(np.array, states))
+    out = capsys.readouterr().out
+    assert out.startswith(said) and bool(out) is bool(said)
+
+
+def test_threshold_of_cells_that_are_off_is_the_memristors_own(capsys):
+    say_of_cells_that_are_off("closed-form", MemristorParameters(threshold_voltage=0.7), np.array([0.6, 0.8]))
+    assert capsys.readouterr().out.startswith("50.00% of")
