@@ -317,6 +317,15 @@ def test_silent_patterns_are_lifted_so_that_the_smallest_fires_too(patterns, sta
     assert complaint(better, Schedule(), states, patterns, own=True) == ""
 
 
+def test_lift_of_very_different_patterns_is_that_of_the_smallest():
+    """4 pixels beside 10: 1.1 thresholds for the ones are more than 1.7 for the others, and below the rail."""
+    patterns = np.zeros((2, 14))
+    patterns[0, :10], patterns[1, 10:] = 1, 1
+    states = trained_state(NetworkParameters().memristor, patterns, Schedule().pulse)
+    better = with_feedback(first_ohms(complaint(with_feedback(100.0), Schedule(), states, patterns, own=True)))
+    assert np.diag(settled_membranes(better, Schedule(), states, patterns)) == pytest.approx([11.0, 4.4], rel=5e-3)
+
+
 @pytest.mark.parametrize(("rule", "silent", "clipped"), [
     ("hebbian", r"; training with --feedback-resistance [0-9.]+ would lift it",
      r"; training with --feedback-resistance [0-9.]+ keeps them below it"),

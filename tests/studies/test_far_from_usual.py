@@ -15,11 +15,15 @@ from learning.layers import train as train_layers
 from learning.pulses import WRITING, Schedule
 from learning.self_learning import SILENT
 from memristor import MemristorParameters
+from records.voltages import Voltages, save_voltages
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 from studies import device, iv, layers, layers_in_step, stdp
 from studies.stdp_window import STDP_SOLVER, StdpExperiment, stdp_experiment, stdp_solver, stdp_state_change
+from workflow import inference, testing, training_runs
+from workflow.experiments import xpue_experiment
 from workflow.layered import IDLE, refuse_idle
+from workflow.training import training_script
 from workflow.unsupervised import doubts, learn, trial, unsupervised_digits, unsupervised_xpue
 
 DEVICE = MemristorParameters()
@@ -210,3 +214,34 @@ def test_idle_options_change_no_network():
                             ("error_scale", 30.0), ("output_dose", 0.3), ("start_drive", 2.0)):
             alike = np.array_equal(states(replace(usual, **{name: value})), states(usual))
             assert alike is (name in idle), (hidden, name)
+
+
+@pytest.mark.parametrize(("spread", "says"), [("20", True), ("0.5", False)])
+def test_layers_say_which_cells_ngspice_would_write_otherwise(tmp_path, capsys, monkeypatch, spread, says):
+    monkeypatch.setattr(layers, "draw", lambda *arguments, **more: None)
+    layers.main(["--data", "digits", "--hidden", "10", "--presentations", "300", "--start-drive-spread", spread, "--samples", "5",
+                 "--figures", str(tmp_path), "--voltages", str(tmp_path / "digits.json")])
+    assert ("% of the cells are below Vto" in capsys.readouterr().out) is says
+
+
+@pytest.mark.parametrize(("dose", "says"), [("1", True), ("0.02", False)])
+def test_trainings_from_errors_say_so_too(tmp_path, capsys, monkeypatch, dose, says):
+    monkeypatch.setattr(training_runs, "draw", lambda *arguments, **more: None)
+    training_script("", xpue_experiment, [
+        "--rule", "error-driven", "--engine", "closed-form", "--start-state", "1", "--dose", dose, "--presentations", "40",
+        "--feedback-resistance", "9000", "--figures", str(tmp_path), "--voltages", str(tmp_path / "xpue.json")])
+    assert ("% of the cells are below Vto" in capsys.readouterr().out) is says
+
+
+@pytest.mark.parametrize(("rule", "words"), [("error-driven", "near"), ("ex-situ", "--swing"), ("hebbian", "keeps them")])
+def test_tests_and_inferences_know_what_made_the_states(tmp_path, capsys, monkeypatch, rule, words):
+    for page in (testing, inference):
+        monkeypatch.setattr(page, "draw", lambda *arguments, **more: None)
+    places = ["--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--force"]
+    save_voltages(tmp_path / "v.json", Voltages(np.full((10, 100), 9.0), "mnist", "binary", rule))
+    testing.testing_script("", ["--engine", "closed-form", "--samples", "3", *places])
+    said = [capsys.readouterr().err]
+    save_voltages(tmp_path / "v.json", Voltages(np.full((4, 9), 40.0), "xpue", "binary", rule))
+    inference.inference_script("", xpue_experiment, places)
+    said.append(capsys.readouterr().err)
+    assert all("membranes clip on " in one and words in one for one in said), said

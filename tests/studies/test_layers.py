@@ -320,7 +320,7 @@ def test_a_network_learns_on_its_chip_and_another_one_has_to_be_asked_for(study,
     (["--test-only", "--hidden", 8], "--hidden has no bearing"), (["--test-only", "--margin", 1e-6], "--margin has no bearing"),
     (["--test-only", "--engine", "ngspice"], "--engine has no bearing"), (["--carry-over"], "--carry-over needs --test-only"),
     (["--test-only", "--seed", 0], "--seed has no bearing"), (["--test-only", "--hidden-dose", 0], "--hidden-dose has no"),
-    (["--jobs", 2], "--jobs has no bearing"),
+    (["--jobs", 2], "--jobs has no bearing"), (["--error-scale", 2], "--error-scale has no bearing on a network of one hidden"),
     (["--resume", "--seeds", 2], "no such checkpoint"), (["--resume"], "no such checkpoint"),
     (["--chip", "li-2018"], "layers know a chip's cell_gain"), (["--test-only"], "no such file")])
 def test_mistakes_are_one_line(study, options, words):
