@@ -9,11 +9,16 @@ SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too
 # s, leads below which two spikes count as simultaneous (docs/reliability.md says how each was measured).
 RESOLUTION = 0.02e-6  # of networks that learned from errors: the reads' own error, 2 to 15 ns
 HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian ones: templates that overlap an image alike fire within 0.22 us, others 12 us apart
+MEASURED_AT = NeuronParameters().time_constant  # s, of the membranes of both
 
 
-def resolution_of(rule: str) -> float:
-    """The resolution in s of a network trained by `rule` ("" for the paper's own file, which is Hebbian)."""
-    return HEBBIAN_RESOLUTION if rule in ("", "hebbian") else RESOLUTION
+def resolution_of(rule: str, neuron: NeuronParameters) -> float:
+    """The resolution in s of a network trained by `rule` ("" for the paper's own file, which is Hebbian) with such neurons.
+
+    What comes between the spikes of Hebbian templates that overlap alike is the scatter of their writes: it grows with the
+    membranes' time constant, as spikes do.
+    """
+    return HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule in ("", "hebbian") else RESOLUTION
 
 
 def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | None, neuron: NeuronParameters, start: float,

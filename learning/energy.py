@@ -12,8 +12,8 @@ import math
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from learning.hebbian import driven_rows
-from learning.pulses import READING, WRITING, Schedule, edges, suited
+from learning.hebbian import driven_rows, reading
+from learning.pulses import WRITING, Schedule, edges
 from memristor import MemristorParameters
 from snn_circuit import ALIKE, OFF, Devices, NetworkParameters, names, network
 from spice.session import NgspiceSession, Solver, Waveforms
@@ -54,7 +54,8 @@ def read_energy(session: NgspiceSession, parameters: NetworkParameters, schedule
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
     circuit = network(parameters, states[:, driven], points, [OFF] * len(states), devices=devices.of_rows(driven))
-    return _delivered(session, circuit, suited(READING, parameters.memristor), stop, len(driven), len(states))
+    solver = reading(parameters, states, schedule.input_voltage * image, devices=devices)
+    return _delivered(session, circuit, solver, stop, len(driven), len(states))
 
 
 def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray,

@@ -3,14 +3,16 @@
 Data flow: patterns -> schedule -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from learning.closed_form import Cells
 from learning.decoding import first_spikes
-from learning.pulses import READING, TRAINING, Schedule, check_levels, edges, suited
+from learning.pulses import READING, TRAINING, Schedule, check_levels, edges, followed, suited
 from memristor import check_phi
 from snn_circuit import ALIKE, Devices, NetworkParameters, Wires, names, network, state_names
 from spice.session import NgspiceSession, SimulationError, Solver, Waveforms
@@ -118,6 +120,14 @@ class Inference:
     spikes: np.ndarray
 
 
+def reading(parameters: NetworkParameters, states: np.ndarray, volts: np.ndarray, solver: Solver = READING,
+            devices: Devices = ALIKE) -> Solver:
+    """The `solver` for reads of cells in `states` (classes x inputs, V), a chip's `devices`, by `volts` (images x inputs)."""
+    own = vars(devices.cells) if devices.cells else {}
+    cells = dataclasses.replace(Cells.of(parameters.memristor), **own)
+    return followed(suited(solver, parameters.memristor), cells, states, volts)
+
+
 def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,
           solver: Solver = READING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE) -> Inference:
     """Present `patterns` in one ngspice transient to cells in `states`, or a chip's `devices`; return an `Inference`.
@@ -128,7 +138,7 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     check_levels(patterns, np.shape(states)[1])
     classes, rows = len(states), driven_rows(patterns, devices)
     driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
-    solver = suited(solver, parameters.memristor)
+    solver = reading(parameters, states, schedule.input_voltage * patterns, solver, devices)
     circuit = session.load(driven, solver, names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))

@@ -105,7 +105,7 @@ def _too_slow(neuron: NeuronParameters, schedule: Schedule, settled: float) -> s
         return ""
     return (f"membranes are too slow for the pulse: with a time constant of {neuron.time_constant:.3g} s, in "
             f"{schedule.pulse:g} s one reaches {reached:.3g} V of {settled:.3g} V, below the threshold of "
-            f"{neuron.threshold:g} V; training with a longer --pulse or a lower --membrane-capacitance would help")
+            f"{neuron.threshold:g} V; a longer --pulse, or a training with a lower --membrane-capacitance, would help")
 
 
 def left_over(neuron: NeuronParameters, schedule: Schedule, top: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristor import MemristorParameters, trained_state
+from memristor import Channel, MemristorParameters, read_current, trained_state
 from snn_circuit import Points
 from spice.netlist import Solver
 from spice.parameters import ParameterError, Parameters, quantity
@@ -93,6 +93,8 @@ WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 # The charge floor lets the membranes (1e-3 C), not the gates (1e-11 C), govern the step.
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 LARGE_GATE = 6e-12  # F: gates of more keep their charge in a read only if it governs the step too (3.5e-12 as a rule)
+WELL_ABOVE, BURIED = 1.5, -2.0  # times the input: X - Vto of cells that follow it as one expects, conducting or off
+LITTLE_CARRIED = 0.01  # of a column's current
 LATE_CHANNEL = 0.5  # V: the gates of channels with a higher threshold change their capacitance late in a write
 
 
@@ -110,4 +112,26 @@ def suited(solver: Solver, memristor: MemristorParameters, schedule: Schedule | 
     if solver == TRAINING and schedule and (schedule.rise < SHORT_EDGE or trained_state(
             memristor, schedule.input_voltage, schedule.pulse) < LITTLE):
         return CAREFUL
+    return solver
+
+
+def followed(solver: Solver, cells: Channel, states: np.ndarray, volts: np.ndarray) -> Solver:
+    """The usual `READING` or `WRITING` as it must be for `cells` in `states` (classes x inputs, V) at inputs of `volts` (images x
+    inputs, or inputs); any other `solver` as it is.
+
+    A gate whose X - Vto is not well above the input is lifted along a bent curve, and below Vto its capacitance is another:
+    the usual steps are too wide for either. Membranes were off by up to 3 %, spikes by 8 us and more near the threshold, writes
+    by a fifth of a dose of 5 mV. From X - Vto of 1.5 times the input on, and where such cells carry next to no current, all is
+    well.
+    """
+    if solver not in (READING, WRITING):
+        return solver
+    overdrive, rows = states - cells.threshold_voltage, np.abs(np.atleast_2d(volts))
+    weak = [(overdrive > BURIED * row) & (overdrive < WELL_ABOVE * row) for row in rows]
+    if solver == WRITING:
+        return dataclasses.replace(WRITING, reltol=1e-6, trtol=1.0) if np.any(weak) else solver
+    for row, some in zip(rows, weak, strict=True):
+        currents = read_current(cells, states, row) if some.any() else np.zeros(some.shape)
+        if np.any((currents * some).sum(axis=-1) > LITTLE_CARRIED * currents.sum(axis=-1)):
+            return dataclasses.replace(READING, reltol=1e-6, trtol=1.0, max_step=10e-6, chgtol=1e-14)
     return solver

@@ -12,7 +12,7 @@ import numpy as np
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges, suited
+from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges, followed, suited
 from snn_circuit import (
     ALIKE,
     OFF,
@@ -52,7 +52,7 @@ class Reader:
         # What is foretold does not know of wires: at worst the first run is too short, and is run again.
         unwired = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0) if chip else None
         self._crossbar = unwired.crossbar(parameters, schedule) if unwired else Crossbar.of(parameters, schedule)
-        self._circuits: dict[int, _ReadCircuit] = {}
+        self._circuits: dict[tuple[int, Solver], _ReadCircuit] = {}
         # The column currents rise over the input's edge and stand still after it: V(t) = V(inf) * (1 - exp(-(t - delay) / tau)).
         tau = self._crossbar.neurons.time_constant
         self._delay = schedule.rise + tau * np.log(-np.expm1(-schedule.rise / tau) * tau / schedule.rise)
@@ -68,7 +68,8 @@ class Reader:
         """
         whole = self._devices.wires != Wires()
         driven = np.arange(len(image)) if whole else np.flatnonzero(image)
-        circuit = self._circuit(len(image) if whole else max(1, -(-len(driven) // ROWS)) * ROWS)
+        solver = followed(self._solver, self._crossbar.cells, states, image * self._schedule.input_voltage)
+        circuit = self._circuit(len(image) if whole else max(1, -(-len(driven) // ROWS)) * ROWS, solver)
         volts, pulse = image[driven] * self._schedule.input_voltage, self._schedule.pulse
         circuit.set(states[:, driven], volts, driven)
         self._thresholds = np.broadcast_to(self._crossbar.neurons.threshold, self._classes)
@@ -85,11 +86,11 @@ class Reader:
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._parameters.neuron,
                             0.0, pulse, self._thresholds)
 
-    def _circuit(self, rows: int) -> "_ReadCircuit":
-        if rows not in self._circuits:
-            self._circuits[rows] = _ReadCircuit(self._session, self._parameters, self._schedule, self._classes, rows,
-                                                self._solver, self._devices)
-        return self._circuits[rows]
+    def _circuit(self, rows: int, solver: Solver) -> "_ReadCircuit":
+        if (rows, solver) not in self._circuits:
+            self._circuits[rows, solver] = _ReadCircuit(self._session, self._parameters, self._schedule, self._classes, rows,
+                                                        solver, self._devices)
+        return self._circuits[rows, solver]
 
     def _seen(self, time: np.ndarray, membranes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Settled membrane voltages in V by what they have done so far, and the time points in s before spikes (nan: none)."""
@@ -149,11 +150,16 @@ class Writer:
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, inputs: int,
                  solver: Solver = WRITING) -> None:
-        self._schedule, self._memristor = schedule, parameters.memristor
-        circuit = network(parameters, np.zeros((1, inputs)), None, [OFF], neurons=False, title="write")
+        self._schedule, self._parameters, self._solver = schedule, parameters, solver
+        self._session, self._circuits = session, dict[Solver, LoadedCircuit]()
         self._cells = [(0, i) for i in range(inputs)]
         self._states = state_names(1, inputs)
-        self._circuit = session.load(circuit, solver, self._states)
+
+    def _circuit(self, solver: Solver) -> LoadedCircuit:
+        if solver not in self._circuits:
+            circuit = network(self._parameters, np.zeros((1, len(self._cells))), None, [OFF], neurons=False, title="write")
+            self._circuits[solver] = self._session.load(circuit, solver, self._states)
+        return self._circuits[solver]
 
     def write(self, column: np.ndarray, image: np.ndarray, sign: int, pulse: float,
               cells: CellValues | None = None) -> np.ndarray:
@@ -162,12 +168,14 @@ class Writer:
         `pulse` in s is the dose. `cells`: what a chip's cells of this column (1 x inputs) have of their own; all of them, or
         none, from one write to the next. Raises SimulationError.
         """
-        shift, changes = np.zeros(len(column)), _write_changes(self._schedule, image, sign, pulse, 0)
+        memristor, shift = self._parameters.memristor, np.zeros(len(column))
+        changes = _write_changes(self._schedule, image, sign, pulse, 0)
         if cells is not None:
-            shift = cells.threshold_voltage[0] - self._memristor.threshold_voltage
-            changes |= cell_changes(cells, self._memristor, write=True)
-        self._circuit.alter(changes | state_changes(self._cells, column - shift))
-        return _end_of_write(self._circuit, pulse).stack(self._states)[:, -1] + shift
+            shift = cells.threshold_voltage[0] - memristor.threshold_voltage
+            changes |= cell_changes(cells, memristor, write=True)
+        circuit = self._circuit(followed(self._solver, memristor, column - shift, image * self._schedule.input_voltage))
+        circuit.alter(changes | state_changes(self._cells, column - shift))
+        return _end_of_write(circuit, pulse).stack(self._states)[:, -1] + shift
 
 
 class WiredWriter:

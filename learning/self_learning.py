@@ -65,15 +65,17 @@ class SelfLearningCircuit:
         if not self.learning.inhibition_threshold < neuron.output_high:
             raise ParameterError("inhibition_threshold must be below output_high, or no neuron holds the others down, got "
                                  f"{self.learning.inhibition_threshold:g} V for {neuron.output_high:g} V")
-        least = neuron.threshold / max(rail(neuron) - neuron.threshold, 1e-30) * neuron.membrane_resistance
-        if not self.learning.inhibition_resistance < least:
-            raise ParameterError(f"inhibition_resistance must be below {least:.3g} ohm, or the stages lift a shunted membrane "
-                                 f"above its threshold, got {self.learning.inhibition_resistance:g} ohm")
 
     @property
     def write_time_constant(self) -> float:
         """R_leak (C + C_gate) in s: how fast a cell that is written forgets."""
         return self.network.memristor.leak_resistance * self.network.memristor.memory_capacitance
+
+    @property
+    def sure_inhibition(self) -> float:
+        """Shunts of less, in ohm, hold a membrane below its threshold even where its stages are at their rails."""
+        neuron = self.network.neuron
+        return neuron.threshold / max(rail(neuron) - neuron.threshold, 1e-30) * neuron.membrane_resistance
 
     @property
     def target(self) -> float:

@@ -54,7 +54,7 @@ class Network:
     @property
     def resolution(self) -> float:
         """The lead in s below which two spikes tie."""
-        return resolution_of(self.rule)
+        return resolution_of(self.rule, self.experiment.network.neuron)
 
     def images(self, count: int) -> np.ndarray:
         """The first test images, count x inputs."""

@@ -51,6 +51,7 @@ from workflow.unsupervised import (
     trial,
     unsupervised_digits,
     unsupervised_xpue,
+    weak_inhibition,
 )
 
 TASKS = {"xpue": unsupervised_xpue, "012345": unsupervised_digits}
@@ -136,6 +137,7 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
         print(f"{task.dataset.name}: {options.neurons} neurons, {drawn[0].states.shape[1]} inputs, {task.presentations} "
               f"presentations in one transient of {task.design.schedule.stop(task.presentations):g} s")
         session = NgspiceSession()
+        warn(weak_inhibition(task.design))
 
         def keep(runs: list[Learned]) -> None:
             alike.append(_same_winners(foretold(task, drawn[len(alike)]), runs[-1]))

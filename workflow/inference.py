@@ -9,8 +9,7 @@ import numpy as np
 
 from learning.decoding import lead, resolution_of
 from learning.energy import read_energy
-from learning.hebbian import infer, inference_network
-from learning.pulses import READING, suited
+from learning.hebbian import infer, inference_network, reading
 from records.claims import claimed
 from records.results import path_in_project, results_path, write_results
 from records.voltages import Voltages, load_voltages, states_of
@@ -69,12 +68,12 @@ def _infer(options: argparse.Namespace, experiment: Experiment, voltages: Voltag
     nodes = names("membrane", classes) + names("output", classes)
     write_netlist(options.netlist, lambda: netlist_text(
         inference_network(network, schedule, voltages.states, patterns, experiment.devices),
-        suited(READING, network.memristor), schedule.stop(classes),
+        reading(network, voltages.states, schedule.input_voltage * patterns, devices=experiment.devices), schedule.stop(classes),
         nodes, nodes))
     session = NgspiceSession()
     result = infer(session, network, schedule, voltages.states, patterns,
                    watch=lambda runs: progress(runs, classes, "inference", "pattern"), devices=experiment.devices)
-    resolution = resolution_of(voltages.rule)
+    resolution = resolution_of(voltages.rule, network.neuron)
     strict, paper = decide(result.spikes, schedule, resolution)
     truth = np.arange(classes)
     energy = read_energy(session, network, schedule, voltages.states, patterns[0], experiment.devices)

@@ -14,8 +14,7 @@ from learning.closed_form import BATCH, Crossbar
 from learning.decoding import lead, resolution_of, strict_decision
 from learning.energy import read_energy
 from learning.engines import CLOSED_FORM, NGSPICE
-from learning.hebbian import read_network
-from learning.pulses import READING, suited
+from learning.hebbian import read_network, reading
 from records.claims import claimed
 from records.files import atomic_write
 from records.results import path_in_project, results_path, write_results
@@ -107,7 +106,7 @@ def _test(options: argparse.Namespace, experiment: Experiment, voltages: Voltage
     del arrays
     write_netlist(options.netlist, lambda: _first_read(experiment, states, images[0]))
 
-    stem, resolution = test_stem(experiment, voltages, options.engine), resolution_of(voltages.rule)
+    stem, resolution = test_stem(experiment, voltages, options.engine), resolution_of(voltages.rule, network.neuron)
     start, table = time.perf_counter(), table_path(options.figures, stem)
     spikes = _read(options, experiment, voltages, images, labels, partial)
     seconds = time.perf_counter() - start
@@ -163,7 +162,8 @@ def make_test_parser(description: str) -> Parser:
 def _read(options: argparse.Namespace, experiment: Experiment, voltages: Voltages, images: np.ndarray, labels: np.ndarray,
           partial: Partial) -> np.ndarray:
     """First spikes of all `images`. A run that ends early, for whatever reason, keeps what is finished in `partial`."""
-    schedule, states, resolution = experiment.schedule, voltages.states, resolution_of(voltages.rule)
+    schedule, states = experiment.schedule, voltages.states
+    resolution = resolution_of(voltages.rule, experiment.network.neuron)
     found = np.full((len(images), len(states)), np.nan)
     seen = np.zeros(len(images), bool)
     with kept_if_stopped(lambda: partial.keep(np.flatnonzero(seen), labels[seen], found[seen], schedule, resolution)):
@@ -206,7 +206,7 @@ def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -
     nodes = names("membrane", CLASSES) + names("output", CLASSES)
     schedule = experiment.schedule
     circuit = read_network(experiment.network, schedule, states, image, "MNIST test, first image", experiment.devices)
-    solver = suited(READING, experiment.network.memristor)
+    solver = reading(experiment.network, states, schedule.input_voltage * image, devices=experiment.devices)
     return netlist_text(circuit, solver, schedule.pulse, nodes, nodes)
 
 

@@ -15,8 +15,8 @@ from learning.chip_engines import chip_engine
 from learning.energy import write_energy
 from learning.engines import CLOSED_FORM, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
-from learning.hebbian import Training, hebbian_network, read_network, scatter, train_hebbian
-from learning.pulses import READING, TRAINING, suited
+from learning.hebbian import Training, hebbian_network, read_network, reading, scatter, train_hebbian
+from learning.pulses import TRAINING, suited
 from memristor import check_phi, state_rate, trained_state
 from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
 from records.voltages import VoltagesError
@@ -201,7 +201,8 @@ class ErrorDrivenRun(TrainingRun):
         nodes = names("membrane", len(self.states))
         circuit = read_network(experiment.network, experiment.schedule, self.states, self._images[0], "read of the first image",
                                experiment.devices)
-        solver = suited(READING, experiment.network.memristor)
+        volts = experiment.schedule.input_voltage * self._images[0]
+        solver = reading(experiment.network, self.states, volts, devices=experiment.devices)
         return netlist_text(circuit, solver, experiment.schedule.pulse, nodes, nodes)
 
     def train(self) -> float:

@@ -158,6 +158,14 @@ def learn(session: NgspiceSession, task: Unsupervised, drawn: Trial,
     return Learned(len(task.patterns), drawn.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
 
 
+def weak_inhibition(design: SelfLearningCircuit) -> str:
+    """What to say of a shunt that need not hold a neuron down; "" if it does."""
+    ohms, sure = design.learning.inhibition_resistance, design.sure_inhibition
+    return (f"from --inhibition-resistance {sure:.3g} on, here {ohms:g} ohm, membranes that are shunted may still reach their "
+            "threshold: neurons may fire together, or fire and hold each other down in turn, where ngspice's steps find no end"
+            ) * (ohms >= sure)
+
+
 def doubts(task: Unsupervised, images: np.ndarray, learned: Learned) -> str:
     """What is wrong with the range of the membranes while `images` were learned, and the parameter to change; "" if nothing is.
 
@@ -168,9 +176,16 @@ def doubts(task: Unsupervised, images: np.ndarray, learned: Learned) -> str:
                         for k, image in enumerate(images)])
     top, most = float(highest.max()), rail(neuron)
     left = left_over(neuron, schedule, top)
+    silent = "all neurons stay silent: " * bool(np.all(learned.winners == SILENT))
     if top < neuron.threshold:
-        return (f"all neurons stay silent: the highest membrane settles at {top:.3g} V, below the threshold of "
+        return (f"{silent}the highest membrane settles at {top:.3g} V, below the threshold of "
                 f"{neuron.threshold:g} V; a higher --feedback-resistance or a lower --threshold would help")
+    if most < neuron.threshold:
+        return (f"{silent}the stages give {most:.3g} V at most, below the threshold of {neuron.threshold:g} V; "
+                "a lower --threshold would help")
+    if silent:
+        return (f"{silent}membranes are too slow for the pulse: they settle at up to {top:.3g} V, but not within "
+                f"{schedule.pulse:g} s with a time constant of {neuron.time_constant:.3g} s; a longer --pulse would help")
     found, clipped = [], int(np.sum(highest >= most))
     if clipped:
         found.append(f"stages clip in {clipped} of {len(images)} presentations: {top:.3g} V wanted of a membrane, the rail is at "

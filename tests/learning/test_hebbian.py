@@ -18,7 +18,7 @@ from learning.decoding import (
     paper_decision,
     strict_decision,
 )
-from learning.hebbian import hebbian_network, infer, inference_network, scatter, train_hebbian
+from learning.hebbian import hebbian_network, infer, inference_network, reading, scatter, train_hebbian
 from learning.pulses import READING, Schedule
 from memristor import MemristorParameters, raised_state
 from records.files import ROOT
@@ -199,7 +199,7 @@ def test_rows_that_no_pattern_drives_change_nothing(ngspice, parameters, mnist_s
     network = replace(parameters, neuron=replace(parameters.neuron, feedback_resistance=20e3))
     states = quick.states + 0.3  # cells of rows at 0 V hold something, too
     spikes = infer(ngspice, network, mnist_schedule, states, SPARSE).spikes
-    circuit = ngspice.load(inference_network(network, mnist_schedule, states, SPARSE), READING,
+    circuit = ngspice.load(inference_network(network, mnist_schedule, states, SPARSE), reading(network, states, SPARSE),
                            names("membrane", 2) + names("output", 2))
     waves = circuit.run(mnist_schedule.stop(2))
     ngspice.unload(circuit)

@@ -95,8 +95,8 @@ def test_membranes_too_slow_for_the_pulse_are_foretold_as_ngspice_shows_them(ngs
     if said:
         reached = own.min() * (1 - np.exp(-5e-3 / tau))
         assert said == (f"membranes are too slow for the pulse: with a time constant of {tau:.3g} s, in 0.005 s one reaches "
-                        f"{reached:.3g} V of {own.min():.3g} V, below the threshold of 4 V; training with a longer --pulse or a "
-                        "lower --membrane-capacitance would help")
+                        f"{reached:.3g} V of {own.min():.3g} V, below the threshold of 4 V; a longer --pulse, or a training with "
+                        "a lower --membrane-capacitance, would help")
         assert complaint(slow, dataclasses.replace(schedule, pulse=6e-3), states, patterns, own=True) == ""
         assert complaint(slow, Schedule(), states, patterns) == ""  # the largest pattern makes its neuron fire
     lowest = int(own.argmin())

@@ -205,7 +205,8 @@ def test_depression_undoes_potentiation(parameters, writer, trained_states, digi
 def test_write_that_ngspice_cannot_end_is_run_again_a_little_longer(writer, trained_states, digit_images, monkeypatch):
     image, column = digit_images["binary"][0], trained_states["error-driven"][3]
     usual = writer.write(column, image, 1, 1e-5)
-    run, stops = writer._circuit.run, []
+    loaded, = writer._circuits.values()
+    run, stops = loaded.run, []
 
     def fail(times):
         def once(stop):
@@ -214,7 +215,7 @@ def test_write_that_ngspice_cannot_end_is_run_again_a_little_longer(writer, trai
                 raise SimulationError("timestep too small")
             return run(stop)
         stops.clear()
-        monkeypatch.setattr(writer._circuit, "run", once)
+        monkeypatch.setattr(loaded, "run", once)
     fail(1)
     assert writer.write(column, image, 1, 1e-5) == pytest.approx(usual, abs=1e-6)
     assert len(stops) == 2 and 1 < stops[1] / stops[0] < 1.02
