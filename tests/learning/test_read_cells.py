@@ -9,6 +9,7 @@ from datasets import xpue
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
+from learning.energy import read_energy
 from learning.hebbian import infer, reading
 from learning.membrane_range import fitted
 from learning.pulses import READING, TRAINING, WRITING, Schedule, edges, followed, suited
@@ -72,7 +73,8 @@ def test_cells_below_their_input_are_read_as_the_closed_form_says(ngspice, state
     ([[3.0, 3.0, 3.0]], [1.0, 1.0, 1.0], False), ([[3.0, 1.4, 3.0]], [1.0, 1.0, 1.0], True),
     ([[3.0, 1.4, 3.0]], [1.0, 0.9, 1.0], False), ([[3.0, 1.6, 3.0]], [1.0, 1.0, 1.0], False),
     ([[3.0, -1.0, 3.0]], [1.0, 1.0, 1.0], False), ([[3.0, 0.0, 3.0]], [1.0, 0.0, 1.0], False),
-    ([[30.0, 0.1, 30.0]], [1.0, 1.0, 1.0], False), ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True)])
+    ([[30.0, 0.1, 30.0]], [1.0, 1.0, 1.0], False), ([[30.0, 1.4, 30.0]], [1.0, 1.0, 1.0], True),
+    ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True)])
 def test_reads_are_careful_where_such_cells_carry_current(states, volts, careful):
     found = followed(READING, MemristorParameters(), np.array(states), np.array(volts))
     assert (found != READING) is careful
@@ -108,3 +110,10 @@ def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(ngspice,
         states = writer.write(states, image, sign, seconds)
         assert states == pytest.approx(exact, abs=0.05e-3)
     assert states == pytest.approx(start, abs=0.5e-3)
+
+
+def test_energy_of_reading_such_cells_is_that_of_their_currents(ngspice):
+    """With the usual steps it was 3 % too high."""
+    states, network, schedule = np.full((1, 9), 0.3), NetworkParameters(), Schedule()
+    joules = read_energy(ngspice, network, schedule, states, np.ones(9))["inputs"]
+    assert joules == pytest.approx(9 * read_current(network.memristor, 0.3, 1.0) * schedule.pulse, rel=5e-3)
