@@ -173,9 +173,17 @@ class Writer:
         if cells is not None:
             shift = cells.threshold_voltage[0] - memristor.threshold_voltage
             changes |= cell_changes(cells, memristor, write=True)
-        circuit = self._circuit(followed(self._solver, memristor, column - shift, image * self._schedule.input_voltage))
-        circuit.alter(changes | state_changes(self._cells, column - shift))
-        return _end_of_write(circuit, pulse).stack(self._states)[:, -1] + shift
+        volts = image * self._schedule.input_voltage
+        written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # what is stuck is not
+        for solver in dict.fromkeys((followed(self._solver, memristor, column - shift, written), self._solver)):
+            circuit = self._circuit(solver)
+            circuit.alter(changes | state_changes(self._cells, column - shift))
+            try:
+                return _end_of_write(circuit, pulse).stack(self._states)[:, -1] + shift
+            except SimulationError:
+                if solver == self._solver:  # where ngspice cannot end tighter steps the usual ones are what there is
+                    raise
+        raise AssertionError("the last solver returns or raises")
 
 
 class WiredWriter:

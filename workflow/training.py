@@ -60,7 +60,7 @@ def chosen_experiment(make_experiment: MakeExperiment, options: argparse.Namespa
     """The experiment of the dataset, size and encoding, with all that the options name."""
     given = vars(options)
     experiment = make_experiment(**{key: given[key] for key in ("size", "encoding") if key in given})
-    network, pulses = experiment.network, with_room(given, experiment.schedule) if options.rule == "error-driven" else given
+    network, pulses = experiment.network, with_room(given, experiment.schedule) if given.get("rule") == "error-driven" else given
     return dataclasses.replace(
         experiment, schedule=quantities(experiment.schedule, pulses), rule=quantities(experiment.rule, given),
         network=dataclasses.replace(network, memristor=quantities(network.memristor, given),

@@ -1,6 +1,7 @@
 """What reads leave out of a cell, pump and leak behind an open switch, must not be seen for any switch that may be asked for."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from memristor import MemristorParameters, read_current, state_rate, trained_sta
 from records.files import ROOT
 from records.voltages import load_voltages
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, names, network
+from spice.errors import SimulationError
 
 
 @pytest.mark.parametrize(("switch_off", "seen"), [("low", False), ("default", False), (1e12, True)])
@@ -117,3 +119,25 @@ def test_energy_of_reading_such_cells_is_that_of_their_currents(ngspice):
     states, network, schedule = np.full((1, 9), 0.3), NetworkParameters(), Schedule()
     joules = read_energy(ngspice, network, schedule, states, np.ones(9))["inputs"]
     assert joules == pytest.approx(9 * read_current(network.memristor, 0.3, 1.0) * schedule.pulse, rel=5e-3)
+
+
+def test_write_that_ngspice_cannot_follow_is_made_with_the_usual_steps(ngspice, monkeypatch):
+    network, schedule, start = NetworkParameters(), Schedule(), np.array([0.3, 3.0])
+    writer, usual = (Writer(ngspice, network, schedule, 2, solver) for solver in (WRITING, replace(WRITING, max_step=0.99e-3)))
+    followed_well = writer.write(start, np.ones(2), 1, 1e-5)
+    careful, = writer._circuits.values()
+
+    def fail(stop):
+        raise SimulationError("timestep too small")
+    monkeypatch.setattr(careful, "run", fail)
+    found = writer.write(start, np.ones(2), 1, 1e-5)
+    assert found == pytest.approx(usual.write(start, np.ones(2), 1, 1e-5), abs=1e-9) and not np.array_equal(found, followed_well)
+
+
+def test_stuck_cells_ask_for_no_careful_write(ngspice):
+    network, schedule = NetworkParameters(), Schedule()
+    for stuck, count in ((True, 1), (False, 2)):
+        writer, chip = Writer(ngspice, network, schedule, 2), Chip(1, 2, stuck_off=1.0 * stuck)
+        for states in ([3.0, 3.0], [3.0, 0.0]):
+            writer.write(np.array(states), np.ones(2), 1, 1e-5, chip.cells(network.memristor))
+        assert len(writer._circuits) == count
