@@ -13,7 +13,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristor import Cell, MemristorParameters, ReadMemristor
 from snn_circuit import OFF, LapicqueNeuron, NetworkParameters, NeuronParameters, OpAmp, Points, channel_size
-from spice.parameters import Parameters, quantity
+from spice.parameters import ParameterError, Parameters, quantity
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class LayerDesign(Parameters):
     window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read: who has not fired by then is silent")
     back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read, of the label's and offender's columns")
     error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
+
+    def check(self) -> None:
+        """Raise ParameterError if a read would be over before its input has risen."""
+        if not self.rise < self.window:
+            raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
 
     def column_voltage(self, last: bool) -> float:
         """In V, of a column that carries an error of 1: in the `last` layer, or in a hidden one."""

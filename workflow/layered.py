@@ -282,6 +282,8 @@ def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = 
     if said and start is not None and complaint(start, images):
         said = complaint(network, images, "--start-drive", output)
     warn(said)
+    warn(f"no neuron of the last layer fires for any of {len(images)} images" * bool(
+        len(images) and np.isnan(network.first_spikes(images)).all()))
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

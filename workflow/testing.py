@@ -220,7 +220,7 @@ def print_scores(scores: dict[str, Any], of_the_paper: bool) -> None:
             (f"paper's rule, first {min(100, count)}",
              f"{scores['paper_rule_first_100']:.0%}" + f" (paper: {PAPER_FIRST_100:.0%})" * (of_the_paper and count >= 100)),
             ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
-            ("silent, tied", f"{scores['silent']}, {scores['tied']} (a lead below {scores['resolution'] * 1e6:g} us is a tie)"),
+            ("silent, tied", f"{scores['silent']}, {scores['tied']} (a lead below {scores['resolution'] * 1e6:.3g} us is a tie)"),
             ("recall by class", "  ".join(f"{digit}: {value:.1%}" for digit, value in enumerate(scores["recall"]))),
             ("time", f"{scores['seconds']:.1f} s, {scores['seconds'] / count * 1e3:.1f} ms an image")]
     if "equal_templates" in scores:

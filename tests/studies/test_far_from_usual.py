@@ -24,7 +24,7 @@ from studies import device, iv, layers, layers_in_step, stdp
 from studies.stdp_window import STDP_SOLVER, StdpExperiment, stdp_experiment, stdp_solver, stdp_state_change
 from workflow import inference, testing, training_runs
 from workflow.experiments import xpue_experiment
-from workflow.layered import IDLE, refuse_idle
+from workflow.layered import IDLE, refuse_idle, warn_of_layers
 from workflow.training import training_script
 from workflow.unsupervised import doubts, learn, trial, unsupervised_digits, unsupervised_xpue, weak_inhibition
 
@@ -262,3 +262,14 @@ def test_tests_and_inferences_know_what_made_the_states(tmp_path, capsys, monkey
     inference.inference_script("", xpue_experiment, places)
     said.append(capsys.readouterr().err)
     assert all("membranes clip on " in one and words in one for one in said), said
+
+
+def test_layers_that_stay_silent_are_said_to(capsys):
+    images = np.random.default_rng(1).random((3, 4))
+    for drive, silent in ((3.0, False), (-3.0, True)):
+        network = layered_begin((), 2, images, LayeredRule(start_drive=drive, start_drive_spread=0.0))
+        warn_of_layers(network, images)
+        said = "warning: no neuron of the last layer fires for any of 3 images\n"
+        assert capsys.readouterr().err == said * silent
+    warn_of_layers(network, images[:0])
+    assert capsys.readouterr().err == ""

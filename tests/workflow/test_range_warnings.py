@@ -67,6 +67,18 @@ def test_of_a_chip_whose_neurons_differ_one_that_clips_is_enough():
         assert ("clip on 1 of 1" in warn_of_range(scaled, Schedule(), states, images, chip)) is clips
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_chip_silence_is_told_by_its_own_thresholds(seed):
+    network, images, states = NetworkParameters(MemristorParameters()), np.ones((1, 100)), np.full((1, 100), 1.0)
+    chip = Chip(classes=1, inputs=100, seed=seed, neuron_threshold=0.5)
+    own = float(chip.neurons(network.neuron).threshold[0])
+    ideal = settled_membranes(network, Schedule(), states, images).max()
+    for share, silent in ((0.95, True), (1.05, False)):
+        scaled = dataclasses.replace(network, neuron=dataclasses.replace(
+            network.neuron, feedback_resistance=share * own / ideal * network.neuron.feedback_resistance))
+        assert ("stay silent" in warn_of_range(scaled, Schedule(), states, images, chip)) is silent
+
+
 @pytest.mark.parametrize(("seconds", "switch", "words"), [
     (5e-3, 1e-3, ""), (5.0, 1e3, ""),
     (5.0, 1e-3, "warning: in writes of 5 s ngspice may be off by 31.25% of X, which it rounds over a switch of 0.001 ohm; "
