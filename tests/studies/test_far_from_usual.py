@@ -116,10 +116,10 @@ def test_reason_of_silence_is_the_one_that_it_has(tmp_path, capsys, monkeypatch,
     assert err.startswith(f"warning: all neurons stay silent: {reason}")
 
 
-@pytest.mark.parametrize("rise", [30e-6, 0.1e-3, 0.3e-3, 1e-3, 1.5e-3])
+@pytest.mark.parametrize("rise", [0.1e-3, 0.3e-3, 1.5e-3])
 def test_windows_with_slow_edges_are_those_of_the_closed_form(ngspice, rise):
     """With the usual step the switch closed too late: up to 0.14 V were wrong."""
-    experiment = StdpExperiment(rise=rise, pairings=21)
+    experiment = StdpExperiment(rise=rise, pairings=11)
     exact = stdp_state_change(DEVICE, experiment.pre_pulse(), experiment.phi_window, experiment.differences)
     assert np.abs(stdp_experiment(ngspice, DEVICE, experiment) - exact).max() < 6e-3
 
