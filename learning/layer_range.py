@@ -11,7 +11,6 @@ import numpy as np
 from learning.closed_form import LEAST_GAIN
 from learning.decoding import strict_decision
 from learning.layers import LayeredNetwork, start_delay
-from learning.pulses import WELL_ABOVE
 from memristor import read_current
 from snn_circuit import NeuronParameters
 
@@ -120,8 +119,8 @@ def _currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.
 
 def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "dose", output_dose: str = "dose") -> str:
     """What stages that clip change on `images` (n x inputs, levels 0 to 1; at most `MOST` of them are looked at), and what would
-    help; if they change nothing that the two engines agree on, which cells have run away, or what else of the network one of the
-    engines does not follow, or "". The doses: what the parameters
+    help; if they change nothing that the two engines agree on, which cells have run away, or what else of the network the closed
+    form does not follow, or "". The doses: what the parameters
     are called by which the cells of hidden layers and of the last one grow.
     """
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
@@ -156,16 +155,13 @@ def _run_away(network: LayeredNetwork, doses: list[str]) -> str:
 
 
 def _doubts(network: LayeredNetwork) -> str:
-    """What of the design and the devices the closed form of layers, or ngspice's reads of them, do not follow."""
-    design, neuron, memristor = network.design, network.parameters.neuron, network.parameters.memristor
+    """What of the design and the devices the closed form of layers does not follow."""
+    design, neuron = network.design, network.parameters.neuron
     found = [doubt for doubt, applies in (
         (f"the op-amps' gain of {neuron.amplifier_gain:g} is below {LEAST_GAIN:g}, and the closed form knows no gain",
          neuron.amplifier_gain < LEAST_GAIN),
         (f"the input's edge of {design.rise:g} s is not short beside the membranes' time constant of {neuron.time_constant:.3g} "
-         "s, and the closed form takes it for a step", design.rise > neuron.time_constant / 2),
-        (f"cells at reference_state {design.reference_state:g} V are not well above rows of {design.row_voltage:g} V, and "
-         "ngspice's reads of layers do not follow such gates (the closed form does)",
-         design.reference_state - memristor.threshold_voltage < WELL_ABOVE * design.row_voltage)) if applies]
+         "s, and the closed form takes it for a step", design.rise > neuron.time_constant / 2)) if applies]
     return "the engines may part by microseconds and decide otherwise: " * bool(found) + "; ".join(found)
 
 

@@ -29,13 +29,14 @@ from learning.layer_parts import (
     spike_circuit,
 )
 from learning.layers import LayeredNetwork, start_delay
-from learning.pulses import WRITING
+from learning.pulses import WELL_ABOVE, WRITING
 from spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
 
 ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows, or for every tenth of the layer's if that is more
 BLOCK_CELLS = 2500  # cells of a circuit, about: larger ones do not fit the processor's cache
 READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 EDGE_STEP, MEMBRANE_STEP = 0.2, 5.0  # steps of a crossbar over the image's edge, and of bare membranes, in `max_step`
+FINER = 1 / 40  # as long steps where cells are not well above their rows, whose gates bend (`learning.pulses.followed`)
 SETTLED = 1.2  # in edges: the edge itself drives currents through the gates' capacitances, so its end is too soon
 MARGIN = 3e-6  # s, by which a read outlasts what the closed form foretells
 
@@ -114,12 +115,17 @@ class _Layer:
         self._chip = None if network.chip is None else network.chip[layer]
         # How far apart the points are is a matter of max_step alone.
         self._solver = dataclasses.replace(solver, trtol=1e6)
+        overdrive = network.design.reference_state - network.parameters.memristor.threshold_voltage
+        self._finer = FINER if overdrive < WELL_ABOVE * network.design.row_voltage else 1.0
         self._rooms: dict[int, _Room] = {}
         relative = np.ones(self._columns) if self._chip is None else self._chip.threshold
         self.thresholds = network.parameters.neuron.threshold * relative  # V
 
     def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
         raise NotImplementedError
+
+    def _steps(self, share: float) -> Solver:
+        return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
 
     def _lodge(self, states: np.ndarray, driven: np.ndarray) -> tuple[_Room, np.ndarray, np.ndarray]:
         """Circuits that have the inputs `driven` with their `states` (columns x inputs, V), their rows, and whose they are."""
@@ -192,11 +198,9 @@ class _FirstLayer(_Layer):
         self._delay = start_delay(self._design.rise, self._parameters.neuron.time_constant)
         self._membranes = session.load(circuit, self._steps(MEMBRANE_STEP), layer_names("membrane", 0, self._columns))
 
-    def _steps(self, share: float) -> Solver:
-        return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
-
     def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
-        return image_circuit(self._parameters, self._design, columns, rows, self._fan_in), self._steps(EDGE_STEP)
+        solver = self._steps(EDGE_STEP * self._finer)
+        return image_circuit(self._parameters, self._design, columns, rows, self._fan_in), solver
 
     def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
         """First spike times in s up to `stop`, and where the membranes settle, in thresholds: their drive stands still."""
@@ -220,7 +224,7 @@ class _LaterLayer(_Layer):
 
     def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
         edge = self._solver.max_step
-        return spike_circuit(self._parameters, self._design, columns, rows, self._fan_in, edge), self._solver
+        return spike_circuit(self._parameters, self._design, columns, rows, self._fan_in, edge), self._steps(self._finer)
 
     def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
         """First spike times in s up to `stop`, and where the membranes would settle, in thresholds, with rows that step up at

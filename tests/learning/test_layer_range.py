@@ -202,10 +202,7 @@ def test_of_many_images_a_part_is_looked_at(monkeypatch):
 @pytest.mark.parametrize(("design", "neuron", "words"), [
     ({}, {}, None), ({}, {"amplifier_gain": 5e3}, "gain of 5000 is below 10000, and the closed form knows no gain"),
     ({"rise": 100e-6}, {}, "edge of 0.0001 s is not short beside the membranes' time constant of 0.00015 s"),
-    ({"rise": 70e-6}, {}, None), ({"reference_state": 1.6}, {}, None),
-    ({"reference_state": 1.4}, {}, "cells at reference_state 1.4 V are not well above rows of 1 V"),
-    ({"row_voltage": 3.4}, {}, "cells at reference_state 5 V are not well above rows of 3.4 V"),
-    ({"row_voltage": 3.2}, {}, None)])
+    ({"rise": 70e-6}, {}, None)])
 def test_what_an_engine_does_not_follow_is_said(design, neuron, words):
     parameters = NetworkParameters(neuron=NeuronParameters(**neuron))
     network = begin((4,), 2, np.ones((1, 3)), LayeredRule(), LayerDesign(**design), parameters)
@@ -213,15 +210,17 @@ def test_what_an_engine_does_not_follow_is_said(design, neuron, words):
     assert words in said and said.startswith("the engines may part") if words else said == ""
 
 
-def test_gates_of_cells_below_their_rows_are_what_part_the_engines(ngspice):
-    """Of rows at 5 V and cells about 2.5 V ngspice's reads are tens of microseconds off; of the usual ones not a tenth of one."""
+@pytest.mark.parametrize(("design", "off"), [
+    ({}, 0.1e-6), ({"row_voltage": 5.0, "reference_state": 2.5}, 0.3e-6), ({"row_voltage": 7.0}, 0.3e-6),
+    ({"reference_state": 1.2}, 0.15e-6)])
+def test_cells_that_are_not_well_above_their_rows_are_read_as_the_closed_form_says(ngspice, design, off):
+    """With the usual steps spikes were microseconds off, of trained networks up to 65 us."""
     rng = np.random.default_rng(1)
     images = rng.random((4, 6))
-    for design, near in ((LayerDesign(), True), (LayerDesign(row_voltage=5.0, reference_state=2.5), False)):
-        network = begin((8,), 2, images, LayeredRule(start_drive=3.0, start_weight=0.6), design)
-        found = np.array([LayeredReader(ngspice, network).read(network, image, label=0)[0][-1] for image in images])
-        off = np.abs(found - network.first_spikes(images))
-        assert np.isfinite(off).any() and bool(np.nanmax(off) < 0.3e-6) is near
+    network = begin((8,), 2, images, LayeredRule(start_drive=3.0, start_weight=0.6), LayerDesign(**design))
+    found = np.array([LayeredReader(ngspice, network).read(network, image, label=0)[0][-1] for image in images])
+    exact = network.first_spikes(images)
+    assert np.isfinite(exact).all() and found == pytest.approx(exact, abs=off)
 
 
 def test_read_that_is_over_before_its_input_has_risen_is_refused():
