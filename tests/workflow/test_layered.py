@@ -97,8 +97,8 @@ def test_scores_count_what_is_right_silent_and_tied():
 
 def test_the_dose_that_should_be_smaller_is_that_of_the_layer_that_clips(monkeypatch, capsys):
     monkeypatch.setattr(layered, "complaint", lambda network, images, hidden, output: f"of hidden {hidden}, of outputs {output}")
-    layered.warn_of_layers(None, None)
-    layered.warn_of_layers(None, None, options=False)
+    layered.warn_of_layers(None, [])
+    layered.warn_of_layers(None, [], options=False)
     assert capsys.readouterr().err.splitlines() == ["warning: of hidden --hidden-dose, of outputs --output-dose",
                                                     "warning: of hidden hidden_dose, of outputs output_dose"]
 
