@@ -271,5 +271,9 @@ def test_layers_that_stay_silent_are_said_to(capsys):
         warn_of_layers(network, images)
         said = "warning: no neuron of the last layer fires for any of 3 images\n"
         assert capsys.readouterr().err == said * silent
-    warn_of_layers(network, images[:0])
-    assert capsys.readouterr().err == ""
+    some = layered_begin((), 8, images, LayeredRule())
+    fired = np.isfinite(some.first_spikes(images))
+    assert fired.any() and not fired.all()
+    for drawn, given in ((some, images), (network, images[:0])):
+        warn_of_layers(drawn, given)
+        assert capsys.readouterr().err == ""
