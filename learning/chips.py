@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learning.closed_form import Crossbar
+from learning.closed_form import Cells, Crossbar
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
@@ -115,7 +115,7 @@ class Chip(Parameters):
         own = dataclasses.replace(nominal.neurons, threshold=neurons.threshold, feedback_resistance=neurons.feedback_resistance,
                                   rail=parameters.neuron.highest_drive(neurons.feedback_resistance),
                                   time_constant=parameters.neuron.membrane_resistance * neurons.membrane_capacitance)
-        cells = dataclasses.replace(nominal.cells, **vars(self.cells(parameters.memristor)))
+        cells = Cells.of(parameters.memristor, self.cells(parameters.memristor))
         return dataclasses.replace(nominal, cells=cells, neurons=own)
 
     @property

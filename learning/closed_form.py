@@ -17,7 +17,7 @@ import numpy as np
 
 from learning.pulses import Schedule, Values, write_window
 from memristor import MemristorParameters, raised_state, read_current
-from snn_circuit import NetworkParameters, NeuronParameters
+from snn_circuit import CellValues, NetworkParameters, NeuronParameters
 
 # Column currents are needed while the input is at these shares of its level (Gauss and Legendre's nodes for its edge), at the
 # level, and a little below it: for the column's conductance.
@@ -57,9 +57,10 @@ class Cells(Arrays):
     leak_resistance: Values  # ohm
 
     @classmethod
-    def of(cls, parameters: MemristorParameters) -> Cells:
-        """Cells that are all alike."""
-        return cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
+    def of(cls, parameters: MemristorParameters, own: CellValues | None = None) -> Cells:
+        """Cells that are all alike, but for what those of a chip have of their `own`."""
+        alike = cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
+        return dataclasses.replace(alike, **vars(own)) if own else alike
 
     @property
     def memory_capacitance(self) -> Values:

@@ -3,7 +3,6 @@
 Data flow: patterns -> schedule -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -123,9 +122,7 @@ class Inference:
 def reading(parameters: NetworkParameters, states: np.ndarray, volts: np.ndarray, solver: Solver = READING,
             devices: Devices = ALIKE) -> Solver:
     """The `solver` for reads of cells in `states` (classes x inputs, V), a chip's `devices`, by `volts` (images x inputs)."""
-    own = vars(devices.cells) if devices.cells else {}
-    cells = dataclasses.replace(Cells.of(parameters.memristor), **own)
-    return followed(suited(solver, parameters.memristor), cells, states, volts)
+    return followed(suited(solver, parameters.memristor), Cells.of(parameters.memristor, devices.cells), states, volts)
 
 
 def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,

@@ -120,8 +120,8 @@ def _currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.
 def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "dose", output_dose: str = "dose") -> str:
     """What stages that clip change on `images` (n x inputs, levels 0 to 1; at most `MOST` of them are looked at), and what would
     help; if they change nothing that the two engines agree on, which cells have run away, or what else of the network the closed
-    form does not follow, or "". The doses: what the parameters
-    are called by which the cells of hidden layers and of the last one grow.
+    form does not follow, or "". The doses: what the parameters are called by which the cells of hidden layers and of the last
+    one grow.
     """
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     return _clips(network, images[::max(1, -(-len(images) // MOST))], doses) or _run_away(network, doses) or _doubts(network)

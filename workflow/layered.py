@@ -21,7 +21,7 @@ from learning.decoding import RESOLUTION, SILENT, TIED, strict_decision
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.layer_chips import layer_chips
 from learning.layer_circuit import LayerDesign, layered_network
-from learning.layer_range import complaint
+from learning.layer_range import MOST, complaint
 from learning.layer_readout import READING_LAYERS
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
@@ -282,8 +282,9 @@ def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = 
     if said and start is not None and complaint(start, images):
         said = complaint(network, images, "--start-drive", output)
     warn(said)
-    warn(f"no neuron of the last layer fires for any of {len(images)} images" * bool(
-        len(images) and np.isnan(network.first_spikes(images)).all()))
+    parts = (images[k:k + MOST] for k in range(0, len(images), MOST))  # as a rule the first part tells
+    silent = len(images) and all(np.isnan(network.first_spikes(part)).all() for part in parts)
+    warn(f"no neuron of the last layer fires for any of {len(images)} images" * bool(silent))
 
 
 def first_read(network: LayeredNetwork, image: np.ndarray) -> str:

@@ -23,15 +23,7 @@ from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, netlist_text
-from workflow.command_line import (
-    draw,
-    figures_loaded,
-    print_energy,
-    progress,
-    warn,
-    warn_of_closed_form,
-    warn_of_range,
-)
+from workflow.command_line import draw, figures_loaded, print_energy, progress, warn, warn_of_closed_form, warn_of_range
 from workflow.experiments import Experiment, describe, say_of_cells_that_are_off
 from workflow.kept import kept_if_stopped, save_whole, way_on
 
