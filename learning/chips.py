@@ -162,7 +162,8 @@ def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, 
     unwired = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0)
     race = unwired.crossbar(parameters, schedule).race(states, images)
     if np.isnan(race.spikes).all():
-        return "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help"
+        forgets = "a shorter --age, or " * bool(chip.decay_rate)
+        return f"all neurons stay silent on this chip; {forgets}a training with a higher --feedback-resistance may help"
     clipped = int(race.railed.any(axis=1).sum())
     return (f"membranes clip on {clipped} of {len(images)} images on this chip, and neurons that clip fire together; a training "
             "with a lower --feedback-resistance may help") * bool(clipped)

@@ -302,6 +302,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | Path) -> Path:
         """Write the parameters, the encoding and all voltages as JSON, whole or not at all, over what is there; returns the path.
 
+        The parameters are those that the network was trained with: what was set since is not in the file.
         Classes must be numbers, strings or truth values, or ValueError is raised. Raises OSError.
         """
         self._check_fitted()

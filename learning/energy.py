@@ -1,8 +1,9 @@
 """Energy that the input and phi sources deliver, from ngspice's own branch currents.
 
 The op-amps and transconductances are ideal and draw nothing: these are the synapses' and the stimuli's energies alone.
-phi drives ideal switches and draws nothing either. A depressing pulse of -1 V would turn the drain-bulk junction on (hundreds
-of amperes from an ideal source, without a bearing on the state): depression is measured with that junction isolated.
+phi drives ideal switches and draws nothing either. A depressing pulse of -1 V turns the drain-bulk junctions on (hundreds of
+amperes each from an ideal source, without a bearing on the state): depression is measured with those junctions isolated, which a
+chip would have to do. What is said of such an energy says so (`UNCOUNTED`).
 Inputs at 0 V deliver nothing, whatever current they carry: only the rows that the image drives are simulated.
 """
 
@@ -19,6 +20,7 @@ from snn_circuit import ALIKE, OFF, Devices, NetworkParameters, names, network
 from spice.session import NgspiceSession, Solver, Waveforms
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
+UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
 HIGHEST = 15.0  # V, up to which it does not: no smaller number is at hand
 
 

@@ -22,7 +22,7 @@ STAGES = ("summing stage", "inverting stage", REFERENCE)
 
 
 class StagesClip(UserWarning):
-    """Stages of a `MemristiveClassifier` would have to give more than their rails, or its cells have run away."""
+    """Stages of a `MemristiveClassifier` would give more than their rails, its cells have run away, or hidden ones are silent."""
 
 
 def rails(network: LayeredNetwork) -> np.ndarray:
@@ -119,12 +119,14 @@ def _currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.
 
 def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "dose", output_dose: str = "dose") -> str:
     """What stages that clip change on `images` (n x inputs, levels 0 to 1; at most `MOST` of them are looked at), and what would
-    help; if they change nothing that the two engines agree on, which cells have run away, or what else of the network the closed
-    form does not follow, or "". The doses: what the parameters are called by which the cells of hidden layers and of the last
-    one grow.
+    help; if they change nothing that the two engines agree on, which cells have run away, which hidden layer is silent, or what
+    else of the network the closed form does not follow, or "". The doses: what the parameters are called by which the cells of
+    hidden layers and of the last one grow.
     """
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
-    return _clips(network, images[::max(1, -(-len(images) // MOST))], doses) or _run_away(network, doses) or _doubts(network)
+    some = images[::max(1, -(-len(images) // MOST))]
+    return (_clips(network, some, doses) or _run_away(network, doses)
+            or "; ".join(filter(None, (_silenced(network, some, hidden_dose), _doubts(network)))))
 
 
 def _clips(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> str:
@@ -152,6 +154,14 @@ def _run_away(network: LayeredNetwork, doses: list[str]) -> str:
     states = network.states[layer]
     return (f"cells of layer {layer + 1} have run away, to {states.min():.3g} to {states.max():.3g} V, as where errors do not "
             f"end and each writes; a smaller {doses[layer]} may help")
+
+
+def _silenced(network: LayeredNetwork, images: np.ndarray, hidden_dose: str) -> str:
+    silent = [np.isnan(spikes).all() for spikes in network.forward(images)[:-1]] if len(images) else []
+    if not any(silent):
+        return ""
+    return (f"no neuron of hidden layer {silent.index(True) + 1} fires for any of {len(images)} images: what follows decides by "
+            f"its bias alone, and errors reach nothing below; a smaller {hidden_dose} may help")
 
 
 def _doubts(network: LayeredNetwork) -> str:

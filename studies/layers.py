@@ -319,8 +319,7 @@ def pictures(options: argparse.Namespace, stem: str, network: LayeredNetwork, ta
         draw(options, f"{stem}_hidden", layers_figures.hidden_images, network, shape, names)
     draw(options, f"{stem}_raster", layers_figures.raster, network, data.test_images[0], shape, int(data.test_labels[0]), names)
     error = an_error(network, rule, data)
-    title = f"Back-read for a {error.label}, where the neuron of {error.wrong} was too early"
-    draw(options, f"{stem}_back_read", layers_figures.back_read, *read_back(session, network, error), rule, title)
+    draw(options, f"{stem}_back_read", layers_figures.back_read, *read_back(session, network, error), rule, str(error))
 
 
 def print_scores(found: dict[str, Any], engine: str, who: str = "") -> None:

@@ -48,6 +48,7 @@ from workflow.unsupervised import (
     doubts,
     foretold,
     learn,
+    thresholds,
     trial,
     unsupervised_digits,
     unsupervised_xpue,
@@ -147,7 +148,7 @@ def patterns(options: argparse.Namespace, task: Unsupervised) -> None:
     _print_table(task, seeds, runs, alike)
     warn(next(filter(None, (doubts(task, one.images, run) for one, run in zip(drawn, runs, strict=True))), ""))
     draw(options, f"{name}_weights", weights_over_time, runs[0], task.dataset)
-    draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, task.design.network.neuron.threshold)
+    draw(options, f"{name}_winners", winners_and_thresholds, runs[0], task.dataset, thresholds(task, drawn[0]))
     if name == "stdp_xpue":
         print(f"wrote {save_animation(runs[0], task.dataset, options.figures, name)}")
 
@@ -206,6 +207,8 @@ def _print_table(task: Unsupervised, seeds: range, runs: list[Learned], alike: l
 
 
 def _whose(one: Learned) -> str:
+    if len(set(one.order.tolist())) < one.patterns:
+        return "not shown"
     return "each" if one.each_its_own else "silent" if np.all(one.owners == SILENT) else "shared"
 
 

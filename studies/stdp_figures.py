@@ -54,8 +54,11 @@ def weights_over_time(learned: Learned, dataset: Dataset) -> Figure:
     return figure
 
 
-def winners_and_thresholds(learned: Learned, dataset: Dataset, threshold: float) -> Figure:
-    """Who fired first at each presentation, coloured by the pattern shown, and each neuron's threshold (V) over them."""
+def winners_and_thresholds(learned: Learned, dataset: Dataset, thresholds: np.ndarray) -> Figure:
+    """Who fired first at each presentation, coloured by the pattern shown, and each neuron's threshold (V) over them.
+
+    `thresholds`: each neuron's own, in V, to which homeostasis adds.
+    """
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
     neurons = learned.states.shape[1]
     for pattern, label in enumerate(dataset.labels):
@@ -64,7 +67,7 @@ def winners_and_thresholds(learned: Learned, dataset: Dataset, threshold: float)
     upper.set(ylabel="neuron that fires first", yticks=range(neurons), ylim=(neurons - 0.4, -0.6))
     upper.legend(title="pattern", loc="center left", bbox_to_anchor=(1.0, 0.5))
     for j in range(neurons):
-        lower.plot(threshold + learned.homeostasis[:, j], **line_style(j, neurons), label=str(j))
+        lower.plot(thresholds[j] + learned.homeostasis[:, j], **line_style(j, neurons), label=str(j))
     lower.set(xlabel="presentation", ylabel="threshold (V)")
     lower.legend(title="neuron", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

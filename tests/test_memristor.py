@@ -310,3 +310,9 @@ def test_closed_form_gate_is_lifted_less_than_half_the_input_and_not_at_all_by_i
     assert 0 < lift < volt / 2  # the drain's share of the gate is half at 0 V and shrinks towards saturation
     heavy = dataclasses.replace(cell, capacitance=1e-3)
     assert abs(raised_state(heavy, state, volt) - state) < 1e-8 * volt
+
+
+@pytest.mark.parametrize("capacitance", [1e-13, 1e-10])
+def test_rounding_is_of_all_the_charge_that_is_held(capacitance):
+    device = MemristorParameters(capacitance=capacitance)
+    assert rounding(device, 3.0) == pytest.approx(2.0**-52 * 3.0 / 1e-3 / (capacitance + device.gate_capacitance))

@@ -200,13 +200,13 @@ def quantities(parameters: P, given: Mapping[str, Any]) -> P:
     return dataclasses.replace(parameters, **{name: value for name, value in given.items() if name in names})
 
 
-def print_energy(what: str, energy: Mapping[str, float]) -> None:
-    """Print the energies in J that `energy.py` measured, or that they are not to be had."""
+def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
+    """Print the energies in J that `energy.py` measured, with a `note`, or that they are not to be had."""
     if math.isnan(energy["inputs"]):
         print(f"energy of {what}: not known above {HIGHEST:g} V, where the channels' junctions conduct")
         return
     print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
-          "(op-amps and transconductances are ideal and not counted)")
+          f"(op-amps and transconductances are ideal and not counted{note})")
 
 
 def draw(options: argparse.Namespace, name: str, plot: "Callable[..., Figure]", *arguments: Any, **more: Any) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from learning.energy import UNCOUNTED
 from learning.error_driven import offender
 from learning.layer_energy import back_read_energy, layer_write_energy, layers_read_energy
 from learning.layer_readout import BackReader, LayeredReader
@@ -24,6 +25,12 @@ class Example:
     image: np.ndarray
     label: int
     wrong: int
+    written: bool = True  # False: the rule would not write, there is no image for which it would
+
+    def __str__(self) -> str:
+        """What is read back, in words."""
+        fired = "was too early" if self.written else "comes next (no image is left to write for)"
+        return f"Back-read for a {self.label}, where the neuron of {self.wrong} {fired}"
 
 
 def an_error(network: LayeredNetwork, rule: LayeredRule, data: LayeredData) -> Example:
@@ -36,7 +43,7 @@ def an_error(network: LayeredNetwork, rule: LayeredRule, data: LayeredData) -> E
             return Example(image, label, wrong)
     label = int(labels[0])
     others = [j for j in np.argsort(times[0]).tolist() if j != label]
-    return Example(images[0], label, others[0])
+    return Example(images[0], label, others[0], written=False)
 
 
 def read_back(session: NgspiceSession, network: LayeredNetwork, example: Example) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,4 +87,5 @@ def print_energies(found: Mapping[str, float]) -> None:
           f"{found['write_right_output'] * 1e6:.3g} uJ, wrong output {found['write_wrong_output'] * 1e6:.3g} uJ")
     if "back_read" in found:
         print(f"a hidden column, read back at 1 V: {found['write_hidden'] * 1e6:.3g} uJ; a back-read: "
-              f"{found['back_read'] * 1e6:.2g} uJ (op-amps and transconductances are ideal and not counted)")
+              f"{found['back_read'] * 1e6:.2g} uJ")
+    print(f"(op-amps and transconductances are ideal and not counted{UNCOUNTED}: those of the wrong output)")

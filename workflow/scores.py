@@ -27,14 +27,17 @@ def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.nda
 
 
 def summary(labels: np.ndarray, spikes: np.ndarray, schedule: Schedule, resolution: float) -> dict[str, Any]:
-    """All scores of a set of images: a dictionary of plain numbers; leads below `resolution` s are ties."""
+    """All scores of a set of images: a dictionary of plain numbers; leads below `resolution` s are ties.
+
+    The recall of a class of which there is no image is nan.
+    """
     from sklearn.metrics import accuracy_score, recall_score  # here, since loading it takes half a second
 
     strict, paper = decide(spikes, schedule, resolution)
     classes = spikes.shape[1]
     right = int(accuracy_score(labels, strict, normalize=False))
     top3 = np.mean([label in ranking(times)[:3] for label, times in zip(labels, spikes, strict=True)])
-    recall = recall_score(labels, strict, labels=list(range(classes)), average=None, zero_division=0)
+    recall = recall_score(labels, strict, labels=list(range(classes)), average=None, zero_division=np.nan)
     return {"samples": len(labels), "strict_accuracy": right / len(labels),
             "resolution": resolution, "strict_interval_95": interval(right, len(labels)),
             "paper_rule_accuracy": accuracy_score(labels, paper),

@@ -210,6 +210,11 @@ def _first_read(experiment: Experiment, states: np.ndarray, image: np.ndarray) -
     return netlist_text(circuit, solver, schedule.pulse, nodes, nodes)
 
 
+def _share(value: float) -> str:
+    """A share in per cent, or that there is none."""
+    return "-" if np.isnan(value) else f"{value:.1%}"
+
+
 def print_scores(scores: dict[str, Any], of_the_paper: bool) -> None:
     """Print the scores as an aligned table; beside those of a network `of_the_paper` its number."""
     low, high = scores["strict_interval_95"]
@@ -221,7 +226,7 @@ def print_scores(scores: dict[str, Any], of_the_paper: bool) -> None:
              f"{scores['paper_rule_first_100']:.0%}" + f" (paper: {PAPER_FIRST_100:.0%})" * (of_the_paper and count >= 100)),
             ("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
             ("silent, tied", f"{scores['silent']}, {scores['tied']} (a lead below {scores['resolution'] * 1e6:.3g} us is a tie)"),
-            ("recall by class", "  ".join(f"{digit}: {value:.1%}" for digit, value in enumerate(scores["recall"]))),
+            ("recall by class", "  ".join(f"{digit}: {_share(value)}" for digit, value in enumerate(scores["recall"]))),
             ("time", f"{scores['seconds']:.1f} s, {scores['seconds'] / count * 1e3:.1f} ms an image")]
     if "equal_templates" in scores:
         equal = f"{scores['equal_templates']:.2%} of the images: tied, or silent, by construction"

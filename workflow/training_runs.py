@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from datasets import Dataset
 from learning.chip_engines import chip_engine
-from learning.energy import write_energy
+from learning.energy import UNCOUNTED, write_energy
 from learning.engines import CLOSED_FORM, make_engine
 from learning.error_driven import LearningState, Teacher, begin, learning_curve
 from learning.hebbian import Training, hebbian_network, read_network, reading, scatter, train_hebbian
@@ -248,13 +248,13 @@ class ErrorDrivenRun(TrainingRun):
                       self.experiment.chip, rule="error-driven", before=self._at_start)
         say_of_cells_that_are_off(self.engine, self.experiment.network.memristor, self.states)
         for name, joules in measured["write_energy"].items():
-            print_energy(f"a write of the first dose, {name}", joules)
+            print_energy(f"a write of the first dose, {name}", joules, UNCOUNTED * (name == "depression"))
         figures_loaded()
         import plotting
         from workflow.page_figures import learning_figure
         stem, dataset = self.experiment.stem("error-driven", self.engine), self.experiment.dataset
         draw(options, f"{stem}_learning", learning_figure, *learning_curve(self._learning.history))
-        before = np.full_like(self.states, self.experiment.rule.start_state)
+        before = self.experiment.held(np.full_like(self.states, self.experiment.rule.start_state))
         draw(options, f"{stem}_trained", plotting.weight_images, self.states, dataset.shape, dataset.labels, before=before)
 
 

@@ -98,6 +98,12 @@ def trial(task: Unsupervised, neurons: int, seed: int, spread: float = 0.0, flip
     return Trial(states, order, both_rails(pixels) if task.dual_rail else pixels, chip)
 
 
+def thresholds(task: Unsupervised, drawn: Trial) -> np.ndarray:
+    """Each neuron's own threshold in V, without what homeostasis adds (neurons)."""
+    neuron = task.design.network.neuron
+    return np.full(len(drawn.states), neuron.threshold) if drawn.chip is None else drawn.chip.neurons(neuron).threshold
+
+
 def netlist(task: Unsupervised, drawn: Trial) -> Circuit:
     """The whole circuit of a trial: inputs, crossbar, neurons, phi, inhibition, homeostasis."""
     return self_learning_network(task.design, drawn.states, drawn.images, chip=drawn.chip)

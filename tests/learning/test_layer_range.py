@@ -1,5 +1,6 @@
 """Where the stages of layers reach their rails, ngspice leaves the closed form: what is foretold of it comes."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -23,6 +24,7 @@ from learning.layers_in_ngspice import read_in_ngspice
 from records.files import ROOT
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
+from tests.learning.test_layers import random_network
 from tests.learning.test_layers_in_ngspice import on_a_chip
 from workflow.layered import TASKS, load_network
 
@@ -206,7 +208,7 @@ def test_of_many_images_a_part_is_looked_at(monkeypatch):
 def test_what_an_engine_does_not_follow_is_said(design, neuron, words):
     parameters = NetworkParameters(neuron=NeuronParameters(**neuron))
     network = begin((4,), 2, np.ones((1, 3)), LayeredRule(), LayerDesign(**design), parameters)
-    said = complaint(network, np.zeros((1, 3)))
+    said = complaint(network, np.ones((1, 3)))
     assert words in said and said.startswith("the engines may part") if words else said == ""
 
 
@@ -226,3 +228,18 @@ def test_cells_that_are_not_well_above_their_rows_are_read_as_the_closed_form_sa
 def test_read_that_is_over_before_its_input_has_risen_is_refused():
     with pytest.raises(ParameterError, match=r"rise must be below the window, got 0\.001 s for 0\.00015 s"):
         LayerDesign(rise=1e-3)
+
+
+@pytest.mark.parametrize(("moved", "silent"), [((0,), 1), ((1,), 2), ((2,), None), ((), None)])
+def test_a_hidden_layer_of_which_no_neuron_fires_is_said(moved, silent):
+    """Large doses had silenced them without a word: what is left is decided by the bias, and looks like a network."""
+    network = random_network((3, 5, 4, 2), seed=2, spread=1.5)
+    states = [np.full_like(layer, 1.0) if k in moved else layer for k, layer in enumerate(network.states)]
+    network = dataclasses.replace(network, states=tuple(states))  # gates that carry no more than their reference
+    images = np.random.default_rng(1).random((6, 3))
+    fired = [not np.isnan(spikes).all() for spikes in network.forward(images)]
+    assert [*fired, False].index(False) == (moved[0] if moved else 3)
+    said = complaint(network, images, "hidden", "output")
+    words = f"no neuron of hidden layer {silent} fires for any of 6 images: what follows decides by its bias alone, and errors " \
+            "reach nothing below; a smaller hidden may help"
+    assert said == (words if silent else "") and complaint(network, images[:0]) == ""

@@ -1,6 +1,7 @@
 """The circuit that learns by itself: its netlist in ngspice against the closed form, and each of its three additions alone."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -193,3 +194,15 @@ def test_circuits_that_could_not_learn_are_refused_in_clear_words():
         self_learning_network(DESIGN, np.ones((4, 9)), np.zeros((0, 9)))
     with pytest.raises(ParameterError, match="images of 9 pixels"):
         self_learning_network(DESIGN, np.ones((4, 9)), np.zeros((1, 8)))
+
+
+@pytest.mark.parametrize("high", [5.0, 0.4])
+def test_a_neuron_has_fired_where_its_output_is_more_than_half_high(high):
+    """Of three presentations: neuron 1 before 0, neither by more than half, 0 alone."""
+    design = dataclasses.replace(DESIGN, network=dataclasses.replace(DESIGN.network, neuron=NeuronParameters(output_high=high)),
+                                 learning=dataclasses.replace(DESIGN.learning, inhibition_threshold=high / 10))
+    start = design.schedule.start
+    time = np.array([at + after for at in map(start, range(3)) for after in (1e-5, 2e-5, 3e-5)])
+    outputs = high * np.array([[0, 0, 0.6, 0, 0.4, 0, 0, 0, 1], [0, 0.6, 1, 0, 0, 0.49, 0, 0, 0.4]])
+    waves = SimpleNamespace(time=time, stack=lambda names: outputs)
+    assert winners(waves, design, 2, 3).tolist() == [1, SILENT, 0]

@@ -69,8 +69,7 @@ def same_pictures(given, stem, rule, data, states):
     assert np.array_equal(image, data.test_images[0]) and (shape, label, names) == ((8, 8), 3, list("0123456789"))
     assert given["drawn"][f"{stem}_hidden"][1:] == ((8, 8), names)
     *_, error = given["read_back"][-1]
-    title = f"Back-read for a {error.label}, where the neuron of {error.wrong} was too early"
-    assert given["drawn"][f"{stem}_back_read"] == ("simulated", "computed", "settled", rule, title)
+    assert given["drawn"][f"{stem}_back_read"] == ("simulated", "computed", "settled", rule, str(error))
     assert all((asked[1], asked[2].images.tobytes()) == (rule, data.images.tobytes()) for asked in given["an_error"])
 
 

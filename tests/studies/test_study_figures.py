@@ -243,10 +243,11 @@ def test_weights_stand_under_their_presentation_and_beside_their_neurons_pattern
 
 def test_winners_have_their_patterns_colour_and_thresholds_rise_with_homeostasis(learned):
     run, dataset = learned
-    upper, lower = stdp_figures.winners_and_thresholds(run, dataset, 1.0).axes
+    own = np.linspace(1.0, 2.0, len(run.homeostasis[0]))
+    upper, lower = stdp_figures.winners_and_thresholds(run, dataset, own).axes
     assert [(points(line), line.get_label()) for line in upper.lines] == [([(0, 2), (3, 2)], "A"), ([(1, 1), (2, 1)], "B")]
     for neuron, line in enumerate(lower.lines):
-        assert line.get_ydata() == pytest.approx(1.0 + run.homeostasis[:, neuron])
+        assert line.get_ydata() == pytest.approx(own[neuron] + run.homeostasis[:, neuron])
 
 
 def test_a_frame_shows_the_pattern_and_every_neuron_after_it(learned, tmp_path, monkeypatch):
@@ -313,7 +314,7 @@ def test_thresholds_of_more_neurons_than_colours_are_told_apart():
     many = len(COLOURS) + 2
     learned = Learned(2, np.array([0, 1]), np.array([0, 1]), np.zeros((3, many, 9)), np.zeros((3, many)))
     task = Dataset("two", np.zeros((2, 9)), ("A", "B"), (3, 3))
-    _, lower = stdp_figures.winners_and_thresholds(learned, task, 4.0).axes
+    _, lower = stdp_figures.winners_and_thresholds(learned, task, np.full(many, 4.0)).axes
     looks = [(line.get_color(), line.get_linestyle()) for line in lower.lines]
     assert len(set(looks)) == many
 

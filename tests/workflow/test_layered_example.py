@@ -78,21 +78,24 @@ def test_the_example_is_the_first_image_that_the_rule_would_write_for(network):
     def example(labels, margin, images=images):
         data = LayeredData(images, np.array(labels), images, np.array(labels))
         found = an_error(network, LayeredRule(margin=margin), data)
-        return int(np.flatnonzero((images == found.image).all(axis=1))[0]), found.label, found.wrong
+        assert str(found) == (f"Back-read for a {found.label}, where the neuron of {found.wrong} " + (
+            "was too early" if found.written else "comes next (no image is left to write for)"))
+        return int(np.flatnonzero((images == found.image).all(axis=1))[0]), found.label, found.wrong, found.written
     first, second, last = ranks.T
-    assert example(first, (leads[1] + leads[2]) / 2) == (2, first[2], second[2])
-    assert example([first[0], second[1], first[2]], leads[2] / 2) == (1, second[1], first[1])
-    assert example(first, leads[2] / 2) == (0, first[0], second[0])
+    assert example(first, (leads[1] + leads[2]) / 2) == (2, first[2], second[2], True)
+    assert example([first[0], second[1], first[2]], leads[2] / 2) == (1, second[1], first[1], True)
+    assert example(first, leads[2] / 2) == (0, first[0], second[0], False)
     if silent[0]:  # a right neuron that stays silent has no column to write for so long
-        assert example([last[0], first[1], second[2]], leads[2] / 2) == (2, second[2], first[2])
+        assert example([last[0], first[1], second[2]], leads[2] / 2) == (2, second[2], first[2], True)
 
 
 def test_energies_are_printed_under_their_own_names_in_microjoules(capsys):
     print_energies({"read_layer_0": 1e-6, "read_layer_1": 2e-6, "read_seconds": 3e-6, "write_right_output": 4e-6,
                     "write_wrong_output": 5e-6, "back_read": 6e-6, "write_hidden": 7e-6})
-    read, hidden = capsys.readouterr().out.splitlines()
+    read, hidden, uncounted = capsys.readouterr().out.splitlines()
     assert read == ("energy of a read of 3.0 us: 1 + 2 uJ, layer by layer; first writes: right output 4 uJ, wrong output 5 uJ")
-    assert hidden.startswith("a hidden column, read back at 1 V: 7 uJ; a back-read: 6 uJ (")
+    assert hidden == "a hidden column, read back at 1 V: 7 uJ; a back-read: 6 uJ"
+    assert "not counted, nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V: those of" in uncounted
 
 
 def test_the_right_column_is_strengthened_and_the_wrong_one_weakened(network, monkeypatch):

@@ -151,12 +151,15 @@ def test_energies_are_given_where_they_were_measured(folder):
     rows, _, below = said.partition("|\n\nEnergy from the input sources, MNIST: ")
     assert rows.startswith("| experiment") and below.startswith("12.3 uJ for presenting one image, 4.56 uJ for one class's Hebb")
     assert below.endswith("\nphi drives ideal switches and draws nothing; op-amps and transconductances are ideal and not "
-                          "counted.\n")
-    assert "error-driven write" not in said
-    stored(folder, "mnist_error_driven_training", {"write_energy": {"potentiation": {"inputs": 0.7891e-6},
-                                                                    "depression": {"inputs": 0.2346e-6}}})
+                          "counted, nor are the channels' bulk junctions in depressions, which an input at -1 V turns on "
+                          "(docs/circuit.md).\n")
+    assert "error-driven write" not in said and "Trainings from errors" not in said
+    stored(folder, "mnist_error_driven_training", {
+        "presentations": 12_345, "parameters": {"learning": {"dose": 0.034}},
+        "write_energy": {"potentiation": {"inputs": 0.7891e-6}, "depression": {"inputs": 0.2346e-6}}})
     said = results_table(folder)
-    assert "0.789 uJ to potentiate" in said and "0.235 uJ to depress" in said
+    assert "(binary, 34 mV): 0.789 uJ to potentiate" in said and "0.235 uJ to depress" in said
+    assert "differ in more than the engine: 12,345 images binary in ngspice, each with dose, margin and start of its own" in said
 
 
 def test_a_full_test_in_ngspice_goes_before_that_of_the_first_images(folder):

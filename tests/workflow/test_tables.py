@@ -237,6 +237,7 @@ def test_label_column_by_name_or_number(tmp_path, label):
      r"all 4 rows are of one class, yes; .* apart \(--label names the class column\)$"),
     ([*ROWS, ("1", "1", "once")], None, "class once has one member; .*: leave it out, or join it with another$"),
     ([("inf", "2", "yes"), *ROWS], None, "column 'a' holds infinite values"),
+    ([*ROWS, ("1", "-1.797e308", "yes")], None, r"data row 5, column 'b': -1.797e\+308 is beyond 1e\+100, .* leave the row out$"),
     (ROWS, "colour", "has no column 'colour'; it has a, b, class"),
     ([(str(k), "1", str(k / 2)) for k in range(300)], None, "300 different values in 300 rows"),
     ([(str(k), "1", str(k / 2)) for k in range(30)], None, "30 different values in 30 rows"),

@@ -246,7 +246,7 @@ def test_netlist_of_an_error_driven_training_is_its_first_read_on_the_chip(tmp_p
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_small_networks_voltages_are_printed_with_the_ranges_of_on_and_off_cells(tmp_path, capsys, ngspice):
-    results, states = trained(tmp_path)
+    results, states = trained(tmp_path, "--input-voltage", "0.8")
     lines = capsys.readouterr().out.splitlines()
     assert np.array_equal(results["voltages"], states)
     cells = lines.index("trained voltages in V, class by class, input by input:")
@@ -259,7 +259,7 @@ def test_a_small_networks_voltages_are_printed_with_the_ranges_of_on_and_off_cel
         on, off = states[j][patterns[j] > 0], states[j][patterns[j] == 0]
         assert name == label
         assert np.array(shown, float) == pytest.approx([on.size, on.min(), on.max(), off.size, off.min(), off.max()], abs=1e-4)
-    charged = memristor.transconductance * 1.0 * xpue_experiment().schedule.pulse / memristor.memory_capacitance
+    charged = memristor.transconductance * 0.8 * xpue_experiment().schedule.pulse / memristor.memory_capacitance
     assert f"{charged:.4f} V" in lines[table + 5] and results["closed_form_on"] == pytest.approx(charged)
 
 

@@ -1,0 +1,76 @@
+"""What pages say beside a number, without which it could be taken for another: a chip's own devices, what is not counted."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from learning.chips import Chip, complaint_on
+from learning.pulses import Schedule
+from snn_circuit import NetworkParameters
+from studies import stdp
+from tests.helpers import page
+from workflow import training_runs
+from workflow.command_line import print_energy
+from workflow.unsupervised import Learned, netlist, thresholds, trial, unsupervised_xpue
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_thresholds_of_a_circuit_that_learns_are_those_of_its_netlist(spread):
+    """The figure of a chip's thresholds began at the nominal 4 V for all neurons."""
+    task = unsupervised_xpue()
+    drawn = trial(task, 5, seed=2, spread=spread)
+    written = re.findall(r"^Xneuron_\d.* threshold=([0-9.]+)", str(netlist(task, drawn)), re.MULTILINE)
+    assert thresholds(task, drawn) == pytest.approx(np.array(written or [4.0] * 5, float)) and bool(written) == bool(spread)
+
+
+def test_the_runs_own_thresholds_are_drawn(tmp_path, monkeypatch, ngspice):
+    drawn = {}
+    monkeypatch.setattr(stdp, "draw", lambda options, name, figure, *given: drawn.update({name: given}))
+    monkeypatch.setattr(stdp, "save_animation", lambda *arguments: "")
+    stdp.main(["--data", "xpue", "--spread", "0.3", "--presentations", "3", "--seed", "4", "--figures", str(tmp_path)])
+    *_, own = drawn["stdp_xpue_spread_winners"]
+    task = dataclasses.replace(unsupervised_xpue(), presentations=3)
+    assert own == pytest.approx(thresholds(task, trial(task, 4, seed=4, spread=0.3))) and np.ptp(own) > 0.1
+
+
+@pytest.mark.parametrize(("order", "winners", "said"), [
+    ([0, 1, 0], [2, 1, 2], "each"), ([0, 1, 1], [1, 1, 1], "shared"), ([1, 1, 1], [0, 0, 0], "not shown"),
+    ([0, 1, 0], [-1, -1, -1], "silent")])
+def test_a_run_that_has_not_shown_every_pattern_is_not_said_to_share(order, winners, said):
+    learned = Learned(2, np.array(order), np.array(winners), np.zeros((4, 3, 2)), np.zeros((4, 3)))
+    assert stdp._whose(learned) == said
+
+
+def test_states_before_a_training_are_those_that_the_chip_holds(tmp_path, monkeypatch, ngspice):
+    """Stuck cells were drawn at the start state, as if the training had moved them to where they stick."""
+    drawn = {}
+    monkeypatch.setattr(training_runs, "draw", lambda options, name, figure, *given, **more: drawn.update({name: (given, more)}))
+    page("XPUE_memristive_training.py").main([
+        "--rule", "error-driven", "--engine", "closed-form", "--presentations", "2", "--chip", "ideal", "--chip-stuck-off", "0.3",
+        "--start-state", "2.5", "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json")])
+    (given, more), = (found for name, found in drawn.items() if name.endswith("_trained"))
+    chip = Chip(classes=4, inputs=9, stuck_off=0.3)
+    assert np.array_equal(more["before"], np.where(chip.stuck, 0.0, 2.5)) and chip.stuck.any()
+    assert np.array_equal(more["before"][chip.stuck], given[0][chip.stuck])
+
+
+def test_an_energy_of_a_depression_says_what_it_leaves_out(tmp_path, capsys, monkeypatch, ngspice):
+    monkeypatch.setattr(training_runs, "draw", lambda *arguments, **more: None)
+    page("XPUE_memristive_training.py").main([
+        "--rule", "error-driven", "--engine", "closed-form", "--presentations", "2", "--figures", str(tmp_path),
+        "--voltages", str(tmp_path / "v.json")])
+    up, down = (line for line in capsys.readouterr().out.splitlines() if line.startswith("energy of a write"))
+    assert "potentiation" in up and up.endswith("are ideal and not counted)")
+    assert "depression" in down and down.endswith("not counted, nor are the channels' bulk junctions, which conduct hundreds of "
+                                                  "amperes at -1 V)")
+    print_energy("it", {"inputs": float("nan"), "phi": 0.0}, ", nor")
+    assert "nor" not in capsys.readouterr().out
+
+
+def test_a_chip_that_forgets_is_told_of_its_age():
+    images, states = np.ones((1, 4)), np.zeros((2, 4))
+    for rate, said in ((0.0, False), (1e-5, True)):
+        chip = Chip(classes=2, inputs=4, decay_rate=rate)
+        assert ("a shorter --age, or a training" in complaint_on(chip, NetworkParameters(), Schedule(), states, images)) == said
