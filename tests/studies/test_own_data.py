@@ -57,7 +57,8 @@ def test_table_beside_its_baselines(ran):
 
 
 @pytest.mark.usefixtures("ngspice")
-def test_dose_that_is_given_is_every_networks(table, tmp_path, capsys):
+def test_dose_that_is_given_is_every_networks(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(own_data, "ROUNDS", 20)  # the MLP is beside the point
     own_data.main([str(table), "--label", "species", "--hidden", "5", "--epochs", "1", "--dose", "0.25",
                    "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json")])
     assert MemristiveClassifier.load(tmp_path / "v.json").dose == 0.25

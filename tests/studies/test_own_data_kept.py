@@ -13,7 +13,8 @@ from workflow.tables import load_table
 
 
 @pytest.mark.usefixtures("ngspice")
-def test_a_classifier_of_the_whole_table_that_has_learned_on_is_not_overwritten_unasked(tmp_path):
+def test_a_classifier_of_the_whole_table_that_has_learned_on_is_not_overwritten_unasked(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_data, "ROUNDS", 20)  # the MLP is beside the point, and would take most of the time
     path, saved = flowers_in(tmp_path), tmp_path / "v.json"
     given = [str(path), "--label", "species", "--hidden", "5", "--epochs", "4", "--figures", str(tmp_path),
              "--voltages", str(saved)]
