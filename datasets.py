@@ -18,6 +18,7 @@ MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64
 MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
 TEMPLATE_IMAGES = 100  # training images averaged into each class's template (Jurj 2024)
 ENCODINGS = ("binary", "grey")
+SMALLEST = 3  # pixels a side: a fifth of fewer is none above another
 
 
 class DatasetError(RuntimeError):
@@ -83,16 +84,25 @@ def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.
 
 
 def shrink(images: np.ndarray, size: int) -> np.ndarray:
-    """`images` (8-bit, n x 28 x 28) resized with Pillow's default filter, as n x size^2 grey levels 0 to 255."""
-    return np.array([np.asarray(Image.fromarray(image).resize((size, size))).ravel() for image in images])
+    """`images` (8-bit, n x rows x columns) resized with Pillow's default filter, as n x size^2 grey levels 0 to 255.
+
+    Raises DatasetError for other shapes and numbers, and for a size below 3, of which too few pixels are left.
+    """
+    images = np.asarray(images)
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise DatasetError(f"images must be 8-bit (uint8), n x rows x columns, got {images.dtype} of shape {images.shape}")
+    if size < SMALLEST:
+        raise DatasetError(f"size must be {SMALLEST} or more, got {size}")
+    small = [np.asarray(Image.fromarray(image).resize((size, size))).ravel() for image in images]
+    return np.array(small, np.uint8).reshape(len(images), size * size)
 
 
 def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.ndarray:
-    """Pixel levels between 0 and 1 of 8-bit `images`, n x size^2.
+    """Pixel levels between 0 and 1 of 8-bit `images` (n x rows x columns), n x size^2.
 
     binary (Jurj 2024): on if strictly above the 20th largest of 100 pixels, a fifth of the pixels at any size.
     grey: proportional to the grey level, the brightest pixel of each image at 1 (exposure, as a camera would set it).
-    Raises DatasetError for another encoding.
+    Raises DatasetError for another encoding, and for images that `shrink` does not take.
     """
     if encoding not in ENCODINGS:
         raise DatasetError(f"encoding must be {' or '.join(ENCODINGS)}, got {encoding!r}")

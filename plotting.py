@@ -15,6 +15,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -161,7 +162,8 @@ def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[s
     images = states if before is None else np.concatenate([before, states])
     columns, titles, rows = (_columns(len(labels)), labels, ()) if before is None else (
         len(labels), [*labels, *labels], ("before", "after"))
-    figure, image = _gallery(images, shape, columns, titles, rows, vmin=np.min(images), vmax=np.max(images))
+    # One norm for all: where states are equal, the colour bar widens it, and would do so for the last image alone.
+    figure, image = _gallery(images, shape, columns, titles, rows, norm=Normalize(np.min(images), np.max(images)))
     figure.colorbar(image, label="state X (V)", aspect=15)
     return figure
 

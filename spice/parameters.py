@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 
@@ -49,8 +50,10 @@ def check_unit(name: str, value: Any, unit: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """`value`, a PySpice value with unit (1@u_us) as a plain number in SI units."""
-    return float(value) if hasattr(value, "prefixed_unit") and not hasattr(value, "shape") else value
+    """`value`, a PySpice value with unit (1@u_us) as a plain number in SI units, a NumPy number as Python's."""
+    if hasattr(value, "prefixed_unit"):
+        return value if hasattr(value, "shape") else float(value)
+    return value.item() if isinstance(value, Number) and hasattr(value, "item") else value
 
 
 class Parameters:

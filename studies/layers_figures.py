@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from learning.decoding import RESOLUTION, TIED, strict_decision
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredNetwork
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
@@ -93,8 +94,9 @@ def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[s
     colours = np.where(np.arange(len(times)) == label, BLUE, GREY)
     axis.scatter(times[fired], np.flatnonzero(fired), color=colours[fired], s=30, zorder=3)
     axis.hlines(np.flatnonzero(fired), times[fired], 1e4, colors=colours[fired])
-    axis.set_title(f"the first output decides, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else
-                   "no output fires")
+    tied = strict_decision(times * 1e-6) == TIED
+    said = f"undecided: two outputs fire within {RESOLUTION * 1e9:g} ns" if tied else "the first output decides"
+    axis.set_title(f"{said}, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else "no output fires")
     axis.set_yticks(range(len(times)), labels)
     axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
 

@@ -172,3 +172,20 @@ def test_arrays_that_mnist_does_not_have_and_none_of_its_images():
 def test_templates_that_all_share_cannot_be_written():
     with pytest.raises(ValueError, match="read-only"):
         mnist_templates().patterns[0, 0] = 1.0
+
+
+@pytest.mark.parametrize(("images", "size", "said"), [
+    (np.zeros((2, 784), np.uint8), 10, r"got uint8 of shape \(2, 784\)"), (np.zeros((28, 28), np.uint8), 10, r"shape \(28, 28\)"),
+    (np.zeros((2, 28, 28)), 10, r"must be 8-bit \(uint8\), n x rows x columns, got float64"),
+    (np.zeros((2, 28, 28), np.uint8), 2, "size must be 3 or more, got 2")])
+def test_images_of_another_kind_are_refused(images, size, said):
+    """MNIST as n x 784 gave whole rows on or off, in silence."""
+    for encoding in ("binary", "grey"):
+        with pytest.raises(DatasetError, match=said):
+            encode(images, size, encoding)
+
+
+def test_no_images_are_no_levels_and_the_smallest_size_has_a_pixel_on(mnist):
+    for encoding in ("binary", "grey"):
+        assert encode(mnist["x_test"][:0], 10, encoding).shape == (0, 100)
+    assert encode(mnist["x_test"][:20], 3).sum(axis=1).max() >= 1

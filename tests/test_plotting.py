@@ -189,6 +189,8 @@ def test_weights_before_and_after_have_one_scale_that_holds_them_all():
         images = figure.axes[0].images
         assert len(images) == count and {image.get_clim() for image in images} == {range_}
         assert [image.get_array().tolist() for image in images[-2:]] == [[[3, 5]], [[4, 4]]]
+    alike = plotting.weight_images(np.full((3, 4), 3.0), (2, 2), "abc").axes[0].images
+    assert len({image.get_clim() for image in alike}) == 1  # the last of equal ones had a colour of its own
 
 
 def test_each_image_stands_upright_below_its_title_and_beside_the_name_of_its_row():

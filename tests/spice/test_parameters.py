@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import math
 import pkgutil
 
@@ -13,7 +14,9 @@ from PySpice.Unit import u_Degree, u_K, u_kOhm, u_us, u_V
 
 import learning
 import studies
+from learning.chips import Chip
 from learning.pulses import Schedule
+from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from spice.parameters import (
     SUFFIXES,
@@ -178,3 +181,18 @@ def test_a_parameter_is_given_in_its_unit():
     with pytest.raises(ParameterError, match=r"^pulse must be in s, got 1 V$"):
         Schedule(pulse=1@u_V)
     assert Schedule(pulse=2000@u_us).pulse == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize(("number", "plain"), [(np.float32(0.5), float), (np.float64(0.5), float), (np.int64(2), int)])
+def test_numpys_numbers_are_taken_and_kept_as_pythons(number, plain):
+    cell = MemristorParameters(threshold_voltage=number)
+    assert cell.threshold_voltage == number and type(cell.threshold_voltage) is plain
+    json.dumps(cell.as_dict())
+
+
+def test_numpys_whole_numbers_are_whole_and_its_others_are_refused_where_those_are_asked_for():
+    """A loop over np.arange was told that 1 is not between 0 and 4294967295."""
+    assert [Chip(seed=seed).seed for seed in np.arange(3)] == [0, 1, 2]
+    for value in (np.float64(1.5), np.bool_(True), np.array([1]), np.float64("nan")):
+        with pytest.raises(ParameterError, match="seed must be 0 to"):
+            Chip(seed=value)

@@ -322,3 +322,12 @@ def test_thresholds_of_more_neurons_than_colours_are_told_apart():
 def test_marks_of_a_rasters_legend_are_in_no_panel():
     figure = layers_figures.raster(random_network((4, 3, 2), seed=5), np.full(4, 0.7), (2, 2), 0, "AB")
     assert all(axis.get_legend() is None for axis in figure.axes) and len(figure.legends) == 1
+
+
+@pytest.mark.parametrize(("spikes", "said"), [
+    ([76.5, 76.51, np.nan], "undecided: two outputs fire within 20 ns, after 76.5 µs; outputs stay high"),
+    ([90.0, 76.5, 76.55], "the first output decides, after 76.5 µs; outputs stay high"), ([np.nan] * 3, "no output fires")])
+def test_a_raster_says_who_decides_only_where_somebody_does(spikes, said):
+    axis = plt.figure().subplots()
+    layers_figures._output_spikes(axis, np.array(spikes), 0, "ABC")
+    assert axis.get_title() == said
