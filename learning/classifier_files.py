@@ -46,7 +46,7 @@ def loaded(kind: type, path: Path) -> Any:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if (content["format"], content["version"]) != (FORMAT, VERSION):
+        if (content["format"], content["version"]) != (FORMAT, VERSION) or content["version"] is True:
             raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
         return _restored(kind, content)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError) as error:
@@ -62,7 +62,8 @@ def _restored(kind: type, content: dict[str, Any]) -> Any:
         _check(value in allowed, name, value)
     _check(model.random_state is None or _whole(model.random_state), "random_state", model.random_state)
     low, span = np.array(content["low"], float), np.array(content["span"], float)
-    _check(low.ndim == 1 and np.isfinite(low).all() and content["features"] == len(low), "low", content["low"])
+    _check(low.ndim == 1 and np.isfinite(low).all(), "low", content["low"])
+    _check(content["features"] == len(low), "features", content["features"])
     _check(span.shape == low.shape and bool((span >= 0).all()), "span", content["span"])  # nan is not, infinity is a span
     model.encoding_ = FeatureEncoding(low, span, model.encoding == COMPLEMENT)
     model.classes_ = _classes(content["classes"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from records.claims import NotOverwritten, differences
 from records.files import atomic_write, to_json
-from records.voltages import VoltagesError
+from records.voltages import LIMIT, VoltagesError
 
 AFRESH = "--force instead of --resume starts afresh"
 
@@ -76,3 +76,5 @@ def _check(path: Path, name: str, found: np.ndarray | None, expected: np.ndarray
                             f"{expected.shape}; {AFRESH}")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise VoltagesError(f"{path}: {name!r} holds values that are not finite; {AFRESH}")
+    if name.startswith("states") and (np.abs(found) > LIMIT).any():
+        raise VoltagesError(f"{path}: {name!r} holds {found.flat[np.argmax(np.abs(found))]:g}, expected voltages; {AFRESH}")

@@ -1,7 +1,7 @@
 """Results as files: numbers with all parameters, the seed and the versions that made them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,6 +64,15 @@ def kept_results(folder: str | Path, name: str, kept: Mapping[str, Any]) -> dict
         if not fine:
             raise not_of_a_run(path, key)
     return {key: results[key] for key in kept}
+
+
+def refuse_other_rows(path: Path, names: Sequence[Hashable], asked: Iterable[Hashable]) -> None:
+    """Raise FileProblem if rows to go on with, by their `names`, are not among those `asked` for, or stand there twice.
+
+    Means would be of them all.
+    """
+    if len(set(names)) < len(names) or not set(names) <= set(asked):
+        raise not_of_a_run(path, "rows")
 
 
 def not_of_a_run(path: Path, key: str) -> FileProblem:

@@ -25,7 +25,7 @@ from learning.layers import LayeredLearning
 from plotting import BLUE, COLOURS, GREY, WIDTH
 from records.claims import claimed
 from records.earlier import earlier_kept
-from records.results import kept_results, results_path, write_results
+from records.results import kept_results, refuse_other_rows, results_path, write_results
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
@@ -89,8 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     with claimed([(results_path(options.figures, NAME), made_with)], [], options.force), \
             earlier_kept(options.figures, NAME, resumable=True):
         rows = kept_results(options.figures, NAME, {"rows": ROW})["rows"] if options.resume else []
-        done = {(row["hidden"], row["seed"]) for row in rows}
+        done = [(row["hidden"], row["seed"]) for row in rows]
         work = [Case(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
+        refuse_other_rows(results_path(options.figures, NAME), done, [case.name for case in work])
         work = [case for case in work if case.name not in done]
         for row in run_everywhere(judge, work, [options.presentations] * len(work), options.jobs, None, "presentation"):
             rows = sorted([*rows, row], key=lambda one: (one["hidden"], one["seed"]))

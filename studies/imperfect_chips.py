@@ -30,7 +30,7 @@ from learning.error_driven import ErrorDrivenRule
 from records.claims import claimed
 from records.earlier import earlier_kept
 from records.files import FileProblem
-from records.results import kept_results, load_results, not_of_a_run, results_path, write_results
+from records.results import kept_results, load_results, not_of_a_run, refuse_other_rows, results_path, write_results
 from records.voltages import Voltages, load_voltages, states_of
 from studies.imperfect_chips_figures import FIGURES, ROUTES
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
@@ -285,6 +285,7 @@ def kept_rows(path: Path, extent: Extent, experiments: Mapping[str, Experiment],
     kinds |= {("retention", f"{spread:g}") for spread in DECAY_SPREADS}
     if not all((row["section"], row["kind"]) in kinds for row in rows):
         raise not_of_a_run(path, "rows")
+    refuse_other_rows(path, names := [_identity(row) for row in rows], names)
     if load_results(path.parent, stem).get("software_states") != checksums and any(row["route"] == "software" for row in rows):
         raise FileProblem(f"{path} cannot be gone on with: its rows of 'software' are of other voltages than those of "
                           "`python -m studies.ex_situ` that are here now; --force starts afresh")

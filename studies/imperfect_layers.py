@@ -29,7 +29,7 @@ from plotting import BLUE, GREY, VERMILLION, WIDTH
 from records.claims import NotOverwritten, claimed
 from records.earlier import count_rows, earlier_kept
 from records.files import FileProblem
-from records.results import kept_results, load_results, results_path, write_results
+from records.results import kept_results, load_results, refuse_other_rows, results_path, write_results
 from spice.session import NgspiceSession
 from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
 from workflow.decisions import Partial
@@ -175,7 +175,8 @@ def refuse_to_forget(options: argparse.Namespace) -> None:
 
 def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:
     """Add the rows of all cases still to do to what was `found`, each as soon as it is there."""
-    done = {(row["spread"], row["seed"], row["route"]) for row in found["rows"]}
+    done = [(row["spread"], row["seed"], row["route"]) for row in found["rows"]]
+    refuse_other_rows(results_path(options.figures, NAME), done, [case.name for case in work])
     work = [case for case in work if case.name not in done]
     for row in run_everywhere(judge, work, [case.rule.presentations for case in work], options.jobs, None, "presentation"):
         found["rows"] = sorted([*found["rows"], row], key=lambda one: (one["spread"], one["route"], one["seed"]))

@@ -121,7 +121,7 @@ def test_binary_image_has_the_pixels_strictly_above_the_20th_largest(mnist):
         assert (levels > np.sort(levels)[80]).tolist() == pixels.astype(bool).tolist()
 
 
-@pytest.mark.parametrize(("size", "most"), [(5, 4), (10, 19), (28, 156)])
+@pytest.mark.parametrize(("size", "most"), [(5, 4), (7, 9), (8, 12), (10, 19), (28, 156)])
 @pytest.mark.parametrize("encoding", ["binary", "grey"])
 def test_images_shrink_to_any_size(mnist, size, most, encoding):
     images = mnist["x_test"][:20]
@@ -130,7 +130,7 @@ def test_images_shrink_to_any_size(mnist, size, most, encoding):
     assert levels.min() >= 0
     assert (levels.max(axis=1) == 1).all()
     if encoding == "binary":
-        assert 0 < levels.sum(axis=1).max() <= most  # below a fifth of the pixels
+        assert levels.sum(axis=1).max() == most  # one below a fifth of the pixels, fewer where some tie
     if size == 28:
         assert np.array_equal(shrink(images, 28), images.reshape(20, 784))  # row by row, untouched
     assert mnist_templates(size, encoding).patterns.shape == (10, size * size)

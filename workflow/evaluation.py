@@ -90,16 +90,16 @@ def read_range(task: Task) -> tuple[int, np.ndarray]:
 _parents: list[int] = []
 
 
-def serve_parent(parent: int | None = None) -> None:
+def serve_parent(parent: int) -> None:
     """Ctrl-C reaches a whole group of processes, and a service manager sends SIGTERM to all: the parent ends its workers.
 
-    If the parent is killed, it cannot: then they end themselves. Give the `parent`'s number where the work brings it along: it
-    may be dead before this process looks.
+    If the parent is killed, it cannot: then they end themselves. Its number comes with the work: asked for here it may be that
+    of who adopted this process, for the parent may be dead before a worker has loaded its libraries.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if not _parents:
-        _parents.append(parent or os.getppid())
+        _parents.append(parent)
         threading.Thread(target=_end_with, args=_parents, daemon=True).start()
 
 

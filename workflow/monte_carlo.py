@@ -1,5 +1,6 @@
 """Many independent computations on all cores, or on a cluster, with a progress bar that knows how large each of them is."""
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
@@ -30,9 +31,10 @@ def run_everywhere(function: Callable[[Task], Result], tasks: Sequence[Task], si
             bar.update(sizes[k])
 
 
-def _numbered(function: Callable[[Task], Result], k: int, task: Task, serve: bool) -> tuple[int, Result]:
-    if serve:
-        serve_parent()
+def _numbered(function: Callable[[Task], Result], k: int, task: Task, parent: int) -> tuple[int, Result]:
+    """`parent`: the process that asks, where it may be another one of this machine; else 0."""
+    if parent and parent != os.getpid():
+        serve_parent(parent)
     return k, function(task)
 
 
@@ -46,7 +48,7 @@ def on_cores(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: in
         try:
             with children_kept_apart():
                 results = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(
-                    delayed(_numbered)(function, k, task, jobs > 1) for k, task in enumerate(tasks))
+                    delayed(_numbered)(function, k, task, os.getpid()) for k, task in enumerate(tasks))
             for result in results:  # noqa: UP028 (`yield from` would close `results` itself, with joblib's advice)
                 yield result
         except BrokenProcessPool as error:
@@ -61,7 +63,7 @@ def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task],
         check_cluster(client, scheduler)
         from dask.distributed import KilledWorker, as_completed
 
-        futures = [client.submit(_numbered, function, k, task, False, pure=False) for k, task in enumerate(tasks)]
+        futures = [client.submit(_numbered, function, k, task, 0, pure=False) for k, task in enumerate(tasks)]
         try:
             for _, result in as_completed(futures, with_results=True):
                 yield result

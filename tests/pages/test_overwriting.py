@@ -87,6 +87,20 @@ def test_results_of_more_images_are_not_overwritten_by_a_quick_look(capsys):
     assert code == 2 and "--samples (10000 there, 20 now)" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(("there", "options", "refused"), [
+    ("mnist_test_by_closed_form", [], True), ("mnist_test", ["--full"], True), ("mnist_test", [], False)])
+def test_a_series_looks_before_it_begins_for_the_test_that_it_will_make(there, options, refused, tmp_path, capsys, monkeypatch):
+    """Without --full by the closed form, with it in ngspice: found at its turn, it would cost the minutes before."""
+    reproduce = page("reproduce.py")
+    monkeypatch.setattr(reproduce.schematics, "draw_circuits", lambda *_: [])
+    monkeypatch.setattr(reproduce, "run_steps", lambda *_: 7)
+    content = json.loads((ROOT / "figures" / f"{there}_results.json").read_text())
+    (tmp_path / f"{there}_results.json").write_text(json.dumps(content))
+    code = run(reproduce.main, ["--figures", str(tmp_path), "--samples", "20", *options])
+    assert code == (2 if refused else 7)
+    assert ("--samples (10000 there, 20 now)" in capsys.readouterr().err) == refused
+
+
 def test_notes_are_not_overwritten_by_the_table_of_results(capsys, tmp_path, monkeypatch):
     reproduce = page("reproduce.py")
     for name, result in (("run_steps", 0), ("write_agreement", None), ("results_table", reproduce.TABLE.decode())):

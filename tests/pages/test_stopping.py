@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,25 @@ def test_killed_test_takes_its_workers_with_it(command, tmp_path, temporary):
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_until(lambda: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
+        process.kill()
+        process.wait()
+        wait_until(lambda: not _left_behind(process.pid))
+    finally:
+        for left in _left_behind(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5])
+def test_study_that_is_killed_while_its_workers_load_their_libraries_takes_them_with_it(after, tmp_path, temporary):
+    """They are adopted before they look who their parent is."""
+    slow = 'import time\nclass Late:\n    def __reduce__(self): return time.sleep, (3,)\n'
+    study = slow + STUDY.replace("[1, 2], 2", "[Late(), Late()], 2")
+    (temporary / "work").mkdir()
+    process = subprocess.Popen([sys.executable, "-c", study], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    try:
+        wait_until(lambda: len(_commands(process.pid, "popen_loky")) == 2)
+        time.sleep(after)
         process.kill()
         process.wait()
         wait_until(lambda: not _left_behind(process.pid))

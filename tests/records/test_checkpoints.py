@@ -70,6 +70,7 @@ def test_a_cut_checkpoint_is_refused(kept, length):
     ("states", np.zeros((4, 3)), r"'states' is float64 of shape \(4, 3\), expected float64 of shape \(3, 4\)"),
     ("states", np.zeros((3, 4), int), "'states' is int64"),
     ("states", np.full((3, 4), np.nan), "'states' holds values that are not finite"),
+    ("states", np.full((3, 4), -1.1e6), "'states' holds -1.1e\\+06, expected voltages"),
     ("history", np.zeros((19, 2), bool), r"'history' is bool of shape \(19, 2\)"),
     ("done", np.array([3]), r"'done' is int64 of shape \(1,\)"),
     ("done", 3.0, "'done' is float64"),

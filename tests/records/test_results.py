@@ -5,7 +5,7 @@ import json
 import pytest
 
 from records.files import FileProblem
-from records.results import holds, kept_results
+from records.results import holds, kept_results, refuse_other_rows
 
 ROWS = {"ideal": 0.5, "rows": [{"seed": 1, "accuracy": 0.5}]}
 
@@ -51,3 +51,15 @@ def test_lists_of_a_row_belong_together_and_shares_are_from_0_to_1():
     assert holds({"presentations": [100, 200], "running_accuracy": [0, 1.0]}, curve)
     assert not holds({"presentations": [100, 200], "running_accuracy": [0.5]}, curve)
     assert not holds({"presentations": [100], "running_accuracy": [1.1]}, curve)
+
+
+@pytest.mark.parametrize(("names", "fine"), [([], True), ([("a", 1)], True), ([("a", 1), ("a", 2)], True), ([("b", 1)], False),
+                                             ([("a", 2), ("a", 2)], False), ([("a", 1), ("a", -1)], False)])
+def test_rows_that_were_not_asked_for_or_stand_there_twice_are_refused(tmp_path, names, fine):
+    """A study averaged them with its own."""
+    try:
+        refuse_other_rows(tmp_path / "r.json", names, [("a", 1), ("a", 2)])
+    except FileProblem as error:
+        assert not fine and "r.json cannot be gone on with: its 'rows' are none of an earlier run" in str(error)
+    else:
+        assert fine

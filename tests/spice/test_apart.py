@@ -3,6 +3,7 @@
 import gc
 import locale
 
+import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
@@ -87,6 +88,18 @@ def test_run_behind_one_that_paused_near_its_end_is_whole(ngspice, plain, steps)
     for stop in (1e-6, 1.003e-6, 2.5e-7):
         *_, last = plain.run(stop, pauses=[stop / 3, stop - steps * FAST.max_step])
         assert last.time[-1] == pytest.approx(stop, rel=1e-9) and charged(plain) == before
+
+
+@pytest.mark.parametrize("steps", [0.51, 0.7, 0.9, 0.99])
+def test_run_behind_one_that_paused_within_a_whole_step_of_its_end_is_whole(ngspice, steps):
+    """Of a circuit whose edges let ngspice take its longest steps up to the end."""
+    solver, stop = Solver(max_step=5e-8), 1.825e-6
+    circuit = ngspice.load("t\nV1 a 0 pulse(0 1 0.2u 1n 1n 0.5u 10u)\nR1 a b 1k\nC1 b 0 10p\n", solver, ["b"])
+    before = circuit.run(1e-6)["b"]
+    *_, last = circuit.run(stop, pauses=[stop - steps * solver.max_step])
+    assert last.time[-1] == pytest.approx(stop, rel=1e-9)
+    assert np.array_equal(circuit.run(1e-6)["b"], before)
+    circuit.unload()
 
 
 @pytest.mark.parametrize(("line", "changes"), [

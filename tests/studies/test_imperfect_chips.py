@@ -1,5 +1,6 @@
 """The study of imperfect chips: its cases, its rows, its figures and its hand-over to many processes."""
 
+import argparse
 import dataclasses
 import json
 import zlib
@@ -11,10 +12,12 @@ from datasets import encode
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.ensembles import Ensemble
+from learning.layer_rule import LayeredRule
 from records.claims import NotOverwritten
+from records.files import FileProblem
 from records.voltages import checksum, states_of
 from spice.parameters import ParameterError
-from studies import imperfect_chips
+from studies import imperfect_chips, imperfect_layers
 from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
 from studies.imperfect_chips_figures import FIGURES
 from tests.helpers import one_line, script
@@ -186,6 +189,20 @@ def test_rows_of_no_case_are_not_gone_on_with(changes, tmp_path, monkeypatch, ca
     (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
     assert run(imperfect_chips.main, ["--short", "--resume", "--figures", str(tmp_path)]) == 1
     assert "cannot be gone on with: its 'rows' are none of an earlier run" in one_line(capsys.readouterr().err)
+
+
+def test_rows_that_stand_there_twice_are_not_gone_on_with(tmp_path, monkeypatch, capsys):
+    """The mean would count one chip twice; of layers also those of chips that are not asked for."""
+    row = {"section": "spread", "encoding": "grey", "kind": "both", "key": 0.1, "route": "in situ", "seed": 1, "accuracy": 0.9}
+    content = {"rows": [row, row | {"accuracy": 0.1}], "ideal": {}, "parameters": {"engine": "closed-form"}}
+    (tmp_path / "imperfect_chips_short_results.json").write_text(json.dumps(content))
+    assert run(imperfect_chips.main, ["--short", "--resume", "--figures", str(tmp_path)]) == 1
+    assert "cannot be gone on with: its 'rows' are none of an earlier run" in one_line(capsys.readouterr().err)
+    found = {"rows": [{"spread": 0.1, "seed": 6, "route": "in situ", "strict_accuracy": 0.9}]}
+    monkeypatch.setattr(imperfect_layers, "run_everywhere", lambda *_: pytest.fail("trained"))
+    case = imperfect_layers.Case(0.1, 1, LayeredRule(), 100)
+    with pytest.raises(FileProblem, match="'rows' are none of an earlier run"):
+        imperfect_layers._spread(argparse.Namespace(figures=tmp_path, jobs=1), found, {}, [case])
 
 
 def test_rows_whose_names_another_program_has_sorted_are_gone_on_with(tmp_path, monkeypatch):

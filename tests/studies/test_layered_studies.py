@@ -336,7 +336,7 @@ def test_decisions_of_a_stopped_run_are_claimed_and_go_when_all_is_read(played, 
 
 
 @pytest.mark.parametrize("changes", [{"running_accuracy": [0.5]}, {"presentations": "x"}, {"running_accuracy": [0.5, None]},
-                                     {"hidden": "5"}, {"seed": [1]}])
+                                     {"hidden": "5"}, {"seed": [1]}, {"hidden": 7}, {"seed": 4}, {"seed": -5}])
 def test_rows_that_could_not_be_drawn_are_not_gone_on_with(changes, tmp_path, capsys, monkeypatch):
     """They would end the study, after minutes, in a traceback."""
     monkeypatch.setattr(hidden_neurons, "judge", lambda case: pytest.fail("trained"))
