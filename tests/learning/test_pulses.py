@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.pulses import CAREFUL, READING, TRAINING, Schedule, edges, suited
+from learning.pulses import CAREFUL, READING, TRAINING, Schedule, check_levels, edges, suited
 from memristor import MemristorParameters
 from spice.parameters import ParameterError
 
@@ -71,3 +71,15 @@ def test_solver_suits_the_cells_unless_it_is_one_of_its_own(solver, volts, farad
     cell = dataclasses.replace(usual, threshold_voltage=volts, width=usual.width * farads / usual.gate_capacitance)
     assert cell.gate_capacitance == pytest.approx(farads)
     assert suited(solver, cell) == dataclasses.replace(solver, **changes)
+
+
+@pytest.mark.parametrize(("patterns", "fine"), [
+    ([[0.0, 1.0]], True), ([[0.0, 1.0001]], False), ([[-1e-4, 1.0]], False), ([[1.5, 0]], False), (np.zeros((0, 2)), True),
+    ([[0.0]], False)])
+def test_levels_are_from_0_to_1_and_of_as_many_inputs(patterns, fine):
+    try:
+        check_levels(np.array(patterns), 2)
+    except ParameterError as error:
+        assert not fine and "patterns" in str(error)
+    else:
+        assert fine

@@ -8,8 +8,8 @@ import pytest
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.hebbian import infer
-from learning.membrane_range import complaint, fitted, rail, settled_membranes
-from learning.pulses import READING
+from learning.membrane_range import complaint, fitted, left_over, rail, settled_membranes
+from learning.pulses import READING, Schedule
 from learning.readout import Reader
 from memristor import trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -61,3 +61,22 @@ def test_output_resistance_that_no_feedback_makes_good_is_named(mnist_schedule, 
     assert "membranes clip" in said and said.endswith("training with a lower --amplifier-output-resistance would help")
     with pytest.raises(ParameterError, match=r"^no .*: amplifier_output_resistance is too high for currents like these$"):
         fitted(NetworkParameters(neuron=dataclasses.replace(neuron, rail_low=-1.0)), mnist_schedule, templates.patterns)
+
+
+@pytest.mark.parametrize("tau", [150e-6, 400e-6])
+def test_what_the_next_pattern_finds_of_a_membrane_is_what_the_pause_has_left(tau):
+    """From the end of the pulse's fall to the next rise; below a thousandth of the threshold it moves no spike."""
+    neuron = NeuronParameters(membrane_capacitance=tau)
+    for pause in (1.0, 3.0, 6.8, 7.0):  # in time constants: exp(-6.9) is a thousandth
+        schedule = Schedule(pulse=1e-3, rise=1e-5, period=1e-3 + 1e-5 + pause * tau)
+        left = 4.0 * np.exp(-pause)
+        assert left_over(neuron, schedule, 4.0) == (pytest.approx(left) if pause < 6.9 else 0.0)
+    network, states = NetworkParameters(neuron=neuron), np.full((1, 9), 8.0)
+    schedule = Schedule(pulse=3e-3, period=3e-3 + 1e-5 + 2 * tau)
+    top = settled_membranes(network, schedule, states, np.ones((1, 9)))[0, 0]
+    network = dataclasses.replace(network, neuron=dataclasses.replace(
+        neuron, feedback_resistance=float(neuron.feedback_resistance * 6.0 / top)))
+    said = complaint(network, schedule, states, np.ones((1, 9)), own=True)
+    assert said == (f"membranes have not come to rest when the next pattern comes: of 6 V up to {6 * np.exp(-2):.2g} V are left "
+                    f"after {1e-5 + 2 * tau:.3g} s, with a time constant of {tau:.3g} s; a longer --period or a training with "
+                    "a lower --membrane-capacitance would help")

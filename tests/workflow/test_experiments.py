@@ -176,4 +176,5 @@ def test_cells_below_the_threshold_are_said_where_the_closed_form_wrote_them(eng
 
 def test_threshold_of_cells_that_are_off_is_the_memristors_own(capsys):
     say_of_cells_that_are_off("closed-form", MemristorParameters(threshold_voltage=0.7), np.array([0.6, 0.8]))
-    assert capsys.readouterr().out.startswith("50.00% of")
+    said = capsys.readouterr().out
+    assert said.startswith("50.00% of") and said.endswith("the closed form did (docs/closed_form.md)\n")
