@@ -181,6 +181,45 @@ def test_writes_below_the_threshold_differ_as_documented(ngspice):
     assert (written([-0.1], -step) / step)[0] == pytest.approx(-17.5, abs=1)
 
 
+def meyer(overdrive, drop, gate, phi=0.6):
+    """Gate capacitances to source, drain and bulk as ngspice has them (F): `overdrive` V over the source, `drop` V from it to the
+    drain, `phi` the level 3 model's surface potential (ngspice's manual; Meyer, RCA Review 32, 1971)."""
+    if overdrive <= 0:
+        bulk = gate * min(-overdrive / phi, 1.0)
+        source = 2 / 3 * gate * max(1 + 2 * overdrive / phi, 0.0)
+        saturated, drain = drop >= 0.025, 0.0
+    else:
+        bulk, source, drain, saturated = 0.0, 2 / 3 * gate, 0.0, drop >= overdrive
+    if not saturated:
+        reach = max(overdrive, 0.025)
+        source, drain = (source * (1 - (one / (2 * reach - drop))**2) for one in (reach - drop, reach))
+    return source, drain, bulk
+
+
+def written_by_meyer(state, dose, device, steps=20_000):
+    """X in V after a write of `dose` V at an input of 1 or -1 V: the input rises, the pump runs, the input falls."""
+    volts, gate = float(np.sign(dose)), device.gate_capacitance
+    levels = volts * np.concatenate([np.linspace(0, 1, steps), np.ones(steps), np.linspace(1, 0, steps)])
+    pumped = np.repeat([0.0, dose * device.memory_capacitance / steps, 0.0], steps)
+    for before, level, charge in zip(levels, levels[1:], pumped[1:], strict=False):
+        mean = (before + level) / 2
+        source, drain, bulk = meyer(state - device.threshold_voltage - min(mean, 0.0), abs(mean), gate)
+        state += (charge + (drain if volts > 0 else source) * (level - before)) / (device.capacitance + source + drain + bulk)
+    return state
+
+
+@pytest.mark.parametrize(("state", "dose"), [(1.0, -0.5), (0.0, -2.0), (-1.6, -2.0), (-0.1, -0.02), (-0.5, -0.1), (-2.0, 2.4),
+                                             (-0.3, 0.2), (0.1, 2.4)])
+def test_writes_below_the_threshold_are_those_of_meyers_capacitances(ngspice, state, dose):
+    """What the closed form leaves out there is no error of ngspice's steps: it follows from the model's own formulas."""
+    network, schedule, sign = NetworkParameters(), Schedule(pulse=2e-3, period=6e-3), int(np.sign(dose))
+    ours, theirs = ClosedFormEngine(network, schedule, 1, 1), NgspiceEngine(ngspice, network, schedule, 1, 1,
+                                                                            writing=WRITING.tightened(10))
+    conducting, = ours.write(np.array([[9.0]]), 0, np.ones(1), sign, abs(dose) / ours.rate) - 9.0  # in all that phi is open
+    found = theirs.write(np.array([[state]]), 0, np.ones(1), sign, abs(dose) / theirs.rate)
+    assert found == pytest.approx(written_by_meyer(state, conducting, network.memristor), abs=0.03)
+
+
 def test_cells_below_the_threshold_are_apart_in_their_own_number():
     network = layered_begin((), 2, np.ones((1, 2)), LayeredRule())
     states, other = np.array([[1.0, 2.0, -1.0], [1.0, -0.5, 3.0]]), np.array([[1.1, 2.0, -3.0], [1.0, 0.5, 3.2]])
