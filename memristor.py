@@ -227,8 +227,8 @@ class Memristor(ReadMemristor):
     617 A. The synapse's own current is that on the neuron's side. Joints of a chain and nodes behind resistors are held there
     by it, and states written otherwise: `junction_current=1e-300` isolates.
 
-    Writes of tenths of a second or longer, and decays through the leak, want a `switch_on` of 1e3: over the paper's 1 mohm
-    what ngspice rounds is off by per cents of X a second (`rounding`).
+    Writes of tenths of a second or longer, decays through the leak, and cells much smaller than the paper's want a `switch_on`
+    of 1e3: over its 1 mohm what ngspice rounds is off by per cents of X a second, more the smaller the gate (`rounding`).
 
     With `own`, the write gain is an instance parameter as well (k).
     """

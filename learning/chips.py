@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from learning.closed_form import Cells, Crossbar
+from learning.closed_form import Cells, Crossbar, Race
+from learning.membrane_range import AT_REST, from_rest
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
@@ -155,18 +156,39 @@ class Chip(Parameters):
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
 
 
-def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray) -> str:
+def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
+                 own: bool = False) -> str:
     """What is wrong with the range of the membranes on these `images` (n x inputs, 0 to 1) on a `chip`, its wires apart, whose
-    cells are in `states` (classes x inputs, V); "" if nothing is.
+    cells are in `states` (classes x inputs, V); "" if nothing is. `own`: as for `membrane_range.complaint`.
     """
-    unwired = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0)
-    race = unwired.crossbar(parameters, schedule).race(states, images)
-    if np.isnan(race.spikes).all():
+    crossbar = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0).crossbar(parameters, schedule)
+    race, tau = crossbar.race(states, images), np.asarray(crossbar.neurons.time_constant)
+    left = race.settled.max(axis=0) * np.exp(-(schedule.period - schedule.pulse - schedule.rise) / tau)
+    unrested = own and left.max() >= AT_REST * np.min(crossbar.neurons.threshold)
+    return from_rest(f"membranes have not come to rest on this chip when the next pattern comes: up to {left.max():.2g} V are "
+                     "left; a longer --period would help" * bool(unrested),
+                     _out_of_range_on(chip, schedule, race, race.settled >= crossbar.neurons.threshold, own))
+
+
+def _out_of_range_on(chip: Chip, schedule: Schedule, race: Race, reach: np.ndarray, own: bool) -> str:
+    """As `complaint_on`, of membranes that start at rest; which of them `reach` their thresholds if the pulse does not end."""
+    silent = np.isnan(race.spikes)
+    if silent.all() and reach.any():
+        return (f"all neurons stay silent on this chip: membranes that settle at up to {race.settled.max():.3g} V are too slow "
+                f"for a pulse of {schedule.pulse:g} s; a longer --pulse would help")
+    if silent.all():
         forgets = "a shorter --age, or " * bool(chip.decay_rate)
         return f"all neurons stay silent on this chip; {forgets}a training with a higher --feedback-resistance may help"
     clipped = int(race.railed.any(axis=1).sum())
-    return (f"membranes clip on {clipped} of {len(images)} images on this chip, and neurons that clip fire together; a training "
-            "with a lower --feedback-resistance may help") * bool(clipped)
+    if clipped:
+        return (f"membranes clip on {clipped} of {len(silent)} images on this chip, and neurons that clip fire together; a "
+                "training with a lower --feedback-resistance may help")
+    unheard = np.flatnonzero(np.diag(silent)) if own else np.array([])
+    if not len(unheard):
+        return ""
+    slow = "a longer --pulse or " * bool(np.diag(reach)[unheard].any())
+    return (f"neurons that stay silent on the patterns they learned, on this chip: {len(unheard)} of {len(silent)}, the first is "
+            f"neuron {unheard[0]}; {slow}a training with a higher --feedback-resistance may help")
 
 
 BLOCK = 256  # rows of noise drawn at a time

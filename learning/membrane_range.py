@@ -38,10 +38,21 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
               own: bool = False, rule: str | None = None) -> str:
     """What is wrong with the range of the membranes on these `images`, and the parameter to change; "" if nothing is.
 
-    `own`: image k is the pattern that neuron k has learned, on which it should fire. `rule`: what made the states. Those of
-    learning from errors hang on the feedback resistor: no value of it can be promised to help.
+    `own`: image k is the pattern that neuron k has learned, on which it should fire, and follows image k - 1 in one run. `rule`:
+    what made the states. Those of learning from errors hang on the feedback resistor: no value of it can be promised to help.
     """
     neuron, settled = parameters.neuron, settled_membranes(parameters, schedule, states, images)
+    rest = _unrested(neuron, schedule, min(float(settled.max()), rail(neuron))) if own else ""
+    return from_rest(rest, _out_of_range(neuron, schedule, settled, own, rule))
+
+
+def from_rest(rest: str, other: str) -> str:
+    """Both complaints: what is left of one pattern moves the next one's spikes, and `other` knows nothing of it."""
+    return "; from rest, ".join(filter(None, (rest, other)))
+
+
+def _out_of_range(neuron: NeuronParameters, schedule: Schedule, settled: np.ndarray, own: bool, rule: str | None) -> str:
+    """As `complaint`, of membranes that start at rest and settle at `settled` V (images x classes)."""
     highest = settled.max(axis=1)
     top = float(highest.max())
     if top <= 0:
@@ -56,11 +67,10 @@ def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndar
     clipped = int(np.sum(highest >= rail(neuron)))
     if clipped:
         way_out = _below_the_rail(_within_the_rail(neuron, top), rule)
-        return (f"membranes clip on {clipped} of {len(images)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
+        return (f"membranes clip on {clipped} of {len(settled)} images: {top:.3g} V wanted, the rail is at {rail(neuron):.3g} V, "
                 f"and neurons that clip fire together; {way_out}")
     should_fire = np.diag(settled) if own else highest.max(keepdims=True)
-    return (_unheard(neuron, should_fire, top) or _too_slow(neuron, schedule, float(should_fire.min()))
-            or (_unrested(neuron, schedule, top) if own else ""))
+    return _unheard(neuron, should_fire, top) or _too_slow(neuron, schedule, float(should_fire.min()))
 
 
 def _lift(neuron: NeuronParameters, own: np.ndarray, top: float, rule: str | None) -> str:

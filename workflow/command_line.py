@@ -261,7 +261,7 @@ def warn_of_range(network: NetworkParameters, schedule: Schedule, states: np.nda
     complaint, "" for none.
     """
     said = complaint(network, schedule, states, images, own, rule) if chip is None else complaint_on(
-        chip, network, schedule, states, images)
+        chip, network, schedule, states, images, own)
     if said and said.partition(":")[0] != before.partition(":")[0]:
         warn(f"{when}{said}")
     return said
