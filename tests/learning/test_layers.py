@@ -182,6 +182,17 @@ def test_a_written_column_leaks_where_its_rows_are_dark_and_no_other_does():
     assert written[0] == pytest.approx(5.0 * left + 0.1, rel=1e-3) and np.array_equal(other, start[1])
 
 
+def test_a_column_leaks_for_as_long_as_it_is_open():
+    """Which is as long as the row is high that has been high for longest, not as long as a whole dose would take."""
+    network = LayeredNetwork((np.full((1, 3), 5.0),), NetworkParameters(memristor=MemristorParameters(leak_resistance=1e9)))
+    kernel_device, states = device(network), np.full((3, 1), 5.0)
+    for pulse in (2e-4, -2e-4):
+        states[:] = 5.0
+        layer_kernel.write(kernel_device, states, np.ones((3, 1)), 0, np.array([0.5, 0.25, 0.0]), pulse)
+        leak = 1 / (1e9 * network.parameters.memristor.memory_capacitance)
+        assert states[:, 0] == pytest.approx(5.0 + kernel_device.rate * pulse * np.array([0.5, 0.25, 0.0]) - leak * 1e-4 * 5.0)
+
+
 def test_each_epoch_presents_every_image_once_in_an_order_of_its_own():
     order = presentation_order(RULE, 20, 0, 60).reshape(3, 20)
     assert np.array_equal(np.sort(order), np.tile(np.arange(20), (3, 1)))

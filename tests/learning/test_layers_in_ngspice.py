@@ -143,6 +143,8 @@ def test_a_chips_reads_agree_with_the_closed_form_of_the_same_chip(ngspice, netw
         assert max(deviations(times, exact)) < 0.05e-6
         assert np.sum(~np.isnan(times[-1])) >= 2
         assert settled[0] == pytest.approx(drives(chip, image), abs=5e-3)
+        _, settled = reader.read(chip, image, label=int(np.nanargmin(exact[-1])))
+        assert settled[1] == pytest.approx(drives(chip, (~np.isnan(exact[0])).astype(float), 1), abs=5e-3)  # who is in reach
     assert apart > 5e-6  # devices alike would be seen
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import xpue
+from learning import readout
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
@@ -144,6 +145,19 @@ def test_write_that_ngspice_cannot_follow_is_made_with_the_usual_steps(ngspice, 
     monkeypatch.setattr(careful, "run", fail)
     found = writer.write(start, np.ones(2), 1, 1e-5)
     assert found == pytest.approx(usual.write(start, np.ones(2), 1, 1e-5), abs=1e-9) and not np.array_equal(found, followed_well)
+
+
+@pytest.mark.parametrize(("above", "careful"), [(1.4, True), (1.6, False)])
+def test_on_a_chip_its_own_thresholds_tell_what_needs_care(ngspice, monkeypatch, above, careful):
+    """By the nominal one a write of 5 mV was off by a quarter of a millivolt, a spike by 0.1 us."""
+    network, schedule, chip, found = NetworkParameters(), Schedule(), Chip(1, 9, cell_threshold=0.6), []
+    monkeypatch.setattr(readout, "followed", lambda solver, *given: found.append(followed(solver, *given)) or found[-1])
+    devices = chip.devices(network)
+    states = devices.cells.threshold_voltage + above
+    assert states.min() < 1.4 < 1.6 < states.max()  # by the nominal threshold some would need care, and some not
+    Reader(ngspice, network, schedule, 1, chip=chip).spikes(states, np.ones(9), 1)
+    Writer(ngspice, network, schedule, 9).write(states[0], np.ones(9), 1, 1e-5, devices.cells)
+    assert [solver not in (READING, WRITING) for solver in found] == [careful, careful]
 
 
 def test_stuck_cells_ask_for_no_careful_write(ngspice):

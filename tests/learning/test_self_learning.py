@@ -29,7 +29,7 @@ from learning.stdp import (
     spike_times,
     written,
 )
-from memristor import MemristorParameters, raised_state
+from memristor import MemristorParameters, raised_state, read_current
 from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
 from spice.parameters import ParameterError
 
@@ -147,6 +147,16 @@ def test_a_membrane_that_would_cross_after_the_pulse_fires_no_neuron(simulate, c
     assert present_all(after, np.zeros(2), PATTERNS, np.array([0]), K).tolist() == [first]
     assert np.array_equal(after, states) is (first == SILENT)
     assert run(simulate, DESIGN, states, PATTERNS[:1])[1].tolist() == [first]
+
+
+@pytest.mark.parametrize("vto", [-0.4, 0.0, 0.7])
+def test_a_membrane_settles_where_the_cells_own_threshold_says(vto):
+    device = dataclasses.replace(DEVICE, threshold_voltage=vto)
+    k = numbers(dataclasses.replace(DESIGN, network=NetworkParameters(device, DESIGN.network.neuron)))
+    row = np.linspace(0.9, 2.6, 9)
+    for share in (0.5, 1.0):
+        expected = DESIGN.network.neuron.transresistance * read_current(device, row, share * PATTERNS[0]).sum()
+        assert settled_membrane(row, PATTERNS[0], share, k) == pytest.approx(expected, rel=1e-9) and expected < k.rail
 
 
 def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(simulate):
