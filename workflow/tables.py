@@ -23,7 +23,7 @@ LOOKED_AT = 20  # lines by which its separator and its columns are known
 BEFORE = re.compile(r"\s*(?:[#%].*|sep=.)?\s*$", re.IGNORECASE)  # a line that is no part of a table, before it
 NAMELESS = "Unnamed: "  # a header's empty names get this and a number, as in pandas
 MOST_CLASSES = 100
-LARGEST = 1e100  # of a table's numbers: what their sums of squares still are
+LARGEST = 1e100  # of a table's numbers, so that sums of their squares are numbers too
 FEW_ROWS = 10  # of so few, a measured column may well be 1, 2, 3
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "-nan", "null", "NULL",
            "?")  # but not "None", a name that classes have
@@ -112,7 +112,7 @@ def _from_csv(path: Path, label: str | None) -> Table:
     if (np.abs(values) > LARGEST).any():
         row, column = np.argwhere(np.abs(values) > LARGEST)[0]
         raise DatasetError(f"{path}: data row {row + 1}, column {features.columns[column]!r}: {values[row, column]:g} is beyond "
-                           f"{LARGEST:g}, whose square is no number; if it stands for a missing value, leave the row out")
+                           f"{LARGEST:g}, too large to be reckoned with; if it stands for a missing value, leave the row out")
     labels = frame[chosen] if frame[chosen].dtype.kind in "Ob" else as_written(chosen)
     labels = labels.to_numpy() if labels.dtype.kind == "b" else _classes(labels.astype(str).str.strip().to_numpy(dtype=str))
     if untitled and np.count_nonzero(labels == labels[0]) == 1:
