@@ -1,6 +1,7 @@
 """What pages say beside a number, without which it could be taken for another: a chip's own devices, what is not counted."""
 
 import dataclasses
+import json
 import re
 
 import numpy as np
@@ -13,7 +14,7 @@ from studies import stdp
 from tests.helpers import page
 from workflow import training_runs
 from workflow.command_line import print_energy
-from workflow.unsupervised import Learned, netlist, thresholds, trial, unsupervised_xpue
+from workflow.unsupervised import Learned, doubts, netlist, thresholds, trial, unsupervised_xpue
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])
@@ -74,3 +75,21 @@ def test_a_chip_that_forgets_is_told_of_its_age():
     for rate, said in ((0.0, False), (1e-5, True)):
         chip = Chip(classes=2, inputs=4, decay_rate=rate)
         assert ("a shorter --age, or a training" in complaint_on(chip, NetworkParameters(), Schedule(), states, images)) == said
+
+
+@pytest.mark.parametrize(("chip", "said"), [([], True), (["--chip", "ten-percent", "--carry-over"], False)])
+def test_what_an_ideal_crossbar_cannot_tell_is_not_said_of_a_chip(chip, said, tmp_path, capsys):
+    """A quarter of the images was said to be undecided by construction, beside 7 % that were; and the paper has no chip."""
+    page("MNIST_memristor_test.py").main(["--engine", "closed-form", "--samples", "120", "--figures", str(tmp_path), *chip])
+    out, (results,) = capsys.readouterr().out, tmp_path.glob("*_results.json")
+    assert ("two best templates equal" in out) == ("(paper: 60%)" in out) == said
+    assert ("equal_templates" in json.loads(results.read_text())) == said
+
+
+def test_currents_after_a_presentation_count_as_those_before_it():
+    """Of two presentations the cells conduct too much after the last alone."""
+    task = unsupervised_xpue()
+    states, images = np.full((3, 4, 9), 1.5), task.patterns[:2]
+    states[2] = 20.0
+    learned = Learned(4, np.array([0, 1]), np.array([0, 1]), states, np.zeros((3, 4)))
+    assert doubts(task, images, learned).startswith("stages clip in 1 of 2 presentations: ")
