@@ -157,7 +157,7 @@ class Chip(Parameters):
 
 
 def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-                 own: bool = False) -> str:
+                 own: bool) -> str:
     """What is wrong with the range of the membranes on these `images` (n x inputs, 0 to 1) on a `chip`, its wires apart, whose
     cells are in `states` (classes x inputs, V); "" if nothing is. `own`: as for `membrane_range.complaint`.
     """

@@ -101,7 +101,9 @@ def test_what_such_cells_carry_is_a_share_of_their_own_column(strong, careful):
     states[0, 0] = 1.0  # carries a third of what another does
     states[1] *= 30
     assert (followed(READING, MemristorParameters(), states, np.ones(strong + 1)) != READING) is careful
-    both = np.vstack([states, np.full((1, strong + 1), 1.6)])
+    small = np.full((1, strong + 1), -10.0)
+    small[0, :2] = 1.6  # a column that carries little: not of it is the share
+    both = np.vstack([states, small])
     assert (followed(READING, MemristorParameters(), both, np.ones(strong + 1)) != READING) is careful
 
 

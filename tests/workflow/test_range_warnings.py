@@ -44,6 +44,8 @@ def test_what_was_said_before_a_training_is_not_said_again(before, says, capsys)
 @pytest.mark.parametrize(("state", "words"), [
     (0.0, "all neurons stay silent on this chip; a training with a higher --feedback-resistance may help"), (0.6, ""),
     (2.0, "membranes clip on 1 of 2 images on this chip, and neurons that clip fire together; a training with a lower "
+          "--feedback-resistance may help"),
+    (9.0, "membranes clip on 2 of 2 images on this chip, and neurons that clip fire together; a training with a lower "
           "--feedback-resistance may help")])
 @pytest.mark.parametrize("wire", [0.0, 1.0])
 def test_of_a_chip_it_is_said_of_all_its_devices(state, words, wire, capsys):
@@ -126,6 +128,10 @@ def test_patterns_that_follow_each_other_on_a_chip_are_told_as_elsewhere(pause, 
     if pause == 1.0 and pulse == 5e-3:
         top = chip.crossbar(network, schedule).race(states, patterns).settled.max()
         assert f"up to {top * np.exp(-1):.2g} V are left" in said
+        for more, told in ((-0.1, True), (0.1, False)):  # a thousandth of the threshold of 4 V moves no spike
+            after = (np.log(top / 4e-3) + more) * network.neuron.time_constant
+            rested = Schedule(pulse=pulse, period=pulse + 1e-5 + after)
+            assert ("not come to rest" in warn_of_range(network, rested, states, patterns, chip, own=True)) == told
 
 
 def test_a_pattern_that_its_own_neuron_does_not_hear_on_a_chip_is_told():
@@ -141,6 +147,20 @@ def test_a_pattern_that_its_own_neuron_does_not_hear_on_a_chip_is_told():
     assert said == (f"neurons that stay silent on the patterns they learned, on this chip: {len(silent)} of 3, the first is "
                     f"neuron {silent[0]}; a training with a higher --feedback-resistance may help")
     assert warn_of_range(network, Schedule(), states, patterns, chip) == ""
+
+
+def test_neurons_of_a_chip_that_are_too_slow_for_their_patterns_are_told_of_the_pulse():
+    network, patterns = NetworkParameters(MemristorParameters()), np.eye(3).repeat(9, axis=1)
+    network, states = fitted(network, Schedule(), patterns), trained_state(network.memristor, patterns, 5e-3)
+    for seed in range(30):
+        chip = Chip(3, 27, seed, neuron_time_constant=1.0)
+        schedule = Schedule(pulse=2e-4, period=0.1)
+        silent = np.isnan(np.diag(chip.crossbar(network, schedule).race(states, patterns).spikes))
+        if 0 < silent.sum() < 3:
+            break
+    said = warn_of_range(network, schedule, states, patterns, chip, own=True)
+    assert said.endswith(f"is neuron {np.argmax(silent)}; a longer --pulse or a training with a higher --feedback-resistance "
+                         "may help")
 
 
 def test_what_is_left_of_one_pattern_is_said_beside_what_is_wrong_with_each_alone():

@@ -74,7 +74,8 @@ def test_a_chip_that_forgets_is_told_of_its_age():
     images, states = np.ones((1, 4)), np.zeros((2, 4))
     for rate, said in ((0.0, False), (1e-5, True)):
         chip = Chip(classes=2, inputs=4, decay_rate=rate)
-        assert ("a shorter --age, or a training" in complaint_on(chip, NetworkParameters(), Schedule(), states, images)) == said
+        complaint = complaint_on(chip, NetworkParameters(), Schedule(), states, images, own=False)
+        assert ("a shorter --age, or a training" in complaint) == said
 
 
 @pytest.mark.parametrize(("chip", "said"), [([], True), (["--chip", "ten-percent", "--carry-over"], False)])
