@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from learning.chips import Chip, complaint_on
+from learning.hebbian import reading
 from learning.pulses import Schedule
-from snn_circuit import NetworkParameters
+from snn_circuit import ALIKE, NetworkParameters
 from studies import stdp
 from tests.helpers import page
-from workflow import training_runs
+from workflow import inference, training_runs
 from workflow.command_line import print_energy
 from workflow.unsupervised import Learned, doubts, netlist, thresholds, trial, unsupervised_xpue
 
@@ -94,3 +95,19 @@ def test_currents_after_a_presentation_count_as_those_before_it():
     states[2] = 20.0
     learned = Learned(4, np.array([0, 1]), np.array([0, 1]), states, np.zeros((3, 4)))
     assert doubts(task, images, learned).startswith("stages clip in 1 of 2 presentations: ")
+
+
+def test_steps_of_a_written_netlist_are_those_of_the_chips_own_cells(tmp_path, monkeypatch, ngspice):
+    seen = []
+
+    def read(*given, devices=ALIKE):
+        seen.append(devices)
+        return reading(*given, devices=devices)
+    monkeypatch.setattr(inference, "reading", read)
+    monkeypatch.setattr(training_runs, "draw", lambda *given, **more: None)
+    saved = ["--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path)]
+    page("XPUE_memristive_training.py").main(["--chip-cell-threshold", "0.1", *saved])
+    page("XPUE_memristive_inference.py").main([*saved, "--netlist", str(tmp_path / "n.cir")])
+    devices, = seen
+    assert np.array_equal(devices.cells.threshold_voltage,
+                          Chip(4, 9, cell_threshold=0.1).cells(NetworkParameters().memristor).threshold_voltage)
