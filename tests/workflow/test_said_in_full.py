@@ -85,7 +85,8 @@ def test_what_an_ideal_crossbar_cannot_tell_is_not_said_of_a_chip(chip, said, tm
     page("MNIST_memristor_test.py").main(["--engine", "closed-form", "--samples", "120", "--figures", str(tmp_path), *chip])
     out, (results,) = capsys.readouterr().out, tmp_path.glob("*_results.json")
     assert ("two best templates equal" in out) == ("(paper: 60%)" in out) == said
-    assert ("equal_templates" in json.loads(results.read_text())) == said
+    found = json.loads(results.read_text())
+    assert ("equal_templates" in found) == said and found["parameters"]["voltages"] == "voltages/mnist.json"
 
 
 def test_currents_after_a_presentation_count_as_those_before_it():
