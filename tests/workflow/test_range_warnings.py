@@ -52,7 +52,7 @@ def test_of_a_chip_it_is_said_of_all_its_devices(state, words, wire, capsys):
     """Wires take little, and no closed form knows of them: they are left out."""
     network, images = NetworkParameters(MemristorParameters()), np.ones((2, 100))
     images[1, 50:] = 0
-    chip = Chip(classes=2, inputs=100, cell_gain=0.1, row_resistance=wire)
+    chip = Chip(classes=2, inputs=100, cell_gain=0.1, row_resistance=wire, column_resistance=wire)
     assert warn_of_range(network, Schedule(), np.full((2, 100), state), images, chip) == words
     assert capsys.readouterr().err == f"warning: {words}\n" * bool(words)
 
