@@ -141,10 +141,17 @@ list(on_cores(work, [1, 2], 2))
 def test_killed_test_takes_its_workers_with_it(command, tmp_path, temporary):
     """Or a killed study: SIGKILL leaves no time for clearing up, the workers notice."""
     (temporary / "work").mkdir()
-    process = subprocess.Popen([sys.executable, *command, "--figures", str(tmp_path / "figures")], cwd=ROOT,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    killed([*command, "--figures", str(tmp_path / "figures")],
+           lambda _: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
+
+
+def killed(command, ready, after=0.0):
+    """Kill what python runs of a `command` some s `after` ready(pid), and wait for all that it started to end."""
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
     try:
-        wait_until(lambda: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
+        wait_until(lambda: ready(process.pid))
+        time.sleep(after)
         process.kill()
         process.wait()
         wait_until(lambda: not _left_behind(process.pid))
@@ -159,17 +166,7 @@ def test_study_that_is_killed_while_its_workers_load_their_libraries_takes_them_
     slow = 'import time\nclass Late:\n    def __reduce__(self): return time.sleep, (3,)\n'
     study = slow + STUDY.replace("[1, 2], 2", "[Late(), Late()], 2")
     (temporary / "work").mkdir()
-    process = subprocess.Popen([sys.executable, "-c", study], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               start_new_session=True)
-    try:
-        wait_until(lambda: len(_commands(process.pid, "popen_loky")) == 2)
-        time.sleep(after)
-        process.kill()
-        process.wait()
-        wait_until(lambda: not _left_behind(process.pid))
-    finally:
-        for left in _left_behind(process.pid):
-            os.kill(left, signal.SIGKILL)
+    killed(["-c", study], lambda pid: len(_commands(pid, "popen_loky")) == 2, after)
 
 
 @pytest.fixture
