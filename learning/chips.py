@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning.closed_form import Cells, Crossbar, Race
-from learning.membrane_range import AT_REST, from_rest
+from learning.membrane_range import AT_REST, after_pause, from_rest
 from learning.pulses import Schedule
 from memristor import MemristorParameters
 from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
@@ -162,10 +162,10 @@ def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, 
     cells are in `states` (classes x inputs, V); "" if nothing is. `own`: as for `membrane_range.complaint`.
     """
     crossbar = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0).crossbar(parameters, schedule)
-    race, tau = crossbar.race(states, images), np.asarray(crossbar.neurons.time_constant)
-    left = race.settled.max(axis=0) * np.exp(-(schedule.period - schedule.pulse - schedule.rise) / tau)
-    unrested = own and left.max() >= AT_REST * np.min(crossbar.neurons.threshold)
-    return from_rest(f"membranes have not come to rest on this chip when the next pattern comes: up to {left.max():.2g} V are "
+    race = crossbar.race(states, images)
+    left = np.max(after_pause(schedule, race.settled, crossbar.neurons.time_constant))
+    unrested = own and left >= AT_REST * np.min(crossbar.neurons.threshold)
+    return from_rest(f"membranes have not come to rest on this chip when the next pattern comes: up to {left:.2g} V are "
                      "left; a longer --period would help" * bool(unrested),
                      _out_of_range_on(chip, schedule, race, race.settled >= crossbar.neurons.threshold, own))
 

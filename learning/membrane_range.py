@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from learning.pulses import Schedule, check_levels
+from learning.pulses import Schedule, Values, check_levels
 from memristor import channel_current, raised_state, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
@@ -118,9 +118,14 @@ def _too_slow(neuron: NeuronParameters, schedule: Schedule, settled: float) -> s
             f"{neuron.threshold:g} V; a longer --pulse, or a training with a lower --membrane-capacitance, would help")
 
 
+def after_pause(schedule: Schedule, volts: Values, time_constant: Values) -> Values:
+    """What in V the pause between two pulses leaves of membranes of a `time_constant` (s) that were at `volts`."""
+    return volts * np.exp(-(schedule.period - schedule.pulse - schedule.rise) / time_constant)
+
+
 def left_over(neuron: NeuronParameters, schedule: Schedule, top: float) -> float:
     """What in V the next pattern finds of a membrane that was at `top` V; 0 if it is too little to move a spike."""
-    left = top * math.exp(-(schedule.period - schedule.pulse - schedule.rise) / neuron.time_constant)
+    left = float(after_pause(schedule, top, neuron.time_constant))
     return left if left >= AT_REST * neuron.threshold else 0.0
 
 

@@ -173,9 +173,14 @@ def refuse_to_forget(options: argparse.Namespace) -> None:
         raise NotOverwritten(f"{path} holds reads of {read} images by ngspice; --resume keeps them, --force starts afresh")
 
 
+def _identity(row: dict[str, Any]) -> tuple[float, int, str]:
+    """The name of the case that a row is of."""
+    return row["spread"], row["seed"], row["route"]
+
+
 def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:
     """Add the rows of all cases still to do to what was `found`, each as soon as it is there."""
-    done = [(row["spread"], row["seed"], row["route"]) for row in found["rows"]]
+    done = [_identity(row) for row in found["rows"]]
     refuse_other_rows(results_path(options.figures, NAME), done, [case.name for case in work])
     work = [case for case in work if case.name not in done]
     for row in run_everywhere(judge, work, [case.rule.presentations for case in work], options.jobs, None, "presentation"):
@@ -186,11 +191,11 @@ def _spread(options: argparse.Namespace, found: dict[str, Any], made_with: dict[
 
 def _judged(options: argparse.Namespace, found: dict[str, Any], made_with: dict[str, Any], work: list[Case]) -> None:
     """Let ngspice read some chips' networks; what it has read before of as many images is kept."""
-    kept = {(row["spread"], row["seed"], row["route"]) for row in found["judged"] if row["samples"] >= options.ngspice}
+    kept = {_identity(row) for row in found["judged"] if row["samples"] >= options.ngspice}
     session = NgspiceSession() if options.ngspice else None
     for case in work if session else []:
         if case.name not in kept:
-            rest = [row for row in found["judged"] if (row["spread"], row["seed"], row["route"]) != case.name]
+            rest = [row for row in found["judged"] if _identity(row) != case.name]
             found["judged"] = [*rest, judge_in_ngspice(case, options.ngspice, options)]
             write_results(options.figures, NAME, session, made_with, found)
         partial_of(case, options).drop(options.ngspice)  # also what a stop after the results had left

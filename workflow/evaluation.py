@@ -75,8 +75,7 @@ _readers: dict[tuple, Reader] = {}  # of this process: ngspice is one per proces
 def read_range(task: Task) -> tuple[int, np.ndarray]:
     """First spike times of a task's images: (first index, images x classes in s). Runs in a worker."""
     if task.notes:
-        if task.parent != os.getpid():  # joblib may do a single range in this very process
-            serve_parent(task.parent)
+        serve_parent(task.parent)
         Path(task.notes, f"{task.first}.began").write_text(str(os.getpid()))
     key = (task.network, task.schedule, len(task.states), task.chip, task.solver)
     if key not in _readers:
@@ -96,6 +95,8 @@ def serve_parent(parent: int) -> None:
     If the parent is killed, it cannot: then they end themselves. Its number comes with the work: asked for here it may be that
     of who adopted this process, for the parent may be dead before a worker has loaded its libraries.
     """
+    if parent == os.getpid():  # joblib may do what is for a single worker in this very process
+        return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if not _parents:

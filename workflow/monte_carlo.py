@@ -32,8 +32,8 @@ def run_everywhere(function: Callable[[Task], Result], tasks: Sequence[Task], si
 
 
 def _numbered(function: Callable[[Task], Result], k: int, task: Task, parent: int) -> tuple[int, Result]:
-    """`parent`: the process that asks, where it may be another one of this machine; else 0."""
-    if parent and parent != os.getpid():
+    """`parent`: the process that asks, if it is one of this machine; else 0."""
+    if parent:
         serve_parent(parent)
     return k, function(task)
 

@@ -12,7 +12,7 @@ import numpy as np
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.error_driven import ErrorDrivenRule
 from records.files import FileProblem, atomic_write, to_json
-from records.results import load_results
+from records.results import load_results, results_path
 from workflow.scores import interval
 
 Row = tuple[str, str, str, str, str, str]
@@ -174,10 +174,11 @@ def mean_of_seeds(folder: Path, last: Tested) -> Row:
 
 def trainings(folder: Path) -> list[str]:
     """A line on what else than the engine sets the trainings from errors apart, where their results are."""
-    found = [(network, folder / f"{network.voltages}_training_results.json") for network in NETWORKS
+    found = [(network, f"{network.voltages}_training") for network in NETWORKS
              if network.engine and network.seed == ErrorDrivenRule.seed]
-    shown = [f"{load_results(folder, path.name.removesuffix('_results.json'))['presentations']:,} images {network.encoding} in "
-             f"{'ngspice' if network.engine == NGSPICE else 'the closed form'}" for network, path in found if path.exists()]
+    shown = [f"{load_results(folder, name)['presentations']:,} images {network.encoding} in "
+             f"{'ngspice' if network.engine == NGSPICE else 'the closed form'}"
+             for network, name in found if results_path(folder, name).exists()]
     return [f"Trainings from errors differ in more than the engine: {', '.join(shown)}, each with dose, margin and start of its "
             "own (docs/closed_form.md). The engines themselves are told apart in the last column.", ""] * bool(shown)
 

@@ -161,7 +161,7 @@ def killed(command, ready, after=0.0):
 
 
 @pytest.mark.parametrize("after", [0.0, 0.5])
-def test_study_that_is_killed_while_its_workers_load_their_libraries_takes_them_with_it(after, tmp_path, temporary):
+def test_study_that_is_killed_while_its_workers_load_their_libraries_takes_them_with_it(after, temporary):
     """They are adopted before they look who their parent is."""
     slow = 'import time\nclass Late:\n    def __reduce__(self): return time.sleep, (3,)\n'
     study = slow + STUDY.replace("[1, 2], 2", "[Late(), Late()], 2")

@@ -113,15 +113,20 @@ def test_the_longest_write_of_a_training_in_ngspice_is_looked_at(rule, engine, s
     assert looked == ([] if seconds is None else [pytest.approx(seconds)])
 
 
+@pytest.fixture
+def three():
+    """A network that fits three patterns of nine pixels each, the patterns, and the states that they trained."""
+    network, patterns = NetworkParameters(MemristorParameters()), np.eye(3).repeat(9, axis=1)
+    return fitted(network, Schedule(), patterns), patterns, trained_state(network.memristor, patterns, 5e-3)
+
+
 @pytest.mark.parametrize(("pause", "pulse", "words"), [
     (20.0, 5e-3, []), (1.0, 5e-3, ["membranes have not come to rest on this chip when the next pattern comes: up to "]),
     (20.0, 5e-5, ["all neurons stay silent on this chip: membranes that settle at up to ", "longer --pulse would help"]),
     (1.0, 5e-5, ["not come to rest", "; from rest, all neurons stay silent on this chip: membranes that settle"])])
-def test_patterns_that_follow_each_other_on_a_chip_are_told_as_elsewhere(pause, pulse, words):
+def test_patterns_that_follow_each_other_on_a_chip_are_told_as_elsewhere(three, pause, pulse, words):
     """On an ideal network they were; on a chip two of six patterns were tied without a word."""
-    network, patterns, chip = NetworkParameters(MemristorParameters()), np.eye(3).repeat(9, axis=1), Chip(3, 27, cell_gain=0.05)
-    states = trained_state(network.memristor, patterns, 5e-3)
-    network = fitted(network, Schedule(), patterns)
+    (network, patterns, states), chip = three, Chip(3, 27, cell_gain=0.05)
     schedule = Schedule(pulse=pulse, period=pulse + 1e-5 + pause * network.neuron.time_constant)
     said = warn_of_range(network, schedule, states, patterns, chip, own=True)
     assert all(part in said for part in words) and bool(said) == bool(words)
@@ -134,9 +139,8 @@ def test_patterns_that_follow_each_other_on_a_chip_are_told_as_elsewhere(pause, 
             assert ("not come to rest" in warn_of_range(network, rested, states, patterns, chip, own=True)) == told
 
 
-def test_a_pattern_that_its_own_neuron_does_not_hear_on_a_chip_is_told():
-    network, patterns = NetworkParameters(MemristorParameters()), np.eye(3).repeat(9, axis=1)
-    network, states = fitted(network, Schedule(), patterns), trained_state(network.memristor, patterns, 5e-3)
+def test_a_pattern_that_its_own_neuron_does_not_hear_on_a_chip_is_told(three):
+    network, patterns, states = three
     for seed in range(30):
         chip = Chip(3, 27, seed, neuron_threshold=0.6)
         race = chip.crossbar(network, Schedule()).race(states, patterns)
@@ -149,9 +153,8 @@ def test_a_pattern_that_its_own_neuron_does_not_hear_on_a_chip_is_told():
     assert warn_of_range(network, Schedule(), states, patterns, chip) == ""
 
 
-def test_neurons_of_a_chip_that_are_too_slow_for_their_patterns_are_told_of_the_pulse():
-    network, patterns = NetworkParameters(MemristorParameters()), np.eye(3).repeat(9, axis=1)
-    network, states = fitted(network, Schedule(), patterns), trained_state(network.memristor, patterns, 5e-3)
+def test_neurons_of_a_chip_that_are_too_slow_for_their_patterns_are_told_of_the_pulse(three):
+    network, patterns, states = three
     for seed in range(30):
         chip = Chip(3, 27, seed, neuron_time_constant=1.0)
         schedule = Schedule(pulse=2e-4, period=0.1)
@@ -163,10 +166,9 @@ def test_neurons_of_a_chip_that_are_too_slow_for_their_patterns_are_told_of_the_
                          "may help")
 
 
-def test_what_is_left_of_one_pattern_is_said_beside_what_is_wrong_with_each_alone():
+def test_what_is_left_of_one_pattern_is_said_beside_what_is_wrong_with_each_alone(three):
     """Of patterns that clip, or are too slow, it was left out, and was what decided them."""
-    network, patterns = NetworkParameters(MemristorParameters()), np.eye(3).repeat(9, axis=1)
-    network, states = fitted(network, Schedule(), patterns), trained_state(network.memristor, patterns, 5e-3)
+    network, patterns, states = three
     tau = network.neuron.time_constant
     slow = warn_of_range(network, Schedule(pulse=5e-5, period=6e-5 + tau), states, patterns, own=True)
     clips = warn_of_range(network, Schedule(input_voltage=9.0, period=5e-3 + 1e-5 + tau), 3 * states, patterns, own=True)
