@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +144,12 @@ def test_killed_test_takes_its_workers_with_it(command, tmp_path, temporary):
            lambda _: len({note.read_text() for note in temporary.glob("*/*.began")} - {""}) == 2)  # both at work
 
 
-def killed(command, ready, after=0.0):
-    """Kill what python runs of a `command` some s `after` ready(pid), and wait for all that it started to end."""
+def killed(command, ready):
+    """Kill what python runs of a `command` once it is ready(pid), and wait for all that it started to end."""
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                start_new_session=True)
     try:
         wait_until(lambda: ready(process.pid))
-        time.sleep(after)
         process.kill()
         process.wait()
         wait_until(lambda: not _left_behind(process.pid))
@@ -160,13 +158,24 @@ def killed(command, ready, after=0.0):
             os.kill(left, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.5])
-def test_study_that_is_killed_while_its_workers_load_their_libraries_takes_them_with_it(after, temporary):
+# Work that its workers take seconds to load.
+LATE = """
+import os, pathlib, time
+def late(k):
+    pathlib.Path(os.environ["TMPDIR"], "work", f"{k}.loading").touch()
+    time.sleep(3)
+    return k
+class Late:
+    def __init__(self, k): self.k = k
+    def __reduce__(self): return late, (self.k,)
+"""
+
+
+def test_study_that_is_killed_while_its_workers_load_their_libraries_takes_them_with_it(temporary):
     """They are adopted before they look who their parent is."""
-    slow = 'import time\nclass Late:\n    def __reduce__(self): return time.sleep, (3,)\n'
-    study = slow + STUDY.replace("[1, 2], 2", "[Late(), Late()], 2")
     (temporary / "work").mkdir()
-    killed(["-c", study], lambda pid: len(_commands(pid, "popen_loky")) == 2, after)
+    killed(["-c", LATE + STUDY.replace("[1, 2], 2", "[Late(1), Late(2)], 2")],
+           lambda _: len(list(temporary.glob("work/*.loading"))) == 2)
 
 
 @pytest.fixture
