@@ -175,6 +175,8 @@ def test_spikes_and_decisions_of_both_engines_are_told_apart(monkeypatch):
     assert [row["lead_ngspice_ns"] for row in different] == pytest.approx([100, 10])
     assert [row["lead_closed_form_ns"] for row in different] == pytest.approx([100, np.inf])
     assert result["doubtful_by_its_own_account"] == 2  # of the spikes that both have
+    hebbian = engines.compare_decisions(dataclasses.replace(network, rule="hebbian"), found)  # where 100 ns are a tie
+    assert [row["image"] for row in hebbian["strict_decisions_that_differ"]] == [3]
 
 
 def test_spikes_come_back_from_the_test_scripts_table_in_seconds(tmp_path):

@@ -41,6 +41,12 @@ def planned():
     return list(cases(LONG, "grey", rule, *np.random.default_rng(0).uniform(3, 5, (2, 10, 100))))
 
 
+@pytest.mark.parametrize(("encoding", "grey"), [("binary", False), ("grey", True)])
+def test_chips_learn_and_are_tested_on_images_of_the_encoding_asked_for(encoding, grey):
+    for images in imperfect_chips.images_of(encoding)[::2]:
+        assert (len(np.unique(images[:20])) > 2) is grey and images.shape[1:] == (100,)
+
+
 def test_all_that_is_asked_is_planned(planned):
     spreads = [case for case in planned if case.section == "spread"]
     assert {case.kind for case in spreads} == {"neurons", "cells", "both"}

@@ -36,6 +36,13 @@ def images_of(part, encoding="grey"):
     return images, np.where(np.arange(20) < 10, labels, labels // 2)
 
 
+@pytest.mark.parametrize(("part", "count"), [("train", 60_000), ("test", 10_000)])
+@pytest.mark.parametrize(("encoding", "grey"), [("binary", False), ("grey", True)])
+def test_images_are_of_the_part_and_the_encoding_asked_for(part, count, encoding, grey):
+    images, labels = stdp_mnist.mnist_images(part, encoding)
+    assert images.shape == (count, 100) and labels.shape == (count,) and (len(np.unique(images[:20])) > 2) is grey
+
+
 @pytest.fixture
 def ran(tmp_path, monkeypatch):
     """ran(*options): the drawings' data by name, and the results."""
