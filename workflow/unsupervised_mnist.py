@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from learning.chips import Chip
-from learning.decoding import RESOLUTION, strict_decision
+from learning.decoding import strict_decision
 from learning.pulses import READING, Schedule
 from learning.readout import Reader
 from learning.self_learning import (
@@ -157,12 +157,12 @@ def name_neurons(first: np.ndarray, labels: np.ndarray, neurons: int) -> np.ndar
     return counts.argmax(axis=1)
 
 
-def decide(spikes: np.ndarray, digits: np.ndarray, resolution: float = RESOLUTION) -> int:
+def decide(spikes: np.ndarray, digits: np.ndarray) -> int:
     """The strict decision of neurons that stand for `digits` by their first `spikes` (s, nan: silent): a digit, TIED or SILENT.
 
     Two neurons of the same digit do not tie.
     """
-    return strict_decision(first_spikes_of_digits(spikes, digits), resolution)
+    return strict_decision(first_spikes_of_digits(spikes, digits))
 
 
 def first_spikes_of_digits(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:

@@ -113,6 +113,9 @@ def test_notes_are_not_overwritten_by_the_table_of_results(capsys, tmp_path, mon
     assert run(reproduce.main, ["--figures", str(tmp_path), "--force"]) == 0
     assert run(reproduce.main, ["--figures", str(tmp_path)]) == 0  # over its own
     assert (ROOT / "figures" / "results.md").read_bytes().startswith(reproduce.TABLE)
+    with locked(tmp_path / "results.md"):
+        assert run(reproduce.main, ["--figures", str(tmp_path)]) == 1
+    assert "results.md is being written by another run" in one_line(capsys.readouterr().err)
 
 
 def test_checkpoint_with_progress_is_not_overwritten(tmp_path, capsys):

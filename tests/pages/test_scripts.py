@@ -201,15 +201,18 @@ def test_reproduce_hands_on_one_folder_from_wherever_it_is_started(tmp_path, mon
 @pytest.mark.parametrize(("side_by_side", "last", "code"), [(0, 0, 0), (3, 0, 3), (0, 4, 4)])
 def test_reproduce_ends_with_the_first_script_that_fails(side_by_side, last, code, tmp_path, monkeypatch):
     """The last step needs all before it, and a table is made of what was all made by this run."""
-    ran, table = [], tmp_path / "results.md"
-    monkeypatch.setattr(reproduce.schematics, "draw_circuits", lambda *_: [])
+    ran, shown, table = [], [], tmp_path / "results.md"
+    monkeypatch.setattr(reproduce.schematics, "draw_circuits", lambda figures, show: shown.append(show) or [])
     monkeypatch.setattr(reproduce, "run_side_by_side", lambda chains, lanes: ran.append("all") or side_by_side)
     monkeypatch.setattr(reproduce, "run_alone", lambda command: ran.append(command[1]) or last)
     monkeypatch.setattr(reproduce, "write_agreement", lambda figures: ran.append("agreement"))
     monkeypatch.setattr(reproduce, "results_table", lambda figures: "the table")
     assert reproduce.main(["--samples", "20", "--figures", str(tmp_path)]) == code
     assert ran == ["all", "studies.imperfect_chips", "agreement"][:1 if side_by_side else 2 if last else None]
-    assert table.exists() == (code == 0)
+    assert table.exists() == (code == 0) and shown == [False]
+    monkeypatch.setattr("plotting.style", lambda show: None)  # no display is needed where nothing is drawn
+    reproduce.main(["--samples", "20", "--figures", str(tmp_path), "--force", "--show"])
+    assert shown == [False, True]
 
 
 def test_reproduce_runs_every_script():

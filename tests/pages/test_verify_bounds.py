@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import verify
+from learning.pulses import READING
 from memristor import state_rate
 from studies import engines
 from studies.engines import compare_leads, compare_writes, networks
@@ -85,6 +86,16 @@ def test_accuracies_are_those_of_a_training_as_tight_as_the_voltages(compared):
     trained = compared(verify.accuracies_converge)[1]["train_hebbian"]
     usual, tight = compared(verify.experiments_converge)[1]["train_hebbian"][-2:]
     assert trained[0] == tight != usual
+
+
+@pytest.mark.parametrize(("ahead", "changed"), [(0.4e-6, 0.0), (0.6e-6, 100.0)])
+def test_decisions_are_by_the_resolution_of_the_network(compared, monkeypatch, ahead, changed):
+    """Of the Hebbian one 0.5 us: neurons that change places within it are tied before and after."""
+    spikes = np.array([100e-6, 100e-6 + ahead])
+    monkeypatch.setattr(verify, "read", lambda network, states, images, solver: np.tile(
+        spikes if solver == READING else spikes[::-1], (len(images), 1)))
+    decisions, = [row for row in compared(verify.accuracies_converge)[0] if "decisions on" in row.name]
+    assert decisions.change == changed
 
 
 @pytest.mark.parametrize(("comparison", "row", "begins", "unit"), [
