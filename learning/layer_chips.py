@@ -20,7 +20,7 @@ def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
     """
     other = [name for name in chip.deviations if name not in SUPPORTED]
     if other:
-        raise ParameterError(f"layers know a chip's {', '.join(SUPPORTED)}, not its {', '.join(other)}")
+        raise ParameterError(f"layers know a chip's {', '.join(SUPPORTED)}, as ten-percent has, not its {', '.join(other)}")
     layers = []
     for layer, (below, neurons) in enumerate(pairwise(sizes)):
         own = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * 7919) % 2**32)

@@ -257,7 +257,7 @@ def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, flo
     if gates.any():
         right.loglog(frequencies[gates], areas[gates], "o", color=VERMILLION, markerfacecolor="white",
                      label="with the gate's current")
-        right.legend(loc="upper right")
+        right.legend(loc="best")  # areas fall with the frequency, or rise where the gate conducts
     right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
     return figure
 

@@ -43,7 +43,7 @@ NO_VOLTAGES = [hidden_neurons, engines, imperfect_layers, imperfect_chips, insta
                reproduce, memristor_figures]
 NO_NETLIST = [*NO_VOLTAGES, ex_situ, layers_in_step, layers_in_ngspice, own_data]
 REFUSED = [*((page, "--netlist") for page in NO_NETLIST), *((page, "--voltages") for page in [*NO_VOLTAGES, device]),
-           (memristor_figures, "--force")]
+           (memristor_figures, "--force"), (stdp, "--voltages"), (stdp_mnist, "--netlist")]
 
 
 def short(module):
@@ -78,5 +78,6 @@ def test_every_study_that_overwrites_is_among_them():
 @pytest.mark.parametrize(("study", "option"), REFUSED, ids=lambda value: value if isinstance(value, str) else short(value))
 def test_options_without_a_use_are_refused_with_a_reason(study, option, capsys):
     with pytest.raises(SystemExit) as ended:
-        study.main([*CLAIMS.get(study, (study, []))[1], option, "file"])
+        page, words = CLAIMS.get(study, (study, []))
+        page.main([*words, option, "file"])
     assert ended.value.code == 2 and f"{option} is refused: " in capsys.readouterr().err
