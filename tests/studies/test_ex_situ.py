@@ -56,7 +56,9 @@ def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, t
 def test_weights_alone_decide_as_the_software_does(tmp_path, monkeypatch, mnist):
     """Nothing of the software is lost on the way: the largest sum of states decides as it did. The network has no intercepts."""
     images, labels = encode(mnist["x_train"][:400], 4, "grey"), mnist["y_train"][:400].astype(int)
-    monkeypatch.setattr(Experiment, "training_images", lambda experiment: (images, labels))
+    fits = {("grey", (10, 16)): (images, labels)}
+    monkeypatch.setattr(Experiment, "training_images",
+                        lambda experiment: fits[experiment.encoding, experiment.dataset.patterns.shape])
     asked, test = [], {name: mnist[name][:500] for name in ("x_test", "y_test")}
     monkeypatch.setattr(ex_situ, "load_mnist", lambda *_: test)
     monkeypatch.setattr(ex_situ, "LogisticRegression", lambda **given: asked.append(given) or LogisticRegression(**given))

@@ -337,7 +337,8 @@ def test_voltages_of_other_data_are_refused(study, tmp_path):
 @pytest.mark.parametrize("hidden", [[], [3], [4, 3]])
 def test_written_netlist_of_any_number_of_layers_runs_in_ngspices_program(study, tmp_path, hidden):
     netlist = tmp_path / "whole.cir"
-    assert study("--hidden", *hidden, "--presentations", 1, "--netlist", netlist)[0] == 0
+    code, said, _ = study("--hidden", *hidden, "--presentations", 1, "--netlist", netlist)
+    assert code == 0 and "whole.cir (the network before this training" in said
     plan = layered.LayeredPlan(layered.TASKS["xor"], layered.TASKS["xor"].rule, tuple(hidden))
     network = plan.begin(plan.data())
     nodes = [f"membrane_{len(hidden)}_{j}" for j in range(2)]
