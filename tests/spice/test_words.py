@@ -122,11 +122,14 @@ def test_failure_is_told_where_its_netlist_cannot_be_saved(ngspice, monkeypatch,
         ngspice.load("x\nR1 a 0 1k\nQ1 a\n", Solver(), ["a"])
 
 
-def test_parameters_that_a_subcircuit_does_not_have_are_said(loaded, said):
+def test_parameters_that_a_subcircuit_does_not_have_are_said(loaded, said, tmp_path):
     """ngspice takes the default without a word; the circuit is what the user did not mean."""
     circuit = loaded("t\nV1 a 0 1\n.subckt cell p q r=1k\nR1 p q {r}\n.ends\nX1 a 0 cell rr=2k\n", "i(V1)")
     assert circuit.op()["i(V1)"] == pytest.approx(-1e-3)
     assert said() == ["Warning: subcircuit cell has no parameter rr, which x1 gives it: ngspice ignores it"]
+    (tmp_path / "cell.inc").write_text(".subckt other p q r=1k\nR1 p q {r}\n.ends\n")
+    loaded(f"t\nV1 a 0 1\n.include {tmp_path}/cell.inc\nX2 a 0 other rr=2k\n", "i(V1)")
+    assert said()[-1] == "Warning: subcircuit other has no parameter rr, which x2 gives it: ngspice ignores it"
 
 
 def test_without_an_operating_point_every_analysis_is_as_the_first_and_says_so(ngspice, said):

@@ -222,8 +222,8 @@ def test_smaller_steps_are_told_in_microseconds_and_their_differences_in_nanosec
 
 
 def test_scores_of_ngspice_are_held_against_the_closed_forms_kind_by_kind(monkeypatch):
-    """Spikes are played: of four images one is decided rightly, two are silent, one is tied."""
-    spikes = np.array([[50.0, 60.0, 90.0], [np.nan] * 3, [np.nan] * 3, [70.0, 70.0, 80.0]]) * US
+    """Spikes are played: of four images one is decided rightly, two are silent, one is tied; to a Hebbian network 0.4 us are a tie."""
+    spikes = np.array([[50.0, 50.4, 90.0], [np.nan] * 3, [np.nan] * 3, [70.0, 70.0, 80.0]]) * US
     monkeypatch.setattr(engines, "load_mnist", lambda *_, first: {"y_test": np.array([0, 1, 1, 1])[:first]})
     monkeypatch.setattr(engines.Network, "images", lambda network, count: None)
     monkeypatch.setattr(engines.Network, "crossbar", SimpleNamespace(first_spikes=lambda *_: spikes))
@@ -232,6 +232,7 @@ def test_scores_of_ngspice_are_held_against_the_closed_forms_kind_by_kind(monkey
     assert engines.compare_scores(network, same) == 0
     for other in ({"silent": 1, "tied": 1}, {"silent": 2, "tied": 0}, {"strict_accuracy": 0.5}):
         assert engines.compare_scores(network, same | other) == 1
+    assert engines.compare_scores(dataclasses.replace(network, rule="hebbian"), same | {"strict_accuracy": 0.0, "tied": 2}) == 0
 
 
 @pytest.mark.parametrize(("changed", "refused"), [(1.0, False), (0.97, True)])

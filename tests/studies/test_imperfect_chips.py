@@ -62,6 +62,7 @@ def test_all_that_is_asked_is_planned(planned):
     for case in of["recovery"]:
         assert set(case.keys) == {case.rule.presentations}
     assert {case.rule.presentations for case in of["recovery"]} == set(imperfect_chips.RECOVERY)
+    assert all(case.fresh == case.kind.endswith("fresh cells") for case in of["recovery"])
     noisy, = of["write noise"]
     assert [chip.write_noise for chip in noisy.chips] == list(noisy.keys)
     for case in of["read noise"]:
