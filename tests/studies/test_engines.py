@@ -222,7 +222,7 @@ def test_smaller_steps_are_told_in_microseconds_and_their_differences_in_nanosec
 
 
 def test_scores_of_ngspice_are_held_against_the_closed_forms_kind_by_kind(monkeypatch):
-    """Spikes are played: of four images one is decided rightly, two are silent, one is tied, of a Hebbian network two: 0.4 us are."""
+    """Spikes are played: of four images one is right, two are silent, one is tied; of a Hebbian network two are: 0.4 us tie."""
     spikes = np.array([[50.0, 50.4, 90.0], [np.nan] * 3, [np.nan] * 3, [70.0, 70.0, 80.0]]) * US
     monkeypatch.setattr(engines, "load_mnist", lambda *_, first: {"y_test": np.array([0, 1, 1, 1])[:first]})
     monkeypatch.setattr(engines.Network, "images", lambda network, count: None)
