@@ -227,6 +227,12 @@ def test_cases_run_on_as_many_processes_as_are_asked_for(study, given, monkeypat
     assert asked["jobs"] == 37 and asked["scheduler"] is None and len(asked["tasks"]) == len(asked["sizes"]) > 1
 
 
+def test_results_of_chips_say_what_taught_them(given):
+    (_, made_with), = given(imperfect_chips, "claimed", imperfect_chips.main)["made_with"]
+    for encoding in ("binary", "grey"):
+        assert made_with[encoding]["learning"] == mnist_experiment(encoding=encoding).rule.as_dict()
+
+
 def test_chips_are_judged_on_the_cluster_asked_for(given, monkeypatch):
     monkeypatch.setattr(imperfect_chips, "check_scheduler", lambda scheduler: None)
     monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (np.zeros((10, 100)), 0.9))
