@@ -133,10 +133,11 @@ def self_learning_network(design: SelfLearningCircuit, states: np.ndarray, image
 def _close_the_loop(circuit: Circuit, design: SelfLearningCircuit, j: int, start: float) -> None:
     """From output j to its phi, to its inhibition of the others, and to its homeostatic voltage, at first `start` V.
 
-    The threshold's rise enters the neuron where a negative column would: the membrane settles, and rests, that much lower,
-    which moves its crossing exactly as a threshold that much higher would.
+    The threshold's rise enters the neuron where a negative column would, divided by what follows: the membrane settles, and
+    rests, that much lower, which moves its crossing exactly as a threshold that much higher would.
     """
-    high, learning = design.network.neuron.output_high, design.learning
+    neuron, learning = design.network.neuron, design.learning
+    high, gain = neuron.output_high, neuron.membrane_transconductance * neuron.membrane_resistance
     output, homeostasis = f"output_{j}", f"homeostasis_{j}"
     circuit.VCVS(f"phi_{j}", f"phi_{j}", circuit.gnd, output, circuit.gnd, voltage_gain=design.schedule.phi_voltage / high)
     circuit.VCCS(f"fired_{j}", circuit.gnd, "fired", output, circuit.gnd, transconductance=1.0)
@@ -145,7 +146,7 @@ def _close_the_loop(circuit: Circuit, design: SelfLearningCircuit, j: int, start
                  transconductance=learning.homeostasis_current / high)
     circuit.C(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_capacitance, raw_spice=f"ic={start!r}")
     circuit.R(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_resistance)
-    circuit.VCVS(f"threshold_{j}", f"threshold_{j}", circuit.gnd, homeostasis, circuit.gnd, voltage_gain=1.0)
+    circuit.VCVS(f"threshold_{j}", f"threshold_{j}", circuit.gnd, homeostasis, circuit.gnd, voltage_gain=1 / gain)
 
 
 def winners(waves: Waveforms, design: SelfLearningCircuit, neurons: int, presentations: int) -> np.ndarray:
