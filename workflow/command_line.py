@@ -164,7 +164,8 @@ def _number(kind: type, metadata: Mapping[str, Any]) -> Callable[[str], Any]:
         try:
             return check_range("the value", kind(text), metadata)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"must be {allowed_range(metadata)}, got {text}") from error
+            whole = "a whole number, " * (kind is int)
+            raise argparse.ArgumentTypeError(f"must be {whole}{allowed_range(metadata)}, got {text}") from error
     return parse
 
 

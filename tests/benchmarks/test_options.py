@@ -43,7 +43,7 @@ def test_no_rounds_have_no_median(rounds, monkeypatch, capsys):
     monkeypatch.setattr(scripts, "measure", lambda *_: pytest.fail("it ran"))
     with pytest.raises(SystemExit) as ended:
         scripts.main(["--rounds", rounds])
-    assert ended.value.code == 2 and f"must be 1 to 1000, got {rounds}" in capsys.readouterr().err
+    assert ended.value.code == 2 and f"must be a whole number, 1 to 1000, got {rounds}" in capsys.readouterr().err
 
 
 def test_so_few_reads_that_a_tenth_of_the_writes_is_none_are_refused(monkeypatch, capsys):
@@ -51,7 +51,7 @@ def test_so_few_reads_that_a_tenth_of_the_writes_is_none_are_refused(monkeypatch
     monkeypatch.setattr(soak, "soak", lambda reads: pytest.fail("it ran"))
     with pytest.raises(SystemExit) as ended:
         soak.main(["--reads", "90"])
-    assert ended.value.code == 2 and "must be 100 to 1e+06, got 90" in capsys.readouterr().err
+    assert ended.value.code == 2 and "must be a whole number, 100 to 1e+06, got 90" in capsys.readouterr().err
 
 
 def test_a_benchmark_that_is_stopped_takes_its_script_with_it(monkeypatch, tmp_path):

@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from learning import energy
 from learning.chips import Chip
 from learning.energy import read_energy, write_energy
+from learning.hebbian import reading
 from learning.pulses import Schedule
 from memristor import channel_current, raised_state, state_rate
 from snn_circuit import ALIKE
@@ -82,19 +84,24 @@ def test_a_depression_at_which_no_junction_could_be_isolated_is_not_measured(ngs
     assert write_energy(ngspice, parameters, schedule, STATES, IMAGE, 1, 1e-6)["inputs"] > 0
 
 
-def test_on_a_chip_its_own_devices_dissipate(ngspice, parameters):
+def test_on_a_chip_its_own_devices_dissipate(ngspice, parameters, monkeypatch):
     """Cells of one state at one level: a channel's gain is its share of the energy. Wires take part of the voltage."""
     chip = Chip(classes=2, inputs=3, seed=5, cell_gain=0.5)
     states, image = np.full((2, 3), 3.0), np.array([1.0, 0.0, 1.0])
     gains = chip.cells(parameters.memristor).gain / parameters.memristor.gain
-    for energy, own in ((read_energy(ngspice, parameters, SCHEDULE, states, image, devices)["inputs"],
+    for joules, own in ((read_energy(ngspice, parameters, SCHEDULE, states, image, devices)["inputs"],
                          np.mean(gains[:, [0, 2]]) if devices is not ALIKE else 1.0)
                         for devices in (ALIKE, chip.devices(parameters))):
         expected = dissipated(parameters, 0.9 * image, SCHEDULE.pulse, states) * own
-        assert energy == pytest.approx(expected, rel=0.01)
+        assert joules == pytest.approx(expected, rel=0.01)
     write = [write_energy(ngspice, parameters, SCHEDULE, states, image, 1, 20e-6, 1, devices)["inputs"]
              for devices in (ALIKE, chip.devices(parameters))]
     assert write[1] / write[0] == pytest.approx(np.mean(gains[:, [0, 2]]), rel=0.01)
+    asked = []  # a chip's own cells decide how fine the steps must be
+    monkeypatch.setattr(energy, "reading", lambda *given, devices: asked.append(devices) or reading(*given, devices=devices))
+    own = chip.devices(parameters)
+    read_energy(ngspice, parameters, SCHEDULE, states, image, own)
+    assert asked == [own]
     wires = Chip(classes=2, inputs=3, row_resistance=1e3, column_resistance=1e3).devices(parameters)
     ideal, wired = (read_energy(ngspice, parameters, SCHEDULE, states, image, devices)["inputs"] for devices in (ALIKE, wires))
     assert 0.2 * ideal < wired < 0.95 * ideal

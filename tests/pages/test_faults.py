@@ -121,8 +121,8 @@ def test_a_run_that_ends_early_is_not_returned_as_complete(reached, ngspice, mon
 # Arguments
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ((READ, "--samples", "0"), "--samples: must be 1 to 10000, got 0"),
-    ((READ, "--jobs", "0"), "--jobs: must be 1 to 1024, got 0"),
+    ((READ, "--samples", "0"), "--samples: must be a whole number, 1 to 10000, got 0"),
+    ((READ, "--jobs", "0"), "--jobs: must be a whole number, 1 to 1024, got 0"),
     ((READ, "--samples", "nan"), "--samples"),
     ((READ, "--encoding", "colour"), "--encoding"),
     ((READ, "--size", "0"), "--size"),

@@ -80,6 +80,31 @@ def test_what_was_answered_or_written_otherwise_is_counted(monkeypatch):
     assert leads == pytest.approx(before, nan_ok=True) and np.isfinite(list(leads.values())).any()
 
 
+def test_cells_that_do_not_conduct_are_told_apart(monkeypatch):
+    """ngspice's part is played: it does as the closed form, and all drifts by 1 mV, what does not conduct by 4 mV."""
+    task = layers_in_step.TASKS["digits"]
+    rule = dataclasses.replace(task.rule, presentations=120)
+    plan = layers_in_step.LayeredPlan(task, rule, (10,))
+    data = plan.data()
+    start = layers_in_step.advance(layers_in_step.LayeredLearning.begin(plan.begin(data), rule), rule, data, 100)
+    states = tuple(layer.copy() for layer in start.network.states)
+    for layer in states:
+        layer[0, 0] = -9.0
+    start.network = dataclasses.replace(start.network, states=states)
+
+    def present(learning):
+        told = layers_in_step.advance(learning, rule, data, learning.done + 1)
+        drifted = tuple(layer + np.where(layer < 0, 4e-3, 1e-3) for layer in told.network.states)
+        learning.network = dataclasses.replace(told.network, states=drifted)
+        learning.history, learning.done = told.history, told.done
+    monkeypatch.setattr(layers_in_step, "LayeredTeacher", lambda *_: SimpleNamespace(present=present))
+    found = layers_in_step.compare(start, rule, data, 5, None)
+    assert found["in_step_volts_apart"] == pytest.approx([1e-3, 1e-3])
+    assert found["in_step_volts_apart_off"] == pytest.approx([4e-3, 4e-3])
+    assert found["free_otherwise"] == 0 and max(found["free_volts_apart"]) < 15e-3
+    assert found["free_volts_apart_off"] == pytest.approx([20e-3, 20e-3], rel=0.1)
+
+
 def test_a_stretch_beyond_the_end_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="within --presentations, got 20000 and 500 of 20100"):
         layers_in_step.main(["--presentations", "20100", "--figures", str(tmp_path)])

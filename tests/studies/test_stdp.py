@@ -181,7 +181,7 @@ def test_seeds_of_a_stopped_run_are_kept_and_it_is_said_where(tmp_path, monkeypa
 def test_more_patterns_than_neurons_and_no_images_are_refused():
     with pytest.raises(ParameterError, match="4 patterns cannot each have a neuron of their own among 3"):
         trial(unsupervised_xpue(), 3, 1)
-    assert "--presentations: must be 1 to" in script("-m", "studies.stdp", "--presentations", 0, code=2)
+    assert "--presentations: must be a whole number, 1 to" in script("-m", "studies.stdp", "--presentations", 0, code=2)
     assert "forgets within a pulse" in script("-m", "studies.stdp", "--leak-resistance", 1e7, code=2)
     assert "must exceed 0.0006 s" in script("-m", "studies.stdp", "--data", "mnist", "--first-time-constant", 2e-4, code=2)
     assert "must be 0 to 1, got 2" in script("-m", "studies.stdp", "--spread", 2, code=2)

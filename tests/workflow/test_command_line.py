@@ -135,7 +135,7 @@ def test_counts_are_whole_and_quantities_are_floats(name, text, value):
     with pytest.raises(argparse.ArgumentTypeError):
         parse("-1")
     if isinstance(value, int):
-        with pytest.raises(argparse.ArgumentTypeError, match=r"must be \d.* got 0\.5"):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"must be a whole number, \d.* got 0\.5"):
             parse("0.5")
 
 
@@ -151,7 +151,7 @@ def test_whole_number_lies_within_its_bounds():
     parse = whole_number(2, 4)
     assert [parse(text) for text in "234"] == [2, 3, 4]
     for text in ("1", "5", "2.0", "two"):
-        with pytest.raises(argparse.ArgumentTypeError, match=f"must be 2 to 4, got {text}"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"^must be a whole number, 2 to 4, got {text}$"):
             parse(text)
 
 
