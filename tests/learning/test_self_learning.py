@@ -170,6 +170,21 @@ def test_on_a_chip_the_neuron_with_the_lowest_threshold_of_its_own_fires_first(s
     assert spike == pytest.approx(spike_times(states, off, PATTERNS[0], K)[winner[0]], abs=2e-6)
 
 
+def test_on_a_chip_cells_conduct_and_are_written_by_gains_of_their_own(simulate):
+    chip, states, volts = Chip(4, 9, seed=2, cell_gain=0.3, cell_write_gain=0.3), np.full((4, 9), 4.0), PATTERNS[0]
+    waves, (winner,) = run(simulate, DESIGN, states, PATTERNS[:1], chip=chip)
+    spikes = chip.crossbar(DESIGN.network, DESIGN.schedule).read(states, volts).spikes
+    high = waves.time[waves[f"output_{winner}"] > 0.5]
+    assert winner == np.nanargmin(spikes) and high[0] == pytest.approx(spikes[winner], abs=2e-6)
+    pumps, after = chip.cells(DEVICE).transconductance[winner], waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner]
+    lift, end = lifted(4.0 - K.vto, 1.0, K.c, K.cox) + K.vto, K.pulse + K.rise / 2
+    for i in np.flatnonzero(volts):
+        x = written(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
+        fallen = written(lowered(x - K.vto, 1.0, K.c, K.cox) + K.vto, 0.0, high[-1] - end, K)  # it leaks until the output falls
+        assert after[i] == pytest.approx(fallen, abs=0.02)
+    assert np.ptp(after[volts > 0]) > 0.1
+
+
 def test_an_image_that_fires_no_neuron_writes_nothing(simulate):
     states = np.full((4, 9), 0.5)
     _, winner = run(simulate, DESIGN, states, PATTERNS[:2])

@@ -35,6 +35,12 @@ def test_closed_form_trains_what_ngspice_and_it_test_alike(tmp_path):
     assert load_results(tmp_path, "xpue_closed_form_inference")["strict_accuracy"] == 1.0
 
 
+def test_hebbian_trainings_say_who_trained_too(tmp_path):
+    assert script(XPUE[0], "--figures", tmp_path, "--voltages", tmp_path / "xpue.json") == 0
+    assert json.loads((tmp_path / "xpue.json").read_text())["engine"] == "ngspice"
+    assert load_results(tmp_path, "xpue_training")["parameters"]["engine"] == "ngspice"
+
+
 def test_same_command_gives_the_same_voltages_and_another_engine_is_not_overwritten(tmp_path, capsys):
     places = ["--figures", tmp_path, "--voltages", tmp_path / "xpue.json"]
     script(*XPUE, "--engine", "closed-form", *places)

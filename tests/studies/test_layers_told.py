@@ -48,7 +48,7 @@ def told(tmp_path, monkeypatch):
                               ("judge", layers.judge), ("read_back", lambda *_: ("simulated", "computed", "settled")),
                               ("an_error", layers.an_error)):
             monkeypatch.setattr(layers, name, lambda *arguments, name=name, instead=instead, **more: given.setdefault(
-                name, []).append(arguments) or instead(*arguments, **more))
+                name, []).append((*arguments, *more.values())) or instead(*arguments, **more))
         monkeypatch.setattr(layers, "draw", lambda options, name, plot, *data: given["drawn"].update({name: data}))
         places = ["--data", "digits", "--figures", tmp_path, "--voltages", tmp_path / "v.json", "--netlist", tmp_path / "n.cir"]
         with monkeypatch.context() as patch:
@@ -79,11 +79,11 @@ def test_what_is_trained_is_read_and_drawn_as_it_was_learned(told, tmp_path, cap
     assert (voltages.origin["chip"]["classes"], voltages.origin["chip"]["inputs"]) == (10, 5)  # of the last layer, with its bias
     (network, images, labels, engine, _, jobs), = given["read_tests"]
     assert np.array_equal(images, data.test_images[:4]) and labels.tolist() == [3, 1, 4, 0] and (engine, jobs) == ("ngspice", 3)
-    (warned, seen), = given["warn_of_layers"]
-    assert warned is network and np.array_equal(seen, images)
+    (warned, seen, start), = given["warn_of_layers"]
+    training = given["judge"][0][0]
+    assert warned is network and np.array_equal(seen, images) and start is training.start
     (_, first), = given["first_read"]
     assert np.array_equal(first, data.images[0])
-    training = given["judge"][0][0]
     accuracy, writes = learning_curve(training.learning.history)
     for found, expected in zip(given["drawn"]["layers_digits_learning"], (accuracy, writes, np.arange(1, 41)), strict=True):
         assert np.array_equal(found, expected)

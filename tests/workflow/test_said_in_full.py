@@ -13,8 +13,9 @@ from learning.pulses import Schedule
 from snn_circuit import ALIKE, NetworkParameters
 from studies import stdp
 from tests.helpers import page
-from workflow import inference, training_runs
+from workflow import inference, testing, training_runs
 from workflow.command_line import print_energy
+from workflow.experiments import mnist_experiment
 from workflow.unsupervised import Learned, doubts, netlist, thresholds, trial, unsupervised_xpue
 
 
@@ -112,3 +113,10 @@ def test_steps_of_a_written_netlist_are_those_of_the_chips_own_cells(tmp_path, m
     devices, = seen
     assert np.array_equal(devices.cells.threshold_voltage,
                           Chip(4, 9, cell_threshold=0.1).cells(NetworkParameters().memristor).threshold_voltage)
+
+
+def test_steps_of_the_tests_netlist_are_those_of_the_chips_own_cells(monkeypatch):
+    seen, experiment = [], dataclasses.replace(mnist_experiment(), chip=Chip(cell_threshold=0.1))
+    monkeypatch.setattr(testing, "reading", lambda *given, devices: seen.append(devices) or reading(*given, devices=devices))
+    testing._first_read(experiment, np.full((10, 100), 4.0), np.ones(100))
+    assert np.array_equal(seen[0].cells.threshold_voltage, experiment.devices.cells.threshold_voltage)
