@@ -7,6 +7,7 @@ import pytest
 
 from memristor import MemristorParameters
 from tests.pages.claims import WORDS, check, label, listed, microseconds, percent, record, row, span
+from workflow.unsupervised_mnist import MnistLearning
 
 
 def layers():
@@ -284,6 +285,13 @@ def stdp_mnist():
         yield "stdp", f"| grey | {count} | {percent(*shares)} % | {percent(fmean(shares))} % |"
         yield "reproducing", (f"--neurons {count} --seed N --samples 0` | 1, 2, 3 | {percent(*shares)} %; mean "
                               f"{percent(fmean(shares))} %")
+    learning = MnistLearning()
+    schedule, neuron = learning.circuit().schedule, learning.circuit().network.neuron
+    yield "stdp", (f"falls from {learning.first_time_constant * 1e3:g} ms to {learning.last_time_constant:g} s of "
+                   "time constant over the run. An image is shown "
+                   f"for {schedule.pulse * 1e3:g} ms of every {schedule.period * 1e3:g} ms; neurons fire at "
+                   f"{neuron.threshold:g} V plus their homeostasis, with {neuron.hysteresis * 1e3:g} mV of hysteresis and "
+                   f"{neuron.feedback_resistance / 1e3:g} V/mA")
     most = runs[300]
     silent, tied = (sorted({run[f"closed_form_{key}"] for run in most}) for key in ("silent", "tied"))
     yield "stdp", f"at 300 neurons {min(silent)} to {max(silent)} images are silent, {' or '.join(map(str, tied))} tied)"

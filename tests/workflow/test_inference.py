@@ -113,6 +113,7 @@ def test_what_is_drawn_told_and_written_is_of_the_patterns_as_they_were_read(tmp
     states[1] = states[0]
     found = read(tmp_path, states, "hebbian", ("--netlist", str(netlist)))
     assert (found["strict_accuracy"], found["paper_rule_accuracy"]) == (0.5, 0.75)
+    assert found["parameters"]["voltages"] == str(tmp_path / "v.json")
     assert found["decisions"] == ["tied", "silent", "U", "="]
     assert "train accuracy: strict 2/4, by the paper's rule 3/4\n" in capsys.readouterr().out
     counts, labels, undecided = drawn["xpue_train_confusion"]
