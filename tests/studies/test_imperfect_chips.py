@@ -55,8 +55,10 @@ def test_all_that_is_asked_is_planned(planned):
         assert [chip.neuron_threshold for chip in case.chips] == [key * (case.kind != "cells") for key in case.keys]
         assert [chip.cell_gain for chip in case.chips] == [key * (case.kind != "neurons") for key in case.keys]
         assert len(set(case.chips)) == 60
+        assert case.routes == ("in situ", "ex situ", "software", "verified", "calibrated")
     stuck = next(case for case in planned if case.section == "stuck")
     assert [chip.stuck_off + chip.stuck_on for chip in stuck.chips] == pytest.approx(list(stuck.keys))
+    assert stuck.routes == ("in situ", "ex situ")
     assert {case.section for case in planned} == set(LONG.sections)
     of = {name: [case for case in planned if case.section == name] for name in LONG.sections}
     for case in of["recovery"]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from learning.chips import Chip
-from learning.closed_form import Cells
+from learning.closed_form import Cells, Crossbar
 from learning.decoding import SILENT, TIED
 from memristor import read_current
 from records.voltages import Voltages, VoltagesError, save_voltages
@@ -26,6 +26,16 @@ def read(folder, states, rule="hebbian", options=(), **origin):
     inference_script("", xpue_experiment, ["--voltages", str(folder / "v.json"), "--figures", str(folder), *options])
     path, = folder.glob("*_inference_results.json")
     return json.loads(path.read_text())
+
+
+def test_voltages_are_read_in_the_network_that_they_were_trained_in(tmp_path, ngspice):
+    states, own = 7.0 * EXPERIMENT.dataset.patterns, EXPERIMENT.network.as_dict()
+    own["neuron"] |= {"threshold": 3.0}
+    found = read(tmp_path, states, network=own)
+    network = dataclasses.replace(EXPERIMENT.network, neuron=dataclasses.replace(EXPERIMENT.network.neuron, threshold=3.0))
+    expected = Crossbar.of(network, EXPERIMENT.schedule).first_spikes(states, EXPERIMENT.dataset.patterns)
+    assert np.diag(np.array(found["first_spike_times"], float)) == pytest.approx(np.diag(expected), abs=0.5e-6)
+    assert found["parameters"]["network"] == own and not np.isnan(np.diag(expected)).any()
 
 
 def test_voltages_trained_on_a_chip_are_read_on_that_chip(tmp_path, ngspice):
