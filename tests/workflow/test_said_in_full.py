@@ -120,3 +120,15 @@ def test_steps_of_the_tests_netlist_are_those_of_the_chips_own_cells(monkeypatch
     monkeypatch.setattr(testing, "reading", lambda *given, devices: seen.append(devices) or reading(*given, devices=devices))
     testing._first_read(experiment, np.full((10, 100), 4.0), np.ones(100))
     assert np.array_equal(seen[0].cells.threshold_voltage, experiment.devices.cells.threshold_voltage)
+
+
+def test_steps_of_a_trainings_netlist_are_those_of_the_chips_own_cells(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training_runs, "reading",
+                        lambda *given, devices: seen.append(devices) or reading(*given, devices=devices))
+    monkeypatch.setattr(training_runs, "draw", lambda *given, **more: None)
+    page("XPUE_memristive_training.py").main([
+        "--rule", "error-driven", "--engine", "closed-form", "--presentations", "1", "--chip-cell-threshold", "0.1",
+        "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--netlist", str(tmp_path / "n.cir")])
+    assert np.array_equal(seen[0].cells.threshold_voltage,
+                          Chip(4, 9, cell_threshold=0.1).cells(NetworkParameters().memristor).threshold_voltage)
