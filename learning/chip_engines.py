@@ -9,7 +9,7 @@ from learning.chips import Chip
 from learning.engines import CLOSED_FORM, NGSPICE, Engine, check_engine
 from learning.pulses import Schedule
 from learning.readout import Reader, WiredWriter, Writer
-from memristor import state_rate
+from memristor import check_phi, state_rate
 from snn_circuit import NetworkParameters
 from spice.session import NgspiceSession
 
@@ -23,6 +23,7 @@ class ChipEngine:
     name: ClassVar[str]
 
     def __init__(self, parameters: NetworkParameters, schedule: Schedule, chip: Chip, first: int = 0) -> None:
+        check_phi(schedule.phi_voltage, parameters.memristor)
         self._chip, self._count = chip, first - 1
         self._cells = chip.cells(parameters.memristor)
         self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))

@@ -7,7 +7,7 @@ import numpy as np
 from learning.closed_form import Crossbar
 from learning.pulses import READING, WRITING, Schedule
 from learning.readout import Reader, Writer
-from memristor import state_rate
+from memristor import check_phi, state_rate
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
 from spice.session import NgspiceSession, Solver
@@ -50,6 +50,7 @@ class NgspiceEngine:
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int, inputs: int,
                  reading: Solver = READING, writing: Solver = WRITING) -> None:
+        check_phi(schedule.phi_voltage, parameters.memristor)
         self.spikes = Reader(session, parameters, schedule, classes, reading).spikes
         self._writer = Writer(session, parameters, schedule, inputs, writing)
         self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))
@@ -67,6 +68,7 @@ class ClosedFormEngine:
     def __init__(self, parameters: NetworkParameters, schedule: Schedule, classes: int, inputs: int) -> None:
         from learning.closed_form_kernel import CompiledRead  # here: importing numba takes a second
 
+        check_phi(schedule.phi_voltage, parameters.memristor)
         self._crossbar = Crossbar.of(parameters, schedule)
         self._read, self._shape = CompiledRead(self._crossbar, classes, inputs), (classes, inputs, inputs)
         self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))

@@ -22,6 +22,7 @@ from learning.self_learning import SILENT, SelfLearningCircuit
 
 WRITE_STEPS = 4  # of a write: the gate's capacitance and the membrane follow X in as many exponentials
 CONTEST = 1e-6  # s: neurons this near to the first by an edge of straight currents are decided by the exact edge
+SURFACE = 0.6  # V, surface potential of ngspice's channels (PHI where a model has none)
 TINY = 1e-150  # V: cells fade so far in some ten thousand writes, and squares of less are 0
 NODES = ((0.1127016653792583, 5 / 18), (0.5, 8 / 18), (0.8872983346207417, 5 / 18))  # Gauss and Legendre's on 0 to 1, weights
 
@@ -80,9 +81,11 @@ def lowered(s: float, v: float, c: float, cox: float) -> float:
 
 @compiled
 def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
-    """C + C_gs + C_gd in F at overdrive `s` and input `v` V (Meyer); C alone once the channel is off."""
+    """C + C_gs + C_gd + C_gb in F at overdrive `s` and input `v` V (Meyer): the bulk's share grows as the channel goes off."""
+    if s <= -SURFACE:
+        return c + cox
     if s <= 0.0:
-        return c
+        return c - s / SURFACE * cox + max(2 / 3 + s / (0.75 * SURFACE), 0.0) * cox
     d = max(s - v, 0.0)
     if s < TINY:
         return c + 2 / 3 * cox * (1.5 if d else 1.0)

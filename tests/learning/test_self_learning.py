@@ -245,6 +245,25 @@ def test_compiled_lift_is_the_devices_and_comes_back(volts):
         assert memory_capacitance(up, volts, K.c, K.cox) == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3)
 
 
+@pytest.mark.parametrize(("s", "share"), [(-5, 1), (-0.6, 1), (-0.45, 0.75), (-0.3, 0.5), (-0.15, 1 / 4 + 1 / 3), (0.0, 2 / 3)])
+def test_below_the_threshold_the_bulk_takes_over_as_in_meyers_model(s, share):
+    assert memory_capacitance(s, 1.0, K.c, K.cox) == pytest.approx(K.c + share * K.cox)
+
+
+@pytest.mark.parametrize("vto", [0.5, 1.0])
+def test_cells_that_do_not_conduct_are_written_as_in_ngspice(simulate, vto):
+    """They were written up to 35 times too fast, as if they had C alone: 0.4 and 0.8 V in one presentation, in silence."""
+    design = dataclasses.replace(DESIGN, network=dataclasses.replace(DESIGN.network, memristor=dataclasses.replace(
+        DEVICE, threshold_voltage=vto)))
+    states, volts = np.full((1, 9), vto + 3.5), np.array([1.0, 0, 1, 0, 1, 0, 1, 0, 1])
+    states[0, 1:8:2] = vto + np.array([0.1, -0.05, -0.25, -0.45])  # at inputs of 0: they leak
+    states[0, 8] = vto - 0.2  # is written up
+    waves, winner = run(simulate, design, states, volts[None])
+    found, after = waves.stack(state_names(1, 9))[:, -1], states.copy()
+    assert winner[0] == present_all(after, np.zeros(1), volts[None], np.array([0]), numbers(design))[0] == 0
+    assert after[0] == pytest.approx(found, abs=0.06) and abs(found - states[0])[[1, 8]].min() > 0.05
+
+
 def test_a_cell_written_for_ever_tends_to_the_leak_times_the_pumped_current():
     for volts in (0.0, 0.3, 1.0):
         assert written(2.0, volts, 1.0, K) == pytest.approx(DESIGN.target * volts, abs=1e-9)
