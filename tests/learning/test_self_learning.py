@@ -280,6 +280,8 @@ def test_circuits_that_could_not_learn_are_refused_in_clear_words():
         dataclasses.replace(DESIGN, schedule=Schedule(phi_voltage=0.4))
     with pytest.raises(ParameterError, match="at least one image"):
         self_learning_network(DESIGN, np.ones((4, 9)), np.zeros((0, 9)))
+    with pytest.raises(ParameterError, match="4 x 8"):
+        self_learning_network(DESIGN, np.ones((4, 9)), np.ones((1, 9)), chip=Chip(4, 8))
     with pytest.raises(ParameterError, match="images of 9 pixels"):
         self_learning_network(DESIGN, np.ones((4, 9)), np.zeros((1, 8)))
 
