@@ -56,13 +56,18 @@ def test_how_far_a_lead_is_from_the_margin():
         assert wrote == (layers_in_step.beyond_margin(network, plan.rule, data, done) < 0)
 
 
-def test_what_was_answered_or_written_otherwise_is_counted(monkeypatch):
-    """ngspice's part is played: all is answered rightly, nothing is written, but another network is there afterwards."""
+def taught():
+    """The rule of 120 presentations, the digits, and what ten hidden neurons have learned in closed form after 100 of them."""
     task = layers_in_step.TASKS["digits"]
     rule = dataclasses.replace(task.rule, presentations=120)
     plan = layers_in_step.LayeredPlan(task, rule, (10,))
     data = plan.data()
-    start = layers_in_step.advance(layers_in_step.LayeredLearning.begin(plan.begin(data), rule), rule, data, 100)
+    return rule, data, layers_in_step.advance(layers_in_step.LayeredLearning.begin(plan.begin(data), rule), rule, data, 100)
+
+
+def test_what_was_answered_or_written_otherwise_is_counted(monkeypatch):
+    """ngspice's part is played: all is answered rightly, nothing is written, but another network is there afterwards."""
+    rule, data, start = taught()
     free = layers_in_step.advance(start, rule, data, 120).history[100:]
     networks = [dataclasses.replace(start.network, states=tuple(states + 0.01 * k for states in start.network.states))
                 for k in range(21)]
@@ -82,11 +87,7 @@ def test_what_was_answered_or_written_otherwise_is_counted(monkeypatch):
 
 def test_cells_that_do_not_conduct_are_told_apart(monkeypatch):
     """ngspice's part is played: it does as the closed form, and all drifts by 1 mV, what does not conduct by 4 mV."""
-    task = layers_in_step.TASKS["digits"]
-    rule = dataclasses.replace(task.rule, presentations=120)
-    plan = layers_in_step.LayeredPlan(task, rule, (10,))
-    data = plan.data()
-    start = layers_in_step.advance(layers_in_step.LayeredLearning.begin(plan.begin(data), rule), rule, data, 100)
+    rule, data, start = taught()
     states = tuple(layer.copy() for layer in start.network.states)
     for layer in states:
         layer[0, 0] = -9.0
