@@ -40,8 +40,8 @@ def test_spread_of_a_decay_that_there_is_not_changes_nothing():
 
 
 def test_deviations_that_layers_do_not_have_are_named_with_those_that_they_have():
-    with pytest.raises(ParameterError, match="cell_gain, cell_write_gain, neuron_threshold, as ten-percent has, not its "
-                                             "stuck_off, write_noise$"):
+    with pytest.raises(ParameterError, match=r"cell_gain, cell_write_gain, neuron_threshold, as ten-percent has, not its "
+                                             r"stuck_off, write_noise$"):
         layer_chips(Chip(stuck_off=0.1, write_noise=0.1, cell_gain=0.1), SIZES)
     assert layer_chips(PRESETS["ten-percent"], SIZES)[0].channel.std() > 0.05
 
