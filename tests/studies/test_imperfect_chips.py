@@ -1,6 +1,7 @@
 """The study of imperfect chips: its cases, its rows, its figures and its hand-over to many processes."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import zlib
@@ -21,6 +22,7 @@ from studies import imperfect_chips, imperfect_layers
 from studies.imperfect_chips import LONG, SHORT, cases, judge, left_of, summary
 from studies.imperfect_chips_figures import FIGURES
 from tests.helpers import one_line, script
+from workflow import monte_carlo
 from workflow.command_line import run
 from workflow.experiments import mnist_experiment
 from workflow.monte_carlo import run_everywhere
@@ -169,6 +171,15 @@ def test_tasks_run_in_other_processes_and_come_back_whole(planned):
     assert list(run_everywhere(double, [3], [1], 1, None, "task")) == [6]
     with pytest.raises(ParameterError, match=r"cannot be reached"):
         list(run_everywhere(double, [1], [1], 1, "nonsense", "task"))
+
+
+def test_a_cluster_is_looked_at_before_it_is_given_work(monkeypatch):
+    def refuse(client, scheduler):
+        raise ParameterError(f"{client} at {scheduler} has other versions")
+    monkeypatch.setattr(monte_carlo, "cluster_client", lambda scheduler: contextlib.nullcontext("a cluster"))
+    monkeypatch.setattr(monte_carlo, "check_cluster", refuse)
+    with pytest.raises(ParameterError, match="a cluster at tcp://there:1 has other versions"):
+        list(run_everywhere(double, [1], [1], 1, "tcp://there:1", "task"))
 
 
 def test_scheduler_is_asked_before_anything_is_trained(tmp_path, monkeypatch):
