@@ -99,6 +99,19 @@ def test_interrupted_it_goes_on_where_it_was_and_finds_the_same(interrupted, tmp
     assert errors[2:] == [pytest.approx(error, rel=1e-6) for error in errors[:2]]
 
 
+def test_all_reads_are_kept_before_they_are_judged(saved, tmp_path, monkeypatch):
+    read, kept = layers_in_ngspice.Reading.read, []
+
+    def looked_at(self, jobs):
+        read(self, jobs)
+        with np.load(tmp_path / "layers_in_ngspice_few_results.json.checkpoint") as arrays:
+            kept.append(int(arrays["done"]))
+    monkeypatch.setattr(layers_in_ngspice.Reading, "read", looked_at)
+    places = ["--voltages", str(saved), "--figures", str(tmp_path)]
+    layers_in_ngspice.main(["--data", "digits", "--samples", "2", "--jobs", "1", *places])
+    assert kept == [2]
+
+
 def test_a_checkpoint_of_other_states_or_of_too_many_reads_is_refused(interrupted, saved, tmp_path):
     arguments, checkpoint = interrupted
     with np.load(checkpoint) as arrays:
