@@ -239,15 +239,15 @@ def test_compiled_lift_is_the_devices_and_comes_back(volts):
         assert up == pytest.approx(float(raised_state(DEVICE, state, volts)), rel=1e-9)
         assert lowered(up, volts, K.c, K.cox) == pytest.approx(state, rel=1e-9)
         charge = [(K.c + K.cox) * lowered(up + d, volts, K.c, K.cox) for d in (-1e-6, 1e-6)]
-        for state, share in ((1e-160, 1.0), (1e-300, 1.0), (1.0, 1.0)):  # faded so far that its square is nothing
-            assert memory_capacitance(state, 0.0, K.c, K.cox) == pytest.approx(K.c + share * K.cox)
-            assert memory_capacitance(state, 2.0, K.c, K.cox) == pytest.approx(K.c + 2 / 3 * K.cox)
-        assert memory_capacitance(up, volts, K.c, K.cox) == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3)
+        for state, share in ((1e-160, 1.0), (1e-300, 1.0), (1.0, 1.0)):  # faded until its square is nothing
+            assert memory_capacitance(state, 0.0, K.c, K.cox) == pytest.approx(K.c + share * K.cox, rel=1e-6, abs=0)
+            assert memory_capacitance(state, 2.0, K.c, K.cox) == pytest.approx(K.c + 2 / 3 * K.cox, rel=1e-6, abs=0)
+        assert memory_capacitance(up, volts, K.c, K.cox) == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
 
 
 @pytest.mark.parametrize(("s", "share"), [(-5, 1), (-0.6, 1), (-0.45, 0.75), (-0.3, 0.5), (-0.15, 1 / 4 + 1 / 3), (0.0, 2 / 3)])
 def test_below_the_threshold_the_bulk_takes_over_as_in_meyers_model(s, share):
-    assert memory_capacitance(s, 1.0, K.c, K.cox) == pytest.approx(K.c + share * K.cox)
+    assert memory_capacitance(s, 1.0, K.c, K.cox) == pytest.approx(K.c + share * K.cox, rel=1e-6, abs=0)  # of 1e-12 F
 
 
 @pytest.mark.parametrize("vto", [0.5, 1.0])
