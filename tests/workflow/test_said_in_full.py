@@ -99,14 +99,23 @@ def test_currents_after_a_presentation_count_as_those_before_it():
     assert doubts(task, images, learned).startswith("stages clip in 1 of 2 presentations: ")
 
 
-def test_steps_of_a_written_netlist_are_those_of_the_chips_own_cells(tmp_path, monkeypatch, ngspice):
-    seen = []
+@pytest.fixture
+def read_with(monkeypatch):
+    """read_with(room): the devices for which that room has asked how a read is to be solved, as it goes on."""
+    def watched(room):
+        seen = []
 
-    def read(*given, devices=ALIKE):
-        seen.append(devices)
-        return reading(*given, devices=devices)
-    monkeypatch.setattr(inference, "reading", read)
+        def read(*given, devices=ALIKE):
+            seen.append(devices)
+            return reading(*given, devices=devices)
+        monkeypatch.setattr(room, "reading", read)
+        return seen
     monkeypatch.setattr(training_runs, "draw", lambda *given, **more: None)
+    return watched
+
+
+def test_steps_of_a_written_netlist_are_those_of_the_chips_own_cells(tmp_path, read_with, ngspice):
+    seen = read_with(inference)
     saved = ["--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path)]
     page("XPUE_memristive_training.py").main(["--chip-cell-threshold", "0.1", *saved])
     page("XPUE_memristive_inference.py").main([*saved, "--netlist", str(tmp_path / "n.cir")])
@@ -115,18 +124,14 @@ def test_steps_of_a_written_netlist_are_those_of_the_chips_own_cells(tmp_path, m
                           Chip(4, 9, cell_threshold=0.1).cells(NetworkParameters().memristor).threshold_voltage)
 
 
-def test_steps_of_the_tests_netlist_are_those_of_the_chips_own_cells(monkeypatch):
-    seen, experiment = [], dataclasses.replace(mnist_experiment(), chip=Chip(cell_threshold=0.1))
-    monkeypatch.setattr(testing, "reading", lambda *given, devices: seen.append(devices) or reading(*given, devices=devices))
+def test_steps_of_the_tests_netlist_are_those_of_the_chips_own_cells(read_with):
+    seen, experiment = read_with(testing), dataclasses.replace(mnist_experiment(), chip=Chip(cell_threshold=0.1))
     testing._first_read(experiment, np.full((10, 100), 4.0), np.ones(100))
     assert np.array_equal(seen[0].cells.threshold_voltage, experiment.devices.cells.threshold_voltage)
 
 
-def test_steps_of_a_trainings_netlist_are_those_of_the_chips_own_cells(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(training_runs, "reading",
-                        lambda *given, devices: seen.append(devices) or reading(*given, devices=devices))
-    monkeypatch.setattr(training_runs, "draw", lambda *given, **more: None)
+def test_steps_of_a_trainings_netlist_are_those_of_the_chips_own_cells(tmp_path, read_with):
+    seen = read_with(training_runs)
     page("XPUE_memristive_training.py").main([
         "--rule", "error-driven", "--engine", "closed-form", "--presentations", "1", "--chip-cell-threshold", "0.1",
         "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--netlist", str(tmp_path / "n.cir")])
