@@ -46,9 +46,14 @@ class NeuronParameters(Parameters):
         return self.membrane_resistance * self.membrane_capacitance
 
     @property
+    def membrane_gain(self) -> float:
+        """Settled membrane voltage per volt of the stage that drives it."""
+        return self.membrane_transconductance * self.membrane_resistance
+
+    @property
     def transresistance(self) -> float:
         """Settled membrane voltage per ampere of column current, in V/A."""
-        return self.feedback_resistance * self.membrane_transconductance * self.membrane_resistance
+        return self.feedback_resistance * self.membrane_gain
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
         """The most in V that the two stages give, with a feedback in ohm (number or array)."""
@@ -214,15 +219,11 @@ ALIKE: Devices = Devices()  # those of an ideal chip
 
 
 @dataclass(frozen=True)
-class NetworkParameters:
+class NetworkParameters(Parameters):
     """Everything that the netlist of a network depends on besides its stimuli and states."""
 
     memristor: MemristorParameters = MemristorParameters()
     neuron: NeuronParameters = NeuronParameters()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The parameters as plain nested numbers."""
-        return dataclasses.asdict(self)
 
 
 Points = list[tuple[float, float]]  # corners of a piecewise-linear source, (s, V)

@@ -88,7 +88,7 @@ class Neurons(Arrays):
         # resistance adds what it drops.
         lacking = (4 * (1 + p.amplifier_output_resistance / p.stage_resistance)
                    + p.amplifier_output_resistance / p.feedback_resistance) / p.amplifier_gain
-        return cls(p.feedback_resistance, p.membrane_transconductance * p.membrane_resistance / (1 + lacking), p.amplifier_gain,
+        return cls(p.feedback_resistance, p.membrane_gain / (1 + lacking), p.amplifier_gain,
                    float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant,
                    p.amplifier_output_resistance * (1 / p.feedback_resistance + 1 / p.stage_resistance))
 

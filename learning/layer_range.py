@@ -70,7 +70,7 @@ def _race(network: LayeredNetwork, layer: int, limits: np.ndarray, amperes: np.n
     volts = neuron.feedback_resistance * amperes
     drives = np.minimum(np.minimum(volts[:-1], most) - np.minimum(volts[-1], min(most, reference)), inverted)
     chip = 1.0 if network.chip is None else network.chip[layer].threshold[:, None]
-    drives *= neuron.membrane_transconductance * neuron.membrane_resistance / (neuron.threshold * chip)
+    drives *= neuron.membrane_gain / (neuron.threshold * chip)
     spikes, membranes = np.full(len(drives), np.nan), np.zeros(len(drives))
     for drive, begin, end in zip(drives.T, times, np.append(times[1:], network.design.window), strict=True):
         rising = np.flatnonzero(np.isnan(spikes) & (drive > 1))

@@ -38,6 +38,10 @@ READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, me
 EDGE_STEP, MEMBRANE_STEP = 0.2, 5.0  # steps of a crossbar over the image's edge, and of bare membranes, in `max_step`
 FINER = 1 / 40  # as long steps where cells are not well above their rows, whose gates bend (`learning.pulses.followed`)
 SETTLED = 1.2  # in edges: the edge itself drives currents through the gates' capacitances, so its end is too soon
+# A gate below its row is lifted along a bent curve, and rows that rise one after the other lift it in turn: WRITING ends up to
+# 4 mV off, whatever the dose. Currents are not solved further than 10 pA: over the steps of short edges, the rounding of the
+# gates' charges keeps Newton from it.
+WRITING_LAYERS = dataclasses.replace(WRITING, reltol=1e-6, trtol=1.0, abstol=1e-11)
 MARGIN = 3e-6  # s, by which a read outlasts what the closed form foretells
 
 
@@ -235,13 +239,13 @@ class _LaterLayer(_Layer):
         steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)  # every row starts at 0 V
         changes = {f"v.xrow_0_{k}.vat dc": spike for k, spike in enumerate(steps.tolist())}
         neuron = self._design.neuron(self._parameters.neuron, self._parameters.memristor, self._fan_in)
-        gain = neuron.membrane_transconductance * neuron.membrane_resistance  # V of settled membrane per V of its drive
         found, settled = [], []
         for block, circuit in room:
             circuit.alter(changes)
             waves = circuit.run(stop)
             found.append(self._race(waves, waves.stack(layer_names("membrane", 0, len(block))), block, stop))
-            settled.append(gain * waves.stack(layer_names("drive", 0, len(block)))[:, -1] / self.thresholds[block])
+            drives = waves.stack(layer_names("drive", 0, len(block)))[:, -1]
+            settled.append(neuron.membrane_gain * drives / self.thresholds[block])
         return np.concatenate(found), np.concatenate(settled)
 
 
@@ -281,24 +285,29 @@ class ColumnWriter:
     """
 
     EDGE = 0.02  # of the window, duration of each edge
-    SHORTEST = 5e-9  # s: below, rounded channel charges over steps of the edges' length are currents above ngspice's tolerance
+    SHORTEST = 1e-6  # s: below, rounded channel charges over steps of the edges' length are currents above ngspice's tolerance
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, rows: int, chip: LayerChip | None = None) -> None:
         self._network, self._rows, self._chip = network, rows, chip
         self._names = [f"xcell_0_0_{k}.gate" for k in range(rows)]
-        self._together, self._apart = (session.load(column_circuit(network.parameters, rows, together), WRITING, self._names)
-                                       for together in (True, False))
+        self._together, self._apart = (session.load(column_circuit(network.parameters, rows, together), WRITING_LAYERS,
+                                                    self._names) for together in (True, False))
+
+    @classmethod
+    def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray]:
+        """The pulse in s and the levels with which `write` gives the same dose over `SHORTEST` at least; none may be 0."""
+        slower = max(1.0, cls.SHORTEST / float(abs(pulse) * high.max()))
+        return pulse * slower, levels / slower
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
         """A `column`'s states (rows, V) after one write: row k is at `levels[k]` of the row voltage for the last `high[k]` of a
         `pulse` in s (negative: at the opposite voltage), phi for as long as the longest of them, but none shorter than
         `SHORTEST`: smaller doses come at a lower voltage. `place`: which column it is, on a chip. Raises SimulationError.
         """
-        window = abs(pulse) * high.max()
-        if window == 0:
+        if pulse * high.max() == 0:
             return column
-        slower = max(1.0, self.SHORTEST / window)
-        window, pulse, levels = window * slower, pulse * slower, levels / slower
+        pulse, levels = self.lengthened(pulse, levels, high)
+        window = abs(pulse) * high.max()
         edge = self.EDGE * window
         design, memristor = self._network.design, self._network.parameters.memristor
         phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold

@@ -31,7 +31,7 @@ def settled_membranes(parameters: NetworkParameters, schedule: Schedule, states:
 
 def rail(neuron: NeuronParameters) -> float:
     """The highest voltage in V that the stages in front of a membrane let it settle at."""
-    return float(neuron.highest_drive(neuron.feedback_resistance) * neuron.membrane_transconductance * neuron.membrane_resistance)
+    return float(neuron.highest_drive(neuron.feedback_resistance) * neuron.membrane_gain)
 
 
 def complaint(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,

@@ -137,7 +137,7 @@ def _close_the_loop(circuit: Circuit, design: SelfLearningCircuit, j: int, start
     rests, that much lower, which moves its crossing exactly as a threshold that much higher would.
     """
     neuron, learning = design.network.neuron, design.learning
-    high, gain = neuron.output_high, neuron.membrane_transconductance * neuron.membrane_resistance
+    high = neuron.output_high
     output, homeostasis = f"output_{j}", f"homeostasis_{j}"
     circuit.VCVS(f"phi_{j}", f"phi_{j}", circuit.gnd, output, circuit.gnd, voltage_gain=design.schedule.phi_voltage / high)
     circuit.VCCS(f"fired_{j}", circuit.gnd, "fired", output, circuit.gnd, transconductance=1.0)
@@ -146,7 +146,7 @@ def _close_the_loop(circuit: Circuit, design: SelfLearningCircuit, j: int, start
                  transconductance=learning.homeostasis_current / high)
     circuit.C(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_capacitance, raw_spice=f"ic={start!r}")
     circuit.R(homeostasis, homeostasis, circuit.gnd, learning.homeostasis_resistance)
-    circuit.VCVS(f"threshold_{j}", f"threshold_{j}", circuit.gnd, homeostasis, circuit.gnd, voltage_gain=1 / gain)
+    circuit.VCVS(f"threshold_{j}", f"threshold_{j}", circuit.gnd, homeostasis, circuit.gnd, voltage_gain=1 / neuron.membrane_gain)
 
 
 def winners(waves: Waveforms, design: SelfLearningCircuit, neurons: int, presentations: int) -> np.ndarray:

@@ -28,6 +28,7 @@ class Solver(Parameters):
     reltol: float = quantity(1e-5, 1e-12, 1e-2, "", "relative tolerance of voltages and currents")
     trtol: float = quantity(70.0, 0.1, 1e7, "", "factor on the truncation error that a step may make")
     chgtol: float = quantity(1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step")
+    abstol: float = quantity(1e-13, 1e-20, 1e-3, "A", "currents are solved no further than this")
     method: str = "trap"
 
     def check(self) -> None:
@@ -43,11 +44,11 @@ class Solver(Parameters):
     def options(self) -> str:
         """The netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3.
 
-        Currents no further than 0.1 pA: below it the rounding of a gate's charge over a short step keeps Newton from its end.
+        Currents no further than `abstol`: below it the rounding of a gate's charge over a short step keeps Newton from its end.
         """
         scale = min(1, 100 * self.reltol / 1e-3)
         return (f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
-                f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} abstol={max(1e-13, 1e-12 * scale):g}")
+                f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} abstol={max(self.abstol, 1e-12 * scale):g}")
 
 
 def netlist_text(circuit: Any, solver: Solver, stop: float, save: Sequence[str] = (),

@@ -97,5 +97,12 @@ def test_on_a_chip_columns_pay_for_its_own_channels_in_a_back_read(ngspice, netw
     assert abs(own / expected(1.0) - 1) > 0.1
 
 
+def test_a_short_write_costs_what_its_dose_costs_over_a_microsecond_at_a_lower_voltage(ngspice, network):
+    levels, high = np.append(IMAGE, 1.0), np.ones(SIZES[0] + 1)
+    short = layer_write_energy(ngspice, network, 0, levels, high, 0.1e-6)
+    assert short == pytest.approx(layer_write_energy(ngspice, network, 0, 0.1 * levels, high, 1e-6), rel=1e-6, abs=0)
+    assert short == pytest.approx(power(network, 0, 0.1 * levels).sum() * 1.07e-6, rel=0.02, abs=0)
+
+
 def test_a_row_that_is_high_for_an_instant_is_no_trouble(ngspice, network):
     assert layer_write_energy(ngspice, network, 0, np.ones(SIZES[0] + 1), np.append(np.full(SIZES[0], 1e-4), 1.0), 40e-6) > 0

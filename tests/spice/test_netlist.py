@@ -54,6 +54,12 @@ def test_absolute_tolerances_follow_the_relative_one_down_to_a_tenth_of_a_picoam
     assert options == f".options method=gear reltol={reltol:g} trtol=7 chgtol=1e-15 vntol={vntol:g} abstol={abstol:g}"
 
 
+def test_currents_are_solved_no_further_than_asked():
+    assert Solver(reltol=1e-6, abstol=1e-11).options().endswith(" vntol=1e-07 abstol=1e-11")
+    assert Solver(reltol=1e-3, abstol=1e-14).options().endswith(" vntol=1e-06 abstol=1e-12")
+    assert Solver(reltol=1e-7, abstol=1e-14).options().endswith(" vntol=1e-08 abstol=1e-14")
+
+
 # The text
 
 def test_netlist_is_circuit_options_and_saves_and_ends(divider):
