@@ -92,7 +92,7 @@ def _from_csv(path: Path, label: str | None) -> Table:
     if missing.to_numpy().any():
         row, column = (int(found[0]) for found in np.nonzero(missing.to_numpy()))
         raise DatasetError(f"{path}: {int(missing.to_numpy().sum())} values are missing (empty, NA or ?), the first in data row "
-                           f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out")
+                           f"{row + 1}, column {columns[column]!r}; fill them in, or leave those rows out{untitled * (row == 0)}")
     features = frame.drop(columns=chosen)
     while kind := _tells_rows(features):
         print(f"note: {path}: the first column has no name and {kind} that all differ: it tells the rows apart, and is left out",
@@ -142,9 +142,9 @@ def _read(path: Path) -> tuple[Any, str, str, Callable[[str], Any]]:
         skipped, separator, rows = _layout(text[:SNIFFED])
         decimal = _decimal(text, separator)
         first, rest = rows[0], rows[1:]
-        # Markers of missing values are no names; one empty name is: that of a column of row numbers.
-        nameless = sum(name in MISSING for name in first)
-        headed = not any(map(_is_any_number, first)) and not 1 < nameless >= len(first) - 1
+        headed = _is_header(path, first, rest)
+        if headed and _counts(first):  # these are no names: --label 1 is the first column's number, not a second one's name
+            first = [piece and f"column {k + 1}" for k, piece in enumerate(first)]
         names, row_names = _names(path, first, rest, headed)
         read: Callable[..., Any] = partial(pd.read_csv, path, sep=separator, encoding=encoding, header=0 if headed else None,
                                           names=names, index_col=False, skiprows=skipped, skipinitialspace=True,
@@ -162,6 +162,25 @@ def _read(path: Path) -> tuple[Any, str, str, Callable[[str], Any]]:
         frame = _without_row_names(path, frame)
     return frame, "" if headed else "; its first row has numbers, so it was taken as data, not as a header", decimal, (
         lambda column: read(dtype={column: str})[column])
+
+
+def _is_header(path: Path, first: list[str], rest: list[list[str]]) -> bool:
+    """Whether the first row is of names, with the first rows of the `rest` beside it; raises DatasetError where none can tell."""
+    if _counts(first):  # over a column that has no whole number it can be no sample
+        whole = [[re.fullmatch("[+-]?[0-9]+", piece) for piece in column] for column in zip(*rest, strict=False)]
+        if not first[0] or not all(map(any, whole)):
+            return True
+        raise DatasetError(f"{path}: its first row, {','.join(first)[:20]}, may be a sample or what pandas writes for columns "
+                           "without names; give each column a name, or leave that row out (to_csv with header=False)")
+    # Markers of missing values are no names; one empty name is: that of a column of row numbers.
+    nameless = sum(name in MISSING for name in first)
+    return not any(map(_is_any_number, first)) and not 1 < nameless >= len(first) - 1
+
+
+def _counts(first: list[str]) -> bool:
+    """Whether a first row is 0, 1, 2, as pandas writes it over columns without names, or has that after an empty name."""
+    counted = [str(k) for k in range(len(first))]
+    return len(first) > 1 and first in (counted, ["", *counted[:-1]])
 
 
 def _decimal(text: str, separator: str) -> str:

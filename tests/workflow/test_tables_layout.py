@@ -3,6 +3,7 @@
 import os
 import re
 
+import pandas as pd
 import pytest
 
 from datasets import DatasetError
@@ -68,12 +69,33 @@ def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
     ("a,a,class\n1,1,2,yes\n2,1,2,no\n", "has two columns 'a'; give each a name of its own"),
     ("a,b,class\n7,1,2,yes\n7,1,2,no\n7,2,3,no\n", "its header has 3 names, its rows have 4 values, and the first are no names "
                                                    "of rows; give each column a name"),
+    ("0,1,2\n1,2,1\n2,3,0\n3,4,1\n4,5,0\n", "its first row, 0,1,2, may be a sample or what pandas writes for columns without "
+     "names; give each column a name, or leave that row out (to_csv with header=False)"),
+    ("2019,,class\n1,2,yes\n2,3,no\n", "1 values are missing (empty, NA or ?), the first in data row 1, column 'column 2'; fill "
+     "them in, or leave those rows out; its first row has numbers, so it was taken as data, not as a header"),
     ("2019,2020,class\n1,2,yes\n2,3,no\n3,4,yes\n4,5,no\n", "the class of row 1, 'class', occurs once; its first row has "
                                                            "numbers, so it was taken as data, not as a header"),
 ])
 def test_what_is_wrong_is_said_in_one_line_with_the_file(tmp_path, text, said):
     with pytest.raises(DatasetError, match=f"^({re.escape(str(tmp_path / 'table.csv'))}|table): {re.escape(said)}$"):
         loaded(tmp_path, text)
+
+
+@pytest.mark.parametrize(("columns", "label"), [([0, 1, "class"], None), (["class", 0, 1], "1")])
+@pytest.mark.parametrize("index", [False, True])
+def test_a_header_that_pandas_writes_for_columns_without_names_is_no_sample(tmp_path, columns, label, index):
+    """As a sample it would stretch the features' ranges, and where its last number is a class nothing would stop it."""
+    frame = pd.DataFrame({0: [0.5, 1.0, 0.25, 0.75], 1: [7, 5, 3, 9], "class": [2, 0, 2, 0]})[columns]
+    frame.columns = range(3)
+    frame.to_csv(tmp_path / "table.csv", index=index)
+    table = load_table(str(tmp_path / "table.csv"), label and str(int(label) + index))
+    assert table.labels.tolist() == [2, 0, 2, 0] and table.features.tolist() == [[0.5, 7], [1, 5], [0.25, 3], [0.75, 9]]
+    assert table.names == [f"column {k + 1 + index}" for k, name in enumerate(columns) if name != "class"]
+
+
+def test_a_sample_of_numbers_in_a_row_is_one(tmp_path):
+    for first in ("-1,0,1", "1,2,3", "0,1,3", "0.0,1.0,2"):
+        assert len(loaded(tmp_path, f"{first}\n4,2,1\n1,5,3\n7,3,2\n2,2,2\n0,2,{first[-1]}\n9,9,1\n9,8,3\n").labels) == 8
 
 
 def test_a_row_too_long_far_down_loses_nothing_in_silence(tmp_path, recwarn):
