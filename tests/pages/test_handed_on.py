@@ -32,8 +32,9 @@ from studies import (
     stdp,
     stdp_mnist,
 )
-from tests.helpers import page
+from tests.helpers import ROOT, page
 from workflow import inference, testing, training_runs, unsupervised, unsupervised_mnist
+from workflow.command_line import OURS
 from workflow.evaluation import worker_count
 from workflow.experiments import describe, mnist_experiment, xpue_experiment
 from workflow.inference import inference_script
@@ -149,6 +150,12 @@ def test_a_chip_learns_by_the_engine_that_is_named(tmp_path, no_figures, monkeyp
 
 
 # Learning without a teacher
+
+
+def test_netlist_that_learns_by_itself_is_written_where_asked(given, tmp_path):
+    given(stdp, "_runs", stdp.main, "--netlist", tmp_path / "learns.cir")
+    title, ours, rest = (tmp_path / "learns.cir").read_text().split("\n", 2)
+    assert ours == OURS and f"{title}\n{rest}" == (ROOT / "docs" / "learns_by_itself.cir").read_text()
 
 
 def test_the_circuit_that_learns_by_itself_is_the_one_asked_for(given):
