@@ -22,7 +22,8 @@ def quantity(default: float, low: float, high: float, unit: str, meaning: str) -
 def allowed_range(metadata: Mapping[str, Any]) -> str:
     """The allowed range of a `quantity` as text, for messages and --help."""
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
-    return f"{metadata['low']:g} to {metadata['high']:g}{unit}"
+    digits = ".10g" if metadata.get("whole") else "g"  # of a count, the last one counts
+    return f"{metadata['low']:{digits}} to {metadata['high']:{digits}}{unit}"
 
 
 def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:

@@ -135,7 +135,8 @@ def test_quantity_knows_its_range_unit_and_meaning(default, whole):
 
 def test_range_is_told_with_its_unit():
     assert allowed_range({"low": 1e-3, "high": 20.0, "unit": "V"}) == "0.001 to 20 V"
-    assert allowed_range({"low": 0, "high": 4294967295, "unit": ""}) == "0 to 4.29497e+09"
+    assert allowed_range({"low": 1, "high": 1e9, "unit": "", "whole": False}) == "1 to 1e+09"
+    assert allowed_range({"low": 0, "high": 4294967295, "unit": "", "whole": True}) == "0 to 4294967295"
 
 
 @pytest.mark.parametrize(("make", "message"), [
