@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 
 from learning.classifier import MemristiveClassifier
 from records.claims import NotOverwritten
@@ -36,3 +38,15 @@ def test_a_classifier_of_the_whole_table_that_has_learned_on_is_not_overwritten_
         assert MemristiveClassifier.load(saved).n_presentations_ == mine.n_presentations_
     own_data.main([*given, "--force"])
     own_data.main(given)
+
+
+def test_what_scikit_learn_says_of_the_other_models_is_not_the_users_to_read(recwarn):
+    """Of rounds that did not converge, and of many classes among few rows, of which the table's reader says its own."""
+    features, labels = np.random.default_rng(1).random((30, 2)), np.arange(30) % 20
+    models = MLPClassifier((3,), max_iter=1), LogisticRegression()
+    for model in models:
+        own_data._fit(model, features, labels)
+    assert not recwarn.list
+    for model in models:
+        model.fit(features, labels)
+    assert [str(one.message)[:20] for one in recwarn] == ["Stochastic Optimizer", "The number of unique"]
