@@ -37,7 +37,7 @@ class Solver(Parameters):
             raise ParameterError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
 
     def tightened(self, factor: float = 10.0) -> "Solver":
-        """The same solver with every tolerance and the step divided by `factor`, for convergence checks."""
+        """The same solver with the step and every tolerance but `abstol` divided by `factor`, for convergence checks."""
         return dataclasses.replace(self, max_step=self.max_step / factor, reltol=self.reltol / factor,
                                    trtol=self.trtol / factor, chgtol=self.chgtol / factor)
 
