@@ -1,7 +1,8 @@
 """The ex-situ route, for comparison: logistic regression trained in software, its weights written into the memristors.
 
 Each weight becomes a state X = centre + scale * weight: shifted to positive, scaled so that the largest lies `swing` from
-the centre; the winner does not change, since every class's column is shifted alike, as long as every cell conducts. Writes
+the centre; the winner hardly ever changes, since every class's column is shifted alike, and where states lie well above the input
+(a small --swing) currents are in proportion to them. Writes
 voltages/mnist_ex_situ.json (or _grey) and figures/mnist_ex_situ_training_results.json with the software's test accuracy. About
 10 s.
 """
@@ -11,11 +12,13 @@ if __name__ == "__main__":
 
 import argparse
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from datasets import encode, load_mnist
@@ -64,7 +67,11 @@ def _carry_over(options: argparse.Namespace, experiment: Experiment, mapping: Ma
     test = encode(arrays["x_test"], options.size, options.encoding)
 
     # Without intercepts: the network has no input that is always on.
-    model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(images, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said below
+        model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(images, labels)
+    warn(f"the logistic regression has not converged in {mapping.iterations} iterations (a higher --iterations)"
+         * bool(model.n_iter_.max() >= mapping.iterations))
     right = int(np.sum(model.predict(test) == arrays["y_test"]))
     low, high = interval(right, len(test))
 

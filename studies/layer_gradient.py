@@ -24,6 +24,7 @@ from learning.layers import LayeredLearning, LayeredNetwork, train
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 from records.claims import claimed
 from records.results import results_path, write_results
+from spice.parameters import ParameterError
 from workflow.command_line import draw, make_parser, progress, whole_number
 from workflow.layered import TASKS, LayeredPlan, learn
 
@@ -89,12 +90,16 @@ def main(arguments: list[str] | None = None) -> None:
     made_with = {**plan.as_dict(), "errors": options.errors, "engine": CLOSED_FORM}
     with claimed([(results_path(options.figures, NAME), made_with)], [], options.force):
         data = plan.data()
-        start = plan.begin(data)
-        networks = {"before learning": start, "after learning": learn(LayeredLearning.begin(start, rule), rule, data).network}
+        network = plan.begin(data)
         once = dataclasses.replace(rule, presentations=1)  # of which every write has the whole first dose
         measured: dict[str, dict[str, Any]] = {}
-        for when, network in networks.items():
+        for when in ("before learning", "after learning"):
+            if measured:
+                network = learn(LayeredLearning.begin(network, rule), rule, data).network
             chosen, silent = errors_of(network, rule, data.images, data.labels, options.errors)
+            if not chosen:
+                raise ParameterError(f"{when} there is no error to measure: of {SEARCHED} training images {silent} leave the "
+                                     f"right neuron silent, the others are right ({options.hidden} hidden neurons: try more)")
             rows = [measure(network, once, data.images[k], label, wrong)
                     for k, label, wrong in progress(chosen, len(chosen), when, "error")]
             measured[when] = {"errors": len(rows), "right_neuron_silent": silent, "quartiles": quartiles(rows),

@@ -38,8 +38,12 @@ def _end_before_finalizers() -> None:
 
 def _say(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(error, (ImportError, MemoryError, OSError, RuntimeError)):
-        from workflow.process import unloadable
-        print(f"{os.path.basename(sys.argv[0])}: {unloadable(error)}", file=sys.stderr)
+        try:
+            from workflow.process import unloadable
+            said = unloadable(error)
+        except (ImportError, MemoryError):
+            said = f"memory is short ({kind.__name__})"
+        print(f"{os.path.basename(sys.argv[0])}: {said}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -82,6 +82,14 @@ def test_wrong_shapes_and_types_are_named(kept, name, value, words):
         load_checkpoint(path, PARAMETERS, progress)
 
 
+def test_states_of_every_layer_are_voltages(kept):
+    path, progress = kept
+    progress = progress | {f"states_{layer}": np.zeros((2, 3)) for layer in range(2)}
+    save_checkpoint(path, progress | {"states_1": np.full((2, 3), 1e9)}, PARAMETERS)
+    with pytest.raises(VoltagesError, match=r"'states_1' holds 1e\+09, expected voltages"):
+        load_checkpoint(path, PARAMETERS, progress)
+
+
 class Intruder:
     """Unpickled, it makes a file."""
 

@@ -62,6 +62,16 @@ def test_a_write_is_the_closed_form_s():
     assert np.ptp(np.delete(states, [label, wrong], axis=0)) == 0
 
 
+def test_a_right_neuron_that_is_silent_is_written_alone():
+    """From a start at which nobody fires, so that there is no wrong one."""
+    experiment = mnist_experiment(encoding="grey")
+    images, labels = (values[:1] for values in experiment.training_images())
+    rule = dataclasses.replace(experiment.rule, presentations=1, dose=0.1, start_state=1.0)
+    states, wrote = SettledTraining(experiment, images, labels).train(rule, np.array([0]))
+    assert wrote == 1 and (states[labels[0]] > rule.start_state).any()
+    assert np.all(np.delete(states, labels[0], axis=0) == rule.start_state)
+
+
 def test_what_is_held_out_is_not_learned_from(tmp_path, monkeypatch, capsys):
     """With the labels of one part falsified, what is learned for that part stays as it was, what is learned from it does not."""
     experiment = mnist_experiment(encoding="grey")

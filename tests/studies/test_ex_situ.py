@@ -16,7 +16,7 @@ class Learned:
     """A logistic regression that knows what it will have learned."""
 
     def __init__(self, coefficients):
-        self.coef_ = coefficients
+        self.coef_, self.n_iter_ = coefficients, np.array([17])
 
     def fit(self, images, labels):
         return self
@@ -37,6 +37,14 @@ def test_weights_whose_cells_do_not_conduct_are_spoken_of(swing, off, tmp_path, 
     assert capsys.readouterr().err == said * bool(off)
 
 
+@pytest.mark.parametrize(("iterations", "ended"), [("17", False), ("18", True)])
+def test_a_regression_that_has_not_ended_is_one_line(iterations, ended, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ex_situ, "LogisticRegression", lambda **_: Learned(np.eye(10, 16)))
+    ex_situ.main(["--size", "4", "--iterations", iterations, "--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path)])
+    said = "warning: the logistic regression has not converged in 17 iterations (a higher --iterations)\n"
+    assert capsys.readouterr().err == said * (not ended)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, tmp_path, monkeypatch):
     """One cell inhibits, or excites, twice as much as any other."""
@@ -52,7 +60,6 @@ def test_largest_weight_lies_the_swing_from_the_centre_whatever_its_sign(sign, t
     assert away.sum(axis=0) == pytest.approx(np.zeros(16), abs=1e-9)  # every class is shifted alike
 
 
-@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_weights_alone_decide_as_the_software_does(tmp_path, monkeypatch, mnist):
     """Nothing of the software is lost on the way: the largest sum of states decides as it did. The network has no intercepts."""
     images, labels = encode(mnist["x_train"][:400], 4, "grey"), mnist["y_train"][:400].astype(int)

@@ -1,4 +1,4 @@
-"""What the study of layers hands on: whose images are read on which chip, what is drawn of them, and what is kept.
+"""What studies of layers hand on: whose images are read on which chip, what is drawn of them, and what is kept.
 
 Reads, energies and drawing are played; of the images those that are learned and those that are tested are made up.
 """
@@ -13,7 +13,7 @@ import pytest
 
 from learning.error_driven import learning_curve
 from records.voltages import checksum, load_layers
-from studies import layers
+from studies import layer_gradient, layers
 from workflow.command_line import run
 from workflow.layered import LayeredData, LayeredTask
 
@@ -119,3 +119,10 @@ def test_what_is_read_from_a_file_is_read_on_its_chip_and_drawn_by_its_rule(told
     assert read is network and (rule.margin, rule.seed) == (7e-6, 5)
     same_pictures(given, "layers_digits_test", rule, data, states)
     assert "25.00% on 4 test images by ngspice" in (said := capsys.readouterr().out) and "1 silent, 2 tied" in said
+
+
+def test_networks_without_an_error_to_measure_are_one_line(tmp_path, capsys):
+    assert run(layer_gradient.main, ["--presentations", "1", "--hidden", "1", "--figures", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(": before learning there is no error to measure: of 20000 training images 20000 leave the right neuron "
+                         "silent, the others are right (1 hidden neurons: try more)\n") and said.count("\n") == 1

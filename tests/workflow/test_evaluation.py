@@ -249,7 +249,7 @@ def _workers():
                 yield int(folder.name)
 
 
-@pytest.mark.parametrize(("threads", "words"), [({"one": 1, "two": 4}, "workers of several threads"), ({}, "has no workers"),
+@pytest.mark.parametrize(("threads", "words"), [({"one": 1, "two": 2}, "workers of several threads"), ({}, "has no workers"),
                                                 ({"one": 1, "two": 1}, "")])
 def test_workers_that_cannot_read_are_refused(threads, words):
     """There is one ngspice in a process."""

@@ -1,12 +1,15 @@
 """Where memory or room for processes is short: one line, or a result all the same."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 import plotting
+from tests.helpers import ROOT
 from workflow import command_line, evaluation, monte_carlo
 from workflow.command_line import make_parser, run
 
@@ -57,3 +60,14 @@ def test_without_semaphores_all_is_done_in_this_process(monkeypatch):
     monkeypatch.setattr(evaluation, "read_range", lambda task: (task, np.zeros((1, 2))))
     evaluation._run([5, 6], 2, lambda first, part: ranges.append(first))
     assert ranges == [5, 6]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("problem", "said"), [("MemoryError()", "memory is short (MemoryError)"),
+                                               ("ZeroDivisionError()", "Traceback")])
+def test_memory_too_short_for_the_words_on_it_is_one_line(problem, said):
+    """While Python loads, before `run` takes over: what is to say it has to be loaded as well."""
+    program = f"import workflow.loading, sys; sys.modules['workflow.process'] = None; raise {problem}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and said in done.stderr
+    assert said == "Traceback" or done.stderr == f"-c: {said}\n"
