@@ -93,6 +93,11 @@ def test_a_header_that_pandas_writes_for_columns_without_names_is_no_sample(tmp_
     assert table.names == [f"column {k + 1 + index}" for k, name in enumerate(columns) if name != "class"]
 
 
+def test_such_a_header_after_an_empty_name_is_one_over_whole_numbers_too(tmp_path):
+    table = loaded(tmp_path, ",0,1,2\n0,5,7,1\n1,4,2,0\n2,6,6,1\n3,1,9,0\n")
+    assert table.labels.tolist() == [1, 0, 1, 0] and table.names == ["column 2", "column 3"]
+
+
 def test_a_sample_of_numbers_in_a_row_is_one(tmp_path):
     for first in ("-1,0,1", "1,2,3", "0,1,3", "0.0,1.0,2"):
         assert len(loaded(tmp_path, f"{first}\n4,2,1\n1,5,3\n7,3,2\n2,2,2\n0,2,{first[-1]}\n9,9,1\n9,8,3\n").labels) == 8
