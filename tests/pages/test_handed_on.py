@@ -273,7 +273,9 @@ def test_layers_of_another_size_learn_images_of_that_size(given):
     assert (plan.size, plan.hidden, plan.engine, plan.rule.seed) == (5, (7,), "ngspice", 4)
 
 
-def test_the_gradient_is_asked_of_a_network_of_the_size_asked_for(given, four_images):
+def test_the_gradient_is_asked_of_a_network_of_the_size_asked_for(given, four_images, monkeypatch):
+    monkeypatch.setattr(layer_gradient, "errors_of", lambda *_: ([(0, 0, 1)], 0))
+    monkeypatch.setattr(layer_gradient, "measure", lambda *_: {"gain": 1.0, "hidden": 50.0, "output": 5.0})
     asked = given(layer_gradient, "learn", layer_gradient.main, "--hidden", 7, "--presentations", 30)
     assert asked["learning"].network.sizes[1:-1] == (7,) and asked["rule"].presentations == 30
 
