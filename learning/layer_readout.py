@@ -37,7 +37,7 @@ BLOCK_CELLS = 2500  # cells of a circuit, about: larger ones do not fit the proc
 READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 EDGE_STEP, MEMBRANE_STEP = 0.2, 5.0  # steps of a crossbar over the image's edge, and of bare membranes, in `max_step`
 FINER = 1 / 40  # as long steps where cells are not well above their rows, whose gates bend (`learning.pulses.followed`)
-SETTLED = 1.2  # in edges: the edge itself drives currents through the gates' capacitances, so its end is too soon
+SETTLED = 1.2  # in edges: while the input rises, currents flow through the gates' capacitances; now they have ended
 # A gate below its row is lifted along a bent curve, and rows that rise one after the other lift it in turn: WRITING ends up to
 # 4 mV off, whatever the dose. Currents are not solved further than 10 pA: over the steps of short edges, the rounding of the
 # gates' charges keeps Newton from it.
