@@ -38,7 +38,7 @@ class ChipEngine:
         gains = self._cells.transconductance[column]
         if self._chip.write_noise:
             gains = gains * self._chip.write_factors(self._count, column)
-        written = states.copy()
+        written = np.array(states, float)
         written[column] = self._write(states, column, image, sign, pulse, gains)
         return self._chip.held(written)[column]
 

@@ -44,6 +44,7 @@ class LearningState:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        self.states = np.asarray(self.states, float)  # writes into whole numbers would be cut off
         self.done, self.seconds = int(self.done), float(self.seconds)  # arrays without dimensions in a checkpoint
 
 

@@ -39,6 +39,8 @@ class LayeredNetwork:
     chip: tuple[LayerChip, ...] | None = None  # None: all devices alike
 
     def __post_init__(self) -> None:
+        if any(states.dtype != float for states in self.states):  # writes into whole numbers would be cut off
+            object.__setattr__(self, "states", tuple(states.astype(float) for states in self.states))
         for below, above in zip(self.states[:-1], self.states[1:], strict=True):
             if above.shape[1] != below.shape[0] + 1:
                 raise ParameterError(f"a layer on {below.shape[0]} neurons needs {below.shape[0] + 1} rows, bias included, got "

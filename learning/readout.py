@@ -75,7 +75,9 @@ class Reader:
         self._thresholds = np.broadcast_to(self._crossbar.neurons.threshold, self._classes)
         if jitter is not None:
             self._thresholds = self._thresholds + jitter
+        if jitter is not None or circuit.jittered:  # by a read before this one
             circuit.alter(threshold_changes(self._thresholds - self._parameters.neuron.threshold))
+            circuit.jittered = jitter is not None
         needed = self._needed(self._crossbar.read(states, image).settled, np.full(self._classes, np.nan), wanted)
         stop = 0.0
         while stop < min(needed, pulse):
@@ -121,6 +123,7 @@ class _ReadCircuit:
 
     def __init__(self, session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, classes: int, rows: int,
                  solver: Solver, devices: Devices) -> None:
+        self.jittered = False
         self._rows, self._cells = rows, [(j, i) for j in range(classes) for i in range(rows)]
         self._memristor = parameters.memristor
         self._tenants = devices.cells if devices.wires == Wires() else None

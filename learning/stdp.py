@@ -187,7 +187,7 @@ def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, 
 def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> int:
     """Present one image, the inputs' `volts`; changes `states` (neurons x inputs) and `homeostasis` (neurons), V, in place.
 
-    Returns the winner, SILENT if no neuron fires.
+    Both must be arrays of floats. Returns the winner, SILENT if no neuron fires.
     """
     times = spike_times(states, homeostasis, volts, k)
     winner = int(np.argmin(times))

@@ -60,7 +60,8 @@ def plain(value: Any) -> Any:
 class Parameters:
     """Base of the frozen parameter dataclasses: every `quantity` is checked when an instance is made.
 
-    PySpice's values with units are taken too, and kept as plain numbers in SI units.
+    PySpice's values with units are taken too, and kept as plain numbers in SI units. What is no count is kept as a float: of an
+    array of 7 NumPy makes one of whole numbers, and cuts off what is added to it.
     """
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class Parameters:
                 check_unit(field.name, getattr(self, field.name), field.metadata["unit"])
                 value = plain(getattr(self, field.name))
                 check_range(field.name, value, field.metadata)
-                object.__setattr__(self, field.name, value)
+                object.__setattr__(self, field.name, value if field.metadata["whole"] else float(value))
         self.check()
 
     def check(self) -> None:

@@ -185,6 +185,7 @@ def test_read_noise_is_the_same_jitter_of_the_threshold_in_both_engines(ngspice,
         simulated = reader.spikes(states, image, wanted=10, jitter=jitter)
         assert simulated == pytest.approx(noisy.read(states, image).spikes, abs=20e-9)
         assert np.abs(simulated - quiet).max() > 0.5e-6
+    assert reader.spikes(states, image, wanted=10) == pytest.approx(quiet, abs=1e-9)
     assert reader.spikes(states, image, wanted=10, jitter=np.zeros(10)) == pytest.approx(quiet, abs=1e-9)
     draws = np.array([chip.jitter("test", k) for k in range(2000)])
     assert draws.std() == pytest.approx(0.05, rel=0.02)

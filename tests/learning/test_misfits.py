@@ -15,12 +15,13 @@ from learning.error_driven import ErrorDrivenRule, Teacher
 from learning.hebbian import infer, train_hebbian
 from learning.layer_chips import layer_chips
 from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning, begin, train
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.membrane_range import fitted
 from learning.pulses import Schedule
 from learning.self_learning import self_learning_network
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
+from workflow.experiments import xpue_experiment
 from workflow.unsupervised import unsupervised_xpue
 
 RULE = LayeredRule(presentations=20)
@@ -134,3 +135,27 @@ def test_patterns_that_are_no_levels_of_the_rows_there_are(patterns, words):
             train_hebbian(None, parameters, schedule, patterns)
         with pytest.raises(ParameterError, match=words):
             fitted(parameters, schedule, patterns)
+
+
+@pytest.mark.parametrize("name", ["ngspice", "closed-form"])
+def test_states_of_whole_numbers_are_written_as_others_are(ngspice, name):
+    """What was added to them was cut off: 5 V for 5.138."""
+    experiment, image = xpue_experiment(), np.arange(9) % 2
+    engine = chip_engine(name, ngspice, experiment.network, experiment.schedule, Chip(4, 9, cell_write_gain=0.1))
+    found, expected = (engine.write(np.full((4, 9), start), 1, image, 1, 1e-4) for start in (5, 5.0))
+    assert np.array_equal(found, expected) and (found % 1 > 0.05).any()
+    learned = []
+    for start in (5, 5.0):
+        rule = ErrorDrivenRule(presentations=6, start_state=start, dose=0.1)
+        for states in (error_driven.begin(rule, 4, 9).states, np.full((4, 9), start)):
+            learning = error_driven.LearningState(states, 0, np.zeros((6, 2), bool))
+            engine = make_engine(name, ngspice, experiment.network, experiment.schedule, 4, 9)
+            list(Teacher(engine, rule, experiment.dataset.patterns, np.arange(4)).presentations(learning))
+            learned.append(learning.states)
+    assert all(states == pytest.approx(learned[0], abs=1e-9) for states in learned) and np.ptp(learned[0]) > 0.1
+
+
+def test_layers_of_whole_numbers_are_floats():
+    states = np.full((3, 5), 5), np.full((2, 4), 5.0)
+    network = LayeredNetwork(states)
+    assert [layer.dtype for layer in network.states] == [float, float] and LayeredNetwork(states[1:]).states[0] is states[1]

@@ -94,6 +94,16 @@ def test_quantity_states_unit_meaning_and_a_default_within_its_range(kind, field
 
 
 @each_quantity
+def test_a_whole_number_is_a_float_where_it_is_no_count(kind, field):
+    """An array of states that begin at 7 was one of whole numbers, and every write to it was cut off."""
+    low, high = field.metadata["low"], field.metadata["high"]
+    default = field.default
+    whole = int(default) if default == int(default) else None
+    if whole is not None and low <= whole <= high:
+        assert type(getattr(dataclasses.replace(kind(), **{field.name: whole}), field.name)) is type(default)
+
+
+@each_quantity
 def test_count_refuses_fractions(kind, field):
     if isinstance(field.default, int):
         refuse(kind, field, field.default + 0.5)
@@ -184,10 +194,10 @@ def test_a_parameter_is_given_in_its_unit():
     assert Schedule(pulse=2000@u_us).pulse == pytest.approx(2e-3)
 
 
-@pytest.mark.parametrize(("number", "plain"), [(np.float32(0.5), float), (np.float64(0.5), float), (np.int64(2), int)])
-def test_numpys_numbers_are_taken_and_kept_as_pythons(number, plain):
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.int64(2)])
+def test_numpys_numbers_are_taken_and_kept_as_pythons(number):
     cell = MemristorParameters(threshold_voltage=number)
-    assert cell.threshold_voltage == number and type(cell.threshold_voltage) is plain
+    assert cell.threshold_voltage == number and type(cell.threshold_voltage) is float
     json.dumps(cell.as_dict())
 
 
