@@ -52,6 +52,8 @@ def layer_write_energy(session: NgspiceSession, network: LayeredNetwork, layer: 
     Row k is at `levels[k]` (the bias last) of the row voltage for the last `high[k]` of a `pulse` in s (negative: at the opposite
     voltage); all columns see the rows. A written cell's pump draws nothing, and its state moves too little to matter.
     """
+    if pulse * high.max() == 0:
+        return 0.0
     pulse, levels = ColumnWriter.lengthened(pulse, levels, high)
     window = float(abs(pulse) * high.max())
     edge = ColumnWriter.EDGE * window

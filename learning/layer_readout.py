@@ -30,7 +30,7 @@ from learning.layer_parts import (
 )
 from learning.layers import LayeredNetwork, start_delay
 from learning.pulses import WELL_ABOVE, WRITING
-from spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
+from spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
 
 ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows, or for every tenth of the layer's if that is more
 BLOCK_CELLS = 2500  # cells of a circuit, about: larger ones do not fit the processor's cache
@@ -288,10 +288,15 @@ class ColumnWriter:
     SHORTEST = 1e-6  # s: below, rounded channel charges over steps of the edges' length are currents above ngspice's tolerance
 
     def __init__(self, session: NgspiceSession, network: LayeredNetwork, rows: int, chip: LayerChip | None = None) -> None:
-        self._network, self._rows, self._chip = network, rows, chip
+        self._session, self._network, self._rows, self._chip = session, network, rows, chip
         self._names = [f"xcell_0_0_{k}.gate" for k in range(rows)]
-        self._together, self._apart = (session.load(column_circuit(network.parameters, rows, together), WRITING_LAYERS,
-                                                    self._names) for together in (True, False))
+        self._circuits = dict[tuple[bool, Solver], LoadedCircuit]()
+
+    def _circuit(self, together: bool, solver: Solver) -> LoadedCircuit:
+        if (together, solver) not in self._circuits:
+            circuit = column_circuit(self._network.parameters, self._rows, together)
+            self._circuits[together, solver] = self._session.load(circuit, solver, self._names)
+        return self._circuits[together, solver]
 
     @classmethod
     def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray]:
@@ -319,8 +324,8 @@ class ColumnWriter:
                                                   end - edge + crossing, phi, end + crossing, 0.0]}
         volts = (np.sign(pulse) * levels * design.row_voltage).tolist()
         fall = [end + 2 * edge, 1.0, end + 3 * edge, 0.0]
-        circuit = self._together if (high == high[0]).all() else self._apart
-        if circuit is self._together:
+        together = bool((high == high[0]).all())
+        if together:
             changes["vpulse pwl"] = [0.0, 0.0, 1.5 * edge, 0.0, 2.5 * edge, 1.0, *fall]
             changes |= {f"erow_0_{k} gain": level for k, level in enumerate(volts)}
         else:
@@ -332,5 +337,12 @@ class ColumnWriter:
         if self._chip is not None:
             gains = self._network.parameters.memristor.transconductance * self._chip.write[place]
             changes |= {f"g.xcell_0_0_{k}.gcharge gain": gain for k, gain in enumerate(gains.tolist())}
-        circuit.alter(changes | layer_state_changes(np.ndindex(1, self._rows), column.tolist()))
-        return circuit.run(end + 4 * edge).stack(self._names)[:, -1]
+        changes |= layer_state_changes(np.ndindex(1, self._rows), column.tolist())
+        try:
+            return self._run(self._circuit(together, WRITING_LAYERS), changes, end + 4 * edge)
+        except SimulationError:  # rounding keeps some from their end: the usual steps, rather than none
+            return self._run(self._circuit(together, WRITING), changes, end + 4 * edge)
+
+    def _run(self, circuit: LoadedCircuit, changes: dict[str, float | list[float]], stop: float) -> np.ndarray:
+        circuit.alter(changes)
+        return circuit.run(stop).stack(self._names)[:, -1]

@@ -42,7 +42,7 @@ def _say(kind: type[BaseException], error: BaseException, traceback: TracebackTy
             from workflow.process import unloadable
             said = unloadable(error)
         except (ImportError, MemoryError):
-            said = f"memory is short ({kind.__name__})"
+            said = f"a library cannot be loaded, or memory is short ({kind.__name__}: {error})".replace(": )", ")")
         print(f"{os.path.basename(sys.argv[0])}: {said}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)

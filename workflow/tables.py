@@ -166,12 +166,13 @@ def _read(path: Path) -> tuple[Any, str, str, Callable[[str], Any]]:
 
 def _is_header(path: Path, first: list[str], rest: list[list[str]]) -> bool:
     """Whether the first row is of names, with the first rows of the `rest` beside it; raises DatasetError where none can tell."""
-    if _counts(first):  # over a column that has no whole number it can be no sample
-        whole = [[re.fullmatch("[+-]?[0-9]+", piece) for piece in column] for column in zip(*rest, strict=False)]
-        if not first[0] or not all(map(any, whole)):
+    if _counts(first):
+        if not first[0]:  # a header if the rows are counted as well
+            return [row[0] for row in rest] == [str(k) for k in range(len(rest))]
+        if any(not any(map(_is_any_number, column)) for column in zip(*rest, strict=False)):  # over texts: no sample
             return True
         raise DatasetError(f"{path}: its first row, {','.join(first)[:20]}, may be a sample or what pandas writes for columns "
-                           "without names; give each column a name, or leave that row out (to_csv with header=False)")
+                           "without names; if it is a sample, give each column a name, if not, leave it out (header=False)")
     # Markers of missing values are no names; one empty name is: that of a column of row numbers.
     nameless = sum(name in MISSING for name in first)
     return not any(map(_is_any_number, first)) and not 1 < nameless >= len(first) - 1

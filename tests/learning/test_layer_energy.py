@@ -102,6 +102,8 @@ def test_a_short_write_costs_what_its_dose_costs_over_a_microsecond_at_a_lower_v
     short = layer_write_energy(ngspice, network, 0, levels, high, 0.1e-6)
     assert short == pytest.approx(layer_write_energy(ngspice, network, 0, 0.1 * levels, high, 1e-6), rel=1e-6, abs=0)
     assert short == pytest.approx(power(network, 0, 0.1 * levels).sum() * 1.07e-6, rel=0.02, abs=0)
+    assert layer_write_energy(ngspice, network, 0, levels, high, 0.0) == 0
+    assert layer_write_energy(ngspice, network, 0, levels, 0 * high, 1e-6) == 0
 
 
 def test_a_row_that_is_high_for_an_instant_is_no_trouble(ngspice, network):

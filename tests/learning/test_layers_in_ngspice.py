@@ -9,13 +9,15 @@ import pytest
 
 from learning import layer_readout
 from learning.layer_circuit import LayerChip, layered_network
-from learning.layer_readout import READING_LAYERS, BackReader, ColumnWriter, LayeredReader
+from learning.layer_readout import READING_LAYERS, WRITING_LAYERS, BackReader, ColumnWriter, LayeredReader
 from learning.layer_rule import LayeredRule
 from learning.layer_teacher import LayeredTeacher
 from learning.layer_witness import WholeNetwork
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import read_in_ngspice, train_in_ngspice
+from learning.pulses import WRITING
 from snn_circuit import OFF
+from spice.errors import SimulationError
 from tests.learning.test_layers import RULE, XOR, random_network
 
 SIZES = (9, 12, 8, 4)
@@ -246,6 +248,21 @@ def test_a_write_is_exact_for_cells_below_their_row_too(ngspice, network, alike,
     assert writer.write(column, levels, high, pulse) - column == pytest.approx(
         memristor.transconductance / memristor.memory_capacitance * pulse * levels * high
         - abs(pulse) * column / (memristor.leak_resistance * memristor.memory_capacitance), abs=0.1e-3)
+
+
+def test_a_write_that_has_no_end_with_tight_tolerances_has_one_with_the_usual_ones(ngspice, network):
+    class Endless:
+        alter = staticmethod(lambda changes: None)
+
+        def run(self, stop):
+            raise SimulationError("timestep too small")
+    writer, usual = ColumnWriter(ngspice, network, 5), ColumnWriter(ngspice, network, 5)
+    writer._circuits[True, WRITING_LAYERS] = Endless()
+    column, ones = np.linspace(3, 7, 5), np.ones(5)
+    assert writer.write(column, ones, ones, 20e-6) == pytest.approx(usual.write(column, ones, ones, 20e-6), abs=1e-3)
+    writer._circuits[True, WRITING] = Endless()
+    with pytest.raises(SimulationError):
+        writer.write(column, ones, ones, 20e-6)
 
 
 @pytest.mark.parametrize("alike", [True, False])

@@ -64,10 +64,11 @@ def test_without_semaphores_all_is_done_in_this_process(monkeypatch):
 
 @pytest.mark.process
 @pytest.mark.parametrize(("problem", "said"), [("MemoryError()", "memory is short (MemoryError)"),
+                                               ("ImportError('x')", "memory is short (ImportError: x)"),
                                                ("ZeroDivisionError()", "Traceback")])
 def test_memory_too_short_for_the_words_on_it_is_one_line(problem, said):
     """While Python loads, before `run` takes over: what is to say it has to be loaded as well."""
     program = f"import workflow.loading, sys; sys.modules['workflow.process'] = None; raise {problem}"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and said in done.stderr
-    assert said == "Traceback" or done.stderr == f"-c: {said}\n"
+    assert said == "Traceback" or done.stderr == f"-c: a library cannot be loaded, or {said}\n"

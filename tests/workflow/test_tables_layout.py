@@ -70,7 +70,11 @@ def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
     ("a,b,class\n7,1,2,yes\n7,1,2,no\n7,2,3,no\n", "its header has 3 names, its rows have 4 values, and the first are no names "
                                                    "of rows; give each column a name"),
     ("0,1,2\n1,2,1\n2,3,0\n3,4,1\n4,5,0\n", "its first row, 0,1,2, may be a sample or what pandas writes for columns without "
-     "names; give each column a name, or leave that row out (to_csv with header=False)"),
+     "names; if it is a sample, give each column a name, if not, leave it out (header=False)"),
+    ("0,1\n0.05,1\n0.1,0\n0.15,1\n0.2,0\n", "its first row, 0,1, may be a sample or what pandas writes for columns without "
+     "names; if it is a sample, give each column a name, if not, leave it out (header=False)"),
+    (",0,1\n5.1,3,0\n4.2,1,1\n3.3,2,0\n", "1 values are missing (empty, NA or ?), the first in data row 1, column 'column 1'; "
+     "fill them in, or leave those rows out; its first row has numbers, so it was taken as data, not as a header"),
     ("2019,,class\n1,2,yes\n2,3,no\n", "1 values are missing (empty, NA or ?), the first in data row 1, column 'column 2'; fill "
      "them in, or leave those rows out; its first row has numbers, so it was taken as data, not as a header"),
     ("2019,2020,class\n1,2,yes\n2,3,no\n3,4,yes\n4,5,no\n", "the class of row 1, 'class', occurs once; its first row has "
@@ -82,14 +86,14 @@ def test_what_is_wrong_is_said_in_one_line_with_the_file(tmp_path, text, said):
 
 
 @pytest.mark.parametrize(("columns", "label"), [([0, 1, "class"], None), (["class", 0, 1], "1")])
-@pytest.mark.parametrize("index", [False, True])
-def test_a_header_that_pandas_writes_for_columns_without_names_is_no_sample(tmp_path, columns, label, index):
+@pytest.mark.parametrize(("index", "classes"), [(True, [2, 0, 2, 0]), (True, [*"ynyn"]), (False, [*"ynyn"])])
+def test_a_header_that_pandas_writes_for_columns_without_names_is_no_sample(tmp_path, columns, label, index, classes):
     """As a sample it would stretch the features' ranges, and where its last number is a class nothing would stop it."""
-    frame = pd.DataFrame({0: [0.5, 1.0, 0.25, 0.75], 1: [7, 5, 3, 9], "class": [2, 0, 2, 0]})[columns]
+    frame = pd.DataFrame({0: [0.5, 1.0, 0.25, 0.75], 1: [7, 5, 3, 9], "class": classes})[columns]
     frame.columns = range(3)
     frame.to_csv(tmp_path / "table.csv", index=index)
     table = load_table(str(tmp_path / "table.csv"), label and str(int(label) + index))
-    assert table.labels.tolist() == [2, 0, 2, 0] and table.features.tolist() == [[0.5, 7], [1, 5], [0.25, 3], [0.75, 9]]
+    assert table.labels.tolist() == classes and table.features.tolist() == [[0.5, 7], [1, 5], [0.25, 3], [0.75, 9]]
     assert table.names == [f"column {k + 1 + index}" for k, name in enumerate(columns) if name != "class"]
 
 
