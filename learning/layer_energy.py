@@ -52,10 +52,9 @@ def layer_write_energy(session: NgspiceSession, network: LayeredNetwork, layer: 
     Row k is at `levels[k]` (the bias last) of the row voltage for the last `high[k]` of a `pulse` in s (negative: at the opposite
     voltage); all columns see the rows. A written cell's pump draws nothing, and its state moves too little to matter.
     """
-    if pulse * high.max() == 0:
+    pulse, levels, window = ColumnWriter.lengthened(pulse, levels, high)
+    if window == 0:
         return 0.0
-    pulse, levels = ColumnWriter.lengthened(pulse, levels, high)
-    window = float(abs(pulse) * high.max())
     edge = ColumnWriter.EDGE * window
     end = 3 * edge + window
     ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()

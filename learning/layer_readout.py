@@ -30,7 +30,8 @@ from learning.layer_parts import (
 )
 from learning.layers import LayeredNetwork, start_delay
 from learning.pulses import WELL_ABOVE, WRITING
-from spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
+from learning.readout import first_that_ends
+from spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
 
 ROWS = 10  # circuits have room for 10, 20, 30, ... driven rows, or for every tenth of the layer's if that is more
 BLOCK_CELLS = 2500  # cells of a circuit, about: larger ones do not fit the processor's cache
@@ -299,20 +300,20 @@ class ColumnWriter:
         return self._circuits[together, solver]
 
     @classmethod
-    def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray]:
-        """The pulse in s and the levels with which `write` gives the same dose over `SHORTEST` at least; none may be 0."""
-        slower = max(1.0, cls.SHORTEST / float(abs(pulse) * high.max()))
-        return pulse * slower, levels / slower
+    def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Pulse in s and levels with which `write` gives the dose over `SHORTEST` at least, and its window in s (0: no dose)."""
+        window = float(abs(pulse) * high.max())
+        slower = max(1.0, cls.SHORTEST / window) if window else 1.0
+        return pulse * slower, levels / slower, window * slower
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
         """A `column`'s states (rows, V) after one write: row k is at `levels[k]` of the row voltage for the last `high[k]` of a
         `pulse` in s (negative: at the opposite voltage), phi for as long as the longest of them, but none shorter than
         `SHORTEST`: smaller doses come at a lower voltage. `place`: which column it is, on a chip. Raises SimulationError.
         """
-        if pulse * high.max() == 0:
+        pulse, levels, window = self.lengthened(pulse, levels, high)
+        if window == 0:
             return column
-        pulse, levels = self.lengthened(pulse, levels, high)
-        window = abs(pulse) * high.max()
         edge = self.EDGE * window
         design, memristor = self._network.design, self._network.parameters.memristor
         phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold
@@ -338,11 +339,9 @@ class ColumnWriter:
             gains = self._network.parameters.memristor.transconductance * self._chip.write[place]
             changes |= {f"g.xcell_0_0_{k}.gcharge gain": gain for k, gain in enumerate(gains.tolist())}
         changes |= layer_state_changes(np.ndindex(1, self._rows), column.tolist())
-        try:
-            return self._run(self._circuit(together, WRITING_LAYERS), changes, end + 4 * edge)
-        except SimulationError:  # rounding keeps some from their end: the usual steps, rather than none
-            return self._run(self._circuit(together, WRITING), changes, end + 4 * edge)
 
-    def _run(self, circuit: LoadedCircuit, changes: dict[str, float | list[float]], stop: float) -> np.ndarray:
-        circuit.alter(changes)
-        return circuit.run(stop).stack(self._names)[:, -1]
+        def run(solver: Solver) -> Waveforms:
+            circuit = self._circuit(together, solver)
+            circuit.alter(changes)
+            return circuit.run(end + 4 * edge)
+        return first_that_ends((WRITING_LAYERS, WRITING), run).stack(self._names)[:, -1]

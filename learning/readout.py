@@ -4,7 +4,9 @@ Only the rows an image drives are simulated: a cell between an input at 0 V and 
 current, so its waveforms are unchanged without it (tests/test_readout.py holds that against the whole network).
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -178,15 +180,14 @@ class Writer:
             changes |= cell_changes(cells, memristor, write=True)
         volts = image * self._schedule.input_voltage
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # what is stuck is not
-        for solver in dict.fromkeys((followed(self._solver, memristor, column - shift, written), self._solver)):
+        changes |= state_changes(self._cells, column - shift)
+
+        def run(solver: Solver) -> Waveforms:
             circuit = self._circuit(solver)
-            circuit.alter(changes | state_changes(self._cells, column - shift))
-            try:
-                return _end_of_write(circuit, pulse).stack(self._states)[:, -1] + shift
-            except SimulationError:
-                if solver == self._solver:  # where ngspice cannot end tighter steps the usual ones are what there is
-                    raise
-        raise AssertionError("the last solver returns or raises")
+            circuit.alter(changes)
+            return _end_of_write(circuit, pulse)
+        careful = followed(self._solver, memristor, column - shift, written)
+        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + shift
 
 
 class WiredWriter:
@@ -208,6 +209,18 @@ class WiredWriter:
         changes |= _write_changes(self._schedule, image, sign, pulse, column)
         self._circuit.alter(changes | state_changes(np.ndindex(self._shape), states.ravel()))
         return _end_of_write(self._circuit, pulse).stack(self._states)[:, -1].reshape(self._shape)[column]
+
+
+def first_that_ends(solvers: Iterable[Solver], run: Callable[[Solver], Waveforms]) -> Waveforms:
+    """What `run` gives with the first of the `solvers` whose steps ngspice can end: the usual ones, where no tighter will do.
+
+    Raises SimulationError if it cannot end the last one's either.
+    """
+    *tighter, last = dict.fromkeys(solvers)
+    for solver in tighter:
+        with contextlib.suppress(SimulationError):
+            return run(solver)
+    return run(last)
 
 
 def _write_changes(schedule: Schedule, image: np.ndarray, sign: int, pulse: float, column: int) -> dict[str, Any]:
