@@ -15,9 +15,10 @@ from typing import Self
 
 import numpy as np
 
-from learning.pulses import Schedule, Values, write_window
+from learning.pulses import Schedule, Values, check_levels, write_window
 from memristor import MemristorParameters, raised_state, read_current
 from snn_circuit import CellValues, NetworkParameters, NeuronParameters
+from spice.parameters import ParameterError
 
 # Column currents are needed while the input is at these shares of its level (Gauss and Legendre's nodes for its edge), at the
 # level, and a little below it: for the column's conductance.
@@ -162,8 +163,10 @@ class Crossbar:
     def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
         """Present `images` (n x inputs, levels 0 to 1) to cells in `states` (... x classes x inputs, V).
 
-        `jitter` in V (... x images x classes) moves the thresholds: read noise.
+        `jitter` in V (... x images x classes) moves the thresholds: read noise. Raises ParameterError for images that do not
+        fit the states, or with other levels.
         """
+        check_levels("images", images, np.shape(states)[-1])
         return self._race(np.concatenate(list(self._currents(states, images)), axis=-2), jitter)
 
     def read(self, states: np.ndarray, image: np.ndarray) -> Race:
@@ -236,8 +239,11 @@ class Crossbar:
 
         dX/dt = (K V - X' / R_leak) / (C + C_gate) while phi is above the switch's threshold, with X' the lifted gate and V the
         mean input over that window: exact for a channel that conducts, as the gate's charge is then (C + C_gate) X. `pulse` in
-        s (broadcasts). `cells`: those of the written columns, needed where cells differ (`column`).
+        s (broadcasts). `cells`: those of the written columns, needed where cells differ (`column`). Raises ParameterError for a
+        pulse that is none.
         """
+        if not np.all(np.asarray(pulse) > 0):
+            raise ParameterError(f"a write's pulse must be above 0 s, got {np.min(pulse):g}")
         cells = cells or self.cells
         window, area = write_window(pulse, self.phi_share)
         volts = sign * self.schedule.input_voltage * np.asarray(image, float)

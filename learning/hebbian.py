@@ -67,7 +67,7 @@ def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedu
     drives stay at 0 V, and their cells with them; they are left out unless the `whole` network is asked for. Raises
     SimulationError, and ParameterError for levels that are none.
     """
-    check_levels(patterns, patterns.shape[1])
+    check_levels("patterns", patterns, patterns.shape[1])
     chosen = suited(solver, parameters.memristor, schedule)
     try:
         return _train_hebbian(session, parameters, schedule, patterns, chosen, watch, devices, whole)
@@ -132,7 +132,7 @@ def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Sche
     Rows that no pattern drives carry no current and are left out. Spike times count from each pulse's start; nan where a
     neuron stays silent. Raises SimulationError, and ParameterError for patterns that are none or do not fit the states.
     """
-    check_levels(patterns, np.shape(states)[1])
+    check_levels("patterns", patterns, np.shape(states)[1])
     classes, rows = len(states), driven_rows(patterns, devices)
     driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
     solver = reading(parameters, states, schedule.input_voltage * patterns, solver, devices)

@@ -18,7 +18,7 @@ import numpy as np
 from learning.error_driven import RUNNING, check_labels
 from learning.layer_circuit import LayerChip, LayerDesign
 from learning.layer_rule import LayeredRule
-from learning.pulses import check_width
+from learning.pulses import check_levels
 from memristor import state_rate
 from snn_circuit import NetworkParameters
 from spice.parameters import ParameterError
@@ -58,7 +58,7 @@ class LayeredNetwork:
     def forward(self, images: np.ndarray) -> list[np.ndarray]:
         """First spike times in s of every layer (images x neurons; nan: silent within the window).
 
-        `images`: n x inputs, levels 0 to 1. Raises ParameterError for another shape.
+        `images`: n x inputs, levels 0 to 1. Raises ParameterError for another shape or other levels.
         """
         check_images(self, images)
         kernel, run = _kernel(), _Run(self)
@@ -84,10 +84,10 @@ class LayeredNetwork:
 
 
 def check_images(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray | None = None) -> None:
-    """Raise ParameterError for `images` of another width, or `labels` that are not one class number an image: compiled loops
-    would read beyond their ends.
+    """Raise ParameterError for `images` of another width, of which compiled loops would read beyond their ends, or with levels
+    beyond 0 to 1; and for `labels` that are not one class number an image.
     """
-    check_width("images", images, network.sizes[0])
+    check_levels("images", images, network.sizes[0])
     if labels is not None:
         check_labels(labels, len(images), network.sizes[-1])
 

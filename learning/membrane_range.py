@@ -171,7 +171,7 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     pattern needs to fire, but below the rail. Raises ParameterError for a pattern without a pixel or with other levels,
     or if none fits.
     """
-    check_levels(patterns, patterns.shape[-1])
+    check_levels("patterns", patterns, patterns.shape[-1])
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
         raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")

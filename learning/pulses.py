@@ -61,11 +61,11 @@ def check_width(name: str, levels: np.ndarray, inputs: int) -> None:
         raise ParameterError(f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}")
 
 
-def check_levels(patterns: np.ndarray, inputs: int) -> None:
-    """Raise ParameterError unless `patterns` are n x `inputs` levels from 0 to 1."""
-    check_width("patterns", patterns, inputs)
-    if np.size(patterns) and not (np.min(patterns) >= 0 and np.max(patterns) <= 1):
-        raise ParameterError(f"patterns must be levels from 0 to 1, got {np.min(patterns):g} to {np.max(patterns):g}: scale them")
+def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
+    """Raise ParameterError unless the `levels` called `name` are n x `inputs`, each from 0 to 1."""
+    check_width(name, levels, inputs)
+    if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
+        raise ParameterError(f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: scale them")
 
 
 WRITE_EDGE = 0.1  # duration of each edge of a write as a share of its pulse, so that a short pulse keeps its shape

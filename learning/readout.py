@@ -14,7 +14,7 @@ import numpy as np
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, edges, followed, suited
+from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, check_levels, edges, followed, suited
 from snn_circuit import (
     ALIKE,
     OFF,
@@ -66,8 +66,9 @@ class Reader:
 
         `states`: classes x inputs in V; `image`: pixel levels 0 to 1. The read ends once `wanted` neurons have fired, or
         once no other neuron can fire any more. `jitter` in V (classes) moves the thresholds of a chip's neurons for this read.
-        Raises SimulationError.
+        Raises SimulationError, and ParameterError for an image that does not fit the states, or with other levels.
         """
+        check_levels("images", np.asarray(image)[None], np.shape(states)[-1])
         whole = self._devices.wires != Wires()
         driven = np.arange(len(image)) if whole else np.flatnonzero(image)
         solver = followed(self._solver, self._crossbar.cells, states, image * self._schedule.input_voltage)

@@ -14,6 +14,7 @@ from learning.pulses import READING, Schedule
 from learning.readout import Reader, Writer
 from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
+from spice.parameters import ParameterError
 from spice.session import Solver
 
 
@@ -97,7 +98,7 @@ def test_batches_are_the_single_reads(crossbar, states, digit_images, encoding):
     assert batch.spikes.shape == (len(images), 10)
     assert batch.spikes[:40] == pytest.approx(single, rel=1e-12, nan_ok=True)
     assert np.array_equal(batch.spikes[-40:], batch.spikes[:40], equal_nan=True)
-    many = digit_images["grey"] + 1e-6 * np.arange(4000).reshape(40, 100)  # levels beyond all tables
+    many = 0.99 * digit_images["grey"] + 1e-6 * np.arange(4000).reshape(40, 100)  # levels beyond all tables
     assert crossbar.first_spikes(states, many) == pytest.approx(
         np.array([crossbar.read(states, image).spikes for image in many]), rel=1e-12, nan_ok=True)
 
@@ -339,3 +340,6 @@ def test_write_is_proportional_to_the_input_voltage_and_takes_levels_of_any_type
     assert twice == pytest.approx(2 * once, rel=1e-3) and (once > 0).all()
     whole, real = (crossbar.write(column, image, 1, 1e-5) for image in ([1, 0, 1], np.array([1.0, 0.0, 1.0])))
     assert whole.tolist() == real.tolist()
+    for pulse in (0.0, np.array([1e-5, -1e-6, 1e-5])):
+        with pytest.raises(ParameterError, match=r"a write's pulse must be above 0 s, got (0|-1e-06)$"):
+            crossbar.write(column, np.ones(3), 1, pulse)

@@ -78,7 +78,7 @@ def test_solver_suits_the_cells_unless_it_is_one_of_its_own(solver, volts, farad
     ([[0.0]], False)])
 def test_levels_are_from_0_to_1_and_of_as_many_inputs(patterns, fine):
     try:
-        check_levels(np.array(patterns), 2)
+        check_levels("patterns", np.array(patterns), 2)
     except ParameterError as error:
         assert not fine and "patterns" in str(error)
     else:
