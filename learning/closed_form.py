@@ -68,6 +68,11 @@ class Cells(Arrays):
         """All that the transconductance charges, C + C_gate, in F."""
         return self.capacitance + self.gate_capacitance
 
+    @property
+    def time_constant(self) -> Values:
+        """R_leak (C + C_gate) in s: how fast a cell that is written forgets."""
+        return self.leak_resistance * self.memory_capacitance
+
 
 @dataclass(frozen=True)
 class Neurons(Arrays):
@@ -248,6 +253,5 @@ class Crossbar:
         window, area = write_window(pulse, self.phi_share)
         volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         lift = raised_state(cells, states, volts) - states
-        time_constant = cells.leak_resistance * cells.memory_capacitance
         charged = cells.transconductance * cells.leak_resistance * volts * (area / window) - lift
-        return states + (charged - states) * -np.expm1(-window / time_constant)
+        return states + (charged - states) * -np.expm1(-window / cells.time_constant)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from learning.chips import Chip
-from learning.closed_form import Crossbar
+from learning.closed_form import Cells, Crossbar
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, check_levels, edges, followed, suited
+from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, check_levels, edges, followed, suited, write_window
 from snn_circuit import (
     ALIKE,
     OFF,
@@ -174,10 +174,13 @@ class Writer:
         `pulse` in s is the dose. `cells`: what a chip's cells of this column (1 x inputs) have of their own; all of them, or
         none, from one write to the next. Raises SimulationError.
         """
-        memristor, shift = self._parameters.memristor, np.zeros(len(column))
+        memristor, shift, forgotten = self._parameters.memristor, np.zeros(len(column)), np.zeros(len(column))
         changes = _write_changes(self._schedule, image, sign, pulse, 0)
         if cells is not None:
+            # Cells whose Vto is off conduct as shifted states of the usual Vto do, but those would leak towards the shift.
             shift = cells.threshold_voltage[0] - memristor.threshold_voltage
+            window, _ = write_window(pulse, memristor.switch_threshold / self._schedule.phi_voltage)
+            forgotten = shift * -np.expm1(-window / Cells.of(memristor, cells).time_constant[0])
             changes |= cell_changes(cells, memristor, write=True)
         volts = image * self._schedule.input_voltage
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # what is stuck is not
@@ -188,7 +191,7 @@ class Writer:
             circuit.alter(changes)
             return _end_of_write(circuit, pulse)
         careful = followed(self._solver, memristor, column - shift, written)
-        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + shift
+        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + shift - forgotten
 
 
 class WiredWriter:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from learning.chip_engines import chip_engine
 from learning.chips import PRESETS, Chip, deviation
 from learning.closed_form import Crossbar
 from learning.readout import Reader, WiredWriter, Writer
@@ -231,6 +232,20 @@ def test_wires_that_hardly_resist_change_nothing(ngspice, mnist_schedule, small)
     column = dataclasses.replace(column, transconductance=gains)
     alone = Writer(ngspice, parameters, mnist_schedule, 4).write(states[1], image, 1, 50e-6, column)
     assert whole == pytest.approx(alone, abs=0.1e-3)
+
+
+def test_cells_of_any_threshold_forget_towards_zero_while_they_are_written(ngspice, parameters, mnist_schedule):
+    """A leak that takes 80 of 4,000 mV in a write: cells that differ in Vto alone lose alike, with own capacitors not."""
+    leaky = dataclasses.replace(parameters, memristor=dataclasses.replace(
+        parameters.memristor, leak_resistance=1e9, capacitance=1e-12))
+    for chip, apart in ((Chip(classes=2, inputs=20, cell_threshold=0.3), 0.05e-3),
+                        (Chip(classes=2, inputs=20, cell_threshold=0.3, cell_capacitance=0.4), 0.2)):
+        states = np.full((2, 20), 4.0)
+        simulated, computed = (chip_engine(name, ngspice, leaky, mnist_schedule, chip).write(states, 1, np.zeros(20), 1, 70e-6)
+                               for name in ("ngspice", "closed-form"))
+        assert simulated == pytest.approx(computed, rel=0, abs=0.25e-3)
+        assert np.ptp(simulated) < apart and 3.9 < simulated.mean() < 3.97
+    assert np.ptp(simulated) > 5e-3
 
 
 def test_a_write_through_wires_opens_its_own_column_alone(ngspice, mnist_schedule, small):
