@@ -164,12 +164,12 @@ def test_cluster_that_cannot_do_the_work_is_refused_at_once(case, tmp_path):
         worker = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"],
                                   cwd=tmp_path, stderr=subprocess.DEVNULL)
         try:
-            cluster.wait_for_workers(1, timeout=30)
+            cluster.wait_for_workers(1, timeout=200)
             with pytest.raises(ParameterError, match="cannot load this project"):
                 read_all(experiment.network, experiment.schedule, states, images, scheduler=address)
         finally:
             worker.terminate()
-            worker.wait(20)
+            worker.wait(200)
 
 
 @pytest.fixture
