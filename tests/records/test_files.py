@@ -104,7 +104,7 @@ def test_a_device_is_written_not_replaced(tmp_path):
     with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
         try:
             atomic_write(pipe, "text")
-            assert reader.communicate(timeout=20)[0] == "text"
+            assert reader.communicate(timeout=120)[0] == "text"
         finally:
             reader.kill()  # it would wait for a writer for ever
     assert stat.S_ISFIFO(pipe.stat().st_mode)

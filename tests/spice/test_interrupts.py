@@ -122,7 +122,7 @@ def test_signal_without_a_handler_ends_the_process_as_ever(tmp_path):
             "from spice.session import NgspiceSession, Solver\n"
             "circuit = NgspiceSession().load(ENDLESS, Solver(max_step=1e-9), [])\n"
             "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()\ncircuit.run(1.0)\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == -signal.SIGTERM and done.stderr == ""
 
 
@@ -132,7 +132,7 @@ def test_process_left_by_an_operating_point_that_cannot_be_stopped_ends(tmp_path
             "circuit = NgspiceSession().load(GRID, Solver(), [])\n"
             "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "try:\n    circuit.op()\nexcept KeyboardInterrupt:\n    print('stopped')\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
 
 

@@ -40,7 +40,7 @@ def test_what_fails_to_be_loaded_early_says_nothing_and_is_waited_for(monkeypatc
     entered, early = threading.Event(), []
 
     def fails(show):
-        entered.wait(10)
+        entered.wait(120)
         raise MemoryError
     monkeypatch.setattr(plotting, "style", fails)
     monkeypatch.setattr(command_line, "_early", early)
