@@ -103,6 +103,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
         """Present each sample once, in order of a permutation, at a fifth of the dose: learning goes on where it stopped.
 
+        Within a call the dose falls linearly to nothing, as in `fit`: many small calls write up to twice as much as a large one.
         The first call needs all `classes`; its samples set the encoding's range and the start. `dose`, `margin` and `engine` may
         be set to something else between calls, what has made the network may not. Small networks of several layers learn slowly,
         the faster with a larger `dose`. Raises and warns as `fit`.
@@ -289,7 +290,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Write the netlist of the whole network reading one sample `x` (features, or a DataFrame of one row), for `ngspice -b`.
 
         Returns the path; what is there is overwritten. The netlist prints the outputs: the first to reach half its height is the
-        decision. Raises ValueError, and OSError.
+        decision. Its steps are 0.1 us and triggers switch at their ends: a layer may be late by one, where `predict` tells spikes
+        that are 20 ns apart. Raises ValueError, and OSError.
         """
         if hasattr(x, "to_frame"):  # a row of a DataFrame, whose names count as in `predict`
             x = x.to_frame().T

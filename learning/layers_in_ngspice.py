@@ -18,7 +18,7 @@ from learning.pulses import edges
 from spice.netlist import netlist_text
 from spice.session import LoadedCircuit, NgspiceSession, Solver
 
-WHOLE_STEP = 1e-6  # s, longest step of a whole network in one transient: its switches flip at time points
+WHOLE_STEP = 0.1e-6  # s, longest step of a whole network in one transient: switches flip at time points, so late may a layer be
 
 
 class _Borrowed(NgspiceSession):
@@ -64,7 +64,10 @@ def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.nd
 
 
 def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
-    """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient."""
+    """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient.
+
+    Leads of less than `WHOLE_STEP` a layer it may take for ties, or decide otherwise.
+    """
     design, last = network.design, len(network.states)
     rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
     circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read",

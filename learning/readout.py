@@ -180,7 +180,7 @@ class Writer:
             # Cells whose Vto is off conduct as shifted states of the usual Vto do, but those would leak towards the shift.
             shift = cells.threshold_voltage[0] - memristor.threshold_voltage
             window, _ = write_window(pulse, memristor.switch_threshold / self._schedule.phi_voltage)
-            forgotten = shift * -np.expm1(-window / Cells.of(memristor, cells).time_constant[0])
+            forgotten = shift * -np.expm1(-window / np.asarray(Cells.of(memristor, cells).time_constant)[0])
             changes |= cell_changes(cells, memristor, write=True)
         volts = image * self._schedule.input_voltage
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # what is stuck is not

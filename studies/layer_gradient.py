@@ -36,7 +36,8 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
     """Angles in degrees between the rule's first write for one error and the steepest descent, and what the write does.
 
     Also: the share of the hidden write's square that goes to neurons without a gradient, how many of the others are written with
-    its sign, the angle of these alone, and how much earlier in s the right neuron leads after the write.
+    its sign, the angle of these alone, and how much earlier in s the right neuron leads after the write, where a silent neuron
+    counts as one that fires when the window ends, as the rule takes it.
     """
     learning = LayeredLearning.begin(network, rule)
     for _ in train(learning, rule, image[None], np.array([label])):
@@ -52,7 +53,7 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
     found["without_gradient"] = float((sizes[~able]**2).sum() / (sizes**2).sum())
     found["same_sign"] = float(np.mean(np.sign(sizes[able & written]) == np.sign(slopes[able & written])))
     found["hidden_with_gradient"] = angle(sizes * able, slopes)
-    times = [one.first_spikes(image[None])[0] for one in (network, learning.network)]
+    times = [np.nan_to_num(one.first_spikes(image[None])[0], nan=network.design.window) for one in (network, learning.network)]
     before, after = (spikes[label] - spikes[wrong] for spikes in times)
     found["gain"] = float(before - after)
     return found

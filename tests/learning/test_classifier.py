@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import pickle
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -328,16 +327,3 @@ def test_ngspice_reads_as_the_closed_form_and_learns_as_it_does(iris, ngspice, c
     both = ~np.isnan(found) & ~np.isnan(exact)
     assert both.sum() >= 5
     assert np.abs(found - exact)[both].max() < 1e-6
-
-
-@pytest.mark.parametrize("chip", [None, CHIP])
-def test_exported_netlist_decides_as_predicted(tmp_path, iris, fitted, chip):
-    fitted = fitted if chip is None else clone(fitted).set_params(chip=chip, epochs=5).fit(*iris)
-    path = fitted.export_netlist(tmp_path / "read.cir", iris[0][120])
-    said = subprocess.run(["ngspice", "-b", str(path)], capture_output=True, text=True, timeout=120, check=False).stdout
-    rows = np.array([line.split() for line in said.splitlines() if line[:1].isdigit() and len(line.split()) == 5], float)
-    times, outputs = rows[:, 1], rows[:, 2:]
-    crossings = [times[np.argmax(output > 0.5)] if (output > 0.5).any() else np.inf for output in outputs.T]
-    assert fitted.classes_[np.argmin(crossings)] == fitted.predict(iris[0][[120]])[0]
-    expected = np.nanmin(fitted.spike_times(iris[0][[120]]))
-    assert min(crossings) == pytest.approx(expected, abs=4e-6)

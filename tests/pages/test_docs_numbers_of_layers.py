@@ -174,8 +174,8 @@ def gradient():
         yield "layers", row(title, *quartiles(key, 1, (" degrees", "")))
     yield "layers", row("share of the hidden write (of its square) that has no gradient", *quartiles("without_gradient", 2))
     yield "layers", row("neurons with a gradient that are written with its sign", *quartiles("same_sign", 0, (" %", " %"), 100))
-    grew = f"{percent(before['lead_grew'], digits=0)} % | {percent(after['lead_grew'], digits=1)} %"
-    yield "layers", f"| writes of the first dose after which the right neuron is earlier, against the wrong one | {grew} |"
+    grew = (f"{percent(found['lead_grew'], digits=1)} %" for found in (before, after))
+    yield "layers", row("writes of the first dose after which the right neuron leads more than before, or lags less", *grew)
     options = record("layer_gradient")["parameters"]
     yield "layers", (f"--errors {after['errors']}`: {options['hidden'][0]} hidden neurons, grey 10x10, "
                      f"{options['learning']['presentations']:,} presentations, {before['errors']} errors before and "

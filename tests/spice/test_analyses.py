@@ -195,6 +195,7 @@ def test_variations_that_there_are_not_are_refused(loaded, variation):
     with pytest.raises(ParameterError, match=f"variation must be one of dec, oct, lin, got {variation!r}"):
         circuit.ac(1, 10, variation=variation)
     assert circuit.ac(1, 10, 3, "LIN").frequency.tolist() == [1.0, 5.5, 10.0]
+    assert circuit.ac(1.2345, 12345.678, 2, "lin").frequency.tolist() == pytest.approx([1.2345, 12345.678], rel=1e-9)
 
 
 def test_spectrum_that_ends_below_its_start_is_refused(loaded):

@@ -10,11 +10,9 @@ import pytest
 
 from datasets import encode
 from learning.layer_rule import LayeredRule
-from learning.layers import LayeredNetwork
 from records.claims import NotOverwritten, locked
 from studies import hidden_neurons, imperfect_chips, imperfect_layers, layer_gradient
 from tests.helpers import one_line
-from tests.learning.test_layers import random_network
 from workflow.command_line import run
 from workflow.layered import TASKS, LayeredData, LayeredTask
 
@@ -115,26 +113,6 @@ def test_the_rules_write_goes_downhill(tmp_path, capsys):
     assert len({str(results(tmp_path, "layer_gradient")[when]["degrees"]) for when in ("before learning", "after learning")}) == 2
 
 
-def test_angles_are_those_of_what_was_written_and_of_who_has_a_gradient(monkeypatch):
-    """Writes and gradients are played, of three hidden neurons the second one's gradient is 0."""
-    network, levels = random_network((2, 3, 2), seed=3), np.array([1.0, 0.5, 1.0])
-    hidden, output = np.outer([1, 2, -1], levels), np.array([[1.0, 1, 0, 0], [0, 0, 2, 0]])
-    descent = np.outer([3, 0, 4], levels), np.array([[0.0, 0, 0, 1], [0, 0, 1, 0]])
-
-    def write(learning, *_):
-        states = tuple(states + change for states, change in zip(network.states, (hidden, output), strict=True))
-        learning.network = dataclasses.replace(network, states=states)
-        return []
-    monkeypatch.setattr(layer_gradient, "train", write)
-    monkeypatch.setattr(layer_gradient, "lag_gradient", lambda *_: [-slopes for slopes in descent])
-    found = layer_gradient.measure(network, LayeredRule(presentations=1), levels[:2], 1, 0)
-    assert found["output_column"] == pytest.approx((0 + 90) / 2)
-    assert found["output"] == pytest.approx(np.degrees(np.arccos(2 / 12**0.5)))
-    assert found["without_gradient"] == pytest.approx(4 / 6) and found["same_sign"] == 0.5  # of the two that have one
-    assert found["hidden_with_gradient"] == pytest.approx(np.degrees(np.arccos(-1 / 50**0.5)))
-    assert found["hidden"] == pytest.approx(np.degrees(np.arccos(-1 / 150**0.5)))
-
-
 def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp_path, monkeypatch):
     """Spikes are played: of the second image ngspice sees another neuron first, by 50 us; a silent one has no deviation."""
     labels = imperfect_layers.images().test_labels[:2]
@@ -150,19 +128,6 @@ def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp
                                             argparse.Namespace(jobs=1, figures=tmp_path))
     assert (row["strict_accuracy"], row["closed_form_accuracy"], row["decided_otherwise"]) == (0.5, 1.0, 1)
     assert row["largest_deviation"] == pytest.approx(50e-6)
-
-
-def test_a_lone_driven_hidden_neuron_is_written_along_its_gradient():
-    """With one hidden neuron that has a gradient, the hidden write points along it: the rule leaves only factors out."""
-    network = random_network((6, 1, 2), seed=3)
-    image = np.linspace(0.2, 1.0, 6)
-    states = (np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))
-    network = LayeredNetwork(states, network.parameters, network.design)
-    times = network.first_spikes(image[None])[0]
-    wrong = int(np.argmin(times))
-    found = layer_gradient.measure(network, dataclasses.replace(LayeredRule(), presentations=1), image, 1 - wrong, wrong)
-    assert found["hidden"] < 3 and found["without_gradient"] == 0 and found["same_sign"] == 1
-    assert found["output_column"] < 15 and found["gain"] > 0
 
 
 def test_quartiles_are_quarters_and_a_lead_that_shrank_has_not_grown(tmp_path, monkeypatch):

@@ -1,0 +1,60 @@
+"""What one write of the layers' rule does, against the gradient that it should follow."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from learning.layer_rule import LayeredRule
+from learning.layers import LayeredNetwork
+from studies import layer_gradient
+from tests.learning.test_layers import random_network
+
+ONCE = dataclasses.replace(LayeredRule(), presentations=1)
+
+
+def test_angles_are_those_of_what_was_written_and_of_who_has_a_gradient(monkeypatch):
+    """Writes and gradients are played, of three hidden neurons the second one's gradient is 0."""
+    network, levels = random_network((2, 3, 2), seed=3), np.array([1.0, 0.5, 1.0])
+    hidden, output = np.outer([1, 2, -1], levels), np.array([[1.0, 1, 0, 0], [0, 0, 2, 0]])
+    descent = np.outer([3, 0, 4], levels), np.array([[0.0, 0, 0, 1], [0, 0, 1, 0]])
+
+    def write(learning, *_):
+        states = tuple(states + change for states, change in zip(network.states, (hidden, output), strict=True))
+        learning.network = dataclasses.replace(network, states=states)
+        return []
+    monkeypatch.setattr(layer_gradient, "train", write)
+    monkeypatch.setattr(layer_gradient, "lag_gradient", lambda *_: [-slopes for slopes in descent])
+    found = layer_gradient.measure(network, LayeredRule(presentations=1), levels[:2], 1, 0)
+    assert found["output_column"] == pytest.approx((0 + 90) / 2)
+    assert found["output"] == pytest.approx(np.degrees(np.arccos(2 / 12**0.5)))
+    assert found["without_gradient"] == pytest.approx(4 / 6) and found["same_sign"] == 0.5  # of the two that have one
+    assert found["hidden_with_gradient"] == pytest.approx(np.degrees(np.arccos(-1 / 50**0.5)))
+    assert found["hidden"] == pytest.approx(np.degrees(np.arccos(-1 / 150**0.5)))
+
+
+@pytest.fixture
+def lone():
+    """A network of one driven hidden neuron, an image, and the output that fires last and the one that fires first for it."""
+    network, image = LayeredNetwork((np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
+    wrong = int(np.argmin(network.first_spikes(image[None])[0]))
+    return network, image, 1 - wrong, wrong
+
+
+def test_a_lone_driven_hidden_neuron_is_written_along_its_gradient(lone):
+    """With one hidden neuron that has a gradient, the hidden write points along it: the rule leaves only factors out."""
+    network, image, right, wrong = lone
+    found = layer_gradient.measure(network, ONCE, image, right, wrong)
+    assert found["hidden"] < 3 and found["without_gradient"] == 0 and found["same_sign"] == 1
+    assert found["output_column"] < 15 and found["gain"] > 0
+
+
+@pytest.mark.parametrize(("after", "gain"), [((48e-6, 49e-6), 3e-6), ((48e-6, np.nan), 104e-6), ((np.nan, 49e-6), -99e-6)])
+def test_a_neuron_that_a_write_has_silenced_counts_as_firing_when_the_window_ends(monkeypatch, lone, after, gain):
+    """Spikes are played: the right neuron was 2 us late, and leads by 1 us after the write, or one of them is silent."""
+    network, image, right, wrong = lone
+    assert network.design.window == pytest.approx(150e-6)
+    played = {True: (52e-6, 50e-6), False: after}
+    monkeypatch.setattr(LayeredNetwork, "first_spikes", lambda self, images: np.array(
+        [[dict(zip((right, wrong), played[self is network], strict=True))[j] for j in range(2)]]))
+    assert layer_gradient.measure(network, ONCE, image, right, wrong)["gain"] == pytest.approx(gain, rel=1e-9, abs=0)
