@@ -290,8 +290,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Write the netlist of the whole network reading one sample `x` (features, or a DataFrame of one row), for `ngspice -b`.
 
         Returns the path; what is there is overwritten. The netlist prints the outputs: the first to reach half its height is the
-        decision. Its steps are 0.1 us and triggers switch at their ends: a layer may be late by one, where `predict` tells spikes
-        that are 20 ns apart. Raises ValueError, and OSError.
+        decision. Its steps are 0.1 us, and triggers switch at their ends: spikes come up to 0.5 us late, and a lead of less than
+        0.1 us a layer, which `predict` sees, may be lost. Raises ValueError, and OSError.
         """
         if hasattr(x, "to_frame"):  # a row of a DataFrame, whose names count as in `predict`
             x = x.to_frame().T

@@ -15,10 +15,9 @@ from typing import Self
 
 import numpy as np
 
-from learning.pulses import Schedule, Values, check_levels, write_window
+from learning.pulses import Schedule, Values, check_levels, check_write, write_window
 from memristor import MemristorParameters, raised_state, read_current
 from snn_circuit import CellValues, NetworkParameters, NeuronParameters
-from spice.parameters import ParameterError
 
 # Column currents are needed while the input is at these shares of its level (Gauss and Legendre's nodes for its edge), at the
 # level, and a little below it: for the column's conductance.
@@ -244,11 +243,10 @@ class Crossbar:
 
         dX/dt = (K V - X' / R_leak) / (C + C_gate) while phi is above the switch's threshold, with X' the lifted gate and V the
         mean input over that window: exact for a channel that conducts, as the gate's charge is then (C + C_gate) X. `pulse` in
-        s (broadcasts). `cells`: those of the written columns, needed where cells differ (`column`). Raises ParameterError for a
-        pulse that is none.
+        s (broadcasts). `cells`: those of the written columns, needed where cells differ (`column`). Raises ParameterError for an
+        image or a pulse that is none.
         """
-        if not np.all(np.asarray(pulse) > 0):
-            raise ParameterError(f"a write's pulse must be above 0 s, got {np.min(pulse):g}")
+        check_write(states, image, pulse)
         cells = cells or self.cells
         window, area = write_window(pulse, self.phi_share)
         volts = sign * self.schedule.input_voltage * np.asarray(image, float)

@@ -10,6 +10,7 @@ import numpy as np
 
 from learning.closed_form import BELOW, SHARES, Crossbar
 from learning.compiled import compiled
+from spice.parameters import ParameterError
 
 
 class CompiledRead:
@@ -28,7 +29,10 @@ class CompiledRead:
         self._values: tuple[Any, ...] = (*of_cells, *of_neurons, of_edge, schedule.rise, schedule.pulse, schedule.input_voltage)
 
     def __call__(self, states: np.ndarray, image: np.ndarray) -> np.ndarray:
-        """First spikes in s (classes), nan for silent neurons, of an image (inputs, levels 0 to 1)."""
+        """First spikes in s (classes), nan for silent neurons, of an image (inputs).
+
+        Raises ParameterError for levels beyond 0 to 1.
+        """
         return _first_spikes(states, image, *self._values)
 
 
@@ -38,6 +42,9 @@ def _first_spikes(states: np.ndarray, image: np.ndarray, gain: np.ndarray, thres
                   threshold: np.ndarray, time_constant: np.ndarray, edge: np.ndarray, rise: float, pulse: float,
                   input_voltage: float) -> np.ndarray:
     classes, inputs = states.shape
+    for i in range(inputs):
+        if not 0.0 <= image[i] <= 1.0:
+            raise ParameterError("images must be levels from 0 to 1: scale them")
     spikes, currents = np.full(classes, np.nan), np.empty(len(SHARES))
     for j in range(classes):
         currents[:] = 0.0

@@ -74,7 +74,7 @@ class ClosedFormEngine:
         self.rate = float(state_rate(parameters.memristor, schedule.input_voltage))
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
-        """As `Engine.spikes`; no neuron is missing. Raises ParameterError for other shapes, of which too much would be read."""
+        """As `Engine.spikes`; no neuron is missing. Raises ParameterError for other shapes or levels."""
         if (*np.shape(states), len(image)) != self._shape:
             raise ParameterError(f"states must be {self._shape[0]} x {self._shape[1]} and images {self._shape[2]} levels, got "
                                  f"{' x '.join(map(str, np.shape(states)))} and {len(image)}")

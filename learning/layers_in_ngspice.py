@@ -18,7 +18,7 @@ from learning.pulses import edges
 from spice.netlist import netlist_text
 from spice.session import LoadedCircuit, NgspiceSession, Solver
 
-WHOLE_STEP = 0.1e-6  # s, longest step of a whole network in one transient: switches flip at time points, so late may a layer be
+WHOLE_STEP = 0.1e-6  # s, longest step of a whole network in one transient, whose switches flip at time points
 
 
 class _Borrowed(NgspiceSession):
@@ -66,7 +66,7 @@ def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.nd
 def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
     """The netlist that reads an `image` (inputs, levels 0 to 1) with the whole network in one transient.
 
-    Leads of less than `WHOLE_STEP` a layer it may take for ties, or decide otherwise.
+    Spikes come late by up to a `WHOLE_STEP` a layer and two more; leads of less than one a layer may be lost.
     """
     design, last = network.design, len(network.states)
     rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]

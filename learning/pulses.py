@@ -68,6 +68,13 @@ def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
         raise ParameterError(f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: scale them")
 
 
+def check_write(states: np.ndarray, image: np.ndarray, pulse: Values) -> None:
+    """Raise ParameterError unless an `image` (... x inputs, 0 to 1) can be written to `states` (... x inputs) by `pulse` in s."""
+    check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
+    if not np.all((np.asarray(pulse) > 0) & np.isfinite(pulse)):
+        raise ParameterError(f"a write's pulse must be above 0 s, and finite, got {np.min(pulse):g}")
+
+
 WRITE_EDGE = 0.1  # duration of each edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
 

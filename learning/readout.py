@@ -14,7 +14,18 @@ import numpy as np
 from learning.chips import Chip
 from learning.closed_form import Cells, Crossbar
 from learning.decoding import first_spikes
-from learning.pulses import READING, WRITE_EDGE, WRITING, Schedule, check_levels, edges, followed, suited, write_window
+from learning.pulses import (
+    READING,
+    WRITE_EDGE,
+    WRITING,
+    Schedule,
+    check_levels,
+    check_write,
+    edges,
+    followed,
+    suited,
+    write_window,
+)
 from snn_circuit import (
     ALIKE,
     OFF,
@@ -172,12 +183,14 @@ class Writer:
         """A `column`'s states (inputs, V) after one write: potentiated by `image` (0 to 1), or depressed if `sign` is -1.
 
         `pulse` in s is the dose. `cells`: what a chip's cells of this column (1 x inputs) have of their own; all of them, or
-        none, from one write to the next. Raises SimulationError.
+        none, from one write to the next. Raises SimulationError, and ParameterError for an image or a pulse that is none.
         """
+        check_write(column, image, pulse)
         memristor, shift, forgotten = self._parameters.memristor, np.zeros(len(column)), np.zeros(len(column))
         changes = _write_changes(self._schedule, image, sign, pulse, 0)
         if cells is not None:
-            # Cells whose Vto is off conduct as shifted states of the usual Vto do, but those would leak towards the shift.
+            # Cells whose Vto is off conduct as shifted states of the usual Vto do, but those would leak towards the shift. (So do
+            # cells that do not conduct, with less capacitance than C + C_gate: theirs is taken off too little.)
             shift = cells.threshold_voltage[0] - memristor.threshold_voltage
             window, _ = write_window(pulse, memristor.switch_threshold / self._schedule.phi_voltage)
             forgotten = shift * -np.expm1(-window / np.asarray(Cells.of(memristor, cells).time_constant)[0])

@@ -128,7 +128,7 @@ class LoadedCircuit:
 
         It starts from the initial conditions as given (`uic`), or from the operating point. `pauses` are times in s, in their
         order, at which the run may be looked at: with them, the return value is an iterator that yields the waveforms so far at
-        each pause and at the end; a pause within the solver's longest step of `stop` is reached with the end, later ones never.
+        each pause and at the end; a pause within the solver's longest step of `stop` is reached with the end, a later one never.
         What is altered meanwhile acts as if it went to its new value within the step that follows (`Solver.max_step`), not at
         once. Closing it early ends the run there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are better
         given a shorter `stop`. Edges of PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`).

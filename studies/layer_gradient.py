@@ -37,7 +37,7 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
 
     Also: the share of the hidden write's square that goes to neurons without a gradient, how many of the others are written with
     its sign, the angle of these alone, and how much earlier in s the right neuron leads after the write, where a silent neuron
-    counts as one that fires when the window ends, as the rule takes it.
+    counts as one that fires when the window ends.
     """
     learning = LayeredLearning.begin(network, rule)
     for _ in train(learning, rule, image[None], np.array([label])):
@@ -128,7 +128,7 @@ def print_angles(measured: dict[str, dict[str, Any]]) -> None:
     print(f"{'errors measured; right neuron silent':<46}"
           + "".join(f"{found['errors']:>18}; {found['right_neuron_silent']:>4}" for found in measured.values()))
     grew = "".join(f"{found['lead_grew']:>24.1%}" for found in measured.values())
-    print(f"{'writes after which the right neuron is earlier':<46}{grew}")
+    print(f"{'writes after which the right neuron leads more':<46}{grew}")
 
 
 def angles_figure(measured: dict[str, dict[str, Any]]) -> Figure:

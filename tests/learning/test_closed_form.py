@@ -340,6 +340,6 @@ def test_write_is_proportional_to_the_input_voltage_and_takes_levels_of_any_type
     assert twice == pytest.approx(2 * once, rel=1e-3) and (once > 0).all()
     whole, real = (crossbar.write(column, image, 1, 1e-5) for image in ([1, 0, 1], np.array([1.0, 0.0, 1.0])))
     assert whole.tolist() == real.tolist()
-    for pulse in (0.0, np.array([1e-5, -1e-6, 1e-5])):
-        with pytest.raises(ParameterError, match=r"a write's pulse must be above 0 s, got (0|-1e-06)$"):
+    for pulse in (0.0, np.array([1e-5, -1e-6, 1e-5]), np.array([1e-5, np.inf, 1e-5])):
+        with pytest.raises(ParameterError, match=r"a write's pulse must be above 0 s, and finite, got (0|-1e-06|1e-05)$"):
             crossbar.write(column, np.ones(3), 1, pulse)

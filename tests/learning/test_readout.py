@@ -10,6 +10,7 @@ import pytest
 from datasets import encode
 from learning.closed_form import Crossbar
 from learning.decoding import RESOLUTION, lead, paper_decision, strict_decision
+from learning.engines import ClosedFormEngine
 from learning.hebbian import infer
 from learning.layers import LayeredNetwork
 from learning.pulses import WRITE_EDGE, WRITING, edges
@@ -163,13 +164,17 @@ def test_full_pixel_gets_the_input_voltage_of_the_schedule(
 
 
 @pytest.mark.parametrize("image", [np.full(100, 0.1 / 0.099), np.full(100, -0.1), np.full(100, np.nan), np.ones(99)])
-def test_images_that_are_none_are_refused_whoever_reads(parameters, mnist_schedule, reader, trained_states, image):
+def test_images_that_are_none_are_refused_whoever_reads(parameters, mnist_schedule, reader, writer, trained_states, image):
     states = trained_states["error-driven"]
     crossbar, layers = Crossbar.of(parameters, mnist_schedule), LayeredNetwork((np.full((2, 101), 5.0),))
+    engine = ClosedFormEngine(parameters, mnist_schedule, 10, 100)
     for read in (lambda: reader.spikes(states, image, 3), lambda: crossbar.read(states, image),
-                 lambda: layers.first_spikes(image[None])):
-        with pytest.raises(ParameterError, match=r"images must be (levels from 0 to 1|n x 100), got"):
+                 lambda: layers.first_spikes(image[None]), lambda: crossbar.write(states[0], image, 1, 1e-5),
+                 lambda: writer.write(states[0], image, 1, 1e-5), lambda: engine.spikes(states, image)):
+        with pytest.raises(ParameterError, match=r"images (must be (levels from 0 to 1|n x 100)|100 levels)"):
             read()
+    with pytest.raises(ParameterError, match="a write's pulse must be above 0 s"):
+        writer.write(states[0], np.ones(100), 1, 0.0)
 
 
 @pytest.fixture(scope="module")
