@@ -81,11 +81,11 @@ def not_of_a_run(path: Path, key: str) -> FileProblem:
 
 
 def holds(row: Any, kinds: Mapping[str, Any]) -> bool:
-    """Whether a JSON object has a value of each of the `kinds`: dict, str, int, float, list, or one of a tuple's words.
+    """Whether a JSON object has a value of each of the `kinds`: dict, str, int, float (or None), list, or a tuple's words.
 
     A list is of numbers, as many as the row's other lists have; what `SHARES` names is from 0 to 1.
     """
-    if not isinstance(row, dict) or not all(_fine(name, row.get(name), kind) for name, kind in kinds.items()):
+    if not isinstance(row, dict) or not all(name in row and _fine(name, row[name], kind) for name, kind in kinds.items()):
         return False
     return len({len(row[name]) for name, kind in kinds.items() if kind is list}) <= 1
 
@@ -93,6 +93,8 @@ def holds(row: Any, kinds: Mapping[str, Any]) -> bool:
 def _fine(name: str, value: Any, kind: Any) -> bool:
     if isinstance(kind, tuple):
         return isinstance(value, str) and value in kind
+    if kind == float | None:
+        return value is None or _fine(name, value, float)
     if kind is list:
         return isinstance(value, list) and all(_fine(name, one, float) for one in value)
     if kind not in (int, float):

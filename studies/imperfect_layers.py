@@ -37,13 +37,15 @@ from workflow.evaluation import worker_count
 from workflow.experiments import SIZE
 from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, read_tests, scores, warn_of_layers
 from workflow.monte_carlo import run_everywhere
+from workflow.scores import largest_deviation, spikes_within
 
 NAME = "imperfect_layers"
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
 JUDGED = (0.02, 0.1)  # spreads at which ngspice reads chip 1
 ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)")}
 ROW = {"spread": float, "seed": int, "route": tuple(ROUTES), "strict_accuracy": float}  # what is needed of one
-JUDGED_ROW = {**ROW, "samples": int, "closed_form_accuracy": float, "decided_otherwise": int, "largest_deviation": float}
+JUDGED_ROW = {**ROW, "samples": int, "closed_form_accuracy": float, "decided_otherwise": int,
+              "largest_deviation": float | None}
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def judge_in_ngspice(case: Case, count: int, options: argparse.Namespace) -> dic
     simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
     return {"spread": case.spread, "seed": case.seed, "route": case.route, **simulated,
             "closed_form_accuracy": computed["strict_accuracy"], "decided_otherwise": int(np.sum(decided[0] != decided[1])),
-            "largest_deviation": float(np.nanmax(np.abs(read[0] - read[1])))}
+            "largest_deviation": largest_deviation(*read)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -219,7 +221,7 @@ def print_rows(found: dict[str, Any]) -> None:
     for row in found["judged"]:
         print(f"chip {row['seed']} at {row['spread']:.0%}, {row['route']}: {row['strict_accuracy']:.2%} of {row['samples']} "
               f"images in ngspice, {row['closed_form_accuracy']:.2%} in closed form; {row['decided_otherwise']} decided "
-              f"otherwise, spikes within {row['largest_deviation'] * 1e6:.2g} us")
+              f"otherwise, {spikes_within(row['largest_deviation'])}")
 
 
 def spread_figure(rows: list[dict[str, Any]], ideal: float) -> Figure:

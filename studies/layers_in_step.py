@@ -125,8 +125,10 @@ def report(found: dict[str, Any]) -> None:
         return ", ".join(f"{1e3 * value:.3g}" for value in volts) + " mV layer by layer"
     print(f"{found['presentations']} presentations: {found['answered_right']} answered right, {found['wrote']} wrote; states "
           f"moved by up to {millivolts(found['volts_moved'])}")
-    print(f"in step: {len(found['in_step_otherwise'])} answered or wrote otherwise than the closed form from the same states; "
-          f"after the others states were at most {millivolts(found['in_step_volts_apart'])} apart")
+    otherwise = len(found["in_step_otherwise"])
+    print(f"in step: {otherwise} answered or wrote otherwise than the closed form from the same states"
+          + f"; after the others states were at most {millivolts(found['in_step_volts_apart'])} apart"
+          * (otherwise < found["presentations"]))
     if max(found["in_step_volts_apart_off"]) > 0:
         print(f"but for cells that do not conduct, which ngspice writes otherwise (docs/closed_form.md): at most "
               f"{millivolts(found['in_step_volts_apart_off'])} apart")

@@ -50,7 +50,7 @@ from spice.interrupts import signals_held
 from spice.session import NgspiceSession
 from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, volts, whole_number, write_netlist
 from workflow.kept import kept_if_stopped, save_whole, way_on
-from workflow.scores import UNDECIDED, confusion, interval
+from workflow.scores import UNDECIDED, confusion, interval, largest_deviation, spikes_within
 from workflow.tables import BUILT_IN, Table, load_table
 
 FOLDS = 10
@@ -303,10 +303,9 @@ def split_in_ngspice(table: Table, model: MemristiveClassifier, seed: int, in_si
     exact = fitted.network_.first_spikes(images)
     truth = np.searchsorted(fitted.classes_, table.labels[test])
     decided = [np.array([strict_decision(times, RESOLUTION) for times in spikes]) for spikes in (found, exact)]
-    both = ~np.isnan(found) & ~np.isnan(exact)
     return {"trained_by": fitted.engine_, "tested_by": NGSPICE, "samples": len(test), "right": int((decided[0] == truth).sum()),
             "right_by_closed_form": int((decided[1] == truth).sum()), "same_decision": int((decided[0] == decided[1]).sum()),
-            "largest_spike_deviation": float(np.abs(found - exact)[both].max()) if both.any() else None,
+            "largest_spike_deviation": largest_deviation(found, exact),
             "seconds_training": trained - start, "seconds_testing": time.perf_counter() - trained}
 
 
@@ -322,10 +321,8 @@ def _print(table: Table, results: dict[str, Any]) -> None:
           f"{results['clipped_in_test_folds']:.2%} of the features in test folds were clipped")
     if "ngspice" in results:
         one = results["ngspice"]
-        apart = one["largest_spike_deviation"]
-        spikes = "no spikes to compare" if apart is None else f"spikes within {apart * 1e6:.2g} us"
         print(f"one split trained by {one['trained_by']}, tested in ngspice: {one['right']} of {one['samples']} right; the "
-              f"closed form decides {one['same_decision']} alike, {spikes}")
+              f"closed form decides {one['same_decision']} alike, {spikes_within(one['largest_spike_deviation'])}")
 
 
 def raster(spikes: np.ndarray, truth: np.ndarray, names: list[str]) -> Figure:

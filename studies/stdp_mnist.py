@@ -233,9 +233,11 @@ def compare_stretch(options: argparse.Namespace, learning: MnistLearning, images
     print(f"{learning.neurons} neurons, {done} presentations in ngspice and by the closed form: the same winner in "
           f"{results['same_winners']}; states differ by {results['rms_deviation_V'] * 1e3:.2g} mV (root of mean square), at most "
           f"{results['largest_deviation_V'] * 1e3:.2g} mV")
+    apart = results["in_step"]["largest_deviation_V"]
     print(f"the closed form anew from ngspice's states before each transient: the same winner in "
-          f"{results['in_step']['same_winners']}{_leads(results['in_step'])}; states at most "
-          f"{results['in_step']['largest_deviation_V'] * 1e3:.2g} mV apart where all winners were the same")
+          f"{results['in_step']['same_winners']}{_leads(results['in_step'])}; "
+          + ("no transient of which all were" if apart is None else
+             f"states at most {apart * 1e3:.2g} mV apart where all winners were the same"))
     print(f"wrote {path}")
 
 
@@ -253,7 +255,8 @@ class Comparison:
         self._found: list[np.ndarray] = []
         self._foretold: list[Stretch] = []
         self._in_step: list[Stretch] = []
-        self._apart, self._circuit = {"largest_deviation_V": 0.0}, start
+        self._apart: dict[str, Any] = {"largest_deviation_V": None}  # of no transient yet
+        self._circuit = start
 
     def add(self, images: np.ndarray, winners: np.ndarray, circuit: Network) -> None:
         """Take the `winners` of one transient that presented `images` and left the network `circuit`."""
@@ -261,7 +264,7 @@ class Comparison:
         self._foretold.append(stretch_by_closed_form(self._learning, self._free, images))
         self._in_step.append(stretch_by_closed_form(self._learning, self._before, images))
         if np.array_equal(self._in_step[-1].winners, winners):
-            self._apart = max(self._apart, self._before.apart(circuit), key=lambda apart: apart["largest_deviation_V"])
+            self._apart = max(self._apart, self._before.apart(circuit), key=lambda apart: apart["largest_deviation_V"] or -1.0)
         self._circuit, self._before = circuit, circuit.copy()
 
     def results(self) -> dict[str, Any]:

@@ -100,13 +100,15 @@ def results_table(folder: Path) -> str:
         rows.append((f"{title}, strict", PAPER[name], f"{found['strict_accuracy']:.0%}", "", "", ""))
     hebbian = load_results(_simulated(folder, NETWORKS[0], "_results.json").parent, NETWORKS[0].name)
     computed = load_results(folder, f"{NETWORKS[0].name}_by_closed_form")
-    few = min(100, hebbian["samples"])
-    for title, key, count, paper in (("first 100, the paper's rule", "paper_rule_first_100", few, PAPER["mnist_test"]),
-                                     ("first 100, strict", "strict_first_100", few, ""),
-                                     ("Hebbian, the paper's rule", "paper_rule_accuracy", hebbian["samples"], "")):
-        bounds = interval(round(hebbian[key] * count), count)
-        rows.append((f"MNIST test, {title}", paper, f"{hebbian[key]:.2%}", percent_range(bounds), f"{computed[key]:.2%}", ""))
-    equal = f"{hebbian['equal_templates']:.2%} (tied, or silent, by construction)"
+    for title, key, most, paper in (("first 100, the paper's rule", "paper_rule_first_100", 100, PAPER["mnist_test"]),
+                                    ("first 100, strict", "strict_first_100", 100, ""),
+                                    ("Hebbian, the paper's rule", "paper_rule_accuracy", None, "")):
+        counts = [min(found["samples"], most or found["samples"]) for found in (hebbian, computed)]
+        bounds = interval(round(hebbian[key] * counts[0]), counts[0])
+        said = [f"{found[key]:.2%}{of_images(counts, k, most)}" for k, found in enumerate((hebbian, computed))]
+        rows.append((f"MNIST test, {title}", paper, said[0], percent_range(bounds), said[1], ""))
+    few = of_images((hebbian["samples"], computed["samples"]), 0)
+    equal = f"{hebbian['equal_templates']:.2%}{few} (tied, or silent, by construction)"
     agreement = load_results(folder, AGREEMENT)
     for network in NETWORKS:
         rows.append(tested(folder, network, agreement))
@@ -122,6 +124,11 @@ def results_table(folder: Path) -> str:
     rows += [layered(folder), xor(folder)]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths(rows), strict=True)) + " |" for row in rows]
     return "\n".join([*lines, "", *trainings(folder), *energies(folder, hebbian)]) + "\n"
+
+
+def of_images(counts: Sequence[int], k: int, wanted: int | None = None) -> str:
+    """Of how many images the k-th of two numbers is, where `counts` differ, or are not as many as the row says."""
+    return f" of {counts[k]}" * (counts[0] != counts[1] or counts[k] != (wanted or counts[k]))
 
 
 def layered(folder: Path) -> Row:
@@ -165,10 +172,11 @@ def undecided(found: dict[str, Any]) -> str:
 def mean_of_seeds(folder: Path, last: Tested) -> Row:
     """The mean and spread of a training's seeds, of which `last` is the last."""
     seeds = [n for n in NETWORKS if (n.engine, n.encoding) == (last.engine, last.encoding) and n.engine]
-    cells = []
+    both, cells = [both_results(folder, network) for network in seeds], []
+    counts = [min(pair[k]["samples"] for pair in both) for k in range(2)]
     for k in range(2):
-        found = [both_results(folder, network)[k]["strict_accuracy"] for network in seeds]
-        cells.append(f"{np.mean(found):.2%} (standard deviation {np.std(found, ddof=1):.2%})")
+        found = [pair[k]["strict_accuracy"] for pair in both]
+        cells.append(f"{np.mean(found):.2%}{of_images(counts, k)} (standard deviation {np.std(found, ddof=1):.2%})")
     return f"mean of {len(seeds)} seeds", "", cells[0], "", cells[1], ""
 
 

@@ -52,6 +52,17 @@ def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
+def largest_deviation(spikes: np.ndarray, others: np.ndarray) -> float | None:
+    """The most in s that `spikes` and `others` (alike in shape) lie apart; None where no neuron fires in both."""
+    apart = np.abs(spikes - others)[~np.isnan(spikes) & ~np.isnan(others)]
+    return float(apart.max()) if len(apart) else None
+
+
+def spikes_within(apart: float | None) -> str:
+    """A `largest_deviation` in words."""
+    return "no spikes to compare" if apart is None else f"spikes within {apart * 1e6:.2g} us"
+
+
 def interval(right: int, count: int) -> list[float]:
     """95 % confidence interval of an accuracy (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
     from scipy.stats import binomtest  # here, since loading it takes half a second and only tests need it

@@ -11,6 +11,7 @@ import pytest
 from datasets import encode
 from learning.layer_rule import LayeredRule
 from records.claims import NotOverwritten, locked
+from records.results import holds
 from studies import hidden_neurons, imperfect_chips, imperfect_layers, layer_gradient
 from tests.helpers import one_line
 from workflow.command_line import run
@@ -113,7 +114,7 @@ def test_the_rules_write_goes_downhill(tmp_path, capsys):
     assert len({str(results(tmp_path, "layer_gradient")[when]["degrees"]) for when in ("before learning", "after learning")}) == 2
 
 
-def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp_path, monkeypatch):
+def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp_path, monkeypatch, capsys):
     """Spikes are played: of the second image ngspice sees another neuron first, by 50 us; a silent one has no deviation."""
     labels = imperfect_layers.images().test_labels[:2]
     exact = np.full((2, 10), 90e-6)
@@ -124,10 +125,16 @@ def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp
     monkeypatch.setattr(imperfect_layers, "read_tests", lambda network, images, labels, engine, *_: {
         "ngspice": late, "closed-form": exact}[engine])
     monkeypatch.setattr(imperfect_layers, "network_of", lambda case: None)
-    row = imperfect_layers.judge_in_ngspice(imperfect_layers.Case(0.1, 1, LayeredRule(), 8), 2,
-                                            argparse.Namespace(jobs=1, figures=tmp_path))
+    def judged():
+        return imperfect_layers.judge_in_ngspice(imperfect_layers.Case(0.1, 1, LayeredRule(), 8), 2,
+                                                 argparse.Namespace(jobs=1, figures=tmp_path))
+    row = judged()
     assert (row["strict_accuracy"], row["closed_form_accuracy"], row["decided_otherwise"]) == (0.5, 1.0, 1)
     assert row["largest_deviation"] == pytest.approx(50e-6)
+    exact[:] = np.nan  # nobody fires in both: the row says so, and can be gone on with
+    assert judged()["largest_deviation"] is None and holds(judged(), imperfect_layers.JUDGED_ROW)
+    imperfect_layers.print_rows({"rows": [], "judged": [judged()]})
+    assert "no spikes to compare" in capsys.readouterr().out
 
 
 def test_quartiles_are_quarters_and_a_lead_that_shrank_has_not_grown(tmp_path, monkeypatch):

@@ -109,3 +109,12 @@ def test_cells_that_do_not_conduct_are_told_apart(monkeypatch):
 def test_a_stretch_beyond_the_end_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="within --presentations, got 20000 and 500 of 20100"):
         layers_in_step.main(["--presentations", "20100", "--figures", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("otherwise", "said"), [(0, True), (1, True), (2, False)])
+def test_how_far_states_were_apart_is_said_of_presentations_that_were_alike(otherwise, said, capsys):
+    found = {"presentations": 2, "answered_right": 0, "wrote": 2, "volts_moved": [0.1], "in_step_volts_apart": [0.0],
+             "in_step_volts_apart_off": [0.0], "free_otherwise": 0, "free_volts_apart": [0.0],
+             "in_step_otherwise": [{"presentation": k, "beyond_margin": 1e-9} for k in range(otherwise)]}
+    layers_in_step.report(found)
+    assert ("after the others states were at most" in capsys.readouterr().out) is said

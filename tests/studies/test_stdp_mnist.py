@@ -135,6 +135,9 @@ def test_a_winner_that_differs_is_counted_with_its_lead():
     learning, images = MnistLearning(neurons=10), np.eye(10, 30) + 0.5
     start, _ = begin(learning, 30)
     start.states += 2.0
+    alone, circuit = stdp_mnist.Comparison(learning, start), start.copy()
+    alone.add(images[:1], stretch_by_closed_form(learning, circuit, images[:1])[0] + 1, circuit)
+    assert alone.results()["in_step"]["largest_deviation_V"] is None  # no transient of which all winners were the same
     comparison, circuit = stdp_mnist.Comparison(learning, start), start.copy()
     leads = []
     for part in (images[:2], images[2:5]):
