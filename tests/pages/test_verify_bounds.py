@@ -106,6 +106,7 @@ def test_decisions_are_by_the_resolution_of_the_network(compared, monkeypatch, a
     (verify.accuracies_converge, "decisions on", "decisions on these images", "%"),
     (verify.engines_decide_alike, "right, silent or tied", "images right, silent or tied", ""),
     (verify.engines_learn_alike, "decided differently", "a training of 200 presentations", ""),
+    (verify.engines_learn_alike, "states after each", "the same: states after each presentation", "V"),
     (verify.program_agrees, "against the ngspice program", "trained voltages, session", "V")])
 def test_bounds_are_those_of_the_page(compared, table, comparison, row, begins, unit):
     found, = [one for one in compared(comparison)[0] if row in one.name]

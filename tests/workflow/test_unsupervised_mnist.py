@@ -169,3 +169,10 @@ def test_inverse_time_constant_of_forgetting_falls_in_a_straight_line():
         memristor = learning.circuit(learning.pace(share)).network.memristor
         inverse = 1 / (memristor.leak_resistance * memristor.memory_capacitance)
         assert inverse == pytest.approx(first + share * (last - first))
+
+
+def test_each_epoch_presents_every_image_once_in_an_order_of_its_own():
+    first, second, third = presentation_order(MnistLearning(epochs=3), 50, np.array([1, 2])).reshape(3, 50)
+    for order in (first, second, third):
+        assert sorted(order) == list(range(50)) and list(order) != sorted(order)
+    assert len({tuple(order) for order in (first, second, third)}) == 3
