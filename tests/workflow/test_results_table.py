@@ -108,6 +108,9 @@ def test_of_fewer_than_a_hundred_images_the_interval_is_of_those(folder):
     stored(folder, "mnist_test", {**json.loads((folder / "mnist_test_results.json").read_text()), "samples": 20})
     rows = rows_of(results_table(folder))
     assert rows["MNIST test, first 100, the paper's rule"][1:4] == ["60.00% of 20", "38.66% to 78.12%", "61.00% of 100"]
+    by_formula = folder / "mnist_test_by_closed_form_results.json"
+    by_formula.write_text(json.dumps({**json.loads(by_formula.read_text()), "samples": 20}))
+    assert rows_of(results_table(folder))["MNIST test, first 100, the paper's rule"][1::2] == ["60.00% of 20", "61.00% of 20"]
 
 
 def test_numbers_of_fewer_images_in_ngspice_than_by_the_closed_form_say_of_how_many(folder):
