@@ -21,6 +21,7 @@ from spice.parameters import ParameterError, Parameters, quantity
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
 ROUNDED = 1e-3  # of X: from there on pages say what ngspice rounds
+MOST_THROUGH = 1e-4  # of the write current, that an open switch lets through: 70 uV of X in a read of 0.5 ms
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
 
 
@@ -43,8 +44,14 @@ class MemristorParameters(Parameters):
     junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the junctions to bulk")
     switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
     switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")  # of less ngspice's writes are off by millivolts
-    # From 1e15 ohm down what it lets through is seen in reads, which take it as open, as all rules but the Hebbian one do.
+    # From 1e15 ohm down, with the usual leak, what it lets through is seen in reads, which take it as open, as all rules but the
+    # Hebbian one do: R_leak / (R_leak + R_off) of the write current.
     switch_off: float = quantity(1e20, 1e16, 1e30, "ohm", "open switch")
+
+    def check(self) -> None:
+        if self.leak_resistance / self.switch_off > MOST_THROUGH:
+            raise ParameterError(f"leak_resistance must be at most {MOST_THROUGH:g} of switch_off, or the open switch lets what "
+                                 f"writes through, got {self.leak_resistance:g} ohm for {self.switch_off:g} ohm")
 
     @property
     def gate_capacitance(self) -> float:

@@ -316,3 +316,14 @@ def test_closed_form_gate_is_lifted_less_than_half_the_input_and_not_at_all_by_i
 def test_rounding_is_of_all_the_charge_that_is_held(capacitance):
     device = MemristorParameters(capacitance=capacitance)
     assert rounding(device, 3.0) == pytest.approx(2.0**-52 * 3.0 / 1e-3 / (capacitance + device.gate_capacitance))
+
+
+@pytest.mark.parametrize(("leak", "off", "fine"), [
+    (1e12, 1e16, True), (1.01e12, 1e16, False), (1e18, 1e20, False), (1e16, 1e20, True), (1e18, 1e22, True)])
+def test_a_leak_that_drives_the_write_current_through_the_open_switch_is_refused(leak, off, fine):
+    """The pump node stands at K V R_leak while phi is low: at 1e18 ohm of 1e20 a read moved X by 7 mV."""
+    if fine:
+        assert MemristorParameters(leak_resistance=leak, switch_off=off).leak_resistance == leak
+    else:
+        with pytest.raises(ParameterError, match=r"leak_resistance must be at most 0\.0001 of switch_off, or"):
+            MemristorParameters(leak_resistance=leak, switch_off=off)
