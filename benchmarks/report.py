@@ -10,7 +10,8 @@ PERFORMANCE = ROOT / "docs" / "performance.md"
 
 def options_of(description: str | None) -> argparse.ArgumentParser:
     """The parser of a benchmark: what is asked or mistyped sets none off."""
-    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(description=description, allow_abbrev=False,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,7 +23,7 @@ def _parser(stdp: bool) -> Parser:
 def main(arguments: list[str] | None = None) -> None:
     """Run the IV experiment and the fingerprint sweep, or the STDP experiment."""
     # Which experiment it is decides the options there are and their defaults, so this is looked up first.
-    mode = argparse.ArgumentParser(add_help=False)
+    mode = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     mode.add_argument("--stdp", action="store_true")
     stdp = mode.parse_known_args(arguments)[0].stdp
     options = _parser(stdp).parse_args(arguments)

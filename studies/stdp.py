@@ -62,7 +62,7 @@ REFUSED = {"--voltages": "the states learned go into the results file"}
 def main(arguments: list[str] | None = None) -> None:
     """Run the script with the given command-line arguments."""
     # The data decide which options there are and their defaults, so they are looked up first.
-    chosen = argparse.ArgumentParser(add_help=False)
+    chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     chosen.add_argument("--data", nargs="?", default="xpue")  # what is missing is told by the full parser, in one line
     data = chosen.parse_known_args(arguments)[0].data
     task = TASKS[data]() if data in TASKS else None

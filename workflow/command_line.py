@@ -117,7 +117,8 @@ def make_parser(description: str | None, refused: Mapping[str, str] | None = Non
 
     Scripts with voltages add --voltages themselves: for some it is where they read, for others where they write.
     """
-    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # Of --output 1 argparse would make --output-high 1, where somebody wanted to say where results go.
+    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     refused = refused or {}
     parser.add_argument("--figures", type=Path, default=ROOT / "figures", metavar="DIR",
                         help="where figures and results go (default: figures)")

@@ -81,3 +81,13 @@ def test_options_without_a_use_are_refused_with_a_reason(study, option, capsys):
         page, words = CLAIMS.get(study, (study, []))
         page.main([*words, option, "file"])
     assert ended.value.code == 2 and f"{option} is refused: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("page", "arguments"), [
+    (stdp, ["--thresh", "5"]), (stdp, ["--dat", "mnist"]), (device, ["--std"]), (device, ["--kp-of-nobody", "1"]),
+    (layers, ["--hidden-d", "0.1"])])
+def test_part_of_an_options_name_is_no_option(page, arguments, capsys):
+    """Of --output 1 argparse would make --output-high 1, where somebody wanted to say where results go."""
+    with pytest.raises(SystemExit) as ended:
+        page.main(arguments)
+    assert ended.value.code == 2 and f"unrecognized arguments: {arguments[0]}" in capsys.readouterr().err
