@@ -255,7 +255,7 @@ class Comparison:
         self._found: list[np.ndarray] = []
         self._foretold: list[Stretch] = []
         self._in_step: list[Stretch] = []
-        self._apart: dict[str, Any] = {"largest_deviation_V": None}  # of no transient yet
+        self._apart: list[dict[str, float]] = []  # after each transient of which all winners were the same
         self._circuit = start
 
     def add(self, images: np.ndarray, winners: np.ndarray, circuit: Network) -> None:
@@ -264,14 +264,15 @@ class Comparison:
         self._foretold.append(stretch_by_closed_form(self._learning, self._free, images))
         self._in_step.append(stretch_by_closed_form(self._learning, self._before, images))
         if np.array_equal(self._in_step[-1].winners, winners):
-            self._apart = max(self._apart, self._before.apart(circuit), key=lambda apart: apart["largest_deviation_V"] or -1.0)
+            self._apart.append(self._before.apart(circuit))
         self._circuit, self._before = circuit, circuit.copy()
 
     def results(self) -> dict[str, Any]:
         """What has been found so far."""
         found = np.concatenate(self._found)
+        most = max(self._apart, key=lambda apart: apart["largest_deviation_V"], default={"largest_deviation_V": None})
         return {"presentations": len(found), **self._compared(found, self._foretold), **self._free.apart(self._circuit),
-                "in_step": {**self._compared(found, self._in_step), **self._apart}, "winners": found}
+                "in_step": {**self._compared(found, self._in_step), **most}, "winners": found}
 
     @staticmethod
     def _compared(found: np.ndarray, stretches: list[Stretch]) -> dict[str, Any]:
