@@ -64,6 +64,11 @@ class MemristorParameters(Parameters):
         return self.capacitance + self.gate_capacitance
 
     @property
+    def write_time_constant(self) -> float:
+        """R_leak (C + C_gate) in s: how fast a cell that is written forgets."""
+        return self.leak_resistance * self.memory_capacitance
+
+    @property
     def gain(self) -> float:
         """Kp * W / L in A/V^2."""
         return self.kp * self.width / self.length

@@ -68,7 +68,7 @@ class Cells(Arrays):
         return self.capacitance + self.gate_capacitance
 
     @property
-    def time_constant(self) -> Values:
+    def write_time_constant(self) -> Values:
         """R_leak (C + C_gate) in s: how fast a cell that is written forgets."""
         return self.leak_resistance * self.memory_capacitance
 
@@ -252,4 +252,9 @@ class Crossbar:
         volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         lift = raised_state(cells, states, volts) - states
         charged = cells.transconductance * cells.leak_resistance * volts * (area / window) - lift
-        return states + (charged - states) * -np.expm1(-window / cells.time_constant)
+        return states + (charged - states) * self.forgotten(cells, window)
+
+    @staticmethod
+    def forgotten(cells: Cells, window: Values) -> np.ndarray:
+        """The share of X that `cells` lose to their leak while they are written for a `window` in s."""
+        return -np.expm1(-window / np.asarray(cells.write_time_constant))

@@ -212,7 +212,7 @@ def device(network: LayeredNetwork) -> layer_kernel.Device:
         error_voltage=design.error_voltage,
         start=math.exp(start_delay(design.rise, tau) / tau), window=design.window, tau=tau,
         rate=float(state_rate(memristor, design.row_voltage)),
-        leak=1 / (memristor.leak_resistance * memristor.memory_capacitance))
+        leak=1 / memristor.write_time_constant)
 
 
 def chip(network: LayeredNetwork) -> layer_kernel.Chip:

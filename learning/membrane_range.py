@@ -175,7 +175,7 @@ def fitted(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarr
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
         raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")
-    forgets = parameters.memristor.leak_resistance * parameters.memristor.memory_capacitance
+    forgets = parameters.memristor.write_time_constant
     if schedule.pulse > MOST_LEAKED * forgets:
         raise ParameterError(f"no feedback resistor fits: with their leak_resistance cells forget within {forgets:.3g} s what a "
                              f"pulse of {schedule.pulse:g} s writes")

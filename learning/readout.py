@@ -19,7 +19,6 @@ from learning.pulses import (
     WRITE_EDGE,
     WRITING,
     Schedule,
-    check_levels,
     check_write,
     edges,
     followed,
@@ -79,7 +78,7 @@ class Reader:
         once no other neuron can fire any more. `jitter` in V (classes) moves the thresholds of a chip's neurons for this read.
         Raises SimulationError, and ParameterError for an image that does not fit the states, or with other levels.
         """
-        check_levels("images", np.asarray(image)[None], np.shape(states)[-1])
+        foretold = self._crossbar.read(states, image).settled
         whole = self._devices.wires != Wires()
         driven = np.arange(len(image)) if whole else np.flatnonzero(image)
         solver = followed(self._solver, self._crossbar.cells, states, image * self._schedule.input_voltage)
@@ -92,7 +91,7 @@ class Reader:
         if jitter is not None or circuit.jittered:  # by a read before this one
             circuit.alter(threshold_changes(self._thresholds - self._parameters.neuron.threshold))
             circuit.jittered = jitter is not None
-        needed = self._needed(self._crossbar.read(states, image).settled, np.full(self._classes, np.nan), wanted)
+        needed = self._needed(foretold, np.full(self._classes, np.nan), wanted)
         stop = 0.0
         while stop < min(needed, pulse):
             stop = min(max(needed, 1.1 * stop, self._shortest), pulse)
@@ -169,6 +168,7 @@ class Writer:
                  solver: Solver = WRITING) -> None:
         self._schedule, self._parameters, self._solver = schedule, parameters, solver
         self._session, self._circuits = session, dict[Solver, LoadedCircuit]()
+        self._phi_share = Crossbar.of(parameters, schedule).phi_share
         self._cells = [(0, i) for i in range(inputs)]
         self._states = state_names(1, inputs)
 
@@ -186,14 +186,15 @@ class Writer:
         none, from one write to the next. Raises SimulationError, and ParameterError for an image or a pulse that is none.
         """
         check_write(column, image, pulse)
-        memristor, shift, forgotten = self._parameters.memristor, np.zeros(len(column)), np.zeros(len(column))
+        memristor, shift = self._parameters.memristor, np.zeros(len(column))
+        back = shift  # what is added to the states that ngspice ends with
         changes = _write_changes(self._schedule, image, sign, pulse, 0)
         if cells is not None:
             # Cells whose Vto is off conduct as shifted states of the usual Vto do, but those would leak towards the shift. (So do
             # cells that do not conduct, with less capacitance than C + C_gate: theirs is taken off too little.)
             shift = cells.threshold_voltage[0] - memristor.threshold_voltage
-            window, _ = write_window(pulse, memristor.switch_threshold / self._schedule.phi_voltage)
-            forgotten = shift * -np.expm1(-window / np.asarray(Cells.of(memristor, cells).time_constant)[0])
+            window, _ = write_window(pulse, self._phi_share)
+            back = shift * (1 - Crossbar.forgotten(Cells.of(memristor, cells), window)[0])
             changes |= cell_changes(cells, memristor, write=True)
         volts = image * self._schedule.input_voltage
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # what is stuck is not
@@ -204,7 +205,7 @@ class Writer:
             circuit.alter(changes)
             return _end_of_write(circuit, pulse)
         careful = followed(self._solver, memristor, column - shift, written)
-        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + shift - forgotten
+        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + back
 
 
 class WiredWriter:
@@ -221,6 +222,7 @@ class WiredWriter:
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
               transconductance: np.ndarray) -> np.ndarray:
         """As `Writer.write`, given all `states` (classes x inputs, V) and the write gains (inputs, S) of this column's cells."""
+        check_write(states, image, pulse)
         changes: dict[str, Any] = {f"vphi_{j} pwl": np.ravel(OFF) for j in range(len(states)) if j != column}
         changes |= {f"g.xcell_{column}_{i}.gcharge gain": value for i, value in enumerate(transconductance)}
         changes |= _write_changes(self._schedule, image, sign, pulse, column)

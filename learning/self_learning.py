@@ -69,7 +69,7 @@ class SelfLearningCircuit:
     @property
     def write_time_constant(self) -> float:
         """R_leak (C + C_gate) in s: how fast a cell that is written forgets."""
-        return self.network.memristor.leak_resistance * self.network.memristor.memory_capacitance
+        return self.network.memristor.write_time_constant
 
     @property
     def sure_inhibition(self) -> float:

@@ -160,11 +160,12 @@ class LoadedCircuit:
             raise ParameterError(f"points must be a whole number above 0, got {points!r}")
         if first > last:
             raise ParameterError(f"start must not be above stop, got {first:g} Hz and {last:g} Hz")
-        if str(variation).lower() not in VARIATIONS:
+        kind = str(variation).lower()
+        if kind not in VARIATIONS:
             raise ParameterError(f"variation must be one of {', '.join(VARIATIONS)}, got {variation!r}")
-        if str(variation).lower() == "lin" and points == 2 and first < last:
+        if kind == "lin" and points == 2 and first < last:
             raise ParameterError("points must be 1, or 3 and more, of a lin variation: of two ngspice gives the first alone")
-        return Spectrum(self._analysis(f"ac {variation.lower()} {points} {first!r} {last!r}"))
+        return Spectrum(self._analysis(f"ac {kind} {points} {first!r} {last!r}"))
 
     def netlist_with_changes(self, stop: float) -> str:
         """The netlist with all changes so far, to rerun a transient by hand."""

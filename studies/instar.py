@@ -93,7 +93,7 @@ def foretold_rule(study: Instar, points: int = 100) -> tuple[np.ndarray, np.ndar
     """By the closed form: doses (s, `points`), X after them (V, states x inputs x doses), and where X tends to (V, inputs)."""
     doses = np.linspace(0.0, study.longest_dose, points)
     after = [[[closed_form(study.device, state, [(dose, volts)]) for dose in doses] for volts in VOLTS] for state in STATES]
-    for_good = 30 * study.leak_resistance * study.device.memory_capacitance
+    for_good = 30 * study.device.write_time_constant
     return doses, np.array(after), np.array([closed_form(study.device, STATES[0], [(for_good, volts)]) for volts in VOLTS])
 
 

@@ -52,7 +52,7 @@ def closed_form_iv(parameters: MemristorParameters, time: np.ndarray, amplitude:
     Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak; below 0 V the channel's drain and source change places.
     Leaves out what the gate's capacitances to D and S do, so it holds where X swings by far more than A.
     """
-    leak, omega = 1 / (parameters.leak_resistance * parameters.memory_capacitance), 2 * np.pi * frequency
+    leak, omega = 1 / parameters.write_time_constant, 2 * np.pi * frequency
     decay, angle = np.exp(-leak * time), omega * np.asarray(time, float)
     swing = state_rate(parameters, amplitude) / (omega**2 + leak**2)
     state = initial_state * decay + swing * (omega * decay + leak * np.sin(angle) - omega * np.cos(angle))
@@ -197,7 +197,7 @@ def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results
     print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
     for loop in results["fingerprints"]:
         print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
-    lost = -np.expm1(-2 / experiment.frequency / (parameters.leak_resistance * parameters.memory_capacitance))
+    lost = -np.expm1(-2 / experiment.frequency / parameters.write_time_constant)
     if lost > FORGOTTEN:
         print(f"these loops do not repeat: through the leak X falls by {lost:.0%} of where it starts in the two periods of the "
               "lowest frequency, which they show as well (a higher --leak-resistance or --frequency)")

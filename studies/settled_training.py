@@ -35,8 +35,7 @@ class SettledTraining:
                       neurons.membrane_gain * neurons.feedback_resistance * memristor.gain / 2, neurons.threshold,
                       neurons.time_constant, schedule.pulse)
         self._write = (float(state_rate(memristor, schedule.input_voltage)), crossbar.phi_share,
-                       memristor.leak_resistance * memristor.memory_capacitance,
-                       memristor.transconductance * memristor.leak_resistance)
+                       memristor.write_time_constant, memristor.transconductance * memristor.leak_resistance)
 
     def train(self, rule: ErrorDrivenRule, order: np.ndarray) -> tuple[np.ndarray, int]:
         """States (classes x inputs, V) after presenting the images `order` by the rule, and how many presentations wrote."""

@@ -175,7 +175,7 @@ def _report_stdp(arguments: argparse.Namespace, parameters: MemristorParameters,
 
 def _left_out(parameters: MemristorParameters, experiment: StdpExperiment, exact: np.ndarray) -> str:
     """What the closed form's changes (V) do not know of this cell; "": nothing that matters."""
-    forgets = parameters.leak_resistance * parameters.memory_capacitance
+    forgets = parameters.write_time_constant
     found, highest = [], experiment.initial_state + max(0.0, exact.max())
     leaked = -highest * np.expm1(-experiment.phi_window / forgets)
     if leaked > LEAKED * np.abs(exact).max():

@@ -128,7 +128,7 @@ def results_table(folder: Path) -> str:
 
 def of_images(counts: Sequence[int], k: int, wanted: int | None = None) -> str:
     """Of how many images the k-th of two numbers is, where `counts` differ, or are not as many as the row says."""
-    return f" of {counts[k]}" * (counts[0] != counts[1] or counts[k] != (wanted or counts[k]))
+    return f" of {counts[k]}" * any(count != (wanted or counts[k]) for count in counts)
 
 
 def layered(folder: Path) -> Row:

@@ -255,6 +255,8 @@ def test_a_write_through_wires_opens_its_own_column_alone(ngspice, mnist_schedul
     used.write(states, 0, image, 1, 50e-6, gains[0])
     for writer in (fresh, used):
         writer.write(states, 1, image, 1, 50e-6, gains[1])
+    with pytest.raises(ParameterError, match="images must be levels from 0 to 1"):
+        used.write(states, 1, 2 * image, 1, 50e-6, gains[1])
     # The phi of the column written before must be low again: all cells of the crossbar end as in a circuit never used.
     fresh, used = (writer._circuit.run(60e-6).stack(writer._states)[:, -1].reshape(states.shape) for writer in (fresh, used))
     assert used == pytest.approx(fresh, abs=1e-4)
