@@ -105,6 +105,7 @@ def start_delay(rise: float, tau: float) -> float:
 def begin(hidden: tuple[int, ...], classes: int, images: np.ndarray, rule: LayeredRule, design: LayerDesign | None = None,
           parameters: NetworkParameters | None = None) -> LayeredNetwork:
     """An untrained network whose first layer's membranes settle, over `images` (n x inputs), as the rule's start says."""
+    check_levels("images", images, np.shape(images)[-1])
     design, parameters = design or LayerDesign(), parameters or NetworkParameters()
     rng = np.random.default_rng([rule.seed, 1])
     levels = with_bias(images)

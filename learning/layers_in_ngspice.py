@@ -13,7 +13,7 @@ from learning.layer_circuit import layer_names, layered_network
 from learning.layer_readout import READING_LAYERS, LayeredReader
 from learning.layer_rule import LayeredRule
 from learning.layer_teacher import LayeredTeacher
-from learning.layers import LayeredLearning, LayeredNetwork
+from learning.layers import LayeredLearning, LayeredNetwork, check_images
 from learning.pulses import edges
 from spice.netlist import netlist_text
 from spice.session import LoadedCircuit, NgspiceSession, Solver
@@ -68,6 +68,7 @@ def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
 
     Spikes come late by up to a `WHOLE_STEP` a layer and two more; leads of less than one a layer may be lost.
     """
+    check_images(network, np.reshape(image, (1, -1)))
     design, last = network.design, len(network.states)
     rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
     circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read",

@@ -5,7 +5,7 @@ rule's margin; write noise; forgetting; and the routes between: some presentatio
 weights written and verified cell by cell, neurons measured as well. The rule and all its parameters are those of the training
 scripts. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json (of python -m studies.ex_situ; with --short, grey alone).
 Writes figures/imperfect_chips*.png and figures/imperfect_chips_results.json; with --short, a tenth of it to
-figures/imperfect_chips_short*. About 15 minutes on two idle cores, half a minute with --short.
+figures/imperfect_chips_short*. About 15 minutes on two idle cores, a minute with --short.
 """
 
 if __name__ == "__main__":

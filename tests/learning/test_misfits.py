@@ -16,6 +16,7 @@ from learning.hebbian import infer, train_hebbian
 from learning.layer_chips import layer_chips
 from learning.layer_rule import LayeredRule
 from learning.layers import LayeredLearning, LayeredNetwork, begin, train
+from learning.layers_in_ngspice import read_netlist
 from learning.membrane_range import fitted
 from learning.pulses import Schedule
 from learning.self_learning import self_learning_network
@@ -135,6 +136,20 @@ def test_patterns_that_are_no_levels_of_the_rows_there_are(patterns, words):
             train_hebbian(None, parameters, schedule, patterns)
         with pytest.raises(ParameterError, match=words):
             fitted(parameters, schedule, patterns)
+
+
+@pytest.mark.parametrize("levels", [255 * IMAGES, -IMAGES, np.nan * IMAGES])
+def test_a_network_is_neither_begun_on_nor_written_for_what_are_no_levels(levels):
+    """Pixels of 0 to 255 gave start states a 255th as far from the reference, and rows of 255 V to the netlist."""
+    with pytest.raises(ParameterError, match="images must be levels from 0 to 1"):
+        begin((4,), 3, levels, RULE)
+    with pytest.raises(ParameterError, match="images must be n x 8, got 8"):
+        begin((4,), 3, IMAGES[0], RULE)
+    network = begin((4,), 3, IMAGES, RULE)
+    with pytest.raises(ParameterError, match="images must be levels from 0 to 1"):
+        read_netlist(network, levels[0])
+    with pytest.raises(ParameterError, match="images must be n x 8, got 1 x 5"):
+        read_netlist(network, IMAGES[0, :5])
 
 
 @pytest.mark.parametrize("name", ["ngspice", "closed-form"])
