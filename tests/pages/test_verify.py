@@ -83,6 +83,12 @@ def closed_form_takes_other_thresholds(monkeypatch):
     monkeypatch.setattr(Network, "crossbar", property(crossbar))
 
 
+def one_neuron_fires_alone_in_the_closed_form(monkeypatch):
+    """On one of the images: the other one's leads stay as they are."""
+    changed(monkeypatch, Crossbar, "first_spikes", lambda spikes, *given: np.where(
+        (np.arange(len(spikes)) == 1)[:, None] & (spikes > spikes.min()), np.nan, spikes))
+
+
 def tightened_reads_decide_otherwise(monkeypatch):
     changed(monkeypatch, verify, "read", lambda spikes, network, states, images, solver: np.where(
         (solver != READING) & (np.arange(10) == 7), 1e-6, spikes))
@@ -129,6 +135,7 @@ FALSIFICATIONS = [
     ("reads_converge", "spikes of 2 test images", usual_reads_miss_the_first_spike),
     ("reads_converge", "spikes of 2 test images", usual_reads_see_nothing),
     ("reads_converge", "the closed form's leads", closed_form_takes_other_thresholds),
+    ("reads_converge", "the closed form's leads", one_neuron_fires_alone_in_the_closed_form),
     ("accuracies_converge", "accuracy on 3 test images", tightened_reads_decide_otherwise),
     ("accuracies_converge", "decisions on 3 test images", tightened_reads_decide_otherwise),
     ("accuracies_converge", "decisions on 3 test images", tightened_hebbian_training_gives_each_class_anothers_states),
@@ -171,7 +178,8 @@ def test_images_that_have_no_lead_to_compare_break_the_comparison_without_a_trac
     assert np.isnan(verify.largest(np.full((2, 3), np.nan), np.full((2, 3), np.nan)))
     assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1.5e-4, np.nan]])) == pytest.approx(5e-5)
     assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1e-4, 2e-4]])) == np.inf
-    assert np.isnan(verify.compare_leads(networks()[0], np.full((1, 10), np.nan))).all()
+    dark = dataclasses.replace(networks()[0], states=np.zeros((10, 100)))
+    assert np.isnan(verify.compare_leads(dark, np.full((1, 10), np.nan))).all()
 
 
 def test_stopped_it_keeps_what_it_has_compared_unless_more_was_there(verified, monkeypatch, tmp_path, capsys):
