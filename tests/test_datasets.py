@@ -121,7 +121,7 @@ def test_binary_image_has_the_pixels_strictly_above_the_20th_largest(mnist):
         assert (levels > np.sort(levels)[80]).tolist() == pixels.astype(bool).tolist()
 
 
-@pytest.mark.parametrize(("size", "most"), [(5, 4), (7, 9), (8, 12), (10, 19), (28, 156)])
+@pytest.mark.parametrize(("size", "most"), [(4, 2), (5, 4), (7, 9), (8, 12), (10, 19), (14, 38), (28, 156)])
 @pytest.mark.parametrize("encoding", ["binary", "grey"])
 def test_images_shrink_to_any_size(mnist, size, most, encoding):
     images = mnist["x_test"][:20]

@@ -38,6 +38,20 @@ def test_few_hidden_neurons_are_given_less_of_their_dose_by_fit(monkeypatch, hid
     assert rules[1].hidden_dose == 2 * rules[1].output_dose == pytest.approx(0.2 * 2 * rules[0].output_dose)
 
 
+def test_of_several_hidden_layers_each_starts_driven_alike(monkeypatch):
+    """2.0 thresholds, spread by 1.5: 0.65 a volt for each cell whose row is driven. Driven by more, all of a layer fired."""
+    monkeypatch.setattr(classifier, "train", lambda *given: iter([]))
+    features = np.random.default_rng(1).random((60, 8))
+    model = MemristiveClassifier((120, 300, 300), dose=0.03, random_state=1).fit(features, np.arange(60) % 2)
+    below = model.encoding_.levels(features)
+    for states, spikes in zip(model.voltages_[:-1], model.network_.forward(below)[:-1], strict=True):
+        rows = np.hstack([below, np.ones((60, 1))])
+        drives = 0.65 * (states - 5.0) @ rows.T / (rows.sum(axis=1) / rows.sum(axis=1).mean())
+        assert drives.mean() == pytest.approx(2.0, abs=0.3)
+        assert drives.std() == pytest.approx(1.5, abs=0.3)
+        below = ~np.isnan(spikes)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_few_hidden_neurons_do_not_run_away_from_many_samples(seed):
     """With all of the dose these two learned 65 % of the ten digits, at 149 and 88 V."""
