@@ -120,7 +120,7 @@ def _study(options: argparse.Namespace, table: Table, model: MemristiveClassifie
     found = cross_validated(table, model, options, checkpoint, parameters)
     truth = np.unique(table.labels, return_inverse=True)[1]
     results = found.results(truth)
-    final = clone(model).set_params(random_state=options.seed).fit(table.features, table.labels)
+    final = clone(model).fit(table.features, table.labels)
     voltages.parent.mkdir(parents=True, exist_ok=True)
     written(final, voltages, table=table.checksum, states=checksum(*final.network_.states))  # for the claim of the next run
     write_netlist(netlist, lambda: read_netlist(final.network_, final.encoding_.levels(table.features[:1])[0]))

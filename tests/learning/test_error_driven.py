@@ -14,7 +14,6 @@ from learning.decoding import lead, strict_decision
 from learning.engines import ClosedFormEngine, NgspiceEngine
 from learning.error_driven import (
     RUNNING,
-    SMALLEST_DOSE,
     ErrorDrivenRule,
     LearningState,
     Teacher,
@@ -177,7 +176,7 @@ def test_dose_falls_linearly_and_stays_above_its_smallest_share(school):
         doses.append(learning.states.max() - 7.0)
     # Leak and solver move a small write most.
     assert doses[1] / doses[0] == pytest.approx(0.75, rel=5e-3)
-    assert doses[2] / doses[0] == pytest.approx(SMALLEST_DOSE, rel=0.05)
+    assert doses[2] / doses[0] == pytest.approx(0.01, rel=0.05)
 
 
 def test_interrupted_presentation_leaves_the_state_before_it(school, monkeypatch):
@@ -301,7 +300,7 @@ def test_silent_right_neuron_is_potentiated_and_a_neuron_that_fired_depressed():
 
 def test_dose_of_each_presentation_falls_linearly_to_its_smallest_share():
     rule = dataclasses.replace(EASY, presentations=1000)
-    for done, share in ((0, 1.0), (250, 0.75), (500, 0.5), (998, SMALLEST_DOSE)):
+    for done, share in ((0, 1.0), (250, 0.75), (500, 0.5), (998, 0.01)):
         engine, _ = answered([NAN, NAN, NAN], rule=rule, done=done)
         assert engine.writes[0][3] == pytest.approx(share * 0.2 / 100.0)
 

@@ -172,6 +172,8 @@ def test_cells_that_have_run_away_are_spoken_of_where_nothing_clips(layer, words
     states = [np.full((2, 3), 6.2), np.full((2, 3), 7.0)]
     states[layer][0, 0] = -69.0
     assert complaint(LayeredNetwork(tuple(states)), IMAGES) == ""
+    states[layer][0, 0] = -71.0
+    assert "have run away, to -71 to" in complaint(LayeredNetwork(tuple(states)), IMAGES)
     states[layer][0, 0], states[0][1, 0] = -150.0, 7.0
     said = complaint(LayeredNetwork(tuple(states)), IMAGES, "hidden", "output")
     assert words in said and said.endswith(f"a smaller {('hidden', 'output')[layer]} may help")

@@ -224,6 +224,14 @@ def test_xor_which_no_single_layer_can_is_learned(hidden):
     assert right == 4
 
 
+def test_later_layers_start_as_the_rule_says():
+    rule = LayeredRule(start_weight=0.4, start_weight_spread=1.1)
+    states = begin((300, 200), 100, np.random.default_rng(3).random((20, 6)), rule).states[1:]
+    assert [layer.shape for layer in states] == [(200, 301), (100, 201)]
+    for layer in states:
+        assert (layer.mean() - 5.0, layer.std()) == pytest.approx((0.4, 1.1), abs=0.03)
+
+
 def test_running_accuracy_is_of_the_last_thousand_presentations():
     rule = dataclasses.replace(RULE, presentations=3000)
     learning = LayeredLearning(random_network((2, 3, 2)), np.zeros((3000, 2), bool), 1990)

@@ -166,6 +166,7 @@ def test_the_rail_is_the_nearer_of_both_stages_and_scales_with_the_membrane():
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"leak_resistance": 1e9}, "cells forget within 0.00355 s"),
+    ({"leak_resistance": 1.35e10}, "cells forget within 0.048 s"),  # a tenth of a state within its pulse
     ({"capacitance": 1e-3}, "^no feedback .*: trained cells carry next to no current$"),
     ({"threshold_voltage": 8.0}, "^no feedback .*: trained cells carry no current$")])
 def test_patterns_that_no_resistor_makes_readable_are_refused(patterns, changes, words):

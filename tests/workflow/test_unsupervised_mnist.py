@@ -44,6 +44,22 @@ def learned(training):
     return learning, network, np.concatenate(winners)
 
 
+def test_the_pace_of_each_stretch_is_that_of_its_beginning(monkeypatch):
+    """From 1 at first straight down towards that of the last time constant, 1.3 s for 8.7 ms."""
+    monkeypatch.setattr(unsupervised_mnist, "STRETCH", 2)
+    asked, circuit = [], MnistLearning.circuit
+    monkeypatch.setattr(MnistLearning, "circuit", lambda self, pace=1.0: asked.append(pace) or circuit(self, pace))
+    list(stretches(FEW, begin(FEW, 30)[0], np.zeros((8, 30)), np.arange(8)))
+    assert asked == pytest.approx([1 - share + share * 8.7e-3 / 1.3 for share in (0, 0.25, 0.5, 0.75)])
+
+
+def test_a_training_begins_as_the_committed_ones_did():
+    states = begin(MnistLearning(), 100)[0].states
+    assert (states.min(), states.max(), states.mean()) == pytest.approx((0.5, 1.5, 1.0), abs=0.01)
+    learning = MnistLearning()
+    assert (learning.homeostasis_rate, learning.homeostasis_memory, learning.epochs) == (84.0, 0.11, 3)
+
+
 def test_every_neuron_condenses_into_a_digit_without_labels(training, learned, digit_images, mnist):
     learning, network, winners = learned
     late = winners[-1000:]

@@ -1,0 +1,113 @@
+"""What studies try, on which chips and from which seeds: written out, since a study's own constants agree with themselves."""
+
+import numpy as np
+import pytest
+
+from learning.chips import Chip
+from learning.classifier import MemristiveClassifier
+from learning.layer_rule import LayeredRule
+from memristor import MemristorParameters
+from studies import dose_and_margin, engines_training, imperfect_layers, iv, own_data, stdp_mnist
+from studies.imperfect_chips import LONG, cases
+from workflow.experiments import mnist_experiment
+from workflow.layered import TASKS
+from workflow.tables import load_table
+
+BOTH = ("neuron_threshold", "cell_gain", "cell_write_gain")
+
+
+def deviations(chip):
+    """What of a chip is not ideal."""
+    return {name: getattr(chip, name) for name in chip.deviations}
+
+
+def test_every_chip_has_the_deviations_that_its_row_names():
+    of = {}
+    for case in cases(LONG, "grey", mnist_experiment(encoding="grey").rule, *np.zeros((2, 10, 100))):
+        of.setdefault(case.section, []).append(case)
+    names = {"both": BOTH, "neurons": BOTH[:1], "cells": BOTH[1:]}
+    for case in of["spread"]:
+        assert [deviations(chip) for chip in case.chips] == [dict.fromkeys(names[case.kind], key) for key in case.keys]
+        assert sorted({chip.seed for chip in case.chips}) == list(range(1, 11))
+    for case in of["stuck"]:
+        assert [deviations(chip) for chip in case.chips] == [{"stuck_off": key / 2, "stuck_on": key / 2} for key in case.keys]
+        assert sorted(set(case.keys)) == [0.01, 0.02, 0.05, 0.1, 0.2]
+    for case in of["recovery"]:
+        spread = float(case.kind.split("%")[0]) / 100
+        assert [deviations(chip) for chip in case.chips] == [dict.fromkeys(BOTH, spread)] * 5
+    assert {case.rule.presentations for case in of["recovery"]} == {100, 300, 1000, 3000, 10000}
+    old, = of["retention"]
+    assert [deviations(chip) for chip in old.chips] == [dict.fromkeys(BOTH, 0.1)] * 5
+    assert [float(case.kind) for case in of["read noise"]] == [0, 0.5, 1, 2, 4, 8]
+    for case in of["read noise"]:
+        assert sorted((key, chip.seed) for key, chip in zip(case.keys, case.chips, strict=True)) == [
+            (volts, seed) for volts in (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) for seed in (1, 2, 3)]
+    assert sorted({key for case in of["write noise"] for key in case.keys}) == [0.1, 0.3, 1.0, 3.0]
+
+
+def test_a_chip_of_layers_deviates_by_its_spread():
+    assert imperfect_layers.Case(0.1, 3, LayeredRule(), 8).plan.chip == Chip(seed=3, **dict.fromkeys(BOTH, 0.1))
+    assert imperfect_layers.SPREADS == (0.01, 0.02, 0.05, 0.1, 0.2)
+
+
+def test_what_is_tried_and_compared_is_what_the_pages_speak_of():
+    assert all(tried[0][0] == 600_000 for tried in dose_and_margin.TRIED.values())
+    assert engines_training.APART == 0.1  # V, as the courses are called
+    assert {name: TASKS[name].hidden for name in ("mnist", "mnist_shifted", "digits", "digits_shifted", "xor")} == {
+        "mnist": (200,), "mnist_shifted": (300,), "digits": (100,), "digits_shifted": (200,), "xor": (16,)}
+    assert stdp_mnist.PUBLISHED == (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
+                                    ("Querlioz et al. 2013, 28x28", 300, 0.935))
+
+
+class Enough(Exception):
+    """The study need not go on."""
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """The (seed, samples) that classifiers were fitted to; each of them stops there."""
+    found = []
+
+    def fit(self, features, labels):
+        found.append((self.random_state, np.array(features)))
+        raise Enough
+    monkeypatch.setattr(MemristiveClassifier, "fit", fit)
+    return found
+
+
+def test_own_datas_split_for_ngspice_and_its_classifier_follow_from_the_seed(fitted):
+    table = load_table("iris", None)
+    for seed in (5, 6):
+        with pytest.raises(Enough):
+            own_data.split_in_ngspice(table, MemristiveClassifier((), epochs=1, random_state=1), seed, False)
+    (one, first), (other, second) = fitted
+    assert (one, other) == (5, 6)
+    assert first.shape == (135, 4) and not np.array_equal(first, second)
+
+
+def test_own_datas_models_follow_from_the_seed():
+    assert own_data._models(MemristiveClassifier(random_state=1), 7)["MLP"][-1].random_state == 7
+    assert own_data.MOST_ROWS == 20_000
+
+
+def said_of(capsys, parameters, experiment, peak):
+    """What is said of a loop whose peak current is `peak` in A; the rest of its results does not matter."""
+    results = dict.fromkeys(("peak_state_V", "closed_form_peak_state_V", "closed_form_peak_current_A", "state_deviation",
+                             "current_deviation", "residue"), 1.0) | {
+        "peak_current_A": peak, "fingerprints": [dict.fromkeys(("frequency_Hz", "lobe_area_V", "width", "residue"), 1.0)]}
+    iv._print_iv(parameters, experiment, results)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("leak", "told"), [(6e10, False), (5e10, True)])
+def test_from_a_hundredth_of_x_that_the_leak_takes_a_loop_does_not_repeat(capsys, leak, told):
+    """In two periods of 1 ms, of 0.213 and of 0.178 s that the leak has for it: 0.94 and 1.12 %."""
+    device = MemristorParameters(transconductance=2e-4, leak_resistance=leak)
+    assert ("these loops do not repeat" in said_of(capsys, device, iv.IvExperiment(), 1.0)) is told
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0019, False), (0.0021, True)])
+def test_from_a_five_hundredth_of_the_current_what_charges_the_gate_is_said(capsys, share, told):
+    device = MemristorParameters(transconductance=2e-4)
+    charging = 2e-4 * 1.0 / device.memory_capacitance * device.gate_capacitance / 2
+    assert ("leaves out what charges the gate" in said_of(capsys, device, iv.IvExperiment(), charging / share)) is told
