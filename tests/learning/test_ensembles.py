@@ -153,3 +153,9 @@ def test_programmed_cells_carry_the_ideal_current_and_calibrated_columns_spike_o
     calibrated = ensemble.crossbar.first_spikes(ensemble.programmed(states, calibrated=True), images)
     assert calibrated == pytest.approx(np.broadcast_to(ideal, calibrated.shape), abs=0.3e-6)
     assert np.nanmax(np.abs(ensemble.crossbar.first_spikes(verified, images) - ideal)) > 5e-6
+
+
+def test_cells_are_programmed_up_to_fifty_volts(parameters, mnist_schedule):
+    ensemble = Ensemble([Chip(seed=1)], parameters, mnist_schedule)
+    for wanted, found in ((49.0, 49.0), (60.0, 50.0)):
+        assert ensemble.programmed(np.full((10, 100), wanted), calibrated=False) == pytest.approx(found, rel=1e-9)

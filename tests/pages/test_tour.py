@@ -26,6 +26,8 @@ def test_tour_runs_and_says_what_it_shows():
     assert text(kept).count("% right") == said.count("% right") == 1
     ours, theirs = ([float(share) for share in re.findall(r"([\d.]+)%", each)] for each in (said, text(kept)))
     assert ours == pytest.approx(theirs, abs=5.0)  # to what another machine's last digits make of a training
+    netlists = [[line for line in each.splitlines() if line.startswith(".")] for each in (said, text(kept))]
+    assert netlists[0] == netlists[1] and len(netlists[0]) > 4
     assert sum("image/png" in kind for cell in kept.cells for kind in kinds(cell)) >= 4
 
 

@@ -79,6 +79,16 @@ def test_over_higher_rails_nothing_clips_and_the_closed_form_knows_all(ngspice):
     assert doubts(free, drawn.images, found) == "" and farthest_in_step(free, drawn, found) < 0.1
 
 
+@pytest.mark.parametrize("leak", [5e7, 3e8])
+def test_iv_loop_agrees_with_the_closed_form_where_the_leak_matters(ngspice, leak):
+    """Of the swing that the sine would make in no time constant of 0.18 ms, half is left."""
+    device = MemristorParameters(transconductance=iv.IV_TRANSCONDUCTANCE, leak_resistance=leak)
+    time, _, current, state = iv.iv_experiment(ngspice, device, 1.0, 1e3, 1.2, 0.0, periods=3)
+    exact_state, exact_current = iv.closed_form_iv(device, time, 1.0, 1e3, 0.0)
+    assert np.abs(state - exact_state).max() < 4e-4 * np.ptp(exact_state)
+    assert np.abs(current - exact_current).max() < 6e-4 * np.abs(exact_current).max()
+
+
 def test_circuit_that_never_fires_is_silent_and_says_why(tmp_path, capsys, monkeypatch):
     out, err = learned(tmp_path, capsys, monkeypatch, "--threshold", "15")
     assert re.search(r"^ +1 +- +- +- +- +silent", out, re.MULTILINE)

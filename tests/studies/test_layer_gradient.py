@@ -10,22 +10,38 @@ from learning.layers import LayeredNetwork
 from studies import layer_gradient
 from tests.learning.test_layers import random_network
 
+LEVELS = np.array([1.0, 0.5, 1.0])  # of two inputs and the bias
 ONCE = dataclasses.replace(LayeredRule(), presentations=1)
 
 
-def test_angles_are_those_of_what_was_written_and_of_who_has_a_gradient(monkeypatch):
-    """Writes and gradients are played, of three hidden neurons the second one's gradient is 0."""
-    network, levels = random_network((2, 3, 2), seed=3), np.array([1.0, 0.5, 1.0])
-    hidden, output = np.outer([1, 2, -1], levels), np.array([[1.0, 1, 0, 0], [0, 0, 2, 0]])
-    descent = np.outer([3, 0, 4], levels), np.array([[0.0, 0, 0, 1], [0, 0, 1, 0]])
+@pytest.fixture
+def played(monkeypatch):
+    """played(hidden, output, descent): what is measured of a network whose write and gradient these are."""
+    network = random_network((2, 3, 2), seed=3)
 
-    def write(learning, *_):
-        states = tuple(states + change for states, change in zip(network.states, (hidden, output), strict=True))
-        learning.network = dataclasses.replace(network, states=states)
-        return []
-    monkeypatch.setattr(layer_gradient, "train", write)
-    monkeypatch.setattr(layer_gradient, "lag_gradient", lambda *_: [-slopes for slopes in descent])
-    found = layer_gradient.measure(network, LayeredRule(presentations=1), levels[:2], 1, 0)
+    def play(hidden, output, descent):
+        def write(learning, *_):
+            states = tuple(states + change for states, change in zip(network.states, (hidden, output), strict=True))
+            learning.network = dataclasses.replace(network, states=states)
+            return []
+        monkeypatch.setattr(layer_gradient, "train", write)
+        monkeypatch.setattr(layer_gradient, "lag_gradient", lambda *_: [-slopes for slopes in descent])
+        return layer_gradient.measure(network, LayeredRule(presentations=1), LEVELS[:2], 1, 0)
+    return play
+
+
+@pytest.mark.parametrize(("least", "share"), [(4e-3, 2 / 3), (1e-3, 1.0)])
+def test_neurons_written_by_a_thousandth_of_the_most_count_as_written(played, least, share):
+    """The second of them is written against its gradient; the most that one is written is 2."""
+    descent = np.outer([3, -5, -4], LEVELS), np.array([[0.0, 0, 0, 1], [0, 0, 1, 0]])
+    found = played(np.outer([2, least, -1], LEVELS), np.array([[1.0, 1, 0, 0], [0, 0, 2, 0]]), descent)
+    assert found["same_sign"] == pytest.approx(share)
+
+
+def test_angles_are_those_of_what_was_written_and_of_who_has_a_gradient(played):
+    """Writes and gradients are played, of three hidden neurons the second one's gradient is 0."""
+    descent = np.outer([3, 0, 4], LEVELS), np.array([[0.0, 0, 0, 1], [0, 0, 1, 0]])
+    found = played(np.outer([1, 2, -1], LEVELS), np.array([[1.0, 1, 0, 0], [0, 0, 2, 0]]), descent)
     assert found["output_column"] == pytest.approx((0 + 90) / 2)
     assert found["output"] == pytest.approx(np.degrees(np.arccos(2 / 12**0.5)))
     assert found["without_gradient"] == pytest.approx(4 / 6) and found["same_sign"] == 0.5  # of the two that have one

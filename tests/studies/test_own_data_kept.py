@@ -1,4 +1,4 @@
-"""What a study of one's own table leaves: a classifier of all of it, which nobody's later work is lost to."""
+"""What a study of one's own table leaves and says: a classifier of all of it, which nobody's later work is lost to; ties."""
 
 import json
 
@@ -8,10 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from learning.classifier import MemristiveClassifier
+from learning.decoding import TIED
 from records.claims import NotOverwritten
 from studies import own_data
 from tests.helpers import flowers_in
-from workflow.tables import load_table
+from workflow.tables import Table, load_table
 
 
 @pytest.mark.usefixtures("ngspice")
@@ -50,3 +51,12 @@ def test_what_scikit_learn_says_of_the_other_models_is_not_the_users_to_read(rec
     for model in models:
         model.fit(features, labels)
     assert [str(one.message)[:20] for one in recwarn] == ["Stochastic Optimizer", "The number of unique"]
+
+
+@pytest.mark.parametrize(("behind", "decision"), [(19e-9, TIED), (21e-9, 0)])
+def test_spikes_closer_than_the_resolution_tie(monkeypatch, behind, decision):
+    table = Table("close", np.arange(12.0)[:, None], np.array(["a", "b"] * 6), ["x"])
+    monkeypatch.setattr(MemristiveClassifier, "spike_times", lambda self, features: np.array([[50e-6, 50e-6 + behind]] * 2))
+    _, strict, _ = own_data._one_fold(table, {"memristors": MemristiveClassifier((), epochs=1, random_state=1)}, 0, np.arange(10),
+                                      np.arange(10, 12))
+    assert strict == [decision] * 2

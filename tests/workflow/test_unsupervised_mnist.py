@@ -136,8 +136,8 @@ def test_one_bias_slows_all_that_learns_alike():
 
 
 def test_neurons_take_the_digit_they_fired_for_most():
-    first = np.array([0, 0, 0, 1, 1, SILENT, 1])
-    assert name_neurons(first, np.array([7, 7, 2, 4, 4, 9, 7]), 3).tolist() == [7, 4, 7]
+    first = np.array([0, 0, 0, 1, 1, SILENT, 1, 3])
+    assert name_neurons(first, np.array([7, 7, 2, 4, 4, 9, 7, 2]), 4).tolist() == [7, 4, 7, 2]
 
 
 def test_two_neurons_of_one_digit_do_not_tie():
