@@ -117,6 +117,7 @@ def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
     return {"network": network.name, "images": len(spikes), "spikes": int(both.sum()),
             "ngspice_later_by_ns": dict(zip(map(str, shares), np.quantile(late, shares).tolist(), strict=True)),
             "largest_difference_of_leads_ns": float(np.ptp(leads[:, decided], axis=0).max() * 1e9),
+            "leads_in_one_engine_alone": int((np.isfinite(leads[0]) != np.isfinite(leads[1])).sum()),
             "strict_decisions_that_differ": different, "doubtful_by_its_own_account": int(race.doubtful[both].sum())}
 
 
@@ -247,7 +248,8 @@ def print_network(result: dict[str, Any]) -> None:
     late = result["ngspice_later_by_ns"]
     print(f"{result['network']}: {result['spikes']} spikes of {result['images']} images: ngspice later by "
           f"{late['0.01']:.0f} to {late['0.99']:.0f} ns (98 % of them), {late['0']:.0f} to {late['1']:.0f} ns (all); leads "
-          f"differ by up to {result['largest_difference_of_leads_ns']:.1f} ns")
+          f"differ by up to {result['largest_difference_of_leads_ns']:.1f} ns; {result['leads_in_one_engine_alone']} leads in "
+          "one engine alone")
     print(f"  {len(result['strict_decisions_that_differ'])} strict decisions differ")
     for row in result["strict_decisions_that_differ"]:
         print(f"    image {row['image']}: leads {row['lead_ngspice_ns']:.2f} ns in ngspice, {row['lead_closed_form_ns']:.2f} ns "

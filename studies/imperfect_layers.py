@@ -99,13 +99,13 @@ def judge(case: Case) -> dict[str, Any]:
 def judge_in_ngspice(case: Case, count: int, options: argparse.Namespace) -> dict[str, Any]:
     """What ngspice says of a case's network on the first `count` test images, and the closed form of the same."""
     data, network, partial = images(), network_of(case), partial_of(case, options)
-    read = [read_tests(network, data.test_images[:count], data.test_labels[:count], engine, partial, options.jobs)
-            for engine in (NGSPICE, CLOSED_FORM)]
-    decided = np.array([[strict_decision(times) for times in spikes] for spikes in read])
-    simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in read)
+    found, exact = (read_tests(network, data.test_images[:count], data.test_labels[:count], engine, partial, options.jobs)
+                    for engine in (NGSPICE, CLOSED_FORM))
+    decided = np.array([[strict_decision(times) for times in spikes] for spikes in (found, exact)])
+    simulated, computed = (scores(data.test_labels[:count], spikes) for spikes in (found, exact))
     return {"spread": case.spread, "seed": case.seed, "route": case.route, **simulated,
             "closed_form_accuracy": computed["strict_accuracy"], "decided_otherwise": int(np.sum(decided[0] != decided[1])),
-            "largest_deviation": largest_deviation(*read)}
+            "largest_deviation": largest_deviation(found, exact, network.design.window)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -44,6 +44,7 @@ from workflow.layered import (
     stem_of,
     warn_of_layers,
 )
+from workflow.scores import deviations, end_of_read
 
 EARLY = 1000  # reads after which a process's memory is noted for the first time
 
@@ -52,13 +53,16 @@ EARLY = 1000  # reads after which a process's memory is noted for the first time
 class Compared:
     """What reads of one kind showed so far, beside another kind's of the same images."""
 
+    window: float  # s, of a read
     spikes: list[np.ndarray] = field(default_factory=list)  # s, of the last layer
     errors: list[list[float]] = field(default_factory=list)  # s, the largest of each layer
     others: list[tuple[int, float]] = field(default_factory=list)  # images that are decided otherwise, and the lead there in s
 
     def add(self, found: list[np.ndarray], exact: list[np.ndarray]) -> None:
-        """Another image: first spikes in s of each layer; a spike that only one of the two has came after the other's end."""
-        errors = [float(np.max(np.abs(a - b), initial=0.0, where=~np.isnan(a - b))) for a, b in zip(found, exact, strict=True)]
+        """Another image: first spikes in s of each layer; a spike that only one has came after the other's end, or is off."""
+        ends = [end_of_read(times[-1], self.window) for times in (found, exact)]
+        apart = [deviations(a, b, *ends) for a, b in zip(found, exact, strict=True)]
+        errors = [float(np.max(each, initial=0.0, where=~np.isnan(each))) for each in apart]
         self.keep(found[-1], exact[-1], errors)
 
     def keep(self, found: np.ndarray, exact: np.ndarray, errors: list[float]) -> None:
@@ -83,7 +87,7 @@ class Reading:
         self._network, self._images, self._checkpoint = network, images, checkpoint
         self._exact = network.forward(images)
         self._parameters = parameters
-        self.found, self._seconds = Compared(), list[float]()  # s of CPU, of each read
+        self.found, self._seconds = Compared(network.design.window), list[float]()  # s of CPU, of each read
         self.early: float | None = None  # MB
         self.largest: float | None = None  # MB
 
@@ -168,7 +172,7 @@ class Reading:
 def read_whole(network: LayeredNetwork, images: np.ndarray, session: NgspiceSession) -> tuple[Compared, Compared]:
     """Whole networks' reads beside the closed form's, and reads layer by layer beside the whole networks'."""
     exact, reader, whole = network.forward(images), LayeredReader(session, network), WholeNetwork(session, network)
-    beside_formula, layered = Compared(), Compared()
+    beside_formula, layered = (Compared(network.design.window) for _ in range(2))
     for k, image in enumerate(progress(images, len(images), "whole networks", "image")):
         times, second = reader.read(network, image)[0], np.sort(np.where(np.isnan(exact[-1][k]), np.inf, exact[-1][k]))[1]
         found = whole.read(image, min(second + MARGIN, network.design.window))

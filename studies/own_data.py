@@ -305,7 +305,7 @@ def split_in_ngspice(table: Table, model: MemristiveClassifier, seed: int, in_si
     decided = [np.array([strict_decision(times, RESOLUTION) for times in spikes]) for spikes in (found, exact)]
     return {"trained_by": fitted.engine_, "tested_by": NGSPICE, "samples": len(test), "right": int((decided[0] == truth).sum()),
             "right_by_closed_form": int((decided[1] == truth).sum()), "same_decision": int((decided[0] == decided[1]).sum()),
-            "largest_spike_deviation": largest_deviation(found, exact),
+            "largest_spike_deviation": largest_deviation(found, exact, fitted.network_.design.window),
             "seconds_training": trained - start, "seconds_testing": time.perf_counter() - trained}
 
 

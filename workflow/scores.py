@@ -52,10 +52,25 @@ def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
-def largest_deviation(spikes: np.ndarray, others: np.ndarray) -> float | None:
-    """The most in s that `spikes` and `others` (alike in shape) lie apart; None where no neuron fires in both."""
-    apart = np.abs(spikes - others)[~np.isnan(spikes) & ~np.isnan(others)]
-    return float(apart.max()) if len(apart) else None
+def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
+    """Until when in s a read with these first `spikes` (... x neurons, nan: none) saw all: the second one, or the `window`."""
+    return np.sort(np.where(np.isnan(spikes), window, spikes))[..., 1]
+
+
+def deviations(spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray) -> np.ndarray:
+    """By how much in s first spikes of two reads (... x neurons, nan: none) lie apart, at least; nan where neither has one.
+
+    What a read has not seen came after its end (`end_of_read`), if at all: of a spike lost or made up, that is how far it is off.
+    """
+    one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
+    other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
+    return np.where(np.isnan(spikes) & np.isnan(others), np.nan, np.abs(one - other))
+
+
+def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
+    """The largest of the `deviations` of two reads of the same images (images x neurons); None where no neuron fires."""
+    found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
+    return None if np.isnan(found).all() else float(np.nanmax(found))
 
 
 def spikes_within(apart: float | None) -> str:

@@ -170,6 +170,7 @@ def test_spikes_and_decisions_of_both_engines_are_told_apart(monkeypatch):
     assert [late[share] for share in ("0", "0.5", "1")] == pytest.approx([26, 30, 230])
     assert 26 < late["0.01"] < 27 and 200 < late["0.99"] < 230
     assert result["largest_difference_of_leads_ns"] == pytest.approx(4)
+    assert result["leads_in_one_engine_alone"] == 1
     different = result["strict_decisions_that_differ"]
     assert [(row["image"], row["ngspice"], row["closed_form"]) for row in different] == [(1, 1, 0), (3, TIED, 0)]
     assert [row["lead_ngspice_ns"] for row in different] == pytest.approx([100, 10])

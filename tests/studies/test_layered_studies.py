@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from datasets import encode
+from learning.layer_circuit import LayerDesign
 from learning.layer_rule import LayeredRule
 from records.claims import NotOverwritten, locked
 from records.results import holds
@@ -124,14 +125,17 @@ def test_what_ngspice_says_of_a_chip_stands_beside_what_the_closed_form_says(tmp
     late[1, (labels[1] + 1) % 10] = 40e-6
     monkeypatch.setattr(imperfect_layers, "read_tests", lambda network, images, labels, engine, *_: {
         "ngspice": late, "closed-form": exact}[engine])
-    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: None)
+    monkeypatch.setattr(imperfect_layers, "network_of", lambda case: argparse.Namespace(design=LayerDesign()))
     def judged():
         return imperfect_layers.judge_in_ngspice(imperfect_layers.Case(0.1, 1, LayeredRule(), 8), 2,
                                                  argparse.Namespace(jobs=1, figures=tmp_path))
     row = judged()
     assert (row["strict_accuracy"], row["closed_form_accuracy"], row["decided_otherwise"]) == (0.5, 1.0, 1)
     assert row["largest_deviation"] == pytest.approx(50e-6)
-    exact[:] = np.nan  # nobody fires in both: the row says so, and can be gone on with
+    exact[0, labels[0]] = np.nan  # and so the second one there, 40 us before the closed form's read ends
+    exact[1] = late[1]
+    assert judged()["largest_deviation"] == pytest.approx(40e-6, abs=1e-8)
+    exact[:] = late[:] = np.nan  # nobody fires: the row says so, and can be gone on with
     assert judged()["largest_deviation"] is None and holds(judged(), imperfect_layers.JUDGED_ROW)
     imperfect_layers.print_rows({"rows": [], "judged": [judged()]})
     assert "no spikes to compare" in capsys.readouterr().out

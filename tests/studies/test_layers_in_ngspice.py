@@ -21,12 +21,25 @@ from workflow.layered import TASKS, LayeredPlan, load_network
 
 
 def test_what_differs_is_counted():
-    found = Compared()
+    found = Compared(150e-6)
     found.add([np.array([1e-5, np.nan]), np.array([3e-5, 2e-5])], [np.array([1.2e-5, 5e-5]), np.array([3e-5, 2.1e-5])])
     found.add([np.array([1e-5, 2e-5]), np.array([3e-5, 2e-5])], [np.array([1e-5, 2e-5]), np.array([2.9e-5, 2.901e-5])])
+    found.add([np.array([1e-5, 2e-5]), np.array([2e-5, 3e-5])], [np.array([1.1e-5, 2e-5]), np.array([2e-5, 3e-5])])
     assert found.as_dict()["largest_error_of_layers"] == pytest.approx([2e-6, 9.01e-6])
-    assert found.as_dict()["mean_largest_error_of_layers"] == pytest.approx([1e-6, (1e-6 + 9.01e-6) / 2])
+    assert found.as_dict()["mean_largest_error_of_layers"] == pytest.approx([1e-6, (1e-6 + 9.01e-6) / 3])
     assert found.as_dict()["decided_otherwise"] == [{"image": 1, "lead": pytest.approx(10e-9)}]  # a tie, in closed form
+
+
+@pytest.mark.parametrize(("found", "exact", "errors"), [
+    (([30, 40], [50, np.nan, 90.1]), ([30, 40], [50, 60, 90]), [0, 30.1]),  # the second output's spike is lost
+    (([30, 40], [50, 55, 60.1]), ([30, 40], [50, np.nan, 60]), [0, 5]),  # one is made up
+    (([30, np.nan], [50, 60, np.nan]), ([30, 40], [50, 60, 90]), [20, 0]),  # of the hidden ones; the third came after the end
+    (([30, np.nan], [50, 60, np.nan]), ([30, 61], [50, 60, 90]), [0, 0]),
+    (([30, 40], [50, np.nan, np.nan]), ([30, 40], [50, 60, 90]), [0, 90])])  # read to the end of the window
+def test_a_spike_that_one_kind_of_read_should_have_seen_is_an_error(found, exact, errors):
+    compared = Compared(150e-6)
+    compared.add(*([1e-6 * np.array(layer) for layer in read] for read in (found, exact)))
+    assert compared.as_dict()["largest_error_of_layers"] == pytest.approx(1e-6 * np.array(errors), abs=1e-12)
 
 
 @pytest.fixture

@@ -7,7 +7,17 @@ import pytest
 
 from learning.decoding import SILENT, TIED
 from learning.pulses import Schedule
-from workflow.scores import confusion, decide, decision_name, equal_templates, interval, summary
+from workflow.scores import (
+    confusion,
+    decide,
+    decision_name,
+    deviations,
+    end_of_read,
+    equal_templates,
+    interval,
+    largest_deviation,
+    summary,
+)
 
 NAN = math.nan
 SPIKES = 1e-6 * np.array([
@@ -83,3 +93,18 @@ def test_interval_is_wilsons():
 
 def test_names_of_decisions():
     assert [decision_name(d, "abc") for d in (1, TIED, SILENT)] == ["b", "tied", "silent"]
+
+
+def test_a_read_saw_all_until_its_second_spike_or_to_its_end():
+    assert end_of_read(np.array([[90, NAN, 50, 70], [NAN, 50, NAN, NAN], [NAN] * 4]), 150.0).tolist() == [70, 150, 150]
+    assert end_of_read(np.array([3.0, 2.0, 1.0]), 150.0) == 2
+
+
+def test_spikes_that_one_read_should_have_seen_deviate_by_as_much_as_it_went_on():
+    spikes, others = np.array([[50, 60, NAN, NAN], [50, NAN, 70, NAN]]), np.array([[51, 58, 59, 61], [NAN, 52, NAN, NAN]])
+    found = deviations(spikes, others, np.array([60.0, 70.0]), np.array([58.0, 150.0]))
+    assert found[0].tolist() == [1, 2, 1, 0]
+    assert found[1, :3].tolist() == [100, 18, 80] and np.isnan(found[1, 3])
+    assert largest_deviation(spikes, others, 150.0) == 100
+    assert largest_deviation(spikes[:1], others[:1], 150.0) == 2
+    assert largest_deviation(np.full((2, 3), NAN), np.full((2, 3), NAN), 150.0) is None
