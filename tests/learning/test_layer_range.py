@@ -166,6 +166,15 @@ def test_cells_do_not_run_away_where_classes_of_few_features_overlap(components)
     assert model.score(features[1::2], labels[1::2]) > software.score(features[1::2], labels[1::2]) - 0.01
 
 
+def test_that_the_second_spike_alone_moves_is_told(monkeypatch):
+    """With it a read ends. What the stages would have to give, and spikes, are played."""
+    network = LayeredNetwork((np.full((2, 3), 6.0),))
+    monkeypatch.setattr(layer_range, "wanted", lambda network, images: 1.1 * rails(network)[None])
+    monkeypatch.setattr(layer_range, "within_rails", lambda *_: [np.array([[50e-6, 90e-6]])])
+    monkeypatch.setattr(LayeredNetwork, "first_spikes", lambda *_: np.array([[50e-6, 60e-6]]))
+    assert "0 of 1 images are decided otherwise, first spikes move by 30 us" in complaint(network, IMAGES[:1])
+
+
 @pytest.mark.parametrize(("layer", "words"), [(0, "cells of layer 1 have run away, to -150 to 7 V"), (1, "of layer 2 have")])
 def test_cells_that_have_run_away_are_spoken_of_where_nothing_clips(layer, words):
     """Far below 0 V they conduct nothing, as at 0 V."""

@@ -17,7 +17,20 @@ import pytest
 import reproduce
 import verify
 from records import claims
-from studies import ex_situ, imperfect_chips, instar, iv, layers, layers_in_ngspice, stdp, stdp_window
+from studies import (
+    engines,
+    ex_situ,
+    hidden_neurons,
+    imperfect_chips,
+    imperfect_layers,
+    instar,
+    iv,
+    layer_gradient,
+    layers,
+    layers_in_ngspice,
+    stdp,
+    stdp_window,
+)
 from tests.helpers import ROOT, page, script
 from workflow import inference, testing, training
 from workflow.evaluation import worker_count
@@ -226,18 +239,34 @@ class Allowed(Exception):
     """A script was allowed to write what it is going to write."""
 
 
-@pytest.mark.parametrize("step", [step for step in reproduced(10000) if step.command != ["memristor_figures.py"]],
-                         ids=lambda step: " ".join(step.command))
-def test_committed_files_are_those_of_reproduce(step, monkeypatch):
-    """make reproduce overwrites them without asking: they were made with the same parameters."""
+@pytest.fixture
+def allowed(monkeypatch):
+    """Scripts raise Allowed once they may write."""
     @contextlib.contextmanager
     def only_claimed(*arguments):
         with claims.claimed(*arguments):
             raise Allowed
         yield
     for module in (training, inference, testing, iv, stdp_window, ex_situ, imperfect_chips, instar, layers, layers_in_ngspice,
-                   stdp):
+                   stdp, engines, hidden_neurons, imperfect_layers, layer_gradient):
         monkeypatch.setattr(module, "claimed", only_claimed)
+
+
+@pytest.mark.parametrize("command", [
+    "engines", "layer_gradient --errors 400", "hidden_neurons --presentations 300000 --seeds 2",
+    "imperfect_layers --ngspice 100"])
+def test_committed_files_of_other_studies_are_those_of_the_commands_that_the_page_gives(command, allowed):
+    assert f"`python -m studies.{command}`" in (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
+    name, *options = command.split()
+    assert (ROOT / "figures" / f"{name}_results.json").exists()
+    with pytest.raises(Allowed):
+        page(f"studies.{name}").main([*options, "--figures", str(ROOT / "figures")])
+
+
+@pytest.mark.parametrize("step", [step for step in reproduced(10000) if step.command != ["memristor_figures.py"]],
+                         ids=lambda step: " ".join(step.command))
+def test_committed_files_are_those_of_reproduce(step, allowed):
+    """make reproduce overwrites them without asking: they were made with the same parameters."""
     name, *options = step.command[1:] if step.command[0] == "-m" else step.command
     with pytest.raises(Allowed):
         page(name).main([*options, "--figures", str(ROOT / "figures" / step.folder)])

@@ -255,11 +255,13 @@ def test_voltages_without_a_rule_that_can_be_used_are_one_line(saved, rule, tmp_
 def test_reads_layer_by_layer_are_held_against_the_whole_networks_own(saved, monkeypatch):
     """Both are played: the whole network is 1 us late, reads layer by layer are 0.4 us early."""
     network, images = network_and_images(saved)
+    stops = []
     monkeypatch.setattr(layers_in_ngspice, "LayeredReader", lambda *_: SimpleNamespace(
         read=lambda network, image: ([times[0] - 0.4e-6 for times in network.forward(image[None])], None)))
     monkeypatch.setattr(layers_in_ngspice, "WholeNetwork", lambda session, network: SimpleNamespace(
-        read=lambda image, stop: [times[0] + 1e-6 for times in network.forward(image[None])]))
+        read=lambda image, stop: stops.append(stop) or [times[0] + 1e-6 for times in network.forward(image[None])]))
     formula, layered = (found.as_dict() for found in layers_in_ngspice.read_whole(network, images, None))
+    assert stops == pytest.approx(np.sort(network.first_spikes(images))[:, 1] + 3e-6)  # beyond the second spikes
     assert formula["largest_error_of_layers"] == pytest.approx([1e-6, 1e-6])
     assert layered["largest_error_of_layers"] == pytest.approx([1.4e-6, 1.4e-6])
     silent = SimpleNamespace(spikes=[np.full(10, np.nan)] * len(images), as_dict=dict)

@@ -55,6 +55,9 @@ def test_what_is_tried_and_compared_is_what_the_pages_speak_of():
     assert engines_training.APART == 0.1  # V, as the courses are called
     assert {name: TASKS[name].hidden for name in ("mnist", "mnist_shifted", "digits", "digits_shifted", "xor")} == {
         "mnist": (200,), "mnist_shifted": (300,), "digits": (100,), "digits_shifted": (200,), "xor": (16,)}
+    assert {name: (TASKS[name].rule.presentations, TASKS[name].rule.start_drive_spread) for name in ("digits", "digits_shifted")
+            } == {"digits": (60_000, 0.5), "digits_shifted": (150_000, 0.5)}
+    assert TASKS["mnist"].rule == TASKS["mnist_shifted"].rule == LayeredRule()
     assert stdp_mnist.PUBLISHED == (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
                                     ("Querlioz et al. 2013, 28x28", 300, 0.935))
 
@@ -111,3 +114,9 @@ def test_from_a_five_hundredth_of_the_current_what_charges_the_gate_is_said(caps
     device = MemristorParameters(transconductance=2e-4)
     charging = 2e-4 * 1.0 / device.memory_capacitance * device.gate_capacitance / 2
     assert ("leaves out what charges the gate" in said_of(capsys, device, iv.IvExperiment(), charging / share)) is told
+
+
+def test_own_datas_share_of_what_is_clipped_is_the_mean_of_all_folds():
+    found = own_data.Found.nothing(1, 3, 4)
+    found.clipped[:] = [0.0, 0.0, 0.3]
+    assert found.results(np.array([0, 1, 0, 1]))["clipped_in_test_folds"] == pytest.approx(0.1)

@@ -82,6 +82,14 @@ def test_what_is_kept_and_drawn_of_a_run_is_what_it_was_at_each_stretch(ran, tmp
     assert f"closed form, strict: {right.mean():.2%} of 20 test images" in capsys.readouterr().out
 
 
+def test_silent_images_are_not_right(ran, tmp_path, monkeypatch):
+    """Of the twenty, half are silent, of the others all are right."""
+    truth = images_of("test")[1]
+    monkeypatch.setattr(stdp_mnist, "closed_form_decisions", lambda *_: np.where(np.arange(20) % 2, SILENT, truth))
+    _, results = ran("--samples", "0", "--voltages", str(tmp_path / "v.json"))
+    assert (results["closed_form_accuracy"], results["closed_form_silent"]) == (0.5, 10)
+
+
 def test_a_stretch_is_of_the_first_images_of_its_seeds_order_in_both_engines(ran, monkeypatch):
     """ngspice's part is played: nobody fires."""
     order, asked, foretold = presentation_order(LEARNING, 20, begin(LEARNING, 30)[1]), [], stdp_mnist.stretch_by_closed_form

@@ -30,6 +30,8 @@ def test_shifted_digits_are_the_same_split_with_copies_half_a_pixel_away():
     assert np.bincount(plain.test_labels) == pytest.approx(each * 360 / 1797, abs=1)  # of every digit the same share is tested
     copies = shifted.images.reshape(5, count, *TASKS["digits_shifted"].shape(10))
     assert copies[1][:, 1:] == pytest.approx((copies[0][:, 1:] + copies[0][:, :-1]) / 2)  # down
+    assert copies[2][:, :-1] == pytest.approx((copies[0][:, :-1] + copies[0][:, 1:]) / 2)  # up
+    assert copies[3][:, :, 1:] == pytest.approx((copies[0][:, :, 1:] + copies[0][:, :, :-1]) / 2)  # right
     assert copies[4][:, :, :-1] == pytest.approx((copies[0][:, :, :-1] + copies[0][:, :, 1:]) / 2)  # left
     assert copies.min() >= 0 and copies.max() <= 1
 

@@ -241,6 +241,7 @@ def test_label_column_by_name_or_number(tmp_path, label):
     (ROWS, "colour", "has no column 'colour'; it has a, b, class"),
     ([(str(k), "1", str(k / 2)) for k in range(300)], None, "300 different values in 300 rows"),
     ([(str(k), "1", str(k / 2)) for k in range(30)], None, "30 different values in 30 rows"),
+    ([(str(k), "1", f"id{k % 101}") for k in range(404)], None, "101 different values in 404 rows"),
     ([], None, "has a header and no rows"),
 ])
 def test_what_cannot_be_learnt_is_one_line(tmp_path, rows, label, said):
