@@ -86,7 +86,7 @@ def test_reads_are_careful_where_such_cells_carry_current(states, volts, careful
 
 
 @pytest.mark.parametrize(("state", "volts", "careful"), [
-    (1.6, 1.0, False), (1.4, 1.0, True), (1.4, 0.9, False), (-1.0, 1.0, True), (-2.1, 1.0, False), (-1.0, 0.4, False),
+    (1.6, 1.0, False), (1.4, 1.0, True), (1.4, 0.9, False), (-1.9, 1.0, True), (-2.1, 1.0, False), (-1.0, 0.4, False),
     (0.5, 0.0, False)])
 def test_writes_are_careful_where_one_such_cell_is_driven(state, volts, careful):
     found = followed(WRITING, MemristorParameters(), np.array([3.0, state]), np.array([1.0, volts]))
@@ -94,7 +94,7 @@ def test_writes_are_careful_where_one_such_cell_is_driven(state, volts, careful)
     assert followed(TRAINING, MemristorParameters(), np.array([3.0, state]), np.array([1.0, volts])) == TRAINING
 
 
-@pytest.mark.parametrize(("strong", "careful"), [(2, True), (200, False)])
+@pytest.mark.parametrize(("strong", "careful"), [(2, True), (28, True), (40, False)])  # 1.07 and 0.75 %
 def test_what_such_cells_carry_is_a_share_of_their_own_column(strong, careful):
     """Of columns beside each other, one that carries much does not hide one that carries little."""
     states = np.full((2, strong + 1), 3.0)

@@ -195,6 +195,7 @@ def test_variations_that_there_are_not_are_refused(loaded, variation):
     with pytest.raises(ParameterError, match=f"variation must be one of dec, oct, lin, got {variation!r}"):
         circuit.ac(1, 10, variation=variation)
     assert circuit.ac(1, 10, 3, "LIN").frequency.tolist() == [1.0, 5.5, 10.0]
+    assert len(circuit.ac(1, 10).frequency) == 11  # ten a decade as a rule, and its end
     ends = circuit.ac(1.2345, 12345.678, 3, "lin").frequency[[0, -1]]
     assert ends.tolist() == pytest.approx([1.2345, 12345.678], rel=1e-9)
     with pytest.raises(ParameterError, match="points must be 1, or 3 and more, of a lin variation"):
