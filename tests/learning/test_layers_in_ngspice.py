@@ -291,10 +291,10 @@ def test_a_latched_output_keeps_its_spike_when_the_membrane_falls(simulate, netw
     assert waves["row_1_0"][-1] == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize(("hidden", "chip"), [((6,), False), ((6,), True), ((6, 5), False)])
-def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice, hidden, chip):
+@pytest.mark.parametrize(("hidden", "chip", "scale"), [((6,), False, 1), ((6,), True, 1), ((6, 5), False, 1), ((6, 5), False, 3)])
+def test_teaching_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(ngspice, hidden, chip, scale):
     images, labels = XOR
-    rule = dataclasses.replace(RULE, presentations=12)
+    rule = dataclasses.replace(RULE, presentations=12, error_scale=scale * RULE.error_scale)
     start = begin(hidden, 2, images, rule)
     start = on_a_chip(start) if chip else start
     closed, circuit = LayeredLearning.begin(start, rule), LayeredLearning.begin(start, rule)
@@ -323,3 +323,11 @@ def test_an_image_that_is_right_by_too_little_counts_as_right_and_is_written_for
         list(run(learning, rule, images, labels))
         found.append(learning.history)
     assert np.array_equal(*found) and found[0].all(axis=1).any()
+
+
+def test_who_is_in_reach_on_a_chip_goes_by_his_own_threshold_in_whatever_block(ngspice, monkeypatch):
+    network, settled = on_a_chip(random_network((17, 15, 11, 4), seed=2, spread=1.0)), []
+    for cells in (30, 2500):
+        monkeypatch.setattr(layer_readout, "BLOCK_CELLS", cells)
+        settled.append(LayeredReader(ngspice, network).read(network, np.random.default_rng(1).random(17), label=0)[1][1])
+    assert settled[0] == pytest.approx(settled[1], abs=1e-3)

@@ -44,3 +44,10 @@ def test_learning_goes_on_by_the_margin_that_fit_chose():
     usual, given, other = (MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(features, labels).partial_fit(
         features, labels).voltages_[1] for margin in (None, 12e-6, 4e-6))
     assert np.array_equal(usual, given) and not np.array_equal(usual, other)
+
+
+def test_a_margin_taken_back_between_two_calls_is_the_usual_one_again():
+    features, labels = load_iris(return_X_y=True)
+    model = MemristiveClassifier(3, margin=1e-6, random_state=1).partial_fit(features, labels, classes=[0, 1, 2])
+    assert model._rule.margin == 1e-6
+    assert model.set_params(margin=None).partial_fit(features, labels)._rule.margin == pytest.approx(4e-6)

@@ -7,6 +7,7 @@ import pytest
 
 from datasets import xpue
 from learning import hebbian, readout
+from learning.chip_engines import chip_engine
 from learning.chips import Chip
 from learning.closed_form import Crossbar
 from learning.decoding import first_spikes
@@ -171,3 +172,12 @@ def test_stuck_cells_ask_for_no_careful_write(ngspice):
         for states in ([3.0, 3.0], [3.0, 0.0]):
             writer.write(np.array(states), np.ones(2), 1, 1e-5, chip.cells(network.memristor))
         assert len(writer._circuits) == count
+
+
+@pytest.mark.parametrize("wire", ["row_resistance", "column_resistance"])
+def test_wires_of_either_kind_alone_are_written_through(ngspice, parameters, mnist_schedule, wire):
+    wired, bare = (chip_engine("ngspice", ngspice, parameters, mnist_schedule, Chip(classes=2, inputs=3, **more))
+                   for more in ({wire: 300.0}, {}))
+    states = np.full((2, 3), 5.0)
+    moved, plain = (engine.write(states, 0, np.ones(3), 1, 0.2 / engine.rate) - 5.0 for engine in (wired, bare))
+    assert moved.min() < 0.97 * plain.min()

@@ -296,3 +296,15 @@ def test_a_neuron_has_fired_where_its_output_is_more_than_half_high(high):
     outputs = high * np.array([[0, 0, 0.6, 0, 0.4, 0, 0, 0, 1], [0, 0.6, 1, 0, 0, 0.49, 0, 0, 0.4]])
     waves = SimpleNamespace(time=time, stack=lambda names: outputs)
     assert winners(waves, design, 2, 3).tolist() == [1, SILENT, 0]
+
+
+@pytest.mark.parametrize("high", [0.8, 2.0])
+def test_spikes_of_any_height_open_phi_and_raise_thresholds_alike(simulate, high):
+    neuron = dataclasses.replace(DESIGN.network.neuron, output_high=high)
+    tall = dataclasses.replace(DESIGN, network=dataclasses.replace(DESIGN.network, neuron=neuron))
+    states = np.array([np.full(9, 3.0), np.full(9, 2.5)])
+    waves, winner = run(simulate, tall, states, PATTERNS[:1], extra=("phi_0",))
+    usual, _ = run(simulate, DESIGN, states, PATTERNS[:1])
+    assert winner.tolist() == [0]
+    assert waves["phi_0"].max() == pytest.approx(DESIGN.schedule.phi_voltage, rel=1e-2)
+    assert waves["homeostasis_0"].max() == pytest.approx(usual["homeostasis_0"].max(), rel=1e-2)

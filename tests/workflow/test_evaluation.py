@@ -314,3 +314,19 @@ def test_only_work_that_is_gone_is_missed_in_silence(monkeypatch, name, fails, t
         thread.start()
         thread.join()
     assert len(problems) == told and threading.excepthook == problems.append
+
+
+def test_only_ranges_that_were_begun_are_run_again_alone(tmp_path, monkeypatch):
+    (tmp_path / "50.began").touch()
+    tasks = [evaluation.Task(None, None, None, np.zeros((50, 1)), first, str(tmp_path)) for first in (0, 50, 100)]
+    again, said = [], []
+    monkeypatch.setattr(evaluation, "get_reusable_executor", lambda **_: SimpleNamespace(
+        submit=lambda function, task: SimpleNamespace(result=lambda: (task.first, None)), shutdown=lambda **_: None))
+    evaluation._run_lost_again(tasks, str(tmp_path), np.zeros(150, bool), np.zeros((150, 1)),
+                               lambda first, part: again.append(first), said.append)
+    assert again == [50] and "images 50-99 were in work" in said[0]
+
+
+def test_cores_are_those_of_this_process(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda number: {0}, raising=False)
+    assert evaluation.worker_count() == 1

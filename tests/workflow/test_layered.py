@@ -13,6 +13,7 @@ from datasets import load_mnist
 from learning.chips import PRESETS
 from learning.engines import CLOSED_FORM, NGSPICE
 from learning.layer_circuit import LayerDesign
+from learning.layer_range import MOST
 from learning.layers import begin
 from records.voltages import Voltages, VoltagesError, save_layers
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -209,3 +210,18 @@ def test_a_checkpoint_that_took_less_than_no_time_is_refused(tmp_path):
     training.save()
     with pytest.raises(VoltagesError, match="which its history does not show"):
         LayeredTraining(plan, plan.data(), tmp_path / "checkpoint").begin(resume=True, force=False)
+
+
+def test_an_output_that_fires_for_a_late_image_is_no_silent_layer(monkeypatch, capsys):
+    network = SimpleNamespace(first_spikes=lambda images: np.where(images[:, :1] > 0, 1e-6, np.nan))
+    monkeypatch.setattr(layered, "complaint", lambda *_: "")
+    images = np.zeros((MOST + 2, 3))
+    images[-1] = 1
+    layered.warn_of_layers(network, images)
+    assert capsys.readouterr().err == ""
+    layered.warn_of_layers(network, images[:-1])
+    assert f"fires for any of {MOST + 1} images" in capsys.readouterr().err
+
+
+def test_images_of_mnist_have_the_size_that_was_asked_for():
+    assert [TASKS[name].shape(7) for name in ("mnist", "mnist_shifted", "digits", "xor")] == [(7, 7), (7, 7), (8, 8), (1, 2)]

@@ -1,5 +1,7 @@
 """Energies of an error: each write is of its own column, for as long as its rows are high, by its layer's dose."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,10 @@ def test_the_right_column_is_strengthened_and_the_wrong_one_weakened(network, mo
     last = len(network.states) - 1
     assert written[:2] == [(last, 1.0), (last, -1.0)]
     assert (written[2:], back) == (([(0, 1.0)], [[-1.0, 0.0, 1.0]]) if last else ([], []))
+
+
+def test_who_is_written_goes_by_the_membranes_of_the_last_hidden_layer(monkeypatch):
+    network, settled = random_network((4, 6, 5, 3), seed=1, spread=1.5), [np.zeros(6), np.ones(5)]
+    monkeypatch.setattr(layered_example, "LayeredReader", lambda *_: SimpleNamespace(read=lambda *_, label: (None, settled)))
+    monkeypatch.setattr(layered_example, "BackReader", lambda *_: SimpleNamespace(read=lambda *_: np.zeros(5)))
+    assert layered_example.read_back(None, network, Example(np.ones(4), 2, 0))[2] is settled[1]

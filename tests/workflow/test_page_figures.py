@@ -59,3 +59,9 @@ def test_classes_without_a_lit_or_a_dark_pixel_are_printed(capsys):
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["a", "0", "-", "-", "2", "0.1000", "0.2000"] in rows and ["c", "2", "7.1000", "7.2000", "0", "-", "-"] in rows
     assert ["b", "1", "7.0000", "7.0000", "1", "0.3000", "0.3000"] in rows
+
+
+def test_a_membrane_above_its_threshold_is_within_its_panel():
+    volts = np.full((2, 9), 7.0)
+    figure = membranes_figure(np.linspace(0, 2e-3, 9), volts, 0 * volts, 4.0, "AB", [0.0, 1e-3])
+    assert figure.axes[0].get_ylim()[1] > 7

@@ -7,15 +7,17 @@ import re
 import numpy as np
 import pytest
 
+from datasets import encode, load_mnist
 from learning.chips import Chip, complaint_on
 from learning.hebbian import reading
 from learning.pulses import Schedule
+from records.voltages import Voltages, save_voltages
 from snn_circuit import ALIKE, NetworkParameters
 from studies import stdp
 from tests.helpers import page
 from workflow import inference, testing, training_runs
 from workflow.command_line import print_energy
-from workflow.experiments import mnist_experiment
+from workflow.experiments import describe, mnist_experiment
 from workflow.unsupervised import Learned, doubts, netlist, thresholds, trial, unsupervised_xpue
 
 
@@ -137,3 +139,16 @@ def test_steps_of_a_trainings_netlist_are_those_of_the_chips_own_cells(tmp_path,
         "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--netlist", str(tmp_path / "n.cir")])
     assert np.array_equal(seen[0].cells.threshold_voltage,
                           Chip(4, 9, cell_threshold=0.1).cells(NetworkParameters().memristor).threshold_voltage)
+
+
+def test_the_energy_that_is_told_is_of_the_first_image(tmp_path, monkeypatch):
+    presented = []
+    monkeypatch.setattr(testing, "draw", lambda *_: None)
+    monkeypatch.setattr(testing, "read_energy", lambda session, network, schedule, states, image, devices: presented.append(
+        image) or {"inputs": 1e-6, "phi": 1e-9})
+    states, path = np.random.default_rng(2).uniform(1.0, 1.5, (10, 16)), tmp_path / "v.json"
+    save_voltages(path, Voltages(states, "mnist", "binary", "error-driven", describe(mnist_experiment(4))))
+    testing.testing_script("", ["--size", "4", "--samples", "2", "--jobs", "1", "--voltages", str(path), "--figures",
+                                str(tmp_path)])
+    first, = encode(load_mnist("x_test", first=1)["x_test"], 4, "binary")
+    assert len(presented) == 1 and np.array_equal(presented[0], first)
