@@ -106,6 +106,13 @@ def test_the_dose_that_should_be_smaller_is_that_of_the_layer_that_clips(monkeyp
                                                     "warning: of hidden hidden_dose, of outputs output_dose"]
 
 
+@pytest.mark.parametrize(("at_first", "told"), [("clips", "--start-drive"), ("", "--hidden-dose")])
+def test_a_start_that_did_not_clip_need_not_be_lower(monkeypatch, capsys, at_first, told):
+    monkeypatch.setattr(layered, "complaint", lambda network, images, hidden="", output="": network and f"{network}, {hidden}")
+    layered.warn_of_layers("clips", [], start=at_first)
+    assert capsys.readouterr().err == f"warning: clips, {told}\n"
+
+
 def test_a_resumed_training_took_the_seconds_before_as_well(tmp_path, monkeypatch):
     task, train = TASKS["xor"], layered.train
     plan = LayeredPlan(task, task.rule, (3,))
