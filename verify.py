@@ -215,9 +215,12 @@ def largest(spikes: np.ndarray, exact: np.ndarray) -> float:
 
 
 def waited_for(spikes: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """The `exact` spikes that a read which ended with the last of `spikes` (both images x classes, s) had to see; else nan."""
-    last = np.fmax.reduce(spikes, axis=1, keepdims=True)
-    late = np.isnan(spikes) & (exact > last - SPIKE_BOUND)  # a read that saw none went on to the end of the pulse: none is late
+    """The `exact` spikes that usual reads, which saw `spikes` (both images x classes, s), had to see as well; else nan.
+
+    A read that saw `WANTED` ended with the last of them; one that saw fewer went on until no other neuron would fire.
+    """
+    ended = np.sum(~np.isnan(spikes), axis=1, keepdims=True) >= WANTED
+    late = np.isnan(spikes) & ended & (exact > np.fmax.reduce(spikes, axis=1, keepdims=True) - SPIKE_BOUND)
     return np.where(late, np.nan, exact)
 
 

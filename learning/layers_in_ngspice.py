@@ -68,7 +68,7 @@ def read_netlist(network: LayeredNetwork, image: np.ndarray) -> str:
 
     Spikes come late by up to a `WHOLE_STEP` a layer and two more; leads of less than one a layer may be lost.
     """
-    check_images(network, np.reshape(image, (1, -1)))
+    check_images(network, np.asarray(image)[None])
     design, last = network.design, len(network.states)
     rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in image.tolist()]
     circuit = layered_network(network.parameters, design, network.states, rows, title="MemristiveClassifier, one read",

@@ -58,9 +58,12 @@ class Compared:
     errors: list[list[float]] = field(default_factory=list)  # s, the largest of each layer
     others: list[tuple[int, float]] = field(default_factory=list)  # images that are decided otherwise, and the lead there in s
 
-    def add(self, found: list[np.ndarray], exact: list[np.ndarray]) -> None:
-        """Another image: first spikes in s of each layer; a spike that only one has came after the other's end, or is off."""
-        ends = [end_of_read(times[-1], self.window) for times in (found, exact)]
+    def add(self, found: list[np.ndarray], exact: list[np.ndarray], stop: float = np.inf) -> None:
+        """Another image: first spikes in s of each layer; a spike that only one has came after the other's end, or is off.
+
+        `stop`: when in s a read ended at the latest.
+        """
+        ends = [np.minimum(end_of_read(times[-1], self.window), stop) for times in (found, exact)]
         apart = [deviations(a, b, *ends) for a, b in zip(found, exact, strict=True)]
         errors = [float(np.max(each, initial=0.0, where=~np.isnan(each))) for each in apart]
         self.keep(found[-1], exact[-1], errors)
@@ -175,9 +178,10 @@ def read_whole(network: LayeredNetwork, images: np.ndarray, session: NgspiceSess
     beside_formula, layered = (Compared(network.design.window) for _ in range(2))
     for k, image in enumerate(progress(images, len(images), "whole networks", "image")):
         times, second = reader.read(network, image)[0], np.sort(np.where(np.isnan(exact[-1][k]), np.inf, exact[-1][k]))[1]
-        found = whole.read(image, min(second + MARGIN, network.design.window))
-        beside_formula.add(found, [layer[k] for layer in exact])
-        layered.add(times, found)
+        stop = min(second + MARGIN, network.design.window)
+        found = whole.read(image, stop)
+        beside_formula.add(found, [layer[k] for layer in exact], stop)
+        layered.add(times, found, stop)
     return beside_formula, layered
 
 

@@ -150,6 +150,8 @@ def test_a_network_is_neither_begun_on_nor_written_for_what_are_no_levels(levels
         read_netlist(network, levels[0])
     with pytest.raises(ParameterError, match="images must be n x 8, got 1 x 5"):
         read_netlist(network, IMAGES[0, :5])
+    with pytest.raises(ParameterError, match="images must be n x 8, got 1 x 2 x 8"):
+        read_netlist(network, IMAGES[:2])
 
 
 @pytest.mark.parametrize("name", ["ngspice", "closed-form"])

@@ -17,6 +17,8 @@ from learning.readout import Reader, Writer
 from studies.engines import Network, networks
 from workflow.experiments import xpue_experiment
 
+NAN = np.nan
+
 
 @pytest.fixture
 def verified(ngspice, monkeypatch, tmp_path):
@@ -180,6 +182,16 @@ def test_images_that_have_no_lead_to_compare_break_the_comparison_without_a_trac
     assert verify.largest(np.array([[1e-4, np.nan]]), np.array([[1e-4, 2e-4]])) == np.inf
     dark = dataclasses.replace(networks()[0], states=np.zeros((10, 100)))
     assert np.isnan(verify.compare_leads(dark, np.full((1, 10), np.nan))).all()
+
+
+@pytest.mark.parametrize(("usual", "change"), [
+    ([100.0, 200, 300, NAN], 0), ([100.0, 200, 400, NAN], 100), ([100.0, NAN, 300, 400], np.inf),
+    ([NAN, 200.0, 300, 400], np.inf), ([100.0, 200, NAN, NAN], np.inf), ([100.0, NAN, NAN, NAN], np.inf), ([NAN] * 4, np.inf)])
+def test_what_a_usual_read_had_to_see(usual, change):
+    """Three spikes end it, and the fourth comes later, or not at all; with fewer it goes on."""
+    exact = 1e-6 * np.array([[100.0, 200, 300, 400]])
+    found = verify.largest(1e-6 * np.array([usual]), verify.waited_for(1e-6 * np.array([usual]), exact))
+    assert found == pytest.approx(1e-6 * change, abs=1e-12)
 
 
 def test_stopped_it_keeps_what_it_has_compared_unless_more_was_there(verified, monkeypatch, tmp_path, capsys):

@@ -42,6 +42,12 @@ def test_a_spike_that_one_kind_of_read_should_have_seen_is_an_error(found, exact
     assert compared.as_dict()["largest_error_of_layers"] == pytest.approx(1e-6 * np.array(errors), abs=1e-12)
 
 
+def test_of_a_read_that_was_stopped_no_more_is_known():
+    compared = Compared(150e-6)
+    compared.add([1e-6 * np.array([50, np.nan, np.nan])], [1e-6 * np.array([50, 60, 90])], stop=63e-6)
+    assert compared.as_dict()["largest_error_of_layers"] == pytest.approx([3e-6])
+
+
 @pytest.fixture
 def saved(tmp_path):
     """A network of 12 hidden neurons that has seen digits, in a voltages file."""
