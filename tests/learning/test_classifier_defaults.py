@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from learning import classifier
 from learning.classifier import MemristiveClassifier
+from learning.classifier_defaults import started
 from learning.layer_rule import LayeredRule
 
 
@@ -50,6 +51,12 @@ def test_of_several_hidden_layers_each_starts_driven_alike(monkeypatch):
         assert drives.mean() == pytest.approx(2.0, abs=0.3)
         assert drives.std() == pytest.approx(1.5, abs=0.3)
         below = ~np.isnan(spikes)
+
+
+@pytest.mark.parametrize(("rows", "spread"), [(624, 5.0), (2499, 10.0), (3999, 10.0)])
+def test_hidden_drives_spread_with_the_rows_that_are_driven_up_to_ten_thresholds(rows, spread):
+    """A fifth of the root of their number, the bias row's among them."""
+    assert started(LayeredRule(), np.ones((5, rows)), (50,)).start_drive_spread == pytest.approx(spread)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
