@@ -173,6 +173,7 @@ def test_what_did_not_converge_in_a_sweep_ends_no_run_of_another_circuit(loaded)
     latch.set_temperature(50)
     assert len(latch.dc("Vdd", 0, 5, 0.5)["q"]) == 11
     assert [wave.time[-1] for wave in rc.run(2e-3, pauses=[1e-3])] == pytest.approx([1e-3, 2e-3], rel=0.02)
+    assert [wave.time[-1] for wave in rc.run(2e-3, pauses=[2e-3, 3e-3])] == pytest.approx([2e-3])  # a pause at the end is the end
 
 
 def test_sweep_that_ends_early_leaves_its_source_as_it_was(loaded):

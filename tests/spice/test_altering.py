@@ -18,8 +18,9 @@ def test_every_name_of_a_value_is_heeded(ngspice, one, other):
     for name, volts in ((one, 2.0), (other, 4.0), (one, 2.0), (other, 2.0), (one, 6.0), (one, 6.0)):
         circuit.alter({name: volts})
         assert circuit.op()["out"] == pytest.approx(volts / 2)
-    circuit.alter({one: 8.0, other: 10.0})
-    assert circuit.op()["out"] == pytest.approx(5.0)
+    for _ in range(2):  # the second time the last of them has been sent already
+        circuit.alter({one: 8.0, other: 10.0})
+        assert circuit.op()["out"] == pytest.approx(5.0)
     circuit.unload()
 
 
