@@ -121,6 +121,16 @@ def test_pause_goes_on_where_it_was(ngspice, monkeypatch):
     circuit.unload()
 
 
+def test_no_results_are_left_in_ngspice_behind_a_run(ngspice):
+    """Read already, they would fill its memory, run by run."""
+    circuit = ngspice.load(divider(), FAST, ["out"])
+    for _ in range(3):
+        circuit.run(1e-7)
+        circuit.op()
+    assert ngspice._engine.ngspice.plot_names == ["const"]
+    circuit.unload()
+
+
 @pytest.mark.parametrize("pauses", [[1e-3, math.nan], [-math.inf], 1e-3, 0, ["soon"], [None], np.array([math.inf]),
                                     [True], ["1e-3"], [b"1"], [np.True_], [2e-3, 1e-3]])
 def test_pauses_at_no_time_are_refused_at_once(ngspice, pauses):
