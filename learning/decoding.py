@@ -82,6 +82,11 @@ def lead(spikes: np.ndarray) -> float:
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
 
 
+def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
+    """Of first spikes in s (... x neurons, nan: none) the two with which a read ends; the end of its `window` (s) for none."""
+    return np.sort(np.where(np.isnan(spikes), window, spikes), axis=-1)[..., :2]
+
+
 def paper_decision(spikes: np.ndarray, step: float) -> int:
     """Jurj's rule on waveforms sampled every `step` s: the earliest spike, ties to the lower class, silence is class 0."""
     samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from learning.closed_form import LEAST_GAIN
-from learning.decoding import strict_decision
+from learning.decoding import first_two, strict_decision
 from learning.layers import LayeredNetwork, start_delay
 from memristor import read_current
 from snn_circuit import NeuronParameters
@@ -135,7 +135,7 @@ def _clips(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> str
         return ""
     free, railed = network.first_spikes(images), within_rails(network, images)[-1]
     otherwise = sum(strict_decision(ours) != strict_decision(theirs) for ours, theirs in zip(free, railed, strict=True))
-    moved = float(np.abs(_first_two(free, network) - _first_two(railed, network)).max())
+    moved = float(np.abs(first_two(free, network.design.window) - first_two(railed, network.design.window)).max())
     if not otherwise and moved < AGREED * len(network.states):
         return ""
     top = asked.max(axis=0)
@@ -173,8 +173,3 @@ def _doubts(network: LayeredNetwork) -> str:
         (f"the input's edge of {design.rise:g} s is not short beside the membranes' time constant of {neuron.time_constant:.3g} "
          "s, and the closed form takes it for a step", design.rise > neuron.time_constant / 2)) if applies]
     return "the engines may part by microseconds and decide otherwise: " * bool(found) + "; ".join(found)
-
-
-def _first_two(spikes: np.ndarray, network: LayeredNetwork) -> np.ndarray:
-    """Of each image, in s: those with which a read ends; the end of the window for one that does not come."""
-    return np.sort(np.where(np.isnan(spikes), network.design.window, spikes), axis=1)[:, :2]

@@ -177,8 +177,8 @@ def read_whole(network: LayeredNetwork, images: np.ndarray, session: NgspiceSess
     exact, reader, whole = network.forward(images), LayeredReader(session, network), WholeNetwork(session, network)
     beside_formula, layered = (Compared(network.design.window) for _ in range(2))
     for k, image in enumerate(progress(images, len(images), "whole networks", "image")):
-        times, second = reader.read(network, image)[0], np.sort(np.where(np.isnan(exact[-1][k]), np.inf, exact[-1][k]))[1]
-        stop = min(second + MARGIN, network.design.window)
+        times, second = reader.read(network, image)[0], end_of_read(exact[-1][k], network.design.window)
+        stop = min(float(second) + MARGIN, network.design.window)
         found = whole.read(image, stop)
         beside_formula.add(found, [layer[k] for layer in exact], stop)
         layered.add(times, found, stop)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from learning.decoding import SILENT, TIED, paper_decision, ranking, strict_decision
+from learning.decoding import SILENT, TIED, first_two, paper_decision, ranking, strict_decision
 from learning.pulses import Schedule
 
 UNDECIDED = {TIED: "tied", SILENT: "silent"}
@@ -54,7 +54,7 @@ def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
 
 def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
     """Until when in s a read with these first `spikes` (... x neurons, nan: none) saw all: the second one, or the `window`."""
-    return np.sort(np.where(np.isnan(spikes), window, spikes))[..., 1]
+    return first_two(spikes, window)[..., 1]
 
 
 def deviations(spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray) -> np.ndarray:

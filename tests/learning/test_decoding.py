@@ -11,6 +11,7 @@ from learning.decoding import (
     SILENT,
     TIED,
     first_spikes,
+    first_two,
     lead,
     paper_decision,
     ranking,
@@ -215,3 +216,9 @@ def test_flat_membrane_before_the_crossing_is_no_division_by_zero():
 def test_ranking_of_many_that_fire_together_is_by_class():
     spikes = np.repeat([2e-4, 1e-4, 2e-4], 40)
     assert ranking(spikes) == [*range(40, 80), *range(40), *range(80, 120)]
+
+
+def test_a_read_ends_with_two_spikes_or_with_its_window():
+    spikes = np.array([[90, NAN, 50, 70], [NAN, 50, NAN, NAN], [NAN] * 4])
+    assert first_two(spikes, 150.0).tolist() == [[50, 70], [50, 150], [150, 150]]
+    assert first_two(spikes[0], 150.0).tolist() == [50, 70]

@@ -17,22 +17,7 @@ import pytest
 import reproduce
 import verify
 from records import claims
-from studies import (
-    engines,
-    ex_situ,
-    hidden_neurons,
-    imperfect_chips,
-    imperfect_layers,
-    instar,
-    iv,
-    layer_gradient,
-    layers,
-    layers_in_ngspice,
-    stdp,
-    stdp_window,
-)
 from tests.helpers import ROOT, page, script
-from workflow import inference, testing, training
 from workflow.evaluation import worker_count
 from workflow.experiments import mnist_experiment
 from workflow.results_table import FEW, FEW_LAYERED, NETWORKS
@@ -41,6 +26,9 @@ SCRIPTS = [*sorted(path.name for path in ROOT.glob("*_memristive_*.py")), "MNIST
            "memristor.py", "memristor_figures.py", "reproduce.py", "verify.py"]
 STUDIES = ["studies.stdp", "studies.instar", "studies.ex_situ", "studies.imperfect_chips", "studies.layers",
            "studies.layers_in_ngspice"]
+# Who asks for leave to write.
+CLAIMING = [*STUDIES, "studies.iv", "studies.stdp_window", "studies.engines", "studies.hidden_neurons",
+            "studies.imperfect_layers", "studies.layer_gradient", "workflow.training", "workflow.inference", "workflow.testing"]
 
 
 @pytest.fixture(scope="module")
@@ -247,9 +235,8 @@ def allowed(monkeypatch):
         with claims.claimed(*arguments):
             raise Allowed
         yield
-    for module in (training, inference, testing, iv, stdp_window, ex_situ, imperfect_chips, instar, layers, layers_in_ngspice,
-                   stdp, engines, hidden_neurons, imperfect_layers, layer_gradient):
-        monkeypatch.setattr(module, "claimed", only_claimed)
+    for module in CLAIMING:
+        monkeypatch.setattr(f"{module}.claimed", only_claimed)
 
 
 @pytest.mark.parametrize("command", [
