@@ -89,6 +89,8 @@ def engines():
         return [f"{ns[low]:,.0f} to {ns[high]:,.0f} ns" for ns in (network["ngspice_later_by_ns"] for network in found)]
 
     yield "closed_form", row(f"strict decisions that differ, {images} test images as the test script reads them", *differ)
+    yield "closed_form", row("leads (of the second spike on the first) that one engine alone has", *(
+        str(network["leads_in_one_engine_alone"]) for network in found))
     yield "closed_form", row("ngspice's spikes later by, 98 % of them", *later("0.01", "0.99"))
     yield "closed_form", row("all of them", *later("0", "1"))
     yield "closed_form", row("largest difference of leads, read as usual", *(
