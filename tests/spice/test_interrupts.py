@@ -159,6 +159,21 @@ def test_thread_that_ngspice_cannot_start_is_told_and_the_session_goes_on(ngspic
     loaded.unload()
 
 
+def test_run_whose_thread_has_begun_takes_as_long_as_it_takes(ngspice, monkeypatch):
+    loaded = ngspice.load(ENDLESS, Solver(max_step=1e-9), ["b"])
+    loaded.run(1e-6)
+    library = ngspice._engine.ngspice
+    monkeypatch.setattr("spice.library.BEGINS_WITHIN", 0.0)
+
+    def until_begun():
+        latest = time.monotonic() + 10
+        while not library._began and time.monotonic() < latest:
+            time.sleep(0.01)
+    library.run_in_background("tran 1n 300u 0 1n uic", until_begun)  # longer than a look, of which each would end it now
+    assert len(loaded.run(1e-6).time) > 1000 and ngspice._engine.ngspice is library
+    loaded.unload()
+
+
 def test_signals_are_held_back_and_delivered_in_order_to_the_handlers_they_had():
     seen = []
     with handled(signal.SIGTERM, lambda *_: seen.append("TERM")), handled(signal.SIGINT, lambda *_: seen.append("INT")):
