@@ -10,7 +10,7 @@ import pytest
 from learning.chips import PRESETS, Chip
 from records.voltages import Voltages, VoltagesError, load_voltages
 from spice.parameters import ParameterError
-from tests.helpers import script
+from tests.helpers import page, script
 from workflow.chips import (
     FIELDS,
     FORMAT,
@@ -166,3 +166,11 @@ def test_training_and_test_script_hand_the_chip_over(tmp_path):
     refused = script(*test, "--chip-cell-gain", "0.3", code=2)
     assert "--carry-over" in refused and refused.count("\n") == 1
     assert "must be 0 to 2" in script(*test, "--chip-cell-gain", "-0.1", code=2)
+
+
+def test_write_noise_is_refused_by_the_rule_that_writes_in_one_transient(tmp_path, ngspice):
+    """It would be left out, and the results would speak of a chip that has it."""
+    with pytest.raises(ParameterError, match="write_noise is drawn for each presentation .* or give --rule error-driven"):
+        page("XPUE_memristive_training.py").main(["--chip-write-noise", "0.1", "--voltages", str(tmp_path / "v.json"),
+                                                  "--figures", str(tmp_path)])
+    assert not list(tmp_path.iterdir())

@@ -9,9 +9,11 @@ import pytest
 
 from learning.pulses import Schedule
 from records.claims import NotOverwritten
+from records.voltages import Voltages, save_voltages
 from studies import layers
 from workflow import testing
 from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
+from workflow.experiments import describe, mnist_experiment
 
 SPIKES = np.array([[1e-5, 3e-5], [3e-5, 2e-5], [np.nan, np.nan]])
 
@@ -164,3 +166,19 @@ def test_layers_refuse_to_train_or_test_over_another_networks_decisions(tmp_path
         layers.main(test)
     layers.main([*test, "--force"])
     assert not other.path.exists()
+
+
+@pytest.mark.parametrize(("rule", "decision"), [("hebbian", "tied"), ("error-driven", "3")])
+def test_lines_of_the_table_tie_by_the_rule_that_wrote_the_voltages(tmp_path, monkeypatch, rule, decision):
+    """A lead of 0.3 us, which is none of a Hebbian network; the scores beside the table count it so as well."""
+    spikes = np.full((4, 10), 50e-6)
+    spikes[:, 3] -= 0.3e-6
+    monkeypatch.setattr(testing, "draw", lambda *given: None)
+    monkeypatch.setattr(testing, "_read", lambda *given: spikes)
+    path = tmp_path / "v.json"
+    save_voltages(path, Voltages(np.full((10, 16), 3.0), "mnist", "binary", rule, describe(mnist_experiment(4))))
+    testing.testing_script("", ["--engine", "closed-form", "--size", "4", "--samples", "4", "--voltages", str(path),
+                                "--figures", str(tmp_path)])
+    table, = tmp_path.glob("*_decisions.csv.gz")
+    with gzip.open(table, "rt", newline="") as file:
+        assert [line["decision"] for line in csv.DictReader(file)] == [decision] * 4

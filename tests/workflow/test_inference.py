@@ -141,3 +141,12 @@ def test_what_is_drawn_told_and_written_is_of_the_patterns_as_they_were_read(tmp
         assert outputs[:, during].max(axis=1) == pytest.approx(1.0 * fired, abs=1e-3)
     tran, = re.findall(r"(?m)^\.tran \S+ (\S+)", netlist.read_text())
     assert float(tran) == EXPERIMENT.schedule.stop(4)
+
+
+def test_threshold_and_height_of_an_output_are_drawn_as_the_network_has_them(tmp_path, monkeypatch, ngspice):
+    drawn, own = {}, EXPERIMENT.network.as_dict()
+    own["neuron"] |= {"threshold": 3.0, "output_high": 2.0}
+    monkeypatch.setattr(inference, "draw", lambda options, name, figure, *given: drawn.update({name: given}))
+    read(tmp_path, 7.0 * EXPERIMENT.dataset.patterns, network=own)
+    _, _, outputs, threshold, _, _, high, _ = drawn["xpue_membranes"]
+    assert (threshold, high) == (3.0, 2.0) and outputs.max() == pytest.approx(2.0, rel=1e-3)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from datasets import encode, load_mnist
 from learning.chips import Chip
 from learning.membrane_range import fitted, rail, settled_membranes
 from learning.pulses import Schedule
@@ -194,3 +195,13 @@ def test_what_made_the_states_is_handed_on_to_what_is_said_of_them(tmp_path, mon
                                               "--voltages", str(ROOT / "voltages" / f"{name}.json"), "--force"])
         assert rules.pop() == rule
     assert rules == ["error-driven"] * 3
+
+
+def test_a_test_looks_at_its_first_hundred_images(tmp_path, monkeypatch):
+    """The first one alone may be dark where the others clip."""
+    looked = []
+    monkeypatch.setattr(testing, "warn_of_range", lambda network, schedule, states, images, *given, **more: looked.append(images))
+    monkeypatch.setattr(testing, "draw", lambda *given, **more: None)
+    page("MNIST_memristor_test.py").main(["--engine", "closed-form", "--samples", "120", "--figures", str(tmp_path)])
+    images = encode(load_mnist("x_test", first=120)["x_test"], 10, "binary")
+    assert len(looked) == 1 and np.array_equal(looked[0], images[:100])

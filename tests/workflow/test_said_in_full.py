@@ -152,3 +152,15 @@ def test_the_energy_that_is_told_is_of_the_first_image(tmp_path, monkeypatch):
                                 str(tmp_path)])
     first, = encode(load_mnist("x_test", first=1)["x_test"], 4, "binary")
     assert len(presented) == 1 and np.array_equal(presented[0], first)
+
+
+def test_the_papers_number_is_of_its_ten_by_ten_images_alone(tmp_path, monkeypatch, capsys):
+    """A Hebbian network of sixteen pixels is none of the paper's, though its templates are binary and its chip is ideal."""
+    monkeypatch.setattr(testing, "draw", lambda *_: None)
+    path = tmp_path / "v.json"
+    save_voltages(path, Voltages(7.0 * mnist_experiment(4).dataset.patterns, "mnist", "binary", "hebbian",
+                                 describe(mnist_experiment(4))))
+    testing.testing_script("", ["--engine", "closed-form", "--size", "4", "--samples", "100", "--voltages", str(path),
+                                "--figures", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "paper's rule, first 100" in out and "two best templates equal" in out and "(paper:" not in out
