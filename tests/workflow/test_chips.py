@@ -170,7 +170,7 @@ def test_training_and_test_script_hand_the_chip_over(tmp_path):
 
 def test_write_noise_is_refused_by_the_rule_that_writes_in_one_transient(tmp_path, ngspice):
     """It would be left out, and the results would speak of a chip that has it."""
-    with pytest.raises(ParameterError, match="write_noise is drawn for each presentation .* or give --rule error-driven"):
+    with pytest.raises(ParameterError, match=r"write_noise is drawn for each presentation .* or give --rule error-driven"):
         page("XPUE_memristive_training.py").main(["--chip-write-noise", "0.1", "--voltages", str(tmp_path / "v.json"),
                                                   "--figures", str(tmp_path)])
     assert not list(tmp_path.iterdir())
