@@ -12,6 +12,7 @@ from learning.engines import ClosedFormEngine
 from learning.error_driven import ErrorDrivenRule
 from learning.pulses import READING, WRITING
 from learning.readout import Writer
+from memristor import MemristorParameters
 from records.claims import NotOverwritten
 from records.files import FileProblem
 from records.voltages import load_voltages, states_of
@@ -218,8 +219,10 @@ def test_smaller_steps_are_told_in_microseconds_and_their_differences_in_nanosec
         solvers.append(solver)
         return exact + np.where(exact > 300 * US, 1.0, solver.max_step / 1000)
     for name, result in (("networks", [network]), ("ngspice_spikes", exact), ("compare_decisions", {}), ("save", None),
-                         ("compare_leads", (2e-9, 0.5)), ("compare_writes", (1e-6, 0.1)), ("print_network", None)):
+                         ("compare_leads", (2e-9, 0.5)), ("print_network", None)):
         monkeypatch.setattr(engines, name, lambda *_, result=result: result)
+    counted = []
+    monkeypatch.setattr(engines, "compare_writes", lambda session, count: counted.append(count) or (1e-6, 0.1))
     for name, played in (("read_images", read), ("engines_figure", lambda *given: drawn.append(given))):
         monkeypatch.setattr(engines, name, played)
     engines.main(["--part", "reads", "--images", "2", "--figures", str(tmp_path)])
@@ -231,6 +234,8 @@ def test_smaller_steps_are_told_in_microseconds_and_their_differences_in_nanosec
     assert name == "made up" and form is exact and ngspice[0, 0] > exact[0, 0]  # the closed form, then ngspice
     assert list(steps) == list(engines.STEPS) and errors == [found["rms_difference_ns"]]
     assert solvers[0] == READING.tightened()  # whose leads are held against the closed form's
+    assert {(solver.reltol, solver.chgtol) for solver in solvers[1:]} == {(1e-6, 1e-16)}  # so that the step alone counts
+    assert counted == [1000]  # writes, as the results say
 
 
 def test_scores_of_ngspice_are_held_against_the_closed_forms_kind_by_kind(monkeypatch):
@@ -263,3 +268,34 @@ def test_comparisons_of_networks_that_have_been_changed_since_are_not_overwritte
         (*of, dataclasses.replace(voltages, states=changed * voltages.states)) for *of, voltages in was])
     with pytest.raises(NotOverwritten if refused else Began, match="the network's voltages" if refused else None):
         engines.main(["--part", "reads", "--figures", str(tmp_path)])
+
+
+def test_writes_are_drawn_as_the_page_says(monkeypatch):
+    """States of 2 to 5 V, doses of 0.2 to 200 mV up and down, and of half of the pixels some grey. ngspice's part is played."""
+    asked, rate = [], 5e-9 / MemristorParameters().memory_capacitance  # V/s at 1 V
+
+    def write(column, image, sign, pulse):
+        asked.append((column, image, sign, pulse * rate))
+        return column
+    monkeypatch.setattr(engines, "Writer", lambda *given: SimpleNamespace(write=write))
+    engines.compare_writes(None, 200)
+    columns, images, signs, doses = (np.array(part) for part in zip(*asked, strict=True))
+    assert (columns.min(), columns.max(), columns.mean()) == pytest.approx((2.0, 5.0, 3.5), abs=0.02)
+    assert np.mean(images == 0) == pytest.approx(0.5, abs=0.02) and len(np.unique(images)) > 5000
+    assert np.abs(signs).tolist() == [1] * 200 and abs(signs.mean()) < 0.2
+    assert 0.2e-3 < doses.min() < 0.3e-3 and 0.13 < doses.max() < 0.2
+    assert np.exp(np.log(doses).mean()) == pytest.approx(6.3e-3, rel=0.5)  # as many in each decade
+
+
+def test_images_are_read_by_the_solver_asked_for_to_the_third_spike(monkeypatch):
+    made, wanted = [], []
+    reader = SimpleNamespace(spikes=lambda states, image, count: wanted.append(count) or np.zeros(10))
+    monkeypatch.setattr(engines, "Reader", lambda *given: made.append(given) or reader)
+    network, tight = engines.networks()[0], READING.tightened()
+    assert engines.read_images(None, network, 3, tight, "tightened").shape == (3, 10)
+    assert made == [(None, network.experiment.network, network.experiment.schedule, 10, tight)] and wanted == [3, 3, 3]
+
+
+def test_only_the_last_three_courses_are_tightened_and_only_the_first_is_in_step():
+    assert [(course.in_step, course.start, course.tightened) for course in COURSES] == [
+        (True, "alike", False), (False, "alike", False), (False, "alike", True), (False, "apart", True), (False, "trained", True)]
