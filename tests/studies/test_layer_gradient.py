@@ -1,6 +1,7 @@
 """What one write of the layers' rule does, against the gradient that it should follow."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,3 +75,12 @@ def test_a_neuron_that_a_write_has_silenced_counts_as_firing_when_the_window_end
     monkeypatch.setattr(LayeredNetwork, "first_spikes", lambda self, images: np.array(
         [[dict(zip((right, wrong), played[self is network], strict=True))[j] for j in range(2)]]))
     assert layer_gradient.measure(network, ONCE, image, right, wrong)["gain"] == pytest.approx(gain, rel=1e-9, abs=0)
+
+
+def test_errors_are_those_the_rule_would_write_for_and_no_more_than_asked_for():
+    """Spikes are played, in us, of three neurons and a margin of 5 us: right by enough, right by too little, silent, wrong."""
+    times = 1e-6 * np.array([[50, 60, 70], [50, 52, 70], [np.nan, 60, 70], [60, 50, 70], [60, 70, 50]])
+    network = SimpleNamespace(first_spikes=lambda images: times[:len(images)])
+    rule, labels = LayeredRule(margin=5e-6), np.zeros(5, int)
+    asked = {count: layer_gradient.errors_of(network, rule, np.zeros((5, 2)), labels, count) for count in (1, 2, 9)}
+    assert asked == {1: ([(1, 0, 1)], 0), 2: ([(1, 0, 1), (3, 0, 1)], 1), 9: ([(1, 0, 1), (3, 0, 1), (4, 0, 2)], 1)}

@@ -7,11 +7,23 @@ from learning.chips import Chip
 from learning.classifier import MemristiveClassifier
 from learning.layer_rule import LayeredRule
 from memristor import MemristorParameters
-from studies import dose_and_margin, engines_training, imperfect_layers, iv, own_data, stdp_mnist
-from studies.imperfect_chips import LONG, cases
+from studies import (
+    dose_and_margin,
+    engines_training,
+    ex_situ,
+    hidden_neurons,
+    imperfect_chips,
+    imperfect_layers,
+    iv,
+    own_data,
+    stdp_mnist,
+)
+from studies.imperfect_chips import LONG, SHORT, cases
+from workflow import unsupervised_mnist
 from workflow.experiments import mnist_experiment
 from workflow.layered import TASKS
 from workflow.tables import load_table
+from workflow.unsupervised_mnist import MnistLearning
 
 BOTH = ("neuron_threshold", "cell_gain", "cell_write_gain")
 
@@ -120,3 +132,65 @@ def test_own_datas_share_of_what_is_clipped_is_the_mean_of_all_folds():
     found = own_data.Found.nothing(1, 3, 4)
     found.clipped[:] = [0.0, 0.0, 0.3]
     assert found.results(np.array([0, 1, 0, 1]))["clipped_in_test_folds"] == pytest.approx(0.1)
+
+
+def test_binary_images_have_spreads_and_stuck_cells_alone_and_a_short_run_spreads_of_grey_ones():
+    rule = mnist_experiment().rule
+    planned = [case.section for case in cases(LONG, "binary", rule, *np.zeros((2, 10, 100)))]
+    assert planned == ["spread", "spread", "spread", "stuck"]
+    assert (SHORT.chips, SHORT.few, SHORT.encodings, SHORT.spreads, SHORT.sections) == (3, 3, ("grey",), (0.02, 0.1), ("spread",))
+
+
+def test_a_short_run_of_chips_judges_its_own_section_alone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(imperfect_chips, "ideal_chip", lambda experiment: (np.zeros((10, 100)), 0.9))
+    monkeypatch.setattr(imperfect_chips, "run_everywhere", lambda judge, work, *given: asked.extend(work) or [])
+    monkeypatch.setattr(imperfect_chips, "print_summary", lambda found: None)
+    with pytest.raises(KeyError):  # there are no rows to sum up
+        imperfect_chips.main(["--short", "--figures", str(tmp_path)])
+    assert [(case.section, case.kind, case.encoding) for case in asked] == [
+        ("spread", "both", "grey"), ("spread", "neurons", "grey"), ("spread", "cells", "grey")]
+
+
+def test_hidden_neurons_of_all_sizes_are_trained_and_some_of_their_curves_drawn():
+    assert hidden_neurons.HIDDEN == (0, 25, 50, 100, 200, 400) and set(hidden_neurons.DRAWN) <= set(hidden_neurons.HIDDEN)
+
+
+def test_weights_from_software_lie_one_and_a_half_volts_about_their_centre_unasked():
+    assert (ex_situ.Mapping().swing, ex_situ.Mapping().iterations) == (1.5, 300)
+
+
+def test_xor_is_learned_by_the_rule_that_was_chosen_for_it():
+    rule = TASKS["xor"].rule
+    assert (rule.presentations, rule.hidden_dose, rule.output_dose, rule.margin, rule.start_weight, rule.start_weight_spread) == (
+        240, 0.3, 0.6, 10e-6, 0.5, 1.0)
+
+
+def test_mnist_without_labels_is_learned_by_the_circuit_that_was_chosen_for_it():
+    """R_leak (C + C_gate) is 8.7 ms at first, K R_leak 5 V per V; a membrane of 1 ohm and 150 uF, at 1,500 ohm of feedback."""
+    learning, circuit = MnistLearning(), MnistLearning().circuit()
+    memristor, neuron, schedule = circuit.network.memristor, circuit.network.neuron, circuit.schedule
+    assert (learning.neurons, learning.last_time_constant, unsupervised_mnist.STRETCH) == (100, 1.3, 1000)
+    assert memristor.leak_resistance * memristor.memory_capacitance == pytest.approx(8.7e-3, rel=1e-9)
+    assert memristor.transconductance * memristor.leak_resistance == pytest.approx(5.0, rel=1e-9)
+    assert (neuron.feedback_resistance, neuron.threshold, neuron.hysteresis) == (1.5e3, 1.0, 0.025)
+    assert (schedule.pulse, schedule.period, schedule.sampling_step) == (0.6e-3, 1.5e-3, 11e-6)
+    assert circuit.learning.homeostasis_current == pytest.approx(84 * 10e-9, rel=1e-9, abs=0)  # 84 V/s on 10 nF
+    assert circuit.learning.homeostasis_capacitance == 10e-9
+    assert circuit.learning.homeostasis_resistance == pytest.approx(0.11 * 100 / 10e-9, rel=1e-9)  # 0.11 s for each neuron
+    assert unsupervised_mnist.CONTENDERS == 10
+
+
+def test_own_datas_decisions_that_are_drawn_and_its_netlist_are_of_the_first(tmp_path, monkeypatch):
+    """Of two repeats, which decide all as the first class, then all as the last; and of 150 samples."""
+    found, drawn, images = own_data.Found.nothing(2, 10, 150), {}, []
+    found.strict[:] = np.array([[0], [2]])
+    monkeypatch.setattr(own_data, "cross_validated", lambda *_: found)
+    monkeypatch.setattr(own_data, "draw", lambda options, name, plot, *data: drawn.update({name: data}))
+    monkeypatch.setattr(own_data, "read_netlist", lambda network, image: images.append(image) or "* a netlist\n.end\n")
+    own_data.main(["iris", "--repeats", "2", "--hidden", "--epochs", "1", "--figures", str(tmp_path), "--voltages",
+                   str(tmp_path / "v.json")])
+    counts, *_ = drawn["own_data_iris_confusion"]
+    assert counts[:, 0].tolist() == [50, 50, 50] and counts.sum() == 150
+    model, features = MemristiveClassifier.load(tmp_path / "v.json"), load_table("iris", None).features
+    assert len(images) == 1 and np.array_equal(images[0], model.encoding_.levels(features[:1])[0])

@@ -331,3 +331,10 @@ def test_a_raster_says_who_decides_only_where_somebody_does(spikes, said):
     axis = plt.figure().subplots()
     layers_figures._output_spikes(axis, np.array(spikes), 0, "ABC")
     assert axis.get_title() == said
+
+
+def test_the_learning_curve_of_a_size_is_its_first_seeds():
+    rows = [{"hidden": hidden, "seed": seed, "presentations": [100, 600], "running_accuracy": [0.5, 0.9 + seed / 100]}
+            for hidden in (0, 25, 100, 400) for seed in (1, 2)]
+    axis, = hidden_neurons.learning_figure(rows).axes
+    assert [points(line) for line in axis.lines] == [[(100, 50), (600, 9)]] * 4  # % wrong

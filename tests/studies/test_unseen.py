@@ -112,3 +112,17 @@ def test_chips_of_one_layer_are_judged_by_their_test_images(mnist, monkeypatch):
     assert [row["accuracy"] for row in imperfect_chips.judge(case)] == [0]
     monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: (few.images, few.labels) * 2)
     assert [row["accuracy"] for row in imperfect_chips.judge(case)] == [1]
+
+
+def test_the_ideal_chip_of_one_layer_is_judged_by_its_test_images(mnist, monkeypatch):
+    """And learns from the start of its rule, not from the cells of another one."""
+    few, asked = misnamed(encode(mnist["x_train"][:10], 10, "grey"), mnist["y_train"][:10].astype(int)), []
+    monkeypatch.setattr(imperfect_chips, "images_of", lambda encoding: tuple(vars(few).values()))
+    learned = imperfect_chips.learned
+    monkeypatch.setattr(imperfect_chips, "learned", lambda ensemble, states, *rest: asked.append(states.copy()) or learned(
+        ensemble, states, *rest))
+    experiment = mnist_experiment(encoding="grey")
+    rule = dataclasses.replace(experiment.rule, presentations=3000)
+    states, accuracy = imperfect_chips.ideal_chip(dataclasses.replace(experiment, rule=rule))
+    assert states.shape == (10, 100) and accuracy == 0
+    assert np.array_equal(asked[0], np.full((10, 100), 4.5))  # V, of grey images
