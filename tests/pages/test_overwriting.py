@@ -12,7 +12,7 @@ import pytest
 
 from learning.error_driven import begin
 from records.checkpoints import checkpoint_path, save_checkpoint
-from records.claims import locked
+from records.claims import NotOverwritten, locked
 from records.voltages import as_trained
 from tests.helpers import ROOT, one_line, page, script
 from workflow import training_runs
@@ -242,3 +242,13 @@ def test_trainings_say_what_states_they_left(tmp_path):
         assert "states" in content and as_trained(content), path
         del content["states"]
         assert as_trained(content)
+
+
+def test_voltages_of_the_other_rule_are_not_replaced_unasked(tmp_path, ngspice):
+    """Nothing but the rule tells the two apart: without it the file was replaced."""
+    places = ["--voltages", str(tmp_path / "v.json"), "--figures", str(tmp_path)]
+    page("XPUE_memristive_training.py").main(places)
+    before = (tmp_path / "v.json").read_bytes()
+    with pytest.raises(NotOverwritten, match=r"--rule \(hebbian there, error-driven now\)"):
+        page("XPUE_memristive_training.py").main(["--rule", "error-driven", "--presentations", "1", *places])
+    assert (tmp_path / "v.json").read_bytes() == before
