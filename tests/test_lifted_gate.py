@@ -30,6 +30,14 @@ def test_lift_is_the_integral_of_the_gates_capacitances(cell):
     assert raised_state(cell, state, voltage) == pytest.approx(integrated_gate(cell, state, voltage), abs=2e-5)
 
 
+@pytest.mark.parametrize("vto", [0.0, 0.5])
+def test_a_gate_whose_channel_is_off_stays_where_it_is(vto):
+    """Nothing couples it to the input, however high."""
+    states = vto + np.array([-3.0, -0.2, 0.0])
+    for volts in (0.3, 1.0, 5.0):
+        assert raised_state(MemristorParameters(threshold_voltage=vto), states, volts) == pytest.approx(states, rel=1e-15)
+
+
 def charge(cell, gate, voltage):
     """All charge on the floating node, in C: the memory capacitor's and Meyer's, for a channel that conducts."""
     s = np.maximum(gate - cell.threshold_voltage, 0.0)

@@ -312,10 +312,11 @@ def test_closed_form_gate_is_lifted_less_than_half_the_input_and_not_at_all_by_i
     assert abs(raised_state(heavy, state, volt) - state) < 1e-8 * volt
 
 
-@pytest.mark.parametrize("capacitance", [1e-13, 1e-10])
-def test_rounding_is_of_all_the_charge_that_is_held(capacitance):
-    device = MemristorParameters(capacitance=capacitance)
-    assert rounding(device, 3.0) == pytest.approx(2.0**-52 * 3.0 / 1e-3 / (capacitance + device.gate_capacitance))
+@pytest.mark.parametrize(("capacitance", "switch"), [(1e-13, 1e-3), (1e-10, 1e-3), (1e-13, 1e3)])
+def test_rounding_is_of_all_the_charge_that_is_held(capacitance, switch):
+    device = MemristorParameters(capacitance=capacitance, switch_on=switch)
+    expected = 2.0**-52 * 3.0 / switch / (capacitance + device.gate_capacitance)
+    assert rounding(device, 3.0) == pytest.approx(expected, abs=0)
 
 
 @pytest.mark.parametrize(("leak", "off", "fine"), [
