@@ -169,6 +169,13 @@ def test_arrays_that_mnist_does_not_have_and_none_of_its_images():
     assert len(load_mnist("y_test", first=20000)["y_test"]) == 10000
 
 
+def test_arrays_of_mnist_are_their_callers_own():
+    """To be written into, as those that np.load gives; what another is given stays as it was."""
+    images = load_mnist("x_test", first=2)["x_test"]
+    images //= 2
+    assert images.max() == 127 and load_mnist("x_test", first=2)["x_test"].max() == 255
+
+
 def test_templates_that_all_share_cannot_be_written():
     with pytest.raises(ValueError, match="read-only"):
         mnist_templates().patterns[0, 0] = 1.0
