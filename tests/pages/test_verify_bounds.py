@@ -150,13 +150,20 @@ def test_writes_may_be_off_by_what_the_page_and_the_row_say(compared, table, mon
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_changes_count_in_their_rows_units_whichever_sign_they_have(compared, monkeypatch, sign):
-    """What is tightened, or the other side, is off by so much up or down, and right for two images where the usual is wrong."""
+    """What is tightened, or the other side, is off by so much up or down in one cell or neuron alone, and right for two images
+    where the usual is wrong.
+    """
     patterns, times = xpue_experiment().dataset.patterns, np.arange(1, 11) * 1e-4
-    late, labels, asked = sign * 0.5e-6, np.array([7, 2]), []
+    late, labels, asked, courses = sign * 0.5e-6 * (np.arange(10) == 3), np.array([7, 2]), [], []
+
+    def off(patterns, volts):
+        states = ON * patterns
+        states[1, 5] += sign * volts
+        return states
 
     def trained(session, parameters, schedule, patterns, solver=verify.TRAINING, watch=None, whole=False):
         asked.append(whole)
-        return SimpleNamespace(states=ON * patterns + sign * 0.02 * (solver != verify.TRAINING))
+        return SimpleNamespace(states=off(patterns, 0.02 * (solver != verify.TRAINING)))
 
     def read(network, schedule, states, images, jobs, watch, report, solver):
         right = (solver == verify.READING) == (sign > 0)
@@ -166,8 +173,9 @@ def test_changes_count_in_their_rows_units_whichever_sign_they_have(compared, mo
             ("infer", lambda session, parameters, schedule, states, patterns, solver=verify.READING, watch=None: SimpleNamespace(
                 spikes=times[None] + late * (solver != verify.READING))),
             ("Reader", lambda *given: SimpleNamespace(spikes=lambda *image: times + late * (given[-1] != verify.READING))),
-            ("run_program", lambda text, nodes: (ON * patterns).ravel() + sign * 3e-4),
-            ("compare_training", lambda *given: {"decided_alike": 0, "states_differ_by_at_most": 1e-4})):
+            ("run_program", lambda text, nodes: off(patterns, 3e-4).ravel()),
+            ("compare_training", lambda session, presentations, course: courses.append(course) or {
+                "decided_alike": 0, "states_differ_by_at_most": 1e-4})):
         monkeypatch.setattr(verify, name, instead)
     rows = [row for comparison in (verify.experiments_converge, verify.reads_converge, verify.accuracies_converge,
                                    verify.engines_learn_alike, verify.program_agrees) for row in compared(comparison)[0]]
@@ -175,6 +183,7 @@ def test_changes_count_in_their_rows_units_whichever_sign_they_have(compared, mo
     assert asked[-1] and not any(asked[:-1])  # ngspice's program runs the whole netlist, neurons and all
     assert list(found.values()) == pytest.approx([0.02, 0.5, 0.5, 100, 100, 1, 1e-4, 3e-4])
     assert verify.largest(times[None], times[None] + late) == pytest.approx(0.5e-6)
+    assert [course.name for course in courses] == ["in step"]  # each presentation from the same states, as the page says
 
 
 def test_each_network_is_held_against_its_own_results_and_read_in_the_states_given(monkeypatch):
@@ -194,3 +203,13 @@ def test_each_network_is_held_against_its_own_results_and_read_in_the_states_giv
         (given[-1] == verify.READING, count)) or np.arange(1, 11) * 1e-4))
     list(verify.reads_converge(None, argparse.Namespace(images=1)))
     assert wanted == {(True, verify.WANTED), (False, verify.ALL_SPIKES)}
+
+
+def test_the_closed_forms_leads_are_held_against_the_tightened_reads(compared, monkeypatch):
+    """Usual reads end before the last spikes come, and are less exact."""
+    held, times = [], np.arange(1, 11) * 1e-4
+    monkeypatch.setattr(verify, "Reader", lambda *given: SimpleNamespace(
+        spikes=lambda *image: times + 0.1e-6 * (given[-1] != READING)))
+    monkeypatch.setattr(verify, "compare_leads", lambda network, spikes: (held.append(spikes), 0.0))
+    compared(verify.reads_converge)
+    assert held[0] == pytest.approx(np.tile(times + 0.1e-6, (2, 1)), rel=1e-9)
