@@ -298,6 +298,7 @@ def test_share_of_clipped_features(iris, fitted):
     ({"hidden": {3}}, "hidden must be"), ({"hidden": "3"}, "hidden must be"),
     ({"epochs": 0}, "epochs must be None or"), ({"dose": -1.0}, "^dose must be"), ({"margin": -1.0}, "^margin must be"),
     ({"dose": 6}, "^dose must be None or 0 to 5 V, got 6$"), ({"dose": "x"}, "^dose must be"), ({"dose": 0}, "^dose is 0"),
+    ({"margin": 0.011}, r"^margin must be None or 0 to 0\.01 s, got 0\.011$"),
     ({"margin": True}, "^margin must be"), ({"chip": "ten-percent"}, "^chip must be None or"),
     ({"chip": Chip(write_noise=0.3)}, "write_noise")])
 def test_parameters_that_make_no_sense(iris, wrong, said):

@@ -53,6 +53,16 @@ def test_of_several_hidden_layers_each_starts_driven_alike(monkeypatch):
         below = ~np.isnan(spikes)
 
 
+def test_every_layers_start_is_drawn_anew_for_each_random_state(monkeypatch):
+    """Those behind the first have a start of their own, which is no part of what `begin` draws."""
+    monkeypatch.setattr(classifier, "train", lambda *given: iter([]))
+    data = np.random.default_rng(1).random((60, 8)), np.arange(60) % 2
+    one, other, again = (MemristiveClassifier((12, 10, 10), dose=0.03, random_state=seed).fit(*data).voltages_
+                         for seed in (1, 2, 1))
+    for ours, theirs, same in zip(one, other, again, strict=True):
+        assert np.abs(ours - theirs).min() > 0 and np.array_equal(ours, same)
+
+
 @pytest.mark.parametrize(("rows", "spread"), [(624, 5.0), (2499, 10.0), (3999, 10.0)])
 def test_hidden_drives_spread_with_the_rows_that_are_driven_up_to_ten_thresholds(rows, spread):
     """A fifth of the root of their number, the bias row's among them."""

@@ -51,3 +51,12 @@ def test_a_margin_taken_back_between_two_calls_is_the_usual_one_again():
     model = MemristiveClassifier(3, margin=1e-6, random_state=1).partial_fit(features, labels, classes=[0, 1, 2])
     assert model._rule.margin == 1e-6
     assert model.set_params(margin=None).partial_fit(features, labels)._rule.margin == pytest.approx(4e-6)
+
+
+def test_classes_may_be_named_in_any_order():
+    """A label's place among them is sought as in a sorted list: in theirs it would be another class, or none."""
+    features, labels = load_iris(return_X_y=True)
+    names = np.array(["c", "a", "b"])
+    model = MemristiveClassifier(20, random_state=1).partial_fit(features, names[labels], classes=["c", "a", "b", "a"])
+    assert model.classes_.tolist() == ["a", "b", "c"]
+    assert (model.partial_fit(features, names[labels], classes=names).predict(features) == names[labels]).mean() > 0.6
