@@ -7,8 +7,9 @@ import pytest
 
 from learning.chips import Chip
 from learning.layer_chips import layer_chips
+from learning.layer_circuit import LayerDesign
 from learning.layer_energy import back_read_energy, layer_write_energy, layers_read_energy
-from learning.layers import device, with_bias
+from learning.layers import LayeredNetwork, device, with_bias
 from memristor import read_current
 from tests.learning.test_layers import random_network
 
@@ -45,6 +46,16 @@ def test_a_read_costs_what_the_channels_of_each_layer_dissipate_from_their_rows_
     assert energies == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.parametrize(("states", "fire"), [
+    ([[5.0] * 4, [5.0] * 4], 0), ([[5.0, 5, 5, 8], [5.0] * 4], 1), ([[5.0, 5, 5, 8]], 1)])
+def test_a_read_whose_second_spike_does_not_come_lasts_as_long_as_the_window(ngspice, states, fire):
+    """150 us: nothing decides it before."""
+    network, image = LayeredNetwork((np.array(states),)), np.ones(3)
+    assert np.isfinite(network.first_spikes(image[None])).sum() == fire
+    energies, stop = layers_read_energy(ngspice, network, image)
+    assert stop == 150e-6 and energies == pytest.approx([power(network, 0, np.ones(4)).sum() * 149.5e-6], rel=0.01)
+
+
 @pytest.mark.parametrize(("layer", "errors", "volts"), [(2, [0.0, 1, 0, -0.5], 0.1), (1, [0, 2.0, 0, 0, -0.7, 0, 0, 0], 1e-3)])
 def test_a_back_read_costs_a_thousandth_of_a_read(ngspice, network, layer, errors, volts):
     errors = np.array(errors)
@@ -52,7 +63,7 @@ def test_a_back_read_costs_a_thousandth_of_a_read(ngspice, network, layer, error
     gain, seconds = 2 * device(network).half_gain, 3e-6 - 2e-6 / 3  # the first 1 us is an edge: a third of its V^2
     states = np.vstack([network.states[layer], np.full(SIZES[layer] + 1, 5.0)])[:, :-1]  # the bias row is not read
     driven = volts * np.append(errors, -errors.sum())
-    assert found == pytest.approx(gain * states.sum(axis=1) @ driven**2 * seconds, rel=0.02)
+    assert found == pytest.approx(gain * states.sum(axis=1) @ driven**2 * seconds, rel=0.02, abs=0)  # of 1e-14 J in layer 1
     assert found < 1e-3 * layers_read_energy(ngspice, network, IMAGE)[0][layer]
 
 
@@ -93,7 +104,7 @@ def test_on_a_chip_columns_pay_for_its_own_channels_in_a_back_read(ngspice, netw
     def expected(gains):
         return network.parameters.memristor.gain * (gains * states).sum(axis=1) @ driven**2 * seconds
     own = expected(on_chip.chip[2].channel[:, :-1])
-    assert back_read_energy(ngspice, on_chip, 2, errors) == pytest.approx(own, rel=0.02)
+    assert back_read_energy(ngspice, on_chip, 2, errors) == pytest.approx(own, rel=0.02, abs=0)
     assert abs(own / expected(1.0) - 1) > 0.1
 
 
@@ -104,6 +115,26 @@ def test_a_short_write_costs_what_its_dose_costs_over_a_microsecond_at_a_lower_v
     assert short == pytest.approx(power(network, 0, 0.1 * levels).sum() * 1.07e-6, rel=0.02, abs=0)
     assert layer_write_energy(ngspice, network, 0, levels, high, 0.0) == 0
     assert layer_write_energy(ngspice, network, 0, levels, 0 * high, 1e-6) == 0
+
+
+def test_rows_pay_by_the_row_voltage_of_the_design(ngspice, network):
+    """At half a volt a bit more than a quarter: a channel that is far from pinch-off is a resistance."""
+    half = dataclasses.replace(network, design=LayerDesign(row_voltage=0.5, transresistance=40e3))
+    energies, stop = layers_read_energy(ngspice, half, IMAGE)
+    hidden = half.forward(IMAGE[None])[0][0]
+    up = np.append(np.maximum(stop - np.nan_to_num(hidden, nan=1.0), 0.0), stop - 0.5e-6)
+    assert energies[:2] == pytest.approx([power(half, 0, 0.5 * with_bias(IMAGE[None])[0]).sum() * (stop - 0.5e-6),
+                                          (power(half, 1, np.full(len(up), 0.5)) * up).sum()], rel=0.01)
+    levels = np.append(IMAGE, 0.0)
+    found = layer_write_energy(ngspice, half, 0, levels, np.ones(len(levels)), 40e-6)
+    assert found == pytest.approx(power(half, 0, 0.5 * levels).sum() * 40e-6 * (1 + 3.5 * 0.02), rel=0.02)
+
+
+def test_rows_that_are_not_high_pay_nothing_for_a_write(ngspice, network):
+    """Those of hidden neurons that do not fire while the written one is high: they stay at 0 V, edges and all."""
+    levels, high, pulse = np.ones(SIZES[0] + 1), np.append(np.zeros(SIZES[0]), 1.0), 40e-6
+    found = layer_write_energy(ngspice, network, 0, levels, high, pulse)
+    assert found == pytest.approx(power(network, 0, levels)[-1] * pulse * (1 + 3.5 * 0.02), rel=0.02)
 
 
 def test_a_row_that_is_high_for_an_instant_is_no_trouble(ngspice, network):
