@@ -7,15 +7,17 @@ import pytest
 
 from learning.chips import Chip
 from learning.layer_chips import layer_chips
+from learning.layer_circuit import LayerDesign
 from learning.layer_gradient import angle, lag_gradient
 from tests.learning.test_layers import random_network
 
 
 @pytest.mark.parametrize("sizes", [(6, 3), (6, 5, 3), (5, 6, 5, 3)])
-@pytest.mark.parametrize("spread", [0.0, 0.1])
-def test_gradient_is_that_of_finite_differences(sizes, spread):
+@pytest.mark.parametrize(("spread", "volts"), [(0.0, 1.0), (0.1, 1.0), (0.0, 0.5)])
+def test_gradient_is_that_of_finite_differences(sizes, spread, volts):
     image, chip = np.linspace(0.2, 1.0, sizes[0]), layer_chips(Chip(cell_gain=spread, neuron_threshold=spread), sizes)
-    drawn = (dataclasses.replace(random_network(sizes, seed), chip=chip) for seed in range(50))
+    design = LayerDesign(row_voltage=volts, transresistance=20e3 / volts)
+    drawn = (dataclasses.replace(random_network(sizes, seed), chip=chip, design=design) for seed in range(50))
     network = next(one for one in drawn if np.sum(~np.isnan(one.first_spikes(image[None]))) >= 2)
     wrong, label = np.argsort(network.first_spikes(image[None])[0])[:2]
 
@@ -45,3 +47,5 @@ def test_angle():
     assert angle(np.array([1.0, 0]), np.array([0.0, 2])) == pytest.approx(90)
     assert angle(np.array([1.0, 1]), np.array([-2.0, -2])) == pytest.approx(180)
     assert np.isnan(angle(np.zeros(2), np.ones(2)))
+    parallel = np.array([0.1, 0.7, 0.3])  # with three times themselves a cosine of 1 + 2e-16
+    assert angle(parallel, 3 * parallel) == 0 and angle(parallel, -3 * parallel) == 180
