@@ -15,7 +15,7 @@ from datasets import encode, load_mnist
 from learning import layer_range
 from learning.classifier import MemristiveClassifier
 from learning.decoding import strict_decision
-from learning.layer_circuit import LayerDesign
+from learning.layer_circuit import LayerChip, LayerDesign
 from learning.layer_range import StagesClip, complaint, rails, wanted, within_rails
 from learning.layer_readout import LayeredReader
 from learning.layer_rule import LayeredRule
@@ -92,6 +92,7 @@ def test_ngspice_leaves_the_closed_form_at_the_rail_and_the_complaint_speaks(ngs
     assert words in complaint(above, IMAGES, "hidden", "output")
     most = wanted(above, IMAGES).max(axis=0)
     assert f"; {most.flat[np.argmax(most / rails(above))]:.3g} V wanted" in complaint(above, IMAGES)
+    assert complaint(above, IMAGES[::-1]) == complaint(above, IMAGES)  # of whichever image wants the most
 
 
 def test_what_clips_after_a_neurons_spike_changes_nothing(ngspice):
@@ -175,6 +176,29 @@ def test_that_the_second_spike_alone_moves_is_told(monkeypatch):
     assert "0 of 1 images are decided otherwise, first spikes move by 30 us" in complaint(network, IMAGES[:1])
 
 
+@pytest.mark.parametrize("row_voltage", [1.0, 0.5])
+def test_stages_want_ten_volts_of_cells_at_the_reference_and_of_a_chips_cells_by_their_own_gains(row_voltage):
+    """10 V are the design's, at any row voltage, with all three rows up; a dark row's cells want nothing."""
+    network = LayeredNetwork((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
+    assert wanted(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-9)
+    weak = dataclasses.replace(network, states=(np.zeros((2, 3)),))  # membranes below 0 V fire no neuron
+    assert wanted(weak, IMAGES[:1])[0, 0] == pytest.approx([0.0, 0.0, 10.0], rel=0.01)
+    channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
+    network = dataclasses.replace(network, chip=(LayerChip(channel, np.ones((2, 3)), np.ones(2)),))
+    assert wanted(network, np.array([[0.0, 1.0]]))[0, 0] == pytest.approx([25 / 3, 5 / 3, 20 / 3], rel=0.01)
+
+
+@pytest.mark.parametrize(("layers", "moved", "said"), [(1, 0.29e-6, False), (1, 0.31e-6, True), (2, 0.59e-6, False),
+                                                       (2, 0.61e-6, True)])
+def test_the_engines_agree_to_three_tenths_of_a_microsecond_a_layer(monkeypatch, layers, moved, said):
+    """What stages would have to give, and spikes, are played."""
+    network = LayeredNetwork((np.full((2, 3), 6.2),) * layers)
+    monkeypatch.setattr(layer_range, "wanted", lambda network, images: 1.1 * rails(network)[None])
+    monkeypatch.setattr(layer_range, "within_rails", lambda *_: [np.array([[50e-6, 60e-6 + moved]])])
+    monkeypatch.setattr(LayeredNetwork, "first_spikes", lambda *_: np.array([[50e-6, 60e-6]]))
+    assert ("stages clip" in complaint(network, IMAGES[:1])) == said
+
+
 @pytest.mark.parametrize(("layer", "words"), [(0, "cells of layer 1 have run away, to -150 to 7 V"), (1, "of layer 2 have")])
 def test_cells_that_have_run_away_are_spoken_of_where_nothing_clips(layer, words):
     """Far below 0 V they conduct nothing, as at 0 V."""
@@ -213,7 +237,8 @@ def test_of_many_images_a_part_is_looked_at(monkeypatch):
 
 
 @pytest.mark.parametrize(("design", "neuron", "words"), [
-    ({}, {}, None), ({}, {"amplifier_gain": 5e3}, "gain of 5000 is below 10000, and the closed form knows no gain"),
+    ({}, {}, None), ({}, {"amplifier_gain": 1e4}, None),
+    ({}, {"amplifier_gain": 5e3}, "gain of 5000 is below 10000, and the closed form knows no gain"),
     ({"rise": 100e-6}, {}, "edge of 0.0001 s is not short beside the membranes' time constant of 0.00015 s"),
     ({"rise": 70e-6}, {}, None)])
 def test_what_an_engine_does_not_follow_is_said(design, neuron, words):
@@ -236,9 +261,10 @@ def test_cells_that_are_not_well_above_their_rows_are_read_as_the_closed_form_sa
     assert np.isfinite(exact).all() and found == pytest.approx(exact, abs=off)
 
 
-def test_read_that_is_over_before_its_input_has_risen_is_refused():
-    with pytest.raises(ParameterError, match=r"rise must be below the window, got 0\.001 s for 0\.00015 s"):
-        LayerDesign(rise=1e-3)
+@pytest.mark.parametrize("rise", [1e-3, 150e-6])
+def test_read_that_is_over_before_its_input_has_risen_is_refused(rise):
+    with pytest.raises(ParameterError, match=rf"rise must be below the window, got {rise:g} s for 0\.00015 s"):
+        LayerDesign(rise=rise)
 
 
 @pytest.mark.parametrize(("moved", "silent"), [((0,), 1), ((1,), 2), ((2,), None), ((), None)])
@@ -254,3 +280,11 @@ def test_a_hidden_layer_of_which_no_neuron_fires_is_said(moved, silent):
     words = f"no neuron of hidden layer {silent} fires for any of 6 images: what follows decides by its bias alone, and errors " \
             "reach nothing below; a smaller hidden may help"
     assert said == (words if silent else "") and complaint(network, images[:0]) == ""
+
+
+@pytest.mark.parametrize("images", [[[0.0, 0.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]]])
+def test_a_hidden_layer_that_fires_for_some_image_is_not_silent(images):
+    """Whichever of them it is."""
+    network = LayeredNetwork((np.array([[7.0, 7.0, 4.0], [6.5, 7.0, 4.0]]), np.array([[6.0, 7.0, 7.0], [7.0, 6.0, 7.0]])))
+    assert [not np.isnan(spikes).all() for spikes in network.forward(np.array(images))[0]] == [image[0] > 0 for image in images]
+    assert complaint(network, np.array(images)) == ""
