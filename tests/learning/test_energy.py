@@ -79,7 +79,7 @@ def test_a_depression_costs_what_its_channels_dissipate_at_any_voltage(ngspice, 
 
 
 def test_a_depression_at_which_no_junction_could_be_isolated_is_not_measured(ngspice, parameters):
-    schedule = dataclasses.replace(SCHEDULE, input_voltage=16.0)
+    schedule = dataclasses.replace(SCHEDULE, input_voltage=15.1)
     assert np.isnan(write_energy(ngspice, parameters, schedule, STATES, IMAGE, 1, 1e-6, -1)["inputs"])
     assert write_energy(ngspice, parameters, schedule, STATES, IMAGE, 1, 1e-6)["inputs"] > 0
 
@@ -97,11 +97,12 @@ def test_on_a_chip_its_own_devices_dissipate(ngspice, parameters, monkeypatch):
     write = [write_energy(ngspice, parameters, SCHEDULE, states, image, 1, 20e-6, 1, devices)["inputs"]
              for devices in (ALIKE, chip.devices(parameters))]
     assert write[1] / write[0] == pytest.approx(np.mean(gains[:, [0, 2]]), rel=0.01)
-    asked = []  # a chip's own cells decide how fine the steps must be
-    monkeypatch.setattr(energy, "reading", lambda *given, devices: asked.append(devices) or reading(*given, devices=devices))
+    asked = []  # a chip's own cells, at the inputs' volts, decide how fine the steps must be
+    monkeypatch.setattr(energy, "reading", lambda *given, devices: asked.append(
+        (devices, given[2].tolist())) or reading(*given, devices=devices))
     own = chip.devices(parameters)
     read_energy(ngspice, parameters, SCHEDULE, states, image, own)
-    assert asked == [own]
+    assert asked == [(own, [0.9, 0.0, 0.9])]
     wires = Chip(classes=2, inputs=3, row_resistance=1e3, column_resistance=1e3).devices(parameters)
     ideal, wired = (read_energy(ngspice, parameters, SCHEDULE, states, image, devices)["inputs"] for devices in (ALIKE, wires))
     assert 0.2 * ideal < wired < 0.95 * ideal

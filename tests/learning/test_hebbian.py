@@ -19,12 +19,13 @@ from learning.decoding import (
     strict_decision,
 )
 from learning.hebbian import hebbian_network, infer, inference_network, reading, scatter, train_hebbian
-from learning.pulses import READING, Schedule
+from learning.pulses import READING, TRAINING, Schedule
 from memristor import MemristorParameters, raised_state
 from records.files import ROOT
 from records.voltages import load_voltages
-from snn_circuit import OFF, NetworkParameters, NeuronParameters, names, network
+from snn_circuit import OFF, Devices, NetworkParameters, NeuronParameters, Wires, names, network
 from spice.parameters import ParameterError
+from spice.session import SimulationError
 from workflow.experiments import mnist_experiment
 
 
@@ -241,3 +242,24 @@ def test_cells_behind_rows_that_are_left_out_are_their_own(ngspice, parameters, 
     spikes = infer(ngspice, network, mnist_schedule, states, SPARSE, devices=chip.devices(network)).spikes
     expected = chip.crossbar(network, mnist_schedule).first_spikes(states, SPARSE)
     assert np.isfinite(expected).all() and spikes == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_training_that_is_tried_again_with_the_usual_steps_is_the_one_that_was_asked_for(monkeypatch, parameters):
+    """Its chip, its progress bar, and the whole network too; one whose steps were the usual ones is not tried again."""
+    tried, usual = [], replace(TRAINING, max_step=1e-5)
+
+    def never_ends(*given):
+        tried.append(given)
+        raise SimulationError("timestep too small")
+    monkeypatch.setattr(hebbian, "_train_hebbian", never_ends)
+    monkeypatch.setattr(hebbian, "suited", lambda solver, *rest: replace(solver, max_step=1e-9))
+    asked = (None, parameters, Schedule(), np.eye(2)), (lambda steps: steps, Devices(wires=Wires(row=1.0)), True)
+    with pytest.raises(SimulationError):
+        train_hebbian(*asked[0], usual, *asked[1])
+    assert [given[4].max_step for given in tried] == [1e-9, 1e-5]
+    for given in tried:
+        assert all(ours is theirs for ours, theirs in zip((*given[:4], *given[5:]), (*asked[0], *asked[1]), strict=True))
+    monkeypatch.setattr(hebbian, "suited", lambda solver, *rest: solver)
+    with pytest.raises(SimulationError):
+        train_hebbian(*asked[0], usual, *asked[1])
+    assert len(tried) == 3

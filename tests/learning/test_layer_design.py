@@ -62,6 +62,14 @@ def test_netlist_of_a_read_is_that_read(ngspice, network, image):
             assert waves[name][-1] == pytest.approx(network.design.row_voltage, rel=1e-3)
 
 
+@pytest.mark.parametrize("window", [60e-6, 200e-6])
+def test_netlist_of_a_read_lasts_as_long_as_the_designs_window(window):
+    """With steps of 0.1 us at most, as `export_netlist` says."""
+    network = dataclasses.replace(random_network((2, 3, 2)), design=LayerDesign(window=window))
+    tran, = [line.split() for line in read_netlist(network, np.ones(2)).splitlines() if line.startswith(".tran ")]
+    assert float(tran[2]) == pytest.approx(window) and float(tran[4]) == pytest.approx(0.1e-6)
+
+
 @pytest.mark.parametrize("hidden", [(6,), (6, 5)])
 def test_teaching_in_ngspice_makes_the_writes_of_the_closed_form(ngspice, design, hidden):
     images, labels = XOR
