@@ -60,7 +60,7 @@ def test_every_layers_start_is_drawn_anew_for_each_random_state(monkeypatch):
     one, other, again = (MemristiveClassifier((12, 10, 10), dose=0.03, random_state=seed).fit(*data).voltages_
                          for seed in (1, 2, 1))
     for ours, theirs, same in zip(one, other, again, strict=True):
-        assert np.abs(ours - theirs).min() > 0 and np.array_equal(ours, same)
+        assert abs(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]) < 0.5 and np.array_equal(ours, same)
 
 
 @pytest.mark.parametrize(("rows", "spread"), [(624, 5.0), (2499, 10.0), (3999, 10.0)])
