@@ -10,7 +10,7 @@ from learning.layer_circuit import LayerDesign
 from learning.layer_readout import READING_LAYERS, LayeredReader
 from learning.layer_teacher import LayeredTeacher
 from learning.layer_witness import WholeNetwork
-from learning.layers import LayeredLearning, begin, train
+from learning.layers import LayeredLearning, LayeredNetwork, begin, train
 from learning.layers_in_ngspice import read_netlist
 from tests.learning.test_layers import RULE, XOR, random_network
 
@@ -60,6 +60,16 @@ def test_netlist_of_a_read_is_that_read(ngspice, network, image):
         if high.any():
             assert waves.time[high.argmax()] == pytest.approx(spike, abs=1e-6)
             assert waves[name][-1] == pytest.approx(network.design.row_voltage, rel=1e-3)
+
+
+@pytest.mark.parametrize(("window", "fires"), [(150e-6, False), (300e-6, True)])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_reads_in_ngspice_last_as_long_as_the_designs_window(ngspice, layers, window, fires):
+    """A bias of 2.09 V above X_ref, by which a membrane settles at 1.36 thresholds, fires after some 200 us."""
+    states = (np.array([[5.0, 7.09]]), np.array([[5.0, 7.09]]))[:layers]
+    network = LayeredNetwork(states, design=LayerDesign(window=window))
+    spike, = LayeredReader(ngspice, network).read(network, np.zeros(1))[0][-1]
+    assert spike == pytest.approx(200e-6 if fires else np.nan, abs=5e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("window", [60e-6, 200e-6])
