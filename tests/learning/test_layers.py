@@ -20,7 +20,7 @@ from learning.layers import (
     train,
 )
 from memristor import MemristorParameters, raised_state, read_current, state_rate
-from snn_circuit import NetworkParameters
+from snn_circuit import NetworkParameters, NeuronParameters
 from spice.parameters import ParameterError
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
@@ -248,3 +248,24 @@ def test_start_gives_the_first_layer_the_drive_that_was_asked_for():
     drives = np.hstack([images, np.ones((300, 1))]) @ (network.states[0] - 5.0).T * per_volt
     assert drives.mean() == pytest.approx(2.0, abs=0.2)
     assert drives.std(axis=1).mean() == pytest.approx(0.5, rel=0.15)
+
+
+def test_a_network_begun_has_the_design_and_parameters_it_was_begun_with_and_starts_by_them():
+    """20 kV/A x 0.13 mA/V^2 x 0.5 V / 2 V: 0.65 thresholds a volt."""
+    design = LayerDesign(row_voltage=0.5, reference_state=7.0)
+    parameters, images = NetworkParameters(neuron=NeuronParameters(threshold=2.0)), np.random.default_rng(3).random((300, 50))
+    rule = LayeredRule(start_drive=2.0, start_drive_spread=0.5, start_weight=0.4, start_weight_spread=0.1)
+    network = begin((400,), 10, images, rule, design, parameters)
+    assert network.design == design and network.parameters == parameters
+    drives = np.hstack([images, np.ones((300, 1))]) @ (network.states[0] - 7.0).T * 0.65
+    assert drives.mean() == pytest.approx(2.0, abs=0.2) and drives.std(axis=1).mean() == pytest.approx(0.5, rel=0.15)
+    assert network.states[1].mean() == pytest.approx(7.4, abs=0.02)
+
+
+@pytest.mark.parametrize(("window", "fires"), [(150e-6, False), (300e-6, True)])
+def test_a_read_lasts_as_long_as_the_designs_window(window, fires):
+    """A bias of 2.09 V above X_ref, by which a membrane settles at 1.36 thresholds, fires after some 200 us."""
+    for states in ((np.array([[5.0, 7.09]]),), (np.array([[5.0, 7.09]]), np.array([[5.0, 7.09]]))):
+        network = LayeredNetwork(states, design=LayerDesign(window=window))
+        spike, = network.first_spikes(np.zeros((1, 1)))[0]
+        assert spike == pytest.approx(200e-6 if fires else np.nan, abs=5e-6, nan_ok=True)

@@ -308,3 +308,19 @@ def test_spikes_of_any_height_open_phi_and_raise_thresholds_alike(simulate, high
     assert winner.tolist() == [0]
     assert waves["phi_0"].max() == pytest.approx(DESIGN.schedule.phi_voltage, rel=1e-2)
     assert waves["homeostasis_0"].max() == pytest.approx(usual["homeostasis_0"].max(), rel=1e-2)
+
+
+def test_homeostasis_and_a_sure_inhibition_are_what_their_parts_say():
+    """0.5 uA on 1 nF, which 320 Mohm discharge; a shunt that divides what the stages give at most, 19.94 V, down to 4 V."""
+    usual = SelfLearningParameters()
+    assert (usual.homeostasis_rate, usual.homeostasis_time_constant) == pytest.approx((500.0, 0.32))
+    assert DESIGN.sure_inhibition == pytest.approx(4 / (19.94 - 4), rel=1e-3)
+    neuron = dataclasses.replace(DESIGN.network.neuron, membrane_resistance=2.0)
+    doubled = dataclasses.replace(DESIGN, network=dataclasses.replace(DESIGN.network, neuron=neuron))
+    assert doubled.sure_inhibition == pytest.approx(4 / (39.88 - 4) * 2, rel=1e-3)
+
+
+def test_an_inhibition_that_low_outputs_do_not_reach_is_refused():
+    low = NetworkParameters(DEVICE, dataclasses.replace(DESIGN.network.neuron, output_high=0.4))
+    with pytest.raises(ParameterError, match=r"below output_high, .* got 0\.45 V for 0\.4 V"):
+        dataclasses.replace(DESIGN, network=low, learning=SelfLearningParameters(inhibition_threshold=0.45))
