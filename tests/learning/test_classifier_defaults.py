@@ -12,7 +12,7 @@ from learning.layer_rule import LayeredRule
 
 @pytest.mark.parametrize(("features", "classes", "given", "expected"), [
     (4, 2, None, 0.1), (12, 5, None, 0.1), (30, 2, None, 0.08), (64, 10, None, 0.0375), (64, 20, None, 0.01875),
-    (12, 40, None, 0.0125), (12, 10, None, 0.05), (4, 40, 0.05, 0.05), (3, 2, None, 0.1), (1, 20, None, 0.025)])
+    (12, 40, None, 0.0125), (12, 10, None, 0.05), (4, 40, 0.05, 0.05), (4, 2, 0.2, 0.2), (3, 2, None, 0.1), (1, 20, None, 0.025)])
 def test_dose_falls_with_the_numbers_of_features_and_classes(monkeypatch, features, classes, given, expected):
     rules, rng = [], np.random.default_rng(1)
     monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or iter([]))
