@@ -58,9 +58,10 @@ def layer_write_energy(session: NgspiceSession, network: LayeredNetwork, layer: 
     edge = ColumnWriter.EDGE * window
     end = 3 * edge + window
     ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
-    volts = (np.sign(pulse) * network.design.row_voltage * levels).tolist()
+    volts = np.sign(pulse) * levels
+    volts[:-1] *= network.design.row_voltage  # the bias row's own source multiplies by it
     rows = [[(0.0, 0.0), (up - edge / 2, 0.0), (up + edge / 2, level), (end + 2 * edge, level), (end + 3 * edge, 0.0)]
-            if level and share > 0 else OFF for level, share, up in zip(volts, high.tolist(), ups, strict=True)]
+            if level and share > 0 else OFF for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)]
     parameters = dataclasses.replace(network.parameters, memristor=isolated(network.parameters.memristor))
     changed = dataclasses.replace(network, parameters=parameters if pulse < 0 else network.parameters)
     return _rows_energy(session, changed, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
@@ -86,7 +87,7 @@ def back_read_energy(session: NgspiceSession, network: LayeredNetwork, layer: in
 
 def _rows_energy(session: NgspiceSession, network: LayeredNetwork, layer: int, rows: list[Points], bias: Points, solver: Solver,
                  stop: float) -> float:
-    """Energy in J that the rows of a layer, driven as `rows` and `bias` say, take up to `stop` s."""
+    """Energy in J that the rows of a layer, driven as `rows` (in V) and `bias` (in row voltages) say, take up to `stop` s."""
     # No neuron fires here: its output has no bearing on its own layer, but every trigger that switches cuts ngspice's steps.
     quiet = dataclasses.replace(network.parameters.neuron, threshold=NEVER)
     parameters = dataclasses.replace(network.parameters, neuron=quiet)

@@ -125,7 +125,7 @@ def test_rows_pay_by_the_row_voltage_of_the_design(ngspice, network):
     up = np.append(np.maximum(stop - np.nan_to_num(hidden, nan=1.0), 0.0), stop - 0.5e-6)
     assert energies[:2] == pytest.approx([power(half, 0, 0.5 * with_bias(IMAGE[None])[0]).sum() * (stop - 0.5e-6),
                                           (power(half, 1, np.full(len(up), 0.5)) * up).sum()], rel=0.01)
-    levels = np.append(IMAGE, 0.0)
+    levels = np.append(IMAGE, 1.0)  # the bias row among them
     found = layer_write_energy(ngspice, half, 0, levels, np.ones(len(levels)), 40e-6)
     assert found == pytest.approx(power(half, 0, 0.5 * levels).sum() * 40e-6 * (1 + 3.5 * 0.02), rel=0.02)
 
