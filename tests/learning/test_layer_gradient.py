@@ -48,4 +48,4 @@ def test_angle():
     assert angle(np.array([1.0, 1]), np.array([-2.0, -2])) == pytest.approx(180)
     assert np.isnan(angle(np.zeros(2), np.ones(2)))
     parallel = np.array([0.1, 0.7, 0.3])  # with three times themselves a cosine of 1 + 2e-16
-    assert angle(parallel, 3 * parallel) == 0 and angle(parallel, -3 * parallel) == 180
+    assert [angle(parallel, 3 * parallel), angle(parallel, -3 * parallel)] == pytest.approx([0, 180], abs=1e-5)
