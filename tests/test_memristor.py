@@ -316,7 +316,7 @@ def test_closed_form_gate_is_lifted_less_than_half_the_input_and_not_at_all_by_i
 def test_rounding_is_of_all_the_charge_that_is_held(capacitance, switch):
     device = MemristorParameters(capacitance=capacitance, switch_on=switch)
     expected = 2.0**-52 * 3.0 / switch / (capacitance + device.gate_capacitance)
-    assert rounding(device, 3.0) == pytest.approx(expected, abs=0)
+    assert rounding(device, 3.0) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize(("leak", "off", "fine"), [

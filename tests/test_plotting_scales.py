@@ -10,7 +10,7 @@ from plotting import prefixed, time_scale
     ([7e15], 1e-12, "TA")])
 def test_the_largest_value_decides_the_prefix_of_all(values, factor, unit):
     found, name = prefixed(values, "A")
-    assert found == pytest.approx(factor, abs=0) and name == unit
+    assert found == pytest.approx(factor, rel=1e-9, abs=0) and name == unit
 
 
 @pytest.mark.parametrize(("span", "factor", "unit"), [(1.9e-3, 1e6, "µs"), (2e-3, 1e3, "ms"), (5.0, 1e3, "ms")])
