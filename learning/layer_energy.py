@@ -76,7 +76,8 @@ def back_read_energy(session: NgspiceSession, network: LayeredNetwork, layer: in
     used = np.flatnonzero(volts).tolist()
     for j in used:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
-    loaded = session.load(circuit, WRITING, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
+    solver = dataclasses.replace(WRITING, max_step=BackReader.STOP / 100)  # an edge is a third of it all
+    loaded = session.load(circuit, solver, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
     if network.chip is not None:
         channel = network.chip[layer].channel[:, :-1]
         loaded.alter(layer_gain_changes(network.parameters.memristor, range(channel.shape[1]), channel))

@@ -12,6 +12,7 @@ from learning.hebbian import reading
 from learning.pulses import Schedule
 from memristor import channel_current, raised_state, state_rate
 from snn_circuit import ALIKE
+from workflow.experiments import xpue_experiment
 
 SCHEDULE = Schedule(pulse=2e-3, period=6e-3, input_voltage=0.9)
 STATES = np.array([[3.0, 4.0, 2.5], [3.5, 2.0, 5.0]])
@@ -64,6 +65,17 @@ def test_a_long_write_costs_the_more_the_stronger_its_own_column_becomes(ngspice
     assert strong == pytest.approx(still + added, rel=0.01)
     assert still < weak < still + 0.9 * added  # cells at 0 V conduct nothing until they have risen
     assert added > 0.1 * still
+
+
+@pytest.mark.parametrize(("volts", "pulse", "joules"), [(1.0, 5e-3, 11.246e-6), (1.5, 2e-3, 5.750e-6), (2.0, 0.5e-3, 0.4693e-6)])
+def test_a_write_from_nothing_costs_what_its_bent_power_integrates_to(ngspice, parameters, volts, pulse, joules):
+    """Of the first pattern of XPUE: V i over X(t), from Meyer's charge, integrated apart from this code. The usual steps were up
+    to 5 % off.
+    """
+    patterns = xpue_experiment().dataset.patterns
+    schedule = Schedule(input_voltage=volts)
+    found = write_energy(ngspice, parameters, schedule, np.zeros(patterns.shape), patterns[0], 0, pulse)
+    assert found["inputs"] == pytest.approx(joules, rel=1.5e-3)
 
 
 @pytest.mark.parametrize("volts", [2.5, 5.0, 14.0])

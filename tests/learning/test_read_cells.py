@@ -181,3 +181,12 @@ def test_wires_of_either_kind_alone_are_written_through(ngspice, parameters, mni
     states = np.full((2, 3), 5.0)
     moved, plain = (engine.write(states, 0, np.ones(3), 1, 0.2 / engine.rate) - 5.0 for engine in (wired, bare))
     assert moved.min() < 0.97 * plain.min()
+
+
+def test_presented_patterns_are_read_with_the_steps_that_their_volts_ask_for(ngspice, parameters):
+    """At 3 V, cells at 2.5 V are not well above their input: with the usual steps spikes came 7 us late."""
+    schedule, states = Schedule(input_voltage=3.0), 2.5 * xpue().patterns
+    spikes = infer(ngspice, parameters, schedule, states, xpue().patterns).spikes
+    expected = Crossbar.of(parameters, schedule).first_spikes(states, xpue().patterns)
+    assert np.isfinite(np.diag(expected)).all()
+    assert spikes == pytest.approx(expected, abs=0.5e-6, nan_ok=True)

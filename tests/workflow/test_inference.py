@@ -150,3 +150,12 @@ def test_threshold_and_height_of_an_output_are_drawn_as_the_network_has_them(tmp
     read(tmp_path, 7.0 * EXPERIMENT.dataset.patterns, network=own)
     _, _, outputs, threshold, _, _, high, _ = drawn["xpue_membranes"]
     assert (threshold, high) == (3.0, 2.0) and outputs.max() == pytest.approx(2.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(("volts", "tolerance"), [("1", 1e-5), ("3", 1e-6)])
+def test_the_netlist_that_is_written_takes_the_careful_steps_that_its_volts_ask_for(tmp_path, ngspice, volts, tolerance):
+    """Cells at 2.5 V are well above an input of 1 V, not of 3 V."""
+    netlist = tmp_path / "n.cir"
+    read(tmp_path, 2.5 * EXPERIMENT.dataset.patterns, "hebbian", ("--netlist", str(netlist), "--input-voltage", volts))
+    found, = set(re.findall(r"(?i)\breltol\s*=\s*(\S+)", netlist.read_text()))
+    assert float(found) == tolerance
