@@ -274,3 +274,45 @@ def test_reads_layer_by_layer_are_held_against_the_whole_networks_own(saved, mon
     reading = SimpleNamespace(cpu_seconds=1.0, early=None, largest=None, found=silent)
     found = layers_in_ngspice.judged(reading, network, images, np.nanargmin(network.first_spikes(images), axis=1))
     assert (found["ngspice"]["strict_accuracy"], found["closed_form"]["strict_accuracy"]) == (0, 1)
+
+
+def test_images_that_are_read_are_those_that_the_networks_own_seed_held_back(saved, tmp_path, monkeypatch):
+    """Another seed's test images were learned, four of five."""
+    content, seen = json.loads(saved.read_text(encoding="utf-8")), []
+    content["learning"]["seed"] = 7
+    saved.write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr(layers_in_ngspice, "warn_of_layers", lambda network, images: seen.append(images))
+
+    def read(reading, jobs):
+        seen.append(reading._images)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layers_in_ngspice.Reading, "read", read)
+    with pytest.raises(KeyboardInterrupt):
+        layers_in_ngspice.main(["--data", "digits", "--voltages", str(saved), "--samples", "5", "--figures", str(tmp_path)])
+    own, others = (TASKS["digits"].data(8, seed).test_images[:5] for seed in (7, 1))
+    assert len(seen) == 2 and all(np.array_equal(images, own) for images in seen) and not np.array_equal(own, others)
+
+
+def test_a_network_for_images_of_another_size_is_looked_for_under_its_own_name(tmp_path, monkeypatch):
+    asked = []
+
+    def looked_for(path, task, size):
+        asked.append((path.name, task.name, size))
+        raise KeyboardInterrupt
+    monkeypatch.setattr(layers_in_ngspice, "load_network", looked_for)
+    for size in ([], ["--size", "7"]):
+        with pytest.raises(KeyboardInterrupt):
+            layers_in_ngspice.main([*size, "--figures", str(tmp_path)])
+    assert asked == [("layers_mnist.json", "mnist", 10), ("layers_mnist_7x7.json", "mnist", 7)]
+
+
+@pytest.mark.parametrize(("every", "at"), [(-1.0, [1, 2, 3, 4, 4]), (1e9, [4])])  # and at the end
+def test_reads_are_saved_on_the_way_each_time_that_so_many_seconds_are_over(saved, tmp_path, monkeypatch, every, at):
+    """Else a run of hours that is killed leaves nothing."""
+    (network, images), kept = network_and_images(saved), []
+    spikes = [[layer[k] for layer in network.forward(images)] for k in range(4)]
+    monkeypatch.setattr(layers_in_ngspice, "CHECKPOINT_EVERY", every)
+    monkeypatch.setattr(layers_in_ngspice, "read_layers", lambda *_: (LayeredRead(one, 1.0, 1, None) for one in spikes))
+    monkeypatch.setattr(layers_in_ngspice.Reading, "save", lambda reading: kept.append(len(reading.found.spikes)))
+    layers_in_ngspice.Reading(network, images, {}, tmp_path / "checkpoint").read(1)
+    assert kept == at
