@@ -119,3 +119,36 @@ def test_how_far_states_were_apart_is_said_of_presentations_that_were_alike(othe
              "in_step_otherwise": [{"presentation": k, "beyond_margin": 1e-9} for k in range(otherwise)]}
     layers_in_step.report(found)
     assert ("after the others states were at most" in capsys.readouterr().out) is said
+
+
+@pytest.mark.parametrize(("spikes", "label", "beyond"), [
+    ([50, 62, np.nan], 0, 9), ([50, 62, 53.5], 0, 0.5), ([50, 62, np.nan], 1, -15), ([np.nan, 62, np.nan], 1, np.inf),
+    ([50, 62, np.nan], 2, np.nan)])
+def test_what_a_lead_is_beyond_the_margin_of_3_us(spikes, label, beyond):
+    network = SimpleNamespace(first_spikes=lambda images: 1e-6 * np.array([spikes]))
+    rule = dataclasses.replace(layers_in_step.TASKS["xor"].rule, margin=3e-6)
+    data = SimpleNamespace(images=np.zeros((4, 2)), labels=np.full(4, label))
+    found = layers_in_step.beyond_margin(network, rule, data, 5)
+    assert 1e6 * found == pytest.approx(beyond, nan_ok=True)
+
+
+FOUND = {"presentations": 4, "answered_right": 1, "wrote": 2, "volts_moved": [0.1], "in_step_volts_apart": [0.0],
+         "in_step_volts_apart_off": [0.0], "free_otherwise": 0, "free_volts_apart": [0.0], "in_step_otherwise": []}
+
+
+def test_ngspice_goes_on_where_it_is_asked_to_in_a_run_of_60000_presentations(tmp_path, monkeypatch):
+    """Of which the first doses are the largest: XOR's own run of 240 would be at its smallest by then."""
+    asked, warned = [], []
+    monkeypatch.setattr(layers_in_step, "compare", lambda *given: asked.append(given) or FOUND)
+    monkeypatch.setattr(layers_in_step, "warn_of_layers", lambda *given: warned.append(given))
+    layers_in_step.main(["--data", "xor", "--hidden", "3", "--after", "30", "--stretch", "4", "--figures", str(tmp_path)])
+    (start, rule, data, stretch, _), = asked
+    assert (start.done, rule.presentations, stretch, start.network.sizes) == (30, 60_000, 4, (2, 3, 2))
+    (network, images), = warned  # of what is taught
+    assert network is start.network and images is data.images
+
+
+def test_options_that_a_network_of_one_hidden_layer_has_no_use_for_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        layers_in_step.main(["--data", "xor", "--hidden", "3", "--error-scale", "2", "--figures", str(tmp_path)])
+    assert "--error-scale has no bearing on a network of one hidden layer" in capsys.readouterr().err
