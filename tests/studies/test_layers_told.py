@@ -126,3 +126,12 @@ def test_networks_without_an_error_to_measure_are_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.endswith(": before learning there is no error to measure: of 20000 training images 20000 leave the right neuron "
                          "silent, the others are right (1 hidden neurons: try more)\n") and said.count("\n") == 1
+
+
+def test_finished_networks_are_gone_on_with_on_their_chip(told):
+    """A voltages file knows states alone: what is drawn and written of the first network is of ten per cent's devices."""
+    told(*TRAINED)
+    given = told(*TRAINED, "--seeds", 2, "--resume", "--force")
+    assert len(given["judge"]) == 1  # the first was finished
+    for network in (given["first_read"][0][0], given["drawn"]["layers_digits_raster"][0]):
+        assert [0.03 < chip.threshold.std() < 0.3 for chip in network.chip] == [True] * 3
