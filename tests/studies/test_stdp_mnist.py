@@ -64,13 +64,15 @@ def test_what_is_kept_and_drawn_of_a_run_is_what_it_was_at_each_stretch(ran, tmp
     drawn, results = ran("--epochs", "2", "--samples", "3", "--voltages", str(path))
     (images, labels), (tested, truth) = images_of("train"), images_of("test")
     network, seed = begin(LEARNING, 30)
-    moments = [network.copy()]
-    for _ in stretches(LEARNING, network, images, presentation_order(LEARNING, 20, seed)):
+    moments, winners = [network.copy()], []
+    for found in stretches(LEARNING, network, images, presentation_order(LEARNING, 20, seed)):
         moments.append(network.copy())
+        winners.append(found)
     name = "mnist_stdp_grey_10_seed_3"
     states, every, _ = drawn[f"{name}_weights"]
     assert every == 20 and np.array_equal(states, [moment.states[:8] for moment in moments])
     assert np.array_equal(drawn[f"{name}_thresholds"][0], [1.0 + moment.homeostasis for moment in moments])
+    assert drawn[f"{name}_thresholds"][1].tolist() == [*winners[0], *winners[1]] != [*winners[1], *winners[0]]
     digits = name_neurons(first_to_fire(LEARNING, network, images), labels, 10)
     assert (digits != name_neurons(first_to_fire(LEARNING, network, images[:10]), labels[:10], 10)).any()
     content = json.loads(path.read_text(encoding="utf-8"))
