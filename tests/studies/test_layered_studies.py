@@ -281,6 +281,16 @@ def test_reads_of_an_earlier_run_outlive_a_stop_among_more_of_them(played, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["imperfect_layers_results.json"]
 
 
+def test_ngspice_reads_the_first_chip_of_several(played, tmp_path, monkeypatch):
+    """Twenty networks, four reads; and a warning, if there is one, of the ideal network at the images that are tested."""
+    warned = []
+    monkeypatch.setattr(imperfect_layers, "warn_of_layers", lambda network, images, options: warned.append((images, options)))
+    assert played(24, "--chips", "2", "--ngspice", "5", "--figures", str(tmp_path)) == 0
+    found = results(tmp_path, "imperfect_layers")
+    assert [row["seed"] for row in found["judged"]] == [1] * 4 and len(found["rows"]) == 20
+    assert [(len(images), options) for images, options in warned] == [(40, False)]  # the doses are no options of this study
+
+
 def test_rows_of_another_network_that_were_asked_for_by_force_are_not_lost(played, tmp_path):
     assert played(10, "--figures", str(tmp_path)) == 0
     assert played(3, "--hidden", "7", "--force", "--figures", str(tmp_path)) == 130
