@@ -65,3 +65,9 @@ def test_a_membrane_above_its_threshold_is_within_its_panel():
     volts = np.full((2, 9), 7.0)
     figure = membranes_figure(np.linspace(0, 2e-3, 9), volts, 0 * volts, 4.0, "AB", [0.0, 1e-3])
     assert figure.axes[0].get_ylim()[1] > 7
+
+
+def test_the_threshold_that_is_drawn_is_the_neurons_own():
+    figure = membranes_figure(np.linspace(0, 1e-3, 9), np.ones((2, 9)), np.zeros((2, 9)), 2.5, "AB", [0.0])
+    assert list(figure.axes[0].lines[-1].get_ydata()) == [2.5, 2.5]
+    assert figure.legends[0].get_texts()[-1].get_text() == "threshold 2.5 V"
