@@ -190,7 +190,7 @@ def test_a_stop_says_that_there_is_something_to_go_on_with(study, tmp_path, monk
 def test_images_that_ngspice_has_read_are_not_left_out_unasked(tmp_path):
     options = argparse.Namespace(figures=tmp_path, resume=False, force=False, ngspice=0)
     imperfect_layers.refuse_to_forget(options)
-    (tmp_path / "imperfect_layers_results.json").write_text(json.dumps({"judged": [{"samples": 100}]}))
+    (tmp_path / "imperfect_layers_results.json").write_text(json.dumps({"judged": [{"samples": 100}, {"samples": 3}]}))
     with pytest.raises(NotOverwritten, match="reads of 100 images by ngspice; --resume keeps them"):
         imperfect_layers.refuse_to_forget(options)
     for name, value in (("resume", True), ("force", True), ("ngspice", 100)):
