@@ -15,6 +15,8 @@ from studies import (
     imperfect_chips,
     imperfect_layers,
     iv,
+    layers_in_ngspice,
+    layers_in_step,
     own_data,
     stdp_mnist,
 )
@@ -194,3 +196,21 @@ def test_own_datas_decisions_that_are_drawn_and_its_netlist_are_of_the_first(tmp
     assert counts[:, 0].tolist() == [50, 50, 50] and counts.sum() == 150
     model, features = MemristiveClassifier.load(tmp_path / "v.json"), load_table("iris", None).features
     assert len(images) == 1 and np.array_equal(images[0], model.encoding_.levels(features[:1])[0])
+
+
+def test_sizes_of_the_studies_of_layers_are_those_that_the_pages_speak_of(monkeypatch, tmp_path):
+    """Five chips a spread, 100 hidden neurons, 300,000 presentations; 500 in ngspice behind 20,000; 200 images in both."""
+    made = []
+
+    def claimed(made_with, *_):
+        made.extend(made_with)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(imperfect_layers, "claimed", claimed)
+    with pytest.raises(KeyboardInterrupt):
+        imperfect_layers.main(["--figures", str(tmp_path)])
+    (_, found), = made
+    assert (found["chips"], found["hidden"], found["learning"]["presentations"]) == (5, 100, 300_000)
+    step = layers_in_step.make_step_parser().parse_args([])
+    assert (step.data, step.hidden, step.after, step.stretch) == ("mnist", [100], 20_000, 500)
+    read = layers_in_ngspice.make_study_parser().parse_args([])
+    assert (read.data, read.samples, read.whole) == ("mnist", 200, 0)
