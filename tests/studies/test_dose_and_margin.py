@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +93,14 @@ def test_what_is_held_out_is_not_learned_from(tmp_path, monkeypatch, capsys):
     assert (first["gain"], first["standard_error"]) == (0, 0) and second["dose"] == 0.1
     assert second["gain"] == pytest.approx(np.mean(second["held_out_accuracies"]) - np.mean(first["held_out_accuracies"]))
     assert "against the first" in capsys.readouterr().out
+
+
+def test_a_lead_of_ten_nanoseconds_decides_nothing():
+    """Of the two images of each part the right neuron leads by 10 ns and by 30 ns: as everywhere, 20 ns are a tie."""
+    spikes = 1e-6 * np.array([[50.0, 50.01, 80.0], [50.0, 50.03, np.nan]])
+    training = SimpleNamespace(train=lambda rule, which: (None, 0), spikes=lambda states, held: spikes)
+    rule = mnist_experiment(encoding="grey").rule
+    assert dose_and_margin.held_out_accuracies(training, rule, np.zeros(12, int)).tolist() == [0.5] * 6
 
 
 def test_every_training_has_the_seed_asked_for_and_a_gain_its_standard_error(tmp_path, monkeypatch):
