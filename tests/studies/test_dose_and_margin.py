@@ -49,6 +49,27 @@ def test_a_neuron_that_would_fire_behind_the_pulse_is_silent():
     assert np.array_equal(found, np.where(whole > pulse, np.nan, whole), equal_nan=True)
 
 
+def settled(levels, state, **schedule):
+    """First spikes in us of images that have the same level at all inputs, of neurons whose cells are all at `state` V."""
+    experiment = mnist_experiment(encoding="grey")
+    experiment = dataclasses.replace(experiment, schedule=dataclasses.replace(experiment.schedule, **schedule))
+    images = np.repeat(np.array(levels)[:, None], 100, axis=1)
+    found = SettledTraining(experiment, images, np.zeros(len(levels))).spikes(np.full((10, 100), state), np.arange(len(levels)))
+    return 1e6 * found[:, 0]
+
+
+def test_a_cell_that_is_pinched_off_lets_no_more_current_through():
+    """From 1.48 times the cell's X on: of the gate's charge a part is the input's. Below that, the more the sooner."""
+    low, more, most = settled([0.7, 0.9, 1.0], 0.6)
+    assert np.isfinite(low) and low > more == most
+    assert np.all(np.diff(settled([0.7, 0.9, 1.0], 0.7)) < 0)
+
+
+def test_half_the_level_at_twice_the_input_voltage_is_the_same():
+    assert settled([0.4, 0.8], 3.0, input_voltage=0.5) == pytest.approx(settled([0.2, 0.4], 3.0, input_voltage=1.0))
+    assert np.isfinite(settled([0.4, 0.8], 3.0, input_voltage=0.5)).all()
+
+
 def test_a_write_is_the_closed_form_s():
     experiment = mnist_experiment(encoding="grey")
     images, labels = (values[:1] for values in experiment.training_images())
