@@ -14,6 +14,7 @@ from learning.closed_form import Crossbar
 from learning.decoding import strict_decision
 from learning.ensembles import Ensemble, offenders, strictly_right
 from learning.error_driven import ErrorDrivenRule, Teacher, begin, offender
+from learning.pulses import Schedule
 from memristor import read_current
 
 CHIPS = [Chip(), Chip(seed=2, cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1),
@@ -159,3 +160,26 @@ def test_cells_are_programmed_up_to_fifty_volts(parameters, mnist_schedule):
     ensemble = Ensemble([Chip(seed=1)], parameters, mnist_schedule)
     for wanted, found in ((49.0, 49.0), (60.0, 50.0)):
         assert ensemble.programmed(np.full((10, 100), wanted), calibrated=False) == pytest.approx(found, rel=1e-9)
+
+
+def test_silent_neurons_are_written_by_doses_that_fall_to_a_hundredth(parameters):
+    """From 0 V on nobody fires: the right column gains (1 - k/300) x 1 mV a presentation, at least 10 uV (edges take 2 %)."""
+    rule, ensemble = ErrorDrivenRule(presentations=300, dose=1e-3), Ensemble([Chip(classes=2, inputs=3)], parameters, Schedule())
+    gone_through = [states.copy() for states in ensemble.learn(np.zeros((1, 2, 3)), rule, np.ones((1, 3)), np.zeros(1, int))]
+    assert gone_through[0][0] == pytest.approx(np.array([[1e-3] * 3, [0.0] * 3]), rel=0.03)
+    assert (gone_through[150] - gone_through[149])[0, 0] == pytest.approx(0.5e-3, rel=0.03)
+    assert (gone_through[-1] - gone_through[-2])[0, 0] == pytest.approx(1e-5, rel=0.03)
+
+
+def test_what_is_stuck_stands_there_before_anything_is_written_and_the_start_stays_as_it_was(parameters):
+    chip = Chip(classes=2, inputs=50, seed=6, stuck_on=0.3, stuck_off=0.3)
+    ensemble, start = Ensemble([chip], parameters, Schedule()), np.full((1, 2, 50), 3.0)
+    first = next(ensemble.learn(start, ErrorDrivenRule(presentations=2, margin=0.0), np.zeros((1, 50)), np.zeros(1, int)))
+    assert set(np.round(first[0].ravel(), 3)) == {0.0, 3.0, 7.0}  # an image without a pixel writes nothing
+    assert (start == 3.0).all()
+
+
+def test_cells_that_are_stuck_cannot_be_programmed(parameters):
+    chip = Chip(classes=2, inputs=50, seed=6, stuck_on=0.3, stuck_off=0.3)
+    programmed = Ensemble([chip], parameters, Schedule()).programmed(np.full((2, 50), 3.0), calibrated=False)[0]
+    assert set(np.round(programmed.ravel(), 6)) == {0.0, 3.0, 7.0}

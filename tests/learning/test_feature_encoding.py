@@ -25,6 +25,13 @@ def test_share_that_lies_outside_the_training_data_is_told():
     encoding = FeatureEncoding.of(TRAINING)
     assert encoding.clipped(TRAINING) == 0.0
     assert encoding.clipped(np.array([[0.9, 0.0, 7.0], [5.1, 2.1, 99.0]])) == pytest.approx(4 / 6)  # 99 where all was 7
+    assert encoding.clipped(np.array([[1.0, 0.0, 6.9]])) == pytest.approx(1 / 3)
+
+
+def test_a_value_too_far_outside_for_floats_is_clipped_without_a_word():
+    """pytest makes errors of warnings, NumPy's of an overflow among them."""
+    encoding = FeatureEncoding.of(np.array([[0.0], [1e-9]]), complement=False)
+    assert encoding.levels(np.array([[1e300], [-1e300]])).tolist() == [[1.0], [0.0]]
 
 
 def test_range_that_floats_do_not_have_is_half_way():

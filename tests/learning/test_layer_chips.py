@@ -27,6 +27,14 @@ def test_spreads_are_those_asked_for_and_layers_draw_their_own():
     assert abs(np.corrcoef(big[0].channel.ravel(), other[0].channel.ravel())[0, 1]) < 0.02
 
 
+def test_gains_of_writes_have_their_own_spread_and_those_of_the_reference_column_are_left_out():
+    """A reference is read but never written: the last column drawn has a channel, and no write gain in use."""
+    own = layer_chips(Chip(cell_write_gain=0.2, seed=3), (200, 200))[0]
+    assert np.all(own.channel == 1) and own.write.std() == pytest.approx(0.2, rel=0.02)
+    drawn = Chip(cell_write_gain=0.2, seed=3, classes=201, inputs=201).cells(NOMINAL.memristor).transconductance
+    assert own.write == pytest.approx(drawn[:200] / NOMINAL.memristor.transconductance, rel=1e-12)
+
+
 def test_each_layer_is_a_chip_with_a_seed_of_its_own():
     layers = layer_chips(dataclasses.replace(TEN_PERCENT, seed=2**32 - 1), SIZES)
     for layer, (seed, rows, columns) in enumerate(((2**32 - 1, 10, 13), (7918, 13, 5))):  # 7919 apart, within 32 bits
