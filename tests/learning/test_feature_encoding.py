@@ -29,9 +29,10 @@ def test_share_that_lies_outside_the_training_data_is_told():
 
 
 def test_a_value_too_far_outside_for_floats_is_clipped_without_a_word():
-    """pytest makes errors of warnings, NumPy's of an overflow among them."""
+    """Else NumPy warns of an overflow, in the midst of a prediction."""
     encoding = FeatureEncoding.of(np.array([[0.0], [1e-9]]), complement=False)
-    assert encoding.levels(np.array([[1e300], [-1e300]])).tolist() == [[1.0], [0.0]]
+    with np.errstate(over="raise"):
+        assert encoding.levels(np.array([[1e300], [-1e300]])).tolist() == [[1.0], [0.0]]
 
 
 def test_range_that_floats_do_not_have_is_half_way():
