@@ -100,7 +100,16 @@ def test_differences_are_named_as_options():
     assert differences({}, one) == ["--chip (None there, {'seed': 1} now)"]
 
 
-@pytest.mark.parametrize("content", ["not json", "[1, 2]", "", '{"parameters": 3}', "\x00"])
+def test_differences_of_what_no_option_or_another_sets_have_names_of_their_own():
+    """And what older files do not mention had its usual value: no age, no table."""
+    stored, now = ({"random_state": k, "low": [k / 2], "classes": [k]} for k in (1, 2))
+    assert differences(stored, now) == [
+        "--seed (1 there, 2 now)", "the features' lowest values ([0.5] there, [1.0] now)", "the classes ([1] there, [2] now)"]
+    assert differences({}, {"age": 5.0, "table": 77}) == ["--age (0 there, 5 now)", "the table's values (None there, 77 now)"]
+    assert differences({"age": 5.0}, {}) == ["--age (5 there, 0 now)"] and differences({}, {"age": 0.0}) == []
+
+
+@pytest.mark.parametrize("content", ["not json", "[1, 2]", "", '{"parameters": 3}', "\x00", "[" * 100_000], ids=range(6))
 def test_what_no_script_wrote_is_not_overwritten(tmp_path, content):
     path = tmp_path / "some.json"
     path.write_text(content)
@@ -186,6 +195,17 @@ def test_one_file_for_two_things_is_refused(tmp_path, made_with, others):
     with pytest.raises(NotOverwritten, match="the same"), claimed([(tmp_path / name, {}) for name in made_with],
                                                                   [tmp_path / name for name in others]):
         pass
+
+
+def test_what_is_no_file_holds_nothing_that_could_be_overwritten():
+    refuse_overwriting("/dev/null", {"seed": 1})
+
+
+def test_one_file_by_two_ways_is_one_file(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(NotOverwritten, match="two of the files to write are the same"), \
+            claimed([(tmp_path / "some.json", {})], [tmp_path / "link" / "some.json"]):
+        pytest.fail("both were claimed")
 
 
 def test_files_without_parameters_are_locked_too(tmp_path):

@@ -1,11 +1,13 @@
 """Results as files: what `--resume` goes on with is what an earlier run wrote."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from records.files import FileProblem
-from records.results import holds, kept_results, refuse_other_rows
+from records.results import holds, kept_results, path_in_project, refuse_other_rows, versions
+from tests.helpers import ROOT
 
 ROWS = {"ideal": 0.5, "rows": [{"seed": 1, "accuracy": 0.5}]}
 
@@ -35,7 +37,7 @@ def test_results_that_no_run_wrote_are_refused_in_one_line(tmp_path, changes):
 
 
 @pytest.mark.parametrize(("kind", "fine", "not_fine"), [
-    (int, (0, -3, 10**15), (1.0, True, "1", None, [1], 10**16)),
+    (int, (0, -3, 10**15), (1.0, True, "1", None, [1], 10**16, -10**16)),
     (float, (0, 1.5, -1e15), (True, "1", None, [1], float("nan"), float("inf"), 10**400)),
     (str, ("", "x"), (1, None, ["x"])), (("a", "b"), ("a",), ("c", 1, None, ["a"], {"a": 1})),
     (list, ([], [1, 2.5]), (["x"], [None], [[1]], "12", {"1": 2}, [float("nan")]))])
@@ -63,3 +65,21 @@ def test_rows_that_were_not_asked_for_or_stand_there_twice_are_refused(tmp_path,
         assert not fine and "r.json cannot be gone on with: its 'rows' are none of an earlier run" in str(error)
     else:
         assert fine
+
+
+@pytest.mark.parametrize("name", ["accuracy", "strict_accuracy", "closed_form_accuracy", "running_accuracy", "ideal"])
+def test_no_share_is_more_than_all(name):
+    assert [holds({name: value}, {name: float}) for value in (-0.01, 0, 1.0, 1.01)] == [False, True, True, False]
+    assert holds({"margin": 1.01}, {"margin": float})
+
+
+def test_versions_name_ngspice_only_where_it_had_a_part():
+    packages = {"PySpice", "numpy", "scipy", "scikit-learn", "pillow"}
+    assert versions(None).keys() == packages
+    assert versions(SimpleNamespace(version=44)).keys() == packages | {"ngspice"}
+    assert versions(SimpleNamespace(version=44))["ngspice"] == 44
+
+
+def test_paths_within_the_project_are_the_same_on_any_machine(tmp_path):
+    assert path_in_project(ROOT / "voltages" / "mnist.json") == "voltages/mnist.json"
+    assert path_in_project(tmp_path / "v.json") == str(tmp_path.resolve() / "v.json")
