@@ -16,6 +16,7 @@ from workflow.scores import (
     equal_templates,
     interval,
     largest_deviation,
+    spikes_within,
     summary,
 )
 
@@ -71,6 +72,14 @@ def test_first_hundred_images_are_the_papers_and_a_class_that_is_not_there_has_n
     assert scores["recall"].tolist() == pytest.approx([1.0, 0.0, NAN], nan_ok=True)
 
 
+def test_first_hundred_images_are_a_hundred():
+    """The first 60 of 102 are right: 60 % of a hundred, 100 % of fifty."""
+    spikes = 1e-6 * np.array([[100.0, 140.0]] * 60 + [[140.0, 100.0]] * 42)
+    scores = summary(np.zeros(102, int), spikes, SCHEDULE, 0.5e-6)
+    assert scores["paper_rule_first_100"] == scores["strict_first_100"] == pytest.approx(0.6)
+    assert scores["paper_rule_accuracy"] == pytest.approx(60 / 102)
+
+
 def test_confusion_has_a_column_for_each_way_of_not_deciding():
     counts = confusion(LABELS, [0, TIED, SILENT, 2, 1, 2], 4)
     assert counts.tolist() == [[1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6, [0, 1, 1, 0, 0, 0]]
@@ -108,3 +117,7 @@ def test_spikes_that_one_read_should_have_seen_deviate_by_as_much_as_it_went_on(
     assert largest_deviation(spikes, others, 150.0) == 100
     assert largest_deviation(spikes[:1], others[:1], 150.0) == 2
     assert largest_deviation(np.full((2, 3), NAN), np.full((2, 3), NAN), 150.0) is None
+
+
+def test_spikes_lie_apart_by_microseconds():
+    assert spikes_within(12.3e-9) == "spikes within 0.012 us" and spikes_within(None) == "no spikes to compare"
