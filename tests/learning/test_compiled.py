@@ -66,6 +66,17 @@ def test_what_is_raised_in_a_callback_from_c_is_not_lost(capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_what_else_is_raised_in_a_callback_is_reported_as_ever(monkeypatch):
+    def failed():
+        raise ValueError
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda problem: reported.append(problem.exc_type))
+    before = sys.unraisablehook
+    with compiling.interruptible():
+        ctypes.CFUNCTYPE(None)(failed)()
+    assert reported == [ValueError] and sys.unraisablehook is before
+
+
 def test_every_compilation_can_be_interrupted(monkeypatch):
     begun = []
 
