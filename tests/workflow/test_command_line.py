@@ -164,7 +164,7 @@ def test_name_of_no_file_is_refused(text, capsys):
     assert make_parser(None).parse_args(["--netlist", "a b.cir"]).netlist == Path("a b.cir")
 
 
-@pytest.mark.parametrize("name", ["figures/xpue.png", "figures/stdp_xpue.GIF", "voltages/xpue.json"])
+@pytest.mark.parametrize("name", ["figures/xpue.png", "figures/stdp_xpue.GIF", "voltages/xpue.json", "xpue.JSON"])
 def test_netlist_is_not_named_like_the_files_that_a_run_writes_besides(name, capsys):
     with pytest.raises(SystemExit):
         make_parser(None).parse_args(["--netlist", name])

@@ -167,6 +167,32 @@ def test_neurons_of_a_chip_that_are_too_slow_for_their_patterns_are_told_of_the_
                          "may help")
 
 
+def test_of_neurons_that_a_pulse_does_not_lift_in_time_one_is_enough_to_name_it(three):
+    """Beside others that would not reach their thresholds in any time."""
+    network, patterns, states = three
+    schedule = Schedule(pulse=2e-4, period=0.1)
+    for seed in range(60):
+        chip = Chip(3, 27, seed, neuron_time_constant=1.0, neuron_threshold=0.6)
+        race = chip.crossbar(network, schedule).race(states, patterns)
+        silent, low = np.isnan(np.diag(race.spikes)), np.diag(race.settled) < chip.neurons(network.neuron).threshold
+        if 0 < (silent & low).sum() < silent.sum() < 3:
+            break
+    said = warn_of_range(network, schedule, states, patterns, chip, own=True)
+    assert f"on this chip: {silent.sum()} of 3" in said and "; a longer --pulse or a training with a higher" in said
+
+
+def test_what_is_left_is_too_much_where_the_lowest_threshold_of_a_chip_says_so(three):
+    """A thousandth of it; and of images that are read one by one nothing is left."""
+    (network, patterns, states), chip = three, Chip(3, 27, 1, neuron_threshold=0.5)
+    own = chip.neurons(network.neuron).threshold
+    top = chip.crossbar(network, Schedule()).race(states, patterns).settled.max()
+    after = np.log(top / (1.1e-3 * own.min())) * network.neuron.time_constant
+    schedule = Schedule(period=5e-3 + 1e-5 + after)
+    assert own.max() > 1.2 * own.min()
+    assert "not come to rest" in warn_of_range(network, schedule, states, patterns, chip, own=True)
+    assert "not come to rest" not in warn_of_range(network, schedule, states, patterns, chip)
+
+
 def test_what_is_left_of_one_pattern_is_said_beside_what_is_wrong_with_each_alone(three):
     """Of patterns that clip, or are too slow, it was left out, and was what decided them."""
     network, patterns, states = three

@@ -1,5 +1,8 @@
 """A stop is told as one, whatever a library has made of it on its way."""
 
+import contextlib
+import signal
+
 import pytest
 
 from records.files import FileProblem
@@ -25,6 +28,15 @@ class Made:
 def test_stop_of_which_a_library_made_an_error_of_its_own_is_one(error, capsys):
     assert run(Made(error)) == 130
     assert capsys.readouterr().err.endswith(": stopped by Ctrl-C\n")
+
+
+def test_the_first_of_two_signals_is_the_one_that_stopped_it(capsys):
+    def main(arguments):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+    assert run(main) == 128 + 15
+    assert capsys.readouterr().err.endswith(": stopped by SIGTERM\n")
 
 
 def test_stopped_run_that_cannot_be_saved_says_so(capsys):
