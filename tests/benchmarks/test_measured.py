@@ -13,10 +13,12 @@ SCRIPT = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[-1] + '/given.
 
 @pytest.mark.parametrize("name", ["device.py", "some_training.py"])
 def test_a_script_has_its_files_in_the_folder_and_its_memory_in_megabytes(tmp_path, name):
-    """A Python without a library takes some ten MB; a training would write voltages/ else."""
+    """A Python without a library takes some ten MB, or as many as this one had when it was forked; a training would write
+    voltages/ else.
+    """
     (tmp_path / name).write_text(SCRIPT)
     wall, cpu, memory = scripts.measure([str(tmp_path / name), "--jobs", "1"], str(tmp_path))
-    assert wall > 0 and cpu >= 0 and 3 < memory < 300
+    assert wall > 0 and cpu >= 0 and 3 < memory < 3000
     voltages = ["--voltages", f"{tmp_path}/{tmp_path / name}.json"] if "training" in name else []
     assert json.loads((tmp_path / "given.json").read_text()) == ["--jobs", "1", *voltages, "--figures", str(tmp_path)]
 
