@@ -30,16 +30,10 @@ def _delivered(session: NgspiceSession, circuit: Circuit, solver: Solver, stop: 
     """Energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s."""
     sources = {"inputs": names("input", rows), "phi": names("phi", classes)}
     vectors = [vector for members in sources.values() for name in members for vector in (name, f"i(v{name})")]
-    waves = powers(session, circuit, solver, stop, vectors)
-    return {kind: sum(delivered(waves, name, f"v{name}") for name in members) for kind, members in sources.items()}
-
-
-def powers(session: NgspiceSession, circuit: Circuit, solver: Solver, stop: float, vectors: list[str]) -> Waveforms:
-    """`vectors` of a circuit up to `stop` s, in steps short enough for `delivered`."""
     loaded = session.load(circuit, dataclasses.replace(solver, max_step=min(solver.max_step, stop / STEPS)), vectors)
     waves = loaded.run(stop)
     session.unload(loaded)
-    return waves
+    return {kind: sum(delivered(waves, name, f"v{name}") for name in members) for kind, members in sources.items()}
 
 
 def delivered(waves: Waveforms, node: str, source: str) -> float:
