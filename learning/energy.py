@@ -21,7 +21,7 @@ from spice.session import NgspiceSession, Solver, Waveforms
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
-STEPS = 1000  # of a run, at least: power bends as X rises, and chords over the usual steps were up to 5 % off, over these 0.1 %
+STEPS = 1000  # of a write, at least: power bends as X rises; chords over the usual steps were up to 5 % off, over these 0.1 %
 HIGHEST = 15.0  # V, up to which it does not: no smaller number is at hand
 
 
@@ -30,7 +30,7 @@ def _delivered(session: NgspiceSession, circuit: Circuit, solver: Solver, stop: 
     """Energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s."""
     sources = {"inputs": names("input", rows), "phi": names("phi", classes)}
     vectors = [vector for members in sources.values() for name in members for vector in (name, f"i(v{name})")]
-    loaded = session.load(circuit, dataclasses.replace(solver, max_step=min(solver.max_step, stop / STEPS)), vectors)
+    loaded = session.load(circuit, solver, vectors)
     waves = loaded.run(stop)
     session.unload(loaded)
     return {kind: sum(delivered(waves, name, f"v{name}") for name in members) for kind, members in sources.items()}
@@ -75,4 +75,6 @@ def write_energy(session: NgspiceSession, parameters: NetworkParameters, schedul
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
     circuit = network(parameters, states[:, driven], points, controls, neurons=False, devices=devices.of_rows(driven))
-    return _delivered(session, circuit, WRITING, pulse + 2 * rise, len(driven), len(states))
+    stop = pulse + 2 * rise
+    solver = dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
+    return _delivered(session, circuit, solver, stop, len(driven), len(states))
