@@ -326,7 +326,7 @@ def _no_number(column: Any, decimal: str) -> str:
 
 
 def _is_any_number(text: str) -> bool:
-    return _is_number(text) or _is_number(text, ",")
+    return any(map(str.isdigit, text)) and (_is_number(text) or _is_number(text, ","))  # inf and nan may be names
 
 
 def _column(path: Path, columns: list[str], label: str) -> str:

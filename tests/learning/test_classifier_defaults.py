@@ -63,10 +63,10 @@ def test_every_layers_start_is_drawn_anew_for_each_random_state(monkeypatch):
         assert abs(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]) < 0.5 and np.array_equal(ours, same)
 
 
-@pytest.mark.parametrize(("rows", "spread"), [(624, 5.0), (2499, 10.0), (3999, 10.0)])
-def test_hidden_drives_spread_with_the_rows_that_are_driven_up_to_ten_thresholds(rows, spread):
-    """A fifth of the root of their number, the bias row's among them."""
-    assert started(LayeredRule(), np.ones((5, rows)), (50,)).start_drive_spread == pytest.approx(spread)
+@pytest.mark.parametrize(("rows", "level", "spread"), [(624, 1.0, 5.0), (96, 0.5, 1.0), (2499, 1.0, 10.0), (3999, 1.0, 10.0)])
+def test_hidden_drives_spread_with_the_rows_that_are_driven_up_to_ten_thresholds(rows, level, spread):
+    """A fifth of the root of the sum of their levels' squares, the bias row's, 1, among them."""
+    assert started(LayeredRule(), np.full((5, rows), level), (50,)).start_drive_spread == pytest.approx(spread)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

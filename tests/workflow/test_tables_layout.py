@@ -31,6 +31,7 @@ def loaded(folder, text, label=None):
     ("Unnamed: 0.1,Unnamed: 0,a,class\n0,0,1.5,yes\n1,1,2.5,no\n2,2,3.5,yes\n3,3,4.5,no\n", ["a"], ["no", "yes"]),
     ("a,b,class\r1,2,yes\r2,3,no\r3,4,yes\r4,5,no\r", ["a", "b"], ["no", "yes"]),
     ("a,class\n1,0\n2,1\n3,0\n4,1\n", ["a"], ["0", "1"]),
+    ("big,inf,class\n" + ROWS, ["big", "inf"], ["no", "yes"]),  # words that Python takes for numbers
 ])
 def test_header_rows_and_columns_are_found_out(tmp_path, text, names, classes):
     table = loaded(tmp_path, text)
