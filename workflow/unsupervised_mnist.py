@@ -47,7 +47,7 @@ class MnistLearning(Parameters):
     seed: int = quantity(1, 0, 2**32 - 1, "", "of start states and order")
     first_time_constant: float = quantity(8.7e-3, 1e-4, 1e3, "s", "R_leak (C + C_gate) at first")
     last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same where the run ends; its inverse falls in a straight "
-                                         "line, a step every 1,000 images: the last of N steps has at most N times the first")
+                                         f"line, a step every {STRETCH:,} images: the last of N has at most N times the first")
     homeostasis_rate: float = quantity(84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first")
     homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
 
