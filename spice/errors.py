@@ -1,9 +1,9 @@
-"""What goes wrong with ngspice."""
+"""Errors of the ngspice session."""
 
 
 class NgspiceMissing(RuntimeError):
-    """The shared library of ngspice is not there or cannot be used."""
+    """The shared library of ngspice is missing or unusable."""
 
 
 class SimulationError(RuntimeError):
-    """ngspice refused a netlist or stopped early, or was used as it cannot be; holds its own words and the netlist's path."""
+    """ngspice refused a netlist or stopped early. The message quotes ngspice and names the saved netlist."""

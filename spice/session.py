@@ -1,257 +1,206 @@
-"""ngspice as a library, through PySpice: load a circuit once, then alter, run and read it for ever.
+"""ngspice as a library, through PySpice: load a circuit once, then alter, run and read it as often as needed.
 
-`spice/` can be lifted out: it needs nothing else of this project. It keeps circuits loaded between runs, changes sources
-and initial conditions with `alter`, reads waveforms as NumPy arrays, frees every run's memory, stops at Ctrl-C, and turns
-each way in which ngspice fails into one exception.
+Needs nothing else of this project. Circuits stay loaded between runs; waveforms are NumPy arrays; Ctrl-C stops a run;
+every failure of ngspice is one exception that quotes it.
 """
 
 import contextlib
-import math
-import numbers
-import weakref
+import re
+import shlex
+import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from spice.circuits import Netlist, failure
-from spice.engine import Engine, shared_engine
+import numpy as np
+
 from spice.errors import NgspiceMissing, SimulationError
-from spice.library import find_library
-from spice.netlist import (
-    Solver,
-    altered_name,
-    altered_shapes,
-    alters_own_value,
-    netlist_text,
-    own_unit,
-    positive,
-    swept_values,
-    too_coarse,
-    tran_command,
-    unalterable,
-    value_text,
-)
-from spice.parameters import ParameterError, check_unit, plain, unit_of
-from spice.waveforms import OperatingPoint, Spectrum, Sweep, Waveforms
-from spice.words import say_once
+from spice.netlist import DIFFERENCE, Solver, alter_command, netlist_text, tran_command, value_text, vector_name
+from spice.ngspice import Ngspice, find_library, start_ngspice
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
            "netlist_text"]
 
-ABSOLUTE_ZERO = -273.15  # degrees Celsius
-VARIATIONS = ("dec", "oct", "lin")
 
+class Waveforms:
+    """Vectors of a transient: `time` in s; `waves["out"]` or `["V(out)"]` in V, `["i(vin)"]` in A, `["v(a,b)"]` in V."""
 
-def _times(pauses: Iterable[float]) -> list[float]:
-    try:
-        pauses = list(pauses)
-        for pause in pauses:
-            check_unit("pauses", pause, "s")
-        times = [plain(pause) for pause in pauses]
-    except TypeError:
-        times = [math.nan]
-    known = all(isinstance(time, numbers.Real) and not isinstance(time, bool) and 0 <= float(time) < math.inf for time in times)
-    if not known or times != sorted(times):
-        raise ParameterError(f"pauses must be a list of times in s, in their order, got {pauses!r}")
-    return [float(time) for time in times]
+    def __init__(self, plot: Mapping[str, Any]) -> None:
+        self._plot = plot
+        self.time = self["time"]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        pair = DIFFERENCE.fullmatch(name.strip().lower())
+        if pair:
+            plus, minus = (0.0 if node in ("0", "gnd") else self[node] for node in pair.groups())
+            return np.asarray(plus - minus)
+        key = vector_name(name)
+        vector = self._plot.get(key, self._plot.get(f"V({key})"))  # ngspice's name of a node called "2"
+        if vector is None:
+            raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
+        return np.array(vector.to_waveform().view(np.ndarray))
+
+    def stack(self, names: Iterable[str]) -> np.ndarray:
+        """Return the vectors `names` as one array, vectors x points."""
+        return np.array([self[name] for name in names])
 
 
 class LoadedCircuit:
-    """One circuit kept in ngspice. Made by `NgspiceSession.load`."""
+    """One circuit kept in ngspice, made by `NgspiceSession.load`."""
 
-    def __init__(self, engine: Engine, text: str, solver: Solver) -> None:
-        self._engine, self._netlist = engine, Netlist(text, weakref.ref(self))
-        self.solver = solver
-        self._known: dict[str, str] = {}  # element: the command that altered it last
-        engine.load(self._netlist)
+    def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
+        self._ngspice, self.text, self.solver = ngspice, text, solver
+        self._sent: dict[str, str] = {}
+        try:  # ngspice repeats the title, which may hold the word "error"
+            ngspice.load(self, "* circuit\n" + text.partition("\n")[2])
+        except SimulationError as error:
+            raise self._failure("refused the netlist", "op", error) from None
 
     def __reduce__(self) -> Any:
-        raise TypeError("a loaded circuit belongs to the ngspice of its process and cannot be copied or sent to another: load it "
-                        "in the function that the worker runs")
-
-    @property
-    def text(self) -> str:
-        """The netlist as it was loaded."""
-        return self._netlist.text
+        raise TypeError("a loaded circuit belongs to its process; load it in the function that the worker runs")
 
     def unload(self) -> None:
         """Remove the circuit from ngspice and free its memory."""
-        self._engine.unload(self._netlist)
+        self._ngspice.unload(self)
 
     def alter(self, changes: Mapping[str, Any]) -> None:
-        """Change element values for all that is yet to come, also of a run that is paused: `changes` maps "element" or "element
-        parameter" to a number or list.
+        """Change element values for all later runs; only what differs from the last value is sent.
 
-        For example {"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xamplifier.m1 w": 2e-6, "Rload": 2@u_kOhm}. What has not changed
-        is not sent. The number of a source is its DC value: a waveform (PULSE, SIN) hides it from transients, as in all of SPICE;
-        "V1 pwl" [0, 5] gives another. Raises ParameterError for what is no number, SimulationError for what ngspice refuses.
+        Parameters
+        ----------
+        changes : mapping
+            "element" or "element parameter" to a number or a list of them, for example
+            ``{"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xcell.mchannel w": 2e-6, "rload": 2e3}``.
+
+        Raises
+        ------
+        ParameterError
+            A value is not a finite number or a list of them.
+        SimulationError
+            ngspice refuses a change.
         """
-        if not isinstance(changes, Mapping):
-            raise ParameterError(f"changes must map names of elements to values, got {changes!r}")
-        fresh: dict[str, str] = {}
-        known, before, sent = dict[str, str](), self._known, self._netlist.sent
-        for name, value in changes.items():
-            element, command = altered_name(name)
-            text = value_text(name, value, own_unit(element) if alters_own_value(command) else "")
-            if trouble := unalterable(element, command, text):
-                raise ParameterError(f"{name} {trouble}, got {value!r}")
-            # Two names of one value ("vin", "vin dc") are told from two values by nobody: what an element had is forgotten
-            # as soon as anything else of it is altered.
-            last = known.get(element)
-            if (last or before.get(element)) != command or (fresh if last else sent).get(command) != text:
-                fresh.pop(command, None)
-                fresh[command] = text
-            known[element] = command
-        self._known = {}  # until ngspice has taken them all, nobody knows what it has
-        self._engine.set(self._netlist, fresh)
-        self._known = before | known
-
-    def set_temperature(self, celsius: float) -> None:
-        """Set the circuit's temperature in degrees Celsius (27 by default), or as 300@u_K, for the runs to come.
-
-        Raises ParameterError.
-        """
-        if unit_of(celsius) == "K":
-            celsius = float(celsius) + ABSOLUTE_ZERO
-        text = value_text("temperature", celsius, "degrees Celsius")
-        if text.startswith("[") or not float(celsius) > ABSOLUTE_ZERO:
-            raise ParameterError(f"temperature must be above {ABSOLUTE_ZERO} degrees Celsius, got {celsius!r}")
-        self._engine.set(self._netlist, {"option temp": text})
+        wanted = {alter_command(name): value_text(name, value) for name, value in changes.items()}
+        fresh = {command: value for command, value in wanted.items() if self._sent.get(command) != value}
+        self._ngspice.select(self)
+        try:
+            self._ngspice.send([f"{command} = {value}" for command, value in fresh.items()])
+        except SimulationError as error:
+            failure = self._failure(f"refused one of {', '.join(fresh)}", "op", error)
+            self._sent.clear()  # unknown which of them ngspice has taken
+            raise failure from None
+        self._sent.update(fresh)
 
     @overload
-    def run(self, stop: float, pauses: None = None, uic: bool = True) -> Waveforms: ...
+    def run(self, stop: float, pauses: None = None) -> Waveforms: ...
 
     @overload
-    def run(self, stop: float, pauses: Iterable[float], uic: bool = True) -> Iterator[Waveforms]: ...
+    def run(self, stop: float, pauses: Iterable[float]) -> Iterator[Waveforms]: ...
 
-    def run(self, stop: float, pauses: Iterable[float] | None = None, uic: bool = True) -> Waveforms | Iterator[Waveforms]:
-        """Run a transient from t = 0 to `stop` s; return its `Waveforms`.
+    def run(self, stop: float, pauses: Iterable[float] | None = None) -> Waveforms | Iterator[Waveforms]:
+        """Run a transient from the initial conditions at t = 0 to `stop` s.
 
-        It starts from the initial conditions as given (`uic`), or from the operating point. `pauses` are times in s, in their
-        order, at which the run may be looked at: with them, the return value is an iterator that yields the waveforms so far at
-        each pause and at the end; a pause within the solver's longest step of `stop` is reached with the end, a later one never.
-        What is altered meanwhile acts as if it went to its new value within the step that follows (`Solver.max_step`), not at
-        once. Closing it early ends the run there, but ngspice 44 never frees 2 kB of such a run: thousands of runs are better
-        given a shorter `stop`. Edges of PULSE sources that are not given last a thousandth of the pulse (`netlist.print_step`).
-        Raises SimulationError if ngspice stops before `stop`.
+        Parameters
+        ----------
+        stop : float
+            End of the transient in s.
+        pauses : iterable of float, optional
+            Times in s, in ascending order. With them, the return value is an iterator that yields the waveforms so far
+            at each pause and at the end; the circuit may be altered at a pause.
+
+        Raises
+        ------
+        SimulationError
+            ngspice stops before `stop`.
         """
-        runs = self._transient(positive("stop", stop, "s"), _times(() if pauses is None else pauses), uic)
+        runs = self._transient(float(stop), () if pauses is None else tuple(pauses))
         if pauses is not None:
             return runs
-        with contextlib.closing(runs):  # left to the garbage collector, what its end raises would be lost
+        with contextlib.closing(runs):
             return next(runs)
 
-    def op(self) -> OperatingPoint:
-        """The operating point."""
-        return OperatingPoint(self._analysis("op"))
-
-    def dc(self, source: str, start: float, stop: float, step: float) -> Sweep:
-        """Operating points for values of `source` (a voltage or current source or a resistor; "temp" for the temperature in
-        degrees Celsius) from `start` to `stop` by `step`.
-        """
-        element = altered_name(source)[0]
-        return Sweep(self._analysis(f"dc {element} {swept_values(start, stop, step, own_unit(element))}"))
-
-    def ac(self, start: float, stop: float, points: int = 10, variation: str = "dec") -> Spectrum:
-        """Small signals about the operating point, driven by the sources' AC values, from `start` to `stop` Hz:
-        `points` a decade ("dec"), an octave ("oct"), or in all ("lin").
-        """
-        first, last = positive("start", start, "Hz"), positive("stop", stop, "Hz")
-        if not isinstance(points, numbers.Integral) or isinstance(points, bool) or points < 1:
-            raise ParameterError(f"points must be a whole number above 0, got {points!r}")
-        if first > last:
-            raise ParameterError(f"start must not be above stop, got {first:g} Hz and {last:g} Hz")
-        kind = str(variation).lower()
-        if kind not in VARIATIONS:
-            raise ParameterError(f"variation must be one of {', '.join(VARIATIONS)}, got {variation!r}")
-        if kind == "lin" and points == 2 and first < last:
-            raise ParameterError("points must be 1, or 3 and more, of a lin variation: of two ngspice gives the first alone")
-        return Spectrum(self._analysis(f"ac {kind} {points} {first!r} {last!r}"))
-
-    def netlist_with_changes(self, stop: float) -> str:
-        """The netlist with all changes so far, to rerun a transient by hand."""
-        return self._netlist.with_changes(tran_command(self.text, self.solver, stop, True, altered_shapes(self._netlist.sent)))
-
-    def _analysis(self, command: str) -> Any:
-        run = object()
-        self._engine.begin(run, self._netlist, command)
+    def _transient(self, stop: float, pauses: Sequence[float]) -> Generator[Waveforms, None, None]:
+        ngspice, run = self._ngspice, object()
+        whole = command = tran_command(self.text, self.solver, stop)
+        ngspice.select(self)
+        ngspice.free(ngspice.results_of)
+        ngspice.results_of = run
+        waves: Waveforms | None = None
         try:
-            try:
-                self._engine.advance(self._netlist, command, command, lambda: f"refused {command!r}")
-            except BaseException:
-                if command.startswith("dc"):  # what it sweeps stays where it was left
-                    self._engine.restore(self._netlist)
-                raise
-            results = self._engine.results(command.split()[0])
-            if not results:
-                raise failure(f"computed nothing for {command!r}", self._netlist, command, "")
-            return results
-        finally:
-            self._engine.end(run)
-
-    def _transient(self, stop: float, pauses: Sequence[float], uic: bool) -> Generator[Waveforms, None, None]:
-        altered = altered_shapes(self._netlist.sent)
-        run, whole, reached = object(), tran_command(self.text, self.solver, stop, uic, altered), -1.0
-        command, coarse = whole, too_coarse(self._netlist.whole, self.solver.max_step, altered)
-        if coarse:
-            say_once(f"Warning: {coarse}")
-
-        def advance() -> None:
-            self._engine.advance(self._netlist, command, whole, lambda: f"stopped at {self._reached():g} s of {stop:g} s")
-        self._engine.begin(run, self._netlist, command)
-        try:
-            for pause in [*(p for p in pauses if p < stop), stop]:
-                self._engine.check(run)
-                # A step that passes a pause and the end leaves ngspice nothing to resume, and stops the next run at its start.
-                to_the_end = pause >= stop - self.solver.max_step
-                if to_the_end:
-                    if not reached >= stop * (1 - 1e-9):
-                        advance()
-                elif pause >= reached:
-                    self._engine.pause_at(self._netlist, f"time > {pause!r}", advance)
+            # A step that passes a pause and the end leaves nothing to resume: no pause in the last step.
+            for pause in [*(time for time in pauses if time < stop - self.solver.max_step), stop]:
+                if ngspice.results_of is not run:
+                    raise SimulationError("a paused run cannot go on once another one has begun")
+                if waves is None or pause >= waves.time[-1]:
+                    ngspice.select(self)
+                    try:
+                        ngspice.run(command, pause if pause < stop else None)
+                        waves = self._waveforms()
+                    except SimulationError as error:
+                        raise self._failure(f"stopped at {self._reached():g} s of {stop:g} s", whole, error) from None
                     command = "resume"
-                waveforms = Waveforms(self._engine.results("tran"))
-                reached = float(waveforms.time[-1]) if len(waveforms.time) else 0.0
-                if to_the_end and not reached >= stop * (1 - 1e-9):
-                    raise failure(f"stopped at {reached:g} s of {stop:g} s", self._netlist, whole, "")
-                yield waveforms
+                if pause == stop and waves.time[-1] < stop * (1 - 1e-9):
+                    raise self._failure(f"stopped at {waves.time[-1]:g} s of {stop:g} s", whole, "no reason given")
+                yield waves
         finally:
-            self._engine.end(run)
+            ngspice.free(run)
+
+    def _waveforms(self) -> Waveforms:
+        name = self._ngspice.last_plot
+        if not name.startswith("tran"):
+            raise SimulationError("it computed nothing")
+        return Waveforms(self._ngspice.plot(None, name))
 
     def _reached(self) -> float:
-        results = self._engine.results("tran")
-        return float(max(Waveforms(results).time, default=0.0)) if results else 0.0
+        with contextlib.suppress(SimulationError, IndexError):
+            return float(self._waveforms().time[-1])
+        return 0.0
+
+    def _failure(self, what: str, command: str, words: object) -> SimulationError:
+        """Return the error that quotes ngspice and names the saved netlist with all changes and the analysis."""
+        changes = [f"{alter} = {value}" for alter, value in self._sent.items()]
+        block = "\n".join([".control", *changes, command, ".endc", ".end", ""])
+        with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
+            file.write(re.sub(r"\.end\s*$", block, self.text))
+        return SimulationError(f"ngspice {what}: {words}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
 
 
 class NgspiceSession:
-    """ngspice in this process, driven through PySpice. Raises NgspiceMissing.
+    """ngspice in this process, driven through PySpice. Every session is a view of the same ngspice.
 
-    There is one ngspice in a process: every session is a view of it, and circuits of all sessions are kept apart. It belongs
-    to the thread that uses it: as long as that lives, use from another one raises SimulationError.
+    Raises
+    ------
+    NgspiceMissing
+        There is no usable ngspice.
+    SimulationError
+        PySpice's own simulator uses ngspice in this process.
     """
 
     def __init__(self) -> None:
-        self._engine = shared_engine()
+        self._ngspice = start_ngspice()
 
     def __reduce__(self) -> Any:
-        raise TypeError("a session belongs to its process and cannot be copied or sent to another: make one in the function that "
-                        "the worker runs")
+        raise TypeError("a session belongs to its process; make one in the function that the worker runs")
 
     @property
     def version(self) -> int:
-        """Version number of the ngspice in use."""
-        return int(self._engine.ngspice.ngspice_version)
+        """Version number of ngspice."""
+        return int(self._ngspice.ngspice_version)
 
     def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
-        """Load a PySpice `circuit`, keeping the vectors `save` of its runs ("out", "V(out)", "i(Vsupply)"); none: all nodes.
+        """Load a circuit and keep it.
 
-        Raises SimulationError if ngspice refuses it, ParameterError for what is no circuit or no name.
+        Parameters
+        ----------
+        circuit : PySpice circuit or str
+        solver : Solver
+        save : sequence of str
+            Vectors to keep of its runs: "out", "V(out)", "i(vsupply)"; none keeps all nodes.
+
+        Raises
+        ------
+        SimulationError
+            ngspice refuses the netlist.
         """
-        if not isinstance(solver, Solver):
-            raise ParameterError(f"solver must be a Solver, as in Solver(max_step=1e-6), got {solver!r:.80}")
-        names = [save] if isinstance(save, str) else list(save) if isinstance(save, Iterable) else [None]
-        if not all(isinstance(name, str) for name in names):
-            raise ParameterError(f"save must be names of vectors, got {save!r}")
-        return LoadedCircuit(self._engine, netlist_text(circuit, solver, 0, names), solver)
+        return LoadedCircuit(self._ngspice, netlist_text(circuit, solver, save=save), solver)
 
     def unload(self, circuit: LoadedCircuit) -> None:
         """Remove a loaded circuit and free its memory."""

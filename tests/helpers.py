@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from records.files import ROOT
+from records.files import ROOT  # noqa: F401
 
 
 def script(*arguments, code=0, folder=ROOT, **options):
