@@ -5,12 +5,12 @@ figures/012345_raster.png, figures/012345_train_confusion.png and figures/012345
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.experiments import digits_experiment
-from workflow.inference import inference_script
+from memristive.cli.experiments import digits_experiment
+from memristive.cli.inference import inference_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,12 +6,12 @@ learns from its errors instead of one pulse a class, the same with 012345_error_
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.experiments import digits_experiment
-from workflow.training import training_script
+from memristive.cli.experiments import digits_experiment
+from memristive.cli.training import training_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,12 +6,12 @@ figures/mnist_raster.png, figures/mnist_train_confusion.png and figures/mnist_in
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.experiments import add_size_and_encoding, mnist_experiment
-from workflow.inference import inference_script
+from memristive.cli.experiments import add_size_and_encoding, mnist_experiment
+from memristive.cli.inference import inference_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,12 +7,12 @@ the names likewise.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.experiments import add_size_and_encoding, mnist_experiment
-from workflow.training import training_script
+from memristive.cli.experiments import add_size_and_encoding, mnist_experiment
+from memristive.cli.training import training_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,11 +7,11 @@ encoding and size are in the names.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.testing import testing_script
+from memristive.cli.testing import testing_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,7 +24,7 @@ benchmark: .venv/ready ngspice
 	$(PY) -m benchmarks.closed_form
 	$(PY) -m benchmarks.scripts
 
-# Whole: an hour of one core. Parts: .venv/bin/python tools/mutants.py run --max-children 1 "learning.decoding*"
+# Whole: an hour of one core. Parts: .venv/bin/python tools/mutants.py run --max-children 1 "memristive.single_layer.spike_decoding*"
 mutants: .venv/dev
 	rm -rf mutants
 	$(PY) tools/mutants.py run --max-children 2

@@ -5,12 +5,12 @@ figures/xpue_raster.png, figures/xpue_train_confusion.png and figures/xpue_infer
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.experiments import xpue_experiment
-from workflow.inference import inference_script
+from memristive.cli.experiments import xpue_experiment
+from memristive.cli.inference import inference_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,12 +6,12 @@ from its errors instead of one pulse a class, the same with xpue_error_driven in
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
-from workflow.experiments import xpue_experiment
-from workflow.training import training_script
+from memristive.cli.experiments import xpue_experiment
+from memristive.cli.training import training_script
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,7 +7,7 @@ figures/memristor_stdp_results.json. About 3 s each.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
 ROUNDED = 1e-3  # of X: from there on pages say what ngspice rounds

@@ -4,7 +4,7 @@ Writes figures/memristor_theoretical_iv.png. Nothing is simulated; memristor.py 
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import plotting
-from workflow import command_line
+from memristive.cli import command_line
 
 
 def theoretical_iv(points: int = 1001) -> tuple[np.ndarray, np.ndarray]:

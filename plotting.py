@@ -22,8 +22,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from datasets import Dataset
-from records.files import atomic_write
-from spice.parameters import ParameterError
+from memristive.io.files import atomic_write
+from memristive.spice.parameters import ParameterError
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")

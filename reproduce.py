@@ -7,7 +7,7 @@ engine: two hours in all). Writes figures/results.md.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import argparse
 import sys
@@ -15,15 +15,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from learning.engines import CLOSED_FORM, NGSPICE
-from records.claims import NotOverwritten, claimed, refuse_overwriting
-from records.files import ROOT, atomic_write
-from records.results import results_path
-from workflow import schematics
-from workflow.command_line import make_parser, whole_number
-from workflow.evaluation import worker_count
-from workflow.results_table import FEW, FEW_LAYERED, FIRST, NETWORKS, Tested, results_table, write_agreement
-from workflow.side_by_side import run_alone, run_side_by_side
+from memristive.cli.command_line import make_parser, whole_number
+from memristive.cli.evaluation import worker_count
+from memristive.cli.side_by_side import run_alone, run_side_by_side
+from memristive.io.claims import NotOverwritten, claimed, refuse_overwriting
+from memristive.io.files import ROOT, atomic_write
+from memristive.io.results import results_path
+from memristive.single_layer.engines import CLOSED_FORM, NGSPICE
+from tools import schematics
+from tools.results_table import FEW, FEW_LAYERED, FIRST, NETWORKS, Tested, results_table, write_agreement
 
 # What the closed form has the time for, chosen on held-out training images: docs/closed_form.md.
 LONGER = {"binary": ["--presentations", "600000", "--dose", "0.02", "--margin", "2e-6"],
@@ -48,14 +48,14 @@ def chains(full: bool, samples: int) -> Iterator[list[Step]]:
     yield [Step(["memristor_figures.py"]), Step(["memristor.py"]), Step(["memristor.py", "--stdp"])]
     for dataset in ("XPUE", "012345"):
         yield trained_and_read(dataset)
-    yield [Step(["-m", "studies.instar"]), Step(["-m", "studies.stdp", "--data", "012345", "--seeds", "5"])]
-    judge = ["-m", "studies.layers_in_ngspice", "--jobs", "1", "--samples"]
+    yield [Step(["-m", "studies.synapse_rule"]), Step(["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5"])]
+    judge = ["-m", "studies.ngspice_layers", "--jobs", "1", "--samples"]
     read = "layers_in_ngspice_mnist_results.json.checkpoint"
     layered = Step([*judge, str(min(samples, FEW))], FEW_LAYERED, read)
     if full:
         layered = Step([*judge, str(samples), "--whole", str(min(samples, 20))], "", read)
     yield [Step(["-m", "studies.layers", "--data", "mnist"], "", "voltages/layers_mnist.json.checkpoint"), layered]
-    yield [Step(["-m", "studies.stdp", "--data", "xpue", "--seeds", "20"])]
+    yield [Step(["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"])]
     yield [Step(["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"], "",
                 "voltages/layers_xor*.json.checkpoint")]
     for network in NETWORKS:
@@ -92,7 +92,7 @@ def tests(network: Tested, full: bool, samples: int) -> list[Step]:
 
 def last(full: bool) -> Step:
     """What takes all cores for itself."""
-    return Step(["-m", "studies.imperfect_chips", *([] if full else ["--short"])])
+    return Step(["-m", "studies.device_variability", *([] if full else ["--short"])])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
+from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, altered_state
-from spice.parameters import ParameterError, Parameters, quantity
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ it has found so far, unless more was there.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import argparse
 import shutil
@@ -22,21 +22,21 @@ from typing import Any
 import numpy as np
 
 from datasets import load_mnist
-from learning.decoding import strict_decision
-from learning.hebbian import hebbian_network, infer, train_hebbian
-from learning.pulses import READING, TRAINING
-from learning.readout import Reader
-from records.claims import claimed
-from records.earlier import earlier_kept
-from records.files import ROOT
-from records.results import load_results, results_path, write_results
+from memristive.cli.command_line import make_parser, progress, whole_number
+from memristive.cli.evaluation import WANTED, read_all, worker_count
+from memristive.cli.experiments import Experiment, digits_experiment, mnist_experiment, xpue_experiment
+from memristive.io.claims import claimed
+from memristive.io.earlier import earlier_kept
+from memristive.io.files import ROOT
+from memristive.io.results import load_results, results_path, write_results
+from memristive.single_layer.hebbian import hebbian_network, infer, train_hebbian
+from memristive.single_layer.ngspice_crossbar import Reader
+from memristive.single_layer.pulses import READING, TRAINING
+from memristive.single_layer.spike_decoding import strict_decision
+from memristive.spice.session import NgspiceMissing, NgspiceSession, SimulationError, Solver, netlist_text
 from snn_circuit import state_names
-from spice.session import NgspiceMissing, NgspiceSession, SimulationError, Solver, netlist_text
-from studies.engines import Network, compare_leads, compare_scores, compare_writes, networks, tested
-from studies.engines_training import COURSES, compare_training
-from workflow.command_line import make_parser, progress, whole_number
-from workflow.evaluation import WANTED, read_all, worker_count
-from workflow.experiments import Experiment, digits_experiment, mnist_experiment, xpue_experiment
+from studies.engine_agreement import Network, compare_leads, compare_scores, compare_writes, networks, tested
+from studies.training_agreement import COURSES, compare_training
 
 VOLTAGE_BOUND = 1e-3  # of the on-cells' voltage
 TIGHT_TRAINING = TRAINING.tightened(2)  # it is near the tightest that ngspice can follow already

@@ -4,7 +4,7 @@ Writes its table into docs/performance.md. CPU seconds of this process, medians 
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import dataclasses
 import resource
@@ -17,12 +17,12 @@ import numpy as np
 
 from benchmarks.report import markdown, options_of, put
 from datasets import encode, load_mnist
-from learning.closed_form import Crossbar
-from learning.engines import ClosedFormEngine
-from learning.error_driven import Teacher, begin
-from learning.layers import LayeredLearning, train
-from workflow.experiments import mnist_experiment
-from workflow.layered import TASKS, LayeredPlan
+from memristive.cli.experiments import mnist_experiment
+from memristive.multilayer.layer_network import LayeredLearning, train
+from memristive.single_layer.closed_form import Crossbar
+from memristive.single_layer.engines import ClosedFormEngine
+from memristive.single_layer.error_rule import Teacher, begin
+from studies.layer_experiments import TASKS, LayeredPlan
 
 CASES = ((10, "binary"), (10, "grey"), (28, "binary"), (28, "grey"))
 LAYERS = ((10, 200), (14, 300))  # grey, with so many hidden neurons

@@ -4,7 +4,7 @@ Writes figures/growth.png and the table into docs/performance.md.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import statistics
 import sys
@@ -21,15 +21,15 @@ from matplotlib.ticker import LogLocator, NullLocator
 import plotting
 from benchmarks.report import markdown, options_of, put
 from datasets import encode, load_mnist
-from learning.hebbian import read_network, train_hebbian
-from learning.pulses import READING
-from learning.readout import Reader
+from memristive.cli.evaluation import WANTED
+from memristive.cli.experiments import Experiment, mnist_experiment
+from memristive.io.files import ROOT
+from memristive.single_layer.hebbian import read_network, train_hebbian
+from memristive.single_layer.ngspice_crossbar import Reader
+from memristive.single_layer.pulses import READING
+from memristive.spice.session import NgspiceSession
 from plotting import WIDTH
-from records.files import ROOT
 from snn_circuit import names
-from spice.session import NgspiceSession
-from workflow.evaluation import WANTED
-from workflow.experiments import Experiment, mnist_experiment
 
 SIZES = (5, 7, 10, 14, 20, 28)
 IMAGES = 30

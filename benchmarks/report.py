@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from records.files import ROOT, atomic_write
+from memristive.io.files import ROOT, atomic_write
 
 PERFORMANCE = ROOT / "docs" / "performance.md"
 

@@ -4,7 +4,7 @@ Writes the table into docs/performance.md. Figures go to a scratch folder.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import os
 import statistics
@@ -14,9 +14,9 @@ import tempfile
 import time
 
 from benchmarks.report import markdown, options_of, put
-from records.files import ROOT
-from workflow.command_line import whole_number
-from workflow.process import undisturbed
+from memristive.cli.command_line import whole_number
+from memristive.cli.process import undisturbed
+from memristive.io.files import ROOT
 
 IMAGES = 200  # test images in a run of the test script
 # Script and options, images simulated, cells.

@@ -6,7 +6,7 @@ tenth.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import sys
 import time
@@ -19,13 +19,13 @@ from matplotlib.ticker import LogLocator, NullLocator
 import plotting
 from benchmarks.report import options_of
 from datasets import encode, load_mnist
-from learning.readout import Reader, Writer
+from memristive.cli.command_line import whole_number
+from memristive.cli.experiments import mnist_experiment
+from memristive.io.files import ROOT
+from memristive.io.voltages import load_voltages
+from memristive.single_layer.ngspice_crossbar import Reader, Writer
+from memristive.spice.session import NgspiceSession
 from plotting import SKY, VERMILLION, WIDTH
-from records.files import ROOT
-from records.voltages import load_voltages
-from spice.session import NgspiceSession
-from workflow.command_line import whole_number
-from workflow.experiments import mnist_experiment
 
 READS, READS_PER_WRITE = 20000, 10
 FEWEST = 10 * READS_PER_WRITE  # reads: a tenth of the writes is one

@@ -4,10 +4,10 @@ import argparse
 import dataclasses
 
 import memristor
+from memristive.cli.command_line import Parser, add_quantities, make_parser, quantities
 from memristor import MemristorParameters, check_phi
 from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, run_iv
 from studies.stdp_window import StdpExperiment, check_edges, run_stdp
-from workflow.command_line import Parser, add_quantities, make_parser, quantities
 
 IV_MEMRISTOR = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
 

@@ -6,7 +6,7 @@ hours of it. Prints a table and writes figures/dose_and_margin_results.json, row
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import argparse
 import dataclasses
@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from datasets import ENCODINGS
-from learning.decoding import strict_decision
-from learning.error_driven import ErrorDrivenRule, order
-from records.claims import claimed
-from records.earlier import earlier_kept
-from records.results import results_path, write_results
+from memristive.cli.command_line import make_parser, progress, whole_number
+from memristive.cli.experiments import mnist_experiment
+from memristive.io.claims import claimed
+from memristive.io.earlier import earlier_kept
+from memristive.io.results import results_path, write_results
+from memristive.single_layer.error_rule import ErrorDrivenRule, order
+from memristive.single_layer.spike_decoding import strict_decision
 from studies.settled_training import SettledTraining
-from workflow.command_line import make_parser, progress, whole_number
-from workflow.experiments import mnist_experiment
 
 NAME = "dose_and_margin"
 FOLDS = 6

@@ -8,7 +8,7 @@ voltages/mnist_ex_situ.json (or _grey) and figures/mnist_ex_situ_training_result
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import argparse
 import sys
@@ -22,14 +22,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from datasets import encode, load_mnist
-from records.claims import claimed
-from records.results import results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, checksum, save_voltages
-from spice.parameters import Parameters, quantity
-from spice.session import NgspiceSession
-from workflow.command_line import add_quantities, file_name, make_parser, quantities, warn
-from workflow.experiments import Experiment, add_size_and_encoding, describe, mnist_experiment
-from workflow.scores import interval
+from memristive.cli.command_line import add_quantities, file_name, make_parser, quantities, warn
+from memristive.cli.experiments import Experiment, add_size_and_encoding, describe, mnist_experiment
+from memristive.io.claims import claimed
+from memristive.io.results import results_path, versions, write_results
+from memristive.io.voltages import FORMAT, Voltages, checksum, save_voltages
+from memristive.single_layer.scores import interval
+from memristive.spice.parameters import Parameters, quantity
+from memristive.spice.session import NgspiceSession
 
 RULE = "ex-situ"
 

@@ -6,7 +6,7 @@ hidden_neurons_results.json. About 4 minutes on one core.
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import dataclasses
 import functools
@@ -18,19 +18,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from learning.engines import CLOSED_FORM
-from learning.error_driven import learning_curve
-from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning
+from memristive.cli.command_line import draw, make_parser, refuse_resume_with_force, whole_number
+from memristive.cli.evaluation import worker_count
+from memristive.cli.experiments import SIZE
+from memristive.cli.monte_carlo import run_everywhere
+from memristive.io.claims import claimed
+from memristive.io.earlier import earlier_kept
+from memristive.io.results import kept_results, refuse_other_rows, results_path, write_results
+from memristive.multilayer.layer_network import LayeredLearning
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.single_layer.engines import CLOSED_FORM
+from memristive.single_layer.error_rule import learning_curve
 from plotting import BLUE, COLOURS, GREY, WIDTH
-from records.claims import claimed
-from records.earlier import earlier_kept
-from records.results import kept_results, refuse_other_rows, results_path, write_results
-from workflow.command_line import draw, make_parser, refuse_resume_with_force, whole_number
-from workflow.evaluation import worker_count
-from workflow.experiments import SIZE
-from workflow.layered import TASKS, LayeredData, LayeredPlan, learn, scores, warn_of_layers
-from workflow.monte_carlo import run_everywhere
+from studies.layer_experiments import TASKS, LayeredData, LayeredPlan, learn, scores, warn_of_layers
 
 NAME = "hidden_neurons"
 ROW = {"hidden": int, "seed": int, "strict_accuracy": float, "presentations": list, "running_accuracy": list}  # what is needed
@@ -157,6 +157,6 @@ def learning_figure(rows: list[dict[str, Any]]) -> Figure:
 
 
 if __name__ == "__main__":
-    from studies import hidden_neurons  # under its own name, by which workers find what they run
+    from studies import hidden_neurons as hidden_neurons  # by which workers find what they run
 
     sys.exit(run(hidden_neurons.main))

@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.cli.command_line import draw, netlist_of, write_netlist
+from memristive.io.claims import claimed
+from memristive.io.results import results_path, write_results
+from memristive.spice.parameters import Parameters, quantity
+from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import ROUNDED, MemristorParameters, channel_current, rounding, state_rate
 from plotting import GREEN, VERMILLION, WIDTH, cross, line_style, prefixed, time_scale
-from records.claims import claimed
-from records.results import results_path, write_results
-from spice.parameters import Parameters, quantity
-from spice.session import NgspiceSession, Solver, netlist_text
-from studies.one_cell import STATE, one_cell
-from workflow.command_line import draw, netlist_of, write_netlist
+from studies.single_cell import STATE, one_cell
 
 IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the networks is the parameter's default
 STEPS_PER_PERIOD = 1000  # at least so many time points per period of the IV experiment

@@ -9,7 +9,7 @@ figures/layers_DATA_test_decisions.csv.gz. --netlist writes the whole network, r
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import argparse
 import dataclasses
@@ -24,21 +24,8 @@ from typing import Any
 import numpy as np
 
 import plotting
-from learning.decoding import RESOLUTION, strict_decision
-from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
-from learning.error_driven import learning_curve
-from learning.layer_rule import LayeredRule
-from learning.layers import LayeredNetwork
-from records.checkpoints import checkpoint_path
-from records.claims import claimed, differences
-from records.files import atomic_write
-from records.results import load_results, path_in_project, results_path, versions, write_results
-from records.voltages import FORMAT, Voltages, VoltagesError, checksum, save_layers, states_of
-from spice.interrupts import signals_held
-from spice.session import NgspiceSession
-from studies import layers_figures
-from workflow.chips import add_chip_options, chip_to_test, chosen_chip
-from workflow.command_line import (
+from memristive.cli.chip_options import add_chip_options, chip_to_test, chosen_chip
+from memristive.cli.command_line import (
     BEFORE_TRAINING,
     Parser,
     add_quantities,
@@ -50,10 +37,26 @@ from workflow.command_line import (
     whole_number,
     write_netlist,
 )
-from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
-from workflow.evaluation import worker_count
-from workflow.experiments import SIZE, VOLTAGES, say_of_cells_that_are_off
-from workflow.layered import (
+from memristive.cli.evaluation import worker_count
+from memristive.cli.experiments import SIZE, VOLTAGES, say_of_cells_that_are_off
+from memristive.cli.page_figures import learning_figure
+from memristive.io.checkpoints import checkpoint_path
+from memristive.io.claims import claimed, differences
+from memristive.io.files import atomic_write
+from memristive.io.predictions import Partial, decisions_table, refuse_fewer, table_path
+from memristive.io.results import load_results, path_in_project, results_path, versions, write_results
+from memristive.io.voltages import FORMAT, Voltages, VoltagesError, checksum, save_layers, states_of
+from memristive.multilayer.layer_network import LayeredNetwork
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.single_layer.error_rule import learning_curve
+from memristive.single_layer.scores import UNDECIDED, confusion
+from memristive.single_layer.spike_decoding import RESOLUTION, strict_decision
+from memristive.spice.ngspice import signals_deferred as signals_held
+from memristive.spice.session import NgspiceSession
+from studies import layers_figures
+from studies.error_example import an_error, energies, print_energies, read_back
+from studies.layer_experiments import (
     SPLIT,
     TASKS,
     LayeredData,
@@ -71,9 +74,6 @@ from workflow.layered import (
     stem_of,
     warn_of_layers,
 )
-from workflow.layered_example import an_error, energies, print_energies, read_back
-from workflow.page_figures import learning_figure
-from workflow.scores import UNDECIDED, confusion
 
 LAYERS = "layers"  # the rule that their files name
 UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))

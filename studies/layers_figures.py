@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from learning.decoding import RESOLUTION, TIED, strict_decision
-from learning.layer_rule import LayeredRule
-from learning.layers import LayeredNetwork
+from memristive.multilayer.layer_network import LayeredNetwork
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.single_layer.spike_decoding import RESOLUTION, TIED, strict_decision
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
 
 SHOWN = 50  # hidden neurons whose weights are shown

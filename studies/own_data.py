@@ -9,7 +9,7 @@ figures/own_data_NAME_read.cir, its netlist of one read. Seconds for iris, minut
 """
 
 if __name__ == "__main__":
-    from workflow.loading import run
+    from memristive.cli.loading import run
 
 import argparse
 import contextlib
@@ -34,24 +34,24 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 import plotting
-from learning.classifier import MemristiveClassifier
-from learning.classifier_files import FORMAT, written
-from learning.decoding import RESOLUTION, strict_decision
-from learning.engines import CLOSED_FORM, ENGINES, NGSPICE
-from learning.feature_encoding import FeatureEncoding
-from learning.layer_range import StagesClip
-from learning.layers_in_ngspice import read_in_ngspice, read_netlist
-from records.checkpoints import AFRESH, checkpoint_path, load_checkpoint
-from records.claims import NotOverwritten, claimed
-from records.files import ROOT
-from records.results import results_path, write_results
-from records.voltages import VoltagesError, checksum
-from spice.interrupts import signals_held
-from spice.session import NgspiceSession
-from workflow.command_line import draw, file_name, make_parser, netlist_of, progress, volts, whole_number, write_netlist
-from workflow.kept import kept_if_stopped, save_whole, way_on
-from workflow.scores import UNDECIDED, confusion, interval, largest_deviation, spikes_within
-from workflow.tables import BUILT_IN, Table, load_table
+from memristive.classifier.estimator import MemristiveClassifier
+from memristive.classifier.feature_encoding import FeatureEncoding
+from memristive.classifier.model_files import FORMAT, written
+from memristive.cli.command_line import draw, file_name, make_parser, netlist_of, progress, volts, whole_number, write_netlist
+from memristive.cli.kept import kept_if_stopped, save_whole, way_on
+from memristive.cli.tables import BUILT_IN, Table, load_table
+from memristive.io.checkpoints import AFRESH, checkpoint_path, load_checkpoint
+from memristive.io.claims import NotOverwritten, claimed
+from memristive.io.files import ROOT
+from memristive.io.results import results_path, write_results
+from memristive.io.voltages import VoltagesError, checksum
+from memristive.multilayer.clipping import StagesClip
+from memristive.multilayer.layer_sessions import read_in_ngspice, read_netlist
+from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.single_layer.scores import UNDECIDED, confusion, interval, largest_deviation, spikes_within
+from memristive.single_layer.spike_decoding import RESOLUTION, strict_decision
+from memristive.spice.ngspice import signals_deferred as signals_held
+from memristive.spice.session import NgspiceSession
 
 FOLDS = 10
 MOST_ROWS = 20000

@@ -8,12 +8,13 @@ import math
 
 import numpy as np
 
-from learning import error_driven, pulses
-from learning.closed_form import Crossbar
-from learning.compiled import compiled
-from learning.error_driven import SMALLEST_DOSE, ErrorDrivenRule
+from memristive.cli.experiments import Experiment
+from memristive.single_layer import error_rule as error_driven
+from memristive.single_layer import pulses
+from memristive.single_layer.closed_form import Crossbar
+from memristive.single_layer.compiled import compiled
+from memristive.single_layer.error_rule import SMALLEST_DOSE, ErrorDrivenRule
 from memristor import state_rate
-from workflow.experiments import Experiment
 
 offender = compiled(error_driven.offender)
 write_window = compiled(pulses.write_window)

@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.cli.command_line import draw, netlist_of, write_netlist
+from memristive.io.claims import claimed
+from memristive.io.results import results_path, write_results
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import MemristorParameters, state_rate
 from plotting import VERMILLION, WIDTH, cross
-from records.claims import claimed
-from records.results import results_path, write_results
-from spice.parameters import ParameterError, Parameters, quantity
-from spice.session import NgspiceSession, Solver, netlist_text
-from studies.one_cell import STATE, one_cell
-from workflow.command_line import draw, netlist_of, write_netlist
+from studies.single_cell import STATE, one_cell
 
 STDP_SOLVER = Solver(max_step=200e-6)
 STEEP = 1e-2  # of the window, an edge of phi: ngspice closes the switch within a thousandth of the window, whatever its step

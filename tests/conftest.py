@@ -11,10 +11,10 @@ import pytest
 from hypothesis import Phase, settings
 
 from datasets import encode, load_mnist, mnist_templates
-from learning.decoding import first_spikes
-from learning.pulses import Schedule
+from memristive.single_layer.pulses import Schedule
+from memristive.single_layer.spike_decoding import first_spikes
+from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, NetworkParameters, names, network, state_changes
-from spice.session import NgspiceSession, Solver
 
 # The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)

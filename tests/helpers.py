@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from records.files import ROOT  # noqa: F401
+from memristive.io.files import ROOT
 
 
 def script(*arguments, code=0, folder=ROOT, **options):

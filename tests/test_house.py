@@ -37,10 +37,10 @@ def test_every_script_and_study_is_listed():
             assert f"`{name}" in listed or (name.endswith("_inference.py") and name.partition("_")[0] + "_" in listed), name
 
 
-@pytest.mark.parametrize(("room", "wrong"), [("learning/decoding.py", "import workflow.scores"),
-                                             ("snn_circuit.py", "import learning.pulses"),
-                                             ("records/files.py", "import memristor"),
-                                             ("learning/pulses.py", "import plotting")])
+@pytest.mark.parametrize(("room", "wrong"), [("memristive/single_layer/spike_decoding.py", "import memristive.single_layer.scores"),
+                                             ("snn_circuit.py", "import memristive.single_layer.pulses"),
+                                             ("memristive/io/files.py", "import memristor"),
+                                             ("memristive/single_layer/pulses.py", "import plotting")])
 def test_an_import_that_goes_up_is_refused(room, wrong, tmp_path):
     for path in tracked("*"):
         if path.suffix in (".py", ".toml"):

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import Solver
 from memristor import (
     Memristor,
     MemristorChain,
@@ -20,8 +22,6 @@ from memristor import (
     state_rate,
     trained_state,
 )
-from spice.parameters import ParameterError
-from spice.session import Solver
 
 WRITE = 1.2  # V, phi well above the switch
 volts = st.floats(0.0, 50.0)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from memristive.spice.parameters import ParameterError
 from memristor import MemristorChain, MemristorParameters, check_phi
-from spice.parameters import ParameterError
 
 
 @pytest.mark.parametrize(("name", "least"), [("switch_on", 1e-4), ("switch_off", 1e16)])

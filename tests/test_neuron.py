@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters, OpAmp, SchmittTrigger, add_neuron
-from spice.parameters import ParameterError
 
 NEURON = NeuronParameters(feedback_resistance=1300.0, stage_resistance=17e3, membrane_transconductance=0.7,
                           membrane_resistance=1.9, membrane_capacitance=60e-6, threshold=3.1, hysteresis=0.3,

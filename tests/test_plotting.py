@@ -14,11 +14,11 @@ import plotting
 from benchmarks.growth import growth_figure
 from benchmarks.soak import soak_figure
 from datasets import Dataset, digits_012345, xpue
-from records.files import FileProblem
+from memristive.cli.page_figures import lead_histogram, learning_figure, membranes_figure
+from memristive.io.files import FileProblem
 from studies import iv
 from studies.stdp_window import window_figure
-from workflow import schematics
-from workflow.page_figures import lead_histogram, learning_figure, membranes_figure
+from tools import schematics
 
 DIGITS = tuple("0123456789")
 

@@ -9,11 +9,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from learning.pulses import READING
+from memristive.single_layer.pulses import READING
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import SimulationError
 from memristor import channel_current, raised_state, state_rate
 from snn_circuit import OFF, names, network, state_changes, state_names
-from spice.parameters import ParameterError
-from spice.session import SimulationError
 from tests.helpers import ROOT
 
 # No two cells, columns or inputs have a value in common: a swapped wire changes every sum.
@@ -167,8 +167,8 @@ def test_circuits_of_one_session_do_not_mix(ngspice, driven):
 REFUSED = r"""
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
-from learning.pulses import READING
-from spice.session import NgspiceSession, SimulationError
+from memristive.single_layer.pulses import READING
+from memristive.spice.session import NgspiceSession, SimulationError
 from snn_circuit import NetworkParameters, network
 
 def voltage(circuit):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "api.md"
-CLASSIFIER = "learning/classifier.py"
+CLASSIFIER = "memristive/classifier/estimator.py"
 MODULES = ("memristor.py", "snn_circuit.py", "datasets.py", "plotting.py")
 WINGS = ("learning", "spice", "records")
 INHERITED = {"check": "Raise ParameterError if values that are allowed one by one do not go together."}
 INTRODUCTION = """# Every public name, in one line each
 
 Written by `python tools/api_page.py` from the docstrings; shapes, units and what is raised stand there in full
-(`help(learning.classifier.MemristiveClassifier.fit)`).
+(`help(memristive.classifier.estimator.MemristiveClassifier.fit)`).
 """
 ENCODING = """
 **Features as voltages.** Each feature is scaled to 0..1 by its range in the training data; what lies outside that range later is

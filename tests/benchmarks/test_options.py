@@ -32,7 +32,7 @@ def test_help_and_mistyped_options_run_nothing(name, argument, code, said, monke
 def test_they_are_run_as_pages_are(name, monkeypatch):
     """So a signal is one line and its exit code, and a reader of the output that left costs no figure."""
     ran = []
-    monkeypatch.setitem(sys.modules, "workflow.loading", SimpleNamespace(run=lambda main: ran.append(main) or 7))
+    monkeypatch.setitem(sys.modules, "memristive.cli.loading", SimpleNamespace(run=lambda main: ran.append(main) or 7))
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="__main__")
     assert ended.value.code == 7 and [main.__name__ for main in ran] == ["main"]

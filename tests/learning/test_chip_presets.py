@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from learning.chips import PRESETS, Chip
+from memristive.variability.chip import PRESETS, Chip
 from tests.helpers import ROOT
 
 SOURCES = {"PyCLLN": "pyclln", "Li et al.": "li-2018", "Chen et al.": "chen-2015"}
@@ -35,7 +35,7 @@ def test_every_published_value_is_in_the_preset_of_its_source_and_nothing_else()
 
 
 def test_presets_of_no_source_are_the_ideal_chip_and_the_studys_tenth_of_both():
-    """The page's "both": gain and write gain of the cells, and the neurons' thresholds (studies/imperfect_chips.py)."""
+    """The page's "both": gain and write gain of the cells, and the neurons' thresholds (studies/device_variability.py)."""
     assert set(PRESETS) == {*SOURCES.values(), "ideal", "ten-percent"}
     assert PRESETS["ideal"] == Chip()
     odd = {name: value for name, value in PRESETS["ten-percent"].as_dict().items() if value != getattr(Chip(), name)}

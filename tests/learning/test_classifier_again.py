@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from learning.classifier import MemristiveClassifier
+from memristive.classifier.estimator import MemristiveClassifier
 
 DATA = np.random.default_rng(1).random((20, 2)), np.arange(20) % 2
 
@@ -17,7 +17,7 @@ def test_presentations_are_those_of_the_network_there_is():
     assert model.fit(*DATA).n_presentations_ == 40
 
 
-@pytest.mark.filterwarnings("ignore::learning.layer_range.StagesClip")  # three neurons may all be silent
+@pytest.mark.filterwarnings("ignore::memristive.multilayer.clipping.StagesClip")  # three neurons may all be silent
 def test_without_a_random_state_every_start_is_another():
     one, other = (MemristiveClassifier(3, epochs=1, dose=1e-9).fit(*DATA).voltages_[0] for _ in range(2))
     assert np.abs(one - other).max() > 0.1

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from learning import compiled as compiling
+from memristive.single_layer import compiled as compiling
 from tests.helpers import ROOT
 
 USE = "import sys; sys.path.insert(0, '.'); from learning.user import twice; print(twice(4.0))"
@@ -21,7 +21,7 @@ def test_change_in_a_file_that_compiled_code_calls_compiles_anew(tmp_path):
     wing.mkdir()
     shutil.copy(ROOT / "learning" / "compiled.py", wing)
     (wing / "called.py").write_text("def step(x):\n    return 2 * x\n")
-    (wing / "user.py").write_text("from learning import called\nfrom learning.compiled import compiled\n"
+    (wing / "user.py").write_text("from learning import called\nfrom memristive.single_layer.compiled import compiled\n"
                                   "step = compiled(called.step)\n@compiled\ndef twice(x):\n    return step(x)\n")
     said = []
     for body in ("return 2 * x", "return 3 * x + 0"):  # of another size: Python itself sees no younger change within a second
@@ -40,7 +40,7 @@ def test_folder_that_cannot_be_written_gives_no_old_code_and_no_failure(tmp_path
     (wing / "__pycache__").touch()  # no folder can be made there
     cache.touch() if home == "none" else cache.mkdir()
     shutil.copy(ROOT / "learning" / "compiled.py", wing)
-    (wing / "user.py").write_text("from learning import called\nfrom learning.compiled import compiled\n"
+    (wing / "user.py").write_text("from learning import called\nfrom memristive.single_layer.compiled import compiled\n"
                                   "step = compiled(called.step)\n@compiled\ndef twice(x):\n    return step(x)\n")
     said = []
     for body in ("return 2 * x", "return 3 * x + 0"):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from datasets import encode, load_mnist
-from learning.closed_form import Crossbar
-from learning.pulses import READING
-from learning.readout import Reader
-from records.files import ROOT
-from records.voltages import load_voltages
-from workflow.experiments import mnist_experiment
+from memristive.cli.experiments import mnist_experiment
+from memristive.io.files import ROOT
+from memristive.io.voltages import load_voltages
+from memristive.single_layer.closed_form import Crossbar
+from memristive.single_layer.ngspice_crossbar import Reader
+from memristive.single_layer.pulses import READING
 
 
 @pytest.mark.parametrize(("memristor", "neuron", "least", "most"), [

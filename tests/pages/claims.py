@@ -9,7 +9,7 @@ import functools
 import json
 import re
 
-from records.results import load_results
+from memristive.io.results import load_results
 from tests.helpers import ROOT
 
 WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

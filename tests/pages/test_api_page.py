@@ -2,7 +2,7 @@
 
 import inspect
 
-from learning.classifier import MemristiveClassifier
+from memristive.classifier.estimator import MemristiveClassifier
 from tools.api_page import PAGE, page
 
 

@@ -9,10 +9,10 @@ from statistics import fmean
 import numpy as np
 import pytest
 
+from memristive.single_layer.scores import interval
 from memristor import MemristorParameters
 from tests.pages.claims import WORDS, check, label, learning, listed, percent, points, record, row, span, three_seeds, voltages
-from workflow.results_table import PAPER
-from workflow.scores import interval
+from tools.results_table import PAPER
 
 POINT = ("section", "encoding", "kind", "route", "key")  # what a point of imperfect_chips is told by
 
@@ -218,7 +218,7 @@ def chips_that_differ():
     yield "README", (f"2 % spread of neurons and cells takes weights that were learned on an ideal chip from {whole} to "
                      f"{of_both[0]} %, "
                      f"10 % to {of_both[1]} %; learned on the chip, accuracy stays at {one('both', 'in situ', 0.02)} and "
-                     f"{one('both', 'in situ', 0.1)} % (`python -m studies.imperfect_chips`: closed form, {count} chips a point")
+                     f"{one('both', 'in situ', 0.1)} % (`python -m studies.device_variability`: closed form, {count} chips a point")
     yield "layers", f"than one layer, which falls from {whole} to {of_both[0]} %"
 
     lost = {spread: points(ideal["grey"] - mean("both", "in situ", spread)) for spread in (0.2, 0.3)}

@@ -5,9 +5,9 @@ from statistics import fmean
 import numpy as np
 import pytest
 
+from memristive.stdp.mnist_learning import STRETCH, MnistLearning
 from memristor import MemristorParameters
 from tests.pages.claims import WORDS, check, label, listed, microseconds, percent, record, row, span
-from workflow.unsupervised_mnist import STRETCH, MnistLearning
 
 
 def layers():
@@ -119,7 +119,7 @@ def layers_taught():
     yield "layers", (f"{command}) ngspice answers and writes as the closed form in {of - len(taught['in_step_otherwise'])} of "
                      f"{of} presentations, states within {step:.1f} mV after each")
     yield "layers", f"Early and free of each other, {taught['free_otherwise']} of the {of} go otherwise"
-    yield "reproducing", (f"| {of} presentations of the third | `python -m studies.layers_in_step {command} | "
+    yield "reproducing", (f"| {of} presentations of the third | `python -m studies.layer_training_agreement {command} | "
                           f"{options['learning']['seed']} | in step {of - len(taught['in_step_otherwise'])} alike, within "
                           f"{step:.2f} mV; free {of - taught['free_otherwise']} |")
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from records.results import load_results
-from records.voltages import load_voltages
+from memristive.cli.command_line import run
+from memristive.io.results import load_results
+from memristive.io.voltages import load_voltages
 from tests.helpers import page
-from workflow.command_line import run
 
 
 def script(name, *arguments):

@@ -12,12 +12,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from learning.chips import Chip
-from learning.energy import read_energy, write_energy
-from learning.layer_rule import LayeredRule
-from learning.readout import Reader
+from memristive.cli import inference, testing, training_runs
+from memristive.cli.command_line import OURS
+from memristive.cli.evaluation import worker_count
+from memristive.cli.experiments import describe, mnist_experiment, xpue_experiment
+from memristive.cli.inference import inference_script
+from memristive.cli.tables import load_table
+from memristive.io.voltages import Voltages, save_voltages
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.single_layer.energy import read_energy, write_energy
+from memristive.single_layer.ngspice_crossbar import Reader
+from memristive.stdp import mnist_learning as unsupervised_mnist
+from memristive.stdp import pattern_learning as unsupervised
+from memristive.variability.chip import Chip
 from memristor import state_rate
-from records.voltages import Voltages, save_voltages
 from studies import (
     device,
     engines,
@@ -32,14 +40,8 @@ from studies import (
     stdp,
     stdp_mnist,
 )
+from studies.layer_experiments import LayeredData, LayeredPlan, LayeredTask
 from tests.helpers import ROOT, page
-from workflow import inference, testing, training_runs, unsupervised, unsupervised_mnist
-from workflow.command_line import OURS
-from workflow.evaluation import worker_count
-from workflow.experiments import describe, mnist_experiment, xpue_experiment
-from workflow.inference import inference_script
-from workflow.layered import LayeredData, LayeredPlan, LayeredTask
-from workflow.tables import load_table
 
 
 class Asked(Exception):

@@ -21,8 +21,8 @@ def given(tmp_path, full=False, force=False):
     ("voltages/mnist_error_driven_seed_2.json.checkpoint", True,
      "MNIST_memristive_training.py --rule error-driven --seed 2 --encoding binary --voltages "
      "voltages/mnist_error_driven_seed_2.json"),
-    ("first_50/layers_in_ngspice_mnist_results.json.checkpoint", False, "-m studies.layers_in_ngspice --jobs 1 --samples 50"),
-    ("layers_in_ngspice_mnist_results.json.checkpoint", True, "-m studies.layers_in_ngspice --jobs 1 --samples 2000 --whole 20")])
+    ("first_50/layers_in_ngspice_mnist_results.json.checkpoint", False, "-m studies.ngspice_layers --jobs 1 --samples 50"),
+    ("layers_in_ngspice_mnist_results.json.checkpoint", True, "-m studies.ngspice_layers --jobs 1 --samples 2000 --whole 20")])
 def test_step_that_was_stopped_goes_on_and_no_other(left, full, command, tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce, "ROOT", tmp_path / "project")
     assert not any("--resume" in options for options in given(tmp_path, full).values())

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import verify
-from learning.pulses import READING
+from memristive.cli.experiments import mnist_experiment, xpue_experiment
+from memristive.single_layer.pulses import READING
 from memristor import state_rate
-from studies import engines
-from studies.engines import compare_leads, compare_writes, networks
+from studies import engine_agreement as engines
+from studies.engine_agreement import compare_leads, compare_writes, networks
 from tests.helpers import ROOT
-from workflow.experiments import mnist_experiment, xpue_experiment
 
 ON = 7.0  # V, of the cells that "training" leaves on
 UNITS = {"": 1.0, "us": 1.0, "ns": 1e-9, "points": 1.0, "mV": 1e-3, "%": 1.0}

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from records.claims import NotOverwritten, claimed, differences, locked, refuse_overwriting
-from records.files import FileProblem
-from records.voltages import checksum
+from memristive.io.claims import NotOverwritten, claimed, differences, locked, refuse_overwriting
+from memristive.io.files import FileProblem
+from memristive.io.voltages import checksum
 from tests.helpers import ROOT
 
-HOLD = ("import sys; from records.claims import locked\n"
+HOLD = ("import sys; from memristive.io.claims import locked\n"
         "with locked(sys.argv[1]): print('held', flush=True); sys.stdin.read()")
 
 
@@ -64,8 +64,8 @@ def test_a_lock_is_free_again_after_its_holder_has_ended_well(holder):
 COUNT = r"""
 import sys, time
 from pathlib import Path
-from records.claims import locked
-from records.files import FileProblem
+from memristive.io.claims import locked
+from memristive.io.files import FileProblem
 path, done = Path(sys.argv[1]), 0
 while done < 30:
     try:

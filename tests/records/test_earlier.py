@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from records.earlier import earlier_kept
-from records.files import FileProblem, atomic_write
-from records.results import write_results
+from memristive.io.earlier import earlier_kept
+from memristive.io.files import FileProblem, atomic_write
+from memristive.io.results import write_results
 
 ASIDE = ".some_results.json.earlier"
 
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_has_room_for_what_comes_back(tmp_path, monkeypatch)
     written(tmp_path, 3)
     with pytest.raises(FileProblem, match="No space"), earlier_kept(tmp_path, "some"):
         written(tmp_path, 1)
-        monkeypatch.setattr("records.files.tempfile.NamedTemporaryFile", full)
+        monkeypatch.setattr("memristive.io.files.tempfile.NamedTemporaryFile", full)
         written(tmp_path, 2)
     assert left(tmp_path) == (3, 1)
 

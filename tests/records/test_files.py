@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from records import files
-from records.files import FileProblem, atomic_write, check_working_folder, check_writable, to_json
-from records.results import load_results, path_in_project, results_path, versions, write_results
+from memristive.io import files
+from memristive.io.files import FileProblem, atomic_write, check_working_folder, check_writable, to_json
+from memristive.io.results import load_results, path_in_project, results_path, versions, write_results
 from tests.helpers import ROOT
 
 
@@ -30,7 +30,7 @@ def leftovers(folder):
 KILL = r"""
 import os, random, signal, sys, time
 from pathlib import Path
-from records.files import atomic_write
+from memristive.io.files import atomic_write
 
 path = Path(sys.argv[1])
 texts = [letter * 3_000_000 for letter in "ab"]
@@ -179,7 +179,7 @@ def test_the_folder_is_synced_after_the_rename_where_folders_can_be_opened(tmp_p
 LIMIT = r"""
 import resource, sys
 from pathlib import Path
-from records.files import FileProblem, atomic_write
+from memristive.io.files import FileProblem, atomic_write
 path = Path(sys.argv[1])
 atomic_write(path, "o" * 1000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
@@ -198,7 +198,7 @@ def test_write_that_breaks_off_half_way_leaves_the_old_file(tmp_path):
 
 UNWRITABLE = r"""
 import os, sys
-from records.files import FileProblem, atomic_write
+from memristive.io.files import FileProblem, atomic_write
 os.chdir(sys.argv[1])  # relative paths need no permission for the folders above
 if os.geteuid() == 0:  # permissions do not hold root back
     os.seteuid(65534)

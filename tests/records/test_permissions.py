@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from records.files import FileProblem, atomic_write, check_writable
+from memristive.io.files import FileProblem, atomic_write, check_writable
 
 
 @pytest.mark.parametrize(("mask", "before", "after"), [(0o077, None, 0o600), (0o022, None, 0o644), (0o022, 0o640, 0o640)])

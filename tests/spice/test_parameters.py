@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from spice.netlist import Solver, netlist_text
-from spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.netlist import Solver, netlist_text
+from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 
 @dataclass(frozen=True)

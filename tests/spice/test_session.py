@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from spice.parameters import ParameterError
-from spice.session import NgspiceSession, SimulationError, Solver, netlist_text
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import NgspiceSession, SimulationError, Solver, netlist_text
 from tests.helpers import ROOT
 
 RC = """RC
@@ -177,7 +177,7 @@ def python(code, **options):
 
 LONG_RUN = f"""
 import time
-from spice.session import NgspiceSession, Solver
+from memristive.spice.session import NgspiceSession, Solver
 circuit = NgspiceSession().load({RC!r}, Solver(max_step=1e-6), ["out"])
 print("begin", flush=True)
 try:
@@ -205,7 +205,7 @@ def test_the_users_settings_file_is_not_read(tmp_path):
 
 
 def test_missing_ngspice_is_one_exception_with_the_way_out(tmp_path):
-    code = """from spice.session import NgspiceMissing, NgspiceSession
+    code = """from memristive.spice.session import NgspiceMissing, NgspiceSession
 try:
     NgspiceSession()
 except NgspiceMissing as error:

@@ -8,12 +8,15 @@ import warnings
 import numpy as np
 import pytest
 
-from learning.layer_range import StagesClip
-from learning.layers import LayeredNetwork
-from records.voltages import Voltages, save_layers
-from studies import hidden_neurons, imperfect_layers, layers, layers_in_ngspice, layers_in_step, own_data
-from workflow import layered
-from workflow.layered import TASKS, LayeredPlan
+from memristive.io.voltages import Voltages, save_layers
+from memristive.multilayer.clipping import StagesClip
+from memristive.multilayer.layer_network import LayeredNetwork
+from studies import hidden_neurons, layers, own_data
+from studies import layer_experiments as layered
+from studies import layer_training_agreement as layers_in_step
+from studies import layer_variability as imperfect_layers
+from studies import ngspice_layers as layers_in_ngspice
+from studies.layer_experiments import TASKS, LayeredPlan
 
 
 def the_line(said):

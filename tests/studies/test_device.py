@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import memristor_figures
+from memristive.cli import command_line
+from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from memristor_figures import theoretical_iv
-from spice.parameters import ParameterError
 from studies import device, iv
 from studies.iv import IV_TRANSCONDUCTANCE, IvExperiment, closed_form_iv, fingerprints, iv_experiment, state_swing
 from studies.stdp_window import StdpExperiment, stdp_experiment, stdp_state_change
 from tests.helpers import ROOT
-from workflow import command_line
 
 IV_DEVICE = dataclasses.replace(MemristorParameters(), transconductance=IV_TRANSCONDUCTANCE)
 DEVICE = MemristorParameters()

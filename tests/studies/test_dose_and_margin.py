@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import sem
 
-from learning.closed_form import Crossbar
-from learning.engines import ClosedFormEngine
-from learning.error_driven import Teacher, begin, order
+from memristive.cli.experiments import Experiment, mnist_experiment
+from memristive.single_layer.closed_form import Crossbar
+from memristive.single_layer.engines import ClosedFormEngine
+from memristive.single_layer.error_rule import Teacher, begin, order
 from studies import dose_and_margin
 from studies.settled_training import SettledTraining
-from workflow.experiments import Experiment, mnist_experiment
 
 
 @pytest.mark.parametrize("encoding", ["binary", "grey"])

@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from datasets import encode
-from records.voltages import as_trained
+from memristive.cli.experiments import Experiment, mnist_experiment
+from memristive.io.voltages import as_trained
 from studies import ex_situ
-from workflow.experiments import Experiment, mnist_experiment
 
 
 class Learned:

@@ -6,27 +6,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from learning import stdp as stdp_rule
-from learning.engines import ClosedFormEngine, NgspiceEngine
-from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning
-from learning.layers import begin as layered_begin
-from learning.layers import train as train_layers
-from learning.membrane_range import rail
-from learning.pulses import WRITING, Schedule
-from learning.self_learning import SILENT
+from memristive.cli import inference, testing, training_runs
+from memristive.cli.experiments import xpue_experiment
+from memristive.cli.training import training_script
+from memristive.io.voltages import Voltages, save_voltages
+from memristive.multilayer.layer_network import LayeredLearning
+from memristive.multilayer.layer_network import begin as layered_begin
+from memristive.multilayer.layer_network import train as train_layers
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.single_layer.engines import ClosedFormEngine, NgspiceEngine
+from memristive.single_layer.operating_range import rail
+from memristive.single_layer.pulses import WRITING, Schedule
+from memristive.spice.errors import SimulationError
+from memristive.spice.parameters import ParameterError
+from memristive.stdp import stdp_closed_form as stdp_rule
+from memristive.stdp.pattern_learning import doubts, learn, trial, unsupervised_digits, unsupervised_xpue, weak_inhibition
+from memristive.stdp.stdp_circuit import SILENT
 from memristor import MemristorParameters
-from records.voltages import Voltages, save_voltages
 from snn_circuit import NetworkParameters
-from spice.errors import SimulationError
-from spice.parameters import ParameterError
-from studies import device, iv, layers, layers_in_step, stdp
+from studies import device, iv, layers
+from studies import layer_training_agreement as layers_in_step
+from studies import unsupervised as stdp
+from studies.layer_experiments import IDLE, refuse_idle, warn_of_layers
 from studies.stdp_window import STDP_SOLVER, StdpExperiment, stdp_experiment, stdp_solver, stdp_state_change
-from workflow import inference, testing, training_runs
-from workflow.experiments import xpue_experiment
-from workflow.layered import IDLE, refuse_idle, warn_of_layers
-from workflow.training import training_script
-from workflow.unsupervised import doubts, learn, trial, unsupervised_digits, unsupervised_xpue, weak_inhibition
 
 DEVICE = MemristorParameters()
 

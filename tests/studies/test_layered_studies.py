@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from datasets import encode
-from learning.layer_circuit import LayerDesign
-from learning.layer_rule import LayeredRule
-from records.claims import NotOverwritten, locked
-from records.results import holds
-from studies import hidden_neurons, imperfect_chips, imperfect_layers, layer_gradient
+from memristive.cli.command_line import run
+from memristive.io.claims import NotOverwritten, locked
+from memristive.io.results import holds
+from memristive.multilayer.layer_netlist import LayerDesign
+from memristive.multilayer.layer_rule import LayeredRule
+from studies import device_variability as imperfect_chips
+from studies import gradient_angle as layer_gradient
+from studies import hidden_neurons
+from studies import layer_variability as imperfect_layers
+from studies.layer_experiments import TASKS, LayeredData, LayeredTask
 from tests.helpers import one_line
-from workflow.command_line import run
-from workflow.layered import TASKS, LayeredData, LayeredTask
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import verify
-from records.claims import differences
-from records.voltages import load_layers
+from memristive.cli.command_line import run
+from memristive.io.claims import differences
+from memristive.io.voltages import load_layers
+from studies import layer_experiments as layered
 from studies import layers
 from tests.helpers import one_line, script
-from workflow import layered
-from workflow.command_line import run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from learning.layer_rule import LayeredRule
+from memristive.multilayer.layer_rule import LayeredRule
 from plotting import BLUE, GREY, ORANGE, SKY
 from studies import layers_figures
 from tests.learning.test_layers import random_network

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from records.claims import locked
+from memristive.cli.command_line import run
+from memristive.io.claims import locked
+from studies import layer_experiments as layered
 from studies import layers
 from tests.helpers import one_line
-from workflow import layered
-from workflow.command_line import run
 
 
 @pytest.fixture

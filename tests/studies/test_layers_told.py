@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pytest
 
-from learning.error_driven import learning_curve
-from records.voltages import checksum, load_layers
-from studies import layer_gradient, layers
-from workflow.command_line import run
-from workflow.layered import LayeredData, LayeredTask
+from memristive.cli.command_line import run
+from memristive.io.voltages import checksum, load_layers
+from memristive.single_layer.error_rule import learning_curve
+from studies import gradient_angle as layer_gradient
+from studies import layers
+from studies.layer_experiments import LayeredData, LayeredTask
 
 LABELS = np.array([3, 1, 4, 0, 2])  # of the test images
 

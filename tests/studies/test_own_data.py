@@ -18,14 +18,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from learning.classifier import MemristiveClassifier
-from records.claims import NotOverwritten
-from records.files import FileProblem
-from records.results import write_results
-from records.voltages import VoltagesError
+from memristive.classifier.estimator import MemristiveClassifier
+from memristive.cli.tables import Table, load_table
+from memristive.io.claims import NotOverwritten
+from memristive.io.files import FileProblem
+from memristive.io.results import write_results
+from memristive.io.voltages import VoltagesError
 from studies import own_data
 from tests.helpers import ROOT, flowers_in, script
-from workflow.tables import Table, load_table
 
 
 @pytest.fixture(scope="module")

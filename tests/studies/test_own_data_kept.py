@@ -7,12 +7,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from learning.classifier import MemristiveClassifier
-from learning.decoding import TIED
-from records.claims import NotOverwritten
+from memristive.classifier.estimator import MemristiveClassifier
+from memristive.cli.tables import Table, load_table
+from memristive.io.claims import NotOverwritten
+from memristive.single_layer.spike_decoding import TIED
 from studies import own_data
 from tests.helpers import flowers_in
-from workflow.tables import Table, load_table
 
 
 @pytest.mark.usefixtures("ngspice")

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from learning.chips import Chip
-from learning.classifier import MemristiveClassifier
-from learning.layer_rule import LayeredRule
+from memristive.classifier.estimator import MemristiveClassifier
+from memristive.cli.experiments import mnist_experiment
+from memristive.cli.tables import load_table
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.stdp import mnist_learning as unsupervised_mnist
+from memristive.stdp.mnist_learning import MnistLearning
+from memristive.variability.chip import Chip
 from memristor import MemristorParameters
 from studies import (
     dose_and_margin,
@@ -20,12 +24,8 @@ from studies import (
     own_data,
     stdp_mnist,
 )
-from studies.imperfect_chips import LONG, SHORT, cases
-from workflow import unsupervised_mnist
-from workflow.experiments import mnist_experiment
-from workflow.layered import TASKS
-from workflow.tables import load_table
-from workflow.unsupervised_mnist import MnistLearning
+from studies.device_variability import LONG, SHORT, cases
+from studies.layer_experiments import TASKS
 
 BOTH = ("neuron_threshold", "cell_gain", "cell_write_gain")
 

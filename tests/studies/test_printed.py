@@ -9,7 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from learning.decoding import SILENT, TIED
+from memristive.cli.experiments import Experiment
+from memristive.cli.tables import Table
+from memristive.single_layer.spike_decoding import SILENT, TIED
+from memristive.stdp.mnist_learning import MnistLearning, Network
 from memristor import MemristorParameters
 from studies import (
     dose_and_margin,
@@ -29,9 +32,6 @@ from studies import (
     stdp_window,
 )
 from studies.stdp_window import StdpExperiment
-from workflow.experiments import Experiment
-from workflow.tables import Table
-from workflow.unsupervised_mnist import MnistLearning, Network
 
 
 @pytest.fixture

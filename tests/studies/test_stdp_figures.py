@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from studies import stdp_figures
-from studies.stdp_figures import Accuracy
+from studies import unsupervised_figures as stdp_figures
+from studies.unsupervised_figures import Accuracy
 
 
 def test_bars_reach_from_the_lowest_seed_to_the_highest_and_seeds_are_counted():

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from learning.decoding import SILENT
-from records.claims import NotOverwritten
-from studies import stdp, stdp_mnist
-from workflow.unsupervised import Learned, unsupervised_xpue
+from memristive.io.claims import NotOverwritten
+from memristive.single_layer.spike_decoding import SILENT
+from memristive.stdp.pattern_learning import Learned, unsupervised_xpue
+from studies import unsupervised as stdp
+from studies import unsupervised_mnist as stdp_mnist
 
 
 @pytest.fixture

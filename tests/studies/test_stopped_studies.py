@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from studies import dose_and_margin, engines, stdp
-from workflow.experiments import Experiment
+from memristive.cli.experiments import Experiment
+from studies import dose_and_margin
+from studies import engine_agreement as engines
+from studies import unsupervised as stdp
 
 
 class Counted:

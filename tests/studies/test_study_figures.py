@@ -9,16 +9,20 @@ from matplotlib.colors import to_hex, to_rgba
 
 import plotting
 from datasets import Dataset
-from learning.layer_rule import LayeredRule
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.stdp.pattern_learning import Learned
 from plotting import BLUE, COLOURS, GREY, ORANGE, SKY
-from studies import hidden_neurons, imperfect_layers, instar, iv, layer_gradient, layers_figures, own_data, stdp_figures
-from studies.engines_figure import engines_figure
-from studies.imperfect_chips import summary
-from studies.imperfect_chips_figures import FIGURES, ROUTES
+from studies import gradient_angle as layer_gradient
+from studies import hidden_neurons, iv, layers_figures, own_data
+from studies import layer_variability as imperfect_layers
+from studies import synapse_rule as instar
+from studies import unsupervised_figures as stdp_figures
+from studies.device_variability import summary
+from studies.device_variability_figures import FIGURES, ROUTES
+from studies.engine_agreement_figure import engines_figure
 from studies.stdp_window import window_figure
 from tests.learning.test_layers import random_network
 from tests.test_plotting import outside, visible_texts
-from workflow.unsupervised import Learned
 
 IDEAL = {"grey": 0.91, "binary": 0.83}
 US = 1e-6

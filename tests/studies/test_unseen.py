@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from datasets import encode
-from learning.layer_rule import LayeredRule
-from studies import hidden_neurons, imperfect_chips, imperfect_layers, layers, layers_in_ngspice
-from workflow.command_line import run
-from workflow.experiments import mnist_experiment
-from workflow.layered import LayeredData, LayeredTask
+from memristive.cli.command_line import run
+from memristive.cli.experiments import mnist_experiment
+from memristive.multilayer.layer_rule import LayeredRule
+from studies import device_variability as imperfect_chips
+from studies import hidden_neurons, layers
+from studies import layer_variability as imperfect_layers
+from studies import ngspice_layers as layers_in_ngspice
+from studies.layer_experiments import LayeredData, LayeredTask
 
 RULE = LayeredRule(presentations=1500)
 

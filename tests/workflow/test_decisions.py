@@ -7,13 +7,13 @@ import gzip
 import numpy as np
 import pytest
 
-from learning.pulses import Schedule
-from records.claims import NotOverwritten
-from records.voltages import Voltages, save_voltages
+from memristive.cli import testing
+from memristive.cli.experiments import describe, mnist_experiment
+from memristive.io.claims import NotOverwritten
+from memristive.io.predictions import Partial, decisions_table, refuse_fewer, table_path
+from memristive.io.voltages import Voltages, save_voltages
+from memristive.single_layer.pulses import Schedule
 from studies import layers
-from workflow import testing
-from workflow.decisions import Partial, decisions_table, refuse_fewer, table_path
-from workflow.experiments import describe, mnist_experiment
 
 SPIKES = np.array([[1e-5, 3e-5], [3e-5, 2e-5], [np.nan, np.nan]])
 

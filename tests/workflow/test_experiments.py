@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from datasets import encode
-from learning.chips import Chip
-from learning.pulses import Schedule
-from memristor import MemristorParameters
-from records.voltages import Voltages, VoltagesError
-from snn_circuit import ALIKE, NetworkParameters, NeuronParameters
-from spice.parameters import ParameterError
-from workflow.experiments import (
+from memristive.cli.experiments import (
     VOLTAGES,
     add_engine,
     add_size_and_encoding,
@@ -26,7 +20,13 @@ from workflow.experiments import (
     with_room,
     xpue_experiment,
 )
-from workflow.training import chosen_experiment
+from memristive.cli.training import chosen_experiment
+from memristive.io.voltages import Voltages, VoltagesError
+from memristive.single_layer.pulses import Schedule
+from memristive.spice.parameters import ParameterError
+from memristive.variability.chip import Chip
+from memristor import MemristorParameters
+from snn_circuit import ALIKE, NetworkParameters, NeuronParameters
 
 
 @pytest.mark.parametrize(("size", "ohms"), [(5, 4000.0), (10, 1000.0), (20, 250.0), (28, 127.55)])

@@ -7,14 +7,14 @@ import re
 import numpy as np
 import pytest
 
-from learning.chips import Chip
-from learning.closed_form import Cells, Crossbar
-from learning.decoding import SILENT, TIED
+from memristive.cli import inference
+from memristive.cli.experiments import describe, schedule_of, xpue_experiment
+from memristive.cli.inference import inference_script
+from memristive.io.voltages import Voltages, VoltagesError, save_voltages
+from memristive.single_layer.closed_form import Cells, Crossbar
+from memristive.single_layer.spike_decoding import SILENT, TIED
+from memristive.variability.chip import Chip
 from memristor import read_current
-from records.voltages import Voltages, VoltagesError, save_voltages
-from workflow import inference
-from workflow.experiments import describe, schedule_of, xpue_experiment
-from workflow.inference import inference_script
 
 EXPERIMENT = xpue_experiment()
 CHIP = Chip(classes=4, inputs=9, seed=3, cell_gain=0.1, neuron_threshold=0.1, stuck_on=0.2)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import XPUE_memristive_training
-from records.checkpoints import checkpoint_path, load_checkpoint
-from records.files import ROOT
-from workflow import training_runs
-from workflow.command_line import run
-from workflow.kept import kept_if_stopped, save_whole, way_on
+from memristive.cli import training_runs
+from memristive.cli.command_line import run
+from memristive.cli.kept import kept_if_stopped, save_whole, way_on
+from memristive.io.checkpoints import checkpoint_path, load_checkpoint
+from memristive.io.files import ROOT
 
 PROGRESS = {"done": 3, "states": np.arange(6.0).reshape(2, 3)}
 

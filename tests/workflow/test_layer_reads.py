@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from learning.chips import Chip
-from learning.layer_rule import LayeredRule
-from learning.layers import LayeredLearning, begin, train
-from spice.errors import SimulationError
-from workflow import layer_reads
-from workflow.layer_reads import RANGE, read_layers
-from workflow.layered import on_chip
+from memristive.cli import layer_reads
+from memristive.cli.layer_reads import RANGE, read_layers
+from memristive.multilayer.layer_network import LayeredLearning, begin, train
+from memristive.multilayer.layer_rule import LayeredRule
+from memristive.spice.errors import SimulationError
+from memristive.variability.chip import Chip
+from studies.layer_experiments import on_chip
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import plotting
+from memristive.cli import command_line, evaluation, monte_carlo
+from memristive.cli.command_line import make_parser, run
 from tests.helpers import ROOT
-from workflow import command_line, evaluation, monte_carlo
-from workflow.command_line import make_parser, run
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ImportError("a.so:\ntoo large")])
@@ -68,7 +68,7 @@ def test_without_semaphores_all_is_done_in_this_process(monkeypatch):
                                                ("ZeroDivisionError()", "Traceback")])
 def test_memory_too_short_for_the_words_on_it_is_one_line(problem, said):
     """While Python loads, before `run` takes over: what is to say it has to be loaded as well."""
-    program = f"import workflow.loading, sys; sys.modules['workflow.process'] = None; raise {problem}"
+    program = f"import memristive.cli.loading, sys; sys.modules['memristive.cli.process'] = None; raise {problem}"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and said in done.stderr
     assert said == "Traceback" or done.stderr == f"-c: a library cannot be loaded, or {said}\n"

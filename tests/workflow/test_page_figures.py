@@ -6,10 +6,10 @@ import pytest
 
 import plotting
 from datasets import Dataset
+from memristive.cli.inference import shown
+from memristive.cli.page_figures import membranes_figure
+from memristive.cli.training_runs import print_trained
 from studies.layers_figures import _hidden_spikes
-from workflow.inference import shown
-from workflow.page_figures import membranes_figure
-from workflow.training_runs import print_trained
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import weakref
 
 import pytest
 
-from records.files import ROOT
-from workflow.process import TERMINATING, Output, children_kept_apart, guarded_output, stop_signals, undisturbed, unloadable
+from memristive.cli.process import TERMINATING, Output, children_kept_apart, guarded_output, stop_signals, undisturbed, unloadable
+from memristive.io.files import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -241,7 +241,7 @@ def test_signal_that_comes_while_children_are_started_is_delivered_afterwards():
 
 
 def test_a_stopped_program_ends_although_a_thread_of_a_library_does_not():
-    program = ("import workflow.loading as loading, threading, time\n"
+    program = ("import memristive.cli.loading as loading, threading, time\n"
                "loading.END_WITHIN = 0.5\n"
                "def main(arguments):\n"
                "    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
@@ -252,7 +252,7 @@ def test_a_stopped_program_ends_although_a_thread_of_a_library_does_not():
 
 
 def test_a_stopped_program_ends_although_a_finalizer_does_not():
-    program = ("import workflow.loading as loading, atexit, os, time\n"
+    program = ("import memristive.cli.loading as loading, atexit, os, time\n"
                "atexit.register(os.write, 1, b'closed')\n"
                "class Tracker:\n"
                "    def __del__(self, sleep=time.sleep):\n"

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from datasets import encode, load_mnist
-from learning.chips import Chip
-from learning.membrane_range import fitted, rail, settled_membranes
-from learning.pulses import Schedule
+from memristive.cli import inference, testing, training, training_runs
+from memristive.cli.command_line import warn_of_range
+from memristive.cli.experiments import xpue_experiment
+from memristive.single_layer.operating_range import fitted, rail, settled_membranes
+from memristive.single_layer.pulses import Schedule
+from memristive.variability.chip import Chip
 from memristor import MemristorParameters, trained_state
 from snn_circuit import NetworkParameters
 from tests.helpers import ROOT, page
-from workflow import inference, testing, training, training_runs
-from workflow.command_line import warn_of_range
-from workflow.experiments import xpue_experiment
 
 
 @pytest.mark.parametrize(("state", "words"), [(0.0, "warning: no cell conducts"), (3.0, "")])

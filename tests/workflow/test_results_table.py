@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from records.files import FileProblem
-from workflow.results_table import NETWORKS, _networks, decisions, results_table, write_agreement
+from memristive.io.files import FileProblem
+from tools.results_table import NETWORKS, _networks, decisions, results_table, write_agreement
 
 
 def stored(folder, name, content):

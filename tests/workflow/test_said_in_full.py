@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from datasets import encode, load_mnist
-from learning.chips import Chip, complaint_on
-from learning.hebbian import reading
-from learning.pulses import Schedule
-from records.voltages import Voltages, save_voltages
+from memristive.cli import inference, testing, training_runs
+from memristive.cli.command_line import print_energy
+from memristive.cli.experiments import describe, mnist_experiment
+from memristive.io.voltages import Voltages, save_voltages
+from memristive.single_layer.hebbian import reading
+from memristive.single_layer.pulses import Schedule
+from memristive.stdp.pattern_learning import Learned, doubts, netlist, thresholds, trial, unsupervised_xpue
+from memristive.variability.chip import Chip, complaint_on
 from snn_circuit import ALIKE, NetworkParameters
-from studies import stdp
+from studies import unsupervised as stdp
 from tests.helpers import page
-from workflow import inference, testing, training_runs
-from workflow.command_line import print_energy
-from workflow.experiments import describe, mnist_experiment
-from workflow.unsupervised import Learned, doubts, netlist, thresholds, trial, unsupervised_xpue
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])

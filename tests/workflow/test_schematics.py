@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.text import Text
 
-from learning.self_learning import SelfLearningParameters
+from memristive.stdp.stdp_circuit import SelfLearningParameters
 from snn_circuit import NeuronParameters
-from workflow import schematics
+from tools import schematics
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from workflow.side_by_side import run_alone, run_side_by_side
+from memristive.cli.side_by_side import run_alone, run_side_by_side
 
 WAIT = """
 import os, pathlib, sys, time

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from records.files import FileProblem
-from spice.errors import NgspiceMissing, SimulationError
-from workflow.command_line import run
+from memristive.cli.command_line import run
+from memristive.io.files import FileProblem
+from memristive.spice.errors import NgspiceMissing, SimulationError
 
 
 class Made:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import DatasetError
-from workflow.tables import load_table
+from memristive.cli.tables import load_table
 
 ROWS = [("1.5", "2", "yes"), ("2.5", "3", "no"), ("3.5", "4", "yes"), ("4.5", "5", "no")]
 

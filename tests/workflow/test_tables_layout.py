@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from datasets import DatasetError
-from workflow.tables import load_table
+from memristive.cli.tables import load_table
 
 ROWS = "1.5,2,yes\n2.5,3,no\n3.5,4,yes\n4.5,5,no\n"
 

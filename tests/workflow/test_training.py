@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
-from learning.chips import Chip
-from learning.closed_form import Cells
-from learning.engines import ENGINES
-from learning.error_driven import Teacher
-from learning.pulses import CAREFUL
+from memristive.cli import training, training_runs
+from memristive.cli.experiments import add_size_and_encoding, digits_experiment, mnist_experiment, xpue_experiment
+from memristive.cli.training import chosen_experiment, training_parser
+from memristive.io.checkpoints import checkpoint_path
+from memristive.io.voltages import VoltagesError
+from memristive.single_layer.closed_form import Cells
+from memristive.single_layer.engines import ENGINES
+from memristive.single_layer.error_rule import Teacher
+from memristive.single_layer.pulses import CAREFUL
+from memristive.variability.chip import Chip
 from memristor import read_current, state_rate
-from records.checkpoints import checkpoint_path
-from records.voltages import VoltagesError
 from snn_circuit import names, state_names
 from tests.helpers import page
 from verify import run_program
-from workflow import training, training_runs
-from workflow.experiments import add_size_and_encoding, digits_experiment, mnist_experiment, xpue_experiment
-from workflow.training import chosen_experiment, training_parser
 
 
 def chosen(*arguments):

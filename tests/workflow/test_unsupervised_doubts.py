@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from learning.self_learning import SILENT
-from workflow import unsupervised
-from workflow.unsupervised import Learned, doubts, unsupervised_xpue, weak_inhibition
+from memristive.stdp import pattern_learning as unsupervised
+from memristive.stdp.pattern_learning import Learned, doubts, unsupervised_xpue, weak_inhibition
+from memristive.stdp.stdp_circuit import SILENT
 
 NOTHING = "of this the closed form knows nothing"
 

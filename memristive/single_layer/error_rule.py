@@ -1,0 +1,137 @@
+"""Error-driven in-situ learning: the crossbar reads an image, and where the right neuron does not lead, is written.
+
+The circuit decides by first spike; the engine, ngspice or the closed form, does all reading and writing. Python only chooses, as
+the teacher, whose phi to pulse.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from memristive.single_layer.engines import Engine
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+
+SIMULTANEOUS = 1e-12  # s: of spikes this close, as those of equal columns, the lower class counts as first on any engine
+RUNNING = 1000  # presentations behind the running accuracy
+
+
+@dataclass(frozen=True)
+class ErrorDrivenRule(Parameters):
+    """Parameters of the rule; the defaults are those for MNIST's binary images."""
+
+    presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
+    start_state: float = quantity(3.0, 0.01, 1000.0, "V", "X of every cell at the start")
+    dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to a hundredth over the run")
+    margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
+
+
+SMALLEST_DOSE = 0.01  # share of the first dose: below it a write takes as long and changes next to nothing
+
+
+@dataclass
+class LearningState:
+    """All that a run needs to go on: kept in checkpoints. `history` has a row (right, written) per presentation.
+
+    `seconds`: time it took so far.
+    """
+
+    states: np.ndarray
+    done: int
+    history: np.ndarray
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.states = np.asarray(self.states, float)  # writes into whole numbers would be cut off
+        self.done, self.seconds = int(self.done), float(self.seconds)  # arrays without dimensions in a checkpoint
+
+
+def begin(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
+    """The state before the first presentation."""
+    return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
+
+
+def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
+    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each of `count` images."""
+    numbers = np.asarray(labels)
+    if numbers.shape != (count,):
+        raise ParameterError(f"labels must be one an image, {count} in all, got shape {numbers.shape}")
+    if not np.isin(numbers, range(classes)).all():
+        raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
+
+
+def order(rule: ErrorDrivenRule, count: int) -> np.ndarray:
+    """Indices of the images in the order of presentation: random permutations of all `count`, one after the other."""
+    generator = np.random.default_rng(rule.seed)
+    rounds = -(-rule.presentations // count)
+    return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:rule.presentations]
+
+
+def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
+    """The neuron that fired before the right one `label`, or too soon after it (by `margin` s); None if there is none.
+
+    `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender. A tie is
+    one at any margin: cells that start alike would never be written at a margin of 0.
+    """
+    others = np.where(np.isnan(spikes), np.inf, spikes)
+    own, others[label] = float(others[label]), np.inf
+    first = int(np.argmax(others <= others.min() + SIMULTANEOUS))  # not _first(): layer_kernel compiles this function
+    if np.isinf(others[first]):
+        return None
+    return first if not others[first] - own >= max(margin, SIMULTANEOUS) else None
+
+
+def _first(times: np.ndarray) -> int:
+    return int(np.argmax(times <= times.min() + SIMULTANEOUS))
+
+
+class Teacher:
+    """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
+
+    def __init__(self, engine: Engine, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
+        self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
+        self._order = order(rule, len(images))
+
+    def present(self, learning: LearningState) -> None:
+        """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
+        k = learning.done
+        image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
+        spikes = self._engine.spikes(learning.states, image, wanted=2)
+        pulse = max(1 - k / self._rule.presentations, SMALLEST_DOSE) * self._rule.dose / self._engine.rate
+        wrong = offender(spikes, label, self._rule.margin)
+        silent = bool(np.isnan(spikes[label]))
+        states = learning.states.copy()
+        if wrong is not None or silent:
+            states[label] = self._engine.write(states, label, image, 1, pulse)
+        if wrong is not None:
+            states[wrong] = self._engine.write(states, wrong, image, -1, pulse)
+        # Assigned last, all at once: an interrupted presentation leaves the state before it.
+        right = not silent and _first(np.where(np.isnan(spikes), np.inf, spikes)) == label
+        learning.history[k] = right, wrong is not None or silent
+        learning.states, learning.done = states, k + 1
+
+    def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
+        """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each.
+
+        Raises ParameterError for labels that are no class numbers.
+        """
+        check_labels(self._labels, len(self._images), len(learning.states))
+        recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0].tolist(), RUNNING)
+        rights, writes = sum(recent), int(learning.history[:learning.done, 1].sum())
+        while learning.done < self._rule.presentations:
+            self.present(learning)
+            right, written = learning.history[learning.done - 1].tolist()
+            rights += right - (recent[0] if len(recent) == RUNNING else 0)
+            recent.append(right)
+            writes += written
+            yield rights / len(recent), writes
+
+
+def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
+    """Running accuracy over the last `window` presentations and cumulative writes, each after every presentation."""
+    right = np.cumsum(history[:, 0])
+    counts = np.minimum(np.arange(1, len(right) + 1), window)
+    before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])
+    return (right - before) / counts, np.cumsum(history[:, 1])

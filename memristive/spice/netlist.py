@@ -1,0 +1,127 @@
+"""Netlist text: solver options, the transient command, `alter` commands, vector names."""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+
+METHODS = ("trap", "gear")
+DIFFERENCE = re.compile(r"v\(\s*([^\s,()]+)\s*,\s*([^\s,()]+)\s*\)")
+FUNCTION = re.compile(r"([vi])\(\s*([^\s,()]+)\s*\)")
+ELEMENT = re.compile(r"@?([^\s\[\]=;,@<>$`&\"\\]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?")
+
+
+@dataclass(frozen=True)
+class Solver(Parameters):
+    """Tolerances, integration method and longest step of ngspice's transient analysis.
+
+    The step must resolve the circuit's sources; the default suits networks with pulses of milliseconds.
+    """
+
+    max_step: float = quantity(20e-6, 1e-15, 1.0, "s", "longest time step")
+    reltol: float = quantity(1e-5, 1e-12, 1e-2, "", "relative tolerance of voltages and currents")
+    trtol: float = quantity(70.0, 0.1, 1e7, "", "factor on the allowed truncation error of a step")
+    chgtol: float = quantity(1e-14, 1e-20, 1.0, "C", "charges below this do not govern the time step")
+    abstol: float = quantity(1e-13, 1e-20, 1e-3, "A", "lower limit of the absolute current tolerance")
+    method: str = "trap"
+
+    def check(self) -> None:
+        """Raise ParameterError for an integration method that ngspice does not have."""
+        if self.method not in METHODS:
+            raise ParameterError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+
+    def tightened(self, factor: float = 10.0) -> "Solver":
+        """Return this solver with step and tolerances (except `abstol`) divided by `factor`, for convergence checks."""
+        return dataclasses.replace(self, max_step=self.max_step / factor, reltol=self.reltol / factor,
+                                   trtol=self.trtol / factor, chgtol=self.chgtol / factor)
+
+    def options(self) -> str:
+        """Return the netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3."""
+        scale = min(1, 100 * self.reltol / 1e-3)
+        return (f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
+                f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} abstol={max(self.abstol, 1e-12 * scale):g}")
+
+
+def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence[str] = (),
+                 print_nodes: Sequence[str] = ()) -> str:
+    """Return the netlist of a circuit with options and saved vectors.
+
+    Parameters
+    ----------
+    circuit : PySpice circuit or str
+    solver : Solver
+    stop : float
+        End of the transient in s.
+    save : sequence of str
+        Vectors to keep, e.g. "out", "V(out)", "i(vsupply)"; none keeps all nodes.
+    print_nodes : sequence of str
+        Adds .tran and .print lines for these nodes, so that `ngspice -b` runs the netlist unchanged.
+
+    Raises
+    ------
+    ParameterError
+        `circuit` is neither a circuit nor the text of a netlist.
+    """
+    lines = str(circuit).splitlines()
+    if len(lines) < 2:
+        raise ParameterError(f"circuit must be a PySpice circuit or the text of a netlist, got {circuit!r:.80}")
+    if lines[-1].strip().lower() == ".end":
+        lines.pop()
+    lines.append(solver.options())
+    vectors = [part for name in save for part in _saved(name)]
+    lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
+    if print_nodes:
+        lines += [f".{tran_command(str(circuit), solver, stop)}", f".print tran {' '.join(print_nodes)}"]
+    return "\n".join([*lines, ".end", ""])
+
+
+def _saved(name: str) -> Iterable[str]:
+    pair = DIFFERENCE.fullmatch(name.lower())
+    return (f"v({pair[1]})", f"v({pair[2]})") if pair else (name,)
+
+
+def tran_command(text: str, solver: Solver, stop: float) -> str:
+    """Return ngspice's command for a transient of the netlist `text` to `stop` s, from the given initial conditions.
+
+    ngspice's print step sets the edges of PULSE sources that give none; otherwise it only adds a time point.
+    """
+    step = min(solver.max_step, stop) if re.search(r"\bpulse\b", text, re.IGNORECASE) else stop
+    return f"tran {float(step)!r} {float(stop)!r} 0 {float(solver.max_step)!r} uic"
+
+
+@functools.lru_cache(maxsize=100_000)
+def vector_name(name: str) -> str:
+    """Return ngspice's name of a saved vector: "out" for "V(out)", "vsupply#branch" for "i(Vsupply)"."""
+    found = FUNCTION.fullmatch(name.strip().lower())
+    if not found:
+        return name.strip().lower()
+    return f"{found[2]}#branch" if found[1] == "i" else found[2]
+
+
+@functools.lru_cache(maxsize=100_000)
+def alter_command(name: str) -> str:
+    """Return the `alter` command, without its value, for "element" or "element parameter" ("Vin", "Vin pwl")."""
+    found = ELEMENT.fullmatch(name.strip().lower())
+    if not found:
+        raise ParameterError(f'{name!r} cannot be altered: expected "element" or "element parameter"')
+    return " ".join(["alter", *filter(None, found.groups())])
+
+
+def value_text(name: str, value: Any) -> str:
+    """Return a finite number or a list of them in ngspice's notation; raise ParameterError for anything else."""
+    if isinstance(value, float) and math.isfinite(value):  # the common case, hundreds of times for each image
+        return repr(float(value))
+    try:
+        numbers = [float(v) for v in value] if np.ndim(value) else [float(value)]
+    except (TypeError, ValueError):
+        numbers = []
+    if not numbers or not np.isfinite(numbers).all():
+        raise ParameterError(f"{name} must be a finite number or a list of them, got {value!r}")
+    return f"[ {' '.join(map(repr, numbers))} ]" if np.ndim(value) else repr(numbers[0])

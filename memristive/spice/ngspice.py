@@ -1,0 +1,256 @@
+"""The ngspice library of this process: found, started through PySpice, watched for complaints and signals."""
+
+import contextlib
+import ctypes.util
+import logging
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
+
+from memristive.spice.errors import NgspiceMissing, SimulationError
+
+OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
+INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
+                "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
+LAST_WORD = 10.0  # s, that ngspice has to stop after Ctrl-C
+
+ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # no part of a name
+# Lines on stderr without anything being wrong (ngspice 39 to 44).
+HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
+                      r"^Checking parameters for |tmax is now set|^Trying gmin =|^Supplies reduced to")
+WARNING = re.compile(r"^(\*+ )?warning(:|\()(?!.*ignored)|^\.model ", re.IGNORECASE)
+FATAL = re.compile(r"cannot recover|^Fatal error")
+UNNEEDED = re.compile(r"Unsupported Ngspice version|spinit|losing old state|Unit is None|Model issue on line")
+BESIDE = ("PySpice's own simulator and NgspiceSession cannot share a process: they would exchange each other's circuits; "
+          "use one of them, or two processes")
+
+
+def find_library() -> str:
+    """Return the path or name of ngspice's shared library; raise NgspiceMissing if there is none."""
+    if os.environ.get("NGSPICE_LIBRARY_PATH"):
+        return os.environ["NGSPICE_LIBRARY_PATH"]
+    if sys.platform == "win32":
+        return str(NgSpiceShared.LIBRARY_PATH)
+    prefix, ending = os.path.join(sys.prefix, "lib"), "dylib" if sys.platform == "darwin" else "so"
+    candidates = [os.path.join(prefix, f"libngspice.{ending}"), f"/opt/homebrew/lib/libngspice.{ending}"]
+    found = ctypes.util.find_library("ngspice") or next(filter(os.path.exists, candidates), None)
+    if not found:
+        raise NgspiceMissing(f"the shared library of ngspice was not found ({INSTALL_HINT})")
+    return found
+
+
+@contextlib.contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM to the end of the block: an exception in one of ngspice's callbacks would be lost."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
+        yield
+        return
+    received: list[tuple[int, Any]] = []
+    handlers: dict[int, Any] = {number: handler for number in (signal.SIGINT, signal.SIGTERM)
+                                if callable(handler := signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, lambda *arguments: received.append(arguments))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in received[:1]:
+            handlers[number](number, frame)
+
+
+def _is_needed(record: logging.LogRecord) -> bool:
+    """Filter PySpice's log: errors become exceptions, and some warnings mean nothing."""
+    return record.levelno < logging.ERROR and not UNNEEDED.search(record.getMessage())
+
+
+class Ngspice(NgSpiceShared):
+    """ngspice that keeps what it prints, raises its complaints, and stops a run at Ctrl-C.
+
+    After a complaint that ngspice does not survive, every call raises SimulationError.
+    """
+
+    NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200  # ngspice keeps every command until then; joined alters are long
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self._printed: list[str] = []
+        self._owner = threading.current_thread()
+        self._loading = False
+        self.end = ""  # why ngspice can do no more
+        self.circuits: list[object] = []  # that are loaded, the oldest first
+        self.results_of: object = None  # the run whose results ngspice holds
+        super().__init__(*arguments, **more)
+
+    def send_char(self, message: str, ngspice_id: int) -> int:
+        """Keep a line that ngspice prints; it begins with "stdout " or "stderr "."""
+        self._printed.append(message)
+        return 0
+
+    def load_circuit(self, circuit: Any) -> None:
+        """Load a netlist for the session; raise SimulationError for PySpice's own simulator."""
+        if not self._loading:
+            raise SimulationError(BESIDE)
+        super().load_circuit(circuit)
+
+    def check(self) -> None:
+        """Raise SimulationError if ngspice has given up or belongs to another thread."""
+        here = threading.current_thread()
+        if here is not self._owner and self._owner.is_alive():
+            raise SimulationError(f"ngspice belongs to thread {self._owner.name!r} and is not thread-safe: {here.name!r} needs a "
+                                  "process of its own")
+        self._owner = here
+        if self.end:
+            raise SimulationError(f"ngspice has given up ({self.end}); start a new process")
+
+    def load(self, circuit: object, text: str) -> None:
+        """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints."""
+        self.check()
+        self._printed.clear()
+        refused = ""
+        with signals_deferred():
+            self._loading = True
+            try:
+                self.load_circuit(text)
+                self.circuits.append(circuit)
+            except NameError as error:  # PySpice's base class of errors
+                refused = str(error) or "Error"
+            finally:
+                self._loading = False
+        try:
+            self._raise_complaints(self._printed, refused)
+        except SimulationError:
+            self.circuits = [other for other in self.circuits if other is not circuit]
+            # A netlist that ngspice could parse stays in spite of a complaint. A heading, then a line for each circuit:
+            if not self.end and len(self._execute("setcirc")) - 1 > len(self.circuits):
+                self._execute("setcirc 1;remcirc")
+            raise
+
+    def select(self, circuit: object) -> None:
+        """Direct the following commands at a loaded circuit; raise SimulationError if it is not loaded."""
+        if circuit not in self.circuits:
+            raise SimulationError("this circuit has been unloaded")
+        self.send([f"setcirc {len(self.circuits) - self.circuits.index(circuit)}"])  # the newest is 1
+
+    def unload(self, circuit: object) -> None:
+        """Remove a circuit and free its memory."""
+        self.select(circuit)
+        self.send(["remcirc"])
+        self.circuits.remove(circuit)
+
+    def send(self, commands: Sequence[str]) -> None:
+        """Execute commands, as many in one call as fit. Raises SimulationError with ngspice's complaints."""
+        self.check()
+        line = ""
+        for command in [*commands, ""]:
+            if line and (not command or len(line) + len(command) >= self.MAX_COMMAND_LENGTH):
+                with signals_deferred():
+                    self._execute(line)
+                self._raise_complaints(self._printed)
+                line = ""
+            line = f"{line};{command}" if line else command
+
+    def run(self, command: str, pause: float | None = None) -> None:
+        """Run an analysis to its end or to the time `pause` in s.
+
+        ngspice works in a thread of its own while the main thread waits for it or for a signal. Ctrl-C stops it at once.
+        """
+        if pause is not None:
+            self.send([f"stop when time > {pause!r}"])
+        self.check()
+        done = threading.Event()
+
+        def target() -> None:
+            self._execute(command)
+            done.set()
+
+        threading.Thread(target=target, daemon=True).start()
+        try:
+            done.wait()
+        except BaseException:
+            with signals_deferred():
+                self._execute("stop when time > 0")
+                if done.wait(LAST_WORD):
+                    self._delete_breakpoints()
+                else:
+                    self.end = "a run could not be stopped"
+            raise
+        printed = self._printed.copy()
+        if pause is not None:
+            self._delete_breakpoints()
+        self._raise_complaints(printed)
+
+    def free(self, run: object) -> None:
+        """Free the results of `run`, unless another one has begun."""
+        if run is not None and self.results_of is run:
+            self.results_of = None
+            if not self.end:
+                self.send(["destroy all"])
+
+    def _delete_breakpoints(self) -> None:
+        lines = [line.split() for line in self._execute("status")]  # the saved vectors too, which must stay
+        for number in [words[0] for words in lines if "stop" in words]:
+            self._execute(f"delete {number}")
+
+    def _execute(self, command: str) -> list[str]:
+        """Execute a command; return what it printed on stdout."""
+        self._printed.clear()
+        try:
+            self.exec_command(command)
+        except NgSpiceCommandError:  # PySpice looks for "error" anywhere; `_raise_complaints` decides
+            pass
+        except NameError as error:
+            self._printed.append(f"stderr {error}")
+        return [message.partition(" ")[2] for message in self._printed if message.startswith("stdout")]
+
+    def _raise_complaints(self, printed: Sequence[str], refused: str = "") -> None:
+        lines = [message.partition(" ") for message in printed]
+        found = [text.strip() for stream, _, text in lines if not HARMLESS.search(text.strip())
+                 and (stream == "stderr" or (stream == "stdout" and ERROR.search(text)))]
+        if not refused and all(map(WARNING.search, found)):
+            return
+        complaints = "; ".join(dict.fromkeys(found)) or refused
+        if any(map(FATAL.search, found)):
+            self.end = complaints
+        raise SimulationError(complaints)
+
+
+def start_ngspice() -> Ngspice:
+    """Return the ngspice of this process, started at the first call without the user's settings files.
+
+    Raises
+    ------
+    NgspiceMissing
+        The library is missing, unusable or too old.
+    SimulationError
+        PySpice's own simulator uses ngspice in this process.
+    """
+    library = find_library()
+    for name in ("NgSpiceShared", "Vector"):
+        logging.getLogger(f"PySpice.Spice.NgSpice.Shared.{name}").addFilter(_is_needed)
+    NgSpiceShared.LIBRARY_PATH = os.path.abspath(library) if os.path.isfile(library) else library
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            # ngspice reads .spiceinit of the working folder; from version 38 on, one in this variable's folder comes first.
+            open(".spiceinit", "w", encoding="ascii").close()
+            before = os.environ.get("SPICE_USERINIT_DIR")
+            os.environ["SPICE_USERINIT_DIR"] = folder
+            try:
+                ngspice = Ngspice.new_instance()
+            finally:
+                del os.environ["SPICE_USERINIT_DIR"]
+                if before is not None:
+                    os.environ["SPICE_USERINIT_DIR"] = before
+    except (OSError, NameError) as error:
+        raise NgspiceMissing(f"{library} cannot be used: {error} ({INSTALL_HINT})") from error
+    if not isinstance(ngspice, Ngspice):
+        raise SimulationError(BESIDE)
+    if (ngspice.ngspice_version or 0) < OLDEST_NGSPICE:
+        raise NgspiceMissing(f"{library} is ngspice {ngspice.ngspice_version}, need {OLDEST_NGSPICE} or newer ({INSTALL_HINT})")
+    return ngspice

@@ -1,0 +1,207 @@
+"""ngspice as a library, through PySpice: load a circuit once, then alter, run and read it as often as needed.
+
+Needs nothing else of this project. Circuits stay loaded between runs; waveforms are NumPy arrays; Ctrl-C stops a run;
+every failure of ngspice is one exception that quotes it.
+"""
+
+import contextlib
+import re
+import shlex
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from memristive.spice.errors import NgspiceMissing, SimulationError
+from memristive.spice.netlist import DIFFERENCE, Solver, alter_command, netlist_text, tran_command, value_text, vector_name
+from memristive.spice.ngspice import Ngspice, find_library, start_ngspice
+
+__all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
+           "netlist_text"]
+
+
+class Waveforms:
+    """Vectors of a transient: `time` in s; `waves["out"]` or `["V(out)"]` in V, `["i(vin)"]` in A, `["v(a,b)"]` in V."""
+
+    def __init__(self, plot: Mapping[str, Any]) -> None:
+        self._plot = plot
+        self.time = self["time"]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        pair = DIFFERENCE.fullmatch(name.strip().lower())
+        if pair:
+            plus, minus = (0.0 if node in ("0", "gnd") else self[node] for node in pair.groups())
+            return np.asarray(plus - minus)
+        key = vector_name(name)
+        vector = self._plot.get(key, self._plot.get(f"V({key})"))  # ngspice's name of a node called "2"
+        if vector is None:
+            raise SimulationError(f"ngspice saved no vector {name!r}, only {', '.join(self._plot)}")
+        return np.array(vector.to_waveform().view(np.ndarray))
+
+    def stack(self, names: Iterable[str]) -> np.ndarray:
+        """Return the vectors `names` as one array, vectors x points."""
+        return np.array([self[name] for name in names])
+
+
+class LoadedCircuit:
+    """One circuit kept in ngspice, made by `NgspiceSession.load`."""
+
+    def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
+        self._ngspice, self.text, self.solver = ngspice, text, solver
+        self._sent: dict[str, str] = {}
+        try:  # ngspice repeats the title, which may hold the word "error"
+            ngspice.load(self, "* circuit\n" + text.partition("\n")[2])
+        except SimulationError as error:
+            raise self._failure("refused the netlist", "op", error) from None
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a loaded circuit belongs to its process; load it in the function that the worker runs")
+
+    def unload(self) -> None:
+        """Remove the circuit from ngspice and free its memory."""
+        self._ngspice.unload(self)
+
+    def alter(self, changes: Mapping[str, Any]) -> None:
+        """Change element values for all later runs; only what differs from the last value is sent.
+
+        Parameters
+        ----------
+        changes : mapping
+            "element" or "element parameter" to a number or a list of them, for example
+            ``{"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xcell.mchannel w": 2e-6, "rload": 2e3}``.
+
+        Raises
+        ------
+        ParameterError
+            A value is not a finite number or a list of them.
+        SimulationError
+            ngspice refuses a change.
+        """
+        wanted = {alter_command(name): value_text(name, value) for name, value in changes.items()}
+        fresh = {command: value for command, value in wanted.items() if self._sent.get(command) != value}
+        self._ngspice.select(self)
+        try:
+            self._ngspice.send([f"{command} = {value}" for command, value in fresh.items()])
+        except SimulationError as error:
+            failure = self._failure(f"refused one of {', '.join(fresh)}", "op", error)
+            self._sent.clear()  # unknown which of them ngspice has taken
+            raise failure from None
+        self._sent.update(fresh)
+
+    @overload
+    def run(self, stop: float, pauses: None = None) -> Waveforms: ...
+
+    @overload
+    def run(self, stop: float, pauses: Iterable[float]) -> Iterator[Waveforms]: ...
+
+    def run(self, stop: float, pauses: Iterable[float] | None = None) -> Waveforms | Iterator[Waveforms]:
+        """Run a transient from the initial conditions at t = 0 to `stop` s.
+
+        Parameters
+        ----------
+        stop : float
+            End of the transient in s.
+        pauses : iterable of float, optional
+            Times in s, in ascending order. With them, the return value is an iterator that yields the waveforms so far
+            at each pause and at the end; the circuit may be altered at a pause.
+
+        Raises
+        ------
+        SimulationError
+            ngspice stops before `stop`.
+        """
+        runs = self._transient(float(stop), () if pauses is None else tuple(pauses))
+        if pauses is not None:
+            return runs
+        with contextlib.closing(runs):
+            return next(runs)
+
+    def _transient(self, stop: float, pauses: Sequence[float]) -> Generator[Waveforms, None, None]:
+        ngspice, run = self._ngspice, object()
+        whole = command = tran_command(self.text, self.solver, stop)
+        ngspice.select(self)
+        ngspice.free(ngspice.results_of)
+        ngspice.results_of = run
+        waves: Waveforms | None = None
+        try:
+            # A step that passes a pause and the end leaves nothing to resume: no pause in the last step.
+            for pause in [*(time for time in pauses if time < stop - self.solver.max_step), stop]:
+                if ngspice.results_of is not run:
+                    raise SimulationError("a paused run cannot go on once another one has begun")
+                if waves is None or pause >= waves.time[-1]:
+                    ngspice.select(self)
+                    try:
+                        ngspice.run(command, pause if pause < stop else None)
+                        waves = self._waveforms()
+                    except SimulationError as error:
+                        raise self._failure(f"stopped at {self._reached():g} s of {stop:g} s", whole, error) from None
+                    command = "resume"
+                if pause == stop and waves.time[-1] < stop * (1 - 1e-9):
+                    raise self._failure(f"stopped at {waves.time[-1]:g} s of {stop:g} s", whole, "no reason given")
+                yield waves
+        finally:
+            ngspice.free(run)
+
+    def _waveforms(self) -> Waveforms:
+        name = self._ngspice.last_plot
+        if not name.startswith("tran"):
+            raise SimulationError("it computed nothing")
+        return Waveforms(self._ngspice.plot(None, name))
+
+    def _reached(self) -> float:
+        with contextlib.suppress(SimulationError, IndexError):
+            return float(self._waveforms().time[-1])
+        return 0.0
+
+    def _failure(self, what: str, command: str, words: object) -> SimulationError:
+        """Return the error that quotes ngspice and names the saved netlist with all changes and the analysis."""
+        changes = [f"{alter} = {value}" for alter, value in self._sent.items()]
+        block = "\n".join([".control", *changes, command, ".endc", ".end", ""])
+        with tempfile.NamedTemporaryFile("w", prefix="failed_", suffix=".cir", delete=False) as file:
+            file.write(re.sub(r"\.end\s*$", block, self.text))
+        return SimulationError(f"ngspice {what}: {words}. Netlist to rerun with ngspice -b: {shlex.quote(file.name)}")
+
+
+class NgspiceSession:
+    """ngspice in this process, driven through PySpice. Every session is a view of the same ngspice.
+
+    Raises
+    ------
+    NgspiceMissing
+        There is no usable ngspice.
+    SimulationError
+        PySpice's own simulator uses ngspice in this process.
+    """
+
+    def __init__(self) -> None:
+        self._ngspice = start_ngspice()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session belongs to its process; make one in the function that the worker runs")
+
+    @property
+    def version(self) -> int:
+        """Version number of ngspice."""
+        return int(self._ngspice.ngspice_version)
+
+    def load(self, circuit: Any, solver: Solver, save: Sequence[str]) -> LoadedCircuit:
+        """Load a circuit and keep it.
+
+        Parameters
+        ----------
+        circuit : PySpice circuit or str
+        solver : Solver
+        save : sequence of str
+            Vectors to keep of its runs: "out", "V(out)", "i(vsupply)"; none keeps all nodes.
+
+        Raises
+        ------
+        SimulationError
+            ngspice refuses the netlist.
+        """
+        return LoadedCircuit(self._ngspice, netlist_text(circuit, solver, save=save), solver)
+
+    def unload(self, circuit: LoadedCircuit) -> None:
+        """Remove a loaded circuit and free its memory."""
+        circuit.unload()
