@@ -1,4 +1,4 @@
-"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. Pure builders, nothing runs here.
+"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. These functions only build.
 
 Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of cell (class j, input i) is the node
 xcell_j_i.gate.
@@ -56,25 +56,25 @@ class NeuronParameters(Parameters):
         return self.feedback_resistance * self.membrane_gain
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
-        """The most in V that the two stages give, with a feedback in ohm (number or array)."""
+        """Return the highest output in V of the two stages, with a feedback in ohm (number or array)."""
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
     def highest_sum(self, feedback_resistance: Any) -> Any:
-        """The summing stage's, below 0: a rail, less what the op-amp's output drops for the feedback and the inverting stage."""
+        """Return the largest output of the summing stage in V, below 0: the rail minus the drop at the op-amp's output."""
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
 
     def highest_inverse(self, loads: int = 0) -> float:
-        """The most in V that the inverting stage gives, with so many other inverting stages as loads."""
+        """Return the highest output of the inverting stage in V, with `loads` other inverting stages at its output."""
         return self.inverting_rail_high / (1 + (1 + loads) * self.amplifier_output_resistance / self.stage_resistance)
 
 
 class OpAmp(SubCircuit):
     """Rail-limited amplifier without an internal pole. Nodes: plus, minus, out.
 
-    The pole of a macromodel (nanoseconds) cannot be seen on a membrane of 150 us, but costs six times the iterations. The
-    rails are clamps on a linear stage, not a saturating function: ngspice starts again from the failed iterate after a
-    rejected step, and from a saturated one Newton's method would never find back.
+    The pole of a macromodel (nanoseconds) is invisible on a membrane of 150 us, but costs six times the iterations. The rails
+    are clamps on a linear stage, not a saturating function: after a rejected step ngspice starts from the failed iterate, and
+    Newton's method does not return from a saturated one.
     """
 
     STAGE = 1.0  # S, transconductance of the gain stage; only its ratio to the load, the gain, matters
@@ -93,17 +93,17 @@ class OpAmp(SubCircuit):
 class SchmittTrigger(Cell):
     """Output high once the input exceeds the threshold, low below threshold - hysteresis. Nodes: membrane, output.
 
-    `own`: the threshold is an instance parameter, and its source `reference` may be altered from read to read.
+    With `per_instance` the threshold is an instance parameter, and its source `reference` may be altered.
     """
 
-    def __init__(self, parameters: NeuronParameters, name: str = "schmitt_trigger", own: bool = False) -> None:
+    def __init__(self, parameters: NeuronParameters, name: str = "schmitt_trigger", per_instance: bool = False) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
                   "ron": 1e-3, "roff": 1e12}
         super().__init__(name, ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
         reference = self.gnd
-        if own:
+        if per_instance:
             self.parameters["threshold"] = parameters.threshold
             self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
             reference = "reference"
@@ -132,17 +132,17 @@ def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: fl
 class LapicqueNeuron(SubCircuit):
     """Leaky integrate-and-fire neuron of a column. Nodes: column, negative, membrane, output.
 
-    `column` is held at virtual ground; `negative` is the second summing input of the inverting stage (in V, the negative
-    column of a differential pair; tie it to ground when unused). The neuron has no reset. `own`: for the neurons of a chip,
-    whose threshold, feedback and membrane capacitance are instance parameters (threshold, feedback, capacitance).
+    `column` is held at virtual ground. `negative` is the second summing input of the inverting stage (in V; tie it to ground
+    when unused). The neuron has no reset. With `per_instance` (the neurons of a chip) threshold, feedback and membrane
+    capacitance are instance parameters (threshold, feedback, capacitance).
     """
 
-    def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron", own: bool = False) -> None:
+    def __init__(self, parameters: NeuronParameters, name: str = "lapicque_neuron", per_instance: bool = False) -> None:
         values: dict[str, float | str] = {"threshold": parameters.threshold, "feedback": parameters.feedback_resistance,
                                           "capacitance": parameters.membrane_capacitance}
-        super().__init__(name, "column", "negative", "membrane", "output", **(values if own else {}))
+        super().__init__(name, "column", "negative", "membrane", "output", **(values if per_instance else {}))
         trigger: dict[str, float | str] = {}
-        if own:
+        if per_instance:
             values = {key: f"{{{key}}}" for key in values}
             trigger = {"threshold": values["threshold"]}
         add_stages(self, parameters, values["feedback"])
@@ -150,23 +150,23 @@ class LapicqueNeuron(SubCircuit):
         self.X("trigger", "schmitt_trigger", "membrane", "output", **trigger)
 
 
-def add_neuron(circuit: Circuit, parameters: NeuronParameters, own: bool = False) -> None:
-    """Define the neuron and all that it is made of in the PySpice `circuit`; `own`: with instance parameters."""
+def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: bool = False) -> None:
+    """Define the neuron and its parts in the PySpice `circuit`; with `per_instance`, they take instance parameters."""
     circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
     circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low, parameters.inverting_rail_high))
-    SchmittTrigger(parameters, own=own).add_to(circuit)
-    circuit.subcircuit(LapicqueNeuron(parameters, own=own))
+    SchmittTrigger(parameters, per_instance=per_instance).add_to(circuit)
+    circuit.subcircuit(LapicqueNeuron(parameters, per_instance=per_instance))
 
 
 def channel_size(memristor: MemristorParameters, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Widths and lengths in m of channels of a `gain` relative to 1 (any shape): gates keep their area, so their capacitance."""
+    """Return widths and lengths in m of channels of a relative `gain` (any shape); gates keep their area and capacitance."""
     stretch = np.sqrt(gain)
     return memristor.width * stretch, memristor.length / stretch
 
 
 @dataclass(frozen=True, eq=False)
 class CellValues:
-    """What each cell of a chip has of its own: arrays, classes x inputs."""
+    """Parameters of each cell of a chip: arrays, classes x inputs."""
 
     gain: np.ndarray  # A/V^2, Kp W/L of the channel
     threshold_voltage: np.ndarray  # V, Vto of the channel
@@ -174,17 +174,17 @@ class CellValues:
     capacitance: np.ndarray  # F, the explicit memory capacitor
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Channel widths and lengths in m that give the gains."""
+        """Return the channel widths and lengths in m that give the gains."""
         return channel_size(memristor, self.gain / memristor.gain)
 
     def of(self, columns: slice, rows: np.ndarray | slice) -> "CellValues":
-        """Those of some columns and rows alone."""
+        """Return the values of some columns and rows."""
         return CellValues(*(values[columns, rows] for values in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronValues:
-    """What each neuron of a chip has of its own: arrays of classes."""
+    """Parameters of each neuron of a chip: arrays, classes."""
 
     threshold: np.ndarray  # V, membrane voltage of a spike
     feedback_resistance: np.ndarray  # ohm, of the summing stage
@@ -193,9 +193,9 @@ class NeuronValues:
 
 @dataclass(frozen=True)
 class Wires:
-    """Resistance in ohm of a row's wire from one column to the next, and of a column's wire from one row to the next.
+    """Resistance in ohm of a row's wire between two columns, and of a column's wire between two rows.
 
-    Inputs drive their rows at column 0's end, neurons hold their columns beyond the last row.
+    Inputs drive their rows at column 0; neurons hold their columns beyond the last row.
     """
 
     row: float = 0.0
@@ -204,42 +204,57 @@ class Wires:
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """The single devices of a chip, as `network` places them; None: all alike, as in the parameters."""
+    """Single devices of a chip, as `network` places them; None: all alike, as in the parameters."""
 
     cells: CellValues | None = None
     neurons: NeuronValues | None = None
     wires: Wires = Wires()
 
     def of_rows(self, rows: np.ndarray) -> "Devices":
-        """Those of a crossbar that has some of its rows alone."""
+        """Return the devices of a crossbar with only these rows."""
         return dataclasses.replace(self, cells=self.cells and self.cells.of(slice(None), rows))
 
 
-ALIKE: Devices = Devices()  # those of an ideal chip
+IDEAL_DEVICES: Devices = Devices()
 
 
 @dataclass(frozen=True)
 class NetworkParameters(Parameters):
-    """Everything that the netlist of a network depends on besides its stimuli and states."""
+    """Device and neuron of a network."""
 
     memristor: MemristorParameters = MemristorParameters()
     neuron: NeuronParameters = NeuronParameters()
 
 
 Points = list[tuple[float, float]]  # corners of a piecewise-linear source, (s, V)
-OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # the points of a source that stays at 0 V
+OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # a source that stays at 0 V
 
 
 def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[Points] | None,
             controls: Sequence[Points] | None = None, neurons: bool = True, title: str = "memristive spiking network",
-            devices: Devices = ALIKE) -> Circuit:
-    """Build the netlist of a crossbar of memristors with one neuron per class; return a PySpice `Circuit`.
+            devices: Devices = IDEAL_DEVICES) -> Circuit:
+    """Return the netlist of a crossbar of memristors with one neuron for each class.
 
-    `states`: the cells' X at t = 0, classes x inputs, in V. `inputs`: one source per input, as a sequence of (s, V) points;
-    None: one source `pulse` shared by all, scaled for input i by the gain of Einput_i (0 at first), quicker to alter.
-    `controls`: the same for each class's phi; None leaves out all that only writing needs (`ReadMemristor`).
-    Without `neurons` the columns are held at 0 V, as the neurons' virtual grounds hold them: all that writing sees of them.
-    `devices`: those of a chip, with each cell's and neuron's own values, and wires that resist.
+    Parameters
+    ----------
+    parameters : NetworkParameters
+    states : array, classes x inputs, V
+        X of the cells at t = 0.
+    inputs : sequence of points, or None
+        One source for each input, as (s, V) points. None: one source `pulse` shared by all, scaled for input i by the gain
+        of Einput_i (0 at first), which is quicker to alter.
+    controls : sequence of points, or None
+        The same for each class's phi. None leaves out everything that only writing needs (`ReadMemristor`).
+    neurons : bool
+        Without neurons the columns are held at 0 V, as the neurons' virtual grounds hold them.
+    title : str
+    devices : Devices
+        Single devices of a chip and its wires.
+
+    Raises
+    ------
+    ParameterError
+        The number of sources does not match the states.
     """
     classes, input_count = len(states), len(states[0])
     if (inputs is not None and len(inputs) != input_count) or (controls is not None and len(controls) != classes):
@@ -247,22 +262,23 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
                              f"{len(controls or [])} controls")
     circuit = Circuit(title)
     kind = ReadMemristor if controls is None else Memristor
-    cell = kind(parameters.memristor, own=devices.cells is not None)
+    cell = kind(parameters.memristor, per_instance=devices.cells is not None)
     cell.add_to(circuit)
     if neurons:
-        add_neuron(circuit, parameters.neuron, own=devices.neurons is not None)
+        add_neuron(circuit, parameters.neuron, per_instance=devices.neurons is not None)
     _add_sources(circuit, input_count, inputs, controls)
-    own_cells, own_neurons = cell_arguments(parameters, devices.cells, controls is not None), neuron_arguments(devices.neurons)
+    cell_values = cell_arguments(parameters, devices.cells, controls is not None)
+    neuron_values = neuron_arguments(devices.neurons)
     for j in range(classes):
         if neurons:
             circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", circuit.gnd, f"membrane_{j}", f"output_{j}",
-                      **own_neurons(j))
+                      **neuron_values(j))
         else:
             circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
         phi = [] if controls is None else [f"phi_{j}"]
         for i in range(input_count):
             column, row = _add_wires(circuit, devices.wires, j, i, input_count)
-            circuit.X(f"cell_{j}_{i}", cell.name, column, row, *phi, x0=float(states[j][i]), **own_cells(j, i))
+            circuit.X(f"cell_{j}_{i}", cell.name, column, row, *phi, x0=float(states[j][i]), **cell_values(j, i))
     return circuit
 
 
@@ -279,7 +295,7 @@ def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | 
 
 def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
                    write: bool) -> Callable[[int, int], dict[str, float]]:
-    """Instance parameters of cell (j, i): none if all cells are alike. `write`: of whole cells."""
+    """Return a function that gives the instance parameters of cell (j, i); `write` includes the write gain."""
     if cells is None:
         return lambda j, i: {}
     width, length = cells.geometry(parameters.memristor)
@@ -290,7 +306,7 @@ def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
 
 
 def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, float]]:
-    """Instance parameters of neuron j: none if all neurons are alike."""
+    """Return a function that gives the instance parameters of neuron j."""
     if neurons is None:
         return lambda j: {}
     arrays = {"threshold": neurons.threshold, "feedback": neurons.feedback_resistance,
@@ -299,7 +315,7 @@ def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, 
 
 
 def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int) -> tuple[str, str]:
-    """The nodes of cell (j, i) on its column and its row, after adding the pieces of wire that lead there."""
+    """Add the pieces of wire that lead to cell (j, i); return its nodes on column and row."""
     column, row = f"column_{j}", f"input_{i}"
     if wires.row:
         before, row = row if j == 0 else f"row_{j - 1}_{i}", f"row_{j}_{i}"
@@ -312,7 +328,7 @@ def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int)
 
 
 def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name: str = "cell") -> dict[str, float]:
-    """The `alter` changes that give cells (name_class_input) a new state at t = 0: `cells` as (class, input), `states` in V."""
+    """Return the `alter` changes that give cells (class, input) new states in V at t = 0."""
     changes: dict[str, float] = {}
     for (j, i), state in zip(cells, states, strict=True):
         changes |= altered_state(f"x{name}_{j}_{i}", state)
@@ -320,9 +336,9 @@ def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name:
 
 
 def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False) -> dict[str, float]:
-    """The `alter` changes that give the first cells of a netlist the values of the `cells` (classes x rows).
+    """Return the `alter` changes that give the first cells of a netlist these values (classes x rows).
 
-    Not Vto, which belongs to a model: a gate that is so much lower does the same. `write`: for whole cells.
+    Vto belongs to a model and cannot be altered: shift the states instead. `write` includes the write gain.
     """
     width, length = cells.geometry(memristor)
     changes: dict[str, float] = {}
@@ -336,15 +352,15 @@ def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool 
 
 
 def threshold_changes(offsets: np.ndarray) -> dict[str, float]:
-    """The `alter` changes that move the thresholds of a chip's neurons by `offsets` (classes, V) from the parameters'."""
+    """Return the `alter` changes that shift the thresholds of a chip's neurons by `offsets` (classes, V)."""
     return {f"v.xneuron_{j}.xtrigger.vreference": float(offset) for j, offset in enumerate(offsets)}
 
 
 def names(kind: str, count: int) -> list[str]:
-    """The vectors kind_0, kind_1, ... of a network."""
+    """Return the vectors kind_0, kind_1, ... of a network."""
     return [f"{kind}_{k}" for k in range(count)]
 
 
 def state_names(classes: int, inputs: int) -> list[str]:
-    """The vectors that hold the cells' states, class by class."""
+    """Return the vectors of the cells' states, class by class."""
     return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]

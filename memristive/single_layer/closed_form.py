@@ -15,9 +15,10 @@ from typing import Self
 
 import numpy as np
 
-from memristive.single_layer.pulses import Schedule, Values, check_levels, check_write, write_window
+from memristive.single_layer.setup import Schedule, Setup, Values, check_levels, check_write, write_window
+from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, raised_state, read_current
-from snn_circuit import CellValues, NetworkParameters, NeuronParameters
+from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 
 # Column currents are needed while the input is at these shares of its level (Gauss and Legendre's nodes for its edge), at the
 # level, and a little below it: for the column's conductance.
@@ -86,16 +87,20 @@ class Neurons(Arrays):
     dropped: Values = 0.0  # of a stage's output, by its op-amp's output resistance
 
     @classmethod
-    def of(cls, parameters: NeuronParameters) -> Neurons:
-        """Neurons that are all alike."""
+    def of(cls, parameters: NeuronParameters, own: NeuronValues | None = None) -> Neurons:
+        """Return neurons that are all alike, except for the values in `own`."""
         p = parameters
         # An inverting op-amp of finite gain lacks its noise gain / gain: 1 in the summing, 3 in the inverting stage; its output
         # resistance adds what it drops.
         lacking = (4 * (1 + p.amplifier_output_resistance / p.stage_resistance)
                    + p.amplifier_output_resistance / p.feedback_resistance) / p.amplifier_gain
-        return cls(p.feedback_resistance, p.membrane_gain / (1 + lacking), p.amplifier_gain,
-                   float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant,
-                   p.amplifier_output_resistance * (1 / p.feedback_resistance + 1 / p.stage_resistance))
+        alike = cls(p.feedback_resistance, p.membrane_gain / (1 + lacking), p.amplifier_gain,
+                    float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant,
+                    p.amplifier_output_resistance * (1 / p.feedback_resistance + 1 / p.stage_resistance))
+        return dataclasses.replace(
+            alike, threshold=own.threshold, feedback_resistance=own.feedback_resistance,
+            rail=p.highest_drive(own.feedback_resistance),
+            time_constant=p.membrane_resistance * own.membrane_capacitance) if own else alike
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Race(Arrays):
 
 @dataclass(frozen=True)
 class Crossbar:
-    """A crossbar with its neurons and pulses, as the closed form sees it; a chip is a `dataclasses.replace` away."""
+    """A crossbar with its neurons and pulses in closed form."""
 
     cells: Cells
     neurons: Neurons
@@ -125,10 +130,15 @@ class Crossbar:
     phi_share: float  # the write switch's threshold as a share of phi
 
     @classmethod
-    def of(cls, parameters: NetworkParameters, schedule: Schedule) -> Crossbar:
-        """The crossbar of `parameters`, all cells and all neurons alike."""
-        return cls(Cells.of(parameters.memristor), Neurons.of(parameters.neuron), schedule,
-                   parameters.memristor.switch_threshold / schedule.phi_voltage)
+    def of(cls, setup: Setup) -> Crossbar:
+        """Return the crossbar of a `setup`; raise ParameterError if its wires have resistance.
+
+        Then columns depend on each other, and there is no closed form.
+        """
+        if setup.devices.wires != Wires():
+            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice")
+        return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
+                   setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage)
 
     @cached_property
     def for_images(self) -> tuple[Neurons, np.ndarray]:
@@ -149,14 +159,14 @@ class Crossbar:
         """What keeps it from being good for nanoseconds, whatever the images, with the options that would have to change."""
         gate, gain = np.asarray(self.cells.gate_capacitance), np.min(self.neurons.amplifier_gain)
         return [doubt for doubt, applies in (
-            ("the input's edge (--rise) is longer than the membranes' time constant",
+            ("the input's edge (schedule.rise) is longer than the membranes' time constant",
              np.any(self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant))),
-            (f"the op-amps' gain (--amplifier-gain) is below {LEAST_GAIN:g}", gain < LEAST_GAIN),
-            ("the op-amps' output resistance (--amplifier-output-resistance) lifts the columns",
+            (f"the op-amps' gain (neuron.amplifier_gain) is below {LEAST_GAIN:g}", gain < LEAST_GAIN),
+            ("the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the columns",
              np.max(self.neurons.dropped) / gain > LARGEST_DROP),
-            ("the channels take long to charge their own gates (--length, --kp, --oxide-thickness)",
+            ("the channels take long to charge their own gates (memristor.length, kp, oxide_thickness)",
              np.max(gate / self.cells.gain) > SLOWEST_GATE),
-            ("the memory capacitor (--capacitance) holds the gates where they are, though their columns move",
+            ("the memory capacitor (memristor.capacitance) holds the gates where they are, though their columns move",
              np.max(self.cells.capacitance / gate) > LARGEST_CAPACITOR),
         ) if applies]
 

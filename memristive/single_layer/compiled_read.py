@@ -1,15 +1,15 @@
 """The closed form of one read, compiled by numba: one image after another, as online learning wants it.
 
-The same arithmetic as `closed_form.Crossbar.read`, cell by cell (tests/learning/test_closed_form.py holds them together).
+The same arithmetic as `closed_form.Crossbar.read`, cell by cell (tests/single_layer/test_closed_form.py compares them).
 Importing it takes a second and compiling it another: import it where presentations come by the thousands.
 """
 
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from memristive.single_layer.closed_form import BELOW, SHARES, Crossbar
-from memristive.single_layer.compiled import compiled
 from memristive.spice.parameters import ParameterError
 
 
@@ -36,7 +36,7 @@ class CompiledRead:
         return _first_spikes(states, image, *self._values)
 
 
-@compiled
+@njit(cache=True)
 def _first_spikes(states: np.ndarray, image: np.ndarray, gain: np.ndarray, threshold_voltage: np.ndarray, share: np.ndarray,
                   feedback: np.ndarray, amplifier_gain: np.ndarray, membrane_gain: np.ndarray, rail: np.ndarray,
                   threshold: np.ndarray, time_constant: np.ndarray, edge: np.ndarray, rise: float, pulse: float,

@@ -1,7 +1,7 @@
-"""Error-driven in-situ learning: the crossbar reads an image, and where the right neuron does not lead, is written.
+"""Error-driven in-situ learning: the crossbar reads an image, and is written if the right neuron does not lead.
 
-The circuit decides by first spike; the engine, ngspice or the closed form, does all reading and writing. Python only chooses, as
-the teacher, whose phi to pulse.
+The circuit decides by first spike. The engine, ngspice or the closed form, reads and writes. Python, as the teacher, only
+chooses which phi to pulse.
 """
 
 from collections import deque
@@ -13,8 +13,8 @@ import numpy as np
 from memristive.single_layer.engines import Engine
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
-SIMULTANEOUS = 1e-12  # s: of spikes this close, as those of equal columns, the lower class counts as first on any engine
-RUNNING = 1000  # presentations behind the running accuracy
+SIMULTANEOUS = 1e-12  # s: of spikes this close (equal columns) the lower class is first, on any engine
+RUNNING = 1000  # presentations in the running accuracy
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,17 @@ SMALLEST_DOSE = 0.01  # share of the first dose: below it a write takes as long 
 
 @dataclass
 class LearningState:
-    """All that a run needs to go on: kept in checkpoints. `history` has a row (right, written) per presentation.
+    """State of a training, as checkpoints keep it.
 
-    `seconds`: time it took so far.
+    Parameters
+    ----------
+    states : array, classes x inputs, V
+    done : int
+        Presentations done.
+    history : array of bool, presentations x 2
+        Right before the write; written.
+    seconds : float
+        Computing time so far.
     """
 
     states: np.ndarray
@@ -44,12 +52,12 @@ class LearningState:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.states = np.asarray(self.states, float)  # writes into whole numbers would be cut off
-        self.done, self.seconds = int(self.done), float(self.seconds)  # arrays without dimensions in a checkpoint
+        self.states = np.asarray(self.states, float)
+        self.done, self.seconds = int(self.done), float(self.seconds)  # from a checkpoint: arrays without dimensions
 
 
-def begin(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
-    """The state before the first presentation."""
+def initial_state(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
+    """Return the state before the first presentation."""
     return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
 
 
@@ -62,37 +70,37 @@ def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
         raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
 
 
-def order(rule: ErrorDrivenRule, count: int) -> np.ndarray:
-    """Indices of the images in the order of presentation: random permutations of all `count`, one after the other."""
-    generator = np.random.default_rng(rule.seed)
-    rounds = -(-rule.presentations // count)
-    return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:rule.presentations]
+def presentation_order(seed: int, presentations: int, count: int) -> np.ndarray:
+    """Return the indices of the images in the order of presentation: permutations of all `count`, one after the other."""
+    generator = np.random.default_rng(seed)
+    rounds = -(-presentations // count)
+    return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:presentations]
 
 
-def offender(spikes: np.ndarray, label: int, margin: float) -> int | None:
-    """The neuron that fired before the right one `label`, or too soon after it (by `margin` s); None if there is none.
+def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
+    """Return the wrong neuron that fires before the right one, or less than `margin` s after it; None if there is none.
 
-    `spikes` are first spike times in s, nan for silent ones. If no neuron fired at all, the right one has no offender. A tie is
-    one at any margin: cells that start alike would never be written at a margin of 0.
+    `spikes`: first spike times in s, nan for silent neurons. Ties count as errors at any margin: otherwise cells that start
+    equal would never be written at a margin of 0.
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
-    own, others[label] = float(others[label]), np.inf
+    right, others[label] = float(others[label]), np.inf
     first = int(np.argmax(others <= others.min() + SIMULTANEOUS))  # not _first(): layer_kernel compiles this function
     if np.isinf(others[first]):
         return None
-    return first if not others[first] - own >= max(margin, SIMULTANEOUS) else None
+    return first if not others[first] - right >= max(margin, SIMULTANEOUS) else None
 
 
 def _first(times: np.ndarray) -> int:
     return int(np.argmax(times <= times.min() + SIMULTANEOUS))
 
 
-class Teacher:
-    """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
+class ErrorDrivenTrainer:
+    """The rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
 
     def __init__(self, engine: Engine, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
         self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
-        self._order = order(rule, len(images))
+        self._order = presentation_order(rule.seed, rule.presentations, len(images))
 
     def present(self, learning: LearningState) -> None:
         """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
@@ -100,7 +108,7 @@ class Teacher:
         image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
         spikes = self._engine.spikes(learning.states, image, wanted=2)
         pulse = max(1 - k / self._rule.presentations, SMALLEST_DOSE) * self._rule.dose / self._engine.rate
-        wrong = offender(spikes, label, self._rule.margin)
+        wrong = first_wrong_neuron(spikes, label, self._rule.margin)
         silent = bool(np.isnan(spikes[label]))
         states = learning.states.copy()
         if wrong is not None or silent:
@@ -113,9 +121,9 @@ class Teacher:
         learning.states, learning.done = states, k + 1
 
     def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
-        """Iterate over the presentations still to come; yields (running accuracy, number of writes) after each.
+        """Present the remaining images; yield (running accuracy, number of writes) after each.
 
-        Raises ParameterError for labels that are no class numbers.
+        Raises ParameterError for invalid labels.
         """
         check_labels(self._labels, len(self._images), len(learning.states))
         recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0].tolist(), RUNNING)
@@ -130,7 +138,7 @@ class Teacher:
 
 
 def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
-    """Running accuracy over the last `window` presentations and cumulative writes, each after every presentation."""
+    """Return the running accuracy over the last `window` presentations and the cumulative writes, after each presentation."""
     right = np.cumsum(history[:, 0])
     counts = np.minimum(np.arange(1, len(right) + 1), window)
     before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])

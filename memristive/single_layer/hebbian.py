@@ -1,27 +1,31 @@
-"""The paper's method: Hebbian training in one ngspice transient, and inference by first spikes.
+"""The paper's method: Hebbian training in one ngspice transient, and inference by first spikes (Jurj 2024, section 3).
 
-Data flow: patterns -> schedule -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
+Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.single_layer.closed_form import Cells
-from memristive.single_layer.pulses import READING, TRAINING, Schedule, check_levels, edges, followed, suited
+from memristive.single_layer.operating_range import warn_of_range
+from memristive.single_layer.setup import Setup, check_levels, edges
+from memristive.single_layer.solvers import READING, TRAINING, solver_for_cells, solver_for_device
 from memristive.single_layer.spike_decoding import first_spikes
+from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms
-from memristor import check_phi
-from snn_circuit import ALIKE, Devices, NetworkParameters, Wires, names, network, state_names
+from snn_circuit import Devices, Wires, names, network, state_names
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
+EQUAL_CLASSES = 2e-4  # share by which one pulse may write the classes differently (docs/reliability.md)
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training transient gave: waveforms over `time` (s) in V, and the `states` at its end, classes x inputs."""
+    """Waveforms of a training over `time` (s) in V, and the final `states`, classes x inputs in V."""
 
     time: np.ndarray
     inputs: np.ndarray
@@ -30,80 +34,118 @@ class Training:
     states: np.ndarray
 
 
-def hebbian_network(parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
-                    devices: Devices = ALIKE) -> Circuit:
-    """Netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while phi_j alone is pulsed."""
-    check_phi(schedule.phi_voltage, parameters.memristor)
-    classes, inputs = patterns.shape
+def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
+    """Return the netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while only phi_j is high."""
+    schedule, (classes, inputs) = setup.schedule, patterns.shape
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
     controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
-    return network(parameters, np.zeros((classes, inputs)), sources, controls, neurons=False,
-                   title="in-situ Hebbian training", devices=devices)
+    return network(setup.network, np.zeros((classes, inputs)), sources, controls, neurons=False,
+                   title="in-situ Hebbian training", devices=setup.devices)
 
 
-def inference_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,
-                      devices: Devices = ALIKE) -> Circuit:
-    """Netlist that presents `patterns` (images x inputs, 0 to 1) one after the other to trained cells, every phi at 0.
+def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) -> Circuit:
+    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other, every phi at 0.
 
-    An open switch (1e20 ohm) cuts pump and leak off: the cells are read-mode cells, as in every other read.
+    The open switch (1e20 ohm) cuts off transconductance and leak: the cells are read-only, as in every other read.
     """
+    schedule = setup.schedule
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
-    return network(parameters, states, sources, title="inference", devices=devices)
+    return network(setup.network, states, sources, title="inference", devices=setup.devices)
 
 
-def read_network(parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, image: np.ndarray,
-                 title: str = "read", devices: Devices = ALIKE) -> Circuit:
-    """Netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
+def read_network(setup: Setup, states: np.ndarray, image: np.ndarray, title: str = "read") -> Circuit:
+    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
+    schedule = setup.schedule
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
-    return network(parameters, states, points, title=title, devices=devices)
+    return network(setup.network, states, points, title=title, devices=setup.devices)
 
 
-def train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
-                  solver: Solver = TRAINING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE,
-                  whole: bool = False) -> Training:
-    """Train all classes in one ngspice transient; return a `Training`.
+def train_hebbian(setup: Setup, patterns: np.ndarray | Sequence[Sequence[float]], solver: Solver = TRAINING,
+                  watch: Watch = lambda steps: steps, whole: bool = False) -> Training:
+    """Train all classes in one ngspice transient.
 
-    `watch` wraps the iterator over the presentations, for a progress bar; `devices` are those of a chip. Rows that no pattern
-    drives stay at 0 V, and their cells with them; they are left out unless the `whole` network is asked for. Raises
-    SimulationError, and ParameterError for levels that are none.
+    Parameters
+    ----------
+    setup : Setup
+    patterns : array or lists, classes x inputs
+        Levels from 0 to 1, one pattern for each class.
+    solver : Solver
+    watch : callable
+        Wraps the iterator over the presentations, e.g. with a progress bar.
+    whole : bool
+        Simulate also the rows that no pattern drives. They stay at 0 V, and their cells with them.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    ParameterError
+        The patterns are not classes x inputs, or a level is outside 0 to 1.
+    SimulationError
+        ngspice cannot complete the transient.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Membranes clip or stay silent on the trained patterns, or one pattern contains another.
     """
-    check_levels("patterns", patterns, patterns.shape[1])
-    chosen = suited(solver, parameters.memristor, schedule)
+    patterns = as_patterns(patterns)
+    chosen = solver_for_device(solver, setup.memristor, setup.schedule)
     try:
-        return _train_hebbian(session, parameters, schedule, patterns, chosen, watch, devices, whole)
+        training = _train(setup, patterns, chosen, watch, whole)
     except SimulationError:
         if chosen == solver:
             raise
-        return _train_hebbian(session, parameters, schedule, patterns, solver, watch, devices, whole)  # with edges of nanoseconds
+        training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds
+    warn_of_range(setup, training.states, patterns, own=True)
+    difference = class_scatter(training.states, patterns)
+    if setup.devices.cells is None and difference > EQUAL_CLASSES:
+        warnings.warn(f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: this decides between "
+                      "templates that an image overlaps equally; try another schedule.rise", stacklevel=2)
+    return training
 
 
-def _train_hebbian(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, patterns: np.ndarray,
-                   solver: Solver, watch: Watch, devices: Devices, whole: bool) -> Training:
+def as_patterns(patterns: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
+    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or levels outside 0 to 1."""
+    try:
+        array = np.array(patterns, float)
+    except (TypeError, ValueError):
+        raise ParameterError("patterns must be numbers, the same count for each class") from None
+    if array.ndim != 2 or not array.size:
+        raise ParameterError(f"patterns must be classes x inputs, got shape {array.shape}")
+    check_levels("patterns", array, array.shape[1])
+    return array
+
+
+def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, whole: bool) -> Training:
     classes, inputs = patterns.shape
-    rows = np.arange(inputs) if whole else driven_rows(patterns, devices)
+    rows = np.arange(inputs) if whole else driven_rows(patterns, setup.devices)
+    part = setup.replace(devices=setup.devices.of_rows(rows))
     cells = state_names(classes, len(rows))
-    circuit = session.load(hebbian_network(parameters, schedule, patterns[:, rows], devices.of_rows(rows)),
-                           solver,
-                           names("input", len(rows)) + names("phi", classes) + cells)
-    waves = _last(watch(circuit.run(schedule.stop(classes), pauses=[schedule.stop(k) for k in range(1, classes)])))
+    circuit = NgspiceSession().load(hebbian_network(part, patterns[:, rows]), solver,
+                                    names("input", len(rows)) + names("phi", classes) + cells)
+    stops = [setup.schedule.stop(k) for k in range(1, classes + 1)]
+    waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
     voltages = np.zeros((inputs, len(waves.time)))
     voltages[rows] = waves.stack(names("input", len(rows)))
     over_time = np.zeros((classes, inputs, len(waves.time)))
     over_time[:, rows] = waves.stack(cells).reshape(classes, len(rows), -1)
     training = Training(waves.time, voltages, waves.stack(names("phi", classes)), over_time.reshape(classes * inputs, -1),
                         over_time[:, :, -1].copy())
-    session.unload(circuit)
+    circuit.unload()
     return training
 
 
-def scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """By what share of their mean the classes' cells of full level differ, which one pulse writes alike (classes x inputs)."""
+def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
+    """Return the range of the classes' mean on-states as a share of their mean; one pulse should write them equally."""
     means = [row[pattern == 1].mean() for row, pattern in zip(states, patterns, strict=True) if (pattern == 1).any()]
     return float(np.ptp(means) / np.mean(means)) if means else 0.0
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
-    """The rows that some of `patterns` drives, at least one; all where wires resist, since then every row matters."""
+    """Return the rows that some pattern drives, at least one; all rows if wires have resistance, since then each matters."""
     if devices.wires != Wires():
         return np.arange(patterns.shape[1])
     return np.flatnonzero(patterns.any(axis=0)) if patterns.any() else np.arange(1)
@@ -111,7 +153,7 @@ def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Inference:
-    """What an inference transient gave: waveforms over `time` (s) in V, and first spikes in s, images x classes."""
+    """Waveforms of an inference over `time` (s) in V, and first spikes in s, images x classes (nan: silent)."""
 
     time: np.ndarray
     membranes: np.ndarray
@@ -119,31 +161,60 @@ class Inference:
     spikes: np.ndarray
 
 
-def reading(parameters: NetworkParameters, states: np.ndarray, volts: np.ndarray, solver: Solver = READING,
-            devices: Devices = ALIKE) -> Solver:
-    """The `solver` for reads of cells in `states` (classes x inputs, V), a chip's `devices`, by `volts` (images x inputs)."""
-    return followed(suited(solver, parameters.memristor), Cells.of(parameters.memristor, devices.cells), states, volts)
+def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: Solver = READING) -> Solver:
+    """Return the solver for reads of `images` (n x inputs or inputs, 0 to 1) by cells in `states` (classes x inputs, V)."""
+    cells = Cells.of(setup.memristor, setup.devices.cells)
+    volts = setup.schedule.input_voltage * images
+    return solver_for_cells(solver_for_device(solver, setup.memristor), cells, states, volts)
 
 
-def infer(session: NgspiceSession, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, patterns: np.ndarray,
-          solver: Solver = READING, watch: Watch = lambda steps: steps, devices: Devices = ALIKE) -> Inference:
-    """Present `patterns` in one ngspice transient to cells in `states`, or a chip's `devices`; return an `Inference`.
+def infer(setup: Setup, states: np.ndarray, patterns: np.ndarray | Sequence[Sequence[float]], solver: Solver = READING,
+          watch: Watch = lambda steps: steps) -> Inference:
+    """Present patterns to trained cells in one ngspice transient.
 
-    Rows that no pattern drives carry no current and are left out. Spike times count from each pulse's start; nan where a
-    neuron stays silent. Raises SimulationError, and ParameterError for patterns that are none or do not fit the states.
+    Rows that no pattern drives carry no current and are left out.
+
+    Parameters
+    ----------
+    setup : Setup
+    states : array, classes x inputs, V
+    patterns : array or lists, images x inputs
+        Levels from 0 to 1.
+    solver : Solver
+    watch : callable
+        Wraps the iterator over the presentations, e.g. with a progress bar.
+
+    Returns
+    -------
+    Inference
+        Spike times count from the start of each pulse.
+
+    Raises
+    ------
+    ParameterError
+        The patterns do not fit the states, or a level is outside 0 to 1.
+    SimulationError
+        ngspice cannot complete the transient.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Membranes clip or stay silent.
     """
+    patterns, schedule = as_patterns(patterns), setup.schedule
     check_levels("patterns", patterns, np.shape(states)[1])
-    classes, rows = len(states), driven_rows(patterns, devices)
-    driven = inference_network(parameters, schedule, states[:, rows], patterns[:, rows], devices.of_rows(rows))
-    solver = reading(parameters, states, schedule.input_voltage * patterns, solver, devices)
-    circuit = session.load(driven, solver, names("membrane", classes) + names("output", classes))
+    classes, rows = len(states), driven_rows(patterns, setup.devices)
+    part = setup.replace(devices=setup.devices.of_rows(rows))
+    circuit = NgspiceSession().load(inference_network(part, states[:, rows], patterns[:, rows]),
+                                    read_solver(setup, states, patterns, solver),
+                                    names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
     membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
-    session.unload(circuit)
-    thresholds = devices.neurons.threshold if devices.neurons else None
-    spikes = [first_spikes(waves.time, membranes, outputs, parameters.neuron, schedule.start(k), schedule.pulse, thresholds)
+    circuit.unload()
+    spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
               for k in range(len(patterns))]
+    warn_of_range(setup, states, patterns, own=len(patterns) == classes)
     return Inference(waves.time, membranes, outputs, np.array(spikes))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.single_layer.pulses import Schedule
+from memristive.single_layer.setup import Schedule
 from memristive.single_layer.spike_decoding import SILENT, TIED, first_two, paper_decision, ranking, strict_decision
 
 UNDECIDED = {TIED: "tied", SILENT: "silent"}

@@ -1,8 +1,8 @@
-"""Imperfect chips: how devices differ from each other (d2d), from cycle to cycle (c2c), what is stuck, what is forgotten.
+"""Imperfect chips: device-to-device spread (d2d), cycle-to-cycle noise (c2c), stuck cells, decay.
 
-A `Chip` is a description and a seed; every array follows from them, so that both engines see the same chip. Each kind of
-deviation has a stream of random numbers of its own: chips of one seed that differ in one spread differ in nothing else, and a
-larger spread stretches the same draws. Relative spreads are log-normal with mean 1; spreads in V are normal with mean 0.
+A `Chip` is a description and a seed; every array follows from them, so that both engines simulate the same chip. Each
+deviation has its own stream of random numbers: chips with the same seed that differ in one spread differ in nothing else, and
+a larger spread scales the same draws. Relative spreads are log-normal with mean 1; spreads in V are normal with mean 0.
 """
 
 import dataclasses
@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.single_layer.closed_form import Cells, Crossbar, Race
-from memristive.single_layer.operating_range import AT_REST, after_pause, from_rest
-from memristive.single_layer.pulses import Schedule
+from memristive.single_layer.setup import Setup
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
@@ -26,15 +24,15 @@ STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. 
 
 
 def deviation(high: float, unit: str, kind: str, distribution: str, meaning: str, published: str, default: float = 0.0) -> float:
-    """A `quantity` from 0 to `high` that says its `kind` (d2d, c2c), `distribution` and `published` value with source."""
-    said = quantity(default, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}").metadata
-    return dataclasses.field(default=default, metadata={**said, "kind": kind, "distribution": distribution,
+    """Return a `quantity` from 0 to `high` with its kind (d2d, c2c), distribution, and published value with source."""
+    quantity_metadata = quantity(default, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}").metadata
+    return dataclasses.field(default=default, metadata={**quantity_metadata, "kind": kind, "distribution": distribution,
                                                         "published": published})
 
 
 @dataclass(frozen=True)
 class Chip(Parameters):
-    """One chip of classes x inputs cells. The defaults are an ideal chip: no deviation at all."""
+    """One chip of classes x inputs cells. The defaults are an ideal chip, without any deviation."""
 
     classes: int = quantity(10, 1, 10**4, "", "columns of the chip")
     inputs: int = quantity(100, 1, 10**5, "", "rows of the chip")
@@ -73,13 +71,13 @@ class Chip(Parameters):
 
     @property
     def deviations(self) -> list[str]:
-        """The names of all that deviates."""
+        """Names of all deviations that are not 0."""
         return [field.name for field in dataclasses.fields(self)
                 if "kind" in field.metadata and field.name != "decay_spread" and getattr(self, field.name) != 0]
 
     @property
     def ideal(self) -> bool:
-        """Whether nothing deviates, so that the chip's seed does not matter."""
+        """True if nothing deviates, so that the seed has no effect."""
         return not self.deviations
 
     def check_shape(self, classes: int, inputs: int) -> None:
@@ -88,62 +86,48 @@ class Chip(Parameters):
             raise ParameterError(f"the chip has {self.classes} x {self.inputs} cells, the network needs {classes} x {inputs}")
 
     def devices(self, parameters: NetworkParameters) -> Devices:
-        """Its devices as a netlist places them: each with its own values around the nominal ones of `parameters`."""
+        """Return the single devices around the nominal values of `parameters`."""
         return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron),
                        Wires(self.row_resistance, self.column_resistance))
 
     def cells(self, memristor: MemristorParameters) -> CellValues:
-        """What its cells have of their own."""
+        """Return the parameters of each cell."""
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold")
         return CellValues(self._factor("cell_gain", memristor.gain), threshold,
                           np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
                           self._factor("cell_capacitance", memristor.capacitance))
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
-        """What its neurons have of their own."""
+        """Return the parameters of each neuron."""
         return NeuronValues(self._factor("neuron_threshold", neuron.threshold),
                             self._factor("neuron_gain", neuron.feedback_resistance),
                             self._factor("neuron_time_constant", neuron.membrane_capacitance))
 
-    def crossbar(self, parameters: NetworkParameters, schedule: Schedule) -> Crossbar:
-        """The chip in the closed form, with arrays where the nominal crossbar has numbers.
-
-        Raises ParameterError if its wires resist: then columns are not independent, and there is no closed form.
-        """
-        if self.row_resistance or self.column_resistance:
-            raise ParameterError("a chip whose wires resist has no closed form; use ngspice, which simulates the whole network")
-        nominal, neurons = Crossbar.of(parameters, schedule), self.neurons(parameters.neuron)
-        own = dataclasses.replace(nominal.neurons, threshold=neurons.threshold, feedback_resistance=neurons.feedback_resistance,
-                                  rail=parameters.neuron.highest_drive(neurons.feedback_resistance),
-                                  time_constant=parameters.neuron.membrane_resistance * neurons.membrane_capacitance)
-        cells = Cells.of(parameters.memristor, self.cells(parameters.memristor))
-        return dataclasses.replace(nominal, cells=cells, neurons=own)
-
     @property
     def stuck(self) -> np.ndarray:
-        """Which cells (classes x inputs) cannot be written."""
-        return ~np.isnan(self.held(np.full((self.classes, self.inputs), np.nan)))
+        """Mask of the cells (classes x inputs) that cannot be written."""
+        return ~np.isnan(self.with_stuck_cells(np.full((self.classes, self.inputs), np.nan)))
 
-    def held(self, states: np.ndarray) -> np.ndarray:
-        """`states` (... x classes x inputs, V) as the chip holds them: its stuck cells stand where they are stuck."""
+    def with_stuck_cells(self, states: np.ndarray) -> np.ndarray:
+        """Return `states` (... x classes x inputs, V) with the stuck cells at their fixed values."""
         draw = _generator(self.seed, "stuck").random((self.classes, self.inputs))
         return np.where(draw < self.stuck_off, 0.0, np.where(draw >= 1 - self.stuck_on, self.stuck_state, states))
 
-    def kept(self, states: np.ndarray, seconds: float) -> np.ndarray:
-        """What is left of `states` (... x classes x inputs, V) after `seconds`: X exp(-rate t); stuck cells keep theirs."""
+    def after_decay(self, states: np.ndarray, seconds: float) -> np.ndarray:
+        """Return `states` (... x classes x inputs, V) after `seconds`: X exp(-rate t); stuck cells keep their values."""
         rates = self._factor("decay_spread", self.decay_rate)
-        return self.held(states * np.exp(-rates * seconds))
+        return self.with_stuck_cells(states * np.exp(-rates * seconds))
 
-    def jitter(self, stream: str, count: int) -> np.ndarray:
-        """Read noise in V, what each neuron's threshold is off by in the read number `count` of a `stream` of reads (classes)."""
+    def threshold_noise(self, stream: str, count: int) -> np.ndarray:
+        """Return the read noise (classes, V): shift of each neuron's threshold in read number `count` of a stream of reads."""
         return self.read_noise * self._noise(f"read {stream}", count, self.classes)
 
     def write_factors(self, count: int, column: int) -> np.ndarray:
-        """Write noise: the factors (inputs) on the doses of the cells of a `column` in presentation number `count`."""
+        """Return the write noise: factors (inputs) on the doses of a column's cells in presentation number `count`."""
         return 1 + self.write_noise * self._noise(f"write {column}", count, self.inputs)
 
     def _noise(self, stream: str, count: int, size: int) -> np.ndarray:
-        """Row `count` of an endless table of normal numbers."""
+        """Return row `count` of an endless table of normal numbers."""
         return _block(self.seed, stream, count // BLOCK, size)[count % BLOCK]
 
     def _normal(self, name: str) -> np.ndarray:
@@ -151,51 +135,21 @@ class Chip(Parameters):
         return _generator(self.seed, name).standard_normal(shape)
 
     def _factor(self, name: str, nominal: float) -> np.ndarray:
-        """`nominal` for each device, spread log-normally with mean 1 and the relative standard deviation of field `name`."""
+        """Return `nominal` for each device with a log-normal spread of mean 1 and the relative deviation of field `name`."""
         sigma = np.sqrt(np.log1p(getattr(self, name) ** 2))
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
 
 
-def complaint_on(chip: Chip, parameters: NetworkParameters, schedule: Schedule, states: np.ndarray, images: np.ndarray,
-                 own: bool) -> str:
-    """What is wrong with the range of the membranes on these `images` (n x inputs, 0 to 1) on a `chip`, its wires apart, whose
-    cells are in `states` (classes x inputs, V); "" if nothing is. `own`: as for `membrane_range.complaint`.
-    """
-    crossbar = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0).crossbar(parameters, schedule)
-    race = crossbar.race(states, images)
-    left = np.max(after_pause(schedule, race.settled, crossbar.neurons.time_constant))
-    unrested = own and left >= AT_REST * np.min(crossbar.neurons.threshold)
-    return from_rest(f"membranes have not come to rest on this chip when the next pattern comes: up to {left:.2g} V are "
-                     "left; a longer --period would help" * bool(unrested),
-                     _out_of_range_on(chip, schedule, race, race.settled >= crossbar.neurons.threshold, own))
-
-
-def _out_of_range_on(chip: Chip, schedule: Schedule, race: Race, reach: np.ndarray, own: bool) -> str:
-    """As `complaint_on`, of membranes that start at rest; which of them `reach` their thresholds if the pulse does not end."""
-    silent = np.isnan(race.spikes)
-    if silent.all() and reach.any():
-        return (f"all neurons stay silent on this chip: membranes that settle at up to {race.settled.max():.3g} V are too slow "
-                f"for a pulse of {schedule.pulse:g} s; a longer --pulse would help")
-    if silent.all():
-        forgets = "a shorter --age, or " * bool(chip.decay_rate)
-        return f"all neurons stay silent on this chip; {forgets}a training with a higher --feedback-resistance may help"
-    clipped = int(race.railed.any(axis=1).sum())
-    if clipped:
-        return (f"membranes clip on {clipped} of {len(silent)} images on this chip, and neurons that clip fire together; a "
-                "training with a lower --feedback-resistance may help")
-    unheard = np.flatnonzero(np.diag(silent)) if own else np.array([])
-    if not len(unheard):
-        return ""
-    slow = "a longer --pulse or " * bool(np.diag(reach)[unheard].any())
-    return (f"neurons that stay silent on the patterns they learned, on this chip: {len(unheard)} of {len(silent)}, the first is "
-            f"neuron {unheard[0]}; {slow}a training with a higher --feedback-resistance may help")
+def on_chip(setup: Setup, chip: Chip | None) -> Setup:
+    """Return `setup` with the devices of a `chip`; None: all devices alike."""
+    return setup.replace(devices=chip.devices(setup.network)) if chip else setup
 
 
 BLOCK = 256  # rows of noise drawn at a time
 
 
 def _generator(seed: int, stream: str, block: int = 0) -> np.random.Generator:
-    """Random numbers of one chip's own for a named stream."""
+    """Return the random numbers of one chip for a named stream."""
     return np.random.default_rng([seed, block, *stream.encode()])
 
 
@@ -204,7 +158,7 @@ def _block(seed: int, stream: str, block: int, size: int) -> np.ndarray:
     return _generator(seed, stream, block).standard_normal((BLOCK, size))
 
 
-# Chips to start from, each with its source; a chip's seed and shape are chosen apart.
+# Presets, each with its source; seed and shape are set separately.
 PRESETS = {
     "ideal": Chip(),
     # aihwkit 1.2, CapacitorPresetDevice: w_max_dtod, dw_min_dtod, dw_min_std, lifetime_dtod, fitted to Y. Li et al., Capacitor-
@@ -214,6 +168,6 @@ PRESETS = {
     "pyclln": Chip(cell_threshold=10e-3, cell_gain=0.005, read_noise=5e-3),
     # The faults of the HfO2 array of C.-Y. Chen et al., IEEE Trans. Comput. 64, 2015.
     "chen-2015": Chip(stuck_off=0.0175, stuck_on=0.0904),
-    # Cells and neurons alike off by a tenth: what an uncalibrated chip may be like.
+    # Cells and neurons with 10 % spread, as an uncalibrated chip may have.
     "ten-percent": Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1),
 }
