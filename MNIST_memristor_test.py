@@ -1,22 +1,68 @@
-"""Test accuracy on MNIST's test images, every one simulated in ngspice. About 1 minute for all 10,000 on two cores.
+"""MNIST test: the trained crossbar reads 10,000 test images, in ngspice on all cores or in closed form.
 
-Reads voltages/mnist.json (or --voltages FILE, also in the paper's flat layout). Writes mnist_test_results.json,
-mnist_test_decisions.csv.gz (every image's label, decisions and spike times; a read in ngspice ends once the decision stands:
-later spikes are blank) and the figures mnist_test_confusion.png and mnist_test_leads.png; for other voltages their rule,
-encoding and size are in the names.
+Reads any voltages file of one layer for MNIST; size, encoding, device and chip are in the file. Writes results/NAME.json,
+results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two cores, two seconds in closed form.
 """
-
-if __name__ == "__main__":
-    from memristive.cli.loading import run
 
 import sys
 
-from memristive.cli.testing import testing_script
+import plotting
+from datasets import mnist
+from memristive.cli.main import run
+from memristive.cli.options import add_jobs, apply_settings, make_parser, whole_number
+from memristive.cli.parallel_reads import read_images
+from memristive.cli.progress import print_scores, write_netlist
+from memristive.io.files import check_overwriting
+from memristive.io.predictions import save_decisions
+from memristive.io.results import describe, write_results
+from memristive.io.voltages import load_voltages
+from memristive.single_layer.energy import read_energy
+from memristive.single_layer.engines import ENGINES, NGSPICE
+from memristive.single_layer.hebbian import read_netlist
+from memristive.single_layer.scores import UNDECIDED, confusion, decide, equal_templates, summary
+from memristive.single_layer.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the script with the given command-line arguments."""
-    testing_script(__doc__, arguments)
+    """Load, read the test images, decide, plot."""
+    parser = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True)
+    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N", help="only the first N images")
+    parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
+    options = add_jobs(parser).parse_args(arguments)
+
+    # 1. The trained network, and the test images encoded as its training images were.
+    voltages = load_voltages(options.voltages, "mnist", classes=10)
+    dataset, setup = mnist(voltages.shape[0], voltages.encoding), voltages.setup()
+    (schedule,) = apply_settings(options, schedule=setup.schedule)
+    setup = setup.replace(schedule=schedule)
+    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
+    name = options.voltages.stem.replace("mnist", "mnist_test", 1) + "_by_closed_form" * (options.engine != NGSPICE)
+    record = options.results / f"{name}.json"
+    parameters = {"voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,
+                  "learning": voltages.origin.get("learning"), "samples": len(images), **describe(setup, voltages.chip)}
+    check_overwriting(record, parameters, options.force)
+    write_netlist(options.netlist, read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0"), options.force)
+
+    # 2. Read every image: first spike times, one row for each image.
+    spikes = read_images(setup, voltages.states, images, options.engine, voltages.chip, jobs=options.jobs,
+                         scheduler=options.scheduler)
+
+    # 3. Decide and score. A lead below the resolution is a tie; tied and silent images count as wrong.
+    resolution = resolution_of(voltages.rule, setup.neuron)
+    scores = summary(labels, spikes, resolution, schedule)
+    if voltages.rule == "hebbian":
+        scores["equal_templates"] = equal_templates(dataset.patterns, images)
+    if options.engine == NGSPICE:
+        scores["read_energy"] = read_energy(setup, voltages.states, images[0])
+    print_scores(scores)
+    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, schedule)
+    write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
+
+    # 4. Plot.
+    strict, _ = decide(spikes, resolution)
+    counts, leads = confusion(labels, strict, classes=10), [lead(times) for times in spikes[strict >= 0]]
+    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
+    plotting.save(plotting.lead_histogram(leads), options.figures / f"{name}_leads.png")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,65 @@
-"""Present the 4 training patterns of XPUE to the trained network in ngspice: decisions, leads, train accuracy. About 2 s.
+"""XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires first names the class.
 
-Reads voltages/xpue.json (or --voltages FILE, also in the paper's flat layout); writes figures/xpue_membranes.png,
-figures/xpue_raster.png, figures/xpue_train_confusion.png and figures/xpue_inference_results.json.
+Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat layout. Writes
+results/xpue_inference.json and figures/xpue_*.png in about 2 s.
 """
-
-if __name__ == "__main__":
-    from memristive.cli.loading import run
 
 import sys
 
-from memristive.cli.experiments import xpue_experiment
-from memristive.cli.inference import inference_script
+import numpy as np
+
+import plotting
+from datasets import xpue
+from memristive.cli.main import run
+from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.progress import print_decisions, print_energy, progress, write_netlist
+from memristive.io.files import check_overwriting
+from memristive.io.results import describe, write_results
+from memristive.io.voltages import load_voltages
+from memristive.single_layer.energy import read_energy
+from memristive.single_layer.hebbian import infer, inference_netlist
+from memristive.single_layer.scores import UNDECIDED, confusion, decide, decision_name
+from memristive.single_layer.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the script with the given command-line arguments."""
-    inference_script(__doc__, xpue_experiment, arguments)
+    """Load, present the patterns, decide, plot."""
+    options = make_parser(__doc__, voltages="voltages/xpue.json", netlist=True).parse_args(arguments)
+
+    # 1. Data and the trained network: states X in V, with the device, neuron and pulses of the training.
+    dataset = xpue()
+    patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
+    voltages = load_voltages(options.voltages, dataset.name, *patterns.shape)
+    setup = voltages.setup()
+    (schedule,) = apply_settings(options, schedule=setup.schedule)
+    setup = setup.replace(schedule=schedule)
+    record = options.results / "xpue_inference.json"
+    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule, **describe(setup)}
+    check_overwriting(record, parameters, options.force)
+    write_netlist(options.netlist, inference_netlist(setup, voltages.states, patterns, labels), options.force)
+
+    # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
+    result = infer(setup, voltages.states, patterns, watch=lambda runs: progress(runs, classes, "inference", "pattern"))
+
+    # 3. Decide: the first spike wins if it leads by more than the network's resolution.
+    resolution = resolution_of(voltages.rule, setup.neuron)
+    strict, paper = decide(result.spikes, resolution, schedule.sampling_step)
+    decisions, leads = [decision_name(d, labels) for d in strict], [lead(times) for times in result.spikes]
+    truth = np.arange(classes)
+    print_decisions(labels, decisions, result.spikes, leads)
+    print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
+    energy = read_energy(setup, voltages.states, patterns[0])
+    print_energy(f"presenting {labels[0]!r}", energy)
+    write_results(record, parameters, {
+        "strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth), "decisions": decisions,
+        "first_spike_times": result.spikes, "leads": leads, "resolution": resolution, "read_energy": energy})
+
+    # 4. Plot.
+    for name, figure in (
+            ("membranes", plotting.membranes(result, setup, labels)),
+            ("raster", plotting.spike_raster(result.spikes, labels)),
+            ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels, list(UNDECIDED.values())))):
+        plotting.save(figure, options.figures / f"xpue_{name}.png")
 
 
 if __name__ == "__main__":

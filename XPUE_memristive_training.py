@@ -1,22 +1,66 @@
-"""Train the XPUE network (4 classes x 9 inputs) in situ in ngspice (Jurj 2024, section 3). About 2 s.
+"""XPUE training: a 4 x 9 crossbar of memristors learns four 3x3 symbols in one ngspice transient (Jurj 2024, section 3).
 
-Writes voltages/xpue.json, figures/xpue_*.png and figures/xpue_training_results.json; with --rule error-driven, which learns
-from its errors instead of one pulse a class, the same with xpue_error_driven in the names
-(--engine closed-form: xpue_closed_form).
+Read it from top to bottom, change a number, run it again. Writes voltages/xpue.json, results/xpue_training.json and
+figures/xpue_*.png in about 3 s.
 """
 
-if __name__ == "__main__":
-    from memristive.cli.loading import run
-
 import sys
+import time
 
-from memristive.cli.experiments import xpue_experiment
-from memristive.cli.training import training_script
+import numpy as np
+
+import plotting
+from datasets import xpue
+from memristive.cli.main import run
+from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.progress import print_energy, print_training, progress, write_netlist
+from memristive.io.files import check_overwriting
+from memristive.io.results import describe, write_results
+from memristive.io.voltages import save_voltages
+from memristive.single_layer.energy import write_energy
+from memristive.single_layer.hebbian import hebbian_netlist, train_hebbian
+from memristive.single_layer.setup import Schedule, Setup
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
+
+# The paper's device, neuron and pulses, in SI units. Every parameter that is not given here has a default.
+MEMRISTOR = MemristorParameters(transconductance=5e-9)
+NEURON = NeuronParameters(feedback_resistance=1e3, threshold=4.0)
+SCHEDULE = Schedule(pulse=5e-3, period=15e-3, input_voltage=1.0, phi_voltage=1.2)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the script with the given command-line arguments."""
-    training_script(__doc__, xpue_experiment, arguments)
+    """Train, save, plot."""
+    options = make_parser(__doc__, voltages="voltages/xpue.json", netlist=True).parse_args(arguments)
+    setup = Setup(*apply_settings(options, memristor=MEMRISTOR, neuron=NEURON, schedule=SCHEDULE))
+
+    # 1. Data: X, +, U and =, one pattern for each class, pixels from 0 to 1.
+    dataset = xpue()
+    patterns, labels = dataset.patterns, dataset.labels
+    parameters = {"dataset": dataset.name, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
+    for path in (options.voltages, options.results / "xpue_training.json"):
+        check_overwriting(path, parameters, options.force)
+    write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force)
+
+    # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
+    start = time.perf_counter()
+    training = train_hebbian(setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class"))
+    print_training(setup, labels, patterns, training.states, time.perf_counter() - start)
+    energy = write_energy(setup, np.zeros_like(patterns), patterns[0], column=0, pulse=setup.schedule.pulse)
+    print_energy("one class's write", energy)
+
+    # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
+    save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
+    write_results(options.results / "xpue_training.json", parameters, {"voltages": training.states, "write_energy": energy})
+
+    # 4. Plot.
+    for name, figure in (
+            ("images", plotting.dataset_images(dataset)),
+            ("inputs", plotting.pulses(training.time, training.inputs, "input")),
+            ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
+            ("states", plotting.memristor_states(training.time, training.states_over_time, *patterns.shape, labels)),
+            ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
+        plotting.save(figure, options.figures / f"xpue_{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,81 +1,128 @@
-"""The datasets: XPUE and 012345 as drawn in the paper, MNIST as the paper preprocesses it.
+"""Datasets: XPUE and 012345 as drawn in the paper, MNIST as the paper preprocesses it, scikit-learn's digits.
 
-Every dataset is a `Dataset`; pixels are levels between 0 and 1.
+To add a dataset, write one function that returns a `Dataset` and add it to `DATASETS`. Pixels are levels between 0 and 1.
 """
 
 import functools
 import hashlib
 import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from memristive.single_layer.error_rule import ErrorDrivenRule
+from memristive.single_layer.operating_range import settled_membranes
+from memristive.single_layer.setup import Schedule, Setup
+from memristive.spice.parameters import ParameterError
+from snn_circuit import NeuronParameters
+
 MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
+MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 TEMPLATE_IMAGES = 100  # training images averaged into each class's template (Jurj 2024)
 ENCODINGS = ("binary", "grey")
-SMALLEST = 3  # pixels a side: a fifth of fewer is none above another
+SMALLEST = 3  # pixels a side: a fifth of fewer pixels is none
 
 
-class DatasetError(RuntimeError):
-    """A dataset's file is missing or is not what it should be."""
+class DatasetError(ParameterError):
+    """A dataset's file is missing or damaged, or a dataset does not have what was asked for."""
 
 
 @dataclass(frozen=True)
+class Images:
+    """Images of a training or test set: `levels` n x inputs from 0 to 1, `labels` n class numbers."""
+
+    levels: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """Patterns to train on, one a class: `patterns` classes x inputs, `labels` their names, `shape` rows x columns."""
+    """Patterns, images and the settings to train on them.
+
+    Parameters
+    ----------
+    name : str
+    patterns : array, classes x inputs
+        One pattern for each class, levels 0 to 1; the Hebbian rule trains them.
+    labels : tuple of str
+        Names of the classes.
+    shape : tuple of int
+        Rows and columns of an image.
+    encoding : str
+        "binary" or "grey".
+    setup : Setup
+        Pulses and feedback resistor that suit the images.
+    rule : ErrorDrivenRule
+        Defaults of the error-driven rule.
+    load_images : callable, optional
+        ``load_images("train")`` and ``load_images("test")`` return the training and the test set; called when they are
+        first needed. Without it, the patterns are the training set and there is no test set.
+    """
 
     name: str
     patterns: np.ndarray
-    labels: tuple
-    shape: tuple
+    labels: tuple[str, ...]
+    shape: tuple[int, int]
+    encoding: str = "binary"
+    setup: Setup = Setup()
+    rule: ErrorDrivenRule = ErrorDrivenRule()
+    load_images: Callable[[str], Images] | None = field(default=None, repr=False)
+
+    @functools.cached_property
+    def training(self) -> Images:
+        """Training set; the patterns for a dataset without images."""
+        return self.load_images("train") if self.load_images else Images(self.patterns, np.arange(len(self.patterns)))
+
+    @functools.cached_property
+    def test(self) -> Images:
+        """Test set. Raises DatasetError if there is none."""
+        if self.load_images is None:
+            raise DatasetError(f"dataset {self.name} has patterns only, no test images")
+        return self.load_images("test")
 
 
-def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: Sequence[str]) -> Dataset:
+def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: Sequence[str], rule: ErrorDrivenRule) -> Dataset:
     patterns = np.array([[float(pixel) for pixel in drawing.replace(" ", "")] for drawing in drawings])
-    return Dataset(name, patterns, tuple(labels), shape)
+    return Dataset(name, patterns, tuple(labels), shape, rule=rule)
 
 
 def xpue() -> Dataset:
-    """Four 3x3 symbols: X, +, U, = (Jurj 2024); no image's pixels contain another's."""
-    return _drawn("xpue", "X+U=", (3, 3), ["101 010 101", "010 111 010", "101 101 111", "111 000 111"])
+    """Return four 3x3 symbols: X, +, U, = (Jurj 2024); no pattern contains another."""
+    return _drawn("xpue", "X+U=", (3, 3), ["101 010 101", "010 111 010", "101 101 111", "111 000 111"],
+                  ErrorDrivenRule(presentations=200, start_state=7.0, dose=50e-3, margin=10e-6))
 
 
 def digits_012345() -> Dataset:
-    """The digits 0 to 5, three pixels wide and five high (Jurj 2024)."""
+    """Return the digits 0 to 5, three pixels wide and five high (Jurj 2024)."""
     return _drawn("012345", "012345", (5, 3), [
         "111 101 101 101 111", "010 010 010 010 010", "111 001 111 100 111",
-        "111 001 111 001 111", "101 101 111 001 001", "111 100 111 001 111"])
-
-
-MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+        "111 001 111 001 111", "101 101 111 001 001", "111 100 111 001 111"],
+        ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6))
 
 
 def load_mnist(*names: str, first: int | None = None, path: Path = MNIST_FILE) -> dict[str, np.ndarray]:
-    """MNIST's canonical arrays of these `names`, all by default (LeCun, Cortes, Burges; CC BY-SA 3.0): a dictionary.
+    """Return MNIST's canonical arrays by name, by default all (LeCun, Cortes, Burges; CC BY-SA 3.0).
 
-    Only the `first` images or labels of each are kept in memory. Raises DatasetError if the file is missing, or differs
-    from the one committed by a single bit.
+    With `first`, only so many images or labels of each. Raises DatasetError if the file is missing or damaged.
     """
     try:
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != MNIST_SHA256:
                 raise DatasetError(f"{path} is not the MNIST file of this project (checksum differs); {MNIST_SOURCE}")
             with zipfile.ZipFile(file) as archive:
-                unknown = [name for name in names if name not in MNIST_ARRAYS]
-                if unknown:
-                    raise DatasetError(f"MNIST has {', '.join(MNIST_ARRAYS)}, no {unknown[0]!r}")
                 return {name: _read_array(archive, f"{name}.npy", first) for name in names or MNIST_ARRAYS}
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); {MNIST_SOURCE}") from error
 
 
 def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.ndarray:
-    """The `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack all of it."""
+    """Return the `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack all of it."""
     with archive.open(member) as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -84,9 +131,9 @@ def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.
 
 
 def shrink(images: np.ndarray, size: int) -> np.ndarray:
-    """`images` (8-bit, n x rows x columns) resized with Pillow's default filter, as n x size^2 grey levels 0 to 255.
+    """Return `images` (8 bit, n x rows x columns) resized with Pillow's default filter: n x size^2 grey levels 0 to 255.
 
-    Raises DatasetError for other shapes and numbers, and for a size below 3, of which too few pixels are left.
+    Raises DatasetError for other shapes and types, and for a size below 3.
     """
     images = np.asarray(images)
     if images.ndim != 3 or images.dtype != np.uint8:
@@ -98,11 +145,11 @@ def shrink(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.ndarray:
-    """Pixel levels between 0 and 1 of 8-bit `images` (n x rows x columns), n x size^2.
+    """Return the levels (n x size^2, 0 to 1) of 8-bit `images` (n x rows x columns).
 
-    binary (Jurj 2024): on if strictly above the 20th largest of 100 pixels, a fifth of the pixels at any size.
-    grey: proportional to the grey level, the brightest pixel of each image at 1 (exposure, as a camera would set it).
-    Raises DatasetError for another encoding, and for images that `shrink` does not take.
+    binary (Jurj 2024): a pixel is on if it exceeds the 20th largest of 100, a fifth of the pixels at any size.
+    grey: proportional to the grey level, the brightest pixel of each image at 1.
+    Raises DatasetError for another encoding, and for images that `shrink` refuses.
     """
     if encoding not in ENCODINGS:
         raise DatasetError(f"encoding must be {' or '.join(ENCODINGS)}, got {encoding!r}")
@@ -113,13 +160,67 @@ def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.n
     return (grey > np.sort(grey, axis=1)[:, -rank, None]).astype(float)
 
 
-@functools.cache  # scripts ask for their options' defaults and for what was chosen
-def mnist_templates(size: int = 10, encoding: str = "binary") -> Dataset:
-    """The paper's training set: the mean of each digit's first 100 training images, as 8-bit, encoded."""
+def mnist(size: int = 10, encoding: str = "binary") -> Dataset:
+    """Return MNIST shrunk to size x size pixels; the patterns are the paper's templates (Jurj 2024).
+
+    A template is the mean of a digit's first 100 training images, as 8 bit, encoded as the images are.
+    """
+    if encoding not in ENCODINGS:
+        raise DatasetError(f"encoding must be {' or '.join(ENCODINGS)}, got {encoding!r}")
+
+    def load_images(part: str) -> Images:
+        arrays = load_mnist(f"x_{part}", f"y_{part}")
+        return Images(encode(arrays[f"x_{part}"], size, encoding), arrays[f"y_{part}"].astype(int))
+
     labels = load_mnist("y_train")["y_train"]
     of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]
     images = load_mnist("x_train", first=int(np.max(of_digit)) + 1)["x_train"]
     means = np.array([images[indices].mean(axis=0) for indices in of_digit])
-    patterns = encode(means.astype(np.uint8), size, encoding)
-    patterns.setflags(write=False)  # all that ask share them
-    return Dataset("mnist", patterns, tuple("0123456789"), (size, size))
+    grey = ErrorDrivenRule(presentations=36000, start_state=4.5, dose=0.1, margin=1e-6)
+    neuron = NeuronParameters(feedback_resistance=NeuronParameters.feedback_resistance * 100 / size**2)
+    setup = Setup(neuron=neuron, schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
+    return Dataset("mnist", encode(means.astype(np.uint8), size, encoding), tuple("0123456789"), (size, size), encoding, setup,
+                   grey if encoding == "grey" else ErrorDrivenRule(), load_images)
+
+
+def digits() -> Dataset:
+    """Return scikit-learn's 8x8 digits in grey: a fixed split of 1,437 training and 360 test images."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    levels, labels = load_digits(return_X_y=True)
+    split = train_test_split(levels / 16, labels, test_size=0.2, random_state=1, stratify=labels)
+    train, test = Images(split[0], split[2]), Images(split[1], split[3])
+    return from_images("digits", train, test, (8, 8))
+
+
+def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], labels: Sequence[str] = ()) -> Dataset:
+    """Return a dataset of grey images with settings that suit them.
+
+    The patterns are the mean images. The feedback resistor puts the membranes of an untrained network, on an average image,
+    at 1.7 thresholds.
+    """
+    classes = int(train.labels.max()) + 1
+    patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
+    rule = ErrorDrivenRule(presentations=min(60_000, 40 * len(train.levels)), start_state=4.5, dose=0.1, margin=1e-6)
+    setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
+    settled = settled_membranes(setup, np.full((1, patterns.shape[1]), rule.start_state), train.levels[:1000]).mean()
+    feedback = 1.7 * setup.neuron.threshold / float(settled) * setup.neuron.feedback_resistance
+    neuron = NeuronParameters(feedback_resistance=feedback)
+    names = tuple(labels) or tuple(str(k) for k in range(classes))
+    return Dataset(name, patterns, names, shape, "grey", setup.replace(neuron=neuron), rule,
+                   {"train": train, "test": test}.__getitem__)
+
+
+DATASETS: dict[str, Callable[..., Dataset]] = {"xpue": xpue, "012345": digits_012345, "mnist": mnist, "digits": digits}
+
+
+def load_dataset(name: str, **options: Any) -> Dataset:
+    """Return a dataset by name. `options`: size and encoding, for those that take them. Raises DatasetError."""
+    if name not in DATASETS:
+        raise DatasetError(f"dataset must be one of {', '.join(DATASETS)}, got {name!r}")
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        return DATASETS[name](**given)
+    except TypeError:
+        raise DatasetError(f"dataset {name} has no {' or '.join(given)} to choose") from None

@@ -17,6 +17,8 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
 MOST_THROUGH = 1e-4  # largest share of the write current through an open switch: 70 uV of X in a read of 0.5 ms
+SURFACE_POTENTIAL = 0.6  # V, ngspice's default phi of MOSFET models
+EDGE_COUPLING = 5.8e-3  # V, see first_write_offset
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
 
 
@@ -101,6 +103,22 @@ def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration:
     The leak takes the share `duration` / `write_time_constant` of it.
     """
     return state_rate(parameters, voltage) * duration
+
+
+def first_write_offset(parameters: MemristorParameters) -> float:
+    """Return the voltage in V that a cell gains when it is written from X = 0: its gate then takes less charge than C_gate.
+
+    Below Vto, Meyer's gate capacitance is smaller. At Vto = 0, ngspice's floor of the saturation voltage (25 mV) couples the
+    input's edge into the gate: 5.8 mV, measured.
+    """
+    if parameters.threshold_voltage > 0:
+        below = np.linspace(-parameters.threshold_voltage, 0.0, 1001)  # X - Vto
+        share = np.where(below <= -SURFACE_POTENTIAL, 1.0, np.where(below <= -SURFACE_POTENTIAL / 2, -below / SURFACE_POTENTIAL,
+                                                                    2 / 3 + below / SURFACE_POTENTIAL / 3))
+        gained = float(np.trapezoid(1 - share, below))
+    else:
+        gained = EDGE_COUPLING if parameters.threshold_voltage == 0 else 0.0
+    return gained * parameters.gate_capacitance / parameters.memory_capacitance
 
 
 def rounding(parameters: MemristorParameters, seconds: float) -> float:
@@ -278,7 +296,6 @@ class MemristorChain(SubCircuit):
 
 if __name__ == "__main__":
     from memristive.cli.main import run
-
     from studies.device import main
 
     sys.exit(run(main))

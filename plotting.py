@@ -1,6 +1,6 @@
-"""Every figure of the project: one look, labels with units, saving. Each function draws one Figure and returns it.
+"""Figures of the project: one look, labels with units. Each function draws one Figure and returns it.
 
-Colours are those of M. Okabe and K. Ito (2008) and of viridis and cividis, which the colour-blind can tell apart too.
+Colours are those of M. Okabe and K. Ito (2008), viridis and cividis, which colour-blind readers can tell apart.
 """
 
 import io
@@ -14,16 +14,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from datasets import Dataset
-from memristive.io.files import atomic_write
-from memristive.spice.parameters import ParameterError
+from memristive.io.files import write_file
+from memristive.single_layer.hebbian import Inference
+from memristive.single_layer.setup import Setup
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
@@ -45,34 +46,15 @@ plt.rcParams.update({
     "axes.grid": False, "axes.formatter.useoffset": False})
 
 
-def style(show: bool = False) -> None:
-    """Call before drawing: without `show` figures need no display; with it, raise ParameterError if there is none."""
-    if not show:
-        matplotlib.use("Agg")
-    elif plt.get_backend().lower() == "agg":
-        raise ParameterError("--show needs a display and a window toolkit for matplotlib (Tk, Qt, GTK): none was found")
-
-
-def save(figure: Figure, folder: Path | str, name: str, show: bool = False) -> Path:
-    """Write `figure` as folder/name.png, show it if `show`, close it; return the path. Raises FileProblem."""
-    path = Path(folder) / f"{name}.png"
-    image, metadata = io.BytesIO(), {"Software": None}  # the same data give the same bytes
-    if show:
-        figure.savefig(image, format="png", metadata=metadata)
-    else:  # laid out once and drawn once: savefig draws figures that have a layout twice
-        figure.set_dpi(RESOLUTION)
-        canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")  # of names that users gave: a box says it
-            if layout:
-                layout.execute(figure)
-                figure.set_layout_engine("none")
-            canvas.print_png(image, metadata=metadata)
-    atomic_write(path, image.getvalue())
-    if show:
-        plt.show()
+def save(figure: Figure, path: Path | str) -> None:
+    """Write `figure` as a PNG file, close it, and print the path."""
+    image = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")  # in names that users give
+        figure.savefig(image, format="png", metadata={"Software": None})  # the same data give the same bytes
     plt.close(figure)
-    return path
+    write_file(path, image.getvalue())
+    print(f"wrote {path}")
 
 
 # Scales and units
@@ -331,3 +313,102 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")
     figure.colorbar(image, label=f"share of the class's {unit} (%)")
     return figure
+
+
+# Training and tests
+
+def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
+    """Draw membranes and outputs of an inference: a panel for each pulse, from its start to a little after its first spike."""
+    starts, threshold = [setup.schedule.start(k) for k in range(len(result.spikes))], setup.neuron.threshold
+    time, high = result.time, setup.neuron.output_high
+    latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
+    window = max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))  # whole half milliseconds, for round numbers on the axis
+    columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
+    columns = min(columns, len(starts))
+    rows = -(-len(starts) // columns)
+    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
+    figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
+                                sharex=True, sharey="row", height_ratios=heights * rows)
+    peak = max(np.max(result.membranes), threshold)
+    for k in range(rows * columns):
+        upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
+        if k < len(starts):
+            _membrane_panel(upper, time, result.membranes, threshold, starts[k], window)
+            _output_panel(lower, time, result.outputs, labels, starts[k], window, high)
+            upper.set(title=f"{labels[k]} presented" if len(starts) == len(labels) else f"image {k + 1}",
+                      ylim=(-0.05 * peak, 1.08 * peak))
+        else:
+            upper.set_axis_off()
+            lower.set_axis_off()
+    for row in range(rows):
+        axes[2 * row, 0].set_ylabel("membrane (V)")
+        axes[2 * row + 1, 0].set_ylabel(f"output ({high:g} V high)")
+    axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))  # of all panels; where to put more of them takes time
+    for axis in axes[-1]:
+        axis.set_xlabel("time (µs)")
+    handles = [Line2D([], [], label=label, **line_style(j, len(labels))) for j, label in enumerate(labels)]
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
+    figure.legend(handles=handles, loc="outside upper center", title="neuron",
+                  ncols=len(handles) if len(handles) <= 8 else 6)
+    return figure
+
+
+def _window(time: np.ndarray, start: float, window: float) -> tuple[slice, np.ndarray]:
+    """Return the slice of `time` (s) that covers `window` s from `start`, and its times in µs from `start`."""
+    part = slice(max(np.searchsorted(time, start) - 1, 0), np.searchsorted(time, start + window) + 1)
+    return part, (time[part] - start) * 1e6
+
+
+def _membrane_panel(axis: Axes, time: np.ndarray, membranes: np.ndarray, threshold: float, start: float, window: float) -> None:
+    part, microseconds = _window(time, start, window)
+    for j, membrane in enumerate(membranes):
+        axis.plot(microseconds, membrane[part], **line_style(j, len(membranes)))
+    axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
+    axis.set_xlim(0, window * 1e6)
+
+
+def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float,
+                  high: float) -> None:
+    part, microseconds = _window(time, start, window)
+    stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels, high)
+
+
+def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None) -> Figure:
+    """Draw running accuracy (share) and cumulative writes after each presentation, or after those numbered in `count`."""
+    count = np.arange(1, len(accuracy) + 1) if count is None else count
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
+    top.plot(count, 100 * np.asarray(accuracy))
+    top.set(ylabel="running accuracy (%)", title="Learning from errors")
+    top.grid(alpha=0.3)
+    bottom.plot(count, writes, color=VERMILLION)
+    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
+    bottom.grid(alpha=0.3)
+    bottom.set_ylim(bottom=0)
+    return figure
+
+
+def lead_histogram(leads: Sequence[float]) -> Figure:
+    """Draw the histogram of the leads (s) of the first spike over the second; inf: one neuron fired alone."""
+    microseconds = np.array(leads) * 1e6
+    finite = microseconds[np.isfinite(microseconds) & (microseconds > 0)]
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images")
+    alone = int(np.isinf(microseconds).sum())
+    axis.set_title(f"How clearly images are decided ({alone} more: one neuron fired alone)" if alone else
+                   "How clearly images are decided")
+    if len(finite):
+        _histogram(axis, finite)
+    return figure
+
+
+def _histogram(axis: Axes, values: np.ndarray) -> None:
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    wide = values.max() > 20 * values.min()
+    bins: Any = np.geomspace(values.min(), values.max(), 41) if wide else 40
+    axis.hist(values, bins, color=SKY, edgecolor="white")
+    if wide:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+    median = np.median(values)
+    axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
+    axis.legend()

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-
 from memristive.cli.command_line import add_quantities, draw, make_parser, quantities
 from memristive.io.claims import claimed
-from memristive.io.results import results_path, write_results
 from memristive.single_layer.pulses import Schedule, edges
+
+from memristive.io.results import results_path, write_results
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver
 from memristive.stdp.stdp_circuit import LEARNING, SelfLearningCircuit, self_learning_network

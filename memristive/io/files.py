@@ -1,142 +1,118 @@
-"""Files that are whole or not there: atomic writes, and the one way in which numbers become JSON."""
+"""Atomic writes, JSON, and the check before anything is overwritten."""
 
-import contextlib
-import errno
 import json
 import math
 import os
-import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]  # the project's folder
+import numpy as np
 
 
 class FileProblem(RuntimeError):
-    """A file or folder cannot be written; the message names it and the reason."""
+    """A file cannot be read, written or used."""
 
 
-def atomic_write(path: str | Path, content: str | bytes) -> None:
-    """Write `content` so that at any moment the old or the new file is there, whole. Raises FileProblem.
+class NotOverwritten(RuntimeError):
+    """A file exists that was made with other parameters."""
 
-    A link's target is replaced, not the link; what is no file (/dev/stdout, a pipe) is written to as it is.
-    """
-    path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+
+def write_file(path: str | Path, content: str | bytes) -> None:
+    """Write `content` to a temporary file and rename it: at any time `path` holds the old or the new content, complete."""
+    path, data = Path(path), content.encode() if isinstance(content, str) else content
     temporary = None
     try:
-        if _device(path):
-            path.write_bytes(data)
-            return
-        target = _target(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary(target) as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
             temporary = file.name
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(target))
-        os.replace(temporary, target)
-    except BaseException as error:
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+    finally:
         if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise _unwritten(path, error) from error
-        raise
-    _sync_folder(target.parent)
-
-
-def _unwritten(path: str | Path, error: OSError) -> FileProblem:
-    reason = f"{error.filename} is a file, no folder" if isinstance(error, FileExistsError) else error.strerror
-    return FileProblem(f"{path} cannot be written: {reason}")
-
-
-def check_working_folder() -> None:
-    """Raise FileProblem if the working folder was removed: no relative path means anything there."""
-    try:
-        os.getcwd()
-    except OSError as error:
-        raise FileProblem("the working folder is not there any more: go to one that is") from error
-
-
-def _mode(target: Path) -> int:
-    """The permissions of the file that is there, or those that the umask leaves a new one."""
-    with contextlib.suppress(OSError):
-        return stat.S_IMODE(target.stat().st_mode)
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What a JSON object holds, for json's object_pairs_hook. Raises ValueError where a key stands twice: which counts?"""
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"{twice!r} stands there twice, expected each cell and key once")
-    return content
-
-
-def check_writable(path: str | Path) -> None:
-    """Raise FileProblem now if `atomic_write` could not write to `path`; makes its folder."""
-    path = Path(path)
-    try:
-        target = _target(path)
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if target.exists() and not target.stat().st_mode & 0o222:  # root may write it, but its owner has said no
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if not _device(path):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _temporary(target) as file:
-                os.unlink(file.name)
-    except OSError as error:
-        raise _unwritten(path, error) from error
-
-
-def _target(path: Path) -> Path:
-    """What `path` leads to. Raises OSError for links in a circle, of which Path.resolve says nothing from Python 3.13 on."""
-    try:
-        target = path.resolve()
-    except RuntimeError:
-        target = path
-    if target.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    return target
-
-
-def _device(path: Path) -> bool:
-    # Not of the resolved path: that of /dev/stdout, where it is a pipe, is no path at all.
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _temporary(path: Path) -> IO[bytes]:
-    return tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may still forget the rename; where folders cannot be opened (Windows) there is nothing to do.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            Path(temporary).unlink(missing_ok=True)
 
 
 def to_json(data: Any) -> str:
-    """`data` as indented JSON text; what is not a finite number (a silent neuron's time) becomes null."""
+    """Return `data` as indented JSON; NumPy values become lists and numbers, values that are not finite become null."""
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _plain(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, np.ndarray | np.generic):
+        data = data.tolist()
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return str(data) if isinstance(data, Path) else data
+
+
+def read_json(path: str | Path, what: str) -> dict[str, Any]:
+    """Return the JSON object in a file. Raises FileProblem, which names the file and `what` was expected."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileProblem(f"{path} does not exist, expected {what}") from None
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise FileProblem(f"{path} is not valid JSON, expected {what}: {error}") from error
+    if not isinstance(content, dict):
+        raise FileProblem(f"{path} holds a {type(content).__name__}, expected {what}")
+    return content
+
+
+def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, force: bool) -> None:
+    """Raise NotOverwritten if a file exists that was made with other parameters, or FileProblem if it could not be written.
+
+    Parameters
+    ----------
+    path : path
+        JSON file with a "parameters" object, or with the parameters beside its data.
+    parameters : mapping, or None
+        Parameters of this run. None: any existing file is protected.
+    force : bool
+        Overwrite anyway.
+    """
+    path = Path(path)
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK) or path.is_dir():
+        raise FileProblem(f"{path} cannot be written")
+    if force or not path.exists():
+        return
+    if parameters is None:
+        raise NotOverwritten(f"{path} exists. Use --force to overwrite it.")
+    try:
+        content = read_json(path, "JSON")
+    except FileProblem:
+        raise NotOverwritten(f"{path} exists and was not written by this script. Use --force to overwrite it.") from None
+    changed = differences(content.get("parameters", content), json.loads(to_json(parameters)))
+    if changed:
+        raise NotOverwritten(f"{path} was made with other parameters: {', '.join(changed[:3])}"
+                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it.")
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the names and both values of the parameters in `wanted` that differ from those in `stored`."""
+    found = []
+    for key, value in wanted.items():
+        before = stored.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            found += differences(before, value, f"{prefix}{key}.")
+        elif before != value:
+            found.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,210 +1,179 @@
-"""The voltages file: trained states with all that made them, as JSON; also reads the paper's flat layout.
+"""Voltages files: trained states with everything that made them, as JSON; also the paper's flat layout.
 
-A reader gets an array that fits its network, or one VoltagesError that names the file, what was found and what expected.
+Loading returns states that fit the network, or raises one VoltagesError with the file, the value found and the one expected.
 """
 
-import json
 import re
-import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from memristive.io.files import atomic_write, to_json, unique_keys
+from memristive.io.files import FileProblem, read_json, to_json, write_file
+from memristive.io.results import versions
+from memristive.single_layer.engines import NGSPICE
+from memristive.single_layer.setup import Schedule, Setup
+from memristive.spice.parameters import ParameterError
+from memristive.variability.chip import Chip, on_chip
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
-LIMIT = 1e6  # V, beyond which no emulated state is believable
+LIMIT = 1e6  # V
 
 
 class VoltagesError(RuntimeError):
-    """A voltages file cannot be used; the message says which, what was found and what was expected."""
+    """A voltages file cannot be used."""
 
 
 @dataclass(frozen=True)
 class Voltages:
-    """Trained states in V, classes x inputs, and how they were made; `origin` is empty for the paper's flat layout.
+    """Trained states and how they were made.
 
-    A training leaves the states' `checksum` there, by which they are known from states that somebody has changed since.
+    Parameters
+    ----------
+    states : array, classes x inputs, V, or a tuple of such arrays for several layers
+    origin : dict
+        Everything else in the file: dataset, shape, encoding, rule, engine, network, schedule, chip, learning, versions.
     """
 
-    states: np.ndarray
-    dataset: str = ""
-    encoding: str = "binary"
-    rule: str = ""
+    states: Any
     origin: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def rule(self) -> str:
+        """Learning rule; the paper's files are Hebbian."""
+        return str(self.origin.get("rule") or "hebbian")
 
-def checksum(*states: np.ndarray) -> int:
-    """A number that other states hardly have."""
-    return zlib.crc32(b"".join(layer.tobytes() for layer in states))
+    @property
+    def encoding(self) -> str:
+        """Encoding of images."""
+        return str(self.origin.get("encoding", "binary"))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of an image; a square if the file does not record it."""
+        side = round(self.states.shape[1] ** 0.5)
+        rows, columns = self.origin.get("shape", (side, side))
+        return int(rows), int(columns)
+
+    @property
+    def engine(self) -> str:
+        """Engine that trained."""
+        return str(self.origin.get("engine", NGSPICE))
+
+    @property
+    def chip(self) -> Chip | None:
+        """Chip that the states were trained on; None: an ideal one."""
+        return Chip(**self.origin["chip"]) if self.origin.get("chip") else None
+
+    def setup(self, default: Setup | None = None) -> Setup:
+        """Return device, neuron, pulses and chip of the training; `default` fills in for a file without them."""
+        default = default or Setup()
+        try:
+            network = self.origin.get("network", {})
+            nominal = Setup(_stored(MemristorParameters, network.get("memristor"), default.memristor),
+                            _stored(NeuronParameters, network.get("neuron"), default.neuron),
+                            _stored(Schedule, self.origin.get("schedule"), default.schedule))
+            return on_chip(nominal, self.chip)
+        except (TypeError, AttributeError, ParameterError) as error:
+            raise VoltagesError(f"the parameters in the voltages file cannot be used: {error}") from error
 
 
-def states_of(voltages: Voltages, *layers: np.ndarray) -> dict[str, dict[str, Any]]:
-    """What results say of the states that they are of: their checksum, and whether they are what a training left in the file.
+def _stored(kind: type, values: Mapping[str, Any] | None, default: Any) -> Any:
+    return default if values is None else kind(**values)
 
-    `layers`: of a network of several. A file older than that is taken for one that nobody has changed; the paper's flat layout,
-    which says nothing, is known by its states alone.
+
+def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], ngspice: bool = True, **origin: Any) -> None:
+    """Write trained states and print the path.
+
+    Parameters
+    ----------
+    path : path
+    states : array, classes x inputs, V, or a sequence of arrays, one for each layer
+    ngspice : bool
+        ngspice had a part in the training: record its version.
+    **origin
+        How the states were made: dataset, rule, and the parameters of `results.describe`.
     """
-    number = checksum(*(layers or (voltages.states,)))
-    return {"states": {"number": number, "as_trained": bool(voltages.origin) and voltages.origin.get("states", number) == number}}
+    name = "voltages" if isinstance(states, np.ndarray) else "layers"
+    write_file(path, to_json({"format": FORMAT, "version": VERSION, **origin, "versions": versions(ngspice), name: states}))
+    print(f"wrote {path}")
 
 
-def as_trained(content: Mapping[str, Any]) -> bool:
-    """Whether the content of a file of voltages, or of a classifier, is what a training left there, as far as it says so.
+def load_voltages(path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None) -> Voltages:
+    """Return the trained states of a single layer.
 
-    Raises ValueError, TypeError or KeyError for what are no voltages.
+    Parameters
+    ----------
+    path : path
+    dataset : str
+        Name of the expected dataset; "" accepts any.
+    classes, inputs : int, optional
+        Expected shape.
+
+    Raises
+    ------
+    VoltagesError
+        The file is missing, damaged, or made for another network.
     """
-    if "states" not in content:
-        return True
-    parts = content["layers"] if "layers" in content else content["voltages"]  # layers, or rows: the same bytes
-    return checksum(*(np.array(part, float) for part in parts)) == content["states"]
-
-
-def save_voltages(path: str | Path, voltages: Voltages) -> None:
-    """Write a `Voltages` atomically. Raises FileProblem."""
-    atomic_write(path, to_json({"format": FORMAT, "version": VERSION, "dataset": voltages.dataset,
-                                **voltages.origin, "encoding": voltages.encoding, "rule": voltages.rule,
-                                "voltages": voltages.states}))
-
-
-def load_voltages(path: str | Path, dataset: str, classes: int, inputs: int,
-                  encodings: Collection[str] = ("binary",)) -> Voltages:
-    """Read a voltages file trained for `dataset` with classes x inputs cells; return `Voltages`. Raises VoltagesError."""
-    path = Path(path)
-    content = _parse(path)
+    content = _read(path, dataset)
     if "format" not in content:
-        return Voltages(_paper_states(path, content, classes, inputs))
-    _check(path, content, dataset, encodings, "voltages")
-    return _voltages(content, _array(path, content.get("voltages"), classes, inputs))
+        states = _paper_states(path, content)
+    elif "voltages" not in content:
+        raise VoltagesError(f"{path} holds a network of several layers, expected one layer")
+    else:
+        states = _array(path, content.pop("voltages"))
+    found, expected = states.shape, (classes or len(states), inputs or states.shape[1])
+    if found != expected:
+        raise VoltagesError(f"{path} holds {found[0]} x {found[1]} voltages, expected {expected[0]} x {expected[1]}")
+    return Voltages(states, content if "format" in content else {})
 
 
-def save_layers(path: str | Path, layers: Sequence[np.ndarray], voltages: Voltages) -> None:
-    """Write a network of layers (neurons x rows each, V) atomically; `voltages` says how it was made. Raises FileProblem."""
-    atomic_write(path, to_json({"format": FORMAT, "version": VERSION, "dataset": voltages.dataset, **voltages.origin,
-                                "encoding": voltages.encoding, "rule": voltages.rule, "layers": list(layers)}))
+def load_layers(path: str | Path, dataset: str = "") -> Voltages:
+    """Return the trained states of a network of several layers. Raises VoltagesError."""
+    content = _read(path, dataset)
+    layers = content.pop("layers", None)
+    if not isinstance(layers, list) or not layers:
+        raise VoltagesError(f"{path} holds no network of several layers")
+    return Voltages(tuple(_array(path, layer) for layer in layers), content)
 
 
-def load_layers(path: str | Path, dataset: str, inputs: int, classes: int,
-                encodings: Collection[str] = ("grey",)) -> tuple[tuple[np.ndarray, ...], Voltages]:
-    """Read a network of layers from `inputs` (and a bias row a layer) to `classes`: its states in V, and how they were made.
-
-    Raises VoltagesError.
-    """
-    path = Path(path)
-    content = _parse(path)
-    _check(path, content, dataset, encodings, "layers")
-    found = content.get("layers")
-    if not isinstance(found, list) or not found or not all(isinstance(rows, list) and rows for rows in found):
-        raise VoltagesError(f"{path}: 'layers' is {_kind(found)}, expected a list of layers")
-    sizes = [inputs, *(len(rows) for rows in found)]
-    if sizes[-1] != classes:
-        raise VoltagesError(f"{path}: the last layer has {sizes[-1]} neurons, expected {classes}")
-    layers = [_array(path, rows, above, below + 1) for rows, below, above in zip(found, sizes, sizes[1:], strict=False)]
-    return tuple(layers), _voltages(content, layers[-1])
-
-
-READERS = {"voltages": "a single layer, which MNIST_memristor_test.py and the inference scripts read",
-           "layers": "a network of layers, which studies.layers --test-only and studies.ngspice_layers read"}
-
-
-def _check(path: Path, content: dict[str, Any], dataset: str, encodings: Collection[str], wanted: str) -> None:
-    if content.get("format") != FORMAT:
-        raise VoltagesError(f"{path}: format is {_kind(content.get('format'))}, expected {FORMAT!r}")
-    if content.get("version") != VERSION or type(content["version"]) is not int:  # to Python, true and 1.0 equal 1
-        raise VoltagesError(f"{path}: format version {_kind(content.get('version'))}, expected {VERSION}")
-    if content.get("dataset") != dataset:
-        raise VoltagesError(f"{path}: trained for dataset {_kind(content.get('dataset'))}, expected {dataset!r}")
-    if wanted not in content:
-        for other in filter(content.__contains__, READERS):
-            raise VoltagesError(f"{path}: holds {READERS[other]}")
-    encoding = content.get("encoding")
-    if encoding not in encodings:
-        way_out = f"; give --encoding {encoding}" if encoding in ("binary", "grey") else ""
-        raise VoltagesError(f"{path}: trained for encoding {_kind(encoding)}, expected {' or '.join(encodings)}{way_out}")
-
-
-def _voltages(content: dict[str, Any], states: np.ndarray) -> Voltages:
-    known = ("format", "version", "dataset", "encoding", "rule", "voltages", "layers")
-    origin = {key: value for key, value in content.items() if key not in known}
-    return Voltages(states, content["dataset"], content["encoding"], str(content.get("rule", "")), origin)
-
-
-def _parse(path: Path) -> dict[str, Any]:
+def _read(path: str | Path, dataset: str) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except IsADirectoryError as error:
-        raise VoltagesError(f"{path}: is a folder, expected a voltages file") from error
-    except FileNotFoundError as error:
-        raise VoltagesError(f"{path}: no such file; the training scripts write it") from error
-    except OSError as error:
-        raise VoltagesError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise VoltagesError(f"{path}: is not text, expected JSON") from error
-    if not text.strip():
-        raise VoltagesError(f"{path}: is empty, expected JSON")
-    try:
-        content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_not_finite(path))
-    except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        kind = "is truncated" if cut else "is not JSON"
-        raise VoltagesError(f"{path}: {kind} at line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except (RecursionError, ValueError) as error:
-        raise VoltagesError(f"{path}: is not usable JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise VoltagesError(f"{path}: holds a {type(content).__name__}, expected an object with voltages")
+        content = read_json(path, "a voltages file; the training scripts write it")
+    except FileProblem as error:
+        raise VoltagesError(str(error)) from error
+    for key, expected in (("format", FORMAT), ("version", VERSION), ("dataset", dataset)):
+        if "format" in content and expected and content.get(key) != expected:
+            raise VoltagesError(f"{path}: {key} is {content.get(key)!r}, expected {expected!r}")
     return content
 
 
-def _not_finite(path: Path) -> Callable[[str], NoReturn]:
-    def refuse(word: str) -> NoReturn:
-        raise VoltagesError(f"{path}: holds {word}, expected finite voltages")
-    return refuse
+def _array(path: str | Path, rows: Any) -> np.ndarray:
+    try:
+        states = np.array(rows, float)
+    except (TypeError, ValueError) as error:
+        raise VoltagesError(f"{path}: the voltages are not rows of numbers of equal length") from error
+    if states.ndim != 2 or not states.size:
+        raise VoltagesError(f"{path}: the voltages must be classes x inputs, got shape {states.shape}")
+    wrong = ~(np.abs(states) <= LIMIT)  # also nan
+    if wrong.any():
+        j, i = np.argwhere(wrong)[0]
+        raise VoltagesError(f"{path}: cell (class {j}, input {i}) is {states[j, i]}, expected a voltage")
+    return states
 
 
-def _array(path: Path, rows: Any, classes: int, inputs: int) -> np.ndarray:
-    if not isinstance(rows, list):
-        raise VoltagesError(f"{path}: 'voltages' is {_kind(rows)}, expected {classes} rows of {inputs} voltages")
-    if len(rows) != classes:
-        raise VoltagesError(f"{path}: {len(rows)} rows of voltages, expected {classes} classes")
-    for j, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != inputs:
-            found = f"{len(row)} voltages" if isinstance(row, list) else _kind(row)
-            raise VoltagesError(f"{path}: class {j} has {found}, expected {inputs} inputs")
-    return np.array([[_volt(path, value, j, i) for i, value in enumerate(row)] for j, row in enumerate(rows)])
-
-
-def _paper_states(path: Path, content: dict[str, Any], classes: int, inputs: int) -> np.ndarray:
-    cells: dict[tuple[int, int], float] = {}
-    for key, value in content.items():
-        match = PAPER_NODE.match(key)
-        if match:
-            j, i = int(match[1]), int(match[2])
-            if (j, i) in cells:
-                raise VoltagesError(f"{path}: cell (class {j}, input {i}) stands there twice, expected once")
-            cells[j, i] = _volt(path, value, j, i)
+def _paper_states(path: str | Path, content: Mapping[str, Any]) -> np.ndarray:
+    cells = {(int(match[1]), int(match[2])): value for key, value in content.items() if (match := PAPER_NODE.match(key))}
     if not cells:
-        raise VoltagesError(f"{path}: has neither 'format' nor a cell xsnn.xmemristor_p<class>_<input>.cmem, expected "
-                            "a voltages file or the paper's layout")
-    expected = {(j, i) for j in range(classes) for i in range(inputs)}
-    for kind, odd in (("lacks", expected - set(cells)), ("has an unexpected", set(cells) - expected)):
-        if odd:
-            j, i = min(odd)
-            raise VoltagesError(f"{path}: {kind} cell (class {j}, input {i}), one of {len(odd)}; expected {classes} classes "
-                                f"x {inputs} inputs")
-    return np.array([[cells[j, i] for i in range(inputs)] for j in range(classes)])
-
-
-def _volt(path: Path, value: Any, j: int, i: int) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and abs(value) <= LIMIT):  # false for nan too; an int too large for a float must not reach isfinite
-        raise VoltagesError(f"{path}: cell (class {j}, input {i}) is {_kind(value)}, expected a voltage")
-    return float(value)
-
-
-def _kind(value: Any) -> str:
-    text = repr(value)
-    return "missing" if value is None else text if len(text) <= 40 else text[:37] + "..."
+        raise VoltagesError(f"{path} has neither 'format' nor a cell xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages "
+                            "file or the paper's layout")
+    classes, inputs = (1 + max(place) for place in zip(*cells, strict=True))
+    missing = {(j, i) for j in range(classes) for i in range(inputs)} - set(cells)
+    if missing:
+        raise VoltagesError(f"{path} lacks cell (class {min(missing)[0]}, input {min(missing)[1]})")
+    return _array(path, [[cells[j, i] for i in range(inputs)] for j in range(classes)])

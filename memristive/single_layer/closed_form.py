@@ -17,7 +17,7 @@ import numpy as np
 
 from memristive.single_layer.setup import Schedule, Setup, Values, check_levels, check_write, write_window
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, raised_state, read_current
+from memristor import MemristorParameters, first_write_offset, raised_state, read_current, trained_state
 from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 
 # Column currents are needed while the input is at these shares of its level (Gauss and Legendre's nodes for its edge), at the
@@ -268,3 +268,14 @@ class Crossbar:
     def forgotten(cells: Cells, window: Values) -> np.ndarray:
         """The share of X that `cells` lose to their leak while they are written for a `window` in s."""
         return -np.expm1(-window / np.asarray(cells.write_time_constant))
+
+
+def hebbian_state(setup: Setup) -> float:
+    """Return X in V of a full pixel after a Hebbian write from X = 0, with edges, leak, lifted gate and first-write offset."""
+    memristor, schedule = setup.memristor, setup.schedule
+    share = memristor.switch_threshold / schedule.phi_voltage
+    window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2
+    final = float(trained_state(memristor, schedule.input_voltage, area))
+    lift = float(raised_state(memristor, final / 2, schedule.input_voltage)) - final / 2
+    tau = memristor.write_time_constant
+    return -(final * tau / window - lift) * float(np.expm1(-window / tau)) + first_write_offset(memristor)

@@ -16,7 +16,7 @@ from memristive.single_layer.setup import Setup, check_levels, edges
 from memristive.single_layer.solvers import READING, TRAINING, solver_for_cells, solver_for_device
 from memristive.single_layer.spike_decoding import first_spikes
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms
+from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
 from snn_circuit import Devices, Wires, names, network, state_names
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
@@ -58,6 +58,42 @@ def read_network(setup: Setup, states: np.ndarray, image: np.ndarray, title: str
     schedule = setup.schedule
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
     return network(setup.network, states, points, title=title, devices=setup.devices)
+
+
+def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
+    """Return the text of `hebbian_network` for ngspice's program; arguments as there, and the names of the classes."""
+    classes, inputs = patterns.shape
+    cells = state_names(classes, inputs)
+    comments = [f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the inputs, phi_j is high.",
+                "Plot: xcell_j_i.gate (state X of class j, input i), input_i, phi_j."]
+    return netlist_text(hebbian_network(setup, patterns), solver_for_device(TRAINING, setup.memristor, setup.schedule),
+                        setup.schedule.stop(classes), cells, cells, comments)
+
+
+def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
+    """Return the text of `inference_network` for ngspice's program; arguments as there, and the names of the classes."""
+    classes = len(states)
+    nodes = names("membrane", classes) + names("output", classes)
+    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, classes)}.",
+                "Plot: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
+    return netlist_text(inference_network(setup, states, patterns), read_solver(setup, states, patterns),
+                        setup.schedule.stop(len(patterns)), nodes, nodes, comments)
+
+
+def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object] = (),
+                 sample: str = "image") -> str:
+    """Return the text of `read_network` for ngspice's program; arguments as there, the classes' names and the image's."""
+    classes = len(states)
+    nodes = names("membrane", classes) + names("output", classes)
+    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, classes)}.",
+                "Plot: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
+    return netlist_text(read_network(setup, states, image, f"read of {sample}"), read_solver(setup, states, image),
+                        setup.schedule.pulse, nodes, nodes, comments)
+
+
+def named_classes(labels: Sequence[object], classes: int) -> str:
+    """Return the classes as text for a comment: "0 = X, 1 = +"."""
+    return ", ".join(f"{k} = {label}" for k, label in enumerate(labels)) or f"classes 0 to {classes - 1}"
 
 
 def train_hebbian(setup: Setup, patterns: np.ndarray | Sequence[Sequence[float]], solver: Solver = TRAINING,

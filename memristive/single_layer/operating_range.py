@@ -29,6 +29,7 @@ class OperatingRange:
     """Membranes of a network on a set of images, against threshold and rail."""
 
     images: int  # number of images
+    own: bool  # image k is the pattern of neuron k, which should fire
     silent: int  # images on which no neuron fires; with `own`, images whose own neuron does not fire
     clipped: int  # images on which a stage reaches its rail
     highest: float  # V, highest settled membrane if there were no rails
@@ -58,13 +59,13 @@ class OperatingRange:
             found.append(f"membranes clip on {self.clipped} of {self.images} images: the highest would settle at "
                          f"{self.highest:.3g} V, the rail is at {self.rail:.3g} V, and neurons that clip fire together; "
                          f"{self._resistor('lower')}")
-        elif self.silent and self.risen * self.lowest < threshold <= self.lowest:
+        elif self.own and self.silent and self.risen * self.lowest < threshold <= self.lowest:
             found.append(f"membranes are too slow: with a time constant of {neuron.time_constant:.3g} s they reach "
                          f"{self.risen:.0%} of their settled voltage within a pulse; raise schedule.pulse or lower "
                          "neuron.membrane_capacitance")
-        elif self.silent:
-            found.append(f"no spike on {self.silent} of {self.images} images: the lowest membrane settles at {self.lowest:.3g} V, "
-                         f"the threshold is {threshold:g} V; {self._resistor('raise')}")
+        elif self.own and self.silent:
+            found.append(f"no spike on {self.silent} of {self.images} images: the lowest membrane settles at "
+                         f"{self.lowest:.3g} V, the threshold is {threshold:g} V; {self._resistor('raise')}")
         if self.left_over >= SETTLED * threshold:
             found.append(f"membranes have not settled when the next pattern begins: {self.left_over:.2g} V are left; raise "
                          "schedule.period or lower neuron.membrane_capacitance")
@@ -130,7 +131,8 @@ def after_pause(schedule: Schedule, volts: Values, time_constant: Values) -> Val
     return volts * np.exp(-(schedule.period - schedule.pulse - schedule.rise) / time_constant)
 
 
-def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: bool = False, write: float = 0.0) -> OperatingRange:
+def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: bool = False,
+                    write: float = 0.0) -> OperatingRange:
     """Compute the operating range in closed form; resistance of wires is ignored.
 
     Parameters
@@ -149,7 +151,7 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: b
     tau = float(np.max(Crossbar.of(unwired).neurons.time_constant))
     should_fire = np.diag(settled) if own else settled.max(axis=1)
     left = float(after_pause(setup.schedule, np.max(race.settled), tau)) if own else 0.0
-    return OperatingRange(len(images), int(np.sum(~(np.diag(fires) if own else fires.any(axis=1)))),
+    return OperatingRange(len(images), own, int(np.sum(~(np.diag(fires) if own else fires.any(axis=1)))),
                           int(race.railed.any(axis=1).sum()), float(settled.max()), float(should_fire.min()),
                           float(risen_share(setup.schedule, tau)), left, rounding(setup.memristor, write), setup.neuron)
 
@@ -197,6 +199,6 @@ def fit_feedback_resistor(setup: Setup, patterns: np.ndarray) -> Setup:
     own = np.diag(settled_membranes(setup, states, patterns))
     needed = suitable_feedback(setup.neuron, float(own.max()), float(own.min()))
     if needed is None:
-        raise ParameterError(f"no feedback resistor fits: membranes settle at {own.min():.3g} to {own.max():.3g} V, the threshold "
-                             f"is {setup.neuron.threshold:g} V and the rail {rail(setup.neuron):.3g} V")
+        raise ParameterError(f"no feedback resistor fits: membranes settle at {own.min():.3g} to {own.max():.3g} V, the "
+                             f"threshold is {setup.neuron.threshold:g} V and the rail {rail(setup.neuron):.3g} V")
     return setup.replace(neuron=dataclasses.replace(setup.neuron, feedback_resistance=needed))

@@ -50,7 +50,7 @@ class Solver(Parameters):
 
 
 def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence[str] = (),
-                 print_nodes: Sequence[str] = ()) -> str:
+                 print_nodes: Sequence[str] = (), comments: Sequence[str] = ()) -> str:
     """Return the netlist of a circuit with options and saved vectors.
 
     Parameters
@@ -63,6 +63,8 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
         Vectors to keep, e.g. "out", "V(out)", "i(vsupply)"; none keeps all nodes.
     print_nodes : sequence of str
         Adds .tran and .print lines for these nodes, so that `ngspice -b` runs the netlist unchanged.
+    comments : sequence of str
+        Lines of explanation under the title.
 
     Raises
     ------
@@ -74,6 +76,10 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
         raise ParameterError(f"circuit must be a PySpice circuit or the text of a netlist, got {circuit!r:.80}")
     if lines[-1].strip().lower() == ".end":
         lines.pop()
+    if comments:
+        usage = ["ngspice -b FILE prints the waveforms; ngspice -b -r run.raw FILE saves them, and `load run.raw` in ngspice",
+                 "shows them with `plot`."]
+        lines[1:1] = [f"* {comment}" for comment in [*comments, *usage]]
     lines.append(solver.options())
     vectors = [part for name in save for part in _saved(name)]
     lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
@@ -92,7 +98,7 @@ def tran_command(text: str, solver: Solver, stop: float) -> str:
 
     ngspice's print step sets the edges of PULSE sources that give none; otherwise it only adds a time point.
     """
-    step = min(solver.max_step, stop) if re.search(r"\bpulse\b", text, re.IGNORECASE) else stop
+    step = min(solver.max_step, stop) if re.search(r"\bpulse\s*\(", text, re.IGNORECASE) else stop
     return f"tran {float(step)!r} {float(stop)!r} 0 {float(solver.max_step)!r} uic"
 
 

@@ -205,3 +205,16 @@ class NgspiceSession:
     def unload(self, circuit: LoadedCircuit) -> None:
         """Remove a loaded circuit and free its memory."""
         circuit.unload()
+
+
+@contextlib.contextmanager
+def temporary_circuits() -> Iterator[None]:
+    """Unload all circuits at the end that are loaded within the block."""
+    ngspice = start_ngspice()
+    before = list(ngspice.circuits)
+    try:
+        yield
+    finally:
+        if not ngspice.end:
+            for circuit in [circuit for circuit in ngspice.circuits if circuit not in before]:
+                ngspice.unload(circuit)

@@ -7,7 +7,9 @@ a larger spread scales the same draws. Relative spreads are log-normal with mean
 
 import dataclasses
 import functools
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -138,6 +140,23 @@ class Chip(Parameters):
         """Return `nominal` for each device with a log-normal spread of mean 1 and the relative deviation of field `name`."""
         sigma = np.sqrt(np.log1p(getattr(self, name) ** 2))
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
+
+
+def load_chip(name: str, classes: int, inputs: int) -> Chip:
+    """Return a chip of classes x inputs cells: a preset by name, or a JSON file with fields of `Chip`.
+
+    Raises ParameterError for an unknown name, a damaged file, or a chip of another shape.
+    """
+    if name in PRESETS:
+        return dataclasses.replace(PRESETS[name], classes=classes, inputs=inputs)
+    try:
+        content = json.loads(Path(name).read_text(encoding="utf-8"))
+        fields = {key: value for key, value in content.items() if key not in ("format", "version")}
+        chip = Chip(**({"classes": classes, "inputs": inputs} | fields))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ParameterError(f"--chip {name} is none of {', '.join(PRESETS)} and no usable chip file: {error}") from None
+    chip.check_shape(classes, inputs)
+    return chip
 
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memristive.cli.evaluation import worker_count
+from memristive.cli.experiments import mnist_experiment
 
 import reproduce
 import verify
-from memristive.cli.evaluation import worker_count
-from memristive.cli.experiments import mnist_experiment
 from memristive.io import claims
 from tests.helpers import ROOT, page, script
 from tools.results_table import FEW, FEW_LAYERED, NETWORKS

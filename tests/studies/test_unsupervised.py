@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
 from memristive.io.claims import NotOverwritten
+
 from memristive.io.files import ROOT
 from memristive.io.voltages import VoltagesError, as_trained, load_voltages
 from memristive.single_layer.spike_decoding import TIED

@@ -1,0 +1,69 @@
+"""Many images read by a multilayer network in ngspice, on all cores."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from memristive.cli.parallel import run_tasks
+from memristive.cli.progress import progress
+from memristive.multilayer.layer_network import LayeredNetwork
+from memristive.multilayer.layer_ngspice import LayeredReader
+from memristive.spice.session import temporary_circuits
+
+RANGE = 25  # images in a task: seconds of work
+STATM = Path("/proc/self/statm")  # pages of this process (Linux)
+
+_processes: dict[float, "_Process"] = {}  # of this process, by run; circuits stay loaded from task to task
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredRead:
+    """One image read by a multilayer network in ngspice, with the process's cost."""
+
+    layers: list[np.ndarray]  # s, first spikes of each layer's neurons; nan: silent, or later than the read's end
+    cpu_seconds: float
+    number: int  # of this process's reads, from 1
+    megabytes: float | None  # resident memory; None where the system does not report it
+
+
+class _Process:
+    """The reader of one process and the number of its reads."""
+
+    def __init__(self, network: LayeredNetwork) -> None:
+        self.network, self._reader, self._number = network, LayeredReader(network), 0
+
+    def read(self, images: np.ndarray) -> Iterator[LayeredRead]:
+        """Read a range of images."""
+        start = time.process_time()
+        self._reader.reset()  # the result does not depend on earlier ranges
+        for image in images:
+            layers = self._reader.read(self.network, image)[0]
+            self._number += 1
+            megabytes = int(STATM.read_text(encoding="ascii").split()[1]) * 4096 / 1e6 if STATM.exists() else None
+            yield LayeredRead(layers, time.process_time() - start, self._number, megabytes)
+            start = time.process_time()
+
+
+def _read_range(task: tuple[float, LayeredNetwork, np.ndarray]) -> list[LayeredRead]:
+    run, network, images = task
+    if run not in _processes:
+        _processes.clear()
+        _processes[run] = _Process(network)
+    return list(_processes[run].read(images))
+
+
+def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int | None = None) -> list[LayeredRead]:
+    """Read `images` (n x inputs, levels 0 to 1) layer by layer in ngspice. Raises SimulationError."""
+    ranges = [images[k:k + RANGE] for k in range(0, len(images), RANGE)]
+    if jobs == 1 or len(ranges) <= 1:
+        with temporary_circuits():
+            process = _Process(network)
+            return list(progress(itertools.chain.from_iterable(map(process.read, ranges)), len(images), "reading", "image"))
+    run = time.time()
+    tasks = [(run, network, part) for part in ranges]
+    found = dict(run_tasks(_read_range, tasks, jobs, None, [len(part) for part in ranges], "reading", "image"))
+    return list(itertools.chain.from_iterable(found[k] for k in range(len(tasks))))

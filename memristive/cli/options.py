@@ -1,0 +1,143 @@
+"""Command-line options that scripts share; `--set` changes any physical parameter."""
+
+import argparse
+import dataclasses
+import difflib
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from memristive.spice.parameters import ParameterError, Parameters, allowed_range, check_range
+
+NEGATIVE = re.compile(r"-(\d|\.\d)")
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser(description: str | None, voltages: str = "", parameters: bool = True, netlist: bool = False) -> Parser:
+    """Return a parser with the options that every script has.
+
+    Parameters
+    ----------
+    description : str
+        Docstring of the script.
+    voltages : str
+        Default of --voltages; "" for a script without trained voltages.
+    parameters : bool
+        Add --set and --parameters; see `apply_settings`.
+    netlist : bool
+        Add --netlist.
+    """
+    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    if voltages:
+        parser.add_argument("--voltages", type=Path, default=Path(voltages), metavar="FILE",
+                            help=f"trained voltages (default: {voltages})")
+    parser.add_argument("--figures", type=Path, default=Path("figures"), metavar="DIR",
+                        help="folder of figures (default: figures)")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR",
+                        help="folder of records (default: results)")
+    parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
+    if parameters:
+        parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="settings",
+                            help="change parameters, e.g. memristor.width=50e-6")
+        parser.add_argument("--parameters", action="store_true", help="list all parameters with unit, range and default")
+    if netlist:
+        parser.add_argument("--netlist", type=Path, metavar="FILE", help="write the netlist for: ngspice -b FILE")
+    return parser
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return an argument type: a whole number from `low` to `high`."""
+    def parse(text: str) -> int:
+        try:
+            return int(check_range("the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text}") from None
+    return parse
+
+
+def add_jobs(parser: Parser) -> Parser:
+    """Add --jobs and --scheduler, for `parallel.run_tasks`; return the parser."""
+    parser.add_argument("--jobs", type=whole_number(1, 1024), metavar="N", help="worker processes (default: one for each core)")
+    parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use the workers of a Dask scheduler (docs/cluster.md)")
+    return parser
+
+
+def add_resume(parser: Parser) -> Parser:
+    """Add --resume, for `checkpoints.resumed`; return the parser."""
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
+    return parser
+
+
+def apply_settings(options: argparse.Namespace, **groups: Parameters) -> tuple[Any, ...]:
+    """Return the parameter groups with the changes of --set; with --parameters, print them all and exit.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed options of a parser with parameters.
+    **groups : Parameters
+        Defaults by name, e.g. ``memristor=MemristorParameters()``; an option names "memristor.width".
+
+    Raises
+    ------
+    ParameterError
+        A name is unknown, or a value is outside its range.
+    """
+    if options.parameters:
+        print(parameter_table(groups))
+        sys.exit(0)
+    changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
+    for setting in options.settings:
+        name, _, text = setting.partition("=")
+        group, _, field = name.partition(".")
+        changes[group][field] = _value(name, text, _fields(groups)[name]) if name in _fields(groups) else _unknown(name, groups)
+    return tuple(dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items())
+
+
+def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
+    return {f"{group}.{field.name}": field for group, parameters in groups.items()
+            for field in dataclasses.fields(parameters) if "unit" in field.metadata}
+
+
+def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
+    try:
+        return check_range(name, int(text) if field.metadata["whole"] else float(text), field.metadata)
+    except ValueError:
+        kind = "a whole number, " if field.metadata["whole"] else ""
+        raise ParameterError(f"--set {name} must be {kind}{allowed_range(field.metadata)}, got {text!r}") from None
+
+
+def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
+    known = list(_fields(groups))
+    word = name.rpartition(".")[2]
+    close = difflib.get_close_matches(name, known, 3, 0.6) + [other for other in known if word and word in other]
+    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else "--parameters lists them"
+    raise ParameterError(f"--set {name}: unknown parameter; {hint}")
+
+
+def parameter_table(groups: Mapping[str, Any]) -> str:
+    """Return all parameters of some groups as an aligned table: name, default, allowed range, meaning."""
+    rows = []
+    for name, field in _fields(groups).items():
+        group, _, attribute = name.partition(".")
+        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+        default = f"{getattr(groups[group], attribute):g}{unit}"
+        rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
+    return table(("parameter", "default", "range", "meaning"), rows)
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows of text as an aligned table; numbers are aligned at the right."""
+    cells = [[str(cell) for cell in row] for row in (heading, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
+    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
+                               for cell, width, right in zip(row, widths, numeric, strict=True)).rstrip() for row in cells)

@@ -1,0 +1,100 @@
+"""Independent tasks on all cores with joblib, or on a Dask cluster."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from joblib import Parallel, delayed, parallel_config
+from tqdm import tqdm
+
+from memristive.spice.errors import SimulationError
+from memristive.spice.parameters import ParameterError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+CONNECT_WITHIN = 10  # s, to a Dask scheduler
+
+
+def worker_count() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int | None = None, scheduler: str | None = None,
+              sizes: Sequence[int] | None = None, description: str = "", unit: str = "task") -> Iterator[tuple[int, Result]]:
+    """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar.
+
+    Parameters
+    ----------
+    function : callable
+        Defined in a module, so that workers can import it.
+    tasks : sequence
+    jobs : int, optional
+        Worker processes; by default one for each core.
+    scheduler : str, optional
+        Address of a Dask scheduler, tcp://host:port, instead of processes on this machine.
+    sizes : sequence of int, optional
+        Length of each task in the progress bar, in `unit`.
+
+    Raises
+    ------
+    SimulationError
+        A worker died twice.
+    ParameterError
+        The scheduler cannot be reached, or has no suitable workers.
+    """
+    sizes = sizes or [1] * len(tasks)
+    results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or worker_count())
+    with tqdm(total=sum(sizes), desc=description, unit=unit, unit_scale=True, dynamic_ncols=True, leave=False, delay=2,
+              disable=None) as bar:
+        for k, result in results:
+            bar.update(sizes[k])
+            yield k, result
+
+
+def _numbered(function: Callable[[Task], Result], k: int, task: Task, worker: bool) -> tuple[int, Result]:
+    if worker:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends its workers
+    return k, function(task)
+
+
+def _on_cores(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Result]]:
+    if jobs == 1:
+        yield from ((k, function(task)) for k, task in enumerate(tasks))
+        return
+    left = dict(enumerate(tasks))
+    for attempt in (1, 2):
+        try:
+            with parallel_config(backend="loky", n_jobs=min(jobs, max(1, len(left))), inner_max_num_threads=1):
+                for k, result in Parallel(return_as="generator_unordered", batch_size=1)(
+                        delayed(_numbered)(function, k, task, True) for k, task in left.copy().items()):
+                    del left[k]
+                    yield k, result
+            return
+        except BrokenProcessPool as error:
+            if attempt == 2:
+                raise SimulationError("a worker process died twice; with fewer --jobs there is more memory for each") from error
+
+
+def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task], scheduler: str) -> Iterator[tuple[int, Result]]:
+    try:
+        from dask.distributed import Client, KilledWorker, as_completed
+    except ImportError as error:
+        raise ParameterError("--scheduler needs Dask: pip install -r requirements/cluster.txt") from error
+    try:
+        client = Client(scheduler, timeout=CONNECT_WITHIN)
+    except (OSError, ValueError, TypeError) as error:
+        raise ParameterError(f"--scheduler {scheduler} cannot be reached, expected tcp://HOST:PORT: {error}") from error
+    with client:
+        threads = client.nthreads()
+        if not threads or max(threads.values()) > 1:
+            raise ParameterError(f"--scheduler {scheduler} needs workers of one thread each, since there is one ngspice in a "
+                                 f"process: PYTHONPATH=. dask worker --nthreads 1 {scheduler}")
+        futures: list[Any] = [client.submit(_numbered, function, k, task, False, pure=False) for k, task in enumerate(tasks)]
+        try:
+            for _, result in as_completed(futures, with_results=True):
+                yield result
+        except KilledWorker as error:
+            raise SimulationError(f"workers of --scheduler died repeatedly: {error}") from error

@@ -1,0 +1,92 @@
+"""Many images read on all cores, or on a cluster: ranges of images are the tasks, each process keeps its circuits loaded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memristive.cli.parallel import run_tasks
+from memristive.cli.progress import progress
+from memristive.single_layer.closed_form import BATCH, Crossbar
+from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
+from memristive.single_layer.ngspice_crossbar import Reader
+from memristive.single_layer.operating_range import warn_of_range
+from memristive.single_layer.setup import Setup
+from memristive.single_layer.solvers import READING
+from memristive.spice.session import Solver
+from memristive.variability.chip import Chip, on_chip
+
+RANGE = 50  # images in a task: a second's work
+LOOKED_AT = 100  # images whose membranes are compared with threshold and rail
+NEURONS = 3  # spikes to wait for, for the top-3 accuracy
+
+_readers: dict[Any, Any] = {}  # of this process; circuits stay loaded from task to task
+
+
+@dataclass(frozen=True)
+class _Range:
+    setup: Setup  # the nominal design
+    chip: Chip | None
+    states: np.ndarray
+    images: np.ndarray
+    first: int
+    solver: Solver
+
+
+def _read_range(task: _Range) -> np.ndarray:
+    key = (task.setup.network, task.setup.schedule, task.chip, len(task.states), task.solver)
+    if key not in _readers:
+        _readers.clear()
+        _readers[key] = Reader(on_chip(task.setup, task.chip), len(task.states), task.solver)
+    noise = [task.chip.threshold_noise("test", k) if task.chip else None
+             for k in range(task.first, task.first + len(task.images))]
+    return np.array([_readers[key].spikes(task.states, image, NEURONS, jitter)
+                     for image, jitter in zip(task.images, noise, strict=True)])
+
+
+def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: str = NGSPICE, chip: Chip | None = None,
+                solver: Solver = READING, jobs: int | None = None, scheduler: str | None = None) -> np.ndarray:
+    """Return the first spike times of all images, n x classes in s; nan for a neuron that was not seen to fire.
+
+    Parameters
+    ----------
+    setup : Setup
+        The nominal design, all devices alike.
+    states : array, classes x inputs, V
+    images : array, n x inputs, levels 0 to 1
+    engine : str
+        "ngspice" or "closed-form".
+    chip : Chip, optional
+        Its devices and read noise.
+    solver : Solver
+        For ngspice.
+    jobs, scheduler
+        As in `parallel.run_tasks`.
+
+    Raises
+    ------
+    ParameterError
+        The images do not fit the states.
+    SimulationError
+        ngspice fails, or a worker died twice.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Membranes clip or stay silent on the first 100 images.
+    """
+    check_engine(engine)
+    warn_of_range(on_chip(setup, chip), states, images[:LOOKED_AT])
+    spikes = np.full((len(images), len(states)), np.nan)
+    if engine == CLOSED_FORM:
+        crossbar = Crossbar.of(on_chip(setup, chip))
+        for first in progress(range(0, len(images), BATCH), -(-len(images) // BATCH), "reading", "batch"):
+            batch = images[first:first + BATCH]
+            noise = np.array([chip.threshold_noise("test", first + k) for k in range(len(batch))]) if chip else 0.0
+            spikes[first:first + len(batch)] = crossbar.race(states, batch, noise).spikes
+        return spikes
+    tasks = [_Range(setup, chip, states, images[k:k + RANGE], k, solver) for k in range(0, len(images), RANGE)]
+    sizes = [len(task.images) for task in tasks]
+    for k, found in run_tasks(_read_range, tasks, jobs, scheduler, sizes, "reading", "image"):
+        spikes[tasks[k].first:tasks[k].first + len(found)] = found
+    return spikes

@@ -1,0 +1,86 @@
+"""Progress bars, and lines that several scripts print."""
+
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from memristive.cli.options import table
+from memristive.io.files import check_overwriting, write_file
+from memristive.single_layer.closed_form import hebbian_state
+from memristive.single_layer.energy import HIGHEST
+from memristive.single_layer.setup import Setup
+
+T = TypeVar("T")
+
+
+def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
+    """Return `steps` with a progress bar on a terminal, shown after two seconds."""
+    return tqdm(steps, total=total, desc=description, unit=unit, delay=2, dynamic_ncols=True, leave=False, disable=None)
+
+
+def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
+    """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
+    if math.isnan(energy["inputs"]):
+        print(f"energy of {what}: unknown above {HIGHEST:g} V, where the channels' junctions conduct")
+        return
+    print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
+          f"(op-amps and transconductances are ideal and not counted{note})")
+
+
+def write_netlist(path: Path | None, text: str, force: bool) -> None:
+    """Write a netlist if the user gave a path; print how to run it."""
+    if path is not None:
+        check_overwriting(path, None, force)
+        write_file(path, text)
+        print(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+
+
+def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
+    """Print the trained states of each class, beside the closed form."""
+    def limits(cells: np.ndarray) -> tuple[str, str]:
+        return (f"{cells.min():.4f}", f"{cells.max():.4f}") if len(cells) else ("-", "-")
+
+    rows = [(label, int((pattern > 0).sum()), *limits(row[pattern > 0]), int((pattern == 0).sum()), *limits(row[pattern == 0]))
+            for label, row, pattern in zip(labels, states, patterns, strict=True)]
+    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s")
+    print(table(("class", "on", "lowest/V", "highest/V", "off", "lowest/V", "highest/V"), rows))
+    print(f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
+          f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s")
+
+
+def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.ndarray, leads: Sequence[float]) -> None:
+    """Print the decision, first spike time and lead of each presented pattern."""
+    def microseconds(seconds: float) -> str:
+        return "fires alone" if math.isinf(seconds) else "-" if math.isnan(seconds) else f"{seconds * 1e6:.3f}"
+
+    firsts = [np.nan if np.isnan(times).all() else float(np.nanmin(times)) for times in spikes]
+    print(table(("pattern", "decision", "first spike/us", "lead/us"),
+                [(label, decision, microseconds(first), microseconds(lead))
+                 for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
+
+
+def print_scores(scores: Mapping[str, Any]) -> None:
+    """Print the scores that `scores.summary` computed, one a line."""
+    def percent(share: float) -> str:
+        return "-" if np.isnan(share) else f"{share:.1%}"
+
+    low, high = scores["strict_interval_95"]
+    rows = [("images", str(scores["samples"])),
+            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")]
+    if "paper_rule_accuracy" in scores:
+        rows += [("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+                 ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}")]
+    rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+             ("silent", str(scores["silent"])),
+             ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+             ("recall by class", "  ".join(f"{k}: {percent(value)}" for k, value in enumerate(scores["recall"])))]
+    if "equal_templates" in scores:
+        rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
+    print(table(("score", "value"), rows))
+    if "read_energy" in scores:
+        print_energy("presenting the first image", scores["read_energy"])

@@ -1,0 +1,133 @@
+"""Learning from errors: one layer learns any dataset image by image, on an ideal chip or on an imperfect one, and is tested.
+
+The crossbar reads a training image. If the right neuron does not lead by the margin, its column is potentiated and the
+column of the first wrong neuron depressed (docs/learning.md). --engine says what reads and writes: ngspice or the closed
+form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.json and figures/NAME_*.png. For MNIST: 20
+minutes in ngspice, 30 s in closed form.
+"""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import plotting
+from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
+from memristive.cli.main import run
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
+from memristive.cli.parallel_reads import read_images
+from memristive.cli.progress import print_energy, print_scores, progress, write_netlist
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import check_overwriting
+from memristive.io.predictions import save_decisions
+from memristive.io.results import describe, write_results
+from memristive.io.voltages import save_voltages
+from memristive.single_layer.energy import UNCOUNTED, write_energy
+from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE, make_engine
+from memristive.single_layer.error_rule import ErrorDrivenTrainer, LearningState, initial_state, learning_curve
+from memristive.single_layer.hebbian import read_netlist
+from memristive.single_layer.operating_range import warn_of_range
+from memristive.single_layer.scores import summary
+from memristive.single_layer.setup import Setup
+from memristive.single_layer.spike_decoding import RESOLUTION
+from memristive.variability.chip import Chip, load_chip, on_chip
+from memristive.variability.chip_engines import chip_engine
+from memristor import state_rate
+
+CHECKPOINT_EVERY = {NGSPICE: 500, CLOSED_FORM: 50_000}  # presentations
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train from errors, save, test, plot."""
+    parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
+    parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
+    parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
+    parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
+    parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that trains (default: ngspice)")
+    parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
+    parser.add_argument("--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)")
+    parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained voltages (default: voltages/NAME.json)")
+    options = parser.parse_args(arguments)
+
+    # 1. Data, device, neuron, pulses, rule and chip.
+    dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
+    classes, inputs = dataset.patterns.shape
+    memristor, neuron, schedule, rule, chip = apply_settings(
+        options, memristor=dataset.setup.memristor, neuron=dataset.setup.neuron, schedule=dataset.setup.schedule,
+        rule=dataset.rule, chip=load_chip(options.chip, classes, inputs))
+    setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
+    images, labels = dataset.training.levels, dataset.training.labels
+    name = file_stem(dataset, options.engine, chip)
+    path = options.voltages or Path("voltages") / f"{name}.json"
+    parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
+                  "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
+    for file in (path, options.results / f"{name}_training.json"):
+        check_overwriting(file, parameters, options.force)
+
+    # 2. Train, with a checkpoint from time to time and at Ctrl-C.
+    checkpoint = checkpoint_path(path)
+    progressed = resumed(checkpoint, parameters, options.resume, options.force)
+    state = LearningState(**progressed) if progressed else initial_state(rule, classes, inputs)
+    if chip:
+        state.states = chip.with_stuck_cells(state.states)
+    netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
+    write_netlist(options.netlist, netlist, options.force)
+    before = state.states
+    engine = (chip_engine(options.engine, setup, chip, state.done) if chip
+              else make_engine(options.engine, setup, classes, inputs))
+    trainer = ErrorDrivenTrainer(engine, rule, images, labels)
+    began = time.perf_counter() - state.seconds
+    with (checkpoint_at_interrupt(checkpoint, lambda: vars(state), parameters),
+          progress(trainer.presentations(state), rule.presentations - state.done, "learning", "image") as bar):
+        for accuracy, writes in bar:
+            state.seconds = time.perf_counter() - began
+            bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
+            if state.done % CHECKPOINT_EVERY[options.engine] == 0:
+                save_checkpoint(checkpoint, vars(state), parameters)
+
+    # 3. Save the states, the learning curve and the energy of a first write.
+    save_voltages(path, state.states, ngspice=options.engine == NGSPICE, **parameters)
+    accuracy, writes = learning_curve(state.history)
+    pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
+    energy = {kind: write_energy(on_chip(setup, chip), state.states, images[0], int(labels[0]), pulse, sign)
+              for kind, sign in (("potentiation", 1), ("depression", -1))}
+    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
+    for kind, joules in energy.items():
+        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * (kind == "depression"))
+    marks = slice(499, None, 500)
+    curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
+    write_results(options.results / f"{name}_training.json", parameters, {
+        "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
+        "write_energy": energy, "seconds": state.seconds, "learning_curve": curve})
+    checkpoint.unlink(missing_ok=True)
+    warn_of_range(on_chip(setup, chip), state.states, images[:100])
+
+    # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
+    if dataset.load_images:
+        spikes = read_images(setup, state.states, dataset.test.levels, options.test_engine, chip, jobs=options.jobs,
+                             scheduler=options.scheduler)
+        scores = summary(dataset.test.labels, spikes, RESOLUTION)
+        save_decisions(options.results / f"{name}_test_decisions.csv.gz", dataset.test.labels, spikes, RESOLUTION)
+        write_results(options.results / f"{name}_test.json", {**parameters, "test_engine": options.test_engine}, scores)
+    else:
+        scores = summary(labels, read_images(setup, state.states, images, NGSPICE, chip), RESOLUTION)
+    print_scores(scores)
+
+    # 5. Plot.
+    plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
+    plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels, before=before),
+                  options.figures / f"{name}_trained.png")
+
+
+def file_stem(dataset: Dataset, engine: str, chip: Chip | None) -> str:
+    """Return the stem of all files: mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip."""
+    rows, columns = dataset.shape
+    return (dataset.name + ("_error_driven" if engine == NGSPICE else "_closed_form")
+            + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
+            + f"_{rows}x{columns}" * (dataset.name == "mnist" and rows != 10) + "_chip" * (chip is not None))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
