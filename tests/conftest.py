@@ -1,6 +1,6 @@
-"""What the tests share: one ngspice (there is one per process), the default parameters, MNIST.
+"""Fixtures of all tests: the one ngspice of the process, default parameters, MNIST.
 
-Without ngspice the tests that need it fail: `ngspice` raises, nothing is skipped.
+Without ngspice the tests that need it fail; nothing is skipped.
 """
 
 import dataclasses
@@ -8,10 +8,9 @@ import signal
 
 import numpy as np
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import settings
 
-from datasets import encode, load_mnist, mnist_templates
-from memristive.single_layer.pulses import Schedule
+import datasets
 from memristive.single_layer.spike_decoding import first_spikes
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, NetworkParameters, names, network, state_changes
@@ -19,22 +18,16 @@ from snn_circuit import OFF, NetworkParameters, names, network, state_changes
 # The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
 settings.load_profile("reproducible")
-# For `make mutants`: a mutant that fails is killed, how simply it could have failed does not matter.
-settings.register_profile("mutants", derandomize=True, deadline=None, database=None, max_examples=30,
-                          phases=[Phase.explicit, Phase.generate])
 
 TIGHT = Solver(max_step=1e-6, reltol=1e-6)
 
-
-# A shell starts what runs in its background with Ctrl-C ignored, nohup with SIGHUP, and children inherit that: tests send both.
+# A shell starts its background jobs with Ctrl-C ignored, and children inherit that: tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests that simulate: `-m "not ngspice"` is what a search for surviving mutants can afford."""
+    """Mark the tests that simulate in ngspice, for `-m "not ngspice"`."""
     for item in items:
         if "ngspice" in item.fixturenames:
             item.add_marker("ngspice")
@@ -48,7 +41,7 @@ def ngspice():
 
 @pytest.fixture(scope="session")
 def simulate(ngspice):
-    """Run a circuit once and forget it: simulate(circuit, save, stop, **solver settings) gives its waveforms."""
+    """Run a circuit once: simulate(circuit, save, stop, **solver settings) gives its waveforms."""
     def run(circuit, save, stop, **settings):
         loaded = ngspice.load(circuit, dataclasses.replace(TIGHT, **settings), save)
         try:
@@ -72,31 +65,37 @@ def parameters():
 
 @pytest.fixture(scope="session")
 def mnist():
-    """The canonical MNIST arrays."""
-    return load_mnist()
-
-
-@pytest.fixture(scope="session")
-def mnist_schedule():
-    """The paper's pulses for MNIST."""
-    return Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6)
+    """MNIST's canonical arrays."""
+    return datasets.load_mnist()
 
 
 @pytest.fixture(scope="session")
 def templates():
-    """The paper's ten binary 10x10 MNIST templates, a `Dataset`."""
-    return mnist_templates()
+    """The paper's MNIST dataset: binary 10x10 images, and ten templates as patterns."""
+    return datasets.mnist()
+
+
+@pytest.fixture(scope="session")
+def mnist_setup(templates):
+    """Device, neuron and pulses of the paper's MNIST network."""
+    return templates.setup
+
+
+@pytest.fixture(scope="session")
+def mnist_schedule(mnist_setup):
+    """The paper's pulses for MNIST."""
+    return mnist_setup.schedule
 
 
 @pytest.fixture(scope="session")
 def digit_images(mnist):
     """The first 40 MNIST test images by encoding, each 40 x 100."""
-    return {encoding: encode(mnist["x_test"][:40], 10, encoding) for encoding in ("binary", "grey")}
+    return {encoding: datasets.encode(mnist["x_test"][:40], 10, encoding) for encoding in ("binary", "grey")}
 
 
 @pytest.fixture(scope="session")
 def whole_network(ngspice, parameters):
-    """All 1,000 full cells of the MNIST network, every phi at 0, read tightly: the reference for quicker ways to read.
+    """Tight read of the whole MNIST network, 1,000 full cells with every phi at 0: the reference for quicker reads.
 
     whole_network(states, volts, stop) gives (first spike times in s, waveforms) for inputs at `volts` from 10 us on.
     """

@@ -1,4 +1,4 @@
-"""Helpers that several test modules share: the project's folder, running a script as a user does."""
+"""Helpers of several test modules: the project's folder, running a script as a user does."""
 
 import importlib
 import subprocess
@@ -9,8 +9,9 @@ from memristive.io.files import ROOT
 
 
 def script(*arguments, code=0, folder=ROOT, **options):
-    """Run a script of the project, or with "-m" a module; return its standard output, or its standard error if it is to end
-    with another exit code.
+    """Run a script of the project, or with "-m" a module; return its standard output.
+
+    If it should end with another exit `code` than 0, return its standard error.
     """
     start = ["-m", arguments[1]] if arguments[0] == "-m" else [str(ROOT / arguments[0])]
     rest = arguments[2:] if arguments[0] == "-m" else arguments[1:]
@@ -21,12 +22,12 @@ def script(*arguments, code=0, folder=ROOT, **options):
 
 
 def page(name):
-    """The module whose `main` a script or study runs; memristor.py starts a study."""
+    """Return the module whose `main` a script or study runs; memristor.py starts a study."""
     return importlib.import_module("studies.device" if name == "memristor.py" else name.removesuffix(".py"))
 
 
 def flowers_in(folder):
-    """Every fifth iris as a CSV file in the folder, with semicolons and the species first; returns its path."""
+    """Write every fifth iris as CSV with semicolons, the species first; return its path."""
     from sklearn.datasets import load_iris  # a second, which few of the tests need
 
     features, labels = load_iris(return_X_y=True)
@@ -37,15 +38,15 @@ def flowers_in(folder):
 
 
 def wait_until(condition, seconds=120):
-    """Wait for `condition()` to be true; fail after a time that even a crowded machine does not need."""
+    """Wait until `condition()` is true; fail after many `seconds`."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "what was waited for did not happen"
+        assert time.monotonic() < until, "the condition did not become true"
         time.sleep(0.02)
 
 
 def one_line(text):
-    """The message, once it is certain that it is one line and no traceback."""
+    """Return a message after asserting that it is one line and no traceback."""
     lines = text.strip().splitlines()
     assert len(lines) == 1 and "Traceback" not in text, text
     return lines[0]
