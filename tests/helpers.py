@@ -4,8 +4,9 @@ import importlib
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from memristive.io.files import ROOT
+ROOT = Path(__file__).parents[1]
 
 
 def script(*arguments, code=0, folder=ROOT, **options):
