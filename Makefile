@@ -1,8 +1,8 @@
-# The two commands: make reproduce, make test. Each sets up all it needs, once.
+# The two commands: make reproduce, make test. Each sets up what it needs, once.
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: reproduce reproduce-full test verify benchmark mutants audit
+.PHONY: reproduce reproduce-full test verify benchmark tables audit
 .DELETE_ON_ERROR:
 
 reproduce: .venv/ready ngspice
@@ -13,7 +13,7 @@ reproduce-full: .venv/ready ngspice
 
 test: .venv/dev ngspice ngspice-cli
 	$(PY) -m ruff check .
-	$(PY) tools/lint_imports.py
+	.venv/bin/lint-imports
 	$(PY) -m mypy
 	$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile  # a process for each core
 
@@ -21,14 +21,10 @@ verify: .venv/ready ngspice ngspice-cli
 	$(PY) verify.py
 
 benchmark: .venv/ready ngspice
-	$(PY) -m benchmarks.closed_form
-	$(PY) -m benchmarks.scripts
+	$(PY) -m benchmarks.performance
 
-# Whole: an hour of one core. Parts: .venv/bin/python tools/mutants.py run --max-children 1 "memristive.single_layer.spike_decoding*"
-mutants: .venv/dev
-	rm -rf mutants
-	$(PY) tools/mutants.py run --max-children 2
-	$(PY) -m mutmut results
+tables: .venv/ready
+	$(PY) -m tools.tables
 
 audit: .venv/dev
 	$(PY) -m pip_audit -r requirements.txt -r requirements/cluster.txt
@@ -45,6 +41,6 @@ audit: .venv/dev
 # The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.
 .PHONY: ngspice ngspice-cli
 ngspice:
-	@$(PY) -c "from spice import session; session.find_library()" 2>/dev/null || tools/install-ngspice.sh libngspice0
+	@$(PY) -c "from memristive.spice.ngspice import find_library; find_library()" 2>/dev/null || tools/install-ngspice.sh libngspice0
 ngspice-cli:
 	@command -v ngspice >/dev/null || tools/install-ngspice.sh ngspice
