@@ -1,42 +1,48 @@
-"""The IV experiment: a sine across one memristor; pinched hysteresis loop, state over time, loops at several frequencies."""
+"""I-V experiment: a sine across one memristor gives the pinched hysteresis loop, loops over frequency its three fingerprints.
+
+`python memristor.py` runs it, in about 2 s. A memristor shows a loop that is pinched at the origin, a lobe that shrinks with
+frequency, and a single line at high frequency (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013). Writes
+results/memristor.json, figures/memristor_iv.png and figures/memristor_fingerprints.png.
+"""
 
 import argparse
+import dataclasses
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.cli.command_line import draw, netlist_of, write_netlist
-from memristive.io.claims import claimed
-from memristive.io.results import results_path, write_results
+import plotting
+from memristive.cli.options import apply_settings, table
+from memristive.cli.progress import write_netlist
+from memristive.io.files import check_overwriting
+from memristive.io.results import write_results
+from memristive.single_layer.operating_range import ROUNDED, OperatingRangeWarning
 from memristive.spice.parameters import Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
-from memristor import ROUNDED, MemristorParameters, channel_current, rounding, state_rate
-from plotting import GREEN, VERMILLION, WIDTH, cross, line_style, prefixed, time_scale
+from memristor import MemristorParameters, channel_current, rounding, state_rate
 from studies.single_cell import STATE, one_cell
 
-IV_TRANSCONDUCTANCE = 2e-4  # S, K of the IV experiment (Jurj 2024); that of the networks is the parameter's default
-STEPS_PER_PERIOD = 1000  # at least so many time points per period of the IV experiment
-FAR = 10  # times the amplitude: by as much X must swing for the closed form of the current
-PINCHED = 1e-2  # of the peak current, at 0 V
-LOBED = 1e-2  # of a loop's width, the current at 0 V: of more, the lobe is the gate's as well
-CHARGED = 2e-3  # of the peak current, what charges the gate: of more, the closed form's current leaves out too much
-FORGOTTEN = 1e-2  # of X, in the loops over frequency: of more, loops do not repeat
-MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprint sweep, in units of the IV experiment's
+IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)  # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
+STEPS_PER_PERIOD = 1000
+MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprints, in units of the I-V experiment's
+FAR = 10  # the closed form of the current holds for state swings of so many amplitudes
+PINCHED = 1e-2  # largest current at 0 V, as a share of the peak, of a loop that counts as pinched
+FORGOTTEN = 1e-2  # share of X that may leak within a loop
 
 
 @dataclass(frozen=True)
 class IvExperiment(Parameters):
-    """The IV experiment (Jurj 2024): S at 0 V, a sine at D, phi high all the time."""
+    """I-V experiment (Jurj 2024): S at 0 V, a sine at D, phi high all the time."""
 
     amplitude: float = quantity(1.0, 1e-3, 100.0, "V", "amplitude of the sine at D")
-    frequency: float = quantity(1e3, 1e-2, 1e6, "Hz", "frequency of the sine at D")
+    frequency: float = quantity(1e3, 1e-2, 1e9, "Hz", "frequency of the sine at D")
     phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "constant control voltage phi")
-    initial_state: float = quantity(0.0, -1e6, 1e6, "V", "X at t = 0 of the loop, not of those over frequency")
+    initial_state: float = quantity(0.0, -1e9, 1e9, "V", "X at t = 0 of the loop, not of those over frequency")
     periods: int = quantity(10, 1, 1000, "", "periods of the sine to simulate")
 
     @property
@@ -45,99 +51,117 @@ class IvExperiment(Parameters):
         return self.periods / self.frequency
 
 
-def closed_form_iv(parameters: MemristorParameters, time: np.ndarray, amplitude: float, frequency: float,
-                   initial_state: float) -> tuple[np.ndarray, np.ndarray]:
-    """Closed form of the IV experiment: state X in V and channel current in A at `time` (s, any shape), S at 0 V.
+def run_iv(options: argparse.Namespace) -> None:
+    """Run the I-V experiment of `python memristor.py`: one loop against its closed form, loops over frequency, figures."""
+    memristor, experiment = apply_settings(options, memristor=IV_MEMRISTOR, iv=IvExperiment())
+    record, parameters = options.results / "memristor.json", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()}
+    check_overwriting(record, parameters, options.force)
+    nodes = ["v(input)", f"v({STATE})", "i(vneuron)"]
+    netlist = netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment), experiment.duration, print_nodes=nodes)
+    write_netlist(options.netlist, netlist, options.force)
 
-    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak; below 0 V the channel's drain and source change places.
-    Leaves out what the gate's capacitances to D and S do, so it holds where X swings by far more than A.
-    """
-    leak, omega = 1 / parameters.write_time_constant, 2 * np.pi * frequency
-    decay, angle = np.exp(-leak * time), omega * np.asarray(time, float)
-    swing = state_rate(parameters, amplitude) / (omega**2 + leak**2)
-    state = initial_state * decay + swing * (omega * decay + leak * np.sin(angle) - omega * np.cos(angle))
-    voltage = amplitude * np.sin(angle)
-    forward = channel_current(parameters, state - np.minimum(voltage, 0), np.abs(voltage))
-    return state, np.sign(voltage) * forward
+    # 1. One loop, and how far its closed form is from it.
+    time, voltage, current, state = iv_experiment(memristor, experiment)
+    exact_state, exact_current = closed_form_iv(memristor, experiment, time)
+    results = {
+        "peak_state_V": state.max(), "peak_current_A": np.abs(current).max(),
+        "closed_form_peak_state_V": exact_state.max(), "closed_form_peak_current_A": np.abs(exact_current).max(),
+        "state_deviation": np.abs(state - exact_state).max() / np.ptp(exact_state),
+        "current_deviation": np.abs(current - exact_current).max() / max(np.abs(exact_current).max(), 1e-30),
+        "residue": residue(voltage, current)}
+    print(table(("peak", "ngspice", "closed form", "largest deviation"),
+                [(name, *(f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}" for prefix in ("", "closed_form_")),
+                  f"{results[f'{name}_deviation']:.2e}") for name, unit in (("state", "V"), ("current", "A"))]))
+
+    # 2. The fingerprints: loops over frequency, currents as shares of their peak.
+    loops = fingerprints(memristor, experiment)
+    rows = [{"frequency_Hz": loop.frequency, "lobe_area_V": loop.lobe_area, "width": loop.width, "residue": loop.residue}
+            for loop in loops]
+    print(table(("frequency/Hz", "lobe area/V", "width at half amplitude", "current at 0 V"),
+                [(f"{loop.frequency:g}", f"{loop.lobe_area:.3e}", f"{loop.width:.3e}", f"{loop.residue:.1e}") for loop in loops]))
+    _warn_of_limits(memristor, experiment, loops)
+
+    # 3. Save and plot.
+    write_results(record, parameters, results | {"rows": rows})
+    plotting.save(loop_figure(time, voltage, current, state), options.figures / "memristor_iv.png")
+    plotting.save(fingerprints_figure(loops), options.figures / "memristor_fingerprints.png")
 
 
-def state_swing(parameters: MemristorParameters, amplitude: float, frequency: float) -> np.ndarray:
-    """Amplitude in V by which a sine of `amplitude` V moves X about its mean: K A / (2 pi f (C + C_gate))."""
-    return state_rate(parameters, amplitude) / (2 * np.pi * frequency)
-
-
-def iv_circuit(parameters: MemristorParameters, amplitude: float, frequency: float, phi_voltage: float,
-               initial_state: float) -> Circuit:
-    """Netlist of the IV experiment: a sine of `amplitude` V and `frequency` Hz at D, S at 0 V, phi constant (V)."""
-    circuit = one_cell(parameters, phi_voltage, initial_state, "memristor IV experiment")
-    circuit.V("input", "input", circuit.gnd, f"sin(0 {amplitude!r} {frequency!r})")
-    circuit.V("phi", "phi", circuit.gnd, phi_voltage)
+def iv_circuit(memristor: MemristorParameters, experiment: IvExperiment) -> Circuit:
+    """Return the netlist of the I-V experiment."""
+    circuit = one_cell(memristor, experiment.phi_voltage, experiment.initial_state, "memristor I-V experiment")
+    circuit.V("input", "input", circuit.gnd, f"sin(0 {experiment.amplitude!r} {experiment.frequency!r})")
+    circuit.V("phi", "phi", circuit.gnd, experiment.phi_voltage)
     return circuit
 
 
-def iv_solver(frequency: float) -> Solver:
-    """Solver with `STEPS_PER_PERIOD` steps to a period of `frequency` Hz.
+def iv_solver(experiment: IvExperiment) -> Solver:
+    """Return the solver; Gear's method, as the trapezoidal rule rings where the current that charges the gate matters."""
+    return Solver(max_step=1 / (STEPS_PER_PERIOD * experiment.frequency), method="gear")
 
-    Gear's method: where the current that charges the gate matters, the trapezoidal rule rings, and one sees nothing else.
+
+def iv_experiment(memristor: MemristorParameters, experiment: IvExperiment) -> tuple[np.ndarray, ...]:
+    """Run the I-V experiment in ngspice.
+
+    Returns
+    -------
+    time, voltage, current, state : arrays over time
+        Time in s, voltage D to S in V, current in A, state X in V. The current is the one into the neuron at S: at D, ngspice
+        adds the bulk diode of the NMOS, which conducts below 0 V.
+
+    Raises
+    ------
+    SimulationError
     """
-    return Solver(max_step=1 / (STEPS_PER_PERIOD * frequency), method="gear")
-
-
-def iv_experiment(session: NgspiceSession, parameters: MemristorParameters, amplitude: float, frequency: float,
-                  phi_voltage: float, initial_state: float, periods: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
-                  np.ndarray]:
-    """Run the IV experiment; return arrays time (s), voltage D to S (V), current (A), state X (V).
-
-    The current is what reaches the neuron at S: at D, ngspice adds the NMOS's bulk diode, which conducts below 0 V.
-    Raises SimulationError.
-    """
-    circuit = iv_circuit(parameters, amplitude, frequency, phi_voltage, initial_state)
-    loaded = session.load(circuit, iv_solver(frequency), ["input", STATE, "i(vneuron)"])
-    waves = loaded.run(periods / frequency)
-    session.unload(loaded)
+    loaded = NgspiceSession().load(iv_circuit(memristor, experiment), iv_solver(experiment), ["input", STATE, "i(vneuron)"])
+    waves = loaded.run(experiment.duration)
+    loaded.unload()
     return waves.time, waves["input"], waves["vneuron#branch"], waves[STATE]
 
 
+def closed_form_iv(memristor: MemristorParameters, experiment: IvExperiment, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the closed form of the I-V experiment: state X in V and channel current in A at `time` in s (any shape).
+
+    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak; below 0 V drain and source of the channel change places. The
+    gate's capacitances to D and S are left out, so the current holds where X swings by far more than A.
+    """
+    amplitude, frequency = experiment.amplitude, experiment.frequency
+    leak, omega = 1 / memristor.write_time_constant, 2 * np.pi * frequency
+    decay, angle = np.exp(-leak * time), omega * np.asarray(time, float)
+    swing = state_rate(memristor, amplitude) / (omega**2 + leak**2)
+    state = experiment.initial_state * decay + swing * (omega * decay + leak * np.sin(angle) - omega * np.cos(angle))
+    voltage = amplitude * np.sin(angle)
+    forward = channel_current(memristor, state - np.minimum(voltage, 0), np.abs(voltage))
+    return state, np.sign(voltage) * forward
+
+
+def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> float:
+    """Return the amplitude in V by which the sine moves X about its mean: K A / (2 pi f (C + C_gate))."""
+    return float(state_rate(memristor, experiment.amplitude) / (2 * np.pi * experiment.frequency))
+
+
 def residue(voltage: np.ndarray, current: np.ndarray) -> float:
-    """Largest current where the voltage crosses 0, as a share of the peak current (arrays over time)."""
+    """Return the largest current where the voltage crosses 0, as a share of the peak current (arrays over time)."""
     before = np.flatnonzero(np.sign(voltage[:-1]) * np.sign(voltage[1:]) < 0)
     share = voltage[before] / (voltage[before] - voltage[before + 1])
     crossing = current[before] + share * (current[before + 1] - current[before])
     return float(np.abs(crossing).max(initial=0.0) / max(np.abs(current).max(), 1e-30))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loop:
-    """One loop of the fingerprint sweep; currents are shares of the loop's peak current."""
+    """One loop of the fingerprints; currents are shares of the loop's peak current."""
 
     frequency: float  # Hz
-    voltage: np.ndarray  # V
-    current: np.ndarray  # array as long as voltage
+    voltage: np.ndarray  # V, over the second period
+    current: np.ndarray
     lobe_area: float  # V, area of the lobe at positive voltages
     width: float  # between the two branches at half the amplitude
-    residue: float  # largest current where the voltage crosses 0
+    residue: float  # largest current at 0 V
 
 
-def sweep_start(parameters: MemristorParameters, experiment: IvExperiment) -> float:
-    """X in V at which the loops over frequency start."""
-    return float(state_swing(parameters, experiment.amplitude, experiment.frequency))
-
-
-def fingerprints(session: NgspiceSession, parameters: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
-    """The three fingerprints of a memristor (Adhikari, Sah, Kim, Chua 2013) over frequency: a list of `Loop`.
-
-    All loops start at `sweep_start`, the state swing of the lowest frequency. From X = 0 they would all look alike: the state
-    would swing between 0 and twice its mean at any frequency. (Above about 1e4 times the default frequency, the current
-    that charges the gate opens the loop again.) Raises SimulationError.
-    """
-    start = sweep_start(parameters, experiment)
-    return [_loop(session, parameters, experiment, multiple * experiment.frequency, start) for multiple in MULTIPLES]
-
-
-def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: IvExperiment, frequency: float,
-          start: float) -> Loop:
-    time, voltage, current, _ = iv_experiment(session, parameters, experiment.amplitude, frequency,
-                                              experiment.phi_voltage, start, periods=2)
+def measure_loop(frequency: float, time: np.ndarray, voltage: np.ndarray, current: np.ndarray) -> Loop:
+    """Return the second period of a loop and its measures. `time` in s, `voltage` in V, `current` in A over two periods."""
     phase = time * frequency - 1  # the first period holds the solver's start
     positive, last = (phase >= 0) & (phase <= 0.5), phase >= 0
     current = current / max(np.abs(current[last]).max(), 1e-30)
@@ -146,122 +170,72 @@ def _loop(session: NgspiceSession, parameters: MemristorParameters, experiment: 
                 float(abs(rising - falling)), float(np.abs(np.interp([0, 0.5, 1], phase, current)).max()))
 
 
-def _lobed(residue: float, width: float) -> bool:
-    """Whether a loop's lobe is the channel's alone, and not that of the current that charges the gate as well."""
-    return residue <= LOBED * width
+def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
+    """Return loops at `MULTIPLES` of the experiment's frequency, simulated in ngspice.
+
+    All start at the state swing of the lowest frequency. From X = 0 they would all look alike: the state would swing between 0
+    and twice its mean at any frequency. Raises SimulationError.
+    """
+    start = state_swing(memristor, experiment)
+    loops = []
+    for multiple in MULTIPLES:
+        faster = dataclasses.replace(experiment, frequency=multiple * experiment.frequency, initial_state=start, periods=2)
+        loops.append(measure_loop(faster.frequency, *iv_experiment(memristor, faster)[:3]))
+    return loops
 
 
-def run_iv(arguments: argparse.Namespace, parameters: MemristorParameters, experiment: IvExperiment) -> None:
-    setting = (experiment.amplitude, experiment.frequency, experiment.phi_voltage, experiment.initial_state)
-    made_with = {"memristor": parameters.as_dict(), "experiment": experiment.as_dict()}
-    with claimed([(results_path(arguments.figures, "memristor"), made_with)], netlist_of(arguments), arguments.force):
-        write_netlist(arguments.netlist, lambda: netlist_text(
-            iv_circuit(parameters, *setting), iv_solver(experiment.frequency), experiment.duration,
-            print_nodes=["v(input)", f"v({STATE})", "i(vneuron)"]))
-        session = NgspiceSession()
-        time, voltage, current, state = iv_experiment(session, parameters, *setting, experiment.periods)
-        loops = fingerprints(session, parameters, experiment)
-        results = _iv_results(parameters, experiment, time, current, state, loops) | {"residue": residue(voltage, current)}
-        print(f"wrote {write_results(arguments.figures, 'memristor', session, made_with, results)}")
-        _print_iv(parameters, experiment, results)
-        draw(arguments, "memristor_iv", loop_figure, time, voltage, current, state, results["residue"] <= PINCHED)
-        draw(arguments, "memristor_fingerprints", fingerprints_figure,
-             [(loop.frequency, loop.voltage, loop.current, loop.lobe_area) for loop in loops],
-             max(loop.residue for loop in loops) <= PINCHED, [_lobed(loop.residue, loop.width) for loop in loops])
-
-
-def _iv_results(parameters: MemristorParameters, experiment: IvExperiment, time: np.ndarray, current: np.ndarray,
-                state: np.ndarray, loops: list[Loop]) -> dict[str, Any]:
-    exact_state, exact_current = closed_form_iv(parameters, time, experiment.amplitude, experiment.frequency,
-                                                experiment.initial_state)
-    return {
-        "peak_state_V": state.max(), "peak_current_A": np.abs(current).max(),
-        "closed_form_peak_state_V": exact_state.max(), "closed_form_peak_current_A": np.abs(exact_current).max(),
-        "state_deviation": np.abs(state - exact_state).max() / np.ptp(exact_state),
-        "current_deviation": np.abs(current - exact_current).max() / max(np.abs(exact_current).max(), 1e-30),
-        "fingerprints": [{"frequency_Hz": loop.frequency, "lobe_area_V": loop.lobe_area, "width": loop.width,
-                          "residue": loop.residue} for loop in loops]}
-
-
-def _print_iv(parameters: MemristorParameters, experiment: IvExperiment, results: dict[str, Any]) -> None:
-    print(f"IV: {experiment.amplitude:g} V at {experiment.frequency:g} Hz, K = {parameters.transconductance:g} S, "
-          f"C + C_gate = {parameters.memory_capacitance * 1e12:.4g} pF")
-    print("                 ngspice   closed form   largest deviation")
-    for name, unit in (("state", "V"), ("current", "A")):
-        key = f"peak_{name}_{unit}"
-        print(f"peak {name:<8}{results[key]:>9.4g} {unit}{results[f'closed_form_{key}']:>11.4g} {unit}"
-              f"{results[f'{name}_deviation']:>16.2e}")
-    print(f"this loop's current at 0 V: {results['residue']:.2%} of its peak")
-    swing = sweep_start(parameters, experiment)
-    print(f"fingerprints, all from X = {swing:.3g} V, currents as shares of the peak:")
-    print("frequency (Hz)   lobe area (V)   width at half amplitude   current at 0 V")
-    for loop in results["fingerprints"]:
-        print(f"{loop['frequency_Hz']:>14g}{loop['lobe_area_V']:>16.3e}{loop['width']:>26.3e}{loop['residue']:>17.1e}")
-    lost = -np.expm1(-2 / experiment.frequency / parameters.write_time_constant)
+def _warn_of_limits(memristor: MemristorParameters, experiment: IvExperiment, loops: Sequence[Loop]) -> None:
+    """Warn where leak, rounding or the current that charges the gate spoil the loops or the closed form."""
+    swing, rounded = state_swing(memristor, experiment), rounding(memristor, experiment.duration)
+    lost = -np.expm1(-2 / experiment.frequency / memristor.write_time_constant)
+    opened = [loop.frequency for loop in loops if loop.residue > PINCHED]
     if lost > FORGOTTEN:
-        print(f"these loops do not repeat: through the leak X falls by {lost:.0%} of where it starts in the two periods of the "
-              "lowest frequency, which they show as well (a higher --leak-resistance or --frequency)")
-    if (share := rounding(parameters, experiment.duration)) > ROUNDED:
-        print(f"ngspice's X may be off by {share:.1%}: so much it rounds in "
-              f"{experiment.duration:g} s over a switch of {parameters.switch_on:g} ohm (--switch-on 1e3)")
+        _warn(f"X leaks by {lost:.0%} within a loop; raise memristor.leak_resistance or iv.frequency")
+    if rounded > ROUNDED:
+        _warn(f"ngspice rounds X by up to {rounded:.1%} in {experiment.duration:g} s; raise memristor.switch_on to 1e3")
     if swing < FAR * experiment.amplitude:
-        print(f"the closed form holds where X swings by far more than the amplitude: here by {swing:.3g} V to either "
-              f"side for {experiment.amplitude:g} V (a higher --transconductance or a lower --frequency)")
-    charging = state_rate(parameters, experiment.amplitude) * parameters.gate_capacitance / 2 / results["peak_current_A"]
-    if swing >= FAR * experiment.amplitude and charging > CHARGED:
-        print(f"the closed form's current leaves out what charges the gate, up to {charging:.1%} of the peak (a lower "
-              "--frequency or a shorter --length)")
-    gates = [loop["frequency_Hz"] for loop in results["fingerprints"] if not _lobed(loop["residue"], loop["width"])]
-    if gates:
-        print(f"from {min(gates):g} Hz on, lobe area and width are those of the current that charges the gate as well (a lower "
-              "--frequency or a higher --transconductance)")
-    worst = max(results["residue"], *(loop["residue"] for loop in results["fingerprints"]))
-    if worst > PINCHED:
-        print(f"not all loops are pinched: at 0 V up to {worst:.0%} of the peak current flows, which charges the gate")
+        _warn(f"the closed form needs a state swing far above the amplitude, here {swing:.3g} V; raise "
+              "memristor.transconductance or lower iv.frequency")
+    if opened:
+        _warn(f"from {min(opened):g} Hz on loops are open at 0 V, by the current that charges the gate; raise "
+              "memristor.transconductance or lower iv.frequency")
 
 
-def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray, pinched: bool = True) -> Figure:
-    """The IV experiment: loop of `current` (A) against `voltage` (V), state X (V) and voltage over `time` (s)."""
-    figure, axes = plt.subplot_mosaic([["loop", "state"], ["loop", "voltage"]], figsize=(WIDTH, 4.0))
-    amperes, current_unit = prefixed(current, "A")
-    volts, state_unit = prefixed(state, "V")
-    seconds, time_unit = time_scale(time[-1])
+def _warn(message: str) -> None:
+    warnings.warn(message, OperatingRangeWarning, stacklevel=3)
+
+
+def loop_figure(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, state: np.ndarray) -> Figure:
+    """Draw the I-V experiment: `current` (A) against `voltage` (V), state X (V) and voltage over `time` (s)."""
+    figure, axes = plt.subplot_mosaic([["loop", "state"], ["loop", "voltage"]], figsize=(plotting.WIDTH, 4.0))
+    amperes, current_unit = plotting.prefixed(current, "A")
+    volts, state_unit = plotting.prefixed(state, "V")
+    seconds, time_unit = plotting.time_scale(time[-1])
     axes["loop"].plot(voltage, current * amperes)
-    cross(axes["loop"])
+    plotting.cross(axes["loop"])
     axes["loop"].set(xlabel="voltage D to S (V)", ylabel=f"current to the neuron ({current_unit})",
-                     title="Pinched hysteresis loop" if pinched else "Hysteresis loop, open at 0 V")
-    axes["state"].plot(time * seconds, state * volts, color=GREEN)
+                     title="Pinched hysteresis loop" if residue(voltage, current) <= PINCHED else "Hysteresis loop, open at 0 V")
+    axes["state"].plot(time * seconds, state * volts, color=plotting.GREEN)
     axes["state"].set(ylabel=f"state X ({state_unit})", title="State and voltage over time")
-    axes["voltage"].plot(time * seconds, voltage, color=VERMILLION)
+    axes["voltage"].plot(time * seconds, voltage, color=plotting.VERMILLION)
     axes["voltage"].set(xlabel=f"time ({time_unit})", ylabel="voltage D to S (V)")
     axes["state"].sharex(axes["voltage"])
     axes["state"].tick_params(labelbottom=False)
     return figure
 
 
-def fingerprints_figure(loops: Sequence[tuple[float, np.ndarray, np.ndarray, float]], pinched: bool = True,
-                        lobed: Sequence[bool] | None = None) -> Figure:
-    """Loops at several frequencies. `loops`: (frequency in Hz, voltage in V, current over its peak, lobe area in V); `lobed`:
-    whose lobes are the channel's alone (default: all).
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.0), width_ratios=(1.25, 1))
-    for k, (frequency, voltage, current, _) in enumerate(loops):
-        left.plot(voltage, current, label=_frequency(frequency), **line_style(k, len(loops)))
-    cross(left)
+def fingerprints_figure(loops: Sequence[Loop]) -> Figure:
+    """Draw loops at several frequencies and the area of their positive lobes."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 4.0), width_ratios=(1.25, 1))
+    for k, loop in enumerate(loops):
+        factor, unit = plotting.prefixed([loop.frequency], "Hz")
+        style = plotting.line_style(k, len(loops))
+        left.plot(loop.voltage, loop.current, label=f"{loop.frequency * factor:g} {unit}", **style)
+    plotting.cross(left)
     left.locator_params(nbins=5)
+    pinched = max(loop.residue for loop in loops) <= PINCHED
     left.set(xlabel="voltage D to S (V)", ylabel="current / peak current", title="Loops" + ", pinched at the origin" * pinched)
     left.legend(title="frequency", loc="upper left")
-    frequencies, areas = np.array([loop[0] for loop in loops]), np.array([loop[3] for loop in loops])
-    right.loglog(frequencies, areas, "o-")
-    gates = ~np.array([True] * len(loops) if lobed is None else lobed)
-    if gates.any():
-        right.loglog(frequencies[gates], areas[gates], "o", color=VERMILLION, markerfacecolor="white",
-                     label="with the gate's current")
-        right.legend(loc="best")  # areas fall with the frequency, or rise where the gate conducts
+    right.loglog([loop.frequency for loop in loops], [loop.lobe_area for loop in loops], "o-")
     right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
     return figure
-
-
-def _frequency(hertz: float) -> str:
-    factor, unit = prefixed([hertz], "Hz")
-    return f"{hertz * factor:g} {unit}"
