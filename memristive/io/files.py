@@ -91,24 +91,32 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
         return
     if parameters is None:
         raise NotOverwritten(f"{path} exists. Use --force to overwrite it.")
+    wanted = json.loads(to_json(parameters))
     try:
         content = read_json(path, "JSON")
-    except FileProblem:
-        raise NotOverwritten(f"{path} exists and was not written by this script. Use --force to overwrite it.") from None
-    changed = differences(content.get("parameters", content), json.loads(to_json(parameters)))
+        stored = content.get("parameters", content)
+        shared = wanted.keys() & stored.keys()
+    except (FileProblem, AttributeError):
+        shared = set()
+    if not shared:
+        raise NotOverwritten(f"{path} exists and was not written by this script. Use --force to overwrite it.")
+    changed = differences(stored, wanted)
     if changed:
         raise NotOverwritten(f"{path} was made with other parameters: {', '.join(changed[:3])}"
                              f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it.")
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return the names and both values of the parameters in `wanted` that differ from those in `stored`."""
+    """Return the names and both values of the parameters in `wanted` that differ from those in `stored`.
+
+    A parameter that is missing in `stored` is newer than the file, and no difference.
+    """
     found = []
     for key, value in wanted.items():
         before = stored.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             found += differences(before, value, f"{prefix}{key}.")
-        elif before != value:
+        elif key in stored and before != value:
             found.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
     return found
 
