@@ -1,4 +1,7 @@
-"""The circuits drawn: memristor emulator, crossbar and neuron. Apart from plotting.py, as only reproduce.py draws them."""
+"""Draw the circuits as SVG files: python tools/schematics.py (needs schemdraw, see requirements/dev.txt).
+
+Writes figures/circuit_{memristor,network,self_learning,layers}.svg, which the documents show. Run it after a change of a circuit.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,43 +11,49 @@ import matplotlib.pyplot as plt
 import schemdraw
 import schemdraw.elements as elm
 import schemdraw.logic as logic
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from plotting import VERMILLION, WIDTH, save
+FIGURES = Path(__file__).parents[1] / "figures"
+WIDTH = 8.0  # in
+VERMILLION = "#D55E00"
+PITCH, ROW, CELL = 2.5, 1.8, 1.2  # of a layer's columns, of its rows, of a cell across
+BOX = (0.85, 1.3)  # half a neuron's width, its height
 
+Part = tuple[str, Callable[[], None]]  # title, and the function that adds the elements
 
-def draw_circuits(folder: Path, show: bool = False) -> list[Path]:
-    """Draw the schematics into `folder`; return the paths. Raises FileProblem."""
-    return [save(circuit_memristor(), folder, "circuit_memristor", show),
-            save(circuit_network(), folder, "circuit_network", show),
-            save(circuit_self_learning(), folder, "circuit_self_learning", show),
-            save(circuit_layers(), folder, "circuit_layers", show)]
+plt.rcParams.update({"figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 10, "axes.titley": 1.0})
 
 
-def _schematic(axis: Axes, contents: Callable[[], None]) -> None:
-    """Draw on `axis` what `contents()` adds to a schemdraw drawing."""
-    axis.set_aspect("equal")
-    axis.set_axis_off()
-    with schemdraw.Drawing(canvas=axis, show=False) as drawing:
-        drawing.config(fontsize=10, font="DejaVu Sans", lw=1.3, margin=0.3)
-        contents()
-    drawing.draw(show=False)
+def main() -> None:
+    """Draw all circuits."""
+    _draw("memristor", 3.3, ("Memristor emulator", _memristor))
+    _draw("network", 8.2, ("Crossbar: a memristor joins each input to each class's column", _crossbar),
+          ("Lapicque neuron of a column", _neuron))
+    _draw("self_learning", 4.6, ("A column that learns by itself: what the output of its neuron does", _closed_loop))
+    _draw("layers", 7.4, ("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors",
+                          _two_layers))
 
 
-def circuit_memristor() -> Figure:
-    """The cell of the memristor emulator, as `memristor.Memristor` builds it."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.3))
-    _schematic(axis, _memristor)
-    axis.set_title("Memristor emulator")
-    return figure
+def _draw(name: str, height: float, *parts: Part) -> None:
+    """Write figures/circuit_NAME.svg, `height` in high, its parts one below the other."""
+    figure, axes = plt.subplots(len(parts), squeeze=False, figsize=(WIDTH, height), height_ratios=(1.6, 1)[:len(parts)])
+    for axis, (title, add_elements) in zip(axes.flat, parts, strict=True):
+        axis.set_aspect("equal")
+        axis.set_axis_off()
+        with schemdraw.Drawing(canvas=axis, show=False) as drawing:
+            drawing.config(fontsize=10, font="DejaVu Sans", lw=1.3, margin=0.3)
+            add_elements()
+        drawing.draw(show=False)
+        axis.set_title(title)
+    with plt.rc_context({"svg.hashsalt": name}):  # the same drawing gives the same bytes
+        figure.savefig(FIGURES / f"circuit_{name}.svg", metadata={"Date": None})
+    print(f"wrote figures/circuit_{name}.svg")
 
 
 def _memristor() -> None:
     charge = elm.SourceControlledI().at((0, 0)).to((0, 3)).label("K · (V$_D$ − V$_S$)", ofst=0.3)
     elm.Ground().at(charge.start)
     elm.Line().at((0, 3)).to((2.8, 3))
-    elm.Dot().at((2.8, 3)).label("o", "top")
+    elm.Dot().at((2.8, 3)).label("pump", "top")
     _to_ground(elm.Resistor(), (2.8, 3), "R$_{leak}$")
     elm.Switch().at((2.8, 3)).to((6.2, 3)).label("closed while phi > 0.5 V", "top", ofst=0.6)
     elm.Dot().at((6.2, 3)).label("X", "top")
@@ -63,16 +72,6 @@ def _to_ground(element: Any, top: tuple[float, float], label: str, location: str
     """Draw `element` from the point `top` down to a ground at height 0."""
     element.at(top).to((top[0], 0)).label(label, location)
     elm.Ground().at((top[0], 0))
-
-
-def circuit_network() -> Figure:
-    """The crossbar, three of its inputs and classes, and the Lapicque neuron at the foot of each column."""
-    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 8.2), height_ratios=(1.6, 1))
-    _schematic(upper, _crossbar)
-    upper.set_title("Crossbar: a memristor joins each input to each class's column")
-    _schematic(lower, _neuron)
-    lower.set_title("Lapicque neuron of a column")
-    return figure
 
 
 def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
@@ -121,7 +120,7 @@ def _neuron() -> None:
 
 
 def _inverting_stage(x: float, y: float, feedback: str, negative: bool = False) -> tuple[float, float]:
-    """Draw an inverting amplifier with its summing node at (x, y); return where its output is."""
+    """Draw an inverting amplifier with its summing node at (x, y); return the point of its output."""
     elm.Dot().at((x, y))
     elm.Line().at((x, y)).to((x + 1.2, y))
     amplifier = elm.Opamp().anchor("in1").at((x + 1.2, y)).theta(0)
@@ -138,14 +137,6 @@ def _inverting_stage(x: float, y: float, feedback: str, negative: bool = False) 
         elm.Resistor().at((x, y - 2.4)).to((x - 2.6, y - 2.4)).label("10 kΩ", "bottom")
         elm.Dot(open=True).label("negative\ncolumn (0 V)", "left")
     return out
-
-
-def circuit_self_learning() -> Figure:
-    """What closes the loop of neuron j: phi from its output, inhibition by the others, homeostasis."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.6))
-    _schematic(axis, _closed_loop)
-    axis.set_title("A column that learns by itself: what the output of its neuron does")
-    return figure
 
 
 def _closed_loop() -> None:
@@ -166,14 +157,14 @@ def _closed_loop() -> None:
 
 
 def _loop_back(x: float, y: float, label: str, end: float) -> None:
-    """A dashed line from the output at (x, 0) back to the memristor at height `y`."""
+    """Draw a dashed line from the output at (x, 0) back to the memristor at height `y`."""
     elm.Dot().at((x, 0)).color(VERMILLION)
     elm.Line().at((x, 0)).to((x, y)).linestyle("--").color(VERMILLION)
     elm.Line().at((x, y)).to((end, y)).linestyle("--").color(VERMILLION).label(label, "top", color=VERMILLION)
 
 
 def _homeostasis(x: float, y: float) -> None:
-    """The homeostatic capacitor below the output at (x, 0), and its way back to the sum."""
+    """Draw the homeostatic capacitor below the output at (x, 0), and the line back to the sum."""
     elm.Dot().at((x, 0))
     elm.Line().at((x, 0)).to((x, y - 0.75)).linestyle("--")
     elm.SourceControlledI().at((x - 0.6, y - 2.4)).to((x - 0.6, y + 0.2))
@@ -186,18 +177,6 @@ def _homeostasis(x: float, y: float) -> None:
         kind().at((place, y + 0.2)).to((place, y - 2.4)).label(name, "bottom")
         elm.Ground().at((place, y - 2.4))
     elm.Arrow().at((3.3, y + 0.2)).to((3.3, -0.35))
-
-
-PITCH, ROW, CELL = 2.5, 1.8, 1.2  # of a layer's columns, of its rows, of a cell across
-BOX = (0.85, 1.3)  # half a neuron's width, its height
-
-
-def circuit_layers() -> Figure:
-    """Two layers: what drives the rows of the second, the reference columns, and the way of the errors back."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 7.4))
-    _schematic(axis, _two_layers)
-    axis.set_title("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors")
-    return figure
 
 
 def _two_layers() -> None:
@@ -219,7 +198,7 @@ def _two_layers() -> None:
 
 
 def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> list[float]:
-    """Draw a crossbar from its upper left `corner`, its first column being the reference; where its neurons' columns are."""
+    """Draw a crossbar from its upper left `corner`, the reference column first; return the columns of its neurons."""
     left, top = corner
     bottom = top - ROW * len(rows)
     columns = [left + PITCH * j + 1.9 for j in range(len(names) + 1)]
@@ -241,7 +220,11 @@ def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> li
 
 
 def _way_back(x: float, column: float, row: float, left: float) -> None:
-    """Dashed, from a row of the second layer at height `row`, right of `left`, to the phi of the hidden column at `x`."""
+    """Draw a dashed line from a row of the second layer, at height `row` right of `left`, to phi of the hidden column at `x`."""
     for start, end in (((left + 0.5, row), (x + 1.05, row)), ((x + 1.05, row), (x + 1.05, column))):
         elm.Line().at(start).to(end).linestyle("--").color(VERMILLION)
     elm.Arrow().at((x + 1.05, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
+
+
+if __name__ == "__main__":
+    main()
