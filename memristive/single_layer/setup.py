@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points
 
 Values = np.ndarray | float
+Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
 WRITE_EDGE = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
@@ -95,7 +96,7 @@ class Setup:
         """Firing thresholds of a chip's neurons in V; None if all are alike."""
         return self.devices.neurons.threshold if self.devices.neurons else None
 
-    def replace(self, **changes: Any) -> "Setup":
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with other fields."""
         return dataclasses.replace(self, **changes)
 
@@ -111,6 +112,18 @@ def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
     check_width(name, levels, inputs)
     if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
         raise ParameterError(f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: scale them")
+
+
+def as_patterns(patterns: Levels) -> np.ndarray:
+    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or levels outside 0 to 1."""
+    try:
+        array = np.array(patterns, float)
+    except (TypeError, ValueError):
+        raise ParameterError("patterns must be numbers, the same count for each class") from None
+    if array.ndim != 2 or not array.size:
+        raise ParameterError(f"patterns must be classes x inputs, got shape {array.shape}")
+    check_levels("patterns", array, array.shape[1])
+    return array
 
 
 def check_write(states: np.ndarray, image: np.ndarray, pulse: Values) -> None:

@@ -1,241 +1,238 @@
-"""MNIST without labels: the closed form learns, the training set names the neurons, ngspice reads the test images.
+"""MNIST without labels: the closed form learns, the training set assigns a digit to each neuron, ngspice reads.
 
-The circuit is that of memristive/stdp/stdp_circuit.py. One bias sets the pace of all that learns (K, 1 / R_leak, homeostatic current
-and leak are proportional to it) and falls over the run, from wide strides to an average over hundreds of images. All constants
-were chosen by training on the first 50,000 training images and looking at the other 10,000.
+The circuit is that of stdp_circuit.py. One bias sets the pace of learning: K, 1 / R_leak, the homeostatic current and its leak
+are proportional to it. It falls over the run, so that the weights first move fast and then average over hundreds of images. All
+constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
 """
 
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from memristive.single_layer.ngspice_crossbar import Reader
-from memristive.single_layer.pulses import READING, Schedule
-from memristive.single_layer.spike_decoding import strict_decision
+from memristive.single_layer.setup import Schedule
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import NgspiceSession
-from memristive.stdp.stdp_circuit import (
-    LEARNING,
-    SelfLearningCircuit,
-    SelfLearningParameters,
-    self_learning_network,
-    winners,
-)
-from memristive.variability.chip import Chip
+from memristive.spice.session import NgspiceSession, temporary_circuits
+from memristive.stdp.stdp_circuit import LEARNING, SelfLearningParameters, SelfLearningSetup, self_learning_network, winners
+from memristive.stdp.stdp_closed_form import constants, first_neurons, present, present_all, spike_times
+from memristive.variability.chip import Chip, on_chip
 from memristor import MemristorParameters
-from snn_circuit import NetworkParameters, NeuronParameters, names, state_names
+from snn_circuit import NeuronParameters, names, state_names
 
 DIGITS = 10
-TARGET = 5.0  # V per V of the input: K R_leak at any pace
+TARGET = 5.0  # V for each V of the input: K R_leak at any pace
 PULSE = 0.6e-3  # s
-CONTENDERS = 10  # neurons whose columns ngspice simulates: those that the closed form puts first
-PART = 10  # presentations in one transient of a large network
-# Of a stretch: a quarter fewer time points; the cells that were compared after two presentations kept their states to 0.1 uV.
-STRETCH_SOLVER = dataclasses.replace(LEARNING, trtol=70.0)
-STRETCH = 1000  # presentations in one go, between which the pace falls and progress is shown
+CONTENDERS = 10  # neurons that ngspice simulates in a read: the first ones in closed form
+STEP = 1000  # presentations between two changes of the pace
+PART = 10  # presentations in one ngspice transient: hundreds would need gigabytes for their waveforms
+# A quarter fewer time points than LEARNING; after two presentations the states were equal to 0.1 uV.
+NGSPICE_LEARNING = dataclasses.replace(LEARNING, trtol=70.0)
 
 
 @dataclass(frozen=True)
 class MnistLearning(Parameters):
-    """How MNIST is learned without labels."""
+    """Size, duration and time constants of learning MNIST without labels."""
 
-    neurons: int = quantity(100, DIGITS, 2000, "", "neurons: at least one a digit")
-    epochs: int = quantity(3, 1, 1000, "", "times that every training image is presented")
-    seed: int = quantity(1, 0, 2**32 - 1, "", "of start states and order")
+    neurons: int = quantity(100, DIGITS, 2000, "", "neurons: at least one for each digit")
+    epochs: int = quantity(3, 1, 1000, "", "presentations of each training image")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "seed of start states and order")
     first_time_constant: float = quantity(8.7e-3, 1e-4, 1e3, "s", "R_leak (C + C_gate) at first")
-    last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same where the run ends; its inverse falls in a straight "
-                                         f"line, a step every {STRETCH:,} images: the last of N has at most N times the first")
+    last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same at the end of the run; its inverse falls linearly, in "
+                                         f"steps of {STEP:,} images")
     homeostasis_rate: float = quantity(84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first")
     homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
 
     def check(self) -> None:
-        if not self.first_time_constant > PULSE:
-            raise ParameterError(f"first_time_constant of {self.first_time_constant:g} s forgets within a pulse: it must exceed "
-                                 f"{PULSE:g} s")
-        if not self.first_time_constant <= self.last_time_constant:
-            raise ParameterError(f"first_time_constant must not exceed last_time_constant, got {self.first_time_constant:g} "
-                                 f"and {self.last_time_constant:g} s")
+        """Raise ParameterError if cells forget within a pulse, or faster at the end than at first."""
+        if not PULSE < self.first_time_constant <= self.last_time_constant:
+            raise ParameterError(f"first_time_constant must be above the pulse of {PULSE:g} s and not above last_time_constant, "
+                                 f"got {self.first_time_constant:g} s and {self.last_time_constant:g} s")
 
     def pace(self, share: float) -> float:
-        """The bias, 1 at first, when a `share` of the run is over."""
+        """Return the bias after a `share` of the run, relative to its start."""
         return 1 - share + share * self.first_time_constant / self.last_time_constant
 
-    def circuit(self, pace: float = 1.0) -> SelfLearningCircuit:
-        """The circuit while the bias is at `pace`."""
+    def setup(self, pace: float = 1.0) -> SelfLearningSetup:
+        """Return the circuit with the bias at `pace`."""
         leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
         capacitance = 10e-9
-        return SelfLearningCircuit(
-            NetworkParameters(MemristorParameters(transconductance=TARGET / leak, leak_resistance=leak),
-                              NeuronParameters(feedback_resistance=1.5e3, threshold=1.0, hysteresis=0.025)),
-            SelfLearningParameters(homeostasis_current=self.homeostasis_rate * pace * capacitance,
-                                   homeostasis_capacitance=capacitance,
-                                   homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance),
-            Schedule(pulse=PULSE, period=1.5e-3, sampling_step=11e-6))
+        return SelfLearningSetup(
+            MemristorParameters(transconductance=TARGET / leak, leak_resistance=leak),
+            NeuronParameters(feedback_resistance=1.5e3, threshold=1.0, hysteresis=0.025),
+            Schedule(pulse=PULSE, period=1.5e-3, sampling_step=11e-6),
+            learning=SelfLearningParameters(homeostasis_current=self.homeostasis_rate * pace * capacitance,
+                                            homeostasis_capacitance=capacitance,
+                                            homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance))
 
 
 @dataclass
-class Network:
-    """What is learned: changes from stretch to stretch."""
+class NetworkState:
+    """State of a network; learning changes it.
 
-    states: np.ndarray  # neurons x inputs, V
-    homeostasis: np.ndarray  # neurons, V
+    Parameters
+    ----------
+    states : array, neurons x inputs, V
+    homeostasis : array, neurons, V
+    """
 
-    def copy(self) -> "Network":
-        """The same, not to change when this does."""
-        return Network(self.states.copy(), self.homeostasis.copy())
+    states: np.ndarray
+    homeostasis: np.ndarray
 
-    def apart(self, other: "Network") -> dict[str, float]:
-        """How far the states and the homeostatic voltages are from those of `other`, in V."""
+    def copy(self) -> "NetworkState":
+        """Return an independent copy."""
+        return NetworkState(self.states.copy(), self.homeostasis.copy())
+
+    def deviations(self, other: "NetworkState") -> dict[str, float]:
+        """Return the largest and the root-mean-square deviation of the states from `other`, and that of the homeostasis, in V."""
         states = self.states - other.states
         return {"largest_deviation_V": float(np.abs(states).max()), "rms_deviation_V": float(np.sqrt(np.mean(states ** 2))),
                 "homeostasis_deviation_V": float(np.abs(self.homeostasis - other.homeostasis).max())}
 
 
-def begin(learning: MnistLearning, inputs: int) -> tuple[Network, np.ndarray]:
-    """The network at first, and a seed for the order of presentation."""
+def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[NetworkState, np.ndarray]:
+    """Return the state at first, and the order of presentation: in each epoch a permutation of the images' indices."""
     generator = np.random.default_rng(learning.seed)
     states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))
-    return Network(states, np.zeros(learning.neurons)), generator.integers(0, 2**32, 4)
+    shuffler = np.random.default_rng(generator.integers(0, 2**32, 4))
+    order = np.concatenate([shuffler.permutation(images) for _ in range(learning.epochs)])
+    return NetworkState(states, np.zeros(learning.neurons)), order
 
 
-def presentation_order(learning: MnistLearning, count: int, seed: np.ndarray) -> np.ndarray:
-    """Indices of `count` images in the order of presentation, a permutation of all for each epoch."""
-    generator = np.random.default_rng(seed)
-    return np.concatenate([generator.permutation(count) for _ in range(learning.epochs)])
+def learn(learning: MnistLearning, network: NetworkState, images: np.ndarray, order: np.ndarray) -> Iterator[np.ndarray]:
+    """Learn images in closed form; yield the winners of each `STEP` presentations.
 
-
-def stretches(learning: MnistLearning, network: Network, images: np.ndarray, order: np.ndarray) -> Iterator[np.ndarray]:
-    """Learn `images` (n x inputs, 0 to 1) in `order`, by the closed form; yields the winners of each stretch."""
-    from memristive.stdp.stdp_closed_form import numbers, present_all  # loads numba
-
-    for first in range(0, len(order), STRETCH):
-        design = learning.circuit(learning.pace(first / len(order)))
-        yield present_all(network.states, network.homeostasis, images, order[first:first + STRETCH], numbers(design))
-
-
-def first_to_fire(learning: MnistLearning, network: Network, images: np.ndarray) -> np.ndarray:
-    """The neuron that fires first at each image by the closed form, SILENT where none does."""
-    from memristive.stdp.stdp_closed_form import first_neurons, numbers
-
-    return first_neurons(network.states, network.homeostasis, images, numbers(learning.circuit()))
-
-
-def closed_form_decisions(learning: MnistLearning, network: Network, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
-    """The strict decisions on `images` (n x inputs, 0 to 1) by the closed form, the neurons standing for `digits`."""
-    from memristive.stdp.stdp_closed_form import numbers, spike_times
-
-    circuit = numbers(learning.circuit())
-    spikes = (spike_times(network.states, network.homeostasis, image, circuit) for image in images)
-    return np.array([decide(np.where(np.isinf(times), np.nan, times), digits) for times in spikes])
-
-
-def digit_leads(learning: MnistLearning, network: Network, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
-    """By how much in s the first spike comes before that of any other digit (array of images; inf where no other fires)."""
-    from memristive.stdp.stdp_closed_form import numbers, spike_times
-
-    circuit, leads = numbers(learning.circuit()), np.full(len(images), np.inf)
-    for n, image in enumerate(images):
-        times = np.full(DIGITS, np.inf)
-        np.minimum.at(times, digits, spike_times(network.states, network.homeostasis, image, circuit))
-        first, second = np.sort(times)[:2]
-        if np.isfinite(second):
-            leads[n] = second - first
-    return leads
-
-
-def name_neurons(first: np.ndarray, labels: np.ndarray, neurons: int) -> np.ndarray:
-    """The digit that each neuron stands for: the one for whose training images it fired first most often.
-
-    A neuron that never did takes the commonest digit of all, which it will hardly ever have to answer.
+    Parameters
+    ----------
+    learning : MnistLearning
+    network : NetworkState
+        Changes in place.
+    images : array, n x inputs
+        Levels from 0 to 1.
+    order : array, presentations
+        Index of the image of each presentation.
     """
-    counts = np.zeros((neurons, DIGITS), int)
-    fired = first >= 0
-    np.add.at(counts, (first[fired], labels[fired]), 1)
+    for first in range(0, len(order), STEP):
+        k = constants(learning.setup(learning.pace(first / len(order))))
+        yield present_all(network.states, network.homeostasis, images, order[first:first + STEP], k)
+
+
+def present_with_leads(learning: MnistLearning, network: NetworkState, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Learn images one after the other in closed form, all at the first pace.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`.
+
+    Returns
+    -------
+    winners : array, presentations
+        SILENT if no neuron fires.
+    leads : array, presentations, s
+        Lead of the first spike over the second; inf or nan if there is no second one.
+    """
+    k, found, leads = constants(learning.setup()), [], []
+    for image in images:
+        first, second = np.sort(spike_times(network.states, network.homeostasis, image, k))[:2]
+        leads.append(second - first if np.isfinite(second) else np.inf)
+        found.append(present(network.states, network.homeostasis, image, k))
+    return np.array(found), np.array(leads)
+
+
+def learn_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray) -> Iterator[np.ndarray]:
+    """Learn images one after the other in ngspice, all at the first pace; yield the winners of each `PART` presentations.
+
+    Each transient starts from the states, thresholds and membranes that the one before it has left.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`.
+    """
+    setup, (neurons, inputs) = learning.setup(), network.states.shape
+    gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
+    for first in range(0, len(images), PART):
+        part = images[first:first + PART]
+        circuit = self_learning_network(setup, network.states, part, network.homeostasis)
+        circuit.raw_spice += ".options klu\n"  # for thousands of cells 1.4 times as fast as ngspice's default
+        with temporary_circuits():
+            loaded = NgspiceSession().load(circuit, NGSPICE_LEARNING, gates + voltages + names("output", neurons))
+            # A membrane at rest is as far below ground as its homeostatic voltage is above.
+            loaded.alter({f"c.xneuron_{j}.cmembrane ic": -float(volts) for j, volts in enumerate(network.homeostasis)})
+            waves = loaded.run(setup.schedule.stop(len(part)))
+            found = winners(waves, setup, neurons, len(part))
+            network.states = waves.stack(gates)[:, -1].reshape(neurons, inputs)
+            network.homeostasis = waves.stack(voltages)[:, -1]
+        yield found
+
+
+def assign_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the digit of each neuron: the one whose images it wins most often.
+
+    A neuron that wins no image gets the most frequent digit.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`; nothing is learned.
+    labels : array, n
+    """
+    first = first_neurons(network.states, network.homeostasis, images, constants(learning.setup()))
+    counts = np.zeros((learning.neurons, DIGITS), int)
+    np.add.at(counts, (first[first >= 0], labels[first >= 0]), 1)
     counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
     return counts.argmax(axis=1)
 
 
-def decide(spikes: np.ndarray, digits: np.ndarray) -> int:
-    """The strict decision of neurons that stand for `digits` by their first `spikes` (s, nan: silent): a digit, TIED or SILENT.
+def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Return the first spike in s of all neurons of each digit (digits; nan: none), so that two neurons of a digit do not tie.
 
-    Two neurons of the same digit do not tie.
+    Parameters
+    ----------
+    spikes : array, neurons, s
+        First spikes; nan or inf for silent neurons.
+    digits : array, neurons
     """
-    return strict_decision(first_spikes_of_digits(spikes, digits))
-
-
-def first_spikes_of_digits(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
-    """When the first of the neurons that stand for each digit fires (s, nan: none), by all their first `spikes`."""
     times = np.full(DIGITS, np.inf)
-    np.minimum.at(times, digits, np.where(np.isnan(spikes), np.inf, spikes))
+    np.fmin.at(times, digits, spikes)
     return np.where(np.isinf(times), np.nan, times)
 
 
-class NgspiceReader:
-    """Reads images in ngspice, their inhibition and writes left out: who fires first is decided before both."""
+def read_in_closed_form(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Return the first spikes of each digit, images x digits in s, nan for none.
 
-    def __init__(self, session: NgspiceSession, learning: MnistLearning, network: Network, contenders: int = CONTENDERS) -> None:
-        from memristive.stdp.stdp_closed_form import numbers
-
-        design, self._network = learning.circuit(), network
-        self._count = min(contenders, learning.neurons)
-        self._numbers = numbers(design)
-        chip = Chip(self._count, network.states.shape[1])  # an ideal one, whose thresholds can be altered
-        self._reader = Reader(session, design.network, design.schedule, self._count, READING, chip)
-
-    def spikes(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The neurons simulated, and their first spikes in s (nan: not seen to fire by a sampling step after the first)."""
-        from memristive.stdp.stdp_closed_form import spike_times
-
-        states, homeostasis = self._network.states, self._network.homeostasis
-        foretold = spike_times(states, homeostasis, image, self._numbers)
-        chosen = np.sort(np.argsort(foretold, kind="stable")[:self._count])
-        return chosen, self._reader.spikes(states[chosen], image, 1, homeostasis[chosen])
-
-
-class Stretch(NamedTuple):
-    """Some presentations as the closed form foretells them."""
-
-    winners: np.ndarray  # presentations, SILENT where no neuron fires
-    leads: np.ndarray  # presentations, by how much the first spike comes before the second in s, inf where there is none
-
-
-def stretch_by_closed_form(learning: MnistLearning, network: Network, images: np.ndarray) -> Stretch:
-    """Learn `images` (n x inputs) one after the other at the first pace, by the closed form."""
-    from memristive.stdp.stdp_closed_form import numbers, present, spike_times  # loads numba
-
-    circuit, found, leads = numbers(learning.circuit()), np.empty(len(images), int), np.full(len(images), np.inf)
-    for n, image in enumerate(images):
-        first, second = np.sort(spike_times(network.states, network.homeostasis, image, circuit))[:2]
-        if np.isfinite(second):
-            leads[n] = second - first
-        found[n] = present(network.states, network.homeostasis, image, circuit)
-    return Stretch(found, leads)
-
-
-def stretches_in_ngspice(session: NgspiceSession, learning: MnistLearning, network: Network,
-                         images: np.ndarray) -> Iterator[np.ndarray]:
-    """Learn `images` (n x inputs) at the first pace in ngspice, neurons, inhibition and all; yields the winners of each part.
-
-    Transients of `PART` presentations, each from the states, thresholds and membranes that the last one left: one of
-    hundreds would keep gigabytes of waveforms.
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`; nothing is learned.
+    digits : array, neurons
+        Digit of each neuron.
     """
-    design, (neurons, inputs) = learning.circuit(), network.states.shape
-    gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
-    for first in range(0, len(images), PART):
-        part = images[first:first + PART]
-        circuit = self_learning_network(design, network.states, part, network.homeostasis)
-        circuit.raw_spice += ".options klu\n"  # thousands of cells take ngspice's older solver 1.4 times as long
-        loaded = session.load(circuit, STRETCH_SOLVER, gates + voltages + names("output", neurons))
-        try:
-            # At rest a membrane stands as far below ground as its homeostatic voltage stands above.
-            loaded.alter({f"c.xneuron_{j}.cmembrane ic": -float(volts) for j, volts in enumerate(network.homeostasis)})
-            waves = loaded.run(design.schedule.stop(len(part)))
-            found = winners(waves, design, neurons, len(part))
-            network.states = waves.stack(gates)[:, -1].reshape(neurons, inputs)
-            network.homeostasis = waves.stack(voltages)[:, -1]
-        finally:
-            session.unload(loaded)
-        yield found
+    k = constants(learning.setup())
+    return np.array([digit_spikes(spike_times(network.states, network.homeostasis, image, k), digits) for image in images])
+
+
+def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray,
+                    contenders: int = CONTENDERS) -> Iterator[np.ndarray]:
+    """Yield the first spikes of each digit (s, nan: none) for one image after the other.
+
+    Inhibition and writes are left out: the winner is known before either begins. A read ends a sampling step after it.
+
+    Parameters
+    ----------
+    learning, network, images, digits
+        As in `read_in_closed_form`.
+    contenders : int
+        Neurons that are simulated: those that fire first in closed form.
+    """
+    setup, k, count = learning.setup(), constants(learning.setup()), min(contenders, learning.neurons)
+    with temporary_circuits():
+        chip = Chip(count, images.shape[1])  # an ideal one: its thresholds can be altered
+        reader = Reader(on_chip(setup, chip), count)
+        for image in images:
+            predicted = spike_times(network.states, network.homeostasis, image, k)
+            chosen = np.sort(np.argsort(predicted, kind="stable")[:count])
+            spikes = reader.spikes(network.states[chosen], image, 1, network.homeostasis[chosen])
+            yield digit_spikes(spikes, digits[chosen])

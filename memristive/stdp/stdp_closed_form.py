@@ -1,34 +1,33 @@
-"""STDP without a teacher in closed form: the circuit of memristive/stdp/stdp_circuit.py, presentation by presentation.
+"""Closed form of the circuit in stdp_circuit.py, one presentation after another, compiled by numba.
 
-A presentation is four steps, none of them an integration over time:
-1. the input's edge lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971), which settles the currents;
-2. the membranes are exponentials; the first to cross its threshold, raised by its homeostatic voltage, wins;
-3. while the winner is high, its cells follow dX/dt = (K V - X / R_leak) / (C + C_gate): the instar rule (S. Grossberg,
-   Biol. Cybern. 23, 1976), X on its way to K R_leak V with the time constant R_leak (C + C_gate); once the input has
-   ended they leak alone, until the membrane has left the threshold;
-4. the winner's homeostatic voltage has grown for as long as it was high, and all leak until the next presentation.
-
-Compiled by numba, which this module loads: import it where it is needed.
+A presentation has four steps; none integrates over time.
+1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971). This settles the currents.
+2. The membranes are exponentials. The first one to cross its threshold, raised by its homeostatic voltage, wins.
+3. While the winner's output is high, its cells follow dX/dt = (K V - X / R_leak) / (C + C_gate), the instar rule (S. Grossberg,
+   Biol. Cybern. 23, 1976): X tends to K R_leak V with the time constant R_leak (C + C_gate). After the end of the input they
+   only leak, until the membrane has left the threshold.
+4. The winner's homeostatic voltage has grown for as long as its output was high. All leak until the next presentation.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
-from memristive.single_layer.compiled import compiled
 from memristive.single_layer.operating_range import rail
-from memristive.stdp.stdp_circuit import SILENT, SelfLearningCircuit
+from memristive.single_layer.spike_decoding import SILENT
+from memristive.stdp.stdp_circuit import SelfLearningSetup
 
-WRITE_STEPS = 4  # of a write: the gate's capacitance and the membrane follow X in as many exponentials
-CONTEST = 1e-6  # s: neurons this near to the first by an edge of straight currents are decided by the exact edge
-SURFACE = 0.6  # V, surface potential of ngspice's channels (PHI where a model has none)
-TINY = 1e-150  # V: cells fade so far in some ten thousand writes, and squares of less are 0
-NODES = ((0.1127016653792583, 5 / 18), (0.5, 8 / 18), (0.8872983346207417, 5 / 18))  # Gauss and Legendre's on 0 to 1, weights
+WRITE_STEPS = 4  # exponentials in a write: the gate's capacitance and the membrane follow X
+CONTEST = 1e-6  # s: spikes this close to the first are computed with the exact edge, the others with a straight one
+SURFACE = 0.6  # V, surface potential of ngspice's channels (PHI, if a model has none)
+TINY = 1e-150  # V: after ten thousand writes cells are this low, and the square of anything lower is 0
+NODES = ((0.1127016653792583, 5 / 18), (0.5, 8 / 18), (0.8872983346207417, 5 / 18))  # Gauss-Legendre on 0 to 1: node, weight
 
 
-class Numbers(NamedTuple):
-    """All that a presentation depends on, in SI units."""
+class Constants(NamedTuple):
+    """All parameters that a presentation depends on, in SI units."""
 
     c: float  # F, explicit memory capacitor
     cox: float  # F, gate
@@ -36,30 +35,29 @@ class Numbers(NamedTuple):
     pump: float  # A/V, K
     leak: float  # ohm, R_leak
     gain: float  # V of settled membrane for each V^2 of s v - v^2/2
-    rail: float  # V, the most that the membrane can settle at
+    rail: float  # V, highest voltage at which a membrane can settle
     tau: float  # s, of the membrane
-    threshold: float  # V, the neuron fires above it
-    release: float  # V, and is high until below this
+    threshold: float  # V, the output goes high above it
+    release: float  # V, and low below this
     rise: float  # s, of the input's edge
     pulse: float  # s
     period: float  # s
-    charge: float  # V/s, growth of the homeostatic voltage while the neuron is high
+    charge: float  # V/s, growth of the homeostatic voltage while the output is high
     forget: float  # s, time constant of the homeostatic voltage
 
 
-def numbers(design: SelfLearningCircuit) -> Numbers:
-    """The `Numbers` of a circuit."""
-    memristor, neuron, schedule = design.network.memristor, design.network.neuron, design.schedule
-    return Numbers(memristor.capacitance, memristor.gate_capacitance, memristor.threshold_voltage, memristor.transconductance,
-                   memristor.leak_resistance, neuron.transresistance * memristor.gain,
-                   rail(neuron), neuron.time_constant,
-                   neuron.threshold, neuron.threshold - neuron.hysteresis, schedule.rise, schedule.pulse, schedule.period,
-                   design.learning.homeostasis_rate, design.learning.homeostasis_time_constant)
+def constants(setup: SelfLearningSetup) -> Constants:
+    """Return the `Constants` of a setup whose devices are all alike."""
+    memristor, neuron, schedule, learning = setup.memristor, setup.neuron, setup.schedule, setup.learning
+    return Constants(memristor.capacitance, memristor.gate_capacitance, memristor.threshold_voltage, memristor.transconductance,
+                     memristor.leak_resistance, neuron.transresistance * memristor.gain, rail(neuron), neuron.time_constant,
+                     neuron.threshold, neuron.threshold - neuron.hysteresis, schedule.rise, schedule.pulse, schedule.period,
+                     learning.homeostasis_rate, learning.homeostasis_time_constant)
 
 
-@compiled
+@njit(cache=True)
 def lifted(s: float, v: float, c: float, cox: float) -> float:
-    """Overdrive in V of a floating gate that is at `s` V while the input is at 0 V, once it is at `v` V: C s + Q is kept."""
+    """Return the overdrive in V of a floating gate after the input has gone from 0 V, at overdrive `s`, to `v`: C s + Q stays."""
     if s <= 0.0 or v <= 0.0:
         return s
     total = (c + cox) * s
@@ -70,18 +68,18 @@ def lifted(s: float, v: float, c: float, cox: float) -> float:
     return (b + math.sqrt(max(b * b - 4 * a * (2 / 3 * cox * v * v + total * v), 0.0))) / (2 * a)
 
 
-@compiled
+@njit(cache=True)
 def lowered(s: float, v: float, c: float, cox: float) -> float:
-    """The inverse of `lifted`: overdrive in V once the input has left `v` V for 0 V."""
+    """Return the overdrive in V after the input has gone from `v`, with overdrive `s`, to 0 V: the inverse of `lifted`."""
     if s <= 0.0 or v <= 0.0:
         return s
     d = max(s - v, 0.0)
     return (c * s + 2 / 3 * cox * (s * s + s * d + d * d) / (s + d)) / (c + cox)
 
 
-@compiled
+@njit(cache=True)
 def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
-    """C + C_gs + C_gd + C_gb in F at overdrive `s` and input `v` V (Meyer): the bulk's share grows as the channel goes off."""
+    """Return C + C_gs + C_gd + C_gb in F at overdrive `s` and input `v` in V (Meyer): below 0 V the bulk takes over."""
     if s <= -SURFACE:
         return c + cox
     if s <= 0.0:
@@ -92,18 +90,18 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     return c + 2 / 3 * cox * (2.0 - (s * s + d * d) / (s + d) ** 2)
 
 
-@compiled
+@njit(cache=True)
 def conducted(s: float, v: float) -> float:
-    """Channel current over Kp W / L in V^2 at a lifted overdrive `s` and input `v` V (square law)."""
+    """Return the channel current over Kp W / L in V^2 at a lifted overdrive `s` and input `v` in V (square law)."""
     if s <= 0.0:
         return 0.0
     drop = min(v, s)
     return s * drop - drop * drop / 2
 
 
-@compiled
-def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Numbers) -> float:
-    """Where a membrane would settle in V with all inputs at `share` of `volts`, without homeostasis."""
+@njit(cache=True)
+def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Constants) -> float:
+    """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without homeostasis."""
     total = 0.0
     for i in range(len(volts)):
         if volts[i] > 0.0:
@@ -112,20 +110,20 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Number
     return min(k.gain * total, k.rail)
 
 
-@compiled
-def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Numbers) -> float:
-    """The membrane in V at the end of the input's edge, without homeostasis: what it remembers of the currents so far."""
+@njit(cache=True)
+def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
+    """Return the membrane in V at the end of the input's edge, without homeostasis: an integral over the currents so far."""
     total = 0.0
     for node, weight in NODES:
         total += weight * settled_membrane(row, volts, node, k) * math.exp(-k.rise * (1 - node) / k.tau)
     return total * k.rise / k.tau
 
 
-@compiled
-def spike_time(settled: float, risen: float, homeostasis: float, k: Numbers) -> float:
-    """When the membrane crosses the threshold, raised by `homeostasis` (V at the start), in s; inf if it never does."""
+@njit(cache=True)
+def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -> float:
+    """Return the time in s of the crossing of the threshold, raised by `homeostasis` (V at the start); inf if there is none."""
     time = k.tau
-    for _ in range(2):  # the homeostatic voltage leaks a little meanwhile, and the membrane follows it tau later
+    for _ in range(2):  # until then the homeostatic voltage leaks a little, and the membrane follows it tau later
         level = k.threshold + homeostasis * math.exp(-(time - k.tau) / k.forget)
         if not settled > level:
             return np.inf
@@ -133,12 +131,22 @@ def spike_time(settled: float, risen: float, homeostasis: float, k: Numbers) -> 
     return time
 
 
-@compiled
-def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> np.ndarray:
-    """First spikes in s as if no neuron inhibited another: array of neurons, inf for those silent to the pulse's end.
+@njit(cache=True)
+def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> np.ndarray:
+    """Return the first spikes of all neurons in one presentation, without inhibition.
 
-    `states` neurons x inputs, `homeostasis` neurons, `volts` inputs, all in V. Only the edges of those that may be the first
-    are exact; the others' currents are taken to rise in a straight line.
+    Parameters
+    ----------
+    states : array, neurons x inputs, V
+    homeostasis : array, neurons, V
+    volts : array, inputs, V
+    k : Constants
+
+    Returns
+    -------
+    array, neurons, s
+        inf for neurons that are silent until the end of the pulse. Exact only within `CONTEST` of the first: the currents of
+        later neurons are assumed to rise in a straight line.
     """
     settled, times = np.empty(len(states)), np.empty(len(states))
     straight = 1 - k.tau / k.rise * (1 - math.exp(-k.rise / k.tau))
@@ -154,16 +162,16 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     return times
 
 
-@compiled
-def written(x: float, v: float, duration: float, k: Numbers) -> float:
-    """A cell's X in V, lifted as it is, after `duration` s with phi high and the input at `v` V."""
+@njit(cache=True)
+def written(x: float, v: float, duration: float, k: Constants) -> float:
+    """Return a cell's lifted X in V, from `x` before, after `duration` s with phi high and the input at `v` V."""
     target = k.pump * k.leak * v
     return target + (x - target) * math.exp(-duration / (k.leak * memory_capacitance(x - k.vto, v, k.c, k.cox)))
 
 
-@compiled
-def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Numbers) -> float:
-    """Write the winner's `row` (V, in place) from its `spike` (s) on; return for how long its output was high (s)."""
+@njit(cache=True)
+def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants) -> float:
+    """Write the winner's cells `row` (V) in place from its `spike` (s) on; return how long in s its output was high."""
     for i in range(len(row)):
         row[i] = lifted(row[i] - k.vto, volts[i], k.c, k.cox) + k.vto
     end = k.pulse + k.rise / 2
@@ -183,11 +191,22 @@ def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, 
     return end - spike + falling
 
 
-@compiled
-def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> int:
-    """Present one image, the inputs' `volts`; changes `states` (neurons x inputs) and `homeostasis` (neurons), V, in place.
+@njit(cache=True)
+def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> int:
+    """Present one image and learn from it, in place.
 
-    Both must be arrays of floats. Returns the winner, SILENT if no neuron fires.
+    Parameters
+    ----------
+    states : array of float, neurons x inputs, V
+        Changed in place, as `homeostasis` is.
+    homeostasis : array of float, neurons, V
+    volts : array, inputs, V
+    k : Constants
+
+    Returns
+    -------
+    int
+        The winner; SILENT if no neuron fires.
     """
     times = spike_times(states, homeostasis, volts, k)
     winner = int(np.argmin(times))
@@ -201,18 +220,18 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: N
     return winner
 
 
-@compiled
-def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Numbers) -> np.ndarray:
-    """Present the images `volts[order]` (V) one after the other, as `present` does; return the winners."""
+@njit(cache=True)
+def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants) -> np.ndarray:
+    """Present the images `volts[order]` (images x inputs, V) as `present` does; return the winners, an array of presentations."""
     found = np.empty(len(order), np.int64)
     for n in range(len(order)):
         found[n] = present(states, homeostasis, volts[order[n]], k)
     return found
 
 
-@compiled
-def first_neurons(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Numbers) -> np.ndarray:
-    """Who fires first at each of the images `volts` (images x inputs, V) while nothing is written; SILENT where none does."""
+@njit(cache=True)
+def first_neurons(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> np.ndarray:
+    """Return the winner of each of the images `volts` (images x inputs, V) without learning; SILENT if no neuron fires."""
     found = np.empty(len(volts), np.int64)
     for n in range(len(volts)):
         times = spike_times(states, homeostasis, volts[n], k)
