@@ -1,10 +1,9 @@
-"""Figures of the project: one look, labels with units. Each function draws one Figure and returns it.
+"""Figures that several scripts draw, in one look, labels with units. Each function draws one Figure and returns it.
 
 Colours are those of M. Okabe and K. Ito (2008), viridis and cividis, which colour-blind readers can tell apart.
 """
 
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,72 +28,50 @@ from memristive.single_layer.setup import Setup
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)  # without Okabe and Ito's yellow, too pale for lines
-WIDTH = 8.0  # in, what a README shows without shrinking
+WIDTH = 8.0  # in, which a README shows without shrinking
 HIGHEST = 8.0  # in, of a heat map
 RESOLUTION = 150  # dots per in
 HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis has pixels
-MOST_TRACES = 20  # that can be told apart when stacked; more become a heat map
-MOST_CELLS = 100  # that can be told apart as traces; more become a heat map
+MOST_TRACES = 20  # traces that can be told apart when stacked; more become a heat map
+MOST_CELLS = 100  # cells that can be told apart as traces; more become a heat map
 
-matplotlib.rcdefaults()  # whatever a user's matplotlibrc says: the same data give the same picture
+matplotlib.rcdefaults()  # independent of a user's matplotlibrc
 plt.rcParams.update({
     "figure.constrained_layout.use": True, "savefig.dpi": RESOLUTION, "figure.dpi": 100,
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
     "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
     "lines.linewidth": 1.4, "axes.prop_cycle": cycler(color=COLOURS), "image.cmap": "viridis",
-    "axes.titley": 1.0,  # no figure has ticks above, for which each title's place would be sought
+    "axes.titley": 1.0,  # no figure has ticks above, so there is no need to search a place for each title
     "axes.grid": False, "axes.formatter.useoffset": False})
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write `figure` as a PNG file, close it, and print the path."""
+    """Write `figure` as a PNG file, close it, and print the path. The same data give the same bytes."""
     image = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")  # in names that users give
-        figure.savefig(image, format="png", metadata={"Software": None})  # the same data give the same bytes
+    figure.savefig(image, format="png", metadata={"Software": None})
     plt.close(figure)
     write_file(path, image.getvalue())
     print(f"wrote {path}")
 
 
-# Scales and units
+# Scales, lines
 
 def time_scale(span: float) -> tuple[float, str]:
-    """Factor from s and the unit that suits a time axis of `span` s."""
+    """Return the factor from s, and the unit, that suit a time axis of `span` s."""
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
 
 
 def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
-    """Factor and prefixed unit that bring the largest of `values` between 1 and 1000."""
+    """Return the factor and the prefixed unit that bring the largest of `values` between 1 and 1000."""
     largest = float(np.abs(values).max())
     power = int(np.clip(np.floor(np.log10(largest) / 3), -5, 4)) if largest > 0 else 0
     return 1e-3**power, "fpnµm kMGT"[power + 5].strip() + unit
 
 
 def line_style(j: int, count: int) -> dict[str, Any]:
-    """Look of line j of `count`: dashed once colours run out, ever thinner so that no line hides an equal one."""
+    """Return the style of line j of `count`: dashed once colours run out, ever thinner so that no line hides an equal one."""
     return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
             "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
-
-
-def _panels(count: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A figure of `count` panels in rows of up to `columns`, each row `height` in high; unused panels are blank."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False, **options)
-    for axis in axes.flat[count:]:
-        axis.set_axis_off()
-    return figure, axes
-
-
-def _outer_labels(axes: np.ndarray, x: str, y: str) -> None:
-    for axis in axes[-1]:
-        axis.set_xlabel(x)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(y)
-
-
-# The device
 
 
 def cross(axis: Axes) -> None:
@@ -103,14 +80,62 @@ def cross(axis: Axes) -> None:
     axis.axvline(0, color=GREY, linewidth=0.6, zorder=0)
 
 
+def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str],
+          full: float = 0.0) -> None:
+    """Draw `traces` one above the other, the first on top, each on a baseline with its label.
+
+    Their full height is that of `full`, or of the highest if that is more.
+    """
+    height = 0.75 / max(np.max(traces), full, 1e-30)
+    for k, (trace, style) in enumerate(zip(traces, styles, strict=True)):
+        axis.plot(x, trace * height - k, **style | {"linewidth": 1.2})
+    axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(-len(traces) + 0.75, 1.0)
+
+
+def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
+    """Draw `rows` x time points as colours, on a regular time grid: the simulator's steps are unequal."""
+    grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
+    seconds, unit = time_scale(time[-1])
+    # A pixel or more for each row where the figure allows: averaged with its neighbours, a row would show a false value.
+    figure, axis = plt.subplots(figsize=(WIDTH, np.clip(len(rows) / RESOLUTION + 1.0, 5.0, HIGHEST)))
+    image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto", interpolation_stage="data",
+                        interpolation="nearest" if len(rows) / RESOLUTION < HIGHEST - 1.0 else "auto",
+                        extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5))
+    axis.set_xlabel(f"time ({unit})")
+    figure.colorbar(image, label=label)
+    return figure, axis
+
+
 # Patterns and weights
+
+def dataset_images(dataset: Dataset) -> Figure:
+    """Draw the patterns of a dataset as images, with their labels."""
+    figure, image = _gallery(dataset.patterns, dataset.shape, _columns(len(dataset.labels)), dataset.labels,
+                             cmap="cividis", vmin=0, vmax=1)
+    figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
+    return figure
+
+
+def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], before: np.ndarray | None = None) -> Figure:
+    """Draw the states X (classes x inputs, V) as one image of `shape` for each class; with `before`, also the states before."""
+    images = states if before is None else np.concatenate([before, states])
+    columns, titles, rows = (_columns(len(labels)), labels, ()) if before is None else (
+        len(labels), [*labels, *labels], ("before", "after"))
+    # One norm for all: where states are equal, the colour bar widens it, and would do so for the last image alone.
+    figure, image = _gallery(images, shape, columns, titles, rows, norm=Normalize(np.min(images), np.max(images)))
+    figure.colorbar(image, label="state X (V)", aspect=15)
+    return figure
+
+
+def _columns(count: int) -> int:
+    return count if count <= 6 else 5
+
 
 def _gallery(images: np.ndarray, shape: tuple[int, int], columns: int, titles: Sequence[str], rows: Sequence[str] = (),
              **options: Any) -> tuple[Figure, AxesImage]:
-    """A figure of `images` with titles, `columns` in a row, and names of the `rows`; returns it and one of its images.
-
-    All in one axis: an axis for each would take a second to draw.
-    """
+    """Draw `images` with titles, `columns` in a row, and names of the `rows`, in one axis: one for each would take a second."""
     height, width = shape
     step = 1.12 * width, (1.28 if columns <= 6 else 1.4) * height
     size = columns * step[0] + 0.45 * width, -(-len(titles) // columns) * step[1]
@@ -127,35 +152,19 @@ def _gallery(images: np.ndarray, shape: tuple[int, int], columns: int, titles: S
     return figure, image
 
 
-def _columns(count: int) -> int:
-    return count if count <= 6 else 5
-
-
-def dataset_images(dataset: Dataset) -> Figure:
-    """The patterns of a `datasets.Dataset` as images, with their labels."""
-    figure, image = _gallery(dataset.patterns, dataset.shape, _columns(len(dataset.labels)), dataset.labels,
-                             cmap="cividis", vmin=0, vmax=1)
-    figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
-    return figure
-
-
-def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], before: np.ndarray | None = None) -> Figure:
-    """The states X (classes x inputs, V) as one image of `shape` a class; with `before`, the states before as well."""
-    images = states if before is None else np.concatenate([before, states])
-    columns, titles, rows = (_columns(len(labels)), labels, ()) if before is None else (
-        len(labels), [*labels, *labels], ("before", "after"))
-    # One norm for all: where states are equal, the colour bar widens it, and would do so for the last image alone.
-    figure, image = _gallery(images, shape, columns, titles, rows, norm=Normalize(np.min(images), np.max(images)))
-    figure.colorbar(image, label="state X (V)", aspect=15)
-    return figure
-
-
 # Training
 
 def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[str] | None = None) -> Figure:
-    """Waveforms of the sources, traces x time points in V over `time` (s); `kind` is "input" or "control".
+    """Draw the waveforms of the sources: stacked traces, or a heat map of more than `MOST_TRACES`.
 
-    Up to `MOST_TRACES` traces are stacked, more are a heat map. `labels` name the traces (numbers by default).
+    Parameters
+    ----------
+    time : array, s
+    voltages : array, traces x time points, V
+    kind : str
+        "input" or "control".
+    labels : sequence of str, optional
+        Names of the traces; numbers by default.
     """
     labels = [str(k) for k in range(len(voltages))] if labels is None else labels
     title, name = {"input": ("Input voltages", "input"), "control": ("Control voltages phi", "phi of class")}[kind]
@@ -170,84 +179,107 @@ def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[s
     return figure
 
 
-def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[str, Any]], labels: Sequence[str],
-          full: float = 0.0) -> None:
-    """Draw `traces` one above the other, the first on top, each on its own baseline with its label.
+def memristor_states(time: np.ndarray, states: np.ndarray, classes: int, inputs: int, labels: Sequence[str]) -> Figure:
+    """Draw states X over time: traces in one panel for each class, or a heat map of more than `MOST_CELLS` cells.
 
-    Their full height is that of `full`, or of the highest if that is more.
+    Parameters
+    ----------
+    time : array, s
+    states : array, cells x time points, V
+        Cell = class * inputs + input.
+    classes, inputs : int
+    labels : sequence of str
+        Names of the classes.
     """
-    height = 0.75 / max(np.max(traces), full, 1e-30)
-    for k, (trace, look) in enumerate(zip(traces, styles, strict=True)):
-        axis.plot(x, trace * height - k, **look | {"linewidth": 1.2})
-    axis.set_yticks(-np.arange(len(traces)) + 0.35, labels)
-    axis.tick_params(axis="y", length=0)
-    axis.set_ylim(-len(traces) + 0.75, 1.0)
-
-
-def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """A figure with `rows` x time points as colours, on a regular time grid: the simulator's own steps are unequal."""
-    grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
-    seconds, unit = time_scale(time[-1])
-    # A pixel or more for each row where the page allows: averaged with its neighbours, a row would show a false value.
-    figure, axis = plt.subplots(figsize=(WIDTH, np.clip(len(rows) / RESOLUTION + 1.0, 5.0, HIGHEST)))
-    axis.set_xlabel(f"time ({unit})")
-    image = axis.imshow([np.interp(grid, time, row) for row in rows], aspect="auto", interpolation_stage="data",
-                        interpolation="nearest" if _row_has_pixels(len(rows)) else "auto",
-                        extent=(0, grid[-1] * seconds, len(rows) - 0.5, -0.5))
-    figure.colorbar(image, label=label)
-    return figure, axis
-
-
-def _row_has_pixels(rows: int) -> bool:
-    """Whether a heat map has a pixel or more for each of its rows."""
-    return rows / RESOLUTION < HIGHEST - 1.0
-
-
-def memristor_states(time: np.ndarray, states: np.ndarray, classes: int, inputs: int,
-                     labels: Sequence[str] | None = None) -> Figure:
-    """States X (V) over `time` (s): `states` is cells x time points, cell = class * inputs + input.
-
-    Up to `MOST_CELLS` cells are traces, one panel a class; more are a heat map.
-    """
-    labels = [str(j) for j in range(classes)] if labels is None else labels
     if classes * inputs > MOST_CELLS:
-        return _state_map(time, states, inputs, labels)
+        figure, axis = _heat_map(time, states, "state X (V)")
+        for j in range(1, classes):
+            axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
+        axis.set_yticks((np.arange(classes) + 0.5) * inputs - 0.5, labels)
+        axis.tick_params(axis="y", length=0)
+        axis.set(ylabel=f"class ({inputs} cells each)", title="States of all cells")
+        return figure
     seconds, unit = time_scale(time[-1])
-    figure, axes = _panels(classes, 2 if classes <= 4 else 3, 2.1, sharex=True, sharey=True)
+    columns = min(classes, 2 if classes <= 4 else 3)
+    rows = -(-classes // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True)
+    styles = {True: {"color": BLUE, "alpha": 0.8}, False: {"color": ORANGE, "alpha": 0.9}}
     written = states[:, -1] > np.max(states) / 2
-    for j, (axis, label) in enumerate(zip(axes.flat, labels, strict=False)):
+    for j, axis in enumerate(axes.flat):
+        if j >= classes:
+            axis.set_axis_off()
+            continue
         for cell in range(j * inputs, (j + 1) * inputs):
-            axis.plot(time * seconds, states[cell], linewidth=1.0, **_cell_style(written[cell]))
-        axis.set_title(f"class {label}")
-    _outer_labels(axes, f"time ({unit})", "state X (V)")
-    figure.legend(handles=[Line2D([], [], label=text, **_cell_style(on)) for on, text in
-                           ((True, "written cells"), (False, "other cells"))],
-                  loc="outside upper center", ncols=2)
+            axis.plot(time * seconds, states[cell], linewidth=1.0, **styles[bool(written[cell])])
+        axis.set_title(f"class {labels[j]}")
+    for axis in axes[-1]:
+        axis.set_xlabel(f"time ({unit})")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("state X (V)")
+    figure.legend(handles=[Line2D([], [], label=text, **styles[on]) for on, text in
+                           ((True, "written cells"), (False, "other cells"))], loc="outside upper center", ncols=2)
     return figure
 
 
-def _cell_style(written: bool) -> dict[str, Any]:
-    return {"color": BLUE, "alpha": 0.8} if written else {"color": ORANGE, "alpha": 0.9}
-
-
-def _state_map(time: np.ndarray, states: np.ndarray, inputs: int, labels: Sequence[str]) -> Figure:
-    figure, axis = _heat_map(time, states, "state X (V)")
-    for j in range(1, len(labels)):
-        axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
-    axis.set_yticks((np.arange(len(labels)) + 0.5) * inputs - 0.5, labels)
-    axis.tick_params(axis="y", length=0)
-    shared = "" if _row_has_pixels(len(states)) else " (where cells share a pixel: their mean)"
-    axis.set(ylabel=f"class ({inputs} cells each)", title=f"States of all cells{shared}")
+def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None) -> Figure:
+    """Draw running accuracy (share) and cumulative writes after each presentation, or after those numbered in `count`."""
+    count = np.arange(1, len(accuracy) + 1) if count is None else count
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
+    top.plot(count, 100 * np.asarray(accuracy))
+    top.set(ylabel="running accuracy (%)", title="Learning from errors")
+    bottom.plot(count, writes, color=VERMILLION)
+    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
+    bottom.set_ylim(bottom=0)
+    for axis in (top, bottom):
+        axis.grid(alpha=0.3)
     return figure
 
 
 # Inference
 
+def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
+    """Draw membranes and outputs of an inference: a panel for each pulse, from its start to a little after its first spike."""
+    count, threshold, high = len(result.spikes), setup.neuron.threshold, setup.neuron.output_high
+    latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
+    window = max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))  # whole half milliseconds, for round numbers on the axis
+    styles = [line_style(j, len(labels)) for j in range(len(labels))]
+    columns = min(count, 2 if count <= 4 else 3 if count <= 6 else 5)
+    rows = -(-count // columns)
+    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
+    figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
+                                sharex=True, sharey="row", height_ratios=heights * rows)
+    peak = max(np.max(result.membranes), threshold)
+    for k in range(rows * columns):
+        upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
+        if k >= count:
+            upper.set_axis_off()
+            lower.set_axis_off()
+            continue
+        start = setup.schedule.start(k)
+        part = slice(max(np.searchsorted(result.time, start) - 1, 0), np.searchsorted(result.time, start + window) + 1)
+        microseconds = (result.time[part] - start) * 1e6
+        for membrane, style in zip(result.membranes, styles, strict=True):
+            upper.plot(microseconds, membrane[part], **style)
+        upper.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
+        upper.set(title=f"{labels[k]} presented", xlim=(0, window * 1e6), ylim=(-0.05 * peak, 1.08 * peak))
+        stack(lower, microseconds, result.outputs[:, part], styles, labels, high)
+    for row in range(rows):
+        axes[2 * row, 0].set_ylabel("membrane (V)")
+        axes[2 * row + 1, 0].set_ylabel(f"output ({high:g} V high)")
+    axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))  # of all panels; to search for more takes time
+    for axis in axes[-1]:
+        axis.set_xlabel("time (µs)")
+    handles = [Line2D([], [], label=label, **style) for label, style in zip(labels, styles, strict=True)]
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
+    figure.legend(handles=handles, loc="outside upper center", title="neuron",
+                  ncols=len(handles) if len(handles) <= 8 else 6)
+    return figure
+
 
 def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
-    """First spikes (images x classes, s, nan if silent): one row an image, each neuron that fired as its label.
+    """Draw first spikes (images x classes, s, nan if silent): one row for each image, each neuron that fired as its label.
 
-    Image k is of class k: its own neuron is filled. Marks too close to stand side by side stand one above the other.
+    Image k is of class k: its neuron is filled. Marks too close to stand side by side stand one above the other.
     """
     spikes = np.asarray(spikes) * 1e6
     fired = spikes[np.isfinite(spikes)]
@@ -259,7 +291,9 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
     figure, axis = plt.subplots(figsize=(WIDTH, 1.1 + 0.25 * tops[-1]))
     for k, row in enumerate(lanes):
         for j, lane in row.items():
-            _mark(axis, spikes[k, j], tops[k] + lane, labels[j], j == k)
+            ink, fill, edge = ("white", BLUE, BLUE) if j == k else (BLACK, "white", GREY)
+            axis.text(spikes[k, j], tops[k] + lane, labels[j], ha="center", va="center_baseline", fontsize=9, color=ink,
+                      bbox={"boxstyle": "circle,pad=0.15", "facecolor": fill, "edgecolor": edge})
     for top in tops[1:-1]:
         axis.axhline(top - 0.7, color=GREY, linewidth=0.4)
     axis.set(xlim=(low - margin, high + margin), ylim=(tops[-1] - 0.7, -0.7), ylabel="image presented",
@@ -273,7 +307,7 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
 
 
 def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
-    """Lane of each neuron that fired, by index: the lowest one free, so that marks in a lane are `gap` apart."""
+    """Return the lane of each neuron that fired: the lowest one free, so that marks in a lane are `gap` apart."""
     lanes: dict[int, int] = {}
     ends: list[float] = []
     for j in np.argsort(times)[:np.isfinite(times).sum()]:
@@ -283,21 +317,18 @@ def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
     return lanes
 
 
-def _mark(axis: Axes, x: float, y: float, label: str, right: bool) -> None:
-    axis.text(x, y, label, ha="center", va="center_baseline", fontsize=9, color="white" if right else BLACK, bbox={
-        "boxstyle": "circle,pad=0.15", "facecolor": BLUE if right else "white", "edgecolor": BLUE if right else GREY})
-
+# Tests
 
 def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str], unit: str = "images") -> Figure:
-    """Confusion matrix: rows are true classes, columns decisions, the last ones those named in `undecided`. It counts `unit`."""
+    """Draw a confusion matrix of `unit`: rows are true classes, columns decisions, the last ones those in `undecided`."""
     matrix = np.asarray(matrix)
     columns = [*labels, *undecided]
     longest = max(map(len, columns))
-    tilted = 0.08 * longest * len(columns) > 0.7 * WIDTH  # names that would run into each other
+    tilted = 0.08 * longest * len(columns) > 0.75 * WIDTH  # names would run into each other
     height = 1.4 + 0.42 * max(3, len(labels)) + 0.06 * longest * tilted  # as high as the bar's label
     figure, axis = plt.subplots(figsize=(WIDTH, height))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # Drawn as rectangles: an image of the page's size would take 30 MB for a moment.
+    # Drawn as rectangles: an image of the figure's size would take 30 MB for a moment.
     image = axis.pcolormesh(np.arange(len(columns) + 1) - 0.5, np.arange(len(labels) + 1) - 0.5, 100 * shares,
                             cmap="cividis", vmin=0, vmax=100)
     axis.invert_yaxis()
@@ -305,9 +336,8 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
         ink = BLACK if shares[j, k] > 0.5 else "white"
         axis.text(k, j, str(count), ha="center", va="center", fontsize=9, color=ink)
     axis.axvline(len(labels) - 0.5, color="white", linewidth=3)
-    axis.set_xticks(range(len(columns)), columns)
-    if tilted:
-        plt.setp(axis.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    tilt: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
+    axis.set_xticks(range(len(columns)), columns, **tilt)
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(length=0)
     axis.set(xlabel="decision", ylabel="true class", title=f"Decisions (number of {unit})")
@@ -315,100 +345,23 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str]
     return figure
 
 
-# Training and tests
-
-def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
-    """Draw membranes and outputs of an inference: a panel for each pulse, from its start to a little after its first spike."""
-    starts, threshold = [setup.schedule.start(k) for k in range(len(result.spikes))], setup.neuron.threshold
-    time, high = result.time, setup.neuron.output_high
-    latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
-    window = max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))  # whole half milliseconds, for round numbers on the axis
-    columns = 2 if len(starts) <= 4 else 3 if len(starts) <= 6 else 5
-    columns = min(columns, len(starts))
-    rows = -(-len(starts) // columns)
-    heights = [1.6, max(0.45 + 0.14 * len(labels), 1.25)]
-    figure, axes = plt.subplots(2 * rows, columns, figsize=(WIDTH, 0.7 + rows * (0.5 + sum(heights))), squeeze=False,
-                                sharex=True, sharey="row", height_ratios=heights * rows)
-    peak = max(np.max(result.membranes), threshold)
-    for k in range(rows * columns):
-        upper, lower = axes[2 * (k // columns):2 * (k // columns) + 2, k % columns]
-        if k < len(starts):
-            _membrane_panel(upper, time, result.membranes, threshold, starts[k], window)
-            _output_panel(lower, time, result.outputs, labels, starts[k], window, high)
-            upper.set(title=f"{labels[k]} presented" if len(starts) == len(labels) else f"image {k + 1}",
-                      ylim=(-0.05 * peak, 1.08 * peak))
-        else:
-            upper.set_axis_off()
-            lower.set_axis_off()
-    for row in range(rows):
-        axes[2 * row, 0].set_ylabel("membrane (V)")
-        axes[2 * row + 1, 0].set_ylabel(f"output ({high:g} V high)")
-    axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))  # of all panels; where to put more of them takes time
-    for axis in axes[-1]:
-        axis.set_xlabel("time (µs)")
-    handles = [Line2D([], [], label=label, **line_style(j, len(labels))) for j, label in enumerate(labels)]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
-    figure.legend(handles=handles, loc="outside upper center", title="neuron",
-                  ncols=len(handles) if len(handles) <= 8 else 6)
-    return figure
-
-
-def _window(time: np.ndarray, start: float, window: float) -> tuple[slice, np.ndarray]:
-    """Return the slice of `time` (s) that covers `window` s from `start`, and its times in µs from `start`."""
-    part = slice(max(np.searchsorted(time, start) - 1, 0), np.searchsorted(time, start + window) + 1)
-    return part, (time[part] - start) * 1e6
-
-
-def _membrane_panel(axis: Axes, time: np.ndarray, membranes: np.ndarray, threshold: float, start: float, window: float) -> None:
-    part, microseconds = _window(time, start, window)
-    for j, membrane in enumerate(membranes):
-        axis.plot(microseconds, membrane[part], **line_style(j, len(membranes)))
-    axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1.2)
-    axis.set_xlim(0, window * 1e6)
-
-
-def _output_panel(axis: Axes, time: np.ndarray, outputs: np.ndarray, labels: Sequence[str], start: float, window: float,
-                  high: float) -> None:
-    part, microseconds = _window(time, start, window)
-    stack(axis, microseconds, outputs[:, part], [line_style(j, len(outputs)) for j in range(len(outputs))], labels, high)
-
-
-def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None) -> Figure:
-    """Draw running accuracy (share) and cumulative writes after each presentation, or after those numbered in `count`."""
-    count = np.arange(1, len(accuracy) + 1) if count is None else count
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
-    top.plot(count, 100 * np.asarray(accuracy))
-    top.set(ylabel="running accuracy (%)", title="Learning from errors")
-    top.grid(alpha=0.3)
-    bottom.plot(count, writes, color=VERMILLION)
-    bottom.set(xlabel="presentations (images)", ylabel="presentations that wrote")
-    bottom.grid(alpha=0.3)
-    bottom.set_ylim(bottom=0)
-    return figure
-
-
 def lead_histogram(leads: Sequence[float]) -> Figure:
     """Draw the histogram of the leads (s) of the first spike over the second; inf: one neuron fired alone."""
     microseconds = np.array(leads) * 1e6
     finite = microseconds[np.isfinite(microseconds) & (microseconds > 0)]
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images")
     alone = int(np.isinf(microseconds).sum())
-    axis.set_title(f"How clearly images are decided ({alone} more: one neuron fired alone)" if alone else
-                   "How clearly images are decided")
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.set(xlabel="lead of the first spike over the second (µs)", ylabel="images",
+             title="How clearly images are decided" + f" ({alone} more: one neuron fired alone)" * bool(alone))
     if len(finite):
-        _histogram(axis, finite)
+        wide = finite.max() > 20 * finite.min()
+        bins: Any = np.geomspace(finite.min(), finite.max(), 41) if wide else 40
+        axis.hist(finite, bins, color=SKY, edgecolor="white")
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+        if wide:
+            axis.set_xscale("log")
+            axis.xaxis.set_major_formatter("{x:g}")
+        median = np.median(finite)
+        axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
+        axis.legend()
     return figure
-
-
-def _histogram(axis: Axes, values: np.ndarray) -> None:
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-    wide = values.max() > 20 * values.min()
-    bins: Any = np.geomspace(values.min(), values.max(), 41) if wide else 40
-    axis.hist(values, bins, color=SKY, edgecolor="white")
-    if wide:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:g}")
-    median = np.median(values)
-    axis.axvline(median, color=VERMILLION, label=f"median {median:.3g} µs")
-    axis.legend()
