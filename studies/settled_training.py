@@ -1,61 +1,67 @@
-"""Error-driven training by settled membranes alone, compiled: a stand-in for the closed form where many trainings are compared.
+"""Error-driven training by settled membranes alone, compiled: stands in for the closed form to compare many trainings.
 
-What it leaves out moves all neurons of an image next to alike: the input's edge, the op-amps' finite gain, rails. Writes are the
-closed form's, for cells that conduct. A million presentations a second; what is trained in earnest is trained by an engine.
+It leaves out the input's edge, the finite gain of op-amps, and rails, which move all neurons of an image nearly alike. Writes
+are those of the closed form, for cells that conduct. A million presentations a second.
 """
 
 import math
+from typing import Any
 
 import numpy as np
+from numba import njit
 
-from memristive.cli.experiments import Experiment
-from memristive.single_layer import error_rule as error_driven
-from memristive.single_layer import pulses
+from memristive.single_layer import error_rule, setup
 from memristive.single_layer.closed_form import Crossbar
-from memristive.single_layer.compiled import compiled
 from memristive.single_layer.error_rule import SMALLEST_DOSE, ErrorDrivenRule
 from memristor import state_rate
 
-offender = compiled(error_driven.offender)
-write_window = compiled(pulses.write_window)
+first_wrong_neuron = njit(cache=True)(error_rule.first_wrong_neuron)
+write_window = njit(cache=True)(setup.write_window)
 
 
 class SettledTraining:
-    """Trains and tests a crossbar of an ideal chip on images (n x inputs, levels 0 to 1) with labels (n)."""
+    """Training and reads of a crossbar whose devices are alike.
 
-    def __init__(self, experiment: Experiment, images: np.ndarray, labels: np.ndarray) -> None:
-        memristor, crossbar = experiment.network.memristor, Crossbar.of(experiment.network, experiment.schedule)
-        neurons, schedule = crossbar.neurons, experiment.schedule
-        self._labels = labels.astype(np.int64)
-        # Of each image only what is not 0: the places, and the volts there.
+    Parameters
+    ----------
+    nominal : Setup
+    classes : int
+    images : array, n x inputs, levels 0 to 1
+    labels : array, n
+    """
+
+    def __init__(self, nominal: setup.Setup, classes: int, images: np.ndarray, labels: np.ndarray) -> None:
+        memristor, schedule, neurons = nominal.memristor, nominal.schedule, Crossbar.of(nominal).neurons
+        self._shape, self._labels = (classes, images.shape[1]), labels.astype(np.int64)
+        # The inputs of each image that are not 0, and their volts.
         self._ends = np.concatenate([[0], np.count_nonzero(images, axis=1).cumsum()])
         self._inputs = np.nonzero(images)[1]
         self._volts = schedule.input_voltage * images[images > 0]
-        self._shape = experiment.dataset.patterns.shape
-        self._read = (memristor.capacitance / memristor.memory_capacitance, memristor.threshold_voltage,
-                      neurons.membrane_gain * neurons.feedback_resistance * memristor.gain / 2, neurons.threshold,
-                      neurons.time_constant, schedule.pulse)
-        self._write = (float(state_rate(memristor, schedule.input_voltage)), crossbar.phi_share,
+        self._read: tuple[Any, ...] = (
+            memristor.capacitance / memristor.memory_capacitance, memristor.threshold_voltage,
+            neurons.membrane_gain * neurons.feedback_resistance * memristor.gain / 2, neurons.threshold, neurons.time_constant,
+            schedule.pulse)
+        self._write = (float(state_rate(memristor, schedule.input_voltage)), memristor.switch_threshold / schedule.phi_voltage,
                        memristor.write_time_constant, memristor.transconductance * memristor.leak_resistance)
 
     def train(self, rule: ErrorDrivenRule, order: np.ndarray) -> tuple[np.ndarray, int]:
-        """States (classes x inputs, V) after presenting the images `order` by the rule, and how many presentations wrote."""
+        """Return states (classes x inputs, V) after a training on the images `order`, and the number of images that wrote."""
         states = np.full(self._shape, rule.start_state)
         wrote = _train(states, self._ends, self._inputs, self._volts, self._labels, order, rule.dose, rule.margin, self._read,
                        self._write)
         return states, wrote
 
-    def spikes(self, states: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """First spike times in s (len(which) x classes) of some of the images; nan: silent."""
-        found = np.empty((len(which), len(states)))
-        for row, k in zip(found, which, strict=True):
+    def spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return first spike times in s (len(images) x classes) of images with these numbers; nan: silent."""
+        spikes = np.empty((len(images), len(states)))
+        for row, k in zip(spikes, images, strict=True):
             part = slice(self._ends[k], self._ends[k + 1])
             _spikes(states, self._inputs[part], self._volts[part], self._read, row)
-        return found
+        return spikes
 
 
-@compiled
-def _spikes(states: np.ndarray, inputs: np.ndarray, volts: np.ndarray, read: tuple[float, ...], found: np.ndarray) -> None:
+@njit(cache=True)
+def _spikes(states: np.ndarray, inputs: np.ndarray, volts: np.ndarray, read: tuple[float, ...], spikes: np.ndarray) -> None:
     share, threshold_voltage, scale, threshold, time_constant, pulse = read
     for j in range(len(states)):
         settled = 0.0
@@ -64,12 +70,12 @@ def _spikes(states: np.ndarray, inputs: np.ndarray, volts: np.ndarray, read: tup
             drop = min(volts[k], 3 / (2 + share) * start)
             mean = start - share / 2 * drop
             settled += scale * drop * (mean + math.sqrt(max(mean * mean - (1 - share) / 3 * (drop * drop), 0.0)))
-        found[j] = time_constant * math.log(settled / (settled - threshold)) if settled > threshold else np.nan
-        if found[j] > pulse:
-            found[j] = np.nan
+        spikes[j] = time_constant * math.log(settled / (settled - threshold)) if settled > threshold else np.nan
+        if spikes[j] > pulse:
+            spikes[j] = np.nan
 
 
-@compiled
+@njit(cache=True)
 def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int, pulse: float, share: float,
            threshold_voltage: float, write: tuple[float, ...]) -> None:
     _, phi_share, time_constant, transresistance = write
@@ -84,20 +90,20 @@ def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int,
         column[inputs[k]] += (transresistance * v * area / window - lift) * leak
 
 
-@compiled
+@njit(cache=True)
 def _train(states: np.ndarray, ends: np.ndarray, inputs: np.ndarray, volts: np.ndarray, labels: np.ndarray, order: np.ndarray,
            dose: float, margin: float, read: tuple[float, ...], write: tuple[float, ...]) -> int:
     spikes, wrote = np.empty(len(states)), 0
     for k in range(len(order)):
         first, end, label = ends[order[k]], ends[order[k] + 1], labels[order[k]]
-        there, level = inputs[first:end], volts[first:end]
-        _spikes(states, there, level, read, spikes)
+        driven, level = inputs[first:end], volts[first:end]
+        _spikes(states, driven, level, read, spikes)
         pulse = max(1 - k / len(order), SMALLEST_DOSE) * dose / write[0]
-        found, silent = offender(spikes, label, margin), np.isnan(spikes[label])
-        wrong = -1 if found is None else int(found)
+        offender, silent = first_wrong_neuron(spikes, label, margin), np.isnan(spikes[label])
+        wrong = -1 if offender is None else int(offender)
         if wrong >= 0 or silent:
             wrote += 1
-            _write(states[label], there, level, 1, pulse, read[0], read[1], write)
+            _write(states[label], driven, level, 1, pulse, read[0], read[1], write)
         if wrong >= 0:
-            _write(states[wrong], there, level, -1, pulse, read[0], read[1], write)
+            _write(states[wrong], driven, level, -1, pulse, read[0], read[1], write)
     return wrote
