@@ -203,7 +203,7 @@ def memristor_states(time: np.ndarray, states: np.ndarray, classes: int, inputs:
     columns = min(classes, 2 if classes <= 4 else 3)
     rows = -(-classes // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True)
-    styles = {True: {"color": BLUE, "alpha": 0.8}, False: {"color": ORANGE, "alpha": 0.9}}
+    styles: dict[bool, dict[str, Any]] = {True: {"color": BLUE, "alpha": 0.8}, False: {"color": ORANGE, "alpha": 0.9}}
     written = states[:, -1] > np.max(states) / 2
     for j, axis in enumerate(axes.flat):
         if j >= classes:
