@@ -30,11 +30,12 @@ def main(arguments: list[str] | None = None) -> None:
     voltages = load_voltages(options.voltages, "mnist", classes=10)
     dataset = mnist(voltages.shape[0], voltages.encoding)
     patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
-    setup = voltages.setup()
+    setup = voltages.setup(dataset.setup)
     (schedule,) = apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
     record = options.results / "mnist_inference.json"
-    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule, **describe(setup)}
+    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule,
+                  **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force)
     write_netlist(options.netlist, inference_netlist(setup, voltages.states, patterns, labels), options.force)
 

@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. The trained network, and the test images encoded as its training images were.
     voltages = load_voltages(options.voltages, "mnist", classes=10)
-    dataset, setup = mnist(voltages.shape[0], voltages.encoding), voltages.setup()
+    dataset = mnist(voltages.shape[0], voltages.encoding)
+    setup = voltages.setup(dataset.setup)
     (schedule,) = apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]

@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     (schedule,) = apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
     record = options.results / "xpue_inference.json"
-    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule, **describe(setup)}
+    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule,
+                  **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force)
     write_netlist(options.netlist, inference_netlist(setup, voltages.states, patterns, labels), options.force)
 

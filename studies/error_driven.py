@@ -1,7 +1,7 @@
 """Learning from errors: one layer learns any dataset image by image, on an ideal chip or on an imperfect one, and is tested.
 
 The crossbar reads a training image. If the right neuron does not lead by the margin, its column is potentiated and the
-column of the first wrong neuron depressed (docs/learning.md). --engine says what reads and writes: ngspice or the closed
+column of the first wrong neuron depressed (docs/learning.md). --engine chooses what reads and writes: ngspice or the closed
 form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.json and figures/NAME_*.png. For MNIST: 20
 minutes in ngspice, 30 s in closed form.
 """
@@ -57,14 +57,18 @@ def main(arguments: list[str] | None = None) -> None:
     memristor, neuron, schedule, rule, chip = apply_settings(
         options, memristor=dataset.setup.memristor, neuron=dataset.setup.neuron, schedule=dataset.setup.schedule,
         rule=dataset.rule, chip=load_chip(options.chip, classes, inputs))
+    chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     images, labels = dataset.training.levels, dataset.training.labels
     name = file_stem(dataset, options.engine, chip)
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
                   "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
-    for file in (path, options.results / f"{name}_training.json"):
-        check_overwriting(file, parameters, options.force)
+    test_engine = options.test_engine if dataset.load_images else NGSPICE
+    test_parameters = {**parameters, "test_engine": test_engine}
+    for file, made_with in ((path, parameters), (options.results / f"{name}_training.json", parameters),
+                            (options.results / f"{name}_test.json", test_parameters)):
+        check_overwriting(file, made_with, options.force)
 
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
@@ -74,23 +78,23 @@ def main(arguments: list[str] | None = None) -> None:
         state.states = chip.with_stuck_cells(state.states)
     netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
     write_netlist(options.netlist, netlist, options.force)
-    before = state.states
+    before, pulse = state.states, rule.dose / float(state_rate(memristor, schedule.input_voltage))
+    warn_of_range(on_chip(setup, chip), before, images[:100], write=pulse * (options.engine == NGSPICE))
     engine = (chip_engine(options.engine, setup, chip, state.done) if chip
               else make_engine(options.engine, setup, classes, inputs))
     trainer = ErrorDrivenTrainer(engine, rule, images, labels)
     began = time.perf_counter() - state.seconds
     with (checkpoint_at_interrupt(checkpoint, lambda: vars(state), parameters),
           progress(trainer.presentations(state), rule.presentations - state.done, "learning", "image") as bar):
-        for accuracy, writes in bar:
+        for running, written in bar:
             state.seconds = time.perf_counter() - began
-            bar.set_postfix(accuracy=f"{accuracy:.1%}", writes=writes, refresh=False)
+            bar.set_postfix(accuracy=f"{running:.1%}", writes=written, refresh=False)
             if state.done % CHECKPOINT_EVERY[options.engine] == 0:
                 save_checkpoint(checkpoint, vars(state), parameters)
 
     # 3. Save the states, the learning curve and the energy of a first write.
     save_voltages(path, state.states, ngspice=options.engine == NGSPICE, **parameters)
     accuracy, writes = learning_curve(state.history)
-    pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
     energy = {kind: write_energy(on_chip(setup, chip), state.states, images[0], int(labels[0]), pulse, sign)
               for kind, sign in (("potentiation", 1), ("depression", -1))}
     print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
@@ -102,18 +106,16 @@ def main(arguments: list[str] | None = None) -> None:
         "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
         "write_energy": energy, "seconds": state.seconds, "learning_curve": curve})
     checkpoint.unlink(missing_ok=True)
-    warn_of_range(on_chip(setup, chip), state.states, images[:100])
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
     if dataset.load_images:
-        spikes = read_images(setup, state.states, dataset.test.levels, options.test_engine, chip, jobs=options.jobs,
-                             scheduler=options.scheduler)
-        scores = summary(dataset.test.labels, spikes, RESOLUTION)
-        save_decisions(options.results / f"{name}_test_decisions.csv.gz", dataset.test.labels, spikes, RESOLUTION)
-        write_results(options.results / f"{name}_test.json", {**parameters, "test_engine": options.test_engine}, scores)
-    else:
-        scores = summary(labels, read_images(setup, state.states, images, NGSPICE, chip), RESOLUTION)
+        images, labels = dataset.test.levels, dataset.test.labels
+    spikes = read_images(setup, state.states, images, test_engine, chip, jobs=options.jobs,
+                         scheduler=options.scheduler)
+    scores = summary(labels, spikes, RESOLUTION)
     print_scores(scores)
+    save_decisions(options.results / f"{name}_test_decisions.csv.gz", labels, spikes, RESOLUTION)
+    write_results(options.results / f"{name}_test.json", test_parameters, scores, ngspice=test_engine == NGSPICE)
 
     # 5. Plot.
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")

@@ -47,5 +47,5 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
     return code
 
 
-def _show_warning(message: Warning | str, *_: Any) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)

@@ -3,15 +3,12 @@
 import argparse
 import dataclasses
 import difflib
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from memristive.spice.parameters import ParameterError, Parameters, allowed_range, check_range
-
-NEGATIVE = re.compile(r"-(\d|\.\d)")
+from memristive.spice.parameters import ParameterError, allowed_range, check_range
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,7 +73,7 @@ def add_resume(parser: Parser) -> Parser:
     return parser
 
 
-def apply_settings(options: argparse.Namespace, **groups: Parameters) -> tuple[Any, ...]:
+def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...]:
     """Return the parameter groups with the changes of --set; with --parameters, print them all and exit.
 
     Parameters

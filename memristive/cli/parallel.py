@@ -1,8 +1,9 @@
 """Independent tasks on all cores with joblib, or on a Dask cluster."""
 
+import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -23,7 +24,8 @@ def worker_count() -> int:
 
 
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int | None = None, scheduler: str | None = None,
-              sizes: Sequence[int] | None = None, description: str = "", unit: str = "task") -> Iterator[tuple[int, Result]]:
+              sizes: Sequence[int] | None = None, description: str = "",
+              unit: str = "task") -> Generator[tuple[int, Result], None, None]:
     """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar.
 
     Parameters
@@ -47,38 +49,53 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: i
     """
     sizes = sizes or [1] * len(tasks)
     results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or worker_count())
-    with tqdm(total=sum(sizes), desc=description, unit=unit, unit_scale=True, dynamic_ncols=True, leave=False, delay=2,
-              disable=None) as bar:
+    with (contextlib.closing(results),
+          tqdm(total=sum(sizes), desc=description, unit=unit, unit_scale=True, dynamic_ncols=True, leave=False, delay=2,
+               disable=None) as bar):
         for k, result in results:
             bar.update(sizes[k])
             yield k, result
 
 
-def _numbered(function: Callable[[Task], Result], k: int, task: Task, worker: bool) -> tuple[int, Result]:
-    if worker:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends its workers
+def _numbered(function: Callable[[Task], Result], k: int, task: Task) -> tuple[int, Result]:
     return k, function(task)
 
 
-def _on_cores(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Result]]:
-    if jobs == 1:
+@contextlib.contextmanager
+def _inherited_by_workers() -> Generator[None, None, None]:
+    """Ignore Ctrl-C while workers start: it reaches all processes of a terminal, and the parent ends its workers."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _on_cores(function: Callable[[Task], Result], tasks: Sequence[Task],
+              jobs: int) -> Generator[tuple[int, Result], None, None]:
+    if jobs == 1 or len(tasks) <= 1:
         yield from ((k, function(task)) for k, task in enumerate(tasks))
         return
     left = dict(enumerate(tasks))
     for attempt in (1, 2):
         try:
-            with parallel_config(backend="loky", n_jobs=min(jobs, max(1, len(left))), inner_max_num_threads=1):
-                for k, result in Parallel(return_as="generator_unordered", batch_size=1)(
-                        delayed(_numbered)(function, k, task, True) for k, task in left.copy().items()):
-                    del left[k]
-                    yield k, result
+            # Two workers at least: joblib would run a single job in this process, which a crash would end.
+            with parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1):
+                with _inherited_by_workers():
+                    results = Parallel(return_as="generator_unordered", batch_size=1)(
+                        delayed(_numbered)(function, k, task) for k, task in left.copy().items())
+                with contextlib.closing(results):
+                    for k, result in results:
+                        del left[k]
+                        yield k, result
             return
         except BrokenProcessPool as error:
             if attempt == 2:
                 raise SimulationError("a worker process died twice; with fewer --jobs there is more memory for each") from error
 
 
-def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task], scheduler: str) -> Iterator[tuple[int, Result]]:
+def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task],
+                scheduler: str) -> Generator[tuple[int, Result], None, None]:
     try:
         from dask.distributed import Client, KilledWorker, as_completed
     except ImportError as error:
@@ -92,7 +109,7 @@ def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task], sched
         if not threads or max(threads.values()) > 1:
             raise ParameterError(f"--scheduler {scheduler} needs workers of one thread each, since there is one ngspice in a "
                                  f"process: PYTHONPATH=. dask worker --nthreads 1 {scheduler}")
-        futures: list[Any] = [client.submit(_numbered, function, k, task, False, pure=False) for k, task in enumerate(tasks)]
+        futures: list[Any] = [client.submit(_numbered, function, k, task, pure=False) for k, task in enumerate(tasks)]
         try:
             for _, result in as_completed(futures, with_results=True):
                 yield result

@@ -1,4 +1,4 @@
-"""Many images read on all cores, or on a cluster: ranges of images are the tasks, each process keeps its circuits loaded."""
+"""Many images read on all cores, or on a cluster: ranges of images are the tasks, circuits stay loaded from task to task."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,11 @@ from memristive.single_layer.solvers import READING
 from memristive.spice.session import Solver
 from memristive.variability.chip import Chip, on_chip
 
-RANGE = 50  # images in a task: a second's work
-LOOKED_AT = 100  # images whose membranes are compared with threshold and rail
+RANGE = 50  # images in a task: a second of work
+CHECKED = 100  # images whose membranes are compared with threshold and rail
 NEURONS = 3  # spikes to wait for, for the top-3 accuracy
 
-_readers: dict[Any, Any] = {}  # of this process; circuits stay loaded from task to task
+_readers: dict[Any, Reader] = {}  # of this process: the last one
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class _Range:
 def _read_range(task: _Range) -> np.ndarray:
     key = (task.setup.network, task.setup.schedule, task.chip, len(task.states), task.solver)
     if key not in _readers:
+        for reader in _readers.values():
+            reader.unload()
         _readers.clear()
         _readers[key] = Reader(on_chip(task.setup, task.chip), len(task.states), task.solver)
     noise = [task.chip.threshold_noise("test", k) if task.chip else None
@@ -46,7 +48,7 @@ def _read_range(task: _Range) -> np.ndarray:
 
 def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: str = NGSPICE, chip: Chip | None = None,
                 solver: Solver = READING, jobs: int | None = None, scheduler: str | None = None) -> np.ndarray:
-    """Return the first spike times of all images, n x classes in s; nan for a neuron that was not seen to fire.
+    """Return the first spike times of all images.
 
     Parameters
     ----------
@@ -63,6 +65,11 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     jobs, scheduler
         As in `parallel.run_tasks`.
 
+    Returns
+    -------
+    array, n x classes, s
+        nan for a neuron that had not fired when its read ended.
+
     Raises
     ------
     ParameterError
@@ -74,12 +81,15 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     -----
     OperatingRangeWarning
         Membranes clip or stay silent on the first 100 images.
+    ClosedFormWarning
+        The closed form is not exact for these parameters.
     """
     check_engine(engine)
-    warn_of_range(on_chip(setup, chip), states, images[:LOOKED_AT])
+    warn_of_range(on_chip(setup, chip), states, images[:CHECKED])
     spikes = np.full((len(images), len(states)), np.nan)
     if engine == CLOSED_FORM:
         crossbar = Crossbar.of(on_chip(setup, chip))
+        crossbar.warn_of_doubts()
         for first in progress(range(0, len(images), BATCH), -(-len(images) // BATCH), "reading", "batch"):
             batch = images[first:first + BATCH]
             noise = np.array([chip.threshold_noise("test", first + k) for k in range(len(batch))]) if chip else 0.0

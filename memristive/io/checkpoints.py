@@ -2,6 +2,8 @@
 
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +34,7 @@ def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]
         stored = json.loads(str(progress.pop("parameters")))
     except FileNotFoundError:
         raise FileProblem(f"{path} does not exist; leave --resume out to start afresh") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FileProblem(f"{path} is not a usable checkpoint: {error}") from error
     changed = differences(stored, json.loads(to_json(parameters)))
     if changed:

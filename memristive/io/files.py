@@ -85,7 +85,7 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
     """
     path = Path(path)
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not os.access(path if path.exists() else folder, os.W_OK) or path.is_dir():
+    if not os.access(path if path.exists() else folder, os.W_OK) or path.is_dir() or not folder.is_dir():
         raise FileProblem(f"{path} cannot be written")
     if force or not path.exists():
         return
@@ -109,14 +109,14 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return the names and both values of the parameters in `wanted` that differ from those in `stored`.
 
-    A parameter that is missing in `stored` is newer than the file, and no difference.
+    A parameter that is missing in `stored` is newer than the file, and no difference; a missing group of them is one.
     """
     found = []
     for key, value in wanted.items():
         before = stored.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             found += differences(before, value, f"{prefix}{key}.")
-        elif key in stored and before != value:
+        elif before != value and (key in stored or isinstance(value, Mapping)):
             found.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
     return found
 

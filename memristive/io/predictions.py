@@ -2,14 +2,17 @@
 
 import gzip
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from memristive.io.files import write_file
 from memristive.single_layer.scores import decide, decision_name
 from memristive.single_layer.setup import Schedule
 from memristive.single_layer.spike_decoding import lead
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, resolution: float,
@@ -27,6 +30,8 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     schedule : Schedule, optional
         Adds the paper's decision, which samples with this schedule's step.
     """
+    import pandas as pd  # here: the import takes half a second
+
     names = [str(k) for k in range(spikes.shape[1])]
     strict, paper = decide(spikes, resolution, schedule.sampling_step if schedule else None)
     columns = {"image": np.arange(len(labels)), "label": labels, "decision": [decision_name(d, names) for d in strict]}
@@ -40,6 +45,8 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     print(f"wrote {path}")
 
 
-def load_decisions(path: str | Path) -> pd.DataFrame:
+def load_decisions(path: str | Path) -> "pd.DataFrame":
     """Return the decisions that `save_decisions` wrote."""
+    import pandas as pd
+
     return pd.read_csv(path, dtype={"decision": str})

@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from memristive.io.files import read_json, to_json, write_file
 from memristive.single_layer.setup import Setup
 from memristive.spice.session import NgspiceSession
 from memristive.variability.chip import Chip
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
@@ -23,9 +24,9 @@ def versions(ngspice: bool) -> dict[str, Any]:
 
 
 def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
-    """Return the parameters of a run as plain numbers, for records and voltages files."""
+    """Return the parameters of a run as plain numbers, for records and voltages files; "chip" is None for an ideal one."""
     return {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),
-            **({"chip": chip.as_dict()} if chip else {})}
+            "chip": chip.as_dict() if chip else None}
 
 
 def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapping[str, Any], ngspice: bool = True) -> None:
@@ -50,6 +51,8 @@ def load_results(path: str | Path) -> dict[str, Any]:
     return read_json(path, "results of this project")
 
 
-def load_table(path: str | Path) -> pd.DataFrame:
+def load_table(path: str | Path) -> "pd.DataFrame":
     """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem."""
+    import pandas as pd  # here: the import takes half a second
+
     return pd.DataFrame(load_results(path)["rows"])

@@ -1,6 +1,6 @@
 """The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator (docs/closed_form.md).
 
-A column's current stands still once the input has risen: the channels' square law at gate voltages that the input has lifted.
+A column's current is constant once the input has risen: the channels' square law at gate voltages that the input has lifted.
 Membranes are then exponentials, and spikes are logarithms. All shapes may have leading axes for chips that differ from each
 other: states are ... x classes x inputs, and so may be the arrays of `Cells`; those of `Neurons` are ... x classes.
 """
@@ -8,6 +8,7 @@ other: states are ... x classes x inputs, and so may be the arrays of `Cells`; t
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,15 +26,19 @@ from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 NODES, WEIGHTS = (values / 2 for values in np.polynomial.legendre.leggauss(3))
 SHARES = np.array([*(0.5 + NODES), 1.0, 1.0])
 BELOW = np.array([0.0, 0.0, 0.0, 0.0, 1e-3])  # V
-GRAZING = 2e-3  # a membrane that settles within this share of its threshold: the spike time hangs on the last digit of it
+GRAZING = 2e-3  # share of the threshold: the spike of a membrane that settles so near to it depends on its last digits
 SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
-LEAST_GAIN = 1e4  # of the op-amps, whose errors are kept to first order: leads are off by 0.1 us at 1e3
+LEAST_GAIN = 1e4  # of the op-amps, whose errors enter to first order: leads are off by 0.1 us at 1e3
 LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, left out of the column's voltage: spikes are off by tens of ns
 SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): spikes are off by 50 ns, for the charge that gates push into columns
 LARGEST_CAPACITOR = 3.0  # of C_gate: at 20 spikes are off by 5 to 40 ns, near the threshold by 2 us
-MANY = 50  # images from which a table of all currents pays
-BATCH = 2000  # images at a time, so that memory stays flat
+MANY = 50  # images from which on a table of all currents is faster
+BATCH = 2000  # images at a time, which bounds the memory
 LEVELS = 1024  # different pixel levels up to which cells' currents are tabulated
+
+
+class ClosedFormWarning(UserWarning):
+    """The parameters are outside the range in which the closed form is exact to nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -41,42 +46,43 @@ class Arrays:
     """Base of frozen dataclasses whose fields are floats or arrays."""
 
     def map(self, change: Callable[[np.ndarray], np.ndarray]) -> Self:
-        """A copy with `change` made to every array; floats, which broadcast anyway, stay."""
+        """Return a copy with `change` made to every array; floats, which broadcast anyway, stay."""
         arrays = {name: change(value) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, **arrays) if arrays else self
 
 
 @dataclass(frozen=True)
 class Cells(Arrays):
-    """What a crossbar's cells are: floats, or arrays that broadcast against its states (... x classes x inputs)."""
+    """Parameters of a crossbar's cells: floats, or arrays that broadcast against its states (... x classes x inputs)."""
 
     gain: Values  # A/V^2, Kp W/L of the channel
     threshold_voltage: Values  # V, Vto of the channel
     transconductance: Values  # S, K, the write gain
     capacitance: Values  # F, the explicit memory capacitor C
-    gate_capacitance: Values  # F, of the channel's own gate
+    gate_capacitance: Values  # F, of the channel's gate
     leak_resistance: Values  # ohm
+    leak_per_volt: Values = 0.0  # S/V
 
     @classmethod
-    def of(cls, parameters: MemristorParameters, own: CellValues | None = None) -> Cells:
-        """Cells that are all alike, but for what those of a chip have of their `own`."""
+    def of(cls, parameters: MemristorParameters, chip: CellValues | None = None) -> Cells:
+        """Return cells that are all alike, except for the values of a `chip`."""
         alike = cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
-        return dataclasses.replace(alike, **vars(own)) if own else alike
+        return dataclasses.replace(alike, **vars(chip)) if chip else alike
 
     @property
     def memory_capacitance(self) -> Values:
-        """All that the transconductance charges, C + C_gate, in F."""
+        """Capacitance that the transconductance charges, C + C_gate, in F."""
         return self.capacitance + self.gate_capacitance
 
     @property
     def write_time_constant(self) -> Values:
-        """R_leak (C + C_gate) in s: how fast a cell that is written forgets."""
+        """Time constant R_leak (C + C_gate) in s with which a cell leaks while it is written."""
         return self.leak_resistance * self.memory_capacitance
 
 
 @dataclass(frozen=True)
 class Neurons(Arrays):
-    """What a crossbar's neurons are: floats, or arrays that broadcast against ... x classes."""
+    """Parameters of a crossbar's neurons: floats, or arrays that broadcast against ... x classes."""
 
     feedback_resistance: Values  # ohm, of the summing stage: volts per column ampere
     membrane_gain: Values  # settled membrane voltage per volt of the summing stage
@@ -87,8 +93,8 @@ class Neurons(Arrays):
     dropped: Values = 0.0  # of a stage's output, by its op-amp's output resistance
 
     @classmethod
-    def of(cls, parameters: NeuronParameters, own: NeuronValues | None = None) -> Neurons:
-        """Return neurons that are all alike, except for the values in `own`."""
+    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None) -> Neurons:
+        """Return neurons that are all alike, except for the values of a `chip`."""
         p = parameters
         # An inverting op-amp of finite gain lacks its noise gain / gain: 1 in the summing, 3 in the inverting stage; its output
         # resistance adds what it drops.
@@ -98,36 +104,45 @@ class Neurons(Arrays):
                     float(p.highest_drive(p.feedback_resistance)), p.threshold, p.time_constant,
                     p.amplifier_output_resistance * (1 / p.feedback_resistance + 1 / p.stage_resistance))
         return dataclasses.replace(
-            alike, threshold=own.threshold, feedback_resistance=own.feedback_resistance,
-            rail=p.highest_drive(own.feedback_resistance),
-            time_constant=p.membrane_resistance * own.membrane_capacitance) if own else alike
+            alike, threshold=chip.threshold, feedback_resistance=chip.feedback_resistance,
+            rail=p.highest_drive(chip.feedback_resistance),
+            time_constant=p.membrane_resistance * chip.membrane_capacitance) if chip else alike
 
 
 @dataclass(frozen=True)
 class Race(Arrays):
-    """What the neurons do while images are presented; every array is ... x images x classes."""
+    """Membranes and spikes while images are presented; every array is ... x images x classes."""
 
-    settled: np.ndarray  # V, where the membrane would settle
-    risen: np.ndarray  # V, the membrane at the end of the input's edge
+    settled: np.ndarray  # V, settled membrane
+    risen: np.ndarray  # V, membrane at the end of the input's edge
     spikes: np.ndarray  # s after the pulse's start, nan for silent neurons
-    railed: np.ndarray  # the stages are at their rail: the spike is good to 1 % of the threshold's distance, no better
-    grazing: np.ndarray  # settles so near to its threshold that its spike, or silence, is not to be relied on
+    railed: np.ndarray  # the stages are at their rail: the spike is good to 1 % of the distance to the threshold
+    grazing: np.ndarray  # the membrane settles so near to its threshold that neither spike nor silence is reliable
     early: np.ndarray  # fires within the input's edge: a rough time
 
     @property
     def doubtful(self) -> np.ndarray:
-        """Where the form does not hold to nanoseconds."""
+        """Mask of the spikes that are not exact to nanoseconds."""
         return self.railed | self.grazing | self.early
 
 
 @dataclass(frozen=True)
 class Crossbar:
-    """A crossbar with its neurons and pulses in closed form."""
+    """Crossbar with its neurons and pulses in closed form.
+
+    Parameters
+    ----------
+    cells : Cells
+    neurons : Neurons
+    schedule : Schedule
+    phi_share : float
+        Threshold of the write switch as a share of phi.
+    """
 
     cells: Cells
     neurons: Neurons
     schedule: Schedule
-    phi_share: float  # the write switch's threshold as a share of phi
+    phi_share: float
 
     @classmethod
     def of(cls, setup: Setup) -> Crossbar:
@@ -142,7 +157,7 @@ class Crossbar:
 
     @cached_property
     def for_images(self) -> tuple[Neurons, np.ndarray]:
-        """The neurons with an axis for images, and what the drive at each of `NODES` adds to the membrane by the edge's end."""
+        """Neurons with an axis for images, and the membrane's gain from the drive at each of `NODES` until the edge's end."""
         neurons, rise = self.neurons.map(lambda values: values[..., None, :]), self.schedule.rise
         shares = (rise / np.asarray(neurons.time_constant))[None]
         nodes, weights = (values.reshape(-1, *[1] * (shares.ndim - 1)) for values in (NODES, WEIGHTS))
@@ -150,13 +165,8 @@ class Crossbar:
         return neurons, edge if edge.ndim > 1 else edge[:, None, None]
 
     @property
-    def holds(self) -> bool:
-        """Whether parameters are such that it is good for nanoseconds."""
-        return not self.doubts
-
-    @property
     def doubts(self) -> list[str]:
-        """What keeps it from being good for nanoseconds, whatever the images, with the options that would have to change."""
+        """Reasons for which no spike is exact to nanoseconds, whatever the images, each with its parameter."""
         gate, gain = np.asarray(self.cells.gate_capacitance), np.min(self.neurons.amplifier_gain)
         return [doubt for doubt, applies in (
             ("the input's edge (schedule.rise) is longer than the membranes' time constant",
@@ -164,35 +174,50 @@ class Crossbar:
             (f"the op-amps' gain (neuron.amplifier_gain) is below {LEAST_GAIN:g}", gain < LEAST_GAIN),
             ("the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the columns",
              np.max(self.neurons.dropped) / gain > LARGEST_DROP),
-            ("the channels take long to charge their own gates (memristor.length, kp, oxide_thickness)",
+            ("the channels take long to charge their gates (memristor.length, kp, oxide_thickness)",
              np.max(gate / self.cells.gain) > SLOWEST_GATE),
             ("the memory capacitor (memristor.capacitance) holds the gates where they are, though their columns move",
              np.max(self.cells.capacitance / gate) > LARGEST_CAPACITOR),
         ) if applies]
 
+    def warn_of_doubts(self) -> None:
+        """Warn of each of the `doubts`."""
+        for doubt in self.doubts:
+            warnings.warn(f"the closed form is not exact here: {doubt}; compare with ngspice", ClosedFormWarning, stacklevel=3)
+
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """First spike times in s (... x images x classes), nan for silent neurons; arguments as in `race`."""
+        """Return the first spike times in s (... x images x classes), nan for silent neurons; arguments as in `race`."""
         return self.race(states, images).spikes
 
     def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Present `images` (n x inputs, levels 0 to 1) to cells in `states` (... x classes x inputs, V).
+        """Present images.
 
-        `jitter` in V (... x images x classes) moves the thresholds: read noise. Raises ParameterError for images that do not
-        fit the states, or with other levels.
+        Parameters
+        ----------
+        states : array, ... x classes x inputs, V
+        images : array, n x inputs
+            Levels from 0 to 1.
+        jitter : array, ... x images x classes, V, or float
+            Read noise: shift of the thresholds.
+
+        Raises
+        ------
+        ParameterError
+            The images do not fit the states, or a level is outside 0 to 1.
         """
         check_levels("images", images, np.shape(states)[-1])
         return self._race(np.concatenate(list(self._currents(states, images)), axis=-2), jitter)
 
     def read(self, states: np.ndarray, image: np.ndarray) -> Race:
-        """As `race`, for one image (inputs). The arrays are ... x classes."""
+        """Present one image (inputs) as `race`; the arrays are ... x classes."""
         return self.race(states, image[None]).map(lambda values: values[..., 0, :])
 
     def with_jitter(self, jitter: np.ndarray) -> Crossbar:
-        """The crossbar for one read with noise: its thresholds are off by `jitter` in V (... x classes)."""
+        """Return the crossbar with thresholds shifted by `jitter` in V (... x classes): read noise."""
         return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, threshold=self.neurons.threshold + jitter))
 
     def _driven_currents(self, states: np.ndarray, image: np.ndarray) -> np.ndarray:
-        """Column currents in A (SHARES x ... x classes) while the input is at each of `SHARES` of its level, less `BELOW`."""
+        """Return column currents in A (SHARES x ... x classes) with the input at each of `SHARES` of its level, less `BELOW`."""
         driven = image.nonzero()[0]
         cells = self.cells.map(lambda values: values[..., driven] if np.shape(values)[-1] > 1 else values)
         axes = (-1, *[1] * states.ndim)
@@ -200,10 +225,10 @@ class Crossbar:
         return read_current(cells, states[..., driven], volts).sum(axis=-1)
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """As `_driven_currents` for batches of `images`: SHARES x ... x images x classes.
+        """Yield `_driven_currents` for batches of `images`: SHARES x ... x images x classes.
 
-        Few pixel levels, as in 8-bit images: every cell's current at every level is tabulated, and a batch is one product
-        of a sparse matrix (which pixel has which level) with the table.
+        With few pixel levels, as in 8-bit images, every cell's current at every level is tabulated. A batch is then the
+        product of a sparse matrix (which pixel has which level) with the table.
         """
         levels = np.unique(images) if len(images) >= MANY else np.array([])
         levels = levels[levels != 0]
@@ -211,7 +236,7 @@ class Crossbar:
             for image in images:
                 yield self._driven_currents(states, image)[..., None, :]
             return
-        from scipy.sparse import csr_array  # here, since loading it takes longer than a page's few reads
+        from scipy.sparse import csr_array  # here: the import takes longer than a few reads
         cells = self.cells.map(lambda values: values[..., None])
         tables = [read_current(cells, states[..., None], np.maximum(share * self.schedule.input_voltage * levels - below, 0.0))
                   for share, below in zip(SHARES, BELOW, strict=True)]
@@ -225,7 +250,7 @@ class Crossbar:
             yield np.moveaxis((which @ flat).reshape(len(batch), len(SHARES), *leading, classes), 0, -2)
 
     def _race(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
-        """From column currents (SHARES x ... x images x classes) to spikes."""
+        """Return spikes for column currents (SHARES x ... x images x classes)."""
         neurons, edge = self.for_images
         tau, threshold = neurons.time_constant, neurons.threshold + jitter
         # The column is not quite at ground: its conductance takes some of its current.
@@ -245,16 +270,31 @@ class Crossbar:
         return Race(settled, risen, spikes, stages[-1] >= neurons.rail, np.abs(over) < GRAZING * threshold, early)
 
     def column(self, j: int) -> Cells:
-        """The cells of class j."""
+        """Return the cells of class j."""
         return self.cells.map(lambda values: values[..., j if values.shape[-2] > 1 else 0, :] if values.ndim > 1 else values)
 
     def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: Values, cells: Cells | None = None) -> np.ndarray:
-        """`states` (... x inputs, V) after one write of `image` (... x inputs, 0 to 1): up, or down if `sign` is -1.
+        """Return states after one write.
 
-        dX/dt = (K V - X' / R_leak) / (C + C_gate) while phi is above the switch's threshold, with X' the lifted gate and V the
-        mean input over that window: exact for a channel that conducts, as the gate's charge is then (C + C_gate) X. `pulse` in
-        s (broadcasts). `cells`: those of the written columns, needed where cells differ (`column`). Raises ParameterError for an
-        image or a pulse that is none.
+        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate), with the lifted gate X' and the
+        mean input V over that window. This is exact for a channel that conducts: its gate's charge is (C + C_gate) X.
+
+        Parameters
+        ----------
+        states : array, ... x inputs, V
+        image : array, ... x inputs
+            Levels from 0 to 1.
+        sign : int
+            1 potentiates, -1 depresses.
+        pulse : float or array that broadcasts with `states`
+            Width in s.
+        cells : Cells, optional
+            Cells of the written columns, needed where cells differ (`column`).
+
+        Raises
+        ------
+        ParameterError
+            The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0 s.
         """
         check_write(states, image, pulse)
         cells = cells or self.cells
@@ -266,7 +306,7 @@ class Crossbar:
 
     @staticmethod
     def forgotten(cells: Cells, window: Values) -> np.ndarray:
-        """The share of X that `cells` lose to their leak while they are written for a `window` in s."""
+        """Return the share of X that `cells` lose to their leak while they are written for a `window` in s."""
         return -np.expm1(-window / np.asarray(cells.write_time_constant))
 
 

@@ -1,7 +1,7 @@
-"""The closed form of one read, compiled by numba: one image after another, as online learning wants it.
+"""Closed form of one read, compiled by numba, for online learning: one image after another.
 
-The same arithmetic as `closed_form.Crossbar.read`, cell by cell (tests/single_layer/test_closed_form.py compares them).
-Importing it takes a second and compiling it another: import it where presentations come by the thousands.
+The arithmetic is that of `closed_form.Crossbar.read`, cell by cell (tests/single_layer/test_closed_form.py compares them).
+The import takes a second, and so does compiling: import this module only where there are thousands of presentations.
 """
 
 from typing import Any
@@ -29,9 +29,9 @@ class CompiledRead:
         self._values: tuple[Any, ...] = (*of_cells, *of_neurons, of_edge, schedule.rise, schedule.pulse, schedule.input_voltage)
 
     def __call__(self, states: np.ndarray, image: np.ndarray) -> np.ndarray:
-        """First spikes in s (classes), nan for silent neurons, of an image (inputs).
+        """Return the first spikes in s (classes), nan for silent neurons, of an image (inputs).
 
-        Raises ParameterError for levels beyond 0 to 1.
+        Raises ParameterError for levels outside 0 to 1.
         """
         return _first_spikes(states, image, *self._values)
 

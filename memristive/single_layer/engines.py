@@ -67,6 +67,7 @@ class ClosedFormEngine:
         from memristive.single_layer.compiled_read import CompiledRead  # here: importing numba takes a second
 
         self._crossbar = Crossbar.of(setup)
+        self._crossbar.warn_of_doubts()
         self._read, self._shape = CompiledRead(self._crossbar, classes, inputs), (classes, inputs, inputs)
         self.rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
 

@@ -12,10 +12,9 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.single_layer.closed_form import Cells
 from memristive.single_layer.operating_range import warn_of_range
-from memristive.single_layer.setup import Setup, check_levels, edges
+from memristive.single_layer.setup import Levels, Setup, as_patterns, check_levels, edges
 from memristive.single_layer.solvers import READING, TRAINING, solver_for_cells, solver_for_device
 from memristive.single_layer.spike_decoding import first_spikes
-from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
 from snn_circuit import Devices, Wires, names, network, state_names
 
@@ -96,7 +95,7 @@ def named_classes(labels: Sequence[object], classes: int) -> str:
     return ", ".join(f"{k} = {label}" for k, label in enumerate(labels)) or f"classes 0 to {classes - 1}"
 
 
-def train_hebbian(setup: Setup, patterns: np.ndarray | Sequence[Sequence[float]], solver: Solver = TRAINING,
+def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
                   watch: Watch = lambda steps: steps, whole: bool = False) -> Training:
     """Train all classes in one ngspice transient.
 
@@ -125,7 +124,7 @@ def train_hebbian(setup: Setup, patterns: np.ndarray | Sequence[Sequence[float]]
     Warns
     -----
     OperatingRangeWarning
-        Membranes clip or stay silent on the trained patterns, or one pattern contains another.
+        Membranes clip or stay silent on the trained patterns, one pattern contains another, or ngspice rounds a long write.
     """
     patterns = as_patterns(patterns)
     chosen = solver_for_device(solver, setup.memristor, setup.schedule)
@@ -135,24 +134,12 @@ def train_hebbian(setup: Setup, patterns: np.ndarray | Sequence[Sequence[float]]
         if chosen == solver:
             raise
         training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds
-    warn_of_range(setup, training.states, patterns, own=True)
+    warn_of_range(setup, training.states, patterns, own=True, consecutive=True, write=setup.schedule.pulse)
     difference = class_scatter(training.states, patterns)
     if setup.devices.cells is None and difference > EQUAL_CLASSES:
         warnings.warn(f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: this decides between "
                       "templates that an image overlaps equally; try another schedule.rise", stacklevel=2)
     return training
-
-
-def as_patterns(patterns: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
-    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or levels outside 0 to 1."""
-    try:
-        array = np.array(patterns, float)
-    except (TypeError, ValueError):
-        raise ParameterError("patterns must be numbers, the same count for each class") from None
-    if array.ndim != 2 or not array.size:
-        raise ParameterError(f"patterns must be classes x inputs, got shape {array.shape}")
-    check_levels("patterns", array, array.shape[1])
-    return array
 
 
 def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, whole: bool) -> Training:
@@ -204,7 +191,7 @@ def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: So
     return solver_for_cells(solver_for_device(solver, setup.memristor), cells, states, volts)
 
 
-def infer(setup: Setup, states: np.ndarray, patterns: np.ndarray | Sequence[Sequence[float]], solver: Solver = READING,
+def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READING,
           watch: Watch = lambda steps: steps) -> Inference:
     """Present patterns to trained cells in one ngspice transient.
 
@@ -213,7 +200,7 @@ def infer(setup: Setup, states: np.ndarray, patterns: np.ndarray | Sequence[Sequ
     Parameters
     ----------
     setup : Setup
-    states : array, classes x inputs, V
+    states : array or lists, classes x inputs, V
     patterns : array or lists, images x inputs
         Levels from 0 to 1.
     solver : Solver
@@ -235,10 +222,10 @@ def infer(setup: Setup, states: np.ndarray, patterns: np.ndarray | Sequence[Sequ
     Warns
     -----
     OperatingRangeWarning
-        Membranes clip or stay silent.
+        Membranes clip, stay silent, or have not settled when the next pattern begins.
     """
-    patterns, schedule = as_patterns(patterns), setup.schedule
-    check_levels("patterns", patterns, np.shape(states)[1])
+    states, patterns, schedule = np.asarray(states, float), as_patterns(patterns), setup.schedule
+    check_levels("patterns", patterns, states.shape[1])
     classes, rows = len(states), driven_rows(patterns, setup.devices)
     part = setup.replace(devices=setup.devices.of_rows(rows))
     circuit = NgspiceSession().load(inference_network(part, states[:, rows], patterns[:, rows]),
@@ -250,7 +237,7 @@ def infer(setup: Setup, states: np.ndarray, patterns: np.ndarray | Sequence[Sequ
     circuit.unload()
     spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
               for k in range(len(patterns))]
-    warn_of_range(setup, states, patterns, own=len(patterns) == classes)
+    warn_of_range(setup, states, patterns, consecutive=True)
     return Inference(waves.time, membranes, outputs, np.array(spikes))
 
 

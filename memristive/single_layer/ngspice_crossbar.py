@@ -106,6 +106,12 @@ class Reader:
         return first_spikes(waves.time, membranes, waves.stack(names("output", self._classes)), self._setup.neuron,
                             0.0, pulse, self._thresholds)
 
+    def unload(self) -> None:
+        """Remove the circuits from ngspice; the next read loads them again."""
+        for circuit in self._circuits.values():
+            circuit.unload()
+        self._circuits.clear()
+
     def _circuit(self, rows: int, solver: Solver) -> "_ReadCircuit":
         if (rows, solver) not in self._circuits:
             self._circuits[rows, solver] = _ReadCircuit(self._setup, self._classes, rows, solver)
@@ -146,7 +152,7 @@ class _ReadCircuit:
         circuit = network(setup.network, np.zeros((classes, rows)), None, title="read", devices=placed)
         self._loaded = NgspiceSession().load(circuit, solver, names("membrane", classes) + names("output", classes))
         self._loaded.alter({"vpulse pwl": [0.0, 0.0, schedule.rise, 1.0, schedule.pulse, 1.0]})
-        self.run, self.alter = self._loaded.run, self._loaded.alter
+        self.run, self.alter, self.unload = self._loaded.run, self._loaded.alter, self._loaded.unload
 
     def set(self, states: np.ndarray, volts: np.ndarray, driven: np.ndarray) -> None:
         """Set the states (classes x driven rows, V) and the voltages of the inputs `driven`; only what changes is sent."""

@@ -1,36 +1,50 @@
-"""From waveforms to first spikes, from first spikes to decisions: one decoder for all engines and data sets."""
+"""First spikes of waveforms, and decisions from first spikes: one decoder for all engines and datasets."""
 
 import numpy as np
 
 from snn_circuit import NeuronParameters
 
-LATE = 1e-9  # s: so far from the pulse's end ngspice's time point for it may lie
-SILENT, TIED = -1, -2  # decisions that are none: no neuron fired; two fired too close together to tell
-# s, leads below which two spikes count as simultaneous (docs/reliability.md says how each was measured).
-RESOLUTION = 0.02e-6  # of networks that learned from errors: the reads' own error, 2 to 15 ns
+LATE = 1e-9  # s: largest distance of ngspice's time point for the pulse's end from that end
+SILENT, TIED = -1, -2  # undecided: no neuron fired; the first two fired too close together
+# s, leads below which two spikes count as simultaneous (docs/reliability.md has the measurements).
+RESOLUTION = 0.02e-6  # of networks that learned from errors: the error of reads, 2 to 15 ns
 HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian ones: templates that overlap an image alike fire within 0.22 us, others 12 us apart
-MEASURED_AT = NeuronParameters().time_constant  # s, of the membranes of both
+MEASURED_AT = NeuronParameters().time_constant  # s, membranes with which both were measured
 
 
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
-    """The resolution in s of a network trained by `rule` ("" for the paper's own file, which is Hebbian) with such neurons.
+    """Return the resolution in s of a network trained by `rule` with such neurons.
 
-    What comes between the spikes of Hebbian templates that overlap alike is the scatter of their writes: it grows with the
-    membranes' time constant, as spikes do.
+    Hebbian templates that overlap alike fire apart by the scatter of their writes. This time grows with the membranes' time
+    constant, as all spike times do.
     """
-    return HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule in ("", "hebbian") else RESOLUTION
+    return HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule == "hebbian" else RESOLUTION
 
 
 def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | None, neuron: NeuronParameters, start: float,
                  duration: float, thresholds: np.ndarray | None = None) -> np.ndarray:
-    """First spike of each neuron in s after `start`, nan if it does not fire within `duration` s (array of classes).
+    """Return the first spike of each neuron.
 
-    `thresholds` in V (classes): those of a chip's neurons, where they differ from the parameters'.
+    A spike is the output going high. It falls between two of the simulator's unequal time points; its time is the membrane's
+    crossing of the threshold within that step, since the membrane is a smooth curve. After a rejected step ngspice's switch
+    can go high early, within its hysteresis: therefore the membrane must have crossed as well.
 
-    A spike is the output going high. It falls between two of the simulator's own, unequal time points; within that step
-    its time is where the membrane (a smooth curve, unlike the output) crosses the trigger's threshold. ngspice's switch can
-    go high early, within its hysteresis, after a rejected step: therefore the membrane must have crossed as well. `outputs`
-    None: there are no triggers, and the membrane alone counts.
+    Parameters
+    ----------
+    time : array, points, s
+    membranes : array, classes x points, V
+    outputs : array, classes x points, V, or None
+        None: there are no triggers, and the membrane alone counts.
+    neuron : NeuronParameters
+    start, duration : float
+        Window of the pulse in s.
+    thresholds : array, classes, V, optional
+        Thresholds of a chip's neurons.
+
+    Returns
+    -------
+    array, classes, s
+        Times after `start`; nan for a neuron that does not fire within `duration`.
     """
     first, last = np.searchsorted(time, [start, start + duration + LATE])
     result = np.full(len(membranes), np.nan)
@@ -46,7 +60,7 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | 
 
 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
-    """Where `membrane` rises through `threshold` between the time points k - 1 and k, by the cubic through four points.
+    """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k, by a cubic through four points.
 
     All of them lie within the pulse: at its ends the membrane has kinks.
     """
@@ -64,12 +78,12 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
 
 
 def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Spike times in s in their order, inf for those that never come; and inf once more, since one class alone has no second."""
+    """Return sorted spike times in s, inf for silent neurons, and one inf more: a single class has no second spike."""
     return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
 
 
 def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
-    """The class that fires first, if it leads by more than `resolution` s; else TIED, or SILENT if none fires."""
+    """Return the class that fires first if it leads by more than `resolution` s; else TIED, or SILENT if none fires."""
     order = _in_order(spikes)
     if np.isinf(order[0]):
         return SILENT
@@ -77,22 +91,22 @@ def strict_decision(spikes: np.ndarray, resolution: float = RESOLUTION) -> int:
 
 
 def lead(spikes: np.ndarray) -> float:
-    """How long in s the first neuron fires before the second; inf if it fires alone, nan if none fires."""
+    """Return the time in s from the first to the second spike; inf if one neuron fires alone, nan if none fires."""
     order = _in_order(spikes)
     return np.nan if np.isinf(order[0]) else order[1] - order[0]
 
 
 def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Of first spikes in s (... x neurons, nan: none) the two with which a read ends; the end of its `window` (s) for none."""
+    """Return the first two spike times in s (... x 2) of `spikes` (... x neurons, nan: none); `window` in s for a missing one."""
     return np.sort(np.where(np.isnan(spikes), window, spikes), axis=-1)[..., :2]
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Jurj's rule on waveforms sampled every `step` s: the earliest spike, ties to the lower class, silence is class 0."""
+    """Decide by the paper's rule on waveforms sampled every `step` s: the earliest spike, ties to the lower class, else 0."""
     samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
     return int(np.argmin(samples))
 
 
 def ranking(spikes: np.ndarray) -> list[int]:
-    """Classes in the order in which they fired; those that stayed silent are not in it."""
+    """Return the classes in the order in which they fired, without silent ones."""
     return [int(j) for j in np.argsort(spikes, kind="stable") if not np.isnan(spikes[j])]
