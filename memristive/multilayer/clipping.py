@@ -1,74 +1,76 @@
-"""Where the stages of layers would have to give more than their op-amps' rails, of which the closed form of layers knows nothing.
+"""Operating range of multilayer networks: stages at their op-amps' rails, silent layers, cells that diverge.
 
-Each column's summing stage gives -R_f I, the reference column's is inverted and goes to all neurons of the layer, whose inverting
-stages give R_f (I - I_ref). Until its spike a neuron needs all three; what clips after it changes nothing (docs/layers.md).
+The summing stage of a column gives -R_f I. That of the reference column is inverted and goes to all neurons of the layer, whose
+inverting stages give R_f (I - I_ref). A neuron needs all three until its spike; clipping after it has no effect. The closed form
+has no rails (docs/layers.md).
 """
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
-from memristive.multilayer.layer_network import LayeredNetwork, start_delay
+from memristive.multilayer.layer_network import LayeredNetwork
 from memristive.single_layer.closed_form import LEAST_GAIN
+from memristive.single_layer.operating_range import OperatingRangeWarning
 from memristive.single_layer.spike_decoding import first_two, strict_decision
 from memristor import read_current
-from snn_circuit import NeuronParameters
 
-MOST = 200  # images that are looked at: a second for large networks
-REFERENCE = "reference column's inverting stage"
-AGREED = 0.3e-6  # s a layer: to which both engines agree on a whole network's spikes
-ASTRAY = 70.0  # V: X of networks that learned well stays below 60 V as a rule, that of those without an end reaches hundreds
-STAGES = ("summing stage", "inverting stage", REFERENCE)
-
-
-class StagesClip(UserWarning):
-    """Stages of a `MemristiveClassifier` would give more than their rails, its cells have run away, or hidden ones are silent."""
+STAGES = ("summing stage", "inverting stage", "reference column's inverting stage")
+MOST = 200  # images that `layered_problems` examines: a second for large networks
+AGREED = 0.3e-6  # s for each layer: largest difference of spikes between the closed form and a whole network in ngspice
+DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
 
 
 def rails(network: LayeredNetwork) -> np.ndarray:
-    """The most in V that the stages of each layer give: layers x `STAGES`."""
+    """Return the highest voltages in V that the stages of each layer give: layers x `STAGES`."""
     found = []
     for layer, states in enumerate(network.states):
-        neuron = _neuron(network, layer)
+        neuron = network.neuron(layer)
         found.append((neuron.highest_sum(neuron.feedback_resistance), neuron.highest_inverse(),
                       neuron.highest_inverse(len(states))))
     return np.array(found, float)
 
 
-def wanted(network: LayeredNetwork, images: np.ndarray) -> np.ndarray:
-    """The most in V that the stages of each layer would have to give before their neurons fire, were there no rails.
+def required_stage_voltages(network: LayeredNetwork, images: np.ndarray) -> np.ndarray:
+    """Return the highest voltages that the stages would have to give before their neurons fire, if there were no rails.
 
-    Images x layers x `STAGES`. `images`: n x inputs, levels 0 to 1.
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+
+    Returns
+    -------
+    array, n x layers x `STAGES`, V
     """
     spikes = network.forward(images)
-    found = np.zeros((len(images), len(network.states), len(STAGES)))
-    for layer in range(len(network.states)):
-        neuron = _neuron(network, layer)
-        currents = _of_images(network, images) if layer == 0 else _of_spikes(network, layer, spikes[layer - 1])
-        for image, (volts, times) in enumerate(currents):
+    required = np.zeros((len(images), len(network.states), len(STAGES)))
+    for layer, below in enumerate([images, *spikes[:-1]]):
+        feedback = network.neuron(layer).feedback_resistance
+        for image, (currents, times) in enumerate(_column_currents(network, layer, below)):
             before = times < np.where(np.isnan(spikes[layer][image]), np.inf, spikes[layer][image])[:, None]
-            columns, reference = neuron.feedback_resistance * volts[:-1], neuron.feedback_resistance * volts[-1]
-            found[image, layer] = [np.max(each, initial=0.0, where=before) for each in
-                                   (columns, columns - reference, np.broadcast_to(reference, columns.shape))]
-    return found
+            columns, reference = feedback * currents[:-1], feedback * currents[-1]
+            required[image, layer] = [np.max(volts, initial=0.0, where=before) for volts in
+                                      (columns, columns - reference, np.broadcast_to(reference, columns.shape))]
+    return required
 
 
-def within_rails(network: LayeredNetwork, images: np.ndarray) -> list[np.ndarray]:
-    """As `LayeredNetwork.forward`, first spike times in s of every layer, but of stages that give no more than their rails."""
+def forward_with_rails(network: LayeredNetwork, images: np.ndarray) -> list[np.ndarray]:
+    """Return the first spike times of all layers as `LayeredNetwork.forward` does, with stages that clip at their rails."""
     spikes: list[np.ndarray] = []
     for layer, limits in enumerate(rails(network)):
-        currents = _of_spikes(network, layer, spikes[-1]) if layer else _of_images(network, images)
-        spikes.append(np.array([_race(network, layer, limits, amperes, times) for amperes, times in currents]))
+        currents = _column_currents(network, layer, spikes[-1] if layer else images)
+        spikes.append(np.array([_clipped_spikes(network, layer, limits, amperes, times) for amperes, times in currents]))
     return spikes
 
 
-def _race(network: LayeredNetwork, layer: int, limits: np.ndarray, amperes: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """First spikes in s of a layer's neurons, whose columns carry `amperes` ((neurons + reference) x steps) from `times` on, and
-    whose stages (`STAGES`) give no more than `limits` in V.
-    """
-    neuron, (most, inverted, reference) = _neuron(network, layer), limits
-    volts = neuron.feedback_resistance * amperes
-    drives = np.minimum(np.minimum(volts[:-1], most) - np.minimum(volts[-1], min(most, reference)), inverted)
+def _clipped_spikes(network: LayeredNetwork, layer: int, limits: np.ndarray, currents: np.ndarray,
+                    times: np.ndarray) -> np.ndarray:
+    """Return a layer's first spikes in s; `currents` as from `_column_currents`, `limits`: rails of its stages in V."""
+    neuron, (summing, inverting, reference) = network.neuron(layer), limits
+    volts = neuron.feedback_resistance * currents
+    drives = np.minimum(np.minimum(volts[:-1], summing) - np.minimum(volts[-1], min(summing, reference)), inverting)
     chip = 1.0 if network.chip is None else network.chip[layer].threshold[:, None]
     drives *= neuron.membrane_gain / (neuron.threshold * chip)
     spikes, membranes = np.full(len(drives), np.nan), np.zeros(len(drives))
@@ -80,96 +82,80 @@ def _race(network: LayeredNetwork, layer: int, limits: np.ndarray, amperes: np.n
     return spikes
 
 
-def _of_images(network: LayeredNetwork, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """As `_of_spikes`, of the first layer, whose rows all rise with the image: one step each."""
-    for image in images:
-        levels = np.append(image, 1.0)
-        driven = np.flatnonzero(levels)
-        yield _currents(network, 0, driven, levels[driven]).sum(axis=1, keepdims=True), np.array([_start(network)])
+def _column_currents(network: LayeredNetwork, layer: int, below: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the column currents of each image, (neurons + reference) x steps in A, and the times of the rows' steps in s.
 
-
-def _of_spikes(network: LayeredNetwork, layer: int, spikes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each image: the columns' currents in A after each step of a row, (neurons + reference) x steps, and when in s it comes.
-
-    `spikes`: those of the layer below, in s, images x neurons; the bias steps first.
+    `below`: images for layer 0, where all rows step up together; spikes of the layer below (s) for others, after the bias.
     """
     rows = network.states[layer].shape[1]
-    each = _currents(network, layer, np.arange(rows), np.ones(rows))
-    for times in spikes:
-        order = np.argsort(times)[:np.sum(~np.isnan(times))]  # nan is sorted last
-        yield np.cumsum(each[:, np.append(rows - 1, order)], axis=1), np.append(_start(network), times[order])
+    for levels in below:
+        if layer == 0:
+            image = np.append(levels, 1.0)
+            driven = np.flatnonzero(image)
+            yield (_cell_currents(network, 0, driven, image[driven]).sum(axis=1, keepdims=True),
+                   np.array([network.start_time]))
+        else:
+            order = np.argsort(levels)[:np.sum(~np.isnan(levels))]  # nan is sorted last
+            steps = np.append(rows - 1, order)
+            yield (np.cumsum(_cell_currents(network, layer, steps, np.ones(len(steps))), axis=1),
+                   np.append(network.start_time, levels[order]))
 
 
-def _neuron(network: LayeredNetwork, layer: int) -> NeuronParameters:
-    return network.design.neuron(network.parameters.neuron, network.parameters.memristor, network.states[layer].shape[1])
-
-
-def _start(network: LayeredNetwork) -> float:
-    """When in s the image's edge counts as a step."""
-    return start_delay(network.design.rise, network.parameters.neuron.time_constant)
-
-
-def _currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Of the cells in A, (neurons + reference) x `rows`, each row at its level (in row voltages)."""
+def _cell_currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return cell currents in A, (neurons + reference) x `rows`, with each row at its level (in row voltages)."""
     states = network.states[layer][:, rows]
     states = np.vstack([states, np.full(len(rows), network.design.reference_state)])
-    found = read_current(network.parameters.memristor, states, levels * network.design.row_voltage)
-    return found if network.chip is None else found * network.chip[layer].channel[:, rows]
+    currents = read_current(network.parameters.memristor, states, levels * network.design.row_voltage)
+    return currents if network.chip is None else currents * network.chip[layer].channel[:, rows]
 
 
-def complaint(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "dose", output_dose: str = "dose") -> str:
-    """What stages that clip change on `images` (n x inputs, levels 0 to 1; at most `MOST` of them are looked at), and what would
-    help; if they change nothing that the two engines agree on, which cells have run away, which hidden layer is silent, or what
-    else of the network the closed form does not follow, or "". The doses: what the parameters are called by which the cells of
-    hidden layers and of the last one grow.
+def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
+                     output_dose: str = "rule.output_dose") -> list[str]:
+    """Return what is out of range, one line each, with the parameter to change.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+        At most `MOST` of them are examined.
+    hidden_dose, output_dose : str
+        Names of the parameters that make the cells of hidden layers, and of the last one, grow.
     """
+    images = images[::max(1, -(-len(images) // MOST))]
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
-    some = images[::max(1, -(-len(images) // MOST))]
-    return (_clips(network, some, doses) or _run_away(network, doses)
-            or "; ".join(filter(None, (_silenced(network, some, hidden_dose), _doubts(network)))))
+    neuron, design = network.parameters.neuron, network.design
+    problems = _clipping_problems(network, images, doses)
+    for layer, (states, spikes, dose) in enumerate(zip(network.states, network.forward(images), doses, strict=True), 1):
+        if np.abs(states).max() > DIVERGED:
+            problems.append(f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; lower {dose}")
+        if np.isnan(spikes).all():
+            problems.append(f"all neurons of layer {layer} are silent for each of {len(images)} images; lower {dose}")
+    if neuron.amplifier_gain < LEAST_GAIN:
+        problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}; the closed form is exact above {LEAST_GAIN:g} only")
+    if design.rise > neuron.time_constant / 2:
+        problems.append(f"design.rise is {design.rise:g} s; the closed form is exact below half the membranes' time constant of "
+                        f"{neuron.time_constant:.3g} s only")
+    return problems
 
 
-def _clips(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> str:
-    asked, most = wanted(network, images), rails(network)
-    if not (asked > most).any():
-        return ""
-    free, railed = network.first_spikes(images), within_rails(network, images)[-1]
-    otherwise = sum(strict_decision(ours) != strict_decision(theirs) for ours, theirs in zip(free, railed, strict=True))
-    moved = float(np.abs(first_two(free, network.design.window) - first_two(railed, network.design.window)).max())
-    if not otherwise and moved < AGREED * len(network.states):
-        return ""
-    top = asked.max(axis=0)
-    layer, stage = (int(k) for k in np.unravel_index(np.argmax(top / most), most.shape))
-    remedy = "fewer neurons in that layer" if STAGES[stage] == REFERENCE else f"a smaller {doses[layer]}"
-    return (f"stages clip, which ngspice knows and the closed form does not: {otherwise} of {len(images)} images are decided "
-            f"otherwise, first spikes move by {moved * 1e6:.2g} us; {top[layer, stage]:.3g} V wanted of the {STAGES[stage]} in "
-            f"layer {layer + 1}, which gives {most[layer, stage]:.3g} V at most; {remedy} would help")
+def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> list[str]:
+    """Return a message if clipping changes decisions, or first spikes by more than the two engines differ anyway."""
+    required, limits = required_stage_voltages(network, images).max(axis=0), rails(network)
+    if (required <= limits).all():
+        return []
+    free, clipped = network.first_spikes(images), forward_with_rails(network, images)[-1]
+    changed = sum(strict_decision(one) != strict_decision(other) for one, other in zip(free, clipped, strict=True))
+    moved = float(np.abs(first_two(free, network.design.window) - first_two(clipped, network.design.window)).max())
+    if not changed and moved < AGREED * len(network.states):
+        return []
+    layer, stage = np.unravel_index(np.argmax(required / limits), limits.shape)
+    return [f"stages clip: the {STAGES[stage]} of layer {layer + 1} would need {required[layer, stage]:.3g} V, its rail is at "
+            f"{limits[layer, stage]:.3g} V; spikes move by up to {moved * 1e6:.2g} us, and {changed} of {len(images)} images are "
+            f"classified differently; lower {doses[layer]} or design.stage_swing"]
 
 
-def _run_away(network: LayeredNetwork, doses: list[str]) -> str:
-    farthest = [np.abs(states).max() for states in network.states]
-    layer = int(np.argmax(farthest))
-    if farthest[layer] <= ASTRAY:
-        return ""
-    states = network.states[layer]
-    return (f"cells of layer {layer + 1} have run away, to {states.min():.3g} to {states.max():.3g} V, as where errors do not "
-            f"end and each writes; a smaller {doses[layer]} may help")
-
-
-def _silenced(network: LayeredNetwork, images: np.ndarray, hidden_dose: str) -> str:
-    silent = [np.isnan(spikes).all() for spikes in network.forward(images)[:-1]] if len(images) else []
-    if not any(silent):
-        return ""
-    return (f"no neuron of hidden layer {silent.index(True) + 1} fires for any of {len(images)} images: what follows decides by "
-            f"its bias alone, and errors reach nothing below; a smaller {hidden_dose} may help")
-
-
-def _doubts(network: LayeredNetwork) -> str:
-    """What of the design and the devices the closed form of layers does not follow."""
-    design, neuron = network.design, network.parameters.neuron
-    found = [doubt for doubt, applies in (
-        (f"the op-amps' gain of {neuron.amplifier_gain:g} is below {LEAST_GAIN:g}, and the closed form knows no gain",
-         neuron.amplifier_gain < LEAST_GAIN),
-        (f"the input's edge of {design.rise:g} s is not short beside the membranes' time constant of {neuron.time_constant:.3g} "
-         "s, and the closed form takes it for a step", design.rise > neuron.time_constant / 2)) if applies]
-    return "the engines may part by microseconds and decide otherwise: " * bool(found) + "; ".join(found)
+def warn_of_layers(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
+                   output_dose: str = "rule.output_dose") -> None:
+    """Warn of what is out of range; arguments as in `layered_problems`."""
+    for problem in layered_problems(network, images, hidden_dose, output_dose):
+        warnings.warn(problem, OperatingRangeWarning, stacklevel=3)

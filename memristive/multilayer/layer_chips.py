@@ -1,4 +1,4 @@
-"""Chips of layers: from one description and seed, each layer's crossbar with its reference column draws its own devices."""
+"""Chips of multilayer networks: each layer, with its reference column, draws its devices from one description and seed."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,23 +9,34 @@ from memristive.spice.parameters import ParameterError
 from memristive.variability.chip import Chip
 from snn_circuit import NetworkParameters
 
-SUPPORTED = ("cell_gain", "cell_write_gain", "neuron_threshold")  # of a chip's deviations, those that layers know
+SUPPORTED = ("cell_gain", "cell_write_gain", "neuron_threshold")  # deviations that multilayer networks can have
 NOMINAL = NetworkParameters()
+SEED_STEP = 7919  # between the seeds of two layers
 
 
 def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
-    """The layers of a chip of `sizes` (inputs, then neurons of each layer): draws of their own, the reference columns included.
+    """Return the devices of each layer.
 
-    The chip's own shape does not matter. Raises ParameterError for deviations that layers do not know.
+    Parameters
+    ----------
+    chip : Chip
+        Deviations and seed; its shape is not used.
+    sizes : sequence of int
+        Inputs, then the neurons of each layer.
+
+    Raises
+    ------
+    ParameterError
+        The chip has deviations other than `SUPPORTED`.
     """
     other = [name for name in chip.deviations if name not in SUPPORTED]
     if other:
-        raise ParameterError(f"layers know a chip's {', '.join(SUPPORTED)}, as ten-percent has, not its {', '.join(other)}")
+        raise ParameterError(f"several layers support a chip's {', '.join(SUPPORTED)} only, got {', '.join(other)}")
     layers = []
     for layer, (below, neurons) in enumerate(pairwise(sizes)):
-        own = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * 7919) % 2**32)
-        cells, triggers = own.cells(NOMINAL.memristor), own.neurons(NOMINAL.neuron)
+        part = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * SEED_STEP) % 2**32)
+        cells, neuron_values = part.cells(NOMINAL.memristor), part.neurons(NOMINAL.neuron)
         layers.append(LayerChip(cells.gain / NOMINAL.memristor.gain,
                                 (cells.transconductance / NOMINAL.memristor.transconductance)[:-1],
-                                (triggers.threshold / NOMINAL.neuron.threshold)[:-1]))
+                                (neuron_values.threshold / NOMINAL.neuron.threshold)[:-1]))
     return tuple(layers)

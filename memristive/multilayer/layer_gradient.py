@@ -1,37 +1,51 @@
-"""The exact gradient of first spike times by the states, from the closed form of layers: what the local rule is measured against.
+"""Exact gradient of first spike times with respect to the states, from the closed form: the reference for the local rule.
 
-With z = exp(t / tau), a neuron driven by steps at z_k with weights w_k (in thresholds) fires at z = sum(w z_k) / (sum(w) - 1)
-over the k before it, so dz/dw_k = (z_k - z) / (sum(w) - 1) and dz/dz_k = w_k / (sum(w) - 1); a hidden neuron of the first layer,
-whose drive u stands still, at z = z_start u / (u - 1), so dz/du = -z_start / (u - 1)^2. The rest is the chain rule.
+Let z = exp(t / tau). A neuron driven by steps at z_k with weights w_k (in thresholds) fires at z = sum(w z_k) / (sum(w) - 1),
+over the k before z. So dz/dw_k = (z_k - z) / (sum(w) - 1) and dz/dz_k = w_k / (sum(w) - 1). A neuron of the first layer has a
+constant drive u and fires at z = z_start u / (u - 1), so dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
 """
 
 import math
 
 import numpy as np
 
-from memristive.multilayer.layer_network import LayeredNetwork, start_delay
+from memristive.multilayer.layer_network import LayeredNetwork
 from memristor import read_current
 
-STEP = 1e-4  # V, of the central difference that stands for a channel's dI/dX
+STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 
 
 def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
-    """Derivatives in s/V of the lag t_label - t_wrong of two output neurons by every state: arrays as `network.states`.
+    """Return the derivatives of the lag t_label - t_wrong of two output neurons with respect to all states.
 
-    `image`: inputs, levels 0 to 1. Both neurons must fire (ValueError): a silent one has no gradient.
+    Parameters
+    ----------
+    network : LayeredNetwork
+    image : array, inputs, levels 0 to 1
+    label, wrong : int
+
+    Returns
+    -------
+    tuple of arrays, s/V
+        Shapes as `network.states`.
+
+    Raises
+    ------
+    ValueError
+        One of the two neurons is silent and has no gradient.
     """
     tau = network.parameters.neuron.time_constant
     z = [np.exp(np.nan_to_num(times[0], nan=np.inf) / tau) for times in network.forward(image[None])]
     if not np.isfinite(z[-1][[label, wrong]]).all():
         raise ValueError(f"neurons {label} and {wrong} must both fire")
-    start = math.exp(start_delay(network.design.rise, tau) / tau)
-    by_spike = np.zeros(len(z[-1]))  # of the lag, by each neuron's z
+    start = math.exp(network.start_time / tau)
+    by_spike = np.zeros(len(z[-1]))  # derivative of the lag with respect to each neuron's z
     by_spike[label], by_spike[wrong] = tau / z[-1][label], -tau / z[-1][wrong]
     result: list[np.ndarray] = []
     for layer in range(len(z) - 1, 0, -1):
         rows = np.append(z[layer - 1], start)
         weights, slopes = weights_and_slopes(network, layer, np.full(len(rows), network.design.row_voltage))
-        spikes = np.where(by_spike != 0, z[layer], -np.inf)[:, None]  # who has no bearing on the lag, silent ones among them
+        spikes = np.where(by_spike != 0, z[layer], -np.inf)[:, None]  # -inf: no influence on the lag, as silent neurons
         before = rows < spikes
         by_sum = (by_spike / ((weights * before).sum(axis=1) - 1))[:, None]
         result.insert(0, by_sum * np.where(before, rows - spikes, 0.0) * slopes)
@@ -43,7 +57,20 @@ def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: 
 
 
 def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far each cell settles its membrane, in thresholds, with its row at `volts` (rows, V); and that by its state, in 1/V."""
+    """Return each cell's contribution to its settled membrane, and the derivative with respect to its state.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    layer : int
+    volts : array, rows, V
+
+    Returns
+    -------
+    weights : array, neurons x rows
+        In thresholds.
+    slopes : array, neurons x rows, 1/V
+    """
     memristor, states = network.parameters.memristor, network.states[layer]
     threshold, channel = network.parameters.neuron.threshold * np.ones(len(states)), np.ones((len(states) + 1, states.shape[1]))
     if network.chip:
@@ -55,6 +82,6 @@ def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -
 
 
 def angle(one: np.ndarray, other: np.ndarray) -> float:
-    """Angle between two arrays as vectors, in degrees; nan if one of them is 0."""
+    """Return the angle between two arrays, as vectors, in degrees; nan if one of them is 0."""
     size = math.sqrt(float((one**2).sum() * (other**2).sum()))
     return math.degrees(math.acos(max(-1.0, min(1.0, float((one * other).sum()) / size)))) if size else math.nan

@@ -1,8 +1,8 @@
-"""Circuits of one layer alone, or of a part of it: what is read, read back and written where layers are simulated one by one.
+"""Netlists of one layer, or of parts of it, for reads, back-reads and writes that simulate layer by layer.
 
-A read is cut where nothing flows back: at a neuron's output, an ideal switch that drives the next layer's row, and at what drives
-a membrane, the output of an op-amp that only a transconductance senses. Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j; the
-last row is the bias, the last column the reference. Pure builders, nothing runs here.
+A read is divided where nothing flows back: at the neurons' outputs, and at the op-amp outputs that drive the membranes through a
+transconductance. Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias, the last column the reference.
+These functions only build.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ from memristive.multilayer.layer_netlist import LayerDesign, ReferenceStage, add
 from memristor import Memristor, MemristorParameters, ReadMemristor
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, channel_size, state_changes
 
-NEVER = 1.0  # s, the step of a row whose neuron stays silent: after every read
+NEVER = 1.0  # s, step of a row whose neuron is silent: after every read
 
 
 class NeuronStages(SubCircuit):
-    """A neuron up to the voltage that drives its membrane. Nodes: column, negative, drive."""
+    """Neuron up to the voltage that drives its membrane. Nodes: column, negative, drive."""
 
     def __init__(self, parameters: NeuronParameters) -> None:
         super().__init__("neuron_stages", "column", "negative", "drive")
@@ -26,7 +26,7 @@ class NeuronStages(SubCircuit):
 
 
 class Membrane(SubCircuit):
-    """A neuron's membrane alone. Nodes: drive, membrane."""
+    """Membrane of a neuron. Nodes: drive, membrane."""
 
     def __init__(self, parameters: NeuronParameters) -> None:
         super().__init__("neuron_membrane", "drive", "membrane")
@@ -34,11 +34,11 @@ class Membrane(SubCircuit):
 
 
 class StepSource(SubCircuit):
-    """A neuron's output: `volts` from its spike on, when the source Vat says (V for s). Node: row.
+    """Output of a neuron: `volts` from its spike on, at the time that the source Vat gives (1 V for 1 s). Node: row.
 
-    It rises over `edge` s, centred on the spike, and is no source with corners: at each of those ngspice would cut its steps to
-    a tenth and start its integration anew, ten points for a spike. With time points `edge` apart the membranes get exactly the
-    charge that a step would give them: the trapezoidal rule integrates between two points what is straight between them.
+    It rises over `edge` s, centred on the spike. At the corners of a PWL source, ngspice would cut its steps to a tenth and
+    restart its integration, ten points for each spike. With time points `edge` apart, the membranes get exactly the charge
+    of an ideal step: the trapezoidal rule is exact for a current that is straight between two points.
     """
 
     def __init__(self, volts: float, edge: float) -> None:
@@ -48,10 +48,20 @@ class StepSource(SubCircuit):
 
 
 def image_circuit(parameters: NetworkParameters, design: LayerDesign, columns: int, rows: int, fan_in: int) -> Circuit:
-    """A crossbar up to its neurons' drives, for an image: row k follows the edge of `pulse` with the gain of Erow_0_k.
+    """Return a crossbar up to its neurons' drives; row k follows the edge of `pulse` with the gain of Erow_0_k.
 
-    `columns` without the reference; `rows` with the bias, of the layer's `fan_in` (which sets the stages' feedback). All cells
-    are at X_ref, all gains 0.
+    All cells are at X_ref and all gains are 0.
+
+    Parameters
+    ----------
+    parameters : NetworkParameters
+    design : LayerDesign
+    columns : int
+        Without the reference.
+    rows : int
+        With the bias.
+    fan_in : int
+        Rows of the whole layer, which determine the stages' feedback.
     """
     circuit = Circuit("image")
     _add_pulse(circuit, design)
@@ -62,7 +72,7 @@ def image_circuit(parameters: NetworkParameters, design: LayerDesign, columns: i
 
 
 def membrane_circuit(parameters: NetworkParameters, design: LayerDesign, columns: int, fan_in: int) -> Circuit:
-    """The membranes of `columns` neurons: drive j follows the edge of `pulse` with the gain of Edrive_0_j (0 at first)."""
+    """Return the membranes of `columns` neurons; drive j follows the edge of `pulse` with the gain of Edrive_0_j (0 at first)."""
     circuit = Circuit("membranes")
     circuit.subcircuit(Membrane(design.neuron(parameters.neuron, parameters.memristor, fan_in)))
     _add_pulse(circuit, design)
@@ -74,9 +84,9 @@ def membrane_circuit(parameters: NetworkParameters, design: LayerDesign, columns
 
 def spike_circuit(parameters: NetworkParameters, design: LayerDesign, columns: int, rows: int, fan_in: int,
                   edge: float) -> Circuit:
-    """A crossbar with its neurons' membranes, driven by spikes: a `StepSource` a row; the bias follows the edge of `pulse`.
+    """Return a crossbar with its membranes, driven by spikes: a `StepSource` for each row, whose time is v.xrow_0_k.vat.
 
-    Arguments as for `image_circuit`; the source of row k is v.xrow_0_k.vat.
+    The bias follows the edge of `pulse`. `edge`: duration in s of the steps; other arguments as in `image_circuit`.
     """
     circuit = Circuit("spikes")
     circuit.subcircuit(StepSource(design.row_voltage, edge))
@@ -110,9 +120,10 @@ def _add_crossbar(circuit: Circuit, parameters: NetworkParameters, design: Layer
 
 
 def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
-    """One layer for a back-read: columns driven (the reference column too, the last), rows without the bias held at 0 V.
+    """Return one layer for a back-read: columns driven, the reference last, and rows (without the bias) held at 0 V.
 
-    The columns follow `pulse`, scaled by the gain of Ecolumn_0_j (0 at first); a row's current is that of its source Vrow_0_k.
+    The columns follow `pulse` with the gain of Ecolumn_0_j (0 at first). The source Vrow_0_k measures the current of row k.
+    `states`: neurons x rows with the bias, V.
     """
     circuit = Circuit("back-read")
     ReadMemristor(parameters.memristor).add_to(circuit)
@@ -129,9 +140,10 @@ def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.
 
 
 def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> Circuit:
-    """One column of whole cells for writing, held at 0 V, with a source for its phi.
+    """Return one column of complete cells for writing, held at 0 V, with a source for its phi.
 
-    A source for each row, Vrow_0_k; or, if rows rise `together`, the gain of Erow_0_k on one source `pulse`, quicker to alter.
+    If the rows rise `together`, row k follows one source `pulse` with the gain of Erow_0_k, which is quicker to alter. Otherwise
+    each row has a source Vrow_0_k.
     """
     circuit = Circuit("write")
     Memristor(parameters.memristor).add_to(circuit)
@@ -149,12 +161,12 @@ def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> 
 
 
 def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float]) -> dict[str, float]:
-    """The `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
+    """Return the `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
     return state_changes(cells, states, "cell_0")
 
 
 def layer_gain_changes(memristor: MemristorParameters, rows: Iterable[int], channel: np.ndarray) -> dict[str, float]:
-    """The `alter` changes that give the channels of the cells in some `rows` their gains (columns x rows, relative to 1)."""
+    """Return the `alter` changes that give the cells of some `rows` their channel gains (columns x rows, relative to 1)."""
     changes: dict[str, float] = {}
     width, length = channel_size(memristor, channel)
     for place, k in enumerate(rows):

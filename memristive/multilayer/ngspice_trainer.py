@@ -1,6 +1,6 @@
-"""Layers taught wholly in ngspice: every read, back-read and write is a transient; Python only chooses whose phi to pulse.
+"""Multilayer networks trained in ngspice: every read, back-read and write is a transient; Python selects the phi to pulse.
 
-The choices are those of `layer_rule`, the very functions that the compiled closed form runs.
+The rule is `layer_rule`, whose functions the compiled closed form runs as well.
 """
 
 import dataclasses
@@ -8,69 +8,113 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, presentation_order, start_delay
+from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, epoch_order
 from memristive.multilayer.layer_ngspice import BackReader, ColumnWriter, LayeredReader
-from memristive.multilayer.layer_rule import LayeredRule, errors, falling, overlaps, plastic
-from memristive.single_layer.error_rule import RUNNING, offender
-from memristive.spice.session import NgspiceSession
+from memristive.multilayer.layer_rule import LayeredRule, dose_factor, hidden_errors, output_errors, overlap_times
+from memristive.single_layer.error_rule import first_wrong_neuron
+from memristive.spice.session import temporary_circuits
 from memristor import state_rate
 
 
-class LayeredTeacher:
-    """Runs the rule on images (n x inputs, levels 0 to 1) with `labels` (n) in one `NgspiceSession`."""
+def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2) -> Iterator[np.ndarray]:
+    """Read images in ngspice, layer by layer; the circuits are unloaded at the end.
 
-    def __init__(self, session: NgspiceSession, network: LayeredNetwork, rule: LayeredRule, images: np.ndarray,
-                 labels: np.ndarray) -> None:
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+    wanted : int
+        A read ends once this many output neurons have fired.
+
+    Yields
+    ------
+    array, classes, s
+        First spikes of the last layer; nan for a neuron that has not fired by the end of the read.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete a transient.
+    """
+    with temporary_circuits():
+        reader = LayeredReader(network)
+        for image in images:
+            yield reader.read(network, image, wanted)[0][-1]
+
+
+def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray,
+                     labels: np.ndarray) -> Iterator[tuple[int, float]]:
+    """Train as `layer_network.train_layers` does, in ngspice; yield after every presentation. Raises SimulationError.
+
+    The circuits are unloaded at the end.
+    """
+    with temporary_circuits():
+        yield from NgspiceTrainer(learning.network, rule, images, labels).presentations(learning)
+
+
+class NgspiceTrainer:
+    """The rule in ngspice.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    rule : LayeredRule
+    images : array, n x inputs, levels 0 to 1
+    labels : array of int, n
+    """
+
+    def __init__(self, network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> None:
         self._rule, self._images, self._labels = rule, images, labels
-        self._reader = LayeredReader(session, network)
-        self._back = [BackReader(session, network, layer) for layer in range(1, len(network.states))]
+        self._reader = LayeredReader(network)
+        self._back = [BackReader(network, layer) for layer in range(1, len(network.states))]
         chips = network.chip or [None] * len(network.states)
-        self._writers = [ColumnWriter(session, network, states.shape[1], chip)
+        self._writers = [ColumnWriter(network, states.shape[1], chip)
                          for states, chip in zip(network.states, chips, strict=True)]
         self._rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
-        self._tau = network.parameters.neuron.time_constant
-        self._start = start_delay(network.design.rise, self._tau)
 
     def present(self, learning: LayeredLearning) -> None:
-        """Present the next image: read, and where the right neuron does not lead, back-read and write. Raises SimulationError."""
+        """Present the next image: read, and unless the right neuron leads, read back and write. Updates `learning`.
+
+        Raises SimulationError.
+        """
         k = learning.done
-        index = presentation_order(self._rule, len(self._images), k, k + 1)[0]
+        index = epoch_order(self._rule, len(self._images), k, k + 1)[0]
         image, label = self._images[index], int(self._labels[index])
         times, settled = self._reader.read(learning.network, image, label=label)
-        wrong = offender(times[-1], label, self._rule.margin)
+        wrong = first_wrong_neuron(times[-1], label, self._rule.margin)
         silent = bool(np.isnan(times[-1][label]))
         right = not silent and not bool((times[-1] < times[-1][label]).any())
         if silent or wrong is not None:
-            found = errors(len(times[-1]), label, -1 if wrong is None else wrong)
-            states = self._correct(learning.network, image, times, settled, found, falling(k, self._rule.presentations))
+            errors = output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
+            states = self._correct(learning.network, image, times, settled, errors, dose_factor(k, self._rule.presentations))
             learning.network = dataclasses.replace(learning.network, states=states)
         learning.history[k] = right, silent or wrong is not None
         learning.done = k + 1
 
     def presentations(self, learning: LayeredLearning) -> Iterator[tuple[int, float]]:
-        """Present the images still to come; yields (done, running accuracy) after each, as `layers.train` does."""
+        """Present the remaining images; yield (presentations done, running accuracy) after each."""
         while learning.done < self._rule.presentations:
             self.present(learning)
-            yield learning.done, float(learning.history[max(0, learning.done - RUNNING):learning.done, 0].mean())
+            yield learning.done, learning.running_accuracy
 
     def _correct(self, network: LayeredNetwork, image: np.ndarray, times: list[np.ndarray], settled: list[np.ndarray],
-                 found: np.ndarray, share: float) -> tuple[np.ndarray, ...]:
-        """The states after all back-reads, from the last layer down, and then all writes."""
-        columns = [found]
-        for layer in range(len(network.states) - 1, 0, -1):
+                 errors: np.ndarray, share: float) -> tuple[np.ndarray, ...]:
+        """Return the states after all back-reads, from the last layer to the first, and then all writes."""
+        last, tau = len(network.states) - 1, network.parameters.neuron.time_constant
+        columns = [errors]
+        for layer in range(last, 0, -1):
             back = self._back[layer - 1].read(network.states[layer], columns[0])
-            scale = 1.0 if layer == len(network.states) - 1 else self._rule.error_scale
-            columns.insert(0, plastic(back, settled[layer - 1], self._rule.reach, scale))
+            scale = 1.0 if layer == last else self._rule.error_scale
+            columns.insert(0, hidden_errors(back, settled[layer - 1], self._rule.reach, scale))
         result = []
         for layer, (states, column_errors) in enumerate(zip(network.states, columns, strict=True)):
-            last = layer == len(network.states) - 1
-            pulse = share * (self._rule.output_dose if last else self._rule.hidden_dose) / self._rate
-            rows = np.append(times[layer - 1], self._start) if layer else np.empty(0)
+            pulse = share * (self._rule.output_dose if layer == last else self._rule.hidden_dose) / self._rate
             states = states.copy()
             for j in np.flatnonzero(column_errors):
                 levels, high = np.append(image, 1.0), np.ones(states.shape[1])
                 if layer:
-                    levels, high = high, overlaps(rows, times[layer][j], network.design.window) / self._tau
+                    rows = np.append(times[layer - 1], network.start_time)
+                    levels, high = high, overlap_times(rows, times[layer][j], network.design.window) / tau
                 states[j] = self._writers[layer].write(states[j], levels, high, pulse * column_errors[j], int(j))
             result.append(states)
         return tuple(result)
