@@ -1,0 +1,1 @@
+"""Measured synapses in the emulator: update law, presets, curve fitting."""

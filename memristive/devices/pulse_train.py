@@ -1,0 +1,62 @@
+"""Pulse trains on one emulated device in ngspice, written and read as in a laboratory."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.devices.measured_device import Emulator
+from memristive.spice.session import NgspiceSession, Solver
+from memristor import Memristor
+
+EDGE = 1e-3  # of a pulse's width
+PHI = 1.2  # V
+
+
+def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0.0) -> np.ndarray:
+    """Apply identical pulses to one emulated device in ngspice and read it after each.
+
+    Parameters
+    ----------
+    emulator : Emulator
+    directions : sequence of int
+        1 for a potentiating pulse, -1 for a depressing one.
+    start : float
+        Share of the conductance range before the first pulse.
+
+    Returns
+    -------
+    array, pulses + 1, S
+        Conductance at the device's read voltage, first before any pulse.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete the transient.
+    """
+    slot = 2 * max(emulator.pulse_up, emulator.pulse_down)
+    volts, phi, reads = [(0.0, 0.0)], [(0.0, 0.0)], []
+    for k, direction in enumerate([0, *directions]):
+        begin, width = k * slot, emulator.pulse_up if direction > 0 else emulator.pulse_down
+        if direction:
+            volts += _pulse(begin, width, float(np.sign(direction)))
+            phi += _pulse(begin, width, PHI)
+        volts += _pulse(begin + 0.7 * slot, 0.25 * slot, emulator.device.read_voltage)
+        reads.append(begin + 0.85 * slot)
+    circuit = Circuit("pulse train")
+    Memristor(emulator.memristor).add_to(circuit)
+    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=volts)
+    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=phi)
+    circuit.V("neuron", "neuron", circuit.gnd, 0)
+    circuit.X("synapse", "memristor", "neuron", "input", "phi", x0=float(emulator.state(start)))
+    solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
+    loaded = NgspiceSession().load(circuit, solver, ["i(vneuron)"])
+    waves = loaded.run((len(directions) + 1) * slot)
+    loaded.unload()
+    current = np.interp(reads, waves.time, waves["i(vneuron)"])
+    return np.asarray(current / emulator.device.read_voltage)
+
+
+def _pulse(begin: float, width: float, level: float) -> list[tuple[float, float]]:
+    edge = EDGE * width
+    return [(begin + edge, 0.0), (begin + 2 * edge, level), (begin + edge + width, level), (begin + 2 * edge + width, 0.0)]
