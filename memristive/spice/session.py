@@ -111,7 +111,7 @@ class LoadedCircuit:
         SimulationError
             ngspice stops before `stop`.
         """
-        runs = self._transient(float(stop), () if pauses is None else tuple(pauses))
+        runs = self._transient(float(stop), () if pauses is None else tuple(map(float, pauses)))
         if pauses is not None:
             return runs
         with contextlib.closing(runs):
