@@ -26,13 +26,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items):
-    """Mark the tests that simulate in ngspice, for `-m "not ngspice"`."""
-    for item in items:
-        if "ngspice" in item.fixturenames:
-            item.add_marker("ngspice")
-
-
 @pytest.fixture(scope="session")
 def ngspice():
     """The one ngspice session of the test run."""
