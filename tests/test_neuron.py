@@ -1,4 +1,4 @@
-"""The Lapicque neuron, stage by stage, against its equations. Every component has a value of its own."""
+"""The Lapicque neuron, stage by stage, against its equations. All components have different values."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ SUM, DRIVE = "xneuron.sum", "xneuron.drive"
 VECTORS = ["column", "membrane", "output", SUM, DRIVE]
 
 
-def bench(column_amperes, negative_volts=0.0, neuron=NEURON):
-    """A neuron whose column is driven by a current, as points (s, A); its negative input is at a constant voltage."""
+def bench(column_amperes, negative_volts=0.0):
+    """Return a neuron whose column is driven by a current, as points (s, A); its negative input is at a constant voltage."""
     circuit = Circuit("neuron")
-    add_neuron(circuit, neuron)
+    add_neuron(circuit, NEURON)
     # As text: PySpice would append the unit, and an ampere reads as atto.
     points = " ".join(f"{time!r} {amperes!r}" for time, amperes in column_amperes)
     circuit.I("column", circuit.gnd, "column", f"pwl({points})")
@@ -27,17 +27,13 @@ def bench(column_amperes, negative_volts=0.0, neuron=NEURON):
 
 
 def crossing(time, wave, level):
-    """First time at which a wave passes `level`, upwards or downwards, linear within the step."""
+    """Return the first time at which a wave passes `level`, linear within the step."""
     k = np.flatnonzero(np.diff(np.sign(wave - level)))[0]
     return time[k] + (level - wave[k]) / (wave[k + 1] - wave[k]) * (time[k + 1] - time[k])
 
 
 STAGES = {"summing": (NEURON.rail_low, NEURON.rail_high),
           "inverting": (NEURON.inverting_rail_low, NEURON.inverting_rail_high)}
-
-
-def test_rails_are_those_of_the_paper():
-    assert STAGES == {"summing": (-20.0, 20.0), "inverting": (-19.5, 20.5)}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -141,6 +137,5 @@ def test_spike_is_not_reset_while_the_neuron_is_driven_and_ends_below_the_hyster
 
 
 def test_hysteresis_must_be_below_the_threshold():
-    with pytest.raises(ParameterError, match="hysteresis must be below the threshold, got 2 and 2 V"):
+    with pytest.raises(ParameterError, match="hysteresis"):
         NeuronParameters(threshold=2.0, hysteresis=2.0)
-    assert NeuronParameters(threshold=2.0, hysteresis=1.9).hysteresis == 1.9
