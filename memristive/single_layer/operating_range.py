@@ -175,12 +175,13 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: b
     without_rails = dataclasses.replace(crossbar, neurons=dataclasses.replace(neurons, rail=np.inf))
     settled = without_rails.race(states, images).settled * (setup.neuron.threshold / neurons.threshold)
     fires, tau = ~np.isnan(race.spikes), float(np.max(neurons.time_constant))
+    risen = float(risen_share(setup.schedule, tau))
     should_fire = np.diag(settled) if own else settled.max(axis=1)
     return OperatingRange(
         images=len(images), own=own, silent=int(np.sum(~(np.diag(fires) if own else fires.any(axis=1)))),
         clipped=int(race.railed.any(axis=1).sum()), highest=float(settled.max()), lowest=float(should_fire.min()),
-        risen=float(risen_share(setup.schedule, tau)),
-        left_over=float(after_pause(setup.schedule, race.settled.max(), tau)) if consecutive else 0.0,
+        risen=risen,
+        left_over=float(after_pause(setup.schedule, risen * race.settled.max(), tau)) if consecutive else 0.0,
         rounding=rounding(setup.memristor, write), neuron=setup.neuron)
 
 
