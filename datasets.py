@@ -183,13 +183,13 @@ def mnist(size: int = 10, encoding: str = "binary") -> Dataset:
                    grey if encoding == "grey" else ErrorDrivenRule(), load_images)
 
 
-def digits() -> Dataset:
-    """Return scikit-learn's 8x8 digits in grey: a fixed split of 1,437 training and 360 test images."""
+def digits(seed: int = 1) -> Dataset:
+    """Return scikit-learn's 8x8 digits in grey: 1,437 training and 360 test images, which `seed` selects."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
     levels, labels = load_digits(return_X_y=True)
-    split = train_test_split(levels / 16, labels, test_size=0.2, random_state=1, stratify=labels)
+    split = train_test_split(levels / 16, labels, test_size=0.2, random_state=seed, stratify=labels)
     train, test = Images(split[0], split[2]), Images(split[1], split[3])
     return from_images("digits", train, test, (8, 8))
 

@@ -1,329 +1,162 @@
-"""What the studies of layers share: data sets, training with progress and checkpoints, voltages files, testing."""
+"""Datasets, default rules, training, saved networks and scores that the studies of multilayer networks share."""
 
-import argparse
 import dataclasses
-import math
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import functools
+import inspect
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import shift
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from tqdm import tqdm
 
-from datasets import encode, load_mnist
-from memristive.cli.command_line import progress, warn
-from memristive.cli.experiments import SIZE, network_of
-from memristive.cli.kept import kept_if_stopped, save_whole, way_on
-from memristive.cli.layer_reads import read_layers
-from memristive.io.checkpoints import AFRESH, load_checkpoint, refuse_progress
-from memristive.io.predictions import Partial
-from memristive.io.voltages import Voltages, VoltagesError, load_layers
-from memristive.multilayer.clipping import MOST, complaint
+from datasets import DATASETS, Dataset, DatasetError, Images, encode, load_dataset, load_mnist
+from memristive.cli.layered_reads import read_layers
+from memristive.cli.parallel import run_tasks
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed
+from memristive.io.files import to_json
+from memristive.io.voltages import Voltages, load_layers
 from memristive.multilayer.layer_chips import layer_chips
-from memristive.multilayer.layer_netlist import LayerDesign, layered_network
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, begin, train
-from memristive.multilayer.layer_ngspice import READING_LAYERS
+from memristive.multilayer.layer_netlist import LayerDesign
+from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, train_layers
 from memristive.multilayer.layer_rule import LayeredRule
-from memristive.multilayer.layer_sessions import train_in_ngspice
-from memristive.single_layer.engines import CLOSED_FORM, NGSPICE
-from memristive.single_layer.pulses import edges
-from memristive.single_layer.scores import interval
-from memristive.single_layer.spike_decoding import RESOLUTION, SILENT, TIED, strict_decision
-from memristive.spice.parameters import ParameterError
-from memristive.spice.session import netlist_text
+from memristive.single_layer.engines import CLOSED_FORM
+from memristive.single_layer.scores import summary
+from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip
-from snn_circuit import names
 
-XOR_IMAGES, XOR_LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
-CHECKPOINT_EVERY = 30  # s
-SIZED = ("mnist", "mnist_shifted")  # whose images come in any size
-SPLIT = ("digits", "digits_shifted")  # what has a split of its own for each seed
-SHIFTS = ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))  # pixels
-
-
-@dataclass(frozen=True)
-class LayeredData:
-    """Images (n x inputs, levels 0 to 1) and labels of a data set, to train on and to test on."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
+XOR = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]))
+# Rule and hidden neurons of each dataset, chosen on held-out training images (XOR: on its four images). Others: as MNIST.
+DEFAULTS = {
+    "mnist": (LayeredRule(), (200,)),
+    "mnist_shifted": (LayeredRule(), (300,)),
+    "digits": (LayeredRule(presentations=60_000, start_drive_spread=0.5), (100,)),
+    "digits_shifted": (LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
+    "xor": (LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
+                        start_weight_spread=1.0), (16,))}
+NAMES = list(dict.fromkeys([*DEFAULTS, *DATASETS]))
+SIZE = 10  # pixels a side of MNIST's images, by default
 
 
-def with_moved(images: np.ndarray) -> np.ndarray:
-    """MNIST's `images` (n x 28 x 28), then all of them moved by a pixel down, up, right and left, dark where nothing was."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
-    return np.concatenate([padded[:, y:y + images.shape[1], x:x + images.shape[2]] for y, x in corners])
+def layered_dataset(name: str, size: int | None = None, seed: int = 1) -> Dataset:
+    """Return a dataset in grey; the same object for the same arguments.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`. mnist_shifted and digits_shifted are trained also on copies of their images, moved by one pixel of 28
+        or by half a pixel of 8. xor has its four images for training and for testing.
+    size : int, optional
+        Rows of pixels of an image, for datasets that are shrunk to any size.
+    seed : int
+        Selects the 360 test images of scikit-learn's digits.
+
+    Raises
+    ------
+    DatasetError
+        The images do not come in this size.
+    """
+    maker = DATASETS.get(name.removesuffix("_shifted"))
+    accepted = inspect.signature(maker).parameters if maker else {}
+    given = {"size": size, "encoding": "grey", "seed": seed}
+    dataset = _load(name, **{key: value for key, value in given.items() if key in accepted and value is not None})
+    if size not in (None, dataset.shape[0]):
+        raise DatasetError(f"the images of {name} have {dataset.shape[0]} rows of pixels, got size {size}")
+    return dataset
 
 
-def with_shifted(images: np.ndarray) -> np.ndarray:
-    """The 8x8 `images` (n x 64, levels 0 to 1), then all of them moved by each of `SHIFTS`, dark where nothing was."""
-    squares = images.reshape(-1, 8, 8)
-    moved = [shift(squares, (0.0, *by), order=1).reshape(images.shape) for by in SHIFTS]
-    return np.concatenate([images, *moved])
+@functools.cache
+def _load(name: str, **options: Any) -> Dataset:
+    if name == "xor":
+        return Dataset("xor", np.full((2, 2), 0.5), ("0", "1"), (1, 2), "grey", load_images=lambda part: XOR)
+    dataset = load_dataset(name.removesuffix("_shifted"), **options)
+    if name == dataset.name:
+        return dataset
+    return dataclasses.replace(dataset, name=name, load_images=lambda part: dataset.test if part == "test" else _shifted(dataset))
 
 
-@dataclass(frozen=True)
-class LayeredTask:
-    """What layers learn: the rule that was chosen on held-out training images (XOR's by its four images), the hidden neurons."""
-
-    name: str
-    rule: LayeredRule
-    hidden: tuple[int, ...]
-    classes: int = 10
-
-    @property
-    def names(self) -> list[str]:
-        """Of the classes."""
-        return [str(j) for j in range(self.classes)]
-
-    def shape(self, size: int) -> tuple[int, int]:
-        """Rows and columns of an image."""
-        return {"xor": (1, 2), "digits": (8, 8), "digits_shifted": (8, 8)}.get(self.name, (size, size))
-
-    def data(self, size: int, seed: int) -> LayeredData:
-        """Its images; `size` is the side of MNIST's, `seed` chooses the 360 of scikit-learn's 1,797 digits that are tested.
-
-        digits_shifted: the same split, the images trained on also half a pixel up, down, left and right; mnist_shifted: MNIST,
-        the images trained on also moved by one of its 28 pixels.
-        """
-        if self.name == "xor":
-            return LayeredData(XOR_IMAGES, XOR_LABELS, XOR_IMAGES, XOR_LABELS)
-        if self.name in SPLIT:
-            images, labels = load_digits(return_X_y=True)
-            trained, tested, train_labels, test_labels = train_test_split(images / 16, labels, test_size=360, random_state=seed,
-                                                                          stratify=labels)
-            if self.name == "digits_shifted":
-                trained, train_labels = with_shifted(trained), np.tile(train_labels, 1 + len(SHIFTS))
-            return LayeredData(trained, train_labels, tested, test_labels)
-        arrays = load_mnist()
-        trained, labels = arrays["x_train"], arrays["y_train"].astype(int)
-        if self.name == "mnist_shifted":
-            trained, labels = with_moved(trained), np.tile(labels, 5)
-        return LayeredData(encode(trained, size, "grey"), labels,
-                           encode(arrays["x_test"], size, "grey"), arrays["y_test"].astype(int))
+def _shifted(dataset: Dataset) -> Images:
+    """Return the training images of mnist or digits with four moved copies; pixels without a source are dark."""
+    if dataset.name == "mnist":  # moved before they are shrunk
+        arrays = load_mnist("x_train", "y_train")
+        padded = np.pad(arrays["x_train"], ((0, 0), (1, 1), (1, 1)))
+        corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+        copies = np.concatenate([padded[:, y:y + 28, x:x + 28] for y, x in corners])
+        return Images(encode(copies, dataset.shape[0], "grey"), np.tile(arrays["y_train"].astype(int), 5))
+    levels, labels = dataset.training.levels, dataset.training.labels
+    moved = [shift(levels.reshape(-1, 8, 8), (0.0, *by), order=1).reshape(levels.shape)
+             for by in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))]
+    return Images(np.concatenate([levels, *moved]), np.tile(labels, 5))
 
 
-TASKS = {task.name: task for task in (
-    LayeredTask("mnist", LayeredRule(), (200,)),
-    LayeredTask("mnist_shifted", LayeredRule(), (300,)),
-    LayeredTask("digits", LayeredRule(presentations=60_000, start_drive_spread=0.5), (100,)),
-    LayeredTask("digits_shifted", LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
-    LayeredTask("xor", LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
-                                   start_weight_spread=1.0), (16,), 2))}
+def file_stem(dataset: Dataset) -> str:
+    """Return the stem of all files of a dataset: layers_mnist, layers_mnist_14x14, layers_digits."""
+    rows, columns = dataset.shape
+    return f"layers_{dataset.name}" + f"_{rows}x{columns}" * (dataset.name.startswith("mnist") and rows != SIZE)
 
 
-def stem_of(data: str, size: int) -> str:
-    """What the files of a data set's layers are called by; `size` is the side of MNIST's images."""
-    return f"layers_{data}" + f"_{size}x{size}" * (size != SIZE)
+def describe_network(dataset: Dataset, network: LayeredNetwork, rule: LayeredRule, engine: str = CLOSED_FORM,
+                     chip: Chip | None = None) -> dict[str, Any]:
+    """Return everything that determines a trained network, for records, checkpoints and voltages files."""
+    return {"dataset": dataset.name, "shape": dataset.shape, "encoding": "grey", "rule": "layers", "engine": engine,
+            "hidden": network.sizes[1:-1], "learning": rule.as_dict(), "network": network.parameters.as_dict(),
+            "design": network.design.as_dict(), **({"chip": chip.as_dict()} if chip else {})}
 
 
-def refuse_size(parser: argparse.ArgumentParser, data: str, size: int | None) -> None:
-    """End with one line if the option --size is given for a data set whose images come in one size."""
-    if size is not None and data not in SIZED:
-        parser.error(f"--size is of MNIST's images; {data} has its own")
-
-
-# What has no bearing on networks of so many hidden layers.
-IDLE = {0: ("hidden_dose", "start_weight", "start_weight_spread", "reach", "error_scale"), 1: ("error_scale",)}
-
-
-def refuse_idle(parser: argparse.ArgumentParser, options: argparse.Namespace, hidden: Sequence[int]) -> None:
-    """End with one line if an option of the rule is given that would be ignored, with `hidden` neurons in each hidden layer."""
-    for name in IDLE.get(len(hidden), ()):
-        if name in vars(options):
-            parser.error(f"--{name.replace('_', '-')} has no bearing on a network "
-                         + ("without hidden layers" if not hidden else "of one hidden layer: its errors come from the last one"))
-
-
-def on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
-    """The `network` on a chip (None: an ideal one). Raises ParameterError for deviations that layers do not have."""
+def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
+    """Return `network` with the devices of a chip; None: all alike. Raises ParameterError for unsupported deviations."""
     return dataclasses.replace(network, chip=layer_chips(chip, network.sizes) if chip else None)
 
 
-@dataclass(frozen=True)
-class LayeredPlan:
-    """Which network is to be trained how; `size` is the side of MNIST's images."""
-
-    task: LayeredTask
-    rule: LayeredRule
-    hidden: tuple[int, ...]
-    size: int = SIZE
-    engine: str = CLOSED_FORM
-    chip: Chip | None = None  # an ideal one
-
-    def data(self) -> LayeredData:
-        """The images; what is held back of the digits depends on the rule's seed."""
-        return self.task.data(self.size, self.rule.seed)
-
-    def begin(self, data: LayeredData) -> LayeredNetwork:
-        """The untrained network. Raises ParameterError for a chip whose deviations layers do not have."""
-        return on_chip(begin(self.hidden, self.task.classes, data.images, self.rule), self.chip)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain numbers, for the files that record how a result was made."""
-        return {"dataset": self.task.name, "hidden": list(self.hidden), "learning": self.rule.as_dict(), "engine": self.engine,
-                **({"size": self.size} if self.task.name in SIZED else {}),
-                **({"chip": self.chip.as_dict()} if self.chip else {})}
+def load_network(path: Path, name: str) -> tuple[LayeredNetwork, LayeredRule, Voltages]:
+    """Return the network of a voltages file, on an ideal chip, its rule, and the file's content. Raises VoltagesError."""
+    voltages = load_layers(path, name)
+    design, rule = LayerDesign(**voltages.origin["design"]), LayeredRule(**voltages.origin["learning"])
+    return LayeredNetwork(voltages.states, voltages.setup().network, design), rule, voltages
 
 
-def learn(learning: LayeredLearning, rule: LayeredRule, data: LayeredData) -> LayeredLearning:
-    """The `learning` after the whole run of the rule, in closed form."""
-    for _ in train(learning, rule, data.images, data.labels):
+def learn(network: LayeredNetwork, rule: LayeredRule, training: Images) -> LayeredLearning:
+    """Return the training after all presentations of the rule, in closed form."""
+    learning = LayeredLearning.start(network, rule)
+    for _ in train_layers(learning, rule, training.levels, training.labels):
         pass
     return learning
 
 
-class LayeredTraining:
-    """A training from its start, or its checkpoint, to trained states; `parameters` are all that made them."""
-
-    def __init__(self, plan: LayeredPlan, data: LayeredData, checkpoint: Path) -> None:
-        self.plan, self.data, self.seconds = plan, data, 0.0
-        self._checkpoint, self._again = checkpoint, way_on(False)
-        self.start = start = plan.begin(data)
-        self.learning = LayeredLearning.begin(start, plan.rule)
-        self.parameters = {**plan.as_dict(), "sizes": list(start.sizes), "network": start.parameters.as_dict(),
-                           "design": start.design.as_dict()}
-
-    @property
-    def network(self) -> LayeredNetwork:
-        """As it is now."""
-        return self.learning.network
-
-    def begin(self, resume: bool, force: bool) -> None:
-        """Go on from the checkpoint, or see that there is none whose progress would be lost.
-
-        Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
-        """
-        self._again = way_on(force)
-        if resume:
-            self._load()
-        elif not force:
-            refuse_progress(self._checkpoint, self._load, "presentations of this training")
-
-    def _load(self) -> int:
-        like = {**self.learning.arrays(), "seconds": 0.0}
-        found = load_checkpoint(self._checkpoint, self.parameters, like)
-        learning = LayeredLearning.restored(self.start, found)
-        if not 0 < learning.done <= len(learning.history) or learning.history[learning.done:].any() or found["seconds"] < 0:
-            raise VoltagesError(f"{self._checkpoint}: says that {learning.done} of {len(learning.history)} presentations are "
-                                f"done, which its history does not show; {AFRESH}")
-        self.learning, self.seconds = learning, float(found["seconds"])
-        return learning.done
-
-    def train(self) -> None:
-        """Run the rule to its end, with progress and checkpoints, also one when it is interrupted."""
-        images, labels, rule, learning = self.data.images, self.data.labels, self.plan.rule, self.learning
-        if self.plan.engine == NGSPICE:
-            steps = train_in_ngspice(learning, rule, images, labels)
-        else:
-            steps = train(learning, rule, images, labels)
-        with (kept_if_stopped(self.save),
-              progress(range(0), rule.presentations, "learning", "image", quick=0.5) as bar):
-            self._present(steps, bar)
-            self.save()  # until the voltages are written, the only place of what was learned
-
-    def _present(self, steps: Iterator[tuple[int, float]], bar: "tqdm[int]") -> None:
-        began, saved = time.perf_counter() - self.seconds, time.perf_counter()
-        for done, accuracy in steps:
-            self.seconds = time.perf_counter() - began
-            bar.update(done - bar.n)
-            bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
-            if time.perf_counter() - saved > CHECKPOINT_EVERY:
-                self.save()
-                saved = time.perf_counter()
-
-    def save(self) -> str:
-        """Write the checkpoint, if anything is done; what to say of it."""
-        if not self.learning.done:
-            return ""
-        save_whole(self._checkpoint, {**self.learning.arrays(), "seconds": self.seconds}, self.parameters)
-        return f"{self.learning.done} presentations are saved in {self._checkpoint}; {self._again}"
-
-    def kept(self) -> None:
-        """The voltages are saved: a checkpoint has done its work."""
-        self._checkpoint.unlink(missing_ok=True)
-
-
-def load_network(path: Path, task: LayeredTask, size: int) -> tuple[LayeredNetwork, Voltages]:
-    """The network of a voltages file with the parameters that it was trained with, on an ideal chip. Raises VoltagesError."""
-    states, voltages = load_layers(path, task.name, math.prod(task.shape(size)), task.classes)
-    try:
-        design = LayerDesign(**voltages.origin["design"])
-    except (KeyError, TypeError, ParameterError) as error:
-        raise VoltagesError(f"{path}: its design cannot be used: {error}") from error
-    return LayeredNetwork(states, network_of(voltages, LayeredNetwork.parameters, path), design), voltages
-
-
-def rule_of(voltages: Voltages, path: Path) -> LayeredRule:
-    """The rule that trained the voltages of the file `path`. Raises VoltagesError."""
-    try:
-        return LayeredRule(**voltages.origin["learning"])
-    except (KeyError, TypeError, ParameterError) as error:
-        raise VoltagesError(f"{path}: its rule cannot be used: {error}") from error
-
-
-def warn_of_layers(network: LayeredNetwork, images: np.ndarray, options: bool = True,
-                   start: LayeredNetwork | None = None) -> None:
-    """Say on standard error if stages clip on `images` (n x inputs, levels 0 to 1), and which dose should be smaller; of a
-    network that clipped at its `start` already, that this should be lower.
-
-    `options`: the doses are options of the page.
-    """
-    hidden, output = ("--hidden-dose", "--output-dose") if options else ("hidden_dose", "output_dose")
-    said = complaint(network, images, hidden, output)
-    if said and start is not None and complaint(start, images):
-        said = complaint(network, images, "--start-drive", output)
-    warn(said)
-    parts = (images[k:k + MOST] for k in range(0, len(images), MOST))  # as a rule the first part tells
-    silent = len(images) and all(np.isnan(network.first_spikes(part)).all() for part in parts)
-    warn(f"no neuron of the last layer fires for any of {len(images)} images" * bool(silent))
-
-
-def first_read(network: LayeredNetwork, image: np.ndarray) -> str:
-    """The netlist of the whole network reading one image, for: ngspice -b."""
-    design = network.design
-    rows = [edges(0.0, design.window, design.rise, design.row_voltage * level) for level in image]
-    circuit = layered_network(network.parameters, design, network.states, rows, chip=network.chip)
-    circuit["Vpulse"].values = edges(0.0, design.window, design.rise, 1.0)
-    nodes = names(f"membrane_{len(network.states) - 1}", len(network.states[-1]))
-    return netlist_text(circuit, dataclasses.replace(READING_LAYERS, max_step=0.2e-6), design.window, nodes, nodes)
-
-
-def read_tests(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, engine: str, partial: Partial,
-               jobs: int = 1) -> np.ndarray:
-    """First spikes in s (images x classes) by an `engine`, ngspice on `jobs` processes.
-
-    A run that ends early keeps what is finished in `partial`.
-    """
+def read_tests(network: LayeredNetwork, images: np.ndarray, engine: str, jobs: int | None = None) -> np.ndarray:
+    """Return first spikes (images x classes, s; nan: silent) by an engine; ngspice reads on `jobs` processes."""
     if engine == CLOSED_FORM:
         return network.first_spikes(images)
-    found: list[np.ndarray] = []
-    with kept_if_stopped(lambda: partial.keep(range(len(found)), labels[:len(found)], np.array(found), None, RESOLUTION)):
-        _read_all(network, images, labels, jobs, found)
-    return np.array(found)
+    return np.array([read.layers[-1] for read in read_layers(network, images, jobs)])
 
 
-def _read_all(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray, jobs: int, found: list[np.ndarray]) -> None:
-    """Add to `found`, image by image, when the outputs fire in ngspice."""
-    right = 0
-    with progress(read_layers(network, images, jobs), len(images), "testing", "image") as bar:
-        for read, label in zip(bar, labels, strict=True):
-            found.append(read.layers[-1])
-            right += strict_decision(found[-1]) == label
-            bar.set_postfix(accuracy=f"{right / len(found):.1%}", refresh=False)
+def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
+    """Return samples, strict accuracy with its 95 % interval, silent and tied images, as columns of a table."""
+    found = summary(labels, spikes, RESOLUTION)
+    low, high = found["strict_interval_95"]
+    return {"samples": found["samples"], "strict_accuracy": found["strict_accuracy"], "interval_95_low": low,
+            "interval_95_high": high, "silent": found["silent"], "tied": found["tied"]}
 
 
-def scores(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
-    """Strict accuracy of first spikes (images x classes, s), its interval, and how many images were not decided."""
-    decisions = np.array([strict_decision(times) for times in spikes])
-    right = int(np.sum(decisions == labels))
-    return {"samples": len(labels), "strict_accuracy": right / len(labels), "strict_interval_95": interval(right, len(labels)),
-            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
+def mean_and_range(accuracies: Sequence[float]) -> dict[str, float]:
+    """Return mean, lowest and highest of some accuracies, as columns of a table."""
+    return {"mean": float(np.mean(accuracies)), "lowest": min(accuracies), "highest": max(accuracies)}
+
+
+def run_resumable(function: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace,
+                  record: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return `function(task)` for each of the tasks, which run side by side; Ctrl-C saves a checkpoint of the complete ones.
+
+    `sizes`: images of each task, for the progress bar. The checkpoint lies beside `record`; delete it once that is written.
+    """
+    checkpoint = checkpoint_path(record)
+    saved = resumed(checkpoint, parameters, options.resume, options.force)
+    found: dict[str, dict[str, Any]] = json.loads(str(saved["found"])) if saved else {}
+    left = [k for k in range(len(tasks)) if str(k) not in found]
+    with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
+        for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
+                                   "learning", "image"):
+            found[str(left[k])] = result
+    return [found[str(k)] for k in range(len(tasks))]

@@ -1,332 +1,225 @@
-"""Networks of several layers, whose errors flow back through the same memristors: train one, test it (docs/layers.md).
+"""Multilayer networks: errors flow back through the memristors that carried the spikes forward (docs/layers.md).
 
---data mnist: MNIST's grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 a seed; mnist_shifted and
-digits_shifted: the same, trained also on copies moved by a pixel (of 28) or half a pixel (of 8); xor: what one layer cannot.
-Writes voltages/layers_DATA.json, figures/layers_DATA_results.json and pictures. In the closed form about a minute for MNIST,
-seconds for the others; with --engine ngspice every read, back-read and write is a transient: seconds for XOR, hours for digits.
---test-only reads a voltages file and tests it, with --test-engine ngspice image by image, a line an image in
-figures/layers_DATA_test_decisions.csv.gz. --netlist writes the whole network, reading one image.
+--data mnist: grey images; digits: scikit-learn's 8x8 digits, one split of 1,437 and 360 images for each seed; mnist_shifted and
+digits_shifted: trained also on copies moved by one pixel of 28, or half a pixel of 8; xor: a task that one layer cannot learn.
+--engine says what reads and writes during the training, --test-engine what reads the test images. Writes
+voltages/layers_NAME.json, results/layers_NAME.json and figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds for
+the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. --test-only tests the network in --voltages
+again, on its own chip or on another one (--chip), and writes the decisions image by image.
 """
-
-if __name__ == "__main__":
-    from memristive.cli.loading import run
 
 import argparse
 import dataclasses
 import functools
+import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 import plotting
-from memristive.cli.chip_options import add_chip_options, chip_to_test, chosen_chip
-from memristive.cli.command_line import (
-    BEFORE_TRAINING,
-    Parser,
-    add_quantities,
-    draw,
-    file_name,
-    make_parser,
-    netlist_of,
-    quantities,
-    whole_number,
-    write_netlist,
-)
-from memristive.cli.evaluation import worker_count
-from memristive.cli.experiments import SIZE, VOLTAGES, say_of_cells_that_are_off
-from memristive.cli.page_figures import learning_figure
-from memristive.io.checkpoints import checkpoint_path
-from memristive.io.claims import claimed, differences
-from memristive.io.files import atomic_write
-from memristive.io.predictions import Partial, decisions_table, refuse_fewer, table_path
-from memristive.io.results import load_results, path_in_project, results_path, versions, write_results
-from memristive.io.voltages import FORMAT, Voltages, VoltagesError, checksum, save_layers, states_of
-from memristive.multilayer.layer_network import LayeredNetwork
+from datasets import Dataset, Images
+from memristive.cli.main import run
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
+from memristive.cli.progress import progress, write_netlist
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import check_overwriting, to_json
+from memristive.io.predictions import save_decisions
+from memristive.io.results import write_results
+from memristive.io.voltages import save_voltages
+from memristive.multilayer.clipping import warn_of_layers
+from memristive.multilayer.layer_netlist import LayerDesign, layered_read_netlist
+from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, initial_network, train_layers
 from memristive.multilayer.layer_rule import LayeredRule
+from memristive.multilayer.ngspice_trainer import train_in_ngspice
+from memristive.single_layer.energy import UNCOUNTED
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.single_layer.error_rule import learning_curve
-from memristive.single_layer.scores import UNDECIDED, confusion
-from memristive.single_layer.spike_decoding import RESOLUTION, strict_decision
-from memristive.spice.ngspice import signals_deferred as signals_held
-from memristive.spice.session import NgspiceSession
+from memristive.single_layer.scores import UNDECIDED, confusion, decide
+from memristive.single_layer.spike_decoding import RESOLUTION
+from memristive.variability.chip import Chip, load_chip
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters
 from studies import layers_figures
-from studies.error_example import an_error, energies, print_energies, read_back
+from studies.error_example import back_read, error_energies, find_error
 from studies.layer_experiments import (
-    SPLIT,
-    TASKS,
-    LayeredData,
-    LayeredPlan,
-    LayeredTask,
-    LayeredTraining,
-    first_read,
+    DEFAULTS,
+    NAMES,
+    describe_network,
+    file_stem,
+    layered_dataset,
     load_network,
-    on_chip,
+    network_on_chip,
     read_tests,
-    refuse_idle,
-    refuse_size,
-    rule_of,
-    scores,
-    stem_of,
-    warn_of_layers,
+    score_row,
 )
 
-LAYERS = "layers"  # the rule that their files name
-UNTRAINED = ("engine", "hidden", "resume", "seeds", *(field.name for field in dataclasses.fields(LayeredRule)))
-
-
-def make_layers_parser() -> Parser:
-    """The study's options."""
-    parser = make_parser(__doc__)
-    parser.add_argument("--data", choices=list(TASKS), default="mnist", help="what to learn (default: mnist)")
-    parser.add_argument("--hidden", type=whole_number(1, 10000), nargs="*", metavar="N", help="neurons of each hidden layer; "
-                        "nothing for a single layer (default: 200; 300 for mnist_shifted, 100 for digits, 16 for xor)")
-    parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
-                        help=f"MNIST images are shrunk to N x N pixels, 4 to 28 (default: {SIZE})")
-    parser.add_argument("--engine", choices=ENGINES, help="what trains (default: closed-form)")
-    parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="what tests (default: closed-form)")
-    parser.add_argument("--test-only", action="store_true", help="train nothing: test the network in --voltages")
-    parser.add_argument("--samples", type=whole_number(1, 10000), metavar="N", help="only the first N test images (default: all)")
-    parser.add_argument("--voltages", type=file_name, metavar="FILE",
-                        help="where the voltages go, or with --test-only come from (default: "
-                        "voltages/layers_DATA.json, with the size where given)")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted training")
-    parser.add_argument("--seeds", type=whole_number(1, 1000), metavar="K", help="train and test K networks, from --seed on; the "
-                        "voltages kept are the first one's (default: 1)")
-    parser.add_argument("--carry-over", action="store_true",
-                        help="with --test-only: test on another chip than the one trained on, the ex-situ case")
-    parser.add_argument("--jobs", type=whole_number(1, 1024), metavar="N",
-                        help="worker processes that test in ngspice (default: one a core)")
-    add_chip_options(parser)
-    add_quantities(parser, LayeredRule())
-    return parser
-
-
-def refuse_ignored(parser: Parser, options: argparse.Namespace) -> None:
-    """End with one line if an option is given that would be ignored."""
-    refuse_size(parser, options.data, options.size)
-    for name in UNTRAINED if options.test_only else ():
-        given = vars(options).get(name)
-        if given is not None and given is not False:  # 0 is given as well
-            parser.error(f"--{name.replace('_', '-')} has no bearing on a test with --test-only: nothing is trained")
-    if options.jobs and options.test_engine != NGSPICE:
-        parser.error("--jobs has no bearing on a test by the closed form: give --test-engine ngspice as well")
-    if options.carry_over and not options.test_only:
-        parser.error("--carry-over needs --test-only: what is trained here is tested on its own chip")
+CHECKPOINT_EVERY = 30  # s
+TRAIN = {NGSPICE: train_in_ngspice, CLOSED_FORM: train_layers}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the study with the given command-line arguments."""
-    parser = make_layers_parser()
+    """Train and test networks, or test a saved one."""
+    parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
+    parser.add_argument("--data", choices=NAMES, default="mnist", help="dataset (default: mnist)")
+    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
+                        help="neurons of each hidden layer; nothing for a single layer (default: 200; 300 for mnist_shifted, "
+                        "100 for digits, 200 for digits_shifted, 16 for xor)")
+    parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
+    parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="engine that trains (default: closed-form)")
+    parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
+    parser.add_argument("--samples", type=whole_number(1, 10_000), metavar="N", help="only the first N test images")
+    parser.add_argument("--seeds", type=whole_number(1, 1000), default=1, metavar="K",
+                        help="train and test K networks, from rule.seed on; the first one is saved (default: 1)")
+    parser.add_argument("--chip", metavar="NAME", help="chip file or preset (docs/chips.md)")
+    parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained network (default: voltages/layers_NAME.json)")
+    parser.add_argument("--test-only", action="store_true", help="train nothing, test the network in --voltages")
     options = parser.parse_args(arguments)
-    refuse_ignored(parser, options)
-    options.size = options.size or SIZE
-    task, stem = TASKS[options.data], stem_of(options.data, options.size)
-    path = Path(options.voltages or VOLTAGES / f"{stem}.json")
-    (judge_saved if options.test_only else train_and_test)(parser, options, task, stem, path)
+    (test_saved if options.test_only else train_and_test)(options)
 
 
-def counted(parser: Parser, options: argparse.Namespace, data: LayeredData) -> int:
-    """How many test images are asked for; a refusal if there are not as many."""
-    if (options.samples or 0) > len(data.test_labels):
-        parser.error(f"--samples: {options.data} has {len(data.test_labels)} test images, got {options.samples}")
-    return options.samples or len(data.test_labels)
+def train_and_test(options: argparse.Namespace) -> None:
+    """Train a network for each seed, test it, and look closely at the first one."""
+    # 1. Data, device, neuron, layers, rule and chip.
+    rule, hidden = DEFAULTS.get(options.data, DEFAULTS["mnist"])
+    hidden = hidden if options.hidden is None else tuple(options.hidden)
+    dataset = layered_dataset(options.data, options.size)
+    classes, inputs = len(dataset.labels), int(np.prod(dataset.shape))
+    memristor, neuron, design, rule, chip = apply_settings(
+        options, memristor=MemristorParameters(), neuron=NeuronParameters(), design=LayerDesign(), rule=rule,
+        chip=load_chip(options.chip or "ideal", classes, (hidden[-1] if hidden else inputs) + 1))
+    chip = None if chip.ideal else chip
+
+    def prepared(number: int) -> tuple[Dataset, LayeredNetwork, LayeredRule]:
+        """Return data, untrained network and rule of one of the seeds."""
+        own = dataclasses.replace(rule, seed=rule.seed + number)
+        data = layered_dataset(options.data, options.size, own.seed)
+        start = initial_network(hidden, classes, data.training.levels, own, design, NetworkParameters(memristor, neuron))
+        return data, network_on_chip(start, chip), own
+
+    dataset, start, _ = prepared(0)
+    stem = file_stem(dataset)
+    path, record = options.voltages or Path("voltages") / f"{stem}.json", options.results / f"{stem}.json"
+    made_with = describe_network(dataset, start, rule, options.engine, chip)
+    parameters = {**made_with, "seeds": options.seeds, "samples": len(dataset.test.labels[:options.samples]),
+                  "test_engine": options.test_engine}
+    check_overwriting(path, made_with, options.force)
+    check_overwriting(record, parameters, options.force)
+    write_netlist(options.netlist, layered_read_netlist(start, dataset.training.levels[0], dataset.labels, "training image 0"),
+                  options.force)
+
+    # 2. Train and test one network after the other, with a checkpoint from time to time and at Ctrl-C.
+    checkpoint = checkpoint_path(path)
+    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {"rows": "[]"}
+    rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
+    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
+        for number in range(len(rows), options.seeds):
+            data, start, own = prepared(number)
+            learning = LayeredLearning.restored(start, state) if "done" in state else LayeredLearning.start(start, own)
+            train(learning, options.engine, own, data.training, state,
+                  functools.partial(save_checkpoint, checkpoint, state, parameters))
+            accuracy, writes = learning_curve(learning.history)
+            if number == 0:
+                save_voltages(path, learning.network.states, ngspice=options.engine == NGSPICE, **made_with)
+                shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
+                plotting.save(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1),
+                              options.figures / f"{stem}_learning.png")
+            images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
+            warn_of_layers(learning.network, images)
+            spikes = read_tests(learning.network, images, options.test_engine, options.jobs)
+            rows.append({"seed": own.seed, "training_time_s": float(state["seconds"]),
+                         "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
+            state = {"rows": to_json(rows)}
+        print_rows(rows)
+
+        # 3. Look closely at the first network: its figures, and an error's energies.
+        network = network_on_chip(load_network(path, dataset.name)[0], chip)
+        draw(options, stem, network, dataset, rule)
+        results: dict[str, Any] = {"rows": rows, "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
+                                   "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows)}
+        if NGSPICE in (options.engine, options.test_engine):
+            results["energy"] = print_energies(error_energies(network, rule, find_error(network, rule, dataset.training)))
+        write_results(record, parameters, results)
+    checkpoint.unlink(missing_ok=True)
 
 
-def judge_saved(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
+def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
+          save: Callable[[], None]) -> None:
+    """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it every half minute."""
+    began, saved = time.perf_counter() - float(state.get("seconds", 0.0)), time.perf_counter()
+    with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
+        for done, accuracy in TRAIN[engine](learning, rule, training.levels, training.labels):
+            state |= {**learning.arrays(), "seconds": time.perf_counter() - began}
+            bar.update(done - bar.n)
+            bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
+            if time.perf_counter() > saved + CHECKPOINT_EVERY:
+                save()
+                saved = time.perf_counter()
+
+
+def test_saved(options: argparse.Namespace) -> None:
     """Test the network in a voltages file."""
-    network, voltages = load_network(path, task, options.size)
-    rule = rule_of(voltages, path)
-    data, chip = task.data(options.size, rule.seed), chip_to_test(options, voltages, path)
-    network, count, session = on_chip(network, chip), counted(parser, options, data), NgspiceSession()
-    kept = {key: voltages.origin.get(key) for key in ("learning", "engine", "network", "design")}
-    used = {"dataset": task.name, "sizes": network.sizes, **kept, "voltages": path_in_project(path), "samples": count,
-            **states_of(voltages, *network.states), **({"chip": chip.as_dict()} if chip else {}),
-            "test_engine": options.test_engine}
-    name = f"{stem}_test" if options.test_engine == NGSPICE else f"{stem}_test_by_closed_form"
-    table = table_path(options.figures, name)
-    partial = Partial.of(options.figures, name, {**used, "states": used["states"]["number"]})
-    with claimed([(results_path(options.figures, name), used)], [*netlist_of(options), table, partial.path], options.force):
-        refuse_fewer(options, name, count)
-        partial.refuse_another(options.force)
-        print(f"loaded {' - '.join(map(str, network.sizes))} neurons <- {path}")
-        write_netlist(options.netlist, lambda: first_read(network, data.test_images[0]))
-        images, labels = data.test_images[:count], data.test_labels[:count]
-        warn_of_layers(network, images)
-        start = time.perf_counter()
-        spikes = read_tests(network, images, labels, options.test_engine, partial, options.jobs or worker_count())
-        seconds = time.perf_counter() - start
-        with signals_held():  # the reads of an hour are there
-            atomic_write(table, decisions_table(range(count), labels, spikes, None, RESOLUTION))
-        found = scores(labels, spikes) | {"seconds": seconds}
-        if options.test_engine == NGSPICE:
-            found["energy"] = energies(session, network, rule, an_error(network, rule, data))
-        partial.drop(count)
-        print(f"wrote {table}\nwrote {write_results(options.figures, name, session, used, found)}")
-    print_scores(found, options.test_engine)
-    if "energy" in found:
-        print_energies(found["energy"])
-    counts = confusion(labels, np.array([strict_decision(times) for times in spikes]), task.classes)
-    draw(options, f"{name}_confusion", plotting.confusion, counts, task.names, list(UNDECIDED.values()))
-    pictures(options, name, network, task, rule, data, session)  # beside the training's own, which may be another network's
+    # 1. The network, on the chip that it was trained on or on another one, and the images that it has not seen.
+    path = options.voltages or Path("voltages") / f"{file_stem(layered_dataset(options.data, options.size))}.json"
+    network, rule, voltages = load_network(path, options.data)
+    dataset = layered_dataset(options.data, voltages.shape[0], rule.seed)
+    (chip,) = apply_settings(options, chip=load_chip(options.chip, network.sizes[-1], network.sizes[-2] + 1) if options.chip
+                             else voltages.chip or Chip())
+    chip = None if chip.ideal else chip
+    network = network_on_chip(network, chip)
+    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
+    name = f"{file_stem(dataset)}_test" + "_by_closed_form" * (options.test_engine == CLOSED_FORM)
+    parameters = {**describe_network(dataset, network, rule, voltages.engine, chip), "voltages": path, "samples": len(images),
+                  "test_engine": options.test_engine}
+    check_overwriting(options.results / f"{name}.json", parameters, options.force)
+    write_netlist(options.netlist, layered_read_netlist(network, images[0], dataset.labels, "test image 0"), options.force)
+    warn_of_layers(network, images)
+
+    # 2. Read, decide, save.
+    spikes = read_tests(network, images, options.test_engine, options.jobs)
+    results: dict[str, Any] = {"seed": rule.seed, **score_row(labels, spikes)}
+    print_rows([results])
+    if options.test_engine == NGSPICE:
+        results["energy"] = print_energies(error_energies(network, rule, find_error(network, rule, dataset.training)))
+    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, RESOLUTION)
+    write_results(options.results / f"{name}.json", parameters, results)
+
+    # 3. Plot.
+    counts = confusion(labels, decide(spikes, RESOLUTION)[0], classes=network.sizes[-1])
+    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
+    draw(options, name, network, dataset, rule)
 
 
-def train_and_test(parser: Parser, options: argparse.Namespace, task: LayeredTask, stem: str, path: Path) -> None:
-    """Train one network, or one a seed, and test each."""
-    hidden = task.hidden if options.hidden is None else tuple(options.hidden)
-    refuse_idle(parser, options, hidden)
-    plan = LayeredPlan(task, quantities(task.rule, vars(options)), hidden, options.size, options.engine or CLOSED_FORM)
-    data, session, seeds = plan.data(), NgspiceSession(), options.seeds or 1
-    # A chip is named by the shape of its last layer.
-    chip = chosen_chip(options, task.classes, (hidden[-1] if hidden else data.images.shape[1]) + 1)
-    plan, count = dataclasses.replace(plan, chip=chip), counted(parser, options, data)
-    tested = {**plan.as_dict(), "seeds": seeds, "samples": count, "test_engine": options.test_engine}
-    earlier = {key: value for key, value in tested.items() if key != "seeds"}  # of fewer networks
-    made_with = [(path, {**plan.as_dict(), "rule": LAYERS, "format": FORMAT}),
-                 (results_path(options.figures, stem), earlier if options.resume else tested)]
-    checkpoints = [checkpoint_of(path, number) for number in range(seeds)]
-    partials = [partial_of(options, stem, plan.rule.seed + number).path for number in range(seeds)]
-    with claimed(made_with, [*netlist_of(options), *checkpoints, *partials], options.force):
-        kept = finished(options, stem, tested) if seeds > 1 and (options.resume or not options.force) else []
-        rows = not_begun_again(kept, path) if options.resume else []
-        trainings = begun(options, plan, data, path, len(rows))
-        first, wrote = trainings[0], results_path(options.figures, stem)
-        for training in trainings:
-            partial_of(options, stem, training.plan.rule.seed, training.parameters).refuse_another(options.force)
-        if rows:
-            print(f"{len(rows)} of {seeds} networks are finished: {wrote}")
-            network, voltages = load_network(path, task, options.size)
-            others = differences(voltages.origin, plan.as_dict())
-            if not states_of(voltages, *network.states)["states"]["as_trained"]:
-                others.append("its voltages (changed since)")
-            if others:
-                raise VoltagesError(f"{path}: is not the first of the finished networks: {', '.join(others)}; give its file")
-            first.learning.network = on_chip(network, plan.chip)
-        write_netlist(options.netlist, lambda: first_read(first.network, data.images[0]), BEFORE_TRAINING)
-        store = functools.partial(write_results, options.figures, stem, session, {**first.parameters, **tested})
-        for training in trainings[len(rows):]:
-            training.train()
-            if training is first:
-                keep(first, path, session)
-            rows.append(judge(training, options, count, stem))
-            if len(rows) >= len(kept):  # fewer would be lost with the next interruption: those there are the very same
-                store(results(rows))
-            if training is first and NGSPICE in (plan.engine, options.test_engine):  # which takes a minute
-                rows[0]["energy"] = energies(session, first.network, plan.rule, an_error(first.network, plan.rule, data))
-                if len(rows) >= len(kept):
-                    store(results(rows))
-            training.kept()
-        print(f"wrote {wrote}")
-    if "energy" in rows[0]:
-        print_energies(rows[0]["energy"])
-    if first.learning.done:  # of a network from its voltages file nobody knows how it learned
-        accuracy, writes = learning_curve(first.learning.history)
-        shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
-        draw(options, f"{stem}_learning", learning_figure, accuracy[shown], writes[shown], shown + 1)
-    pictures(options, stem, first.network, task, plan.rule, data, session)
-
-
-def checkpoint_of(path: Path, number: int) -> Path:
-    """Where the progress of network `number` of several goes; `path`: where the first one's voltages go."""
-    return checkpoint_path(path.with_stem(f"{path.stem}_{number + 1}") if number else path)
-
-
-def finished(options: argparse.Namespace, stem: str, made_with: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of those networks of several that a run has finished: one that was interrupted, or one of fewer networks."""
-    found = load_results(options.figures, stem) if results_path(options.figures, stem).exists() else {}
-    parameters = found.get("parameters", {}) if isinstance(found, dict) else {}
-    stored = parameters.get("seeds", 1) if isinstance(parameters, dict) else 0
-    seeds = min(stored, made_with["seeds"]) if isinstance(stored, int) else 0
-    if not parameters or not seeds or differences(parameters, {**made_with, "seeds": seeds}):
-        return []
-    row = {key: value for key, value in found.items() if key not in ("parameters", "versions")}
-    rows: list[dict[str, Any]] = found.get("all_seeds", [row])
-    try:  # the file may have been in other hands
-        whole = [row["seed"] for row in rows] == [made_with["learning"]["seed"] + k for k in range(len(rows))]
-        whole = whole and all(0 <= row["strict_accuracy"] <= 1 for row in rows)
-    except (KeyError, TypeError):
-        whole = False
-    return rows if whole and len(rows) <= seeds else []
-
-
-def not_begun_again(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """Those of the finished `rows` before the first whose training has been interrupted since."""
-    begun_again = (number for number in range(len(rows)) if checkpoint_of(path, number).exists())
-    return rows[:next(begun_again, len(rows))]
-
-
-def begun(options: argparse.Namespace, plan: LayeredPlan, data: LayeredData, path: Path, done: int) -> list[LayeredTraining]:
-    """The trainings of all seeds; but for the first `done` at their start, or where an interrupted run left them."""
-    found: list[LayeredTraining] = []
-    some = any(checkpoint_of(path, number).exists() for number in range(options.seeds or 1))
-    for number in range(options.seeds or 1):
-        own = dataclasses.replace(plan, rule=dataclasses.replace(plan.rule, seed=plan.rule.seed + number))
-        checkpoint = checkpoint_of(path, number)
-        training = LayeredTraining(own, own.data() if plan.task.name in SPLIT else data, checkpoint)
-        if number >= done:
-            training.begin(options.resume and (checkpoint.exists() or (number == 0 and not some)), options.force)
-        found.append(training)
-    return found
-
-
-def keep(training: LayeredTraining, path: Path, session: NgspiceSession) -> None:
-    """Save what has been learned."""
-    network, made = training.network, training.parameters
-    origin = {**made, "versions": versions(session), "states": checksum(*network.states)}
-    save_layers(path, network.states, Voltages(network.states[-1], made["dataset"], "grey", LAYERS, origin))
-    print(f"trained {' - '.join(map(str, network.sizes))} neurons by {made['engine']} in {training.seconds:.1f} s, "
-          f"{len(training.learning.history)} presentations, {int(training.learning.history[:, 1].sum())} wrote -> {path}")
-
-
-def partial_of(options: argparse.Namespace, stem: str, seed: int, made: Mapping[str, Any] = MappingProxyType({})) -> Partial:
-    """Where the decisions go if the test of the network `made` of a seed ends early: of several, each has a file of its own."""
-    return Partial.of(options.figures, stem + f"_seed_{seed}" * bool(options.seeds), {**made, "test_engine": options.test_engine})
-
-
-def judge(training: LayeredTraining, options: argparse.Namespace, count: int, stem: str) -> dict[str, Any]:
-    """Test what has been learned; what the results say of one seed."""
-    images, labels = training.data.test_images[:count], training.data.test_labels[:count]
-    partial = partial_of(options, stem, training.plan.rule.seed, training.parameters)
-    warn_of_layers(training.network, images, start=training.start)
-    say_of_cells_that_are_off(training.plan.engine, training.network.parameters.memristor, *training.network.states)
-    spikes = read_tests(training.network, images, labels, options.test_engine, partial, options.jobs or worker_count())
-    partial.drop(count)
-    found = scores(labels, spikes)
-    print_scores(found, options.test_engine, f"seed {training.plan.rule.seed}: " if options.seeds else "")
-    writes = int(training.learning.history[:, 1].sum())
-    return {"seed": training.plan.rule.seed, "seconds": training.seconds, "writes": writes, **found}
-
-
-def results(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first seed's row as it is, and all rows with their mean where there are several."""
-    if len(rows) == 1:
-        return rows[0]
-    accuracies = [row["strict_accuracy"] for row in rows]
-    return {**rows[0], "mean_strict_accuracy": float(np.mean(accuracies)), "all_right": accuracies.count(1.0), "all_seeds": rows}
-
-
-def pictures(options: argparse.Namespace, stem: str, network: LayeredNetwork, task: LayeredTask, rule: LayeredRule,
-             data: LayeredData, session: NgspiceSession) -> None:
-    """Draw what there is to see of a network with hidden neurons."""
+def draw(options: argparse.Namespace, name: str, network: LayeredNetwork, dataset: Dataset, rule: LayeredRule) -> None:
+    """Draw the hidden weights, the spikes of one test image and the back-read of one error."""
     if len(network.states) == 1:
         return
-    names, shape = task.names, task.shape(options.size)
+    image, label, shape, labels = dataset.test.levels[0], int(dataset.test.labels[0]), dataset.shape, dataset.labels
+    example = find_error(network, rule, dataset.training)
     if min(shape) > 1:
-        draw(options, f"{stem}_hidden", layers_figures.hidden_images, network, shape, names)
-    draw(options, f"{stem}_raster", layers_figures.raster, network, data.test_images[0], shape, int(data.test_labels[0]), names)
-    error = an_error(network, rule, data)
-    draw(options, f"{stem}_back_read", layers_figures.back_read, *read_back(session, network, error), rule, str(error))
+        plotting.save(layers_figures.hidden_images(network, shape, labels), options.figures / f"{name}_hidden.png")
+    plotting.save(layers_figures.raster(network, image, shape, label, labels), options.figures / f"{name}_raster.png")
+    plotting.save(layers_figures.back_read_figure(*back_read(network, example), rule, example, labels),
+                  options.figures / f"{name}_back_read.png")
 
 
-def print_scores(found: dict[str, Any], engine: str, who: str = "") -> None:
-    """Print the accuracy with its interval."""
-    low, high = found["strict_interval_95"]
-    print(f"{who}strict accuracy {found['strict_accuracy']:.2%} on {found['samples']} test images by {engine} (95 % interval "
-          f"{low:.2%} to {high:.2%}); {found['silent']} silent, {found['tied']} tied")
+def print_rows(rows: list[dict[str, Any]]) -> None:
+    """Print the accuracy of each network."""
+    print(table(("seed", "images", "strict accuracy", "95 % interval", "silent", "tied"),
+                [(row["seed"], row["samples"], f"{row['strict_accuracy']:.2%}",
+                  f"{row['interval_95_low']:.2%} to {row['interval_95_high']:.2%}", row["silent"], row["tied"]) for row in rows]))
+
+
+def print_energies(energies: dict[str, float]) -> dict[str, float]:
+    """Print the energies of one error; return them."""
+    print(table(("energy of one error", "uJ"), [(name.removesuffix("_J").replace("_", " "), f"{joules * 1e6:.4g}")
+                                                for name, joules in energies.items() if name.endswith("_J")]))
+    print(f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are ideal and not counted"
+          f"{UNCOUNTED}")
+    return energies
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures of a network of layers: hidden weights as images, one image's way through it, and what one error reads back."""
+"""Figures of a multilayer network: hidden weights as images, the spikes of one image, the back-read of one error."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,15 @@ from memristive.multilayer.layer_network import LayeredNetwork
 from memristive.multilayer.layer_rule import LayeredRule
 from memristive.single_layer.spike_decoding import RESOLUTION, TIED, strict_decision
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
+from studies.error_example import ErrorExample
 
 SHOWN = 50  # hidden neurons whose weights are shown
 
 
 def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """The states of the first hidden neurons as images, each under the class that its spike helps most.
+    """Draw the states of the first hidden layer as images, each under the class that its spike supports most.
 
-    Colours reach as far as 98 % of all states do: pixels that are seldom on stray far.
+    The colours cover 98 % of all states: pixels that are seldom on stray far.
     """
     first, last, reference = network.states[0], network.states[-1], network.design.reference_state
     direct = len(network.states) == 2
@@ -37,53 +38,47 @@ def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Seque
         if direct:
             axis.set_title(labels[supported[k]], fontsize=9, pad=2)
     figure.colorbar(image, ax=axes, label=f"state X (V); {reference:g} V has no weight", aspect=40, extend="both")
-    title = "Hidden neurons' weights, under the class that each one's spike helps most" if direct else "Hidden neurons' weights"
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle("Hidden neurons' weights" + ", under the class that each one's spike helps most" * direct, fontsize=10)
     return figure
 
 
 def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]) -> Figure:
-    """First spikes of all layers while the network reads one `image` (inputs), layer below layer, each neuron a line."""
+    """Draw the first spikes of all layers while the network reads one `image` (inputs, levels 0 to 1)."""
     layers = [times[0] * 1e6 for times in network.forward(image[None])]
-    counts = [int(np.sum(~np.isnan(times))) for times in layers[:-1]]
-    heights = [2.6] * len(counts) + [0.6 + 0.16 * len(layers[-1])]
+    heights = [2.6] * (len(layers) - 1) + [0.6 + 0.16 * len(layers[-1])]
     figure = plt.figure(figsize=(WIDTH, 0.9 + sum(heights)))
     grid = figure.add_gridspec(len(layers), 2, width_ratios=(1, 4.4), height_ratios=heights)
     picture = figure.add_subplot(grid[0, 0])
     picture.imshow(image.reshape(shape), cmap="cividis", vmin=0, vmax=1)
     picture.set(title=f"a {labels[label]}", xticks=[], yticks=[])
-    shared: Axes | None = None
+    axis: Axes | None = None
     decided = np.nan if np.isnan(layers[-1]).all() else float(np.nanmin(layers[-1]))
     for number, times in enumerate(layers):
-        axis = shared = figure.add_subplot(grid[number, 1], sharex=shared)
+        axis = figure.add_subplot(grid[number, 1], sharex=axis)
         if number < len(layers) - 1:
             _hidden_spikes(axis, times, network.states[number + 1] if number == len(layers) - 2 else None, label)
             axis.tick_params(labelbottom=False)
         else:
             _output_spikes(axis, times, label, labels)
+            axis.set(xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6))
         axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
-    if len(layers) > 1:  # outside: within a panel its marks would pass for spikes
+    if len(layers) > 1:  # outside: within a panel its marks would look like spikes
         which = "neuron of the last hidden layer" if len(layers) > 2 else "hidden neuron"
         looks = ((BLUE, f"{which} that helps the right class more than the others"), (ORANGE, "less"))
-        marks = [Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=said) for colour, said in looks]
+        marks = [Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=text) for colour, text in looks]
         figure.legend(handles=marks, loc="outside upper center", ncols=2)
-    assert shared
-    shared.set(xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6))
     return figure
 
 
 def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
-    """Hidden neurons in the order in which they fire; what those below the last layer say of the right class, as colour."""
+    """Draw hidden neurons in the order in which they fire; `above`: states of the last layer, which colour them."""
     order = np.argsort(times)[:np.sum(~np.isnan(times))]
     colours: np.ndarray | str = GREY
     if above is not None:
         others = np.delete(above[:, :-1], label, axis=0).mean(axis=0)
         colours = np.where(above[label, :-1] > others, BLUE, ORANGE)[order]
     axis.scatter(times[order], range(len(order)), color=colours, s=9)
-    if len(order):
-        axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    else:
-        axis.set_yticks([])
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axis.set(ylabel="hidden neurons, as they fire", title=f"{len(order)} of {len(times)} hidden neurons fire")
     axis.invert_yaxis()
     axis.grid(alpha=0.3)
@@ -95,16 +90,17 @@ def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[s
     axis.scatter(times[fired], np.flatnonzero(fired), color=colours[fired], s=30, zorder=3)
     axis.hlines(np.flatnonzero(fired), times[fired], 1e4, colors=colours[fired])
     tied = strict_decision(times * 1e-6) == TIED
-    said = f"undecided: two outputs fire within {RESOLUTION * 1e9:g} ns" if tied else "the first output decides"
-    axis.set_title(f"{said}, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else "no output fires")
+    decision = f"undecided: two outputs fire within {RESOLUTION * 1e9:g} ns" if tied else "the first output decides"
+    axis.set_title(f"{decision}, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else "no output fires")
     axis.set_yticks(range(len(times)), labels)
     axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
 
 
-def back_read(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, rule: LayeredRule, title: str) -> Figure:
-    """What each hidden neuron's row shows (V) in a back-read, by both engines, and their difference; who is written.
+def back_read_figure(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, rule: LayeredRule, example: ErrorExample,
+                     labels: Sequence[str]) -> Figure:
+    """Draw the back-read (V) of each hidden neuron by both engines, and their difference.
 
-    `settled`: where the neurons' membranes settle, in thresholds.
+    `settled`: settled membranes in thresholds; they select the neurons that are written.
     """
     order = np.argsort(computed)[::-1]
     place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]
@@ -114,12 +110,14 @@ def back_read(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, 
     upper.bar(place[~plastic], computed[order][~plastic], color="#cccccc", width=0.8, label="closed form, not written")
     upper.scatter(place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row")
     upper.axhline(0, color=GREY, linewidth=0.8)
-    upper.set(ylabel="read back (V)", title=title)
+    reason = "was too early" if example.written else "comes next (no image is left to write for)"
+    upper.set(ylabel="read back (V)", title=f"Back-read for a {labels[example.label]}, where the neuron of "
+              f"{labels[example.wrong]} {reason}")
     upper.legend()
     lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
     lower.axhline(0, color=GREY, linewidth=0.8)
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    lower.set(xlabel="hidden neuron, sorted by what it reads back", ylabel="ngspice less closed\nform (mV)")
+    lower.set(xlabel="hidden neuron, sorted by its back-read", ylabel="ngspice less closed\nform (mV)")
     for axis in (upper, lower):
         axis.grid(alpha=0.3)
     return figure

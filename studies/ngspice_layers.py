@@ -1,269 +1,132 @@
-"""Does ngspice read trained layers as the closed form does, image by image? How far off are spikes, how long does it take?
+"""Does ngspice read trained layers as the closed form does? Differences of spikes and decisions, computing time, memory.
 
-Reads a voltages file that studies.layers wrote (--data, --size and --voltages as there) and test images; each is read layer by
-layer in ngspice and by the closed form. --whole N reads the first N with the whole network in one transient as well, which takes
-some ten times as long. Writes figures/layers_in_ngspice_NAME_results.json, NAME being the voltages file's. Interrupted, it keeps
-what is finished, in ranges of 25 images, in a checkpoint for --resume. 200 hidden neurons take a third of a second an image.
+Reads a voltages file that studies.layers wrote, and test images. ngspice reads each image layer by layer. --whole N also reads
+the first N images with the whole network in one transient, which takes ten times as long. Writes
+results/layers_in_ngspice_NAME.json. With 200 hidden neurons an image takes a third of a second. Ctrl-C saves a checkpoint for
+--resume.
 """
 
-if __name__ == "__main__":
-    from memristive.cli.loading import run
-
-import argparse
 import sys
-import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from memristive.cli import layer_reads
-from memristive.cli.command_line import file_name, make_parser, progress, whole_number
-from memristive.cli.evaluation import worker_count
-from memristive.cli.experiments import SIZE, VOLTAGES
-from memristive.cli.kept import kept_if_stopped, save_whole, way_on
-from memristive.cli.layer_reads import LayeredRead, read_layers
-from memristive.io.checkpoints import AFRESH, checkpoint_path, load_checkpoint, refuse_progress
-from memristive.io.claims import claimed
-from memristive.io.results import path_in_project, results_path, write_results
-from memristive.io.voltages import VoltagesError, states_of
-from memristive.multilayer.full_transient import WholeNetwork
+from memristive.cli.layered_reads import RANGE, read_ranges
+from memristive.cli.main import run
+from memristive.cli.options import add_jobs, add_resume, make_parser, table, whole_number
+from memristive.cli.progress import progress
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import check_overwriting
+from memristive.io.results import write_results
+from memristive.multilayer.clipping import warn_of_layers
+from memristive.multilayer.full_transient import FullTransient
 from memristive.multilayer.layer_network import LayeredNetwork
 from memristive.multilayer.layer_ngspice import MARGIN, LayeredReader
-from memristive.single_layer.scores import deviations, end_of_read
-from memristive.single_layer.spike_decoding import RESOLUTION, lead, strict_decision
-from memristive.spice.session import NgspiceSession
-from studies.layer_experiments import (
-    CHECKPOINT_EVERY,
-    TASKS,
-    load_network,
-    refuse_size,
-    rule_of,
-    scores,
-    stem_of,
-    warn_of_layers,
-)
+from memristive.single_layer.scores import decide, deviations, end_of_read
+from memristive.single_layer.spike_decoding import RESOLUTION, lead
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import temporary_circuits
+from studies.layer_experiments import NAMES, describe_network, layered_dataset, load_network, score_row
 
-EARLY = 1000  # reads after which a process's memory is noted for the first time
-
-
-@dataclass
-class Compared:
-    """What reads of one kind showed so far, beside another kind's of the same images."""
-
-    window: float  # s, of a read
-    spikes: list[np.ndarray] = field(default_factory=list)  # s, of the last layer
-    errors: list[list[float]] = field(default_factory=list)  # s, the largest of each layer
-    others: list[tuple[int, float]] = field(default_factory=list)  # images that are decided otherwise, and the lead there in s
-
-    def add(self, found: list[np.ndarray], exact: list[np.ndarray], stop: float = np.inf) -> None:
-        """Another image: first spikes in s of each layer; a spike that only one has came after the other's end, or is off.
-
-        `stop`: when in s a read ended at the latest.
-        """
-        ends = [np.minimum(end_of_read(times[-1], self.window), stop) for times in (found, exact)]
-        apart = [deviations(a, b, *ends) for a, b in zip(found, exact, strict=True)]
-        errors = [float(np.max(each, initial=0.0, where=~np.isnan(each))) for each in apart]
-        self.keep(found[-1], exact[-1], errors)
-
-    def keep(self, found: np.ndarray, exact: np.ndarray, errors: list[float]) -> None:
-        """Another image: first spikes in s of the last layer, and the largest error in s of each layer."""
-        self.errors.append(errors)
-        if strict_decision(found) != strict_decision(exact):
-            self.others.append((len(self.spikes), lead(exact)))
-        self.spikes.append(found)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the results."""
-        errors = np.array(self.errors)
-        return {"images": len(errors), "decided_otherwise": [{"image": k, "lead": seconds} for k, seconds in self.others],
-                "largest_error_of_layers": errors.max(axis=0).tolist(),
-                "mean_largest_error_of_layers": errors.mean(axis=0).tolist()}
-
-
-class Reading:
-    """Reads of `images` layer by layer beside the closed form's, image by image; `parameters` are all that make them."""
-
-    def __init__(self, network: LayeredNetwork, images: np.ndarray, parameters: dict[str, Any], checkpoint: Path) -> None:
-        self._network, self._images, self._checkpoint = network, images, checkpoint
-        self._exact = network.forward(images)
-        self._parameters = parameters
-        self.found, self._seconds = Compared(network.design.window), list[float]()  # s of CPU, of each read
-        self.early: float | None = None  # MB
-        self.largest: float | None = None  # MB
-
-    def begin(self, resume: bool, force: bool) -> None:
-        """Go on from the checkpoint, or see that there is none whose reads would be lost.
-
-        Raises VoltagesError for a checkpoint that cannot be used, NotOverwritten for one that neither option speaks of.
-        """
-        self._again = way_on(force)
-        if resume:
-            self._load()
-        elif not force:
-            refuse_progress(self._checkpoint, self._load, "reads of an interrupted run")
-
-    def _load(self) -> int:
-        kept = load_checkpoint(self._checkpoint, self._parameters, self._arrays())
-        done = int(kept["done"])
-        if not 0 < done <= len(self._images) or done != self._in_ranges(done):
-            raise VoltagesError(f"{self._checkpoint}: says that {done} of {len(self._images)} images are read; {AFRESH}")
-        if (kept["errors"] < 0).any() or (kept["cpu_seconds"] < 0).any():
-            raise VoltagesError(f"{self._checkpoint}: holds negative errors or times; {AFRESH}")
-        spikes = np.where(kept["spikes"] < 0, np.nan, kept["spikes"])
-        for k in range(done):
-            self.found.keep(spikes[k], self._exact[-1][k], kept["errors"][k].tolist())
-        self._seconds = kept["cpu_seconds"][:done].tolist()
-        return done
-
-    def _arrays(self) -> dict[str, Any]:
-        """How many images are read, and of each the last layer's first spikes in s (-1: none), errors, and seconds."""
-        done, shape = self._in_ranges(len(self.found.spikes)), self._exact[-1].shape
-        spikes, errors, seconds = np.full(shape, -1.0), np.zeros((shape[0], len(self._exact))), np.zeros(shape[0])
-        if done:
-            spikes[:done], errors[:done] = np.nan_to_num(self.found.spikes[:done], nan=-1.0), self.found.errors[:done]
-            seconds[:done] = self._seconds[:done]
-        return {"done": done, "spikes": spikes, "errors": errors, "cpu_seconds": seconds}
-
-    def _in_ranges(self, done: int) -> int:
-        """Of `done` images those of finished ranges: resumed within one, it would be read otherwise, by nanoseconds."""
-        return done if done == len(self._images) else done // layer_reads.RANGE * layer_reads.RANGE
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Of all reads."""
-        return sum(self._seconds)
-
-    def read(self, jobs: int) -> None:
-        """Read what is left, on `jobs` processes; a run that is interrupted leaves a checkpoint."""
-        start = len(self.found.spikes)
-        reads = read_layers(self._network, self._images[start:], jobs)
-        with kept_if_stopped(self.save), progress(reads, len(self._images) - start, "reading", "image") as bar:
-            self._take(bar, start)
-            self.save()  # judging them takes a moment, whole networks longer
-
-    def _take(self, bar: "tqdm[LayeredRead]", start: int) -> None:
-        saved = time.perf_counter()
-        for k, read in enumerate(bar, start):
-            self._add(read, [layer[k] for layer in self._exact])
-            bar.set_postfix(otherwise=len(self.found.others), refresh=False)
-            if time.perf_counter() - saved > CHECKPOINT_EVERY:
-                self.save()
-                saved = time.perf_counter()
-
-    def _add(self, read: LayeredRead, exact: list[np.ndarray]) -> None:
-        self.found.add(read.layers, exact)
-        self._seconds.append(read.cpu_seconds)
-        if read.megabytes is not None:
-            self.early = read.megabytes if read.number == EARLY else self.early
-            self.largest = max(self.largest or 0.0, read.megabytes)
-
-    def save(self) -> str:
-        """Write the checkpoint, if a range is finished; what to say of it."""
-        arrays = self._arrays()
-        if arrays["done"]:
-            save_whole(self._checkpoint, arrays, self._parameters)
-        return f"what is read is saved in {self._checkpoint}; {self._again}" if arrays["done"] else ""
-
-    def kept(self) -> None:
-        """The results are saved: a checkpoint has done its work."""
-        self._checkpoint.unlink(missing_ok=True)
-
-
-def read_whole(network: LayeredNetwork, images: np.ndarray, session: NgspiceSession) -> tuple[Compared, Compared]:
-    """Whole networks' reads beside the closed form's, and reads layer by layer beside the whole networks'."""
-    exact, reader, whole = network.forward(images), LayeredReader(session, network), WholeNetwork(session, network)
-    beside_formula, layered = (Compared(network.design.window) for _ in range(2))
-    for k, image in enumerate(progress(images, len(images), "whole networks", "image")):
-        times, second = reader.read(network, image)[0], end_of_read(exact[-1][k], network.design.window)
-        stop = min(float(second) + MARGIN, network.design.window)
-        found = whole.read(image, stop)
-        beside_formula.add(found, [layer[k] for layer in exact], stop)
-        layered.add(times, found, stop)
-    return beside_formula, layered
-
-
-def make_study_parser() -> argparse.ArgumentParser:
-    """The options."""
-    parser = make_parser(__doc__, {"--netlist": "studies.layers writes the netlist of a read"})
-    parser.add_argument("--data", choices=[name for name in TASKS if name != "xor"], default="mnist",
-                        help="what the network has learned (default: mnist)")
-    parser.add_argument("--size", type=int, choices=range(4, 29), metavar="N",
-                        help=f"side of MNIST's images in pixels (default: {SIZE})")
-    parser.add_argument("--voltages", type=file_name, metavar="FILE", help="the network (default: voltages/layers_DATA.json)")
-    parser.add_argument("--samples", type=whole_number(1, 10000), metavar="N", default=200,
-                        help="the first N test images (default: 200)")
-    parser.add_argument("--whole", type=whole_number(0, 10000), metavar="N", default=0,
-                        help="the first N also with the whole network in one transient (default: 0)")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    parser.add_argument("--jobs", type=whole_number(1, 1024), default=worker_count(), metavar="N",
-                        help="worker processes (default: one a core)")
-    return parser
+WARM = 1000  # reads of a process after which its memory is recorded
+CHECKPOINT_EVERY = 40  # ranges of images
+Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the study with the given command-line arguments."""
-    parser = make_study_parser()
+    """Read test images with both engines and compare."""
+    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser.add_argument("--data", choices=NAMES, default="mnist", help="dataset (default: mnist)")
+    parser.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
+    parser.add_argument("--samples", type=whole_number(1, 10_000), default=200, metavar="N",
+                        help="the first N test images (default: 200)")
+    parser.add_argument("--whole", type=whole_number(0, 10_000), default=0, metavar="N",
+                        help="the first N also with the whole network in one transient (default: 0)")
     options = parser.parse_args(arguments)
-    refuse_size(parser, options.data, options.size)
-    options.size = options.size or SIZE
-    task = TASKS[options.data]
-    path = options.voltages or VOLTAGES / f"{stem_of(options.data, options.size)}.json"
-    network, voltages = load_network(path, task, options.size)
-    data = task.data(options.size, rule_of(voltages, path).seed)
-    images, labels, session = data.test_images[:options.samples], data.test_labels[:options.samples], NgspiceSession()
+
+    # 1. The network, and images that it has not seen.
+    path = options.voltages or Path(f"voltages/layers_{options.data}.json")
+    network, rule, voltages = load_network(path, options.data)
+    dataset = layered_dataset(options.data, voltages.shape[0], rule.seed)
+    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
     if options.whole > len(images):
-        parser.error(f"--whole: there are {len(images)} images, got {options.whole}; --samples N gives more")
-    name = f"layers_in_ngspice_{path.stem.removeprefix('layers_')}"
-    trained = {"trained_by": voltages.origin.get("engine"), "learning": voltages.origin.get("learning")}
-    used = {"voltages": path_in_project(path), **states_of(voltages, *network.states),
-            "sizes": network.sizes, **trained, "samples": len(images), "whole": options.whole}
-    written = results_path(options.figures, name)
-    checkpoint = checkpoint_path(written)
-    with claimed([(written, used)], [checkpoint], options.force):
-        reading = Reading(network, images, {**used, "states": used["states"]["number"]}, checkpoint)
-        reading.begin(options.resume, options.force)
-        warn_of_layers(network, images)
-        reading.read(options.jobs)
-        with kept_if_stopped(reading.save):
-            results = judged(reading, network, images, labels)
-            if options.whole:
-                formula, layered = read_whole(network, images[:options.whole], session)
-                results |= {"whole_beside_closed_form": formula.as_dict(), "layer_by_layer_beside_whole": layered.as_dict()}
-        print(f"wrote {write_results(options.figures, name, session, used, results)}")
-        reading.kept()
-    report(results)
+        raise ParameterError(f"--whole must be at most --samples ({len(images)}), got {options.whole}")
+    record = options.results / f"layers_in_ngspice_{path.stem.removeprefix('layers_')}.json"
+    parameters = {"voltages": path, "samples": len(images), "whole": options.whole,
+                  **describe_network(dataset, network, rule, voltages.engine)}
+    check_overwriting(record, parameters, options.force)
+    warn_of_layers(network, images)
+
+    # 2. Read all images, in ranges; `seconds` is 0 where an image is not read yet.
+    checkpoint, exact = checkpoint_path(record), network.forward(images)
+    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
+        "seconds": np.zeros(len(images)), **{f"layer_{k}": np.full(times.shape, np.nan) for k, times in enumerate(exact)}}
+    found = [state[f"layer_{k}"] for k in range(len(exact))]
+    starts = [k for k in range(0, len(images), RANGE) if state["seconds"][k] == 0]
+    memory: dict[int, float] = {}  # MB of a process, by the number of its reads
+    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
+        for count, (first, reads) in enumerate(read_ranges(network, images, starts, options.jobs), 1):
+            for k, read in enumerate(reads, first):
+                for times, layer in zip(found, read.layers, strict=True):
+                    times[k] = layer
+                memory[read.number] = max(read.megabytes or 0.0, memory.get(read.number, 0.0))
+            state["seconds"][first:first + len(reads)] = [read.cpu_seconds for read in reads]
+            if count % CHECKPOINT_EVERY == 0:
+                save_checkpoint(checkpoint, state, parameters)
+
+        # 3. Compare spikes and decisions with the closed form, and with the whole network in one transient.
+        window = network.design.window
+        rows, differing = compare("layer by layer", found, "closed form", exact, window)
+        if options.whole:
+            whole, layered, stops = read_whole(network, images[:options.whole])
+            first_ones = [times[:options.whole] for times in exact]
+            for comparison in (compare("whole network", whole, "closed form", first_ones, window, stops),
+                               compare("layer by layer", layered, "whole network", whole, window, stops)):
+                rows, differing = rows + comparison[0], differing + comparison[1]
+        results: dict[str, Any] = {"rows": rows, "decided_differently": differing, "ngspice": score_row(labels, found[-1]),
+                   "closed_form": score_row(labels, exact[-1]), "cpu_seconds_per_image": float(np.mean(state["seconds"])),
+                   f"megabytes_after_{WARM}_reads": memory.get(WARM), "megabytes_at_the_end": max(memory.values(), default=None)}
+        write_results(record, parameters, results)
+    checkpoint.unlink(missing_ok=True)
+    print(table(("read", "compared with", "layer", "images", "largest difference/us", "decided differently"),
+                [(row["read"], row["compared_with"], row["layer"], row["images"], f"{row['largest_difference_s'] * 1e6:.3f}",
+                  row["decided_differently"]) for row in rows]))
+    for case in differing:
+        print(f"image {case['image']}, {case['read']}: the first spike leads by {case['lead_s'] * 1e9:.1f} ns by "
+              f"{case['compared_with']}; below {RESOLUTION * 1e9:.0f} ns it is tied")
+    print(f"strict accuracy: {results['ngspice']['strict_accuracy']:.2%} by ngspice, "
+          f"{results['closed_form']['strict_accuracy']:.2%} by the closed form")
 
 
-def judged(reading: Reading, network: LayeredNetwork, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """What came of the reads, and of the same images in closed form."""
-    return {"cpu_seconds_an_image": reading.cpu_seconds / len(images), "megabytes_after_1000_reads": reading.early,
-            "megabytes_at_the_end": reading.largest, "layer_by_layer_beside_closed_form": reading.found.as_dict(),
-            "ngspice": scores(labels, np.array(reading.found.spikes)),
-            "closed_form": scores(labels, network.first_spikes(images))}
+def compare(name: str, spikes: Spikes, other: str, others: Spikes, window: float,
+            stops: np.ndarray | float = np.inf) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a row for each layer with the differences of two kinds of reads, and the images that they decide differently.
+
+    A spike that only one read has came after the other read's end: at its second output spike, or at its stop (`stops`, s).
+    """
+    ends = [np.minimum(end_of_read(times[-1], window), stops) for times in (spikes, others)]
+    largest = np.transpose([np.fmax.reduce(deviations(one, two, *ends), axis=1, initial=0.0)
+                            for one, two in zip(spikes, others, strict=True)])
+    differing = np.flatnonzero(decide(spikes[-1], RESOLUTION)[0] != decide(others[-1], RESOLUTION)[0])
+    rows = [{"read": name, "compared_with": other, "layer": layer, "images": len(largest), "largest_difference_s": most,
+             "mean_largest_difference_s": mean, "decided_differently": len(differing)}
+            for layer, (most, mean) in enumerate(zip(largest.max(axis=0), largest.mean(axis=0), strict=True), 1)]
+    return rows, [{"read": name, "compared_with": other, "image": int(k), "lead_s": lead(others[-1][k])} for k in differing]
 
 
-def report(results: dict[str, Any]) -> None:
-    """Print what was found."""
-    kinds = {key: results[key] for key in ("layer_by_layer_beside_closed_form", "whole_beside_closed_form",
-                                           "layer_by_layer_beside_whole") if key in results}
-    print(f"{'reads':34} {'images':>6} {'decided otherwise':>17}  largest error of each layer / us")
-    for key, kind in kinds.items():
-        errors = " ".join(f"{1e6 * error:.3f}" for error in kind["largest_error_of_layers"])
-        print(f"{key.replace('_', ' '):34} {kind['images']:6} {len(kind['decided_otherwise']):17}  {errors}")
-    for image in kinds["layer_by_layer_beside_closed_form"]["decided_otherwise"]:
-        print(f"image {image['image']} is decided otherwise: in closed form the first spike leads by {image['lead'] * 1e9:.1f} "
-              f"ns (below {RESOLUTION * 1e9:.0f} ns nothing is decided)")
-    for engine in ("ngspice", "closed_form"):
-        low, high = results[engine]["strict_interval_95"]
-        print(f"strict accuracy by {engine.replace('_', ' ')}: {results[engine]['strict_accuracy']:.2%} of "
-              f"{results[engine]['samples']} (95 % interval {low:.2%} to {high:.2%})")
-    print(f"{results['cpu_seconds_an_image']:.3f} s of CPU an image")
-    if results["megabytes_after_1000_reads"]:
-        print(f"memory: {results['megabytes_after_1000_reads']:.0f} MB after {EARLY} reads, "
-              f"{results['megabytes_at_the_end']:.0f} MB at the end")
+def read_whole(network: LayeredNetwork, images: np.ndarray) -> tuple[Spikes, Spikes, np.ndarray]:
+    """Read images with the whole network in one transient, and layer by layer; return both, and the stops of the transients."""
+    stops = np.minimum(end_of_read(network.first_spikes(images), network.design.window) + MARGIN, network.design.window)
+    whole, layered = [], []
+    with temporary_circuits():
+        reader, full = LayeredReader(network), FullTransient(network)
+        for image, stop in zip(progress(images, len(images), "whole network", "image"), stops, strict=True):
+            layered.append(reader.read(network, image)[0])
+            whole.append(full.read(image, float(stop)))
+    by_layer = [[np.array(times) for times in zip(*reads, strict=True)] for reads in (whole, layered)]
+    return by_layer[0], by_layer[1], stops
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +58,36 @@ def _read_range(task: tuple[float, LayeredNetwork, np.ndarray]) -> list[LayeredR
 
 def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int | None = None) -> list[LayeredRead]:
     """Read `images` (n x inputs, levels 0 to 1) layer by layer in ngspice. Raises SimulationError."""
-    ranges = [images[k:k + RANGE] for k in range(0, len(images), RANGE)]
-    if jobs == 1 or len(ranges) <= 1:
+    found = dict(read_ranges(network, images, range(0, len(images), RANGE), jobs))
+    return list(itertools.chain.from_iterable(found[k] for k in sorted(found)))
+
+
+def read_ranges(network: LayeredNetwork, images: np.ndarray, starts: Sequence[int],
+                jobs: int | None = None) -> Iterator[tuple[int, list[LayeredRead]]]:
+    """Yield (start, reads) for ranges of `RANGE` images, as they complete; the order of the ranges may change.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+    starts : sequence of int
+        First images of the ranges to read.
+    jobs : int, optional
+        Worker processes; by default one for each core.
+
+    Raises
+    ------
+    SimulationError
+        ngspice failed, or a worker died twice.
+    """
+    parts = [images[k:k + RANGE] for k in starts]
+    if jobs == 1 or len(parts) <= 1:
         with temporary_circuits():
             process = _Process(network)
-            return list(progress(itertools.chain.from_iterable(map(process.read, ranges)), len(images), "reading", "image"))
+            for k, part in progress(zip(starts, parts, strict=True), len(parts), "reading", f"{RANGE} images"):
+                yield k, list(process.read(part))
+        return
     run = time.time()
-    tasks = [(run, network, part) for part in ranges]
-    found = dict(run_tasks(_read_range, tasks, jobs, None, [len(part) for part in ranges], "reading", "image"))
-    return list(itertools.chain.from_iterable(found[k] for k in range(len(tasks))))
+    for k, reads in run_tasks(_read_range, [(run, network, part) for part in parts], jobs, None, [len(part) for part in parts],
+                              "reading", "image"):
+        yield starts[k], reads
