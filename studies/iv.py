@@ -1,8 +1,8 @@
-"""I-V experiment: a sine across one memristor gives the pinched hysteresis loop, loops over frequency its three fingerprints.
+"""I-V experiment: a sine across one memristor gives a hysteresis loop, and loops at several frequencies its fingerprints.
 
-`python memristor.py` runs it, in about 2 s. A memristor shows a loop that is pinched at the origin, a lobe that shrinks with
-frequency, and a single line at high frequency (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013). Writes
-results/memristor.json, figures/memristor_iv.png and figures/memristor_fingerprints.png.
+A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop is pinched at the origin,
+the lobes shrink with frequency, and at high frequency the loop is a line. `python memristor.py` runs the experiment in about
+2 s. It writes results/memristor.json, figures/memristor_iv.png and figures/memristor_fingerprints.png.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def iv_experiment(memristor: MemristorParameters, experiment: IvExperiment) -> t
 def closed_form_iv(memristor: MemristorParameters, experiment: IvExperiment, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the closed form of the I-V experiment: state X in V and channel current in A at `time` in s (any shape).
 
-    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak; below 0 V drain and source of the channel change places. The
+    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak. Below 0 V drain and source of the channel change places. The
     gate's capacitances to D and S are left out, so the current holds where X swings by far more than A.
     """
     amplitude, frequency = experiment.amplitude, experiment.frequency

@@ -1,8 +1,8 @@
 """STDP window of one memristor: the change of its state against the time between a pre and a post spike.
 
 A pre spike is a pulse at the input, positive with a negative tail. A post spike opens phi for a window, in which the memristor
-integrates the pulse. `python memristor.py --stdp` measures it in ngspice, beside the closed form, in about 1 s. Writes
-results/memristor_stdp.json and figures/memristor_stdp.png.
+integrates the pulse. `python memristor.py --stdp` measures the window in ngspice, beside the closed form. It takes about 2 s
+and writes results/memristor_stdp.json and figures/memristor_stdp.png.
 """
 
 import argparse
@@ -37,8 +37,8 @@ LEAKED = 5e-3  # share of the largest change that may leak within a window
 class StdpExperiment(Parameters):
     """One pre pulse at D, positive with a negative tail, and a phi window that a post spike opens; S at 0 V.
 
-    With these defaults a post spike at the pre pulse potentiates, one in its tail depresses, and one after the tail, or so early
-    that its window closes before the pulse, changes nothing. In the order of Bi and Poo (J. Neurosci. 18, 1998) early post
+    With these defaults a post spike at the pre pulse potentiates, and one in its tail depresses. One after the tail changes
+    nothing, nor does one whose window closes before the pulse. In the order of Bi and Poo (J. Neurosci. 18, 1998) early post
     spikes depress and later ones potentiate: a pulse of -1 V with a tail of 0.5 V does so.
     """
 

@@ -28,7 +28,7 @@ def meyer(overdrive, drop, gate, phi=0.6):
 
 
 def written_by_meyer(state, dose, device, steps=20_000):
-    """Return X in V after a write of `dose` V at an input of 1 or -1 V: the input rises, the pump runs, the input falls."""
+    """Return X in V after a write of `dose` V at an input of 1 or -1 V. The input rises, the pump runs, the input falls."""
     volts, gate = float(np.sign(dose)), device.gate_capacitance
     levels = volts * np.concatenate([np.linspace(0, 1, steps), np.ones(steps), np.linspace(1, 0, steps)])
     pumped = np.repeat([0.0, dose * device.memory_capacitance / steps, 0.0], steps)
