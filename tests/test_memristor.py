@@ -82,12 +82,6 @@ def test_altered_state_is_that_of_a_cell_built_with_it(ngspice):
     assert found["xcell.gate"][-1] - before["xcell.gate"][-1] == pytest.approx(2.0, abs=0.02)
 
 
-def test_gate_capacitance_dwarfs_the_memory_capacitor():
-    cell = MemristorParameters()
-    assert cell.gate_capacitance == pytest.approx(3.45e-12, rel=0.002, abs=0)  # the design's three digits
-    assert state_rate(cell, np.array([1.0, -2.0])) == pytest.approx([1407.0, -2814.0], rel=5e-4)
-
-
 @pytest.mark.parametrize(("phi", "written"), [(0.0, False), (0.79, False), (0.81, True)])
 def test_state_changes_only_while_phi_is_above_the_switch_threshold(simulate, phi, written):
     cell = MemristorParameters(switch_threshold=0.8)
