@@ -34,14 +34,14 @@ class _Process:
     """The reader of one process and the number of its reads."""
 
     def __init__(self, network: LayeredNetwork) -> None:
-        self.network, self._reader, self._number = network, LayeredReader(network), 0
+        self.network, self.reader, self._number = network, LayeredReader(network), 0
 
     def read(self, images: np.ndarray) -> Iterator[LayeredRead]:
         """Read a range of images."""
         start = time.process_time()
-        self._reader.reset()  # the result does not depend on earlier ranges
+        self.reader.reset()  # the result does not depend on earlier ranges
         for image in images:
-            layers = self._reader.read(self.network, image)[0]
+            layers = self.reader.read(self.network, image)[0]
             self._number += 1
             megabytes = int(STATM.read_text(encoding="ascii").split()[1]) * 4096 / 1e6 if STATM.exists() else None
             yield LayeredRead(layers, time.process_time() - start, self._number, megabytes)
@@ -51,6 +51,8 @@ class _Process:
 def _read_range(task: tuple[float, LayeredNetwork, np.ndarray]) -> list[LayeredRead]:
     run, network, images = task
     if run not in _processes:
+        for process in _processes.values():
+            process.reader.unload()
         _processes.clear()
         _processes[run] = _Process(network)
     return list(_processes[run].read(images))

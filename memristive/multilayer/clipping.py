@@ -131,10 +131,10 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
         if np.isnan(spikes).all():
             problems.append(f"all neurons of layer {layer} are silent for each of {len(images)} images; lower {dose}")
     if neuron.amplifier_gain < LEAST_GAIN:
-        problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}; the closed form is exact above {LEAST_GAIN:g} only")
+        problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed form is not exact")
     if design.rise > neuron.time_constant / 2:
-        problems.append(f"design.rise is {design.rise:g} s; the closed form is exact below half the membranes' time constant of "
-                        f"{neuron.time_constant:.3g} s only")
+        problems.append(f"design.rise is {design.rise:g} s, above half the time constant ({neuron.time_constant:.3g} s): "
+                        "the closed form is not exact")
     return problems
 
 

@@ -129,13 +129,6 @@ class LayeredNetwork:
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
 
 
-def check_images(network: LayeredNetwork, images: np.ndarray, labels: np.ndarray | None = None) -> None:
-    """Raise ParameterError unless `images` (n x inputs, 0 to 1) and `labels` (n class numbers) fit the network."""
-    check_levels("images", images, network.sizes[0])
-    if labels is not None:
-        check_labels(labels, len(images), network.sizes[-1])
-
-
 def with_bias(images: np.ndarray) -> np.ndarray:
     """Return images (n x inputs) with the bias row at full level."""
     return np.ascontiguousarray(np.hstack([images, np.ones((len(images), 1))]), float)
@@ -254,7 +247,8 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
     ParameterError
         Images or labels do not fit the network, or the rule has more presentations than `learning`.
     """
-    check_images(learning.network, images, labels)
+    check_levels("images", images, learning.network.sizes[0])
+    check_labels(labels, len(images), learning.network.sizes[-1])
     if rule.presentations > len(learning.history):
         raise ParameterError(f"presentations must be at most {len(learning.history)}, as at the start of this training, got "
                              f"{rule.presentations}")

@@ -101,6 +101,11 @@ class LayeredReader:
         for layer in (self._first, *self._later):
             layer.reset()
 
+    def unload(self) -> None:
+        """Remove all circuits from ngspice."""
+        for layer in (self._first, *self._later):
+            layer.unload()
+
     def _run(self, network: LayeredNetwork, image: np.ndarray, stop: float,
              hidden_stop: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
         first_stop, *stops = [*[hidden_stop] * len(self._later), stop]
@@ -199,6 +204,12 @@ class _Layer:
             pool.inputs[:] = -1
             pool.states[:] = self._design.reference_state
 
+    def unload(self) -> None:
+        """Remove the circuits from ngspice."""
+        for circuit in itertools.chain.from_iterable(pool.circuits for pool in self._pools.values()):
+            circuit.unload()
+        self._pools.clear()
+
     def _set_gains(self, pool: _RowPool, places: np.ndarray, channel: np.ndarray) -> None:
         for block, circuit in pool:
             circuit.alter(layer_gain_changes(self._parameters.memristor, places.tolist(), channel[np.append(block, -1)]))
@@ -242,6 +253,11 @@ class _FirstLayer(_Layer):
         ends = waves.stack(names("membrane_0", self._columns))[:, -1]
         risen = -np.expm1(-(stop - self._start) / self._parameters.neuron.time_constant)
         return self._first_spikes(waves, np.arange(self._columns), stop), ends / (risen * self._thresholds)
+
+    def unload(self) -> None:
+        """Remove the circuits from ngspice."""
+        super().unload()
+        self._membranes.unload()
 
 
 class _LaterLayer(_Layer):

@@ -36,10 +36,12 @@ def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2
     SimulationError
         ngspice cannot complete a transient.
     """
-    with temporary_circuits():
-        reader = LayeredReader(network)
+    reader = LayeredReader(network)
+    try:
         for image in images:
             yield reader.read(network, image, wanted)[0][-1]
+    finally:
+        reader.unload()
 
 
 def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray,
