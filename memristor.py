@@ -17,6 +17,8 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
 MOST_THROUGH = 1e-4  # largest share of the write current through an open switch: 70 uV of X in a read of 0.5 ms
+UNLIMITED = 1e9  # V, a state without a clamp
+CLAMP = 1.0  # S, conductance of a clamp: a write current of 1 uA passes it by 1 uV
 SURFACE_POTENTIAL = 0.6  # V, ngspice's default phi of MOSFET models
 EDGE_COUPLING = 5.8e-3  # V, see first_write_offset
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
@@ -30,14 +32,17 @@ class MemristorParameters(Parameters):
     synapse. The capacitor's voltage X gates an NMOS transistor, whose channel is the synapse.
     """
 
-    transconductance: float = quantity(5e-9, 1e-15, 1.0, "S", "K, charges the memory per volt across the synapse")
+    transconductance: float = quantity(5e-9, 1e-15, 1e-3, "S", "K, charges the memory per volt across the synapse")
     leak_resistance: float = quantity(1e12, 1e6, 1e18, "ohm", "from the transconductance's output to ground")
+    leak_per_volt: float = quantity(0.0, 0.0, 1.0, "S/V", "further leak, in proportion to |V| across the synapse; for arrays")
+    lowest_state: float = quantity(-UNLIMITED, -UNLIMITED, UNLIMITED, "V", "X is clamped here; by default it is not")
+    highest_state: float = quantity(UNLIMITED, -UNLIMITED, UNLIMITED, "V", "X is clamped here; by default it is not")
     capacitance: float = quantity(1e-13, 1e-18, 1e-3, "F", "the explicit memory capacitor C")
     width: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel width W (ngspice's default)")
     length: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel length L (ngspice's default)")
     oxide_thickness: float = quantity(100e-9, 1e-10, 1e-5, "m", "gate oxide tox (ngspice's default)")
-    kp: float = quantity(1.3e-4, 1e-9, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
-    threshold_voltage: float = quantity(0.0, -10.0, 10.0, "V", "Vto of the channel")
+    kp: float = quantity(1.3e-4, 1e-15, 1.0, "A/V^2", "transconductance parameter Kp of the channel")
+    threshold_voltage: float = quantity(0.0, -1e4, 1e4, "V", "Vto of the channel")
     junction_current: float = quantity(1e-14, 1e-300, 1e-3, "A", "saturation current Is of the junctions to bulk")
     switch_threshold: float = quantity(0.5, 1e-3, 100.0, "V", "phi above this writes, below it remembers")
     switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")  # below 1e-4 writes are off by mV
@@ -45,6 +50,9 @@ class MemristorParameters(Parameters):
     switch_off: float = quantity(1e20, 1e16, 1e30, "ohm", "open switch")
 
     def check(self) -> None:
+        if not self.lowest_state < self.highest_state:
+            raise ParameterError(f"lowest_state must be below highest_state, got {self.lowest_state:g} and "
+                                 f"{self.highest_state:g} V")
         if self.leak_resistance / self.switch_off > MOST_THROUGH:
             raise ParameterError(f"leak_resistance must be at most {MOST_THROUGH:g} of switch_off, or the open switch conducts "
                                  f"write current, got {self.leak_resistance:g} ohm for {self.switch_off:g} ohm")
@@ -266,6 +274,13 @@ class Memristor(ReadMemristor):
         self.VCCS("charge", self.gnd, "pump", "input", "neuron",
                   transconductance="{k}" if per_instance else parameters.transconductance)
         self.R("leak", "pump", self.gnd, parameters.leak_resistance)
+        low, high = parameters.lowest_state, parameters.highest_state
+        if parameters.leak_per_volt:
+            self.B("leak", "pump", self.gnd,
+                   current_expression=f"{parameters.leak_per_volt!r}*v(pump)*abs(v(input)-v(neuron))")
+        if (low, high) != (-UNLIMITED, UNLIMITED):
+            self.B("clamp", "pump", self.gnd,
+                   current_expression=f"{CLAMP!r}*(uramp(v(pump)-({high!r}))-uramp(({low!r})-v(pump)))")
         self.S("write", "pump", "gate", "phi", self.gnd, model=f"{name}_write")
 
 

@@ -180,7 +180,7 @@ def fit_loop(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, capacit
     def memristor(p: np.ndarray) -> MemristorParameters:
         rate, tau, gain = np.exp(p[:3])  # V/s per V, s, A/V^2
         total = base.memory_capacitance
-        return dataclasses.replace(base, transconductance=float(np.clip(rate * total, 1e-15, 1.0)),
+        return dataclasses.replace(base, transconductance=float(np.clip(rate * total, 1e-15, 1e-3)),
                                    leak_resistance=float(np.clip(tau / total, 1e6, 1e15)), kp=float(np.clip(gain, 1e-15, 1.0)),
                                    threshold_voltage=float(np.clip(p[3], -1e4, 1e4)))
 

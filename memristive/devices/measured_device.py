@@ -129,7 +129,8 @@ def emulator(device: MeasuredDevice, array: bool = False, window: float = 3.0, c
     ----------
     device : MeasuredDevice
     array : bool
-        Leak in proportion to the voltage across the synapse, so that pulses do not disturb rows at 0 V.
+        Leak in proportion to the voltage across the synapse, so that pulses do not disturb rows at 0 V, and a clamp at the
+        ends of the conductance range.
     window : float
         Range of X in V.
     capacitance : float
@@ -149,8 +150,9 @@ def emulator(device: MeasuredDevice, array: bool = False, window: float = 3.0, c
     low = -window * (1 + up - down) / 2
     saturation = window * (up + down - 1) / 2  # K R_leak at 1 V
     gain = device.highest_conductance * (device.on_off_ratio - 1) / device.on_off_ratio / window
+    limits = {"lowest_state": low, "highest_state": low + window} if array else {}
     memristor = MemristorParameters(
-        transconductance=saturation / leak_resistance, leak_resistance=1e12 if array else leak_resistance,
+        **limits, transconductance=saturation / leak_resistance, leak_resistance=1e12 if array else leak_resistance,
         leak_per_volt=1 / leak_resistance if array else 0.0, capacitance=capacitance, kp=gain, junction_current=1e-300,
         threshold_voltage=low - device.read_voltage / 2 - window / (device.on_off_ratio - 1))
     tau = leak_resistance * memristor.memory_capacitance

@@ -61,7 +61,9 @@ class Cells(Arrays):
     capacitance: Values  # F, the explicit memory capacitor C
     gate_capacitance: Values  # F, of the channel's gate
     leak_resistance: Values  # ohm
-    leak_per_volt: Values = 0.0  # S/V
+    leak_per_volt: Values  # S/V
+    lowest_state: Values  # V
+    highest_state: Values  # V
 
     @classmethod
     def of(cls, parameters: MemristorParameters, chip: CellValues | None = None) -> Cells:
@@ -73,6 +75,12 @@ class Cells(Arrays):
     def memory_capacitance(self) -> Values:
         """Capacitance that the transconductance charges, C + C_gate, in F."""
         return self.capacitance + self.gate_capacitance
+
+    def leak(self, mean: Values) -> Values:
+        """Return the leak in ohm at a mean voltage in V across the synapse."""
+        if not np.any(self.leak_per_volt):
+            return self.leak_resistance
+        return 1 / (1 / self.leak_resistance + self.leak_per_volt * np.abs(mean))
 
     @property
     def write_time_constant(self) -> Values:
@@ -301,13 +309,15 @@ class Crossbar:
         window, area = write_window(pulse, self.phi_share)
         volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         lift = raised_state(cells, states, volts) - states
-        charged = cells.transconductance * cells.leak_resistance * volts * (area / window) - lift
-        return states + (charged - states) * self.forgotten(cells, window)
+        mean = volts * (area / window)
+        charged = cells.transconductance * cells.leak(mean) * volts * (area / window) - lift
+        written = states + (charged - states) * self.leaked(cells, window, mean)
+        return np.clip(written, cells.lowest_state, cells.highest_state)
 
     @staticmethod
-    def forgotten(cells: Cells, window: Values) -> np.ndarray:
-        """Return the share of X that `cells` lose to their leak while they are written for a `window` in s."""
-        return -np.expm1(-window / np.asarray(cells.write_time_constant))
+    def leaked(cells: Cells, window: Values, mean: Values = 0.0) -> np.ndarray:
+        """Return the share of X that leaks in a write of `window` s with a mean input of `mean` V."""
+        return -np.expm1(-window / np.asarray(cells.leak(mean) * cells.memory_capacitance))
 
 
 def hebbian_state(setup: Setup) -> float:
@@ -317,5 +327,5 @@ def hebbian_state(setup: Setup) -> float:
     window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2
     final = float(trained_state(memristor, schedule.input_voltage, area))
     lift = float(raised_state(memristor, final / 2, schedule.input_voltage)) - final / 2
-    tau = memristor.write_time_constant
+    tau = Cells.of(memristor).leak(schedule.input_voltage * area / window) * memristor.memory_capacitance
     return -(final * tau / window - lift) * float(np.expm1(-window / tau)) + first_write_offset(memristor)

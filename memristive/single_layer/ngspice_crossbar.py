@@ -210,16 +210,16 @@ class Writer:
         """
         check_write(column, image, pulse)
         memristor, shift = self._setup.memristor, np.zeros(len(column))
+        volts = image * self._setup.schedule.input_voltage
         back = shift  # added to the states at the end of the transient
         changes = _write_changes(self._setup, image, sign, pulse, 0)
         if cells is not None:
             # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift. (The
             # correction is too small for cells that do not conduct: their capacitance is below C + C_gate.)
             shift = cells.threshold_voltage[0] - memristor.threshold_voltage
-            window, _ = write_window(pulse, self._phi_share)
-            back = shift * (1 - Crossbar.forgotten(Cells.of(memristor, cells), window)[0])
+            window, area = write_window(pulse, self._phi_share)
+            back = shift * (1 - Crossbar.leaked(Cells.of(memristor, cells), window, volts * (area / window))[0])
             changes |= cell_changes(cells, memristor, write=True)
-        volts = image * self._setup.schedule.input_voltage
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # not the stuck cells
         changes |= state_changes(self._cells, column - shift)
 

@@ -22,6 +22,8 @@ WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 LARGE_GATE = 6e-12  # F: larger gates keep their charge in a read only if it governs the step (3.5e-12 by default)
 WELL_ABOVE, WELL_BELOW = 1.5, -2.0  # times the input: X - Vto of cells that the input lifts linearly, or not at all
+SMALL_GAIN, SMALL_CURRENT = 1e-6, 1e-12  # A/V^2, A: absolute tolerance for channels that conduct little
+WRITE_SHARE = 1e-6  # absolute tolerance of currents as a share of the write current
 NEGLIGIBLE = 0.01  # share of a column's current
 LATE_CHANNEL = 0.5  # V: gates of channels with a higher Vto change their capacitance late in a write
 
@@ -36,11 +38,16 @@ def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: 
     if solver == READING and memristor.gate_capacitance > LARGE_GATE:
         return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
     if solver == TRAINING and memristor.threshold_voltage > LATE_CHANNEL:
-        return dataclasses.replace(TRAINING, reltol=1e-5, max_step=20e-6)
-    if solver == TRAINING and schedule and (schedule.rise < SHORT_EDGE or trained_state(
+        solver = dataclasses.replace(TRAINING, reltol=1e-5, max_step=20e-6)
+    elif solver == TRAINING and schedule and (schedule.rise < SHORT_EDGE or trained_state(
             memristor, schedule.input_voltage, schedule.pulse) < SMALL_STATE):
-        return CAREFUL
-    return solver
+        solver = CAREFUL
+    elif solver != TRAINING:
+        return solver
+    # ngspice finds no solution for tiny column currents or large write currents with a tolerance of 0.1 pA.
+    volts = schedule.input_voltage if schedule else 1.0
+    tolerance = max(SMALL_CURRENT * (memristor.gain < SMALL_GAIN), WRITE_SHARE * memristor.transconductance * volts)
+    return dataclasses.replace(solver, abstol=max(solver.abstol, tolerance))
 
 
 def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: np.ndarray) -> Solver:
