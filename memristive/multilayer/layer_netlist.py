@@ -8,7 +8,7 @@ only build.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -176,7 +176,7 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
                   **({} if chip is None else chip.cell(parameters.memristor, j, k)))
 
 
-def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Sequence[object] = (),
+def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
                          sample: str = "image") -> str:
     """Return the netlist that reads one image with the whole network in one transient, for ngspice's program.
 
@@ -184,7 +184,7 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Seq
     ----------
     network : LayeredNetwork
     image : array, inputs, levels 0 to 1
-    labels : sequence, optional
+    labels : iterable, optional
         Names of the classes, for the comments.
     sample : str
         Name of the image, for the comments.
@@ -202,7 +202,7 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Seq
     nodes = names(f"membrane_{last}", classes) + names("output", classes)
     hidden = [name for layer, count in enumerate(network.sizes[1:-1])
               for name in names(f"membrane_{layer}", count) + names(f"row_{layer + 1}", count)]
-    comments = [f"One read of {sample}, {len(network.states)} layer(s); neurons stand for {named_classes(labels, classes)}.",
+    comments = [f"One read of {sample}; the last layer's neurons stand for {named_classes(list(labels), classes)}.",
                 f"Plot: membrane_{last}_j, output_j (high: neuron j has fired). The first spike names the class."]
     if hidden:
         comments.append("Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j.")
