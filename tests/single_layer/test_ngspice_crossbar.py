@@ -1,27 +1,28 @@
-"""Reading and writing a crossbar through persistent circuits, against the whole network and the closed form."""
+"""Reading and writing a crossbar through circuits that stay loaded, against the whole network and the closed form."""
 
 import dataclasses
-import os
-import signal
 
 import numpy as np
 import pytest
 
-from datasets import encode
-from memristive.cli.experiments import VOLTAGES
+from datasets import xpue
 from memristive.io.voltages import load_voltages
-from memristive.multilayer.layer_network import LayeredNetwork
 from memristive.single_layer.closed_form import Crossbar
-from memristive.single_layer.engines import ClosedFormEngine
 from memristive.single_layer.hebbian import infer
-from memristive.single_layer.ngspice_crossbar import Reader, Writer
-from memristive.single_layer.pulses import WRITE_EDGE, WRITING, edges
+from memristive.single_layer.ngspice_crossbar import Reader, Writer, first_that_ends
+from memristive.single_layer.operating_range import fit_feedback_resistor
+from memristive.single_layer.setup import WRITE_EDGE, Setup, edges
+from memristive.single_layer.solvers import READING, WRITING
 from memristive.single_layer.spike_decoding import RESOLUTION, lead, paper_decision, strict_decision
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import SimulationError
-from memristor import MemristorParameters, channel_current, raised_state, state_rate
-from snn_circuit import OFF, NetworkParameters, network, state_changes, state_names
+from memristive.variability.chip import Chip, on_chip
+from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
+from snn_circuit import OFF, NeuronParameters, network, state_changes, state_names
 from tests.conftest import TIGHT
+from tests.helpers import ROOT
+
+pytestmark = pytest.mark.usefixtures("ngspice")
 
 
 @pytest.fixture(scope="module")
@@ -33,245 +34,215 @@ def trained_states(templates):
 
 
 @pytest.fixture(scope="module")
-def reader(ngspice, parameters, mnist_schedule):
-    return Reader(ngspice, parameters, mnist_schedule, 10)
+def reader(ngspice, mnist_setup):
+    return Reader(mnist_setup, 10)
 
 
-@pytest.mark.parametrize(("states", "encoding", "image"), [
-    ("hebbian", "binary", 0), ("hebbian", "binary", 2), ("hebbian", "grey", 3), ("error-driven", "binary", 0),
-    ("error-driven", "binary", 7), ("error-driven", "grey", 0)])
+@pytest.mark.parametrize(("rule", "encoding", "image"), [
+    ("hebbian", "binary", 2), ("error-driven", "binary", 7), ("error-driven", "grey", 0)])
 def test_driven_rows_alone_spike_as_in_the_whole_network(
-        reader, whole_network, trained_states, digit_images, states, encoding, image):
-    levels = digit_images[encoding][image]
-    quick = reader.spikes(trained_states[states], levels, wanted=11)
-    exact, _ = whole_network(trained_states[states], levels, 8e-4)
-    early = exact < 500e-6  # a membrane that needs longer than three time constants only grazes the threshold
-    assert early.any()
-    assert ((quick < 500e-6) == early).all()
+        reader, whole_network, trained_states, digit_images, rule, encoding, image):
+    levels, states = digit_images[encoding][image], trained_states[rule]
+    quick, (exact, waves) = reader.spikes(states, levels, wanted=11), whole_network(states, levels, 8e-4)
+    assert np.diff(waves.time).max() <= 1.001e-6
+    early = exact < 500e-6  # later a membrane only grazes the threshold
+    assert early.any() and ((quick < 500e-6) == early).all()
     # Steps of up to 20 us on a membrane of 150 us are good for 0.3 us, slow crossings of grey images for 0.8 us ...
     assert quick[early] == pytest.approx(exact[early], abs=0.6e-6 if encoding == "binary" else 1e-6)
-    # ... but nearly all of the error is common to all neurons, so that races are good for the resolution.
+    # ... but nearly all of the error is common to all neurons, so that leads are good for the resolution.
     if early.sum() > 1:
         assert lead(quick) == pytest.approx(lead(exact), rel=1e-3, abs=RESOLUTION)
-    if abs(lead(exact) - RESOLUTION) > RESOLUTION / 2:  # otherwise a tie is anyone's guess
+    if abs(lead(exact) - RESOLUTION) > RESOLUTION / 2:  # otherwise rounding decides
         assert strict_decision(quick) == strict_decision(exact)
 
 
 @pytest.mark.parametrize("rule", ["mnist", "mnist_error_driven"])
-def test_spikes_of_two_hundred_test_images_agree_with_a_tight_run(ngspice, parameters, mnist_schedule, reader, mnist, rule):
-    """A hundred images for each network that `make reproduce` tests; the reference takes steps of at most 1 us."""
-    states = load_voltages(VOLTAGES / f"{rule}.json", "mnist", 10, 100).states
-    images = encode(mnist["x_test"][:100])
-    tight = Reader(ngspice, parameters, mnist_schedule, 10, TIGHT)
-    quick, exact = (np.array([r.spikes(states, image, wanted=2) for image in images]) for r in (reader, tight))
+def test_decisions_on_test_images_agree_with_a_tight_run(mnist_setup, reader, digit_images, rule):
+    states = load_voltages(ROOT / "voltages" / f"{rule}.json", "mnist", 10, 100).states
+    quick, exact = (np.array([each.spikes(states, image, wanted=2) for image in digit_images["binary"][:10]])
+                    for each in (reader, Reader(mnist_setup, 10, TIGHT)))
     both = np.isfinite(quick) & np.isfinite(exact)
-    assert both.any(axis=1).sum() > 80
-    assert quick[both] == pytest.approx(exact[both], abs=0.6e-6)
-    for k in range(len(images)):
-        assert strict_decision(quick[k]) == strict_decision(exact[k])
-        # Nearly all of the error is common to all neurons: leads are far better than times.
-        if np.isfinite(lead(exact[k])):
-            assert lead(quick[k]) == pytest.approx(lead(exact[k]), rel=2e-3, abs=RESOLUTION / 4)
+    assert both.any(axis=1).sum() >= 6 and quick[both] == pytest.approx(exact[both], abs=0.6e-6)
+    for one, other in zip(quick, exact, strict=True):
+        assert strict_decision(one) == strict_decision(other)
+        if np.isfinite(lead(other)):
+            assert lead(one) == pytest.approx(lead(other), rel=2e-3, abs=RESOLUTION / 4)
 
 
-def test_races_of_the_whole_network_test_are_close(whole_network, trained_states, digit_images):
-    exact, waves = whole_network(trained_states["error-driven"], digit_images["binary"][7], 8e-4)
-    assert lead(exact) < 5e-6
-    assert np.diff(waves.time).max() <= 1.001e-6  # the reference is what it says
-
-
-@pytest.mark.parametrize("encoding", ["binary", "grey"])
-@pytest.mark.parametrize("states", ["hebbian", "error-driven"])
-def test_early_end_of_a_read_changes_no_decision(
-        reader, mnist_schedule, trained_states, digit_images, states, encoding):
-    silent = 0
-    for image in digit_images[encoding]:
-        early = reader.spikes(trained_states[states], image, wanted=3)
-        full = reader.spikes(trained_states[states], image, wanted=11)
+@pytest.mark.parametrize(("rule", "encoding"), [("hebbian", "binary"), ("error-driven", "grey")])
+def test_early_end_of_a_read_changes_no_decision(reader, mnist_schedule, trained_states, digit_images, rule, encoding):
+    states, step, silent = trained_states[rule], mnist_schedule.sampling_step, 0
+    for image in digit_images[encoding][:6]:
+        shortest, early, full = (reader.spikes(states, image, wanted) for wanted in (1, 3, 11))
         assert strict_decision(early) == strict_decision(full)
-        step = mnist_schedule.sampling_step
-        assert paper_decision(early, step) == paper_decision(reader.spikes(trained_states[states], image, 1), step) == (
-            paper_decision(full, step))
-        count = min(3, np.sum(~np.isnan(full)))
-        first = np.argsort(full, kind="stable")[:count]
-        # A run's length decides its first steps: times move a little, all together.
+        assert paper_decision(shortest, step) == paper_decision(early, step) == paper_decision(full, step)
+        first = np.argsort(full, kind="stable")[:min(3, np.sum(~np.isnan(full)))]
+        # The length of a run decides its first steps: all times move a little, together.
         assert early[first] == pytest.approx(full[first], abs=0.1e-6)
         if np.isfinite(lead(full)):
             assert lead(early) == pytest.approx(lead(full), rel=1e-3, abs=RESOLUTION / 4)
         silent += np.isnan(full).all()
-    assert silent <= len(digit_images[encoding]) - 5  # there was something to decide
+    assert silent <= 4
+
+
+def test_a_read_ends_early_according_to_the_spikes_that_are_wanted(reader, trained_states, digit_images):
+    wide = trained_states["error-driven"] * np.linspace(1.0, 1.5, 10)[:, None]
+    counts = [int((~np.isnan(reader.spikes(wide, digit_images["binary"][0], wanted))).sum()) for wanted in (1, 3, 11)]
+    assert counts[2] == 10 and 1 <= counts[0] < counts[2] and counts[1] >= 3
 
 
 @pytest.mark.parametrize(("step", "last"), [(11e-6, 97.5e-6), (60e-6, 118e-6)])
-def test_read_waits_for_all_spikes_of_the_papers_sample(ngspice, parameters, mnist_schedule, step, last):
-    # The first neuron fires at the start of a sample of 11 us, the others later in it: a tie to the paper's rule, and the
-    # lowest class, the last to fire, has it. A sample of 60 us is longer than what a read lasts beyond its last spike anyway.
-    schedule = dataclasses.replace(mnist_schedule, sampling_step=step)
-    reader, times = Reader(ngspice, parameters, schedule, 10), np.linspace(last, 89e-6, 10)
-    assert len(set(np.ceil(times / step))) == 1
-    image = (np.arange(100) < 20).astype(float)
-    settled = parameters.neuron.threshold / -np.expm1(-(times - 5e-6) / parameters.neuron.time_constant)
-    grid = np.linspace(2.0, 6.0, 4001)  # V, states; the closed form of the settled membrane, turned round
-    current = channel_current(parameters.memristor, raised_state(parameters.memristor, grid, 1.0), 1.0)
-    states = np.interp(settled, parameters.neuron.transresistance * 20 * current, grid)[:, None] * np.ones(100)
-    spikes = reader.spikes(states, image, wanted=1)
-    assert spikes == pytest.approx(times, abs=0.7e-6)  # 0.1 % of the gates' lift, and the read's own 0.3 us
-    assert paper_decision(spikes, step) == 0
-    assert strict_decision(spikes) == 9
+def test_a_read_waits_for_all_spikes_of_the_papers_sample(mnist_setup, step, last):
+    """All neurons fire in one sample, the lowest class last: it wins by the paper's rule."""
+    setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, sampling_step=step))
+    times, image = np.linspace(last, 89e-6, 10), (np.arange(100) < 20).astype(float)
+    settled = setup.neuron.threshold / -np.expm1(-(times - 5e-6) / setup.neuron.time_constant)
+    grid = np.linspace(2.0, 6.0, 4001)  # V, states; the closed form of the settled membrane is inverted
+    current = channel_current(setup.memristor, raised_state(setup.memristor, grid, 1.0), 1.0)
+    states = np.interp(settled, setup.neuron.transresistance * 20 * current, grid)[:, None] * np.ones(100)
+    spikes = Reader(setup, 10).spikes(states, image, wanted=1)
+    assert spikes == pytest.approx(times, abs=0.7e-6)  # 0.1 % of the gates' lift, and the read's error of 0.3 us
+    assert paper_decision(spikes, step) == 0 and strict_decision(spikes) == 9
 
 
-def test_read_ends_early_only_when_told_how_many_spikes_matter(reader, trained_states, digit_images):
-    wide = trained_states["error-driven"] * np.linspace(1.0, 1.5, 10)[:, None]
-    image = digit_images["binary"][0]
-    counts = [int((~np.isnan(reader.spikes(wide, image, wanted))).sum()) for wanted in (1, 3, 11)]
-    assert counts[2] == 10
-    assert 1 <= counts[0] < counts[2]
-    assert counts[1] >= 3
-
-
-def test_read_depends_on_nothing_read_before(ngspice, parameters, mnist_schedule, reader, trained_states):
-    generator = np.random.default_rng(4)
-    images = np.zeros((3, 100))
+def test_a_read_depends_on_nothing_read_before(mnist_setup, reader, trained_states):
+    generator, images = np.random.default_rng(4), np.zeros((3, 100))
     for image, rows in zip(images, (15, 12, 11), strict=True):  # all in the circuit of 15 rows
         image[generator.choice(100, rows, replace=False)] = generator.uniform(0.5, 1.0, rows)
     for image, name in zip(images, ("hebbian", "error-driven", "hebbian"), strict=True):
-        states = trained_states[name] + 6.0
-        fresh = Reader(ngspice, parameters, mnist_schedule, 10).spikes(states, image, 11)
-        assert not np.isnan(fresh).all()
-        assert np.array_equal(reader.spikes(states, image, 11), fresh, equal_nan=True)  # to the last bit
+        states, new = trained_states[name] + 6.0, Reader(mnist_setup, 10)
+        fresh = new.spikes(states, image, 11)
+        assert not np.isnan(fresh).all() and np.array_equal(reader.spikes(states, image, 11), fresh, equal_nan=True)
+        new.unload()
+        assert np.array_equal(new.spikes(states, image, 11), fresh, equal_nan=True)
+
+
+def test_failed_read_changes_no_later_one(reader, trained_states, digit_images):
+    image, states = digit_images["binary"][0], trained_states["error-driven"]
+    good, broken = reader.spikes(states, image, 3), states + 0.5
+    broken[5, np.flatnonzero(image)[3]] = np.nan
+    with pytest.raises(ParameterError, match="xcell_5_3"):
+        reader.spikes(broken, image, 3)
+    for levels in (image, digit_images["binary"][7], image):
+        again = reader.spikes(states, levels, 3)
+    assert np.array_equal(again, good, equal_nan=True) and not np.isnan(good).all()
 
 
 @pytest.mark.parametrize("rise", [2e-6, 400e-6])
-def test_edges_of_any_length_are_waited_for(ngspice, parameters, mnist_schedule, trained_states, digit_images, rise):
-    schedule = dataclasses.replace(mnist_schedule, rise=rise)
+def test_edges_of_any_length_are_waited_for(mnist_setup, trained_states, digit_images, rise):
+    setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, rise=rise))
     states, image = trained_states["error-driven"], digit_images["binary"][0]
-    whole = infer(ngspice, parameters, schedule, states, image[None]).spikes[0]
-    assert np.isfinite(whole).all()
-    assert Reader(ngspice, parameters, schedule, 10).spikes(states, image, 10) == pytest.approx(whole, abs=1e-6)
+    whole = infer(setup, states, image[None]).spikes[0]
+    assert np.isfinite(whole).all() and Reader(setup, 10).spikes(states, image, 10) == pytest.approx(whole, abs=1e-6)
 
 
-def test_dark_image_makes_no_neuron_fire(reader, trained_states):
-    assert np.isnan(reader.spikes(trained_states["error-driven"], np.zeros(100), 3)).all()
+def test_levels_scale_the_input_voltage(mnist_setup, trained_states, reader):
+    states, image = trained_states["error-driven"], np.where(np.arange(100) % 5 == 0, 0.7, 0.0)
+    strong = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, input_voltage=1.3))
+    assert Reader(strong, 10).spikes(states, image, 11) == pytest.approx(reader.spikes(states, image * 1.3, 11), rel=1e-6)
+    assert np.isnan(reader.spikes(states, np.zeros(100), 3)).all()
 
 
-def test_full_pixel_gets_the_input_voltage_of_the_schedule(
-        ngspice, parameters, mnist_schedule, trained_states, reader):
-    strong = Reader(ngspice, parameters, dataclasses.replace(mnist_schedule, input_voltage=1.3), 10)
-    image = np.zeros(100)
-    image[::5] = 0.7
+@pytest.mark.parametrize("changes", [{"width": 1e-2}, {"oxide_thickness": 1e-8}, {"width": 1e-3}])
+def test_large_gates_keep_their_charge_in_a_read(changes):
+    """With the charge floor of usual reads membranes would fade from pattern to pattern."""
+    memristor, patterns = MemristorParameters(**changes), xpue().patterns
+    setup = fit_feedback_resistor(Setup(memristor), patterns)
+    states = trained_state(memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
+    exact = Crossbar.of(setup).first_spikes(states, patterns)
+    for found in (infer(setup, states, patterns).spikes,
+                  np.array([Reader(setup, 4).spikes(states, image, 5) for image in patterns])):
+        both = np.isfinite(found) & np.isfinite(exact)
+        assert both.sum() >= 4 and found[both] == pytest.approx(exact[both], abs=3e-6 if "width" in changes else 0.6e-6)
+
+
+@pytest.mark.parametrize("state", [0.2, 0.6, 1.2])
+def test_cells_below_their_input_are_read_as_in_the_closed_form(state):
+    """With the usual steps spikes were 8 us early."""
+    current = 9 * read_current(MemristorParameters(), state, 1.0)
+    setup = Setup(neuron=NeuronParameters(feedback_resistance=float(6.0 / current)))
+    exact = Crossbar.of(setup).read(np.full((1, 9), state), np.ones(9)).spikes
+    assert Reader(setup, 1).spikes(np.full((1, 9), state), np.ones(9), 1) == pytest.approx(exact, abs=0.3e-6)
+
+
+@pytest.mark.parametrize("image", [np.full(100, 1.01), np.full(100, -0.1), np.full(100, np.nan), np.ones(99)])
+def test_invalid_images_are_neither_read_nor_written(reader, writer, trained_states, image):
     states = trained_states["error-driven"]
-    assert strong.spikes(states, image, 11) == pytest.approx(reader.spikes(states, image * 1.3, 11), rel=1e-6)
+    for use in (lambda: reader.spikes(states, image, 3), lambda: writer.write(states[0], image, 1, 1e-5)):
+        with pytest.raises(ParameterError, match="images"):
+            use()
 
 
-@pytest.mark.parametrize("image", [np.full(100, 0.1 / 0.099), np.full(100, -0.1), np.full(100, np.nan), np.ones(99)])
-def test_images_that_are_none_are_refused_whoever_reads(parameters, mnist_schedule, reader, writer, trained_states, image):
-    states = trained_states["error-driven"]
-    crossbar, layers = Crossbar.of(parameters, mnist_schedule), LayeredNetwork((np.full((2, 101), 5.0),))
-    engine = ClosedFormEngine(parameters, mnist_schedule, 10, 100)
-    for read in (lambda: reader.spikes(states, image, 3), lambda: crossbar.read(states, image),
-                 lambda: layers.first_spikes(image[None]), lambda: crossbar.write(states[0], image, 1, 1e-5),
-                 lambda: writer.write(states[0], image, 1, 1e-5), lambda: engine.spikes(states, image)):
-        with pytest.raises(ParameterError, match=r"images (must be (levels from 0 to 1|n x 100)|100 levels)"):
-            read()
-    with pytest.raises(ParameterError, match="a write's pulse must be above 0 s"):
-        writer.write(states[0], np.ones(100), 1, 0.0)
-
+# Writes
 
 @pytest.fixture(scope="module")
-def writer(ngspice, parameters, mnist_schedule):
-    return Writer(ngspice, parameters, mnist_schedule, 100)
+def writer(ngspice, mnist_setup):
+    return Writer(mnist_setup, 100)
 
 
-def test_write_is_in_proportion_to_the_schedules_input_voltage(ngspice, parameters, mnist_schedule, writer):
-    """Half the volts at the inputs, half the change: the write takes its voltage from the schedule."""
-    weak = Writer(ngspice, parameters, dataclasses.replace(mnist_schedule, input_voltage=0.5), 100)
+def pulse_of(dose):
+    """Return the width in s of a write that changes X by `dose` V at 1 V."""
+    return dose / float(state_rate(MemristorParameters(), 1.0))
+
+
+def leaked(column, duration):
+    """Return the loss by the leak in V: X t / (R_leak C_total), and 10 % for lifted gates and solver."""
+    return 1.1 * np.abs(column) * duration / MemristorParameters().write_time_constant
+
+
+@pytest.mark.parametrize("dose", [50e-3, 20e-3])
+def test_depression_undoes_potentiation_and_other_cells_only_leak(writer, trained_states, digit_images, dose):
+    image, column, pulse = digit_images["binary"][0], trained_states["error-driven"][2], pulse_of(dose)
+    up = writer.write(column, image, 1, pulse)
+    assert np.abs(writer.write(up, image, -1, pulse) - column).max() < 0.01 * dose
+    lost, off = column - up, image == 0
+    assert lost[off].min() > 0 and (lost[off] <= leaked(column[off], 1.2 * pulse)).all()
+
+
+def test_write_is_in_proportion_to_the_input_voltage(mnist_setup, writer):
+    weak = Writer(mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, input_voltage=0.5)), 100)
     column, image = np.full(100, 3.0), np.tile([1.0, 0.4], 50)
     changes = [each.write(column, image, 1, 20e-6) - column for each in (writer, weak)]
     assert changes[1] == pytest.approx(changes[0] / 2, rel=0.01)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("encoding", ["binary", "grey"])
-@pytest.mark.parametrize("dose", [50e-3, 20e-3])
-def test_write_follows_the_closed_form(parameters, writer, trained_states, digit_images, dose, encoding, sign):
-    image, column = digit_images[encoding][0], trained_states["error-driven"][6]
-    pulse = dose / float(state_rate(parameters.memristor, 1.0))
-    change = writer.write(column, image, sign, pulse) - column
-    nominal = sign * dose * image
-    leak = leaked(parameters.memristor, column, 1.2 * pulse)
-    assert (np.abs(change - nominal) <= 0.03 * np.abs(nominal) + leak).all()
-    # phi crosses 0.5 V only 0.5 / 1.2 up each edge, a tenth of the pulse long, and cuts these corners off: 1.7 %.
-    # Closer than 0.3 % Meyer's capacitances do not keep charge.
-    corners = 1 - WRITE_EDGE * (0.5 / 1.2)**2
-    assert (np.abs(change - corners * nominal) <= 0.003 * np.abs(nominal) + leak).all()
+@pytest.mark.parametrize("spread", [0.0, 0.6])
+def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
+    """With the usual steps they were off by up to 0.8 mV a write. On a chip the cells' thresholds decide."""
+    setup = Setup()
+    cells = Chip(1, 6, cell_threshold=spread).cells(setup.memristor)
+    start, image = cells.threshold_voltage[0] + np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.2]), np.ones(6)
+    crossbar, writer = Crossbar.of(on_chip(setup, Chip(1, 6, cell_threshold=spread))), Writer(setup, 6)
+    states = start
+    for sign in 5 * [1, -1]:
+        exact = crossbar.write(states, image, sign, pulse_of(0.005), crossbar.column(0))
+        states = writer.write(states, image, sign, pulse_of(0.005), cells if spread else None)
+        assert states == pytest.approx(exact, abs=0.05e-3)
+    assert states == pytest.approx(start, abs=0.5e-3)
 
 
-def leaked(memristor, column, duration):
-    """What the leak takes from each state in V: X * t / (R_leak * C_total), with 10 % for lifted gates and solver."""
-    return 1.1 * np.abs(column) * duration / (memristor.leak_resistance * memristor.memory_capacitance)
+def test_first_solver_with_which_ngspice_completes_is_used():
+    def run(solver):
+        if solver == READING:
+            raise SimulationError("timestep too small")
+        return solver
+    assert first_that_ends((READING, WRITING), run) == WRITING
+    with pytest.raises(SimulationError):
+        first_that_ends((READING, READING), run)
 
 
-@pytest.mark.parametrize("dose", [50e-3, 20e-3])
-def test_depression_undoes_potentiation(parameters, writer, trained_states, digit_images, dose):
-    image, column = digit_images["binary"][0], trained_states["error-driven"][2]
-    pulse = dose / float(state_rate(parameters.memristor, 1.0))
-    back = writer.write(writer.write(column, image, 1, pulse), image, -1, pulse)
-    assert np.abs(back - column).max() < 0.01 * dose  # a hundredth of what was written, leak included
-
-
-def test_write_that_ngspice_cannot_end_is_run_again_a_little_longer(writer, trained_states, digit_images, monkeypatch):
-    image, column = digit_images["binary"][0], trained_states["error-driven"][3]
-    usual = writer.write(column, image, 1, 1e-5)
-    loaded, = writer._circuits.values()
-    run, stops = loaded.run, []
-
-    def fail(times):
-        def once(stop):
-            stops.append(stop)
-            if len(stops) <= times:
-                raise SimulationError("timestep too small")
-            return run(stop)
-        stops.clear()
-        monkeypatch.setattr(loaded, "run", once)
-    fail(1)
-    assert writer.write(column, image, 1, 1e-5) == pytest.approx(usual, abs=1e-6)
-    assert len(stops) == 2 and 1 < stops[1] / stops[0] < 1.02
-    fail(2)
-    with pytest.raises(SimulationError, match="timestep too small"):
-        writer.write(column, image, 1, 1e-5)
-
-
-def test_cells_without_input_lose_only_the_leak(parameters, writer, trained_states, digit_images):
-    image, column = digit_images["binary"][0], trained_states["error-driven"][4]
-    pulse = 50e-3 / float(state_rate(parameters.memristor, 1.0))
-    lost = column - writer.write(column, image, 1, pulse)
-    off = image == 0
-    assert (np.abs(lost[off]) <= leaked(parameters.memristor, column[off], 1.2 * pulse)).all()
-    assert lost[off].min() > 0  # the leak is there: it discharges
-
-
-def test_phi_of_the_schedule_opens_the_cells(ngspice, parameters, mnist_schedule, trained_states, digit_images):
-    # Cells that need more than phi's 1.2 V are not written at all; with 1.2 V against 0.5 V they are (above).
-    deaf = NetworkParameters(MemristorParameters(switch_threshold=1.3), parameters.neuron)
-    column = trained_states["error-driven"][1]
-    after = Writer(ngspice, deaf, mnist_schedule, 100).write(column, digit_images["binary"][0], 1, 20e-6)
-    assert np.abs(after - column).max() < 1e-4  # a write of 20 us is 28 mV
-
-
-def test_thousand_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
-    """Write disturb, in the whole crossbar: ten columns share the inputs, two of them are written."""
-    classes, inputs, undriven, dose, writes = 10, 16, 4, 20e-3, 1000
-    cells, names = [(j, i) for j in range(classes) for i in range(inputs)], state_names(classes, inputs)
-    generator = np.random.default_rng(8)
-    start = 3.0 + generator.normal(0, 0.05, (classes, inputs))
-    circuit = ngspice.load(network(parameters, start, None, [OFF] * classes, neurons=False), WRITING, names)
-    pulse = dose / float(state_rate(parameters.memristor, 1.0))
-    shape = np.array(edges(0.0, pulse, 0.1 * pulse, 1.0))
-    states, written, events = start, np.zeros((classes, inputs)), np.zeros((classes, inputs), int)
-    for k in range(writes):
+def test_many_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
+    """Write disturb in the whole crossbar: ten columns share the inputs, two of them are written."""
+    classes, inputs, undriven, dose = 10, 16, 4, 20e-3
+    cells, generator = [(j, i) for j in range(classes) for i in range(inputs)], np.random.default_rng(8)
+    names, pulse = state_names(classes, inputs), pulse_of(dose)
+    circuit = ngspice.load(network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes, neurons=False), WRITING, names)
+    start = generator.uniform(2.8, 3.2, (classes, inputs))
+    states, written, shape = start, np.zeros((classes, inputs)), np.array(edges(0.0, pulse, WRITE_EDGE * pulse, 1.0))
+    for k in range(100):
         image = np.zeros(inputs)
         image[generator.choice(inputs - undriven, 5, replace=False)] = 1.0
-        # Seven potentiations of ten in one column, seven depressions of ten in the other: that moves them by a volt.
+        # Seven potentiations of ten in one column, seven depressions of ten in the other.
         column, sign = ((1, 1), (7, -1))[k % 2]
         sign = -sign if k % 20 >= 14 else sign
         changes = {f"einput_{i} gain": volt for i, volt in enumerate(sign * image)} | {"vpulse pwl": shape.ravel()}
@@ -280,45 +251,9 @@ def test_thousand_writes_to_two_columns_disturb_no_other_cell(ngspice, parameter
         circuit.alter(changes | state_changes(cells, states.ravel()))
         states = circuit.run(1.2 * pulse).stack(names)[:, -1].reshape(classes, inputs)
         written[column] += sign * dose * image
-        events[column] += image > 0
-    ngspice.unload(circuit)
-    drift = np.abs(states - start)
-    assert events[[1, 7], :-undriven].min() > 100
-    assert np.abs(written[[1, 7], :-undriven]).min() > 0.8  # V: the writes were real ...
-    bound = 0.01 * start.mean()
-    others = np.delete(drift, [1, 7], axis=0)
-    assert others.max() < bound  # ... the other eight columns, under the same input pulses, did not notice ...
-    assert drift[[1, 7], -undriven:].max() < bound  # ... and neither did the written columns' inactive cells.
-    # Each write did what one alone does (above): also the driven cells of the two columns are where they should be.
-    corners = 1 - WRITE_EDGE * (0.5 / 1.2)**2
-    moved = (states - start)[[1, 7], :-undriven]
-    assert moved == pytest.approx(corners * written[[1, 7], :-undriven], rel=0.01)
-
-
-def test_ctrl_c_while_a_run_is_cleared_away_is_not_lost(
-        ngspice, monkeypatch, reader, writer, trained_states, digit_images):
-    send = ngspice._engine.ngspice.exec_command
-    states, image = trained_states["error-driven"], digit_images["binary"][0]
-
-    def interrupted(command, **more):
-        result = send(command, **more)
-        if command == "destroy all":
-            os.kill(os.getpid(), signal.SIGINT)
-        return result
-    for use in (lambda: reader.spikes(states, image, 1), lambda: writer.write(states[0], image, 1, 1e-5)):
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(ngspice._engine.ngspice, "exec_command", interrupted)
-            use()
-
-
-def test_failed_read_leaves_nothing_behind(reader, trained_states, digit_images):
-    image, states = digit_images["binary"][0], trained_states["error-driven"]
-    good = reader.spikes(states, image, 3)
-    broken = states + 0.5
-    broken[5, np.flatnonzero(image)[3]] = np.nan  # refused after the read's other changes were made up
-    with pytest.raises(ParameterError, match=r"xcell_5_3.*finite"):
-        reader.spikes(broken, image, 3)
-    for levels in (image, digit_images["binary"][7], image):
-        again = reader.spikes(states, levels, 3)
-    assert np.array_equal(again, good, equal_nan=True)
-    assert not np.isnan(good).all()
+    circuit.unload()
+    moved, driven = states - start, (slice(None), slice(-undriven))
+    assert np.abs(written[[1, 7]][driven]).mean() > 0.1  # V
+    assert moved[[1, 7]][driven] == pytest.approx((1 - WRITE_EDGE * (0.5 / 1.2)**2) * written[[1, 7]][driven], rel=0.01, abs=3e-3)
+    moved[[1, 7], :-undriven] = 0.0
+    assert np.abs(moved).max() < 0.003 * start.mean()
