@@ -1,0 +1,157 @@
+"""Performance: time reads, writes and learning of both engines, growth with array size, and every script as a process.
+
+`python -m benchmarks.performance` writes results/performance.json and figures/growth.png in about eight minutes, on a machine
+that does nothing else. The tables of docs/performance.md are made of the record by tools/tables.py.
+"""
+
+import dataclasses
+import functools
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+import plotting
+from datasets import Dataset, encode, load_mnist, mnist
+from memristive.cli.main import run
+from memristive.cli.options import make_parser, table, whole_number
+from memristive.cli.progress import progress
+from memristive.io.results import write_results
+from memristive.single_layer.closed_form import Crossbar, hebbian_state
+from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE, make_engine
+from memristive.single_layer.error_rule import ErrorDrivenTrainer, initial_state
+from memristive.single_layer.hebbian import read_network, train_hebbian
+from memristive.single_layer.solvers import READING
+from memristive.spice.session import NgspiceSession, temporary_circuits
+from snn_circuit import names
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ((10, "binary"), (10, "grey"), (28, "binary"), (28, "grey"))  # size, encoding
+READS = 30  # images read and written one by one
+PRESENTATIONS = {NGSPICE: 100, CLOSED_FORM: 20_000}
+WANTED = 3  # spikes that a read waits for, as in MNIST_memristor_test.py
+SIZES = (5, 7, 10, 14, 20, 28)  # pixels a side
+TEST = ["MNIST_memristor_test.py", "--samples", "200"]
+SCRIPTS = [["memristor.py"],
+           *([f"{name}_memristive_{part}.py"] for name in ("XPUE", "012345", "MNIST") for part in ("training", "inference")),
+           [*TEST, "--jobs", "1"], [*TEST, "--jobs", "2"],
+           [*TEST, "--jobs", "2", "--voltages", "voltages/mnist_error_driven.json"]]
+
+# In a small process between: the peak memory of a child is at least that of its parent when it forks.
+MEASURE = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure everything, save, plot."""
+    parser = make_parser(__doc__, parameters=False)
+    parser.add_argument("--rounds", type=whole_number(1, 1000), default=5, metavar="N", help="runs of each script (default: 5)")
+    options = parser.parse_args(arguments)
+    cases = [(size, encoding, engine) for size, encoding in IMAGES for engine in ENGINES]
+    results = {"engines": [engine_row(*case) for case in progress(cases, len(cases), "engines", "case")],
+               "growth": [growth_row(size) for size in progress(SIZES, len(SIZES), "growth", "size")],
+               "scripts": script_rows(options.rounds)}
+    for rows in results.values():
+        print(table(list(rows[0]), [[f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows]), "\n")
+    write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
+    plotting.save(growth_figure(results["growth"]), options.figures / "growth.png")
+
+
+@functools.cache
+def dataset_of(size: int, encoding: str) -> Dataset:
+    """Return MNIST of a size and encoding, made once."""
+    return mnist(size, encoding)
+
+
+def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> float:
+    """Return the median CPU time in s of some calls of a function, each with its arguments."""
+    seconds = []
+    for arguments in calls:
+        start = time.process_time()
+        function(*arguments)
+        seconds.append(time.process_time() - start)
+    return statistics.median(seconds)
+
+
+def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
+    """Time a read, a write, and learning from errors."""
+    dataset, inputs = dataset_of(size, encoding), size**2
+    images, labels = dataset.test.levels, dataset.test.labels
+    states = dataset.rule.start_state + np.random.default_rng(1).normal(0, 0.02, (10, inputs))
+    rule = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name])
+    with temporary_circuits():
+        engine = make_engine(name, dataset.setup, 10, inputs)
+        engine.spikes(states, images[0], WANTED)  # compiles
+        if name == NGSPICE:
+            read = cpu_seconds(engine.spikes, ((states, image, WANTED) for image in images[:READS]))
+        else:  # all images at once
+            read = cpu_seconds(Crossbar.of(dataset.setup).first_spikes, [(states, images)] * 3) / len(images)
+        write = cpu_seconds(engine.write, ((states, 0, image, 1, rule.dose / engine.rate) for image in images[:READS]))
+        learning = ErrorDrivenTrainer(engine, rule, images, labels).presentations(initial_state(rule, 10, inputs))
+        learn = cpu_seconds(list, [(learning,)])
+    return {"images": f"{size}x{size} {encoding}", "engine": name, "read_ms": read * 1e3, "write_ms": write * 1e3,
+            "presentations_per_s": rule.presentations / learn}
+
+
+def growth_row(size: int) -> dict[str, Any]:
+    """Time in ngspice the Hebbian training, a read as the test script reads, and a read with every cell in the circuit."""
+    dataset = mnist(size)
+    setup, images = dataset.setup, encode(load_mnist("x_test", first=READS)["x_test"], size)
+    with temporary_circuits():
+        train = cpu_seconds(train_hebbian, [(setup, dataset.patterns)])
+        states = hebbian_state(setup) * dataset.patterns
+        read = cpu_seconds(make_engine(NGSPICE, setup, 10, size**2).spikes, ((states, image, WANTED) for image in images))
+        whole = NgspiceSession().load(read_network(setup, states, images[0]), READING, names("membrane", 10))
+        whole_read = cpu_seconds(whole.run, [(setup.schedule.pulse,)])
+    return {"inputs": f"{size}x{size}", "cells": 10 * size**2, "train_s": train, "read_ms": read * 1e3,
+            "whole_network_read_ms": whole_read * 1e3}
+
+
+def script_rows(rounds: int) -> list[dict[str, Any]]:
+    """Run every script `rounds` times, in turn so that drifts of a shared machine affect all; return medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        cases = progress(SCRIPTS * rounds, rounds * len(SCRIPTS), "scripts", "run")
+        runs = np.array([script_cost(command, folder) for command in cases]).reshape(rounds, len(SCRIPTS), 3)
+    medians = np.median(runs, axis=0)
+    return [{"script": " ".join(command), "wall_s": wall, "cpu_s": cpu, "peak_MB": peak}
+            for command, (wall, cpu, peak) in zip(SCRIPTS, medians.tolist(), strict=True)]
+
+
+def script_cost(command: list[str], folder: str) -> list[float]:
+    """Return wall time and CPU time in s, workers included, and peak memory in MB of the largest process of a run."""
+    voltages = ["--voltages", f"{folder}/{command[0]}.json"] if "training" in command[0] else []
+    run_once = [sys.executable, *command, *voltages, "--figures", folder, "--results", folder, "--force"]
+    done = subprocess.run([sys.executable, "-c", MEASURE, *run_once], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def growth_figure(rows: list[dict[str, Any]]) -> Figure:
+    """Draw the time of training and of reading against the number of cells."""
+    figure, axes = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))
+    for axis, key, factor, title, label in ((axes[0], "train_s", 1.0, "Training", "time (s)"),
+                                            (axes[1], "read_ms", 1e-3, "Reading", "time per image (s)")):
+        axis.loglog([row["cells"] for row in rows], [factor * row[key] for row in rows], "o-")
+        axis.grid(alpha=0.3)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+        axis.set(xlabel="cells (number)", ylabel=label, title=title)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
