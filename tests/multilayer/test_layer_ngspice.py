@@ -61,14 +61,14 @@ def test_reads_approach_the_closed_form_with_finer_steps(network, images):
     # Most of that is due to the op-amps, whose gain is infinite in the closed form.
     neuron = dataclasses.replace(network.parameters.neuron, amplifier_gain=1e7)
     network = dataclasses.replace(network, parameters=dataclasses.replace(network.parameters, neuron=neuron))
-    coarse, fine = (errors_of_reads(network, images, READING_LAYERS.tightened(factor)) for factor in (0.5, 4))
+    coarse, fine = (errors_of_reads(network, images[:2], READING_LAYERS.tightened(factor)) for factor in (0.5, 4))
     assert coarse < 0.1e-6
     assert fine < min(3e-9, coarse / 10)
 
 
 def test_reads_of_a_chip_agree_with_the_closed_form_of_the_chip(network, images):
     chip = on_a_chip(network)
-    assert errors_of_reads(chip, images, READING_LAYERS.tightened()) < 0.05e-6
+    assert errors_of_reads(chip, images[:3], READING_LAYERS.tightened(4)) < 0.05e-6
     apart = [deviations(one, other) for one, other in zip(chip.forward(images), network.forward(images), strict=True)]
     assert np.max(apart) > 5e-6  # from those of ideal devices
 
@@ -100,7 +100,7 @@ def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_f
     network = random_network((36, 70, 4), seed=2, spread=1.0)
     network = on_a_chip(network) if chip else network
     rng, reader = np.random.default_rng(1), LayeredReader(network)
-    for driven in (6, 33, 7, 35):
+    for driven in (6, 33, 7):
         image = np.zeros(36)
         image[rng.permutation(36)[:driven]] = rng.uniform(0.3, 1.0, driven)
         times, _ = reader.read(network, image)
@@ -121,8 +121,7 @@ def test_a_reader_reads_as_a_new_one_after_a_reset(network, images, chip):
             assert one == pytest.approx(other, abs=1e-15, rel=1e-11, nan_ok=True)
 
 
-@pytest.mark.parametrize("chip", [False, True])
-@pytest.mark.parametrize("volts", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(("chip", "volts"), [(False, 1.0), (True, 0.5), (False, 2.0)])
 def test_the_whole_network_in_one_transient_agrees_with_both(network, images, chip, volts):
     design, stop = LayerDesign(row_voltage=volts, transresistance=20e3 / volts), 100e-6
     network = dataclasses.replace(on_a_chip(network) if chip else network, design=design)
