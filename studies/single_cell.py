@@ -1,14 +1,33 @@
-"""What the experiments on a single memristor share: the cell between input and neuron, and its state's vector."""
+"""One memristor alone: the circuit that the experiments on a single cell share."""
 
 from PySpice.Spice.Netlist import Circuit
 
-from memristor import Memristor, MemristorParameters, check_phi
+from memristive.spice.parameters import ParameterError
+from memristor import Memristor, MemristorParameters
 
-STATE = "xcell.gate"  # the vector that holds the state of the one cell in these experiments
+STATE = "xcell.gate"  # vector of the cell's state
 
 
 def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state: float, title: str) -> Circuit:
-    check_phi(phi_voltage, parameters)
+    """Return a netlist with one cell between nodes `input` and `neuron`, the latter at 0 V; `phi` and `input` have no source.
+
+    Parameters
+    ----------
+    parameters : MemristorParameters
+    phi_voltage : float
+        Highest phi in V.
+    initial_state : float
+        X at t = 0 in V.
+    title : str
+
+    Raises
+    ------
+    ParameterError
+        phi never closes the write switch.
+    """
+    if not phi_voltage > parameters.switch_threshold:
+        raise ParameterError(f"phi_voltage must exceed switch_threshold, got {phi_voltage:g} V and "
+                             f"{parameters.switch_threshold:g} V")
     circuit = Circuit(title)
     Memristor(parameters).add_to(circuit)
     circuit.X("cell", "memristor", "neuron", "input", "phi", x0=initial_state)

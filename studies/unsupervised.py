@@ -1,17 +1,19 @@
 """Patterns without a teacher: does the circuit alone give each pattern a neuron of its own? (docs/stdp.md)
 
 One ngspice transient for each seed presents the patterns in random order; no Python and no labels take part. --netlist writes
-the circuit of the first seed, which also runs in `ngspice -b` alone. Writes results/stdp_NAME.json, figures/stdp_NAME_weights.png
-and figures/stdp_NAME_winners.png, and for XPUE the animation figures/stdp_xpue.gif. About 3 s for each seed of XPUE, 10 s for
-012345. MNIST: python -m studies.unsupervised_mnist.
+the circuit of the first seed, which also runs in `ngspice -b` alone. Writes results/stdp_NAME.json, and for the first seed
+figures/stdp_NAME_winners.png and the animation figures/stdp_NAME.gif. About 3 s for each seed of XPUE, 10 s for 012345.
+MNIST: python -m studies.unsupervised_mnist.
 """
 
 import sys
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import plotting
 from datasets import Dataset, digits_012345, xpue
@@ -33,7 +35,7 @@ from memristive.stdp.pattern_learning import (
 )
 from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
 from snn_circuit import NeuronParameters
-from studies.unsupervised_figures import save_animation, weights_over_time, winners_and_thresholds
+from studies.unsupervised_figures import save_animation, winners_and_thresholds
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
     write_netlist(options.netlist, batch_netlist(trials[0], labels), options.force)
 
     # 3. One transient for each seed, and the winners in closed form.
-    if not learning.inhibition_resistance < setup.sufficient_shunt:
-        warnings.warn(f"neurons may fire together, and ngspice may not come to an end: choose learning.inhibition_resistance "
-                      f"below {setup.sufficient_shunt:.3g} ohm", OperatingRangeWarning, stacklevel=1)
     runs, rows = [], list[dict[str, Any]]()
     for seed, trial in zip(seeds, trials, strict=True):
-        learned = learn(trial, lambda parts, seed=seed: progress(parts, PARTS, f"learning, seed {seed}", "part"))
+        learned = learn(trial, partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part"))
         runs.append(learned)
         rows.append({"seed": seed, **{f"neuron_of_{label}": int(j) for label, j in zip(labels, learned.neurons, strict=True)},
                      "one_to_one": learned.one_to_one, "purity": learned.purity})
@@ -109,16 +108,15 @@ def main(arguments: list[str] | None = None) -> None:
     # 4. Record and table.
     write_results(options.results / f"{name}.json", parameters, {
         "rows": rows, "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]})
-    print(table(list(rows[0]), [[f"{value:.3f}" if isinstance(value, float) else value for value in row.values()] for row in rows]))
-    print(f"another neuron for each pattern: {sum(learned.one_to_one for learned in runs)} of {len(runs)} seeds; they won "
+    frame = pd.DataFrame(rows).round(3)
+    print(table(list(frame.columns), frame.values.tolist()))
+    print(f"another neuron for each pattern: {frame.one_to_one.sum()} of {len(rows)} seeds; they won "
           f"{np.mean([learned.purity for learned in runs]):.1%} of the last presentations of their patterns")
 
     # 5. Plot the first seed.
     thresholds = trials[0].setup.thresholds if trials[0].setup.thresholds is not None else np.full(neurons, neuron.threshold)
-    plotting.save(weights_over_time(runs[0], task.dataset), options.figures / f"{name}_weights.png")
     plotting.save(winners_and_thresholds(runs[0], labels, thresholds), options.figures / f"{name}_winners.png")
-    if name == "stdp_xpue":
-        save_animation(runs[0], task.dataset, options.figures / f"{name}.gif")
+    save_animation(runs[0], task.dataset, options.figures / f"{name}.gif")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures of learning without a teacher: weights, winners and thresholds over time, receptive fields, accuracy."""
+"""Figures of learning without a teacher: winners, weights and thresholds over time, receptive fields, accuracy."""
 
 import io
 from collections.abc import Sequence
@@ -11,44 +11,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from datasets import Dataset
+from memristive.cli.progress import progress
 from memristive.io.files import write_file
 from memristive.stdp.pattern_learning import Learned
 from plotting import COLOURS, WIDTH, line_style
 
-SNAPSHOTS, FRAMES = 9, 54  # images of each neuron in the strip and in the animation
+FRAMES = 54  # of the animation
 FRAME_TIME = 250  # ms
-
-
-def snapshots(presentations: int, count: int) -> np.ndarray:
-    """Return up to `count` presentations from 0 to `presentations`, closer to each other at the start."""
-    return np.unique(np.round(presentations * np.linspace(0, 1, count) ** 2).astype(int))
-
-
-def as_images(states: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return states (... x inputs) as images (... x rows x columns), the complements of dual rails at the right."""
-    rails = states.reshape(*states.shape[:-1], -1, *shape)
-    return np.concatenate(list(np.moveaxis(rails, -3, 0)), axis=-1)
-
-
-def weights_over_time(learned: Learned, dataset: Dataset) -> Figure:
-    """Draw a strip of images for each neuron: its states X (V) at ever later presentations."""
-    when = snapshots(len(learned.order), SNAPSHOTS)
-    images = as_images(learned.states[when], dataset.shape)
-    neurons, rows, columns = images.shape[1:]
-    cell = (WIDTH - 1.6) / len(when)
-    figure, axes = plt.subplots(neurons, len(when), figsize=(WIDTH, 0.5 + neurons * min(cell * rows / columns, 1.0)),
-                                squeeze=False)
-    for (j, n), axis in np.ndenumerate(axes):
-        image = axis.imshow(images[n, j], vmin=0, vmax=images.max())
-        axis.set(xticks=[], yticks=[])
-        if j == 0:
-            axis.set_title(f"{when[n]}")
-        if n == 0:
-            won = [label for label, neuron in zip(dataset.labels, learned.neurons, strict=True) if neuron == j]
-            axis.set_ylabel(f"neuron {j}\npattern {', '.join(won) or '–'}", rotation=0, ha="right", va="center")
-    figure.suptitle("Presentations so far", fontsize=10)
-    figure.colorbar(image, ax=axes, label="state X (V)", aspect=30)
-    return figure
 
 
 def winners_and_thresholds(learned: Learned, labels: Sequence[str], thresholds: np.ndarray) -> Figure:
@@ -71,8 +40,15 @@ def winners_and_thresholds(learned: Learned, labels: Sequence[str], thresholds: 
 
 
 def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
-    """Write an animated GIF and print its path: the pattern shown, and the states of all neurons after it."""
-    images, shown = as_images(learned.states, dataset.shape), dataset.patterns.reshape(-1, *dataset.shape)
+    """Write an animated GIF and print its path: the pattern shown, and the states of all neurons after it.
+
+    The inputs of dual rails are two images side by side, pixels and complements.
+    """
+    shown, rows = dataset.patterns.reshape(-1, *dataset.shape), dataset.shape[0]
+    rails = learned.states.reshape(*learned.states.shape[:2], -1, *dataset.shape)  # ... x rails x rows x columns
+    images = np.moveaxis(rails, 2, 3).reshape(*rails.shape[:2], rows, -1)
+    # Most happens at the start: frames are closer to each other there.
+    when = np.unique(np.round((len(learned.order) - 1) * np.linspace(0, 1, FRAMES) ** 2).astype(int))
     figure, axes = plt.subplots(1, 1 + images.shape[1], figsize=(5.0, 1.75), layout="constrained")
     drawn = [axes[0].imshow(shown[0], cmap="cividis", vmin=0, vmax=1)]
     drawn += [axis.imshow(images[0, j], vmin=0, vmax=images.max()) for j, axis in enumerate(axes[1:])]
@@ -80,7 +56,7 @@ def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
         axis.set(xticks=[], yticks=[])
     axes[0].set_title("shown")
     frames = []
-    for n in snapshots(len(learned.order) - 1, FRAMES):
+    for n in progress(when, len(when), "animation", "frame"):
         drawn[0].set_data(shown[learned.order[n]])
         for j, axis in enumerate(axes[1:]):
             drawn[1 + j].set_data(images[n + 1, j])

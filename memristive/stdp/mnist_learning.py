@@ -14,12 +14,12 @@ import numpy as np
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.setup import Schedule
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import NgspiceSession, temporary_circuits
-from memristive.stdp.stdp_circuit import LEARNING, SelfLearningParameters, SelfLearningSetup, self_learning_network, winners
+from memristive.spice.session import temporary_circuits
+from memristive.stdp.stdp_circuit import LEARNING, SelfLearningParameters, SelfLearningSetup, simulate
 from memristive.stdp.stdp_closed_form import constants, first_neurons, present, present_all, spike_times
 from memristive.variability.chip import Chip, on_chip
 from memristor import MemristorParameters
-from snn_circuit import NeuronParameters, names, state_names
+from snn_circuit import NeuronParameters
 
 DIGITS = 10
 TARGET = 5.0  # V for each V of the input: K R_leak at any pace
@@ -151,20 +151,10 @@ def learn_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.
     learning, network, images
         As in `learn`.
     """
-    setup, (neurons, inputs) = learning.setup(), network.states.shape
-    gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
     for first in range(0, len(images), PART):
-        part = images[first:first + PART]
-        circuit = self_learning_network(setup, network.states, part, network.homeostasis)
-        circuit.raw_spice += ".options klu\n"  # for thousands of cells 1.4 times as fast as ngspice's default
-        with temporary_circuits():
-            loaded = NgspiceSession().load(circuit, NGSPICE_LEARNING, gates + voltages + names("output", neurons))
-            # A membrane at rest is as far below ground as its homeostatic voltage is above.
-            loaded.alter({f"c.xneuron_{j}.cmembrane ic": -float(volts) for j, volts in enumerate(network.homeostasis)})
-            waves = loaded.run(setup.schedule.stop(len(part)))
-            found = winners(waves, setup, neurons, len(part))
-            network.states = waves.stack(gates)[:, -1].reshape(neurons, inputs)
-            network.homeostasis = waves.stack(voltages)[:, -1]
+        found, states, homeostasis = simulate(learning.setup(), network.states, images[first:first + PART], network.homeostasis,
+                                              NGSPICE_LEARNING)
+        network.states, network.homeostasis = states[-1], homeostasis[-1]
         yield found
 
 

@@ -1,7 +1,6 @@
 """Patterns learned without a teacher: one ngspice transient for each trial, its outcome, and its netlist for `ngspice -b`."""
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ from memristive.single_layer.operating_range import SETTLED, after_pause, rail, 
 from memristive.single_layer.spike_decoding import SILENT
 from memristive.spice.netlist import netlist_text
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import NgspiceSession, Waveforms, temporary_circuits
-from memristive.stdp.stdp_circuit import LEARNING, SelfLearningSetup, self_learning_network, winners
+from memristive.spice.session import Waveforms
+from memristive.stdp.stdp_circuit import LEARNING, SelfLearningSetup, self_learning_network, simulate
 from memristive.stdp.stdp_closed_form import constants, present_all
 from memristive.variability.chip import Chip
 from snn_circuit import names, state_names
@@ -135,35 +134,8 @@ class Learned:
 
 
 def learn(trial: Trial, watch: Callable[[Iterator[Waveforms]], Iterable[Waveforms]] = lambda parts: parts) -> Learned:
-    """Run a trial in ngspice; nothing but the circuit learns.
-
-    Parameters
-    ----------
-    trial : Trial
-    watch : callable
-        Wraps the iterator over the `PARTS` parts of the transient, e.g. with a progress bar.
-
-    Returns
-    -------
-    Learned
-
-    Raises
-    ------
-    SimulationError
-        ngspice cannot complete the transient.
-    """
-    (neurons, inputs), presentations, schedule = trial.states.shape, len(trial.order), trial.setup.schedule
-    gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
-    circuit = self_learning_network(trial.setup, trial.states, trial.images)
-    stop = schedule.stop(presentations)
-    with temporary_circuits():
-        loaded = NgspiceSession().load(circuit, LEARNING, gates + voltages + names("output", neurons))
-        waves = deque(watch(loaded.run(stop, np.linspace(0, stop, PARTS + 1)[1:-1])), maxlen=1).pop()
-        before = schedule.period * np.arange(presentations + 1)
-        states = np.array([np.interp(before, waves.time, waves[name]) for name in gates])
-        homeostasis = np.array([np.interp(before, waves.time, waves[name]) for name in voltages])
-        found = winners(waves, trial.setup, neurons, presentations)
-    return Learned(len(trial.patterns), trial.order, found, states.T.reshape(-1, neurons, inputs), homeostasis.T)
+    """Run a trial in ngspice; `watch` wraps the iterator over the `PARTS` parts of the transient, e.g. with a progress bar."""
+    return Learned(len(trial.patterns), trial.order, *simulate(trial.setup, trial.states, trial.images, parts=PARTS, watch=watch))
 
 
 def predicted_winners(trial: Trial) -> np.ndarray:
@@ -178,6 +150,8 @@ def range_problems(trial: Trial, learned: Learned) -> list[str]:
     settled = np.array([settled_membranes(setup, states, image[None]).max()
                         for states, image in zip(learned.states[1:], trial.images, strict=True)])
     highest, limit, found = float(settled.max()), rail(neuron), []
+    if not setup.learning.inhibition_resistance < setup.sufficient_shunt:
+        found.append(f"neurons may fire together: lower learning.inhibition_resistance below {setup.sufficient_shunt:.3g} ohm")
     if np.all(learned.winners == SILENT):
         found.append(f"all neurons stay silent: membranes settle at {min(highest, limit):.3g} V or lower, the threshold is "
                      f"{neuron.threshold:g} V; raise neuron.feedback_resistance or schedule.pulse")
