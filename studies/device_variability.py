@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import plotting
 from datasets import Dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, whole_number
 from memristive.cli.parallel import run_tasks
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
@@ -44,7 +45,6 @@ WRITE_NOISE = (0.1, 0.3, 1.0, 3.0)  # share of the dose
 RECOVERY = (100, 300, 1000, 3000, 10000)  # presentations
 AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # mean time constants since the training
 DECAY_SPREADS = (0.0, 0.1, 0.3)
-COMMON = ("section", "encoding", "route", "chips", "accuracy_mean", "accuracy_low", "accuracy_high", "accuracies")  # columns
 
 
 @dataclass(frozen=True)
@@ -237,22 +237,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Save and plot.
     rows = [row for k in sorted(done) for row in done[k]]
-    print_rows(rows)
+    print(pd.DataFrame(rows).drop(columns="accuracies").to_string(index=False, na_rep=""))
     write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
     checkpoint.unlink(missing_ok=True)
     for part, figure in figures(rows, accuracy).items():
         plotting.save(figure, options.figures / f"{name}_{part}.png")
-
-
-def print_rows(rows: list[dict[str, Any]]) -> None:
-    """Print the accuracies as a table."""
-    def varied(row: dict[str, Any]) -> str:
-        names = [name for name in row if name not in COMMON]
-        return ", ".join(f"{name} {row[name]}" for name in names)
-
-    print(table(("section", "images", "varied", "route", "mean", "lowest", "highest"),
-                [(row["section"], row["encoding"], varied(row), row["route"], f"{row['accuracy_mean']:.2%}",
-                  f"{row['accuracy_low']:.2%}", f"{row['accuracy_high']:.2%}") for row in rows]))
 
 
 if __name__ == "__main__":

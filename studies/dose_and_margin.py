@@ -38,16 +38,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser = make_parser(__doc__, parameters=False)
     parser.add_argument("--encoding", choices=ENCODINGS, help="only this encoding (default: both)")
     parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=1, metavar="N", help="of the order of presentation")
+    parser.add_argument("--samples", type=whole_number(60, 60000), default=60000, metavar="N", help="only N training images")
     options = parser.parse_args(arguments)
     record = options.results / "dose_and_margin.json"
-    parameters = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both"}
+    parameters = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both",
+                  "samples": options.samples}
     check_overwriting(record, parameters, options.force)
 
     rows = []
     for encoding in [options.encoding] if options.encoding else ENCODINGS:
         dataset, first = mnist(encoding=encoding), None
-        labels = dataset.training.labels
-        training = SettledTraining(dataset.setup, 10, dataset.training.levels, labels)
+        labels = dataset.training.labels[:options.samples]
+        training = SettledTraining(dataset.setup, 10, dataset.training.levels[:options.samples], labels)
         for presentations, dose, margin, start in progress(TRIED[encoding], len(TRIED[encoding]), encoding, "training"):
             begun = time.perf_counter()
             rule = ErrorDrivenRule(presentations, start, dose, margin, options.seed)

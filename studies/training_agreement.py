@@ -22,9 +22,7 @@ from memristive.io.voltages import load_voltages
 from memristive.single_layer.engines import ClosedFormEngine, Engine, NgspiceEngine
 from memristive.single_layer.error_rule import (
     SIMULTANEOUS,
-    ErrorDrivenRule,
     ErrorDrivenTrainer,
-    LearningState,
     first_wrong_neuron,
     initial_state,
     presentation_order,
@@ -100,14 +98,12 @@ class Decision:
         return min((abs(edge) for edge in edges if abs(edge) > SIMULTANEOUS), default=np.inf)
 
 
-def starting_state(course: Course, dataset: Dataset, rule: ErrorDrivenRule) -> LearningState:
-    """Return the state that both engines start from."""
-    learning = initial_state(rule, *dataset.patterns.shape)
-    if course.start == "apart":
-        learning.states = learning.states + APART * np.random.default_rng(rule.seed).standard_normal(learning.states.shape)
+def starting_states(course: Course, dataset: Dataset) -> np.ndarray:
+    """Return the states (classes x inputs, V) that both engines start from."""
     if course.start == "trained":
-        learning.states = load_voltages("voltages/mnist_error_driven.json", "mnist", 10, 100).states
-    return learning
+        return load_voltages("voltages/mnist_error_driven.json", "mnist", 10, 100).states
+    apart = APART * np.random.default_rng(dataset.rule.seed).standard_normal(dataset.patterns.shape)
+    return dataset.rule.start_state + apart * (course.start == "apart")
 
 
 def compare_training(dataset: Dataset, presentations: int, course: Course) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -127,10 +123,11 @@ def compare_training(dataset: Dataset, presentations: int, course: Course) -> tu
     reading, writing = (READING.tightened(), TIGHT_WRITING) if course.tightened else (READING, WRITING)
     engines = (RecordingEngine(NgspiceEngine(dataset.setup, classes, inputs, reading, writing)),
                RecordingEngine(ClosedFormEngine(dataset.setup, classes, inputs)))
-    simulated, computed = (starting_state(course, dataset, rule) for _ in engines)
+    simulated, computed = (initial_state(rule, classes, inputs) for _ in engines)
+    start = simulated.states = computed.states = starting_states(course, dataset)
     trainers = [ErrorDrivenTrainer(engine, rule, images, labels) for engine in engines]
     right = labels[presentation_order(rule.seed, presentations, len(labels))]
-    start, apart, alike, nearest = computed.states, np.zeros((classes, inputs)), 0, np.inf
+    apart, alike, nearest = np.zeros((classes, inputs)), 0, np.inf
     different: list[dict[str, Any]] = []
     for k in progress(range(presentations), presentations, course.name, "image"):
         if course.in_step:

@@ -1,4 +1,4 @@
-"""Many chips at once: each learns as it would alone, is judged as it would be alone, and can be programmed as asked."""
+"""Many chips at once: each learns, is tested and is programmed as it would be alone."""
 
 import dataclasses
 from collections import deque
@@ -8,178 +8,119 @@ import pytest
 
 from datasets import encode
 from memristive.single_layer.closed_form import Crossbar
-from memristive.single_layer.error_rule import ErrorDrivenRule, Teacher, begin, offender
-from memristive.single_layer.pulses import Schedule
+from memristive.single_layer.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, first_wrong_neuron, initial_state
+from memristive.single_layer.setup import Setup
 from memristive.single_layer.spike_decoding import strict_decision
-from memristive.variability import chip_batch as ensembles
 from memristive.variability.chip import Chip
-from memristive.variability.chip_batch import Ensemble, offenders, strictly_right
-from memristive.variability.chip_engines import ChipInClosedForm, ChipInNgspice, chip_engine
-from memristor import read_current
+from memristive.variability.chip_batch import ChipBatch, first_wrong_neurons, strictly_right
+from memristive.variability.chip_engines import chip_engine
+from memristor import MemristorParameters, read_current
 
 CHIPS = [Chip(), Chip(seed=2, cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1),
          Chip(seed=3, read_noise=0.05, write_noise=0.5, stuck_off=0.05, stuck_on=0.05, cell_threshold=0.05)]
+RULE = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
 
 
 @pytest.fixture(scope="module")
-def lessons(mnist):
+def training_set(mnist):
     """Sixty grey training images and their labels."""
     return encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
 
 
-@pytest.fixture(scope="module")
-def rule():
-    return ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
-
-
-def taught(engine, chip, rule, lessons):
-    """States and history of one chip that learns alone."""
-    learning = begin(rule, 10, 100)
-    learning.states = chip.held(learning.states)
-    for _ in Teacher(engine, rule, *lessons).presentations(learning):
-        pass
+def train_alone(name, setup, chip, rule, training_set, stops=()):
+    """Return the final state of one chip; at each presentation in `stops` the training is interrupted and resumed."""
+    learning = initial_state(rule, chip.classes, chip.inputs)
+    learning.states = chip.with_stuck_cells(learning.states)
+    for stop in (*stops, rule.presentations):
+        trainer = ErrorDrivenTrainer(chip_engine(name, setup, chip, learning.done), rule, *training_set)
+        while learning.done < stop:
+            trainer.present(learning)
     return learning
 
 
-def test_chips_learn_together_as_each_would_alone(parameters, mnist_schedule, lessons, rule):
-    ensemble = Ensemble(CHIPS, parameters, mnist_schedule)
-    states = deque(ensemble.learn(np.full((len(CHIPS), 10, 100), rule.start_state), rule, *lessons), maxlen=1).pop()
-    for chip, together in zip(CHIPS, states, strict=True):
-        alone = taught(ChipInClosedForm(parameters, mnist_schedule, chip), chip, rule, lessons)
-        assert together == pytest.approx(alone.states, abs=1e-9)
-        assert alone.history[:, 1].sum() > 20  # it did write
-    assert (states[2][CHIPS[2].stuck] == CHIPS[2].held(states[2])[CHIPS[2].stuck]).all()
+def train_batch(chips, setup, rule, training_set):
+    start = np.full((chips[0].classes, chips[0].inputs), rule.start_state)
+    return deque(ChipBatch(chips, setup).learn(start, rule, *training_set), maxlen=1).pop()
 
 
-@pytest.mark.parametrize("faults", [{"stuck_off": 0.2}, {"stuck_on": 0.2}])
-def test_writes_leave_what_is_stuck_where_it_is(parameters, mnist_schedule, lessons, rule, faults):
-    chip = Chip(seed=5, **faults)
-    leaky = dataclasses.replace(parameters, memristor=dataclasses.replace(parameters.memristor, leak_resistance=1e9))
-    few, start = dataclasses.replace(rule, presentations=3), np.full((1, 10, 100), rule.start_state)
-    states = deque(Ensemble([chip], leaky, mnist_schedule).learn(start, few, *lessons), maxlen=1).pop()
-    assert np.array_equal(chip.held(states[0]), states[0]) and chip.stuck.any()
-    assert (states[0][~chip.stuck] != rule.start_state).any()
+def test_chips_learn_together_as_each_would_alone(mnist_setup, training_set):
+    for chip, states in zip(CHIPS, train_batch(CHIPS, mnist_setup, RULE, training_set), strict=True):
+        alone = train_alone("closed-form", mnist_setup, chip, RULE, training_set)
+        assert states == pytest.approx(alone.states, abs=1e-9)
+        assert alone.history[:, 1].sum() > 20
+        assert np.array_equal(chip.with_stuck_cells(states), states)
 
 
-def test_both_engines_learn_the_same_on_a_chip_with_noise(ngspice, parameters, mnist_schedule, lessons, rule):
-    chip, few = CHIPS[2], dataclasses.replace(rule, presentations=12)
-    computed = taught(chip_engine("closed-form", ngspice, parameters, mnist_schedule, chip), chip, few, lessons)
-    simulated = taught(chip_engine("ngspice", ngspice, parameters, mnist_schedule, chip), chip, few, lessons)
-    assert (simulated.history == computed.history).all()
-    assert simulated.history[:, 1].sum() >= 8
-    assert simulated.states == pytest.approx(computed.states, abs=3e-3)  # of writes of 0.1 V, with 0.35 % of leak and corners
-    assert np.abs(computed.states - chip.held(np.full((10, 100), 4.5))).max() > 0.2
+def test_both_engines_learn_the_same_on_a_chip_with_noise(ngspice, mnist_setup, training_set):
+    rule = dataclasses.replace(RULE, presentations=12)
+    simulated, computed = (train_alone(name, mnist_setup, CHIPS[2], rule, training_set) for name in ("ngspice", "closed-form"))
+    assert (simulated.history == computed.history).all() and simulated.history[:, 1].sum() >= 8
+    assert simulated.states == pytest.approx(computed.states, abs=3e-3)  # writes of 0.1 V
 
 
-def test_a_training_that_goes_on_meets_the_noise_it_would_have_met(parameters, mnist_schedule, lessons, rule):
-    chip = CHIPS[2]
-    whole = taught(ChipInClosedForm(parameters, mnist_schedule, chip), chip, rule, lessons)
-    learning = begin(rule, 10, 100)
-    learning.states = chip.held(learning.states)
-    for _ in Teacher(ChipInClosedForm(parameters, mnist_schedule, chip), rule, *lessons).presentations(learning):
-        if learning.done == 25:
-            break
-    for _ in Teacher(ChipInClosedForm(parameters, mnist_schedule, chip, first=25), rule, *lessons).presentations(learning):
-        pass
-    assert (learning.states == whole.states).all()
+def test_a_resumed_training_meets_the_same_noise(mnist_setup, training_set):
+    whole, resumed = (train_alone("closed-form", mnist_setup, CHIPS[2], RULE, training_set, stops) for stops in ((), (25,)))
+    assert (whole.states == resumed.states).all()
 
 
-def test_engine_with_wires_writes_through_the_whole_network(ngspice, parameters, mnist_schedule):
-    chip = Chip(classes=2, inputs=3, row_resistance=1e-6, column_resistance=1e-6, cell_write_gain=0.2, write_noise=0.3)
-    bare = dataclasses.replace(chip, row_resistance=0.0, column_resistance=0.0)
-    states, image = np.full((2, 3), 4.0), np.array([1.0, 0.0, 0.5])
-    wired, computed = (engine.write(states, 1, image, 1, 50e-6) for engine in (
-        ChipInNgspice(ngspice, parameters, mnist_schedule, chip, 1), ChipInClosedForm(parameters, mnist_schedule, bare, 1)))
-    assert wired == pytest.approx(computed, abs=0.3e-3)
-    assert wired[0] > 4.04
+def test_leak_does_not_change_stuck_cells(mnist_setup, training_set):
+    chip = Chip(seed=5, stuck_off=0.1, stuck_on=0.1)
+    leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9))
+    states, = train_batch([chip], leaky, dataclasses.replace(RULE, presentations=3), training_set)
+    assert np.array_equal(chip.with_stuck_cells(states), states)
+    assert (states[~chip.stuck] != RULE.start_state).any()
 
 
 @pytest.mark.parametrize("margin", [2e-6, 0.0])
-def test_rule_for_many_chips_is_the_rule_for_one(margin):
+def test_decisions_of_many_chips_are_those_of_one(margin):
     generator = np.random.default_rng(1)
     spikes = generator.uniform(100e-6, 110e-6, (400, 5))
     spikes[generator.random((400, 5)) < 0.3] = np.nan
     spikes[:3], spikes[3:6] = np.nan, 100e-6
     for label in range(5):
-        wrong, silent = offenders(spikes, label, margin)
-        alone = [offender(times, label, margin) for times in spikes]
-        assert [None if j < 0 else j for j in wrong] == alone
+        wrong, silent = first_wrong_neurons(spikes, label, margin)
+        assert [None if j < 0 else j for j in wrong] == [first_wrong_neuron(times, label, margin) for times in spikes]
         assert (silent == np.isnan(spikes[:, label])).all()
         right = strictly_right(spikes, np.full(400, label), 1e-6)
         assert (right == [strict_decision(times, 1e-6) == label for times in spikes]).all()
 
 
-def test_read_noise_costs_accuracy_and_is_each_image_s_own(parameters, mnist_schedule, lessons, rule):
-    quiet = Ensemble(CHIPS[:1], parameters, mnist_schedule)
-    states = deque(quiet.learn(np.full((1, 10, 100), rule.start_state), rule, *lessons), maxlen=1).pop()
-    noisy = Ensemble([Chip(read_noise=0.3)], parameters, mnist_schedule)
-    accuracy = [ensemble.accuracies(states, *lessons)[0] for ensemble in (quiet, noisy)]
-    assert accuracy[1] < accuracy[0] - 0.1
-    chip, crossbar = Chip(read_noise=0.3), Chip().crossbar(parameters, mnist_schedule)
-    by_hand = [strict_decision(crossbar.with_jitter(chip.jitter("test", k)).read(states[0], image).spikes) == label
-               for k, (image, label) in enumerate(zip(*lessons, strict=True))]
-    assert accuracy[1] == np.mean(by_hand)
-
-
-def test_accuracies_are_those_of_the_images_one_by_one_in_batches_of_any_size(parameters, mnist_schedule, lessons, monkeypatch):
-    chips = [CHIPS[2], dataclasses.replace(CHIPS[2], seed=8, neuron_threshold=0.2)]
-    ensemble, (images, labels) = Ensemble(chips, parameters, mnist_schedule), (lessons[0][:13], lessons[1][:13])
-    states = np.random.default_rng(3).uniform(4.0, 5.0, (2, 10, 100))
-    labels[::2] = [strict_decision(ensemble.read(ensemble.held(states), image, "test", k)[1])  # so that some are right
-                   for k, image in list(enumerate(images))[::2]]
-    right = [[strict_decision(spikes) == label for spikes in ensemble.read(ensemble.held(states), image, "test", k)]
+def test_accuracy_counts_each_image_with_its_own_read_noise(mnist_setup, training_set):
+    images, labels = np.tile(training_set[0], (17, 1)), np.tile(training_set[1], 17)  # more than a batch
+    chips = [Chip(), Chip(read_noise=0.3), Chip(seed=8, neuron_threshold=0.2)]
+    states = train_batch([Chip()], mnist_setup, RULE, training_set)[0]
+    batch = ChipBatch(chips, mnist_setup)
+    right = [[strict_decision(spikes) == label for spikes in batch.read(batch.with_stuck_cells(states), image, "test", k)]
              for k, (image, label) in enumerate(zip(images, labels, strict=True))]
-    assert np.mean(right, axis=0)[0] != np.mean(right, axis=0)[1] > 0.3
-    for batch in (1000, 5):
-        monkeypatch.setattr(ensembles, "BATCH", batch)
-        assert ensemble.accuracies(states, images, labels) == pytest.approx(np.mean(right, axis=0))
+    accuracies = batch.accuracies(states, images, labels)
+    assert accuracies == pytest.approx(np.mean(right, axis=0))
+    assert accuracies[1] < accuracies[0] - 0.1
 
 
-def test_strictly_right_is_first_by_more_than_the_resolution():
-    spikes = np.array([[1e-3, 1e-3 + 2.0**-20, np.nan], [np.nan, np.nan, np.nan], [np.nan, np.nan, 1e-3]])
-    assert strictly_right(spikes, np.array([0, 0, 2]), spikes[0, 1] - spikes[0, 0]).tolist() == [False, False, True]
-    assert strictly_right(spikes, np.array([0, 0, 2]), 2.0**-21).tolist() == [True, False, True]
-
-
-def test_programmed_cells_carry_the_ideal_current_and_calibrated_columns_spike_on_time(parameters, mnist_schedule, digit_images):
+def test_programmed_cells_carry_the_ideal_current_and_calibrated_columns_fire_on_time(mnist_setup, digit_images):
     chips = [Chip(seed=seed, cell_gain=0.1, cell_threshold=0.1, neuron_threshold=0.1, neuron_gain=0.1) for seed in (1, 2)]
-    ensemble, nominal = Ensemble(chips, parameters, mnist_schedule), Crossbar.of(parameters, mnist_schedule)
+    batch, nominal = ChipBatch(chips, mnist_setup), Crossbar.of(mnist_setup)
     states = np.random.default_rng(2).uniform(2.5, 4.5, (10, 100))
-    verified = ensemble.programmed(states, calibrated=False)
-    carried = read_current(ensemble.crossbar.cells, verified, 1.0)
+    verified = batch.programmed(states, calibrated=False)
+    carried = read_current(batch.crossbar.cells, verified, 1.0)
     assert carried == pytest.approx(np.broadcast_to(read_current(nominal.cells, states, 1.0), carried.shape), rel=1e-9)
-    # Binary images drive every cell at that voltage, so that only the neurons are left to differ; measured, they do not either.
-    images = digit_images["binary"][:5]
+    images = digit_images["binary"][:5]  # drive the cells at the voltage of the reference
     ideal = nominal.first_spikes(states, images)
-    calibrated = ensemble.crossbar.first_spikes(ensemble.programmed(states, calibrated=True), images)
+    calibrated = batch.crossbar.first_spikes(batch.programmed(states, calibrated=True), images)
     assert calibrated == pytest.approx(np.broadcast_to(ideal, calibrated.shape), abs=0.3e-6)
-    assert np.nanmax(np.abs(ensemble.crossbar.first_spikes(verified, images) - ideal)) > 5e-6
+    assert np.nanmax(np.abs(batch.crossbar.first_spikes(verified, images) - ideal)) > 5e-6
 
 
-def test_cells_are_programmed_up_to_fifty_volts(parameters, mnist_schedule):
-    ensemble = Ensemble([Chip(seed=1)], parameters, mnist_schedule)
-    for wanted, found in ((49.0, 49.0), (60.0, 50.0)):
-        assert ensemble.programmed(np.full((10, 100), wanted), calibrated=False) == pytest.approx(found, rel=1e-9)
-
-
-def test_silent_neurons_are_written_by_doses_that_fall_to_a_hundredth(parameters):
-    """From 0 V on nobody fires: the right column gains (1 - k/300) x 1 mV a presentation, at least 10 uV (edges take 2 %)."""
-    rule, ensemble = ErrorDrivenRule(presentations=300, dose=1e-3), Ensemble([Chip(classes=2, inputs=3)], parameters, Schedule())
-    gone_through = [states.copy() for states in ensemble.learn(np.zeros((1, 2, 3)), rule, np.ones((1, 3)), np.zeros(1, int))]
-    assert gone_through[0][0] == pytest.approx(np.array([[1e-3] * 3, [0.0] * 3]), rel=0.03)
-    assert (gone_through[150] - gone_through[149])[0, 0] == pytest.approx(0.5e-3, rel=0.03)
-    assert (gone_through[-1] - gone_through[-2])[0, 0] == pytest.approx(1e-5, rel=0.03)
-
-
-def test_what_is_stuck_stands_there_before_anything_is_written_and_the_start_stays_as_it_was(parameters):
+def test_stuck_cells_cannot_be_programmed():
     chip = Chip(classes=2, inputs=50, seed=6, stuck_on=0.3, stuck_off=0.3)
-    ensemble, start = Ensemble([chip], parameters, Schedule()), np.full((1, 2, 50), 3.0)
-    first = next(ensemble.learn(start, ErrorDrivenRule(presentations=2, margin=0.0), np.zeros((1, 50)), np.zeros(1, int)))
-    assert set(np.round(first[0].ravel(), 3)) == {0.0, 3.0, 7.0}  # an image without a pixel writes nothing
-    assert (start == 3.0).all()
-
-
-def test_cells_that_are_stuck_cannot_be_programmed(parameters):
-    chip = Chip(classes=2, inputs=50, seed=6, stuck_on=0.3, stuck_off=0.3)
-    programmed = Ensemble([chip], parameters, Schedule()).programmed(np.full((2, 50), 3.0), calibrated=False)[0]
+    programmed = ChipBatch([chip], Setup()).programmed(np.full((2, 50), 3.0), calibrated=False)[0]
     assert set(np.round(programmed.ravel(), 6)) == {0.0, 3.0, 7.0}
+
+
+def test_doses_of_a_silent_neuron_fall_to_a_hundredth():
+    """No neuron fires: the right column gains (1 - k/300) x 1 mV a presentation, at least 10 uV (edges take 2 %)."""
+    rule = ErrorDrivenRule(presentations=300, dose=1e-3)
+    run = ChipBatch([Chip(classes=2, inputs=3)], Setup()).learn(np.zeros((1, 2, 3)), rule, np.ones((1, 3)), np.zeros(1, int))
+    states = np.array([found[0].copy() for found in run])
+    assert states[0] == pytest.approx(np.array([[1e-3] * 3, [0.0] * 3]), rel=0.03)
+    assert np.diff(states, axis=0)[[149, -1], 0] == pytest.approx(np.array([[0.5e-3] * 3, [1e-5] * 3]), rel=0.03)
