@@ -1,14 +1,13 @@
-"""Networks of memristors as a scikit-learn classifier: fit, predict, score, and what the circuit shows (docs/api.md).
+"""Networks of memristors as a scikit-learn classifier.
 
-Trained by its errors, online, with local writes only (docs/layers.md); everything runs in closed form or in ngspice.
+The networks learn online from their errors, with local writes only (docs/layers.md), in closed form or in ngspice.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import warnings
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,63 +19,117 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from memristive.classifier import model_files as classifier_files
 from memristive.classifier.defaults import (
     EPOCHS,
     MANY,
     ONLINE,
     PRESENTATIONS,
-    firing,
     hidden_share,
-    rule_with,
-    started,
+    learning_rule,
     suited_dose,
     suited_margin,
+    untrained_network,
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from memristive.multilayer.clipping import StagesClip, complaint
+from memristive.multilayer.clipping import warn_of_layers
 from memristive.multilayer.layer_chips import layer_chips
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, begin, train
+from memristive.multilayer.layer_netlist import layered_read_netlist
+from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, train_layers
 from memristive.multilayer.layer_rule import LayeredRule
-from memristive.multilayer.layer_sessions import read_in_ngspice, read_netlist, train_in_ngspice
-from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.multilayer.ngspice_trainer import read_in_ngspice, train_in_ngspice
+from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
+from memristive.spice.parameters import ParameterError, Parameters
 from memristive.variability.chip import Chip
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters
+
+FORMAT, VERSION = "in-situ memristive classifier", 2
+DEVICES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}  # parameters with a class, by name
+FIXED = ("hidden", "encoding", *DEVICES)  # parameters of a network, which only `fit` can change
+LARGEST_DOSE = 5.0  # V
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
-    """A spiking network of memristors that learns in situ and decides by its first spike.
+    """Spiking network of memristors that learns in situ and decides by its first spike.
 
-    `hidden`: sizes of the hidden layers, a number or numbers; () for a single layer. Behind four of them spikes come too late
-    in a read for learning to be reliable. `engine`: "closed-form", or "ngspice", where every read, back-read and write is a
-    transient (some 0.1 s each, seconds of a thousand rows). `epochs`: presentations of each sample by `fit`; None: 40, or as many
-    as make 3,000 in all; for few features with a curved border ten times as many and a dose of 0.03 V (make_moons: 97 for 88 %).
-    `dose`: V, first change of X of an output cell per time constant of overlap, half of the first change of a hidden cell per
-    volt read back; it falls to 0; None: 2.4 V over the number of features (of more than ten classes, ten over their number of
-    that), 0.1 V at most (of more than five, five over their number of that; 0.03 V for several hidden layers), of which `fit`
-    gives the cells of a single hidden layer of fewer than 50 neurons, and fewer than five a class, less in proportion.
-    `margin`: s, by which the right neuron has to lead; None: 4 us, the more the fewer samples `fit` has below 1,500, 12 us at
-    most. `chip`: a `memristive.variability.chip.Chip` of any shape with a cell_gain, cell_write_gain or neuron_threshold, such as the
-    PRESETS["ten-percent"] there; layers know no other deviations. `encoding`: "complement" adds 1 - v for each feature v; those
-    with long tails want a QuantileTransformer in front. `random_state`: of the start and of the order of presentation.
-    `verbose`: 1 shows a progress bar on a terminal.
+    Each feature drives a row of the first crossbar, each class has an output neuron. A sample is presented, and where the right
+    neuron does not lead by the margin, cells are written: potentiated for the right class, depressed for the first wrong one.
 
-    After fitting: `classes_`, `n_features_in_`, `feature_names_in_` (of a DataFrame), `voltages_` (V, neurons x rows a layer, the
-    bias row last), `network_`, `encoding_`, `n_presentations_`, `engine_`. Parameters without sense raise ValueError from `fit`.
+    Parameters
+    ----------
+    hidden : int or sequence of int, default=(100,)
+        Neurons of each hidden layer; () for a single layer. More than three hidden layers are not learned reliably: their spikes
+        come too late in a read.
+    engine : {"closed-form", "ngspice"}, default="closed-form"
+        Engine that learns and reads. In ngspice every read and write is a transient of some 0.1 s, or of seconds for a thousand
+        rows.
+    epochs : int, default=None
+        Presentations of each sample in `fit`. None: 40, or as many as make 3,000 in all. For few features with a curved border
+        ten times as many help, with a dose of 0.03 V.
+    dose : float, default=None
+        Change of the state X in V of an output cell in the first write, per membrane time constant of overlap; half the change
+        of a hidden cell per volt of its error. The dose falls to 0 over a call. None: 2.4 V over the number of features, 0.1 V
+        at most, and less for more than five classes, for several hidden layers, and in `fit` for fewer than 50 hidden neurons.
+    margin : float, default=None
+        Time in s by which the right neuron has to lead. None: 4 us for 1,500 samples or more, up to 12 us for fewer.
+    memristor : MemristorParameters, default=None
+        Device. None: the default parameters.
+    neuron : NeuronParameters, default=None
+        Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
+    chip : Chip, default=None
+        Imperfect chip of any shape with a cell_gain, cell_write_gain or neuron_threshold, e.g. PRESETS["ten-percent"] of
+        `memristive.variability.chip`. None: all devices alike.
+    encoding : {"complement", "plain"}, default="complement"
+        "complement" adds a row 1 - v for each scaled feature v. Features with long tails need a QuantileTransformer before.
+    random_state : int, RandomState or None, default=None
+        Seed of the initial states and of the order of presentation.
+    verbose : int, default=0
+        1 shows a progress bar on a terminal.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Names of the features, if X was a DataFrame.
+    voltages_ : list of arrays of shape (n_neurons, n_rows)
+        States X of the cells of each layer in V; the last row is the bias.
+    network_ : LayeredNetwork
+        Trained network.
+    encoding_ : FeatureEncoding
+        Scaling of features to input levels.
+    margin_ : float
+        Margin in s that suits the training data.
+    n_presentations_ : int
+        Presentations so far.
+    engine_ : str
+        Engine of the last training.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from memristive.classifier import MemristiveClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MemristiveClassifier(random_state=1).fit(X[::2], y[::2])
+    >>> bool(model.score(X[1::2], y[1::2]) > 0.9)
+    True
     """
 
     network_: LayeredNetwork
-    _rule: LayeredRule
-    _trained_with: dict[str, Any]
-    _warned = False  # that this network's stages clip
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
-                 dose: float | None = None, margin: float | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
+                 dose: float | None = None, margin: float | None = None, memristor: MemristorParameters | None = None,
+                 neuron: NeuronParameters | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
         self.engine = engine
         self.epochs = epochs
         self.dose = dose
         self.margin = margin
+        self.memristor = memristor
+        self.neuron = neuron
         self.chip = chip
         self.encoding = encoding
         self.random_state = random_state
@@ -85,243 +138,294 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     # Learning
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
-        """Train a new network on `X` (samples x features) with labels `y` (samples): each sample `epochs` times.
+        """Train a new network.
 
-        Raises ValueError for what cannot be trained on; with ngspice also SimulationError and NgspiceMissing. Warns (StagesClip)
-        if cells have run away, or have grown so that stages clip, which the closed form does not know of.
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+        y : array of shape (n_samples,)
+            Class labels.
+
+        Returns
+        -------
+        MemristiveClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            A parameter or the data are invalid.
+        SimulationError, NgspiceMissing
+            ngspice fails or is missing.
+
+        Warns
+        -----
+        OperatingRangeWarning
+            Cells have grown so much that stages clip, which the closed form does not model.
         """
-        with self._as_before_if_refused():
-            features, targets = self._training_data(X, y, reset=True)
-            presentations = self._presentations(len(features))
-            self._begin(features, np.unique(targets), len(features))
-            share = 1.0 if self.dose is not None else hidden_share(len(self.classes_), self._hidden_sizes())
-            self._learn(dataclasses.replace(self._rule, presentations=presentations,
-                                            hidden_dose=share * self._rule.hidden_dose), features, targets)
-        self._warn_of_range(features)
+        features, targets = self._training_data(X, y, reset=True)
+        self._start(features, np.unique(targets), len(features))
+        epochs = self.epochs or max(EPOCHS, -(-PRESENTATIONS // len(features)))
+        share = hidden_share(len(self.classes_), self._hidden_sizes()) if self.dose is None else 1.0
+        rule = self._rule()
+        self._learn(dataclasses.replace(rule, presentations=epochs * len(features), hidden_dose=share * rule.hidden_dose),
+                    features, targets)
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:  # noqa: N803
-        """Present each sample once, in order of a permutation, at a fifth of the dose: learning goes on where it stopped.
+        """Present each sample once, in random order, at a fifth of the dose.
 
-        Within a call the dose falls linearly to nothing, as in `fit`: many small calls write up to twice as much as a large one.
-        The first call needs all `classes`; its samples set the encoding's range and the start. `dose`, `margin` and `engine` may
-        be set to something else between calls, what has made the network may not. Small networks of several layers learn slowly,
-        the faster with a larger `dose`. Raises and warns as `fit`.
+        Within a call the dose falls linearly to 0. Therefore many small calls write up to twice as much as one large call.
+        `dose`, `margin` and `engine` may change between calls.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            The first call's samples set the scaling of the features and the initial states.
+        y : array of shape (n_samples,)
+            Class labels.
+        classes : array of shape (n_classes,), default=None
+            All class labels; required in the first call.
+
+        Returns
+        -------
+        MemristiveClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            Classes are missing or differ from those of the first call; otherwise as `fit`.
         """
-        with self._as_before_if_refused():
-            first = not hasattr(self, "network_")
-            if not first:
-                self._go_on()
-            features, targets = self._training_data(X, y, reset=first)
-            if first and classes is None:
-                raise ValueError("the first call of partial_fit needs classes, all the labels there will ever be")
-            known = self.classes_ if classes is None else np.unique(np.asarray(classes))
-            if not first and not np.array_equal(known, self.classes_):
-                raise ValueError(f"classes are not those of the first call of partial_fit: {known}")
-            unknown = np.setdiff1d(targets, known)
-            if len(unknown):
-                raise ValueError(f"y has labels that are not among the classes: {unknown}")
-            if first:
-                self._begin(features, known, MANY)
-            rule = dataclasses.replace(self._rule, presentations=len(features), hidden_dose=ONLINE * self._rule.hidden_dose,
-                                       output_dose=ONLINE * self._rule.output_dose,
-                                       seed=(self._rule.seed + self.n_presentations_) % 2**32)
-            self._learn(rule, features, targets)
-        self._warn_of_range(features)
+        first = not hasattr(self, "network_")
+        if first and classes is None:
+            raise ValueError("classes must be given in the first call of partial_fit")
+        known = np.unique(np.asarray(classes)) if classes is not None else self.classes_
+        if not first:
+            self._check_unchanged()
+            if not np.array_equal(known, self.classes_):
+                raise ValueError(f"classes must be those of the first call, {self.classes_}, got {known}")
+        features, targets = self._training_data(X, y, reset=first)
+        unknown = np.setdiff1d(targets, known)
+        if len(unknown):
+            raise ValueError(f"y has labels that are not among the classes: {unknown}")
+        if first:
+            self._start(features, known, MANY)
+        rule = self._rule()
+        self._learn(dataclasses.replace(rule, presentations=len(features), hidden_dose=ONLINE * rule.hidden_dose,
+                                        output_dose=ONLINE * rule.output_dose,
+                                        seed=(rule.seed + self.n_presentations_) % 2**32), features, targets)
         return self
-
-    def _go_on(self) -> None:
-        """Heed what has been set since the network was begun, or refuse it."""
-        then = self._trained_with
-        changed = {"hidden": self._hidden_sizes() != self.network_.sizes[1:-1],
-                   **{name: getattr(self, name) != then[name] for name in ("encoding", "chip", "random_state")}}
-        for name in filter(changed.get, changed):
-            raise ValueError(f"{name} was {then[name]!r} when the network was begun and is {getattr(self, name)!r} now: "
-                             "fit begins a new one, partial_fit goes on with this one")
-        margin = self._rule.margin if self.margin == then["margin"] else self._margin(MANY)
-        self._rule = self._rule_of(self._rule.seed, margin, len(self.classes_))
-
-    @contextlib.contextmanager
-    def _as_before_if_refused(self) -> Iterator[None]:
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     def _training_data(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
         features, targets = validate_data(self, X, y, reset=reset, dtype=np.float64)
         check_classification_targets(targets)
+        check_engine(self.engine)
         return features, targets
 
-    def _begin(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
-        """A new network, untrained, of what the parameters say; there will be so many `samples`."""
+    def _start(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
+        """Check the parameters and make an untrained network, which will learn so many `samples`."""
         if len(classes) < 2:
-            raise ValueError(f"a classifier needs two classes or more to tell apart; the data have one class: {classes[0]}")
-        _choice("engine", self.engine, ENGINES)
-        _choice("encoding", self.encoding, ENCODINGS)
-        if not isinstance(self.chip, Chip | None):
-            raise ValueError(f"chip must be None or a memristive.variability.chip.Chip, as PRESETS['ten-percent'] there, got {self.chip!r}")
+            raise ValueError(f"y must have two classes or more, got one class: {classes[0]}")
+        if self.encoding not in ENCODINGS:
+            raise ParameterError(f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}")
+        if self.epochs is not None and not (isinstance(self.epochs, int | np.integer) and self.epochs > 0):
+            raise ParameterError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
+        for name, kind in DEVICES.items():
+            if not isinstance(getattr(self, name), kind | None):
+                raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
         hidden = self._hidden_sizes()
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._rule = self._rule_of(seed, self._margin(samples), len(classes))
+        self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
-        levels = self.encoding_.levels(features)
-        network = begin(hidden, len(classes), levels, started(self._rule, levels, hidden) if hidden else self._rule)
-        if len(hidden) > 1:
-            network = firing(network, levels, self._rule.seed)
+        network = untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), self._devices())
+        self._set_network(network)
+
+    def _set_network(self, network: LayeredNetwork) -> None:
+        """Put the network on the chip, and remember the parameters that it was made with."""
         if self.chip is not None:
             network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
-        self.classes_, self.network_, self.n_presentations_, self._warned = classes, network, 0, False
-
-    def _rule_of(self, seed: int, margin: float, classes: int) -> LayeredRule:
-        if self.dose is None:
-            dose = suited_dose(self.n_features_in_, classes, self._hidden_sizes())
-        else:
-            dose = _number("dose", self.dose, 5.0, "V")
-            if not dose:
-                raise ValueError("dose is 0: nothing would be learned; None gives one that suits features and classes")
-        return rule_with(dose, margin, seed, self._hidden_sizes())
-
-    def _margin(self, samples: int) -> float:
-        return suited_margin(samples) if self.margin is None else _number("margin", self.margin, 1e-2, "s")
+        self.network_, self._fixed = network, {name: getattr(self, name) for name in FIXED}
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
-        _choice("engine", self.engine, ENGINES)
-        images, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
-        learning = LayeredLearning.begin(self.network_, rule)
-        run = train_in_ngspice if self.engine == NGSPICE else train
+        levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
+        learning = LayeredLearning.start(self.network_, rule)
+        train = train_in_ngspice if self.engine == NGSPICE else train_layers
         with tqdm(total=rule.presentations, desc="training", unit="sample", disable=None if self.verbose else True) as bar:
-            for done, accuracy in run(learning, rule, images, labels):
+            for done, accuracy in train(learning, rule, levels, labels):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
-        self.network_, self.engine_, self._trained_with = learning.network, self.engine, self.get_params()
+        self.network_, self.engine_ = learning.network, self.engine
         self.n_presentations_ += learning.done
+        warn_of_layers(self.network_, levels, hidden_dose="dose", output_dose="dose")
 
-    def _warn_of_range(self, features: np.ndarray) -> None:
-        """Warn, once a network (learning online would have to say it again and again), if stages clip on `features`."""
-        said = "" if self._warned else complaint(self.network_, self.encoding_.levels(features),
-                                                 *[f"dose (it is {self._rule.output_dose:.3g} V)"] * 2)
-        if said:
-            self._warned = True
-            warnings.warn(said, StagesClip, stacklevel=3)
+    def _rule(self) -> LayeredRule:
+        """Learning rule of the first write."""
+        hidden = self._hidden_sizes()
+        dose = suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
+        if not 0 < dose <= LARGEST_DOSE:
+            raise ParameterError(f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}")
+        return learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
-        sizes = tuple(self.hidden) if isinstance(self.hidden, Sequence | np.ndarray) else (self.hidden,)
-        if not all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0 for size in sizes):
-            raise ValueError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
+        sizes = [self.hidden] if isinstance(self.hidden, int | np.integer) else self.hidden
+        if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+            raise ParameterError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
         return tuple(int(size) for size in sizes)
 
-    def _presentations(self, samples: int) -> int:
-        if self.epochs is None:
-            return samples * max(EPOCHS, -(-PRESENTATIONS // samples))
-        if not isinstance(self.epochs, (int, np.integer)) or isinstance(self.epochs, bool) or self.epochs < 1:
-            raise ValueError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
-        return samples * int(self.epochs)
+    def _devices(self) -> NetworkParameters:
+        return NetworkParameters(self.memristor or MemristorParameters(), self.neuron or NeuronParameters())
 
     # Deciding
 
     @property
     def voltages_(self) -> list[np.ndarray]:
-        """States in V of each layer's cells: neurons x rows, the bias row last."""
-        self._check_fitted()
+        """States X of each layer's cells in V: neurons x rows, the bias row last."""
+        check_is_fitted(self, "network_")
         return list(self.network_.states)
 
     def spike_times(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """First spikes of the output neurons (samples x classes) in s after the input rises; nan for those that stay silent.
+        """Return the first spikes of the output neurons.
 
-        ngspice ends a read with the second spike: later ones are nan there.
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Times in s after the input rises; nan for silent neurons. In ngspice a read ends with the second spike: later ones
+            are nan.
         """
         features = self._features(X)
-        _choice("engine", self.engine, ENGINES)
-        images = self.encoding_.levels(features)
-        if self.engine != NGSPICE:
-            return self.network_.first_spikes(images)
-        reads = tqdm(read_in_ngspice(self.network_, images), total=len(images), desc="reading", unit="sample",
-                     disable=None if self.verbose else True)
-        return np.array(list(reads))
+        check_engine(self.engine)
+        levels = self.encoding_.levels(features)
+        if self.engine == CLOSED_FORM:
+            return self.network_.first_spikes(levels)
+        return np.array(list(tqdm(read_in_ngspice(self.network_, levels, 2), total=len(levels), desc="reading", unit="sample",
+                                  disable=None if self.verbose else True)))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """How much earlier in s each neuron fires than the first of the others (samples x classes; negative: later).
+        """Return the leads of the output neurons.
 
-        Of two classes: how much earlier the second fires than the first (samples). A silent neuron counts as firing when the read
-        ends, and so do in ngspice all those behind the second. Leads are some 1e-5: scale them for a model that takes them as
-        features.
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Time in s by which each neuron fires before the first of the others, negative if it fires later. For two classes:
+            lead of the second. A silent neuron counts as firing at the end of the read. Leads are of the order of 1e-5 s.
         """
         times = self.spike_times(X)
         times = np.where(np.isnan(times), self.network_.design.window, times)
         if times.shape[1] == 2:
             return times[:, 0] - times[:, 1]
-        order = np.argsort(times, axis=1, kind="stable")
-        rows = np.arange(len(times))
-        others = np.tile(times[rows, order[:, 0]][:, None], times.shape[1])
-        others[rows, order[:, 0]] = times[rows, order[:, 1]]
-        return others - times
+        first, second = np.sort(times, axis=1)[:, :2].T[:, :, None]
+        return np.where(times == first, second, first) - times
 
     def predict(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """The class whose neuron fires first (samples); of neurons that fire together, and if none does, the first class.
+        """Return the class whose neuron fires first.
 
-        `spike_times` tells which samples those are: a strict count takes them as undecided.
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            Class labels. Of neurons that fire together, or if none fires, the first class. `spike_times` shows which samples
+            these are.
         """
         leads = self.decision_function(X)
         return self.classes_[(leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)]
 
     def clipped(self, X: ArrayLike) -> float:  # noqa: N803
-        """Share of the features of `X` (samples x features) outside the training data's range, which are read as its ends."""
+        """Return the share of the features of `X` (n_samples, n_features) that lie outside the training data's range.
+
+        They are read as the ends of the range.
+        """
         features = self._features(X)
         return self.encoding_.clipped(features)
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        self._check_fitted()
-        if self.chip != self._trained_with["chip"]:
-            raise ValueError("chip was set after the training, and the network is on the one that it was trained on: fit trains "
-                             "a new one; dataclasses.replace(model.network_, chip=memristive.multilayer.layer_chips.layer_chips(chip, "
-                             "model.network_.sizes)) carries its voltages over")
+        check_is_fitted(self, "network_")
+        self._check_unchanged()
         return validate_data(self, X, reset=False, dtype=np.float64)
 
-    def _check_fitted(self) -> None:
-        check_is_fitted(self, "network_")
+    def _check_unchanged(self) -> None:
+        """Raise ValueError if a parameter that only `fit` can change was set to another value."""
+        for name, value in self._fixed.items():
+            if repr(getattr(self, name)) != repr(value):
+                raise ValueError(f"{name} was changed after the network was made: call fit, or set it back to {value!r}")
 
     # Files
 
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
-        """Write the netlist of the whole network reading one sample `x` (features, or a DataFrame of one row), for `ngspice -b`.
+        """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and return its path.
 
-        Returns the path; what is there is overwritten. The netlist prints the outputs: the first to reach half its height is the
-        decision. Its steps are 0.1 us, and triggers switch at their ends: spikes come up to 0.5 us late, and a lead of less than
-        0.1 us a layer, which `predict` sees, may be lost. Raises ValueError, and OSError.
+        The first output to reach half its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per
+        layer may be lost.
+
+        Parameters
+        ----------
+        path : path
+            An existing file is overwritten.
+        x : array of shape (n_features,), or DataFrame of one row
+            The sample.
         """
-        if hasattr(x, "to_frame"):  # a row of a DataFrame, whose names count as in `predict`
-            x = x.to_frame().T
         features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        classifier_files.write_text(Path(path), read_netlist(self.network_, self.encoding_.levels(features)[0]))
+        Path(path).write_text(layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample"),
+                              encoding="utf-8")
         return Path(path)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the parameters, the encoding and all voltages as JSON, whole or not at all, over what is there; returns the path.
+    def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
+        """Write parameters, scaling and voltages as JSON, and return the path.
 
-        The parameters are those that the network was trained with: what was set since is not in the file.
-        Classes must be numbers, strings or truth values, or ValueError is raised. Raises OSError.
+        Parameters
+        ----------
+        path : path
+            An existing file is overwritten.
+        origin : mapping, default=None
+            Further parameters to store in the file, for example the name of the data.
         """
-        self._check_fitted()
-        return classifier_files.written(self, Path(path))
+        check_is_fitted(self, "network_")
+        seed = self.random_state if isinstance(self.random_state, int | np.integer) else None  # a generator has changed since
+        estimator = {**self.get_params(), **self._fixed, "hidden": self.network_.sizes[1:-1], "random_state": seed}
+        content = {"format": FORMAT, "version": VERSION, "parameters": origin or {}, "estimator": estimator,
+                   "trained_by": self.engine_, "presentations": self.n_presentations_, "seed": self._seed,
+                   "margin": self.margin_, "classes": self.classes_, "features": self.n_features_in_,
+                   "feature_names": getattr(self, "feature_names_in_", None), "low": self.encoding_.low,
+                   "span": self.encoding_.span, "voltages": self.voltages_}
+        Path(path).write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The classifier that `save` wrote. Raises OSError, and ValueError if `path` holds something else."""
-        return classifier_files.loaded(cls, Path(path))
+        """Return the classifier that `save` wrote. Raises OSError, and ValueError if the file holds something else."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if (content["format"], content["version"]) != (FORMAT, VERSION):
+                raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
+            devices = {name: content["estimator"][name] and kind(**content["estimator"][name]) for name, kind in DEVICES.items()}
+            model = cls(**{**content["estimator"], **devices, "hidden": tuple(content["estimator"]["hidden"])})
+            model.encoding_ = FeatureEncoding(np.array(content["low"], float), np.array(content["span"], float),
+                                              model.encoding == COMPLEMENT)
+            model.classes_, model.margin_, model._seed = np.array(content["classes"]), content["margin"], content["seed"]
+            model.engine_, model.n_presentations_ = content["trained_by"], content["presentations"]
+            model.n_features_in_ = content["features"]
+            if content["feature_names"]:
+                model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
+            states = tuple(np.array(layer, float) for layer in content["voltages"])
+            model._set_network(LayeredNetwork(states, model._devices()))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
+        return model
 
 
-def _choice(name: str, value: Any, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
-
-
-def _number(name: str, value: Any, highest: float, unit: str) -> float:
-    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool) or not 0 <= value <= highest:
-        raise ValueError(f"{name} must be None or 0 to {highest:g} {unit}, got {value!r}")
-    return float(value)
+def _plain(value: Any) -> Any:
+    """Parameters, arrays and NumPy's numbers as JSON."""
+    return value.as_dict() if isinstance(value, Parameters) else np.asarray(value).tolist()

@@ -1,28 +1,26 @@
-"""The classifier against scikit-learn's own checks, and what it says against the circuit."""
+"""The classifier against scikit-learn's own checks, and its two engines against each other."""
 
 import copy
-import dataclasses
 import pickle
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_moons
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from memristive.classifier import estimator as classifier
-from memristive.classifier.estimator import MemristiveClassifier, started
-from memristive.classifier.feature_encoding import FeatureEncoding
-from memristive.multilayer.layer_network import begin, presentation_order, thresholds_per_volt, train, with_bias
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.variability.chip import Chip
+from memristive.classifier import MemristiveClassifier
+from memristive.variability.chip import PRESETS, Chip
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
+DEVICES = {"memristor": MemristorParameters(kp=1e-4, transconductance=1e-8), "neuron": NeuronParameters(threshold=3.0)}
 
 
 @pytest.fixture(scope="module")
@@ -33,35 +31,36 @@ def iris():
 
 @pytest.fixture(scope="module")
 def fitted(iris):
-    return MemristiveClassifier(hidden=(6,), epochs=30, random_state=1).fit(*iris)
+    return MemristiveClassifier((6,), epochs=30, random_state=1).fit(*iris)
 
 
-def test_every_check_of_scikit_learn_passes():
-    results = check_estimator(MemristiveClassifier(hidden=(20,)), on_fail=None)
-    assert len(results) > 50
-    # Array-API inputs are checked only where SciPy's own switch for them is set; no check is declared as expected to fail.
-    assert [found["check_name"] for found in results if found["status"] != "passed"] in ([], ["check_array_api_input"])
-    assert not any(found["status"] in ("failed", "xfail") for found in results)
+def same_voltages(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one.voltages_, other.voltages_, strict=True))
+
+
+# scikit-learn
+
+@parametrize_with_checks([MemristiveClassifier((20,))])
+def test_check_of_scikit_learn(estimator, check):
+    check(estimator)
 
 
 def test_pipeline_cross_validation_and_grid_search(iris):
-    model = make_pipeline(StandardScaler(), MemristiveClassifier(hidden=(6,), epochs=20, random_state=1))
+    model = make_pipeline(StandardScaler(), MemristiveClassifier((6,), epochs=20, random_state=1))
     assert cross_val_score(model, *iris, cv=3).mean() > 0.9
     search = GridSearchCV(model, {"memristiveclassifier__dose": [1e-9, 0.03]}, cv=3).fit(*iris)
     assert search.best_params_ == {"memristiveclassifier__dose": 0.03}
 
 
-def test_frames_and_string_labels(iris, fitted):
-    frame = pd.DataFrame(iris[0], columns=["a", "b", "c", "d"])
-    model = clone(fitted).fit(frame, pd.Series(iris[1]))
-    assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]
-    assert np.array_equal(model.predict(frame), fitted.predict(iris[0]))
-    assert model.score(frame, iris[1]) > 0.94
-    with pytest.raises(ValueError, match="feature names"):
-        model.predict(frame[["b", "a", "c", "d"]])
+def test_random_state_is_the_start_and_the_order(iris, fitted):
+    assert same_voltages(clone(fitted).fit(*iris), fitted)
+    assert not np.array_equal(clone(fitted).set_params(random_state=2).fit(*iris).voltages_[0], fitted.voltages_[0])
+    assert [states.shape for states in fitted.voltages_] == [(6, 9), (3, 7)]  # complements and the bias row
 
 
-def test_prediction_is_the_first_spike_and_the_decision_how_much_earlier(iris, fitted):
+# Decisions
+
+def test_the_first_spike_decides(iris, fitted):
     times = fitted.spike_times(iris[0])
     ordered = np.sort(times, axis=1)
     clear = ~np.isnan(ordered[:, 1])
@@ -69,45 +68,105 @@ def test_prediction_is_the_first_spike_and_the_decision_how_much_earlier(iris, f
     assert np.array_equal(fitted.predict(iris[0])[clear], fitted.classes_[first][clear])
     leads = fitted.decision_function(iris[0])
     assert leads.max(axis=1)[clear] == pytest.approx((ordered[:, 1] - ordered[:, 0])[clear], rel=1e-12)
-    silent, ends = np.isnan(times), fitted.network_.design.window
-    assert silent.any() and leads[silent] == pytest.approx((np.nanmin(times, axis=1) - ends)[np.where(silent)[0]])
+    silent = np.isnan(times)
+    assert silent.any()
+    assert leads[silent] == pytest.approx((np.nanmin(times, axis=1) - fitted.network_.design.window)[np.where(silent)[0]])
 
 
-def test_of_two_classes_the_decision_is_positive_for_the_second(iris):
+def test_for_two_classes_the_decision_is_the_lead_of_the_second(iris):
     two = iris[1] != "virginica"
-    model = MemristiveClassifier(hidden=(6,), epochs=20, random_state=1).fit(iris[0][two], iris[1][two])
-    leads = model.decision_function(iris[0][two])
-    assert leads.shape == (100,)
-    assert np.array_equal(leads > 0, iris[1][two] == "versicolor")
+    model = MemristiveClassifier((6,), epochs=20, random_state=1).fit(iris[0][two], iris[1][two])
+    assert np.array_equal(model.decision_function(iris[0][two]) > 0, model.predict(iris[0][two]) == "versicolor")
 
 
-def test_online_learning_goes_on_where_it_stopped(iris):
+def test_curved_borders_are_learned():
+    features, labels = make_moons(800, noise=0.1, random_state=1)  # a straight line separates 88 %
+    assert MemristiveClassifier(random_state=1).fit(features[:400], labels[:400]).score(features[400:], labels[400:]) > 0.95
+
+
+def test_many_classes_are_learned():
+    rng, labels = np.random.default_rng(0), np.arange(1000) % 50
+    features = (2 * rng.normal(size=(50, 20)))[labels] + rng.normal(size=(1000, 20))
+    assert MemristiveClassifier(random_state=1).fit(features[:750], labels[:750]).score(features[750:], labels[750:]) > 0.97
+
+
+def test_clipped_features_are_counted(iris, fitted):
+    beyond = iris[0][:10].copy()
+    beyond[:5, 1] += 100
+    assert (fitted.clipped(iris[0]), fitted.clipped(beyond)) == (0, 5 / 40)
+
+
+# Parameters
+
+@pytest.mark.parametrize("wrong", [
+    {"engine": "spectre"}, {"encoding": "gray"}, {"hidden": (0,)}, {"epochs": 0}, {"dose": 6.0}, {"dose": 0}, {"margin": -1.0},
+    {"chip": "ten-percent"}, {"memristor": {}}, {"neuron": 4.0}])
+def test_invalid_parameters_are_refused(iris, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        MemristiveClassifier(**wrong).fit(*iris)
+
+
+def test_a_chip_with_deviations_that_layers_do_not_support_is_refused(iris):
+    with pytest.raises(ValueError, match="write_noise"):
+        MemristiveClassifier(chip=Chip(write_noise=0.3)).fit(*iris)
+
+
+@pytest.mark.parametrize(("epochs", "samples", "expected"), [(None, 50, 60), (None, 1000, 40), (3, 150, 3)])
+def test_small_tables_are_presented_more_often(epochs, samples, expected):
+    features = np.random.default_rng(1).random((samples, 2))
+    model = MemristiveClassifier((), epochs=epochs, random_state=1).fit(features, np.arange(samples) % 2)
+    assert model.n_presentations_ == expected * samples
+
+
+def test_the_default_devices_are_those_of_the_networks(iris):
+    explicit = {"memristor": MemristorParameters(), "neuron": NeuronParameters()}
+    one, other = (MemristiveClassifier((6,), epochs=3, random_state=1, **devices).fit(*iris) for devices in ({}, explicit))
+    assert same_voltages(one, other)
+
+
+def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
+    """A membrane of twice the drive and twice the threshold crosses it at the same time."""
+    twice = {"memristor": MemristorParameters(kp=2.6e-4), "neuron": NeuronParameters(threshold=8.0)}
+    one, other = (MemristiveClassifier((6,), epochs=1, random_state=1, **devices).fit(*iris) for devices in ({}, twice))
+    assert np.allclose(one.spike_times(iris[0]), other.spike_times(iris[0]), rtol=1e-9, equal_nan=True)
+
+
+def test_a_chip_learns_in_situ(iris):
+    model = MemristiveClassifier((20,), epochs=30, chip=CHIP, margin=4e-6, random_state=1).fit(*iris)
+    assert model.score(*iris) > 0.94
+    assert model.network_.chip[0].channel.std() == pytest.approx(0.1, rel=0.3)
+
+
+@pytest.mark.parametrize("changed", [{"chip": CHIP}, DEVICES, {"hidden": (5,)}, {"encoding": "plain"}])
+def test_a_trained_network_cannot_get_other_devices(iris, fitted, changed):
+    model = copy.deepcopy(fitted).set_params(**changed)
+    for use in (lambda: model.predict(iris[0]), lambda: model.partial_fit(*iris)):
+        with pytest.raises(ValueError, match=next(iter(changed))):
+            use()
+
+
+# Learning online
+
+def test_partial_fit_continues(iris):
     order = np.random.default_rng(3).permutation(150)
     features, labels = iris[0][order], iris[1][order]
 
-    def learn(interrupt):
-        model = MemristiveClassifier(hidden=(6,), dose=0.15, random_state=1)
-        for epoch in range(8):
+    def learn(interrupted):
+        model = MemristiveClassifier((6,), dose=0.15, random_state=1)
+        for _ in range(8):
             model.partial_fit(features, labels, classes=np.unique(labels))
-            if interrupt:
-                model = pickle.loads(pickle.dumps(model))
-            if epoch == 0:
-                early = model.score(features, labels)
-        return model, early
-    (one, early), (other, _) = learn(False), learn(True)
-    assert all(np.array_equal(a, b) for a, b in zip(one.voltages_, other.voltages_, strict=True))
-    assert one.n_presentations_ == 8 * 150
-    assert one.score(features, labels) > max(early, 0.85)
-    before = one.voltages_
-    one.partial_fit(features[:3], labels[:3])
-    moved = max(np.abs(a - b).max() for a, b in zip(before, one.voltages_, strict=True))
-    assert moved < 0.3  # a few writes, not a new start
-    with pytest.raises(ValueError, match="not among the classes"):
-        one.partial_fit(features[:2], ["setosa", "rosa"])
+            model = pickle.loads(pickle.dumps(model)) if interrupted else model
+        return model
+    model = learn(interrupted=False)
+    assert same_voltages(model, learn(interrupted=True))
+    assert model.n_presentations_ == 8 * 150 and model.score(features, labels) > 0.85
+    before = model.voltages_
+    model.partial_fit(features[:3], labels[:3])
+    assert max(np.abs(a - b).max() for a, b in zip(before, model.voltages_, strict=True)) < 0.3  # a few writes, no new start
 
 
-def test_online_a_sample_moves_output_cells_by_a_fifth_of_the_dose(iris):
-    """In a single layer the row of a feature at its maximum, as the bias, is high for one time constant."""
+def test_partial_fit_gives_a_fifth_of_the_dose(iris):
+    """In a single layer the bias row is high for one time constant, if the right neuron stays silent or never leads."""
     model = MemristiveClassifier((), dose=0.1, margin=1e-2, random_state=1)
     model.partial_fit(iris[0][::50], iris[1][::50], classes=np.unique(iris[1]))
     before = model.voltages_[0]
@@ -115,216 +174,103 @@ def test_online_a_sample_moves_output_cells_by_a_fifth_of_the_dose(iris):
     assert moved.max() == pytest.approx(0.2 * 0.1, rel=1e-3)
 
 
-def test_each_call_of_partial_fit_has_an_order_of_its_own(monkeypatch, iris):
-    rules = []
-    monkeypatch.setattr(classifier, "train", lambda learning, rule, *data: rules.append(rule) or train(learning, rule, *data))
-    model = MemristiveClassifier(3, random_state=1)
-    for _ in range(3):
-        model.partial_fit(*iris, classes=np.unique(iris[1]))
-    assert len({tuple(presentation_order(rule, 150, 0, 150)) for rule in rules}) == 3
+def test_a_batch_of_one_class_teaches_this_class(iris):
+    model = MemristiveClassifier(20, random_state=1).partial_fit(*iris, classes=["virginica", "setosa", "versicolor", "setosa"])
+    for name in np.unique(iris[1]):
+        batch = iris[0][iris[1] == name]
+        for _ in range(10):
+            model.partial_fit(batch, [name] * len(batch))
+        assert (model.predict(batch) == name).mean() > 0.95
 
 
-def test_a_first_call_that_is_refused_begins_nothing(iris):
-    model = MemristiveClassifier(3, random_state=1)
-    before = dict(vars(model))
-    with pytest.raises(ValueError, match="not among the classes"):
-        model.partial_fit(*iris, classes=["setosa", "versicolor"])
-    assert vars(model) == before
-    with pytest.raises(NotFittedError):
-        model.predict(iris[0])
-    assert len(model.partial_fit(*iris, classes=np.unique(iris[1])).classes_) == 3
+@pytest.mark.parametrize("classes", [None, ["setosa", "versicolor"]])
+def test_the_first_partial_fit_needs_all_classes(iris, classes):
+    with pytest.raises(ValueError, match="classes"):
+        MemristiveClassifier().partial_fit(*iris, classes=classes)
 
 
-def test_a_fit_that_is_refused_costs_no_network(iris, fitted):
-    model, before = copy.deepcopy(fitted), fitted.voltages_
-    with pytest.raises(ValueError, match="epochs must be"):
-        model.set_params(epochs=0).fit(*iris)
-    with pytest.raises(ValueError, match="engine must be"):
-        model.set_params(engine="Ngspice").partial_fit(*iris)
-    with pytest.raises(ValueError, match="one class: setosa"):
-        model.set_params(epochs=1, engine="closed-form").fit([[0.0], [1.0]], ["setosa", "setosa"])
-    assert all(np.array_equal(a, b) for a, b in zip(model.voltages_, before, strict=True))
-    assert np.array_equal(model.predict(iris[0]), fitted.predict(iris[0]))  # of as many features as before
+def test_the_margin_of_fit_remains_in_partial_fit(iris):
+    usual, given, other = (MemristiveClassifier(3, epochs=1, random_state=1).fit(*iris).set_params(margin=margin).partial_fit(
+        *iris) for margin in (None, 4e-6 * np.sqrt(10), 4e-6))  # of 150 samples: a tenth of 1,500
+    assert same_voltages(usual, given) and not same_voltages(usual, other)
 
 
-def test_a_fit_that_is_interrupted_costs_no_network(monkeypatch, iris, fitted):
-    def interrupted(*arguments):
-        raise KeyboardInterrupt
-    model = copy.deepcopy(fitted)
-    monkeypatch.setattr(classifier, "train", interrupted)
-    for learn in (model.fit, model.partial_fit):
-        with pytest.raises(KeyboardInterrupt):
-            learn(*iris)
-    assert vars(model).keys() == vars(fitted).keys() and model.n_presentations_ == fitted.n_presentations_
-    assert all(np.array_equal(a, b) for a, b in zip(model.voltages_, fitted.voltages_, strict=True))
+# ngspice
 
-
-def test_what_is_set_after_a_fit_is_no_part_of_what_is_saved(tmp_path, iris, fitted):
-    model = copy.deepcopy(fitted).set_params(hidden=7, encoding="plain", chip=Chip(cell_gain=0.1))
-    loaded = MemristiveClassifier.load(model.save(tmp_path / "m.json"))
-    assert loaded.get_params() == fitted.get_params()
-    assert np.array_equal(loaded.decision_function(iris[0]), fitted.decision_function(iris[0]))
-
-
-@pytest.mark.parametrize(("features", "neurons"), [(1, 3), (1, 30), (1, 100), (4, 30), (4, 100), (64, 100), (2000, 50)])
-def test_some_hidden_neurons_start_plastic_however_many_features_there_are(features, neurons):
-    values = np.random.default_rng(1).random((200, features))
-    levels = FeatureEncoding.of(values).levels(values)
-    rule = started(LayeredRule(), levels, (neurons,))
-    settled = []  # where membranes settle, in thresholds
-    for seed in range(20):
-        network = begin((neurons,), 2, levels, dataclasses.replace(rule, seed=seed))
-        weights = (network.states[0] - network.design.reference_state) * thresholds_per_volt(network.parameters, network.design)
-        settled.append(with_bias(levels) @ weights.T)
-    plastic = np.mean(np.array(settled) > rule.reach)
-    expected = min(0.5, 12 / neurons)
-    assert plastic == pytest.approx(expected, rel=0.2) if features <= 4 else plastic > 3 * expected  # many drive more
-    assert np.mean(settled) == pytest.approx(rule.start_drive, abs=0.25 * rule.start_drive_spread)
-    assert rule.start_drive <= 10 and rule.start_drive_spread <= 10
-    if features == 64:  # what 64 features with their complements and the bias drive, 0.06 a row
-        assert rule.start_drive == pytest.approx(0.06 * 65)
-
-
-@pytest.mark.filterwarnings("ignore::memristive.multilayer.clipping.StagesClip")  # which some of them do (docs/layers.md)
-@pytest.mark.parametrize("hidden", [(10, 10), (100, 50), (20, 20, 20)])
-def test_several_hidden_layers_all_start_firing_and_learn(iris, hidden):
-    """Started as a single layer is, those behind the first are silent for ever; with its doses errors grow on their way back."""
-    accuracies = []
-    for seed in range(5):
-        model = MemristiveClassifier(hidden, epochs=1, dose=1e-9, random_state=seed).fit(*iris)
-        fired = [np.mean(~np.isnan(times)) for times in model.network_.forward(model.encoding_.levels(iris[0]))[:-1]]
-        assert fired[0] > 0.5 and all(share > 0.02 for share in fired[1:])
-        accuracies.append(MemristiveClassifier(hidden, random_state=seed).fit(*iris).score(*iris))
-    assert np.median(accuracies) > 0.94 and min(accuracies) > 0.6
-
-
-def test_curved_borders_of_two_features_are_learned():
-    """Two moons, of which a straight line tells 88 % apart."""
-    features, labels = make_moons(800, noise=0.1, random_state=1)
-    model = MemristiveClassifier(random_state=1).fit(features[:400], labels[:400])
-    assert model.score(features[400:], labels[400:]) > 0.95
-
-
-def test_many_classes_are_learned(tmp_path):
-    """Fifty, of twenty samples each, which logistic regression tells apart without an error."""
-    rng, labels = np.random.default_rng(0), np.arange(1000) % 50
-    features = (2 * rng.normal(size=(50, 20)))[labels] + rng.normal(size=(1000, 20))
-    model = MemristiveClassifier(random_state=1).fit(features[:750], labels[:750])
-    assert model.score(features[750:], labels[750:]) > 0.97
-
-
-@pytest.mark.parametrize(("given", "samples", "expected"), [({}, 50, 60), ({}, 61, 50), ({}, 1000, 40), ({"epochs": 3}, 150, 3)])
-def test_few_samples_are_presented_more_often(given, samples, expected):
-    rng = np.random.default_rng(1)
-    model = MemristiveClassifier(hidden=(), random_state=1, **given).fit(rng.random((samples, 2)), np.arange(samples) % 2)
-    assert model.n_presentations_ == expected * samples
-
-
-def test_random_state_is_the_start_and_the_order(iris, fitted):
-    again = clone(fitted).fit(*iris)
-    other = clone(fitted).set_params(random_state=2).fit(*iris)
-    assert all(np.array_equal(a, b) for a, b in zip(fitted.voltages_, again.voltages_, strict=True))
-    assert not np.array_equal(fitted.voltages_[0], other.voltages_[0])
-    assert [states.shape for states in fitted.voltages_] == [(6, 9), (3, 7)]  # complements and the bias row
-
-
-def test_saved_and_loaded_it_is_the_same(tmp_path, iris, fitted):
-    path = fitted.save(tmp_path / "iris.json")
-    loaded = MemristiveClassifier.load(path)
-    assert np.array_equal(loaded.spike_times(iris[0]), fitted.spike_times(iris[0]), equal_nan=True)
-    assert loaded.get_params() == fitted.get_params() and loaded.classes_.tolist() == fitted.classes_.tolist()
-    goes_on, loaded = copy.deepcopy(fitted).partial_fit(*iris), loaded.partial_fit(*iris)
-    assert all(np.array_equal(a, b) for a, b in zip(goes_on.voltages_, loaded.voltages_, strict=True))
-    assert [file.name for file in tmp_path.iterdir()] == ["iris.json"]
-    path.write_text(path.read_text().replace('"span"', '"spam"'))
-    with pytest.raises(ValueError, match=r"iris\.json: is no classifier file"):
-        MemristiveClassifier.load(path)
-
-
-@pytest.mark.parametrize("hidden", [range(2, 4), np.array([2, 3]), [2, 3], np.int64(3), ()])
-def test_sizes_of_layers_in_any_form_are_saved(tmp_path, iris, hidden):
-    model = MemristiveClassifier(hidden, epochs=1, random_state=1).fit(*iris)
-    loaded = MemristiveClassifier.load(model.save(tmp_path / "m.json"))
-    assert np.array_equal(loaded.decision_function(iris[0]), model.decision_function(iris[0]))
-
-
-def test_classes_that_a_file_cannot_hold_are_refused(tmp_path, iris):
-    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
-    model = MemristiveClassifier(2, epochs=1, random_state=1).fit(iris[0], days[(iris[1] == "setosa").astype(int)])
-    with pytest.raises(ValueError, match="a classifier's file holds numbers, strings and truth values, not array"):
-        model.save(tmp_path / "m.json")
-    assert not list(tmp_path.iterdir())
-
-
-def test_fewer_samples_are_learned_with_a_larger_margin(tmp_path):
-    features, labels = np.random.default_rng(1).random((2000, 2)), np.arange(2000) % 2
-    for samples, epochs, margin in ((2000, 1, 4e-6), (1500, 1, 4e-6), (375, 1, 8e-6), (20, 20, 12e-6)):
-        usual = MemristiveClassifier(3, epochs=epochs, random_state=1).fit(features[:samples], labels[:samples])
-        given = MemristiveClassifier(3, epochs=epochs, random_state=1, margin=margin).fit(features[:samples], labels[:samples])
-        assert usual.n_presentations_ == samples * epochs and usual.margin is None
-        assert all(np.array_equal(a, b) for a, b in zip(usual.voltages_, given.voltages_, strict=True))
-    few = features[:375], labels[:375]
-    narrow, wide = (MemristiveClassifier(3, epochs=1, random_state=1, margin=margin).fit(*few) for margin in (4e-6, 8e-6))
-    assert not np.array_equal(narrow.voltages_[1], wide.voltages_[1])
-    online = MemristiveClassifier(3, random_state=1).partial_fit(*few, classes=[0, 1])  # who knows how many will come
-    assert np.array_equal(online.voltages_[1], MemristiveClassifier(3, random_state=1, margin=4e-6).partial_fit(
-        *few, classes=[0, 1]).voltages_[1])
-
-
-def test_encoding_scales_completes_and_clips():
-    encoding = FeatureEncoding.of(np.array([[0.0, 5.0], [4.0, 5.0]]))
-    assert encoding.levels(np.array([[1.0, 5.0], [8.0, 7.0], [-4.0, 5.0]])) == pytest.approx(
-        np.array([[0.25, 0.5, 0.75, 0.5], [1.0, 0.5, 0.0, 0.5], [0.0, 0.5, 1.0, 0.5]]))
-    assert encoding.clipped(np.array([[1.0, 5.0], [8.0, 5.0], [-4.0, 5.0], [2.0, 5.0]])) == 0.25
-    plain = FeatureEncoding.of(np.array([[0.0], [4.0]]), complement=False)
-    assert plain.levels(np.array([[1.0]])).tolist() == [[0.25]]
-
-
-@pytest.mark.parametrize("complement", [True, False])
-def test_what_stood_still_in_training_is_clipped_where_it_has_moved(complement):
-    encoding = FeatureEncoding.of(np.array([[1.0, 5.0], [3.0, 5.0]]), complement)
-    assert encoding.clipped(np.array([[2.0, 5.0], [2.0, 7.0], [2.0, 4.0], [4.0, 5.0]])) == 3 / 8
-
-
-def test_share_of_clipped_features(iris, fitted):
-    assert fitted.clipped(iris[0]) == 0
-    beyond = iris[0][:10].copy()
-    beyond[:5, 1] += 100
-    assert fitted.clipped(beyond) == 5 / 40
-
-
-@pytest.mark.parametrize(("wrong", "said"), [
-    ({"engine": "spectre"}, "engine must be"), ({"encoding": "gray"}, "encoding must be"), ({"hidden": (0,)}, "hidden must be"),
-    ({"hidden": {3}}, "hidden must be"), ({"hidden": "3"}, "hidden must be"),
-    ({"epochs": 0}, "epochs must be None or"), ({"dose": -1.0}, "^dose must be"), ({"margin": -1.0}, "^margin must be"),
-    ({"dose": 6}, "^dose must be None or 0 to 5 V, got 6$"), ({"dose": "x"}, "^dose must be"), ({"dose": 0}, "^dose is 0"),
-    ({"margin": 0.011}, r"^margin must be None or 0 to 0\.01 s, got 0\.011$"),
-    ({"margin": True}, "^margin must be"), ({"chip": "ten-percent"}, "^chip must be None or"),
-    ({"chip": Chip(write_noise=0.3)}, "write_noise")])
-def test_parameters_that_make_no_sense(iris, wrong, said):
-    with pytest.raises(ValueError, match=said):
-        MemristiveClassifier(**wrong).fit(*iris)
-
-
-def test_a_chip_learns_what_its_weights_carried_over_do_not(iris, fitted):
-    in_situ = clone(fitted).set_params(hidden=(20,), chip=CHIP, margin=4e-6).fit(*iris)
-    assert in_situ.score(*iris) > 0.94
-    channel = in_situ.network_.chip[0].channel
-    assert channel.shape == (21, 9) and channel.std() == pytest.approx(0.1, rel=0.3)
-
-
-@pytest.mark.parametrize("chip", [None, CHIP])
-def test_ngspice_reads_as_the_closed_form_and_learns_as_it_does(iris, ngspice, chip):
-    trained = MemristiveClassifier(hidden=(6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip).fit(*iris)
+@pytest.mark.parametrize(("chip", "devices"), [(None, {}), (CHIP, {}), (None, DEVICES)])
+def test_both_engines_read_and_learn_alike(iris, ngspice, tmp_path, chip, devices):
+    trained = MemristiveClassifier((6,), epochs=10, dose=0.1, margin=60e-6, random_state=1, chip=chip, **devices).fit(*iris)
     features, labels = iris[0][::10], iris[1][::10]
     by_formula = copy.deepcopy(trained).partial_fit(features, labels)
-    by_ngspice = copy.deepcopy(trained).set_params(engine="ngspice").partial_fit(features, labels)
+    loaded = MemristiveClassifier.load(trained.save(tmp_path / "model.json"))
+    by_ngspice = loaded.set_params(engine="ngspice").partial_fit(features, labels)
     assert (by_formula.engine_, by_ngspice.engine_) == ("closed-form", "ngspice")
     for before, one, other in zip(trained.voltages_, by_formula.voltages_, by_ngspice.voltages_, strict=True):
         assert (one - before).max() > 5e-3 and (before - one).max() > 5e-3  # potentiated, and depressed
-        conducting = before > 0.2  # below, the gate has less capacitance than the closed form of a write reckons with
+        conducting = before > 0.2  # below, the gate has less capacitance than the closed form of a write assumes
         assert np.abs(one - other)[conducting].max() < 1e-3 + 0.05 * np.abs(one - before).max()
-    found, exact = by_ngspice.spike_times(features[::3]), by_formula.spike_times(features[::3])
-    both = ~np.isnan(found) & ~np.isnan(exact)
-    assert both.sum() >= 5
-    assert np.abs(found - exact)[both].max() < 1e-6
+    simulated, computed = by_ngspice.spike_times(features[::3]), by_formula.spike_times(features[::3])
+    both = ~np.isnan(simulated) & ~np.isnan(computed)
+    assert both.sum() >= 5 and np.abs(simulated - computed)[both].max() < 1e-6
+
+
+def first_spikes_of(netlist):
+    """Run the ngspice program; return the time in s at which each output exceeds half its height (inf: never)."""
+    printed = subprocess.run(["ngspice", "-b", str(netlist)], capture_output=True, text=True, timeout=120, check=False).stdout
+    rows, names = {}, ()
+    for line in map(str.split, printed.splitlines()):
+        if line[:1] == ["Index"]:
+            names = tuple(line[2:])
+        elif line and line[0].isdigit() and len(line) == len(names) + 2:
+            rows.setdefault(names, []).append([float(value) for value in line])
+    waves = {name: np.array(rows[names])[:, [1, k]] for names in rows for k, name in enumerate(names, 2)}
+    outputs = [waves[f"output_{j}"] for j in range(sum(name.startswith("output") for name in waves))]
+    return [time[np.argmax(high)] if (high := output > 0.5).any() else np.inf for time, output in (wave.T for wave in outputs)]
+
+
+@pytest.mark.parametrize(("hidden", "chip", "devices"), [((6,), None, {}), ((6,), CHIP, DEVICES), ((8, 6), None, {})])
+def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden, chip, devices):
+    model = MemristiveClassifier(hidden, epochs=10, random_state=1, chip=chip, **devices).fit(*iris)
+    for sample in iris[0][[20, 120]]:
+        spikes = first_spikes_of(model.export_netlist(tmp_path / "read.cir", sample))
+        assert model.classes_[np.argmin(spikes)] == model.predict([sample])[0]
+        assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
+
+
+def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):
+    frame = pd.DataFrame(iris[0], columns=list("abcd"))
+    model = MemristiveClassifier((), epochs=1, random_state=1).fit(frame, iris[1])
+    assert model.export_netlist(tmp_path / "read.cir", frame.iloc[[3]]).exists()
+    for wrong in (frame.iloc[[3]][list("dcba")], frame[:2]):
+        with pytest.raises(ValueError, match=r"feature names|one sample"):
+            model.export_netlist(tmp_path / "wrong.cir", wrong)
+
+
+# Files
+
+@pytest.mark.parametrize("parameters", [
+    {}, {"chip": PRESETS["ten-percent"]}, DEVICES, {"encoding": "plain"}, {"hidden": 3}, {"hidden": np.array([3, 2])}])
+def test_a_loaded_classifier_reads_and_learns_as_the_saved_one(iris, tmp_path, parameters):
+    frame = pd.DataFrame(iris[0], columns=list("abcd"))
+    model = MemristiveClassifier(**{"hidden": (6,), **parameters}, epochs=3, random_state=1).fit(frame, iris[1])
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
+    assert np.array_equal(loaded.spike_times(frame), model.spike_times(frame), equal_nan=True)
+    assert loaded.predict(frame).tolist() == model.predict(frame).tolist()
+    assert same_voltages(loaded.partial_fit(frame, iris[1]), model.partial_fit(frame, iris[1]))
+    assert loaded.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("names", [[3, 10, 200], [False, True, True], [0.0, 1.0, 4e15]])
+def test_class_labels_survive_a_file(iris, tmp_path, names):
+    labels = np.array(names)[np.arange(150) % 3]
+    model = MemristiveClassifier((), epochs=1, random_state=np.random.RandomState(3)).fit(iris[0], labels)
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
+    assert loaded.classes_.tolist() == model.classes_.tolist() and loaded.classes_.dtype == model.classes_.dtype
+
+
+@pytest.mark.parametrize("damage", [("in-situ memristive classifier", "something else"), ('"span"', '"spam"'), ("{", "")])
+def test_other_files_are_refused(fitted, tmp_path, damage):
+    path = fitted.save(tmp_path / "model.json")
+    path.write_text(path.read_text().replace(*damage))
+    with pytest.raises(ValueError, match=r"model\.json"):
+        MemristiveClassifier.load(path)
