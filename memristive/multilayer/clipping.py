@@ -128,7 +128,7 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
     for layer, (states, spikes, dose) in enumerate(zip(network.states, network.forward(images), doses, strict=True), 1):
         if np.abs(states).max() > DIVERGED:
             problems.append(f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; lower {dose}")
-        if np.isnan(spikes).all():
+        if layer < len(network.states) and np.isnan(spikes).all():
             problems.append(f"all neurons of layer {layer} are silent for each of {len(images)} images; lower {dose}")
     if neuron.amplifier_gain < LEAST_GAIN:
         problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed form is not exact")
