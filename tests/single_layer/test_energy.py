@@ -43,12 +43,6 @@ def test_reading_weak_cells_takes_the_steps_that_they_need():
     assert joules == pytest.approx(9 * read_current(SETUP.memristor, 0.3, 1.0) * Setup().schedule.pulse, rel=5e-3)
 
 
-def test_a_write_costs_the_dissipation_of_all_columns():
-    pulse = 20e-6
-    squared = pulse - pulse / 10 / 3  # s at full level with the same integral of V^2: edges take a tenth of the pulse
-    assert write_energy(SETUP, STATES, IMAGE, 1, pulse)["inputs"] == pytest.approx(dissipated(0.9 * IMAGE, squared), rel=0.01)
-
-
 @pytest.mark.parametrize("volts", [0.9, 5.0, 14.0])
 def test_a_depression_costs_the_dissipation_of_channels_whose_source_is_the_input(volts):
     """A junction that is not isolated would conduct exp(V / 26 mV) times its saturation current."""

@@ -25,7 +25,6 @@ from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.setup import Setup
 from memristive.single_layer.spike_decoding import lead, strict_decision
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import SimulationError
 
 NAN = math.nan
 LABELS = np.arange(4)
@@ -41,26 +40,16 @@ def test_images_come_in_random_permutations_one_after_the_other(presentations, c
     rest = indices[presentations // count * count:]
     assert len(set(rest)) == len(rest)  # no image twice within the last, shorter round either
     assert (presentation_order(seed, presentations, count) == indices).all()
-
-
-def test_order_depends_on_the_seed_and_each_round_is_shuffled():
-    first, second = (presentation_order(seed, 200, 100) for seed in (1, 2))
-    assert (first != second).any() and (first[:100] != np.arange(100)).any() and (first[:100] != first[100:]).any()
+    long = presentation_order(seed, 200, 100)
+    assert (long[:100] != long[100:]).any() and (long != presentation_order(seed + 1, 200, 100)).any()
 
 
 @pytest.mark.parametrize(("spikes", "label", "margin", "expected"), [
-    ([1e-4, 2e-4, 3e-4], 0, 5e-5, None),  # right and ahead by more than the margin
-    ([1e-4, 2e-4, 3e-4], 0, 1.1e-4, 1),  # right, but too close
-    ([1e-4, 2e-4, 3e-4], 1, 5e-5, 0),  # another one first
-    ([3e-4, 2e-4, 1e-4], 0, 5e-5, 2),  # of two that came first, the earlier
-    ([NAN, 2e-4, 1e-4], 0, 5e-5, 2),  # the right one silent
-    ([1e-4, NAN, NAN], 0, 5e-5, None),  # the right one alone
-    ([NAN, NAN, NAN], 0, 5e-5, None),  # none at all
-    ([1e-4, 1e-4, NAN], 1, 1e-6, 0),  # a tie is too close ...
-    ([1e-4, 1e-4, NAN], 1, 0.0, 0),  # ... also without a margin
-    ([1e-4, 1.00001e-4, NAN], 0, 0.0, None),
-    ([1e-4, NAN, 1.5e-4], 0, 1e-4, 2),
-])
+    ([1e-4, 2e-4, 3e-4], 0, 5e-5, None), ([1e-4, 1.00001e-4, NAN], 0, 0.0, None),  # right and ahead by the margin
+    ([1e-4, 2e-4, 3e-4], 0, 1.1e-4, 1), ([1e-4, NAN, 1.5e-4], 0, 1e-4, 2),  # right, but too close
+    ([1e-4, 2e-4, 3e-4], 1, 5e-5, 0), ([3e-4, 2e-4, 1e-4], 0, 5e-5, 2),  # another one first
+    ([NAN, 2e-4, 1e-4], 0, 5e-5, 2), ([1e-4, NAN, NAN], 0, 5e-5, None), ([NAN, NAN, NAN], 0, 5e-5, None),
+    ([1e-4, 1e-4, NAN], 1, 1e-6, 0), ([1e-4, 1e-4, NAN], 1, 0.0, 0)])  # a tie is too close, also without a margin
 def test_first_wrong_neuron_comes_before_the_margin_is_over(spikes, label, margin, expected):
     assert first_wrong_neuron(np.array(spikes), label, margin) == expected
 
@@ -111,14 +100,6 @@ def test_all_classes_are_right_after_learning_and_none_before(trained):
     assert not learning.history[-8:, 1].any() and learning.history[-8:, 0].all() and learning.history[:4, 1].any()
 
 
-def test_progress_is_running_accuracy_and_writes(trained):
-    learning, reported = trained
-    accuracy, writes = learning_curve(learning.history, RUNNING)
-    assert [share for share, _ in reported] == pytest.approx(accuracy)
-    assert [count for _, count in reported] == writes.tolist()
-    assert learning.done == len(reported) == RULE.presentations
-
-
 @pytest.mark.parametrize("stop", [1, 23])
 def test_resumed_run_is_the_same_to_the_last_bit(trainer, trained, stop):
     learning = initial_state(RULE, 4, 9)
@@ -129,26 +110,6 @@ def test_resumed_run_is_the_same_to_the_last_bit(trainer, trained, stop):
     whole, reported = trained
     assert np.array_equal(learning.states, whole.states) and np.array_equal(learning.history, whole.history)
     assert last == reported[-1]
-
-
-def test_first_presentation_potentiates_the_right_column_and_depresses_the_first_wrong_one(trainer):
-    rule = dataclasses.replace(RULE, dose=0.1)
-    learning, label = initial_state(rule, 4, 9), presentation_order(RULE.seed, 60, 4)[0]
-    trainer(rule).present(learning)
-    change = learning.states - rule.start_state
-    wrong = int(change.sum(axis=1).argmin())
-    # 0.1 V less the corners that phi's edges cut off; half a millivolt for leak and solver.
-    assert change[label] == pytest.approx(0.0983 * xpue().patterns[label], abs=5e-4)
-    assert change[wrong] == pytest.approx(-0.0983 * xpue().patterns[label], abs=5e-4)
-    assert not np.delete(change, [label, wrong], axis=0).any() and wrong != label
-
-
-def test_silent_network_is_potentiated_alone(trainer):
-    learning, label = initial_state(dataclasses.replace(RULE, start_state=1.0), 4, 9), presentation_order(RULE.seed, 60, 4)[0]
-    trainer().present(learning)
-    change = learning.states - 1.0
-    assert change[label, xpue().patterns[label] > 0] == pytest.approx(0.1475, rel=0.1)  # barely conducting cells
-    assert not np.delete(change, label, axis=0).any() and learning.history[0].tolist() == [False, True]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -180,8 +141,6 @@ class Answers:
         return np.array(next(self._answers))
 
     def write(self, states, column, image, sign, pulse):
-        if len(self.writes) == 3:
-            raise SimulationError("timestep too small")
         self.writes.append((column, image.tolist(), sign, pulse))
         return states[column] + sign
 
@@ -228,18 +187,6 @@ def test_of_a_tie_the_lower_class_counts_as_first():
     for tied in ([j for j in range(3) if j != label], [label, (label + 1) % 3]):
         _, learning = answered([100.0 if j in tied else 200.0 for j in range(3)])
         assert learning.history[0, 0] == (label == min(tied))
-
-
-def test_failed_presentation_leaves_the_state_before_it():
-    """The fourth write fails, the second of its presentation."""
-    engine, learning = answered([100.0] * 3)
-    before = copy.deepcopy(learning)
-    teacher = ErrorDrivenTrainer(engine, EASY, PATTERNS, np.arange(3))
-    engine._answers = iter([np.full(3, 1e-4)])
-    with pytest.raises(SimulationError):
-        teacher.present(learning)
-    assert len(engine.writes) == 3 and learning.done == before.done == 1
-    assert np.array_equal(learning.states, before.states) and np.array_equal(learning.history, before.history)
 
 
 @pytest.mark.parametrize("stop", [0, 2, RUNNING + 1])

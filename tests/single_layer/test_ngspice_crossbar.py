@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.io.voltages import load_voltages
 from memristive.single_layer.closed_form import Crossbar
 from memristive.single_layer.hebbian import infer
-from memristive.single_layer.ngspice_crossbar import Reader, Writer, first_that_ends
+from memristive.single_layer.ngspice_crossbar import Reader, Writer
 from memristive.single_layer.operating_range import fit_feedback_resistor
 from memristive.single_layer.setup import WRITE_EDGE, Setup, edges
-from memristive.single_layer.solvers import READING, WRITING
+from memristive.single_layer.solvers import WRITING
 from memristive.single_layer.spike_decoding import RESOLUTION, lead, paper_decision, strict_decision
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import SimulationError
 from memristive.variability.chip import Chip, on_chip
 from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
 from snn_circuit import OFF, NeuronParameters, network, state_changes, state_names
-from tests.conftest import TIGHT
-from tests.helpers import ROOT
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -56,19 +52,6 @@ def test_driven_rows_alone_spike_as_in_the_whole_network(
         assert strict_decision(quick) == strict_decision(exact)
 
 
-@pytest.mark.parametrize("rule", ["mnist", "mnist_error_driven"])
-def test_decisions_on_test_images_agree_with_a_tight_run(mnist_setup, reader, digit_images, rule):
-    states = load_voltages(ROOT / "voltages" / f"{rule}.json", "mnist", 10, 100).states
-    quick, exact = (np.array([each.spikes(states, image, wanted=2) for image in digit_images["binary"][:10]])
-                    for each in (reader, Reader(mnist_setup, 10, TIGHT)))
-    both = np.isfinite(quick) & np.isfinite(exact)
-    assert both.any(axis=1).sum() >= 6 and quick[both] == pytest.approx(exact[both], abs=0.6e-6)
-    for one, other in zip(quick, exact, strict=True):
-        assert strict_decision(one) == strict_decision(other)
-        if np.isfinite(lead(other)):
-            assert lead(one) == pytest.approx(lead(other), rel=2e-3, abs=RESOLUTION / 4)
-
-
 @pytest.mark.parametrize(("rule", "encoding"), [("hebbian", "binary"), ("error-driven", "grey")])
 def test_early_end_of_a_read_changes_no_decision(reader, mnist_schedule, trained_states, digit_images, rule, encoding):
     states, step, silent = trained_states[rule], mnist_schedule.sampling_step, 0
@@ -83,12 +66,6 @@ def test_early_end_of_a_read_changes_no_decision(reader, mnist_schedule, trained
             assert lead(early) == pytest.approx(lead(full), rel=1e-3, abs=RESOLUTION / 4)
         silent += np.isnan(full).all()
     assert silent <= 4
-
-
-def test_a_read_ends_early_according_to_the_spikes_that_are_wanted(reader, trained_states, digit_images):
-    wide = trained_states["error-driven"] * np.linspace(1.0, 1.5, 10)[:, None]
-    counts = [int((~np.isnan(reader.spikes(wide, digit_images["binary"][0], wanted))).sum()) for wanted in (1, 3, 11)]
-    assert counts[2] == 10 and 1 <= counts[0] < counts[2] and counts[1] >= 3
 
 
 @pytest.mark.parametrize(("step", "last"), [(11e-6, 97.5e-6), (60e-6, 118e-6)])
@@ -126,14 +103,6 @@ def test_failed_read_changes_no_later_one(reader, trained_states, digit_images):
     for levels in (image, digit_images["binary"][7], image):
         again = reader.spikes(states, levels, 3)
     assert np.array_equal(again, good, equal_nan=True) and not np.isnan(good).all()
-
-
-@pytest.mark.parametrize("rise", [2e-6, 400e-6])
-def test_edges_of_any_length_are_waited_for(mnist_setup, trained_states, digit_images, rise):
-    setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, rise=rise))
-    states, image = trained_states["error-driven"], digit_images["binary"][0]
-    whole = infer(setup, states, image[None]).spikes[0]
-    assert np.isfinite(whole).all() and Reader(setup, 10).spikes(states, image, 10) == pytest.approx(whole, abs=1e-6)
 
 
 def test_levels_scale_the_input_voltage(mnist_setup, trained_states, reader):
@@ -219,16 +188,6 @@ def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
         states = writer.write(states, image, sign, pulse_of(0.005), cells if spread else None)
         assert states == pytest.approx(exact, abs=0.05e-3)
     assert states == pytest.approx(start, abs=0.5e-3)
-
-
-def test_first_solver_with_which_ngspice_completes_is_used():
-    def run(solver):
-        if solver == READING:
-            raise SimulationError("timestep too small")
-        return solver
-    assert first_that_ends((READING, WRITING), run) == WRITING
-    with pytest.raises(SimulationError):
-        first_that_ends((READING, READING), run)
 
 
 def test_many_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):

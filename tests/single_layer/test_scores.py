@@ -79,15 +79,11 @@ def test_interval_is_wilsons():
     assert low == pytest.approx(0.5020, abs=1e-4)
 
 
-def test_a_read_is_complete_until_its_second_spike():
-    assert end_of_read(np.array([[90, NAN, 50, 70], [NAN, 50, NAN, NAN], [NAN] * 4]), 150.0).tolist() == [70, 150, 150]
-
-
 def test_a_spike_that_one_read_lacks_deviates_by_as_much_as_that_read_continued():
     spikes, others = np.array([[50, 60, NAN, NAN], [50, NAN, 70, NAN]]), np.array([[51, 58, 59, 61], [NAN, 52, NAN, NAN]])
     found = deviations(spikes, others, np.array([60.0, 70.0]), np.array([58.0, 150.0]))
     assert found[0].tolist() == [1, 2, 1, 0]
     assert found[1, :3].tolist() == [100, 18, 80] and np.isnan(found[1, 3])
-    assert largest_deviation(spikes, others, 150.0) == 100
+    assert end_of_read(spikes, 150.0).tolist() == [60, 70] and largest_deviation(spikes, others, 150.0) == 100
     assert largest_deviation(spikes[:1], others[:1], 150.0) == 2
     assert largest_deviation(np.full((2, 3), NAN), np.full((2, 3), NAN), 150.0) is None

@@ -1,7 +1,5 @@
 """Pulses: their area, corners and limits; levels, patterns and writes that are refused."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 
 from memristive.single_layer.setup import Schedule, Setup, as_patterns, check_levels, check_write, edges, write_window
 from memristive.spice.parameters import ParameterError
-from memristive.variability.chip import Chip, on_chip
 
 levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)
 schedules = st.builds(
@@ -48,12 +45,6 @@ def test_phi_that_cannot_close_the_switch_is_refused():
         Setup(schedule=Schedule(phi_voltage=0.4))
 
 
-def test_setup_of_a_chip_has_its_thresholds():
-    chip = Chip(classes=3, inputs=4, neuron_threshold=0.1)
-    assert Setup().thresholds is None
-    assert on_chip(Setup(), chip).thresholds == pytest.approx(chip.neurons(Setup().neuron).threshold)
-
-
 def test_a_write_lasts_while_phi_is_above_its_share_and_has_the_area_of_the_input_over_that_window():
     pulse, share = 3e-5, 0.4
     times, volts = np.array(edges(0.0, pulse, 0.1 * pulse, 1.0)).T
@@ -89,9 +80,3 @@ def test_a_write_needs_a_pulse(pulse):
         check_write(np.ones(2), np.ones(2), pulse)
     with pytest.raises(ParameterError, match="images"):
         check_write(np.ones(2), np.ones(3), 1e-5)
-
-
-def test_replacing_keeps_the_other_fields():
-    setup = Setup(schedule=Schedule(pulse=2e-3))
-    assert setup.replace(neuron=dataclasses.replace(setup.neuron, threshold=3.0)).schedule == setup.schedule
-    assert setup.network.memristor == setup.memristor and setup.network.neuron == setup.neuron

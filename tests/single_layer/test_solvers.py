@@ -64,3 +64,6 @@ def test_on_a_chip_the_cells_thresholds_count(above, careful):
     states = setup.devices.cells.threshold_voltage + above
     assert states.min() < 1.4 < 1.6 < states.max()  # the nominal threshold would give another answer
     assert (read_solver(setup, states, np.ones(9)) != READING) is careful
+    for volts in (1.0, 3.0):  # cells at 2.5 V are well above an input of 1 V, not of 3 V
+        pulsed = Setup(schedule=Schedule(input_voltage=volts))
+        assert (read_solver(pulsed, np.full((1, 3), 2.5), np.ones(3)) != READING) is (volts > 1)

@@ -67,10 +67,9 @@ def test_spike_times_count_from_the_pulses_start():
     time, membranes, outputs = synthetic([5.0, 3.9, 8.0], start=300e-6)
     spikes = first_spikes(time, membranes, outputs, NEURON, 300e-6, 600e-6)
     assert spikes[[0, 2]] == pytest.approx(analytic(np.array([5.0, 8.0])), abs=5e-9) and np.isnan(spikes[1])
-    time, membranes, outputs = synthetic([5.0, 4.4])
+    time, membranes, outputs = synthetic([5.0, 4.4])  # 5 V is still above the threshold when the pulse starts
     spikes = first_spikes(time, membranes, outputs, NEURON, 300e-6, 500e-6)
-    assert spikes[0] == 0.0  # still high when the pulse starts
-    assert spikes[1] == pytest.approx(analytic(4.4) - 300e-6, abs=5e-9)
+    assert spikes == pytest.approx([0.0, analytic(4.4) - 300e-6], abs=5e-9)
 
 
 def test_spike_needs_both_output_and_membrane_within_the_window():
@@ -103,12 +102,6 @@ def test_spike_in_the_last_step_of_a_pulse_counts_and_ignores_later_points(settl
     assert np.isnan(first_spikes(time, membranes, outputs, NEURON, 0.0, end - 2e-6)[0])
 
 
-def test_crossing_right_behind_the_pulses_start_is_found_without_earlier_points():
-    membranes = np.array([[3.0, 3.4, 3.5, 4.5, 4.6]])
-    spike = first_spikes(1e-5 * np.arange(5), membranes, None, NEURON, 2e-5, 2e-5)[0]
-    assert spike == pytest.approx(0.5e-5)  # on the straight line between the first two of the pulse's three points
-
-
 def test_neurons_may_differ_in_their_thresholds():
     time, membranes, _ = synthetic([5.0, 5.0])
     spikes = first_spikes(time, membranes, None, NEURON, 0.0, 1e-3, np.array([4.0, 3.0]))
@@ -116,21 +109,11 @@ def test_neurons_may_differ_in_their_thresholds():
 
 
 @pytest.mark.parametrize(("spikes", "decision"), [
-    ([NAN, NAN, NAN], SILENT),
-    ([NAN, 3e-4, NAN], 1),
-    ([2e-4, 3e-4, 1e-4], 2),
-    ([2e-4, NAN, 2e-4 + 0.9 * RESOLUTION], TIED),
-    ([2e-4 + 1.1 * RESOLUTION, NAN, 2e-4], 2),
-    ([1e-4, 1e-4, 5e-5], 2),  # a tie for the second place does not count
-    ([0.0, 0.0, NAN], TIED),
-])
+    ([NAN, NAN, NAN], SILENT), ([NAN, 3e-4, NAN], 1), ([2e-4, 3e-4, 1e-4], 2), ([0.0, 0.0, NAN], TIED),
+    ([2e-4, NAN, 2e-4 + 0.9 * RESOLUTION], TIED), ([2e-4 + 1.1 * RESOLUTION, NAN, 2e-4], 2), ([0.0, RESOLUTION], TIED),
+    ([1e-4, 1e-4, 5e-5], 2)])  # a tie for the second place does not count
 def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(spikes, decision):
     assert strict_decision(np.array(spikes)) == decision
-
-
-def test_lead_equal_to_the_resolution_is_a_tie():
-    assert strict_decision(np.array([1.0, 3.0]), resolution=2.0) == TIED
-    assert strict_decision(np.array([1.0, 3.0]), resolution=1.999) == 0
 
 
 def test_lead_is_the_time_to_the_second_spike():
@@ -140,12 +123,9 @@ def test_lead_is_the_time_to_the_second_spike():
 
 @pytest.mark.parametrize(("spikes", "step", "decision"), [
     ([NAN, NAN], 11e-6, 0),  # silence counts as class 0
-    ([NAN, NAN, 5e-4], 11e-6, 2),
     ([21.5e-6, 21e-6, 12e-6], 11e-6, 0),  # all in the sample at 22 us: the lower class
-    ([23e-6, 21e-6, 12e-6], 11e-6, 1),
-    ([23e-6, 21e-6, 10e-6], 11e-6, 2),
-    ([0.5, 0.3], 0.25, 0),  # a spike right at a sample belongs to it
-])
+    ([NAN, NAN, 5e-4], 11e-6, 2), ([23e-6, 21e-6, 12e-6], 11e-6, 1), ([23e-6, 21e-6, 10e-6], 11e-6, 2),
+    ([0.5, 0.3], 0.25, 0)])  # a spike right at a sample belongs to it
 def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(spikes, step, decision):
     assert paper_decision(np.array(spikes), step) == decision
 
