@@ -1,6 +1,5 @@
 """Voltages files: saved states come back to the last bit; a file that cannot be used is named in one VoltagesError."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -40,9 +39,8 @@ def test_saved_states_come_back_to_the_last_bit_with_their_setup(tmp_path, ngspi
     loaded = load_voltages(path, "xpue", 2, 3)
     assert loaded.states.tobytes() == STATES.tobytes() and loaded.shape == (1, 3)
     assert (loaded.rule, loaded.engine, loaded.encoding, loaded.chip) == ("error-driven", "closed-form", "grey", chip)
-    expected = on_chip(setup, chip)
-    assert dataclasses.replace(loaded.setup(), devices=setup.devices) == setup
-    assert np.array_equal(loaded.setup().devices.cells.gain, expected.devices.cells.gain)
+    assert loaded.setup().replace(devices=setup.devices) == setup
+    assert np.array_equal(loaded.setup().devices.cells.gain, on_chip(setup, chip).devices.cells.gain)
     assert json.loads(path.read_text())["versions"]["ngspice"] == ngspice.version
 
 
@@ -54,8 +52,7 @@ def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(load):
         assert loaded.states.tobytes() == STATES.tobytes()  # class first, input second
         assert (loaded.rule, loaded.encoding, loaded.engine, loaded.chip) == ("hebbian", "binary", "ngspice", None)
         assert loaded.setup(default) == default
-    nine = {f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}
-    assert load(nine, shape=(1, 9)).shape == (3, 3)
+    assert load({f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)).shape == (3, 3)
 
 
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)
@@ -94,6 +91,5 @@ def test_layers_come_back_to_the_last_bit(tmp_path, load):
     assert all(np.array_equal(one, other) for one, other in zip(loaded.states, layers, strict=True))
     with pytest.raises(VoltagesError, match="layers"):
         load_voltages(tmp_path / "layers.json", "xor")
-    for content in (VALID, {**VALID, "layers": []}, {**VALID, "layers": [[1.0]]}):
-        with pytest.raises(VoltagesError, match=r"some\.json"):
-            load(content, load_layers, ())
+    with pytest.raises(VoltagesError, match=r"some\.json"):
+        load({**VALID, "layers": [[1.0]]}, load_layers, ())

@@ -1,0 +1,64 @@
+"""Atomic writes, JSON, and no overwriting of files that were made with other parameters."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, differences, to_json, write_file
+
+PARAMETERS = {"rule": "hebbian", "network": {"neuron": {"threshold": 4.0}}, "shape": (3, 3)}
+
+
+def test_json_is_plain_numbers():
+    data = {"array": np.array([[1.0, np.nan]]), "number": np.float64(0.1), "count": np.int64(3), "path": Path("a/b"), 1: math.inf}
+    assert json.loads(to_json(data)) == {"array": [[1.0, None]], "number": 0.1, "count": 3, "path": "a/b", "1": None}
+
+
+def test_written_files_are_whole_and_leave_no_temporary_file(tmp_path):
+    path = tmp_path / "new folder" / "file"
+    for content in ("text", b"bytes"):
+        write_file(path, content)
+        assert path.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(FileProblem, match="below"):
+        write_file(path / "below", "text")
+
+
+def test_a_file_of_the_same_parameters_may_be_overwritten(tmp_path):
+    path = tmp_path / "file.json"
+    check_overwriting(path, PARAMETERS, force=False)
+    for content in ({"parameters": PARAMETERS, "seconds": 1.0}, PARAMETERS | {"voltages": [[1.0]]}):  # a record, a voltages file
+        write_file(path, to_json(content))
+        check_overwriting(path, PARAMETERS, force=False)
+        check_overwriting(path, PARAMETERS | {"newer": 1}, force=False)
+
+
+@pytest.mark.parametrize(("changes", "name"), [
+    ({"network": {"neuron": {"threshold": 3.0}}}, "network.neuron.threshold"), ({"shape": (5, 3)}, "shape"),
+    ({"chip": {"seed": 1}}, "chip"), ({"rule": None}, "rule")])
+def test_a_file_of_other_parameters_is_overwritten_by_force_alone(tmp_path, changes, name):
+    path = tmp_path / "file.json"
+    write_file(path, to_json({"parameters": PARAMETERS}))
+    with pytest.raises(NotOverwritten, match=name):
+        check_overwriting(path, PARAMETERS | changes, force=False)
+    check_overwriting(path, PARAMETERS | changes, force=True)
+    assert [found.partition(" ")[0] for found in differences(PARAMETERS, PARAMETERS | changes)] == [name]
+
+
+@pytest.mark.parametrize("content", ["notes", "[1]", "{}", '{"parameters": 1}'])
+def test_a_foreign_file_is_overwritten_by_force_alone(tmp_path, content):
+    (tmp_path / "file").write_text(content)
+    for parameters in (PARAMETERS, None):
+        with pytest.raises(NotOverwritten, match="file"):
+            check_overwriting(tmp_path / "file", parameters, force=False)
+    check_overwriting(tmp_path / "file", None, force=True)
+
+
+def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "below.json"):
+        with pytest.raises(FileProblem, match=str(path)):
+            check_overwriting(path, PARAMETERS, force=True)
