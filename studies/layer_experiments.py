@@ -110,11 +110,15 @@ def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwor
     return dataclasses.replace(network, chip=layer_chips(chip, network.sizes) if chip else None)
 
 
-def load_network(path: Path, name: str) -> tuple[LayeredNetwork, LayeredRule, Voltages]:
-    """Return the network of a voltages file, on an ideal chip, its rule, and the file's content. Raises VoltagesError."""
+def load_network(path: Path, name: str) -> tuple[LayeredNetwork, LayeredRule, Dataset, Voltages]:
+    """Return the network of a voltages file on an ideal chip, its rule, its dataset, and the file's content.
+
+    Raises VoltagesError if the file is missing, damaged, or of another dataset.
+    """
     voltages = load_layers(path, name)
     design, rule = LayerDesign(**voltages.origin["design"]), LayeredRule(**voltages.origin["learning"])
-    return LayeredNetwork(voltages.states, voltages.setup().network, design), rule, voltages
+    dataset = layered_dataset(name, voltages.origin.get("shape", [None])[0], rule.seed)
+    return LayeredNetwork(voltages.states, voltages.setup().network, design), rule, dataset, voltages
 
 
 def learn(network: LayeredNetwork, rule: LayeredRule, training: Images) -> LayeredLearning:

@@ -164,8 +164,7 @@ def test_saved(options: argparse.Namespace) -> None:
     """Test the network in a voltages file."""
     # 1. The network, on the chip that it was trained on or on another one, and the images that it has not seen.
     path = options.voltages or Path("voltages") / f"{file_stem(layered_dataset(options.data, options.size))}.json"
-    network, rule, voltages = load_network(path, options.data)
-    dataset = layered_dataset(options.data, voltages.shape[0], rule.seed)
+    network, rule, dataset, voltages = load_network(path, options.data)
     (chip,) = apply_settings(options, chip=load_chip(options.chip, network.sizes[-1], network.sizes[-2] + 1) if options.chip
                              else voltages.chip or Chip())
     chip = None if chip.ideal else chip

@@ -110,7 +110,7 @@ def back_read_figure(simulated: np.ndarray, computed: np.ndarray, settled: np.nd
     upper.bar(place[~plastic], computed[order][~plastic], color="#cccccc", width=0.8, label="closed form, not written")
     upper.scatter(place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row")
     upper.axhline(0, color=GREY, linewidth=0.8)
-    reason = "was too early" if example.written else "comes next (no image is left to write for)"
+    reason = "was too early" if example.written else "fires second (the network makes no error)"
     upper.set(ylabel="read back (V)", title=f"Back-read for a {labels[example.label]}, where the neuron of "
               f"{labels[example.wrong]} {reason}")
     upper.legend()

@@ -28,7 +28,7 @@ from memristive.single_layer.scores import decide, deviations, end_of_read
 from memristive.single_layer.spike_decoding import RESOLUTION, lead
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import temporary_circuits
-from studies.layer_experiments import NAMES, describe_network, layered_dataset, load_network, score_row
+from studies.layer_experiments import NAMES, describe_network, load_network, score_row
 
 WARM = 1000  # reads of a process after which its memory is recorded
 CHECKPOINT_EVERY = 40  # ranges of images
@@ -48,8 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. The network, and images that it has not seen.
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
-    network, rule, voltages = load_network(path, options.data)
-    dataset = layered_dataset(options.data, voltages.shape[0], rule.seed)
+    network, rule, dataset, voltages = load_network(path, options.data)
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
     if options.whole > len(images):
         raise ParameterError(f"--whole must be at most --samples ({len(images)}), got {options.whole}")
