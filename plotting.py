@@ -179,19 +179,19 @@ def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[s
     return figure
 
 
-def memristor_states(time: np.ndarray, states: np.ndarray, classes: int, inputs: int, labels: Sequence[str]) -> Figure:
+def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str]) -> Figure:
     """Draw states X over time: traces in one panel for each class, or a heat map of more than `MOST_CELLS` cells.
 
     Parameters
     ----------
     time : array, s
     states : array, cells x time points, V
-        Cell = class * inputs + input.
-    classes, inputs : int
+        Class by class.
     labels : sequence of str
         Names of the classes.
     """
-    if classes * inputs > MOST_CELLS:
+    classes, inputs = len(labels), len(states) // len(labels)
+    if len(states) > MOST_CELLS:
         figure, axis = _heat_map(time, states, "state X (V)")
         for j in range(1, classes):
             axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)

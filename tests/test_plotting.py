@@ -46,7 +46,7 @@ def test_all_weight_images_have_one_scale(after):
 
 def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
     states = np.repeat([[1.0], [5.0], [3.0]], 40, axis=0) * np.ones(20)
-    axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, 3, 40, "abc").axes[0]
+    axis = plotting.memristor_states(np.linspace(0, 10e-3, 20), states, "abc").axes[0]
     rows = {label.get_text(): axis.images[0].get_array()[round(place), 0]
             for place, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)}
     assert rows == {"a": 1.0, "b": 5.0, "c": 3.0}
