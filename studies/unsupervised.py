@@ -7,7 +7,6 @@ MNIST: python -m studies.unsupervised_mnist.
 """
 
 import sys
-import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,21 +17,13 @@ import pandas as pd
 import plotting
 from datasets import Dataset, digits_012345, xpue
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table, whole_number
+from memristive.cli.options import apply_settings, make_parser, whole_number
 from memristive.cli.progress import progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
-from memristive.single_layer.operating_range import OperatingRangeWarning
+from memristive.single_layer.operating_range import warn_of_range
 from memristive.single_layer.setup import Schedule
-from memristive.stdp.pattern_learning import (
-    PARTS,
-    START,
-    batch_netlist,
-    draw_trial,
-    learn,
-    predicted_winners,
-    range_problems,
-)
+from memristive.stdp.pattern_learning import PARTS, START, batch_netlist, draw_trial, learn, predicted_winners
 from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
 from snn_circuit import NeuronParameters
 from studies.unsupervised_figures import save_animation, winners_and_thresholds
@@ -76,15 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Data and circuit.
     task = TASKS[options.data]
     patterns, labels = task.dataset.patterns, task.dataset.labels
-    memristor, neuron, schedule, learning = apply_settings(
-        options, memristor=task.setup.memristor, neuron=task.setup.neuron, schedule=task.setup.schedule,
-        learning=task.setup.learning)
-    setup = SelfLearningSetup(memristor, neuron, schedule, learning=learning)
+    groups = ("memristor", "neuron", "schedule", "learning")
+    settings = apply_settings(options, **{group: getattr(task.setup, group) for group in groups})
+    setup = task.setup.replace(**dict(zip(groups, settings, strict=True)))
     presentations, neurons = options.presentations or task.presentations, options.neurons or len(patterns)
     name = f"stdp_{options.data}" + "_spread" * bool(options.spread) + "_flipped" * bool(options.flipped)
     parameters = {"dataset": options.data, "dual_rail": task.dual_rail, "start_states_V": START, **describe(setup),
-                  "learning": learning.as_dict(), "neurons": neurons, "presentations": presentations, "spread": options.spread,
-                  "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
+                  "learning": setup.learning.as_dict(), "neurons": neurons, "presentations": presentations,
+                  "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
     check_overwriting(options.results / f"{name}.json", parameters, options.force)
 
     # 2. Start states, order of presentation, flipped pixels and devices, all drawn from the seed.
@@ -102,19 +92,19 @@ def main(arguments: list[str] | None = None) -> None:
                      "one_to_one": learned.one_to_one, "purity": learned.purity})
         if not options.spread:  # the closed form does not model a spread of devices
             rows[-1]["winners_as_closed_form"] = int(np.sum(predicted_winners(trial) == learned.winners))
-    for problem in range_problems(trials[0], runs[0]):
-        warnings.warn(problem, OperatingRangeWarning, stacklevel=1)
+    warn_of_range(setup, runs[0].states[-1], trials[0].images, consecutive=True)
 
     # 4. Record and table.
     write_results(options.results / f"{name}.json", parameters, {
         "rows": rows, "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]})
-    frame = pd.DataFrame(rows).round(3)
-    print(table(list(frame.columns), frame.values.tolist()))
-    print(f"another neuron for each pattern: {frame.one_to_one.sum()} of {len(rows)} seeds; they won "
-          f"{np.mean([learned.purity for learned in runs]):.1%} of the last presentations of their patterns")
+    frame = pd.DataFrame(rows)
+    print(frame.round(3).to_string(index=False))
+    print(f"another neuron for each pattern: {frame.one_to_one.sum()} of {len(rows)} seeds; it won {frame.purity.mean():.1%} of "
+          "the last presentations")
 
     # 5. Plot the first seed.
-    thresholds = trials[0].setup.thresholds if trials[0].setup.thresholds is not None else np.full(neurons, neuron.threshold)
+    chip = trials[0].setup.thresholds
+    thresholds = np.full(neurons, setup.neuron.threshold) if chip is None else chip
     plotting.save(winners_and_thresholds(runs[0], labels, thresholds), options.figures / f"{name}_winners.png")
     save_animation(runs[0], task.dataset, options.figures / f"{name}.gif")
 

@@ -1,23 +1,20 @@
 """Figures of learning without a teacher: winners, weights and thresholds over time, receptive fields, accuracy."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
-from PIL import Image
 
 from datasets import Dataset
 from memristive.cli.progress import progress
-from memristive.io.files import write_file
 from memristive.stdp.pattern_learning import Learned
 from plotting import COLOURS, WIDTH, line_style
 
-FRAMES = 54  # of the animation
-FRAME_TIME = 250  # ms
+FRAMES, LAST_FRAMES = 54, 9  # of the animation; the last one is repeated
 
 
 def winners_and_thresholds(learned: Learned, labels: Sequence[str], thresholds: np.ndarray) -> Figure:
@@ -49,28 +46,25 @@ def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
     images = np.moveaxis(rails, 2, 3).reshape(*rails.shape[:2], rows, -1)
     # Most happens at the start: frames are closer to each other there.
     when = np.unique(np.round((len(learned.order) - 1) * np.linspace(0, 1, FRAMES) ** 2).astype(int))
-    figure, axes = plt.subplots(1, 1 + images.shape[1], figsize=(5.0, 1.75), layout="constrained")
+    figure, axes = plt.subplots(1, 1 + images.shape[1], figsize=(1.0 + images.shape[1], 1.75), layout="constrained")
     drawn = [axes[0].imshow(shown[0], cmap="cividis", vmin=0, vmax=1)]
     drawn += [axis.imshow(images[0, j], vmin=0, vmax=images.max()) for j, axis in enumerate(axes[1:])]
     for axis in axes:
         axis.set(xticks=[], yticks=[])
     axes[0].set_title("shown")
-    frames = []
-    for n in progress(when, len(when), "animation", "frame"):
+
+    def draw(n: int) -> None:
         drawn[0].set_data(shown[learned.order[n]])
         for j, axis in enumerate(axes[1:]):
             drawn[1 + j].set_data(images[n + 1, j])
             fired = learned.winners[n] == j
             axis.set_title(f"neuron {j}", color=COLOURS[1] if fired else "black", fontweight="bold" if fired else "normal")
         figure.suptitle(f"presentation {n + 1} of {len(learned.order)}", fontsize=10)
-        frame = io.BytesIO()
-        figure.savefig(frame, format="png", dpi=100)
-        frames.append(Image.open(frame).convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
+
+    frames = progress([*when, *[when[-1]] * LAST_FRAMES], len(when) + LAST_FRAMES, "animation", "frame")
+    animation = FuncAnimation(figure, draw, frames=frames, init_func=lambda: None, cache_frame_data=False)
+    animation.save(path, PillowWriter(fps=4), dpi=100)
     plt.close(figure)
-    buffer = io.BytesIO()
-    duration = [FRAME_TIME] * (len(frames) - 1) + [10 * FRAME_TIME]
-    frames[0].save(buffer, format="gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
-    write_file(path, buffer.getvalue())
     print(f"wrote {path}")
 
 

@@ -20,25 +20,15 @@ import pandas as pd
 import plotting
 from datasets import ENCODINGS, load_dataset
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table, whole_number
+from memristive.cli.options import apply_settings, make_parser, whole_number
 from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, load_table, write_results
 from memristive.io.voltages import save_voltages
 from memristive.single_layer.scores import decide, interval
 from memristive.single_layer.spike_decoding import RESOLUTION, SILENT, TIED, lead
-from memristive.stdp.mnist_learning import (
-    CONTENDERS,
-    STEP,
-    MnistLearning,
-    assign_digits,
-    draw_start,
-    learn,
-    learn_in_ngspice,
-    present_with_leads,
-    read_in_closed_form,
-    read_in_ngspice,
-)
+from memristive.stdp import mnist_learning
+from memristive.stdp.mnist_learning import CONTENDERS, PART, STEP, MnistLearning
 from studies.unsupervised_figures import accuracy_against_neurons, receptive_fields, thresholds_over_time
 
 PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
@@ -77,29 +67,30 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Learn without labels.
     images = dataset.training.levels
-    network, order = draw_start(learning, images.shape[1], len(images))
+    network, order = mnist_learning.draw_start(learning, images.shape[1], len(images))
     winners, homeostasis = [], [network.homeostasis.copy()]
-    for found in progress(learn(learning, network, images, order), -(-len(order) // STEP), "learning", f"{STEP} images"):
+    steps = mnist_learning.learn(learning, network, images, order)
+    for found in progress(steps, -(-len(order) // STEP), "learning", f"{STEP} images"):
         winners.append(found)
         homeostasis.append(network.homeostasis.copy())
 
     # 3. Assign a digit to each neuron, by the training labels.
-    digits = assign_digits(learning, network, images, dataset.training.labels)
+    digits = mnist_learning.assign_digits(learning, network, images, dataset.training.labels)
     save_voltages(path, network.states, ngspice=False, **parameters, homeostasis=network.homeostasis, digits=digits)
 
     # 4. Test in closed form and in ngspice.
     test, results = dataset.test, dict[str, Any]()
-    spikes = read_in_closed_form(learning, network, test.levels, digits)
+    spikes = mnist_learning.read_in_closed_form(learning, network, test.levels, digits)
     computed = decide(spikes, RESOLUTION)[0]
     rows = [scores(options.encoding, learning, "closed-form", computed, test.labels)]
     if options.samples:
-        reads = read_in_ngspice(learning, network, test.levels[:options.samples], digits, options.contenders)
+        reads = mnist_learning.read_in_ngspice(learning, network, test.levels[:options.samples], digits, options.contenders)
         simulated = decide(np.array(list(progress(reads, options.samples, "reading in ngspice", "image"))), RESOLUTION)[0]
         rows.append(scores(options.encoding, learning, "ngspice", simulated, test.labels[:options.samples]))
         different = np.flatnonzero(simulated != computed[:options.samples])
         results["different_decisions"] = [{"image": n, "lead_s": lead(spikes[n])} for n in different.tolist()]
     write_results(record, tested, {"rows": rows, **results}, ngspice=bool(options.samples))
-    print_rows(rows)
+    print(pd.DataFrame(rows).round(4).to_string(index=False))
 
     # 5. Plot.
     thresholds = setup.neuron.threshold + np.array(homeostasis)
@@ -130,34 +121,26 @@ def compare_learning(options: argparse.Namespace, learning: MnistLearning, image
     """
     record, parameters = options.results / f"{name}_stretch.json", {**parameters, "stretch": options.stretch}
     check_overwriting(record, parameters, options.force)
-    simulated, order = draw_start(learning, images.shape[1], len(images))
+    simulated, order = mnist_learning.draw_start(learning, images.shape[1], len(images))
     alone, before, images = simulated.copy(), simulated.copy(), images[order[:options.stretch]]
     winners, different, deviations = list[int](), list[dict[str, Any]](), list[dict[str, float]]()
-    parts = learn_in_ngspice(learning, simulated, images)
-    with progress(parts, len(images), "learning in ngspice", "image") as bar:
-        for found in parts:
-            first, part = len(winners), images[len(winners):len(winners) + len(found)]
-            for start, network in (("same", alone), ("restarted", before)):
-                predicted, leads = present_with_leads(learning, network, part)
-                different += [{"closed_form": start, "presentation": int(first + n), "lead_s": leads[n]}
-                              for n in np.flatnonzero(predicted != found)]
-            if np.array_equal(predicted, found):  # the winners of the restarted one
-                deviations.append(before.deviations(simulated))
-            winners += found.tolist()
-            before = simulated.copy()
-            bar.update(len(found))
+    parts = mnist_learning.learn_in_ngspice(learning, simulated, images)
+    for found in progress(parts, -(-len(images) // PART), "learning in ngspice", f"{PART} images"):
+        first, part = len(winners), images[len(winners):len(winners) + len(found)]
+        for start, network in (("same", alone), ("restarted", before)):
+            predicted, leads = mnist_learning.present_with_leads(learning, network, part)
+            different += [{"closed_form": start, "presentation": int(first + n), "lead_s": leads[n]}
+                          for n in np.flatnonzero(predicted != found)]
+        if np.array_equal(predicted, found):  # the winners of the restarted one
+            deviations.append(before.deviations(simulated))
+        winners += found.tolist()
+        before = simulated.copy()
     largest = max(deviations, key=lambda deviation: deviation["largest_deviation_V"], default={})
     rows = [{"closed_form": start, "presentations": len(winners),
              "same_winners": len(winners) - sum(row["closed_form"] == start for row in different), **deviation}
             for start, deviation in (("same", alone.deviations(simulated)), ("restarted", largest))]
     write_results(record, parameters, {"rows": rows, "different_winners": different, "winners": winners})
-    print_rows(rows)
-
-
-def print_rows(rows: list[dict[str, Any]]) -> None:
-    """Print the rows of a record as a table."""
-    frame = pd.DataFrame(rows).round(4)
-    print(table(list(frame.columns), frame.values.tolist()))
+    print(pd.DataFrame(rows).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.single_layer.operating_range import SETTLED, after_pause, rail, settled_membranes
 from memristive.single_layer.spike_decoding import SILENT
 from memristive.spice.netlist import netlist_text
 from memristive.spice.parameters import ParameterError
@@ -139,30 +138,13 @@ def learn(trial: Trial, watch: Callable[[Iterator[Waveforms]], Iterable[Waveform
 
 
 def predicted_winners(trial: Trial) -> np.ndarray:
-    """Return the winners of a trial in closed form, which does not model devices that differ."""
+    """Return the winners of a trial in closed form.
+
+    The closed form does not model devices that differ, stages at their rails, and membranes that have not settled when the
+    next pattern begins.
+    """
     volts = trial.setup.schedule.input_voltage * trial.images
     return present_all(trial.states.copy(), np.zeros(len(trial.states)), volts, np.arange(len(volts)), constants(trial.setup))
-
-
-def range_problems(trial: Trial, learned: Learned) -> list[str]:
-    """Return what was out of range in a trial, one line each, with the parameter to change; all devices count as alike."""
-    setup, neuron = trial.setup, trial.setup.neuron
-    settled = np.array([settled_membranes(setup, states, image[None]).max()
-                        for states, image in zip(learned.states[1:], trial.images, strict=True)])
-    highest, limit, found = float(settled.max()), rail(neuron), []
-    if not setup.learning.inhibition_resistance < setup.sufficient_shunt:
-        found.append(f"neurons may fire together: lower learning.inhibition_resistance below {setup.sufficient_shunt:.3g} ohm")
-    if np.all(learned.winners == SILENT):
-        found.append(f"all neurons stay silent: membranes settle at {min(highest, limit):.3g} V or lower, the threshold is "
-                     f"{neuron.threshold:g} V; raise neuron.feedback_resistance or schedule.pulse")
-    if highest >= limit:
-        found.append(f"membranes clip in {np.sum(settled >= limit)} of {len(settled)} presentations, which the closed form does "
-                     f"not model: up to {highest:.3g} V, the rail is at {limit:.3g} V; lower neuron.feedback_resistance")
-    left = float(after_pause(setup.schedule, min(highest, limit), neuron.time_constant))
-    if left >= SETTLED * neuron.threshold:
-        found.append("membranes have not settled when the next pattern begins, which the closed form does not model: "
-                     f"{left:.2g} V are left; raise schedule.period")
-    return found
 
 
 def batch_netlist(trial: Trial, labels: Sequence[str]) -> str:

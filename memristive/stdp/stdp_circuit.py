@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.single_layer.operating_range import rail
 from memristive.single_layer.setup import Schedule, Setup, check_levels
 from memristive.single_layer.spike_decoding import SILENT
 from memristive.spice.parameters import ParameterError, Parameters, quantity
@@ -79,12 +78,6 @@ class SelfLearningSetup(Setup):
         if not self.learning.inhibition_threshold < self.neuron.output_high:
             raise ParameterError("inhibition_threshold must be below output_high, or no neuron inhibits another, got "
                                  f"{self.learning.inhibition_threshold:g} V for {self.neuron.output_high:g} V")
-
-    @property
-    def sufficient_shunt(self) -> float:
-        """Resistance in ohm: lower shunts inhibit a membrane even if its stages are at their rails."""
-        return (self.neuron.threshold / max(rail(self.neuron) - self.neuron.threshold, 1e-30)
-                * self.neuron.membrane_resistance)
 
 
 def self_learning_network(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray | Sequence[np.ndarray],
