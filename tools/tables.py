@@ -1,4 +1,4 @@
-"""Write all tables in the documents from the records in results/: python -m tools.tables
+"""Write all tables in the documents from the records in results/ with `python -m tools.tables`.
 
 A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME is a function in `TABLES`.
 """
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
-from memristive.io.results import load_results
+from memristive.io.results import load_results, load_table
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -112,7 +113,244 @@ def results_table() -> str:
     return markdown(("experiment, strict unless noted", "paper", "ngspice", "closed form", "decided differently"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"results": results_table}
+def short_results_table() -> str:
+    """Return the README's table: the main experiments beside the paper, strict accuracies."""
+    def row(title: str, name: str, paper: str = "", key: str = "strict_accuracy") -> tuple[str, str, str, str]:
+        network = next(network for network in NETWORKS if network.name == name)
+        simulated = load_results(in_ngspice(network))
+        computed = load_results(RESULTS / f"{test_name(network)}_by_closed_form.json")
+        return title, paper, percent(simulated[key]), percent(computed[key])
+
+    layers, judged = (load_results(RESULTS / f"{name}.json") for name in ("layers_mnist", "layers_in_ngspice_mnist"))
+    rows = [("XPUE and 012345, training patterns", "100 %", "100 %", "100 %"),
+            row("MNIST, Hebbian, first 100 images, the paper's rule", "mnist", "60 %", "paper_rule_first_100"),
+            row("MNIST, Hebbian, the paper's rule", "mnist", key="paper_rule_accuracy"),
+            row("MNIST, Hebbian, strict", "mnist"),
+            row("MNIST, learned from errors, binary", "mnist_closed_form"),
+            row("MNIST, learned from errors, grey", "mnist_closed_form_grey"),
+            ("MNIST, 200 hidden neurons, grey", "", percent(judged["ngspice"]["strict_accuracy"]),
+             percent(layers["rows"][0]["strict_accuracy"])),
+            ("MNIST without labels, 300 neurons, grey", "", *(percent(load_table(RESULTS / "mnist_stdp_grey_300.json").set_index(
+                "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form")))]
+    return markdown(("experiment, test images unless noted", "paper", "ngspice", "closed form"), rows)
+
+
+def learning_table() -> str:
+    """Return one-layer accuracies: engines, encodings, software."""
+    rows = [line for line in results_table().splitlines() if "errors" in line or "logistic" in line]
+    return "\n".join([*results_table().splitlines()[:2], *rows])
+
+
+def engines_table() -> str:
+    """Return the agreement of both engines on reads."""
+    table = load_table(RESULTS / "engines.json").set_index("network")
+    questions = {"images": "images", "decisions_that_differ": "strict decisions that differ",
+                 "leads_differ_max_ns": "largest difference of leads, ns", "tight_images": "images with tightened reads",
+                 "tight_leads_differ_max_ns": "the same for tightened reads, ns"}
+    rows = [(title, *(f"{value:.3g}" if value % 1 else int(value) for value in table[column]))
+            for column, title in questions.items()]
+    return markdown(("question", *table.index), rows)
+
+
+def closed_form_table() -> str:
+    """Return the trainings in closed form, seeds 1 to 3."""
+    rows = []
+    for encoding, ending in (("binary", ""), ("grey", "_grey")):
+        seeds = [network for network in NETWORKS if network.engine == "closed-form" and network.encoding == encoding]
+        training = load_results(RESULTS / f"mnist_closed_form{ending}_training.json")["parameters"]["learning"]
+        settings = f"{training['dose'] * 1e3:g} mV, {training['margin'] * 1e6:g} us, {training['start_state']:g} V"
+        for engine, ending_of_file in (("closed form", "_by_closed_form.json"), ("ngspice", ".json")):
+            found = [load_results(RESULTS / f"{test_name(network)}{ending_of_file}")["strict_accuracy"] for network in seeds]
+            rows.append((encoding, settings, engine, *map(percent, found), percent(np.mean(found))))
+    return markdown(("images", "dose, margin, start", "tested in", "seed 1", "seed 2", "seed 3", "mean"), rows)
+
+
+def gradient_table() -> str:
+    """Return angles between writes and the steepest descent: median and quartiles."""
+    table = pd.DataFrame(load_results(RESULTS / "layer_gradient.json")["quartiles"])
+    titles = {"output_degrees": "output layer, degrees", "output_column_degrees": "one output column, degrees",
+              "hidden_degrees": "hidden layer, degrees", "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
+    rows = []
+    for quantity in [name for name in titles if name in set(table.quantity)]:
+        found = table[table.quantity == quantity]
+        rows.append((titles[quantity], *(f"{r.median:.1f} ({r.lower_quartile:.1f} to {r.upper_quartile:.1f})"
+                                         for r in found.itertuples())))
+    return markdown(("angle", *table.stage.unique()), rows)
+
+
+def layers_table() -> str:
+    """Return the accuracies of multilayer networks on MNIST."""
+    rows = []
+    for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
+                 "layers/layers_mnist_shifted_14x14"):
+        record = load_results(RESULTS / f"{name}.json")
+        parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
+        hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
+        trained = "MNIST and copies shifted by a pixel" if "shifted" in parameters["dataset"] else "MNIST"
+        presentations = parameters["learning"]["presentations"]
+        rows.append((f"{side}x{side} grey, {hidden} hidden", trained, f"{presentations:,}", spread(found)))
+    return markdown(("network", "training set", "presentations", "accuracy"), rows)
+
+
+def layers_in_ngspice_table() -> str:
+    """Return reads of multilayer networks in ngspice beside the closed form."""
+    rows = []
+    for title, name in (("10x10, 200 hidden", "layers_in_ngspice_mnist"),
+                        ("10x10, 100 hidden", "layers/layers_in_ngspice_mnist_100"),
+                        ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
+                        ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14")):
+        record = load_results(RESULTS / f"{name}.json")
+        outputs = [row for row in record["rows"] if row["compared_with"] == "closed form" and row["read"] == "layer by layer"][-1]
+        rows.append((title, f"{outputs['images']:,}", percent(record["ngspice"]["strict_accuracy"]),
+                     percent(record["closed_form"]["strict_accuracy"]), outputs["decided_differently"],
+                     f"{outputs['largest_difference_s'] * 1e6:.2f} us"))
+    return markdown(("network", "images", "ngspice", "closed form", "decided differently", "spikes differ by at most"), rows)
+
+
+def layer_variability_table() -> str:
+    """Return accuracies of two layers on chips, ex situ and in situ."""
+    table = pd.DataFrame(load_results(RESULTS / "imperfect_layers.json")["summary"])
+    return _pivot(table.rename(columns={"mean": "accuracy_mean", "lowest": "accuracy_low", "highest": "accuracy_high"}),
+                  "spread", ["route"], "{:.0%}")
+
+
+def _pivot(table: pd.DataFrame, index: str, columns: list[str], form: str = "{:g}", limits: bool = True) -> str:
+    """Return accuracies in % (lowest to highest chip), one row for each value of `index`."""
+    table = table.assign(column=table[columns].astype(str).agg(", ".join, axis=1))
+    heading, rows = list(dict.fromkeys(table.column)), []
+    for value in sorted(table[index].unique()):
+        cells = table[table[index] == value].set_index("column")
+        rows.append((form.format(value), *(
+            f"{100 * cells.accuracy_mean[name]:.1f}" + (f" ({100 * cells.accuracy_low[name]:.1f} to "
+                                                       f"{100 * cells.accuracy_high[name]:.1f})" if limits else "")
+            if name in cells.index else "-" for name in heading)))
+    return markdown((index, *heading), rows)
+
+
+def _chips(section: str) -> pd.DataFrame:
+    table = load_table(RESULTS / "imperfect_chips.json")
+    return table[(table.section == section) & (table.encoding == "grey")]
+
+
+def chips_spread_table() -> str:
+    """Return accuracies against spread for chips: neurons and cells, and other routes for both."""
+    table = _chips("spread")
+    usual = table[table.route.isin(["ex situ", "in situ"])]
+    other = table[(table.deviation == "both") & table.route.isin(["software", "verified", "calibrated"])]
+    return "\n\n".join([_pivot(usual, "spread", ["deviation", "route"], "{:.0%}"),
+                        "Other routes, spread of cells and neurons:", _pivot(other, "spread", ["route"], "{:.0%}")])
+
+
+def chips_recovery_table() -> str:
+    """Return accuracies after some presentations on the chip."""
+    table = _chips("recovery")
+    return _pivot(table.assign(spread=table.spread.map("{:.0%}".format), presentations=table.presentations.astype(int)),
+                  "presentations", ["spread", "start"], limits=False)
+
+
+def chips_noise_table() -> str:
+    """Return accuracies against read noise and margin."""
+    table = _chips("read noise")
+    return _pivot(table.assign(noise=(1e3 * table.read_noise_V).map("{:g} mV".format)), "margin_us", ["noise"], limits=False)
+
+
+def stdp_table() -> str:
+    """Return success and share of presentations won by the owner, learning without a teacher."""
+    rows = []
+    for name in ("xpue", "012345"):
+        for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
+                              ("_spread_flipped", "both")):
+            table = load_table(RESULTS / f"stdp_{name}{ending}.json")
+            rows.append((name.upper(), title, f"{int(table.one_to_one.sum())} of {len(table)}", percent(table.purity.mean(), 1)))
+    return markdown(("data", "devices and inputs", "seeds that succeed", "won by the owner"), rows)
+
+
+def stdp_mnist_table() -> str:
+    """Return accuracies of MNIST without labels."""
+    rows = []
+    for neurons in (50, 100, 300):
+        tables = pd.concat([load_table(RESULTS / f"mnist_stdp_grey_{neurons}{ending}.json")
+                            for ending in ("", "_seed_2", "_seed_3")])
+        computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
+        simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
+        rows.append((neurons, *map(percent, computed), percent(np.mean(computed)), percent(simulated[0]) if simulated else "-"))
+    return markdown(("neurons", "seed 1", "seed 2", "seed 3", "mean", "seed 1 read in ngspice"), rows)
+
+
+def performance_tables() -> str:
+    """Return times of both engines, of growing arrays and of whole scripts."""
+    record = load_results(RESULTS / "performance.json")
+    engines = [(r["images"], r["engine"], f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
+               for r in record["engines"]]
+    growth = [(r["inputs"], r["cells"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}", f"{r['whole_network_read_ms']:.3g}")
+              for r in record["growth"]]
+    scripts = [(r["script"], f"{r['wall_s']:.2f}", f"{r['cpu_s']:.2f}", f"{r['peak_MB']:.0f}") for r in record["scripts"]]
+    return "\n\n".join([
+        markdown(("images", "engine", "ms a read", "ms a write", "presentations a second"), engines),
+        markdown(("inputs", "cells", "s to train", "ms a read", "ms a read of the whole network"), growth),
+        markdown(("script", "wall s", "CPU s", "peak MB"), scripts)])
+
+
+def commands_table() -> str:
+    """Return every experiment with its command, its engines, and its number from the record."""
+    def strict(name: str) -> str:
+        return percent(load_results(RESULTS / f"{name}.json")["strict_accuracy"])
+
+    def seeds(name: str) -> str:
+        return spread(load_table(RESULTS / f"{name}.json").strict_accuracy)
+
+    def chips(route: str) -> str:
+        table = _chips("spread")
+        found = table[(table.deviation == "both") & (table.route == route) & (table.spread == 0.1)]
+        return percent(found.accuracy_mean.iloc[0], 1)
+
+    def stdp(name: str) -> str:
+        table = load_table(RESULTS / f"{name}.json")
+        return f"{int(table.one_to_one.sum())} of {len(table)} seeds"
+
+    ng, cf, both = "ngspice", "closed form", "trained closed form, tested ngspice"
+    error_driven, layers = "python -m studies.error_driven", "python -m studies.layers"
+    rows = [
+        ("I-V loop: deviation from the closed form", "python memristor.py", ng,
+         percent(load_results(RESULTS / "memristor.json")["state_deviation"], 3)),
+        ("XPUE, training patterns", "python XPUE_memristive_training.py; ..._inference.py", ng, strict("xpue_inference")),
+        ("012345, training patterns", "python 012345_memristive_training.py; ..._inference.py", ng,
+         strict("012345_inference")),
+        ("MNIST, Hebbian, strict", "python MNIST_memristive_training.py; python MNIST_memristor_test.py", ng,
+         strict("mnist_test")),
+        ("MNIST, errors, binary, seed 1", error_driven, ng, strict("mnist_test_error_driven")),
+        ("MNIST, errors, grey, seed 1", f"{error_driven} --encoding grey", ng, strict("mnist_test_error_driven_grey")),
+        ("MNIST, errors, binary, 600,000 presentations", "docs/closed_form.md", both, strict("mnist_test_closed_form")),
+        ("MNIST, errors, grey, 600,000 presentations", "docs/closed_form.md", both, strict("mnist_test_closed_form_grey")),
+        ("weights of logistic regression, grey", "python -m studies.ex_situ --encoding grey", ng,
+         strict("mnist_test_ex_situ_grey")),
+        ("10x10 grey, 200 hidden, 3 seeds", f"{layers} --seeds 3", cf, seeds("layers/layers_mnist")),
+        ("the same, seed 1, all test images", "python -m studies.ngspice_layers --samples 10000", both,
+         percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"])),
+        ("14x14 grey, 300 hidden, shifted copies", f"{layers} --data mnist_shifted --size 14 --seeds 3 --set "
+         "rule.presentations=3000000", cf, seeds("layers/layers_mnist_shifted_14x14")),
+        ("digits, 20 splits, 100 hidden", f"{layers} --data digits --seeds 20", cf, seeds("layers/layers_digits")),
+        ("XOR, 10 seeds", f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10", ng,
+         f"{load_results(RESULTS / 'layers_xor.json')['networks_without_mistakes']} of 10 without mistakes"),
+        ("chips, 10 % spread, in situ", "python -m studies.device_variability", cf, chips("in situ")),
+        ("chips, 10 % spread, ex situ", "python -m studies.device_variability", cf, chips("ex situ")),
+        ("two layers on chips", "python -m studies.layer_variability", cf, "docs/layers.md"),
+        ("XPUE without a teacher", "python -m studies.unsupervised --data xpue --seeds 20", ng, stdp("stdp_xpue")),
+        ("MNIST without labels, 100 neurons, seed 1", "python -m studies.unsupervised_mnist --neurons 100", both,
+         percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"])),
+        ("agreement of the engines", "python -m studies.engine_agreement", "both", "docs/closed_form.md"),
+        ("angle to the exact gradient", "python -m studies.gradient_angle --errors 400", cf, "docs/layers.md"),
+    ]
+    return markdown(("experiment", "command", "engine", "result"), [(what, f"`{command}`", engine, value)
+                                                                   for what, command, engine, value in rows])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "results": results_table, "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
+    "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
+    "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
+    "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,
+    "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables, "commands": commands_table}
 
 
 def write_tables(path: Path) -> bool:
