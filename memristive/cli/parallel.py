@@ -1,6 +1,7 @@
 """Independent tasks on all cores with joblib, or on a Dask cluster."""
 
 import contextlib
+import importlib
 import os
 import signal
 from collections.abc import Callable, Generator, Sequence
@@ -45,7 +46,7 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: i
     SimulationError
         A worker died twice.
     ParameterError
-        The scheduler cannot be reached, or has no suitable workers.
+        The scheduler cannot be reached, has no suitable workers, or lacks this project.
     """
     sizes = sizes or [1] * len(tasks)
     results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or worker_count())
@@ -109,6 +110,12 @@ def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task],
         if not threads or max(threads.values()) > 1:
             raise ParameterError(f"--scheduler {scheduler} needs workers of one thread each, since there is one ngspice in a "
                                  f"process: PYTHONPATH=. dask worker --nthreads 1 {scheduler}")
+        try:
+            client.run_on_scheduler(importlib.import_module, function.__module__)
+            client.run(importlib.import_module, function.__module__)
+        except ImportError as error:
+            raise ParameterError(f"--scheduler {scheduler}: {error} there; start scheduler and workers in the project's folder "
+                                 "with PYTHONPATH=.") from error
         futures: list[Any] = [client.submit(_numbered, function, k, task, pure=False) for k, task in enumerate(tasks)]
         try:
             for _, result in as_completed(futures, with_results=True):
