@@ -4,18 +4,19 @@ Tightened means all tolerances and steps a tenth (of the training, which is tigh
 of each comparison beside its bound; the exit code is 1 if a bound is broken. Writes results/verify.json. About 8 minutes.
 """
 
-import argparse
+import itertools
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from datasets import digits_012345, mnist, xpue
+from datasets import Dataset, digits_012345, mnist, xpue
 from memristive.cli.main import run
 from memristive.cli.options import make_parser, whole_number
 from memristive.cli.parallel_reads import NEURONS, read_images
@@ -23,13 +24,12 @@ from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import load_results, write_results
 from memristive.single_layer.hebbian import hebbian_netlist, infer, train_hebbian
-from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.scores import summary
 from memristive.single_layer.solvers import READING, TRAINING
 from memristive.spice.errors import NgspiceMissing, SimulationError
 from snn_circuit import state_names
-from studies.engine_agreement import compare_leads, compare_writes, networks, read
-from studies.training_agreement import COURSES, compare_training
+from studies.engine_agreement import Network, compare_leads, compare_writes, networks, read
+from studies.training_agreement import COURSES, both_engines, compare_training
 
 VOLTAGE_BOUND = 1e-3  # of the voltage of trained cells
 TIGHT_TRAINING = TRAINING.tightened(2)  # ngspice can hardly follow tighter tolerances
@@ -42,6 +42,7 @@ ALIKE_BOUND = 1e-2  # share of the presentations of a training that the engines 
 STATE_BOUND = 0.3e-3  # V, after one presentation from the same states
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
+ROOT = Path(__file__).parent
 EXPERIMENTS = (xpue(), digits_012345(), mnist())
 Row = tuple[str, float, float, str]  # name, largest change, its bound, unit
 
@@ -61,94 +62,92 @@ def main(arguments: list[str] | None = None) -> int:
     parameters = {name: getattr(options, name) for name in ("images", "decisions", "writes", "presentations")}
     check_overwriting(record, parameters, options.force)
 
-    rows = []
-    for comparison in COMPARISONS:
-        for name, change, bound, unit in comparison(options):
-            broken = not change <= bound  # also nan
-            print(f"{name:<75}  {change:>10.5g} {unit:<6}  bound {bound:.4g} {'  BROKEN' * broken}".rstrip(), flush=True)
-            rows.append({"comparison": name, "largest_change": change, "bound": bound, "unit": unit, "broken": broken})
+    rows = check(itertools.chain(
+        *map(experiment_converges, EXPERIMENTS),
+        *(reads_converge(network, options.images) for network in networks()),
+        *(accuracy_converges(network, options.decisions) for network in networks()),
+        *map(engines_decide_alike, networks()),
+        engines_write_alike(options.writes),
+        engines_learn_alike(options.presentations),
+        *map(program_agrees, EXPERIMENTS)))
     write_results(record, parameters, {"rows": rows})
     return int(any(row["broken"] for row in rows))
 
 
-def experiments_converge(options: argparse.Namespace) -> Iterator[Row]:
+def check(comparisons: Iterable[Row]) -> list[dict[str, Any]]:
+    """Print each comparison as soon as it is made; return the rows of the record."""
+    rows = []
+    for name, change, bound, unit in comparisons:
+        broken = not change <= bound  # also nan
+        print(f"{name:<75}  {change:>10.5g} {unit:<6}  bound {bound:.4g} {'  BROKEN' * broken}".rstrip(), flush=True)
+        rows.append({"comparison": name, "largest_change": change, "bound": bound, "unit": unit, "broken": broken})
+    return rows
+
+
+def experiment_converges(dataset: Dataset) -> Iterator[Row]:
     """Compare training and inference as usual and tightened."""
-    for dataset in EXPERIMENTS:
-        setup, patterns, name = dataset.setup, dataset.patterns, dataset.name
-        watch = partial(progress, total=len(patterns), description=f"{name}, tightened", unit="class")
-        usual = train_hebbian(setup, patterns).states
-        tight = train_hebbian(setup, patterns, TIGHT_TRAINING, watch).states
-        bound = VOLTAGE_BOUND * float(usual[patterns > 0].mean())
-        yield f"{name}: trained voltages", float(np.abs(tight - usual).max()), bound, "V"
-        spikes = infer(setup, usual, patterns).spikes
-        exact = infer(setup, usual, patterns, READING.tightened(), watch).spikes
-        yield f"{name}: spike times", largest_change(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us"
+    setup, patterns, name = dataset.setup, dataset.patterns, dataset.name
+    watch = partial(progress, total=len(patterns), description=f"{name}, tightened", unit="class")
+    usual = train_hebbian(setup, patterns).states
+    tight = train_hebbian(setup, patterns, TIGHT_TRAINING, watch).states
+    bound = VOLTAGE_BOUND * float(usual[patterns > 0].mean())
+    yield f"{name}: trained voltages", float(np.abs(tight - usual).max()), bound, "V"
+    spikes = infer(setup, usual, patterns).spikes
+    exact = infer(setup, usual, patterns, READING.tightened(), watch).spikes
+    yield f"{name}: spike times", largest_change(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us"
 
 
-def reads_converge(options: argparse.Namespace) -> Iterator[Row]:
+def reads_converge(network: Network, count: int) -> Iterator[Row]:
     """Compare reads of test images as usual, tightened, and in closed form."""
-    for network in networks():
-        images = network.images(options.images)
-        spikes = read(network, options.images, READING, network.name)
-        tight = Reader(network.setup, 10, READING.tightened())
-        exact = np.array([tight.spikes(network.states, image, ALL_SPIKES)
-                          for image in progress(images, len(images), f"{network.name}, tightened", "image")])
-        change = largest_change(spikes, without_late(spikes, exact))
-        yield f"{network.name}: spikes of {len(images)} test images", change * 1e6, SPIKE_BOUND * 1e6, "us"
-        yield f"{network.name}: leads in closed form, / (5 ns + 0.2 %)", compare_leads(network, exact)[1], 1.0, ""
+    spikes = read(network, count, READING, network.name)
+    exact = read(network, count, READING.tightened(), f"{network.name}, tightened", ALL_SPIKES)
+    change = largest_change(spikes, without_late(spikes, exact))
+    yield f"{network.name}: spikes of {count} test images", change * 1e6, SPIKE_BOUND * 1e6, "us"
+    yield f"{network.name}: leads in closed form, / (5 ns + 0.2 %)", compare_leads(network, exact)[1], 1.0, ""
 
 
-def accuracies_converge(options: argparse.Namespace) -> Iterator[Row]:
+def accuracy_converges(network: Network, count: int) -> Iterator[Row]:
     """Compare decisions on test images as usual, and with training and reads tightened."""
-    for network in networks():
-        images, labels = network.images(options.decisions), network.dataset.test.labels[:options.decisions]
-        tight = network.states
-        if network.rule == "hebbian":
-            tight = train_hebbian(network.setup, network.dataset.patterns, TIGHT_TRAINING).states
-        usual = network.decisions(read_images(network.setup, network.states, images))
-        exact = network.decisions(read_images(network.setup, tight, images, solver=READING.tightened()))
-        gained = 100 * abs(float(np.mean(usual == labels) - np.mean(exact == labels)))
-        yield f"{network.name}: accuracy on {len(labels)} test images", gained, ACCURACY_BOUND, "points"
-        changed = 100 * float(np.mean(usual != exact))
-        yield f"{network.name}: decisions on {len(labels)} test images", changed, CHANGED_BOUND, "%"
+    images, labels, tight = network.images(count), network.dataset.test.labels[:count], network.states
+    if network.rule == "hebbian":
+        tight = train_hebbian(network.setup, network.dataset.patterns, TIGHT_TRAINING).states
+    usual = network.decisions(read_images(network.setup, network.states, images))
+    exact = network.decisions(read_images(network.setup, tight, images, solver=READING.tightened()))
+    gained = 100 * abs(float(np.mean(usual == labels) - np.mean(exact == labels)))
+    yield f"{network.name}: accuracy on {count} test images", gained, ACCURACY_BOUND, "points"
+    yield f"{network.name}: decisions on {count} test images", 100 * float(np.mean(usual != exact)), CHANGED_BOUND, "%"
 
 
-def engines_decide_alike(options: argparse.Namespace) -> Iterator[Row]:
+def engines_decide_alike(network: Network) -> Iterator[Row]:
     """Compare the closed form with the committed scores of all test images in ngspice."""
-    for network in networks():
-        committed = load_results(Path("results") / f"{network.name.replace('mnist', 'mnist_test')}.json")
-        count = committed["samples"]
-        spikes = network.crossbar.first_spikes(network.states, network.images(count))
-        found = summary(network.dataset.test.labels[:count], spikes, network.resolution)
-        changes = {"right": count * (found["strict_accuracy"] - committed["strict_accuracy"]),
-                   **{kind: found[kind] - committed[kind] for kind in ("silent", "tied")}}
-        for kind, change in changes.items():
-            yield f"{network.name}: images {kind} of {count}, both engines", round(abs(change)), DECISIONS_BOUND, ""
+    committed = load_results(ROOT / "results" / f"{network.name.replace('mnist', 'mnist_test')}.json")
+    count = committed["samples"]
+    spikes = network.crossbar.first_spikes(network.states, network.images(count))
+    found = summary(network.dataset.test.labels[:count], spikes, network.resolution)
+    changes = [count * (found["strict_accuracy"] - committed["strict_accuracy"]),
+               *(found[kind] - committed[kind] for kind in ("silent", "tied"))]
+    yield (f"{network.name}: images right, silent or tied of {count}, both engines", round(max(map(abs, changes))),
+           DECISIONS_BOUND, "")
 
 
-def engines_write_alike(options: argparse.Namespace) -> Iterator[Row]:
+def engines_write_alike(count: int) -> Iterator[Row]:
     """Compare random writes on both engines."""
-    yield f"{options.writes} writes on both engines, / (0.15 mV + 0.2 % of the dose)", compare_writes(options.writes)[1], 1.0, ""
+    yield f"{count} writes on both engines, / (0.15 mV + 0.2 % of the dose)", compare_writes(count)[1], 1.0, ""
 
 
-def engines_learn_alike(options: argparse.Namespace) -> Iterator[Row]:
+def engines_learn_alike(count: int) -> Iterator[Row]:
     """Compare a training, each presentation from the same states on both engines."""
-    count = options.presentations
-    row, _ = compare_training(mnist(), count, COURSES[0])
+    dataset, course = mnist(), COURSES[0]
+    row, _ = compare_training(both_engines(dataset, course), dataset, count, course)
     yield f"{count} presentations on both engines: decided differently", 1 - row["decided_alike"] / count, ALIKE_BOUND, ""
     yield f"{count} presentations on both engines: states after each", row["states_differ_max_V"], STATE_BOUND, "V"
 
 
-def program_agrees(options: argparse.Namespace) -> Iterator[Row]:
+def program_agrees(dataset: Dataset) -> Iterator[Row]:
     """Compare trained voltages with those of ngspice's program, on the netlist that --netlist writes."""
-    for dataset in EXPERIMENTS:
-        states = train_hebbian(dataset.setup, dataset.patterns, whole=True).states
-        program = run_program(hebbian_netlist(dataset.setup, dataset.patterns), state_names(*states.shape)).reshape(states.shape)
-        yield f"{dataset.name}: against the ngspice program", float(np.abs(states - program).max()), PROGRAM_BOUND, "V"
-
-
-COMPARISONS = [experiments_converge, reads_converge, accuracies_converge, engines_decide_alike, engines_write_alike,
-               engines_learn_alike, program_agrees]
+    states = train_hebbian(dataset.setup, dataset.patterns, whole=True).states
+    program = run_program(hebbian_netlist(dataset.setup, dataset.patterns), state_names(*states.shape)).reshape(states.shape)
+    yield f"{dataset.name}: against the ngspice program", float(np.abs(states - program).max()), PROGRAM_BOUND, "V"
 
 
 def largest_change(spikes: np.ndarray, exact: np.ndarray) -> float:

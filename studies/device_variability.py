@@ -200,12 +200,12 @@ def main(arguments: list[str] | None = None) -> None:
     name, encodings = "imperfect_chips" + "_short" * options.short, extent.encodings
 
     # 1. The rule of the training scripts, and the weights of a logistic regression.
-    rules = [apply_settings(options, rule=data(encoding).rule)[0] for encoding in encodings]
-    software = [load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
-                for encoding in encodings]
+    rules, software = {}, {}
     parameters: dict[str, Any] = {"extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}
-    for encoding, rule, voltages in zip(encodings, rules, software, strict=True):
-        parameters[encoding] = {**describe(data(encoding).setup), "learning": dataclasses.asdict(rule),
+    for encoding in encodings:
+        voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
+        (rules[encoding],), software[encoding] = apply_settings(options, rule=data(encoding).rule), voltages.states
+        parameters[encoding] = {**describe(data(encoding).setup), "learning": dataclasses.asdict(rules[encoding]),
                                 "software": voltages.origin.get("mapping")}
     path = options.results / f"{name}.json"
     check_overwriting(path, parameters, options.force)
@@ -214,15 +214,15 @@ def main(arguments: list[str] | None = None) -> None:
     done = {int(k): rows for k, rows in json.loads(str(progressed["cases"])).items()} if progressed else {}
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
-    tasks = [(encoding, rule, extent.samples) for encoding, rule in zip(encodings, rules, strict=True)]
-    ideal = dict(run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, description="ideal chips", unit="chip"))
-    accuracy = {encoding: ideal[k][1] for k, encoding in enumerate(encodings)}
-    for encoding, share in accuracy.items():
-        print(f"ideal chip, {encoding} images: {share:.2%}")
+    tasks = [(encoding, rules[encoding], extent.samples) for encoding in encodings]
+    ideal = {encodings[k]: found
+             for k, found in run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, None, "ideal chips", "chip")}
+    accuracy = {encoding: ideal[encoding][1] for encoding in encodings}
 
     # 3. Imperfect chips learn and are tested.
-    planned = [case for k, (encoding, rule) in enumerate(zip(encodings, rules, strict=True))
-               for case in cases(extent, encoding, rule, ideal[k][0], software[k].states) if case.section in extent.sections]
+    planned = [case for encoding in encodings
+               for case in cases(extent, encoding, rules[encoding], ideal[encoding][0], software[encoding])
+               if case.section in extent.sections]
     left = [k for k in range(len(planned)) if k not in done]
     sizes = [len(planned[k].chips) * planned[k].rule.presentations for k in left]
 
@@ -237,6 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Save and plot.
     rows = [row for k in sorted(done) for row in done[k]]
+    print(f"accuracy of ideal chips: {accuracy}")
     print(pd.DataFrame(rows).drop(columns="accuracies").to_string(index=False, na_rep=""))
     write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
     checkpoint.unlink(missing_ok=True)

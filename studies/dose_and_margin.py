@@ -10,10 +10,11 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 
 from datasets import ENCODINGS, mnist
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, table, whole_number
+from memristive.cli.options import make_parser, whole_number
 from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
@@ -60,10 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
                          "held_out_accuracy_mean": accuracies.mean(), "gain_mean": gain.mean(),
                          "gain_standard_error": gain.std(ddof=1) / np.sqrt(FOLDS), "seconds": time.perf_counter() - begun})
 
-    print(table(("images", "presentations", "dose/V", "margin/us", "start/V", "held-out", "against the first", "time/s"), [
-        (row["encoding"], row["presentations"], row["dose"], round(1e6 * row["margin"], 3), row["start_state"],
-         f"{row['held_out_accuracy_mean']:.2%}", f"{100 * row['gain_mean']:+.2f} +- {100 * row['gain_standard_error']:.2f}",
-         round(row["seconds"])) for row in rows]))
+    print(pd.DataFrame(rows).drop(columns="held_out_accuracies").to_string(index=False, float_format="{:.4g}".format))
     write_results(record, parameters, {"rows": rows}, ngspice=False)
 
 

@@ -7,26 +7,22 @@ minutes.
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from datasets import Dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, table, whole_number
+from memristive.cli.options import make_parser, whole_number
 from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
+from memristive.single_layer import error_rule
 from memristive.single_layer.engines import ClosedFormEngine, Engine, NgspiceEngine
-from memristive.single_layer.error_rule import (
-    SIMULTANEOUS,
-    ErrorDrivenTrainer,
-    first_wrong_neuron,
-    initial_state,
-    presentation_order,
-)
 from memristive.single_layer.solvers import READING, WRITING
 from memristive.spice.session import Solver
 
@@ -82,8 +78,8 @@ class Decision:
         times = np.where(np.isnan(spikes), np.inf, spikes)
         first, second = np.sort(np.delete(times, label))[:2]
         lead = first - times[label] if np.isfinite([first, times[label]]).any() else np.nan
-        wrong, silent = first_wrong_neuron(spikes, label, margin), bool(np.isnan(spikes[label]))
-        right = not silent and label == int(np.argmax(times <= times.min() + SIMULTANEOUS))
+        wrong, silent = error_rule.first_wrong_neuron(spikes, label, margin), bool(np.isnan(spikes[label]))
+        right = not silent and label == int(np.argmax(times <= times.min() + error_rule.SIMULTANEOUS))
         among = second - first if np.isfinite(first) else np.inf
         return cls(right, wrong, wrong is not None or silent, float(lead), float(lead - margin), float(among))
 
@@ -95,7 +91,7 @@ class Decision:
     def nearest(self) -> float:
         """Smallest change of a difference of spikes in s that would change the decision; ties do not count."""
         edges = [self.lead_s, self.beyond_margin_s, self.among_others_s if self.writes else np.inf]
-        return min((abs(edge) for edge in edges if abs(edge) > SIMULTANEOUS), default=np.inf)
+        return min((abs(edge) for edge in edges if abs(edge) > error_rule.SIMULTANEOUS), default=np.inf)
 
 
 def starting_states(course: Course, dataset: Dataset) -> np.ndarray:
@@ -106,8 +102,24 @@ def starting_states(course: Course, dataset: Dataset) -> np.ndarray:
     return dataset.rule.start_state + apart * (course.start == "apart")
 
 
-def compare_training(dataset: Dataset, presentations: int, course: Course) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Train on both engines with the same presentations.
+def both_engines(dataset: Dataset, course: Course) -> tuple[Engine, Engine]:
+    """Return ngspice and the closed form."""
+    classes, inputs = dataset.patterns.shape
+    reading, writing = (READING.tightened(), TIGHT_WRITING) if course.tightened else (READING, WRITING)
+    return NgspiceEngine(dataset.setup, classes, inputs, reading, writing), ClosedFormEngine(dataset.setup, classes, inputs)
+
+
+def compare_training(pair: Sequence[Engine], dataset: Dataset, presentations: int,
+                     course: Course) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Train on two engines with the same presentations.
+
+    Parameters
+    ----------
+    pair : two engines
+        In step, the second takes over the states of the first.
+    dataset : Dataset
+    presentations : int
+    course : Course
 
     Returns
     -------
@@ -119,15 +131,12 @@ def compare_training(dataset: Dataset, presentations: int, course: Course) -> tu
     """
     rule = dataclasses.replace(dataset.rule, presentations=presentations)
     images, labels = dataset.training.levels, dataset.training.labels
-    classes, inputs = dataset.patterns.shape
-    reading, writing = (READING.tightened(), TIGHT_WRITING) if course.tightened else (READING, WRITING)
-    engines = (RecordingEngine(NgspiceEngine(dataset.setup, classes, inputs, reading, writing)),
-               RecordingEngine(ClosedFormEngine(dataset.setup, classes, inputs)))
-    simulated, computed = (initial_state(rule, classes, inputs) for _ in engines)
+    engines = [RecordingEngine(engine) for engine in pair]
+    simulated, computed = (error_rule.initial_state(rule, *dataset.patterns.shape) for _ in engines)
     start = simulated.states = computed.states = starting_states(course, dataset)
-    trainers = [ErrorDrivenTrainer(engine, rule, images, labels) for engine in engines]
-    right = labels[presentation_order(rule.seed, presentations, len(labels))]
-    apart, alike, nearest = np.zeros((classes, inputs)), 0, np.inf
+    trainers = [error_rule.ErrorDrivenTrainer(engine, rule, images, labels) for engine in engines]
+    right = labels[error_rule.presentation_order(rule.seed, presentations, len(labels))]
+    apart, alike, nearest = np.zeros(dataset.patterns.shape), 0, np.inf
     different: list[dict[str, Any]] = []
     for k in progress(range(presentations), presentations, course.name, "image"):
         if course.in_step:
@@ -163,15 +172,13 @@ def main(arguments: list[str] | None = None) -> None:
     check_overwriting(record, parameters, options.force)
 
     dataset = mnist()
-    found = [compare_training(dataset, options.presentations, course) for course in COURSES]
-    rows, different = [row for row, _ in found], [row for _, rows in found for row in rows]
-    print(table(("training", "decided alike", "wrote", "nearest/ns", "states differ by/uV", "mean/uV", "moved by/mV"), [
-        (row["course"], f"{row['decided_alike']} of {row['presentations']}", row["wrote"], f"{row['nearest_s'] * 1e9:.2f}",
-         f"{row['states_differ_max_V'] * 1e6:.1f}", f"{row['states_differ_mean_V'] * 1e6:.2f}",
-         f"{row['states_moved_mean_V'] * 1e3:.1f}") for row in rows]))
-    for row in different:
-        print(f"{row['course']}, presentation {row['presentation']} on {row['engine']}: lead {row['lead_s'] * 1e9:.2f} ns, "
-              f"beyond the margin {row['beyond_margin_s'] * 1e9:.2f} ns, among others {row['among_others_s'] * 1e9:.2f} ns")
+    rows, different = [], []
+    for course in COURSES:
+        row, others = compare_training(both_engines(dataset, course), dataset, options.presentations, course)
+        rows.append(row)
+        different += others
+    for table in (rows, different):
+        print(pd.DataFrame(table).to_string(index=False, float_format="{:.4g}".format))
     write_results(record, parameters, {"rows": rows, "different": different})
 
 
