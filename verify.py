@@ -2,16 +2,17 @@
 
 Tightened means all tolerances and steps a tenth (of the training, which is tight already: a half). Prints the largest change
 of each comparison beside its bound; the exit code is 1 if a bound is broken. Writes results/verify.json. About 8 minutes.
+
+--images: test images of each MNIST network read as usual and tightened. --decisions: test images decided as usual and
+tightened. --writes: random writes on both engines. --presentations: length of a training on both engines.
 """
 
 import itertools
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ ALIKE_BOUND = 1e-2  # share of the presentations of a training that the engines 
 STATE_BOUND = 0.3e-3  # V, after one presentation from the same states
 ALL_SPIKES = 1000  # more than there are neurons: read to the end of the pulse
 
-ROOT = Path(__file__).parent
+COUNTS = {"images": 50, "decisions": 2000, "writes": 1000, "presentations": 200}
 EXPERIMENTS = (xpue(), digits_012345(), mnist())
 Row = tuple[str, float, float, str]  # name, largest change, its bound, unit
 
@@ -50,16 +51,14 @@ Row = tuple[str, float, float, str]  # name, largest change, its bound, unit
 def main(arguments: list[str] | None = None) -> int:
     """Make all comparisons, print and save them."""
     parser = make_parser(__doc__, parameters=False)
-    for option, count, meaning in (("--images", 50, "test images of each MNIST network read with tightened tolerances"),
-                                   ("--decisions", 2000, "test images of each MNIST network decided as usual and tightened"),
-                                   ("--writes", 1000, "random writes on both engines"),
-                                   ("--presentations", 200, "length of a training on both engines")):
-        parser.add_argument(option, type=whole_number(1, 10000), default=count, metavar="N", help=f"{meaning} (default: {count})")
+    for option, count in COUNTS.items():
+        parser.add_argument(f"--{option}", type=whole_number(1, 10000), default=count, metavar="N",
+                            help=f"number of {option} (default: {count})")
     options = parser.parse_args(arguments)
     if shutil.which("ngspice") is None:
         raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")
     record = options.results / "verify.json"
-    parameters = {name: getattr(options, name) for name in ("images", "decisions", "writes", "presentations")}
+    parameters = {name: getattr(options, name) for name in COUNTS}
     check_overwriting(record, parameters, options.force)
 
     rows = check(itertools.chain(
@@ -113,14 +112,14 @@ def accuracy_converges(network: Network, count: int) -> Iterator[Row]:
         tight = train_hebbian(network.setup, network.dataset.patterns, TIGHT_TRAINING).states
     usual = network.decisions(read_images(network.setup, network.states, images))
     exact = network.decisions(read_images(network.setup, tight, images, solver=READING.tightened()))
-    gained = 100 * abs(float(np.mean(usual == labels) - np.mean(exact == labels)))
-    yield f"{network.name}: accuracy on {count} test images", gained, ACCURACY_BOUND, "points"
-    yield f"{network.name}: decisions on {count} test images", 100 * float(np.mean(usual != exact)), CHANGED_BOUND, "%"
+    gained, changed = 100 * abs(np.mean(usual == labels) - np.mean(exact == labels)), 100 * np.mean(usual != exact)
+    yield f"{network.name}: accuracy on {count} test images", float(gained), ACCURACY_BOUND, "points"
+    yield f"{network.name}: decisions on {count} test images", float(changed), CHANGED_BOUND, "%"
 
 
 def engines_decide_alike(network: Network) -> Iterator[Row]:
     """Compare the closed form with the committed scores of all test images in ngspice."""
-    committed = load_results(ROOT / "results" / f"{network.name.replace('mnist', 'mnist_test')}.json")
+    committed = load_results(f"results/{network.name.replace('mnist', 'mnist_test')}.json")
     count = committed["samples"]
     spikes = network.crossbar.first_spikes(network.states, network.images(count))
     found = summary(network.dataset.test.labels[:count], spikes, network.resolution)
@@ -170,10 +169,7 @@ def without_late(spikes: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
 def run_program(text: str, nodes: list[str]) -> np.ndarray:
     """Return the last values of `nodes` when ngspice's program runs a netlist. Raises SimulationError."""
-    with tempfile.NamedTemporaryFile("w", suffix=".cir") as netlist:
-        netlist.write(text)
-        netlist.flush()
-        done = subprocess.run(["ngspice", "-n", "-b", netlist.name], capture_output=True, text=True)
+    done = subprocess.run(["ngspice", "-n", "-b"], input=text, capture_output=True, text=True)
     columns: list[str] = []
     last: dict[str, float] = {}
     for words in map(str.split, done.stdout.splitlines()):

@@ -1,8 +1,8 @@
 """Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ (learned on it), MNIST 10x10.
 
-Monte Carlo in closed form: spread of neurons, of cells, of both; stuck cells; read noise against the rule's margin; write
-noise; decay; recovery by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json (of
-studies.ex_situ). Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; with --short, a tenth of it to
+Monte Carlo in closed form. Chips differ in the spread of neurons, cells or both, in stuck cells, noise and decay. Another
+section is the recovery by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json, which
+studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; with --short, a tenth of it to
 imperfect_chips_short*. 15 minutes on two cores, a minute with --short.
 """
 

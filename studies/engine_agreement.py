@@ -1,8 +1,8 @@
 """Do ngspice and the closed form agree in reads and writes? Measured on three committed networks for MNIST.
 
-Compares all test images as MNIST_memristor_test.py read them (results/mnist_test*_decisions.csv.gz: run it first), a few
-images read with tightened tolerances and with ever shorter steps, and random writes. Writes results/engines.json and
-figures/engines.png. About 5 minutes. For trainings see studies.training_agreement.
+Run MNIST_memristor_test.py for them first: its results/mnist_test*_decisions.csv.gz are compared. So are a few images, read
+with tightened tolerances and with ever shorter steps, and random writes. Writes results/engines.json and figures/engines.png.
+About 5 minutes. For trainings see studies.training_agreement.
 """
 
 import sys
@@ -112,8 +112,8 @@ def compare_decisions(network: Network, spikes: np.ndarray) -> tuple[dict[str, A
 def compare_leads(network: Network, tight: np.ndarray) -> tuple[float, float]:
     """Compare the leads of tightened reads of the first test images (images x classes, s) with the closed form's.
 
-    Returns the largest difference in s, and the largest as a share of its bound (`LEAD_BOUND`, `LEAD_SHARE`): nan if no image
-    has a lead, infinite if an image has one in one engine only.
+    Returns the largest difference in s, and the largest as a share of its bound (`LEAD_BOUND`, `LEAD_SHARE`). Both are nan if
+    no image has a lead, infinite if an image has one in one engine only.
     """
     exact = network.crossbar.first_spikes(network.states, network.images(len(tight)))
     leads = np.array([[lead(times) for times in engine] for engine in (tight, exact)])

@@ -27,7 +27,7 @@ from memristive.spice.parameters import Parameters, quantity
 
 @dataclass(frozen=True)
 class Mapping(Parameters):
-    """From weights to states."""
+    """Parameters that turn weights into states."""
 
     swing: float = quantity(1.5, 1e-3, 1000.0, "V", "largest distance of a state from the centre")
     iterations: int = quantity(300, 1, 100000, "", "most iterations of the logistic regression")
