@@ -1,0 +1,32 @@
+"""The installed package works from any folder, and its layers are in order."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers import ROOT
+
+
+def test_installed_package_is_importable_from_another_folder(tmp_path):
+    source, site = tmp_path / "source", tmp_path / "site"
+    shutil.copytree(ROOT / "memristive", source / "memristive")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "memristor.py", "snn_circuit.py"):
+        shutil.copy(ROOT / name, source)
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--quiet", "--target", str(site)]
+    subprocess.run([*install, str(source)], check=True, capture_output=True, timeout=300)
+    code = "from memristive.classifier import MemristiveClassifier; import memristor, snn_circuit; print(memristor.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+                          env=os.environ | {"PYTHONPATH": str(site)})
+    assert done.stdout.strip() == str(site / "memristor.py"), done.stderr
+
+
+@pytest.mark.parametrize(("module", "below"), [("memristor.py", ("memristive.spice",)),
+                                              ("snn_circuit.py", ("memristive.spice", "memristor"))])
+def test_device_and_circuit_import_nothing_above_them(module, below):
+    for node in ast.parse((ROOT / module).read_text(encoding="utf-8")).body:  # not under `if __name__ == "__main__":`
+        names = [node.module] if isinstance(node, ast.ImportFrom) else []
+        assert all(name.startswith(below) for name in names if name.startswith(("memristive", "memristor", "snn_circuit")))
