@@ -50,34 +50,33 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Measure one write for each error, before and after the training.
     once = dataclasses.replace(rule, presentations=1)  # a write has the whole first dose
-    rows: list[dict[str, Any]] = []
-    stages: list[dict[str, Any]] = []
-    quartiles: list[dict[str, Any]] = []
+    results: dict[str, list[dict[str, Any]]] = {"stages": [], "quartiles": [], "rows": []}
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
-            network = learn(network, rule, dataset.training).network
+            network = learn(network, rule, dataset.training, bar=True).network
         errors, silent = find_errors(network, rule, dataset.training, options.errors)
         if not errors:
             raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; of these {silent} leave the right "
                                  f"neuron silent. Use more than {options.hidden} hidden neurons.")
         found = [measure(network, once, dataset.training.levels[k], label, wrong)
                  for k, label, wrong in progress(errors, len(errors), stage, "error")]
-        rows += [{"stage": stage, "hidden_degrees": round(one["hidden_degrees"], 1),
-                  "output_degrees": round(one["output_degrees"], 1)} for one in found]
-        stages.append({"stage": stage, "errors": len(found), "right_neuron_silent": silent,
-                       "share_of_leads_that_grew": float(np.mean([one["lead_gain_s"] > 0 for one in found]))})
+        results["rows"] += [{"stage": stage, "hidden_degrees": round(one["hidden_degrees"], 1),
+                             "output_degrees": round(one["output_degrees"], 1)} for one in found]
+        results["stages"].append({"stage": stage, "errors": len(found), "right_neuron_silent": silent,
+                                  "share_of_leads_that_grew": float(np.mean([one["lead_gain_s"] > 0 for one in found]))})
         for name in found[0]:
             low, middle, high = np.nanquantile([one[name] for one in found], [0.25, 0.5, 0.75]).tolist()
-            quartiles.append({"stage": stage, "quantity": name, "lower_quartile": low, "median": middle, "upper_quartile": high})
+            results["quartiles"].append({"stage": stage, "quantity": name, "lower_quartile": low, "median": middle,
+                                         "upper_quartile": high})
 
     # 3. Save, print, plot.
-    write_results(record, parameters, {"stages": stages, "quartiles": quartiles, "rows": rows}, ngspice=False)
+    write_results(record, parameters, results, ngspice=False)
     print(table(("stage", "errors", "right neuron silent", "the lead grew"),
-                [(*list(stage.values())[:3], f"{stage['share_of_leads_that_grew']:.1%}") for stage in stages]))
+                [(*list(stage.values())[:3], f"{stage['share_of_leads_that_grew']:.1%}") for stage in results["stages"]]))
     print(table(("stage", "quantity", "median", "lower quartile", "upper quartile"),
                 [(row["stage"], row["quantity"], *(f"{row[name]:.3g}" for name in ("median", "lower_quartile", "upper_quartile")))
-                 for row in quartiles]))
-    plotting.save(angles_figure(rows), options.figures / "layer_gradient.png")
+                 for row in results["quartiles"]]))
+    plotting.save(angles_figure(results["rows"]), options.figures / "layer_gradient.png")
 
 
 def find_errors(network: LayeredNetwork, rule: LayeredRule, training: Images,

@@ -25,34 +25,37 @@ from memristive.multilayer.layer_rule import LayeredRule
 from memristive.single_layer.engines import CLOSED_FORM
 from memristive.single_layer.error_rule import learning_curve
 from plotting import BLUE, COLOURS, GREY, WIDTH
-from studies.layer_experiments import layered_dataset, learn, mean_and_range, run_resumable, score_row
+from studies.layer_experiments import accuracy_summary, layered_dataset, learn, run_resumable, score_row
 
 RULE = LayeredRule(presentations=300_000)
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
 DRAWN = (0, 25, 100, 400)  # learning curves in the figure
 WINDOW = 5000  # presentations in a running accuracy
 POINTS = 120  # of a learning curve
-Task = tuple[int, LayeredRule]  # hidden neurons, rule
+Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train networks of all sizes, test them, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__)))
     parser.add_argument("--seeds", type=whole_number(1, 100), default=2, metavar="K", help="networks of each size (default: 2)")
+    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N",
+                        help="only the first N test images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
     record = options.results / "hidden_neurons.json"
-    parameters = {"dataset": "mnist", "hidden": HIDDEN, "seeds": options.seeds, "learning": rule.as_dict(), "engine": CLOSED_FORM}
+    parameters = {"dataset": "mnist", "hidden": HIDDEN, "seeds": options.seeds, "samples": options.samples,
+                  "learning": rule.as_dict(), "engine": CLOSED_FORM}
     check_overwriting(record, parameters, options.force)
 
     # 1. Train and test all networks, side by side.
-    tasks = [(hidden, dataclasses.replace(rule, seed=seed)) for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
+    tasks = [(hidden, dataclasses.replace(rule, seed=seed), options.samples)
+             for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
     found = run_resumable(train_and_test, tasks, [rule.presentations] * len(tasks), options, record, parameters)
     rows, curves = [one["row"] for one in found], [one["curve"] for one in found]
 
     # 2. Save, print, plot.
-    accuracies = {hidden: [row["strict_accuracy"] for row in rows if row["hidden"] == hidden] for hidden in HIDDEN}
-    sizes = [{"hidden": hidden, "seeds": len(values), **mean_and_range(values)} for hidden, values in accuracies.items()]
+    sizes = accuracy_summary(rows, "seeds", "hidden")
     write_results(record, parameters, {"rows": rows, "summary": sizes, "learning_curves": curves}, ngspice=False)
     checkpoint_path(record).unlink(missing_ok=True)
     print(table(("hidden", "seeds", "mean", "lowest", "highest"),
@@ -64,14 +67,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 def train_and_test(task: Task) -> dict[str, Any]:
     """Return the scores and the learning curve of one network. Runs in a worker."""
-    (hidden, rule), data = task, layered_dataset("mnist")
+    (hidden, rule, samples), data = task, layered_dataset("mnist")
+    images, labels = data.test.levels[:samples], data.test.labels[:samples]
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
     learning = learn(network, rule, data.training)
-    warn_of_layers(learning.network, data.test.levels)
+    warn_of_layers(learning.network, images)
     accuracy, writes = learning_curve(learning.history, WINDOW)
     points = np.unique(np.geomspace(min(100, len(accuracy)), len(accuracy), POINTS).astype(int)) - 1
     name = {"hidden": hidden, "seed": rule.seed}
-    return {"row": {**name, **score_row(data.test.labels, learning.network.first_spikes(data.test.levels)),
+    return {"row": {**name, **score_row(labels, learning.network.first_spikes(images)),
                     "presentations_that_wrote": int(writes[-1])},
             "curve": {**name, "presentations": (points + 1).tolist(), "running_accuracy": accuracy[points].tolist()}}
 

@@ -15,16 +15,17 @@ from scipy.ndimage import shift
 from datasets import DATASETS, Dataset, DatasetError, Images, encode, load_dataset, load_mnist
 from memristive.cli.layered_reads import read_layers
 from memristive.cli.parallel import run_tasks
+from memristive.cli.progress import progress
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed
 from memristive.io.files import to_json
 from memristive.io.voltages import Voltages, load_layers
 from memristive.multilayer.layer_chips import layer_chips
 from memristive.multilayer.layer_netlist import LayerDesign
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, train_layers
+from memristive.multilayer.layer_network import BLOCK, LayeredLearning, LayeredNetwork, train_layers
 from memristive.multilayer.layer_rule import LayeredRule
 from memristive.single_layer.engines import CLOSED_FORM
-from memristive.single_layer.scores import summary
-from memristive.single_layer.spike_decoding import RESOLUTION
+from memristive.single_layer.scores import decide, interval
+from memristive.single_layer.spike_decoding import RESOLUTION, SILENT, TIED
 from memristive.variability.chip import Chip
 
 XOR = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]))
@@ -78,17 +79,23 @@ def _load(name: str, **options: Any) -> Dataset:
 
 
 def _shifted(dataset: Dataset) -> Images:
-    """Return the training images of mnist or digits with four moved copies; pixels without a source are dark."""
+    """Return the training images of mnist or digits with four moved copies."""
     if dataset.name == "mnist":  # moved before they are shrunk
         arrays = load_mnist("x_train", "y_train")
-        padded = np.pad(arrays["x_train"], ((0, 0), (1, 1), (1, 1)))
-        corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
-        copies = np.concatenate([padded[:, y:y + 28, x:x + 28] for y, x in corners])
-        return Images(encode(copies, dataset.shape[0], "grey"), np.tile(arrays["y_train"].astype(int), 5))
-    levels, labels = dataset.training.levels, dataset.training.labels
-    moved = [shift(levels.reshape(-1, 8, 8), (0.0, *by), order=1).reshape(levels.shape)
-             for by in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))]
-    return Images(np.concatenate([levels, *moved]), np.tile(labels, 5))
+        copies = encode(moved_by_a_pixel(arrays["x_train"]), dataset.shape[0], "grey")
+        return Images(copies, np.tile(arrays["y_train"].astype(int), 5))
+    levels = dataset.training.levels.reshape(-1, *dataset.shape)
+    moved = [shift(levels, (0.0, *by), order=1) for by in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))]
+    copies = np.concatenate([levels, *moved])
+    return Images(copies.reshape(len(copies), -1), np.tile(dataset.training.labels, 5))
+
+
+def moved_by_a_pixel(images: np.ndarray) -> np.ndarray:
+    """Return `images` (n x rows x columns), then all of them moved by a pixel down, up, right and left, with dark edges."""
+    _, rows, columns = images.shape
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+    return np.concatenate([padded[:, y:y + rows, x:x + columns] for y, x in corners])
 
 
 def file_stem(dataset: Dataset) -> str:
@@ -121,10 +128,11 @@ def load_network(path: Path, name: str) -> tuple[LayeredNetwork, LayeredRule, Da
     return LayeredNetwork(voltages.states, voltages.setup().network, design), rule, dataset, voltages
 
 
-def learn(network: LayeredNetwork, rule: LayeredRule, training: Images) -> LayeredLearning:
-    """Return the training after all presentations of the rule, in closed form."""
+def learn(network: LayeredNetwork, rule: LayeredRule, training: Images, bar: bool = False) -> LayeredLearning:
+    """Return the training after all presentations of the rule, in closed form; with a progress `bar` if not in a worker."""
     learning = LayeredLearning.start(network, rule)
-    for _ in train_layers(learning, rule, training.levels, training.labels):
+    steps = train_layers(learning, rule, training.levels, training.labels)
+    for _ in progress(steps, -(-rule.presentations // BLOCK), "learning", f"{BLOCK} images") if bar else steps:
         pass
     return learning
 
@@ -138,15 +146,20 @@ def read_tests(network: LayeredNetwork, images: np.ndarray, engine: str, jobs: i
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
     """Return samples, strict accuracy with its 95 % interval, silent and tied images, as columns of a table."""
-    found = summary(labels, spikes, RESOLUTION)
-    low, high = found["strict_interval_95"]
-    return {"samples": found["samples"], "strict_accuracy": found["strict_accuracy"], "interval_95_low": low,
-            "interval_95_high": high, "silent": found["silent"], "tied": found["tied"]}
+    decisions, _ = decide(spikes, RESOLUTION)
+    right = int(np.sum(decisions == labels))
+    low, high = interval(right, len(labels))
+    return {"samples": len(labels), "strict_accuracy": right / len(labels), "interval_95_low": low, "interval_95_high": high,
+            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
 
 
-def mean_and_range(accuracies: Sequence[float]) -> dict[str, float]:
-    """Return mean, lowest and highest of some accuracies, as columns of a table."""
-    return {"mean": float(np.mean(accuracies)), "lowest": min(accuracies), "highest": max(accuracies)}
+def accuracy_summary(rows: Sequence[dict[str, Any]], count: str, *keys: str) -> list[dict[str, Any]]:
+    """Return mean, lowest and highest strict accuracy of the rows with equal `keys`; column `count` is their number."""
+    groups: dict[tuple[Any, ...], list[float]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row["strict_accuracy"])
+    return [{**dict(zip(keys, values, strict=True)), count: len(found), "mean": float(np.mean(found)), "lowest": min(found),
+             "highest": max(found)} for values, found in groups.items()]
 
 
 def run_resumable(function: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace,

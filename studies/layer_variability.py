@@ -30,14 +30,7 @@ from memristive.single_layer.scores import decide, largest_deviation
 from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip
 from plotting import BLUE, GREY, VERMILLION, WIDTH
-from studies.layer_experiments import (
-    layered_dataset,
-    learn,
-    mean_and_range,
-    network_on_chip,
-    run_resumable,
-    score_row,
-)
+from studies.layer_experiments import accuracy_summary, layered_dataset, learn, network_on_chip, run_resumable, score_row
 
 RULE = LayeredRule(presentations=300_000)
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -60,6 +53,8 @@ class Task:
     states : tuple of arrays, V, optional
         States that are carried to the chip; None: the network learns on the chip.
     samples : int
+        Test images that the closed form reads.
+    in_ngspice : int
         Test images that ngspice reads as well.
     """
 
@@ -68,7 +63,8 @@ class Task:
     rule: LayeredRule
     hidden: int
     states: tuple[np.ndarray, ...] | None = None
-    samples: int = 0
+    samples: int = 10_000
+    in_ngspice: int = 0
 
     def network(self) -> LayeredNetwork:
         """Return the network on its chip, trained there or with the carried states."""
@@ -77,7 +73,7 @@ class Task:
         network = network_on_chip(initial_network((self.hidden,), 10, training.levels, self.rule), chip)
         if self.states is not None:
             return dataclasses.replace(network, states=self.states)
-        return learn(network, self.rule, training).network
+        return learn(network, self.rule, training, bar=not self.spread).network
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -87,32 +83,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--chips", type=whole_number(1, 1000), default=5, metavar="N", help="chips of each spread (default: 5)")
     parser.add_argument("--ngspice", type=whole_number(0, 10_000), default=100, metavar="N",
                         help="test images that ngspice reads on chip 1 at 2 and 10 %% (default: 100)")
+    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N",
+                        help="only the first N test images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
     record = options.results / "imperfect_layers.json"
     parameters = {"dataset": "mnist", "spreads": SPREADS, "chips": options.chips, "hidden": options.hidden,
-                  "ngspice": options.ngspice, "learning": rule.as_dict(), "engine": CLOSED_FORM}
+                  "samples": options.samples, "ngspice": options.ngspice, "learning": rule.as_dict(), "engine": CLOSED_FORM}
     check_overwriting(record, parameters, options.force)
 
     # 1. An ideal chip, whose states are carried to the others.
     ideal, test = Task(0.0, 0, rule, options.hidden).network(), layered_dataset("mnist").test
-    warn_of_layers(ideal, test.levels)
-    ideal_accuracy = score_row(test.labels, ideal.first_spikes(test.levels))["strict_accuracy"]
+    images, labels = test.levels[:options.samples], test.labels[:options.samples]
+    warn_of_layers(ideal, images)
+    ideal_accuracy = score_row(labels, ideal.first_spikes(images))["strict_accuracy"]
     print(f"an ideal chip: {ideal_accuracy:.2%}", flush=True)
 
     # 2. All chips, with the states of the ideal one and with a training of their own.
-    tasks = [Task(spread, seed, rule, options.hidden, states, options.ngspice * (seed == 1 and spread in IN_NGSPICE))
+    tasks = [Task(spread, seed, rule, options.hidden, states, options.samples,
+                  options.ngspice * (seed == 1 and spread in IN_NGSPICE))
              for spread in SPREADS for states in (ideal.states, None) for seed in range(1, options.chips + 1)]
     sizes = [rule.presentations if task.states is None else 1 for task in tasks]
     found = run_resumable(evaluate, tasks, sizes, options, record, parameters)
     rows, in_ngspice = [one["row"] for one in found], [one["in_ngspice"] for one in found if one["in_ngspice"]]
 
     # 3. Save, print, plot.
-    accuracies: dict[tuple[float, str], list[float]] = {}
-    for row in rows:
-        accuracies.setdefault((row["spread"], row["route"]), []).append(row["strict_accuracy"])
-    spreads = [{"spread": spread, "route": route, "chips": len(values), **mean_and_range(values)}
-               for (spread, route), values in accuracies.items()]
+    spreads = accuracy_summary(rows, "chips", "spread", "route")
     write_results(record, parameters, {"ideal_strict_accuracy": ideal_accuracy, "rows": rows, "summary": spreads,
                                        "in_ngspice": in_ngspice}, ngspice=bool(in_ngspice))
     checkpoint_path(record).unlink(missing_ok=True)
@@ -127,14 +123,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def evaluate(task: Task) -> dict[str, Any]:
-    """Return the scores of a network, and those by ngspice for the first `task.samples` images. Runs in a worker."""
+    """Return the scores of a network, and those by ngspice for its first `task.in_ngspice` images. Runs in a worker."""
     network, test = task.network(), layered_dataset("mnist").test
-    exact = network.first_spikes(test.levels)
     chip = {"spread": task.spread, "seed": task.seed, "route": "in situ" if task.states is None else "ex situ"}
-    found: dict[str, Any] = {"row": {**chip, **score_row(test.labels, exact)}, "in_ngspice": None}
-    if task.samples:
-        labels, exact = test.labels[:task.samples], exact[:task.samples]
-        simulated = np.array(list(read_in_ngspice(network, test.levels[:task.samples])))
+    exact = network.first_spikes(test.levels[:task.samples])
+    found: dict[str, Any] = {"row": {**chip, **score_row(test.labels[:task.samples], exact)}, "in_ngspice": None}
+    if task.in_ngspice:
+        images, labels = test.levels[:task.in_ngspice], test.labels[:task.in_ngspice]
+        exact, simulated = network.first_spikes(images), np.array(list(read_in_ngspice(network, images)))
         decisions = [decide(spikes, RESOLUTION)[0] for spikes in (simulated, exact)]
         found["in_ngspice"] = {**chip, **score_row(labels, simulated),
                                "closed_form_strict_accuracy": score_row(labels, exact)["strict_accuracy"],

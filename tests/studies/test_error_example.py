@@ -1,120 +1,74 @@
-"""Energies of an error: each write is of its own column, for as long as its rows are high, by its layer's dose."""
-
-from types import SimpleNamespace
+"""Energies of one error: each write is of its own column, for as long as its rows are high, with the dose of its layer."""
 
 import numpy as np
 import pytest
 
-from memristive.multilayer.layer_network import start_delay
+from datasets import Images
 from memristive.multilayer.layer_rule import LayeredRule
-from memristor import state_rate
-from studies import error_example as layered_example
-from studies.error_example import Example, an_error, energies, print_energies
-from studies.layer_experiments import LayeredData
-from tests.learning.test_layer_energy import power
-from tests.learning.test_layers import random_network
+from memristive.spice.session import temporary_circuits
+from memristor import read_current, state_rate
+from studies.error_example import ErrorExample, back_read, error_energies, find_error
+from tests.multilayer.networks import random_network
 
 RULE = LayeredRule(hidden_dose=0.3, output_dose=0.06)
 IMAGE = np.array([1.0, 0.2, 0.7, 0.4])
-EDGES = 1 + 3.5 * 0.02  # rows rise before phi and fall after it
 
 
-@pytest.fixture(scope="module", params=[(4, 6, 3), (4, 3)], ids=["hidden", "single"])
-def network(request):
-    return random_network(request.param, seed=1, spread=1.5)
-
-
-@pytest.fixture(scope="module")
-def found(network, ngspice):
-    """An example whose wrong neuron is the first to fire and whose right one is the last, with its energies."""
-    order = np.argsort(network.first_spikes(IMAGE[None])[0])
-    example = Example(IMAGE, int(order[-1]), int(order[0]))
-    return example, energies(ngspice, network, RULE, example)
-
-
-def overlap(network, column):
-    """For how long in s a write of the whole dose drives each row of the last layer, and at which voltages."""
-    rate, levels = float(state_rate(network.parameters.memristor, 1.0)), np.append(IMAGE, 1.0)
-    if len(network.states) == 1:
-        return np.full(len(levels), RULE.output_dose / rate), levels
-    tau = network.parameters.neuron.time_constant
-    hidden, outputs = (layer[0] for layer in network.forward(IMAGE[None]))
-    rows = np.append(hidden, start_delay(network.design.rise, tau))
-    high = np.maximum(np.nan_to_num(outputs[column], nan=network.design.window) - np.nan_to_num(rows, nan=1.0), 0.0)
-    return high / tau * RULE.output_dose / rate, np.ones(len(rows))
-
-
-def test_writes_of_the_outputs_last_as_long_as_their_own_columns_overlaps(network, found):
-    example, energy = found
-    seconds, volts = overlap(network, example.label)
+def write_energy(network, layer, volts, seconds, sign=1):
+    """Energy in J of the channels while rows (V) are high for `seconds` (rows) and two or three edges of 2 %."""
+    states = np.vstack([network.states[layer], np.full(len(volts), network.design.reference_state)])
+    memristor = network.parameters.memristor
+    if sign > 0:
+        power = volts * read_current(memristor, states, volts)
+    else:  # drain and source change places
+        power = memristor.gain * ((states + volts) * volts**2 - volts**3 / 2)
     edges = np.where(seconds == seconds.max(), 3.5, 2.5) * 0.02 * seconds.max() * (seconds > 0)
-    right = (power(network, -1, volts) * (seconds + edges)).sum()
-    assert energy["write_right_output"] == pytest.approx(right, rel=0.02)
-    seconds, volts = overlap(network, example.wrong)
-    edges = np.where(seconds == seconds.max(), 3.5, 2.5) * 0.02 * seconds.max() * (seconds > 0)
-    states = np.vstack([network.states[-1], np.full(len(volts), 5.0)])  # drain and source change places
-    lost = (network.parameters.memristor.gain * ((states + volts) * volts**2 - volts**3 / 2)).sum(axis=0)
-    assert energy["write_wrong_output"] == pytest.approx((lost * (seconds + edges)).sum(), rel=0.2)
+    return (power.sum(axis=0) * (seconds + edges)).sum()
 
 
-def test_a_hidden_columns_write_is_of_the_hidden_dose(network, found):
-    _, energy = found
-    assert ("write_hidden" in energy) == (len(network.states) == 2)
-    if "write_hidden" in energy:
-        seconds = RULE.hidden_dose / float(state_rate(network.parameters.memristor, 1.0))
-        expected = power(network, 0, np.append(IMAGE, 1.0)).sum() * seconds * EDGES
-        assert energy["write_hidden"] == pytest.approx(expected, rel=0.02)
+@pytest.mark.parametrize("sizes", [(4, 6, 3), (4, 3)])
+def test_writes_take_what_their_rows_deliver(sizes, ngspice):
+    network = random_network(sizes, seed=1, spread=1.5)
+    times = [layer[0] for layer in network.forward(IMAGE[None])]
+    label, wrong = int(np.argmax(np.nan_to_num(times[-1], nan=1.0))), int(np.nanargmin(times[-1]))
+    with temporary_circuits():
+        energy = error_energies(network, RULE, ErrorExample(IMAGE, label, wrong))
+    rate, levels, tau = float(state_rate(network.parameters.memristor, 1.0)), np.append(IMAGE, 1.0), 150e-6
+    for name, column, sign, error in (("right", label, 1, 0.02), ("wrong", wrong, -1, 0.2)):
+        seconds, volts = np.full(len(levels), RULE.output_dose / rate), levels
+        if len(sizes) == 3:
+            rows = np.append(np.nan_to_num(times[0], nan=1.0), network.start_time)
+            high = np.maximum(np.nan_to_num(times[1][column], nan=network.design.window) - rows, 0.0)
+            seconds, volts = high / tau * RULE.output_dose / rate, np.ones(len(rows))
+        assert energy[f"write_{name}_output_J"] == pytest.approx(write_energy(network, -1, volts, seconds, sign), rel=error)
+    assert ("write_hidden_J" in energy) == (len(sizes) == 3)
+    if "write_hidden_J" in energy:
+        expected = write_energy(network, 0, levels, np.full(len(levels), RULE.hidden_dose / rate))
+        assert energy["write_hidden_J"] == pytest.approx(expected, rel=0.02)
 
 
-def test_the_example_is_the_first_image_that_the_rule_would_write_for(network):
-    """Its right neuron has fired, too late or by too short a lead; where there is none, the first image and its runner-up."""
-    images = np.random.default_rng(4).random((40, 4))
+def test_the_example_is_the_first_image_that_the_rule_writes_for():
+    network = random_network((4, 6, 3), seed=1, spread=1.5)
+    images = np.random.default_rng(4).random((200, 4))
     times = network.first_spikes(images)
-    images, times = (all_of[(~np.isnan(times)).sum(axis=1) >= 2][:3] for all_of in (images, times))
-    assert len(images) == 3
-    ranks, ordered = np.argsort(times, axis=1), np.sort(times, axis=1)  # the silent ones last
-    leads = ordered[:, 1] - ordered[:, 0]
-    order = np.argsort(-leads)  # the shortest lead comes last
-    images, ranks, leads, silent = images[order], ranks[order], leads[order], np.isnan(ordered[order, 2])
-
-    def example(labels, margin, images=images):
-        data = LayeredData(images, np.array(labels), images, np.array(labels))
-        found = an_error(network, LayeredRule(margin=margin), data)
-        assert str(found) == (f"Back-read for a {found.label}, where the neuron of {found.wrong} " + (
-            "was too early" if found.written else "comes next (no image is left to write for)"))
-        return int(np.flatnonzero((images == found.image).all(axis=1))[0]), found.label, found.wrong, found.written
-    first, second, last = ranks.T
-    assert example(first, (leads[1] + leads[2]) / 2) == (2, first[2], second[2], True)
-    assert example([first[0], second[1], first[2]], leads[2] / 2) == (1, second[1], first[1], True)
-    assert example(first, leads[2] / 2) == (0, first[0], second[0], False)
-    if silent[0]:  # a right neuron that stays silent has no column to write for so long
-        assert example([last[0], first[1], second[2]], leads[2] / 2) == (2, second[2], first[2], True)
+    fired = (~np.isnan(times)).sum(axis=1) >= 2
+    images, times = images[fired], times[fired]
+    first, second = np.argsort(times, axis=1)[:, :2].T
+    leads = np.diff(np.sort(times, axis=1)[:, :2], axis=1)[:, 0]
+    short = int(np.argmin(leads))
+    found = find_error(network, LayeredRule(margin=leads[short] * 1.0001), Images(images, first))
+    assert (found.label, found.wrong, found.written) == (first[short], second[short], True)
+    assert np.array_equal(found.image, images[short])
+    found = find_error(network, LayeredRule(margin=0.0), Images(images, first))  # no errors
+    assert (found.label, found.wrong, found.written) == (first[0], second[0], False)
+    labels = np.where(np.arange(len(first)) == 5, second, first)  # the wrong neuron fires before the right one
+    found = find_error(network, LayeredRule(margin=0.0), Images(images, labels))
+    assert np.array_equal(found.image, images[5]) and (found.label, found.wrong) == (second[5], first[5])
 
 
-def test_energies_are_printed_under_their_own_names_in_microjoules(capsys):
-    print_energies({"read_layer_0": 1e-6, "read_layer_1": 2e-6, "read_seconds": 3e-6, "write_right_output": 4e-6,
-                    "write_wrong_output": 5e-6, "back_read": 6e-6, "write_hidden": 7e-6})
-    read, hidden, uncounted = capsys.readouterr().out.splitlines()
-    assert read == ("energy of a read of 3.0 us: 1 + 2 uJ, layer by layer; first writes: right output 4 uJ, wrong output 5 uJ")
-    assert hidden == "a hidden column, read back at 1 V: 7 uJ; a back-read: 6 uJ"
-    assert "not counted, nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V: those of" in uncounted
-
-
-def test_the_right_column_is_strengthened_and_the_wrong_one_weakened(network, monkeypatch):
-    """And read back with the right column above ground."""
-    written, back = [], []
-    monkeypatch.setattr(layered_example, "layers_read_energy", lambda *given: ([0.0] * len(network.states), 1e-4))
-    monkeypatch.setattr(layered_example, "layer_write_energy", lambda session, network, layer, volts, high, pulse:
-                        written.append((layer, float(np.sign(pulse)))) or 0.0)
-    monkeypatch.setattr(layered_example, "back_read_energy", lambda session, network, layer, at: back.append(at.tolist()) or 0.0)
-    energies(None, network, RULE, Example(IMAGE, 2, 0))
-    last = len(network.states) - 1
-    assert written[:2] == [(last, 1.0), (last, -1.0)]
-    assert (written[2:], back) == (([(0, 1.0)], [[-1.0, 0.0, 1.0]]) if last else ([], []))
-
-
-def test_who_is_written_goes_by_the_membranes_of_the_last_hidden_layer(monkeypatch):
-    network, settled = random_network((4, 6, 5, 3), seed=1, spread=1.5), [np.zeros(6), np.ones(5)]
-    monkeypatch.setattr(layered_example, "LayeredReader", lambda *_: SimpleNamespace(read=lambda *_, label: (None, settled)))
-    monkeypatch.setattr(layered_example, "BackReader", lambda *_: SimpleNamespace(read=lambda *_: np.zeros(5)))
-    assert layered_example.read_back(None, network, Example(np.ones(4), 2, 0))[2] is settled[1]
+def test_both_engines_read_the_same_back(ngspice):
+    network = random_network((4, 6, 5, 3), seed=1, spread=1.5)
+    simulated, computed, settled = back_read(network, ErrorExample(IMAGE, 2, 0))
+    assert simulated == pytest.approx(computed, abs=5e-3) and np.abs(computed).max() > 0.5
+    fires = ~np.isnan(network.forward(IMAGE[None])[1][0])
+    assert len(settled) == 5 and (settled[fires] > 1).all()
