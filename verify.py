@@ -86,9 +86,8 @@ def check(comparisons: Iterable[Row]) -> list[dict[str, Any]]:
 def experiment_converges(dataset: Dataset) -> Iterator[Row]:
     """Compare training and inference as usual and tightened."""
     setup, patterns, name = dataset.setup, dataset.patterns, dataset.name
-    watch = partial(progress, total=len(patterns), description=f"{name}, tightened", unit="class")
-    usual = train_hebbian(setup, patterns).states
-    tight = train_hebbian(setup, patterns, TIGHT_TRAINING, watch).states
+    watch = partial(progress, total=len(patterns), description=name, unit="class")
+    usual, tight = (train_hebbian(setup, patterns, solver, watch).states for solver in (TRAINING, TIGHT_TRAINING))
     bound = VOLTAGE_BOUND * float(usual[patterns > 0].mean())
     yield f"{name}: trained voltages", float(np.abs(tight - usual).max()), bound, "V"
     spikes = infer(setup, usual, patterns).spikes
