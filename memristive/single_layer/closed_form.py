@@ -327,5 +327,5 @@ def hebbian_state(setup: Setup) -> float:
     window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2
     final = float(trained_state(memristor, schedule.input_voltage, area))
     lift = float(raised_state(memristor, final / 2, schedule.input_voltage)) - final / 2
-    tau = Cells.of(memristor).leak(schedule.input_voltage * area / window) * memristor.memory_capacitance
+    tau = float(Cells.of(memristor).leak(schedule.input_voltage * area / window)) * memristor.memory_capacitance
     return -(final * tau / window - lift) * float(np.expm1(-window / tau)) + first_write_offset(memristor)
