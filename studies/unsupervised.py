@@ -1,7 +1,7 @@
-"""Patterns without a teacher: does the circuit alone give each pattern a neuron of its own? (docs/stdp.md)
+"""Patterns without a teacher: does the circuit alone assign another neuron to each pattern? (docs/stdp.md)
 
-One ngspice transient for each seed presents the patterns in random order; no Python and no labels take part. --netlist writes
-the circuit of the first seed, which also runs in `ngspice -b` alone. Writes results/stdp_NAME.json, and for the first seed
+One ngspice transient for each seed presents the patterns in random order, without labels. --netlist writes the circuit of the
+first seed, which also runs in `ngspice -b` alone. Writes results/stdp_NAME.json, and for the first seed
 figures/stdp_NAME_winners.png and the animation figures/stdp_NAME.gif. About 3 s for each seed of XPUE, 10 s for 012345.
 MNIST: python -m studies.unsupervised_mnist.
 """

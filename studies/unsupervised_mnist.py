@@ -2,8 +2,8 @@
 
 The closed form learns all 60,000 training images without labels. The training labels then assign a digit to each neuron, and the
 closed form and ngspice read the test images with the thresholds that homeostasis has set. Writes voltages/NAME.json,
-results/NAME.json and figures/NAME_*.png, with the name mnist_stdp_grey_100 for 100 neurons, and figures/mnist_stdp_accuracy.png
-from all such records. 10 to 30 s without ngspice (--samples 0), 2 minutes more with it (--samples 10000 --contenders 3).
+results/NAME.json and figures/NAME_*.png; NAME is mnist_stdp_grey_100 for 100 neurons. Writes figures/mnist_stdp_accuracy.png
+from all these records. 10 to 30 s without ngspice (--samples 0), 2 minutes more with --samples 10000 --contenders 3.
 
 --stretch N instead lets ngspice learn the first N presentations, with neurons and inhibition, and compares its winners with the
 closed form. Writes results/NAME_stretch.json. 20 minutes for 500 presentations and 50 neurons.

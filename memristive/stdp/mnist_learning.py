@@ -131,7 +131,7 @@ def present_with_leads(learning: MnistLearning, network: NetworkState, images: n
     winners : array, presentations
         SILENT if no neuron fires.
     leads : array, presentations, s
-        Lead of the first spike over the second; inf or nan if there is no second one.
+        Lead of the first spike over the second; inf if there is no second one.
     """
     k, found, leads = constants(learning.setup()), [], []
     for image in images:

@@ -48,7 +48,7 @@ def test_most_seeds_on_which_nothing_was_tuned_are_learned(name, least):
 
 
 def test_closed_form_predicts_winners_at_any_input_voltage(ngspice):
-    """At 0.2 V no neuron fires."""
+    """No neuron fires at 0.2 V."""
     for volts in (0.2, 0.8):
         setup = XPUE.setup.replace(schedule=dataclasses.replace(XPUE.setup.schedule, input_voltage=volts))
         trial = trial_of(XPUE, 2, setup, presentations=12)

@@ -131,7 +131,7 @@ def crossing(row, volts, raised, k, step=50e-9):
 
 
 def test_spikes_of_rivals_are_those_of_a_plain_integration_over_the_edge():
-    """With a straight edge, these two neurons, 0.3 us apart, would be 19 and 41 ns late."""
+    """Two neurons 0.3 us apart; with a straight edge they would be 19 and 41 ns late."""
     states = np.full((2, 9), 4.0)
     states[1, PATTERNS[0] > 0] = [14.875, 1.3, 1.3, 1.3, 1.3]
     found = spike_times(states, np.zeros(2), PATTERNS[0], K)
