@@ -2,8 +2,10 @@
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -63,13 +65,24 @@ def _numbered(function: Callable[[Task], Result], k: int, task: Task) -> tuple[i
 
 
 @contextlib.contextmanager
-def _inherited_by_workers() -> Generator[None, None, None]:
-    """Ignore Ctrl-C while workers start: it reaches all processes of a terminal, and the parent ends its workers."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _interrupts_blocked() -> Generator[None, None, None]:
+    """Block Ctrl-C while workers start, which inherit this: a terminal sends it to all, this process ends its workers."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    multiprocessing.get_context("spawn").Lock()  # starts Python's resource tracker now: its start unblocks Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a Ctrl-C since then is raised here
+
+
+def _give_up(results: Generator[Any, None, None]) -> None:
+    """End joblib's results, without its warning of unfinished tasks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results.close()
 
 
 def _on_cores(function: Callable[[Task], Result], tasks: Sequence[Task],
@@ -80,15 +93,16 @@ def _on_cores(function: Callable[[Task], Result], tasks: Sequence[Task],
     left = dict(enumerate(tasks))
     for attempt in (1, 2):
         try:
-            # Two workers at least: joblib would run a single job in this process, which a crash would end.
-            with parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1):
-                with _inherited_by_workers():
+            with contextlib.ExitStack() as ended:
+                # Two workers at least: joblib would run a single job in this process, which a crash would end.
+                with (_interrupts_blocked(),
+                      parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1)):
                     results = Parallel(return_as="generator_unordered", batch_size=1)(
                         delayed(_numbered)(function, k, task) for k, task in left.copy().items())
-                with contextlib.closing(results):
-                    for k, result in results:
-                        del left[k]
-                        yield k, result
+                    ended.callback(_give_up, results)
+                for k, result in results:
+                    del left[k]
+                    yield k, result
             return
         except BrokenProcessPool as error:
             if attempt == 2:
