@@ -277,7 +277,6 @@ def test_places_that_cannot_be_written_are_found_before_any_work(work, capsys):
     assert all("blocked" in line for line in capsys.readouterr().err.splitlines())
 
 
-@pytest.mark.parametrize("library", [str(ROOT / "README.md"), "nowhere.so"])
-def test_missing_ngspice_names_the_packages(library):
-    errors = script("XPUE_memristive_inference.py", code=2, env=os.environ | {"NGSPICE_LIBRARY_PATH": library})
-    assert "libngspice0" in one_line(errors) and library in errors
+def test_missing_ngspice_names_the_packages():
+    errors = script("XPUE_memristive_inference.py", code=2, env=os.environ | {"NGSPICE_LIBRARY_PATH": "nowhere.so"})
+    assert "libngspice0" in one_line(errors) and "nowhere.so" in errors

@@ -61,11 +61,10 @@ def test_every_trained_pattern_wins_by_more_than_the_resolution(ngspice, trained
         assert (result.outputs[k, (since > spikes[k] + 1e-5) & (since < schedule.pulse)] > 0.99).all()
 
 
-@pytest.mark.parametrize("pulses", [{"rise": 1e-7}, {"pulse": 5e-4}])
-@pytest.mark.filterwarnings("ignore:all neurons stay silent", "ignore:classes differ")
-def test_short_edges_and_small_states_train_classes_equally(ngspice, templates, pulses):
+@pytest.mark.filterwarnings("ignore:classes differ")
+def test_short_edges_train_classes_equally(ngspice, templates):
     """With the usual steps, edges of 0.1 us left classes 1.6 % apart and 56 mV in cells that should be off."""
-    setup = templates.setup.replace(schedule=Schedule(**({"pulse": 2e-3, "period": 6e-3} | pulses)))
+    setup = templates.setup.replace(schedule=Schedule(pulse=2e-3, period=6e-3, rise=1e-7))
     states = train_hebbian(setup, templates.patterns).states
     assert class_scatter(states, templates.patterns) < 2.5e-4
     assert np.abs(states[templates.patterns == 0]).max() < 1e-3
@@ -80,6 +79,11 @@ def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts)
     assert class_scatter(states, patterns) < 4e-4
     beyond = states[patterns > 0] - 5e-9 * 5e-3 / memristor.memory_capacitance
     assert beyond == pytest.approx(0.185, abs=0.012)  # V: below Vto the gate takes less charge
+
+
+def test_class_scatter_is_the_range_of_the_full_pixels_means():
+    patterns, states = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 0.0]]), np.array([[2.0, 4.0, 9.0], [9.0, 1.0, 9.0]])
+    assert class_scatter(states, patterns) == pytest.approx((3.0 - 1.0) / 2.0) and class_scatter(states, 0 * patterns) == 0
 
 
 def test_identical_patterns_tie(ngspice):
