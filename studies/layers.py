@@ -95,10 +95,10 @@ def train_and_test(options: argparse.Namespace) -> None:
 
     def prepared(number: int) -> tuple[Dataset, LayeredNetwork, LayeredRule]:
         """Return data, untrained network and rule of one of the seeds."""
-        own = dataclasses.replace(rule, seed=rule.seed + number)
-        data = layered_dataset(options.data, options.size, own.seed)
-        start = initial_network(hidden, classes, data.training.levels, own, design, NetworkParameters(memristor, neuron))
-        return data, network_on_chip(start, chip), own
+        seeded = dataclasses.replace(rule, seed=rule.seed + number)
+        data = layered_dataset(options.data, options.size, seeded.seed)
+        start = initial_network(hidden, classes, data.training.levels, seeded, design, NetworkParameters(memristor, neuron))
+        return data, network_on_chip(start, chip), seeded
 
     dataset, start, _ = prepared(0)
     stem = file_stem(dataset)
@@ -117,9 +117,9 @@ def train_and_test(options: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
         for number in range(len(rows), options.seeds):
-            data, start, own = prepared(number)
-            learning = LayeredLearning.restored(start, state) if "done" in state else LayeredLearning.start(start, own)
-            train(learning, options.engine, own, data.training, state,
+            data, start, seeded = prepared(number)
+            learning = LayeredLearning.restored(start, state) if "done" in state else LayeredLearning.start(start, seeded)
+            train(learning, options.engine, seeded, data.training, state,
                   functools.partial(save_checkpoint, checkpoint, state, parameters))
             accuracy, writes = learning_curve(learning.history)
             if number == 0:
@@ -130,7 +130,7 @@ def train_and_test(options: argparse.Namespace) -> None:
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
             warn_of_layers(learning.network, images)
             spikes = read_tests(learning.network, images, options.test_engine, options.jobs)
-            rows.append({"seed": own.seed, "training_time_s": float(state["seconds"]),
+            rows.append({"seed": seeded.seed, "training_time_s": float(state["seconds"]),
                          "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
         print_rows(rows)

@@ -4,7 +4,6 @@ A table stands between the lines <!-- table: NAME --> and <!-- end -->, and NAME
 """
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +63,7 @@ def percent(share: float, digits: int = 2) -> str:
 
 def spread(values: Sequence[float]) -> str:
     """Return mean and standard deviation of shares as text."""
-    return f"{percent(np.mean(values))} ± {100 * np.std(values, ddof=1):.2f}"
+    return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"
 
 
 def test_name(network: Network) -> str:
@@ -297,7 +296,7 @@ def commands_table() -> str:
         return percent(load_results(RESULTS / f"{name}.json")["strict_accuracy"])
 
     def seeds(name: str) -> str:
-        return spread(load_table(RESULTS / f"{name}.json").strict_accuracy)
+        return spread(list(load_table(RESULTS / f"{name}.json").strict_accuracy))
 
     def chips(route: str) -> str:
         table = _chips("spread")
@@ -371,4 +370,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -89,8 +89,8 @@ def _fit(up: np.ndarray, down: np.ndarray, name: str, more: dict[str, Any]) -> t
     low, high, *bends = fit.x
     if not 0 < low < high:
         raise ParameterError(f"the fitted conductances must be positive and rise, got {low * scale:g} to {high * scale:g} S")
-    curvatures = [float(np.clip(1 / bend if bend else np.inf, -LINEAR, LINEAR)) for bend in bends]
-    device = MeasuredDevice(name, len(up) - 1, len(down) - 1, *curvatures, high * scale, high / low, **more)
+    a_up, a_down = (float(np.clip(1 / bend if bend else np.inf, -LINEAR, LINEAR)) for bend in bends)
+    device = MeasuredDevice(name, len(up) - 1, len(down) - 1, a_up, a_down, high * scale, high / low, **more)
     return device, fit.fun / (high - low)
 
 
@@ -105,7 +105,7 @@ def _bootstrap_errors(device: MeasuredDevice, sweeps_up: int, sweeps_down: int) 
                 share.append(device.after(share[-1], 1, up) + device.cycle_noise * rng.standard_normal(sweeps))
             curves.append(device.conductance(np.mean(share, axis=1)))
         with contextlib.suppress(ParameterError):
-            fits.append(_fit(*curves, device.name, {})[0])
+            fits.append(_fit(curves[0], curves[1], device.name, {})[0])
     names = ("lowest_conductance", "highest_conductance", "curvature_up", "curvature_down")
     return {name: float(np.std([getattr(fit, name) for fit in fits])) for name in names}
 

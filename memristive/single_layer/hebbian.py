@@ -134,7 +134,7 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
         if chosen == solver:
             raise
         training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds
-    warn_of_range(setup, training.states, patterns, own=True, consecutive=True, write=setup.schedule.pulse)
+    warn_of_range(setup, training.states, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
     difference = class_scatter(training.states, patterns)
     if setup.devices.cells is None and difference > EQUAL_CLASSES:
         warnings.warn(f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: this decides between "

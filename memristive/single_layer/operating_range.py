@@ -34,10 +34,10 @@ class OperatingRange:
     ----------
     images : int
         Number of images.
-    own : bool
+    by_class : bool
         Image k is the pattern of neuron k, which should fire.
     silent : int
-        Images on which no neuron fires; with `own`, patterns whose neuron does not fire.
+        Images on which no neuron fires; with `by_class`, patterns whose neuron does not fire.
     clipped : int
         Images on which a stage reaches its rail.
     highest : float
@@ -54,7 +54,7 @@ class OperatingRange:
     """
 
     images: int
-    own: bool
+    by_class: bool
     silent: int
     clipped: int
     highest: float
@@ -79,10 +79,10 @@ class OperatingRange:
             found.append(f"membranes clip on {self.clipped} of {self.images} images: the highest would settle at "
                          f"{self.highest:.3g} V, the rail is at {rail(neuron):.3g} V, and neurons that clip fire together; "
                          f"{self._resistor()}")
-        elif self.own and self.silent and self.lowest < threshold:
+        elif self.by_class and self.silent and self.lowest < threshold:
             found.append(f"no spike on {self.silent} of {self.images} images: the lowest membrane settles at "
                          f"{self.lowest:.3g} V, the threshold is {threshold:g} V; {self._resistor()}")
-        elif self.silent == self.images or (self.own and self.silent):
+        elif self.silent == self.images or (self.by_class and self.silent):
             found.append(f"no spike on {self.silent} of {self.images} images: membranes are too slow, with a time constant of "
                          f"{neuron.time_constant:.3g} s they reach {self.risen:.0%} of their settled voltage within a pulse; "
                          "raise schedule.pulse or lower neuron.membrane_capacitance")
@@ -95,7 +95,7 @@ class OperatingRange:
 
     def _resistor(self) -> str:
         """Name the feedback resistor that would bring the membranes between threshold and rail."""
-        needed = suitable_feedback(self.neuron, self.highest, self.lowest, all_fire=self.own)
+        needed = suitable_feedback(self.neuron, self.highest, self.lowest, all_fire=self.by_class)
         if needed is None:
             return "no feedback resistor alone brings all membranes between threshold and rail"
         change = "raise" if needed > self.neuron.feedback_resistance else "lower"
@@ -154,7 +154,7 @@ def after_pause(schedule: Schedule, volts: Values, time_constant: Values) -> Val
     return volts * np.exp(-(schedule.period - schedule.pulse - schedule.rise) / time_constant)
 
 
-def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: bool = False, consecutive: bool = False,
+def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_class: bool = False, consecutive: bool = False,
                     write: float = 0.0) -> OperatingRange:
     """Compute the operating range in closed form; resistance of wires is ignored.
 
@@ -163,7 +163,7 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: b
     setup : Setup
     states : array, classes x inputs, V
     images : array, n x inputs, levels 0 to 1
-    own : bool
+    by_class : bool
         Image k is the pattern of neuron k, which should fire.
     consecutive : bool
         The images follow each other in one transient.
@@ -176,21 +176,21 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: b
     settled = without_rails.race(states, images).settled * (setup.neuron.threshold / neurons.threshold)
     fires, tau = ~np.isnan(race.spikes), float(np.max(neurons.time_constant))
     risen = float(risen_share(setup.schedule, tau))
-    should_fire = np.diag(settled) if own else settled.max(axis=1)
+    should_fire = np.diag(settled) if by_class else settled.max(axis=1)
     return OperatingRange(
-        images=len(images), own=own, silent=int(np.sum(~(np.diag(fires) if own else fires.any(axis=1)))),
+        images=len(images), by_class=by_class, silent=int(np.sum(~(np.diag(fires) if by_class else fires.any(axis=1)))),
         clipped=int(race.railed.any(axis=1).sum()), highest=float(settled.max()), lowest=float(should_fire.min()),
         risen=risen,
         left_over=float(after_pause(setup.schedule, risen * race.settled.max(), tau)) if consecutive else 0.0,
         rounding=rounding(setup.memristor, write), neuron=setup.neuron)
 
 
-def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, own: bool = False, consecutive: bool = False,
+def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_class: bool = False, consecutive: bool = False,
                   write: float = 0.0) -> None:
     """Warn of each problem, and of patterns that contain each other; arguments as in `operating_range`."""
-    for problem in operating_range(setup, states, images, own, consecutive, write).problems:
+    for problem in operating_range(setup, states, images, by_class, consecutive, write).problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
-    contained = contained_patterns(images) if own else []
+    contained = contained_patterns(images) if by_class else []
     if contained:
         inner, outer = contained[0]
         warnings.warn(f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} fires no later than neuron "

@@ -102,7 +102,7 @@ def test_a_reader_that_leaves_ends_a_run_without_words():
     assert (process.returncode, process.stderr) == (1, b"")
 
 
-def test_netlists_overwrite_nothing_unasked(tmp_path, capsys):
+def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
     path = tmp_path / "some file.cir"
     write_netlist(None, "text", force=False)
     write_netlist(path, "text", force=False)

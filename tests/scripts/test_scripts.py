@@ -181,7 +181,7 @@ def test_inference_reads_in_the_network_that_the_file_describes(work, ngspice):
     assert 0.2e-6 < record["leads"][0] < 0.45e-6 and record["decisions"][0] == "tied"
 
 
-def test_nothing_is_overwritten_unasked(work, ngspice, capsys):
+def test_nothing_is_overwritten_without_force(work, ngspice, capsys):
     folder, name, voltages = work / "mine", "XPUE_memristive_training.py", work / "mine" / "v.json"
     changed, notes = ["--set", "schedule.input_voltage=0.9"], work / "notes.cir"
     assert started(name, folder, voltages=voltages) == 0

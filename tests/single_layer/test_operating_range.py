@@ -51,11 +51,11 @@ def problems(setup, patterns=PATTERNS, **kind):
 @pytest.mark.parametrize("dataset", [xpue, digits_012345, mnist])
 def test_the_papers_networks_have_no_problem(dataset):
     setup, patterns = dataset().setup, dataset().patterns
-    assert problems(setup, patterns, own=True, consecutive=True, write=setup.schedule.pulse) == []
+    assert problems(setup, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse) == []
     assert contained_patterns(patterns) == []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_range(setup, hebbian(setup, patterns), patterns, own=True, consecutive=True, write=setup.schedule.pulse)
+        warn_of_range(setup, hebbian(setup, patterns), patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
 
 
 def test_settled_membranes_are_those_of_ngspice(ngspice):
@@ -80,21 +80,21 @@ def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
     assert top == pytest.approx(rail(setup.neuron), rel=0.015) and "clip" in problems(setup)[0]  # the clamps give way a little
 
 
-@pytest.mark.parametrize(("ohms", "patterns", "own", "word"), [
+@pytest.mark.parametrize(("ohms", "patterns", "by_class", "word"), [
     (1e3, PATTERNS, True, "clip"), (1e3, PATTERNS, False, "clip"), (100.0, PATTERNS, True, "silent"),
     (100.0, PATTERNS, False, "silent"), (5.0, PATTERNS, True, "silent"), (250.0, UNEVEN, True, "no spike on 2 of 3"),
     (250.0, UNEVEN, False, ""), (250.0, PATTERNS, True, "")])
 @pytest.mark.parametrize("chip", [None, Chip(3, 64, cell_gain=0.05, neuron_threshold=0.02)])
-def test_the_advised_resistor_cures(ohms, patterns, own, word, chip):
+def test_the_advised_resistor_cures(ohms, patterns, by_class, word, chip):
     chip = chip and dataclasses.replace(chip, inputs=patterns.shape[1])
     setup = on_chip(with_neuron(Setup(), feedback_resistance=ohms), chip)
-    found = problems(setup, patterns, own=own)
+    found = problems(setup, patterns, by_class=by_class)
     assert bool(found) == bool(word) and all(word in problem for problem in found)
     if found:
         change, better = re.search(r"(raise|lower) neuron.feedback_resistance to ([\d.e+]+) ohm", found[0]).groups()
         assert (float(better) > ohms) == (change == "raise")
         cured = on_chip(with_neuron(Setup(), feedback_resistance=float(better)), chip)
-        assert problems(cured, patterns, own=own) == []
+        assert problems(cured, patterns, by_class=by_class) == []
 
 
 @pytest.mark.parametrize(("setup", "patterns"), [
@@ -102,7 +102,7 @@ def test_the_advised_resistor_cures(ohms, patterns, own, word, chip):
     (with_neuron(rail_low=-3.0), PATTERNS),  # the rail is below the threshold
     (Setup(), np.array([[1.0] * 60 + [0.0], [0.0] * 60 + [1.0]]))])  # currents differ by a factor of 60
 def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
-    assert "no feedback resistor alone" in problems(setup, patterns, own=True)[0]
+    assert "no feedback resistor alone" in problems(setup, patterns, by_class=True)[0]
     with pytest.raises(ParameterError, match="no feedback resistor fits"):
         fit_feedback_resistor(setup, patterns)
 
@@ -118,7 +118,7 @@ def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, 
     states = hebbian(FIT, PATTERNS)
     settled = np.diag(settled_membranes(FIT, states, PATTERNS))
     slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))  # the edge costs half
-    found = operating_range(slow, states, PATTERNS, own=True).problems
+    found = operating_range(slow, states, PATTERNS, by_class=True).problems
     assert (found == []) is fires and all("too slow" in problem for problem in found)
     lowest = int(settled.argmin())
     assert np.isfinite(infer(slow, states, PATTERNS[lowest:][:1]).spikes[0, lowest]) == fires
@@ -132,7 +132,7 @@ def test_membranes_that_have_not_settled_move_the_next_spikes(ngspice, pause, le
     quick = FIT.replace(schedule=Schedule(period=5e-3 + 1e-5 + pause * tau))
     assert after_pause(quick.schedule, 4.0, tau) == pytest.approx(4.0 * np.exp(-pause))
     assert any("not settled" in problem for problem in problems(quick, consecutive=True)) is left
-    assert problems(quick, own=True) == []  # images that are read apart
+    assert problems(quick, by_class=True) == []  # images that are read apart
     if pause == 1.0:
         states = hebbian(quick, PATTERNS)
         with pytest.warns(OperatingRangeWarning, match="not settled"):
@@ -152,7 +152,7 @@ def test_a_chip_is_judged_by_its_devices():
         chip = Chip(3, 64, seed, neuron_threshold=0.4)
         setup = on_chip(FIT, chip)
         spikes = np.diag(Crossbar.of(setup).first_spikes(hebbian(FIT, PATTERNS), PATTERNS))
-        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), own=True)  # wires are ignored
+        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), by_class=True)  # wires are ignored
         assert bool(found) == np.isnan(spikes).any()
         silent.append(np.isnan(spikes).sum())
     assert 0 in silent and max(silent) > 0
@@ -163,7 +163,8 @@ def test_contained_patterns_warn():
     assert contained_patterns(np.array([outer, inner, [0.0, 1.0, 0.0, 1.0]])) == [(1, 0)]
     assert contained_patterns(np.array([[1.0, 0.5], [0.5, 1.0]])) == []  # grey levels count
     with pytest.warns(OperatingRangeWarning, match="pattern 0 contains pattern 1"):
-        warn_of_range(with_neuron(feedback_resistance=2500.0), 7.0 * np.array([outer, inner]), np.array([outer, inner]), own=True)
+        patterns = np.array([outer, inner])
+        warn_of_range(with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True)
 
 
 # The resistor for own patterns

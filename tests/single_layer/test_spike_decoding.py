@@ -90,8 +90,8 @@ def test_spike_in_the_last_step_of_a_pulse_counts_and_ignores_later_points(settl
     """The pulse ends 1 us after the crossing, on a time point; the membrane falls from there on."""
     time, membranes, outputs = synthetic(settled, seed=6)
     end = analytic(settled) + 1e-6
-    kept = time < end - 8e-6
-    time = np.concatenate([time[kept], [end], end + 10e-6 * np.arange(1, after + 1)])
+    shown = time < end - 8e-6
+    time = np.concatenate([time[shown], [end], end + 10e-6 * np.arange(1, after + 1)])
     rising = settled * -np.expm1(-time[:len(time) - after] / TAU)
     membranes = np.concatenate([rising, rising[-1] * np.exp(-10e-6 * np.arange(1, after + 1) / TAU)])[None]
     outputs = (membranes >= THRESHOLD).astype(float)
