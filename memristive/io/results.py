@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from memristive.io.files import read_json, to_json, write_file
 from memristive.single_layer.setup import Setup
 from memristive.spice.session import NgspiceSession
-from memristive.variability.chip import Chip
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from memristive.variability.chip import Chip
 
 PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
@@ -23,7 +24,7 @@ def versions(ngspice: bool) -> dict[str, Any]:
     return found | {name: version(name) for name in PACKAGES}
 
 
-def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
+def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
     """Return the parameters of a run as plain numbers, for records and voltages files; "chip" is None for an ideal one."""
     return {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),
             "chip": chip.as_dict() if chip else None}

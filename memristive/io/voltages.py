@@ -7,18 +7,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memristive.io.files import FileProblem, read_json, to_json, write_file
 from memristive.io.results import versions
-from memristive.single_layer.engines import NGSPICE
-from memristive.single_layer.setup import Schedule, Setup
+from memristive.single_layer.setup import NGSPICE, Schedule, Setup
 from memristive.spice.parameters import ParameterError
-from memristive.variability.chip import Chip, on_chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
+
+if TYPE_CHECKING:
+    from memristive.variability.chip import Chip
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
@@ -66,8 +67,10 @@ class Voltages:
         return str(self.origin.get("engine", NGSPICE))
 
     @property
-    def chip(self) -> Chip | None:
+    def chip(self) -> "Chip | None":
         """Chip that the states were trained on; None: an ideal one."""
+        from memristive.variability.chip import Chip  # here: most files are of ideal chips
+
         return Chip(**self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
@@ -78,7 +81,7 @@ class Voltages:
             nominal = Setup(_stored(MemristorParameters, network.get("memristor"), default.memristor),
                             _stored(NeuronParameters, network.get("neuron"), default.neuron),
                             _stored(Schedule, self.origin.get("schedule"), default.schedule))
-            return on_chip(nominal, self.chip)
+            return nominal.replace(devices=self.chip.devices(nominal.network)) if self.chip else nominal
         except (TypeError, AttributeError, ParameterError) as error:
             raise VoltagesError(f"the parameters in the voltages file cannot be used: {error}") from error
 

@@ -6,13 +6,12 @@ import numpy as np
 
 from memristive.single_layer.closed_form import Crossbar
 from memristive.single_layer.ngspice_crossbar import Reader, Writer
-from memristive.single_layer.setup import Setup
+from memristive.single_layer.setup import CLOSED_FORM, NGSPICE, Setup
 from memristive.single_layer.solvers import READING, WRITING
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver
 from memristor import state_rate
 
-NGSPICE, CLOSED_FORM = "ngspice", "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
 
 

@@ -7,11 +7,14 @@ chooses which phi to pulse.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memristive.single_layer.engines import Engine
 from memristive.spice.parameters import ParameterError, Parameters, quantity
+
+if TYPE_CHECKING:
+    from memristive.single_layer.engines import Engine
 
 SIMULTANEOUS = 1e-12  # s: of spikes this close (equal columns) the lower class is first, on any engine
 RUNNING = 1000  # presentations in the running accuracy
@@ -98,7 +101,7 @@ def _first(times: np.ndarray) -> int:
 class ErrorDrivenTrainer:
     """The rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
 
-    def __init__(self, engine: Engine, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(self, engine: "Engine", rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
         self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
         self._order = presentation_order(rule.seed, rule.presentations, len(images))
 

@@ -11,6 +11,7 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points
 
+NGSPICE, CLOSED_FORM = "ngspice", "closed-form"  # the two engines
 Values = np.ndarray | float
 Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
