@@ -275,9 +275,9 @@ class Memristor(ReadMemristor):
                   transconductance="{k}" if per_instance else parameters.transconductance)
         self.R("leak", "pump", self.gnd, parameters.leak_resistance)
         low, high = parameters.lowest_state, parameters.highest_state
-        if parameters.leak_per_volt:
-            self.B("leak", "pump", self.gnd,
-                   current_expression=f"{parameters.leak_per_volt!r}*v(pump)*abs(v(input)-v(neuron))")
+        if parameters.leak_per_volt:  # the gain of Gleak can be altered, the expression of a source cannot
+            self.B("product", "product", self.gnd, voltage_expression="v(pump)*abs(v(input)-v(neuron))")
+            self.VCCS("leak", "pump", self.gnd, "product", self.gnd, transconductance=parameters.leak_per_volt)
         if (low, high) != (-UNLIMITED, UNLIMITED):
             self.B("clamp", "pump", self.gnd,
                    current_expression=f"{CLAMP!r}*(uramp(v(pump)-({high!r}))-uramp(({low!r})-v(pump)))")

@@ -19,6 +19,8 @@ from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import print_energy, print_scores, progress, write_netlist
+from memristive.devices.measured_device import emulator, load_device
+from memristive.devices.measured_setup import measured_rule, measured_setup
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
 from memristive.io.predictions import save_decisions
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that trains (default: ngspice)")
     parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
+    parser.add_argument("--device", metavar="NAME", help="measured device: preset or device file (docs/devices.md)")
     parser.add_argument("--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained voltages (default: voltages/NAME.json)")
     options = parser.parse_args(arguments)
@@ -54,13 +57,17 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Data, device, neuron, pulses, rule and chip.
     dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
     classes, inputs = dataset.patterns.shape
+    setup, rule, device = dataset.setup, dataset.rule, options.device and load_device(options.device)
+    if device:
+        emulated = emulator(device, array=True)
+        setup, rule = measured_setup(emulated, setup, dataset.training.levels[:1000]), measured_rule(emulated, rule)
     memristor, neuron, schedule, rule, chip = apply_settings(
-        options, memristor=dataset.setup.memristor, neuron=dataset.setup.neuron, schedule=dataset.setup.schedule,
-        rule=dataset.rule, chip=load_chip(options.chip, classes, inputs))
+        options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule, rule=rule,
+        chip=load_chip(options.chip, classes, inputs))
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     images, labels = dataset.training.levels, dataset.training.labels
-    name = file_stem(dataset, options.engine, chip)
+    name = file_stem(dataset, options.engine, chip) + (f"_{device.name}" if device else "")
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
                   "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}

@@ -22,6 +22,7 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 
 FORMAT = "measured synaptic device"
+CHANNEL = 1e-6  # m, width and length: a channel of megaohms charges the paper's gate, 10^4 times as large, in 0.1 ms
 LINEAR = 100.0  # curvature A from which on a curve is a straight line to 0.13 % of its range
 
 
@@ -153,7 +154,8 @@ def emulator(device: MeasuredDevice, array: bool = False, window: float = 3.0, c
     limits = {"lowest_state": low, "highest_state": low + window} if array else {}
     memristor = MemristorParameters(
         **limits, transconductance=saturation / leak_resistance, leak_resistance=1e12 if array else leak_resistance,
-        leak_per_volt=1 / leak_resistance if array else 0.0, capacitance=capacitance, kp=gain, junction_current=1e-300,
+        leak_per_volt=1 / leak_resistance if array else 0.0, capacitance=capacitance, kp=gain, width=CHANNEL, length=CHANNEL,
+        junction_current=1e-300,
         threshold_voltage=low - device.read_voltage / 2 - window / (device.on_off_ratio - 1))
     tau = leak_resistance * memristor.memory_capacitance
     return Emulator(device, memristor, tau / (device.curvature_up * device.pulses_up),
@@ -173,7 +175,7 @@ DEVICES = {device.name: device for device in (
     MeasuredDevice("alox-hfo2", 40, 40, 0.6292, 2.0633, 1 / 16.9e3, 4.43, 0.05, 0.0, 0.9, 100e-6, -1.0, 100e-6,
                    source=f"AlOx/HfO2; {CHEN}"),
     MeasuredDevice("epiram", 64, 64, 2.5199, 2.5199, 1 / 81e3, 50.2, 0.02, 0.0, 5.0, 5e-6, -3.0, 5e-6,
-                   source=f"EpiRAM, S. Choi et al., Nature Materials 17, 335 (2018); {NEUROSIM}"),
+                   source=f"EpiRAM; S. Choi et al., Nature Materials 17, 335 (2018); {NEUROSIM}"),
     MeasuredDevice("taox-hfox", 128, 128, 31.57, 1.9973, 1 / 100e3, 10.0, 0.037, 0.0, 1.6, 50e-9, -1.6, 50e-9,
                    source=f"TaOx/HfOx; {NEUROSIM}"),
 )}

@@ -16,7 +16,7 @@ from memristive.single_layer.operating_range import OperatingRangeWarning
 from memristive.single_layer.spike_decoding import first_two, strict_decision
 from memristor import read_current
 
-STAGES = ("summing stage", "inverting stage", "reference column's inverting stage")
+STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
 MOST = 200  # images that `layered_problems` examines: a second for large networks
 AGREED = 0.3e-6  # s for each layer: largest difference of spikes between the closed form and a whole network in ngspice
 DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
@@ -28,7 +28,7 @@ def rails(network: LayeredNetwork) -> np.ndarray:
     for layer, states in enumerate(network.states):
         neuron = network.neuron(layer)
         found.append((neuron.highest_sum(neuron.feedback_resistance), neuron.highest_inverse(),
-                      neuron.highest_inverse(len(states))))
+                      neuron.highest_inverse(1 if network.design.pairs else len(states))))
     return np.array(found, float)
 
 
@@ -50,9 +50,9 @@ def required_stage_voltages(network: LayeredNetwork, images: np.ndarray) -> np.n
         feedback = network.neuron(layer).feedback_resistance
         for image, (currents, times) in enumerate(_column_currents(network, layer, below)):
             before = times < np.where(np.isnan(spikes[layer][image]), np.inf, spikes[layer][image])[:, None]
-            columns, reference = feedback * currents[:-1], feedback * currents[-1]
+            columns, reference = feedback * currents
             required[image, layer] = [np.max(volts, initial=0.0, where=before) for volts in
-                                      (columns, columns - reference, np.broadcast_to(reference, columns.shape))]
+                                      (columns, columns - reference, reference)]
     return required
 
 
@@ -70,7 +70,7 @@ def _clipped_spikes(network: LayeredNetwork, layer: int, limits: np.ndarray, cur
     """Return a layer's first spikes in s; `currents` as from `_column_currents`, `limits`: rails of its stages in V."""
     neuron, (summing, inverting, reference) = network.neuron(layer), limits
     volts = neuron.feedback_resistance * currents
-    drives = np.minimum(np.minimum(volts[:-1], summing) - np.minimum(volts[-1], min(summing, reference)), inverting)
+    drives = np.minimum(np.minimum(volts[0], summing) - np.minimum(volts[1], min(summing, reference)), inverting)
     chip = 1.0 if network.chip is None else network.chip[layer].threshold[:, None]
     drives *= neuron.membrane_gain / (neuron.threshold * chip)
     spikes, membranes = np.full(len(drives), np.nan), np.zeros(len(drives))
@@ -83,7 +83,7 @@ def _clipped_spikes(network: LayeredNetwork, layer: int, limits: np.ndarray, cur
 
 
 def _column_currents(network: LayeredNetwork, layer: int, below: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the column currents of each image, (neurons + reference) x steps in A, and the times of the rows' steps in s.
+    """Yield the positive and negative currents of each image, 2 x neurons x steps in A, and the times of the rows' steps in s.
 
     `below`: images for layer 0, where all rows step up together; spikes of the layer below (s) for others, after the bias.
     """
@@ -92,21 +92,34 @@ def _column_currents(network: LayeredNetwork, layer: int, below: np.ndarray) -> 
         if layer == 0:
             image = np.append(levels, 1.0)
             driven = np.flatnonzero(image)
-            yield (_cell_currents(network, 0, driven, image[driven]).sum(axis=1, keepdims=True),
+            yield (_cell_currents(network, 0, driven, image[driven]).sum(axis=-1, keepdims=True),
                    np.array([network.start_time]))
         else:
             order = np.argsort(levels)[:np.sum(~np.isnan(levels))]  # nan is sorted last
             steps = np.append(rows - 1, order)
-            yield (np.cumsum(_cell_currents(network, layer, steps, np.ones(len(steps))), axis=1),
+            yield (np.cumsum(_cell_currents(network, layer, steps, np.ones(len(steps))), axis=-1),
                    np.append(network.start_time, levels[order]))
 
 
 def _cell_currents(network: LayeredNetwork, layer: int, rows: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return cell currents in A, (neurons + reference) x `rows`, with each row at its level (in row voltages)."""
+    """Return positive and negative currents of neurons in A, 2 x neurons x `rows`, with each row at its level.
+
+    The last row is the bias, whose resistor adds to the positive current.
+    """
+    design, neuron, count = network.design, network.neuron(layer), network.sizes[layer + 1]
     states = network.states[layer][:, rows]
-    states = np.vstack([states, np.full(len(rows), network.design.reference_state)])
-    currents = read_current(network.parameters.memristor, states, levels * network.design.row_voltage)
-    return currents if network.chip is None else currents * network.chip[layer].channel[:, rows]
+    if not design.pairs:
+        states = np.vstack([states, np.full(len(rows), design.reference_state)])
+    currents = read_current(network.parameters.memristor, states, levels * design.row_voltage)
+    if network.chip is not None:
+        currents = currents * network.chip[layer].channel[:, rows]
+    if design.pairs:
+        result = currents.reshape(2, design.pairs, count, len(rows)).sum(axis=1)
+    else:
+        result = np.stack([currents[:-1], np.broadcast_to(currents[-1], currents[:-1].shape)])
+    bias = design.bias(layer == len(network.states) - 1) * neuron.threshold / neuron.transresistance
+    result[0] += np.where(rows == network.states[layer].shape[1] - 1, bias, 0.0)
+    return result
 
 
 def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",

@@ -9,12 +9,12 @@ from memristive.spice.parameters import ParameterError
 from memristive.variability.chip import Chip
 from snn_circuit import NetworkParameters
 
-SUPPORTED = ("cell_gain", "cell_write_gain", "neuron_threshold")  # deviations that multilayer networks can have
+SUPPORTED = ("cell_gain", "cell_write_gain", "cell_leak", "neuron_threshold")  # deviations that multilayer networks can have
 NOMINAL = NetworkParameters()
 SEED_STEP = 7919  # between the seeds of two layers
 
 
-def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
+def layer_chips(chip: Chip, sizes: Sequence[int], pairs: int = 0) -> tuple[LayerChip, ...]:
     """Return the devices of each layer.
 
     Parameters
@@ -23,6 +23,8 @@ def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
         Deviations and seed; its shape is not used.
     sizes : sequence of int
         Inputs, then the neurons of each layer.
+    pairs : int
+        Differential pairs of a synapse; 0: one cell, and a reference column.
 
     Raises
     ------
@@ -34,9 +36,11 @@ def layer_chips(chip: Chip, sizes: Sequence[int]) -> tuple[LayerChip, ...]:
         raise ParameterError(f"several layers support a chip's {', '.join(SUPPORTED)} only, got {', '.join(other)}")
     layers = []
     for layer, (below, neurons) in enumerate(pairwise(sizes)):
-        part = dataclasses.replace(chip, classes=neurons + 1, inputs=below + 1, seed=(chip.seed + layer * SEED_STEP) % 2**32)
-        cells, neuron_values = part.cells(NOMINAL.memristor), part.neurons(NOMINAL.neuron)
+        columns = 2 * pairs * neurons or neurons + 1
+        part = dataclasses.replace(chip, classes=columns, inputs=below + 1, seed=(chip.seed + layer * SEED_STEP) % 2**32)
+        cells, thresholds = part.cells(NOMINAL.memristor), part.neurons(NOMINAL.neuron).threshold / NOMINAL.neuron.threshold
+        writable = slice(None) if pairs else slice(-1)
         layers.append(LayerChip(cells.gain / NOMINAL.memristor.gain,
-                                (cells.transconductance / NOMINAL.memristor.transconductance)[:-1],
-                                (neuron_values.threshold / NOMINAL.neuron.threshold)[:-1]))
+                                (cells.transconductance / NOMINAL.memristor.transconductance)[writable],
+                                part.leaks()[writable], thresholds[:neurons]))
     return tuple(layers)

@@ -91,8 +91,8 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
     edge = ColumnWriter.EDGE * window
     end = 3 * edge + window
     ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
-    volts = np.sign(pulse) * levels
-    volts[:-1] *= network.design.row_voltage  # the source of the bias row multiplies by it
+    volts = np.sign(pulse) * levels * network.design.writing
+    volts[-1] /= network.design.row_voltage  # the source of the bias row multiplies by it
     rows = [[(0.0, 0.0), (up - edge / 2, 0.0), (up + edge / 2, level), (end + 2 * edge, level), (end + 3 * edge, 0.0)]
             if level and share > 0 else OFF for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)]
     if pulse < 0:
@@ -102,11 +102,11 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
 
 
 def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
-    """Return the energy in J that a layer's columns deliver in a back-read of `errors` (columns), as in `BackReader.read`.
+    """Return the energy in J that a layer's columns deliver in a back-read of `errors` (neurons), as in `BackReader.read`.
 
     Raises SimulationError.
     """
-    driven = np.append(errors, -errors.sum())
+    driven = network.design.column_errors(errors)
     volts = network.design.column_voltage(layer == len(network.states) - 1) * driven
     circuit = back_circuit(network.parameters, network.design, network.states[layer])
     circuit["Vpulse"].values = [(0.0, 0.0), (BackReader.RISE, 1.0), (1.0, 1.0)]

@@ -32,8 +32,10 @@ def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: 
     Raises
     ------
     ValueError
-        One of the two neurons is silent and has no gradient.
+        One of the two neurons is silent and has no gradient, or the network has differential pairs.
     """
+    if network.design.pairs:
+        raise ValueError("the gradient is written for single columns, not for differential pairs")
     tau = network.parameters.neuron.time_constant
     z = [np.exp(np.nan_to_num(times[0], nan=np.inf) / tau) for times in network.forward(image[None])]
     if not np.isfinite(z[-1][[label, wrong]]).all():

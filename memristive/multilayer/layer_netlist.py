@@ -31,16 +31,22 @@ EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method
 
 @dataclass(frozen=True)
 class LayerDesign(Parameters):
-    """Signed weights by a reference column, scales, and timing of a read.
+    """Signed weights, scales, and timing of a read.
 
     The weight of a synapse is its current minus the current of the reference cell in the same row. It is proportional to
-    X - X_ref.
+    X - X_ref. With differential pairs it is the current of the positive cells minus that of the negative ones, without a
+    reference column. The columns of a layer are then in the order polarity, pair, neuron.
     """
 
-    reference_state: float = quantity(5.0, 0.1, 100.0, "V", "X_ref of the reference column's cells")
-    transresistance: float = quantity(20e3, 1.0, 1e9, "V/A", "settled membrane voltage per ampere of difference")
+    reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
+    transresistance: float = quantity(20e3, 1.0, 1e14, "V/A", "settled membrane voltage per ampere of difference")
     stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
     row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
+    write_voltage: float = quantity(0.0, 0.0, 10.0, "V", "of the same rows in a write; 0: as in a read")
+    pairs: int = quantity(0, 0, 64, "", "differential pairs of a synapse; 0: one cell, and a reference column")
+    hidden_bias: float = quantity(0.0, 0.0, 100.0, "", "drive of hidden neurons by a resistor at the bias row, in thresholds")
+    output_bias: float = quantity(0.0, 0.0, 100.0, "", "the same in the last layer")
+    output_gain: float = quantity(1.0, 1e-3, 1e3, "", "transresistance of the last layer, relative to the others")
     rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
     window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent")
     back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer")
@@ -51,16 +57,43 @@ class LayerDesign(Parameters):
         if not self.rise < self.window:
             raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
 
+    @property
+    def writing(self) -> float:
+        """Voltage in V of a full row in a write."""
+        return self.write_voltage or self.row_voltage
+
     def column_voltage(self, last: bool) -> float:
         """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
         return self.back_voltage if last else self.error_voltage
 
-    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int) -> NeuronParameters:
-        """Return the neurons of a layer of `rows` rows (bias included), with a feedback that prevents clipping."""
-        current = rows * memristor.gain * self.reference_state * self.row_voltage
-        feedback = self.stage_swing / current
+    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
+        """Return the neurons of a layer of `rows` rows (bias included), with a feedback that prevents clipping.
+
+        `last`: in the last layer.
+        """
+        cells = rows * max(1, self.pairs)
+        current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
+        feedback, transresistance = self.stage_swing / current, self.transresistance * (self.output_gain if last else 1.0)
         return dataclasses.replace(self.driving(base), feedback_resistance=feedback,
-                                   membrane_transconductance=self.transresistance / feedback / base.membrane_resistance)
+                                   membrane_transconductance=transresistance / feedback / base.membrane_resistance)
+
+    def bias(self, last: bool) -> float:
+        """Return the constant drive of a layer's neurons in thresholds."""
+        return self.output_bias if last else self.hidden_bias
+
+    def columns(self, neurons: np.ndarray, count: int) -> np.ndarray:
+        """Return the columns of some `neurons` of a layer of `count` neurons, without the reference."""
+        return (np.arange(2 * self.pairs or 1)[:, None] * count + neurons).ravel()
+
+    def column_errors(self, errors: np.ndarray) -> np.ndarray:
+        """Return the error that each column carries in a back-read; without pairs, the reference carries the negative sum."""
+        if not self.pairs:
+            return np.append(errors, -errors.sum())
+        return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
+
+    def neuron_count(self, states: np.ndarray) -> int:
+        """Return the number of neurons of a layer with these `states` (columns x rows)."""
+        return len(states) // (2 * self.pairs or 1)
 
     def driving(self, base: NeuronParameters) -> NeuronParameters:
         """Return neurons whose outputs drive the rows of the next layer."""
@@ -71,8 +104,9 @@ class LayerDesign(Parameters):
 class LayerChip:
     """Deviations of the devices of one layer of a chip, relative to 1."""
 
-    channel: np.ndarray  # gains of the channels, (neurons + 1) x rows; the last column is the reference
-    write: np.ndarray  # gains of the writes, neurons x rows
+    channel: np.ndarray  # gains of the channels, columns x rows; without pairs, one more column for the reference
+    write: np.ndarray  # gains of the writes, columns x rows
+    leak: np.ndarray  # conductances of the leak, columns x rows
     threshold: np.ndarray  # of the neurons
 
     def cell(self, memristor: MemristorParameters, j: int, k: int) -> dict[str, float]:
@@ -109,7 +143,10 @@ class LatchingTrigger(Cell):
 
 
 class ReferenceStage(SubCircuit):
-    """Turns the reference column's current into the voltage that all neurons of the layer subtract. Nodes: column, negative."""
+    """Turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
+
+    It belongs to the reference column and serves all neurons of the layer, or to the negative columns of one neuron.
+    """
 
     def __init__(self, parameters: NeuronParameters, name: str) -> None:
         super().__init__(name, "column", "negative")
@@ -129,7 +166,7 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     ----------
     parameters : NetworkParameters
     design : LayerDesign
-    states : sequence of arrays, neurons x rows, V
+    states : sequence of arrays, columns x rows, V
         One array for each layer; the last row is the bias, which follows the source `pulse` (0 V at first).
     rows : sequence of points
         Sources of the first layer without the bias, as (s, V) points.
@@ -145,8 +182,9 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     for k, points in enumerate(rows):
         circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
     for layer, cells in enumerate(states):
-        outputs = names("output" if layer == len(states) - 1 else f"row_{layer + 1}", len(cells))
-        _add_layer(circuit, parameters, design, layer, cells, outputs, None if chip is None else chip[layer])
+        last = layer == len(states) - 1
+        outputs = names("output" if last else f"row_{layer + 1}", design.neuron_count(cells))
+        _add_layer(circuit, parameters, design, layer, cells, outputs, None if chip is None else chip[layer], last)
     return circuit
 
 
@@ -157,23 +195,54 @@ def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
 
 
 def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, layer: int, states: np.ndarray,
-               outputs: list[str], chip: LayerChip | None) -> None:
-    columns, rows = states.shape
-    neuron = design.neuron(parameters.neuron, parameters.memristor, rows)
+               outputs: list[str], chip: LayerChip | None, last: bool) -> None:
+    neurons, rows = len(outputs), states.shape[1]
+    neuron = design.neuron(parameters.neuron, parameters.memristor, rows, last)
     circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}", per_instance=chip is not None))
     circuit.subcircuit(ReferenceStage(neuron, name=f"reference_of_{layer}"))
     # The bias row follows the pulse at a full pixel's level.
     circuit.VCVS(f"row_{layer}_{rows - 1}", f"row_{layer}_{rows - 1}", circuit.gnd, "pulse", circuit.gnd,
                  voltage_gain=design.row_voltage)
-    circuit.X(f"reference_{layer}", f"reference_of_{layer}", f"column_{layer}_{columns}", f"negative_{layer}")
-    for j in range(columns):
-        circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", f"negative_{layer}",
+    negatives = add_negative_stages(circuit, design, layer, neurons, f"reference_of_{layer}")
+    add_bias(circuit, neuron, design.row_voltage, design.bias(last), names(f"column_{layer}", neurons), f"row_{layer}_{rows - 1}")
+    for j in range(neurons):
+        circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", negatives[j],
                   f"membrane_{layer}_{j}", outputs[j],
                   **({} if chip is None else {"threshold": float(neuron.threshold * chip.threshold[j])}))
-    for j, k in np.ndindex(columns + 1, rows):
-        state = design.reference_state if j == columns else states[j, k]
-        circuit.X(f"cell_{layer}_{j}_{k}", "read_memristor", f"column_{layer}_{j}", f"row_{layer}_{k}", x0=float(state),
-                  **({} if chip is None else chip.cell(parameters.memristor, j, k)))
+    for c, node in enumerate(column_nodes(design, layer, neurons)):
+        for k in range(rows):
+            state = design.reference_state if c == len(states) else states[c, k]
+            circuit.X(f"cell_{layer}_{c}_{k}", "read_memristor", node, f"row_{layer}_{k}", x0=float(state),
+                      **({} if chip is None else chip.cell(parameters.memristor, c, k)))
+
+
+def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
+    """Return the node of each column, and of the reference column after them if there are no pairs.
+
+    column_l_j leads to neuron j. With pairs, its negative columns lead to opposite_l_j.
+    """
+    if not design.pairs:
+        return names(f"column_{layer}", neurons + 1)
+    return names(f"column_{layer}", neurons) * design.pairs + names(f"opposite_{layer}", neurons) * design.pairs
+
+
+def add_negative_stages(circuit: Circuit, design: LayerDesign, layer: int, neurons: int, stage: str) -> list[str]:
+    """Add the stage of the reference column, or those of the negative columns; return each neuron's negative node."""
+    if not design.pairs:
+        circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
+        return [f"negative_{layer}"] * neurons
+    negatives = names(f"negative_{layer}", neurons)
+    for j, node in enumerate(negatives):
+        circuit.X(f"reference_{layer}_{j}", stage, f"opposite_{layer}_{j}", node)
+    return negatives
+
+
+def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
+    """Add a resistor from the bias `row` (at `volts` V in a read) to each of the `columns`: `bias` thresholds of drive."""
+    if bias:
+        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
+        for node in columns:
+            circuit.R(f"bias_{node}", row, node, resistance)
 
 
 def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),

@@ -20,6 +20,7 @@ from memristive.multilayer.layer_netlist import LayerChip
 from memristive.multilayer.layer_network import LayeredNetwork
 from memristive.multilayer.layer_subcircuits import (
     NEVER,
+    LayerPart,
     back_circuit,
     column_circuit,
     image_circuit,
@@ -123,9 +124,9 @@ def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
 
 @dataclass(eq=False)
 class _RowPool:
-    """Circuits of one layer with a number of rows, and the bias as the last; the columns are divided into `blocks`."""
+    """Circuits of one layer with a number of rows, and the bias as the last; the neurons are divided into `blocks`."""
 
-    blocks: list[np.ndarray]  # columns of each circuit
+    blocks: list[np.ndarray]  # neurons of each circuit
     circuits: list[LoadedCircuit]
     inputs: np.ndarray  # input that each row is assigned to; -1: none
     states: np.ndarray  # V, columns x (rows + 1), as in the circuits
@@ -142,17 +143,21 @@ class _Layer:
     def __init__(self, network: LayeredNetwork, layer: int, solver: Solver) -> None:
         self._parameters, self._design = network.parameters, network.design
         self._columns, self._fan_in = network.states[layer].shape
+        self._neurons, self._last = network.sizes[layer + 1], layer == len(network.states) - 1
         self._neuron, self._start = network.neuron(layer), network.start_time
         self._chip = None if network.chip is None else network.chip[layer]
         self._solver = dataclasses.replace(solver, trtol=1e6)  # max_step alone determines the time points
         overdrive = network.design.reference_state - network.parameters.memristor.threshold_voltage
         self._finer = FINER if overdrive < WELL_ABOVE * network.design.row_voltage else 1.0
         self._pools: dict[int, _RowPool] = {}
-        relative = np.ones(self._columns) if self._chip is None else self._chip.threshold
+        relative = np.ones(self._neurons) if self._chip is None else self._chip.threshold
         self._thresholds = network.parameters.neuron.threshold * relative  # V
 
-    def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
+    def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
         raise NotImplementedError
+
+    def _part(self, neurons: int, rows: int) -> LayerPart:
+        return LayerPart(self._parameters, self._design, self._neuron, neurons, rows, self._last)
 
     def _steps(self, share: float) -> Solver:
         return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
@@ -173,17 +178,19 @@ class _Layer:
         inputs, slots = pool.inputs[places], np.append(places, rows)
         target = states[:, np.append(inputs, -1)]
         for block, circuit in pool:
-            changed = pool.states[np.ix_(block, slots)] != target[block]
-            cells = [(j, int(slots[k])) for j, k in np.argwhere(changed).tolist()]
-            circuit.alter(layer_state_changes(cells, target[block][changed].tolist()))
+            columns = self._design.columns(block, self._neurons)
+            changed = pool.states[np.ix_(columns, slots)] != target[columns]
+            cells = [(c, int(slots[k])) for c, k in np.argwhere(changed).tolist()]
+            circuit.alter(layer_state_changes(cells, target[columns][changed].tolist()))
         pool.states[:, slots] = target
         return pool, places, inputs
 
     def _load_circuits(self, rows: int) -> _RowPool:
-        blocks = np.array_split(np.arange(self._columns), -(-self._columns * (rows + 1) // BLOCK_CELLS))
+        number = min(self._neurons, -(-self._columns * (rows + 1) // BLOCK_CELLS))
+        blocks = np.array_split(np.arange(self._neurons), number)
         circuits = []
         for block in blocks:
-            circuit, solver = self._circuit(len(block), rows + 1)
+            circuit, solver = self._circuit(self._part(len(block), rows + 1))
             saved = [name for kind in self.SAVED for name in names(f"{kind}_0", len(block))]
             circuits.append(NgspiceSession().load(circuit, solver, saved))
         states = np.full((self._columns, rows + 1), self._design.reference_state)
@@ -197,10 +204,11 @@ class _Layer:
         for pool in self._pools.values():
             used = np.flatnonzero(pool.inputs >= 0)
             for block, circuit in pool:
-                cells = list(itertools.product(range(len(block)), [*used.tolist(), len(pool.inputs)]))
+                columns = self._design.columns(block, self._neurons)
+                cells = list(itertools.product(range(len(columns)), [*used.tolist(), len(pool.inputs)]))
                 circuit.alter(layer_state_changes(cells, [self._design.reference_state] * len(cells)))
             if self._chip is not None:
-                self._set_gains(pool, used, np.ones((self._columns + 1, len(used))))
+                self._set_gains(pool, used, np.ones((len(self._chip.channel), len(used))))
             pool.inputs[:] = -1
             pool.states[:] = self._design.reference_state
 
@@ -212,7 +220,10 @@ class _Layer:
 
     def _set_gains(self, pool: _RowPool, places: np.ndarray, channel: np.ndarray) -> None:
         for block, circuit in pool:
-            circuit.alter(layer_gain_changes(self._parameters.memristor, places.tolist(), channel[np.append(block, -1)]))
+            columns = self._design.columns(block, self._neurons)
+            if not self._design.pairs:
+                columns = np.append(columns, -1)  # the reference
+            circuit.alter(layer_gain_changes(self._parameters.memristor, places.tolist(), channel[columns]))
 
     def _first_spikes(self, waves: Waveforms, block: np.ndarray, stop: float) -> np.ndarray:
         """Return the first spike times in s of a block up to `stop` s: the membranes' first crossings of the threshold.
@@ -231,12 +242,11 @@ class _FirstLayer(_Layer):
 
     def __init__(self, network: LayeredNetwork, layer: int, solver: Solver) -> None:
         super().__init__(network, layer, solver)
-        circuit = membrane_circuit(self._parameters, self._design, self._columns, self._fan_in)
-        self._membranes = NgspiceSession().load(circuit, self._steps(MEMBRANE_STEP), names("membrane_0", self._columns))
+        circuit = membrane_circuit(self._part(self._neurons, self._fan_in))
+        self._membranes = NgspiceSession().load(circuit, self._steps(MEMBRANE_STEP), names("membrane_0", self._neurons))
 
-    def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
-        solver = self._steps(EDGE_STEP * self._finer)
-        return image_circuit(self._parameters, self._design, columns, rows, self._fan_in), solver
+    def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
+        return image_circuit(part), self._steps(EDGE_STEP * self._finer)
 
     def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
         """Return first spike times in s up to `stop`, and settled membranes in thresholds (their drives stand still)."""
@@ -250,9 +260,9 @@ class _FirstLayer(_Layer):
             drives += circuit.run(SETTLED * self._design.rise).stack(names("drive_0", len(block)))[:, -1].tolist()
         self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
         waves = self._membranes.run(stop)
-        ends = waves.stack(names("membrane_0", self._columns))[:, -1]
+        ends = waves.stack(names("membrane_0", self._neurons))[:, -1]
         risen = -np.expm1(-(stop - self._start) / self._parameters.neuron.time_constant)
-        return self._first_spikes(waves, np.arange(self._columns), stop), ends / (risen * self._thresholds)
+        return self._first_spikes(waves, np.arange(self._neurons), stop), ends / (risen * self._thresholds)
 
     def unload(self) -> None:
         """Remove the circuits from ngspice."""
@@ -263,9 +273,8 @@ class _FirstLayer(_Layer):
 class _LaterLayer(_Layer):
     """A layer that spikes drive."""
 
-    def _circuit(self, columns: int, rows: int) -> tuple[Circuit, Solver]:
-        edge = self._solver.max_step
-        return spike_circuit(self._parameters, self._design, columns, rows, self._fan_in, edge), self._steps(self._finer)
+    def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
+        return spike_circuit(part, self._solver.max_step), self._steps(self._finer)
 
     def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
         """Return first spike times in s up to `stop`, and settled membranes in thresholds; rows step up at `spikes` (s)."""
@@ -307,7 +316,7 @@ class BackReader:
         Parameters
         ----------
         states : array, columns x rows with the bias, V
-        errors : array, columns
+        errors : array, neurons
             +-1 in the last layer, V in a hidden one.
 
         Raises
@@ -318,10 +327,11 @@ class BackReader:
         changed = states[:, :-1] != self._states[:, :-1]
         self._circuit.alter(layer_state_changes(np.argwhere(changed).tolist(), states[:, :-1][changed].tolist()))
         self._states = states.copy()
-        driven = np.append(errors, -errors.sum())
-        self._circuit.alter({f"ecolumn_0_{j} gain": self._volts * error for j, error in enumerate(driven)})
+        driven = self._network.design.column_errors(errors)
+        self._circuit.alter({f"ecolumn_0_{c} gain": self._volts * error for c, error in enumerate(driven)})
         waves = self._circuit.run(self.STOP)
-        return waves.stack(self._currents)[:, -1] / (self._network.parameters.memristor.gain * self._volts)
+        pairs = max(1, self._network.design.pairs)
+        return waves.stack(self._currents)[:, -1] / (self._network.parameters.memristor.gain * self._volts * pairs)
 
 
 class ColumnWriter:
@@ -365,7 +375,7 @@ class ColumnWriter:
         column : array, rows, V
             States before the write.
         levels : array, rows
-            Levels from 0 to 1, in row voltages.
+            Levels from 0 to 1, in write voltages.
         high : array, rows
             Share of the pulse for which each row is high; all rows fall together.
         pulse : float
@@ -390,7 +400,7 @@ class ColumnWriter:
         start, end = 3 * edge, 3 * edge + window
         changes: dict[str, float | list[float]] = {"vphi pwl": [0.0, 0.0, start - crossing, 0.0, start - crossing + edge, phi,
                                                   end - edge + crossing, phi, end + crossing, 0.0]}
-        volts = (np.sign(pulse) * levels * design.row_voltage).tolist()
+        volts = (np.sign(pulse) * levels * design.writing).tolist()
         fall = [end + 2 * edge, 1.0, end + 3 * edge, 0.0]
         together = bool((high == high[0]).all())
         if together:
@@ -405,6 +415,9 @@ class ColumnWriter:
         if self._chip is not None:
             gains = memristor.transconductance * self._chip.write[place]
             changes |= {f"g.xcell_0_0_{k}.gcharge gain": gain for k, gain in enumerate(gains.tolist())}
+            if memristor.leak_per_volt:
+                leaks = memristor.leak_per_volt * self._chip.leak[place]
+                changes |= {f"g.xcell_0_0_{k}.gleak gain": leak for k, leak in enumerate(leaks.tolist())}
         changes |= layer_state_changes(np.ndindex(1, self._rows), column.tolist())
 
         def run(solver: Solver) -> Waveforms:

@@ -22,7 +22,9 @@ class LayeredRule(Parameters):
     presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
     hidden_dose: float = quantity(60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
     output_dose: float = quantity(120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap")
+    final_dose: float = quantity(0.0, 0.0, 1.0, "", "share of the first dose at the end, exponentially; 0: linearly to 0")
     margin: float = quantity(4.5e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    final_margin: float = quantity(1.0, 1e-6, 1.0, "", "share of this margin at the end, exponentially")
     error_scale: float = quantity(3.0, 1e-3, 1e6, "V", "divisor of back-reads through hidden columns (V^2)")
     reach: float = quantity(0.9, 0.0, 10.0, "", "hidden neurons are written if they settle above this share of the threshold")
     start_drive: float = quantity(1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds")
@@ -32,9 +34,39 @@ class LayeredRule(Parameters):
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of presentation")
 
 
-def dose_factor(done: int, presentations: int) -> float:
+def dose_factor(done: int, presentations: int, final: float) -> float:
     """Return the share of the first dose that is given after `done` presentations."""
-    return 1.0 - done / presentations
+    return 1.0 - done / presentations if final == 0.0 else final ** (done / presentations)
+
+
+def margin_factor(done: int, presentations: int, final: float) -> float:
+    """Return the share of the first margin that is asked for after `done` presentations."""
+    return final ** (done / presentations)
+
+
+def written_pair(done: int, pairs: int, at_random: bool, rng: np.random.Generator) -> int:
+    """Return which of a synapse's pairs is written: in turn, or at random (I. Boybat et al., Nat. Commun. 9, 2514, 2018)."""
+    return int(rng.integers(0, pairs)) if at_random else done % pairs
+
+
+def pulse_numbers(wanted: np.ndarray, whole: bool, rng: np.random.Generator) -> np.ndarray:
+    """Return the number of pulses that each row gets; `whole`: a fraction is rounded up with this probability (rows)."""
+    numbers = wanted.copy()
+    if whole:
+        for k in range(len(wanted)):
+            if wanted[k] > 0.0:
+                lower = np.floor(wanted[k])
+                numbers[k] = lower + (rng.random() < wanted[k] - lower)
+    return numbers
+
+
+def noise_factors(numbers: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the noise of several pulses, in units of the noise of one; each pulse leaves the share `kept` of earlier noise."""
+    result = np.zeros(len(numbers))
+    for k in range(len(numbers)):
+        if numbers[k] > 0.0:
+            result[k] = rng.standard_normal() * np.sqrt((1.0 - kept ** (2.0 * numbers[k])) / (1.0 - kept * kept))
+    return result
 
 
 def output_errors(count: int, label: int, wrong: int) -> np.ndarray:

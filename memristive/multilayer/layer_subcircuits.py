@@ -1,18 +1,26 @@
 """Netlists of one layer, or of parts of it, for reads, back-reads and writes that simulate layer by layer.
 
 A read is divided where nothing flows back: at the neurons' outputs, and at the op-amp outputs that drive the membranes through a
-transconductance. Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias, the last column the reference.
-These functions only build.
+transconductance. Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias; without pairs, the last column
+is the reference. These functions only build.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.multilayer.layer_netlist import LayerDesign, ReferenceStage, add_amplifiers
+from memristive.multilayer.layer_netlist import (
+    LayerDesign,
+    ReferenceStage,
+    add_amplifiers,
+    add_bias,
+    add_negative_stages,
+    column_nodes,
+)
 from memristor import Memristor, MemristorParameters, ReadMemristor
-from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, channel_size, state_changes
+from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, channel_size, names, state_changes
 
 NEVER = 1.0  # s, step of a row whose neuron is silent: after every read
 
@@ -47,56 +55,70 @@ class StepSource(SubCircuit):
         self.B("step", "row", self.gnd, voltage_expression=f"{volts!r}*min(max((time-v(at))/{edge!r}+0.5,0),1)")
 
 
-def image_circuit(parameters: NetworkParameters, design: LayerDesign, columns: int, rows: int, fan_in: int) -> Circuit:
-    """Return a crossbar up to its neurons' drives; row k follows the edge of `pulse` with the gain of Erow_0_k.
-
-    All cells are at X_ref and all gains are 0.
+@dataclasses.dataclass(frozen=True)
+class LayerPart:
+    """Some neurons of a layer, with all of their columns.
 
     Parameters
     ----------
     parameters : NetworkParameters
     design : LayerDesign
-    columns : int
-        Without the reference.
+    neuron : NeuronParameters
+        With the stages of the whole layer.
+    neurons : int
     rows : int
         With the bias.
-    fan_in : int
-        Rows of the whole layer, which determine the stages' feedback.
+    last : bool
+        In the last layer.
+    """
+
+    parameters: NetworkParameters
+    design: LayerDesign
+    neuron: NeuronParameters
+    neurons: int
+    rows: int
+    last: bool
+
+
+def image_circuit(part: LayerPart) -> Circuit:
+    """Return a crossbar up to its neurons' drives; row k follows the edge of `pulse` with the gain of Erow_0_k.
+
+    All cells are at X_ref and all gains are 0.
     """
     circuit = Circuit("image")
-    _add_pulse(circuit, design)
-    for k in range(rows):
+    _add_pulse(circuit, part.design)
+    for k in range(part.rows):
         circuit.VCVS(f"row_0_{k}", f"row_0_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
-    _add_crossbar(circuit, parameters, design, columns, rows, fan_in)
+    _add_crossbar(circuit, part)
     return circuit
 
 
-def membrane_circuit(parameters: NetworkParameters, design: LayerDesign, columns: int, fan_in: int) -> Circuit:
-    """Return the membranes of `columns` neurons; drive j follows the edge of `pulse` with the gain of Edrive_0_j (0 at first)."""
+def membrane_circuit(part: LayerPart) -> Circuit:
+    """Return the membranes alone; drive j follows the edge of `pulse` with the gain of Edrive_0_j (0 at first)."""
     circuit = Circuit("membranes")
-    circuit.subcircuit(Membrane(design.neuron(parameters.neuron, parameters.memristor, fan_in)))
-    _add_pulse(circuit, design)
-    for j in range(columns):
+    circuit.subcircuit(Membrane(part.neuron))
+    _add_pulse(circuit, part.design)
+    for j in range(part.neurons):
         circuit.VCVS(f"drive_0_{j}", f"drive_0_{j}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
         circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
     return circuit
 
 
-def spike_circuit(parameters: NetworkParameters, design: LayerDesign, columns: int, rows: int, fan_in: int,
-                  edge: float) -> Circuit:
+def spike_circuit(part: LayerPart, edge: float) -> Circuit:
     """Return a crossbar with its membranes, driven by spikes: a `StepSource` for each row, whose time is v.xrow_0_k.vat.
 
-    The bias follows the edge of `pulse`. `edge`: duration in s of the steps; other arguments as in `image_circuit`.
+    The bias follows the edge of `pulse`. `edge`: duration in s of the steps.
     """
-    circuit = Circuit("spikes")
-    circuit.subcircuit(StepSource(design.row_voltage, edge))
-    circuit.subcircuit(Membrane(design.neuron(parameters.neuron, parameters.memristor, fan_in)))
-    _add_pulse(circuit, design)
-    for k in range(rows - 1):
+    circuit, volts = Circuit("spikes"), part.design.row_voltage
+    circuit.subcircuit(StepSource(volts, edge))
+    circuit.subcircuit(Membrane(part.neuron))
+    _add_pulse(circuit, part.design)
+    for k in range(part.rows - 1):
         circuit.X(f"row_0_{k}", "step_source", f"row_0_{k}")
-    circuit.VCVS(f"row_0_{rows - 1}", f"row_0_{rows - 1}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=design.row_voltage)
-    _add_crossbar(circuit, parameters, design, columns, rows, fan_in)
-    for j in range(columns):
+    bias = f"row_0_{part.rows - 1}"
+    circuit.VCVS(bias, bias, circuit.gnd, "pulse", circuit.gnd, voltage_gain=volts)
+    _add_crossbar(circuit, part)
+    for j in range(part.neurons):
         circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
     return circuit
 
@@ -105,37 +127,38 @@ def _add_pulse(circuit: Circuit, design: LayerDesign) -> None:
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=[(0.0, 0.0), (design.rise, 1.0), (1.0, 1.0)])
 
 
-def _add_crossbar(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, columns: int, rows: int,
-                  fan_in: int) -> None:
-    neuron = design.neuron(parameters.neuron, parameters.memristor, fan_in)
-    ReadMemristor(parameters.memristor).add_to(circuit)
+def _add_crossbar(circuit: Circuit, part: LayerPart) -> None:
+    design, neuron, bias = part.design, part.neuron, f"row_0_{part.rows - 1}"
+    ReadMemristor(part.parameters.memristor).add_to(circuit)
     add_amplifiers(circuit, neuron)
     circuit.subcircuit(NeuronStages(neuron))
     circuit.subcircuit(ReferenceStage(neuron, name="reference_stage"))
-    circuit.X("reference_0", "reference_stage", f"column_0_{columns}", "negative_0")
-    for j in range(columns):
-        circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", "negative_0", f"drive_0_{j}")
-    for j, k in np.ndindex(columns + 1, rows):
-        circuit.X(f"cell_0_{j}_{k}", "read_memristor", f"column_0_{j}", f"row_0_{k}", x0=design.reference_state)
+    negatives = add_negative_stages(circuit, design, 0, part.neurons, "reference_stage")
+    add_bias(circuit, neuron, design.row_voltage, design.bias(part.last), names("column_0", part.neurons), bias)
+    for j in range(part.neurons):
+        circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
+    for c, node in enumerate(column_nodes(design, 0, part.neurons)):
+        for k in range(part.rows):
+            circuit.X(f"cell_0_{c}_{k}", "read_memristor", node, f"row_0_{k}", x0=design.reference_state)
 
 
 def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
-    """Return one layer for a back-read: columns driven, the reference last, and rows (without the bias) held at 0 V.
+    """Return one layer for a back-read: columns driven, a reference last, and rows (without the bias) held at 0 V.
 
-    The columns follow `pulse` with the gain of Ecolumn_0_j (0 at first). The source Vrow_0_k measures the current of row k.
-    `states`: neurons x rows with the bias, V.
+    The columns follow `pulse` with the gain of Ecolumn_0_c (0 at first). The source Vrow_0_k measures the current of row k.
+    `states`: columns x rows with the bias, V.
     """
     circuit = Circuit("back-read")
     ReadMemristor(parameters.memristor).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
-    columns, rows = states.shape
-    for j in range(columns + 1):
-        circuit.VCVS(f"column_0_{j}", f"column_0_{j}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+    columns, rows = len(states) + (design.pairs == 0), states.shape[1]
+    for c in range(columns):
+        circuit.VCVS(f"column_0_{c}", f"column_0_{c}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
     for k in range(rows - 1):
         circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
-        for j in range(columns + 1):
-            state = design.reference_state if j == columns else states[j, k]
-            circuit.X(f"cell_0_{j}_{k}", "read_memristor", f"column_0_{j}", f"row_0_{k}", x0=float(state))
+        for c in range(columns):
+            state = design.reference_state if c == len(states) else states[c, k]
+            circuit.X(f"cell_0_{c}_{k}", "read_memristor", f"column_0_{c}", f"row_0_{k}", x0=float(state))
     return circuit
 
 

@@ -4,13 +4,24 @@ The rule is `layer_rule`, whose functions the compiled closed form runs as well.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, epoch_order
+from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, epoch_order, write_generator
 from memristive.multilayer.layer_ngspice import BackReader, ColumnWriter, LayeredReader
-from memristive.multilayer.layer_rule import LayeredRule, dose_factor, hidden_errors, output_errors, overlap_times
+from memristive.multilayer.layer_rule import (
+    LayeredRule,
+    dose_factor,
+    hidden_errors,
+    margin_factor,
+    noise_factors,
+    output_errors,
+    overlap_times,
+    pulse_numbers,
+    written_pair,
+)
 from memristive.single_layer.error_rule import first_wrong_neuron
 from memristive.spice.session import temporary_circuits
 from memristor import state_rate
@@ -72,7 +83,7 @@ class NgspiceTrainer:
         chips = network.chip or [None] * len(network.states)
         self._writers = [ColumnWriter(network, states.shape[1], chip)
                          for states, chip in zip(network.states, chips, strict=True)]
-        self._rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
+        self._rate = float(state_rate(network.parameters.memristor, network.design.writing))
 
     def present(self, learning: LayeredLearning) -> None:
         """Present the next image: read, and unless the right neuron leads, read back and write. Updates `learning`.
@@ -83,12 +94,14 @@ class NgspiceTrainer:
         index = epoch_order(self._rule, len(self._images), k, k + 1)[0]
         image, label = self._images[index], int(self._labels[index])
         times, settled = self._reader.read(learning.network, image, label=label)
-        wrong = first_wrong_neuron(times[-1], label, self._rule.margin)
+        rule = self._rule
+        margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
+        wrong = first_wrong_neuron(times[-1], label, margin)
         silent = bool(np.isnan(times[-1][label]))
         right = not silent and not bool((times[-1] < times[-1][label]).any())
         if silent or wrong is not None:
             errors = output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
-            states = self._correct(learning.network, image, times, settled, errors, dose_factor(k, self._rule.presentations))
+            states = self._correct(learning.network, image, times, settled, errors, k)
             learning.network = dataclasses.replace(learning.network, states=states)
         learning.history[k] = right, silent or wrong is not None
         learning.done = k + 1
@@ -100,23 +113,41 @@ class NgspiceTrainer:
             yield learning.done, learning.running_accuracy
 
     def _correct(self, network: LayeredNetwork, image: np.ndarray, times: list[np.ndarray], settled: list[np.ndarray],
-                 errors: np.ndarray, share: float) -> tuple[np.ndarray, ...]:
+                 errors: np.ndarray, done: int) -> tuple[np.ndarray, ...]:
         """Return the states after all back-reads, from the last layer to the first, and then all writes."""
-        last, tau = len(network.states) - 1, network.parameters.neuron.time_constant
-        columns = [errors]
+        rule, design, last = self._rule, network.design, len(network.states) - 1
+        found = [errors]
         for layer in range(last, 0, -1):
-            back = self._back[layer - 1].read(network.states[layer], columns[0])
-            scale = 1.0 if layer == last else self._rule.error_scale
-            columns.insert(0, hidden_errors(back, settled[layer - 1], self._rule.reach, scale))
-        result = []
-        for layer, (states, column_errors) in enumerate(zip(network.states, columns, strict=True)):
-            pulse = share * (self._rule.output_dose if layer == last else self._rule.hidden_dose) / self._rate
+            back = self._back[layer - 1].read(network.states[layer], found[0])
+            found.insert(0, hidden_errors(back, settled[layer - 1], rule.reach, 1.0 if layer == last else rule.error_scale))
+        share, rng, result = dose_factor(done, rule.presentations, rule.final_dose), write_generator(rule, done), []
+        for layer, (states, layer_errors) in enumerate(zip(network.states, found, strict=True)):
+            dose, neurons = share * (rule.output_dose if layer == last else rule.hidden_dose), len(layer_errors)
+            pair = written_pair(done, max(1, design.pairs), bool(network.pulses and network.pulses.random_pair), rng)
             states = states.copy()
-            for j in np.flatnonzero(column_errors):
-                levels, high = np.append(image, 1.0), np.ones(states.shape[1])
+            for j in np.flatnonzero(layer_errors).tolist():
+                high = np.append(image, 1.0)
                 if layer:
                     rows = np.append(times[layer - 1], network.start_time)
-                    levels, high = high, overlap_times(rows, times[layer][j], network.design.window) / tau
-                states[j] = self._writers[layer].write(states[j], levels, high, pulse * column_errors[j], int(j))
+                    high = overlap_times(rows, times[layer][j], design.window) / network.parameters.neuron.time_constant
+                signs = {pair * neurons + j: 1.0, (design.pairs + pair) * neurons + j: -1.0} if design.pairs else {j: 1.0}
+                for column, sign in signs.items():
+                    states[column] = self._write(network, layer, states[column], high, sign * dose * layer_errors[j], column, rng)
             result.append(states)
         return tuple(result)
+
+    def _write(self, network: LayeredNetwork, layer: int, column: np.ndarray, high: np.ndarray, dose: float, place: int,
+               rng: np.random.Generator) -> np.ndarray:
+        """Return a column's states in V after a write of `dose` V, of which row k gets the share `high[k]`."""
+        writer, pulses, ones = self._writers[layer], network.pulses, np.ones(len(high))
+        if pulses is None:
+            # An image's levels are voltages; spikes are times.
+            levels, shares = (ones, high) if layer else (high, ones)
+            return writer.write(column, levels, shares, dose / self._rate, place)
+        numbers = pulse_numbers(high * abs(dose) / pulses.step, bool(pulses.whole), rng)
+        memristor, width = network.parameters.memristor, pulses.width_up if dose > 0 else pulses.width_down
+        decay = memristor.leak_per_volt * network.design.writing / memristor.memory_capacitance
+        noise = pulses.cycle_noise * noise_factors(numbers, math.exp(-decay * width), rng)
+        for pulse in range(math.ceil(numbers.max())):
+            column = writer.write(column, np.clip(numbers - pulse, 0.0, 1.0), ones, math.copysign(width, dose), place)
+        return np.clip(column + noise, memristor.lowest_state, memristor.highest_state)

@@ -31,6 +31,7 @@ SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes
 LEAST_GAIN = 1e4  # of the op-amps, whose errors enter to first order: leads are off by 0.1 us at 1e3
 LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, left out of the column's voltage: spikes are off by tens of ns
 SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): spikes are off by 50 ns, for the charge that gates push into columns
+STILL_GAIN = 1e7  # of the op-amps, from which on columns do not move
 LARGEST_CAPACITOR = 3.0  # of C_gate: at 20 spikes are off by 5 to 40 ns, near the threshold by 2 us
 MANY = 50  # images from which on a table of all currents is faster
 BATCH = 2000  # images at a time, which bounds the memory
@@ -185,7 +186,7 @@ class Crossbar:
             ("the channels take long to charge their gates (memristor.length, kp, oxide_thickness)",
              np.max(gate / self.cells.gain) > SLOWEST_GATE),
             ("the memory capacitor (memristor.capacitance) holds the gates where they are, though their columns move",
-             np.max(self.cells.capacitance / gate) > LARGEST_CAPACITOR),
+             np.max(self.cells.capacitance / gate) > LARGEST_CAPACITOR and gain < STILL_GAIN),
         ) if applies]
 
     def warn_of_doubts(self) -> None:

@@ -25,7 +25,7 @@ class ErrorDrivenRule(Parameters):
     """Parameters of the rule; the defaults are those for MNIST's binary images."""
 
     presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
-    start_state: float = quantity(3.0, 0.01, 1000.0, "V", "X of every cell at the start")
+    start_state: float = quantity(3.0, -1e3, 1e3, "V", "X of every cell at the start")
     dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to a hundredth over the run")
     margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")

@@ -21,6 +21,7 @@ WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 # membranes (1e-3 C), not the gates (1e-11 C), govern the step.
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 LARGE_GATE = 6e-12  # F: larger gates keep their charge in a read only if it governs the step (3.5e-12 by default)
+HOLDING = 100.0  # times the gate's: a capacitor that holds it, so that nothing but max_step limits a read's steps
 WELL_ABOVE, WELL_BELOW = 1.5, -2.0  # times the input: X - Vto of cells that the input lifts linearly, or not at all
 SMALL_GAIN, SMALL_CURRENT = 1e-6, 1e-12  # A/V^2, A: absolute tolerance for channels that conduct little
 WRITE_SHARE = 1e-6  # absolute tolerance of currents as a share of the write current
@@ -37,6 +38,8 @@ def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: 
     """
     if solver == READING and memristor.gate_capacitance > LARGE_GATE:
         return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
+    if solver == READING and memristor.capacitance > HOLDING * memristor.gate_capacitance:
+        return dataclasses.replace(READING, max_step=2e-6)
     if solver == TRAINING and memristor.threshold_voltage > LATE_CHANNEL:
         solver = dataclasses.replace(TRAINING, reltol=1e-5, max_step=20e-6)
     elif solver == TRAINING and schedule and (schedule.rise < SHORT_EDGE or trained_state(

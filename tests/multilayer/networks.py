@@ -24,7 +24,8 @@ def on_a_chip(network):
     rng, layers = np.random.default_rng(11), []
     for states in network.states:
         neurons, rows = states.shape
-        layers.append(LayerChip(*(rng.uniform(0.8, 1.2, shape) for shape in ((neurons + 1, rows), (neurons, rows), neurons))))
+        channel, write, threshold = (rng.uniform(0.8, 1.2, shape) for shape in ((neurons + 1, rows), (neurons, rows), neurons))
+        layers.append(LayerChip(channel, write, np.ones((neurons, rows)), threshold))
     return dataclasses.replace(network, chip=tuple(layers))
 
 

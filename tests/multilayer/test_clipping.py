@@ -69,8 +69,8 @@ def apart(network, expected):
 
 @pytest.mark.parametrize(("network", "beyond", "words"), [
     (summing, 1.05, "summing stage of layer 1"), (summing_above, 1.2, "summing stage of layer 2"),
-    (inverting, 1.1, "inverting stage of layer 1"), (reference, 1.05, "reference column's inverting stage of layer 1"),
-    (loaded_reference, 1.1, "reference column's inverting stage of layer 1"), (on_chip, 1.3, "summing stage of layer 1")])
+    (inverting, 1.1, "inverting stage of layer 1"), (reference, 1.05, "negative input's inverting stage of layer 1"),
+    (loaded_reference, 1.1, "negative input's inverting stage of layer 1"), (on_chip, 1.3, "summing stage of layer 1")])
 def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, words):
     below, above = network(0.98), network(beyond)
     shares = [(required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max() for each in (below, above)]
@@ -119,7 +119,7 @@ def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_t
     network = LayeredNetwork((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
     assert required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-9)
     channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
-    network = dataclasses.replace(network, chip=(LayerChip(channel, np.ones((2, 3)), np.ones(2)),))
+    network = dataclasses.replace(network, chip=(LayerChip(channel, np.ones((2, 3)), np.ones((2, 3)), np.ones(2)),))
     required = required_stage_voltages(network, np.array([[0.0, 1.0]]))[0, 0]
     assert required == pytest.approx([25 / 3, 5 / 3, 20 / 3], rel=0.01)
 

@@ -122,7 +122,7 @@ def test_a_read_lasts_as_long_as_the_window(window, fires, layers):
 def test_thresholds_and_channels_of_a_chip_move_spikes():
     network = random_network((4, 3), spread=0.3)
     plain = network.first_spikes(np.ones((1, 4)))
-    same = LayerChip(np.ones((4, 5)), np.ones((3, 5)), np.ones(3))
+    same = LayerChip(np.ones((4, 5)), np.ones((3, 5)), np.ones((3, 5)), np.ones(3))
     assert np.array_equal(dataclasses.replace(network, chip=(same,)).first_spikes(np.ones((1, 4))), plain, equal_nan=True)
     high = dataclasses.replace(same, threshold=np.array([1.0, 1.5, 1.0]))
     later = dataclasses.replace(network, chip=(high,)).first_spikes(np.ones((1, 4)))[0]

@@ -7,7 +7,7 @@ from memristive.multilayer.layer_rule import dose_factor, hidden_errors, output_
 
 
 def test_doses_fall_linearly_to_zero_over_the_run():
-    assert [dose_factor(done, 8) for done in (0, 2, 4, 8)] == [1.0, 0.75, 0.5, 0.0]
+    assert [dose_factor(done, 8, 0.0) for done in (0, 2, 4, 8)] == [1.0, 0.75, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(("label", "wrong", "errors"), [

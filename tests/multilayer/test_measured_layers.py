@@ -1,0 +1,106 @@
+"""Layers of measured devices: differential pairs and whole pulses, in ngspice against the closed form, and by their laws."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.multilayer.full_transient import FullTransient
+from memristive.multilayer.layer_chips import layer_chips
+from memristive.multilayer.layer_network import LayeredLearning, initial_network, no_counts, train_layers
+from memristive.multilayer.layer_ngspice import BackReader, LayeredReader
+from memristive.multilayer.layer_rule import LayeredRule, noise_factors, pulse_numbers, written_pair
+from memristive.multilayer.measured_layers import measured_design, measured_parameters, measured_pulses
+from memristive.multilayer.ngspice_trainer import train_in_ngspice
+from memristive.variability.chip import Chip
+
+RULE = LayeredRule(presentations=8, hidden_dose=0.5, output_dose=0.3, start_drive=0.0, start_drive_spread=1.0, start_weight=0.0,
+                   start_weight_spread=0.6, margin=50e-6, final_dose=0.5, final_margin=0.5, seed=3)
+IMAGES, LABELS = np.random.default_rng(0).random((8, 6)), np.arange(8) % 3
+SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, cell_leak=0.1, neuron_threshold=0.1)
+
+
+def network(device, hidden, pairs, chip=False, **pulses):
+    emulated = emulator(DEVICES[device], array=True)
+    design = measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5)
+    result = initial_network(hidden, 3, IMAGES, RULE, design, measured_parameters(emulated), measured_pulses(emulated, **pulses))
+    return dataclasses.replace(result, chip=layer_chips(SPREAD, result.sizes, pairs)) if chip else result
+
+
+CASES = pytest.mark.parametrize(("device", "hidden", "pairs", "chip"), [
+    ("epiram", (), 2, False), ("ag-si", (5,), 1, False), ("pcmo", (5,), 2, True), ("taox-tio2", (5,), 0, False)])
+
+
+@CASES
+def test_reads_and_back_reads_agree_with_ngspice(ngspice, device, hidden, pairs, chip):
+    net = network(device, hidden, pairs, chip)
+    exact = net.forward(IMAGES[:2])
+    assert not np.isnan(exact[-1]).all()
+    for k, image in enumerate(IMAGES[:2]):
+        parts, whole = LayeredReader(net).read(net, image, wanted=3)[0], FullTransient(net).read(image, net.design.window)
+        for found in (parts, whole):
+            assert found[-1] == pytest.approx(exact[-1][k], abs=0.1e-6, nan_ok=True)
+    if hidden:
+        errors = np.array([1.0, -1.0, 0.0])
+        assert BackReader(net, 1).read(net.states[1], errors) == pytest.approx(net.read_back(1, errors), abs=1e-6)
+
+
+@CASES
+def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(ngspice, device, hidden, pairs, chip):
+    net = network(device, hidden, pairs, chip)
+    closed, circuit = LayeredLearning.start(net, RULE), LayeredLearning.start(net, RULE)
+    list(train_layers(closed, RULE, IMAGES, LABELS, block=1))
+    list(train_in_ngspice(circuit, RULE, IMAGES, LABELS))
+    assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
+    for ours, theirs, before in zip(circuit.network.states, closed.network.states, net.states, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-3)  # V, of a window of 3 V
+        assert np.abs(theirs - before).max() > 0.1
+
+
+def test_pairs_write_opposite_cells_and_take_turns():
+    net = network("epiram", (), 2, whole=False, noise=False)
+    learning, counts = LayeredLearning.start(net, RULE), no_counts(net)
+    turns = []
+    for _ in train_layers(learning, RULE, IMAGES, LABELS, block=1, counts=counts):
+        turns.append(np.array(counts.writes[0]).reshape(2, 2, 3).sum(axis=(0, 2)))
+    written = np.diff(np.array(turns), axis=0, prepend=0.0) > 0
+    wrote = np.flatnonzero(learning.history[:, 1])
+    assert len(wrote) > 2 and all(written[k].tolist() == [k % 2 == 0, k % 2 == 1] for k in wrote)
+    up, down = np.split(learning.network.states[0] - net.states[0], 2)
+    assert (up * down <= 0).all() and np.abs(up).max() > 0.01
+
+
+def test_counts_hold_the_pulses_of_each_cell():
+    net = network("alox-hfo2", (4,), 1)
+    counts = no_counts(net)
+    list(train_layers(LayeredLearning.start(net, RULE), RULE, IMAGES, LABELS, counts=counts))
+    for pulses, conducted in zip(counts.pulses, counts.conducted, strict=True):
+        assert np.array_equal(pulses, np.round(pulses)) and pulses.sum() > 0
+        low, high = DEVICES["alox-hfo2"].lowest_conductance, DEVICES["alox-hfo2"].highest_conductance
+        mean = conducted[pulses > 0] / pulses[pulses > 0]
+        assert (mean >= 0.99 * low).all() and (mean <= 1.01 * high).all()
+
+
+def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
+    rng = np.random.default_rng(1)
+    wanted = np.array([0.0, 0.25, 1.5, 3.0])
+    drawn = np.array([pulse_numbers(wanted, True, rng) for _ in range(4000)])
+    assert set(np.unique(drawn[:, 1])) == {0.0, 1.0} and set(np.unique(drawn[:, 2])) == {1.0, 2.0}
+    assert drawn.mean(axis=0) == pytest.approx(wanted, abs=0.04)
+    assert np.array_equal(pulse_numbers(wanted, False, rng), wanted)
+
+
+def test_noise_of_several_pulses_is_that_of_one_pulse_after_the_other():
+    device = MeasuredDevice(curvature_up=0.3, pulses_up=50)
+    rng, one = np.random.default_rng(2), np.zeros(40_000)
+    for _ in range(4):
+        one = device.after(one, 1) + 0.01 * rng.standard_normal(one.shape)
+    several = 0.01 * noise_factors(np.full(40_000, 4.0), float(np.exp(-1 / 15)), rng)
+    assert several.std() == pytest.approx(one.std(), rel=0.02)
+
+
+def test_pairs_are_chosen_in_turn_or_at_random():
+    rng = np.random.default_rng(3)
+    assert [written_pair(k, 3, False, rng) for k in range(5)] == [0, 1, 2, 0, 1]
+    assert np.bincount([written_pair(0, 4, True, rng) for _ in range(4000)]) / 4000 == pytest.approx([0.25] * 4, abs=0.03)
