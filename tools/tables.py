@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
@@ -344,8 +345,19 @@ def commands_table() -> str:
                                                                    for what, command, engine, value in rows])
 
 
+def device_presets_table() -> str:
+    """Return the presets of measured devices, with the largest deviation of ngspice from their law."""
+    deviations = load_table(RESULTS / "device_presets.json").set_index("device").largest_deviation_share_of_range
+    rows = [(name, device.source.partition(";")[0], f"{device.pulses_up} / {device.pulses_down}",
+             f"{device.curvature_up:g} / {device.curvature_down:g}", f"{device.on_off_ratio:g}",
+             f"{1e-3 / device.highest_conductance:,.4g} kohm", percent(device.cycle_noise, 1), percent(float(deviations[name])))
+            for name, device in MEASURED.items()]
+    return markdown(("name", "material", "pulses up / down", "A up / down", "on/off", "R_on", "noise", "deviation"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    "results": results_table, "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
+    "device_presets": device_presets_table, "results": results_table,
+    "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,

@@ -6,12 +6,18 @@ docs/reproducing.md describes how they were chosen.
 import dataclasses
 import math
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-from memristive.multilayer.layer_network import LayeredNetwork, initial_network, thresholds_per_volt, with_bias
+from memristive.multilayer.layer_network import (
+    LayeredNetwork,
+    initial_network,
+    states_of_weights,
+    thresholds_per_volt,
+    with_bias,
+)
 from memristive.multilayer.layer_rule import LayeredRule
-from snn_circuit import NetworkParameters
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # at least, in `fit`: small tables are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much for any number of features
@@ -55,19 +61,23 @@ def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]
 
 
 def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...], classes: int,
-                      parameters: NetworkParameters) -> LayeredNetwork:
-    """Return a network with random states, of which enough neurons fire for `levels` (samples x rows) to learn."""
+                      devices: dict[str, Any]) -> LayeredNetwork:
+    """Return a network with random states, of which enough neurons fire for `levels` (samples x rows) to learn.
+
+    `devices`: its parameters, design and pulses, as arguments of `initial_network`.
+    """
     if len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])
     elif hidden:
         rule = dataclasses.replace(rule, start_drive=DEEP_START, start_drive_spread=DEEP_START_SPREAD)
-    network = initial_network(hidden, classes, levels, rule, parameters=parameters)
-    rng, per_volt = np.random.default_rng([rule.seed, 2]), thresholds_per_volt(parameters, network.design)
+    network = initial_network(hidden, classes, levels, rule, **devices)
+    rng, per_volt = np.random.default_rng([rule.seed, 2]), thresholds_per_volt(network.parameters, network.design)
     for layer in range(1, len(hidden)):  # later hidden layers start as the first does, driven by the neurons that fire below
         firing = with_bias(~np.isnan(network.forward(levels)[layer - 1])).sum(axis=1).mean()
-        start = rng.normal(DEEP_START / firing, DEEP_START_SPREAD / math.sqrt(firing), network.states[layer].shape) / per_volt
+        shape = (network.sizes[layer + 1], network.sizes[layer] + 1)
+        start = rng.normal(DEEP_START / firing, DEEP_START_SPREAD / math.sqrt(firing), shape) / per_volt
         states = list(network.states)
-        states[layer] = network.design.reference_state + start
+        states[layer] = states_of_weights(start, network.design, network.parameters.memristor)
         network = dataclasses.replace(network, states=tuple(states))
     return network
 

@@ -31,11 +31,13 @@ from memristive.classifier.defaults import (
     untrained_network,
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
+from memristive.devices.measured_device import emulator, load_device
 from memristive.multilayer.clipping import warn_of_layers
 from memristive.multilayer.layer_chips import layer_chips
-from memristive.multilayer.layer_netlist import layered_read_netlist
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, train_layers
+from memristive.multilayer.layer_netlist import LayerDesign, layered_read_netlist
+from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, thresholds_per_volt, train_layers
 from memristive.multilayer.layer_rule import LayeredRule
+from memristive.multilayer.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.multilayer.ngspice_trainer import read_in_ngspice, train_in_ngspice
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
 from memristive.spice.parameters import ParameterError, Parameters
@@ -43,10 +45,11 @@ from memristive.variability.chip import Chip
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
-FORMAT, VERSION = "in-situ memristive classifier", 2
+FORMAT, VERSION = "in-situ memristive classifier", 3
 DEVICES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}  # parameters with a class, by name
-FIXED = ("hidden", "encoding", *DEVICES)  # parameters of a network, which only `fit` can change
+FIXED = ("hidden", "encoding", "device", "pairs", *DEVICES)  # parameters of a network, which only `fit` can change
 LARGEST_DOSE = 5.0  # V
+BIAS = 1.5  # thresholds: weights of measured devices decay to 0, and neurons must fire without them
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
@@ -74,6 +77,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Time in s by which the right neuron has to lead. None: 4 us for 1,500 samples or more, up to 12 us for fewer.
     memristor : MemristorParameters, default=None
         Device. None: the default parameters.
+    device : str, default=None
+        Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
+        written by whole pulses with its cycle-to-cycle noise. None: `memristor`.
+    pairs : int, default=0
+        Differential pairs of each synapse. 0: single cells beside a reference column.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
     chip : Chip, default=None
@@ -121,7 +129,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
                  dose: float | None = None, margin: float | None = None, memristor: MemristorParameters | None = None,
-                 neuron: NeuronParameters | None = None, chip: Chip | None = None, encoding: str = COMPLEMENT,
+                 device: str | None = None, pairs: int = 0, neuron: NeuronParameters | None = None, chip: Chip | None = None,
+                 encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
         self.engine = engine
@@ -129,6 +138,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.dose = dose
         self.margin = margin
         self.memristor = memristor
+        self.device = device
+        self.pairs = pairs
         self.neuron = neuron
         self.chip = chip
         self.encoding = encoding
@@ -244,7 +255,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and remember the parameters that it was made with."""
         if self.chip is not None:
-            network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes))
+            network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes, self.pairs))
         self.network_, self._fixed = network, {name: getattr(self, name) for name in FIXED}
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
@@ -273,8 +284,18 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
         return tuple(int(size) for size in sizes)
 
-    def _devices(self) -> NetworkParameters:
-        return NetworkParameters(self.memristor or MemristorParameters(), self.neuron or NeuronParameters())
+    def _devices(self) -> dict[str, Any]:
+        """Return the parameters, design and pulses of a network, as arguments of `LayeredNetwork`."""
+        if self.device is None:
+            parameters = NetworkParameters(self.memristor or MemristorParameters(), self.neuron or NeuronParameters())
+            return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
+        if self.memristor is not None:
+            raise ParameterError("give device or memristor, not both")
+        emulated = emulator(load_device(self.device), array=True)
+        # A volt of X moves a membrane as far as one of the default memristor does, so that the same doses suit.
+        gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (emulated.high - emulated.low)
+        return {"parameters": measured_parameters(emulated, self.neuron), "pulses": measured_pulses(emulated),
+                "design": measured_design(emulated, self.pairs, gain, self.neuron, hidden_bias=BIAS, output_bias=BIAS)}
 
     # Deciding
 
@@ -420,7 +441,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             if content["feature_names"]:
                 model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
             states = tuple(np.array(layer, float) for layer in content["voltages"])
-            model._set_network(LayeredNetwork(states, model._devices()))
+            model._set_network(LayeredNetwork(states, **model._devices()))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
         return model

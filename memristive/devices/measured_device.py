@@ -81,6 +81,11 @@ class MeasuredDevice(Parameters):
         decay = np.exp(-np.asarray(pulses, float) / ((self.curvature_up if up else self.curvature_down) * count))
         return bound + (np.asarray(start, float) - bound) * decay
 
+    def retained(self, share: ArrayLike, seconds: ArrayLike) -> np.ndarray:
+        """Return the share of the range after a pause in s: it decays towards the lowest conductance (docs/devices.md)."""
+        decay = np.exp(-np.asarray(seconds, float) / self.retention) if self.retention else 1.0
+        return np.asarray(share, float) * decay
+
     def bound(self, up: bool = True) -> float:
         """Return the share of the range that pulses of one direction approach: B for up, 1 - B for down."""
         b = float(1 / -np.expm1(-1 / (self.curvature_up if up else self.curvature_down)))

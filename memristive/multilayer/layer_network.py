@@ -20,7 +20,7 @@ from memristive.multilayer.layer_rule import LayeredRule
 from memristive.single_layer.error_rule import RUNNING, check_labels
 from memristive.single_layer.setup import check_levels
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import state_rate
+from memristor import MemristorParameters, state_rate
 from snn_circuit import NetworkParameters, NeuronParameters
 
 BLOCK = 1000  # presentations between two reports of a training
@@ -190,11 +190,15 @@ def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, r
                          (sizes[1], sizes[0] + 1))]
     states += [rng.normal(rule.start_weight, rule.start_weight_spread, (above, below + 1))
                for below, above in itertools.pairwise(sizes[1:])]
+    return LayeredNetwork(tuple(states_of_weights(start, design, parameters.memristor) for start in states), parameters, design,
+                          pulses=pulses)
+
+
+def states_of_weights(weights: np.ndarray, design: LayerDesign, memristor: MemristorParameters) -> np.ndarray:
+    """Return states in V (columns x rows) that give synapses the `weights` (neurons x rows), in V of X - X_ref or X+ - X-."""
     if design.pairs:
-        states = [np.repeat([start / 2, -start / 2], design.pairs, axis=0).reshape(-1, start.shape[1]) for start in states]
-    low, high = parameters.memristor.lowest_state, parameters.memristor.highest_state
-    clipped = tuple(np.clip(design.reference_state + start, low, high) for start in states)
-    return LayeredNetwork(clipped, parameters, design, pulses=pulses)
+        weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(-1, weights.shape[1])
+    return np.clip(design.reference_state + weights, memristor.lowest_state, memristor.highest_state)
 
 
 def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> float:

@@ -39,7 +39,7 @@ def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features
     levels, settled = FeatureEncoding.of(values).levels(values), []
     for seed in range(20):
         rule = learning_rule(0.1, 4e-6, seed, (neurons,))
-        weights = untrained_network(rule, levels, (neurons,), 2, NetworkParameters()).states[0] - 5.0
+        weights = untrained_network(rule, levels, (neurons,), 2, {"parameters": NetworkParameters()}).states[0] - 5.0
         settled.append(0.65 * with_bias(levels) @ weights.T)  # in thresholds: 20 kV/A x 1.3e-4 A/V^2 x 1 V / 4 V
     plastic, expected = np.mean(np.array(settled) > rule.reach), min(0.5, 12 / neurons)
     assert plastic == pytest.approx(expected, rel=0.2) if features <= 4 else plastic > 3 * expected
@@ -50,7 +50,8 @@ def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features
 def test_all_of_several_hidden_layers_start_alike():
     """Two thresholds with a spread of 1.5, whatever the number of neurons that fire below."""
     below = FeatureEncoding.of(features := np.random.default_rng(1).random((60, 8))).levels(features)
-    network = untrained_network(learning_rule(0.03, 4e-6, 1, (120, 300, 300)), below, (120, 300, 300), 2, NetworkParameters())
+    rule, sizes = learning_rule(0.03, 4e-6, 1, (120, 300, 300)), (120, 300, 300)
+    network = untrained_network(rule, below, sizes, 2, {"parameters": NetworkParameters()})
     for states, spikes in zip(network.states[:-1], network.forward(below)[:-1], strict=True):
         rows = with_bias(below)
         drives = 0.65 * (states - 5.0) @ rows.T / (rows.sum(axis=1) / rows.sum(axis=1).mean())

@@ -1,0 +1,40 @@
+"""Classifiers of measured devices, with single cells and with differential pairs."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+from memristive.classifier import MemristiveClassifier
+from memristive.spice.parameters import ParameterError
+from memristor import MemristorParameters
+
+X, Y = load_iris(return_X_y=True)
+
+
+@pytest.mark.parametrize(("hidden", "pairs"), [((), 0), ((), 2), ((20,), 1)])
+def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MemristiveClassifier(hidden, device="epiram", pairs=pairs, random_state=1).fit(X[::2], Y[::2])
+    assert model.score(X[1::2], Y[1::2]) > 0.8
+    assert len(model.voltages_[-1]) == 3 * max(1, 2 * pairs)
+    assert all(np.abs(states).max() <= 2.0 for states in model.voltages_)  # clamped to a window of 3 V
+    loaded = MemristiveClassifier.load(model.save(tmp_path / "model.json"))
+    assert np.array_equal(loaded.spike_times(X), model.spike_times(X), equal_nan=True)
+
+
+def test_ngspice_reads_pairs_as_the_closed_form(ngspice):
+    model = MemristiveClassifier((), device="epiram", pairs=2, epochs=5, random_state=1).fit(X, Y)
+    exact = model.spike_times(X[:3])
+    model.engine = "ngspice"
+    found = model.spike_times(X[:3])
+    both = ~np.isnan(found)
+    assert both.sum() >= 5 and found[both] == pytest.approx(exact[both], abs=50e-9)
+
+
+def test_device_and_memristor_exclude_each_other():
+
+    with pytest.raises(ParameterError, match="not both"):
+        MemristiveClassifier(device="epiram", memristor=MemristorParameters()).fit(X, Y)
