@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from memristive.cli.parallel import run_tasks
@@ -71,8 +72,15 @@ sys.exit(run(lambda paths: list(run_tasks(work, paths, 2)), sys.argv[1:]))
 
 def workers(session):
     """Return the living workers in a session of processes."""
-    listed = subprocess.run(["ps", "-ww", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True).stdout
-    return [line for line in listed.splitlines() if "popen_loky" in line and not line.startswith("Z")]
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        try:
+            inside = os.getsid(process.pid) == session
+        except ProcessLookupError:
+            continue
+        if inside and process.info["status"] != psutil.STATUS_ZOMBIE and "popen_loky" in " ".join(process.info["cmdline"] or ()):
+            found.append(process.pid)
+    return found
 
 
 @pytest.mark.parametrize("busy", [False, True])
