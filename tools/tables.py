@@ -350,7 +350,7 @@ def device_presets_table() -> str:
     deviations = load_table(RESULTS / "device_presets.json").set_index("device").largest_deviation_share_of_range
     rows = [(name, device.source.partition(";")[0], f"{device.pulses_up} / {device.pulses_down}",
              f"{device.curvature_up:g} / {device.curvature_down:g}", f"{device.on_off_ratio:g}",
-             f"{1e-3 / device.highest_conductance:,.{1 if device.highest_conductance > 1e-5 else 0}f}", percent(device.cycle_noise, 1), percent(float(deviations[name])))
+             f"{1e-3 / device.highest_conductance:,.5g}", percent(device.cycle_noise, 1), percent(float(deviations[name])))
             for name, device in MEASURED.items()]
     return markdown(("name", "material", "pulses up / down", "A up / down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
