@@ -20,6 +20,7 @@ OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions b
 INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
                 "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
 LAST_WORD = 10.0  # s, that ngspice has to stop after Ctrl-C
+SOON = 2.0  # s in which most runs end by themselves after Ctrl-C
 
 ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # no part of a name
 # Lines on stderr without anything being wrong (ngspice 39 to 44).
@@ -159,7 +160,7 @@ class Ngspice(NgSpiceShared):
     def run(self, command: str, pause: float | None = None) -> None:
         """Run an analysis to its end or to the time `pause` in s.
 
-        ngspice works in a thread of its own while the main thread waits for it or for a signal. Ctrl-C stops it at once.
+        ngspice works in a thread of its own while the main thread waits for it or for a signal. Ctrl-C stops it in seconds.
         """
         if pause is not None:
             self.send([f"stop when time > {pause!r}"])
@@ -175,7 +176,8 @@ class Ngspice(NgSpiceShared):
             done.wait()
         except BaseException:
             with signals_deferred():
-                self._execute("stop when time > 0")
+                if not done.wait(SOON):  # a command beside a run is the last resort: ngspice is not thread-safe
+                    self._execute("stop when time > 0")
                 if done.wait(LAST_WORD):
                     self._delete_breakpoints()
                 else:
