@@ -9,6 +9,7 @@ Writes the device file results/NAME_device.json, for --device of other scripts, 
 figures/device_fit_NAME.png. About 2 s.
 """
 
+import csv
 import dataclasses
 import sys
 import warnings
@@ -69,7 +70,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Return a CSV file of numbers, with any separator. Raises ParameterError."""
     try:
         data = pd.read_csv(path, sep=None, engine="python", comment="#")
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError, csv.Error, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
     data.columns = [str(column).strip().lower() for column in data.columns]
     if data.isna().any().any():
@@ -79,10 +80,10 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as numbers. Raises ParameterError."""
-    try:
-        return np.asarray(pd.to_numeric(data[column]), float)
-    except (ValueError, TypeError):
-        raise ParameterError(f"column {column!r} must hold numbers, got {data[column].iloc[0]!r}") from None
+    values = pd.to_numeric(data[column], errors="coerce")
+    if values.isna().any():
+        raise ParameterError(f"column {column!r} must hold numbers, got {data[column][values.isna()].iloc[0]!r}")
+    return np.asarray(values, float)
 
 
 def pulse_columns(data: pd.DataFrame) -> tuple[list[np.ndarray], list[np.ndarray]]:
