@@ -26,7 +26,7 @@ from memristive.io.files import check_overwriting
 from memristive.io.predictions import save_decisions
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import save_voltages
-from memristive.single_layer.energy import UNCOUNTED, write_energy
+from memristive.single_layer.energy import UNCOUNTED, isolated, write_energy
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE, make_engine
 from memristive.single_layer.error_rule import ErrorDrivenTrainer, LearningState, initial_state, learning_curve
 from memristive.single_layer.hebbian import read_netlist
@@ -106,7 +106,8 @@ def main(arguments: list[str] | None = None) -> None:
               for kind, sign in (("potentiation", 1), ("depression", -1))}
     print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
     for kind, joules in energy.items():
-        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * (kind == "depression"))
+        conducts = kind == "depression" and memristor != isolated(memristor)
+        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
     marks = slice(499, None, 500)
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
     write_results(options.results / f"{name}_training.json", parameters, {
