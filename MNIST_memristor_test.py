@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         scores["equal_templates"] = equal_templates(dataset.patterns, images)
     if options.engine == NGSPICE:
         scores["read_energy"] = read_energy(setup, voltages.states, images[0])
-    print_scores(scores)
+    print_scores(scores, dataset.labels)
     save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, schedule)
     write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
 

@@ -9,7 +9,6 @@ Writes the device file results/NAME_device.json, for --device of other scripts, 
 figures/device_fit_NAME.png. About 2 s.
 """
 
-import csv
 import dataclasses
 import sys
 import warnings
@@ -42,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     name = options.name or options.file.stem
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
     parameters = {"file": options.file.name, "kind": options.kind, "read_voltage": options.read_voltage}
-    check_overwriting(record, parameters, options.force)
+    for file in (record, device_file):
+        check_overwriting(file, parameters, options.force)
     data = read_table(options.file)
 
     if options.kind == "iv":
@@ -59,7 +59,6 @@ def main(arguments: list[str] | None = None) -> None:
         results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
                    "largest_share_of_range": fit.largest} | ngspice_residuals(fit, simulated)
         figure = pulse_figure(fit, simulated)
-        check_overwriting(device_file, parameters, options.force)
         write_file(device_file, to_json({**device_record(fit.device), **parameters}))
         print(f"wrote {device_file}; use it with: --device {device_file}")
     write_results(record, parameters, results)
@@ -67,10 +66,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file of numbers, with any separator. Raises ParameterError."""
+    """Return a file of columns between commas, semicolons or tabs. Raises ParameterError."""
     try:
-        data = pd.read_csv(path, sep=None, engine="python", comment="#")
-    except (OSError, ValueError, csv.Error, pd.errors.ParserError) as error:
+        data = pd.read_csv(path, sep="[,;\t]", engine="python", comment="#")
+    except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
     data.columns = [str(column).strip().lower() for column in data.columns]
     if data.isna().any().any():

@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
     spikes = read_images(setup, state.states, images, test_engine, chip, jobs=options.jobs,
                          scheduler=options.scheduler)
     scores = summary(labels, spikes, RESOLUTION)
-    print_scores(scores)
+    print_scores(scores, dataset.labels)
     save_decisions(options.results / f"{name}_test_decisions.csv.gz", labels, spikes, RESOLUTION)
     write_results(options.results / f"{name}_test.json", test_parameters, scores, ngspice=test_engine == NGSPICE)
 

@@ -177,6 +177,8 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
         The file is no table of numbers with two or more classes.
     """
     if source in BUILT_IN:
+        if label or drop:
+            raise ParameterError(f"--label and --drop are for CSV files, {source} is built in")
         data = getattr(sklearn.datasets, f"load_{source}")()
         features, labels = data.data, np.asarray(data.target_names).astype(str)[data.target]
     else:

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     spikes = read_images(setup, states, levels, options.engine, chip, jobs=options.jobs, scheduler=options.scheduler)
     resolution = resolution_of(voltages.rule, setup.neuron)
     scores = summary(labels, spikes, resolution)
-    print_scores(scores)
+    print_scores(scores, dataset.labels)
     save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution)
     write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
 

@@ -81,7 +81,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
         written by whole pulses with its cycle-to-cycle noise. None: `memristor`.
     pairs : int, default=0
-        Differential pairs of each synapse. 0: single cells beside a reference column.
+        Differential pairs of each synapse. 0: single cells beside a reference column. A device whose curves up and down differ
+        needs pairs.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
     chip : Chip, default=None

@@ -64,8 +64,8 @@ def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.
                  for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
 
 
-def print_scores(scores: Mapping[str, Any]) -> None:
-    """Print the scores that `scores.summary` computed, one a line."""
+def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
+    """Print the scores that `scores.summary` computed, one a line, with the names of the classes."""
     def percent(share: float) -> str:
         return "-" if np.isnan(share) else f"{share:.1%}"
 
@@ -78,7 +78,8 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
              ("silent", str(scores["silent"])),
              ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
-             ("recall by class", "  ".join(f"{k}: {percent(value)}" for k, value in enumerate(scores["recall"])))]
+             ("recall by class", "  ".join(f"{label}: {percent(value)}"
+                                           for label, value in zip(labels, scores["recall"], strict=True)))]
     if "equal_templates" in scores:
         rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
     print(table(("score", "value"), rows))

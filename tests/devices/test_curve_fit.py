@@ -41,12 +41,9 @@ def test_a_curve_that_bends_the_other_way_is_fitted():
 GOOD = np.linspace(1e-6, 2e-6, 20)
 
 
-@pytest.mark.parametrize("up, down, word", [
-    ([GOOD], [], "down"), ([GOOD[:4]], [GOOD], "up"), ([GOOD], [GOOD, GOOD[:10]], "sweeps"), ([-GOOD], [GOOD], "positive"),
-    ([GOOD * 0 + 1e-6], [GOOD * 0 + 1e-6], "equal")])
-def test_bad_curves_are_refused(up, down, word):
-    with pytest.raises(ParameterError, match=word):
-        fit_pulses(up, down)
+def test_unequal_sweeps_are_refused():
+    with pytest.raises(ParameterError, match="sweeps"):
+        fit_pulses([GOOD], [GOOD, GOOD[:10]])
 
 
 LOOP = MemristorParameters(capacitance=1e-9, junction_current=1e-300, transconductance=2e-6, leak_resistance=5e6, kp=1e-5,
