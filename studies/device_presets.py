@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     figure, axes = plt.subplots(2, 3, figsize=(plotting.WIDTH, 5.0))
     for axis, curve in zip(axes.flat, curves, strict=True):
         draw_curve(axis, curve)
-    axes[0, 1].legend(loc="lower center")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     plotting.save(figure, options.figures / "device_presets.png")
 
 
