@@ -45,8 +45,8 @@ class Chip(Parameters):
                                       f"0.010 ({PYCLLN}); law of areas: Pelgrom et al., IEEE J. Solid-State Circuits 24, 1989")
     cell_write_gain: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the write gain K",
                                        f"0.1 ({LI_FIT}: dw_min_dtod)")
-    cell_leak: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the leak's conductance, in layers only: the "
-                                 "curvature A of measured devices", "0 to 0.1 (NeuroSim's NL variation)")
+    cell_leak: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the leak's conductance, thus of the curvature "
+                                 "A of measured devices; multilayer networks only", "unknown")
     cell_capacitance: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the explicit memory capacitor",
                                         "0.01 at 0.5 fF (Tripathi, Murmann, IEEE Trans. Circuits Syst. I 61, 2014)")
     neuron_threshold: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the firing threshold", MIXED_SIGNAL)
@@ -92,7 +92,7 @@ class Chip(Parameters):
     def devices(self, parameters: NetworkParameters) -> Devices:
         """Return the single devices around the nominal values of `parameters`; raise ParameterError for a spread of leaks."""
         if self.cell_leak:
-            raise ParameterError("cell_leak is a deviation of several layers; one layer of this kind does not have it")
+            raise ParameterError("cell_leak is simulated in multilayer networks only")
         return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron),
                        Wires(self.row_resistance, self.column_resistance))
 
