@@ -20,7 +20,7 @@ def test_engines_follow_the_law_over_random_pulses_in_an_array(ngspice, name):
     closed, circuit = (make_engine(engine, setup, 10, 10) for engine in ("closed-form", "ngspice"))
     law = rng.random((10, 10))
     ours, theirs = emulated.state(law), emulated.state(law)
-    for _ in range(200 if name in ("ag-si", "alox-hfo2") else 50):
+    for _ in range(200):
         j, up = int(rng.integers(10)), bool(rng.integers(2))
         numbers = rng.choice([0.0, 0.25, 0.5, 1.0], 10) * (1 if up else -1)
         before = theirs.copy()
