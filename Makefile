@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: reproduce reproduce-full test verify benchmark tables audit
+.PHONY: reproduce reproduce-full test verify benchmark tables audit fashion
 .DELETE_ON_ERROR:
 
 reproduce: .venv/ready ngspice

@@ -1,11 +1,14 @@
-"""Datasets: XPUE and 012345 as drawn in the paper, MNIST as the paper preprocesses it, scikit-learn's digits.
+"""Datasets: XPUE and 012345 as drawn in the paper, MNIST as the paper preprocesses it, Fashion-MNIST, scikit-learn's digits.
 
 To add a dataset, write one function that returns a `Dataset` and add it to `DATASETS`. Pixels are levels between 0 and 1.
 """
 
 import functools
+import gzip
 import hashlib
+import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +27,12 @@ MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 MNIST_SOURCE = "restore it with: git checkout data/mnist.npz"
 MNIST_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"  # of Debian's package
+FASHION_SOURCE = "install it with: apt-get install dataset-fashion-mnist, or set FASHION_MNIST_DIR to a folder that has it"
+FASHION_LABELS = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 TEMPLATE_IMAGES = 100  # training images averaged into each class's template (Jurj 2024)
 ENCODINGS = ("binary", "grey")
+SIZE = 10  # pixels a side of MNIST's and Fashion-MNIST's images, by default
 SMALLEST = 3  # pixels a side: a fifth of fewer pixels is none
 
 
@@ -73,6 +80,12 @@ class Dataset:
     setup: Setup = Setup()
     rule: ErrorDrivenRule = ErrorDrivenRule()
     load_images: Callable[[str], Images] | None = field(default=None, repr=False)
+
+    @property
+    def size_suffix(self) -> str:
+        """Ending of file names for a dataset that is not in its default size, e.g. _14x14."""
+        rows, columns = self.shape
+        return f"_{rows}x{columns}" * (self.name.startswith(("mnist", "fashion")) and rows != SIZE)
 
     @functools.cached_property
     def training(self) -> Images:
@@ -144,7 +157,7 @@ def shrink(images: np.ndarray, size: int) -> np.ndarray:
     return np.array(small, np.uint8).reshape(len(images), size * size)
 
 
-def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.ndarray:
+def encode(images: np.ndarray, size: int = SIZE, encoding: str = "binary") -> np.ndarray:
     """Return the levels (n x size^2, 0 to 1) of 8-bit `images` (n x rows x columns).
 
     binary (Jurj 2024): a pixel is on if it exceeds the 20th largest of 100, a fifth of the pixels at any size.
@@ -160,7 +173,7 @@ def encode(images: np.ndarray, size: int = 10, encoding: str = "binary") -> np.n
     return (grey > np.sort(grey, axis=1)[:, -rank, None]).astype(float)
 
 
-def mnist(size: int = 10, encoding: str = "binary") -> Dataset:
+def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
     """Return MNIST shrunk to size x size pixels; the patterns are the paper's templates (Jurj 2024).
 
     A template is the mean of a digit's first 100 training images, as 8 bit, encoded as the images are.
@@ -181,6 +194,34 @@ def mnist(size: int = 10, encoding: str = "binary") -> Dataset:
     setup = Setup(neuron=neuron, schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
     return Dataset("mnist", encode(means.astype(np.uint8), size, encoding), tuple("0123456789"), (size, size), encoding, setup,
                    grey if encoding == "grey" else ErrorDrivenRule(), load_images)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the 8-bit array of a compressed IDX file, the format of MNIST's original files. Raises DatasetError."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+        dimensions = content[3]
+        shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror or error}); {FASHION_SOURCE}") from error
+    except (EOFError, IndexError, ValueError, zlib.error) as error:
+        raise DatasetError(f"{path} is damaged ({error}); {FASHION_SOURCE}") from error
+
+
+def fashion(size: int = SIZE) -> Dataset:
+    """Return Fashion-MNIST in grey, shrunk to size x size pixels (H. Xiao, K. Rasul, R. Vollgraf, arXiv:1708.07747; MIT licence).
+
+    Levels are proportional to the grey level; 255 is 1. Reads the compressed IDX files in the folder FASHION_MNIST_DIR, by
+    default those of Debian's package. Raises DatasetError if one is missing or damaged.
+    """
+    folder = Path(os.environ.get("FASHION_MNIST_DIR", FASHION_FOLDER))
+
+    def images(part: str) -> Images:
+        pixels, labels = (read_idx(folder / f"{part}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
+        return Images(shrink(pixels, size) / 255, labels.astype(int))
+
+    return from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS)
 
 
 def digits(seed: int = 1) -> Dataset:
@@ -212,7 +253,8 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
                    {"train": train, "test": test}.__getitem__)
 
 
-DATASETS: dict[str, Callable[..., Dataset]] = {"xpue": xpue, "012345": digits_012345, "mnist": mnist, "digits": digits}
+DATASETS: dict[str, Callable[..., Dataset]] = {"xpue": xpue, "012345": digits_012345, "mnist": mnist, "fashion": fashion,
+                                              "digits": digits}
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:

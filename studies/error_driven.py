@@ -133,10 +133,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def file_stem(dataset: Dataset, engine: str, chip: Chip | None) -> str:
     """Return the stem of all files: mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip."""
-    rows, columns = dataset.shape
     return (dataset.name + ("_error_driven" if engine == NGSPICE else "_closed_form")
             + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-            + f"_{rows}x{columns}" * (dataset.name == "mnist" and rows != 10) + "_chip" * (chip is not None))
+            + dataset.size_suffix + "_chip" * (chip is not None))
 
 
 if __name__ == "__main__":

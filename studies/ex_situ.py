@@ -45,10 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Data and parameters.
     dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
     (mapping,) = apply_settings(options, mapping=Mapping())
-    training, test, rows = dataset.training, dataset.test, dataset.shape[0]
-    name = f"{dataset.name}_ex_situ"
-    if dataset.name == "mnist":
-        name += "_grey" * (dataset.encoding == "grey") + f"_{rows}x{rows}" * (rows != 10)
+    training, test = dataset.training, dataset.test
+    name = f"{dataset.name}_ex_situ" + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey") + dataset.size_suffix
     path, record = options.voltages or Path("voltages") / f"{name}.json", options.results / f"{name}_training.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "ex-situ",
                   **describe(dataset.setup), "mapping": dataclasses.asdict(mapping)}

@@ -38,7 +38,6 @@ DEFAULTS = {
     "xor": (LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
                         start_weight_spread=1.0), (16,))}
 NAMES = list(dict.fromkeys([*DEFAULTS, *DATASETS]))
-SIZE = 10  # pixels a side of MNIST's images, by default
 
 
 def layered_dataset(name: str, size: int | None = None, seed: int = 1) -> Dataset:
@@ -100,8 +99,7 @@ def moved_by_a_pixel(images: np.ndarray) -> np.ndarray:
 
 def file_stem(dataset: Dataset) -> str:
     """Return the stem of all files of a dataset: layers_mnist, layers_mnist_14x14, layers_digits."""
-    rows, columns = dataset.shape
-    return f"layers_{dataset.name}" + f"_{rows}x{columns}" * (dataset.name.startswith("mnist") and rows != SIZE)
+    return f"layers_{dataset.name}{dataset.size_suffix}"
 
 
 def describe_network(dataset: Dataset, network: LayeredNetwork, rule: LayeredRule, engine: str = CLOSED_FORM,

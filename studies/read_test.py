@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
     voltages = load_voltages(options.voltages, options.data or "")
     data, (classes, inputs) = options.data or voltages.origin.get("dataset", "mnist"), voltages.states.shape
-    dataset = load_dataset(data, **({"size": voltages.shape[0], "encoding": voltages.encoding} if data == "mnist" else {}))
+    made_with = {"mnist": {"size": voltages.shape[0], "encoding": voltages.encoding}, "fashion": {"size": voltages.shape[0]}}
+    dataset = load_dataset(data, **made_with.get(data, {}))
     images = dataset.test if dataset.load_images else dataset.training
     levels, labels = images.levels[:options.samples], images.labels[:options.samples]
     setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)

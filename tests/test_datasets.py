@@ -1,6 +1,8 @@
 """The datasets against their drawings, the defaults against the paper, MNIST against its checksums."""
 
+import gzip
 import hashlib
+import struct
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from datasets import (
     digits,
     digits_012345,
     encode,
+    fashion,
     from_images,
     load_dataset,
     load_mnist,
@@ -134,6 +137,42 @@ def test_shrunk_image_keeps_its_orientation():
 def test_images_that_cannot_be_encoded_are_refused(images, options, named):
     with pytest.raises(DatasetError, match=named):
         encode(images, **options)
+
+
+def write_idx(path, array):
+    """Write a compressed IDX file."""
+    path.write_bytes(gzip.compress(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()))
+
+
+@pytest.fixture
+def fashion_folder(tmp_path, monkeypatch):
+    """Folder with the four files of a small Fashion-MNIST; yields it with its images."""
+    images = np.random.default_rng(1).integers(0, 256, (20, 28, 28), np.uint8)
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images)
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", np.arange(20, dtype=np.uint8) % 10)
+    monkeypatch.setenv("FASHION_MNIST_DIR", str(tmp_path))
+    return tmp_path, images
+
+
+def test_fashion_is_read_from_idx_files_in_proportion_to_its_grey_levels(fashion_folder):
+    _, images = fashion_folder
+    dataset = fashion(28)
+    assert np.array_equal(dataset.test.levels * 255, images.reshape(20, 784)) and dataset.test.labels.tolist() == [*range(10)] * 2
+    assert fashion().training.levels == pytest.approx(shrink(images, 10) / 255) and len(dataset.labels) == 10
+    assert load_dataset("fashion", size=14).size_suffix == "_14x14" and not fashion().size_suffix
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "text", "other shape"])
+def test_fashion_without_a_sound_file_names_the_package(fashion_folder, damage):
+    path = fashion_folder[0] / "train-images-idx3-ubyte.gz"
+    content = gzip.decompress(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"cut": path.read_bytes()[:500], "text": b"images", "other shape": gzip.compress(content[:-1])}[damage])
+    with pytest.raises(DatasetError, match="dataset-fashion-mnist"):
+        fashion()
 
 
 def test_digits_are_scikit_learns_split_in_four_fifths_and_one():
