@@ -38,9 +38,23 @@ audit: .venv/dev
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	touch $@
 
+# A second benchmark, which `make reproduce` does not need.
+LAYERS := $(PY) -m studies.layers --data fashion --seeds 3 --results results/fashion
+fashion: .venv/ready ngspice
+	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist
+	$(PY) -m studies.ex_situ --data fashion --results results/fashion
+	for seed in 1 2 3; do $(PY) -m studies.error_driven --data fashion --engine closed-form --set rule.seed=$$seed \
+	    --voltages voltages/fashion_seed_$$seed.json --results results/fashion/seed_$$seed || exit 1; done
+	$(LAYERS)/one_layer --hidden --voltages voltages/layers_fashion_one_layer.json
+	$(LAYERS)
+	$(LAYERS) --size 14 --hidden 300
+	$(LAYERS) --size 28 --hidden 300
+	$(PY) -m studies.ngspice_layers --data fashion --samples 2000 --results results/fashion
+	$(PY) -m tools.tables
+
 # The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.
 .PHONY: ngspice ngspice-cli
 ngspice:
-	@$(PY) -c "from memristive.spice.ngspice import find_library; find_library()" 2>/dev/null || tools/install-ngspice.sh libngspice0
+	@$(PY) -c "from memristive.spice.ngspice import find_library; find_library()" 2>/dev/null || tools/install-package.sh libngspice0
 ngspice-cli:
-	@command -v ngspice >/dev/null || tools/install-ngspice.sh ngspice
+	@command -v ngspice >/dev/null || tools/install-package.sh ngspice

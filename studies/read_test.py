@@ -42,8 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
     voltages = load_voltages(options.voltages, options.data or "")
     data, (classes, inputs) = options.data or voltages.origin.get("dataset", "mnist"), voltages.states.shape
-    made_with = {"mnist": {"size": voltages.shape[0], "encoding": voltages.encoding}, "fashion": {"size": voltages.shape[0]}}
-    dataset = load_dataset(data, **made_with.get(data, {}))
+    made_with = {"size": voltages.shape[0], "encoding": voltages.encoding}
+    accepted = {"mnist": ("size", "encoding"), "fashion": ("size",)}.get(data, ())
+    dataset = load_dataset(data, **{name: made_with[name] for name in accepted})
     images = dataset.test if dataset.load_images else dataset.training
     levels, labels = images.levels[:options.samples], images.labels[:options.samples]
     setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)

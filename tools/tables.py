@@ -207,6 +207,23 @@ def layers_in_ngspice_table() -> str:
     return markdown(("network", "images", "ngspice", "closed form", "decided differently", "spikes differ by at most"), rows)
 
 
+def fashion_table() -> str:
+    """Return accuracies on Fashion-MNIST: logistic regression, one layer by both rules, hidden neurons."""
+    folder = RESULTS / "fashion"
+    rows = [("10x10, logistic regression in software", "",
+             percent(load_results(folder / "fashion_ex_situ_training.json")["software_accuracy"]))]
+    single = [load_results(folder / f"seed_{seed}" / "fashion_closed_form_test.json") for seed in (1, 2, 3)]
+    rows.append(("10x10, one layer, the paper's circuit", f"{single[0]['parameters']['learning']['presentations']:,}",
+                 spread([record["strict_accuracy"] for record in single])))
+    for name in ("one_layer/layers_fashion", "layers_fashion", "layers_fashion_14x14", "layers_fashion_28x28"):
+        record = load_results(folder / f"{name}.json")
+        parameters, (side, _) = record["parameters"], record["parameters"]["shape"]
+        layers = f"{parameters['hidden'][0]} hidden" if parameters["hidden"] else "one layer, signed weights"
+        rows.append((f"{side}x{side}, {layers}", f"{parameters['learning']['presentations']:,}",
+                     spread([row["strict_accuracy"] for row in record["rows"]])))
+    return markdown(("network", "presentations", "accuracy"), rows)
+
+
 def layer_variability_table() -> str:
     """Return accuracies of two layers on chips, ex situ and in situ."""
     table = pd.DataFrame(load_results(RESULTS / "imperfect_layers.json")["summary"])
@@ -359,7 +376,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "results": results_table,
     "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
-    "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
+    "layers_in_ngspice": layers_in_ngspice_table, "fashion": fashion_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,
     "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables, "commands": commands_table}
 

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs a Debian package of ngspice: as root, else by sudo where there is one, else says the one line to type.
+# Installs a Debian package: as root, or by sudo if it exists; otherwise prints the line to type.
 set -eu
 package=$1
 if ! command -v apt-get >/dev/null; then
-    echo "please install ngspice's shared library and program (see README, 'Other systems'), then run make again" >&2
+    echo "please install what Debian's package $package contains (see docs/setup.md), then run make again" >&2
     exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
