@@ -3,7 +3,7 @@
 set -eu
 package=$1
 if ! command -v apt-get >/dev/null; then
-    echo "please install ngspice's shared library and program (see README, 'Other systems'), then run make again" >&2
+    echo "please install ngspice's shared library and program (see docs/setup.md), then run make again" >&2
     exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
