@@ -68,10 +68,10 @@ def _memristor() -> None:
     elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
 
 
-def _to_ground(element: Any, top: tuple[float, float], label: str, location: str = "bottom") -> None:
-    """Draw `element` from the point `top` down to a ground at height 0."""
-    element.at(top).to((top[0], 0)).label(label, location)
-    elm.Ground().at((top[0], 0))
+def _to_ground(element: Any, top: tuple[float, float], label: str, bottom: float = 0) -> None:
+    """Draw `element` from the point `top` down to a ground at height `bottom`."""
+    element.at(top).to((top[0], bottom)).label(label, "bottom")
+    elm.Ground().at((top[0], bottom))
 
 
 def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
@@ -105,16 +105,13 @@ def _neuron() -> None:
     drive.label("1 S", "center", ofst=(-0.3, 0))
     elm.Line().at(drive.out).to((x + 3.5, y))
     elm.Dot()
-    elm.Resistor().at((x + 3.5, y)).to((x + 3.5, y - 2.6)).label("1 Ω", "bottom")
-    elm.Ground()
+    _to_ground(elm.Resistor(), (x + 3.5, y), "1 Ω", y - 2.6)
     elm.Line().at((x + 3.5, y)).to((x + 5.3, y)).label("membrane")
     elm.Dot()
-    elm.Capacitor().at((x + 5.3, y)).to((x + 5.3, y - 2.6)).label("150 µF", "bottom")
-    elm.Ground()
+    _to_ground(elm.Capacitor(), (x + 5.3, y), "150 µF", y - 2.6)
     logic.Schmitt().at((x + 5.3, y)).to((x + 8.1, y)).label("4 V", "top")
     elm.Dot()
-    elm.Resistor().at((x + 8.1, y)).to((x + 8.1, y - 2.6)).label("1 kΩ", "bottom")
-    elm.Ground()
+    _to_ground(elm.Resistor(), (x + 8.1, y), "1 kΩ", y - 2.6)
     elm.Line().at((x + 8.1, y)).to((x + 9.2, y))
     elm.Dot(open=True).label("output", "top")
 
@@ -152,15 +149,12 @@ def _closed_loop() -> None:
     logic.Schmitt().at((7.4, 0)).to((10.2, 0))
     elm.Line().at((10.2, 0)).to((13.0, 0))
     elm.Dot(open=True).at((13.0, 0)).label("output j", "right")
-    _loop_back(10.6, 1.2, "phi j = 1.2 × output j: opens the column's cells", 0.3)
+    # From the output back to the memristor.
+    elm.Dot().at((10.6, 0)).color(VERMILLION)
+    elm.Line().at((10.6, 0)).to((10.6, 1.2)).linestyle("--").color(VERMILLION)
+    elm.Line().at((10.6, 1.2)).to((0.3, 1.2)).linestyle("--").color(VERMILLION).label(
+        "phi j = 1.2 × output j: opens the column's cells", "top", color=VERMILLION)
     _homeostasis(11.8, -4.2)
-
-
-def _loop_back(x: float, y: float, label: str, end: float) -> None:
-    """Draw a dashed line from the output at (x, 0) back to the memristor at height `y`."""
-    elm.Dot().at((x, 0)).color(VERMILLION)
-    elm.Line().at((x, 0)).to((x, y)).linestyle("--").color(VERMILLION)
-    elm.Line().at((x, y)).to((end, y)).linestyle("--").color(VERMILLION).label(label, "top", color=VERMILLION)
 
 
 def _homeostasis(x: float, y: float) -> None:
@@ -174,8 +168,7 @@ def _homeostasis(x: float, y: float) -> None:
     elm.Label().at((4.9, y - 0.9)).label("homeostasis j\nraises the\nthreshold")
     for place, kind, name in ((9.4, elm.Capacitor, "1 nF"), (7.0, elm.Resistor, "320 MΩ")):
         elm.Dot().at((place, y + 0.2))
-        kind().at((place, y + 0.2)).to((place, y - 2.4)).label(name, "bottom")
-        elm.Ground().at((place, y - 2.4))
+        _to_ground(kind(), (place, y + 0.2), name, y - 2.4)
     elm.Arrow().at((3.3, y + 0.2)).to((3.3, -0.35))
 
 

@@ -368,8 +368,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         They are read as the ends of the range.
         """
-        features = self._features(X)
-        return self.encoding_.clipped(features)
+        return self.encoding_.clipped(self._features(X))
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")

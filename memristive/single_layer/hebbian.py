@@ -71,10 +71,9 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
 
 def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
     """Return the text of `inference_network` for ngspice's program; arguments as there, and the names of the classes."""
-    classes = len(states)
-    nodes = names("membrane", classes) + names("output", classes)
-    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, classes)}.",
+    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
                 "Plot: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
+    nodes = names("membrane", len(states)) + names("output", len(states))
     return netlist_text(inference_network(setup, states, patterns), read_solver(setup, states, patterns),
                         setup.schedule.stop(len(patterns)), nodes, nodes, comments)
 
@@ -82,10 +81,9 @@ def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, la
 def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object] = (),
                  sample: str = "image") -> str:
     """Return the text of `read_network` for ngspice's program; arguments as there, the classes' names and the image's."""
-    classes = len(states)
-    nodes = names("membrane", classes) + names("output", classes)
-    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, classes)}.",
+    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
                 "Plot: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
+    nodes = names("membrane", len(states)) + names("output", len(states))
     return netlist_text(read_network(setup, states, image, f"read of {sample}"), read_solver(setup, states, image),
                         setup.schedule.pulse, nodes, nodes, comments)
 
