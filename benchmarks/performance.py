@@ -5,7 +5,6 @@ that does nothing else. The tables of docs/performance.md are made of the record
 """
 
 import dataclasses
-import functools
 import os
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
-from datasets import Dataset, encode, load_mnist, mnist
+from datasets import encode, load_mnist, mnist
 from memristive.cli.main import run
 from memristive.cli.options import make_parser
 from memristive.cli.progress import print_rows, progress
@@ -72,12 +71,6 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.save(growth_figure(results["growth"]), options.figures / "growth.png")
 
 
-@functools.cache
-def dataset_of(size: int, encoding: str) -> Dataset:
-    """Return MNIST of a size and encoding, made once."""
-    return mnist(size, encoding)
-
-
 def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> float:
     """Return the median CPU time in s of some calls of a function, each with its arguments."""
     seconds = []
@@ -90,7 +83,7 @@ def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) 
 
 def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
     """Time a read, a write, and learning from errors."""
-    dataset, inputs = dataset_of(size, encoding), size**2
+    dataset, inputs = mnist(size, encoding), size**2
     images, labels = dataset.test.levels, dataset.test.labels
     states = dataset.rule.start_state + np.random.default_rng(1).normal(0, 0.02, (10, inputs))
     rule = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name])

@@ -22,7 +22,6 @@ from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.progress import print_rows
-from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
@@ -212,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Ideal chips learn: their states are the ex-situ weights.
     tasks = [(encoding, rules[encoding], extent.samples) for encoding in encodings]
     ideal = {encodings[k]: found
-             for k, found in run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, None, "ideal chips", "chip")}
+             for k, found in run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, None, "ideal chips")}
     accuracy = {encoding: ideal[encoding][1] for encoding in encodings}
 
     # 3. Imperfect chips learn and are tested.
@@ -226,7 +225,6 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"accuracy of ideal chips: {accuracy}")
     print_rows(rows, drop=["accuracies"])
     write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
-    checkpoint_path(path).unlink(missing_ok=True)
     for part, figure in figures(rows, accuracy).items():
         plotting.save(figure, options.figures / f"{name}_{part}.png")
 

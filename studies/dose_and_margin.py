@@ -41,8 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--samples", 60, 60_000, 60_000, "only N training images")
     options = parser.parse_args(arguments)
     record = options.results / "dose_and_margin.json"
-    parameters = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both",
-                  "samples": options.samples}
+    parameters = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both", "samples": options.samples}
     check_overwriting(record, parameters, options.force)
 
     rows = []

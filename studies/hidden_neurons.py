@@ -18,7 +18,6 @@ from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel import run_resumable
 from memristive.cli.progress import print_rows
-from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.multilayer.clipping import warn_of_layers
@@ -58,7 +57,6 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Save, print, plot.
     sizes = accuracy_summary(rows, "seeds", "hidden")
     write_results(record, parameters, {"rows": rows, "summary": sizes, "learning_curves": curves}, ngspice=False)
-    checkpoint_path(record).unlink(missing_ok=True)
     print_rows(sizes)
     plotting.save(accuracy_figure(sizes, rule.presentations), options.figures / "hidden_neurons_accuracy.png")
     plotting.save(curves_figure(curves), options.figures / "hidden_neurons_learning.png")

@@ -86,7 +86,6 @@ def main(arguments: list[str] | None = None) -> None:
                    "closed_form": score_row(labels, exact[-1]), "cpu_seconds_per_image": float(np.mean(state["seconds"])),
                    f"megabytes_after_{WARM}_reads": memory.get(WARM), "megabytes_at_the_end": max(memory.values(), default=None)}
         write_results(record, parameters, results)
-    checkpoint.unlink(missing_ok=True)
     print_rows(rows)
     print_rows(differing)
     print(f"strict accuracy: {results['ngspice']['strict_accuracy']:.2%} by ngspice, "

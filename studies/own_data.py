@@ -36,7 +36,6 @@ from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
 from memristive.cli.parallel import run_resumable
-from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
@@ -132,7 +131,6 @@ def main(arguments: list[str] | None = None) -> None:
         "samples": len(labels), "features": features.shape[1], "classes": classes, "folds": folds, "summary": summary,
         "clipped_features": np.mean([row["clipped_features"] for row in rows if row["method"] == NETWORK]), **compared,
         "seconds": sum(one["seconds"] for one in found), "rows": rows}, ngspice=options.engine == NGSPICE)
-    checkpoint_path(record).unlink(missing_ok=True)
     print_summary(summary, dict(zip(classes, members, strict=True)), compared.get("ngspice"))
 
     # 6. Plot.

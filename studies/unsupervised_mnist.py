@@ -95,11 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
     thresholds = setup.neuron.threshold + np.array(homeostasis)
     records = sorted(set(options.results.glob("mnist_stdp_*.json")) - set(options.results.glob("*_stretch.json")))
     tests = pd.concat(map(load_table, records))
-    for ending, figure in (
-            (f"{name}_fields", receptive_fields(network.states, digits, dataset.shape)),
-            (f"{name}_thresholds", thresholds_over_time(thresholds, np.concatenate(winners), STEP)),
-            ("mnist_stdp_accuracy", accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED))):
-        plotting.save(figure, options.figures / f"{ending}.png")
+    plotting.save(receptive_fields(network.states, digits, dataset.shape), options.figures / f"{name}_fields.png")
+    plotting.save(thresholds_over_time(thresholds, np.concatenate(winners), STEP), options.figures / f"{name}_thresholds.png")
+    plotting.save(accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED), options.figures / "mnist_stdp_accuracy.png")
 
 
 def compare_learning(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,

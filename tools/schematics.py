@@ -179,7 +179,11 @@ def _two_layers() -> None:
     for k, x in enumerate(columns[::-1]):  # the leftmost neuron drives the lowest row, so that no wires cross
         elm.Line().at((x, -ROW * len(inputs) - BOX[1])).to((x, top - ROW * k))
         elm.Line().at((x, top - ROW * k)).to((left, top - ROW * k))
-        _way_back(x, -ROW * len(inputs) + 0.4, top - ROW * k + 0.35, left)
+        # From the row of the second layer back to phi of the hidden column.
+        right, row, column = x + 1.05, top - ROW * k + 0.35, -ROW * len(inputs) + 0.4
+        elm.Line().at((left + 0.5, row)).to((right, row)).linestyle("--").color(VERMILLION)
+        elm.Line().at((right, row)).to((right, column)).linestyle("--").color(VERMILLION)
+        elm.Arrow().at((right, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
     for x, name in zip(_layer((left, top), ["", "", "bias"], ["output 0", "output 1"]), ("output 0", "output 1"), strict=True):
         end = top - ROW * len(inputs) - BOX[1]
         elm.Line().at((x, end)).to((x, end - 0.4))
@@ -210,13 +214,6 @@ def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> li
     for x in columns[:-1]:
         elm.Line().at((x + BOX[0], bottom - BOX[1] / 2)).to((x + PITCH - BOX[0], bottom - BOX[1] / 2))
     return columns[1:]
-
-
-def _way_back(x: float, column: float, row: float, left: float) -> None:
-    """Draw a dashed line from a row of the second layer, at height `row` right of `left`, to phi of the hidden column at `x`."""
-    for start, end in (((left + 0.5, row), (x + 1.05, row)), ((x + 1.05, row), (x + 1.05, column))):
-        elm.Line().at(start).to(end).linestyle("--").color(VERMILLION)
-    elm.Arrow().at((x + 1.05, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
 
 
 if __name__ == "__main__":

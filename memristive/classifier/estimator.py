@@ -319,9 +319,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             Times in s after the input rises; nan for silent neurons. In ngspice a read ends with the second spike: later ones
             are nan.
         """
-        features = self._features(X)
+        levels = self.encoding_.levels(self._features(X))
         check_engine(self.engine)
-        levels = self.encoding_.levels(features)
         if self.engine == CLOSED_FORM:
             return self.network_.first_spikes(levels)
         return np.array(list(tqdm(read_in_ngspice(self.network_, levels, 2), total=len(levels), desc="reading", unit="sample",

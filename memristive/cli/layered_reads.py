@@ -83,5 +83,5 @@ def read_ranges(network: LayeredNetwork, images: np.ndarray, starts: Sequence[in
     parts = [images[k:k + RANGE] for k in starts]
     run = time.time()
     for k, reads in run_tasks(_read_range, [(run, network, part) for part in parts], jobs, None, [len(part) for part in parts],
-                              "reading", "image"):
+                              "reading"):
         yield starts[k], reads

@@ -137,9 +137,7 @@ def parameter_table(groups: Mapping[str, Any]) -> str:
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows of text as an aligned table; numbers are aligned at the right."""
+    """Return rows as an aligned table."""
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
-    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
-                               for cell, width, right in zip(row, widths, numeric, strict=True)).rstrip() for row in cells)
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)

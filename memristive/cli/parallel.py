@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import json
 import multiprocessing
-import os
 import signal
 import warnings
 from argparse import Namespace
@@ -13,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
@@ -26,14 +25,8 @@ Result = TypeVar("Result")
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
 
 
-def worker_count() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int | None = None, scheduler: str | None = None,
-              sizes: Sequence[int] | None = None, description: str = "",
-              unit: str = "task") -> Generator[tuple[int, Result], None, None]:
+              sizes: Sequence[int] | None = None, description: str = "") -> Generator[tuple[int, Result], None, None]:
     """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar.
 
     Parameters
@@ -46,7 +39,7 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: i
     scheduler : str, optional
         Address of a Dask scheduler, tcp://host:port, instead of processes on this machine.
     sizes : sequence of int, optional
-        Length of each task in the progress bar, in `unit`.
+        Images of each task, for the progress bar.
 
     Raises
     ------
@@ -55,8 +48,8 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: i
     ParameterError
         The scheduler cannot be reached, has no suitable workers, or lacks this project.
     """
-    sizes = sizes or [1] * len(tasks)
-    results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or worker_count())
+    unit, sizes = "image" if sizes else "task", sizes or [1] * len(tasks)
+    results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or cpu_count())
     with (contextlib.closing(results),
           tqdm(total=sum(sizes), desc=description, unit=unit, unit_scale=True, dynamic_ncols=True, leave=False, delay=2,
                disable=None) as bar):
@@ -69,7 +62,7 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
                   parameters: Mapping[str, Any]) -> list[Any]:
     """Return `function(task)` for each of the tasks, with a checkpoint of the complete ones beside `record`.
 
-    Delete the checkpoint once the record is written.
+    `results.write_results` deletes the checkpoint.
 
     Parameters
     ----------
@@ -90,7 +83,7 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
     left = [k for k in range(len(tasks)) if str(k) not in found]
     with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
         for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
-                                   "learning", "image"):
+                                   "learning"):
             found[str(left[k])] = result
             save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
     return [found[str(k)] for k in range(len(tasks))]

@@ -65,7 +65,7 @@ def test_errors_of_tasks_are_raised():
 WORK = """
 import pathlib, sys, time
 from memristive.cli.main import run
-from memristive.cli.parallel import run_resumable, run_tasks
+from memristive.cli.parallel import run_tasks
 def work(path):
     pathlib.Path(path).touch()
     time.sleep(600)
