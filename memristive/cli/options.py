@@ -137,7 +137,9 @@ def parameter_table(groups: Mapping[str, Any]) -> str:
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows as an aligned table."""
+    """Return rows of text as an aligned table; numbers are aligned at the right."""
     cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
+    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
+                               for cell, width, right in zip(row, widths, numeric, strict=True)).rstrip() for row in cells)
