@@ -12,7 +12,7 @@ from pathlib import Path
 import plotting
 from datasets import DATASETS, load_dataset
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, apply_settings, make_parser, whole_number
+from memristive.cli.options import add_jobs, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import print_scores, write_netlist
 from memristive.io.files import check_overwriting, differences
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (default: the chip of the training; docs/chips.md)")
     parser.add_argument("--age", type=float, default=0.0, metavar="SECONDS", help="time since the training")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
-    parser.add_argument("--samples", type=whole_number(1, 10**6), metavar="N", help="only the first N images")
+    parser.add_number("--samples", 1, 10**6, None, "only the first N images")
     options = parser.parse_args(arguments)
 
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.

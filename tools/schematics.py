@@ -68,10 +68,10 @@ def _memristor() -> None:
     elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
 
 
-def _to_ground(element: Any, top: tuple[float, float], label: str, location: str = "bottom") -> None:
-    """Draw `element` from the point `top` down to a ground at height 0."""
-    element.at(top).to((top[0], 0)).label(label, location)
-    elm.Ground().at((top[0], 0))
+def _to_ground(element: Any, top: tuple[float, float], label: str, bottom: float = 0) -> None:
+    """Draw `element` from the point `top` down to a ground at height `bottom`."""
+    element.at(top).to((top[0], bottom)).label(label, "bottom")
+    elm.Ground().at((top[0], bottom))
 
 
 def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
@@ -105,16 +105,13 @@ def _neuron() -> None:
     drive.label("1 S", "center", ofst=(-0.3, 0))
     elm.Line().at(drive.out).to((x + 3.5, y))
     elm.Dot()
-    elm.Resistor().at((x + 3.5, y)).to((x + 3.5, y - 2.6)).label("1 Ω", "bottom")
-    elm.Ground()
+    _to_ground(elm.Resistor(), (x + 3.5, y), "1 Ω", y - 2.6)
     elm.Line().at((x + 3.5, y)).to((x + 5.3, y)).label("membrane")
     elm.Dot()
-    elm.Capacitor().at((x + 5.3, y)).to((x + 5.3, y - 2.6)).label("150 µF", "bottom")
-    elm.Ground()
+    _to_ground(elm.Capacitor(), (x + 5.3, y), "150 µF", y - 2.6)
     logic.Schmitt().at((x + 5.3, y)).to((x + 8.1, y)).label("4 V", "top")
     elm.Dot()
-    elm.Resistor().at((x + 8.1, y)).to((x + 8.1, y - 2.6)).label("1 kΩ", "bottom")
-    elm.Ground()
+    _to_ground(elm.Resistor(), (x + 8.1, y), "1 kΩ", y - 2.6)
     elm.Line().at((x + 8.1, y)).to((x + 9.2, y))
     elm.Dot(open=True).label("output", "top")
 
@@ -152,15 +149,12 @@ def _closed_loop() -> None:
     logic.Schmitt().at((7.4, 0)).to((10.2, 0))
     elm.Line().at((10.2, 0)).to((13.0, 0))
     elm.Dot(open=True).at((13.0, 0)).label("output j", "right")
-    _loop_back(10.6, 1.2, "phi j = 1.2 × output j: opens the column's cells", 0.3)
+    # From the output back to the memristor.
+    elm.Dot().at((10.6, 0)).color(VERMILLION)
+    elm.Line().at((10.6, 0)).to((10.6, 1.2)).linestyle("--").color(VERMILLION)
+    elm.Line().at((10.6, 1.2)).to((0.3, 1.2)).linestyle("--").color(VERMILLION).label(
+        "phi j = 1.2 × output j: opens the column's cells", "top", color=VERMILLION)
     _homeostasis(11.8, -4.2)
-
-
-def _loop_back(x: float, y: float, label: str, end: float) -> None:
-    """Draw a dashed line from the output at (x, 0) back to the memristor at height `y`."""
-    elm.Dot().at((x, 0)).color(VERMILLION)
-    elm.Line().at((x, 0)).to((x, y)).linestyle("--").color(VERMILLION)
-    elm.Line().at((x, y)).to((end, y)).linestyle("--").color(VERMILLION).label(label, "top", color=VERMILLION)
 
 
 def _homeostasis(x: float, y: float) -> None:
@@ -174,8 +168,7 @@ def _homeostasis(x: float, y: float) -> None:
     elm.Label().at((4.9, y - 0.9)).label("homeostasis j\nraises the\nthreshold")
     for place, kind, name in ((9.4, elm.Capacitor, "1 nF"), (7.0, elm.Resistor, "320 MΩ")):
         elm.Dot().at((place, y + 0.2))
-        kind().at((place, y + 0.2)).to((place, y - 2.4)).label(name, "bottom")
-        elm.Ground().at((place, y - 2.4))
+        _to_ground(kind(), (place, y + 0.2), name, y - 2.4)
     elm.Arrow().at((3.3, y + 0.2)).to((3.3, -0.35))
 
 
@@ -186,7 +179,11 @@ def _two_layers() -> None:
     for k, x in enumerate(columns[::-1]):  # the leftmost neuron drives the lowest row, so that no wires cross
         elm.Line().at((x, -ROW * len(inputs) - BOX[1])).to((x, top - ROW * k))
         elm.Line().at((x, top - ROW * k)).to((left, top - ROW * k))
-        _way_back(x, -ROW * len(inputs) + 0.4, top - ROW * k + 0.35, left)
+        # From the row of the second layer back to phi of the hidden column.
+        right, row, column = x + 1.05, top - ROW * k + 0.35, -ROW * len(inputs) + 0.4
+        elm.Line().at((left + 0.5, row)).to((right, row)).linestyle("--").color(VERMILLION)
+        elm.Line().at((right, row)).to((right, column)).linestyle("--").color(VERMILLION)
+        elm.Arrow().at((right, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
     for x, name in zip(_layer((left, top), ["", "", "bias"], ["output 0", "output 1"]), ("output 0", "output 1"), strict=True):
         end = top - ROW * len(inputs) - BOX[1]
         elm.Line().at((x, end)).to((x, end - 0.4))
@@ -217,13 +214,6 @@ def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> li
     for x in columns[:-1]:
         elm.Line().at((x + BOX[0], bottom - BOX[1] / 2)).to((x + PITCH - BOX[0], bottom - BOX[1] / 2))
     return columns[1:]
-
-
-def _way_back(x: float, column: float, row: float, left: float) -> None:
-    """Draw a dashed line from a row of the second layer, at height `row` right of `left`, to phi of the hidden column at `x`."""
-    for start, end in (((left + 0.5, row), (x + 1.05, row)), ((x + 1.05, row), (x + 1.05, column))):
-        elm.Line().at(start).to(end).linestyle("--").color(VERMILLION)
-    elm.Arrow().at((x + 1.05, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
 
 
 if __name__ == "__main__":

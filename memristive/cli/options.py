@@ -17,6 +17,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
+    def add_number(self, option: str, low: int, high: int, default: int | None, meaning: str) -> None:
+        """Add an option that takes a whole number from `low` to `high`."""
+        stated = "" if default is None else f" (default: {default})"
+        self.add_argument(option, type=whole_number(low, high), default=default, metavar="N", help=meaning + stated)
+
 
 def make_parser(description: str | None, voltages: str = "", parameters: bool = True, netlist: bool = False) -> Parser:
     """Return a parser with the options that every script has.
@@ -62,7 +67,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 def add_jobs(parser: Parser) -> Parser:
     """Add --jobs and --scheduler, for `parallel.run_tasks`; return the parser."""
-    parser.add_argument("--jobs", type=whole_number(1, 1024), metavar="N", help="worker processes (default: one for each core)")
+    parser.add_number("--jobs", 1, 1024, None, "worker processes (default: one for each core)")
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use the workers of a Dask scheduler (docs/cluster.md)")
     return parser
 

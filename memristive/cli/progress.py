@@ -23,6 +23,14 @@ def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tq
     return tqdm(steps, total=total, desc=description, unit=unit, delay=2, dynamic_ncols=True, leave=False, disable=None)
 
 
+def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
+    """Print the rows of a record as a table without the columns in `drop`; nothing if there are no rows."""
+    import pandas as pd  # here: the import takes half a second
+
+    if rows:
+        print(pd.DataFrame(rows).drop(columns=list(drop)).to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+
+
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
     """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
     if math.isnan(energy["inputs"]):

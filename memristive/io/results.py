@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import read_json, to_json, write_file
 from memristive.single_layer.setup import Setup
 from memristive.spice.session import NgspiceSession
@@ -31,7 +32,7 @@ def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
 
 
 def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapping[str, Any], ngspice: bool = True) -> None:
-    """Write a record and print its path.
+    """Write a record, print its path, and delete the checkpoint of its run.
 
     Parameters
     ----------
@@ -44,6 +45,7 @@ def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapp
         ngspice had a part in the results: record its version.
     """
     write_file(path, to_json({**results, "parameters": parameters, "versions": versions(ngspice)}))
+    checkpoint_path(path).unlink(missing_ok=True)
     print(f"wrote {path}")
 
 
