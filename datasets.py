@@ -220,8 +220,8 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
                    {"train": train, "test": test}.__getitem__)
 
 
-DATASETS: dict[str, Callable[..., Dataset]] = {"xpue": xpue, "012345": digits_012345, "mnist": mnist, "mnist_central": mnist_central,
-                                           "digits": digits}
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "xpue": xpue, "012345": digits_012345, "mnist": mnist, "mnist_central": mnist_central, "digits": digits}
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:

@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Everything that is trained.
     tasks = list(short_tasks() if options.short else all_tasks(options.devices, options.layers, options.seeds))
     record = options.results / f"device_learning{'_short' * options.short}.json"
-    parameters = {"tasks": [dataclasses.asdict(task) for task in tasks],
+    parameters = {"devices": options.devices, "layers": options.layers, "seeds": options.seeds, "tasks": len(tasks),
                   "settings": [{"case": key, **values} for key, values in load_settings().items()]}
     check_overwriting(record, parameters, options.force)
 
@@ -63,8 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(record, parameters, {"rows": rows}, ngspice=False)
     checkpoint_path(record).unlink(missing_ok=True)
     found = summary(rows)
-    print(table(("device", "layers", "rule", "aim", "pairs", "pulses", "noise", "chip", "accuracy", "pulses a cell", "column writes"),
-                [described(row) for row in found.to_dict("records")]))
+    heading = ("device", "layers", "rule", "aim", "pairs", "pulses", "noise", "chip", "accuracy", "pulses a cell",
+               "column writes")
+    print(table(heading, [described(row) for _, row in found.iterrows()]))
     if not options.short:
         plotting.save(accuracy_figure(found), options.figures / "device_learning.png")
         save_networks([task for task in tasks if task == Task(task.device, task.layers)])
@@ -104,7 +105,7 @@ def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return found.assign(lowest=accuracy.min(), highest=accuracy.max(), seeds=accuracy.size()).reset_index()
 
 
-def described(row: dict[str, Any]) -> tuple[str, ...]:
+def described(row: pd.Series) -> tuple[str, ...]:
     """Return a row of the printed table."""
     chip = f"{row['spread']:.0%}, {row['route']}" if row["spread"] else "ideal"
     return (row["device"], row["layers"], row["rule"], row["aim"], row["pairs"], "whole" if row["whole"] else "any width",
@@ -124,14 +125,14 @@ def accuracy_figure(found: pd.DataFrame) -> Figure:
     """Draw the accuracies of each device: NeuroSim's, and ours with whole pulses and noise."""
     devices = [name for name in NEUROSIM if name in set(found["device"])]
     chosen = found[(found["rule"] != SGD) & (found["aim"] == ACCURACY) & found["whole"] & found["noise"] & (found["spread"] == 0)]
-    chosen = chosen.set_index(["device", "layers", "pairs"])["strict_accuracy"]
+    ours = chosen.set_index(["device", "layers", "pairs"])["strict_accuracy"]
     figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
     for y, device in enumerate(devices):
-        for version, marker, accuracy in zip(("2.0", "3.0"), "xd", NEUROSIM[device], strict=True):
-            if accuracy is not None:
-                axis.plot(accuracy, y, marker, color=GREY, markersize=7, label=f"NeuroSim {version}: 400-100-10")
+        for version, marker, published in zip(("2.0", "3.0"), "xd", NEUROSIM[device], strict=True):
+            if published is not None:
+                axis.plot(published, y, marker, color=GREY, markersize=7, label=f"NeuroSim {version}: 400-100-10")
         for layers, colour, offset in ((1, BLUE, -0.12), (2, VERMILLION, 0.12)):
-            points = [(pairs, 100 * chosen[device, layers, pairs]) for pairs in (0, 1, 4) if (device, layers, pairs) in chosen]
+            points = [(pairs, 100 * float(ours[device, layers, pairs])) for pairs in (0, 1, 4) if (device, layers, pairs) in ours]
             name = "one layer, 10x10" if layers == 1 else "two layers, 400-100-10"
             if points:
                 axis.plot([accuracy for _, accuracy in points], [y + offset] * len(points), color=colour, linewidth=1.5)

@@ -114,7 +114,7 @@ class Task:
 
 
 @functools.cache
-def load_settings() -> dict[tuple[Any, ...], dict[str, float]]:
+def load_settings() -> dict[Any, dict[Any, float]]:
     """Return the settings of all networks by `KEY`; doses in pulses, gain and biases in thresholds, margin in us."""
     return pd.read_csv(SETTINGS).set_index(list(KEY)).to_dict("index")
 

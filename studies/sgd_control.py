@@ -38,10 +38,10 @@ def _descend(device: Device, chip: Chip, pulses: Pulses, counts: Counts, states:
         errors[labels[order[n]]] += 1.0
         pair = n % max(1, device.pairs)
         for j in range(classes):
-            dose = doses[n] * errors[j]
-            layer_kernel.write(device, chip, pulses, counts, 0, states, pair * classes + j, image, dose, rng)
+            column, dose = pair * classes + j, doses[n] * errors[j]
+            layer_kernel.write(device, chip, pulses, counts, 0, states, column, image, dose, rng)
             if device.pairs:
-                layer_kernel.write(device, chip, pulses, counts, 0, states, (device.pairs + pair) * classes + j, image, -dose, rng)
+                layer_kernel.write(device, chip, pulses, counts, 0, states, column + device.pairs * classes, image, -dose, rng)
 
 
 def train_by_gradient(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray,

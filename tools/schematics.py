@@ -1,6 +1,7 @@
 """Draw the circuits as SVG files: python tools/schematics.py (needs schemdraw, see requirements/dev.txt).
 
-Writes figures/circuit_{memristor,network,pair,self_learning,layers}.svg, which the documents show. Run it after a change of a circuit.
+Writes figures/circuit_{memristor,network,pair,self_learning,layers}.svg, which the documents show. Run it after a change of a
+circuit.
 """
 
 from collections.abc import Callable
