@@ -104,7 +104,8 @@ def describe_network(dataset: Dataset, network: LayeredNetwork, rule: LayeredRul
     """Return everything that determines a trained network, for records, checkpoints and voltages files."""
     return {"dataset": dataset.name, "shape": dataset.shape, "encoding": "grey", "rule": "layers", "engine": engine,
             "hidden": network.sizes[1:-1], "learning": rule.as_dict(), "network": network.parameters.as_dict(),
-            "design": network.design.as_dict(), **({"chip": chip.as_dict()} if chip else {})}
+            "design": network.design.as_dict(), **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
+            **({"chip": chip.as_dict()} if chip else {})}
 
 
 def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:

@@ -28,6 +28,7 @@ from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from studies.layer_experiments import DEFAULTS, NAMES, describe_network, layered_dataset
+from studies.measured_networks import ALL, Task
 
 PRESENTATIONS = 60_000  # of the whole run: the doses fall linearly to zero over it
 
@@ -40,19 +41,24 @@ def main(arguments: list[str] | None = None) -> None:
                         help="neurons of each hidden layer (default: 100)")
     parser.add_number("--after", 0, 10**9, 20_000, "presentations before, in closed form")
     parser.add_number("--stretch", 1, 10**9, 500, "presentations in ngspice")
+    parser.add_argument("--device", choices=list(ALL), metavar="NAME",
+                        help="one layer of pairs of a measured device, as in studies.device_learning, on MNIST")
     options = parser.parse_args(arguments)
 
     # 1. Data, device, neuron, layers and rule.
     rule = dataclasses.replace(DEFAULTS.get(options.data, DEFAULTS["mnist"])[0], presentations=PRESENTATIONS)
     memristor, neuron, design, rule = apply_settings(options, memristor=MemristorParameters(), neuron=NeuronParameters(),
                                                      design=LayerDesign(), rule=rule)
+    if options.device:
+        network, rule = Task(options.device).prepared()
     if options.after + options.stretch > rule.presentations:
         raise ParameterError(f"--after and --stretch must add up to at most rule.presentations ({rule.presentations}), got "
                              f"{options.after} and {options.stretch}")
     dataset = layered_dataset(options.data, seed=rule.seed)
-    network = initial_network(tuple(options.hidden), len(dataset.labels), dataset.training.levels, rule, design,
-                              NetworkParameters(memristor, neuron))
-    record = options.results / f"layers_in_step_{dataset.name}.json"
+    if not options.device:
+        network = initial_network(tuple(options.hidden), len(dataset.labels), dataset.training.levels, rule, design,
+                                  NetworkParameters(memristor, neuron))
+    record = options.results / f"layers_in_step_{options.device or dataset.name}.json"
     parameters = {**describe_network(dataset, network, rule), "after": options.after, "stretch": options.stretch}
     check_overwriting(record, parameters, options.force)
 

@@ -1,6 +1,7 @@
 """Draw the circuits as SVG files: python tools/schematics.py (needs schemdraw, see requirements/dev.txt).
 
-Writes figures/circuit_{memristor,network,self_learning,layers}.svg, which the documents show. Run it after a change of a circuit.
+Writes figures/circuit_{memristor,network,pair,self_learning,layers}.svg, which the documents show. Run it after a change of a
+circuit.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,7 @@ def main() -> None:
     _draw("memristor", 3.3, ("Memristor emulator", _memristor))
     _draw("network", 8.2, ("Crossbar: a memristor joins each input to each class's column", _crossbar),
           ("Lapicque neuron of a column", _neuron))
+    _draw("pair", 4.2, ("A differential pair at each input: the weight is the difference of two cells", _pairs))
     _draw("self_learning", 4.6, ("A column that learns by itself: what the output of its neuron does", _closed_loop))
     _draw("layers", 7.4, ("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors",
                           _two_layers))
@@ -92,6 +94,33 @@ def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
                 VERMILLION)
         elm.RBox().at((column, bottom)).to((column, bottom - 2)).label(f"neuron {j}", "bottom")
         elm.Dot(open=True).label(f"output {j}", "bottom")
+
+
+def _pairs(row: float = 2.2) -> None:
+    """Draw two inputs, the positive and the negative column of one neuron, and what an increase of the weight does."""
+    columns = {"+": 3.4, "−": 7.6}
+    for i in range(2):
+        elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
+        elm.Line().at((0, -row * i)).to((8.2, -row * i))
+    for sign, x in columns.items():
+        elm.Line().at((x, -1.3)).to((x, -2 * row))
+        elm.Line().at((x - 2.2, 0.9)).to((x - 2.2, -row - 0.6)).linestyle("--").color(VERMILLION)
+        elm.Dot(open=True).at((x - 2.2, 0.9)).label(f"phi {sign}", "top", color=VERMILLION).color(VERMILLION)
+        for i in range(2):
+            cell = elm.Memristor().at((x - 1.3, -row * i)).to((x, -row * i - 1.3)).label(f"G{sign}", "bottom", ofst=0.1)
+            elm.Dot().at(cell.start)
+            elm.Dot().at(cell.end)
+            elm.Line().at((x - 2.2, cell.center.y)).to((cell.center.x - 0.35, cell.center.y)).linestyle("--").color(VERMILLION)
+    bottom, (plus, minus) = -2 * row, columns.values()
+    elm.Line().at((plus, bottom)).to((plus, bottom - 0.7))
+    elm.Line().at((plus, bottom - 0.7)).to((9.6, bottom - 0.7)).label("column", "bottom", ofst=0.1)
+    elm.Line().at((minus, bottom)).to((9.6, bottom)).label("negative", "top", ofst=0.1)
+    elm.Rect(corner1=(9.6, bottom + 0.5), corner2=(12.0, bottom - 1.2)).at((0, 0)).theta(0)
+    elm.Label().at((10.8, bottom - 0.45)).label("neuron j")
+    elm.Line().at((12.0, bottom - 0.35)).to((12.8, bottom - 0.35))
+    elm.Dot(open=True).label("output j", "right")
+    elm.Label().at((12.0, -1.6)).color(VERMILLION).label(
+        "To raise the weight:\n1. phi + high, rows at +1 V: G+ grows\n2. phi − high, rows at −1 V: G− falls")
 
 
 def _neuron() -> None:

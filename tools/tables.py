@@ -16,6 +16,8 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
+from studies.device_learning import NEUROSIM, summary
+from studies.measured_networks import ACCURACY, COST, ERRORS, SGD
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -355,8 +357,41 @@ def device_presets_table() -> str:
     return markdown(("name", "material", "pulses up / down", "A up / down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
 
+def device_learning_table() -> str:
+    """Return the accuracies of networks of measured devices beside NeuroSim's."""
+    means = summary(load_results(RESULTS / "device_learning.json")["rows"])
+    found = means[(means.rule == ERRORS) & (means.aim == ACCURACY) & (means.spread == 0)]
+    accuracies = found.set_index(["device", "layers", "pairs", "whole", "noise"]).strict_accuracy
+
+    def accuracy(device: str, *case: Any) -> str:
+        return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
+
+    rows = [(device, " / ".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
+             *(accuracy(device, layers, pairs, whole, whole) for layers in (1, 2)
+               for pairs, whole in ((0, True), (1, True), (4, True), (1, False)))) for device in dict.fromkeys(means.device)]
+    kinds = ("single", "pair", "4 pairs", "pair, any width")
+    return markdown(("device", "NeuroSim 2.0 / 3.0", *(f"{layers}: {kind}" for layers in ("one layer", "two") for kind in kinds)),
+                    rows)
+
+
+def device_control_table() -> str:
+    """Return accuracy and cost of the local rule beside gradient descent, one layer of one pair, fewest pulses."""
+    means = summary(load_results(RESULTS / "device_learning.json")["rows"])
+    found = means[(means.aim == COST) & (means.pairs == 1)].set_index(["device", "rule"])
+
+    def both(device: str, column: str, form: str) -> str:
+        return " / ".join(format(float(found[column][device, rule]), form) for rule in (ERRORS, SGD))
+
+    rows = [(device, both(device, "strict_accuracy", ".1%"), both(device, "pulses_per_cell", ",.0f"),
+             both(device, "column_writes", ",.0f"), both(device, "write_energy_J", ".2g"),
+             both(device, "share_beyond_endurance", ".0%")) for device in dict.fromkeys(means.device)]
+    return markdown(("device, rule / SGD", "accuracy", "pulses a cell", "column writes", "energy of writes/J",
+                     "cells beyond 10^5 pulses"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    "device_presets": device_presets_table, "results": results_table,
+    "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
+    "results": results_table,
     "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
