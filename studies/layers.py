@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 
 import plotting
 from datasets import Dataset, Images
@@ -214,8 +215,9 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
 def print_energies(energies: dict[str, float]) -> dict[str, float]:
     """Print the energies of one error; return them."""
-    print(table(("energy of one error", "uJ"), [(name.removesuffix("_J").replace("_", " "), f"{joules * 1e6:.4g}")
-                                                for name, joules in energies.items() if name.endswith("_J")]))
+    unit = EngFormatter("J", places=2)
+    print(table(("energy of one error", ""), [(name.removesuffix("_J").replace("_", " "), unit(joules))
+                                              for name, joules in energies.items() if name.endswith("_J")]))
     print(f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are ideal and not counted"
           f"{UNCOUNTED}")
     return energies

@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out, e.g. row numbers")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", default=[100], metavar="N",
                         help="neurons of each hidden layer; nothing for a single layer (default: 100)")
+    parser.add_argument("--device", metavar="NAME", help="measured device instead of the default one: preset or device file")
+    parser.add_number("--pairs", 0, 64, None, "differential pairs of a synapse (default: 2 with --device, else 0: single cells)")
     parser.add_number("--epochs", 1, 10**6, None, "presentations of each sample (default: 40, or as many as make 3,000 in all)")
     parser.add_argument("--dose", type=float, metavar="V", help="dose of the first writes (default: suits the table)")
     parser.add_number("--folds", 2, 1000, 10, "parts of the cross-validation")
@@ -84,7 +86,9 @@ def main(arguments: list[str] | None = None) -> None:
                                     random_state=options.seed)
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
     memristor, neuron = apply_settings(options, memristor=MemristorParameters(), neuron=NeuronParameters())
-    network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, memristor=memristor,
+    pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
+    network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, device=options.device,
+                                   memristor=None if memristor == MemristorParameters() else memristor, pairs=pairs,
                                    neuron=neuron, random_state=options.seed)
     methods = {NETWORK: network, **others(options.hidden, members.min(), options.seed)}
     folds = min(options.folds, int(members.min()))
@@ -95,6 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
                   "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())), "folds": folds,
                   "repeats": options.repeats, "seed": options.seed, "engine": options.engine, "in_situ": options.in_situ,
                   "hidden": options.hidden, "epochs": options.epochs, "dose": options.dose,
+                  "device": options.device, "pairs": pairs,
                   "network": NetworkParameters(memristor, neuron).as_dict()}
     for file in (record, path):
         check_overwriting(file, parameters, options.force)
@@ -188,6 +193,8 @@ def _read_csv(source: str, label: str | None, drop: Sequence[str]) -> tuple[np.n
     except (ValueError, csv.Error) as error:
         raise ParameterError(f"{source} is not a CSV file: {str(error).splitlines()[0]}") from error
     frame = frame.loc[:, ~frame.columns.str.startswith("Unnamed: ")]
+    if frame.columns.str.fullmatch(r"-?\d+(\.\d+)?").all():
+        warnings.warn(f"{source}: the first row holds numbers and was read as the header", stacklevel=2)
     unknown = set(drop) - set(frame.columns)
     if unknown:
         raise ParameterError(f"{source} has no column {min(unknown)!r}, it has {', '.join(frame.columns)}")

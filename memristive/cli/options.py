@@ -114,14 +114,15 @@ def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
         return check_range(name, int(text) if field.metadata["whole"] else float(text), field.metadata)
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
-        raise ParameterError(f"--set {name} must be {kind}{allowed_range(field.metadata)}, got {text!r}") from None
+        raise ParameterError(f"--set {name}=VALUE must be {kind}{allowed_range(field.metadata)}, a number like 50e-6, got {text!r}") from None
 
 
 def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
     known = list(_fields(groups))
     word = name.rpartition(".")[2]
     close = difflib.get_close_matches(name, known, 3, 0.6) + [other for other in known if word and word in other]
-    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else "--parameters lists them"
+    groups_here = ", ".join(f"{group}.*" for group in groups)
+    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else f"this script has {groups_here}; see --parameters"
     raise ParameterError(f"--set {name}: unknown parameter; {hint}")
 
 

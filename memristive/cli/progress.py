@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 from memristive.cli.options import table
@@ -36,7 +37,8 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
     if math.isnan(energy["inputs"]):
         print(f"energy of {what}: unknown above {HIGHEST:g} V, where the channels' junctions conduct")
         return
-    print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
+    joules = EngFormatter("J", places=2)
+    print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi "
           f"(op-amps and transconductances are ideal and not counted{note})")
 
 

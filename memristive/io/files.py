@@ -98,7 +98,7 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
     changed = differences(stored, wanted)
     if changed:
         raise NotOverwritten(f"{path} was made with other parameters: {', '.join(changed[:3])}"
-                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it.")
+                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it, or write elsewhere (see --help).")
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -55,7 +55,11 @@ def load_results(path: str | Path) -> dict[str, Any]:
 
 
 def load_table(path: str | Path) -> "pd.DataFrame":
-    """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem."""
+    """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem.
+
+    A record without rows gives a table of one row: its numbers.
+    """
     import pandas as pd  # here: the import takes half a second
 
-    return pd.DataFrame(load_results(path)["rows"])
+    record = load_results(path)
+    return pd.DataFrame(record["rows"]) if "rows" in record else pd.json_normalize(record)
