@@ -114,7 +114,8 @@ def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
         return check_range(name, int(text) if field.metadata["whole"] else float(text), field.metadata)
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
-        raise ParameterError(f"--set {name}=VALUE must be {kind}{allowed_range(field.metadata)}, a number like 50e-6, got {text!r}") from None
+        wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
+        raise ParameterError(f"--set {name}=VALUE must be {wanted}, got {text!r}") from None
 
 
 def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
