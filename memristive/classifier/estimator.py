@@ -319,8 +319,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             Times in s after the input rises; nan for silent neurons. In ngspice a read ends with the second spike: later ones
             are nan.
         """
-        levels = self.encoding_.levels(self._features(X))
+        features = self._features(X)
         check_engine(self.engine)
+        levels = self.encoding_.levels(features)
         if self.engine == CLOSED_FORM:
             return self.network_.first_spikes(levels)
         return np.array(list(tqdm(read_in_ngspice(self.network_, levels, 2), total=len(levels), desc="reading", unit="sample",
@@ -367,7 +368,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         They are read as the ends of the range.
         """
-        return self.encoding_.clipped(self._features(X))
+        features = self._features(X)
+        return self.encoding_.clipped(features)
 
     def _features(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self, "network_")
