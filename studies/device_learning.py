@@ -84,9 +84,9 @@ def all_tasks(devices: list[str], layers: list[int], seeds: int) -> Iterator[Tas
                 task = Task(device, number, seed=seed)
                 for pairs in (0, 1):
                     for whole in (True, False):
-                        for noise in (True, False):
+                        for noise in (True, False) if number == 1 else (whole,):
                             yield dataclasses.replace(task, pairs=pairs, whole=whole, noise=noise)
-                for pairs in (2, 4):
+                for pairs in (2, 4) if number == 1 else (4,):
                     yield dataclasses.replace(task, pairs=pairs)
             if 1 in layers:
                 for pairs in (0, 1):
