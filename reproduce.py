@@ -29,7 +29,7 @@ Command = list[str]
 def chains(full: bool) -> Iterator[list[Command]]:
     """Yield lists of commands; within a list, each needs the one before it."""
     yield [["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"],
-           ["-m", "studies.device_presets", "--jobs", "1"]]
+           ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1"]]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.layers", "--data", "mnist"],

@@ -133,7 +133,9 @@ def short_results_table() -> str:
             ("MNIST, 200 hidden neurons, grey", "", percent(judged["ngspice"]["strict_accuracy"]),
              percent(layers["rows"][0]["strict_accuracy"])),
             ("MNIST without labels, 300 neurons, grey", "", *(percent(load_table(RESULTS / "mnist_stdp_grey_300.json").set_index(
-                "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form")))]
+                "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form"))),
+            ("MNIST, measured EpiRAM synapses, 100 hidden neurons", "", "",
+             percent(_device_accuracies()["epiram", 2, 1, True, True]))]
     return markdown(("experiment, test images unless noted", "paper", "ngspice", "closed form"), rows)
 
 
@@ -340,6 +342,7 @@ def commands_table() -> str:
         ("XPUE without a teacher", "python -m studies.unsupervised --data xpue --seeds 20", ng, stdp("stdp_xpue")),
         ("MNIST without labels, 100 neurons, seed 1", "python -m studies.unsupervised_mnist --neurons 100", both,
          percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"])),
+        ("measured devices on MNIST", "python -m studies.device_learning --force", cf, "docs/devices.md"),
         ("agreement of the engines", "python -m studies.engine_agreement", "both", "docs/closed_form.md"),
         ("angle to the exact gradient", "python -m studies.gradient_angle --errors 400", cf, "docs/layers.md"),
     ]
@@ -357,18 +360,24 @@ def device_presets_table() -> str:
     return markdown(("name", "material", "pulses up / down", "A up / down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
 
-def device_learning_table() -> str:
-    """Return the accuracies of networks of measured devices beside NeuroSim's."""
+def _device_accuracies() -> pd.Series:
+    """Return mean accuracies of networks of measured devices by device, layers, pairs, whole pulses, and noise."""
     means = summary(load_results(RESULTS / "device_learning.json")["rows"])
     found = means[(means.rule == ERRORS) & (means.aim == ACCURACY) & (means.spread == 0)]
-    accuracies = found.set_index(["device", "layers", "pairs", "whole", "noise"]).strict_accuracy
+    return found.set_index(["device", "layers", "pairs", "whole", "noise"]).strict_accuracy
+
+
+def device_learning_table() -> str:
+    """Return the accuracies of networks of measured devices beside NeuroSim's."""
+    accuracies = _device_accuracies()
 
     def accuracy(device: str, *case: Any) -> str:
         return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
 
     rows = [(device, " / ".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
              *(accuracy(device, layers, pairs, whole, whole) for layers in (1, 2)
-               for pairs, whole in ((0, True), (1, True), (4, True), (1, False)))) for device in dict.fromkeys(means.device)]
+               for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
+            for device in accuracies.index.unique("device")]
     kinds = ("single", "pair", "4 pairs", "pair, any width")
     return markdown(("device", "NeuroSim 2.0 / 3.0", *(f"{layers}: {kind}" for layers in ("one layer", "two") for kind in kinds)),
                     rows)
