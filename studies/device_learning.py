@@ -10,6 +10,7 @@ figures/device_learning.png and the networks of seed 1 with one pair. An hour on
 """
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,14 +46,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--devices", nargs="+", choices=list(ALL), default=list(ALL), metavar="NAME",
                         help=f"of {', '.join(ALL)} (default: all)")
     parser.add_argument("--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2")
-    parser.add_number("--seeds", 1, 100, 3, "networks of each kind")
+    parser.add_number("--seeds", 1, 100, 3, "networks of one layer of each kind")
+    parser.add_number("--deep-seeds", 1, 100, 3, "networks of two layers of each kind")
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     options = parser.parse_args(arguments)
 
     # 1. Everything that is trained.
-    tasks = list(short_tasks() if options.short else all_tasks(options.devices, options.layers, options.seeds))
+    tasks = list(short_tasks() if options.short else all_tasks(options.devices, options.layers, (options.seeds, options.deep_seeds)))
     record = options.results / f"device_learning{'_short' * options.short}.json"
-    parameters = {"devices": options.devices, "layers": options.layers, "seeds": options.seeds, "tasks": len(tasks),
+    parameters = {"devices": options.devices, "layers": options.layers, "seeds": (options.seeds, options.deep_seeds), "tasks": len(tasks),
                   "settings": [{"case": key, **values} for key, values in load_settings().items()]}
     check_overwriting(record, parameters, options.force)
 
@@ -76,24 +78,20 @@ def short_tasks() -> Iterator[Task]:
         yield Task(device, presentations=SHORT)
 
 
-def all_tasks(devices: list[str], layers: list[int], seeds: int) -> Iterator[Task]:
-    """Yield the tasks of the whole study."""
-    for device in devices:
-        for seed in range(1, seeds + 1):
-            for number in layers:
-                task = Task(device, number, seed=seed)
+def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[Task]:
+    """Yield the tasks of the whole study; `seeds`: networks of one layer and of two layers."""
+    for number in sorted(layers, reverse=True):  # the longest first
+        for device, seed in itertools.product(devices, range(1, seeds[number - 1] + 1)):
+            task = Task(device, number, seed=seed)
+            for pairs, whole, noise in itertools.product((0, 1), (True, False), (True, False)):
+                if number == 1 or whole == noise:
+                    yield dataclasses.replace(task, pairs=pairs, whole=whole, noise=noise)
+            yield from (dataclasses.replace(task, pairs=pairs) for pairs in ((2, 4) if number == 1 else (4,)))
+            if number == 1:
                 for pairs in (0, 1):
-                    for whole in (True, False):
-                        for noise in (True, False) if number == 1 else (whole,):
-                            yield dataclasses.replace(task, pairs=pairs, whole=whole, noise=noise)
-                for pairs in (2, 4) if number == 1 else (4,):
-                    yield dataclasses.replace(task, pairs=pairs)
-            if 1 in layers:
-                for pairs in (0, 1):
-                    yield from (Task(device, pairs=pairs, seed=seed, rule=SGD, aim=aim) for aim in (ACCURACY, COST))
-                    yield Task(device, pairs=pairs, seed=seed, aim=COST)
-                for route in ("in situ", "ex situ"):
-                    yield Task(device, seed=seed, spread=SPREAD, route=route)
+                    yield from (dataclasses.replace(task, pairs=pairs, rule=SGD, aim=aim) for aim in (ACCURACY, COST))
+                    yield dataclasses.replace(task, pairs=pairs, aim=COST)
+                yield from (dataclasses.replace(task, spread=SPREAD, route=route) for route in ("in situ", "ex situ"))
 
 
 def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:

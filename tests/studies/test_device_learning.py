@@ -56,6 +56,6 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
 
 
 def test_every_task_has_settings():
-    tasks = [*short_tasks(), *all_tasks(list(ALL), [1, 2], 1)]
+    tasks = [*short_tasks(), *all_tasks(list(ALL), [1, 2], (1, 1))]
     wanted = {(task.rule, task.aim, task.device, task.layers, task.pairs, int(task.whole)) for task in tasks}
     assert wanted <= set(load_settings())
