@@ -52,9 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     # 1. Everything that is trained.
-    tasks = list(short_tasks() if options.short else all_tasks(options.devices, options.layers, (options.seeds, options.deep_seeds)))
+    seeds = (options.seeds, options.deep_seeds)
+    tasks = list(short_tasks() if options.short else all_tasks(options.devices, options.layers, seeds))
     record = options.results / f"device_learning{'_short' * options.short}.json"
-    parameters = {"devices": options.devices, "layers": options.layers, "seeds": (options.seeds, options.deep_seeds), "tasks": len(tasks),
+    parameters = {"devices": options.devices, "layers": options.layers, "seeds": seeds, "tasks": len(tasks),
                   "settings": [{"case": key, **values} for key, values in load_settings().items()]}
     check_overwriting(record, parameters, options.force)
 
