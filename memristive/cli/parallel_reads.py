@@ -7,12 +7,13 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.cli.progress import progress
-from memristive.single_layer.closed_form import BATCH, Crossbar
+from memristive.single_layer.closed_form import BATCH
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.operating_range import warn_of_range
 from memristive.single_layer.setup import Setup
 from memristive.single_layer.solvers import READING
+from memristive.single_layer.wire_solver import crossbar_of
 from memristive.spice.session import Solver
 from memristive.variability.chip import Chip, on_chip
 
@@ -88,7 +89,7 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     warn_of_range(on_chip(setup, chip), states, images[:CHECKED])
     spikes = np.full((len(images), len(states)), np.nan)
     if engine == CLOSED_FORM:
-        crossbar = Crossbar.of(on_chip(setup, chip))
+        crossbar = crossbar_of(on_chip(setup, chip))
         crossbar.warn_of_doubts()
         for first in progress(range(0, len(images), BATCH), -(-len(images) // BATCH), "reading", "batch"):
             batch = images[first:first + BATCH]

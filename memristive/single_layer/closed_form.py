@@ -160,7 +160,7 @@ class Crossbar:
         Then columns depend on each other, and there is no closed form.
         """
         if setup.devices.wires != Wires():
-            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice")
+            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or wire_solver.py")
         return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
                    setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage)
 
@@ -306,9 +306,16 @@ class Crossbar:
             The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0 s.
         """
         check_write(states, image, pulse)
-        cells = cells or self.cells
+        return self.written(states, sign * self.schedule.input_voltage * np.asarray(image, float), pulse, cells or self.cells)
+
+    def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
+                     cells: Cells) -> np.ndarray:
+        """Write a `column` of one crossbar (states: classes x inputs, V) as `write`; return its states."""
+        return self.write(states[column], image, sign, pulse, cells)
+
+    def written(self, states: np.ndarray, volts: np.ndarray, pulse: Values, cells: Cells) -> np.ndarray:
+        """Return states (V) after a write by `volts` across the cells, which broadcast with them."""
         window, area = write_window(pulse, self.phi_share)
-        volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         lift = raised_state(cells, states, volts) - states
         mean = volts * (area / window)
         charged = cells.transconductance * cells.leak(mean) * volts * (area / window) - lift

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from memristive.single_layer.closed_form import Crossbar
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, Engine, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader, WiredWriter, Writer
 from memristive.single_layer.setup import Setup
+from memristive.single_layer.wire_solver import crossbar_of
 from memristive.variability.chip import Chip, on_chip
 from memristor import state_rate
 
@@ -75,13 +75,13 @@ class ChipInNgspice(ChipEngine):
 
 
 class ChipInClosedForm(ChipEngine):
-    """Engine whose reads and writes are formulas. Raises ParameterError for resistive wires."""
+    """Engine whose reads and writes are formulas, or with resistive wires a linear solver."""
 
     name = CLOSED_FORM
 
     def __init__(self, setup: Setup, chip: Chip, first: int = 0) -> None:
         super().__init__(setup, chip, first)
-        self._crossbar = Crossbar.of(self._setup)
+        self._crossbar = crossbar_of(self._setup)
 
     def _read(self, states: np.ndarray, image: np.ndarray, wanted: int, jitter: np.ndarray | None) -> np.ndarray:
         crossbar = self._crossbar if jitter is None else self._crossbar.with_jitter(jitter)
@@ -90,7 +90,7 @@ class ChipInClosedForm(ChipEngine):
     def _write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
                gains: np.ndarray) -> np.ndarray:
         cells = dataclasses.replace(self._crossbar.column(column), transconductance=gains)
-        return self._crossbar.write(states[column], image, sign, pulse, cells)
+        return self._crossbar.write_column(states, column, image, sign, pulse, cells)
 
 
 def chip_engine(name: str, setup: Setup, chip: Chip, first: int = 0) -> Engine:
