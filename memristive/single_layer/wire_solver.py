@@ -16,16 +16,18 @@ from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
 from memristive.single_layer.closed_form import SHARES, Cells, Crossbar
+from memristive.single_layer.energy import ISOLATED
 from memristive.single_layer.setup import Setup, Values
 from memristive.spice.errors import SimulationError
+from memristive.spice.parameters import ParameterError
 from memristor import read_current
 from snn_circuit import Wires
 
-TOLERANCE = 1e-7  # V, last correction of any node
+TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller
 ITERATIONS = 500  # three to five suffice for wires of ohms
 MOVED = 0.1  # V, of a state: then the conductances are factorised anew. The solution does not depend on it, its speed does.
 LEAST = 1e-5  # ohm, instead of wires without resistance
-BATCH = 200  # images at a time
+BATCH = 10  # images at a time: more do not stay in the cache
 
 
 class WireSolver:
@@ -112,24 +114,32 @@ class WiredCrossbar(Crossbar):
     """`Crossbar` whose currents flow through resistive wires. States are classes x inputs, without further axes."""
 
     solver: WireSolver
+    isolated: bool  # the channels' junctions do not conduct
 
     @classmethod
     def of(cls, setup: Setup) -> WiredCrossbar:
         """Return the crossbar of a `setup`."""
         bare = Crossbar.of(setup.replace(devices=dataclasses.replace(setup.devices, wires=Wires())))
         ends = bare.neurons.feedback_resistance / np.asarray(bare.neurons.amplifier_gain)
-        return cls(**vars(bare), solver=WireSolver(bare.cells, setup.devices.wires, ends))
+        return cls(**vars(bare), solver=WireSolver(bare.cells, setup.devices.wires, ends),
+                   isolated=setup.memristor.junction_current <= ISOLATED)
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        shares = SHARES[:-1, None, None] * self.schedule.input_voltage
         for first in range(0, len(images), BATCH):
-            volts = shares * images[first:first + BATCH]
-            found = self.solver.currents(states, volts.reshape(-1, volts.shape[-1])).reshape(*volts.shape[:2], -1)
-            yield np.concatenate([found, found[-1:]])  # the solver's neurons take their current at their input resistance
+            volts = self.schedule.input_voltage * images[first:first + BATCH]
+            half, full = self.solver.currents(states, np.concatenate([volts / 2, volts])).reshape(2, len(volts), -1)
+            # Over the edge, currents are as good as quadratic in the input. The solver's neurons take their share themselves.
+            shares = np.append(SHARES[:-1], 1.0)[:, None, None]
+            yield shares * (full + (1 - shares) * 2 * (2 * half - full))
 
     def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
                      cells: Cells) -> np.ndarray:
-        """Return the column's states after one write: its cells see what the wires leave of the input."""
+        """Return the column's states after one write: its cells see what the wires leave of the input.
+
+        Raises ParameterError for a depression with junctions that conduct: their currents would take a third of it.
+        """
+        if sign < 0 and not self.isolated:
+            raise ParameterError(f"depressions through wires need isolated junctions: set memristor.junction_current={ISOLATED:g}")
         rows, columns = self.solver.nodes(states, sign * self.schedule.input_voltage * image[None])[:, 0, column]
         return self.written(states[column], rows - columns, pulse, cells)
 
