@@ -21,7 +21,6 @@ import plotting
 from datasets import Dataset, mnist
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
-from memristive.cli.parallel_reads import NEURONS
 from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
@@ -78,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
-    tasks = [Task(narrower, ohm, in_situ, rule, options.samples, min(options.ngspice, options.samples))
+    tasks = [Task(narrower, ohm, in_situ, rule, options.samples, min(options.ngspice, options.samples) * (ohm > 0))
              for narrower in NARROWER for ohm, in_situ in routes]
     rows = run_resumable(evaluate, tasks, [rule.presentations] * len(tasks), options, record, parameters)
 
@@ -106,11 +105,13 @@ def evaluate(task: Task) -> dict[str, Any]:
     images, labels, wired = dataset.test.levels[:task.samples], dataset.test.labels[:task.samples], on_chip(setup, chip)
     spikes = crossbar_of(wired).first_spikes(learning.states, images)
     reader = Reader(wired, chip.classes)
-    simulated = np.array([reader.spikes(learning.states, image, NEURONS) for image in images[:task.in_ngspice]])
+    simulated = np.array([reader.spikes(learning.states, image, wanted=2) for image in images[:task.in_ngspice]])
     reader.unload()
+    simulated = simulated.reshape(task.in_ngspice, chip.classes)
     solved, judged = (decide(times, RESOLUTION)[0] for times in (spikes[:task.in_ngspice], simulated))
     return {"narrower": task.narrower, "resistance_ohm": task.resistance, "route": "in situ" if task.in_situ else "ex situ",
-            **score_row(labels, spikes), "first_spike_s": float(np.nanmedian(np.fmin.reduce(spikes, axis=1))), "writes": int(learning.history[:, 1].sum()),
+            **score_row(labels, spikes), "writes": int(learning.history[:, 1].sum()),
+            "first_spike_s": float(np.nanmedian(np.fmin.reduce(spikes, axis=1))),
             "ngspice_images": task.in_ngspice, "decided_differently": int(np.sum(solved != judged)),
             "ngspice_accuracy": float(np.mean(judged == labels[:task.in_ngspice])) if task.in_ngspice else None}
 

@@ -25,7 +25,7 @@ from snn_circuit import Wires
 
 TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller
 ITERATIONS = 500  # three to five suffice for wires of ohms
-MOVED = 0.1  # V, of a state: then the conductances are factorised anew. The solution does not depend on it, its speed does.
+MOVED = 0.5  # V, of a state: then the conductances are factorised anew. The solution does not depend on it, its speed does.
 LEAST = 1e-5  # ohm, instead of wires without resistance
 BATCH = 10  # images at a time: more do not stay in the cache
 
@@ -106,7 +106,7 @@ def _ladder(count: int) -> Any:
     """Return the conductance matrix of a wire of `count` nodes in units of one piece: a source, then a piece to each node."""
     own = np.full(count, 2.0)
     own[-1] = 1.0
-    return diags_array([np.full(count - 1, -1.0), own, np.full(count - 1, -1.0)], offsets=[-1, 0, 1]).tocsr()
+    return (diags_array(own) - eye_array(count, k=1) - eye_array(count, k=-1)).tocsr()
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class WiredCrossbar(Crossbar):
         Raises ParameterError for a depression with junctions that conduct: their currents would take a third of it.
         """
         if sign < 0 and not self.isolated:
-            raise ParameterError(f"depressions through wires need isolated junctions: set memristor.junction_current={ISOLATED:g}")
+            raise ParameterError(f"depressions through wires need isolated junctions: memristor.junction_current={ISOLATED:g}")
         rows, columns = self.solver.nodes(states, sign * self.schedule.input_voltage * image[None])[:, 0, column]
         return self.written(states[column], rows - columns, pulse, cells)
 
