@@ -24,6 +24,7 @@ from memristive.cli.options import add_jobs, add_resume, apply_settings, make_pa
 from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
+from memristive.single_layer.closed_form import crossbar_of
 from memristive.single_layer.energy import isolated
 from memristive.single_layer.engines import CLOSED_FORM, make_engine
 from memristive.single_layer.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, initial_state
@@ -31,7 +32,6 @@ from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.scores import decide
 from memristive.single_layer.setup import Setup
 from memristive.single_layer.spike_decoding import RESOLUTION
-from memristive.single_layer.wire_solver import crossbar_of
 from memristive.variability.chip import Chip, on_chip
 from memristive.variability.chip_engines import chip_engine
 from plotting import BLUE, GREY, VERMILLION, WIDTH

@@ -7,13 +7,12 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.cli.progress import progress
-from memristive.single_layer.closed_form import BATCH
+from memristive.single_layer.closed_form import BATCH, crossbar_of
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.operating_range import warn_of_range
 from memristive.single_layer.setup import Setup
 from memristive.single_layer.solvers import READING
-from memristive.single_layer.wire_solver import crossbar_of
 from memristive.spice.session import Solver
 from memristive.variability.chip import Chip, on_chip
 

@@ -160,7 +160,7 @@ class Crossbar:
         Then columns depend on each other, and there is no closed form.
         """
         if setup.devices.wires != Wires():
-            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or wire_solver.py")
+            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or crossbar_of")
         return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
                    setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage)
 
@@ -326,6 +326,14 @@ class Crossbar:
     def leaked(cells: Cells, window: Values, mean: Values = 0.0) -> np.ndarray:
         """Return the share of X that leaks in a write of `window` s with a mean input of `mean` V."""
         return -np.expm1(-window / np.asarray(cells.leak(mean) * cells.memory_capacitance))
+
+
+def crossbar_of(setup: Setup) -> Crossbar:
+    """Return the closed form of a `setup`; through wires with resistance, currents are solved numerically."""
+    if setup.devices.wires == Wires():
+        return Crossbar.of(setup)
+    from memristive.single_layer.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
+    return WiredCrossbar.of(setup)
 
 
 def hebbian_state(setup: Setup) -> float:

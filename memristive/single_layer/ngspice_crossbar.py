@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from memristive.single_layer.closed_form import Cells, Crossbar
+from memristive.single_layer.closed_form import Cells, Crossbar, crossbar_of
 from memristive.single_layer.setup import WRITE_EDGE, Setup, check_write, edges, write_window
 from memristive.single_layer.solvers import READING, WRITING, solver_for_cells, solver_for_device
 from memristive.single_layer.spike_decoding import first_spikes
-from memristive.single_layer.wire_solver import crossbar_of
 from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
 from snn_circuit import (
     OFF,

@@ -142,8 +142,3 @@ class WiredCrossbar(Crossbar):
             raise ParameterError(f"depressions through wires need isolated junctions: memristor.junction_current={ISOLATED:g}")
         rows, columns = self.solver.nodes(states, sign * self.schedule.input_voltage * image[None])[:, 0, column]
         return self.written(states[column], rows - columns, pulse, cells)
-
-
-def crossbar_of(setup: Setup) -> Crossbar:
-    """Return the closed form of a `setup`, solved numerically if its wires have resistance."""
-    return (Crossbar if setup.devices.wires == Wires() else WiredCrossbar).of(setup)

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from memristive.single_layer.closed_form import crossbar_of
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, Engine, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader, WiredWriter, Writer
 from memristive.single_layer.setup import Setup
-from memristive.single_layer.wire_solver import crossbar_of
 from memristive.variability.chip import Chip, on_chip
 from memristor import state_rate
 

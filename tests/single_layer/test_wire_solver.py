@@ -5,12 +5,12 @@ import pytest
 from badcrossbar.compute import compute
 
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.closed_form import Cells, Crossbar
+from memristive.single_layer.closed_form import Cells, Crossbar, crossbar_of
 from memristive.single_layer.energy import isolated
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.setup import Setup
 from memristive.single_layer.spike_decoding import lead
-from memristive.single_layer.wire_solver import WireSolver, crossbar_of
+from memristive.single_layer.wire_solver import WireSolver
 from memristive.spice.parameters import ParameterError
 from memristive.variability.chip import Chip
 from memristive.variability.chip_engines import chip_engine
