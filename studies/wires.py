@@ -124,8 +124,8 @@ def wires_figure(rows: list[dict[str, Any]]) -> Figure:
         axis.axhline(100 * chosen[0]["strict_accuracy"], color=GREY, linewidth=0.8, zorder=0, label="no wires")
         for route, (colour, dashes, label) in ROUTES.items():
             points = [(row["resistance_ohm"], 100 * row["strict_accuracy"]) for row in chosen[1:] if row["route"] == route]
-            axis.plot(*zip(*points, strict=True), dashes, color=colour, marker="o" if route == "in situ" else "s", markersize=4,
-                      label=label)
+            axis.plot(*np.reshape(points, (-1, 2)).T, dashes, color=colour, marker="o" if route == "in situ" else "s",
+                      markersize=4, label=label)
         axis.set(xscale="log", xlabel="wire from cell to cell (ohm)", title=title, ylim=(0, 100))
         axis.set_xticks(RESISTANCES, [f"{ohm:g}" for ohm in RESISTANCES])
         axis.minorticks_off()

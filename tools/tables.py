@@ -256,10 +256,10 @@ def chips_noise_table() -> str:
 
 def wires_table() -> str:
     """Return accuracies with resistive wires, learned with and without them."""
-    table = load_table(RESULTS / "wires.json").set_index(["narrower", "resistance_ohm", "route"])
-    rows = [("the paper's" if narrower == 1 else f"1/{narrower} as wide", f"{ohm:g}",
-             *(percent(table.strict_accuracy[narrower, ohm, route], 1) for route in ("ex situ", "in situ")))
-            for narrower, ohm in dict.fromkeys((narrower, ohm) for narrower, ohm, _ in table.index if ohm)]
+    table = load_table(RESULTS / "wires.json").set_index(["narrower", "resistance_ohm", "route"]).strict_accuracy
+    found = table.unstack("route").map(lambda share: "-" if np.isnan(share) else percent(share, 1)).reset_index()
+    rows = [("the paper's" if row["narrower"] == 1 else f"1/{row['narrower']} as wide", f"{row['resistance_ohm']:g}",
+             row["ex situ"], row["in situ"]) for row in found.to_dict("records")]
     return markdown(("channels", "ohm", "ex situ", "in situ"), rows)
 
 
