@@ -258,6 +258,15 @@ def chips_noise_table() -> str:
     return _pivot(table.assign(noise=(1e3 * table.read_noise_V).map("{:g} mV".format)), "margin_us", ["noise"], limits=False)
 
 
+def wires_table() -> str:
+    """Return accuracies with resistive wires, learned with and without them."""
+    table = load_table(RESULTS / "wires.json").set_index(["narrower", "resistance_ohm", "route"]).strict_accuracy
+    found = table.unstack("route").map(lambda share: "-" if np.isnan(share) else percent(share, 1)).reset_index()
+    rows = [("the paper's" if row["narrower"] == 1 else f"1/{row['narrower']} as wide", f"{row['resistance_ohm']:g}",
+             row["ex situ"], row["in situ"]) for row in found.to_dict("records")]
+    return markdown(("channels", "ohm", "ex situ", "in situ"), rows)
+
+
 def stdp_table() -> str:
     """Return success and share of presentations won by the owner, learning without a teacher."""
     rows = []
@@ -405,6 +414,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,
+    "wires": wires_table,
     "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables, "commands": commands_table}
 
 

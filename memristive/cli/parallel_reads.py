@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.single_layer.closed_form import Crossbar
+from memristive.single_layer.closed_form import crossbar_of
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.operating_range import warn_of_range
@@ -86,7 +86,7 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     check_engine(engine)
     warn_of_range(on_chip(setup, chip), states, images[:CHECKED])
     if engine == CLOSED_FORM:
-        crossbar = Crossbar.of(on_chip(setup, chip))
+        crossbar = crossbar_of(on_chip(setup, chip))
         crossbar.warn_of_doubts()
         noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip else 0.0
         return crossbar.race(states, images, noise).spikes

@@ -62,10 +62,10 @@ class Chip(Parameters):
                                   "0.1 to 10 for a capacitor without a refresh; set by its transistor's leak")
     decay_spread: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the cells' decay rates",
                                     f"0.3 ({LI_FIT}: lifetime_dtod)")
-    row_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a row's wire from one column to the next "
-                                      "(ngspice only)", COPPER)
-    column_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next "
-                                         "(ngspice only)", COPPER)
+    row_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a row's wire from one column to the next",
+                                      COPPER)
+    column_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next",
+                                         COPPER)
 
     def check(self) -> None:
         if not self.stuck_off + self.stuck_on <= 1:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from memristive.single_layer.closed_form import Crossbar
+from memristive.single_layer.closed_form import crossbar_of
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, Engine, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader, WiredWriter, Writer
 from memristive.single_layer.setup import Setup
@@ -28,7 +28,7 @@ class ChipEngine:
     Raises
     ------
     ParameterError
-        The name is unknown, or wires have resistance in closed form.
+        The name is unknown.
     """
 
     def __init__(self, name: str, setup: Setup, chip: Chip, first: int = 0) -> None:
@@ -37,7 +37,7 @@ class ChipEngine:
         self._cells, chip_setup = chip.cells(setup.memristor), on_chip(setup, chip)
         self.rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
         if name == CLOSED_FORM:
-            self._crossbar = Crossbar.of(chip_setup)
+            self._crossbar = crossbar_of(chip_setup)
             return
         wired = chip.row_resistance or chip.column_resistance
         self._reader = Reader(chip_setup, chip.classes)
@@ -60,7 +60,7 @@ class ChipEngine:
         written = np.array(states, float)
         if self.name == CLOSED_FORM:
             cells = dataclasses.replace(self._crossbar.column(column), transconductance=gains)
-            written[column] = self._crossbar.write(states[column], image, sign, pulse, cells)
+            written[column] = self._crossbar.write_column(states, column, image, sign, pulse, cells)
         elif isinstance(self._writer, WiredWriter):
             written[column] = self._writer.write(states, column, image, sign, pulse, gains)
         else:
