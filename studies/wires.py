@@ -21,7 +21,7 @@ import plotting
 from datasets import Dataset, mnist
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
-from memristive.io.checkpoints import checkpoint_path
+from memristive.cli.parallel import run_resumable
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.single_layer.closed_form import crossbar_of
@@ -35,7 +35,7 @@ from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip, on_chip
 from memristive.variability.chip_engines import chip_engine
 from plotting import BLUE, GREY, VERMILLION, WIDTH
-from studies.layer_experiments import run_resumable, score_row
+from studies.layer_experiments import score_row
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell
 NARROWER = {1: "the paper's cells", 100: "channels 100 times narrower"}
@@ -83,7 +83,6 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Save, print, plot.
     write_results(record, parameters, {"rows": rows}, ngspice=options.ngspice > 0)
-    checkpoint_path(record).unlink(missing_ok=True)
     print(table(("channels", "ohm", "route", "accuracy", "silent", "first spike/us", "by ngspice", "decided differently"),
                 [(f"1/{row['narrower']}", row["resistance_ohm"], row["route"], f"{row['strict_accuracy']:.2%}", row["silent"],
                   f"{1e6 * row['first_spike_s']:.1f}", row["ngspice_images"], row["decided_differently"]) for row in rows]))

@@ -139,12 +139,6 @@ def short_results_table() -> str:
     return markdown(("experiment, test images unless noted", "paper", "ngspice", "closed form"), rows)
 
 
-def learning_table() -> str:
-    """Return one-layer accuracies: engines, encodings, software."""
-    rows = [line for line in results_table().splitlines() if "errors" in line or "logistic" in line]
-    return "\n".join([*results_table().splitlines()[:2], *rows])
-
-
 def engines_table() -> str:
     """Return the agreement of both engines on reads."""
     table = load_table(RESULTS / "engines.json").set_index("network")
@@ -410,7 +404,7 @@ def device_control_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
     "results": results_table,
-    "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
+    "short_results": short_results_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,
