@@ -239,28 +239,6 @@ def chips_spread_table() -> str:
                         "Other routes, spread of cells and neurons:", _pivot(other, "spread", ["route"], "{:.0%}")])
 
 
-def chips_recovery_table() -> str:
-    """Return accuracies after some presentations on the chip."""
-    table = _chips("recovery")
-    return _pivot(table.assign(spread=table.spread.map("{:.0%}".format), presentations=table.presentations.astype(int)),
-                  "presentations", ["spread", "start"], limits=False)
-
-
-def chips_noise_table() -> str:
-    """Return accuracies against read noise and margin."""
-    table = _chips("read noise")
-    return _pivot(table.assign(noise=(1e3 * table.read_noise_V).map("{:g} mV".format)), "margin_us", ["noise"], limits=False)
-
-
-def wires_table() -> str:
-    """Return accuracies with resistive wires, learned with and without them."""
-    table = load_table(RESULTS / "wires.json").set_index(["narrower", "resistance_ohm", "route"]).strict_accuracy
-    found = table.unstack("route").map(lambda share: "-" if np.isnan(share) else percent(share, 1)).reset_index()
-    rows = [("the paper's" if row["narrower"] == 1 else f"1/{row['narrower']} as wide", f"{row['resistance_ohm']:g}",
-             row["ex situ"], row["in situ"]) for row in found.to_dict("records")]
-    return markdown(("channels", "ohm", "ex situ", "in situ"), rows)
-
-
 def stdp_table() -> str:
     """Return success and share of presentations won by the owner, learning without a teacher."""
     rows = []
@@ -377,12 +355,12 @@ def device_learning_table() -> str:
     def accuracy(device: str, *case: Any) -> str:
         return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
 
-    rows = [(device, " / ".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
+    rows = [(device, "/".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
              *(accuracy(device, layers, pairs, whole, whole) for layers in (1, 2)
                for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
             for device in accuracies.index.unique("device")]
     kinds = ("single", "pair", "4 pairs", "pair, any width")
-    return markdown(("device", "NeuroSim 2.0 / 3.0", *(f"{layers}: {kind}" for layers in ("one layer", "two") for kind in kinds)),
+    return markdown(("device", "NeuroSim 2.0/3.0", *(f"{layers}: {kind}" for layers in ("one layer", "two") for kind in kinds)),
                     rows)
 
 
@@ -392,12 +370,12 @@ def device_control_table() -> str:
     found = means[(means.aim == COST) & (means.pairs == 1)].set_index(["device", "rule"])
 
     def both(device: str, column: str, form: str) -> str:
-        return " / ".join(format(float(found[column][device, rule]), form) for rule in (ERRORS, SGD))
+        return "/".join(format(float(found[column][device, rule]), form) for rule in (ERRORS, SGD))
 
     rows = [(device, both(device, "strict_accuracy", ".1%"), both(device, "pulses_per_cell", ",.0f"),
              both(device, "column_writes", ",.0f"), both(device, "write_energy_J", ".2g"),
              both(device, "share_beyond_endurance", ".0%")) for device in dict.fromkeys(means.device)]
-    return markdown(("device, rule / SGD", "accuracy", "pulses a cell", "column writes", "energy of writes/J",
+    return markdown(("device, rule/SGD", "accuracy", "pulses a cell", "column writes", "energy of writes/J",
                      "cells beyond 10^5 pulses"), rows)
 
 
@@ -407,9 +385,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "short_results": short_results_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
-    "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,
-    "wires": wires_table,
-    "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables, "commands": commands_table}
+    "chips_spread": chips_spread_table, "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables,
+    "commands": commands_table}
 
 
 def write_tables(path: Path) -> bool:
