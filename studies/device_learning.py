@@ -124,7 +124,7 @@ def accuracy_figure(found: pd.DataFrame) -> Figure:
     devices = [name for name in NEUROSIM if name in set(found["device"])]
     chosen = found[(found["rule"] != SGD) & (found["aim"] == ACCURACY) & found["whole"] & found["noise"] & (found["spread"] == 0)]
     ours = chosen.set_index(["device", "layers", "pairs"])["strict_accuracy"]
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
     for y, device in enumerate(devices):
         for version, marker, published in zip(("2.0", "3.0"), "xd", NEUROSIM[device], strict=True):
             if published is not None:
@@ -144,7 +144,7 @@ def accuracy_figure(found: pd.DataFrame) -> Figure:
              title="The same devices, pulses and noise: online learning with single cells and with pairs")
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    axis.legend(unique.values(), unique.keys(), loc="lower left", fontsize=8)
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3, fontsize=8)
     axis.grid(alpha=0.3, axis="x")
     return figure
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
+import decision_plots
 import plotting
 from datasets import Dataset, Images
 from memristive.cli.main import run
@@ -39,7 +40,7 @@ from memristive.multilayer.ngspice_trainer import train_in_ngspice
 from memristive.single_layer.energy import UNCOUNTED
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.single_layer.error_rule import learning_curve
-from memristive.single_layer.scores import UNDECIDED, confusion, decide
+from memristive.single_layer.scores import confusion, decide
 from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip, load_chip
 from memristor import MemristorParameters
@@ -189,7 +190,7 @@ def test_saved(options: argparse.Namespace) -> None:
 
     # 3. Plot.
     counts = confusion(labels, decide(spikes, RESOLUTION)[0], classes=network.sizes[-1])
-    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
+    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
     draw(options, name, network, dataset, rule)
 
 

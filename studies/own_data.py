@@ -31,6 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import resample
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+import decision_plots
 import plotting
 from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
@@ -140,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 6. Plot.
     names = [str(label)[:20] for label in classes]
-    plotting.save(plotting.confusion(confusion(truth, strict[0], len(classes)), names, list(UNDECIDED.values()), "samples"),
+    plotting.save(decision_plots.confusion(confusion(truth, strict[0], len(classes)), names, list(UNDECIDED.values()), "samples"),
                   options.figures / f"{name}_confusion.png")
     chosen = np.concatenate([np.flatnonzero(truth == k)[:EXAMPLES] for k in range(len(classes))])
     plotting.save(raster(final.spike_times(features[chosen]), truth[chosen], names), options.figures / f"{name}_raster.png")

@@ -9,6 +9,7 @@ ngspice, two seconds in closed form.
 import sys
 from pathlib import Path
 
+import decision_plots
 import plotting
 from datasets import DATASETS, load_dataset
 from memristive.cli.main import run
@@ -21,7 +22,7 @@ from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
 from memristive.single_layer.engines import ENGINES, NGSPICE
 from memristive.single_layer.hebbian import read_netlist
-from memristive.single_layer.scores import UNDECIDED, confusion, decide, summary
+from memristive.single_layer.scores import confusion, decide, summary
 from memristive.single_layer.spike_decoding import resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.variability.chip import Chip, load_chip, on_chip
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Plot.
     counts = confusion(labels, decide(spikes, resolution)[0], classes)
-    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
+    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
 
 
 if __name__ == "__main__":

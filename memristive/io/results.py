@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import read_json, to_json, write_file
 from memristive.single_layer.setup import Setup
 from memristive.spice.session import NgspiceSession
@@ -45,6 +44,8 @@ def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapp
         ngspice had a part in the results: record its version.
     """
     write_file(path, to_json({**results, "parameters": parameters, "versions": versions(ngspice)}))
+    from memristive.io.checkpoints import checkpoint_path  # here: most scripts have no checkpoint
+
     checkpoint_path(path).unlink(missing_ok=True)
     print(f"wrote {path}")
 
