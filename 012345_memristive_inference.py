@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+import decision_plots
 import plotting
 from datasets import digits_012345
 from memristive.cli.main import run
@@ -57,9 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Plot.
     for name, figure in (
-            ("membranes", plotting.membranes(result, setup, labels)),
-            ("raster", plotting.spike_raster(result.spikes, labels)),
-            ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels, list(UNDECIDED.values())))):
+            ("membranes", decision_plots.membranes(result, setup, labels)),
+            ("raster", decision_plots.spike_raster(result.spikes, labels)),
+            ("train_confusion", decision_plots.confusion(confusion(truth, strict, classes), labels, list(UNDECIDED.values())))):
         plotting.save(figure, options.figures / f"012345_{name}.png")
 
 

@@ -6,10 +6,11 @@ results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two
 
 import sys
 
+import decision_plots
 import plotting
 from datasets import mnist
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, apply_settings, make_parser, whole_number
+from memristive.cli.options import add_jobs, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import print_scores, write_netlist
 from memristive.io.files import check_overwriting
@@ -19,14 +20,14 @@ from memristive.io.voltages import load_voltages
 from memristive.single_layer.energy import read_energy
 from memristive.single_layer.engines import ENGINES, NGSPICE
 from memristive.single_layer.hebbian import read_netlist
-from memristive.single_layer.scores import UNDECIDED, confusion, decide, equal_templates, summary
+from memristive.single_layer.scores import confusion, decide, equal_templates, summary
 from memristive.single_layer.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Load, read the test images, decide, plot."""
     parser = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True)
-    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N", help="only the first N images")
+    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
     options = add_jobs(parser).parse_args(arguments)
 
@@ -34,8 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     voltages = load_voltages(options.voltages, "mnist", classes=10)
     dataset = mnist(voltages.shape[0], voltages.encoding)
     setup = voltages.setup(dataset.setup)
-    (schedule,) = apply_settings(options, schedule=setup.schedule)
-    setup = setup.replace(schedule=schedule)
+    setup = setup.replace(schedule=apply_settings(options, schedule=setup.schedule)[0])
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
     name = options.voltages.stem.replace("mnist", "mnist_test", 1) + "_by_closed_form" * (options.engine != NGSPICE)
     record = options.results / f"{name}.json"
@@ -50,20 +50,20 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Decide and score. A lead below the resolution is a tie; tied and silent images count as wrong.
     resolution = resolution_of(voltages.rule, setup.neuron)
-    scores = summary(labels, spikes, resolution, schedule)
+    scores = summary(labels, spikes, resolution, setup.schedule)
     if voltages.rule == "hebbian":
         scores["equal_templates"] = equal_templates(dataset.patterns, images)
     if options.engine == NGSPICE:
         scores["read_energy"] = read_energy(setup, voltages.states, images[0])
     print_scores(scores, dataset.labels)
-    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, schedule)
+    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, setup.schedule)
     write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
 
     # 4. Plot.
     strict, _ = decide(spikes, resolution)
     counts, leads = confusion(labels, strict, classes=10), [lead(times) for times in spikes[strict >= 0]]
-    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
-    plotting.save(plotting.lead_histogram(leads), options.figures / f"{name}_leads.png")
+    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
+    plotting.save(decision_plots.lead_histogram(leads), options.figures / f"{name}_leads.png")
 
 
 if __name__ == "__main__":

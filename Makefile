@@ -34,8 +34,9 @@ audit: .venv/dev
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/dev: .venv/ready requirements/dev.txt requirements/cluster.txt
+.venv/dev: .venv/ready requirements/dev.txt requirements/cluster.txt requirements/no_dependencies.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/no_dependencies.txt
 	touch $@
 
 # A second benchmark, which `make reproduce` does not need. The dose falls with the number of pixels.

@@ -224,6 +224,14 @@ def fashion(size: int = SIZE) -> Dataset:
     return from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS)
 
 
+def mnist_central() -> Dataset:
+    """Return the central 20x20 pixels of MNIST in grey, which NeuroSim uses (P.-Y. Chen, X. Peng, S. Yu, 2018)."""
+    arrays = load_mnist()
+    train, test = (Images(encode(arrays[f"x_{part}"][:, 4:24, 4:24], 20, "grey"), arrays[f"y_{part}"].astype(int))
+                   for part in ("train", "test"))
+    return from_images("mnist_central", train, test, (20, 20))
+
+
 def digits(seed: int = 1) -> Dataset:
     """Return scikit-learn's 8x8 digits in grey: 1,437 training and 360 test images, which `seed` selects."""
     from sklearn.datasets import load_digits
@@ -253,8 +261,8 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
                    {"train": train, "test": test}.__getitem__)
 
 
-DATASETS: dict[str, Callable[..., Dataset]] = {"xpue": xpue, "012345": digits_012345, "mnist": mnist, "fashion": fashion,
-                                              "digits": digits}
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "xpue": xpue, "012345": digits_012345, "mnist": mnist, "mnist_central": mnist_central, "fashion": fashion, "digits": digits}
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from joblib import cpu_count
 from tqdm import tqdm
 
 from memristive.cli.main import run
-from memristive.cli.parallel import worker_count
 from tools.tables import NETWORKS, results_table, write_agreement
 
 FIRST = 2000  # test images of each network that a quick reproduction puts through ngspice
@@ -29,7 +29,7 @@ Command = list[str]
 def chains(full: bool) -> Iterator[list[Command]]:
     """Yield lists of commands; within a list, each needs the one before it."""
     yield [["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"],
-           ["-m", "studies.device_presets", "--jobs", "1"]]
+           ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1"]]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.layers", "--data", "mnist"],
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     last = ["-m", "studies.device_variability", *([] if options.full else ["--short"])]  # takes all cores
     failed = 0
     for part in (list(chains(options.full)), [[last]]):
-        with ThreadPoolExecutor(worker_count()) as pool, tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar:
+        with ThreadPoolExecutor(cpu_count()) as pool, tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar:
             for future in as_completed([pool.submit(run_chain, chain, options.force) for chain in part]):
                 printed, code = future.result()
                 bar.write(printed.rstrip())

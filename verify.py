@@ -19,7 +19,7 @@ import numpy as np
 
 from datasets import Dataset, digits_012345, mnist, xpue
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, whole_number
+from memristive.cli.options import make_parser
 from memristive.cli.parallel_reads import NEURONS, read_images
 from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
@@ -52,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Make all comparisons, print and save them."""
     parser = make_parser(__doc__, parameters=False)
     for option, count in COUNTS.items():
-        parser.add_argument(f"--{option}", type=whole_number(1, 10000), default=count, metavar="N",
-                            help=f"number of {option} (default: {count})")
+        parser.add_number(f"--{option}", 1, 10_000, count, f"number of {option}")
     options = parser.parse_args(arguments)
     if shutil.which("ngspice") is None:
         raise NgspiceMissing("the program ngspice was not found (Debian, Ubuntu: apt-get install ngspice)")

@@ -5,7 +5,6 @@ that does nothing else. The tables of docs/performance.md are made of the record
 """
 
 import dataclasses
-import functools
 import os
 import statistics
 import subprocess
@@ -22,10 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
-from datasets import Dataset, encode, load_mnist, mnist
+from datasets import encode, load_mnist, mnist
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, table, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import make_parser
+from memristive.cli.progress import print_rows, progress
 from memristive.io.results import write_results
 from memristive.single_layer.closed_form import Crossbar, hebbian_state
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE, make_engine
@@ -60,22 +59,16 @@ print(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss
 def main(arguments: list[str] | None = None) -> None:
     """Measure everything, save, plot."""
     parser = make_parser(__doc__, parameters=False)
-    parser.add_argument("--rounds", type=whole_number(1, 1000), default=5, metavar="N", help="runs of each script (default: 5)")
+    parser.add_number("--rounds", 1, 1000, 5, "runs of each script")
     options = parser.parse_args(arguments)
     cases = [(size, encoding, engine) for size, encoding in IMAGES for engine in ENGINES]
     results = {"engines": [engine_row(*case) for case in progress(cases, len(cases), "engines", "case")],
                "growth": [growth_row(size) for size in progress(SIZES, len(SIZES), "growth", "size")],
                "scripts": script_rows(options.rounds)}
     for rows in results.values():
-        print(table(list(rows[0]), [[f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows]), "\n")
+        print_rows(rows)
     write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
     plotting.save(growth_figure(results["growth"]), options.figures / "growth.png")
-
-
-@functools.cache
-def dataset_of(size: int, encoding: str) -> Dataset:
-    """Return MNIST of a size and encoding, made once."""
-    return mnist(size, encoding)
 
 
 def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> float:
@@ -90,7 +83,7 @@ def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) 
 
 def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
     """Time a read, a write, and learning from errors."""
-    dataset, inputs = dataset_of(size, encoding), size**2
+    dataset, inputs = mnist(size, encoding), size**2
     images, labels = dataset.test.levels, dataset.test.labels
     states = dataset.rule.start_state + np.random.default_rng(1).normal(0, 0.02, (10, inputs))
     rule = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name])

@@ -1,12 +1,13 @@
 """Which emulator behaves like your device? Fit a measured curve and check the fit in ngspice.
 
 FILE.csv holds potentiation and depression over identical pulses, in one of two layouts: columns pulse, conductance and direction
-(up or down), or two columns, one for each direction, row by row. Conductances are in S. A column sweep separates sweeps; in the
-first layout, so does a pulse number that returns. Sweeps are averaged. With --kind iv the columns are time (s), voltage (V) and
-current (A) of a loop.
+(up or down), or two columns, one for each direction, row by row. Conductances are in S. Pulse 0, or the first row of two columns,
+is the reading before the first pulse; if pulses count from 1, the last reading of the other direction stands for it. A column
+sweep separates sweeps; in the first layout, so does a pulse number that returns. Sweeps are averaged.
 
 Writes the device file results/NAME_device.json, for --device of other scripts, the record results/device_fit_NAME.json and
-figures/device_fit_NAME.png. About 2 s.
+figures/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
+written. About 2 s.
 """
 
 import dataclasses
@@ -22,12 +23,15 @@ from matplotlib.figure import Figure
 import plotting
 from memristive.cli.main import run
 from memristive.cli.options import Parser, make_parser, table
-from memristive.devices.curve_fit import LoopFit, PulseFit, fit_loop, fit_pulses
+from memristive.devices.curve_fit import LIMITS, LoopFit, PulseFit, fit_loop, fit_pulses
 from memristive.devices.measured_device import device_record, emulator
 from memristive.devices.pulse_train import apply_pulses
 from memristive.io.files import check_overwriting, to_json, write_file
 from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
+
+POOR = 0.1  # residual, share of the range, from which on a fit deserves a look
+LARGE = 0.1  # S: no synapse conducts so well
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
                    "largest_share_of_range": fit.largest} | ngspice_residuals(fit, simulated)
         figure = pulse_figure(fit, simulated)
         write_file(device_file, to_json({**device_record(fit.device), **parameters}))
-        print(f"wrote {device_file}; use it with: --device {device_file}")
+        print(f"wrote {device_file}" + f"; use it with: --device {device_file}" * (simulated is not None))
     write_results(record, parameters, results)
     plotting.save(figure, options.figures / f"device_fit_{name}.png")
 
@@ -94,12 +98,16 @@ def pulse_columns(data: pd.DataFrame) -> tuple[list[np.ndarray], list[np.ndarray
         direction = data["direction"].astype(str).str.strip().str.lower()
         if not direction.isin(["up", "down"]).all():
             raise ParameterError(f"direction must be up or down, got {direction[~direction.isin(['up', 'down'])].iloc[0]!r}")
-        sweeps = []
+        sweeps, first = [], []
         for wanted in ("up", "down"):
             part = data[direction == wanted]
             pulse, conductance = numbers(part, "pulse"), numbers(part, "conductance")
             starts = np.flatnonzero(np.diff(pulse) <= 0) + 1
             sweeps.append([run for run in np.split(conductance, starts) if len(run)])
+            first.append(pulse.min(initial=np.inf))
+        if min(first) >= 1 and all(sweeps):  # no reading before the first pulse
+            ends = [float(np.mean([run[-1] for run in runs])) for runs in sweeps]
+            sweeps = [[np.append(end, run) for run in runs] for end, runs in zip(ends[::-1], sweeps, strict=True)]
         return sweeps[0], sweeps[1]
     columns = [column for column in data.columns if column != "sweep"]
     if len(columns) != 2:
@@ -154,11 +162,19 @@ def print_fit(fit: PulseFit, simulated: np.ndarray | None) -> None:
         rms, largest = found.values()
         rows.append(("residual of ngspice, rms and largest", f"{rms:.2%}", f"{largest:.2%}"))
     print(table(("quantity", "value", "error or largest"), rows))
+    if fit.largest > POOR:
+        warnings.warn(f"the law misses a point by {fit.largest:.0%} of the range: see the figure", stacklevel=2)
+    if device.highest_conductance > LARGE:
+        warnings.warn(f"the highest conductance is {device.highest_conductance:.3g} S: conductances must be in S, not uS",
+                      stacklevel=2)
 
 
 def print_loop(fit: LoopFit) -> None:
     """Print the fitted emulator with standard errors, and the residuals."""
     values = {**fit.memristor.as_dict(), "start": fit.start}
+    for name, (low, high) in LIMITS.items():
+        if not 1.01 * low < values[name] < 0.99 * high:
+            warnings.warn(f"{name} is at its limit of {values[name]:g}: this loop does not determine it", stacklevel=2)
     units = {"transconductance": "S", "leak_resistance": "ohm", "kp": "A/V^2", "threshold_voltage": "V", "start": "V"}
     rows = [(f"{name} ({units[name]})", f"{values[name]:.4g}", f"{error:.1g}") for name, error in fit.errors.items()]
     rows.append(("residual, rms and largest", f"{fit.rms:.2%}", f"{fit.largest:.2%}"))

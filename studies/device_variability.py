@@ -8,7 +8,6 @@ imperfect_chips_short*. 15 minutes on two cores, a minute with --short.
 
 import dataclasses
 import functools
-import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import plotting
 from datasets import Dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, whole_number
-from memristive.cli.parallel import run_tasks
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
-from memristive.io.files import check_overwriting, to_json
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
+from memristive.cli.parallel import run_resumable, run_tasks
+from memristive.cli.progress import print_rows
+from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
 from memristive.single_layer.engines import CLOSED_FORM
@@ -194,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__)))
     parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
-    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N", help="only N test images")
+    parser.add_number("--samples", 1, 10_000, 10_000, "only N test images")
     options = parser.parse_args(arguments)
     extent = dataclasses.replace(SHORT if options.short else LONG, samples=options.samples)
     name, encodings = "imperfect_chips" + "_short" * options.short, extent.encodings
@@ -209,38 +207,24 @@ def main(arguments: list[str] | None = None) -> None:
                                 "software": voltages.origin.get("mapping")}
     path = options.results / f"{name}.json"
     check_overwriting(path, parameters, options.force)
-    checkpoint = checkpoint_path(path)
-    progressed = resumed(checkpoint, parameters, options.resume, options.force)
-    done = {int(k): rows for k, rows in json.loads(str(progressed["cases"])).items()} if progressed else {}
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
     tasks = [(encoding, rules[encoding], extent.samples) for encoding in encodings]
     ideal = {encodings[k]: found
-             for k, found in run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, None, "ideal chips", "chip")}
+             for k, found in run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, None, "ideal chips")}
     accuracy = {encoding: ideal[encoding][1] for encoding in encodings}
 
     # 3. Imperfect chips learn and are tested.
     planned = [case for encoding in encodings
                for case in cases(extent, encoding, rules[encoding], ideal[encoding][0], software[encoding])
                if case.section in extent.sections]
-    left = [k for k in range(len(planned)) if k not in done]
-    sizes = [len(planned[k].chips) * planned[k].rule.presentations for k in left]
-
-    def progress() -> dict[str, str]:
-        return {"cases": to_json(done)}
-
-    with checkpoint_at_interrupt(checkpoint, progress, parameters):
-        for k, rows in run_tasks(measure, [planned[k] for k in left], options.jobs, options.scheduler, sizes, "imperfect chips",
-                                 "presentation"):
-            done[left[k]] = rows
-            save_checkpoint(checkpoint, progress(), parameters)
+    sizes = [len(case.chips) * case.rule.presentations for case in planned]
+    rows = [row for found in run_resumable(measure, planned, sizes, options, path, parameters) for row in found]
 
     # 4. Save and plot.
-    rows = [row for k in sorted(done) for row in done[k]]
     print(f"accuracy of ideal chips: {accuracy}")
-    print(pd.DataFrame(rows).drop(columns="accuracies").to_string(index=False, na_rep=""))
+    print_rows(rows, drop=["accuracies"])
     write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
-    checkpoint.unlink(missing_ok=True)
     for part, figure in figures(rows, accuracy).items():
         plotting.save(figure, options.figures / f"{name}_{part}.png")
 

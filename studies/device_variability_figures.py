@@ -126,7 +126,7 @@ def with_ideal(rows: pd.DataFrame, x: str, accuracy: float) -> pd.DataFrame:
 
 def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:
     """Draw the mean of the chips over `x` as a line, and a band from the lowest to the highest chip."""
-    axis.plot(scale * rows[x], 100 * rows.accuracy_mean, marker="o", markersize=3, **style)
+    axis.plot(scale * rows[x], 100 * rows.accuracy_mean, **{"marker": "o", "markersize": 3, **style})
     axis.fill_between(scale * rows[x], 100 * rows.accuracy_low, 100 * rows.accuracy_high, color=style["color"], alpha=0.2,
                       linewidth=0)
 

@@ -10,12 +10,11 @@ import sys
 import time
 
 import numpy as np
-import pandas as pd
 
 from datasets import ENCODINGS, mnist
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import make_parser
+from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.single_layer.error_rule import ErrorDrivenRule, presentation_order
@@ -38,12 +37,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Train with each setting, print and save the accuracies."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_argument("--encoding", choices=ENCODINGS, help="only this encoding (default: both)")
-    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=1, metavar="N", help="of the order of presentation")
-    parser.add_argument("--samples", type=whole_number(60, 60000), default=60000, metavar="N", help="only N training images")
+    parser.add_number("--seed", 0, 2**32 - 1, 1, "of the order of presentation")
+    parser.add_number("--samples", 60, 60_000, 60_000, "only N training images")
     options = parser.parse_args(arguments)
     record = options.results / "dose_and_margin.json"
-    parameters = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both",
-                  "samples": options.samples}
+    parameters = {"folds": FOLDS, "seed": options.seed, "encoding": options.encoding or "both", "samples": options.samples}
     check_overwriting(record, parameters, options.force)
 
     rows = []
@@ -61,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
                          "held_out_accuracy_mean": accuracies.mean(), "gain_mean": gain.mean(),
                          "gain_standard_error": gain.std(ddof=1) / np.sqrt(FOLDS), "seconds": time.perf_counter() - begun})
 
-    print(pd.DataFrame(rows).drop(columns="held_out_accuracies").to_string(index=False, float_format="{:.4g}".format))
+    print_rows(rows, drop=["held_out_accuracies"])
     write_results(record, parameters, {"rows": rows}, ngspice=False)
 
 

@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 import plotting
 from datasets import Dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, whole_number
+from memristive.cli.options import make_parser
 from memristive.cli.parallel_reads import NEURONS
 from memristive.cli.progress import progress
 from memristive.io.files import FileProblem, check_overwriting
@@ -167,8 +167,7 @@ def compare_writes(count: int) -> tuple[float, float]:
 def main(arguments: list[str] | None = None) -> None:
     """Compare reads and writes, save, plot."""
     parser = make_parser(__doc__, parameters=False)
-    parser.add_argument("--images", type=whole_number(1, 10000), default=200, metavar="N",
-                        help="test images of each network that are read with tightened tolerances (default: 200)")
+    parser.add_number("--images", 1, 10_000, 200, "test images of each network that are read with tightened tolerances")
     options = parser.parse_args(arguments)
     record = options.results / "engines.json"
     parameters = {"tight": READING.tightened().as_dict(), "images": options.images, "steps_us": [step * 1e6 for step in STEPS]}

@@ -2,7 +2,7 @@
 
 The crossbar reads a training image. If the right neuron does not lead by the margin, its column is potentiated and the
 column of the first wrong neuron depressed (docs/learning.md). --engine chooses what reads and writes: ngspice or the closed
-form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.json and figures/NAME_*.png. For MNIST: 20
+form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.json and figures/NAME_*.png. For MNIST: 30
 minutes in ngspice, 30 s in closed form.
 """
 

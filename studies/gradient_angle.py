@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import Images
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.multilayer.layer_gradient import angle, lag_gradient
@@ -35,9 +35,8 @@ SEARCHED = 20_000  # training images among which errors are searched
 def main(arguments: list[str] | None = None) -> None:
     """Measure angles, train, measure again, plot."""
     parser = make_parser(__doc__)
-    parser.add_argument("--hidden", type=whole_number(1, 10_000), default=200, metavar="N", help="hidden neurons (default: 200)")
-    parser.add_argument("--errors", type=whole_number(1, SEARCHED), default=400, metavar="N",
-                        help="errors measured before and after the training (default: 400)")
+    parser.add_number("--hidden", 1, 10_000, 200, "hidden neurons")
+    parser.add_number("--errors", 1, SEARCHED, 400, "errors measured before and after the training")
     options = parser.parse_args(arguments)
 
     # 1. Data and untrained network.
@@ -71,11 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Save, print, plot.
     write_results(record, parameters, results, ngspice=False)
-    print(table(("stage", "errors", "right neuron silent", "the lead grew"),
-                [(*list(stage.values())[:3], f"{stage['share_of_leads_that_grew']:.1%}") for stage in results["stages"]]))
-    print(table(("stage", "quantity", "median", "lower quartile", "upper quartile"),
-                [(row["stage"], row["quantity"], *(f"{row[name]:.3g}" for name in ("median", "lower_quartile", "upper_quartile")))
-                 for row in results["quartiles"]]))
+    print_rows(results["stages"])
+    print_rows(results["quartiles"])
     plotting.save(angles_figure(results["rows"]), options.figures / "layer_gradient.png")
 
 

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
-from memristive.io.checkpoints import checkpoint_path
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
+from memristive.cli.parallel import run_resumable
+from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.multilayer.clipping import warn_of_layers
@@ -25,7 +26,7 @@ from memristive.multilayer.layer_rule import LayeredRule
 from memristive.single_layer.engines import CLOSED_FORM
 from memristive.single_layer.error_rule import learning_curve
 from plotting import BLUE, COLOURS, GREY, WIDTH
-from studies.layer_experiments import accuracy_summary, layered_dataset, learn, run_resumable, score_row
+from studies.layer_experiments import accuracy_summary, layered_dataset, learn, score_row
 
 RULE = LayeredRule(presentations=300_000)
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
@@ -38,9 +39,8 @@ Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 def main(arguments: list[str] | None = None) -> None:
     """Train networks of all sizes, test them, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__)))
-    parser.add_argument("--seeds", type=whole_number(1, 100), default=2, metavar="K", help="networks of each size (default: 2)")
-    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N",
-                        help="only the first N test images")
+    parser.add_number("--seeds", 1, 100, 2, "networks of each size")
+    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N test images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
     record = options.results / "hidden_neurons.json"
@@ -57,10 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Save, print, plot.
     sizes = accuracy_summary(rows, "seeds", "hidden")
     write_results(record, parameters, {"rows": rows, "summary": sizes, "learning_curves": curves}, ngspice=False)
-    checkpoint_path(record).unlink(missing_ok=True)
-    print(table(("hidden", "seeds", "mean", "lowest", "highest"),
-                [(size["hidden"], size["seeds"], *(f"{size[name]:.2%}" for name in ("mean", "lowest", "highest")))
-                 for size in sizes]))
+    print_rows(sizes)
     plotting.save(accuracy_figure(sizes, rule.presentations), options.figures / "hidden_neurons_accuracy.png")
     plotting.save(curves_figure(curves), options.figures / "hidden_neurons_learning.png")
 

@@ -18,7 +18,7 @@ from PySpice.Spice.Netlist import Circuit
 
 import plotting
 from memristive.cli.options import apply_settings, table
-from memristive.cli.progress import write_netlist
+from memristive.cli.progress import print_rows, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.single_layer.operating_range import ROUNDED, OperatingRangeWarning
@@ -77,8 +77,7 @@ def run_iv(options: argparse.Namespace) -> None:
     loops = fingerprints(memristor, experiment)
     rows = [{"frequency_Hz": loop.frequency, "lobe_area_V": loop.lobe_area, "width": loop.width, "residue": loop.residue}
             for loop in loops]
-    print(table(("frequency/Hz", "lobe area/V", "width at half amplitude", "current at 0 V"),
-                [(f"{loop.frequency:g}", f"{loop.lobe_area:.3e}", f"{loop.width:.3e}", f"{loop.residue:.1e}") for loop in loops]))
+    print_rows(rows)
     _warn_of_limits(memristor, experiment, loops)
 
     # 3. Save and plot.

@@ -3,9 +3,7 @@
 import dataclasses
 import functools
 import inspect
-import json
-from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,15 @@ from scipy.ndimage import shift
 
 from datasets import DATASETS, Dataset, DatasetError, Images, encode, load_dataset, load_mnist
 from memristive.cli.layered_reads import read_layers
-from memristive.cli.parallel import run_tasks
 from memristive.cli.progress import progress
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed
-from memristive.io.files import to_json
 from memristive.io.voltages import Voltages, load_layers
 from memristive.multilayer.layer_chips import layer_chips
 from memristive.multilayer.layer_netlist import LayerDesign
 from memristive.multilayer.layer_network import BLOCK, LayeredLearning, LayeredNetwork, train_layers
 from memristive.multilayer.layer_rule import LayeredRule
 from memristive.single_layer.engines import CLOSED_FORM
-from memristive.single_layer.scores import decide, interval
-from memristive.single_layer.spike_decoding import RESOLUTION, SILENT, TIED
+from memristive.single_layer.scores import decide, strict_scores
+from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip
 
 XOR = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]))
@@ -107,7 +102,8 @@ def describe_network(dataset: Dataset, network: LayeredNetwork, rule: LayeredRul
     """Return everything that determines a trained network, for records, checkpoints and voltages files."""
     return {"dataset": dataset.name, "shape": dataset.shape, "encoding": "grey", "rule": "layers", "engine": engine,
             "hidden": network.sizes[1:-1], "learning": rule.as_dict(), "network": network.parameters.as_dict(),
-            "design": network.design.as_dict(), **({"chip": chip.as_dict()} if chip else {})}
+            "design": network.design.as_dict(), **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
+            **({"chip": chip.as_dict()} if chip else {})}
 
 
 def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
@@ -144,11 +140,7 @@ def read_tests(network: LayeredNetwork, images: np.ndarray, engine: str, jobs: i
 
 def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
     """Return samples, strict accuracy with its 95 % interval, silent and tied images, as columns of a table."""
-    decisions, _ = decide(spikes, RESOLUTION)
-    right = int(np.sum(decisions == labels))
-    low, high = interval(right, len(labels))
-    return {"samples": len(labels), "strict_accuracy": right / len(labels), "interval_95_low": low, "interval_95_high": high,
-            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
+    return {"samples": len(labels), **strict_scores(labels, decide(spikes, RESOLUTION)[0])}
 
 
 def accuracy_summary(rows: Sequence[dict[str, Any]], count: str, *keys: str) -> list[dict[str, Any]]:
@@ -158,20 +150,3 @@ def accuracy_summary(rows: Sequence[dict[str, Any]], count: str, *keys: str) -> 
         groups.setdefault(tuple(row[key] for key in keys), []).append(row["strict_accuracy"])
     return [{**dict(zip(keys, values, strict=True)), count: len(found), "mean": float(np.mean(found)), "lowest": min(found),
              "highest": max(found)} for values, found in groups.items()]
-
-
-def run_resumable(function: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace,
-                  record: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return `function(task)` for each of the tasks, which run side by side; Ctrl-C saves a checkpoint of the complete ones.
-
-    `sizes`: images of each task, for the progress bar. The checkpoint lies beside `record`; delete it once that is written.
-    """
-    checkpoint = checkpoint_path(record)
-    saved = resumed(checkpoint, parameters, options.resume, options.force)
-    found: dict[str, dict[str, Any]] = json.loads(str(saved["found"])) if saved else {}
-    left = [k for k in range(len(tasks)) if str(k) not in found]
-    with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
-        for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
-                                   "learning", "image"):
-            found[str(left[k])] = result
-    return [found[str(k)] for k in range(len(tasks))]

@@ -14,8 +14,8 @@ import numpy as np
 
 from datasets import Images
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import apply_settings, make_parser, whole_number
+from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.multilayer.clipping import warn_of_layers
@@ -28,6 +28,7 @@ from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from studies.layer_experiments import DEFAULTS, NAMES, describe_network, layered_dataset
+from studies.measured_networks import ALL, Task
 
 PRESENTATIONS = 60_000  # of the whole run: the doses fall linearly to zero over it
 
@@ -38,23 +39,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=NAMES, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="+", metavar="N", default=[100],
                         help="neurons of each hidden layer (default: 100)")
-    parser.add_argument("--after", type=whole_number(0, 10**9), metavar="N", default=20_000,
-                        help="presentations before, in closed form (default: 20000)")
-    parser.add_argument("--stretch", type=whole_number(1, 10**9), metavar="N", default=500,
-                        help="presentations in ngspice (default: 500)")
+    parser.add_number("--after", 0, 10**9, 20_000, "presentations before, in closed form")
+    parser.add_number("--stretch", 1, 10**9, 500, "presentations in ngspice")
+    parser.add_argument("--device", choices=list(ALL), metavar="NAME",
+                        help="one layer of pairs of a measured device, as in studies.device_learning, on MNIST")
     options = parser.parse_args(arguments)
 
     # 1. Data, device, neuron, layers and rule.
     rule = dataclasses.replace(DEFAULTS.get(options.data, DEFAULTS["mnist"])[0], presentations=PRESENTATIONS)
     memristor, neuron, design, rule = apply_settings(options, memristor=MemristorParameters(), neuron=NeuronParameters(),
                                                      design=LayerDesign(), rule=rule)
+    if options.device:
+        network, rule = Task(options.device).prepared()
     if options.after + options.stretch > rule.presentations:
         raise ParameterError(f"--after and --stretch must add up to at most rule.presentations ({rule.presentations}), got "
                              f"{options.after} and {options.stretch}")
     dataset = layered_dataset(options.data, seed=rule.seed)
-    network = initial_network(tuple(options.hidden), len(dataset.labels), dataset.training.levels, rule, design,
-                              NetworkParameters(memristor, neuron))
-    record = options.results / f"layers_in_step_{dataset.name}.json"
+    if not options.device:
+        network = initial_network(tuple(options.hidden), len(dataset.labels), dataset.training.levels, rule, design,
+                                  NetworkParameters(memristor, neuron))
+    record = options.results / f"layers_in_step_{options.device or dataset.name}.json"
     parameters = {**describe_network(dataset, network, rule), "after": options.after, "stretch": options.stretch}
     check_overwriting(record, parameters, options.force)
 
@@ -67,12 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(record, parameters, results)
     print(f"{results['presentations']} presentations: {results['answered_right']} right, {results['wrote']} wrote; in step "
           f"{len(results['in_step_differently'])} decided or written differently, free {results['free_differently']}")
-    columns = [name for name in results["rows"][0] if name.endswith("_V")]
-    print(table(("layer", *(f"{name.removesuffix('_V').replace('_', ' ')}/mV" for name in columns)),
-                [(row["layer"], *(f"{1e3 * row[name]:.3g}" for name in columns)) for row in results["rows"]]))
-    for case in results["in_step_differently"]:
-        print(f"presentation {case['presentation']}: by the closed form the right neuron's lead exceeds the margin by "
-              f"{1e9 * case['beyond_margin_s']:.0f} ns")
+    print_rows(results["rows"])
+    print_rows(results["in_step_differently"])
 
 
 def advance(learning: LayeredLearning, rule: LayeredRule, training: Images, until: int) -> LayeredLearning:

@@ -13,12 +13,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
-from memristive.io.checkpoints import checkpoint_path
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
+from memristive.cli.parallel import run_resumable
+from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.multilayer.clipping import warn_of_layers
@@ -29,13 +31,13 @@ from memristive.single_layer.engines import CLOSED_FORM
 from memristive.single_layer.scores import decide, largest_deviation
 from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip
-from plotting import BLUE, GREY, VERMILLION, WIDTH
-from studies.layer_experiments import accuracy_summary, layered_dataset, learn, network_on_chip, run_resumable, score_row
+from plotting import GREY, WIDTH
+from studies.device_variability_figures import ROUTES, band, with_ideal
+from studies.layer_experiments import accuracy_summary, layered_dataset, learn, network_on_chip, score_row
 
 RULE = LayeredRule(presentations=300_000)
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2)
 IN_NGSPICE = (0.02, 0.1)  # spreads at which ngspice reads chip 1
-ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)")}
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,10 @@ class Task:
 def main(arguments: list[str] | None = None) -> None:
     """Train an ideal network, carry it to all chips, train on all chips, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__)))
-    parser.add_argument("--hidden", type=whole_number(1, 10_000), default=100, metavar="N", help="hidden neurons (default: 100)")
-    parser.add_argument("--chips", type=whole_number(1, 1000), default=5, metavar="N", help="chips of each spread (default: 5)")
-    parser.add_argument("--ngspice", type=whole_number(0, 10_000), default=100, metavar="N",
-                        help="test images that ngspice reads on chip 1 at 2 and 10 %% (default: 100)")
-    parser.add_argument("--samples", type=whole_number(1, 10_000), default=10_000, metavar="N",
-                        help="only the first N test images")
+    parser.add_number("--hidden", 1, 10_000, 100, "hidden neurons")
+    parser.add_number("--chips", 1, 1000, 5, "chips of each spread")
+    parser.add_number("--ngspice", 0, 10_000, 100, "test images that ngspice reads on chip 1 at 2 and 10 %%")
+    parser.add_number("--samples", 1, 10_000, 10_000, "only the first N test images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
     record = options.results / "imperfect_layers.json"
@@ -111,14 +111,8 @@ def main(arguments: list[str] | None = None) -> None:
     spreads = accuracy_summary(rows, "chips", "spread", "route")
     write_results(record, parameters, {"ideal_strict_accuracy": ideal_accuracy, "rows": rows, "summary": spreads,
                                        "in_ngspice": in_ngspice}, ngspice=bool(in_ngspice))
-    checkpoint_path(record).unlink(missing_ok=True)
-    print(table(("spread", "route", "mean", "lowest", "highest", "chips"),
-                [(f"{row['spread']:.0%}", row["route"], *(f"{row[name]:.2%}" for name in ("mean", "lowest", "highest")),
-                  row["chips"]) for row in spreads]))
-    if in_ngspice:
-        print(table(("spread", "route", "images", "ngspice", "closed form", "decided differently"),
-                    [(f"{row['spread']:.0%}", row["route"], row["samples"], f"{row['strict_accuracy']:.2%}",
-                      f"{row['closed_form_strict_accuracy']:.2%}", row["decided_differently"]) for row in in_ngspice]))
+    print_rows(spreads)
+    print_rows(in_ngspice)
     plotting.save(spread_figure(spreads, ideal_accuracy), options.figures / "imperfect_layers.png")
 
 
@@ -142,12 +136,11 @@ def evaluate(task: Task) -> dict[str, Any]:
 def spread_figure(rows: list[dict[str, Any]], ideal: float) -> Figure:
     """Draw accuracy against spread: the mean of the chips as a line, lowest to highest as a band."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    for route, (colour, dashes, label) in ROUTES.items():
-        chosen = [row for row in rows if row["route"] == route]
-        spreads = [0.0, *(100 * row["spread"] for row in chosen)]
-        low, mean, high = (np.array([100 * ideal, *(100 * row[key] for row in chosen)]) for key in ("lowest", "mean", "highest"))
-        axis.plot(spreads, mean, dashes, color=colour, marker="o", markersize=4, label=label)
-        axis.fill_between(spreads, low, high, color=colour, alpha=0.2, linewidth=0)
+    table = pd.DataFrame(rows).rename(columns={"mean": "accuracy_mean", "lowest": "accuracy_low", "highest": "accuracy_high"})
+    for route in ("in situ", "ex situ"):
+        colour, dashes, label = ROUTES[route]
+        band(axis, with_ideal(table[table.route == route], "spread", ideal), "spread", 100, color=colour, linestyle=dashes,
+             markersize=4, label=label)
     axis.axhline(100 * ideal, color=GREY, linewidth=0.8, zorder=0)
     axis.set(xlabel="spread of cells and thresholds (%)", ylabel="strict test accuracy (%)", ylim=(0, 100),
              title=f"Two layers on chips that differ (bands: lowest to highest of {rows[0]['chips']} chips)")

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 
+import decision_plots
 import plotting
 from datasets import Dataset, Images
 from memristive.cli.main import run
@@ -39,7 +41,7 @@ from memristive.multilayer.ngspice_trainer import train_in_ngspice
 from memristive.single_layer.energy import UNCOUNTED
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.single_layer.error_rule import learning_curve
-from memristive.single_layer.scores import UNDECIDED, confusion, decide
+from memristive.single_layer.scores import confusion, decide
 from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.variability.chip import Chip, load_chip
 from memristor import MemristorParameters
@@ -189,7 +191,7 @@ def test_saved(options: argparse.Namespace) -> None:
 
     # 3. Plot.
     counts = confusion(labels, decide(spikes, RESOLUTION)[0], classes=network.sizes[-1])
-    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
+    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
     draw(options, name, network, dataset, rule)
 
 
@@ -215,8 +217,9 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
 
 def print_energies(energies: dict[str, float]) -> dict[str, float]:
     """Print the energies of one error; return them."""
-    print(table(("energy of one error", "uJ"), [(name.removesuffix("_J").replace("_", " "), f"{joules * 1e6:.4g}")
-                                                for name, joules in energies.items() if name.endswith("_J")]))
+    unit = EngFormatter("J", places=2)
+    print(table(("energy of one error", ""), [(name.removesuffix("_J").replace("_", " "), unit(joules))
+                                              for name, joules in energies.items() if name.endswith("_J")]))
     print(f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are ideal and not counted"
           f"{UNCOUNTED}")
     return energies

@@ -15,8 +15,8 @@ import numpy as np
 
 from memristive.cli.layered_reads import RANGE, read_ranges
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import add_jobs, add_resume, make_parser
+from memristive.cli.progress import print_rows, progress
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
@@ -40,10 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
     parser.add_argument("--data", choices=NAMES, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
-    parser.add_argument("--samples", type=whole_number(1, 10_000), default=200, metavar="N",
-                        help="the first N test images (default: 200)")
-    parser.add_argument("--whole", type=whole_number(0, 10_000), default=0, metavar="N",
-                        help="the first N also with the whole network in one transient (default: 0)")
+    parser.add_number("--samples", 1, 10_000, 200, "the first N test images")
+    parser.add_number("--whole", 0, 10_000, 0, "the first N also with the whole network in one transient")
     options = parser.parse_args(arguments)
 
     # 1. The network, and images that it has not seen.
@@ -88,13 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
                    "closed_form": score_row(labels, exact[-1]), "cpu_seconds_per_image": float(np.mean(state["seconds"])),
                    f"megabytes_after_{WARM}_reads": memory.get(WARM), "megabytes_at_the_end": max(memory.values(), default=None)}
         write_results(record, parameters, results)
-    checkpoint.unlink(missing_ok=True)
-    print(table(("read", "compared with", "layer", "images", "largest difference/us", "decided differently"),
-                [(row["read"], row["compared_with"], row["layer"], row["images"], f"{row['largest_difference_s'] * 1e6:.3f}",
-                  row["decided_differently"]) for row in rows]))
-    for case in differing:
-        print(f"image {case['image']}, {case['read']}: the first spike leads by {case['lead_s'] * 1e9:.1f} ns by "
-              f"{case['compared_with']}; below {RESOLUTION * 1e9:.0f} ns it is tied")
+    print_rows(rows)
+    print_rows(differing)
     print(f"strict accuracy: {results['ngspice']['strict_accuracy']:.2%} by ngspice, "
           f"{results['closed_form']['strict_accuracy']:.2%} by the closed form")
 

@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import resample
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+import decision_plots
 import plotting
 from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
-from memristive.cli.options import add_resume, apply_settings, make_parser, table, whole_number
-from memristive.cli.progress import progress
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
+from memristive.cli.parallel import run_resumable
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
@@ -48,8 +48,6 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
-FOLDS = 10
-MOST_ROWS = 20_000
 LEAST_MEMBERS = 3  # of a class
 HELD_OUT = 0.1  # share that is tested in ngspice
 EXAMPLES = 3  # samples of each class in the raster
@@ -57,26 +55,23 @@ NETWORK = "memristor network"
 MLP_EPOCHS, MLP_PATIENCE = 3000, 100  # at most; epochs without a better validation score
 MLP_STOPPED_FROM = 20  # members of the smallest class: early stopping holds out a tenth with members of each class
 
-Split = tuple[int, int, np.ndarray, np.ndarray]  # repeat, fold, indices of the training and test samples
-
 
 def main(arguments: list[str] | None = None) -> None:
     """Train on everything, cross-validate, compare with ngspice, save, plot."""
-    parser = add_resume(make_parser(__doc__, netlist=True))
+    parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file, name or number (default: the last)")
     parser.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out, e.g. row numbers")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", default=[100], metavar="N",
                         help="neurons of each hidden layer; nothing for a single layer (default: 100)")
-    parser.add_argument("--epochs", type=whole_number(1, 10**6), metavar="N",
-                        help="presentations of each sample (default: 40, or as many as make 3,000 in all)")
+    parser.add_argument("--device", metavar="NAME", help="measured device instead of the default one: preset or device file")
+    parser.add_number("--pairs", 0, 64, None, "differential pairs of a synapse (default: 2 with --device, else 0: single cells)")
+    parser.add_number("--epochs", 1, 10**6, None, "presentations of each sample (default: 40, or as many as make 3,000 in all)")
     parser.add_argument("--dose", type=float, metavar="V", help="dose of the first writes (default: suits the table)")
-    parser.add_argument("--folds", type=whole_number(2, 1000), default=FOLDS, metavar="N", help=f"default: {FOLDS}")
-    parser.add_argument("--repeats", type=whole_number(1, 1000), default=1, metavar="N",
-                        help="cross-validations with different folds (default: 1)")
-    parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=1, metavar="N", help="folds and starts (default: 1)")
-    parser.add_argument("--rows", type=whole_number(4, 10**9), default=MOST_ROWS, metavar="N",
-                        help=f"rows that are drawn from a larger table (default: {MOST_ROWS})")
+    parser.add_number("--folds", 2, 1000, 10, "parts of the cross-validation")
+    parser.add_number("--repeats", 1, 1000, 1, "cross-validations with different folds")
+    parser.add_number("--seed", 0, 2**31 - 1, 1, "of folds and starts")
+    parser.add_number("--rows", 4, 10**9, 20_000, "rows that are drawn from a larger table")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test a held-out tenth there as well")
     parser.add_argument("--in-situ", action="store_true", help="with --engine ngspice: train it there as well")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="classifier (default: voltages/NAME_classifier.json)")
@@ -92,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
                                     random_state=options.seed)
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
     memristor, neuron = apply_settings(options, memristor=MemristorParameters(), neuron=NeuronParameters())
-    network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, memristor=memristor,
+    pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
+    network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, device=options.device,
+                                   memristor=None if memristor == MemristorParameters() else memristor, pairs=pairs,
                                    neuron=neuron, random_state=options.seed)
     methods = {NETWORK: network, **others(options.hidden, members.min(), options.seed)}
     folds = min(options.folds, int(members.min()))
@@ -103,6 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
                   "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())), "folds": folds,
                   "repeats": options.repeats, "seed": options.seed, "engine": options.engine, "in_situ": options.in_situ,
                   "hidden": options.hidden, "epochs": options.epochs, "dose": options.dose,
+                  "device": options.device, "pairs": pairs,
                   "network": NetworkParameters(memristor, neuron).as_dict()}
     for file in (record, path):
         check_overwriting(file, parameters, options.force)
@@ -113,41 +111,37 @@ def main(arguments: list[str] | None = None) -> None:
     final = clone(network).fit(features, labels)
 
     # 3. Cross-validate: each repeat tests every sample once, with classifiers that were not trained on it.
-    splits = [(repeat, fold, *parts) for repeat in range(options.repeats) for fold, parts in enumerate(
-        StratifiedKFold(folds, shuffle=True, random_state=options.seed + repeat).split(features, truth))]
-    checkpoint = checkpoint_path(path)
-    progressed = resumed(checkpoint, parameters, options.resume, options.force)
-    found = Decisions(**progressed) if progressed else Decisions.none(len(methods), options.repeats, folds, len(labels))
-    found.done = int(found.done)
-    began = time.perf_counter() - found.seconds
-    with checkpoint_at_interrupt(checkpoint, lambda: vars(found), parameters):
-        for _ in progress(cross_validate(found, methods, features, truth, splits), len(splits) - found.done, name, "fold"):
-            found.seconds = time.perf_counter() - began
-            save_checkpoint(checkpoint, vars(found), parameters)
+    tasks = []
+    for repeat in range(options.repeats):
+        parts = StratifiedKFold(folds, shuffle=True, random_state=options.seed + repeat).split(features, truth)
+        tasks += [Fold(methods, features, truth, repeat, fold, *indices) for fold, indices in enumerate(parts)]
+    found = run_resumable(evaluate, tasks, [len(task.train) for task in tasks], options, record, parameters)
+    rows = [row for one in found for row in one["rows"]]
+    predicted, strict = np.zeros((len(methods), options.repeats, len(labels)), int), np.zeros((options.repeats, len(labels)), int)
+    for task, one in zip(tasks, found, strict=True):
+        predicted[:, task.repeat, task.test], strict[task.repeat, task.test] = one["predicted"], one["strict"]
 
-        # 4. Test a held-out tenth in ngspice.
-        compared = {}
-        if options.engine == NGSPICE:
-            compared["ngspice"] = compare_in_ngspice(network, features, labels, options.seed, options.in_situ)
+    # 4. Test a held-out tenth in ngspice.
+    compared = {}
+    if options.engine == NGSPICE:
+        compared["ngspice"] = compare_in_ngspice(network, features, labels, options.seed, options.in_situ)
 
     # 5. Save.
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"wrote {final.save(path, parameters)}")
     if options.netlist:
         print(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")
-    summary = {method: scores(truth, found.predicted[k], classes) for k, method in enumerate(methods)}
-    summary[NETWORK] |= {"strict_accuracy": np.mean(found.strict == truth), "undecided": np.mean(found.strict < 0)}
+    summary = {method: scores(truth, predicted[k], classes) for k, method in enumerate(methods)}
+    summary[NETWORK] |= {"strict_accuracy": np.mean(strict == truth), "undecided": np.mean(strict < 0)}
     write_results(record, parameters, {
         "samples": len(labels), "features": features.shape[1], "classes": classes, "folds": folds, "summary": summary,
-        "clipped_features": found.clipped.mean(), **compared, "seconds": found.seconds,
-        "rows": [row(found, truth, k, method, split) for split in splits for k, method in enumerate(methods)]},
-        ngspice=options.engine == NGSPICE)
-    checkpoint.unlink(missing_ok=True)
+        "clipped_features": np.mean([row["clipped_features"] for row in rows if row["method"] == NETWORK]), **compared,
+        "seconds": sum(one["seconds"] for one in found), "rows": rows}, ngspice=options.engine == NGSPICE)
     print_summary(summary, dict(zip(classes, members, strict=True)), compared.get("ngspice"))
 
     # 6. Plot.
     names = [str(label)[:20] for label in classes]
-    plotting.save(plotting.confusion(confusion(truth, found.strict[0], len(classes)), names, list(UNDECIDED.values()), "samples"),
+    plotting.save(decision_plots.confusion(confusion(truth, strict[0], len(classes)), names, list(UNDECIDED.values()), "samples"),
                   options.figures / f"{name}_confusion.png")
     chosen = np.concatenate([np.flatnonzero(truth == k)[:EXAMPLES] for k in range(len(classes))])
     plotting.save(raster(final.spike_times(features[chosen]), truth[chosen], names), options.figures / f"{name}_raster.png")
@@ -200,6 +194,8 @@ def _read_csv(source: str, label: str | None, drop: Sequence[str]) -> tuple[np.n
     except (ValueError, csv.Error) as error:
         raise ParameterError(f"{source} is not a CSV file: {str(error).splitlines()[0]}") from error
     frame = frame.loc[:, ~frame.columns.str.startswith("Unnamed: ")]
+    if frame.columns.str.fullmatch(r"-?\d+(\.\d+)?").all():
+        warnings.warn(f"{source}: the first row holds numbers and was read as the header", stacklevel=2)
     unknown = set(drop) - set(frame.columns)
     if unknown:
         raise ParameterError(f"{source} has no column {min(unknown)!r}, it has {', '.join(frame.columns)}")
@@ -242,37 +238,36 @@ def others(hidden: Sequence[int], members: int, seed: int) -> dict[str, Any]:
     return found
 
 
-@dataclass
-class Decisions:
-    """Decisions on the test folds, as the checkpoint keeps them."""
+@dataclass(frozen=True)
+class Fold:
+    """One fold of the cross-validation: the table, and the indices of the training and test samples."""
 
-    predicted: np.ndarray  # methods x repeats x samples, class numbers
-    strict: np.ndarray  # repeats x samples, of the network; below 0: tied or silent
-    clipped: np.ndarray  # repeats x folds, share of features outside the training range
-    done: int = 0  # folds
-    seconds: float = 0.0
-
-    @classmethod
-    def none(cls, methods: int, repeats: int, folds: int, samples: int) -> "Decisions":
-        """Return the state before the first fold."""
-        return cls(np.zeros((methods, repeats, samples), int), np.zeros((repeats, samples), int), np.zeros((repeats, folds)))
+    methods: Mapping[str, Any]
+    features: np.ndarray
+    truth: np.ndarray
+    repeat: int
+    fold: int
+    train: np.ndarray
+    test: np.ndarray
 
 
-def cross_validate(found: Decisions, methods: Mapping[str, Any], features: np.ndarray, truth: np.ndarray,
-                   splits: Sequence[Split]) -> Iterator[None]:
-    """Fit and test all methods in each of the remaining `splits`; yield after each."""
-    for repeat, fold, train, test in splits[found.done:]:
-        for k, (name, method) in enumerate(methods.items()):
-            fitted = clone(method)
-            if name == NETWORK:
-                fitted.set_params(random_state=fitted.random_state + repeat)
-            fit(fitted, features[train], truth[train])
-            found.predicted[k, repeat, test] = fitted.predict(features[test])
-            if name == NETWORK:
-                found.strict[repeat, test] = decide(fitted.spike_times(features[test]), RESOLUTION)[0]
-                found.clipped[repeat, fold] = fitted.clipped(features[test])
-        found.done += 1
-        yield
+def evaluate(task: Fold) -> dict[str, Any]:
+    """Fit and test all methods; return the record's rows, and the decisions on the test samples. Runs in a worker."""
+    start, tested, truth = time.perf_counter(), task.features[task.test], task.truth[task.test]
+    rows, predicted = list[dict[str, Any]](), list[np.ndarray]()
+    for name, method in task.methods.items():
+        fitted = clone(method)
+        if name == NETWORK:
+            fitted.set_params(random_state=fitted.random_state + task.repeat)
+        fit(fitted, task.features[task.train], task.truth[task.train])
+        predicted.append(fitted.predict(tested))
+        rows.append({"method": name, "repeat": task.repeat + 1, "fold": task.fold + 1, "samples": len(truth),
+                     "accuracy": np.mean(predicted[-1] == truth)})
+        if name == NETWORK:
+            strict = decide(fitted.spike_times(tested), RESOLUTION)[0]
+            rows[-1] |= {"strict_accuracy": np.mean(strict == truth), "undecided": np.mean(strict < 0),
+                         "clipped_features": fitted.clipped(tested)}
+    return {"rows": rows, "predicted": predicted, "strict": strict, "seconds": time.perf_counter() - start}
 
 
 def fit(estimator: Any, features: np.ndarray, labels: np.ndarray) -> None:
@@ -291,18 +286,6 @@ def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dic
     accuracy = float((predicted == truth).mean(axis=1).mean())
     recall = {str(label): float((predicted[:, truth == k] == k).mean()) for k, label in enumerate(classes)}
     return {"accuracy": accuracy, "interval_95": interval(round(accuracy * len(truth)), len(truth)), "recall": recall}
-
-
-def row(found: Decisions, truth: np.ndarray, k: int, method: str, split: Split) -> dict[str, Any]:
-    """Return the record's row of one method in one fold."""
-    repeat, fold, _, test = split
-    result = {"method": method, "repeat": repeat + 1, "fold": fold + 1, "samples": len(test),
-              "accuracy": np.mean(found.predicted[k, repeat, test] == truth[test])}
-    if method == NETWORK:
-        strict = found.strict[repeat, test]
-        result |= {"strict_accuracy": np.mean(strict == truth[test]), "undecided": np.mean(strict < 0),
-                   "clipped_features": found.clipped[repeat, fold]}
-    return result
 
 
 def compare_in_ngspice(network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray, seed: int,
@@ -353,4 +336,6 @@ def raster(spikes: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Figur
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    from studies import own_data  # workers import what they run
+
+    sys.exit(run(own_data.main))

@@ -9,10 +9,11 @@ ngspice, two seconds in closed form.
 import sys
 from pathlib import Path
 
+import decision_plots
 import plotting
 from datasets import DATASETS, load_dataset
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, apply_settings, make_parser, whole_number
+from memristive.cli.options import add_jobs, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import print_scores, write_netlist
 from memristive.io.files import check_overwriting, differences
@@ -21,7 +22,7 @@ from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
 from memristive.single_layer.engines import ENGINES, NGSPICE
 from memristive.single_layer.hebbian import read_netlist
-from memristive.single_layer.scores import UNDECIDED, confusion, decide, summary
+from memristive.single_layer.scores import confusion, decide, summary
 from memristive.single_layer.spike_decoding import resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.variability.chip import Chip, load_chip, on_chip
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (default: the chip of the training; docs/chips.md)")
     parser.add_argument("--age", type=float, default=0.0, metavar="SECONDS", help="time since the training")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
-    parser.add_argument("--samples", type=whole_number(1, 10**6), metavar="N", help="only the first N images")
+    parser.add_number("--samples", 1, 10**6, None, "only the first N images")
     options = parser.parse_args(arguments)
 
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Plot.
     counts = confusion(labels, decide(spikes, resolution)[0], classes)
-    plotting.save(plotting.confusion(counts, dataset.labels, list(UNDECIDED.values())), options.figures / f"{name}_confusion.png")
+    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
 
 
 if __name__ == "__main__":

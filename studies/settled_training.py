@@ -34,30 +34,35 @@ class SettledTraining:
         memristor, schedule, neurons = nominal.memristor, nominal.schedule, Crossbar.of(nominal).neurons
         self._shape, self._labels = (classes, images.shape[1]), labels.astype(np.int64)
         # The inputs of each image that are not 0, and their volts.
-        self._ends = np.concatenate([[0], np.count_nonzero(images, axis=1).cumsum()])
-        self._inputs = np.nonzero(images)[1]
-        self._volts = schedule.input_voltage * images[images > 0]
+        ends = np.concatenate([[0], np.count_nonzero(images, axis=1).cumsum()])
+        self._images = ends, np.nonzero(images)[1], schedule.input_voltage * images[images > 0]
         self._read: tuple[Any, ...] = (
             memristor.capacitance / memristor.memory_capacitance, memristor.threshold_voltage,
             neurons.membrane_gain * neurons.feedback_resistance * memristor.gain / 2, neurons.threshold, neurons.time_constant,
             schedule.pulse)
-        self._write = (float(state_rate(memristor, schedule.input_voltage)), memristor.switch_threshold / schedule.phi_voltage,
-                       memristor.write_time_constant, memristor.transconductance * memristor.leak_resistance)
+        self._rate = float(state_rate(memristor, schedule.input_voltage))
+        self._write = (*self._read[:2], memristor.switch_threshold / schedule.phi_voltage, memristor.write_time_constant,
+                       memristor.transconductance * memristor.leak_resistance)
 
     def train(self, rule: ErrorDrivenRule, order: np.ndarray) -> tuple[np.ndarray, int]:
         """Return states (classes x inputs, V) after a training on the images `order`, and the number of images that wrote."""
         states = np.full(self._shape, rule.start_state)
-        wrote = _train(states, self._ends, self._inputs, self._volts, self._labels, order, rule.dose, rule.margin, self._read,
-                       self._write)
-        return states, wrote
+        pulses = np.maximum(1 - np.arange(len(order)) / len(order), SMALLEST_DOSE) * rule.dose / self._rate
+        return states, _train(states, self._images, self._labels, (order, pulses, rule.margin), self._read, self._write)
 
     def spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return first spike times in s (len(images) x classes) of images with these numbers; nan: silent."""
         spikes = np.empty((len(images), len(states)))
         for row, k in zip(spikes, images, strict=True):
-            part = slice(self._ends[k], self._ends[k + 1])
-            _spikes(states, self._inputs[part], self._volts[part], self._read, row)
+            _spikes(states, *_driven(self._images, k), self._read, row)
         return spikes
+
+
+@njit(cache=True)
+def _driven(images: tuple[np.ndarray, ...], k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inputs that image `k` drives, and their volts."""
+    ends, inputs, volts = images
+    return inputs[ends[k]:ends[k + 1]], volts[ends[k]:ends[k + 1]]
 
 
 @njit(cache=True)
@@ -76,9 +81,9 @@ def _spikes(states: np.ndarray, inputs: np.ndarray, volts: np.ndarray, read: tup
 
 
 @njit(cache=True)
-def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int, pulse: float, share: float,
-           threshold_voltage: float, write: tuple[float, ...]) -> None:
-    _, phi_share, time_constant, transresistance = write
+def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int, pulse: float,
+           write: tuple[float, ...]) -> None:
+    share, threshold_voltage, phi_share, time_constant, transresistance = write
     window, area = write_window(pulse, phi_share)
     leak = -math.expm1(-window / time_constant)
     before = column.copy()
@@ -91,19 +96,18 @@ def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int,
 
 
 @njit(cache=True)
-def _train(states: np.ndarray, ends: np.ndarray, inputs: np.ndarray, volts: np.ndarray, labels: np.ndarray, order: np.ndarray,
-           dose: float, margin: float, read: tuple[float, ...], write: tuple[float, ...]) -> int:
+def _train(states: np.ndarray, images: tuple[np.ndarray, ...], labels: np.ndarray, course: tuple[np.ndarray, np.ndarray, float],
+           read: tuple[float, ...], write: tuple[float, ...]) -> int:
+    order, pulses, margin = course
     spikes, wrote = np.empty(len(states)), 0
-    for k in range(len(order)):
-        first, end, label = ends[order[k]], ends[order[k] + 1], labels[order[k]]
-        driven, level = inputs[first:end], volts[first:end]
-        _spikes(states, driven, level, read, spikes)
-        pulse = max(1 - k / len(order), SMALLEST_DOSE) * dose / write[0]
+    for k, pulse in zip(order, pulses):  # noqa: B905 (numba)
+        label, (inputs, volts) = labels[k], _driven(images, k)
+        _spikes(states, inputs, volts, read, spikes)
         offender, silent = first_wrong_neuron(spikes, label, margin), np.isnan(spikes[label])
         wrong = -1 if offender is None else int(offender)
         if wrong >= 0 or silent:
             wrote += 1
-            _write(states[label], driven, level, 1, pulse, read[0], read[1], write)
+            _write(states[label], inputs, volts, 1, pulse, write)
         if wrong >= 0:
-            _write(states[wrong], driven, level, -1, pulse, read[0], read[1], write)
+            _write(states[wrong], inputs, volts, -1, pulse, write)
     return wrote

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from datasets import Dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import make_parser, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import make_parser
+from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
@@ -163,8 +162,7 @@ def compare_training(pair: Sequence[Engine], dataset: Dataset, presentations: in
 def main(arguments: list[str] | None = None) -> None:
     """Train in all courses, print and save the comparisons."""
     parser = make_parser(__doc__, parameters=False)
-    parser.add_argument("--presentations", type=whole_number(1, 60000), default=2000, metavar="N",
-                        help="length of each training (default: 2000)")
+    parser.add_number("--presentations", 1, 60_000, 2000, "length of each training")
     options = parser.parse_args(arguments)
     record = options.results / "engines_training.json"
     parameters = {"tight_reading": READING.tightened().as_dict(), "tight_writing": TIGHT_WRITING.as_dict(),
@@ -177,8 +175,8 @@ def main(arguments: list[str] | None = None) -> None:
         row, others = compare_training(both_engines(dataset, course), dataset, options.presentations, course)
         rows.append(row)
         different += others
-    for table in (rows, different):
-        print(pd.DataFrame(table).to_string(index=False, float_format="{:.4g}".format))
+    print_rows(rows)
+    print_rows(different)
     write_results(record, parameters, {"rows": rows, "different": different})
 
 

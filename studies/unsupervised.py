@@ -17,7 +17,7 @@ import pandas as pd
 import plotting
 from datasets import Dataset, digits_012345, xpue
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, whole_number
+from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
@@ -52,12 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw trials, let the circuit learn, compare with the closed form, plot."""
     parser = make_parser(__doc__, netlist=True)
     parser.add_argument("--data", choices=TASKS, default="xpue", help="dataset (default: xpue)")
-    parser.add_argument("--neurons", type=whole_number(1, 1000), metavar="N", help="neurons (default: one for each pattern)")
-    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=1, metavar="S",
-                        help="first seed of start states, order, flips and spread (default: 1)")
-    parser.add_argument("--seeds", type=whole_number(1, 1000), default=1, metavar="K", help="number of seeds (default: 1)")
-    parser.add_argument("--presentations", type=whole_number(1, 100_000), metavar="N",
-                        help="images presented (default: 160 for XPUE, 240 for 012345)")
+    parser.add_number("--neurons", 1, 1000, None, "neurons (default: one for each pattern)")
+    parser.add_number("--seed", 0, 2**32 - 1, 1, "first seed of start states, order, flips and spread")
+    parser.add_number("--seeds", 1, 1000, 1, "number of seeds")
+    parser.add_number("--presentations", 1, 100_000, None, "images presented (default: 160 for XPUE, 240 for 012345)")
     parser.add_argument("--spread", type=float, default=0.0, metavar="X",
                         help="relative device-to-device spread of cells and thresholds (default: 0)")
     parser.add_argument("--flipped", type=float, default=0.0, metavar="X",

@@ -20,13 +20,13 @@ import pandas as pd
 import plotting
 from datasets import ENCODINGS, load_dataset
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, whole_number
-from memristive.cli.progress import progress
+from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, load_table, write_results
 from memristive.io.voltages import save_voltages
-from memristive.single_layer.scores import decide, interval
-from memristive.single_layer.spike_decoding import RESOLUTION, SILENT, TIED, lead
+from memristive.single_layer.scores import decide, strict_scores
+from memristive.single_layer.spike_decoding import RESOLUTION, lead
 from memristive.stdp import mnist_learning
 from memristive.stdp.mnist_learning import CONTENDERS, PART, STEP, MnistLearning
 from studies.unsupervised_figures import accuracy_against_neurons, receptive_fields, thresholds_over_time
@@ -42,12 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
                         help="pixels on or off, or voltages proportional to grey levels (default: grey)")
     parser.add_argument("--neurons", type=int, default=100, metavar="N", help="neurons (default: 100)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of start states and order (default: 1)")
-    parser.add_argument("--samples", type=whole_number(0, 10_000), default=10_000, metavar="N",
-                        help="test images that ngspice reads (default: 10000)")
-    parser.add_argument("--contenders", type=whole_number(1, 2000), default=CONTENDERS, metavar="N",
-                        help=f"neurons that ngspice simulates in a read, the first ones in closed form (default: {CONTENDERS})")
-    parser.add_argument("--stretch", type=whole_number(1, 60_000), metavar="N",
-                        help="learn the first N presentations in ngspice, and compare with the closed form")
+    parser.add_number("--samples", 0, 10_000, 10_000, "test images that ngspice reads")
+    parser.add_number("--contenders", 1, 2000, CONTENDERS, "neurons that ngspice simulates in a read, the first in closed form")
+    parser.add_number("--stretch", 1, 60_000, None, "learn the first N presentations in ngspice, and compare")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="learned states (default: voltages/NAME.json)")
     options = parser.parse_args(arguments)
 
@@ -82,34 +79,25 @@ def main(arguments: list[str] | None = None) -> None:
     test, results = dataset.test, dict[str, Any]()
     spikes = mnist_learning.read_in_closed_form(learning, network, test.levels, digits)
     computed = decide(spikes, RESOLUTION)[0]
-    rows = [scores(options.encoding, learning, "closed-form", computed, test.labels)]
+    network_of_row = {"encoding": options.encoding, "neurons": learning.neurons, "seed": learning.seed}
+    rows = [{**network_of_row, "engine": "closed-form", "images": len(test.labels), **strict_scores(test.labels, computed)}]
     if options.samples:
         reads = mnist_learning.read_in_ngspice(learning, network, test.levels[:options.samples], digits, options.contenders)
         simulated = decide(np.array(list(progress(reads, options.samples, "reading in ngspice", "image"))), RESOLUTION)[0]
-        rows.append(scores(options.encoding, learning, "ngspice", simulated, test.labels[:options.samples]))
+        rows.append({**network_of_row, "engine": "ngspice", "images": options.samples,
+                     **strict_scores(test.labels[:options.samples], simulated)})
         different = np.flatnonzero(simulated != computed[:options.samples])
         results["different_decisions"] = [{"image": n, "lead_s": lead(spikes[n])} for n in different.tolist()]
     write_results(record, tested, {"rows": rows, **results}, ngspice=bool(options.samples))
-    print(pd.DataFrame(rows).round(4).to_string(index=False))
+    print_rows(rows)
 
     # 5. Plot.
     thresholds = setup.neuron.threshold + np.array(homeostasis)
     records = sorted(set(options.results.glob("mnist_stdp_*.json")) - set(options.results.glob("*_stretch.json")))
     tests = pd.concat(map(load_table, records))
-    for ending, figure in (
-            (f"{name}_fields", receptive_fields(network.states, digits, dataset.shape)),
-            (f"{name}_thresholds", thresholds_over_time(thresholds, np.concatenate(winners), STEP)),
-            ("mnist_stdp_accuracy", accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED))):
-        plotting.save(figure, options.figures / f"{ending}.png")
-
-
-def scores(encoding: str, learning: MnistLearning, engine: str, decisions: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Return a row of the record: strict accuracy of one engine; tied and silent images count as wrong."""
-    right = int(np.sum(decisions == labels))
-    low, high = interval(right, len(labels))
-    return {"encoding": encoding, "neurons": learning.neurons, "seed": learning.seed, "engine": engine, "images": len(labels),
-            "strict_accuracy": right / len(labels), "interval_95_low": low, "interval_95_high": high,
-            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
+    plotting.save(receptive_fields(network.states, digits, dataset.shape), options.figures / f"{name}_fields.png")
+    plotting.save(thresholds_over_time(thresholds, np.concatenate(winners), STEP), options.figures / f"{name}_thresholds.png")
+    plotting.save(accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED), options.figures / "mnist_stdp_accuracy.png")
 
 
 def compare_learning(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,
@@ -140,7 +128,7 @@ def compare_learning(options: argparse.Namespace, learning: MnistLearning, image
              "same_winners": len(winners) - sum(row["closed_form"] == start for row in different), **deviation}
             for start, deviation in (("same", alone.deviations(simulated)), ("restarted", largest))]
     write_results(record, parameters, {"rows": rows, "different_winners": different, "winners": winners})
-    print(pd.DataFrame(rows).to_string(index=False))
+    print_rows(rows)
 
 
 if __name__ == "__main__":

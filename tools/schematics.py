@@ -1,6 +1,7 @@
 """Draw the circuits as SVG files: python tools/schematics.py (needs schemdraw, see requirements/dev.txt).
 
-Writes figures/circuit_{memristor,network,self_learning,layers}.svg, which the documents show. Run it after a change of a circuit.
+Writes figures/circuit_{memristor,network,pair,self_learning,layers}.svg, which the documents show. Run it after a change of a
+circuit.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,7 @@ def main() -> None:
     _draw("memristor", 3.3, ("Memristor emulator", _memristor))
     _draw("network", 8.2, ("Crossbar: a memristor joins each input to each class's column", _crossbar),
           ("Lapicque neuron of a column", _neuron))
+    _draw("pair", 4.2, ("A differential pair at each input: the weight is the difference of two cells", _pairs))
     _draw("self_learning", 4.6, ("A column that learns by itself: what the output of its neuron does", _closed_loop))
     _draw("layers", 7.4, ("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors",
                           _two_layers))
@@ -68,10 +70,10 @@ def _memristor() -> None:
     elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
 
 
-def _to_ground(element: Any, top: tuple[float, float], label: str, location: str = "bottom") -> None:
-    """Draw `element` from the point `top` down to a ground at height 0."""
-    element.at(top).to((top[0], 0)).label(label, location)
-    elm.Ground().at((top[0], 0))
+def _to_ground(element: Any, top: tuple[float, float], label: str, bottom: float = 0) -> None:
+    """Draw `element` from the point `top` down to a ground at height `bottom`."""
+    element.at(top).to((top[0], bottom)).label(label, "bottom")
+    elm.Ground().at((top[0], bottom))
 
 
 def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
@@ -94,6 +96,33 @@ def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
         elm.Dot(open=True).label(f"output {j}", "bottom")
 
 
+def _pairs(row: float = 2.2) -> None:
+    """Draw two inputs, the positive and the negative column of one neuron, and what an increase of the weight does."""
+    columns = {"+": 3.4, "−": 7.6}
+    for i in range(2):
+        elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
+        elm.Line().at((0, -row * i)).to((8.2, -row * i))
+    for sign, x in columns.items():
+        elm.Line().at((x, -1.3)).to((x, -2 * row))
+        elm.Line().at((x - 2.2, 0.9)).to((x - 2.2, -row - 0.6)).linestyle("--").color(VERMILLION)
+        elm.Dot(open=True).at((x - 2.2, 0.9)).label(f"phi {sign}", "top", color=VERMILLION).color(VERMILLION)
+        for i in range(2):
+            cell = elm.Memristor().at((x - 1.3, -row * i)).to((x, -row * i - 1.3)).label(f"G{sign}", "bottom", ofst=0.1)
+            elm.Dot().at(cell.start)
+            elm.Dot().at(cell.end)
+            elm.Line().at((x - 2.2, cell.center.y)).to((cell.center.x - 0.35, cell.center.y)).linestyle("--").color(VERMILLION)
+    bottom, (plus, minus) = -2 * row, columns.values()
+    elm.Line().at((plus, bottom)).to((plus, bottom - 0.7))
+    elm.Line().at((plus, bottom - 0.7)).to((9.6, bottom - 0.7)).label("column", "bottom", ofst=0.1)
+    elm.Line().at((minus, bottom)).to((9.6, bottom)).label("negative", "top", ofst=0.1)
+    elm.Rect(corner1=(9.6, bottom + 0.5), corner2=(12.0, bottom - 1.2)).at((0, 0)).theta(0)
+    elm.Label().at((10.8, bottom - 0.45)).label("neuron j")
+    elm.Line().at((12.0, bottom - 0.35)).to((12.8, bottom - 0.35))
+    elm.Dot(open=True).label("output j", "right")
+    elm.Label().at((12.0, -1.6)).color(VERMILLION).label(
+        "To raise the weight:\n1. phi + high, rows at +1 V: G+ grows\n2. phi − high, rows at −1 V: G− falls")
+
+
 def _neuron() -> None:
     elm.Dot(open=True).at((0, 0)).label("column", "top")
     elm.Line().at((0, 0)).to((1.2, 0))
@@ -105,16 +134,13 @@ def _neuron() -> None:
     drive.label("1 S", "center", ofst=(-0.3, 0))
     elm.Line().at(drive.out).to((x + 3.5, y))
     elm.Dot()
-    elm.Resistor().at((x + 3.5, y)).to((x + 3.5, y - 2.6)).label("1 Ω", "bottom")
-    elm.Ground()
+    _to_ground(elm.Resistor(), (x + 3.5, y), "1 Ω", y - 2.6)
     elm.Line().at((x + 3.5, y)).to((x + 5.3, y)).label("membrane")
     elm.Dot()
-    elm.Capacitor().at((x + 5.3, y)).to((x + 5.3, y - 2.6)).label("150 µF", "bottom")
-    elm.Ground()
+    _to_ground(elm.Capacitor(), (x + 5.3, y), "150 µF", y - 2.6)
     logic.Schmitt().at((x + 5.3, y)).to((x + 8.1, y)).label("4 V", "top")
     elm.Dot()
-    elm.Resistor().at((x + 8.1, y)).to((x + 8.1, y - 2.6)).label("1 kΩ", "bottom")
-    elm.Ground()
+    _to_ground(elm.Resistor(), (x + 8.1, y), "1 kΩ", y - 2.6)
     elm.Line().at((x + 8.1, y)).to((x + 9.2, y))
     elm.Dot(open=True).label("output", "top")
 
@@ -152,15 +178,12 @@ def _closed_loop() -> None:
     logic.Schmitt().at((7.4, 0)).to((10.2, 0))
     elm.Line().at((10.2, 0)).to((13.0, 0))
     elm.Dot(open=True).at((13.0, 0)).label("output j", "right")
-    _loop_back(10.6, 1.2, "phi j = 1.2 × output j: opens the column's cells", 0.3)
+    # From the output back to the memristor.
+    elm.Dot().at((10.6, 0)).color(VERMILLION)
+    elm.Line().at((10.6, 0)).to((10.6, 1.2)).linestyle("--").color(VERMILLION)
+    elm.Line().at((10.6, 1.2)).to((0.3, 1.2)).linestyle("--").color(VERMILLION).label(
+        "phi j = 1.2 × output j: opens the column's cells", "top", color=VERMILLION)
     _homeostasis(11.8, -4.2)
-
-
-def _loop_back(x: float, y: float, label: str, end: float) -> None:
-    """Draw a dashed line from the output at (x, 0) back to the memristor at height `y`."""
-    elm.Dot().at((x, 0)).color(VERMILLION)
-    elm.Line().at((x, 0)).to((x, y)).linestyle("--").color(VERMILLION)
-    elm.Line().at((x, y)).to((end, y)).linestyle("--").color(VERMILLION).label(label, "top", color=VERMILLION)
 
 
 def _homeostasis(x: float, y: float) -> None:
@@ -174,8 +197,7 @@ def _homeostasis(x: float, y: float) -> None:
     elm.Label().at((4.9, y - 0.9)).label("homeostasis j\nraises the\nthreshold")
     for place, kind, name in ((9.4, elm.Capacitor, "1 nF"), (7.0, elm.Resistor, "320 MΩ")):
         elm.Dot().at((place, y + 0.2))
-        kind().at((place, y + 0.2)).to((place, y - 2.4)).label(name, "bottom")
-        elm.Ground().at((place, y - 2.4))
+        _to_ground(kind(), (place, y + 0.2), name, y - 2.4)
     elm.Arrow().at((3.3, y + 0.2)).to((3.3, -0.35))
 
 
@@ -186,7 +208,11 @@ def _two_layers() -> None:
     for k, x in enumerate(columns[::-1]):  # the leftmost neuron drives the lowest row, so that no wires cross
         elm.Line().at((x, -ROW * len(inputs) - BOX[1])).to((x, top - ROW * k))
         elm.Line().at((x, top - ROW * k)).to((left, top - ROW * k))
-        _way_back(x, -ROW * len(inputs) + 0.4, top - ROW * k + 0.35, left)
+        # From the row of the second layer back to phi of the hidden column.
+        right, row, column = x + 1.05, top - ROW * k + 0.35, -ROW * len(inputs) + 0.4
+        elm.Line().at((left + 0.5, row)).to((right, row)).linestyle("--").color(VERMILLION)
+        elm.Line().at((right, row)).to((right, column)).linestyle("--").color(VERMILLION)
+        elm.Arrow().at((right, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
     for x, name in zip(_layer((left, top), ["", "", "bias"], ["output 0", "output 1"]), ("output 0", "output 1"), strict=True):
         end = top - ROW * len(inputs) - BOX[1]
         elm.Line().at((x, end)).to((x, end - 0.4))
@@ -217,13 +243,6 @@ def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> li
     for x in columns[:-1]:
         elm.Line().at((x + BOX[0], bottom - BOX[1] / 2)).to((x + PITCH - BOX[0], bottom - BOX[1] / 2))
     return columns[1:]
-
-
-def _way_back(x: float, column: float, row: float, left: float) -> None:
-    """Draw a dashed line from a row of the second layer, at height `row` right of `left`, to phi of the hidden column at `x`."""
-    for start, end in (((left + 0.5, row), (x + 1.05, row)), ((x + 1.05, row), (x + 1.05, column))):
-        elm.Line().at(start).to(end).linestyle("--").color(VERMILLION)
-    elm.Arrow().at((x + 1.05, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
 
 
 if __name__ == "__main__":

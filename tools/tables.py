@@ -16,6 +16,8 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
+from studies.device_learning import NEUROSIM, summary
+from studies.measured_networks import ACCURACY, COST, ERRORS, SGD
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -131,14 +133,10 @@ def short_results_table() -> str:
             ("MNIST, 200 hidden neurons, grey", "", percent(judged["ngspice"]["strict_accuracy"]),
              percent(layers["rows"][0]["strict_accuracy"])),
             ("MNIST without labels, 300 neurons, grey", "", *(percent(load_table(RESULTS / "mnist_stdp_grey_300.json").set_index(
-                "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form")))]
+                "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form"))),
+            ("MNIST, measured EpiRAM synapses, 100 hidden neurons", "", "",
+             percent(_device_accuracies()["epiram", 2, 1, True, True]))]
     return markdown(("experiment, test images unless noted", "paper", "ngspice", "closed form"), rows)
-
-
-def learning_table() -> str:
-    """Return one-layer accuracies: engines, encodings, software."""
-    rows = [line for line in results_table().splitlines() if "errors" in line or "logistic" in line]
-    return "\n".join([*results_table().splitlines()[:2], *rows])
 
 
 def engines_table() -> str:
@@ -207,27 +205,6 @@ def layers_in_ngspice_table() -> str:
     return markdown(("network", "images", "ngspice", "closed form", "decided differently", "spikes differ by at most"), rows)
 
 
-def fashion_table() -> str:
-    """Return accuracies on Fashion-MNIST, of all records that exist: `make fashion` takes long."""
-    rows: list[tuple[Any, ...]] = []
-    folder = RESULTS / "fashion"
-    software = folder / "fashion_ex_situ_training.json"
-    if software.exists():
-        rows.append(("10x10, logistic regression in software", "", "", percent(load_results(software)["software_accuracy"])))
-    single = [load_results(path) for path in sorted(folder.glob("seed_*/fashion_closed_form_test.json"))]
-    if single:
-        rows.append(("10x10, one layer without reference column", f"{single[0]['parameters']['learning']['presentations']:,}",
-                     len(single), spread([record["strict_accuracy"] for record in single])))
-    for path in (folder / "one_layer" / "layers_fashion.json", *sorted(folder.glob("layers_fashion*.json"))):
-        record = load_results(path)
-        parameters, (side, _) = record["parameters"], record["parameters"]["shape"]
-        layers = f"{parameters['hidden'][0]} hidden" if parameters["hidden"] else "one layer"
-        found = [row["strict_accuracy"] for row in record["rows"]]
-        rows.append((f"{side}x{side}, {layers}", f"{parameters['learning']['presentations']:,}", len(found),
-                     spread(found) if len(found) > 1 else percent(found[0])))
-    return markdown(("network", "presentations", "seeds", "accuracy"), rows)
-
-
 def layer_variability_table() -> str:
     """Return accuracies of two layers on chips, ex situ and in situ."""
     table = pd.DataFrame(load_results(RESULTS / "imperfect_layers.json")["summary"])
@@ -260,19 +237,6 @@ def chips_spread_table() -> str:
     other = table[(table.deviation == "both") & table.route.isin(["software", "verified", "calibrated"])]
     return "\n\n".join([_pivot(usual, "spread", ["deviation", "route"], "{:.0%}"),
                         "Other routes, spread of cells and neurons:", _pivot(other, "spread", ["route"], "{:.0%}")])
-
-
-def chips_recovery_table() -> str:
-    """Return accuracies after some presentations on the chip."""
-    table = _chips("recovery")
-    return _pivot(table.assign(spread=table.spread.map("{:.0%}".format), presentations=table.presentations.astype(int)),
-                  "presentations", ["spread", "start"], limits=False)
-
-
-def chips_noise_table() -> str:
-    """Return accuracies against read noise and margin."""
-    table = _chips("read noise")
-    return _pivot(table.assign(noise=(1e3 * table.read_noise_V).map("{:g} mV".format)), "margin_us", ["noise"], limits=False)
 
 
 def stdp_table() -> str:
@@ -359,6 +323,7 @@ def commands_table() -> str:
         ("XPUE without a teacher", "python -m studies.unsupervised --data xpue --seeds 20", ng, stdp("stdp_xpue")),
         ("MNIST without labels, 100 neurons, seed 1", "python -m studies.unsupervised_mnist --neurons 100", both,
          percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"])),
+        ("measured devices on MNIST", "python -m studies.device_learning --force", cf, "docs/devices.md"),
         ("agreement of the engines", "python -m studies.engine_agreement", "both", "docs/closed_form.md"),
         ("angle to the exact gradient", "python -m studies.gradient_angle --errors 400", cf, "docs/layers.md"),
     ]
@@ -376,13 +341,52 @@ def device_presets_table() -> str:
     return markdown(("name", "material", "pulses up / down", "A up / down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
 
+def _device_accuracies() -> pd.Series:
+    """Return mean accuracies of networks of measured devices by device, layers, pairs, whole pulses, and noise."""
+    means = summary(load_results(RESULTS / "device_learning.json")["rows"])
+    found = means[(means.rule == ERRORS) & (means.aim == ACCURACY) & (means.spread == 0)]
+    return found.set_index(["device", "layers", "pairs", "whole", "noise"]).strict_accuracy
+
+
+def device_learning_table() -> str:
+    """Return the accuracies of networks of measured devices beside NeuroSim's."""
+    accuracies = _device_accuracies()
+
+    def accuracy(device: str, *case: Any) -> str:
+        return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
+
+    rows = [(device, "/".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
+             *(accuracy(device, layers, pairs, whole, whole) for layers in (1, 2)
+               for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
+            for device in accuracies.index.unique("device")]
+    kinds = ("single", "pair", "4 pairs", "pair, any width")
+    return markdown(("device", "NeuroSim 2.0/3.0", *(f"{layers}: {kind}" for layers in ("one layer", "two") for kind in kinds)),
+                    rows)
+
+
+def device_control_table() -> str:
+    """Return accuracy and cost of the local rule beside gradient descent, one layer of one pair, fewest pulses."""
+    means = summary(load_results(RESULTS / "device_learning.json")["rows"])
+    found = means[(means.aim == COST) & (means.pairs == 1)].set_index(["device", "rule"])
+
+    def both(device: str, column: str, form: str) -> str:
+        return "/".join(format(float(found[column][device, rule]), form) for rule in (ERRORS, SGD))
+
+    rows = [(device, both(device, "strict_accuracy", ".1%"), both(device, "pulses_per_cell", ",.0f"),
+             both(device, "column_writes", ",.0f"), both(device, "write_energy_J", ".2g"),
+             both(device, "share_beyond_endurance", ".0%")) for device in dict.fromkeys(means.device)]
+    return markdown(("device, rule/SGD", "accuracy", "pulses a cell", "column writes", "energy of writes/J",
+                     "cells beyond 10^5 pulses"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    "device_presets": device_presets_table, "results": results_table,
-    "short_results": short_results_table, "learning": learning_table, "engines": engines_table,
+    "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
+    "results": results_table,
+    "short_results": short_results_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
-    "layers_in_ngspice": layers_in_ngspice_table, "fashion": fashion_table, "layer_variability": layer_variability_table,
-    "chips_spread": chips_spread_table, "chips_recovery": chips_recovery_table, "chips_noise": chips_noise_table,
-    "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables, "commands": commands_table}
+    "layers_in_ngspice": layers_in_ngspice_table, "layer_variability": layer_variability_table,
+    "chips_spread": chips_spread_table, "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables,
+    "commands": commands_table}
 
 
 def write_tables(path: Path) -> bool:

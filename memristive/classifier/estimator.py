@@ -79,7 +79,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Device. None: the default parameters.
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
-        written by whole pulses with its cycle-to-cycle noise. None: `memristor`.
+        written by whole pulses with its cycle-to-cycle noise, at a smaller default dose where its curves bend.
+        None: `memristor`.
     pairs : int, default=0
         Differential pairs of each synapse. 0: single cells beside a reference column. A device whose curves up and down differ
         needs pairs.
@@ -275,6 +276,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Learning rule of the first write."""
         hidden = self._hidden_sizes()
         dose = suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
+        if self.device is not None and self.dose is None:  # the first pulses of a curve that bends change X by more than the mean
+            device = load_device(self.device)
+            dose *= min(1.0, device.curvature_up, device.curvature_down)
         if not 0 < dose <= LARGEST_DOSE:
             raise ParameterError(f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}")
         return learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)

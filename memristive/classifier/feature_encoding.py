@@ -36,8 +36,7 @@ class FeatureEncoding:
     @classmethod
     def of(cls, features: np.ndarray, complement: bool = True) -> FeatureEncoding:
         """Return the encoding that brings `features` (samples x features) to 0..1."""
-        low, high = features.min(axis=0), features.max(axis=0)
-        return cls(low, 2 * (high / 2 - low / 2), complement)  # halves: the range itself may exceed the largest float
+        return cls(features.min(axis=0), np.ptp(features, axis=0), complement)
 
     def levels(self, features: np.ndarray) -> np.ndarray:
         """Return levels (samples x rows) of `features` (samples x features); values outside the training range are clipped.
@@ -49,15 +48,8 @@ class FeatureEncoding:
 
     def clipped(self, features: np.ndarray) -> float:
         """Return the share of `features` (samples x features) that lie outside the training data's range."""
-        scaled, outside = self._scaled(features), (features < self.low) | (features > self.low + self.span)
-        return float(np.mean(np.where(self._constant, outside, (scaled < 0) | (scaled > 1))))
-
-    @property
-    def _constant(self) -> np.ndarray:
-        """Features with a range too small to divide by."""
-        return self.span <= np.finfo(float).tiny
+        scaled = self._scaled(features)
+        return float(np.mean(np.where(self.span > 0, (scaled < 0) | (scaled > 1), features != self.low)))
 
     def _scaled(self, features: np.ndarray) -> np.ndarray:
-        usable = np.isfinite(self.span) & ~self._constant
-        with np.errstate(over="ignore"):
-            return np.where(usable, (features - self.low) / np.where(usable, self.span, 1.0), 0.5)
+        return np.where(self.span > 0, (features - self.low) / np.where(self.span > 0, self.span, 1.0), 0.5)

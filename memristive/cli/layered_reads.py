@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.cli.progress import progress
 from memristive.multilayer.layer_network import LayeredNetwork
 from memristive.multilayer.layer_ngspice import LayeredReader
-from memristive.spice.session import temporary_circuits
 
 RANGE = 25  # images in a task: seconds of work
 STATM = Path("/proc/self/statm")  # pages of this process (Linux)
@@ -83,13 +81,7 @@ def read_ranges(network: LayeredNetwork, images: np.ndarray, starts: Sequence[in
         ngspice failed, or a worker died twice.
     """
     parts = [images[k:k + RANGE] for k in starts]
-    if jobs == 1 or len(parts) <= 1:
-        with temporary_circuits():
-            process = _Process(network)
-            for k, part in progress(zip(starts, parts, strict=True), len(parts), "reading", f"{RANGE} images"):
-                yield k, list(process.read(part))
-        return
     run = time.time()
     for k, reads in run_tasks(_read_range, [(run, network, part) for part in parts], jobs, None, [len(part) for part in parts],
-                              "reading", "image"):
+                              "reading"):
         yield starts[k], reads

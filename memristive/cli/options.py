@@ -17,6 +17,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
+    def add_number(self, option: str, low: int, high: int, default: int | None, meaning: str) -> None:
+        """Add an option that takes a whole number from `low` to `high`."""
+        stated = "" if default is None else f" (default: {default})"
+        self.add_argument(option, type=whole_number(low, high), default=default, metavar="N", help=meaning + stated)
+
 
 def make_parser(description: str | None, voltages: str = "", parameters: bool = True, netlist: bool = False) -> Parser:
     """Return a parser with the options that every script has.
@@ -62,7 +67,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 def add_jobs(parser: Parser) -> Parser:
     """Add --jobs and --scheduler, for `parallel.run_tasks`; return the parser."""
-    parser.add_argument("--jobs", type=whole_number(1, 1024), metavar="N", help="worker processes (default: one for each core)")
+    parser.add_number("--jobs", 1, 1024, None, "worker processes (default: one for each core)")
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use the workers of a Dask scheduler (docs/cluster.md)")
     return parser
 
@@ -109,14 +114,16 @@ def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
         return check_range(name, int(text) if field.metadata["whole"] else float(text), field.metadata)
     except ValueError:
         kind = "a whole number, " if field.metadata["whole"] else ""
-        raise ParameterError(f"--set {name} must be {kind}{allowed_range(field.metadata)}, got {text!r}") from None
+        wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
+        raise ParameterError(f"--set {name}=VALUE must be {wanted}, got {text!r}") from None
 
 
 def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
     known = list(_fields(groups))
     word = name.rpartition(".")[2]
     close = difflib.get_close_matches(name, known, 3, 0.6) + [other for other in known if word and word in other]
-    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else "--parameters lists them"
+    groups_here = ", ".join(f"{group}.*" for group in groups)
+    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else f"this script has {groups_here}; see --parameters"
     raise ParameterError(f"--set {name}: unknown parameter; {hint}")
 
 

@@ -2,17 +2,21 @@
 
 import contextlib
 import importlib
+import json
 import multiprocessing
-import os
 import signal
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import to_json
 from memristive.spice.errors import SimulationError
 from memristive.spice.parameters import ParameterError
 
@@ -21,14 +25,8 @@ Result = TypeVar("Result")
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
 
 
-def worker_count() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int | None = None, scheduler: str | None = None,
-              sizes: Sequence[int] | None = None, description: str = "",
-              unit: str = "task") -> Generator[tuple[int, Result], None, None]:
+              sizes: Sequence[int] | None = None, description: str = "") -> Generator[tuple[int, Result], None, None]:
     """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar.
 
     Parameters
@@ -41,7 +39,7 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: i
     scheduler : str, optional
         Address of a Dask scheduler, tcp://host:port, instead of processes on this machine.
     sizes : sequence of int, optional
-        Length of each task in the progress bar, in `unit`.
+        Images of each task, for the progress bar.
 
     Raises
     ------
@@ -50,14 +48,45 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: i
     ParameterError
         The scheduler cannot be reached, has no suitable workers, or lacks this project.
     """
-    sizes = sizes or [1] * len(tasks)
-    results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or worker_count())
+    unit, sizes = "image" if sizes else "task", sizes or [1] * len(tasks)
+    results = _on_cluster(function, tasks, scheduler) if scheduler else _on_cores(function, tasks, jobs or cpu_count())
     with (contextlib.closing(results),
           tqdm(total=sum(sizes), desc=description, unit=unit, unit_scale=True, dynamic_ncols=True, leave=False, delay=2,
                disable=None) as bar):
         for k, result in results:
             bar.update(sizes[k])
             yield k, result
+
+
+def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace, record: Path,
+                  parameters: Mapping[str, Any]) -> list[Any]:
+    """Return `function(task)` for each of the tasks, with a checkpoint of the complete ones beside `record`.
+
+    `results.write_results` deletes the checkpoint.
+
+    Parameters
+    ----------
+    function : callable
+        As in `run_tasks`; returns what JSON can hold.
+    tasks : sequence
+    sizes : sequence of int
+        Images of each task, for the progress bar.
+    options : Namespace
+        With `jobs`, `scheduler`, `resume` and `force`.
+    record : path
+    parameters : mapping
+        Parameters of the run, which a resumed one must share.
+    """
+    checkpoint = checkpoint_path(record)
+    saved = resumed(checkpoint, parameters, options.resume, options.force)
+    found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
+    left = [k for k in range(len(tasks)) if str(k) not in found]
+    with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
+        for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
+                                   "learning"):
+            found[str(left[k])] = result
+            save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
+    return [found[str(k)] for k in range(len(tasks))]
 
 
 def _numbered(function: Callable[[Task], Result], k: int, task: Task) -> tuple[int, Result]:

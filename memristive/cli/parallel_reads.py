@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.cli.progress import progress
-from memristive.single_layer.closed_form import BATCH, Crossbar
+from memristive.single_layer.closed_form import crossbar_of
 from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.operating_range import warn_of_range
@@ -86,17 +85,12 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     """
     check_engine(engine)
     warn_of_range(on_chip(setup, chip), states, images[:CHECKED])
-    spikes = np.full((len(images), len(states)), np.nan)
     if engine == CLOSED_FORM:
-        crossbar = Crossbar.of(on_chip(setup, chip))
+        crossbar = crossbar_of(on_chip(setup, chip))
         crossbar.warn_of_doubts()
-        for first in progress(range(0, len(images), BATCH), -(-len(images) // BATCH), "reading", "batch"):
-            batch = images[first:first + BATCH]
-            noise = np.array([chip.threshold_noise("test", first + k) for k in range(len(batch))]) if chip else 0.0
-            spikes[first:first + len(batch)] = crossbar.race(states, batch, noise).spikes
-        return spikes
+        noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip else 0.0
+        return crossbar.race(states, images, noise).spikes
     tasks = [_Range(setup, chip, states, images[k:k + RANGE], k, solver) for k in range(0, len(images), RANGE)]
     sizes = [len(task.images) for task in tasks]
-    for k, found in run_tasks(_read_range, tasks, jobs, scheduler, sizes, "reading", "image"):
-        spikes[tasks[k].first:tasks[k].first + len(found)] = found
-    return spikes
+    found = dict(run_tasks(_read_range, tasks, jobs, scheduler, sizes, "reading"))
+    return np.concatenate([found[k] for k in range(len(tasks))])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 from memristive.cli.options import table
@@ -23,12 +24,21 @@ def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tq
     return tqdm(steps, total=total, desc=description, unit=unit, delay=2, dynamic_ncols=True, leave=False, disable=None)
 
 
+def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
+    """Print the rows of a record as a table without the columns in `drop`; nothing if there are no rows."""
+    import pandas as pd  # here: the import takes half a second
+
+    if rows:
+        print(pd.DataFrame(rows).drop(columns=list(drop)).to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+
+
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
     """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
     if math.isnan(energy["inputs"]):
         print(f"energy of {what}: unknown above {HIGHEST:g} V, where the channels' junctions conduct")
         return
-    print(f"energy of {what}: {energy['inputs'] * 1e6:.4g} uJ from the inputs, {energy['phi'] * 1e12:.4g} pJ from phi "
+    joules = EngFormatter("J", places=2)
+    print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi "
           f"(op-amps and transconductances are ideal and not counted{note})")
 
 

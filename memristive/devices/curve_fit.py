@@ -14,6 +14,7 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 
 FEWEST = 5  # points of a curve
+LIMITS = {"transconductance": (1e-15, 1e-3), "leak_resistance": (1e6, 1e15), "kp": (1e-15, 1.0)}  # S, ohm, A/V^2
 REPLICATES = 40  # simulated measurements behind a standard error
 
 
@@ -87,6 +88,8 @@ def _fit(up: np.ndarray, down: np.ndarray, name: str, more: dict[str, Any]) -> t
     start = [min(up.min(), down.min()) / scale, max(up.max(), down.max()) / scale, 1.0, 1.0]
     fit = least_squares(residuals, start, x_scale=[1, 1, 5, 5])
     low, high, *bends = fit.x
+    if up[-1] <= up[0] or down[-1] >= down[0]:
+        raise ParameterError("conductances must rise with the pulses up and fall with the pulses down")
     if not 0 < low < high:
         raise ParameterError(f"the fitted conductances must be positive and rise, got {low * scale:g} to {high * scale:g} S")
     a_up, a_down = (float(np.clip(1 / bend if bend else np.inf, -LINEAR, LINEAR)) for bend in bends)
@@ -180,8 +183,8 @@ def fit_loop(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, capacit
     def memristor(p: np.ndarray) -> MemristorParameters:
         rate, tau, gain = np.exp(p[:3])  # V/s per V, s, A/V^2
         total = base.memory_capacitance
-        return dataclasses.replace(base, transconductance=float(np.clip(rate * total, 1e-15, 1e-3)),
-                                   leak_resistance=float(np.clip(tau / total, 1e6, 1e15)), kp=float(np.clip(gain, 1e-15, 1.0)),
+        free = {"transconductance": rate * total, "leak_resistance": tau / total, "kp": gain}
+        return dataclasses.replace(base, **{name: float(np.clip(value, *LIMITS[name])) for name, value in free.items()},
                                    threshold_voltage=float(np.clip(p[3], -1e4, 1e4)))
 
     def residuals(p: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ dX/dt = (K V - X / R_leak) / (C + C_gate): the leak resistor is the device's non
 """
 
 import dataclasses
+import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,4 +206,6 @@ def load_device(name: str) -> MeasuredDevice:
         known = {field.name for field in dataclasses.fields(MeasuredDevice)}
         return MeasuredDevice(**{key: value for key, value in content.items() if key in known})
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ParameterError(f"device {name!r} is none of {', '.join(DEVICES)}, and no usable device file: {error}") from None
+        near = difflib.get_close_matches(name.lower(), DEVICES, 1)
+        hint = f"; did you mean {near[0]}?" if near else f" ({error})"
+        raise ParameterError(f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}") from None

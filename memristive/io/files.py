@@ -1,9 +1,9 @@
 """Atomic writes, JSON, and the check before anything is overwritten."""
 
+import contextlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,16 @@ class NotOverwritten(RuntimeError):
 def write_file(path: str | Path, content: str | bytes) -> None:
     """Write `content` to a temporary file and rename it: at any time `path` holds the old or the new content, complete."""
     path, data = Path(path), content.encode() if isinstance(content, str) else content
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
         raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
     finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def to_json(data: Any) -> str:
@@ -103,7 +98,7 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
     changed = differences(stored, wanted)
     if changed:
         raise NotOverwritten(f"{path} was made with other parameters: {', '.join(changed[:3])}"
-                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it.")
+                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it, or write elsewhere (see --help).")
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:

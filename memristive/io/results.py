@@ -31,7 +31,7 @@ def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
 
 
 def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapping[str, Any], ngspice: bool = True) -> None:
-    """Write a record and print its path.
+    """Write a record, print its path, and delete the checkpoint of its run.
 
     Parameters
     ----------
@@ -44,6 +44,9 @@ def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapp
         ngspice had a part in the results: record its version.
     """
     write_file(path, to_json({**results, "parameters": parameters, "versions": versions(ngspice)}))
+    from memristive.io.checkpoints import checkpoint_path  # here: most scripts have no checkpoint
+
+    checkpoint_path(path).unlink(missing_ok=True)
     print(f"wrote {path}")
 
 
@@ -53,7 +56,11 @@ def load_results(path: str | Path) -> dict[str, Any]:
 
 
 def load_table(path: str | Path) -> "pd.DataFrame":
-    """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem."""
+    """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem.
+
+    A record without rows gives a table of one row: its numbers.
+    """
     import pandas as pd  # here: the import takes half a second
 
-    return pd.DataFrame(load_results(path)["rows"])
+    record = load_results(path)
+    return pd.DataFrame(record["rows"]) if "rows" in record else pd.json_normalize(record)

@@ -18,8 +18,7 @@ from memristive.single_layer import error_rule
 first_wrong_neuron = njit(cache=True)(error_rule.first_wrong_neuron)
 dose_factor = njit(cache=True)(layer_rule.dose_factor)
 margin_factor = njit(cache=True)(layer_rule.margin_factor)
-pulse_numbers = njit(cache=True)(layer_rule.pulse_numbers)
-noise_factors = njit(cache=True)(layer_rule.noise_factors)
+drawn_pulses = njit(cache=True)(layer_rule.drawn_pulses)
 written_pair = njit(cache=True)(layer_rule.written_pair)
 output_errors = njit(cache=True)(layer_rule.output_errors)
 overlap_times = njit(cache=True)(layer_rule.overlap_times)
@@ -78,7 +77,7 @@ class Counts(NamedTuple):
     """What writes have cost, in pulses: one array for each layer."""
 
     pulses: Arrays  # rows x columns
-    conducted: Arrays  # rows x columns, sum of pulses x conductance in S, both at the read voltage
+    conducted: Arrays  # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and upwards
     writes: Arrays  # columns, writes of at least one pulse
 
 
@@ -267,24 +266,24 @@ def write(device: Device, chip: Chip, pulses: Pulses, counts: Counts, layer: int
             change = device.rate * chip.write[layer][i, c] * pulse * high[i] - device.leak * window * states[i, c]
             states[i, c] = clamped(device, states[i, c] + change)
         return
-    times, noise = high * abs(dose) / device.rate, np.zeros(len(high))
-    if pulses.step > 0.0:
-        width = pulses.width[1 if dose > 0 else 0]
-        numbers = pulse_numbers(high * abs(dose) / pulses.step, pulses.whole, rng)
-        times = numbers * width
-        noise = pulses.noise * noise_factors(numbers, math.exp(-device.decay * width), rng)
-        for i in range(len(high)):
-            if numbers[i] > 0.0:
-                counts.pulses[layer][i, c] += numbers[i]
-                conductance = current(device, states[i, c], device.row_voltage) / device.row_voltage
-                counts.conducted[layer][i, c] += numbers[i] * conductance
-        counts.writes[layer][c] += numbers.max() > 0.0
+    up = 1 if dose > 0 else 0
+    width, conducted = pulses.width[up], counts.conducted[layer][up]
+    retained, any_pulse = math.exp(-device.decay * width), False
     for i in range(len(high)):
-        if times[i] > 0.0:
+        time, noise = high[i] * abs(dose) / device.rate, 0.0
+        if pulses.step > 0.0:
+            number, noise = drawn_pulses(high[i] * abs(dose) / pulses.step, pulses.whole, retained, rng)
+            time = number * width
+            if number > 0.0:
+                any_pulse = True
+                counts.pulses[layer][i, c] += number
+                conducted[i, c] += number * current(device, states[i, c], device.row_voltage) / device.row_voltage
+        if time > 0.0:
             leak = chip.leak[layer][i, c]
             bound = math.copysign(device.bound * chip.write[layer][i, c] / leak, dose)
-            written = bound + (states[i, c] - bound) * math.exp(-device.decay * leak * times[i])
-            states[i, c] = clamped(device, clamped(device, written) + noise[i])
+            written = bound + (states[i, c] - bound) * math.exp(-device.decay * leak * time)
+            states[i, c] = clamped(device, clamped(device, written) + pulses.noise * noise)
+    counts.writes[layer][c] += any_pulse
 
 
 @njit(cache=True)

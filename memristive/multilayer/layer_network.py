@@ -311,8 +311,9 @@ def write_generator(rule: LayeredRule, done: int) -> np.random.Generator:
 
 def no_counts(network: LayeredNetwork) -> layer_kernel.Counts:
     """Return counts of pulses, all 0, for `train_layers`."""
-    pulses, conducted = (tuple(np.zeros_like(states.T, order="C") for states in network.states) for _ in range(2))
-    return layer_kernel.Counts(pulses, conducted, tuple(np.zeros(len(states)) for states in network.states))
+    shapes = [states.T.shape for states in network.states]
+    return layer_kernel.Counts(tuple(np.zeros(shape) for shape in shapes), tuple(np.zeros((2, *shape)) for shape in shapes),
+                               tuple(np.zeros(columns) for _, columns in shapes))
 
 
 class _KernelArrays:

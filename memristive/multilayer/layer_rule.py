@@ -49,24 +49,19 @@ def written_pair(done: int, pairs: int, at_random: bool, rng: np.random.Generato
     return int(rng.integers(0, pairs)) if at_random else done % pairs
 
 
-def pulse_numbers(wanted: np.ndarray, whole: bool, rng: np.random.Generator) -> np.ndarray:
-    """Return the number of pulses that each row gets; `whole`: a fraction is rounded up with this probability (rows)."""
-    numbers = wanted.copy()
-    if whole:
-        for k in range(len(wanted)):
-            if wanted[k] > 0.0:
-                lower = np.floor(wanted[k])
-                numbers[k] = lower + (rng.random() < wanted[k] - lower)
-    return numbers
+def drawn_pulses(wanted: float, whole: bool, retained: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the number of pulses that a cell gets, and their noise in units of the noise of one pulse.
 
-
-def noise_factors(numbers: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the noise of several pulses, in units of the noise of one; each pulse leaves the share `kept` of earlier noise."""
-    result = np.zeros(len(numbers))
-    for k in range(len(numbers)):
-        if numbers[k] > 0.0:
-            result[k] = rng.standard_normal() * np.sqrt((1.0 - kept ** (2.0 * numbers[k])) / (1.0 - kept * kept))
-    return result
+    `whole`: a fraction is rounded up with this probability. Each pulse leaves the share `retained` of earlier noise.
+    """
+    if wanted <= 0.0:
+        return 0.0, 0.0
+    number = np.floor(wanted) + (rng.random() < wanted - np.floor(wanted)) if whole else wanted
+    if number == 0.0:
+        return 0.0, 0.0
+    if number == 1.0:  # the most frequent case, without a power
+        return number, rng.standard_normal()
+    return number, rng.standard_normal() * np.sqrt((1.0 - retained ** (2.0 * number)) / (1.0 - retained * retained))
 
 
 def output_errors(count: int, label: int, wrong: int) -> np.ndarray:

@@ -14,12 +14,11 @@ from memristive.multilayer.layer_ngspice import BackReader, ColumnWriter, Layere
 from memristive.multilayer.layer_rule import (
     LayeredRule,
     dose_factor,
+    drawn_pulses,
     hidden_errors,
     margin_factor,
-    noise_factors,
     output_errors,
     overlap_times,
-    pulse_numbers,
     written_pair,
 )
 from memristive.single_layer.error_rule import first_wrong_neuron
@@ -144,10 +143,10 @@ class NgspiceTrainer:
             # An image's levels are voltages; spikes are times.
             levels, shares = (ones, high) if layer else (high, ones)
             return writer.write(column, levels, shares, dose / self._rate, place)
-        numbers = pulse_numbers(high * abs(dose) / pulses.step, bool(pulses.whole), rng)
         memristor, width = network.parameters.memristor, pulses.width_up if dose > 0 else pulses.width_down
-        decay = memristor.leak_per_volt * network.design.writing / memristor.memory_capacitance
-        noise = pulses.cycle_noise * noise_factors(numbers, math.exp(-decay * width), rng)
+        retained = math.exp(-memristor.leak_per_volt * network.design.writing / memristor.memory_capacitance * width)
+        numbers, noise = np.array([drawn_pulses(share * abs(dose) / pulses.step, bool(pulses.whole), retained, rng)
+                                   for share in high.tolist()]).T
         for pulse in range(math.ceil(numbers.max())):
             column = writer.write(column, np.clip(numbers - pulse, 0.0, 1.0), ones, math.copysign(width, dose), place)
-        return np.clip(column + noise, memristor.lowest_state, memristor.highest_state)
+        return np.clip(column + pulses.cycle_noise * noise, memristor.lowest_state, memristor.highest_state)

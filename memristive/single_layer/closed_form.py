@@ -160,7 +160,7 @@ class Crossbar:
         Then columns depend on each other, and there is no closed form.
         """
         if setup.devices.wires != Wires():
-            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice")
+            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or crossbar_of")
         return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
                    setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage)
 
@@ -306,9 +306,16 @@ class Crossbar:
             The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0 s.
         """
         check_write(states, image, pulse)
-        cells = cells or self.cells
+        return self.written(states, sign * self.schedule.input_voltage * np.asarray(image, float), pulse, cells or self.cells)
+
+    def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
+                     cells: Cells) -> np.ndarray:
+        """Write a `column` of one crossbar (states: classes x inputs, V) as `write`; return its states."""
+        return self.write(states[column], image, sign, pulse, cells)
+
+    def written(self, states: np.ndarray, volts: np.ndarray, pulse: Values, cells: Cells) -> np.ndarray:
+        """Return states (V) after a write by `volts` across the cells, which broadcast with them."""
         window, area = write_window(pulse, self.phi_share)
-        volts = sign * self.schedule.input_voltage * np.asarray(image, float)
         lift = raised_state(cells, states, volts) - states
         mean = volts * (area / window)
         charged = cells.transconductance * cells.leak(mean) * volts * (area / window) - lift
@@ -319,6 +326,14 @@ class Crossbar:
     def leaked(cells: Cells, window: Values, mean: Values = 0.0) -> np.ndarray:
         """Return the share of X that leaks in a write of `window` s with a mean input of `mean` V."""
         return -np.expm1(-window / np.asarray(cells.leak(mean) * cells.memory_capacitance))
+
+
+def crossbar_of(setup: Setup) -> Crossbar:
+    """Return the closed form of a `setup`; through wires with resistance, currents are solved numerically."""
+    if setup.devices.wires == Wires():
+        return Crossbar.of(setup)
+    from memristive.single_layer.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
+    return WiredCrossbar.of(setup)
 
 
 def hebbian_state(setup: Setup) -> float:

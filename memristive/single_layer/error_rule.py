@@ -88,14 +88,10 @@ def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | N
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
     right, others[label] = float(others[label]), np.inf
-    first = int(np.argmax(others <= others.min() + SIMULTANEOUS))  # not _first(): layer_kernel compiles this function
+    first = int(np.argmax(others <= others.min() + SIMULTANEOUS))
     if np.isinf(others[first]):
         return None
     return first if not others[first] - right >= max(margin, SIMULTANEOUS) else None
-
-
-def _first(times: np.ndarray) -> int:
-    return int(np.argmax(times <= times.min() + SIMULTANEOUS))
 
 
 class ErrorDrivenTrainer:
@@ -119,7 +115,7 @@ class ErrorDrivenTrainer:
         if wrong is not None:
             states[wrong] = self._engine.write(states, wrong, image, -1, pulse)
         # Assigned last, all at once: an interrupted presentation leaves the state before it.
-        right = not silent and _first(np.where(np.isnan(spikes), np.inf, spikes)) == label
+        right = not silent and label == int(np.argmax(spikes <= np.nanmin(spikes) + SIMULTANEOUS))
         learning.history[k] = right, wrong is not None or silent
         learning.states, learning.done = states, k + 1
 

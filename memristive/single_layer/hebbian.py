@@ -4,6 +4,7 @@ Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or sp
 """
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -71,10 +72,9 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
 
 def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
     """Return the text of `inference_network` for ngspice's program; arguments as there, and the names of the classes."""
-    classes = len(states)
-    nodes = names("membrane", classes) + names("output", classes)
-    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, classes)}.",
+    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
                 "Plot: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
+    nodes = names("membrane", len(states)) + names("output", len(states))
     return netlist_text(inference_network(setup, states, patterns), read_solver(setup, states, patterns),
                         setup.schedule.stop(len(patterns)), nodes, nodes, comments)
 
@@ -82,10 +82,9 @@ def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, la
 def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object] = (),
                  sample: str = "image") -> str:
     """Return the text of `read_network` for ngspice's program; arguments as there, the classes' names and the image's."""
-    classes = len(states)
-    nodes = names("membrane", classes) + names("output", classes)
-    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, classes)}.",
+    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
                 "Plot: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
+    nodes = names("membrane", len(states)) + names("output", len(states))
     return netlist_text(read_network(setup, states, image, f"read of {sample}"), read_solver(setup, states, image),
                         setup.schedule.pulse, nodes, nodes, comments)
 
@@ -150,7 +149,7 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, who
     circuit = NgspiceSession().load(hebbian_network(part, patterns[:, rows]), solver,
                                     names("input", len(rows)) + names("phi", classes) + cells)
     stops = [setup.schedule.stop(k) for k in range(1, classes + 1)]
-    waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
+    waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
     voltages = np.zeros((inputs, len(waves.time)))
     voltages[rows] = waves.stack(names("input", len(rows)))
     over_time = np.zeros((classes, inputs, len(waves.time)))
@@ -232,16 +231,10 @@ def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READI
                                     read_solver(setup, states, patterns, solver),
                                     names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
-    waves = _last(watch(circuit.run(stops[-1], pauses=stops[:-1])))
+    waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
     membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
     circuit.unload()
     spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
               for k in range(len(patterns))]
     warn_of_range(setup, states, patterns, consecutive=True)
     return Inference(waves.time, membranes, outputs, np.array(spikes))
-
-
-def _last(waveforms: Iterable[Waveforms]) -> Waveforms:
-    for waves in waveforms:
-        last = waves
-    return last

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.single_layer.closed_form import Cells, Crossbar
+from memristive.single_layer.closed_form import Cells, Crossbar, crossbar_of
 from memristive.single_layer.setup import WRITE_EDGE, Setup, check_write, edges, write_window
 from memristive.single_layer.solvers import READING, WRITING, solver_for_cells, solver_for_device
 from memristive.single_layer.spike_decoding import first_spikes
@@ -50,8 +50,7 @@ class Reader:
         self._setup, self._classes, schedule = setup, classes, setup.schedule
         self._solver = solver_for_device(solver, setup.memristor)
         self._wired = setup.devices.wires != Wires()
-        # The prediction ignores wires: at worst the first run is too short.
-        self._crossbar = Crossbar.of(setup.replace(devices=dataclasses.replace(setup.devices, wires=Wires())))
+        self._crossbar = crossbar_of(setup)
         self._circuits: dict[tuple[int, Solver], _ReadCircuit] = {}
         # The column currents rise over the input's edge and stand still after it: V(t) = V(inf) * (1 - exp(-(t - delay) / tau)).
         tau = self._crossbar.neurons.time_constant

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memristive.single_layer.closed_form import Crossbar
-from memristive.single_layer.setup import Levels, Schedule, Setup, Values, as_patterns
+from memristive.single_layer.setup import Levels, Setup, as_patterns
 from memristive.spice.parameters import ParameterError
 from memristor import channel_current, raised_state, rounding, trained_state
 from snn_circuit import NeuronParameters, Wires
@@ -144,16 +144,6 @@ def settled_membranes(setup: Setup, states: np.ndarray, images: np.ndarray) -> n
     return setup.neuron.transresistance * np.array(currents)
 
 
-def risen_share(schedule: Schedule, time_constant: Values) -> Values:
-    """Return the share of its settled voltage that a membrane at rest reaches within a pulse."""
-    return -np.expm1(-schedule.pulse / time_constant)
-
-
-def after_pause(schedule: Schedule, volts: Values, time_constant: Values) -> Values:
-    """Return the voltage in V that the pause between two pulses leaves of membranes at `volts` V."""
-    return volts * np.exp(-(schedule.period - schedule.pulse - schedule.rise) / time_constant)
-
-
 def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_class: bool = False, consecutive: bool = False,
                     write: float = 0.0) -> OperatingRange:
     """Compute the operating range in closed form; resistance of wires is ignored.
@@ -175,13 +165,13 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_cla
     without_rails = dataclasses.replace(crossbar, neurons=dataclasses.replace(neurons, rail=np.inf))
     settled = without_rails.race(states, images).settled * (setup.neuron.threshold / neurons.threshold)
     fires, tau = ~np.isnan(race.spikes), float(np.max(neurons.time_constant))
-    risen = float(risen_share(setup.schedule, tau))
+    schedule, risen = setup.schedule, -float(np.expm1(-setup.schedule.pulse / tau))
+    kept = float(np.exp(-(schedule.period - schedule.pulse - schedule.rise) / tau)) if consecutive else 0.0  # over the pause
     should_fire = np.diag(settled) if by_class else settled.max(axis=1)
     return OperatingRange(
         images=len(images), by_class=by_class, silent=int(np.sum(~(np.diag(fires) if by_class else fires.any(axis=1)))),
         clipped=int(race.railed.any(axis=1).sum()), highest=float(settled.max()), lowest=float(should_fire.min()),
-        risen=risen,
-        left_over=float(after_pause(setup.schedule, risen * race.settled.max(), tau)) if consecutive else 0.0,
+        risen=risen, left_over=kept * risen * float(race.settled.max()),
         rounding=rounding(setup.memristor, write), neuron=setup.neuron)
 
 

@@ -58,6 +58,14 @@ def summary(labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule:
             "silent": int(np.sum(strict == SILENT)), "tied": int(np.sum(strict == TIED)), "recall": recall}
 
 
+def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
+    """Return strict accuracy with its 95 % interval, silent and tied images, as columns of a table."""
+    right = int(np.sum(decisions == labels))
+    low, high = interval(right, len(labels))
+    return {"strict_accuracy": right / len(labels), "interval_95_low": low, "interval_95_high": high,
+            "silent": int(np.sum(decisions == SILENT)), "tied": int(np.sum(decisions == TIED))}
+
+
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
     """Return the share of `images` (n x inputs) that overlap their two best binary `patterns` (classes x inputs) equally."""
     overlaps = np.sort(images @ patterns.T, axis=1)

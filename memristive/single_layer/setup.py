@@ -102,15 +102,10 @@ class Setup:
         return dataclasses.replace(self, **changes)
 
 
-def check_width(name: str, levels: np.ndarray, inputs: int) -> None:
-    """Raise ParameterError unless the `levels` called `name` are n x `inputs`."""
-    if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
-        raise ParameterError(f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}")
-
-
 def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
     """Raise ParameterError unless the `levels` called `name` are n x `inputs`, each from 0 to 1."""
-    check_width(name, levels, inputs)
+    if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
+        raise ParameterError(f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}")
     if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
         raise ParameterError(f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: scale them")
 

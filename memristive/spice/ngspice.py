@@ -20,7 +20,7 @@ OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions b
 INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
                 "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
 LAST_WORD = 10.0  # s, that ngspice has to stop after Ctrl-C
-SOON = 2.0  # s in which most runs end by themselves after Ctrl-C
+SOON = 5.0  # s in which most runs end by themselves after Ctrl-C, even on a busy machine
 
 ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # no part of a name
 # Lines on stderr without anything being wrong (ngspice 39 to 44).
@@ -177,7 +177,9 @@ class Ngspice(NgSpiceShared):
         except BaseException:
             with signals_deferred():
                 if not done.wait(SOON):  # a command beside a run is the last resort: ngspice is not thread-safe
+                    self.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = sys.maxsize  # a release would free the command of the run
                     self._execute("stop when time > 0")
+                    del self.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY
                 if done.wait(LAST_WORD):
                     self._delete_breakpoints()
                 else:

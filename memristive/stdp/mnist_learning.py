@@ -13,10 +13,11 @@ import numpy as np
 
 from memristive.single_layer.ngspice_crossbar import Reader
 from memristive.single_layer.setup import Schedule
+from memristive.single_layer.spike_decoding import lead
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import temporary_circuits
 from memristive.stdp.stdp_circuit import LEARNING, SelfLearningParameters, SelfLearningSetup, simulate
-from memristive.stdp.stdp_closed_form import constants, first_neurons, present, present_all, spike_times
+from memristive.stdp.stdp_closed_form import constants, present, present_all, spike_times
 from memristive.variability.chip import Chip, on_chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
@@ -131,12 +132,11 @@ def present_with_leads(learning: MnistLearning, network: NetworkState, images: n
     winners : array, presentations
         SILENT if no neuron fires.
     leads : array, presentations, s
-        Lead of the first spike over the second; inf if there is no second one.
+        Lead of the first spike over the second; inf if there is no second one, nan if there is none.
     """
     k, found, leads = constants(learning.setup()), [], []
     for image in images:
-        first, second = np.sort(spike_times(network.states, network.homeostasis, image, k))[:2]
-        leads.append(second - first if np.isfinite(second) else np.inf)
+        leads.append(lead(spike_times(network.states, network.homeostasis, image, k)))
         found.append(present(network.states, network.homeostasis, image, k))
     return np.array(found), np.array(leads)
 
@@ -169,9 +169,10 @@ def assign_digits(learning: MnistLearning, network: NetworkState, images: np.nda
         As in `learn`; nothing is learned.
     labels : array, n
     """
-    first = first_neurons(network.states, network.homeostasis, images, constants(learning.setup()))
-    counts = np.zeros((learning.neurons, DIGITS), int)
-    np.add.at(counts, (first[first >= 0], labels[first >= 0]), 1)
+    k, counts = constants(learning.setup()), np.zeros((learning.neurons, DIGITS), int)
+    for image, label in zip(images, labels, strict=True):
+        times = spike_times(network.states, network.homeostasis, image, k)
+        counts[times.argmin(), label] += times.min() < np.inf
     counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
     return counts.argmax(axis=1)
 

@@ -1,15 +1,15 @@
 """Patterns learned without a teacher: one ngspice transient for each trial, its outcome, and its netlist for `ngspice -b`."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from memristive.single_layer.hebbian import Watch
 from memristive.single_layer.spike_decoding import SILENT
 from memristive.spice.netlist import netlist_text
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import Waveforms
 from memristive.stdp.stdp_circuit import LEARNING, SelfLearningSetup, self_learning_network, simulate
 from memristive.stdp.stdp_closed_form import constants, present_all
 from memristive.variability.chip import Chip
@@ -132,7 +132,7 @@ class Learned:
         return float(self.wins.max(axis=1).sum() / shown)
 
 
-def learn(trial: Trial, watch: Callable[[Iterator[Waveforms]], Iterable[Waveforms]] = lambda parts: parts) -> Learned:
+def learn(trial: Trial, watch: Watch = lambda parts: parts) -> Learned:
     """Run a trial in ngspice; `watch` wraps the iterator over the `PARTS` parts of the transient, e.g. with a progress bar."""
     return Learned(len(trial.patterns), trial.order, *simulate(trial.setup, trial.states, trial.images, parts=PARTS, watch=watch))
 

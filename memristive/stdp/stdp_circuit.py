@@ -10,12 +10,13 @@ xcell_j_i.gate, the state of cell (neuron j, input i).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.single_layer.hebbian import Watch
 from memristive.single_layer.setup import Schedule, Setup, check_levels
 from memristive.single_layer.spike_decoding import SILENT
 from memristive.spice.parameters import ParameterError, Parameters, quantity
@@ -158,8 +159,7 @@ def winners(waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentati
 
 def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, homeostasis: np.ndarray | None = None,
              solver: Solver = LEARNING, parts: int = 1,
-             watch: Callable[[Iterator[Waveforms]], Iterable[Waveforms]] = lambda waves: waves
-             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+             watch: Watch = lambda waves: waves) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Present images one after the other in one ngspice transient; nothing but the circuit learns.
 
     Parameters

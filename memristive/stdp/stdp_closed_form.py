@@ -227,14 +227,3 @@ def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     for n in range(len(order)):
         found[n] = present(states, homeostasis, volts[order[n]], k)
     return found
-
-
-@njit(cache=True)
-def first_neurons(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> np.ndarray:
-    """Return the winner of each of the images `volts` (images x inputs, V) without learning; SILENT if no neuron fires."""
-    found = np.empty(len(volts), np.int64)
-    for n in range(len(volts)):
-        times = spike_times(states, homeostasis, volts[n], k)
-        winner = int(np.argmin(times))
-        found[n] = SILENT if times[winner] == np.inf else winner
-    return found

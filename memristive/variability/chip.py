@@ -25,11 +25,9 @@ COPPER = "0.3 to 3 ohm (Joksas et al., Nat. Commun. 11, 2020, take 0.35 and 0.32
 STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. Comput. 64, 2015)"
 
 
-def deviation(high: float, unit: str, kind: str, distribution: str, meaning: str, published: str, default: float = 0.0) -> float:
+def deviation(high: float, unit: str, kind: str, distribution: str, meaning: str, published: str) -> float:
     """Return a `quantity` from 0 to `high` with its kind (d2d, c2c), distribution, and published value with source."""
-    quantity_metadata = quantity(default, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}").metadata
-    return dataclasses.field(default=default, metadata={**quantity_metadata, "kind": kind, "distribution": distribution,
-                                                        "published": published})
+    return quantity(0.0, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}")
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ class Chip(Parameters):
                                   "0.1 to 10 for a capacitor without a refresh; set by its transistor's leak")
     decay_spread: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the cells' decay rates",
                                     f"0.3 ({LI_FIT}: lifetime_dtod)")
-    row_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a row's wire from one column to the next "
-                                      "(ngspice only)", COPPER)
-    column_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next "
-                                         "(ngspice only)", COPPER)
+    row_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a row's wire from one column to the next",
+                                      COPPER)
+    column_resistance: float = deviation(1e6, "ohm", "d2d", "the same everywhere", "a column's wire from one row to the next",
+                                         COPPER)
 
     def check(self) -> None:
         if not self.stuck_off + self.stuck_on <= 1:
@@ -77,7 +75,7 @@ class Chip(Parameters):
     def deviations(self) -> list[str]:
         """Names of all deviations that are not 0."""
         return [field.name for field in dataclasses.fields(self)
-                if "kind" in field.metadata and field.name != "decay_spread" and getattr(self, field.name) != 0]
+                if field.default == 0 and field.name != "decay_spread" and getattr(self, field.name) != 0]
 
     @property
     def ideal(self) -> bool:

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from memristive.single_layer.closed_form import Cells, Crossbar
+from memristive.single_layer.closed_form import Crossbar
 from memristive.single_layer.error_rule import SIMULTANEOUS, SMALLEST_DOSE, ErrorDrivenRule, check_labels, presentation_order
 from memristive.single_layer.setup import Setup
 from memristive.single_layer.spike_decoding import RESOLUTION
@@ -18,12 +19,12 @@ HIGHEST = 50.0  # V, highest state that cells are programmed to
 
 def stack_crossbars(crossbars: Sequence[Crossbar]) -> Crossbar:
     """Return the crossbars of many chips as one, with a leading axis for the chips."""
-    cells = {name: np.array([vars(one.cells)[name] for one in crossbars])
-             for name, value in vars(crossbars[0].cells).items() if isinstance(value, np.ndarray)}
-    neurons = {name: np.array([vars(one.neurons)[name] for one in crossbars])
-               for name, value in vars(crossbars[0].neurons).items() if isinstance(value, np.ndarray)}
-    return dataclasses.replace(crossbars[0], cells=dataclasses.replace(crossbars[0].cells, **cells),
-                               neurons=dataclasses.replace(crossbars[0].neurons, **neurons))
+    def stacked(parts: Sequence[Any]) -> Any:
+        arrays = [name for name, value in vars(parts[0]).items() if isinstance(value, np.ndarray)]
+        return dataclasses.replace(parts[0], **{name: np.array([vars(part)[name] for part in parts]) for name in arrays})
+
+    return dataclasses.replace(crossbars[0], cells=stacked([one.cells for one in crossbars]),
+                               neurons=stacked([one.neurons for one in crossbars]))
 
 
 class ChipBatch:
@@ -43,8 +44,7 @@ class ChipBatch:
         self.crossbar = stack_crossbars([Crossbar.of(on_chip(setup, chip)) for chip in chips])
         self._rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
 
-    def learn(self, states: np.ndarray, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray,
-              ) -> Iterator[np.ndarray]:
+    def learn(self, states: np.ndarray, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
         """Train on images (n x inputs) by the `rule`, from `states` (chips x classes x inputs, V).
 
         Yields the states after each presentation, always the same array. Raises ParameterError for invalid labels.
@@ -113,17 +113,13 @@ class ChipBatch:
         if not len(which):
             return
         cells = self.crossbar.cells.map(lambda values: values[which, columns])
-        noisy = [k for k, chip in enumerate(which) if self.chips[chip].write_noise]
-        if noisy:
-            cells = self._with_write_noise(cells, which, columns, count)
+        if any(self.chips[chip].write_noise for chip in which):
+            factors = [self.chips[chip].write_factors(count, int(column)) for chip, column in zip(which, columns, strict=True)]
+            cells = dataclasses.replace(cells, transconductance=cells.transconductance * np.array(factors))
         states[which, columns] = self.crossbar.write(states[which, columns], image, sign, dose / self._rate, cells)
         for chip in which:  # the leak of a written column does not change stuck cells
             if self.chips[chip].stuck_off or self.chips[chip].stuck_on:
                 states[chip] = self.chips[chip].with_stuck_cells(states[chip])
-
-    def _with_write_noise(self, cells: Cells, which: np.ndarray, columns: np.ndarray, count: int) -> Cells:
-        factors = [self.chips[chip].write_factors(count, int(column)) for chip, column in zip(which, columns, strict=True)]
-        return dataclasses.replace(cells, transconductance=cells.transconductance * np.array(factors))
 
 
 def first_wrong_neurons(spikes: np.ndarray, label: int, margin: float) -> tuple[np.ndarray, np.ndarray]:

@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 
 import numpy as np
 import psutil
 import pytest
 
-from memristive.cli.parallel import run_tasks
+from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.parallel_reads import read_images
+from memristive.io.checkpoints import checkpoint_path
+from memristive.io.files import NotOverwritten
 from memristive.single_layer.closed_form import ClosedFormWarning, Crossbar
 from memristive.single_layer.operating_range import OperatingRangeWarning
 from memristive.single_layer.setup import Schedule, Setup
@@ -162,3 +165,25 @@ def test_wrong_scheduler_is_named(address, monkeypatch):
     monkeypatch.setattr("memristive.cli.parallel.CONNECT_WITHIN", 0.5)
     with pytest.raises(ParameterError, match=address):
         list(run_tasks(square, range(3), scheduler=address))
+
+
+def square_once_interrupted(task):
+    """The square of a number; stops once, as by Ctrl-C, where its file does not exist."""
+    number, file = task
+    if file is not None and not file.exists():
+        file.touch()
+        raise KeyboardInterrupt
+    return {"square": number**2}
+
+
+def test_tasks_go_on_from_their_checkpoint(tmp_path):
+    record, options = tmp_path / "record.json", Namespace(jobs=1, scheduler=None, resume=False, force=False)
+    tasks = [(1, None), (2, None), (3, tmp_path / "file"), (4, None)]
+    with pytest.raises(KeyboardInterrupt):
+        run_resumable(square_once_interrupted, tasks, [1] * 4, options, record, {"tasks": 4})
+    with pytest.raises(NotOverwritten, match="--resume"):
+        run_resumable(square_once_interrupted, tasks, [1] * 4, options, record, {"tasks": 4})
+    options.resume = True
+    unfinished = [(5, None), (6, None), *tasks[2:]]  # the first two are not computed again
+    found = run_resumable(square_once_interrupted, unfinished, [1] * 4, options, record, {"tasks": 4})
+    assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(record).exists()

@@ -10,7 +10,7 @@ from memristive.multilayer.full_transient import FullTransient
 from memristive.multilayer.layer_chips import layer_chips
 from memristive.multilayer.layer_network import LayeredLearning, initial_network, no_counts, train_layers
 from memristive.multilayer.layer_ngspice import BackReader, LayeredReader
-from memristive.multilayer.layer_rule import LayeredRule, noise_factors, pulse_numbers, written_pair
+from memristive.multilayer.layer_rule import LayeredRule, drawn_pulses, written_pair
 from memristive.multilayer.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.multilayer.ngspice_trainer import train_in_ngspice
 from memristive.variability.chip import Chip
@@ -75,7 +75,7 @@ def test_counts_hold_the_pulses_of_each_cell():
     net = network("alox-hfo2", (4,), 1)
     counts = no_counts(net)
     list(train_layers(LayeredLearning.start(net, RULE), RULE, IMAGES, LABELS, counts=counts))
-    for pulses, conducted in zip(counts.pulses, counts.conducted, strict=True):
+    for pulses, conducted in zip(counts.pulses, (both.sum(axis=0) for both in counts.conducted), strict=True):
         assert np.array_equal(pulses, np.round(pulses)) and pulses.sum() > 0
         low, high = DEVICES["alox-hfo2"].lowest_conductance, DEVICES["alox-hfo2"].highest_conductance
         mean = conducted[pulses > 0] / pulses[pulses > 0]
@@ -85,10 +85,10 @@ def test_counts_hold_the_pulses_of_each_cell():
 def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
     rng = np.random.default_rng(1)
     wanted = np.array([0.0, 0.25, 1.5, 3.0])
-    drawn = np.array([pulse_numbers(wanted, True, rng) for _ in range(4000)])
+    drawn = np.array([[drawn_pulses(number, True, 0.9, rng)[0] for number in wanted] for _ in range(4000)])
     assert set(np.unique(drawn[:, 1])) == {0.0, 1.0} and set(np.unique(drawn[:, 2])) == {1.0, 2.0}
     assert drawn.mean(axis=0) == pytest.approx(wanted, abs=0.04)
-    assert np.array_equal(pulse_numbers(wanted, False, rng), wanted)
+    assert [drawn_pulses(number, False, 0.9, rng)[0] for number in wanted] == wanted.tolist()
 
 
 def test_noise_of_several_pulses_is_that_of_one_pulse_after_the_other():
@@ -96,8 +96,8 @@ def test_noise_of_several_pulses_is_that_of_one_pulse_after_the_other():
     rng, one = np.random.default_rng(2), np.zeros(40_000)
     for _ in range(4):
         one = device.after(one, 1) + 0.01 * rng.standard_normal(one.shape)
-    several = 0.01 * noise_factors(np.full(40_000, 4.0), float(np.exp(-1 / 15)), rng)
-    assert several.std() == pytest.approx(one.std(), rel=0.02)
+    several = [0.01 * drawn_pulses(4.0, True, float(np.exp(-1 / 15)), rng)[1] for _ in range(40_000)]
+    assert np.std(several) == pytest.approx(one.std(), rel=0.02)
 
 
 def test_pairs_are_chosen_in_turn_or_at_random():

@@ -14,6 +14,7 @@ from memristive.single_layer.scores import (
     equal_templates,
     interval,
     largest_deviation,
+    strict_scores,
     summary,
 )
 from memristive.single_layer.setup import Schedule
@@ -87,3 +88,8 @@ def test_a_spike_that_one_read_lacks_deviates_by_as_much_as_that_read_continued(
     assert end_of_read(spikes, 150.0).tolist() == [60, 70] and largest_deviation(spikes, others, 150.0) == 100
     assert largest_deviation(spikes[:1], others[:1], 150.0) == 2
     assert largest_deviation(np.full((2, 3), NAN), np.full((2, 3), NAN), 150.0) is None
+
+
+def test_tied_and_silent_images_count_as_wrong():
+    row = strict_scores(np.array([4, 7, 7, 1, 2]), np.array([4, -1, -1, -2, 1]))
+    assert (row["strict_accuracy"], row["silent"], row["tied"]) == (0.2, 2, 1)

@@ -47,6 +47,13 @@ def test_two_columns_give_the_same_device(ngspice, tmp_path):
     assert load_device(str(tmp_path / "curve_device.json")).curvature_up == pytest.approx(0.5, rel=0.01)
 
 
+def test_pulses_may_count_from_one(ngspice, tmp_path):
+    table = long(("up", UP), ("down", DOWN))
+    assert fitted(tmp_path, table[table["pulse"] > 0]) == 0
+    device = load_device(str(tmp_path / "curve_device.json"))
+    assert (device.pulses_up, device.curvature_up) == (40, pytest.approx(0.5, rel=0.01))
+
+
 def test_a_curve_that_bends_the_other_way_is_fitted_with_a_warning(tmp_path, capsys):
     other = MeasuredDevice(pulses_up=40, pulses_down=40, curvature_up=-0.5, curvature_down=0.3, highest_conductance=2e-6)
     curve = other.conductance(other.after(0.0, np.arange(41)))

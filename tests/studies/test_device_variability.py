@@ -51,7 +51,7 @@ def test_record_holds_the_accuracies_of_each_chip_and_route(tmp_path):
     # Resumed, finished cases are taken from the checkpoint and the others run again.
     whole = load_results(record)
     done = [row | {"accuracy_mean": 0.5} for row in whole["rows"][:20]]
-    save_checkpoint(checkpoint_path(record), {"cases": to_json({0: done[:10], 1: done[10:]})}, whole["parameters"])
+    save_checkpoint(checkpoint_path(record), {"found": to_json({0: done[:10], 1: done[10:]})}, whole["parameters"])
     resumed = load_results(run_small(tmp_path, "--resume"))
     assert resumed["rows"] == done + whole["rows"][20:]
     assert not checkpoint_path(record).exists()

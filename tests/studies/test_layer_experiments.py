@@ -1,13 +1,9 @@
-"""Datasets of the studies of multilayer networks, saved networks, tasks with a checkpoint."""
-
-from argparse import Namespace
+"""Datasets of the studies of multilayer networks, saved networks."""
 
 import numpy as np
 import pytest
 
 from datasets import DatasetError, digits, mnist
-from memristive.io.checkpoints import checkpoint_path
-from memristive.io.files import NotOverwritten
 from memristive.io.voltages import VoltagesError, save_voltages
 from memristive.multilayer.layer_netlist import LayerDesign
 from memristive.multilayer.layer_network import initial_network
@@ -19,7 +15,6 @@ from studies.layer_experiments import (
     layered_dataset,
     load_network,
     moved_by_a_pixel,
-    run_resumable,
     score_row,
 )
 
@@ -78,25 +73,3 @@ def test_scores_count_right_silent_and_tied_images():
     middle, half = (3 / 7 + 1.96**2 / 14) / (1 + 1.96**2 / 7), 1.96 * np.sqrt(12 / 49 / 7 + 1.96**2 / 196) / (1 + 1.96**2 / 7)
     assert found == {"samples": 7, "strict_accuracy": 3 / 7, "silent": 1, "tied": 2, "interval_95_low": pytest.approx(
         middle - half, abs=1e-4), "interval_95_high": pytest.approx(middle + half, abs=1e-4)}
-
-
-def square(task):
-    """The square of a number; stops once, as by Ctrl-C, where its file does not exist."""
-    number, file = task
-    if file is not None and not file.exists():
-        file.touch()
-        raise KeyboardInterrupt
-    return {"square": number**2}
-
-
-def test_tasks_go_on_from_their_checkpoint(tmp_path):
-    record, options = tmp_path / "record.json", Namespace(jobs=1, scheduler=None, resume=False, force=False)
-    tasks = [(1, None), (2, None), (3, tmp_path / "file"), (4, None)]
-    with pytest.raises(KeyboardInterrupt):
-        run_resumable(square, tasks, [1] * 4, options, record, {"tasks": 4})
-    with pytest.raises(NotOverwritten, match="--resume"):
-        run_resumable(square, tasks, [1] * 4, options, record, {"tasks": 4})
-    options.resume = True
-    unfinished = [(5, None), (6, None), *tasks[2:]]  # the first two are not computed again
-    found = run_resumable(square, unfinished, [1] * 4, options, record, {"tasks": 4})
-    assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(record).exists()

@@ -24,7 +24,7 @@ def table(tmp_path_factory):
 def study(table, folder, *arguments):
     """Run the study on a table and return its record."""
     own_data.main([str(table), "--label", "species", "--hidden", "5", "--epochs", "40", "--folds", "3", "--results", str(folder),
-                   "--figures", str(folder), "--voltages", str(folder / "model.json"), *arguments])
+                   "--figures", str(folder), "--voltages", str(folder / "model.json"), "--jobs", "1", *arguments])
     return load_results(folder / "own_data_flowers.json")
 
 
@@ -96,9 +96,9 @@ def test_each_repeat_has_another_start():
     rng = np.random.default_rng(1)
     features, truth = rng.random((150, 4)), rng.permutation(150) % 3
     methods = {own_data.NETWORK: MemristiveClassifier((), epochs=1, random_state=4)}
-    found, same = own_data.Decisions.none(1, 2, 1, 150), (np.arange(100), np.arange(100, 150))
-    list(own_data.cross_validate(found, methods, features, truth, [(0, 0, *same), (1, 0, *same)]))
-    assert not np.array_equal(found.predicted[0, 0], found.predicted[0, 1])
+    same = np.arange(100), np.arange(100, 150)
+    first, second = (own_data.evaluate(own_data.Fold(methods, features, truth, repeat, 0, *same)) for repeat in (0, 1))
+    assert not np.array_equal(first["predicted"], second["predicted"])
 
 
 def test_no_method_has_seen_its_test_samples(tmp_path):
@@ -107,7 +107,7 @@ def test_no_method_has_seen_its_test_samples(tmp_path):
     lines += [f"{x},{y},{'ab'[k % 2]}" for k, (x, y) in enumerate(rng.random((60, 2)))]
     (tmp_path / "chance.csv").write_text("\n".join(lines))
     own_data.main([str(tmp_path / "chance.csv"), "--hidden", "--epochs", "1", "--folds", "3", "--results", str(tmp_path),
-                   "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json")])
+                   "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--jobs", "1"])
     summary = load_results(tmp_path / "own_data_chance.json")["summary"]
     assert {"random forest", "MLP, early stopping"} <= summary.keys()
     assert all(0.25 < scores["accuracy"] < 0.75 for scores in summary.values())
