@@ -19,7 +19,7 @@ from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
 from memristive.single_layer.energy import read_energy
 from memristive.single_layer.hebbian import infer, inference_netlist
-from memristive.single_layer.scores import UNDECIDED, confusion, decide, decision_name
+from memristive.single_layer.scores import confusion, decide, decision_name
 from memristive.single_layer.spike_decoding import lead, resolution_of
 
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, figure in (
             ("membranes", decision_plots.membranes(result, setup, labels)),
             ("raster", decision_plots.spike_raster(result.spikes, labels)),
-            ("train_confusion", decision_plots.confusion(confusion(truth, strict, classes), labels, list(UNDECIDED.values())))):
+            ("train_confusion", decision_plots.confusion(confusion(truth, strict, classes), labels))):
         plotting.save(figure, options.figures / f"012345_{name}.png")
 
 

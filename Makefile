@@ -52,7 +52,6 @@ fashion: .venv/ready ngspice
 	$(LAYERS) --size 14 --hidden 300 --set rule.hidden_dose=0.03
 	$(LAYERS) --size 28 --hidden 300 --set rule.hidden_dose=0.0075
 	$(PY) -m studies.ngspice_layers --data fashion --samples 2000 --results results/fashion
-	$(PY) -m tools.tables
 
 # The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.
 .PHONY: ngspice ngspice-cli

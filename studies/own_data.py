@@ -41,7 +41,7 @@ from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.single_layer.operating_range import OperatingRangeWarning
-from memristive.single_layer.scores import UNDECIDED, confusion, decide, interval, largest_deviation
+from memristive.single_layer.scores import confusion, decide, interval, largest_deviation
 from memristive.single_layer.spike_decoding import RESOLUTION
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 6. Plot.
     names = [str(label)[:20] for label in classes]
-    plotting.save(decision_plots.confusion(confusion(truth, strict[0], len(classes)), names, list(UNDECIDED.values()), "samples"),
+    plotting.save(decision_plots.confusion(confusion(truth, strict[0], len(classes)), names, unit="samples"),
                   options.figures / f"{name}_confusion.png")
     chosen = np.concatenate([np.flatnonzero(truth == k)[:EXAMPLES] for k in range(len(classes))])
     plotting.save(raster(final.spike_times(features[chosen]), truth[chosen], names), options.figures / f"{name}_raster.png")

@@ -74,7 +74,7 @@ class Pulses(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What writes have cost, in pulses: one array for each layer."""
+    """Pulses that writes have cost: one array for each layer."""
 
     pulses: Arrays  # rows x columns
     conducted: Arrays  # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and upwards

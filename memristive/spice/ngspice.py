@@ -177,9 +177,7 @@ class Ngspice(NgSpiceShared):
         except BaseException:
             with signals_deferred():
                 if not done.wait(SOON):  # a command beside a run is the last resort: ngspice is not thread-safe
-                    self.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = sys.maxsize  # a release would free the command of the run
                     self._execute("stop when time > 0")
-                    del self.NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY
                 if done.wait(LAST_WORD):
                     self._delete_breakpoints()
                 else:
