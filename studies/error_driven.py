@@ -38,7 +38,7 @@ from memristive.variability.chip import Chip, load_chip, on_chip
 from memristive.variability.chip_engines import chip_engine
 from memristor import state_rate
 
-CHECKPOINT_EVERY = {NGSPICE: 500, CLOSED_FORM: 50_000}  # presentations
+CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
 
 def main(arguments: list[str] | None = None) -> None:

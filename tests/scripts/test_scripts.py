@@ -197,7 +197,7 @@ def test_nothing_is_overwritten_without_force(work, ngspice, capsys):
 
 # Learning from errors
 
-FEW = ["--data", "xpue", "--set", "rule.presentations=120"]
+FEW = ["--data", "xpue", "--set", "rule.presentations=60"]
 
 
 def learned(presentations, engine="ngspice", setup=None, **changes):
@@ -215,7 +215,7 @@ def learned(presentations, engine="ngspice", setup=None, **changes):
 def test_error_driven_learns_and_records_it(engine, work, ngspice):
     folder, netlist = work / engine, work / f"{engine}.cir"
     assert started("error_driven", folder, *FEW, "--engine", engine, "--netlist", netlist, voltages=folder / "v.json") == 0
-    state, trained = learned(120, engine), load_voltages(folder / "v.json", "xpue", 4, 9)
+    state, trained = learned(60, engine), load_voltages(folder / "v.json", "xpue", 4, 9)
     assert np.array_equal(trained.states, state.states) and trained.engine == engine
     stem = "xpue_" + {"ngspice": "error_driven", "closed-form": "closed_form"}[engine]
     record, test = load_results(folder / f"{stem}_training.json"), load_results(folder / f"{stem}_test.json")
@@ -236,9 +236,9 @@ def test_error_driven_on_a_chip_leaves_stuck_cells_where_they_are(work, ngspice)
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
-    """A real Ctrl-C after the first checkpoint, at 500 of 650 presentations."""
+    """A real Ctrl-C after the first checkpoint, at 100 of 250 presentations."""
     folder, voltages = work / "resumed", work / "resumed" / "v.json"
-    options = ["--data", "xpue", "--set", "rule.presentations=650"]
+    options = ["--data", "xpue", "--set", "rule.presentations=250"]
     command = ["-m", "studies.error_driven", *options, "--voltages", voltages, "--results", folder, "--figures", folder]
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     checkpoint = Path(f"{voltages}.checkpoint")
@@ -250,7 +250,7 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         assert started("error_driven", folder, *more[:1], *options, *more[1:], voltages=voltages) == code
         assert str(checkpoint) in one_line(capsys.readouterr().err)
     assert started("error_driven", folder, *options, "--resume", voltages=voltages) == 0
-    assert np.array_equal(load_voltages(voltages).states, learned(650).states) and not checkpoint.exists()
+    assert np.array_equal(load_voltages(voltages).states, learned(250).states) and not checkpoint.exists()
 
 
 # Errors
