@@ -1,7 +1,7 @@
 """Run every experiment and draw every figure, then print the results table beside the paper's numbers.
 
 Each step is a script, run as its own process as a user would; as many run side by side as there are cores. All 10,000 test
-images go through the closed form, the first 2,000 of each network through ngspice. 7 to 14 minutes on two cores. --full puts
+images go through the closed form, the first 1,000 of each network through ngspice. 7 to 14 minutes on two cores. --full puts
 all 10,000 through ngspice and trains the error-driven networks again (two hours). Writes results/ and figures/.
 """
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from memristive.cli.main import run
 from tools.tables import NETWORKS, results_table, write_agreement
 
-FIRST = 2000  # test images of each network that a quick reproduction puts through ngspice
+FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
 QUICK = Path("results/quick")  # records of these
 # Settings of the trainings in closed form, chosen on held-out training images (docs/closed_form.md).
 LONGER = {"binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin=2e-6"],
