@@ -5,8 +5,8 @@ Whole pulses, the published cycle-to-cycle noise, all 10,000 test images, strict
 width, with noise and without. A control trains the same layer by gradient descent. Chips with 10 % spread learn in situ or get
 the weights of an ideal chip (ex situ). Trained and tested in closed form; `python -m studies.ngspice_layers --data mnist
 --voltages voltages/device_NAME_1.json` reads a trained network in ngspice. Writes results/device_learning.json,
-figures/device_learning.png and the networks of seed 1 with one pair. 40 minutes on two cores; one layer alone (--layers 1) takes
-10 minutes, and --short a minute. Ctrl-C saves a checkpoint for --resume.
+figures/device_learning.png and the networks of seed 1 with one pair. 50 minutes on two cores; one layer alone (--layers 1) takes
+15 minutes, and --short a minute. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses

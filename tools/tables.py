@@ -334,11 +334,11 @@ def commands_table() -> str:
 def device_presets_table() -> str:
     """Return the presets of measured devices, with the largest deviation of ngspice from their law."""
     deviations = load_table(RESULTS / "device_presets.json").set_index("device").largest_deviation_share_of_range
-    rows = [(name, device.source.partition(";")[0], f"{device.pulses_up} / {device.pulses_down}",
-             f"{device.curvature_up:g} / {device.curvature_down:g}", f"{device.on_off_ratio:g}",
+    rows = [(name, device.source.partition(";")[0], f"{device.pulses_up}/{device.pulses_down}",
+             f"{device.curvature_up:g}/{device.curvature_down:g}", f"{device.on_off_ratio:g}",
              f"{1e-3 / device.highest_conductance:,.5g}", percent(device.cycle_noise, 1), percent(float(deviations[name])))
             for name, device in MEASURED.items()]
-    return markdown(("name", "material", "pulses up / down", "A up / down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
+    return markdown(("name", "material", "pulses up/down", "A up/down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
 
 def _device_accuracies() -> pd.Series:
@@ -359,9 +359,8 @@ def device_learning_table() -> str:
              *(accuracy(device, layers, pairs, whole, whole) for layers in (1, 2)
                for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
             for device in accuracies.index.unique("device")]
-    kinds = ("single", "1 pair", "4 pairs", "1 pair, any width")
-    cases = [f"{layers}: {kind}" for layers in ("one layer", "two layers") for kind in kinds]
-    return markdown(("device", "NeuroSim 2.0/3.0", *cases), rows)
+    kinds = ("pair", "4 pairs", "any width")
+    return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
 
 
 def device_control_table() -> str:
