@@ -1,7 +1,7 @@
 """Run every experiment and draw every figure, then print the results table beside the paper's numbers.
 
 Each step is a script, run as its own process as a user would; as many run side by side as there are cores. All 10,000 test
-images go through the closed form, the first 1,000 of each network through ngspice. 7 to 14 minutes on two cores. --full puts
+images go through the closed form, the first 1,000 of each network through ngspice. 7 to 11 minutes on two cores. --full puts
 all 10,000 through ngspice and trains the error-driven networks again (two hours). Writes results/ and figures/.
 """
 

@@ -2,9 +2,8 @@
 
 A read is divided where nothing flows back (`layer_subcircuits`). The currents of a crossbar that an image drives stand still
 after the edge, so only the edge is simulated. Its drives go to a circuit of the membranes alone, whose spikes are the sources of
-the next layer's rows. In later layers only driven rows are simulated: a row at 0 V carries no current to a column at virtual
-ground. (An edge is so short that new states of rows would take longer than their simulation.) Many columns are divided into
-blocks, which are independent. tests/multilayer/test_layer_ngspice.py compares all of this with the whole network
+the next layer's rows. Only driven rows are simulated: a row at 0 V carries no current to a column at virtual ground. Many columns
+are divided into blocks, which are independent. tests/multilayer/test_layer_ngspice.py compares all of this with the whole network
 in one transient. The devices of a chip follow their cells: channels and write gains are altered, thresholds are applied to the
 membranes.
 """
@@ -251,7 +250,7 @@ class _FirstLayer(_Layer):
 
     def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
         """Return first spike times in s up to `stop`, and settled membranes in thresholds (their drives stand still)."""
-        pool, places, inputs = self._assign_rows(states, np.arange(len(image)))
+        pool, places, inputs = self._assign_rows(states, np.flatnonzero(image))
         levels = np.zeros(len(pool.inputs) + 1)
         levels[places], levels[-1] = image[inputs], 1.0
         changes = {f"erow_0_{k} gain": volts for k, volts in enumerate((levels * self._design.row_voltage).tolist())}
@@ -264,9 +263,6 @@ class _FirstLayer(_Layer):
         ends = waves.stack(names("membrane_0", self._neurons))[:, -1]
         risen = -np.expm1(-(stop - self._start) / self._parameters.neuron.time_constant)
         return self._first_spikes(waves, np.arange(self._neurons), stop), ends / (risen * self._thresholds)
-
-    def reset(self) -> None:
-        """Do nothing: all rows are simulated, so that no read depends on an earlier one."""
 
     def unload(self) -> None:
         """Remove the circuits from ngspice."""
