@@ -310,11 +310,10 @@ def write_generator(rule: LayeredRule, done: int) -> np.random.Generator:
 
 
 def no_counts(network: LayeredNetwork) -> layer_kernel.Counts:
-    """Return counts of pulses, all 0, for `train_layers`; a column's cells are neighbours in memory, as a write needs them."""
-    shapes = [states.shape for states in network.states]
-    return layer_kernel.Counts(tuple(np.zeros(shape).T for shape in shapes),
-                               tuple(np.zeros((2, *shape)).transpose(0, 2, 1) for shape in shapes),
-                               tuple(np.zeros(columns) for columns, _ in shapes))
+    """Return counts of pulses, all 0, for `train_layers`."""
+    shapes = [states.T.shape for states in network.states]
+    return layer_kernel.Counts(tuple(np.zeros(shape) for shape in shapes), tuple(np.zeros((2, *shape)) for shape in shapes),
+                               tuple(np.zeros(columns) for _, columns in shapes))
 
 
 class _KernelArrays:
@@ -351,9 +350,8 @@ def chip_values(network: LayeredNetwork) -> layer_kernel.Chip:
     chip = network.chip or [LayerChip(np.ones((len(states) + 1, states.shape[1])), np.ones(states.shape), np.ones(states.shape),
                                       np.ones(neurons))
                             for states, neurons in zip(network.states, network.sizes[1:], strict=True)]
-    channel = tuple(np.array(layer.channel.T, float, order="C") for layer in chip)
-    write, leak = (tuple(np.array(array, float, order="C").T for array in arrays)  # a column's cells are neighbours in memory
-                   for arrays in zip(*((layer.write, layer.leak) for layer in chip), strict=True))
+    channel, write, leak = (tuple(np.array(array.T, float, order="C") for array in arrays)
+                            for arrays in zip(*((layer.channel, layer.write, layer.leak) for layer in chip), strict=True))
     last = len(chip) - 1
     thresholds = tuple(np.array(layer.threshold, float) / (design.output_gain if k == last else 1.0)
                        for k, layer in enumerate(chip))
