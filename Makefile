@@ -15,7 +15,7 @@ test: .venv/dev ngspice ngspice-cli
 	$(PY) -m ruff check .
 	.venv/bin/lint-imports
 	$(PY) -m mypy
-	$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile  # a process for each core
+	$(PY) -m pytest -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile  # a process for each core
 
 verify: .venv/ready ngspice ngspice-cli
 	$(PY) verify.py

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from memristive.spice.errors import NgspiceMissing, SimulationError
 OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
 INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
                 "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
+MOST_CIRCUITS = 100  # ngspice 44 has a table of 100, and crashes when the 101st circuit is removed
 LAST_WORD = 10.0  # s, that ngspice has to stop after Ctrl-C
 SOON = 5.0  # s in which most runs end by themselves after Ctrl-C, even on a busy machine
 
@@ -86,6 +88,7 @@ class Ngspice(NgSpiceShared):
         self._loading = False
         self.end = ""  # why ngspice can do no more
         self.circuits: list[object] = []  # that are loaded, the oldest first
+        self.aside: weakref.WeakSet[object] = weakref.WeakSet()  # circuits that have made room for others
         self.results_of: object = None  # the run whose results ngspice holds
         super().__init__(*arguments, **more)
 
@@ -111,8 +114,16 @@ class Ngspice(NgSpiceShared):
             raise SimulationError(f"ngspice has given up ({self.end}); start a new process")
 
     def load(self, circuit: object, text: str) -> None:
-        """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints."""
+        """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints.
+
+        Beyond `MOST_CIRCUITS`, the oldest circuit makes room.
+        """
         self.check()
+        self.aside.discard(circuit)
+        if len(self.circuits) == MOST_CIRCUITS:
+            oldest = self.circuits[0]
+            self.unload(oldest)
+            self.aside.add(oldest)
         self._printed.clear()
         refused = ""
         with signals_deferred():
@@ -141,6 +152,9 @@ class Ngspice(NgSpiceShared):
 
     def unload(self, circuit: object) -> None:
         """Remove a circuit and free its memory."""
+        if circuit in self.aside:
+            self.aside.remove(circuit)
+            return
         self.select(circuit)
         self.send(["remcirc"])
         self.circuits.remove(circuit)

@@ -51,7 +51,8 @@ class LoadedCircuit:
         self._ngspice, self.text, self.solver = ngspice, text, solver
         self._sent: dict[str, str] = {}
         try:  # ngspice repeats the title, which may hold the word "error"
-            ngspice.load(self, "* circuit\n" + text.partition("\n")[2])
+            self._titled = "* circuit\n" + text.partition("\n")[2]
+            ngspice.load(self, self._titled)
         except SimulationError as error:
             raise self._failure("refused the netlist", "op", error) from None
 
@@ -61,6 +62,13 @@ class LoadedCircuit:
     def unload(self) -> None:
         """Remove the circuit from ngspice and free its memory."""
         self._ngspice.unload(self)
+
+    def _select(self) -> None:
+        """Direct ngspice's commands at this circuit; load it again if it has made room for others."""
+        if self in self._ngspice.aside:
+            self._ngspice.load(self, self._titled)
+            self._ngspice.send([f"{command} = {value}" for command, value in self._sent.items()])
+        self._ngspice.select(self)
 
     def alter(self, changes: Mapping[str, Any]) -> None:
         """Change element values for all later runs; only what differs from the last value is sent.
@@ -80,7 +88,7 @@ class LoadedCircuit:
         """
         wanted = {alter_command(name): value_text(name, value) for name, value in changes.items()}
         fresh = {command: value for command, value in wanted.items() if self._sent.get(command) != value}
-        self._ngspice.select(self)
+        self._select()
         try:
             self._ngspice.send([f"{command} = {value}" for command, value in fresh.items()])
         except SimulationError as error:
@@ -120,7 +128,7 @@ class LoadedCircuit:
     def _transient(self, stop: float, pauses: Sequence[float]) -> Generator[Waveforms, None, None]:
         ngspice, run = self._ngspice, object()
         whole = command = tran_command(self.text, self.solver, stop)
-        ngspice.select(self)
+        self._select()
         ngspice.free(ngspice.results_of)
         ngspice.results_of = run
         waves: Waveforms | None = None

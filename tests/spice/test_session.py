@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.spice.ngspice import MOST_CIRCUITS
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, SimulationError, Solver, netlist_text
 from tests.helpers import ROOT
@@ -69,6 +70,16 @@ def test_circuits_stay_apart(load):
     second.alter({"c1": 1e-6})
     assert first.run(1e-3)["out"][-1] == pytest.approx(1 - np.exp(-1), abs=1e-3)
     assert second.run(1e-3)["out"][-1] == pytest.approx(1 - np.exp(-0.5), abs=1e-3)
+
+
+def test_more_circuits_than_ngspice_holds_keep_their_changes(load):
+    circuits = [load("divider\nv1 in 0 1\nr1 in out 1k\nr2 out 0 1k\n") for _ in range(MOST_CIRCUITS + 5)]
+    for volts, circuit in enumerate(circuits):
+        circuit.alter({"v1": volts})
+    for volts, circuit in reversed(list(enumerate(circuits))):
+        assert circuit.run(1e-5)["out"][-1] == pytest.approx(volts / 2)
+        circuit.alter({"r2": 3e3})
+    assert circuits[-1].run(1e-5)["out"][-1] == pytest.approx(0.75 * (len(circuits) - 1))
 
 
 def test_pauses_show_the_run_so_far_and_let_it_be_altered(load):
