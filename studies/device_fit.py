@@ -105,9 +105,10 @@ def pulse_columns(data: pd.DataFrame) -> tuple[list[np.ndarray], list[np.ndarray
             starts = np.flatnonzero(np.diff(pulse) <= 0) + 1
             sweeps.append([run for run in np.split(conductance, starts) if len(run)])
             first.append(pulse.min(initial=np.inf))
-        if min(first) >= 1 and all(sweeps):  # no reading before the first pulse
+        if all(sweeps):
             ends = [float(np.mean([run[-1] for run in runs])) for runs in sweeps]
-            sweeps = [[np.append(end, run) for run in runs] for end, runs in zip(ends[::-1], sweeps, strict=True)]
+            sweeps = [[np.append(end, run) for run in runs] if start >= 1 else runs  # no reading before the first pulse
+                      for start, end, runs in zip(first, ends[::-1], sweeps, strict=True)]
         return sweeps[0], sweeps[1]
     columns = [column for column in data.columns if column != "sweep"]
     if len(columns) != 2:

@@ -24,7 +24,7 @@ SETTINGS = Path(__file__).with_name("measured_networks.csv")
 KEY = ("rule", "aim", "device", "layers", "pairs", "whole_pulses")
 DATA, HIDDEN = {1: "mnist", 2: "mnist_central"}, {1: (), 2: (100,)}
 ERRORS, SGD = "errors", "sgd"  # learning rules
-ACCURACY, COST = "accuracy", "cost"  # settings with the best held-out accuracy; with the fewest pulses within a point of it
+ACCURACY, COST = "accuracy", "cost"  # settings with the best held-out accuracy; with the fewest pulses at equal accuracy
 ENDURANCE = 1e5  # pulses that a cell survives
 IDEAL = MeasuredDevice("ideal", 1000, 1000, LINEAR, LINEAR, on_off_ratio=50.0, source="straight lines without noise")
 ALL = {"ideal": IDEAL, **DEVICES}

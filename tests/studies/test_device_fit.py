@@ -47,11 +47,13 @@ def test_two_columns_give_the_same_device(ngspice, tmp_path):
     assert load_device(str(tmp_path / "curve_device.json")).curvature_up == pytest.approx(0.5, rel=0.01)
 
 
-def test_pulses_may_count_from_one(ngspice, tmp_path):
+@pytest.mark.parametrize("directions", [["up", "down"], ["down"]])
+def test_pulses_may_count_from_one(ngspice, tmp_path, directions):
     table = long(("up", UP), ("down", DOWN))
-    assert fitted(tmp_path, table[table["pulse"] > 0]) == 0
+    assert fitted(tmp_path, table[(table["pulse"] > 0) | ~table["direction"].isin(directions)]) == 0
     device = load_device(str(tmp_path / "curve_device.json"))
-    assert (device.pulses_up, device.curvature_up) == (40, pytest.approx(0.5, rel=0.01))
+    assert (device.pulses_up, device.pulses_down) == (40, 40)
+    assert (device.curvature_up, device.curvature_down) == pytest.approx((0.5, 0.3), rel=0.01)
 
 
 def test_a_curve_that_bends_the_other_way_is_fitted_with_a_warning(tmp_path, capsys):
