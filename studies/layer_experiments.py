@@ -28,7 +28,6 @@ XOR = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]
 DEFAULTS = {
     "mnist": (LayeredRule(), (200,)),
     "mnist_shifted": (LayeredRule(), (300,)),
-    "fashion_mirrored": (LayeredRule(presentations=3_000_000), (200,)),
     "digits": (LayeredRule(presentations=60_000, start_drive_spread=0.5), (100,)),
     "digits_shifted": (LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
     "xor": (LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
@@ -43,7 +42,7 @@ def layered_dataset(name: str, size: int | None = None, seed: int = 1) -> Datase
     ----------
     name : str
         One of `NAMES`. mnist_shifted and digits_shifted are trained also on copies of their images, moved by one pixel of 28
-        or by half a pixel of 8; fashion_mirrored also on mirror images. xor has its four images for training and for testing.
+        or by half a pixel of 8. xor has its four images for training and for testing.
     size : int, optional
         Rows of pixels of an image, for datasets that are shrunk to any size.
     seed : int
@@ -54,7 +53,7 @@ def layered_dataset(name: str, size: int | None = None, seed: int = 1) -> Datase
     DatasetError
         The images do not come in this size.
     """
-    maker = DATASETS.get(without_copies(name))
+    maker = DATASETS.get(name.removesuffix("_shifted"))
     accepted = inspect.signature(maker).parameters if maker else {}
     given = {"size": size, "encoding": "grey", "seed": seed}
     dataset = _load(name, **{key: value for key, value in given.items() if key in accepted and value is not None})
@@ -67,23 +66,10 @@ def layered_dataset(name: str, size: int | None = None, seed: int = 1) -> Datase
 def _load(name: str, **options: Any) -> Dataset:
     if name == "xor":
         return Dataset("xor", np.full((2, 2), 0.5), ("0", "1"), (1, 2), "grey", load_images=lambda part: XOR)
-    dataset = load_dataset(without_copies(name), **options)
+    dataset = load_dataset(name.removesuffix("_shifted"), **options)
     if name == dataset.name:
         return dataset
-    copies = _mirrored if name.endswith("_mirrored") else _shifted
-    return dataclasses.replace(dataset, name=name, load_images=lambda part: dataset.test if part == "test" else copies(dataset))
-
-
-def without_copies(name: str) -> str:
-    """Return the name of the dataset whose images are copied: "mnist" for "mnist_shifted"."""
-    return name.removesuffix("_shifted").removesuffix("_mirrored")
-
-
-def _mirrored(dataset: Dataset) -> Images:
-    """Return the training images, and all of them mirrored left to right."""
-    levels = dataset.training.levels.reshape(-1, *dataset.shape)
-    copies = np.concatenate([levels, levels[:, :, ::-1]])
-    return Images(copies.reshape(len(copies), -1), np.tile(dataset.training.labels, 2))
+    return dataclasses.replace(dataset, name=name, load_images=lambda part: dataset.test if part == "test" else _shifted(dataset))
 
 
 def _shifted(dataset: Dataset) -> Images:

@@ -31,14 +31,6 @@ def test_shifted_digits_have_copies_half_a_pixel_away():
     assert left[:, :, :-1] == pytest.approx((images[:, :, :-1] + images[:, :, 1:]) / 2)
 
 
-def test_mirrored_images_are_reversed_from_left_to_right():
-    plain, both = layered_dataset("digits", seed=3), layered_dataset("digits_mirrored", seed=3)
-    images, mirrored = both.training.levels.reshape(2, -1, 8, 8)
-    assert np.array_equal(images.reshape(-1, 64), plain.training.levels) and np.array_equal(mirrored, images[:, :, ::-1])
-    assert np.array_equal(both.training.labels, np.tile(plain.training.labels, 2))
-    assert np.array_equal(both.test.levels, plain.test.levels)
-
-
 def test_copies_of_mnist_are_a_pixel_away():
     images = np.random.default_rng(1).random((4, 6, 6))
     same, down, up, right, left = moved_by_a_pixel(images).reshape(5, 4, 6, 6)
