@@ -125,7 +125,7 @@ def wires_figure(rows: list[dict[str, Any]]) -> Figure:
             points = [(row["resistance_ohm"], 100 * row["strict_accuracy"]) for row in chosen[1:] if row["route"] == route]
             axis.plot(*np.reshape(points, (-1, 2)).T, dashes, color=colour, marker="o" if route == "in situ" else "s",
                       markersize=4, label=label)
-        axis.set(xscale="log", xlabel="wire from cell to cell (ohm)", title=title, ylim=(0, 100))
+        axis.set(xscale="log", xlabel="wire from cell to cell (ohm)", title=title)
         axis.set_xticks(RESISTANCES, [f"{ohm:g}" for ohm in RESISTANCES])
         axis.minorticks_off()
         axis.grid(alpha=0.3)
