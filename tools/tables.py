@@ -53,10 +53,10 @@ NETWORKS = _networks()
 
 def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as an aligned Markdown table."""
-    cells = [[str(cell) for cell in row] for row in (heading, ["---"] * len(heading), *rows)]
+    cells = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join(f"| {line} |" for line in lines)
+    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in cells]
+    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -177,16 +177,16 @@ def gradient_table() -> str:
 
 
 def layers_table() -> str:
-    """Return the accuracies of multilayer networks on MNIST."""
-    rows = []
+    """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
+    rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
     for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
                  "layers/layers_mnist_shifted_14x14"):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
-        trained = "MNIST and copies shifted by a pixel" if "shifted" in parameters["dataset"] else "MNIST"
+        layers = f"{hidden} hidden" if hidden else "one layer"
         presentations = parameters["learning"]["presentations"]
-        rows.append((f"{side}x{side} grey, {hidden} hidden", trained, f"{presentations:,}", spread(found)))
+        rows.append((f"{side}x{side} grey, {layers}", titles[parameters["dataset"]], f"{presentations:,}", spread(found)))
     return markdown(("network", "training set", "presentations", "accuracy"), rows)
 
 
