@@ -39,7 +39,7 @@ audit: .venv/dev
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/no_dependencies.txt
 	touch $@
 
-# A second benchmark, which `make reproduce` does not need. The dose falls with the number of pixels.
+# A second benchmark, which `make reproduce` does not need. Doses fall with the number of pixels. Two hours on two cores.
 LAYERS := $(PY) -m studies.layers --data fashion --seeds 3 --results results/fashion
 fashion: .venv/ready ngspice
 	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist
@@ -47,10 +47,13 @@ fashion: .venv/ready ngspice
 	for seed in 1 2 3; do $(PY) -m studies.error_driven --data fashion --engine closed-form --set rule.seed=$$seed \
 	    rule.presentations=500000 rule.dose=0.2 rule.margin=1.5e-6 neuron.feedback_resistance=606 \
 	    --voltages voltages/fashion_seed_$$seed.json --results results/fashion/seed_$$seed || exit 1; done
-	$(LAYERS)/one_layer --hidden --voltages voltages/layers_fashion_one_layer.json --set rule.presentations=300000
+	$(LAYERS)/one_layer --hidden --voltages voltages/layers_fashion_one_layer.json \
+	    --set rule.presentations=300000 rule.output_dose=0.12 rule.margin=4.5e-6 rule.final_margin=1
 	$(LAYERS)
-	$(LAYERS) --size 14 --hidden 300 --set rule.hidden_dose=0.03
-	$(LAYERS) --size 28 --hidden 300 --set rule.hidden_dose=0.0075
+	$(LAYERS) --size 14 --hidden 300 --set rule.presentations=1800000 rule.hidden_dose=0.015 rule.output_dose=0.06
+	$(LAYERS)/600_hidden --size 14 --hidden 600 --voltages voltages/layers_fashion_14x14_600.json \
+	    --set rule.hidden_dose=0.015 rule.output_dose=0.06
+	$(LAYERS) --size 28 --hidden 300 --set rule.presentations=720000 rule.margin=15e-6 rule.hidden_dose=0.006 rule.output_dose=0.06
 	$(PY) -m studies.ngspice_layers --data fashion --samples 2000 --results results/fashion
 
 # The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.

@@ -30,7 +30,8 @@ DEFAULTS = {
     "mnist_shifted": (LayeredRule(), (300,)),
     "digits": (LayeredRule(presentations=60_000, start_drive_spread=0.5), (100,)),
     "digits_shifted": (LayeredRule(presentations=150_000, start_drive_spread=0.5), (200,)),
-    "fashion": (LayeredRule(presentations=2_400_000, hidden_dose=40e-3, output_dose=80e-3, margin=18e-6, final_margin=0.1), (200,)),
+    "fashion": (LayeredRule(presentations=2_400_000, hidden_dose=40e-3, output_dose=80e-3, margin=18e-6, final_margin=0.1),
+                (200,)),
     "xor": (LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
                         start_weight_spread=1.0), (16,))}
 NAMES = list(dict.fromkeys([*DEFAULTS, *DATASETS]))

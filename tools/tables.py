@@ -180,7 +180,8 @@ def layers_table() -> str:
     """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
     rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
     for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
-                 "layers/layers_mnist_shifted_14x14"):
+                 "layers/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
+                 "fashion/layers_fashion_14x14", "fashion/600_hidden/layers_fashion_14x14", "fashion/layers_fashion_28x28"):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
@@ -196,7 +197,8 @@ def layers_in_ngspice_table() -> str:
     for title, name in (("10x10, 200 hidden", "layers_in_ngspice_mnist"),
                         ("10x10, 100 hidden", "layers/layers_in_ngspice_mnist_100"),
                         ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
-                        ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14")):
+                        ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14"),
+                        ("Fashion-MNIST, 10x10, 200 hidden", "fashion/layers_in_ngspice_fashion")):
         record = load_results(RESULTS / f"{name}.json")
         outputs = [row for row in record["rows"] if row["compared_with"] == "closed form" and row["read"] == "layer by layer"][-1]
         rows.append((title, f"{outputs['images']:,}", percent(record["ngspice"]["strict_accuracy"]),
