@@ -326,6 +326,7 @@ def commands_table() -> str:
         ("MNIST without labels, 100 neurons, seed 1", "python -m studies.unsupervised_mnist --neurons 100", both,
          percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"])),
         ("measured devices on MNIST", "python -m studies.device_learning --force", cf, "docs/devices.md"),
+        ("Fashion-MNIST", "make fashion", cf, "docs/layers.md"),
         ("agreement of the engines", "python -m studies.engine_agreement", "both", "docs/closed_form.md"),
         ("angle to the exact gradient", "python -m studies.gradient_angle --errors 400", cf, "docs/layers.md"),
     ]
