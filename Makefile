@@ -44,9 +44,6 @@ LAYERS := $(PY) -m studies.layers --data fashion --seeds 3 --results results/fas
 fashion: .venv/ready ngspice
 	@test -d "$${FASHION_MNIST_DIR:-/usr/share/datasets/fashion-mnist}" || tools/install-package.sh dataset-fashion-mnist
 	$(PY) -m studies.ex_situ --data fashion --results results/fashion
-	for seed in 1 2 3; do $(PY) -m studies.error_driven --data fashion --engine closed-form --set rule.seed=$$seed \
-	    rule.presentations=500000 rule.dose=0.2 rule.margin=1.5e-6 neuron.feedback_resistance=606 \
-	    --voltages voltages/fashion_seed_$$seed.json --results results/fashion/seed_$$seed || exit 1; done
 	$(LAYERS)/one_layer --hidden --voltages voltages/layers_fashion_one_layer.json \
 	    --set rule.presentations=300000 rule.output_dose=0.12 rule.margin=4.5e-6 rule.final_margin=1
 	$(LAYERS)
