@@ -109,7 +109,7 @@ def test_unloaded_circuit_cannot_run(ngspice):
         circuit.run(1e-3)
 
 
-@pytest.mark.parametrize("line", ["r2 out", "x1 in out missing", "m1 in out 0 0 nomodel", "foo"])
+@pytest.mark.parametrize("line", ["x1 in out missing", "m1 in out 0 0 nomodel", "foo"])
 def test_refused_netlist_quotes_ngspice_and_leaves_the_others_alone(ngspice, load, line):
     circuit = load(RC)
     with pytest.raises(SimulationError) as error:
