@@ -195,7 +195,6 @@ def layers_in_ngspice_table() -> str:
     """Return reads of multilayer networks in ngspice beside the closed form."""
     rows = []
     for title, name in (("10x10, 200 hidden", "layers_in_ngspice_mnist"),
-                        ("10x10, 100 hidden", "layers/layers_in_ngspice_mnist_100"),
                         ("10x10, 200-100 hidden", "layers/layers_in_ngspice_mnist_200_100"),
                         ("14x14, 300 hidden", "layers/layers_in_ngspice_mnist_shifted_14x14"),
                         ("Fashion-MNIST, 10x10, 200 hidden", "fashion/layers_in_ngspice_fashion")):

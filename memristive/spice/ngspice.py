@@ -129,7 +129,7 @@ class Ngspice(NgSpiceShared):
         with signals_deferred():
             self._loading = True
             try:
-                self.load_circuit(text)
+                self.load_circuit("* circuit\n" + text.partition("\n")[2])  # ngspice repeats the title: it may hold "error"
                 self.circuits.append(circuit)
             except NameError as error:  # PySpice's base class of errors
                 refused = str(error) or "Error"

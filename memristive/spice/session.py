@@ -50,9 +50,8 @@ class LoadedCircuit:
     def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
         self._ngspice, self.text, self.solver = ngspice, text, solver
         self._sent: dict[str, str] = {}
-        try:  # ngspice repeats the title, which may hold the word "error"
-            self._titled = "* circuit\n" + text.partition("\n")[2]
-            ngspice.load(self, self._titled)
+        try:
+            ngspice.load(self, text)
         except SimulationError as error:
             raise self._failure("refused the netlist", "op", error) from None
 
@@ -66,7 +65,7 @@ class LoadedCircuit:
     def _select(self) -> None:
         """Direct ngspice's commands at this circuit; load it again if it has made room for others."""
         if self in self._ngspice.aside:
-            self._ngspice.load(self, self._titled)
+            self._ngspice.load(self, self.text)
             self._ngspice.send([f"{command} = {value}" for command, value in self._sent.items()])
         self._ngspice.select(self)
 
