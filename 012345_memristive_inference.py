@@ -37,8 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     record = options.results / "012345_inference.json"
     parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule,
                   **describe(setup, voltages.chip)}
-    check_overwriting(record, parameters, options.force)
-    write_netlist(options.netlist, inference_netlist(setup, voltages.states, patterns, labels), options.force)
+    check_overwriting(record, parameters, options.force, others=[options.voltages])
+    netlist = inference_netlist(setup, voltages.states, patterns, labels)
+    write_netlist(options.netlist, netlist, options.force, others=[options.voltages])
 
     # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
     result = infer(setup, voltages.states, patterns, watch=lambda runs: progress(runs, classes, "inference", "pattern"))

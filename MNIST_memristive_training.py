@@ -39,8 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
     dataset = mnist(SIZE)
     patterns, labels = dataset.patterns, dataset.labels
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    for path in (options.voltages, options.results / "mnist_training.json"):
-        check_overwriting(path, parameters, options.force)
+    record = options.results / "mnist_training.json"
+    check_overwriting(options.voltages, parameters, options.force)
+    check_overwriting(record, parameters, options.force, others=[options.voltages])
     write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force)
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
-    write_results(options.results / "mnist_training.json", parameters, {"voltages": training.states, "write_energy": energy})
+    write_results(record, parameters, {"voltages": training.states, "write_energy": energy})
 
     # 4. Plot.
     for name, figure in (

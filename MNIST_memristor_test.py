@@ -41,8 +41,9 @@ def main(arguments: list[str] | None = None) -> None:
     record = options.results / f"{name}.json"
     parameters = {"voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,
                   "learning": voltages.origin.get("learning"), "samples": len(images), **describe(setup, voltages.chip)}
-    check_overwriting(record, parameters, options.force)
-    write_netlist(options.netlist, read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0"), options.force)
+    check_overwriting(record, parameters, options.force, others=[options.voltages])
+    netlist = read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0")
+    write_netlist(options.netlist, netlist, options.force, others=[options.voltages])
 
     # 2. Read every image: first spike times, one row for each image.
     spikes = read_images(setup, voltages.states, images, options.engine, voltages.chip, jobs=options.jobs,

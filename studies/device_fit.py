@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
     parameters = {"file": options.file.name, "kind": options.kind, "read_voltage": options.read_voltage}
     for file in (record, device_file):
-        check_overwriting(file, parameters, options.force)
+        check_overwriting(file, parameters, options.force, others=[options.file])
     data = read_table(options.file)
 
     if options.kind == "iv":

@@ -52,7 +52,7 @@ def run_device(options: argparse.Namespace) -> None:
     """Draw update curves and I-V loop of one device, for `python memristor.py --device NAME`."""
     device = load_device(options.device)
     record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
-    check_overwriting(record, parameters, options.force)
+    check_overwriting(record, parameters, options.force, others=[options.device])
     curve = measure(device)
     print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
     # Half a period gives the volt-seconds of a full sweep upwards. A slow emulator: the current that charges its gate is small.

@@ -73,9 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
                   "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
     test_engine = options.test_engine if dataset.load_images else NGSPICE
     test_parameters = {**parameters, "test_engine": test_engine}
-    for file, made_with in ((path, parameters), (options.results / f"{name}_training.json", parameters),
-                            (options.results / f"{name}_test.json", test_parameters)):
-        check_overwriting(file, made_with, options.force)
+    given = [options.device, options.chip]
+    check_overwriting(path, parameters, options.force, given)
+    check_overwriting(options.results / f"{name}_training.json", parameters, options.force, [*given, path])
+    check_overwriting(options.results / f"{name}_test.json", test_parameters, options.force, [*given, path])
 
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     if chip:
         state.states = chip.with_stuck_cells(state.states)
     netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
-    write_netlist(options.netlist, netlist, options.force)
+    write_netlist(options.netlist, netlist, options.force, [*given, path])
     before, pulse = state.states, rule.dose / float(state_rate(memristor, schedule.input_voltage))
     warn_of_range(on_chip(setup, chip), before, images[:100], write=pulse * (options.engine == NGSPICE))
     engine = (chip_engine(options.engine, setup, chip, state.done) if chip

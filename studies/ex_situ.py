@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
     path, record = options.voltages or Path("voltages") / f"{name}.json", options.results / f"{name}_training.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "ex-situ",
                   **describe(dataset.setup), "mapping": dataclasses.asdict(mapping)}
-    for file in (path, record):
-        check_overwriting(file, parameters, options.force)
+    check_overwriting(path, parameters, options.force)
+    check_overwriting(record, parameters, options.force, others=[path])
 
     # 2. Train in software. Without intercepts: the network has no input that is always on.
     with warnings.catch_warnings():

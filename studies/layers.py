@@ -109,10 +109,10 @@ def train_and_test(options: argparse.Namespace) -> None:
     made_with = describe_network(dataset, start, rule, options.engine, chip)
     parameters = {**made_with, "seeds": options.seeds, "samples": len(dataset.test.labels[:options.samples]),
                   "test_engine": options.test_engine}
-    check_overwriting(path, made_with, options.force)
-    check_overwriting(record, parameters, options.force)
+    check_overwriting(path, made_with, options.force, [options.chip])
+    check_overwriting(record, parameters, options.force, [options.chip, path])
     write_netlist(options.netlist, layered_read_netlist(start, dataset.training.levels[0], dataset.labels, "training image 0"),
-                  options.force)
+                  options.force, [options.chip, path])
 
     # 2. Train and test one network after the other, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
@@ -176,8 +176,9 @@ def test_saved(options: argparse.Namespace) -> None:
     name = f"{file_stem(dataset)}_test" + "_by_closed_form" * (options.test_engine == CLOSED_FORM)
     parameters = {**describe_network(dataset, network, rule, voltages.engine, chip), "voltages": path, "samples": len(images),
                   "test_engine": options.test_engine}
-    check_overwriting(options.results / f"{name}.json", parameters, options.force)
-    write_netlist(options.netlist, layered_read_netlist(network, images[0], dataset.labels, "test image 0"), options.force)
+    check_overwriting(options.results / f"{name}.json", parameters, options.force, [path, options.chip])
+    write_netlist(options.netlist, layered_read_netlist(network, images[0], dataset.labels, "test image 0"), options.force,
+                  [path, options.chip])
     warn_of_layers(network, images)
 
     # 2. Read, decide, save.

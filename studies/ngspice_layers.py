@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = options.results / f"layers_in_ngspice_{path.stem.removeprefix('layers_')}.json"
     parameters = {"voltages": path, "samples": len(images), "whole": options.whole,
                   **describe_network(dataset, network, rule, voltages.engine)}
-    check_overwriting(record, parameters, options.force)
+    check_overwriting(record, parameters, options.force, others=[path])
     warn_of_layers(network, images)
 
     # 2. Read all images, in ranges; `seconds` is 0 where an image is not read yet.

@@ -102,10 +102,11 @@ def main(arguments: list[str] | None = None) -> None:
                   "hidden": options.hidden, "epochs": options.epochs, "dose": options.dose,
                   "device": options.device, "pairs": pairs,
                   "network": NetworkParameters(memristor, neuron).as_dict()}
-    for file in (record, path):
-        check_overwriting(file, parameters, options.force)
+    given = [options.source, options.device]
+    check_overwriting(path, parameters, options.force, given)
+    check_overwriting(record, parameters, options.force, [*given, path])
     if options.netlist:
-        check_overwriting(options.netlist, None, options.force)
+        check_overwriting(options.netlist, None, options.force, [*given, path])
 
     # 2. Train on everything, for later use.
     final = clone(network).fit(features, labels)

@@ -65,9 +65,10 @@ def main(arguments: list[str] | None = None) -> None:
                   "ex_situ": changes, "samples": len(labels), **describe(setup, chip)}
     name = f"{options.voltages.stem}_read"
     record = options.results / f"{name}.json"
-    check_overwriting(record, parameters, options.force)
+    given = [options.voltages, options.chip]
+    check_overwriting(record, parameters, options.force, given)
     netlist = read_netlist(on_chip(setup, chip), states, levels[0], dataset.labels, "test image 0")
-    write_netlist(options.netlist, netlist, options.force)
+    write_netlist(options.netlist, netlist, options.force, given)
 
     # 3. Read, decide, score.
     spikes = read_images(setup, states, levels, options.engine, chip, jobs=options.jobs, scheduler=options.scheduler)

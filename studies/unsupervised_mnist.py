@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     path, record = options.voltages or Path("voltages") / f"{name}.json", options.results / f"{name}.json"
     tested = {**parameters, "samples": options.samples, "contenders": options.contenders}
     check_overwriting(path, parameters, options.force)
-    check_overwriting(record, tested, options.force)
+    check_overwriting(record, tested, options.force, others=[path])
 
     # 2. Learn without labels.
     images = dataset.training.levels

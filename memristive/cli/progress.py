@@ -42,10 +42,10 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
           f"(op-amps and transconductances are ideal and not counted{note})")
 
 
-def write_netlist(path: Path | None, text: str, force: bool) -> None:
-    """Write a netlist if the user gave a path; print how to run it."""
+def write_netlist(path: Path | None, text: str, force: bool, others: Iterable[str | Path | None] = ()) -> None:
+    """Write a netlist if the user gave a path; print how to run it. `others`: as in `check_overwriting`."""
     if path is not None:
-        check_overwriting(path, None, force)
+        check_overwriting(path, None, force, others)
         write_file(path, text)
         print(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,11 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
     return content
 
 
-def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, force: bool) -> None:
-    """Raise NotOverwritten if a file exists that was made with other parameters, or FileProblem if it could not be written.
+def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, force: bool,
+                      others: Iterable[str | Path | None] = ()) -> None:
+    """Raise NotOverwritten if a file would be lost, or FileProblem if it could not be written.
+
+    A file is lost if it exists and was made with other parameters, or if it is one of the `others`.
 
     Parameters
     ----------
@@ -76,9 +79,15 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
     parameters : mapping, or None
         Parameters of this run. None: any existing file is protected.
     force : bool
-        Overwrite anyway.
+        Overwrite a file of other parameters.
+    others : sequence of paths
+        Further files that the run reads or writes, or names of presets. `force` does not overwrite these, because a run needs
+        all of its files. None stands for a file that is not given.
     """
     path = Path(path)
+    if any(path.resolve() == Path(other).resolve() for other in others if other is not None):
+        raise NotOverwritten(f"{path} would replace a file that this run reads or writes: choose another folder or file for it "
+                             "(see --help).")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not os.access(path if path.exists() else folder, os.W_OK) or path.is_dir() or not folder.is_dir():
         raise FileProblem(f"{path} cannot be written")

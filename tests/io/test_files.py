@@ -57,6 +57,16 @@ def test_a_foreign_file_is_overwritten_by_force_alone(tmp_path, content):
     check_overwriting(tmp_path / "file", None, force=True)
 
 
+def test_a_file_that_the_run_needs_is_never_overwritten(tmp_path):
+    path, link = tmp_path / "net.json", tmp_path / "link.json"
+    path.write_text("{}")
+    link.symlink_to(path)
+    for other in (path, link, tmp_path / "folder" / ".." / "net.json"):
+        with pytest.raises(NotOverwritten, match="net"):
+            check_overwriting(path, PARAMETERS, force=True, others=[None, "epiram", other])
+    check_overwriting(path, PARAMETERS, force=True, others=[tmp_path / "other.json"])
+
+
 def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "below.json"):

@@ -66,6 +66,15 @@ def test_nothing_is_overwritten_without_force(table, folder, tmp_path):
     assert (folder / "model.json").read_bytes() == before
 
 
+def test_the_table_is_never_overwritten(tmp_path):
+    table = flowers_in(tmp_path)
+    before = table.read_bytes()
+    for option in ("--voltages", "--netlist"):
+        with pytest.raises(NotOverwritten, match="flowers"):
+            study(table, tmp_path, "--force", option, str(table))
+    assert table.read_bytes() == before
+
+
 def test_an_interrupted_run_resumes_to_the_same_record(table, folder, tmp_path, monkeypatch):
     fit, calls = RandomForestClassifier.fit, []
 
