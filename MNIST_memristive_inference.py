@@ -24,7 +24,7 @@ from memristive.single_layer.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Load, present the patterns, decide, plot."""
+    """Load, present the patterns, decide, save, print, plot."""
     options = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True).parse_args(arguments)
 
     # 1. Data and the trained network: states X in V, with the device, neuron and pulses of the training.
@@ -49,15 +49,17 @@ def main(arguments: list[str] | None = None) -> None:
     strict, paper = decide(result.spikes, resolution, schedule.sampling_step)
     decisions, leads = [decision_name(d, labels) for d in strict], [lead(times) for times in result.spikes]
     truth = np.arange(classes)
-    print_decisions(labels, decisions, result.spikes, leads)
-    print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
     energy = read_energy(setup, voltages.states, patterns[0])
-    print_energy(f"presenting {labels[0]!r}", energy)
+
+    # 4. Save.
     write_results(record, parameters, {
         "strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth), "decisions": decisions,
         "first_spike_times": result.spikes, "leads": leads, "resolution": resolution, "read_energy": energy})
 
-    # 4. Plot.
+    # 5. Print and plot.
+    print_decisions(labels, decisions, result.spikes, leads)
+    print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
+    print_energy(f"presenting {labels[0]!r}", energy)
     for name, figure in (
             ("membranes", decision_plots.membranes(result, setup, labels)),
             ("raster", decision_plots.spike_raster(result.spikes, labels)),

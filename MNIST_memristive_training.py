@@ -31,7 +31,7 @@ SCHEDULE = Schedule(pulse=2e-3, period=6e-3, input_voltage=1.0, phi_voltage=1.2,
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, save, plot."""
+    """Train, save, print, plot."""
     options = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True).parse_args(arguments)
     setup = Setup(*apply_settings(options, memristor=MEMRISTOR, neuron=NEURON, schedule=SCHEDULE))
 
@@ -47,15 +47,16 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
     start = time.perf_counter()
     training = train_hebbian(setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class"))
-    print_training(setup, labels, patterns, training.states, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
     energy = write_energy(setup, np.zeros_like(patterns), patterns[0], column=0, pulse=setup.schedule.pulse)
-    print_energy("one class's write", energy)
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
     write_results(record, parameters, {"voltages": training.states, "write_energy": energy})
 
-    # 4. Plot.
+    # 4. Print and plot.
+    print_training(setup, labels, patterns, training.states, seconds)
+    print_energy("one class's write", energy)
     for name, figure in (
             ("images", plotting.dataset_images(dataset)),
             ("inputs", plotting.pulses(training.time, training.inputs, "input")),

@@ -25,7 +25,7 @@ from memristive.single_layer.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Load, read the test images, decide, plot."""
+    """Load, read the test images, decide, save, print, plot."""
     parser = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True)
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
@@ -56,11 +56,13 @@ def main(arguments: list[str] | None = None) -> None:
         scores["equal_templates"] = equal_templates(dataset.patterns, images)
     if options.engine == NGSPICE:
         scores["read_energy"] = read_energy(setup, voltages.states, images[0])
-    print_scores(scores, dataset.labels)
+
+    # 4. Save.
     save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, setup.schedule)
     write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
 
-    # 4. Plot.
+    # 5. Print and plot.
+    print_scores(scores, dataset.labels)
     strict, _ = decide(spikes, resolution)
     counts, leads = confusion(labels, strict, classes=10), [lead(times) for times in spikes[strict >= 0]]
     plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")

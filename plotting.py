@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from datasets import Dataset
-from memristive.io.files import write_file
+from memristive.io.files import report, write_file
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
@@ -48,7 +48,7 @@ def save(figure: Figure, path: Path | str) -> None:
     figure.savefig(image, format="png", metadata={"Software": None})
     plt.close(figure)
     write_file(path, image.getvalue())
-    print(f"wrote {path}")
+    report(f"wrote {path}")
 
 
 # Scales, lines

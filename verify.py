@@ -22,7 +22,7 @@ from memristive.cli.main import run
 from memristive.cli.options import make_parser
 from memristive.cli.parallel_reads import NEURONS, read_images
 from memristive.cli.progress import progress
-from memristive.io.files import check_overwriting
+from memristive.io.files import check_overwriting, report
 from memristive.io.results import load_results, write_results
 from memristive.single_layer.hebbian import hebbian_netlist, infer, train_hebbian
 from memristive.single_layer.scores import summary
@@ -77,7 +77,7 @@ def check(comparisons: Iterable[Row]) -> list[dict[str, Any]]:
     rows = []
     for name, change, bound, unit in comparisons:
         broken = not change <= bound  # also nan
-        print(f"{name:<75}  {change:>10.5g} {unit:<6}  bound {bound:.4g} {'  BROKEN' * broken}".rstrip(), flush=True)
+        report(f"{name:<75}  {change:>10.5g} {unit:<6}  bound {bound:.4g} {'  BROKEN' * broken}".rstrip())
         rows.append({"comparison": name, "largest_change": change, "bound": bound, "unit": unit, "broken": broken})
     return rows
 

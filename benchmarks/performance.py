@@ -57,7 +57,7 @@ print(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure everything, save, plot."""
+    """Measure everything, save, print, plot."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_number("--rounds", 1, 1000, 5, "runs of each script")
     options = parser.parse_args(arguments)
@@ -65,9 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     results = {"engines": [engine_row(*case) for case in progress(cases, len(cases), "engines", "case")],
                "growth": [growth_row(size) for size in progress(SIZES, len(SIZES), "growth", "size")],
                "scripts": script_rows(options.rounds)}
+    write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
     for rows in results.values():
         print_rows(rows)
-    write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
     plotting.save(growth_figure(results["growth"]), options.figures / "growth.png")
 
 

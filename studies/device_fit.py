@@ -13,6 +13,7 @@ written. About 2 s.
 import dataclasses
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from memristive.cli.options import Parser, make_parser, table
 from memristive.devices.curve_fit import LIMITS, LoopFit, PulseFit, fit_loop, fit_pulses
 from memristive.devices.measured_device import device_record, emulator
 from memristive.devices.pulse_train import apply_pulses
-from memristive.io.files import check_overwriting, to_json, write_file
+from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
 
@@ -35,7 +36,7 @@ LARGE = 0.1  # S: no synapse conducts so well
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read, fit, check in ngspice, save, plot."""
+    """Read, fit, check in ngspice, save, print, plot."""
     parser: Parser = make_parser(__doc__, parameters=False)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured curve")
     parser.add_argument("--kind", choices=("pulses", "iv"), default="pulses", help="pulse curves (default) or an I-V loop")
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     if options.kind == "iv":
         loop = fit_loop(*loop_columns(data))
-        print_loop(loop)
+        print_result = partial(print_loop, loop)
         results = {"memristor": loop.memristor.as_dict(), "start_V": loop.start, "standard_errors": loop.errors,
                    "rms_share_of_peak": loop.rms, "largest_share_of_peak": loop.largest}
         figure = loop_figure(loop, *loop_columns(data))
@@ -59,13 +60,14 @@ def main(arguments: list[str] | None = None) -> None:
         up, down = pulse_columns(data)
         fit = fit_pulses(up, down, name, read_voltage=options.read_voltage, source=f"fitted to {options.file.name}")
         simulated = simulate(fit)
-        print_fit(fit, simulated)
+        print_result = partial(print_fit, fit, simulated)
         results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
                    "largest_share_of_range": fit.largest} | ngspice_residuals(fit, simulated)
         figure = pulse_figure(fit, simulated)
         write_file(device_file, to_json({**device_record(fit.device), **parameters}))
-        print(f"wrote {device_file}" + f"; use it with: --device {device_file}" * (simulated is not None))
+        report(f"wrote {device_file}" + f"; use it with: --device {device_file}" * (simulated is not None))
     write_results(record, parameters, results)
+    print_result()
     plotting.save(figure, options.figures / f"device_fit_{name}.png")
 
 

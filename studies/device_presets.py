@@ -29,7 +29,7 @@ HEADING = ("device", "pulses up, down", "A up, down", "on/off", "R_on/ohm", "noi
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Simulate the update curves of all presets, print and draw them."""
+    """Simulate the update curves of all presets, save, print and draw them."""
     parser = add_jobs(make_parser(__doc__, parameters=False))
     options = parser.parse_args(arguments)
     record = options.results / "device_presets.json"
@@ -37,10 +37,10 @@ def main(arguments: list[str] | None = None) -> None:
     check_overwriting(record, parameters, options.force)
     found = dict(run_tasks(measure, list(DEVICES.values()), options.jobs, options.scheduler, description="devices"))
     curves = [found[k] for k in range(len(DEVICES))]
-    print(table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves]))
     rows = [{"device": curve.device.name, "largest_deviation_share_of_range": curve.deviation,
              "rms_deviation_share_of_range": curve.rms} for curve in curves]
     write_results(record, parameters, {"rows": rows})
+    print(table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves]))
     figure, axes = plt.subplots(2, 3, figsize=(plotting.WIDTH, 5.0))
     for axis, curve in zip(axes.flat, curves, strict=True):
         draw_curve(axis, curve)
@@ -54,7 +54,6 @@ def run_device(options: argparse.Namespace) -> None:
     record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
     check_overwriting(record, parameters, options.force, others=[options.device])
     curve = measure(device)
-    print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
     # Half a period gives the volt-seconds of a full sweep upwards. A slow emulator: the current that charges its gate is small.
     emulated = emulator(device, leak_resistance=SLOW)
     frequency = 1 / (np.pi * emulated.pulse_up * device.pulses_up)
@@ -65,6 +64,7 @@ def run_device(options: argparse.Namespace) -> None:
         "emulator": dataclasses.asdict(emulated.memristor), "pulse_up_s": emulated.pulse_up,
         "pulse_down_s": emulated.pulse_down, "loop_frequency_Hz": frequency, "loop_peak_current_A": np.abs(current).max(),
         "loop_share_of_range": [emulated.share(state.min()), emulated.share(state.max())]})
+    print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))
     draw_curve(left, curve)
     left.legend(loc="upper right")

@@ -221,10 +221,10 @@ def main(arguments: list[str] | None = None) -> None:
     sizes = [len(case.chips) * case.rule.presentations for case in planned]
     rows = [row for found in run_resumable(measure, planned, sizes, options, path, parameters) for row in found]
 
-    # 4. Save and plot.
+    # 4. Save, print, plot.
+    write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
     print(f"accuracy of ideal chips: {accuracy}")
     print_rows(rows, drop=["accuracies"])
-    write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
     for part, figure in figures(rows, accuracy).items():
         plotting.save(figure, options.figures / f"{name}_{part}.png")
 

@@ -34,7 +34,7 @@ TRIED = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train with each setting, print and save the accuracies."""
+    """Train with each setting, save and print the accuracies."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_argument("--encoding", choices=ENCODINGS, help="only this encoding (default: both)")
     parser.add_number("--seed", 0, 2**32 - 1, 1, "of the order of presentation")
@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
                          "held_out_accuracy_mean": accuracies.mean(), "gain_mean": gain.mean(),
                          "gain_standard_error": gain.std(ddof=1) / np.sqrt(FOLDS), "seconds": time.perf_counter() - begun})
 
-    print_rows(rows, drop=["held_out_accuracies"])
     write_results(record, parameters, {"rows": rows}, ngspice=False)
+    print_rows(rows, drop=["held_out_accuracies"])
 
 
 def held_out_accuracies(training: SettledTraining, rule: ErrorDrivenRule, labels: np.ndarray) -> np.ndarray:

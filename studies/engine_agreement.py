@@ -192,10 +192,10 @@ def main(arguments: list[str] | None = None) -> None:
     largest, largest_share = compare_writes(WRITES)
     writes = {"count": WRITES, "cells_differ_max_V": largest, "share_of_bound": largest_share}
 
-    # 3. Print, save, plot.
+    # 3. Save, print, plot.
+    write_results(record, parameters, {"rows": rows, "different": different, "steps": steps, "writes": writes})
     print(pd.DataFrame(rows).set_index("network").T.to_string(float_format="{:.4g}".format))
     print(f"{WRITES} writes: cells differ by up to {largest * 1e3:.3f} mV, {largest_share:.2f} of the bound")
-    write_results(record, parameters, {"rows": rows, "different": different, "steps": steps, "writes": writes})
     plotting.save(engines_figure(drawn), options.figures / "engines.png")
 
 

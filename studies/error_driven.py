@@ -42,7 +42,7 @@ CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train from errors, save, test, plot."""
+    """Train from errors, test, plot; save each result before it is printed."""
     parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
@@ -105,16 +105,16 @@ def main(arguments: list[str] | None = None) -> None:
     accuracy, writes = learning_curve(state.history)
     energy = {kind: write_energy(on_chip(setup, chip), state.states, images[0], int(labels[0]), pulse, sign)
               for kind, sign in (("potentiation", 1), ("depression", -1))}
-    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
-    for kind, joules in energy.items():
-        conducts = kind == "depression" and memristor != isolated(memristor)
-        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
     marks = slice(499, None, 500)
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
     write_results(options.results / f"{name}_training.json", parameters, {
         "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
         "write_energy": energy, "seconds": state.seconds, "learning_curve": curve})
     checkpoint.unlink(missing_ok=True)
+    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
+    for kind, joules in energy.items():
+        conducts = kind == "depression" and memristor != isolated(memristor)
+        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
     if dataset.load_images:
@@ -122,9 +122,9 @@ def main(arguments: list[str] | None = None) -> None:
     spikes = read_images(setup, state.states, images, test_engine, chip, jobs=options.jobs,
                          scheduler=options.scheduler)
     scores = summary(labels, spikes, RESOLUTION)
-    print_scores(scores, dataset.labels)
     save_decisions(options.results / f"{name}_test_decisions.csv.gz", labels, spikes, RESOLUTION)
     write_results(options.results / f"{name}_test.json", test_parameters, scores, ngspice=test_engine == NGSPICE)
+    print_scores(scores, dataset.labels)
 
     # 5. Plot.
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")

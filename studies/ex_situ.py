@@ -61,7 +61,6 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.warn(f"no convergence in {mapping.iterations} iterations; raise mapping.iterations", stacklevel=2)
     right, count = int(np.sum(model.predict(test.levels) == test.labels)), len(test.labels)
     low, high = interval(right, count)
-    print(f"logistic regression in software: {right / count:.2%} of {count} test images (95 % interval {low:.2%} to {high:.2%})")
 
     # 3. Map weights to states. A common shift of all classes changes no decision.
     weights = model.coef_ - model.coef_.mean(axis=0)
@@ -71,10 +70,11 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.warn(f"{lost} of {states.size} states are at or below the channel's threshold: these cells do not conduct; "
                       "lower mapping.swing", stacklevel=2)
 
-    # 4. Save.
+    # 4. Save and print.
     save_voltages(path, states, **parameters)
     write_results(record, parameters, {"software_accuracy": right / count, "software_interval_95": [low, high],
                                        "samples": count})
+    print(f"logistic regression in software: {right / count:.2%} of {count} test images (95 % interval {low:.2%} to {high:.2%})")
 
 
 if __name__ == "__main__":

@@ -69,19 +69,19 @@ def run_iv(options: argparse.Namespace) -> None:
         "state_deviation": np.abs(state - exact_state).max() / np.ptp(exact_state),
         "current_deviation": np.abs(current - exact_current).max() / max(np.abs(exact_current).max(), 1e-30),
         "residue": residue(voltage, current)}
-    print(table(("peak", "ngspice", "closed form", "largest deviation"),
-                [(name, *(f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}" for prefix in ("", "closed_form_")),
-                  f"{results[f'{name}_deviation']:.2e}") for name, unit in (("state", "V"), ("current", "A"))]))
 
     # 2. The fingerprints: loops over frequency, currents as shares of their peak.
     loops = fingerprints(memristor, experiment)
     rows = [{"frequency_Hz": loop.frequency, "lobe_area_V": loop.lobe_area, "width": loop.width, "residue": loop.residue}
             for loop in loops]
-    print_rows(rows)
     _warn_of_limits(memristor, experiment, loops)
 
-    # 3. Save and plot.
+    # 3. Save, print, plot.
     write_results(record, parameters, results | {"rows": rows})
+    print(table(("peak", "ngspice", "closed form", "largest deviation"),
+                [(name, *(f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}" for prefix in ("", "closed_form_")),
+                  f"{results[f'{name}_deviation']:.2e}") for name, unit in (("state", "V"), ("current", "A"))]))
+    print_rows(rows)
     plotting.save(loop_figure(time, voltage, current, state), options.figures / "memristor_iv.png")
     plotting.save(fingerprints_figure(loops), options.figures / "memristor_fingerprints.png")
 

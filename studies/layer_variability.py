@@ -97,7 +97,6 @@ def main(arguments: list[str] | None = None) -> None:
     images, labels = test.levels[:options.samples], test.labels[:options.samples]
     warn_of_layers(ideal, images)
     ideal_accuracy = score_row(labels, ideal.first_spikes(images))["strict_accuracy"]
-    print(f"an ideal chip: {ideal_accuracy:.2%}", flush=True)
 
     # 2. All chips, with the states of the ideal one and with a training of their own.
     tasks = [Task(spread, seed, rule, options.hidden, states, options.samples,
@@ -111,6 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
     spreads = accuracy_summary(rows, "chips", "spread", "route")
     write_results(record, parameters, {"ideal_strict_accuracy": ideal_accuracy, "rows": rows, "summary": spreads,
                                        "in_ngspice": in_ngspice}, ngspice=bool(in_ngspice))
+    print(f"an ideal chip: {ideal_accuracy:.2%}")
     print_rows(spreads)
     print_rows(in_ngspice)
     plotting.save(spread_figure(spreads, ideal_accuracy), options.figures / "imperfect_layers.png")

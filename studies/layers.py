@@ -136,17 +136,21 @@ def train_and_test(options: argparse.Namespace) -> None:
             rows.append({"seed": seeded.seed, "training_time_s": float(state["seconds"]),
                          "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
-        print_rows(rows)
 
-        # 3. Look closely at the first network: its figures, and an error's energies.
+        # 3. Save, with the energies of an error of the first network.
         network = network_on_chip(load_network(path, dataset.name)[0], chip)
-        draw(options, stem, network, dataset, rule)
         results: dict[str, Any] = {"rows": rows, "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
                                    "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows)}
         if NGSPICE in (options.engine, options.test_engine):
-            results["energy"] = print_energies(error_energies(network, rule, find_error(network, rule, dataset.training)))
+            results["energy"] = error_energies(network, rule, find_error(network, rule, dataset.training))
         write_results(record, parameters, results)
     checkpoint.unlink(missing_ok=True)
+
+    # 4. Print, and draw the first network.
+    print_rows(rows)
+    if "energy" in results:
+        print_energies(results["energy"])
+    draw(options, stem, network, dataset, rule)
 
 
 def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
@@ -184,13 +188,15 @@ def test_saved(options: argparse.Namespace) -> None:
     # 2. Read, decide, save.
     spikes = read_tests(network, images, options.test_engine, options.jobs)
     results: dict[str, Any] = {"seed": rule.seed, **score_row(labels, spikes)}
-    print_rows([results])
     if options.test_engine == NGSPICE:
-        results["energy"] = print_energies(error_energies(network, rule, find_error(network, rule, dataset.training)))
+        results["energy"] = error_energies(network, rule, find_error(network, rule, dataset.training))
     save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, RESOLUTION)
     write_results(options.results / f"{name}.json", parameters, results)
 
-    # 3. Plot.
+    # 3. Print and plot.
+    print_rows([results])
+    if "energy" in results:
+        print_energies(results["energy"])
     counts = confusion(labels, decide(spikes, RESOLUTION)[0], classes=network.sizes[-1])
     plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
     draw(options, name, network, dataset, rule)
@@ -216,14 +222,13 @@ def print_rows(rows: list[dict[str, Any]]) -> None:
                   f"{row['interval_95_low']:.2%} to {row['interval_95_high']:.2%}", row["silent"], row["tied"]) for row in rows]))
 
 
-def print_energies(energies: dict[str, float]) -> dict[str, float]:
-    """Print the energies of one error; return them."""
+def print_energies(energies: dict[str, float]) -> None:
+    """Print the energies of one error."""
     unit = EngFormatter("J", places=2)
     print(table(("energy of one error", ""), [(name.removesuffix("_J").replace("_", " "), unit(joules))
                                               for name, joules in energies.items() if name.endswith("_J")]))
     print(f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are ideal and not counted"
           f"{UNCOUNTED}")
-    return energies
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
 from memristive.cli.parallel import run_resumable
-from memristive.io.files import check_overwriting
+from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.single_layer.operating_range import OperatingRangeWarning
@@ -127,11 +127,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.engine == NGSPICE:
         compared["ngspice"] = compare_in_ngspice(network, features, labels, options.seed, options.in_situ)
 
-    # 5. Save.
+    # 5. Save and print.
     path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"wrote {final.save(path, parameters)}")
+    report(f"wrote {final.save(path, parameters)}")
     if options.netlist:
-        print(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")
+        report(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")
     summary = {method: scores(truth, predicted[k], classes) for k, method in enumerate(methods)}
     summary[NETWORK] |= {"strict_accuracy": np.mean(strict == truth), "undecided": np.mean(strict < 0)}
     write_results(record, parameters, {

@@ -30,7 +30,7 @@ from snn_circuit import IDEAL_DEVICES
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Load network and chip, read, decide, plot."""
+    """Load network and chip, read, decide, save, print, plot."""
     parser = add_jobs(make_parser(__doc__, netlist=True))
     parser.add_argument("--voltages", type=Path, required=True, metavar="FILE", help="trained voltages")
     parser.add_argument("--data", choices=DATASETS, help="dataset (default: the one in the voltages file)")
@@ -70,15 +70,15 @@ def main(arguments: list[str] | None = None) -> None:
     netlist = read_netlist(on_chip(setup, chip), states, levels[0], dataset.labels, "test image 0")
     write_netlist(options.netlist, netlist, options.force, given)
 
-    # 3. Read, decide, score.
+    # 3. Read, decide, score, save.
     spikes = read_images(setup, states, levels, options.engine, chip, jobs=options.jobs, scheduler=options.scheduler)
     resolution = resolution_of(voltages.rule, setup.neuron)
     scores = summary(labels, spikes, resolution)
-    print_scores(scores, dataset.labels)
     save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution)
     write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
 
-    # 4. Plot.
+    # 4. Print and plot.
+    print_scores(scores, dataset.labels)
     counts = confusion(labels, decide(spikes, resolution)[0], classes)
     plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
 

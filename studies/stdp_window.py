@@ -110,16 +110,16 @@ def run_stdp(options: argparse.Namespace) -> None:
 
     exact = closed_form(differences)
     deviation = np.abs(measured - exact).max()
+    _warn_of_limits(memristor, experiment, exact)
+
+    # 3. Save, print, plot.
+    rows = [{"difference_s": difference, "measured_V": change, "closed_form_V": expected}
+            for difference, change, expected in zip(differences, measured, exact, strict=True)]
+    write_results(record, parameters, {"deviation_V": deviation, "rows": rows})
     print(table(("change of X", "at t_post - t_pre", "ngspice", "closed form"), [
         (name, f"{differences[k] * 1e3:+.3g} ms", f"{measured[k]:+.4f} V", f"{exact[k]:+.4f} V")
         for name, k in (("highest", measured.argmax()), ("lowest", measured.argmin()))]))
     print(f"largest deviation from the closed form: {deviation * 1e3:.2g} mV")
-    _warn_of_limits(memristor, experiment, exact)
-
-    # 3. Save and plot.
-    rows = [{"difference_s": difference, "measured_V": change, "closed_form_V": expected}
-            for difference, change, expected in zip(differences, measured, exact, strict=True)]
-    write_results(record, parameters, {"deviation_V": deviation, "rows": rows})
     fine = np.linspace(differences[0], differences[-1], 2001)
     plotting.save(window_figure(differences, measured, fine, closed_form(fine)), options.figures / "memristor_stdp.png")
 

@@ -160,7 +160,7 @@ def compare_training(pair: Sequence[Engine], dataset: Dataset, presentations: in
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train in all courses, print and save the comparisons."""
+    """Train in all courses, save and print the comparisons."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_number("--presentations", 1, 60_000, 2000, "length of each training")
     options = parser.parse_args(arguments)
@@ -175,9 +175,9 @@ def main(arguments: list[str] | None = None) -> None:
         row, others = compare_training(both_engines(dataset, course), dataset, options.presentations, course)
         rows.append(row)
         different += others
+    write_results(record, parameters, {"rows": rows, "different": different})
     print_rows(rows)
     print_rows(different)
-    write_results(record, parameters, {"rows": rows, "different": different})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from datasets import Dataset
 from memristive.cli.progress import progress
+from memristive.io.files import report
 from memristive.stdp.pattern_learning import Learned
 from plotting import COLOURS, WIDTH, line_style
 
@@ -65,7 +66,7 @@ def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
     animation = FuncAnimation(figure, draw, frames=frames, init_func=lambda: None, cache_frame_data=False)
     animation.save(path, PillowWriter(fps=4), dpi=100)
     plt.close(figure)
-    print(f"wrote {path}")
+    report(f"wrote {path}")
 
 
 def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:

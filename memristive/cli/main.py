@@ -1,8 +1,9 @@
 """Run a script: one line for each expected error, exit codes, SIGTERM as Ctrl-C.
 
-Exit codes: 0 done; 1 ngspice or a file failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
+Exit codes: 0 done; 1 ngspice, a file or standard output failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -32,7 +33,9 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
     warnings.showwarning = _show_warning
     name = Path(sys.argv[0]).name
     try:
-        return main(arguments) or 0
+        code = main(arguments) or 0
+        print(end="", flush=True)
+        return code
     except KeyboardInterrupt:
         number = signal.SIGTERM if received else signal.SIGINT
         message, code = f"stopped by {'SIGTERM' if received else 'Ctrl-C'}", 128 + number
@@ -40,9 +43,13 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
         message, code = str(error), 2
     except FAILED as error:
         message, code = str(error), 1
-    except BrokenPipeError:  # the reader of a pipe has ended, as in `| head`
+    except OSError as error:  # of standard output
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        if error.errno == errno.EPIPE:  # the reader of a pipe has ended, as in `| head`
+            return 1
+        message, code = f"output cannot be written: {error.strerror}", 1
     print(f"{name}: {message}", file=sys.stderr)
     return code
 

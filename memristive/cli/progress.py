@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 from memristive.cli.options import table
-from memristive.io.files import check_overwriting, write_file
+from memristive.io.files import check_overwriting, report, write_file
 from memristive.single_layer.closed_form import hebbian_state
 from memristive.single_layer.energy import HIGHEST
 from memristive.single_layer.setup import Setup
@@ -47,7 +47,7 @@ def write_netlist(path: Path | None, text: str, force: bool, others: Iterable[st
     if path is not None:
         check_overwriting(path, None, force, others)
         write_file(path, text)
-        print(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+        report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
 
 def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.io.files import FileProblem, NotOverwritten, differences, to_json, write_file
+from memristive.io.files import FileProblem, NotOverwritten, differences, report, to_json, write_file
 
 
 def checkpoint_path(path: str | Path) -> Path:
@@ -63,5 +63,5 @@ def checkpoint_at_interrupt(path: Path, progress: Callable[[], Mapping[str, Any]
         yield
     except BaseException:
         save_checkpoint(path, progress(), parameters)
-        print(f"saved {path}; go on with --resume")
+        report(f"saved {path}; go on with --resume")
         raise

@@ -34,6 +34,12 @@ def write_file(path: str | Path, content: str | bytes) -> None:
             temporary.unlink()
 
 
+def report(text: str) -> None:
+    """Print a line. If standard output is closed or full, only the line is lost, and the script goes on to its next file."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
 def to_json(data: Any) -> str:
     """Return `data` as indented JSON; NumPy values become lists and numbers, values that are not finite become null."""
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"

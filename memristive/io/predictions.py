@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memristive.io.files import write_file
+from memristive.io.files import report, write_file
 from memristive.single_layer.scores import decide, decision_name
 from memristive.single_layer.setup import Schedule
 from memristive.single_layer.spike_decoding import lead
@@ -42,7 +42,7 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     table = pd.DataFrame(columns).replace([np.inf], np.nan)
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
     write_file(path, gzip.compress(text.encode(), mtime=0))  # without the time: the same bytes from the same run
-    print(f"wrote {path}")
+    report(f"wrote {path}")
 
 
 def load_decisions(path: str | Path) -> "pd.DataFrame":

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memristive.io.files import read_json, to_json, write_file
+from memristive.io.files import read_json, report, to_json, write_file
 from memristive.single_layer.setup import Setup
 from memristive.spice.session import NgspiceSession
 
@@ -47,7 +47,7 @@ def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapp
     from memristive.io.checkpoints import checkpoint_path  # here: most scripts have no checkpoint
 
     checkpoint_path(path).unlink(missing_ok=True)
-    print(f"wrote {path}")
+    report(f"wrote {path}")
 
 
 def load_results(path: str | Path) -> dict[str, Any]:

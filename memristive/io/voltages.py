@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memristive.io.files import FileProblem, read_json, to_json, write_file
+from memristive.io.files import FileProblem, read_json, report, to_json, write_file
 from memristive.io.results import versions
 from memristive.single_layer.setup import NGSPICE, Schedule, Setup
 from memristive.spice.parameters import ParameterError
@@ -104,7 +104,7 @@ def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], n
     """
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
     write_file(path, to_json({"format": FORMAT, "version": VERSION, **origin, "versions": versions(ngspice), name: states}))
-    print(f"wrote {path}")
+    report(f"wrote {path}")
 
 
 def load_voltages(path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None) -> Voltages:

@@ -210,6 +210,20 @@ def test_a_trained_network_is_never_replaced_by_what_is_made_from_it(options, wo
     assert "net.json" in one_line(capsys.readouterr().err) and network.read_bytes() == before
 
 
+def test_work_is_saved_before_it_is_printed(work):
+    """Nobody reads the other end of standard output, and each line fails at once."""
+    folder = work / "unread"
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-u", "XPUE_memristive_training.py", "--voltages", folder / "v.json", "--results", folder,
+               "--figures", folder, "--netlist", folder / "training.cir"]
+    process = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (1, b"")
+    assert load_voltages(folder / "v.json", "xpue", 4, 9).states.max() > 2
+    assert "write_energy" in load_results(folder / "xpue_training.json") and (folder / "training.cir").exists()
+
+
 # Learning from errors
 
 FEW = ["--data", "xpue", "--set", "rule.presentations=60"]
