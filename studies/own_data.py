@@ -39,6 +39,7 @@ from memristive.cli.options import add_jobs, add_resume, apply_settings, make_pa
 from memristive.cli.parallel import run_resumable
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
+from memristive.multilayer.measured_layers import MEASURED_NEURON
 from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.single_layer.operating_range import OperatingRangeWarning
 from memristive.single_layer.scores import confusion, decide, interval, largest_deviation
@@ -86,7 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
         features, labels = resample(features, labels, replace=False, n_samples=options.rows, stratify=labels,
                                     random_state=options.seed)
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
-    memristor, neuron = apply_settings(options, memristor=MemristorParameters(), neuron=NeuronParameters())
+    memristor, neuron = apply_settings(options, memristor=MemristorParameters(),
+                                       neuron=MEASURED_NEURON if options.device else NeuronParameters())
     pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
     network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, device=options.device,
                                    memristor=None if memristor == MemristorParameters() else memristor, pairs=pairs,

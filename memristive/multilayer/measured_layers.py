@@ -6,12 +6,13 @@ from memristive.multilayer.layer_network import PulseWrites
 from memristive.single_layer.closed_form import STILL_GAIN
 from snn_circuit import NetworkParameters, NeuronParameters
 
+MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)  # default; a larger gain, as reads are at a low voltage
 STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range: 16 V with every cell at its end
 
 
 def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = None) -> NetworkParameters:
-    """Return the parameters of a network of such cells; its op-amps have a larger gain, as reads are at a low voltage."""
-    return NetworkParameters(emulator.memristor, neuron or NeuronParameters(amplifier_gain=STILL_GAIN))
+    """Return the parameters of a network of such cells."""
+    return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
 
 
 def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
@@ -33,7 +34,7 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
         Other fields of `LayerDesign`.
     """
     window, read_voltage = emulator.high - emulator.low, emulator.device.read_voltage
-    threshold = (neuron or NeuronParameters()).threshold
+    threshold = (neuron or MEASURED_NEURON).threshold
     transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
     return LayerDesign(reference_state=float(emulator.state(0.5)), transresistance=transresistance, stage_swing=STAGE_SWING,
                        row_voltage=read_voltage, write_voltage=1.0, pairs=pairs, back_voltage=read_voltage, **more)

@@ -66,6 +66,14 @@ def test_nothing_is_overwritten_without_force(table, folder, tmp_path):
     assert (folder / "model.json").read_bytes() == before
 
 
+def test_a_measured_device_gives_the_network_of_the_estimator(table, tmp_path):
+    study(table, tmp_path, "--device", "epiram")
+    saved, (features, labels) = MemristiveClassifier.load(tmp_path / "model.json"), own_data.load_table(str(table), "species")
+    model = MemristiveClassifier((5,), device="epiram", pairs=2, epochs=40, random_state=1).fit(features, labels)
+    assert saved.network_.parameters == model.network_.parameters
+    assert np.array_equal(saved.spike_times(features), model.spike_times(features), equal_nan=True)
+
+
 def test_the_table_is_never_overwritten(tmp_path):
     table = flowers_in(tmp_path)
     before = table.read_bytes()
