@@ -50,6 +50,7 @@ from snn_circuit import NetworkParameters, NeuronParameters
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
 LEAST_MEMBERS = 3  # of a class
+MOST_CLASSES = 20  # numbers of more values, some of them rare, are no classes
 HELD_OUT = 0.1  # share that is tested in ngspice
 EXAMPLES = 3  # samples of each class in the raster
 NETWORK = "memristor network"
@@ -180,12 +181,6 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
         features, labels = data.data, np.asarray(data.target_names).astype(str)[data.target]
     else:
         features, labels = _read_csv(source, label, drop)
-    classes, members = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ParameterError(f"{source}: all rows are of one class, {classes[0]}; --label names the class column")
-    if members.min() < LEAST_MEMBERS:
-        raise ParameterError(f"{source}: class {classes[members.argmin()]} has {members.min()} rows, expected {LEAST_MEMBERS} or "
-                             "more; --label names the class column")
     return features, labels
 
 
@@ -206,16 +201,37 @@ def _read_csv(source: str, label: str | None, drop: Sequence[str]) -> tuple[np.n
     column = _column(source, list(frame.columns), label)
     features, labels = frame.drop(columns=column), frame[column]
     if labels.isna().any():
-        raise ParameterError(f"{source}: {labels.isna().sum()} rows have no class in column {column!r}; leave them out")
+        raise ParameterError(f"{source}: column {column!r} lacks the class of {labels.isna().sum()} of {len(labels)} rows; leave "
+                             "them out, or name the class column with --label")
+    _check_classes(source, labels)
     if features.empty:
         raise ParameterError(f"{source}: there is no column beside the class column {column!r}")
     values = features.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     wrong = np.argwhere(~np.isfinite(values))
     if len(wrong):
         line, place = wrong[0]
-        raise ParameterError(f"{source}: row {line + 1} of column {features.columns[place]!r} must be a number, got "
-                             f"{features.iloc[line, place]}; fill it in, or --drop the column, or --label names the class column")
+        name, value = features.columns[place], features.iloc[line, place]
+        if isinstance(value, str):
+            raise ParameterError(f"{source}: column {name!r} holds text, {value!r} in row {line + 1}; encode it as numbers, for "
+                                 f"example with pandas.get_dummies, leave it out with --drop {name!r}, or name it as the class "
+                                 f"with --label {name!r}")
+        raise ParameterError(f"{source}: row {line + 1} of column {name!r} must be a finite number, got {value}; fill it in, or "
+                             f"leave the column out with --drop {name!r}")
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
+
+
+def _check_classes(source: str, labels: "pd.Series[Any]") -> None:
+    """Raise ParameterError if the class column holds one class, a class of too few rows, or a quantity."""
+    members = labels.value_counts()
+    if len(members) < 2:
+        raise ParameterError(f"{source}: all rows are of one class, {members.index[0]}; name the class column with --label")
+    fewest = int(members.min())
+    if fewest < LEAST_MEMBERS:
+        if labels.dtype.kind in "iuf" and (len(members) > MOST_CLASSES or (labels % 1 != 0).any()):
+            raise ParameterError(f"{source}: column {labels.name!r} looks like numbers, not classes, with {len(members)} values; "
+                                 "name the class column with --label, or divide the numbers into classes")
+        raise ParameterError(f"{source}: class {members.idxmin()} has {fewest} row{'s' * (fewest > 1)}, expected {LEAST_MEMBERS} "
+                             "or more; add rows, or name the class column with --label")
 
 
 def _column(source: str, columns: list[str], label: str | None) -> str:
