@@ -1,9 +1,11 @@
-# The two commands: make reproduce, make test. Each sets up what it needs, once.
+# The two commands: make reproduce, make test. Each sets up what it needs, once; make setup does nothing else.
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: reproduce reproduce-full test verify benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test verify benchmark tables audit fashion
 .DELETE_ON_ERROR:
+
+setup: .venv/ready ngspice
 
 reproduce: .venv/ready ngspice
 	$(PY) reproduce.py

@@ -5,6 +5,7 @@ loop, state over time) and figures/memristor_fingerprints.png (loops at several 
 window and writes results/memristor_stdp.json and figures/memristor_stdp.png. About 2 s each.
 """
 
+import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -310,6 +311,9 @@ class MemristorChain(SubCircuit):
 
 
 if __name__ == "__main__":
+    if importlib.util.find_spec("studies") is None:
+        sys.exit("memristor.py: its experiments are not installed; run `python memristor.py` in the folder of the project")
+
     from memristive.cli.main import run
     from studies.device import main
 

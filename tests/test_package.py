@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, one_line
 
 
 def test_installed_package_is_importable_from_another_folder(tmp_path):
@@ -22,6 +22,9 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
                           env=os.environ | {"PYTHONPATH": str(site)})
     assert done.stdout.strip() == str(site / "memristor.py"), done.stderr
+    done = subprocess.run([sys.executable, "-m", "memristor"], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+                          env=os.environ | {"PYTHONPATH": str(site)})
+    assert done.returncode == 1 and "memristor.py" in one_line(done.stderr)
 
 
 @pytest.mark.parametrize(("module", "below"), [("memristor.py", ("memristive.spice",)),
