@@ -1,5 +1,6 @@
 """Figures that several scripts draw, in one look, labels with units. Each function draws one Figure and returns it.
 
+The look fills in what the user has not set: a style that is used before the import stays (`plt.style.use`, a matplotlibrc).
 Colours are those of M. Okabe and K. Ito (2008), viridis and cividis, which colour-blind readers can tell apart.
 """
 
@@ -32,20 +33,25 @@ HEAT_MAP_COLUMNS = 800  # time points of a heat map, about as many as its axis h
 MOST_TRACES = 20  # traces that can be told apart when stacked; more become a heat map
 MOST_CELLS = 100  # cells that can be told apart as traces; more become a heat map
 
-matplotlib.rcdefaults()  # independent of a user's matplotlibrc
-plt.rcParams.update({
+LOOK: dict[Any, Any] = {
     "figure.constrained_layout.use": True, "savefig.dpi": RESOLUTION, "figure.dpi": 100,
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
     "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
     "lines.linewidth": 1.4, "axes.prop_cycle": cycler(color=COLOURS), "image.cmap": "viridis",
     "axes.titley": 1.0,  # no figure has ticks above, so there is no need to search a place for each title
-    "axes.grid": False, "axes.formatter.useoffset": False})
+    "axes.formatter.useoffset": False}
+plt.rcParams.update({name: value for name, value in LOOK.items() if plt.rcParams[name] == matplotlib.rcParamsDefault[name]})
+UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}  # metadata left out, by format
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write `figure` as a PNG file, close it, and print the path. The same data give the same bytes."""
-    image = io.BytesIO()
-    figure.savefig(image, format="png", metadata={"Software": None})
+    """Write `figure` in the format of the path's ending (.png, .pdf, .svg ...), close it, and print the path.
+
+    The same data give the same bytes as PNG, PDF or SVG.
+    """
+    image, kind = io.BytesIO(), Path(path).suffix.removeprefix(".").lower()
+    with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of an SVG file's parts
+        figure.savefig(image, format=kind, metadata=UNDATED.get(kind))
     plt.close(figure)
     write_file(path, image.getvalue())
     report(f"wrote {path}")

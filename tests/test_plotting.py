@@ -83,10 +83,15 @@ def test_every_lead_is_counted_and_lonely_and_silent_neurons_are_left_out(leads)
     assert axis.patches[0].get_x() == pytest.approx(1e6 * leads[0])
 
 
-def test_saving_the_same_data_twice_gives_the_same_bytes_and_closes_the_figure(tmp_path):
-    for name in ("a.png", "b.png"):
-        plotting.save(decision_plots.confusion([[2, 0, 1]], "a", ["tied", "silent"]), tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert not plt.get_fignums()
+@pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_the_ending_gives_the_format_and_the_same_data_the_same_bytes(tmp_path, kind, start):
+    for name in "ab":
+        plotting.save(decision_plots.confusion([[2, 0, 1]], "a", ["tied", "silent"]), tmp_path / f"{name}.{kind}")
+    assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+    assert (tmp_path / f"a.{kind}").read_bytes().startswith(start) and not plt.get_fignums()
+
+
+def test_a_figure_below_a_file_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(FileProblem, match=r"a\.png"):
         plotting.save(plt.figure(), tmp_path / "a.png" / "c.png")
