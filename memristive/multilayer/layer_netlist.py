@@ -272,7 +272,7 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     hidden = [name for layer, count in enumerate(network.sizes[1:-1])
               for name in names(f"membrane_{layer}", count) + names(f"row_{layer + 1}", count)]
     comments = [f"One read of {sample}; the last layer's neurons stand for {named_classes(list(labels), classes)}.",
-                f"Plot: membrane_{last}_j, output_j (high: neuron j has fired). The first spike names the class."]
+                f"Saved: membrane_{last}_j, output_j (high: neuron j has fired). The first spike names the class."]
     if hidden:
         comments.append("Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j.")
     return netlist_text(circuit, EXPORTED, design.window, nodes + hidden, nodes, comments)

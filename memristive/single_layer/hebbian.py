@@ -65,15 +65,15 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
     classes, inputs = patterns.shape
     cells = state_names(classes, inputs)
     comments = [f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the inputs, phi_j is high.",
-                "Plot: xcell_j_i.gate (state X of class j, input i), input_i, phi_j."]
+                "Saved: xcell_j_i.gate (state X of class j, input i), input_i, phi_j."]
     return netlist_text(hebbian_network(setup, patterns), solver_for_device(TRAINING, setup.memristor, setup.schedule),
-                        setup.schedule.stop(classes), cells, cells, comments)
+                        setup.schedule.stop(classes), cells + names("input", inputs) + names("phi", classes), cells, comments)
 
 
 def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
     """Return the text of `inference_network` for ngspice's program; arguments as there, and the names of the classes."""
     comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
-                "Plot: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
+                "Saved: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
     nodes = names("membrane", len(states)) + names("output", len(states))
     return netlist_text(inference_network(setup, states, patterns), read_solver(setup, states, patterns),
                         setup.schedule.stop(len(patterns)), nodes, nodes, comments)
@@ -83,7 +83,7 @@ def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Se
                  sample: str = "image") -> str:
     """Return the text of `read_network` for ngspice's program; arguments as there, the classes' names and the image's."""
     comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
-                "Plot: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
+                "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
     nodes = names("membrane", len(states)) + names("output", len(states))
     return netlist_text(read_network(setup, states, image, f"read of {sample}"), read_solver(setup, states, image),
                         setup.schedule.pulse, nodes, nodes, comments)

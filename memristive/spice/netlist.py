@@ -64,7 +64,7 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
     print_nodes : sequence of str
         Adds .tran and .print lines for these nodes, so that `ngspice -b` runs the netlist unchanged.
     comments : sequence of str
-        Lines of explanation under the title.
+        Lines of explanation under the title. Adds lines on the use of the netlist, and commands that write a table.
 
     Raises
     ------
@@ -78,13 +78,17 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
         lines.pop()
     if comments:
         usage = ["ngspice -b FILE prints the waveforms; ngspice -b -r run.raw FILE saves them, and `load run.raw` in ngspice",
-                 "shows them with `plot`."]
+                 "shows them with `plot`. For a table with a row for each time point, remove the asterisks of the last lines:",
+                 "ngspice -b FILE then writes table.txt."]
         lines[1:1] = [f"* {comment}" for comment in [*comments, *usage]]
     lines.append(solver.options())
     vectors = [part for name in save for part in _saved(name)]
     lines += [f".save {' '.join(vectors[k:k + 20])}" for k in range(0, len(vectors), 20)]
     if print_nodes:
         lines += [f".{tran_command(str(circuit), solver, stop)}", f".print tran {' '.join(print_nodes)}"]
+    if comments and print_nodes:
+        wrdata = f"wrdata table.txt {' '.join(print_nodes)}"
+        lines += [f"* {line}" for line in (".control", "set wr_singlescale wr_vecnames", "run", wrdata, "quit 0", ".endc")]
     return "\n".join([*lines, ".end", ""])
 
 
