@@ -64,13 +64,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Save, print, plot.
     write_results(record, parameters, {"rows": rows}, ngspice=False)
+    if not options.short:
+        save_networks([task for task in tasks if task == Task(task.device, task.layers)])
     found = summary(rows)
     heading = ("device", "layers", "rule", "aim", "pairs", "pulses", "noise", "chip", "accuracy", "pulses a cell",
                "column writes")
     print(table(heading, [described(row) for _, row in found.iterrows()]))
     if not options.short:
         plotting.save(accuracy_figure(found), options.figures / "device_learning.png")
-        save_networks([task for task in tasks if task == Task(task.device, task.layers)])
 
 
 def short_tasks() -> Iterator[Task]:

@@ -42,7 +42,7 @@ CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train from errors, test, plot; save each result before it is printed."""
+    """Train from errors, save, test, save, print, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
@@ -111,10 +111,6 @@ def main(arguments: list[str] | None = None) -> None:
         "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
         "write_energy": energy, "seconds": state.seconds, "learning_curve": curve})
     checkpoint.unlink(missing_ok=True)
-    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
-    for kind, joules in energy.items():
-        conducts = kind == "depression" and memristor != isolated(memristor)
-        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
     if dataset.load_images:
@@ -124,9 +120,13 @@ def main(arguments: list[str] | None = None) -> None:
     scores = summary(labels, spikes, RESOLUTION)
     save_decisions(options.results / f"{name}_test_decisions.csv.gz", labels, spikes, RESOLUTION)
     write_results(options.results / f"{name}_test.json", test_parameters, scores, ngspice=test_engine == NGSPICE)
-    print_scores(scores, dataset.labels)
 
-    # 5. Plot.
+    # 5. Print and plot.
+    print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
+    for kind, joules in energy.items():
+        conducts = kind == "depression" and memristor != isolated(memristor)
+        print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
+    print_scores(scores, dataset.labels)
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
     plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels, before=before),
                   options.figures / f"{name}_trained.png")
