@@ -31,7 +31,6 @@ from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
 
 POOR = 0.1  # residual, share of the range, from which on a fit deserves a look
-LARGE = 0.1  # S: no synapse conducts so well
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -165,9 +164,6 @@ def print_fit(fit: PulseFit, simulated: np.ndarray | None) -> None:
     print(table(("quantity", "value", "error or largest"), rows))
     if fit.largest > POOR:
         warnings.warn(f"the law misses a point by {fit.largest:.0%} of the range: see the figure", stacklevel=2)
-    if device.highest_conductance > LARGE:
-        warnings.warn(f"the highest conductance is {device.highest_conductance:.3g} S: conductances must be in S, not uS",
-                      stacklevel=2)
 
 
 def print_loop(fit: LoopFit) -> None:
