@@ -251,8 +251,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
-        network = untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), self._devices())
-        self._set_network(network)
+        devices = self._devices()  # before the rule: it takes a dose from the device's curves
+        self._set_network(untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), devices))
 
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and remember the parameters that it was made with."""
