@@ -124,6 +124,18 @@ def test_noise_of_several_pulses_is_that_of_one_pulse_after_the_other():
     assert np.std(several) == pytest.approx(one.std(), rel=0.02)
 
 
+@pytest.mark.parametrize("train", [train_layers, train_in_ngspice])
+def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, train):
+    """A single image, therefore in a single order; pulses of any width, of which nothing is rounded at random."""
+    net, states = network("epiram", (), 1, whole=False), []
+    for seed in (1, 1, 2):
+        rule = dataclasses.replace(RULE, presentations=2, seed=seed)
+        list(train(learning := LayeredLearning.start(net, rule), rule, IMAGES[:1], LABELS[:1]))
+        states.append(learning.network.states[0])
+    assert np.array_equal(states[0], states[1])
+    assert np.abs(states[0] - states[2]).max() > 0.01  # V; a pulse adds 2 % of 3 V
+
+
 def test_pairs_are_chosen_in_turn_or_at_random():
     rng = np.random.default_rng(3)
     assert [written_pair(k, 3, False, rng) for k in range(5)] == [0, 1, 2, 0, 1]
