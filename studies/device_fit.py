@@ -32,7 +32,6 @@ from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
 
 POOR = 0.1  # residual, share of the range, from which on a fit deserves a look
-LARGE = 0.1  # S: no synapse conducts so well
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -63,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         print_result = partial(print_fit, fit, simulated)
         results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
                    "largest_share_of_range": fit.largest} | ngspice_residuals(fit, simulated)
-        figure = pulse_figure(fit, simulated)
+        figure = pulse_figure(fit, simulated, up, down)
         write_file(device_file, to_json({**device_record(fit.device), **parameters}))
         report(f"wrote {device_file}" + f"; use it with: --device {device_file}" * (simulated is not None))
     write_results(record, parameters, results)
@@ -167,9 +166,6 @@ def print_fit(fit: PulseFit, simulated: np.ndarray | None) -> None:
     print(table(("quantity", "value", "error or largest"), rows))
     if fit.largest > POOR:
         warnings.warn(f"the law misses a point by {fit.largest:.0%} of the range: see the figure", stacklevel=2)
-    if device.highest_conductance > LARGE:
-        warnings.warn(f"the highest conductance is {device.highest_conductance:.3g} S: conductances must be in S, not uS",
-                      stacklevel=2)
 
 
 def print_loop(fit: LoopFit) -> None:
@@ -184,14 +180,18 @@ def print_loop(fit: LoopFit) -> None:
     print(table(("quantity", "value", "error or largest"), rows))
 
 
-def pulse_figure(fit: PulseFit, simulated: np.ndarray | None) -> Figure:
-    """Draw measured points, the fitted law, and ngspice's emulator."""
+def pulse_figure(fit: PulseFit, simulated: np.ndarray | None, up: list[np.ndarray], down: list[np.ndarray]) -> Figure:
+    """Draw all sweeps and their means, the fitted law, and ngspice's emulator."""
     device = fit.device
     factor, unit = plotting.prefixed(fit.up, "S")
     figure, axis = plt.subplots(figsize=(plotting.WIDTH, 3.8))
-    ups, downs = np.arange(device.pulses_up + 1), device.pulses_up + np.arange(device.pulses_down + 1)
-    axis.plot(ups, factor * fit.up, "o", color=plotting.SKY, markersize=4, label="measured")
-    axis.plot(downs, factor * fit.down, "o", color=plotting.SKY, markersize=4)
+    for begin, sweeps, mean in ((0, up, fit.up), (device.pulses_up, down, fit.down)):
+        pulses, first = begin + np.arange(len(mean)), begin == 0
+        for k, sweep in enumerate(sweeps):
+            axis.plot(pulses, factor * sweep, ".-", color=plotting.SKY, markersize=4, linewidth=0.6,
+                      label="measured" if first and k == 0 else None)
+        if len(sweeps) > 1:
+            axis.plot(pulses, factor * mean, "o", color=plotting.BLUE, markersize=4, label="mean" if first else None)
     fine = np.linspace(0, 1, 200)
     axis.plot(fine * device.pulses_up, factor * device.conductance(device.curve(fine)), color=plotting.BLACK, label="fitted law")
     axis.plot(device.pulses_up + fine * device.pulses_down, factor * device.conductance(device.curve(fine, False)),

@@ -8,15 +8,15 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from memristive.compiled import compiled
 from memristive.single_layer import error_rule, setup
 from memristive.single_layer.closed_form import Crossbar
 from memristive.single_layer.error_rule import SMALLEST_DOSE, ErrorDrivenRule
 from memristor import state_rate
 
-first_wrong_neuron = njit(cache=True)(error_rule.first_wrong_neuron)
-write_window = njit(cache=True)(setup.write_window)
+first_wrong_neuron = compiled(error_rule.first_wrong_neuron)
+write_window = compiled(setup.write_window)
 
 
 class SettledTraining:
@@ -58,14 +58,14 @@ class SettledTraining:
         return spikes
 
 
-@njit(cache=True)
+@compiled
 def _driven(images: tuple[np.ndarray, ...], k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the inputs that image `k` drives, and their volts."""
     ends, inputs, volts = images
     return inputs[ends[k]:ends[k + 1]], volts[ends[k]:ends[k + 1]]
 
 
-@njit(cache=True)
+@compiled
 def _spikes(states: np.ndarray, inputs: np.ndarray, volts: np.ndarray, read: tuple[float, ...], spikes: np.ndarray) -> None:
     share, threshold_voltage, scale, threshold, time_constant, pulse = read
     for j in range(len(states)):
@@ -80,7 +80,7 @@ def _spikes(states: np.ndarray, inputs: np.ndarray, volts: np.ndarray, read: tup
             spikes[j] = np.nan
 
 
-@njit(cache=True)
+@compiled
 def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int, pulse: float,
            write: tuple[float, ...]) -> None:
     share, threshold_voltage, phi_share, time_constant, transresistance = write
@@ -95,7 +95,7 @@ def _write(column: np.ndarray, inputs: np.ndarray, volts: np.ndarray, sign: int,
         column[inputs[k]] += (transresistance * v * area / window - lift) * leak
 
 
-@njit(cache=True)
+@compiled
 def _train(states: np.ndarray, images: tuple[np.ndarray, ...], labels: np.ndarray, course: tuple[np.ndarray, np.ndarray, float],
            read: tuple[float, ...], write: tuple[float, ...]) -> int:
     order, pulses, margin = course

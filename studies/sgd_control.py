@@ -7,8 +7,8 @@ in proportion to its error, label minus softmax of the drives.
 import dataclasses
 
 import numpy as np
-from numba import njit
 
+from memristive.compiled import compiled
 from memristive.multilayer import layer_kernel
 from memristive.multilayer.layer_kernel import Chip, Counts, Device, Pulses
 from memristive.multilayer.layer_network import (
@@ -24,7 +24,7 @@ from memristive.multilayer.layer_network import (
 from memristive.multilayer.layer_rule import LayeredRule
 
 
-@njit(cache=True)
+@compiled
 def _descend(device: Device, chip: Chip, pulses: Pulses, counts: Counts, states: np.ndarray, images: np.ndarray,
              labels: np.ndarray, order: np.ndarray, doses: np.ndarray, rng: np.random.Generator) -> None:
     """Present images[order], and write all columns after each; `doses` in V for an error of 1."""

@@ -79,8 +79,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Device. None: the default parameters.
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
-        written by whole pulses with its cycle-to-cycle noise, at a smaller default dose where its curves bend.
-        None: `memristor`.
+        written by whole pulses with its cycle-to-cycle noise, at a smaller default dose where its curves bend. Most presets
+        learn best with hidden=() and two pairs. None: `memristor`.
     pairs : int, default=0
         Differential pairs of each synapse. 0: single cells beside a reference column. A device whose curves up and down differ
         needs pairs.
@@ -174,7 +174,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Warns
         -----
         OperatingRangeWarning
-            Cells have grown so much that stages clip, which the closed form does not model.
+            Cells have grown so much that stages clip, which the closed form does not model, or most hidden neurons are silent.
         """
         features, targets = self._training_data(X, y, reset=True)
         self._start(features, np.unique(targets), len(features))
@@ -251,8 +251,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
-        network = untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), self._devices())
-        self._set_network(network)
+        devices = self._devices()  # before the rule: it takes a dose from the device's curves
+        self._set_network(untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), devices))
 
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and remember the parameters that it was made with."""
@@ -270,7 +270,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
         self.network_, self.engine_ = learning.network, self.engine
         self.n_presentations_ += learning.done
-        warn_of_layers(self.network_, levels, hidden_dose="dose", output_dose="dose")
+        dose = f"dose ({self._rule().output_dose:.3g} V)"
+        warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose)
 
     def _rule(self) -> LayeredRule:
         """Learning rule of the first write."""

@@ -14,6 +14,7 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 
 FEWEST = 5  # points of a curve
+LARGEST = 0.1  # S: no synapse conducts so well
 LIMITS = {"transconductance": (1e-15, 1e-3), "leak_resistance": (1e6, 1e15), "kp": (1e-15, 1.0)}  # S, ohm, A/V^2
 REPLICATES = 40  # simulated measurements behind a standard error
 
@@ -44,7 +45,8 @@ def fit_pulses(up: Sequence[np.ndarray], down: Sequence[np.ndarray], name: str =
     Raises
     ------
     ParameterError
-        A direction is missing, has fewer than five points, unequal sweeps, or conductances that are not positive or all equal.
+        A direction is missing, has fewer than five points, unequal sweeps, or conductances that are not positive, all equal, or
+        above 0.1 S, as those in uS are.
     """
     means, noises = {}, []
     for direction, sweeps in (("up", up), ("down", down)):
@@ -57,6 +59,8 @@ def fit_pulses(up: Sequence[np.ndarray], down: Sequence[np.ndarray], name: str =
     values = np.concatenate([*up, *down])
     if not np.isfinite(values).all() or (values <= 0).any():
         raise ParameterError(f"conductances must be positive numbers in S, got {values[~(values > 0)][0]:g}")
+    if values.max() > LARGEST:
+        raise ParameterError(f"conductances must be in S, {LARGEST:g} S at most, got {values.max():g}; multiply uS by 1e-6")
     if np.ptp(values) <= 1e-9 * values.max():
         raise ParameterError(f"conductances are all equal ({values[0]:g} S): there is nothing to fit")
     device, deviation = _fit(means["up"], means["down"], name, more)
@@ -110,7 +114,7 @@ def _bootstrap_errors(device: MeasuredDevice, sweeps_up: int, sweeps_down: int) 
         with contextlib.suppress(ParameterError):
             fits.append(_fit(curves[0], curves[1], device.name, {})[0])
     names = ("lowest_conductance", "highest_conductance", "curvature_up", "curvature_down")
-    return {name: float(np.std([getattr(fit, name) for fit in fits])) for name in names}
+    return {name: float(np.std([getattr(fit, name) for fit in fits])) if fits else np.nan for name in names}
 
 
 def _standard_errors(fit: Any) -> np.ndarray:
@@ -119,12 +123,15 @@ def _standard_errors(fit: Any) -> np.ndarray:
     variance = residuals @ residuals / max(1, len(residuals) - len(fit.x))
     correlation = float(np.clip(residuals[1:] @ residuals[:-1] / max(residuals @ residuals, 1e-300), 0.0, 0.99))
     inflation = (1 + correlation) / (1 - correlation)
-    return np.sqrt(np.diag(np.linalg.pinv(fit.jac.T @ fit.jac)) * variance * inflation)
+    return np.sqrt((np.linalg.pinv(fit.jac)**2).sum(axis=1) * variance * inflation)
 
 
 def _saturating(bend: float, share: np.ndarray) -> np.ndarray:
     """Return (1 - exp(-bend p)) / (1 - exp(-bend)), which is p for bend = 0."""
-    return share if abs(bend) < 1e-6 else np.expm1(-bend * share) / np.expm1(-bend)
+    if abs(bend) < 1e-6:
+        return share
+    law = np.expm1(-abs(bend) * share) / np.expm1(-abs(bend))
+    return law if bend > 0 else law * np.exp(bend * (1 - share))  # both multiplied by exp(bend): nothing overflows
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,9 @@ def emulator(device: MeasuredDevice, array: bool = False, window: float = 3.0, c
         A curve bends the other way: the emulator saturates at both ends.
     """
     if min(device.curvature_up, device.curvature_down) < 0:
-        raise ParameterError(f"{device.name}: the emulator cannot follow a negative curvature, got curvature_up "
-                             f"{device.curvature_up:g} and curvature_down {device.curvature_down:g}")
+        raise ParameterError(f"device {device.name}: its steps must shrink from pulse to pulse, the emulator cannot follow a "
+                             f"negative curvature; got curvature_up {device.curvature_up:g} and curvature_down "
+                             f"{device.curvature_down:g}")
     up, down = device.bound(True), 1 - device.bound(False)
     low = -window * (1 + up - down) / 2
     saturation = window * (up + down - 1) / 2  # K R_leak at 1 V

@@ -1,4 +1,4 @@
-"""Operating range of multilayer networks: stages at their op-amps' rails, silent layers, cells that diverge.
+"""Operating range of multilayer networks: stages at their op-amps' rails, silent neurons, cells that diverge.
 
 The summing stage of a column gives -R_f I. That of the reference column is inverted and goes to all neurons of the layer, whose
 inverting stages give R_f (I - I_ref). A neuron needs all three until its spike; clipping after it has no effect. The closed form
@@ -19,6 +19,8 @@ from memristor import read_current
 STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
 MOST = 200  # images that `layered_problems` examines: a second for large networks
 AGREED = 0.3e-6  # s for each layer: largest difference of spikes between the closed form and a whole network in ngspice
+SILENT_SHARE = 0.05  # of the images, for which no neuron of a hidden layer may fire
+NEEDED = 2  # hidden neurons for each class: healthy networks of few classes use 15 of 100 neurons, failing ones less than this
 DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
 
 
@@ -141,14 +143,26 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
     for layer, (states, spikes, dose) in enumerate(zip(network.states, network.forward(images), doses, strict=True), 1):
         if np.abs(states).max() > DIVERGED:
             problems.append(f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; lower {dose}")
-        if layer < len(network.states) and np.isnan(spikes).all():
-            problems.append(f"all neurons of layer {layer} are silent for each of {len(images)} images; lower {dose}")
+        if layer < len(network.states):
+            problems += _silence(layer, ~np.isnan(spikes), network.sizes[-1], dose)
     if neuron.amplifier_gain < LEAST_GAIN:
         problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed form is not exact")
     if design.rise > neuron.time_constant / 2:
         problems.append(f"design.rise is {design.rise:g} s, above half the time constant ({neuron.time_constant:.3g} s): "
                         "the closed form is not exact")
     return problems
+
+
+def _silence(layer: int, fired: np.ndarray, classes: int, dose: str) -> list[str]:
+    """Return a message if too few neurons of a hidden layer fire; `fired`: images x neurons."""
+    silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
+    if silent > SILENT_SHARE:
+        found = f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
+    elif used < min(fired.shape[1] / 2, NEEDED * classes):
+        found = f"only {used} of {fired.shape[1]} neurons of layer {layer} ever fire, for {classes} classes"
+    else:
+        return []
+    return [f"{found}; lower {dose} to half, or leave out the hidden layers"]
 
 
 def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> list[str]:

@@ -3,26 +3,26 @@
 Arrays are rows x neurons here (the last row is the bias), so that a row's cells are neighbours in memory. Spike times are
 z = exp(t / tau), inf for neurons that are silent within the window. A neuron driven by steps at z_k with weights w_k (in
 thresholds) fires at z = sum(w z_k) / (sum(w) - 1), over the k before z (H. Mostafa, IEEE TNNLS 29, 3227, 2018).
-Compiling takes some seconds. numba stores the result in __pycache__; delete it after a change of layer_rule or error_rule.
+Compiling takes half a minute, once: `compiled` keeps the result until this file or one that it imports changes.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from memristive.compiled import compiled
 from memristive.multilayer import layer_rule
 from memristive.single_layer import error_rule
 
-first_wrong_neuron = njit(cache=True)(error_rule.first_wrong_neuron)
-dose_factor = njit(cache=True)(layer_rule.dose_factor)
-margin_factor = njit(cache=True)(layer_rule.margin_factor)
-drawn_pulses = njit(cache=True)(layer_rule.drawn_pulses)
-written_pair = njit(cache=True)(layer_rule.written_pair)
-output_errors = njit(cache=True)(layer_rule.output_errors)
-overlap_times = njit(cache=True)(layer_rule.overlap_times)
-hidden_errors = njit(cache=True)(layer_rule.hidden_errors)
+first_wrong_neuron = compiled(error_rule.first_wrong_neuron)
+dose_factor = compiled(layer_rule.dose_factor)
+margin_factor = compiled(layer_rule.margin_factor)
+drawn_pulses = compiled(layer_rule.drawn_pulses)
+written_pair = compiled(layer_rule.written_pair)
+output_errors = compiled(layer_rule.output_errors)
+overlap_times = compiled(layer_rule.overlap_times)
+hidden_errors = compiled(layer_rule.hidden_errors)
 
 Arrays = tuple[np.ndarray, ...]
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
@@ -94,7 +94,7 @@ class Doses(NamedTuple):
     reach: float
 
 
-@njit(cache=True, inline="always", fastmath=SAFE_MATH)
+@compiled(inline="always", fastmath=SAFE_MATH)
 def current(device: Device, state: float, volts: float) -> float:
     """Return the cell current in A as `memristor.read_current` does; `volts` may be negative, as in back-reads."""
     start = max(state - device.threshold_voltage, 0.0)
@@ -103,7 +103,7 @@ def current(device: Device, state: float, volts: float) -> float:
     return device.half_gain * drop * (mean + math.sqrt(max(mean * mean - device.third * (drop * drop), 0.0)))
 
 
-@njit(cache=True, fastmath=SAFE_MATH)
+@compiled(fastmath=SAFE_MATH)
 def pair_drives(device: Device, chip: Chip, states: np.ndarray, image: np.ndarray, drives: np.ndarray) -> None:
     """Fill `drives` as `input_drives`, for columns in the order polarity, pair, neuron."""
     channel, columns, neurons = chip.channel[0], states.shape[1], len(drives)
@@ -120,7 +120,7 @@ def pair_drives(device: Device, chip: Chip, states: np.ndarray, image: np.ndarra
         drives[j] = drives[j] * device.scale / chip.threshold[0][j] + chip.bias[0][j]
 
 
-@njit(cache=True, fastmath=SAFE_MATH)
+@compiled(fastmath=SAFE_MATH)
 def input_drives(device: Device, chip: Chip, states: np.ndarray, image: np.ndarray, drives: np.ndarray) -> None:
     """Fill `drives` with the settled membranes of the first layer, in thresholds; `image`: levels of the rows and the bias."""
     if device.pairs:
@@ -140,7 +140,7 @@ def input_drives(device: Device, chip: Chip, states: np.ndarray, image: np.ndarr
         drives[j] += chip.bias[0][j]
 
 
-@njit(cache=True)
+@compiled
 def weigh(device: Device, chip: Chip, layer: int, states: np.ndarray, weights: np.ndarray, j: int) -> None:
     """Fill column `j` of `weights` with the settled membrane, in thresholds, that each row would cause alone."""
     rows, neurons = weights.shape
@@ -159,7 +159,7 @@ def weigh(device: Device, chip: Chip, layer: int, states: np.ndarray, weights: n
             weights[i, j] = factor * total
 
 
-@njit(cache=True)
+@compiled
 def in_order(times: np.ndarray, last: float) -> np.ndarray:
     """Return the indices of the `times` before `last` in order. Insertion sort: NumPy's sort takes 6 s to compile."""
     order = np.empty(len(times), np.int64)
@@ -175,7 +175,7 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
     return order[:count]
 
 
-@njit(cache=True)
+@compiled
 def fire(device: Device, weights: np.ndarray, bias: np.ndarray, steps: np.ndarray, spikes: np.ndarray,
          drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` (settled membranes in thresholds) of a layer; rows step up at `steps` (z, without bias).
@@ -202,7 +202,7 @@ def fire(device: Device, weights: np.ndarray, bias: np.ndarray, steps: np.ndarra
                 spikes[j] = above[j] / (drives[j] - 1.0)
 
 
-@njit(cache=True)
+@compiled
 def forward(device: Device, chip: Chip, states: Arrays, weights: Arrays, image: np.ndarray, spikes: Arrays,
             drives: Arrays) -> None:
     """Present an `image`: fill `spikes` (z) and `drives` (settled membranes in thresholds) of every layer."""
@@ -216,7 +216,7 @@ def forward(device: Device, chip: Chip, states: Arrays, weights: Arrays, image: 
         fire(device, weights[layer], chip.bias[layer], spikes[layer - 1], spikes[layer], drives[layer])
 
 
-@njit(cache=True)
+@compiled
 def seconds(device: Device, z: np.ndarray) -> np.ndarray:
     """Return the spike times `z` in s; nan for silent neurons."""
     times = np.empty(len(z))
@@ -225,7 +225,7 @@ def seconds(device: Device, z: np.ndarray) -> np.ndarray:
     return times
 
 
-@njit(cache=True)
+@compiled
 def read_back(device: Device, states: np.ndarray, channel: np.ndarray, errors: np.ndarray, volts: float) -> np.ndarray:
     """Return sum(error x (X - X_ref)) of each row (without the bias), read with each column at `volts` times its error.
 
@@ -249,13 +249,13 @@ def read_back(device: Device, states: np.ndarray, channel: np.ndarray, errors: n
     return result
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def clamped(device: Device, state: float) -> float:
     """Return X in V between the clamps of the cell."""
     return min(max(state, device.lowest), device.highest)
 
 
-@njit(cache=True)
+@compiled
 def write(device: Device, chip: Chip, pulses: Pulses, counts: Counts, layer: int, states: np.ndarray, c: int, high: np.ndarray,
           dose: float, rng: np.random.Generator) -> None:
     """Write column `c`: a `dose` in V, of which row i gets the share `high[i]`; negative: at the negative voltage."""
@@ -286,7 +286,7 @@ def write(device: Device, chip: Chip, pulses: Pulses, counts: Counts, layer: int
     counts.writes[layer][c] += any_pulse
 
 
-@njit(cache=True)
+@compiled
 def correct(device: Device, chip: Chip, doses: Doses, pulses: Pulses, counts: Counts, states: Arrays, weights: Arrays,
             image: np.ndarray, spikes: Arrays, drives: Arrays, label: int, wrong: int, done: int,
             rng: np.random.Generator) -> None:
@@ -317,7 +317,7 @@ def correct(device: Device, chip: Chip, doses: Doses, pulses: Pulses, counts: Co
                 weigh(device, chip, layer, states[layer], weights[layer], j)
 
 
-@njit(cache=True)
+@compiled
 def all_weights(device: Device, chip: Chip, states: Arrays, weights: Arrays) -> None:
     """Fill the `weights` of all layers but the first, whose rows have different voltages."""
     for layer in range(1, len(states)):
@@ -325,7 +325,7 @@ def all_weights(device: Device, chip: Chip, states: Arrays, weights: Arrays) -> 
             weigh(device, chip, layer, states[layer], weights[layer], j)
 
 
-@njit(cache=True)
+@compiled
 def present(device: Device, chip: Chip, states: Arrays, weights: Arrays, images: np.ndarray, spikes: Arrays, drives: Arrays,
             times: Arrays) -> None:
     """Fill `times` (s; for each layer an array images x neurons) with the first spikes."""
@@ -335,7 +335,7 @@ def present(device: Device, chip: Chip, states: Arrays, weights: Arrays, images:
             times[layer][n] = seconds(device, spikes[layer])
 
 
-@njit(cache=True)
+@compiled
 def train(device: Device, chip: Chip, doses: Doses, pulses: Pulses, counts: Counts, states: Arrays, weights: Arrays,
           images: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int, spikes: Arrays, drives: Arrays,
           history: np.ndarray, rng: np.random.Generator) -> None:

@@ -7,8 +7,8 @@ The import takes a second, and so does compiling: import this module only where 
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from memristive.compiled import compiled
 from memristive.single_layer.closed_form import BELOW, SHARES, Crossbar
 from memristive.spice.parameters import ParameterError
 
@@ -36,7 +36,7 @@ class CompiledRead:
         return _first_spikes(states, image, *self._values)
 
 
-@njit(cache=True)
+@compiled
 def _first_spikes(states: np.ndarray, image: np.ndarray, gain: np.ndarray, threshold_voltage: np.ndarray, share: np.ndarray,
                   feedback: np.ndarray, amplifier_gain: np.ndarray, membrane_gain: np.ndarray, rail: np.ndarray,
                   threshold: np.ndarray, time_constant: np.ndarray, edge: np.ndarray, rise: float, pulse: float,

@@ -49,7 +49,8 @@ class LoadedCircuit:
 
     def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
         self._ngspice, self.text, self.solver = ngspice, text, solver
-        self._sent: dict[str, str] = {}
+        self._sent: dict[str, str] = {}  # alter commands and their values, the last one sent at the end
+        self._last: dict[str, list[tuple[str, str]]] = {}  # the last changes of each element: "vin" and "vin dc" are one value
         try:
             ngspice.load(self, text)
         except SimulationError as error:
@@ -70,7 +71,7 @@ class LoadedCircuit:
         self._ngspice.select(self)
 
     def alter(self, changes: Mapping[str, Any]) -> None:
-        """Change element values for all later runs; only what differs from the last value is sent.
+        """Change element values for all later runs; an element whose changes equal its last ones is skipped.
 
         Parameters
         ----------
@@ -85,16 +86,22 @@ class LoadedCircuit:
         SimulationError
             ngspice refuses a change.
         """
-        wanted = {alter_command(name): value_text(name, value) for name, value in changes.items()}
-        fresh = {command: value for command, value in wanted.items() if self._sent.get(command) != value}
+        wanted: dict[str, list[tuple[str, str]]] = {}
+        for name, value in changes.items():
+            command = alter_command(name)
+            wanted.setdefault(command.split()[1], []).append((command, value_text(name, value)))
+        fresh = {element: group for element, group in wanted.items() if self._last.get(element) != group}
         self._select()
         try:
-            self._ngspice.send([f"{command} = {value}" for command, value in fresh.items()])
+            self._ngspice.send([f"{command} = {value}" for group in fresh.values() for command, value in group])
         except SimulationError as error:
             failure = self._failure(f"refused one of {', '.join(fresh)}", "op", error)
-            self._sent.clear()  # unknown which of them ngspice has taken
+            self._last.clear()  # unknown which of them ngspice has taken
             raise failure from None
-        self._sent.update(fresh)
+        self._last.update(fresh)
+        for command, value in (change for group in fresh.values() for change in group):
+            self._sent.pop(command, None)
+            self._sent[command] = value
 
     @overload
     def run(self, stop: float, pauses: None = None) -> Waveforms: ...

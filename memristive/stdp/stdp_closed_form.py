@@ -13,8 +13,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from memristive.compiled import compiled
 from memristive.single_layer.operating_range import rail
 from memristive.single_layer.spike_decoding import SILENT
 from memristive.stdp.stdp_circuit import SelfLearningSetup
@@ -55,7 +55,7 @@ def constants(setup: SelfLearningSetup) -> Constants:
                      learning.homeostasis_rate, learning.homeostasis_time_constant)
 
 
-@njit(cache=True)
+@compiled
 def lifted(s: float, v: float, c: float, cox: float) -> float:
     """Return the overdrive in V of a floating gate after the input has gone from 0 V, at overdrive `s`, to `v`: C s + Q stays."""
     if s <= 0.0 or v <= 0.0:
@@ -68,7 +68,7 @@ def lifted(s: float, v: float, c: float, cox: float) -> float:
     return (b + math.sqrt(max(b * b - 4 * a * (2 / 3 * cox * v * v + total * v), 0.0))) / (2 * a)
 
 
-@njit(cache=True)
+@compiled
 def lowered(s: float, v: float, c: float, cox: float) -> float:
     """Return the overdrive in V after the input has gone from `v`, with overdrive `s`, to 0 V: the inverse of `lifted`."""
     if s <= 0.0 or v <= 0.0:
@@ -77,7 +77,7 @@ def lowered(s: float, v: float, c: float, cox: float) -> float:
     return (c * s + 2 / 3 * cox * (s * s + s * d + d * d) / (s + d)) / (c + cox)
 
 
-@njit(cache=True)
+@compiled
 def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     """Return C + C_gs + C_gd + C_gb in F at overdrive `s` and input `v` in V (Meyer): below 0 V the bulk takes over."""
     if s <= -SURFACE:
@@ -90,7 +90,7 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
     return c + 2 / 3 * cox * (2.0 - (s * s + d * d) / (s + d) ** 2)
 
 
-@njit(cache=True)
+@compiled
 def conducted(s: float, v: float) -> float:
     """Return the channel current over Kp W / L in V^2 at a lifted overdrive `s` and input `v` in V (square law)."""
     if s <= 0.0:
@@ -99,7 +99,7 @@ def conducted(s: float, v: float) -> float:
     return s * drop - drop * drop / 2
 
 
-@njit(cache=True)
+@compiled
 def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Constants) -> float:
     """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without homeostasis."""
     total = 0.0
@@ -110,7 +110,7 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Consta
     return min(k.gain * total, k.rail)
 
 
-@njit(cache=True)
+@compiled
 def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
     """Return the membrane in V at the end of the input's edge, without homeostasis: an integral over the currents so far."""
     total = 0.0
@@ -119,7 +119,7 @@ def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
     return total * k.rise / k.tau
 
 
-@njit(cache=True)
+@compiled
 def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -> float:
     """Return the time in s of the crossing of the threshold, raised by `homeostasis` (V at the start); inf if there is none."""
     time = k.tau
@@ -131,7 +131,7 @@ def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -
     return time
 
 
-@njit(cache=True)
+@compiled
 def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> np.ndarray:
     """Return the first spikes of all neurons in one presentation, without inhibition.
 
@@ -162,14 +162,14 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     return times
 
 
-@njit(cache=True)
+@compiled
 def written(x: float, v: float, duration: float, k: Constants) -> float:
     """Return a cell's lifted X in V, from `x` before, after `duration` s with phi high and the input at `v` V."""
     target = k.pump * k.leak * v
     return target + (x - target) * math.exp(-duration / (k.leak * memory_capacitance(x - k.vto, v, k.c, k.cox)))
 
 
-@njit(cache=True)
+@compiled
 def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants) -> float:
     """Write the winner's cells `row` (V) in place from its `spike` (s) on; return how long in s its output was high."""
     for i in range(len(row)):
@@ -191,7 +191,7 @@ def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, 
     return end - spike + falling
 
 
-@njit(cache=True)
+@compiled
 def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: Constants) -> int:
     """Present one image and learn from it, in place.
 
@@ -220,7 +220,7 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
     return winner
 
 
-@njit(cache=True)
+@compiled
 def present_all(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, order: np.ndarray, k: Constants) -> np.ndarray:
     """Present the images `volts[order]` (images x inputs, V) as `present` does; return the winners, an array of presentations."""
     found = np.empty(len(order), np.int64)

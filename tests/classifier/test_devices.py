@@ -4,9 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 
 from memristive.classifier import MemristiveClassifier
+from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.io.files import to_json
+from memristive.single_layer.operating_range import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 
@@ -34,7 +37,24 @@ def test_ngspice_reads_pairs_as_the_closed_form(ngspice):
     assert both.sum() >= 5 and found[both] == pytest.approx(exact[both], abs=50e-9)
 
 
-def test_device_and_memristor_exclude_each_other():
+def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():
+    features, labels = load_digits(return_X_y=True)
+    model = MemristiveClassifier(device="epiram", pairs=2, random_state=1)
+    with pytest.warns(OperatingRangeWarning, match="dose"):
+        before = model.fit(features[::2], labels[::2]).score(features[1::2], labels[1::2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        after = model.set_params(dose=0.0375 / 2).fit(features[::2], labels[::2]).score(features[1::2], labels[1::2])
+    assert before < 0.85 and after > 0.9
 
+
+def test_a_device_without_an_emulator_is_named(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(to_json(device_record(MeasuredDevice("mine", curvature_up=-0.4))))
+    with pytest.raises(ParameterError, match=r"mine.*curvature_up"):
+        MemristiveClassifier(device=str(path)).fit(X, Y)
+
+
+def test_device_and_memristor_exclude_each_other():
     with pytest.raises(ParameterError, match="not both"):
         MemristiveClassifier(device="epiram", memristor=MemristorParameters()).fit(X, Y)

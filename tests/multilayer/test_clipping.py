@@ -142,7 +142,7 @@ def begun(design=None, **changes):
 
 
 @pytest.mark.parametrize(("network", "words"), [
-    (diverged(), "layer 2 diverge"), (silent(), "layer 2 are silent"), (begun(amplifier_gain=5e3), "neuron.amplifier_gain"),
+    (diverged(), "layer 2 diverge"), (silent(), "layer 2 fires for 100%"), (begun(amplifier_gain=5e3), "neuron.amplifier_gain"),
     (begun(LayerDesign(rise=100e-6)), "design.rise"), (begun(), None)])
 def test_what_is_out_of_range_is_a_warning(network, words):
     images = np.random.default_rng(1).random((6, 3))
@@ -150,10 +150,19 @@ def test_what_is_out_of_range_is_a_warning(network, words):
     if words is None:
         assert problems == []
     else:
-        assert words in problems[0]
+        assert any(words in problem for problem in problems)
         with pytest.warns(OperatingRangeWarning, match=words) as warned:
             warn_of_layers(network, images)
         assert len(warned) == len(problems)
+
+
+@pytest.mark.parametrize(("firing", "dark", "reported"), [(8, 2, 0), (8, 3, 1), (4, 0, 0), (3, 0, 1)])
+def test_silent_hidden_neurons_are_reported(firing, dark, reported):
+    """Of 40 images 2 may be dark, and of 8 hidden neurons 4 must fire."""
+    hidden = np.array([[8.0, 5.0]] * firing + [[5.0, 5.0]] * (8 - firing))
+    network = LayeredNetwork((hidden, np.full((4, 9), 5.4)))
+    problems = layered_problems(network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose")
+    assert ["dose" in problem for problem in problems] == [True] * reported
 
 
 def test_no_stage_clips_in_the_trained_networks():

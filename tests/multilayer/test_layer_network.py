@@ -196,6 +196,17 @@ def test_each_epoch_presents_every_image_once_in_a_new_order():
     assert np.array_equal(epoch_order(RULE, 20, 17, 43), order.ravel()[17:43])
 
 
+def test_a_training_in_two_orders_differs_and_in_one_order_does_not():
+    """The start is the same; only the order depends on the seed."""
+    start, found = initial_network((), 2, XOR[0], RULE), []
+    for seed in (1, 1, 2):
+        rule = dataclasses.replace(RULE, seed=seed)
+        list(train_layers(learning := LayeredLearning.start(start, rule), rule, *XOR))
+        found.append((epoch_order(rule, 20, 0, 60).tolist(), learning.network.states[0].tolist()))
+    assert found[0] == found[1]
+    assert all(one != other for one, other in zip(found[0], found[2], strict=True))
+
+
 def test_a_resumed_training_is_the_same_to_the_last_bit():
     whole = learn(RULE, block=100)
     first = LayeredLearning.start(initial_network((16,), 2, XOR[0], RULE), RULE)

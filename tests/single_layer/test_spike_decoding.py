@@ -22,7 +22,7 @@ from snn_circuit import NeuronParameters
 
 NAN = math.nan
 TAU, THRESHOLD = 150e-6, 4.0
-NEURON = NeuronParameters()
+NEURON = NeuronParameters(threshold=THRESHOLD, membrane_capacitance=150e-6)
 
 
 def synthetic(settled, start=0.0, longest_step=20e-6, seed=3, stop=1e-3):

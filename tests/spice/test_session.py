@@ -65,6 +65,20 @@ def test_alter_changes_all_later_runs(load):
         assert waves["out"][-1] == pytest.approx(3 - 2.5 * np.exp(-1), abs=2e-3)
 
 
+DIVIDER = "divider\nv1 in 0 1\nr1 in out 1k\nr2 out 0 1k\n"
+
+
+def test_the_last_change_holds_under_any_name_of_a_value(load):
+    circuit = load(DIVIDER)
+    for change, out in [({"v1": 2}, 1.0), ({"v1 dc": 5}, 2.5), ({"v1": 2}, 1.0), ({"v1 dc": 5}, 2.5),
+                        ({"r2": 4e3}, 4.0), ({"r2 resistance": 1e3}, 2.5), ({"r2": 4e3}, 4.0)]:
+        circuit.alter(change)
+        assert circuit.run(1e-5)["out"][-1] == pytest.approx(out)
+    for _ in range(MOST_CIRCUITS):
+        load(RC)
+    assert circuit.run(1e-5)["out"][-1] == pytest.approx(4.0)  # loaded again, with all changes in their order
+
+
 def test_circuits_stay_apart(load):
     first, second = load(RC), load(RC.replace("1k", "2k"))
     second.alter({"c1": 1e-6})
@@ -73,7 +87,7 @@ def test_circuits_stay_apart(load):
 
 
 def test_more_circuits_than_ngspice_holds_keep_their_changes(load):
-    circuits = [load("divider\nv1 in 0 1\nr1 in out 1k\nr2 out 0 1k\n") for _ in range(MOST_CIRCUITS + 5)]
+    circuits = [load(DIVIDER) for _ in range(MOST_CIRCUITS + 5)]
     for volts, circuit in enumerate(circuits):
         circuit.alter({"v1": volts})
     for volts, circuit in reversed(list(enumerate(circuits))):

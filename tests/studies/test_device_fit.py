@@ -1,6 +1,7 @@
 """Fit of a measured device: known parameters from noisy curves in each layout, a known loop, and one line for bad input."""
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,42 @@ def long(*sweeps):
     return pd.concat(parts)
 
 
-def fitted(tmp_path, table, *options):
-    table.to_csv(tmp_path / "curve.csv", index=False)
+def fitted_text(tmp_path, rows, *options):
+    (tmp_path / "curve.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return run(device_fit.main, [str(tmp_path / "curve.csv"), "--results", str(tmp_path), "--figures", str(tmp_path), *options])
+
+
+def fitted(tmp_path, table, *options):
+    return fitted_text(tmp_path, [table.to_csv(index=False)], *options)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_conductances_are_in_siemens(ngspice, tmp_path, columns):
+    """From 1 to 4 uS in 40 pulses as a capacitor is charged, with a time constant of 20 pulses, and back likewise."""
+    up = [1e-6 + 3e-6 * (1 - math.exp(-k / 20)) / (1 - math.exp(-2)) for k in range(41)]
+    down = [5e-6 - value for value in up]
+    if columns == 1:
+        rows = ["pulse,conductance,direction", *(f"{k},{value:.8e},up" for k, value in enumerate(up)),
+                *(f"{k},{value:.8e},down" for k, value in enumerate(down))]
+    else:
+        rows = ["up;down", *(f"{one:.8e};{other:.8e}" for one, other in zip(up, down, strict=True))]
+    assert fitted_text(tmp_path, rows) == 0
+    device = load_device(str(tmp_path / "curve_device.json"))
+    assert device.highest_conductance == pytest.approx(4e-6, rel=0.02)
+    assert device.lowest_conductance == pytest.approx(1e-6, rel=0.02)
+
+
+def test_time_is_in_seconds_and_current_in_amperes(tmp_path):
+    """A channel of 100 uA/V^2 whose gate charges by 5 V/s at 1 V, over 2 s: i = Kp ((X - Vto) v - v^2/2), X - Vto = 2 V + dX."""
+    rows = ["time,voltage,current"]
+    for k in range(401):
+        t, v = k / 200, math.sin(math.pi * k / 100)
+        moved = 5.0 * (1 - math.cos(2 * math.pi * t)) / (2 * math.pi)
+        rows.append(f"{t},{v:.9f},{1e-4 * ((2.0 + moved) * v - v * v / 2):.9e}")
+    assert fitted_text(tmp_path, rows, "--kind", "iv") == 0
+    found = json.loads((tmp_path / "device_fit_curve.json").read_text())["memristor"]
+    assert found["kp"] == pytest.approx(1e-4, rel=0.1)
+    assert found["transconductance"] / found["capacitance"] == pytest.approx(5.0, rel=0.1)  # the gate adds 0.3 %
 
 
 def test_noisy_sweeps_give_the_device_and_ngspice_follows_it(ngspice, tmp_path, capsys):
@@ -76,7 +110,9 @@ def test_a_loop_gives_an_emulator_with_the_same_currents(tmp_path):
 
 @pytest.mark.parametrize(("table", "word"), [
     (long(("up", UP)), "direction 'down'"), (long(("up", UP[:4]), ("down", DOWN)), "at least 5 points"),
-    (long(("up", -UP), ("down", DOWN)), "positive"), (long(("up", UP[:1].repeat(9)), ("down", UP[:1].repeat(9))), "all equal"),
+    (long(("up", -UP), ("down", DOWN)), "positive"),
+    (long(("up", 1e7 * UP), ("down", 1e7 * DOWN)), "conductances must be in S"),
+    (long(("up", UP[:1].repeat(9)), ("down", UP[:1].repeat(9))), "all equal"),
     (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
     (long(("up", UP), ("sideways", DOWN)), "'sideways'"), (long(("up", UP)).drop(columns="pulse"), "'pulse' is missing"),
     (pd.DataFrame({"one": UP}), "two columns"), (pd.DataFrame(), "cannot be read")])

@@ -1,0 +1,83 @@
+"""Functions compiled by numba, in a cache that is never stale.
+
+numba keeps compiled code for each file and compiles it anew when that file changes. But the code also holds functions and
+constants of other files. Therefore `compiled` gives each file a folder that is named by the content of the file and of all
+project files that it imports: after a change of any of them the folder is another one.
+"""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+ROOT = Path(__file__).parents[1]
+CONFIG: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
+UNUSED = 24 * 3600.0  # s after which a folder of older content is removed: until then another process may write to it
+
+
+def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Compile a function as `numba.njit` does and keep the result until a file changes that it depends on.
+
+    Parameters
+    ----------
+    function : callable, optional
+        None: return a decorator.
+    **options
+        Those of `numba.njit`, except `cache`.
+
+    Returns
+    -------
+    callable
+    """
+    if function is None:
+        return functools.partial(compiled, **options)
+    folder, before = _cache_folder(Path(function.__code__.co_filename)), CONFIG.CACHE_DIR
+    CONFIG.CACHE_DIR = folder or before
+    try:
+        return numba.njit(cache=folder is not None, **options)(function)
+    finally:
+        CONFIG.CACHE_DIR = before
+
+
+@functools.cache
+def _cache_folder(file: Path) -> str | None:
+    """Return the folder for the functions of `file`, and remove unused ones of its older contents; None: nowhere to write."""
+    sources = _with_imports(file, {})
+    content = b"".join(hashlib.sha256(sources[path]).digest() for path in sorted(sources))
+    name = f"{file.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
+    for parent in (CONFIG.CACHE_DIR or file.parent / "__pycache__", os.path.expanduser("~/.cache")):
+        folder = Path(parent, "memristive", name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.NamedTemporaryFile(dir=folder).close()  # a test, and the mark that the folder is in use
+        except OSError:
+            continue
+        for other in folder.parent.glob(f"{file.stem}-*"):
+            with contextlib.suppress(OSError):  # another process has removed it
+                if other != folder and time.time() - other.stat().st_mtime > UNUSED:
+                    shutil.rmtree(other)
+        return str(folder)
+    return None
+
+
+def _with_imports(file: Path, found: dict[Path, bytes]) -> dict[Path, bytes]:
+    """Add `file` and the project files that it imports when it is loaded, directly or not, to `found`: path to content."""
+    found[file] = file.read_bytes()
+    for node in ast.parse(found[file]).body:
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for path in (ROOT / f"{name.replace('.', '/')}.py" for name in names):
+            if path not in found and path.is_file():
+                _with_imports(path, found)
+    return found

@@ -1,0 +1,42 @@
+"""The cache of compiled functions follows every file that they depend on."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from tests.helpers import ROOT
+
+USE = """
+
+@compiled
+def first_dose(presentations):
+    return dose_factor(0, presentations, 0.5)
+"""
+CHANGE = """
+
+def dose_factor(done, presentations, final):
+    return 2.0
+"""
+CALL = "from memristive.multilayer.layer_kernel import first_dose; print(first_dose(9), len(first_dose.stats.cache_hits))"
+
+
+def test_a_changed_rule_is_compiled_anew(tmp_path):
+    for name in ("memristor.py", "snn_circuit.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "memristive", tmp_path / "memristive", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def append(name, text):
+        with (tmp_path / "memristive/multilayer" / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def first_dose():
+        environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+        done = subprocess.run([sys.executable, "-c", CALL], cwd=tmp_path, env=environment, capture_output=True, text=True,
+                              timeout=300)
+        return done.stdout.strip() or done.stderr
+
+    append("layer_kernel.py", USE)  # compiled in a second, the kernel itself in half a minute
+    assert [first_dose(), first_dose()] == ["1.0 0", "1.0 1"]  # the second call finds it in the cache
+    append("layer_rule.py", CHANGE)
+    assert first_dose() == "2.0 0"
