@@ -8,7 +8,6 @@ minutes in ngspice, 30 s in closed form.
 
 import dataclasses
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     engine = (chip_engine(options.engine, setup, chip, state.done) if chip
               else make_engine(options.engine, setup, classes, inputs))
     trainer = ErrorDrivenTrainer(engine, rule, images, labels)
-    began = time.perf_counter() - state.seconds
     with (checkpoint_at_interrupt(checkpoint, lambda: vars(state), parameters),
           progress(trainer.presentations(state), rule.presentations - state.done, "learning", "image") as bar):
         for running, written in bar:
-            state.seconds = time.perf_counter() - began
             bar.set_postfix(accuracy=f"{running:.1%}", writes=written, refresh=False)
             if state.done % CHECKPOINT_EVERY[options.engine] == 0:
                 save_checkpoint(checkpoint, vars(state), parameters)
@@ -112,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
     write_results(options.results / f"{name}_training.json", parameters, {
         "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
-        "write_energy": energy, "seconds": state.seconds, "learning_curve": curve})
+        "write_energy": energy, "learning_curve": curve})
     checkpoint.unlink(missing_ok=True)
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
