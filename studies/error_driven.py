@@ -84,8 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
         state.states = chip.with_stuck_cells(state.states)
     netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
     write_netlist(options.netlist, netlist, options.force)
-    before, pulse = state.states, rule.dose / float(state_rate(memristor, schedule.input_voltage))
-    warn_of_range(on_chip(setup, chip), before, images[:100], write=pulse * (options.engine == NGSPICE))
+    pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
+    warn_of_range(on_chip(setup, chip), state.states, images[:100], write=pulse * (options.engine == NGSPICE))
     engine = (chip_engine(options.engine, setup, chip, state.done) if chip
               else make_engine(options.engine, setup, classes, inputs))
     trainer = ErrorDrivenTrainer(engine, rule, images, labels)
@@ -124,8 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 5. Plot.
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
-    plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels, before=before),
-                  options.figures / f"{name}_trained.png")
+    plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
 
 
 def file_stem(dataset: Dataset, engine: str, chip: Chip | None) -> str:
