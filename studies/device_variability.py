@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     sizes = [len(case.chips) * case.rule.presentations for case in planned]
     rows = [row for found in run_resumable(measure, planned, sizes, options, path, parameters) for row in found]
 
-    # 4. Save and plot.
+    # 4. Save, print, plot.
     write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
     print(f"accuracy of ideal chips: {accuracy}")
     print_rows(rows, drop=["accuracies"])

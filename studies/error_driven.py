@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     images, labels = dataset.training.levels, dataset.training.labels
-    name = file_stem(dataset, options.engine, chip) + (f"_{device.name}" if device else "")
+    name = file_stem(dataset, options.engine, chip, rule.seed) + (f"_{device.name}" if device else "")
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
                   "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
@@ -127,11 +127,11 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
 
 
-def file_stem(dataset: Dataset, engine: str, chip: Chip | None) -> str:
-    """Return the stem of all files: mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip."""
+def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:
+    """Return the stem of all files: mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip_seed_2."""
     return (dataset.name + ("_error_driven" if engine == NGSPICE else "_closed_form")
             + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-            + dataset.size_suffix + "_chip" * (chip is not None))
+            + dataset.size_suffix + "_chip" * (chip is not None) + f"_seed_{seed}" * (seed != 1))
 
 
 if __name__ == "__main__":
