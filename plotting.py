@@ -115,42 +115,32 @@ def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, A
 
 def dataset_images(dataset: Dataset) -> Figure:
     """Draw the patterns of a dataset as images, with their labels."""
-    figure, image = _gallery(dataset.patterns, dataset.shape, _columns(len(dataset.labels)), dataset.labels,
-                             cmap="cividis", vmin=0, vmax=1)
+    figure, image = _gallery(dataset.patterns, dataset.shape, dataset.labels, cmap="cividis", vmin=0, vmax=1)
     figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)
     return figure
 
 
-def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], before: np.ndarray | None = None) -> Figure:
-    """Draw the states X (classes x inputs, V) as one image of `shape` for each class; with `before`, also the states before."""
-    images = states if before is None else np.concatenate([before, states])
-    columns, titles, rows = (_columns(len(labels)), labels, ()) if before is None else (
-        len(labels), [*labels, *labels], ("before", "after"))
+def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
+    """Draw the states X (classes x inputs, V) as one image of `shape` for each class."""
     # One norm for all: where states are equal, the colour bar widens it, and would do so for the last image alone.
-    figure, image = _gallery(images, shape, columns, titles, rows, norm=Normalize(np.min(images), np.max(images)))
+    figure, image = _gallery(states, shape, labels, norm=Normalize(np.min(states), np.max(states)))
     figure.colorbar(image, label="state X (V)", aspect=15)
     return figure
 
 
-def _columns(count: int) -> int:
-    return count if count <= 6 else 5
-
-
-def _gallery(images: np.ndarray, shape: tuple[int, int], columns: int, titles: Sequence[str], rows: Sequence[str] = (),
-             **options: Any) -> tuple[Figure, AxesImage]:
-    """Draw `images` with titles, `columns` in a row, and names of the `rows`, in one axis: one for each would take a second."""
+def _gallery(images: np.ndarray, shape: tuple[int, int], titles: Sequence[str], **options: Any) -> tuple[Figure, AxesImage]:
+    """Draw `images` with titles, up to six in a row, otherwise five, in one axis: one for each would take a second."""
     height, width = shape
-    step = 1.12 * width, (1.28 if columns <= 6 else 1.4) * height
-    size = columns * step[0] + 0.45 * width, -(-len(titles) // columns) * step[1]
+    columns = len(titles) if len(titles) <= 6 else 5
+    step = 1.12 * width, 1.28 * height
+    size = columns * step[0] + 0.12 * width, -(-len(titles) // columns) * step[1]
     page = min(WIDTH, 1.2 + size[0] / size[1] * (2.0 if len(titles) <= 6 else 3.4))
     figure, axis = plt.subplots(figsize=(page, 0.2 + (page - 1.2) * size[1] / size[0]))
     for k, (pixels, title) in enumerate(zip(images, titles, strict=True)):
         x, y = k % columns * step[0], k // columns * step[1]
         image = axis.imshow(np.reshape(pixels, shape), extent=(x, x + width, y + height, y), **options)
         axis.text(x + width / 2, y - 0.05 * height, title, ha="center", va="bottom")
-    for k, name in enumerate(rows):
-        axis.text(-0.1 * width, k * step[1] + height / 2, name, rotation=90, ha="right", va="center")
-    axis.set(xlim=(-0.45 * width if rows else -0.12 * width, columns * step[0]), ylim=(size[1] - 0.2 * height, -0.25 * height))
+    axis.set(xlim=(-0.12 * width, columns * step[0]), ylim=(size[1] - 0.2 * height, -0.25 * height))
     axis.set_axis_off()
     return figure, image
 

@@ -16,41 +16,33 @@ from joblib import cpu_count
 from tqdm import tqdm
 
 from memristive.cli.main import run
-from tools.tables import NETWORKS, results_table, write_agreement
+from tools.tables import NETWORKS, QUICK, results_table, write_agreement
 
 FIRST = 1000  # test images of each network that a quick reproduction puts through ngspice
-QUICK = Path("results/quick")  # records of these
-# Settings of the trainings in closed form, chosen on held-out training images (docs/closed_form.md).
-LONGER = {"binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin=2e-6"],
-          "grey": ["rule.presentations=600000", "rule.dose=0.06", "rule.margin=1.5e-6", "rule.start_state=5.2"]}
 Command = list[str]
 
 
 def chains(full: bool) -> Iterator[list[Command]]:
-    """Yield lists of commands; within a list, each needs the one before it."""
+    """Yield lists of commands; within a list, each needs the one before it.
+
+    What a quick reproduction does in part goes to results/quick, beside the records of the whole.
+    """
+    quick = ["--results", str(QUICK)]
     yield [["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"],
-           ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1"]]
+           ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick]]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.layers", "--data", "mnist"],
-           ["-m", "studies.ngspice_layers", "--jobs", "1", *([] if full else ["--samples", "50", "--results", str(QUICK)])]]
+           ["-m", "studies.ngspice_layers", "--jobs", "1", "--samples", "50", *quick]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
-    yield [["-m", "studies.synapse_rule"], ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5"]]
+    yield [["-m", "studies.synapse_rule"], ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick]]
     yield [["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"]]
     for network in NETWORKS:
-        voltages = ["--voltages", f"voltages/{network.name}.json"]
-        steps: list[Command] = []
-        if network.name == "mnist":
-            steps = [["MNIST_memristive_training.py"], ["MNIST_memristive_inference.py"]]
-        elif network.rule == "ex-situ":
-            steps = [["-m", "studies.ex_situ", "--encoding", network.encoding]]
-        elif full:
-            settings = LONGER[network.encoding] if network.engine == "closed-form" else []
-            steps = [["-m", "studies.error_driven", "--encoding", network.encoding, "--engine", network.engine, *voltages,
-                      "--set", f"rule.seed={network.seed}", *settings]]
-        test = ["MNIST_memristor_test.py", *voltages]
-        in_ngspice = [*test, "--jobs", "1", *([] if full else ["--samples", str(FIRST), "--results", str(QUICK)])]
-        yield [*steps, [*test, "--engine", "closed-form"], in_ngspice]
+        steps = [network.training] if full or network.rule != "error-driven" else []
+        if network.rule == "hebbian":
+            steps.append(["MNIST_memristive_inference.py"])
+        in_ngspice = [*network.test, "--jobs", "1", *([] if full else ["--samples", str(FIRST), *quick])]
+        yield [*steps, [*network.test, "--engine", "closed-form"], in_ngspice]
 
 
 def run_chain(commands: list[Command], force: bool) -> tuple[str, int]:
@@ -72,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="train the error-driven networks again, test all images in ngspice")
     parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
     options = parser.parse_args(arguments)
-    last = ["-m", "studies.device_variability", *([] if options.full else ["--short"])]  # takes all cores
+    last = ["-m", "studies.device_variability", *([] if options.full else ["--short", "--results", str(QUICK)])]  # all cores
     failed = 0
     for part in (list(chains(options.full)), [[last]]):
         with ThreadPoolExecutor(cpu_count()) as pool, tqdm(total=len(part), unit="chain", dynamic_ncols=True) as bar:

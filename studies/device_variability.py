@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-import plotting
 from datasets import Dataset, mnist
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
@@ -29,7 +28,7 @@ from memristive.single_layer.engines import CLOSED_FORM
 from memristive.single_layer.error_rule import ErrorDrivenRule
 from memristive.variability.chip import Chip
 from memristive.variability.chip_batch import ChipBatch
-from studies.device_variability_figures import figures
+from studies.device_variability_figures import draw
 
 # Routes of the weights to a chip: learned there; the states of an ideal chip; logistic regression; the ideal chip's currents,
 # written and verified cell by cell; and these for columns whose neuron is measured as well.
@@ -195,7 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--samples", 1, 10_000, 10_000, "only N test images")
     options = parser.parse_args(arguments)
     extent = dataclasses.replace(SHORT if options.short else LONG, samples=options.samples)
-    name, encodings = "imperfect_chips" + "_short" * options.short, extent.encodings
+    encodings = extent.encodings
 
     # 1. The rule of the training scripts, and the weights of a logistic regression.
     rules, software = {}, {}
@@ -205,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
         (rules[encoding],), software[encoding] = apply_settings(options, rule=data(encoding).rule), voltages.states
         parameters[encoding] = {**describe(data(encoding).setup), "learning": dataclasses.asdict(rules[encoding]),
                                 "software": voltages.origin.get("mapping")}
-    path = options.results / f"{name}.json"
+    path = options.results / f"imperfect_chips{'_short' * options.short}.json"
     check_overwriting(path, parameters, options.force)
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
@@ -225,8 +224,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
     print(f"accuracy of ideal chips: {accuracy}")
     print_rows(rows, drop=["accuracies"])
-    for part, figure in figures(rows, accuracy).items():
-        plotting.save(figure, options.figures / f"{name}_{part}.png")
+    draw(path, options.figures)
 
 
 if __name__ == "__main__":

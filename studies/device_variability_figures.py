@@ -1,6 +1,11 @@
-"""Figures of the study of imperfect chips: means as lines, from the lowest to the highest chip as bands."""
+"""Figures of the study of imperfect chips: means as lines, from the lowest to the highest chip as bands.
 
+Draws results/imperfect_chips.json, which studies.device_variability writes, as figures/imperfect_chips_*.png. A few seconds.
+"""
+
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,12 +15,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+import plotting
+from memristive.cli.main import run
+from memristive.cli.options import make_parser
+from memristive.io.results import load_results
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 
 ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)"),
           "software": (ORANGE, ":", "logistic regression, carried to the chip"),
-          "verified": (PURPLE, "-.", "written and verified cell by cell"),
-          "calibrated": (GREEN, (0, (1, 1)), "... and every neuron measured, too")}
+          "verified": (PURPLE, "-.", "verified: each cell written and checked"),
+          "calibrated": (GREEN, (0, (1, 1)), "calibrated: verified, and every neuron measured")}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Draw the committed record again."""
+    options = make_parser(__doc__, parameters=False).parse_args(arguments)
+    draw(options.results / "imperfect_chips.json", options.figures)
+
+
+def draw(record: Path, folder: Path) -> None:
+    """Write the figures of a record to a folder."""
+    found = load_results(record)
+    for part, figure in figures(found["rows"], found["ideal"]).items():
+        plotting.save(figure, folder / f"{record.stem}_{part}.png")
 
 
 def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> dict[str, Figure]:
@@ -28,11 +50,25 @@ def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> di
         Accuracy of an ideal chip by encoding.
     """
     table = pd.DataFrame(rows)
-    parts = {"spread": (spread_figure, ["spread"]), "stuck": (stuck_figure, ["stuck"]),
+    parts = {"in_situ": (in_situ_figure, ["spread"]), "spread": (spread_figure, ["spread"]), "stuck": (stuck_figure, ["stuck"]),
              "noise": (noise_figure, ["read noise", "write noise"]), "retention": (retention_figure, ["retention"]),
              "recovery": (recovery_figure, ["recovery"])}
     found = {name: (draw, table[table.section.isin(sections)]) for name, (draw, sections) in parts.items()}
     return {name: draw(part, ideal) for name, (draw, part) in found.items() if len(part)}
+
+
+def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy against the spread of cells and thresholds: learned on the chip, and carried to it. Grey images."""
+    rows = rows[(rows.encoding == "grey") & (rows.deviation == "both")]
+    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.4))
+    for route in ("in situ", "ex situ"):
+        colour, dashes, label = ROUTES[route]
+        band(axis, with_ideal(rows[rows.route == route], "spread", ideal["grey"]), "spread", 100, color=colour,
+             linestyle=dashes, label=label)
+    finish(axis, ideal["grey"], f"MNIST, one layer, {rows.chips.iloc[0]} chips for each spread",
+           "spread of cells and thresholds (%)", "test accuracy (%)")
+    axis.legend(handles=handles(axis), loc="center right", frameon=True, framealpha=1.0, edgecolor="none")
+    return figure
 
 
 def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
@@ -48,7 +84,7 @@ def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
                 if route != "software":  # the regression's weights are not the ideal chip's
                     found = with_ideal(found, "spread", ideal[encoding])
                 band(axis, found, "spread", 100, color=colour, linestyle=dashes, label=label,
-                     linewidth=2.6 if route == "in situ" else 1.4)
+                     linewidth=2.6 if route in ("in situ", "ex situ") else 1.4)  # others lie on them
             finish(axis, ideal[encoding], titles[deviation] if encoding == encodings[0] else "",
                    "spread (%)" if encoding == encodings[-1] else "",
                    f"test accuracy (%), {encoding}" if deviation == "neurons" else "")
@@ -141,3 +177,7 @@ def finish(axis: Axes, ideal: float, title: str, x: str, y: str = "") -> None:
     axis.axhline(100 * ideal, color=GREY, linewidth=0.8, zorder=0, label="an ideal chip")
     axis.set(title=title, xlabel=x, ylabel=y, ylim=(0, 100))
     axis.grid(alpha=0.3)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -8,7 +8,6 @@ minutes in ngspice, 30 s in closed form.
 
 import dataclasses
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     images, labels = dataset.training.levels, dataset.training.labels
-    name = file_stem(dataset, options.engine, chip) + (f"_{device.name}" if device else "")
+    name = file_stem(dataset, options.engine, chip, rule.seed) + (f"_{device.name}" if device else "")
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
                   "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
@@ -86,16 +85,14 @@ def main(arguments: list[str] | None = None) -> None:
         state.states = chip.with_stuck_cells(state.states)
     netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
     write_netlist(options.netlist, netlist, options.force, [*given, path])
-    before, pulse = state.states, rule.dose / float(state_rate(memristor, schedule.input_voltage))
-    warn_of_range(on_chip(setup, chip), before, images[:100], write=pulse * (options.engine == NGSPICE))
+    pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
+    warn_of_range(on_chip(setup, chip), state.states, images[:100], write=pulse * (options.engine == NGSPICE))
     engine = (chip_engine(options.engine, setup, chip, state.done) if chip
               else make_engine(options.engine, setup, classes, inputs))
     trainer = ErrorDrivenTrainer(engine, rule, images, labels)
-    began = time.perf_counter() - state.seconds
     with (checkpoint_at_interrupt(checkpoint, lambda: vars(state), parameters),
           progress(trainer.presentations(state), rule.presentations - state.done, "learning", "image") as bar):
         for running, written in bar:
-            state.seconds = time.perf_counter() - began
             bar.set_postfix(accuracy=f"{running:.1%}", writes=written, refresh=False)
             if state.done % CHECKPOINT_EVERY[options.engine] == 0:
                 save_checkpoint(checkpoint, vars(state), parameters)
@@ -109,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
     write_results(options.results / f"{name}_training.json", parameters, {
         "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
-        "write_energy": energy, "seconds": state.seconds, "learning_curve": curve})
+        "write_energy": energy, "learning_curve": curve})
     checkpoint.unlink(missing_ok=True)
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
@@ -128,15 +125,14 @@ def main(arguments: list[str] | None = None) -> None:
         print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
     print_scores(scores, dataset.labels)
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
-    plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels, before=before),
-                  options.figures / f"{name}_trained.png")
+    plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
 
 
-def file_stem(dataset: Dataset, engine: str, chip: Chip | None) -> str:
-    """Return the stem of all files: mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip."""
+def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:
+    """Return the stem of all files: mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip_seed_2."""
     return (dataset.name + ("_error_driven" if engine == NGSPICE else "_closed_form")
             + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
-            + dataset.size_suffix + "_chip" * (chip is not None))
+            + dataset.size_suffix + "_chip" * (chip is not None) + f"_seed_{seed}" * (seed != 1))
 
 
 if __name__ == "__main__":

@@ -133,8 +133,7 @@ def train_and_test(options: argparse.Namespace) -> None:
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
             warn_of_layers(learning.network, images)
             spikes = read_tests(learning.network, images, options.test_engine, options.jobs)
-            rows.append({"seed": seeded.seed, "training_time_s": float(state["seconds"]),
-                         "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
+            rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
 
         # 3. Save, with the energies of an error of the first network.
@@ -156,10 +155,10 @@ def train_and_test(options: argparse.Namespace) -> None:
 def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
           save: Callable[[], None]) -> None:
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it every half minute."""
-    began, saved = time.perf_counter() - float(state.get("seconds", 0.0)), time.perf_counter()
+    saved = time.perf_counter()
     with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
         for done, accuracy in TRAIN[engine](learning, rule, training.levels, training.labels):
-            state |= {**learning.arrays(), "seconds": time.perf_counter() - began}
+            state |= learning.arrays()
             bar.update(done - bar.n)
             bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
             if time.perf_counter() > saved + CHECKPOINT_EVERY:

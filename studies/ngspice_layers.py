@@ -30,7 +30,7 @@ from memristive.spice.parameters import ParameterError
 from memristive.spice.session import temporary_circuits
 from studies.layer_experiments import NAMES, describe_network, load_network, score_row
 
-WARM = 1000  # reads of a process after which its memory is recorded
+WARM = 1000  # reads of a process after which its memory is printed
 CHECKPOINT_EVERY = 40  # ranges of images
 Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
 
@@ -83,13 +83,15 @@ def main(arguments: list[str] | None = None) -> None:
                                compare("layer by layer", layered, "whole network", whole, window, stops)):
                 rows, differing = rows + comparison[0], differing + comparison[1]
         results: dict[str, Any] = {"rows": rows, "decided_differently": differing, "ngspice": score_row(labels, found[-1]),
-                   "closed_form": score_row(labels, exact[-1]), "cpu_seconds_per_image": float(np.mean(state["seconds"])),
-                   f"megabytes_after_{WARM}_reads": memory.get(WARM), "megabytes_at_the_end": max(memory.values(), default=None)}
+                   "closed_form": score_row(labels, exact[-1])}
         write_results(record, parameters, results)
     print_rows(rows)
     print_rows(differing)
     print(f"strict accuracy: {results['ngspice']['strict_accuracy']:.2%} by ngspice, "
           f"{results['closed_form']['strict_accuracy']:.2%} by the closed form")
+    warm = f", {memory[WARM]:.0f} MB after {WARM} reads" if WARM in memory else ""
+    print(f"CPU time of an image: {np.mean(state['seconds']):.2f} s; memory of a process: up to "
+          f"{max(memory.values(), default=0.0):.0f} MB{warm}")
 
 
 def compare(name: str, spikes: Spikes, other: str, others: Spikes, window: float,

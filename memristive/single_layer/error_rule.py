@@ -45,18 +45,15 @@ class LearningState:
         Presentations done.
     history : array of bool, presentations x 2
         Right before the write; written.
-    seconds : float
-        Computing time so far.
     """
 
     states: np.ndarray
     done: int
     history: np.ndarray
-    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.states = np.asarray(self.states, float)
-        self.done, self.seconds = int(self.done), float(self.seconds)  # from a checkpoint: arrays without dimensions
+        self.done = int(self.done)  # from a checkpoint: an array without dimensions
 
 
 def initial_state(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:

@@ -87,4 +87,5 @@ def test_planned_chips_deviate_as_their_columns_say():
 
 def test_all_sections_of_the_committed_record_are_drawn():
     record = load_results(ROOT / "results/imperfect_chips.json")
-    assert set(figures(record["rows"], record["ideal"])) == {"spread", "stuck", "noise", "retention", "recovery"}
+    assert set(figures(record["rows"], record["ideal"])) == {
+        "in_situ", "spread", "stuck", "noise", "retention", "recovery"}

@@ -65,7 +65,7 @@ def test_ngspice_reads_as_the_closed_form(saved, tmp_path, ngspice):
     rows, found = load_table(record), load_results(record)
     assert rows["read"].tolist() == ["layer by layer"] * 2 + ["whole network"] * 2 + ["layer by layer"] * 2
     assert rows.images.tolist() == [6, 6, 1, 1, 1, 1] and (rows.decided_differently == 0).all()
-    assert rows.largest_difference_s.between(0, 0.8e-6).all() and found["cpu_seconds_per_image"] > 0
+    assert rows.largest_difference_s.between(0, 0.8e-6).all()
     test = layered_dataset("digits").test
     right = np.nanargmin(saved[0].first_spikes(test.levels[:6]), axis=1) == test.labels[:6]
     assert found["ngspice"] == found["closed_form"] and found["ngspice"]["strict_accuracy"] == right.mean() > 0.5
@@ -86,7 +86,7 @@ def test_a_run_goes_on_from_its_checkpoint(saved, tmp_path, ngspice):
     study(saved, tmp_path, "--samples", RANGE + 2, "--resume")
     found = load_results(record)
     assert [row["largest_difference_s"] for row in found["rows"]] == pytest.approx([1e-6, 1e-6])
-    assert 2 > found["cpu_seconds_per_image"] > 2 * RANGE / (RANGE + 2) and not checkpoint_path(record).exists()
+    assert not checkpoint_path(record).exists()
 
 
 def test_silent_networks_are_read_to_the_end_of_the_window(saved, ngspice):
