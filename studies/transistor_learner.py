@@ -11,7 +11,7 @@ one minute, xpue seconds. --netlist writes the circuit as the contest wants it; 
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]
-    text = deck(circuit, schedule, options.step, save=cells)
+    lines = [f"n_line{c}" for c in classes] if options.task == "xpue" else []
+    text = deck(circuit, schedule, options.step, save=[*cells, *lines])
     trace, seconds = watched(text, schedule, f"{options.task} in ngspice")
     found = score(trace, schedule, labels)
     moments = _pass_ends(schedule, len(images.train))
@@ -119,6 +120,8 @@ def main(arguments: list[str] | None = None) -> None:
         pixels = weights[:, :, :shape[0] * shape[1]]  # without the complements of XPUE
         names = list(xpue().labels) if options.task == "xpue" else [str(c) for c in classes]
         plotting.save(plotting.weight_images(pixels[-1], shape, names), Path(options.figures) / f"{name}_weights.png")
+    if options.task == "xpue":
+        plotting.save(waveforms(trace, schedule, xpue().labels), Path(options.figures) / f"{name}_waveforms.png")
 
 
 def watched(text: str, schedule: Schedule, title: str) -> tuple[Trace, float]:
@@ -174,6 +177,34 @@ def learning(right: np.ndarray) -> Figure:
     axis.set_ylim(bottom=0)
     axis.set_xticks(np.arange(1, len(right) + 1))
     axis.grid(alpha=0.3)
+    return figure
+
+
+def waveforms(trace: Trace, schedule: Schedule, names: Sequence[str]) -> Figure:
+    """Draw scores, error lines and the weights of the first class while the first patterns are learned."""
+    first, count = int(np.flatnonzero(schedule.learning)[0]), 6
+    begin = float(schedule.begins[first])
+    at = np.linspace(begin, begin + count * SLOT, 3000)
+    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
+    for c, name in enumerate(names):
+        style = plotting.line_style(c, len(names))
+        axes[0].plot((at - begin) * 1e3, 1e3 * trace.at(f"v(out{c})", at), label=name, **style)
+        axes[1].plot((at - begin) * 1e3, trace.at(f"v(xlearner.n_line{c})", at), **style)
+    inputs = schedule.inputs // 2
+    shown = schedule.images[schedule.labels == 0][0][:inputs]
+    for i in range(inputs):
+        axes[2].plot((at - begin) * 1e3, trace.at(f"v(xlearner.n_w0_{i})", at), color=BLUE if shown[i] else plotting.ORANGE,
+                     linewidth=1.0)
+    for k, c in enumerate(schedule.labels[first:first + count]):
+        axes[0].text(k + 0.5, 1.02, f"label {names[c]}", transform=axes[0].get_xaxis_transform(), ha="center", va="bottom")
+    scores = 1e3 * np.array([trace.at(f"v(out{c})", at) for c in range(len(names))])
+    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))  # without peaks of an edge
+    axes[0].legend(ncols=len(names), loc="upper left")
+    axes[1].set_ylabel("error lines (V)")
+    axes[2].set(ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)")
+    for axis in axes:
+        for k in range(count + 1):
+            axis.axvline(k, color=plotting.GREY, linewidth=0.5, zorder=0)
     return figure
 
 

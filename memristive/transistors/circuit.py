@@ -25,6 +25,8 @@ TAIL_OVERDRIVE = BIAS["vref"] - THRESHOLDS["syn"]  # V, of the current sources b
 TARGET = 1.0  # V, at the label's target pin
 ROW_SOURCE = 2e6  # ohm, at the source of a row's inverter, which draws 0.7 uA at most
 ROW_INVERTER = 2.0  # width over length of a row's inverter
+BALANCE_WINDOW = 50e-3  # V, of the mean score around its level, that steers the whole balance
+MEAN_RESISTOR = 50e6  # ohm, from each score to their mean: it draws a hundredth of a read's current
 SMALLEST = 1e-6  # m, the shortest and narrowest transistor that the contest allows
 
 
@@ -44,6 +46,8 @@ class LearnerParameters(Parameters):
     discharge_swing: float = quantity(0.0317, 0.01, 0.99, "", "gain from a pixel to its discharging row")
     anneal_time: float = quantity(1.5, 1e-3, 100.0, "s", "time constant of the error current's gate voltage")
     anneal_floor: float = quantity(0.4, 0.1, 1.0, "", "share of the gate voltage that remains")
+    balance: float = quantity(0.0, 0.0, 0.9, "", "share of the label's current that holds the mean score at its level; 0: none")
+    level: float = quantity(0.77, 0.5, 1.1, "V", "mean score that the balance holds")
     charge_rail: str = "vweight"
     discharge_rail: str = "vweight"
     start_rail: str = "voffset"
@@ -80,7 +84,8 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
         f"Rfloor1 vref n_floor {1e5 * (1 - p.anneal_floor) / p.anneal_floor + 1:.6g}",
         "Manneal vref reset n_gate 0 syn W=20u L=1u",
         f"Mscore n_score n_gate n_learn 0 syn {tail}",
-        f"Mlabel n_label n_gate n_learn 0 syn {tail}",
+        f"Mlabel n_label n_gate n_learn 0 syn {_size((1 - p.balance) * 2 * current / TAIL_OVERDRIVE**2, 'syn')}",
+        *_balance(p, classes),
         "Mlearn n_learn learn 0 0 nch W=20u L=1u",
         "Mrows n_rows learn 0 0 nch W=20u L=1u",
         "* slow nodes need fewer time steps: without these capacitors every change of the image takes a hundred",
@@ -120,6 +125,21 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
                       f"Mdown{cell} n_w{cell} n_down{i} n_line{c} 0 nch {discharge}",
                       f"Mup{cell} n_w{cell} n_up{i} n_line{c} vdd pch {charge}"]
     return "\n".join(lines) + "\n"
+
+
+def _balance(p: LearnerParameters, classes: Sequence[int]) -> list[str]:
+    """Return a differential stage that lowers the label's current while the mean of all scores is above its level.
+
+    Else two current sources that differ by a percent charge or discharge all cells, image after image.
+    """
+    if not p.balance:
+        return []
+    pair = _size(2 * 2 * p.balance * p.error_current / BALANCE_WINDOW**2, "syn")
+    return ["* balance: the mean score, a reference, and a stage that steers a part of the label's current",
+            *(f"Rmean{c} out{c} n_mean {MEAN_RESISTOR:.6g}" for c in classes),
+            f"Rlevel1 verror n_level {1e6 * (BIAS['verror'] / p.level - 1):.6g}", f"Rlevel0 n_level 0 {1e6:.6g}",
+            f"Mbalance n_split n_gate n_learn 0 syn {_size(2 * p.balance * 2 * p.error_current / TAIL_OVERDRIVE**2, 'syn')}",
+            f"Mlevel n_label n_level n_split 0 syn {pair}", f"Mmean vdd n_mean n_split 0 syn {pair}"]
 
 
 def margin_gain(parameters: LearnerParameters) -> float:

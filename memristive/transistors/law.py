@@ -4,6 +4,7 @@ Compiled. A training of 4800 images takes less than a second, where ngspice take
 Conductances and currents of a column are in units of a read's gain, those of an error in units of the error current.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from memristive.transistors.circuit import (
+    BALANCE_WINDOW,
     BIAS,
     GAINS,
     ROW_INVERTER,
@@ -70,13 +72,13 @@ class Law:
         if not (np.asarray(self.classes)[rows] == labels).all():
             raise ValueError("labels must be among the law's classes")
         read = THRESHOLDS["syn"] + self._cells("read")
-        tails = np.array([self._named("score", [""])[0], self._named("label", [""])[0]])
+        tails = np.array([self._named(kind, [""])[0] for kind in ("score", "label", "balance", "level", "mean")])
         mirrors = self._named("diode", self.classes) - self._named("copy", self.classes)
         _train(found, volts, up, down, rows, self._gates(len(images)), read, self._cells("up"), self._cells("down"),
                self._named("pair", self.classes), mirrors, tails, self._load,
                margin_gain(p) * p.read_length / (GAINS["syn"] * SMALLEST), TARGET - THRESHOLDS["syn"]
                - self._named("margin", self.classes), p.window, np.sqrt(2 * p.error_current / MIRROR_GAIN),
-               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step, STEPS)
+               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step, STEPS, p.balance, p.level)
         return found
 
     @property
@@ -135,7 +137,7 @@ def _scores(gates: np.ndarray, volts: np.ndarray, load: float) -> np.ndarray:
 def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndarray, rows: np.ndarray, gates: np.ndarray,
            read: np.ndarray, up_shift: np.ndarray, down_shift: np.ndarray, pair: np.ndarray, mirrors: np.ndarray,
            tails: np.ndarray, load: float, margin: float, pull: np.ndarray, window: float, mirror_overdrive: float,
-           up_gain: float, down_gain: float, step: float, most_steps: int) -> None:
+           up_gain: float, down_gain: float, step: float, most_steps: int, balance: float, level: float) -> None:
     """Write `weights` in place. Arguments as computed in `Law.train`."""
     classes, inputs = weights.shape
     out, error, cell = np.full(classes, 0.8), np.zeros(classes), np.empty(inputs)
@@ -146,7 +148,10 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
         steps = 1 + int(most_steps * max(current, label_current))
         y = rows[k]
         overdrive = mirror_overdrive * label_drive / 0.3
-        label_current *= _square(1 + mirrors[y] / overdrive)
+        mirror = _square(1 + mirrors[y] / overdrive)
+        label_current *= mirror * (1 - balance)
+        balance_drive = max(gates[k] - tails[2], 1e-6)
+        balance_current, balance_width = mirror * 2 * balance * (balance_drive / 0.3) ** 2, BALANCE_WINDOW * balance_drive / 0.3
         for _ in range(steps):
             top = -1e9
             for c in range(classes):
@@ -168,8 +173,11 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
                     break
             tail_voltage = max(foot - 0.5, 0.0)
             drawn = current * (1 - _square(1 - tail_voltage / score_drive))  # below its overdrive a source gives less
+            lead = min(max(level - tails[3] - out.mean() + tails[4], -balance_width), balance_width)
+            steered = balance_current * ((lead + math.sqrt(2 * balance_width**2 - lead**2)) / (2 * balance_width)) ** 2
             for c in range(classes):
-                error[c] = (label_current if c == y else 0.0) - drawn * _square(out[c] - pair[c] - foot) / (width * width)
+                share = _square(out[c] - pair[c] - foot) / (width * width)
+                error[c] = (label_current + steered if c == y else 0.0) - drawn * share
             for c in range(classes):
                 if abs(error[c]) < 1e-4:
                     continue
@@ -184,16 +192,26 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
 
 @njit(cache=True)
 def _line(weights: np.ndarray, high: np.ndarray, low: np.ndarray, error: float, up_gain: float, down_gain: float) -> float:
-    """Return the voltage of an error line at which its cells take the error."""
-    line = 3.0 if error > 0 else 0.0
-    for _ in range(40):
+    """Return the voltage of an error line at which its cells take the error, between ground and the supply.
+
+    Newton's method where it stays within the bracket, else halving: between the two kinds of cells the slope vanishes.
+    """
+    lowest, highest = 0.0, 3.0
+    line = highest if error > 0 else lowest
+    for _ in range(60):
         balance, slope = -error, 1e-12
         for i in range(len(weights)):
             balance += up_gain * (_square(line - high[i]) - _square(weights[i] - high[i]))
             balance -= down_gain * (_square(low[i] - line) - _square(low[i] - weights[i]))
             slope += 2 * up_gain * max(line - high[i], 0.0) + 2 * down_gain * max(low[i] - line, 0.0)
-        change = balance / slope
-        line -= change
-        if abs(change) < 1e-7:
+        if balance > 0:
+            highest = line
+        else:
+            lowest = line
+        wanted = line - balance / slope
+        if not lowest < wanted < highest:
+            wanted = (lowest + highest) / 2
+        if abs(wanted - line) < 1e-7:
             break
+        line = wanted
     return line

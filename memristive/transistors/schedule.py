@@ -103,13 +103,17 @@ def pin_names(inputs: int, classes: int) -> tuple[list[str], list[str]]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What is shown in one transient: `images` in order with label (-1: none), and which of them are for learning."""
+    """What is shown in one transient: `images` in order with label (-1: none), and which of them are for learning.
+
+    With `carried`, the supplies are on from the first moment and nothing is reset: weights come as initial conditions.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     learning: np.ndarray
     classes: int = 10
     startup: float = STARTUP
+    carried: bool = False
 
     @property
     def inputs(self) -> int:
@@ -161,9 +165,10 @@ def sources(schedule: Schedule) -> list[str]:
 
 def _points(schedule: Schedule, values: np.ndarray, reset: bool) -> list[tuple[float, float]]:
     """Return corners (s, V) of one waveform without those on a level line."""
-    before = ON if reset else values[0] if len(set(values)) == 1 else 0.0
-    points = [(0.0, 0.0), (EDGE, before)]
-    points += [(schedule.startup - EDGE, ON), (schedule.startup, 0.0)] if reset else [(schedule.startup, before)]
+    before = values[0] if len(set(values)) == 1 else 0.0
+    points = [(0.0, before if schedule.carried else 0.0), (EDGE, before), (schedule.startup, before)]
+    if reset and not schedule.carried:
+        points = [(0.0, 0.0), (EDGE, ON), (schedule.startup - EDGE, ON), (schedule.startup, 0.0)]
     for begin, value in zip(schedule.begins, values, strict=True):
         points += [(begin + EDGE, value), (begin + SLOT, value)]
     return [point for k, point in enumerate(points)
