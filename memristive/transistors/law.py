@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from memristive.transistors.circuit import (
+    BALANCE_GATE,
     BALANCE_WINDOW,
     BIAS,
     GAINS,
@@ -173,7 +174,8 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
                     break
             tail_voltage = max(foot - 0.5, 0.0)
             drawn = current * (1 - _square(1 - tail_voltage / score_drive))  # below its overdrive a source gives less
-            lead = min(max(level - tails[3] - out.mean() + tails[4], -balance_width), balance_width)
+            lead = BALANCE_GATE * (1 - out.mean() / level) - tails[3] + tails[4]
+            lead = min(max(lead, -balance_width), balance_width)
             steered = balance_current * ((lead + math.sqrt(2 * balance_width**2 - lead**2)) / (2 * balance_width)) ** 2
             for c in range(classes):
                 share = _square(out[c] - pair[c] - foot) / (width * width)
