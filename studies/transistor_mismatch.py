@@ -1,10 +1,11 @@
 """Transistors whose thresholds differ: weights learned on the chip against weights carried to it (docs/transistors.md).
 
-Every transistor's threshold deviates by 2, 5, 10 or 20 mV (standard deviation), or by its area after Pelgrom. A chip learns
-by itself, or it gets the weights that an ideal chip has learned. All images are drawn from MNIST's training images, without
-those of the contest. By the law, three and ten digits on five chips of each spread; --engine ngspice repeats it for three
-digits on one or more chips. Writes results/transistor_mismatch[_ngspice].json and figures/transistor_mismatch[_ngspice].png.
-Two minutes by the law; ten minutes of computing time for a chip of each spread in ngspice.
+Thresholds deviate by 2, 5, 10 or 20 mV (standard deviation), or by each transistor's area after Pelgrom. A chip learns by
+itself, or it gets the weights that an ideal chip has learned. Then only one part of the circuit deviates: which transistors
+must match? All images are drawn from MNIST's training images, without those of the contest. By the law, three and ten digits
+on five chips of each spread; --engine ngspice repeats the first question for three digits on one or more chips. Writes
+results/transistor_mismatch[_ngspice].json and figures/transistor_mismatch[_ngspice].png. Two minutes by the law; ten minutes
+of computing time in ngspice.
 """
 
 import sys
@@ -39,6 +40,9 @@ from plotting import BLUE, VERMILLION, WIDTH
 
 PASSES = 20
 SPREADS: dict[str, float | None] = {"ideal": 0.0, "2 mV": 2e-3, "5 mV": 5e-3, "10 mV": 10e-3, "20 mV": 20e-3, "by area": None}
+PARTS = {"reads": ("mread",), "writes": ("mup", "mdown", "minv"), "comparison": ("mpair", "mmargin"),
+         "current sources": ("mscore", "mlabel", "mdiode", "mcopy", "mbalance", "mlevel", "mmean")}  # beginnings of names
+SPREADS_OF_PARTS = {"10 mV": 10e-3, "50 mV": 50e-3}
 FIRST_CHIP = 500  # seed; the sizes were chosen on chips with other seeds
 FIRST_DRAW = 300  # of images; the sizes were chosen on other draws
 
@@ -53,8 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     chips, tasks = options.chips or (1 if in_ngspice else 5), ["mnist017"] if in_ngspice else list(LABELS)
     name = "transistor_mismatch" + "_ngspice" * in_ngspice
     sizes = {task: PRESETS[f"{task}_chips"] for task in tasks}
-    parameters = {"engine": options.engine, "chips": chips, "passes": PASSES, "spreads_V": SPREADS, "pelgrom_V_m": PELGROM,
-                  "learners": {task: sizes[task].as_dict() for task in tasks}}
+    parameters = {"engine": options.engine, "chips": chips, "passes": PASSES, "spreads_V": SPREADS, "parts": PARTS,
+                  "pelgrom_V_m": PELGROM, "learners": {task: sizes[task].as_dict() for task in tasks}}
     check_overwriting(options.results / f"{name}.json", parameters, options.force)
 
     # 1. Each chip learns its own draw of images; the weights that it is given were learned by an ideal chip from the same draw.
@@ -63,22 +67,29 @@ def main(arguments: list[str] | None = None) -> None:
     for task, chip in progress(cases, len(cases), options.engine, "chip"):
         images = drawn_images(task, mnist, FIRST_DRAW + chip, test=50 if in_ngspice else 100)
         ideal: np.ndarray | None = None
-        for spread, deviation in SPREADS.items():
-            learned, carried, weights = measure(sizes[task], task, images, FIRST_CHIP + chip, deviation, ideal)
+        plan = [("all", spread) for spread in SPREADS]
+        plan += [] if in_ngspice else [(part, spread) for part in PARTS for spread in SPREADS_OF_PARTS]
+        for part, spread in plan:
+            deviation = {**SPREADS, **SPREADS_OF_PARTS}[spread]
+            thresholds = draw_thresholds(netlist(sizes[task], LABELS[task]), FIRST_CHIP + chip, deviation)
+            thresholds = {name: volts if name.startswith(PARTS.get(part, "m")) else 0.0 for name, volts in thresholds.items()}
+            learned, carried, weights = measure(sizes[task], task, images, thresholds, ideal)
             ideal = weights if ideal is None else ideal
-            rows.append({"task": task, "chip": chip, "spread": spread, "learned_on_chip": learned, "carried_to_chip": carried})
+            rows.append({"task": task, "chip": chip, "part": part, "spread": spread, "learned_on_chip": learned,
+                         "carried_to_chip": carried})
 
     # 2. Record, table, figure.
     write_results(options.results / f"{name}.json", parameters, {"rows": rows}, in_ngspice)
-    print(pd.DataFrame(rows).groupby(["task", "spread"], sort=False)[["learned_on_chip", "carried_to_chip"]].mean().round(4))
+    means = pd.DataFrame(rows).groupby(["task", "part", "spread"], sort=False)[["learned_on_chip", "carried_to_chip"]].mean()
+    print(means.round(4))
     plotting.save(mismatch_figure(pd.DataFrame(rows), options.engine), options.figures / f"{name}.png")
 
 
-def by_law(learner: LearnerParameters, task: str, images: Images, seed: int, deviation: float | None,
+def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
            ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
     """Return the accuracy of a chip that learns and of one that gets `ideal` weights, and the weights learned in V."""
     classes = list(LABELS[task])
-    law = Law(learner, classes, thresholds=draw_thresholds(netlist(learner, classes), seed, deviation))
+    law = Law(learner, classes, thresholds=thresholds)
     order, _ = presentation_order(images, PASSES)
     weights = law.train(images.train[order], images.train_labels[order])
 
@@ -89,12 +100,11 @@ def by_law(learner: LearnerParameters, task: str, images: Images, seed: int, dev
     return accuracy(weights), accuracy(weights if ideal is None else ideal), weights
 
 
-def by_ngspice(learner: LearnerParameters, task: str, images: Images, seed: int, deviation: float | None,
+def by_ngspice(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
                ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
     """Return the same as `by_law`, from one transient that trains and tests, and one that only tests."""
     classes = list(LABELS[task])
-    circuit = netlist(learner, classes)
-    chip, models = on_chip(circuit, draw_thresholds(circuit, seed, deviation))
+    chip, models = on_chip(netlist(learner, classes), thresholds)
     schedule, shown = contest_schedule(images, PASSES)
     cells = [f"{c}_{i}" for c in classes for i in range(schedule.inputs)]
     trace, _ = simulate(deck(chip, schedule, save=[f"n_w{cell}" for cell in cells], transistor_models=models), schedule.stop)
@@ -115,7 +125,7 @@ def mismatch_figure(rows: pd.DataFrame, engine: str) -> Figure:
     tasks = list(rows.task.unique())
     figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 3.4), squeeze=False)
     for axis, task in zip(axes.flat, tasks, strict=True):
-        part = rows[rows.task == task]
+        part = rows[(rows.task == task) & (rows.part == "all")]
         for column, colour, marker, label, shift in (("learned_on_chip", BLUE, "o", "learned on the chip", -0.06),
                                                      ("carried_to_chip", VERMILLION, "s", "carried to the chip", 0.06)):
             place = part.spread.map(list(SPREADS).index) + shift

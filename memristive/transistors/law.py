@@ -82,6 +82,19 @@ class Law:
                1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step, STEPS, p.balance, p.level)
         return found
 
+    def line_range(self) -> tuple[float, float]:
+        """Return the lowest and highest voltage of an error line at the start, for the whole error current and mean pixels.
+
+        Below 0.5 V the differential stage, above 2.7 V the mirror has no headroom.
+        """
+        p, shape = self.parameters, self.inputs
+        middle = (LOW + HIGH) / 2
+        up = np.full(shape, BIAS[p.charge_rail] - p.charge_swing * (middle - THRESHOLDS["syn"]) + abs(THRESHOLDS["pch"]))
+        down = np.full(shape, p.discharge_swing * middle + (1 - p.discharge_swing) * BIAS[p.discharge_rail] - THRESHOLDS["nch"])
+        lowest, highest = (_line(self.start()[0], up, down, error, 1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2)
+                           for error in (-1.0, 1.0))
+        return float(lowest), float(highest)
+
     @property
     def _load(self) -> float:
         return self.parameters.read_length / (GAINS["syn"] * SMALLEST * self.parameters.load)
