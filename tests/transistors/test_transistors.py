@@ -9,12 +9,12 @@ import pytest
 from datasets import load_mnist, xpue
 from memristive.spice.parameters import ParameterError
 from memristive.transistors.chip import draw_thresholds, on_chip
-from memristive.transistors.circuit import LearnerParameters, netlist
+from memristive.transistors.circuit import PRESETS, LearnerParameters, netlist
 from memristive.transistors.grammar import count_components
 from memristive.transistors.harness import delivered, simulate
 from memristive.transistors.law import Law
 from memristive.transistors.patterns import batch_netlist, pattern_images
-from memristive.transistors.schedule import Schedule, deck, drawn_images, frozen_images
+from memristive.transistors.schedule import LABELS, Schedule, deck, drawn_images, frozen_images, pin_names
 from tests.helpers import ROOT
 
 PINS = ("in0", "out0", "vdd")
@@ -79,6 +79,13 @@ def test_law_writes_as_ngspice(deviation):
 
 def test_committed_netlist_is_reproducible():
     assert COMMITTED.read_text() == batch_netlist(LearnerParameters(), pattern_images(xpue().patterns), xpue().labels)
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_submitted_circuits_are_reproducible_and_allowed(task):
+    circuit = (ROOT / "submission" / "spicenn2" / task / "circuit.cir").read_text()
+    assert circuit == netlist(PRESETS[task], LABELS[task])
+    assert sum(count_components(circuit, [name for part in pin_names(16, 10) for name in part]).values()) > 300
 
 
 def test_committed_netlist_learns_from_errors_in_ngspice_alone():
