@@ -4,6 +4,7 @@ Pins: vdd and five bias voltages, `reset`, `learn`, an input `in0`, `in1`, ... f
 class. Internal nodes begin with `n_`. Nothing here reads data: the netlist depends on the numbers of classes and inputs only.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ class LearnerParameters(Parameters):
     anneal_floor: float = quantity(0.4, 0.1, 1.0, "", "share of the gate voltage that remains")
     balance: float = quantity(0.0, 0.0, 0.9, "", "share of the label's current that holds the mean score at its level; 0: none")
     level: float = quantity(0.77, 0.6, 1.1, "V", "mean score that the balance holds")
+    source_scale: float = quantity(1.0, 1.0, 100.0, "", "factor on width and length of current sources and mirrors")
     charge_rail: str = "vweight"
     discharge_rail: str = "vweight"
     start_rail: str = "voffset"
@@ -72,7 +74,8 @@ _TEN_DIGITS_ON_CHIPS = LearnerParameters(
         anneal_floor=0.5909, balance=0.4524, level=0.7684, charge_rail="vweight", discharge_rail="vbias",
         start_rail="vweight")
 PRESETS = {"mnist10": LearnerParameters(), "mnist017": _THREE_DIGITS, "xpue": LearnerParameters(),
-           "mnist017_chips": _THREE_DIGITS, "mnist10_chips": _TEN_DIGITS_ON_CHIPS}
+           "mnist017_chips": dataclasses.replace(_THREE_DIGITS, source_scale=5.0),
+           "mnist10_chips": dataclasses.replace(_TEN_DIGITS_ON_CHIPS, source_scale=5.0)}
 
 
 def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int = 16) -> str:
@@ -88,7 +91,8 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
     """
     p, current = parameters, parameters.error_current
     slow = SETTLING * current  # F, moves 1 V in SETTLING
-    tail = _size(2 * current / TAIL_OVERDRIVE**2, "syn")
+    tail = _size(2 * current / TAIL_OVERDRIVE**2, "syn", p.source_scale)
+    mirror = f"W={8 * p.source_scale:g}u L={2 * p.source_scale:g}u"
     lines = [
         f"* learns {len(classes)} classes of {inputs} pixels from its errors",
         "* current sources: their gate voltage decays on an RC, so that late images write little (annealing)",
@@ -98,7 +102,7 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
         f"Rfloor1 vref n_floor {1e5 * (1 - p.anneal_floor) / p.anneal_floor + 1:.6g}",
         "Manneal vref reset n_gate 0 syn W=20u L=1u",
         f"Mscore n_score n_gate n_learn 0 syn {tail}",
-        f"Mlabel n_label n_gate n_learn 0 syn {_size((1 - p.balance) * 2 * current / TAIL_OVERDRIVE**2, 'syn')}",
+        f"Mlabel n_label n_gate n_learn 0 syn {_size((1 - p.balance) * 2 * current / TAIL_OVERDRIVE**2, 'syn', p.source_scale)}",
         *_balance(p, classes),
         "Mlearn n_learn learn 0 0 nch W=20u L=1u",
         "Mrows n_rows learn 0 0 nch W=20u L=1u",
@@ -125,8 +129,8 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
             f"Mpair{c} n_arm{c} out{c} n_score 0 nch {pair}",
             f"Mcasc{c} n_line{c} verror n_arm{c} 0 nch W=10u L=1u",
             f"Mtarget{c} n_mirror{c} target{c} n_label 0 nch W=4u L=1u",
-            f"Mdiode{c} n_mirror{c} n_mirror{c} vdd vdd pch W=8u L=2u",
-            f"Mcopy{c} n_line{c} n_mirror{c} vdd vdd pch W=8u L=2u",
+            f"Mdiode{c} n_mirror{c} n_mirror{c} vdd vdd pch {mirror}",
+            f"Mcopy{c} n_line{c} n_mirror{c} vdd vdd pch {mirror}",
             f"Cline{c} n_line{c} 0 {slow:.6g}",
             f"Cmirror{c} n_mirror{c} 0 {10 * slow:.6g}",
             f"Mstart{c} {p.start_rail} reset n_line{c} 0 syn W=100u L=1u"]
@@ -149,11 +153,12 @@ def _balance(p: LearnerParameters, classes: Sequence[int]) -> list[str]:
     if not p.balance:
         return []
     pair = _size(2 * 2 * p.balance * p.error_current / BALANCE_WINDOW**2, "syn")
+    source = _size(2 * p.balance * 2 * p.error_current / TAIL_OVERDRIVE**2, "syn", p.source_scale)
     return ["* balance: the mean score, a reference, and a stage that steers a part of the label's current",
             *(f"Rmean{c} out{c} n_mean {MEAN_RESISTOR:.6g}" for c in classes),
             f"Rmean n_mean 0 {MEAN_RESISTOR / len(classes) / (p.level / BALANCE_GATE - 1):.6g}",
             f"Rlevel1 verror n_level {1e6 * (BIAS['verror'] / BALANCE_GATE - 1):.6g}", f"Rlevel0 n_level 0 {1e6:.6g}",
-            f"Mbalance n_split n_gate n_learn 0 syn {_size(2 * p.balance * 2 * p.error_current / TAIL_OVERDRIVE**2, 'syn')}",
+            f"Mbalance n_split n_gate n_learn 0 syn {source}",
             f"Mlevel n_label n_level n_split 0 syn {pair}", f"Mmean vdd n_mean n_split 0 syn {pair}"]
 
 
@@ -176,7 +181,7 @@ def models(thresholds: dict[str, tuple[str, float]] | None = None) -> str:
                      for name, (kind, deviation) in named.items())
 
 
-def _size(gain: float, kind: str) -> str:
-    """Return width and length of a transistor with this gain in A/V^2, one of them as small as allowed."""
+def _size(gain: float, kind: str, scale: float = 1.0) -> str:
+    """Return width and length of a transistor with this gain in A/V^2, the smaller one `scale` um."""
     ratio = gain / GAINS[kind]
-    return f"W={max(ratio, 1):.6g}u L={max(1 / ratio, 1):.6g}u"
+    return f"W={scale * max(ratio, 1):.6g}u L={scale * max(1 / ratio, 1):.6g}u"
