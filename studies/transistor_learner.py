@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"recognised before learning: {results['recognised_before']}")
     print(f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
           f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image, in {seconds:.0f} s")
-    print_rows([{key: value for key, value in results["law"].items() if key != "orders"}])
+    print_rows([{key: value for key, value in results["law"].items() if not isinstance(value, list)}])
     if options.step < STEP:
         print_rows([results["half_step"]])
     elif passes:
@@ -144,20 +144,21 @@ def _pass_ends(schedule: Schedule, count: int) -> np.ndarray:
 
 def law_results(learner: LearnerParameters, classes: list[int], images: Images, shown: np.ndarray, passes: int,
                 found: dict[str, Any]) -> dict[str, Any]:
-    """Return the law's accuracy, its share of ngspice's decisions, and its accuracy in other orders of the images."""
+    """Return the law's accuracy, its share of ngspice's decisions, its accuracies in other orders and with permuted labels."""
     law, labels = Law(learner, classes, images.train.shape[1]), images.test_labels[shown]
 
-    def decided(seed: int) -> np.ndarray:
+    def decided(seed: int, taught: np.ndarray) -> np.ndarray:
         order, _ = presentation_order(images, passes, seed)
-        weights = law.train(images.train[order], images.train_labels[order])
-        return named(classes, law.scores(weights, images.test[shown]))
+        return named(classes, law.scores(law.train(images.train[order], taught[order]), images.test[shown]))
 
-    computed = decided(0)
-    accuracies = [float(np.mean(decided(seed) == labels)) for seed in ORDERS]
+    computed = decided(0, images.train_labels)
+    accuracies = [float(np.mean(decided(seed, images.train_labels) == labels)) for seed in ORDERS]
+    permuted = [float(np.mean(decided(seed, np.random.default_rng(seed).permutation(images.train_labels)) == labels))
+                for seed in ORDERS]
     return {"accuracy": float(np.mean(computed == labels)),
             "decided_as_ngspice": float(np.mean(computed == np.array(found["predictions"]))),
             "mean_of_orders": float(np.mean(accuracies)), "deviation_of_orders": float(np.std(accuracies, ddof=1)),
-            "orders": accuracies}
+            "orders": accuracies, "permuted_labels": permuted}
 
 
 def named(classes: list[int], scores: np.ndarray) -> np.ndarray:

@@ -428,6 +428,7 @@ def transistors_checks_table() -> str:
         rows += [(title, "accuracy in ngspice; by the law", f"{percent(record['accuracy'])}; {percent(law['accuracy'])}"),
                  (title, "decisions of ngspice and law that are equal", percent(law["decided_as_ngspice"], 1)),
                  (title, "five orders of the images, by the law", spread(law["orders"])),
+                 (title, "labels permuted, five times, by the law", spread(law["permuted_labels"])),
                  (title, "R, C, M elements", "/".join(str(record["components"][kind]) for kind in "rcm"))]
         for ending, name in (("untrained", "untrained, in ngspice"), ("permuted", "labels permuted, in ngspice")):
             path = RESULTS / f"transistor_{task}_{ending}.json"

@@ -6,7 +6,7 @@ import numpy as np
 
 from memristive.transistors.circuit import SLOT, LearnerParameters, netlist
 from memristive.transistors.harness import READ_AT
-from memristive.transistors.schedule import Images, Schedule, deck, presentation_order
+from memristive.transistors.schedule import KLU, Images, Schedule, deck, presentation_order
 
 PATTERN_PASSES = 6
 
@@ -44,6 +44,7 @@ def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequenc
     schedule, _ = pattern_schedule(images)
     count = len(labels)
     text = deck(netlist(parameters, range(count), schedule.inputs), schedule)
+    text = text.replace(f" {KLU}\n", "\n", 1)  # older versions of ngspice do not know it
     text = text.replace("learner of transistors", ".title transistors that learn four patterns from their errors", 1)
     lines = [".control", "run"]
     tests = np.flatnonzero(~schedule.learning)
@@ -55,6 +56,6 @@ def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequenc
             others = [c for c in range(count) if c != pattern]
             lines += [f"let lead = score{pattern} - max(max(score{others[0]}, score{others[1]}), score{others[2]})",
                       "let millivolts = floor(1e5*lead + 0.5)/100", "if lead > 1e-6",
-                      f"echo {labels[pattern]} is recognised, its score leads by $&millivolts mV", "else",
+                      f"echo {labels[pattern]} is recognised: its score leads by $&millivolts mV", "else",
                       f"echo {labels[pattern]} is not recognised", "end"]
     return text.removesuffix(".end\n") + "\n".join([*lines, "quit 0", ".endc", ".end", ""])
