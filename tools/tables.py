@@ -428,8 +428,9 @@ def transistors_checks_table() -> str:
         rows += [(title, "accuracy in ngspice; by the law", f"{percent(record['accuracy'])}; {percent(law['accuracy'])}"),
                  (title, "decisions of ngspice and law that are equal", percent(law["decided_as_ngspice"], 1)),
                  (title, "five orders of the images, by the law", spread(law["orders"])),
-                 (title, "labels permuted, five times, by the law", spread(law["permuted_labels"])),
                  (title, "R, C, M elements", "/".join(str(record["components"][kind]) for kind in "rcm"))]
+        if task in CONTEST:
+            rows.append((title, "labels permuted, five times, by the law", spread(law["permuted_labels"])))
         for ending, name in (("untrained", "untrained, in ngspice"), ("permuted", "labels permuted, in ngspice")):
             path = RESULTS / f"transistor_{task}_{ending}.json"
             if path.exists():
@@ -437,7 +438,7 @@ def transistors_checks_table() -> str:
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
-            energies = ", ".join(percent(change[f"{name}_changed"], 3) for name in ("startup", "training", "inference"))
+            energies = ", ".join(f"{100 * change[f'{name}_changed']:.1g} %" for name in ("startup", "training", "inference"))
             rows.append((title, "half of the time step: predictions changed; energies changed",
                          f"{change['predictions_changed']}; {energies}"))
     return markdown(("task", "check", "result"), rows)
