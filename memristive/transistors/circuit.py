@@ -51,6 +51,7 @@ class LearnerParameters(Parameters):
     balance: float = quantity(0.0, 0.0, 0.9, "", "share of the label's current that holds the mean score at its level; 0: none")
     level: float = quantity(0.77, 0.6, 1.1, "V", "mean score that the balance holds")
     source_scale: float = quantity(1.0, 1.0, 100.0, "", "factor on width and length of current sources and mirrors")
+    hold: int = quantity(0, 0, 1, "", "1: a transistor switches each mirror off in tests, so that none charges the weights")
     charge_rail: str = "vweight"
     discharge_rail: str = "vweight"
     start_rail: str = "voffset"
@@ -74,8 +75,8 @@ _TEN_DIGITS_ON_CHIPS = LearnerParameters(
         anneal_floor=0.5909, balance=0.4524, level=0.7684, charge_rail="vweight", discharge_rail="vbias",
         start_rail="vweight")
 PRESETS = {"mnist10": LearnerParameters(), "mnist017": _THREE_DIGITS, "xpue": LearnerParameters(),
-           "mnist017_chips": dataclasses.replace(_THREE_DIGITS, source_scale=5.0),
-           "mnist10_chips": dataclasses.replace(_TEN_DIGITS_ON_CHIPS, source_scale=5.0)}
+           "mnist017_chips": dataclasses.replace(_THREE_DIGITS, source_scale=5.0, hold=1),
+           "mnist10_chips": dataclasses.replace(_TEN_DIGITS_ON_CHIPS, source_scale=5.0, hold=1)}
 
 
 def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int = 16) -> str:
@@ -131,6 +132,7 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
             f"Mtarget{c} n_mirror{c} target{c} n_label 0 nch W=4u L=1u",
             f"Mdiode{c} n_mirror{c} n_mirror{c} vdd vdd pch {mirror}",
             f"Mcopy{c} n_line{c} n_mirror{c} vdd vdd pch {mirror}",
+            *([f"Mhold{c} n_mirror{c} learn vdd vdd pch W=1u L=1u"] if p.hold else []),
             f"Cline{c} n_line{c} 0 {slow:.6g}",
             f"Cmirror{c} n_mirror{c} 0 {10 * slow:.6g}",
             f"Mstart{c} {p.start_rail} reset n_line{c} 0 syn W=100u L=1u"]

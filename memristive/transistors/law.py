@@ -1,4 +1,4 @@
-"""Behavioural law of the learner: level-1 transistors without capacitances, so that every node but the weights is at rest.
+"""Behavioural law of the learner: level-1 transistors, every node but the weights at rest, lines and mirrors slow by a charge.
 
 Compiled. A training of 4800 images takes less than a second, where ngspice takes twenty minutes, so searches run on it.
 Conductances and currents of a column are in units of a read's gain, those of an error in units of the error current.
@@ -18,6 +18,7 @@ from memristive.transistors.circuit import (
     GAINS,
     ROW_INVERTER,
     ROW_SOURCE,
+    SETTLING,
     SLOT,
     SMALLEST,
     TARGET,
@@ -29,6 +30,9 @@ from memristive.transistors.schedule import EDGE, HIGH, LOW
 
 STEPS = 60  # of an image while the error current is full; fewer later. With 6, weights differ by 5 % from ngspice
 MIRROR_GAIN = 4 * GAINS["pch"]  # A/V^2
+WRITES = 1 - EDGE / SLOT  # share of a slot in which inputs and labels are still
+LINE_CHARGE = SETTLING / SLOT  # of an error line per volt, over that of the error current in a slot
+MIRROR_CHARGE = 10 * SETTLING / SLOT  # the same of a mirror's gate
 ANNEAL_CAPACITOR, FLOOR_RESISTOR = 1e-6, 1e5  # F, ohm
 
 
@@ -75,11 +79,14 @@ class Law:
         read = THRESHOLDS["syn"] + self._cells("read")
         tails = np.array([self._named(kind, [""])[0] for kind in ("score", "label", "balance", "level", "mean")])
         mirrors = self._named("diode", self.classes) - self._named("copy", self.classes)
+        # A mirror that carries nothing rests at the threshold of its diode; a lower threshold of the copy then conducts.
+        idle = MIRROR_GAIN / 2 * np.maximum(mirrors, 0) ** 2 / p.error_current
         _train(found, volts, up, down, rows, self._gates(len(images)), read, self._cells("up"), self._cells("down"),
-               self._named("pair", self.classes), mirrors, tails, self._load,
+               self._named("pair", self.classes), mirrors, idle, tails, self._load,
                margin_gain(p) * p.read_length / (GAINS["syn"] * SMALLEST), TARGET - THRESHOLDS["syn"]
                - self._named("margin", self.classes), p.window, np.sqrt(2 * p.error_current / MIRROR_GAIN),
-               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step, STEPS, p.balance, p.level)
+               1 / p.charge_overdrive**2, 1 / p.discharge_overdrive**2, p.step * WRITES, STEPS, p.balance, p.level,
+               BIAS[p.start_rail])
         return found
 
     def line_range(self) -> tuple[float, float]:
@@ -150,17 +157,20 @@ def _scores(gates: np.ndarray, volts: np.ndarray, load: float) -> np.ndarray:
 @njit(cache=True)
 def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndarray, rows: np.ndarray, gates: np.ndarray,
            read: np.ndarray, up_shift: np.ndarray, down_shift: np.ndarray, pair: np.ndarray, mirrors: np.ndarray,
-           tails: np.ndarray, load: float, margin: float, pull: np.ndarray, window: float, mirror_overdrive: float,
-           up_gain: float, down_gain: float, step: float, most_steps: int, balance: float, level: float) -> None:
+           idle: np.ndarray, tails: np.ndarray, load: float, margin: float, pull: np.ndarray, window: float,
+           mirror_overdrive: float, up_gain: float, down_gain: float, step: float, most_steps: int, balance: float,
+           level: float, rest: float) -> None:
     """Write `weights` in place. Arguments as computed in `Law.train`."""
     classes, inputs = weights.shape
     out, error, cell = np.full(classes, 0.8), np.zeros(classes), np.empty(inputs)
-    high, low = np.empty(inputs), np.empty(inputs)
+    high, low, lines = np.empty(inputs), np.empty(inputs), np.full(classes, rest)
     for k in range(len(volts)):
         score_drive, label_drive = max(gates[k] - tails[0], 1e-6), max(gates[k] - tails[1], 1e-6)
         current, label_current = (score_drive / 0.3) ** 2, (label_drive / 0.3) ** 2
         steps = 1 + int(most_steps * max(current, label_current))
-        y = rows[k]
+        y, before = rows[k], rows[max(k - 1, 0)]
+        # A mirror's capacitor delays the label's current, and what it holds goes to the label before.
+        late = min(MIRROR_CHARGE * mirror_overdrive / (label_drive / 0.3), 0.5) if y != before else 0.0
         overdrive = mirror_overdrive * label_drive / 0.3
         mirror = _square(1 + mirrors[y] / overdrive)
         label_current *= mirror * (1 - balance)
@@ -192,15 +202,23 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
             steered = balance_current * ((lead + math.sqrt(2 * balance_width**2 - lead**2)) / (2 * balance_width)) ** 2
             for c in range(classes):
                 share = _square(out[c] - pair[c] - foot) / (width * width)
-                error[c] = (label_current + steered if c == y else 0.0) - drawn * share
+                error[c] = (1 - late if c == y else late if c == before else 0.0) * (label_current + steered) - drawn * share
+                if c != y:
+                    error[c] += idle[c]
             for c in range(classes):
                 if abs(error[c]) < 1e-4:
                     continue
                 for i in range(inputs):
                     high[i], low[i] = up[k, i] + up_shift[c, i], down[k, i] - down_shift[c, i]
                 line = _line(weights[c], high, low, error[c], up_gain, down_gain)
+                # The error current charges the line first. That matters when the current has become small.
+                share = 1 - LINE_CHARGE * (line - lines[c]) * steps / error[c]
+                if share <= 0:
+                    lines[c] += error[c] / steps / LINE_CHARGE
+                    continue
+                lines[c] = line
                 for i in range(inputs):
-                    weights[c, i] += step / steps * (
+                    weights[c, i] += share * step / steps * (
                         up_gain * (_square(line - high[i]) - _square(weights[c, i] - high[i]))
                         - down_gain * (_square(low[i] - line) - _square(low[i] - weights[c, i])))
 
