@@ -34,6 +34,8 @@ def chains(full: bool) -> Iterator[list[Command]]:
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.layers", "--data", "mnist"],
            ["-m", "studies.ngspice_layers", "--jobs", "1", "--samples", "50", *quick]]
+    for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
+        yield [["-m", "studies.transistor_learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
     yield [["-m", "studies.synapse_rule"], ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick]]
     yield [["-m", "studies.layers", "--data", "xor", "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"]]

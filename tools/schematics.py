@@ -31,6 +31,8 @@ def main() -> None:
           ("Lapicque neuron of a column", _neuron))
     _draw("pair", 4.2, ("A differential pair at each input: the weight is the difference of two cells", _pairs))
     _draw("self_learning", 4.6, ("A column that learns by itself: what the output of its neuron does", _closed_loop))
+    _draw("transistors", 7.6, ("Cell: one transistor reads, two write, a capacitor holds the weight w", _transistor_cell),
+          ("Error line of class c: scores take current out, the label puts current in", _error_line))
     _draw("layers", 7.4, ("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors",
                           _two_layers))
 
@@ -68,6 +70,56 @@ def _memristor() -> None:
     elm.Dot(open=True).label("S, to the neuron", "right")
     elm.Line().at(channel.bulk).to((channel.bulk.x + 0.9, channel.bulk.y))
     elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
+
+
+def _transistor_cell() -> None:
+    for foot, kind, gate in ((4.2, elm.PFet, "row up: bright is low"), (1.2, elm.NFet, "row down: bright is high")):
+        write = kind().anchor("drain" if kind is elm.PFet else "source").at((0, foot)).theta(0).reverse()
+        elm.Line().at(write.gate).tox(-2.2)
+        elm.Dot(open=True).label(gate, "left")
+        top, bottom = (write.source, write.drain) if kind is elm.PFet else (write.drain, write.source)
+        elm.Line().at(top).to((0, foot + 2.0))
+        elm.Line().at(bottom).to((0, foot))
+    elm.Line().at((0, 3.2)).to((0, 4.2))
+    elm.Line().at((0, 6.2)).to((0, 6.6))
+    elm.Dot(open=True).label("error line of class c", "right")
+    elm.Line().at((0, 1.2)).to((0, 0.8))
+    elm.Dot(open=True).label("the same error line", "right")
+    elm.Dot().at((0, 3.7))
+    elm.Line().at((0, 3.7)).to((6.0, 3.7)).label("w", "top")
+    elm.Dot().at((3.2, 3.7))
+    _to_ground(elm.Capacitor(), (3.2, 3.7), "C", 1.8)
+    read = elm.NFet().anchor("gate").at((6.0, 3.7)).theta(0).reverse()
+    elm.Line().at(read.drain).toy(5.6)
+    elm.Dot(open=True).label("input of pixel i", "right")
+    elm.Line().at(read.source).toy(1.8)
+    elm.Dot(open=True).label("score of class c", "right")
+
+
+def _error_line() -> None:
+    line, mirror = 8.4, 1.6
+    for x in (mirror, line):
+        elm.Vdd().at((x, 6.4)).label("3 V")
+    diode = elm.PFet().anchor("source").at((mirror, 6.4)).theta(0)
+    copy = elm.PFet().anchor("source").at((line, 6.4)).theta(0).reverse()
+    elm.Line().at(diode.gate).to(copy.gate)
+    elm.Line().at(diode.gate).toy(diode.drain.y)
+    elm.Line().to((mirror, diode.drain.y))
+    target = elm.NFet().anchor("drain").at((mirror, 3.4)).theta(0).reverse()
+    elm.Line().at(diode.drain).to(target.drain)
+    elm.Line().at(target.gate).tox(-0.6)
+    elm.Dot(open=True).label("target pin of c", "left")
+    arm = elm.NFet().anchor("drain").at((line, 3.4)).theta(0).reverse()
+    elm.Line().at(copy.drain).to(arm.drain)
+    elm.Dot().at((line, 4.4))
+    elm.Line().at((line, 4.4)).to((line + 1.6, 4.4))
+    elm.Dot(open=True).label("error line, to all cells of c", "right")
+    elm.Line().at(arm.gate).tox(line - 1.7)
+    elm.Dot(open=True).label("score of c", "left")
+    for x, part, label in ((mirror, target, "I, shared by all targets"), (line, arm, "I, shared by all arms")):
+        bottom = part.source.y - 1.8
+        elm.SourceI().at((x, bottom)).up().length(1.8).reverse().label(label, "bottom")
+        elm.Ground().at((x, bottom))
 
 
 def _to_ground(element: Any, top: tuple[float, float], label: str, bottom: float = 0) -> None:

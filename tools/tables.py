@@ -380,6 +380,8 @@ def commands_table() -> str:
         ("two layers on chips", ["python -m studies.layer_variability"], cf, "[layers](layers.md)"),
         ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], ng, stdp("stdp_xpue")),
         ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], ng, stdp("stdp_012345")),
+        *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"], ng,
+           linked(percent(record["accuracy"]), f"transistor_{task}")) for task, record in _learners().items()),
         ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"], both,
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
@@ -438,6 +440,90 @@ def device_control_table() -> str:
     return markdown(("local rule/SGD", "single cells", "pair", "pulses a cell", "column writes", "write energy (J)"), rows)
 
 
+CONTEST = {"mnist10": ("Delta rule, 1.67 uF", 93, 500, 27.0879e-6, 1.3381e-3, 737.352e-3),
+           "mnist017": ("Delta rule, 16 uF", 134, 150, 9.86249e-6, 2.76849e-3, 67.9689e-3)}  # best entries, November 2026
+TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"}
+
+
+def _learners() -> dict[str, dict[str, Any]]:
+    """Return the records of the learners of transistors by task."""
+    paths = {task: RESULTS / f"transistor_{task}.json" for task in TRANSISTORS}
+    return {task: load_results(path) for task, path in paths.items() if path.exists()}
+
+
+def transistors_contest_table() -> str:
+    """Return accuracy and energies of the contest's tasks beside its best entries."""
+    def row(task: str, name: str, correct: int, images: int, *joules: float) -> tuple[str, ...]:
+        return (TRANSISTORS[task], name, f"{percent(correct / images)} ({correct}/{images})",
+                *(f"{float(f'{energy * 10**shift:.3g}'):,g} {unit}" for energy, (shift, unit) in
+                  zip(joules, ((9, "nJ"), (6, "µJ"), (6, "µJ")), strict=True)))
+
+    rows = []
+    for task, record in _learners().items():
+        if task in CONTEST:
+            rows += [row(task, "this circuit", record["correct"], record["images"], record["inference_J_per_image"],
+                         record["startup_J"], record["training_J"]),
+                     row(task, f"contest's best, November 2026: {CONTEST[task][0]}", *CONTEST[task][1:])]
+    return markdown(("task", "circuit", "correct", "energy of a test image", "start-up", "training"), rows)
+
+
+def transistors_energy_table() -> str:
+    """Return the share of each driver in the energies of the learners of transistors."""
+    rows = []
+    for task, record in _learners().items():
+        for phase, energies in record["energy_by_driver_J"].items():
+            total = sum(energies.values())
+            largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:4]
+            shares = ", ".join(f"{name} {percent(share, 1)}" for share, name in largest if share > 1e-3)
+            rows.append((TRANSISTORS[task], phase, f"{total * 1e6:.3g} µJ", shares))
+    return markdown(("task", "phase", "energy", "delivered by"), rows)
+
+
+def transistors_checks_table() -> str:
+    """Return half-step check, agreement with the law, and controls of the learners of transistors."""
+    rows = []
+    for task, record in _learners().items():
+        law, title = record["law"], TRANSISTORS[task]
+        rows += [(title, "accuracy in ngspice; by the law", f"{percent(record['accuracy'])}; {percent(law['accuracy'])}"),
+                 (title, "decisions of ngspice and law that are equal", percent(law["decided_as_ngspice"], 1)),
+                 (title, "five orders of the images, by the law", spread(law["orders"])),
+                 (title, "R, C, M elements", "/".join(str(record["components"][kind]) for kind in "rcm"))]
+        if task in CONTEST:
+            rows.append((title, "labels permuted, five times, by the law", spread(law["permuted_labels"])))
+        for ending, name in (("untrained", "untrained, in ngspice"), ("permuted", "labels permuted, in ngspice")):
+            path = RESULTS / f"transistor_{task}_{ending}.json"
+            if path.exists():
+                rows.append((title, name, percent(load_results(path)["accuracy"])))
+        path = RESULTS / f"transistor_{task}_half_step.json"
+        if path.exists():
+            change = load_results(path)["half_step"]
+            energies = ", ".join(f"{100 * change[f'{name}_changed']:.1g} %" for name in ("startup", "training", "inference"))
+            rows.append((title, "half of the time step: predictions changed; energies changed",
+                         f"{change['predictions_changed']}; {energies}"))
+    return markdown(("task", "check", "result"), rows)
+
+
+def transistors_search_table() -> str:
+    """Return the law's accuracies on the draws of the search and on others."""
+    rows = [(row["circuit"].replace("_", ", for "), row["draws"], f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}")
+            for row in load_results(RESULTS / "transistor_search.json")["rows"]]
+    return markdown(("circuit", "draws", "accuracy by the law, eight draws"), rows)
+
+
+def transistors_mismatch_table() -> str:
+    """Return accuracies of learned and carried weights on chips whose transistors differ."""
+    rows = []
+    for name, engine in (("transistor_mismatch_ngspice", "ngspice"), ("transistor_mismatch", "law")):
+        if not (RESULTS / f"{name}.json").exists():
+            continue
+        table = load_table(RESULTS / f"{name}.json")
+        means = table.groupby(["task", "part", "spread"], sort=False).mean(numeric_only=True).reset_index()
+        chips = table.chip.nunique()
+        rows += [(TRANSISTORS[mean["task"]], mean["part"], mean["spread"], f"{engine}, {chips}",
+                  percent(mean["learned_on_chip"], 1), percent(mean["carried_to_chip"], 1)) for mean in means.to_dict("records")]
+    return markdown(("task", "transistors that differ", "spread", "engine, chips", "learned on the chip", "carried to it"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
     "results": results_table,
@@ -445,7 +531,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "energy": energy_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables,
-    "commands": commands_table}
+    "commands": commands_table, "transistors_contest": transistors_contest_table, "transistors_energy": transistors_energy_table,
+    "transistors_checks": transistors_checks_table, "transistors_search": transistors_search_table,
+    "transistors_mismatch": transistors_mismatch_table}
 
 
 def write_tables(path: Path) -> bool:

@@ -1,0 +1,61 @@
+"""Drawn patterns, as XPUE, for the learner: complementary rows, a schedule with a test before and after, a plain netlist."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from memristive.transistors.circuit import SLOT, LearnerParameters, netlist
+from memristive.transistors.harness import READ_AT
+from memristive.transistors.schedule import KLU, Images, Schedule, deck, presentation_order
+
+PATTERN_PASSES = 6
+
+
+def pattern_images(patterns: np.ndarray) -> Images:
+    """Return patterns beside their complements, so that all images have the same sum, as training and as test images.
+
+    The circuit's score is a mean of its inputs, weighted by conductances. Only if all images have the same sum, a weight
+    above or below the mean of its column acts as a signed weight.
+    """
+    both, labels = np.hstack([patterns, 1 - patterns]), np.arange(len(patterns))
+    return Images(both, labels, both, labels)
+
+
+def pattern_schedule(images: Images, seed: int = 0) -> tuple[Schedule, np.ndarray]:
+    """Return a schedule that shows all images, learns them in several passes, and shows them again; and their numbers."""
+    order, count = presentation_order(images, PATTERN_PASSES, seed)[0], len(images.train)
+    shown = np.concatenate([np.arange(count), order, np.arange(count)])
+    learning = np.r_[np.zeros(count, bool), np.ones(len(order), bool), np.zeros(count, bool)]
+    schedule = Schedule(images.train[shown], np.where(learning, shown, -1), learning, classes=count)
+    return schedule, np.arange(count)
+
+
+def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequence[str]) -> str:
+    """Return a netlist for `ngspice -b` alone: it learns the patterns and prints what is recognised before and after.
+
+    Parameters
+    ----------
+    parameters : LearnerParameters
+    images : Images
+        From `pattern_images`.
+    labels : sequence of str
+        Names of the patterns.
+    """
+    schedule, _ = pattern_schedule(images)
+    count = len(labels)
+    text = deck(netlist(parameters, range(count), schedule.inputs), schedule)
+    text = text.replace(f" {KLU}\n", "\n", 1)  # older versions of ngspice do not know it
+    text = text.replace("learner of transistors", ".title transistors that learn four patterns from their errors", 1)
+    lines = [".control", "run"]
+    tests = np.flatnonzero(~schedule.learning)
+    for title, part in (("Before learning:", tests[:count]), ("After learning:", tests[count:])):
+        lines += ["echo", f"echo {title}"]
+        for pattern, slot in enumerate(part):
+            at = schedule.begins[slot] + READ_AT * SLOT
+            lines += [f"meas tran score{c} find v(out{c}) at={at:.9g}" for c in range(count)]
+            others = [c for c in range(count) if c != pattern]
+            lines += [f"let lead = score{pattern} - max(max(score{others[0]}, score{others[1]}), score{others[2]})",
+                      "let millivolts = floor(1e5*lead + 0.5)/100", "if lead > 1e-6",
+                      f"echo {labels[pattern]} is recognised: its score leads by $&millivolts mV", "else",
+                      f"echo {labels[pattern]} is not recognised", "end"]
+    return text.removesuffix(".end\n") + "\n".join([*lines, "quit 0", ".endc", ".end", ""])

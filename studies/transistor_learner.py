@@ -1,0 +1,217 @@
+"""Does a circuit of transistors alone learn from its errors? One ngspice transient trains and tests it (docs/transistors.md).
+
+--task mnist10 and mnist017 follow the public contest mnist4-circuit-learning-v0: 16 pixels, 24 training images of a class,
+20 passes, then 50 test images of a class. --task xpue learns the four symbols from six passes. The circuit reads, compares
+and writes its own weights; Python only draws the netlist, and scores the outputs afterwards. --step 5e-6 repeats a run with
+half of the time step and compares it with the record of the whole step. --control permutes the labels of the training images.
+
+Writes results/transistor_TASK.json and figures/transistor_TASK_*.png. mnist10 takes 10 minutes of computing time, mnist017
+one minute, xpue seconds. --netlist writes the circuit as the contest wants it; for xpue, a netlist for `ngspice -b` alone.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+import plotting
+from datasets import load_mnist, xpue
+from memristive.cli.main import run
+from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.progress import print_rows, progress, write_netlist
+from memristive.io.files import check_overwriting
+from memristive.io.results import load_results, write_results
+from memristive.transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
+from memristive.transistors.grammar import count_components
+from memristive.transistors.harness import Trace, decisions, predictions, score, simulate
+from memristive.transistors.law import Law
+from memristive.transistors.patterns import PATTERN_PASSES, batch_netlist, pattern_images, pattern_schedule
+from memristive.transistors.schedule import (
+    LABELS,
+    STEP,
+    Images,
+    Schedule,
+    contest_schedule,
+    deck,
+    frozen_images,
+    pin_names,
+    presentation_order,
+)
+from plotting import BLUE, WIDTH
+
+PASSES = 20
+ORDERS = range(5)  # seeds of the images' order, by the law
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train and test one circuit in ngspice, compare with the law, record, plot."""
+    parser = make_parser(__doc__, netlist=True)
+    parser.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
+    parser.add_argument("--step", type=float, default=STEP, metavar="S", help=f"longest time step in s (default: {STEP:g})")
+    parser.add_argument("--control", choices=("untrained", "permuted"), default="", help="no training, or permuted labels")
+    options = parser.parse_args(arguments)
+    (learner,) = apply_settings(options, learner=PRESETS[options.task])
+    name = f"transistor_{options.task}" + "_half_step" * (options.step < STEP) + f"_{options.control}" * bool(options.control)
+    record = options.results / f"{name}.json"
+
+    # 1. Images, circuit, and the check that it holds nothing but allowed elements.
+    if options.task == "xpue":
+        images = pattern_images(xpue().patterns)
+        classes, passes = list(range(len(images.train))), PATTERN_PASSES
+        schedule, shown = pattern_schedule(images)
+        whole = batch_netlist(learner, images, xpue().labels)
+    else:
+        images, classes, passes = frozen_images(options.task, load_mnist()), list(LABELS[options.task]), PASSES
+        if options.control == "permuted":
+            shuffled = np.random.default_rng(1).permutation(images.train_labels)
+            images = Images(images.train, shuffled, images.test, images.test_labels)
+        if options.control == "untrained":
+            passes = 0
+        schedule, shown = contest_schedule(images, passes)
+        whole = ""
+    labels = images.test_labels[shown]
+    circuit = netlist(learner, classes, schedule.inputs)
+    driven, outputs = pin_names(schedule.inputs, schedule.classes)
+    parameters = {"task": options.task, "control": options.control, "step_s": options.step, "passes": passes,
+                  "learner": learner.as_dict(), "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest()}
+    check_overwriting(record, parameters, options.force)
+    components = count_components(circuit, [*driven, *outputs])
+    print(f"{sum(components.values())} allowed components: {components}")
+    write_netlist(options.netlist, whole or circuit, options.force)
+
+    # 2. ngspice: one transient, start-up, training and test.
+    cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]
+    lines = [f"n_line{c}" for c in classes] if options.task == "xpue" else []
+    text = deck(circuit, schedule, options.step, save=[*cells, *lines])
+    trace, seconds = watched(text, schedule, f"{options.task} in ngspice")
+    found = score(trace, schedule, labels)
+    moments = _pass_ends(schedule, len(images.train))
+    weights = np.array([trace.at(f"v(xlearner.{cell})", moments) for cell in cells]).T.reshape(-1, len(classes), schedule.inputs)
+
+    # 3. The law: its training on the same images, in the same order and in others; reads of ngspice's weights after each pass.
+    results = {**found, "seconds": seconds, "components": components, "weights_after_pass_V": weights.round(6),
+               "law": law_results(learner, classes, images, shown, passes, found)}
+    law = Law(learner, classes, schedule.inputs)
+    right = [float(np.mean(named(classes, law.scores(one, images.train)) == images.train_labels)) for one in weights]
+    results["training_images_right_after_pass"] = right
+    if options.task == "xpue":
+        before, _ = predictions(trace, schedule, np.arange(len(classes)))
+        results["recognised_before"] = int(np.sum(before == labels))
+    if options.step < STEP:
+        results["half_step"] = half_step(load_results(options.results / f"transistor_{options.task}.json"), results)
+    write_results(record, parameters, results)
+
+    # 4. Print and plot.
+    if options.task == "xpue":
+        print(f"recognised before learning: {results['recognised_before']}")
+    print(f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
+          f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image, in {seconds:.0f} s")
+    print_rows([{key: value for key, value in results["law"].items() if not isinstance(value, list)}])
+    if options.step < STEP:
+        print_rows([results["half_step"]])
+    elif passes:
+        plotting.save(learning(right), Path(options.figures) / f"{name}_learning.png")
+        shape = xpue().shape if options.task == "xpue" else (4, 4)
+        pixels = weights[-1, :, :shape[0] * shape[1]]  # without the complements of XPUE
+        names = list(xpue().labels) if options.task == "xpue" else [str(c) for c in classes]
+        plotting.save(plotting.weight_images(pixels, shape, names), Path(options.figures) / f"{name}_weights.png")
+    if options.task == "xpue":
+        plotting.save(waveforms(trace, schedule, xpue().labels), Path(options.figures) / f"{name}_waveforms.png")
+
+
+def watched(text: str, schedule: Schedule, title: str) -> tuple[Trace, float]:
+    """Run a netlist with a progress bar that counts images; return its trace and the seconds it took."""
+    shown: Iterable[int] = ()
+    with progress(shown, len(schedule.images), title, "image") as bar:
+        def update(at: float) -> None:
+            bar.update(max(0, int((at - schedule.startup) / SLOT) - bar.n))
+
+        return simulate(text, schedule.stop, update)
+
+
+def _pass_ends(schedule: Schedule, count: int) -> np.ndarray:
+    """Return the moments after the start-up and after each pass in s."""
+    begin = np.flatnonzero(schedule.learning)[:1]
+    first = schedule.startup + (float(begin[0]) if len(begin) else 0.0) * SLOT
+    passes = int(schedule.learning.sum()) // count
+    return first + SLOT * count * np.arange(passes + 1) + np.where(np.arange(passes + 1) == 0, 1e-5, -1e-7)
+
+
+def law_results(learner: LearnerParameters, classes: list[int], images: Images, shown: np.ndarray, passes: int,
+                found: dict[str, Any]) -> dict[str, Any]:
+    """Return the law's accuracy, its share of ngspice's decisions, its accuracies in other orders and with permuted labels."""
+    law, labels = Law(learner, classes, images.train.shape[1]), images.test_labels[shown]
+
+    def decided(seed: int, taught: np.ndarray) -> np.ndarray:
+        order, _ = presentation_order(images, passes, seed)
+        return named(classes, law.scores(law.train(images.train[order], taught[order]), images.test[shown]))
+
+    computed = decided(0, images.train_labels)
+    accuracies = [float(np.mean(decided(seed, images.train_labels) == labels)) for seed in ORDERS]
+    permuted = [float(np.mean(decided(seed, np.random.default_rng(seed).permutation(images.train_labels)) == labels))
+                for seed in ORDERS]
+    return {"accuracy": float(np.mean(computed == labels)),
+            "decided_as_ngspice": float(np.mean(computed == np.array(found["predictions"]))),
+            "mean_of_orders": float(np.mean(accuracies)), "deviation_of_orders": float(np.std(accuracies, ddof=1)),
+            "orders": accuracies, "permuted_labels": permuted}
+
+
+def named(classes: list[int], scores: np.ndarray) -> np.ndarray:
+    """Return the class numbers of the highest scores, a tie's as it is."""
+    numbers = decisions(scores)
+    return np.where(numbers < 0, numbers, np.array(classes)[numbers])
+
+
+def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
+    """Return what half of the time step changed: decisions, and energies as shares."""
+    quantities = ("startup_J", "training_J", "inference_J_per_image")
+    return {"predictions_changed": int(np.sum(np.array(whole["predictions"]) != np.array(half["predictions"]))),
+            **{f"{key.rsplit('_J')[0]}_changed": abs(half[key] / whole[key] - 1) for key in quantities}}
+
+
+def learning(right: Sequence[float]) -> Figure:
+    """Draw the share of training images that the weights after each pass recognise."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
+    axis.plot(100 * np.array(right), color=BLUE, marker="o", markersize=4)
+    axis.set(xlabel="passes over the training images", ylabel="training images right (%)", ylim=(0, 100),
+             title="Weights after each pass in ngspice, read by the law")
+    axis.set_xticks(np.arange(len(right)))
+    axis.grid(alpha=0.3)
+    return figure
+
+
+def waveforms(trace: Trace, schedule: Schedule, names: Sequence[str]) -> Figure:
+    """Draw scores, error lines and the weights of the first class while the first patterns are learned."""
+    first, count = int(np.flatnonzero(schedule.learning)[0]), 6
+    begin = float(schedule.begins[first])
+    at = np.linspace(begin, begin + count * SLOT, 3000)
+    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 6.2), sharex=True)
+    for c, name in enumerate(names):
+        style = plotting.line_style(c, len(names))
+        axes[0].plot((at - begin) * 1e3, 1e3 * trace.at(f"v(out{c})", at), label=name, **style)
+        axes[1].plot((at - begin) * 1e3, trace.at(f"v(xlearner.n_line{c})", at), **style)
+    inputs = schedule.inputs // 2
+    shown = schedule.images[schedule.labels == 0][0][:inputs]
+    for i in range(inputs):
+        axes[2].plot((at - begin) * 1e3, trace.at(f"v(xlearner.n_w0_{i})", at), color=BLUE if shown[i] else plotting.ORANGE,
+                     linewidth=1.0)
+    for k, c in enumerate(schedule.labels[first:first + count]):
+        axes[0].text(k + 0.5, 1.02, f"label {names[c]}", transform=axes[0].get_xaxis_transform(), ha="center", va="bottom")
+    scores = 1e3 * np.array([trace.at(f"v(out{c})", at) for c in range(len(names))])
+    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))  # without peaks of an edge
+    axes[0].legend(ncols=len(names), loc="upper left")
+    axes[1].set_ylabel("error lines (V)")
+    axes[2].set(ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)")
+    for axis in axes:
+        for k in range(count + 1):
+            axis.axvline(k, color=plotting.GREY, linewidth=0.5, zorder=0)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,95 @@
+"""The circuit of transistors: grammar, law against ngspice, energy, a chip's thresholds, learning in ngspice."""
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from datasets import load_mnist, xpue
+from memristive.spice.parameters import ParameterError
+from memristive.transistors.chip import draw_thresholds, on_chip
+from memristive.transistors.circuit import PRESETS, LearnerParameters, netlist
+from memristive.transistors.grammar import count_components
+from memristive.transistors.harness import delivered, simulate
+from memristive.transistors.law import Law
+from memristive.transistors.patterns import batch_netlist, pattern_images
+from memristive.transistors.schedule import LABELS, Schedule, deck, drawn_images, frozen_images, pin_names
+from tests.helpers import ROOT
+
+PINS = ("in0", "out0", "vdd")
+COMMITTED = ROOT / "docs" / "learns_from_errors.cir"
+
+
+@pytest.mark.parametrize("line", [
+    "V1 in0 0 1", "B1 out0 0 V=1", "R1 in0 out0 1k tc=1", "R1 in0 mine 1k", "R1 in0 out0 {x}", "R1 in0 out0 0.1", "C1 in0 0 2m",
+    "C1 in0 0 1p ic=1", "M1 out0 in0 0 0 other W=1u L=1u", "M1 out0 in0 0 0 nch W=1u L=0.5u", "M1 out0 in0 0 0 nch W=1u L=1u M=2",
+    ".include x", "X1 in0 out0 sub", "D1 in0 0 zener", "R1 in0 0 1k\nR1 in0 out0 1k", "* nothing"])
+def test_forbidden_elements_are_refused(line):
+    with pytest.raises(ParameterError):
+        count_components(line, PINS)
+
+
+def test_allowed_elements_are_counted():
+    text = "* comment\nR1 in0 n_a 10k ; and more\nC1 n_a gnd 1e-12\nD1 n_a 0 diode\nMx out0 n_a 0 0 syn W=1u L=100u\n"
+    assert count_components(text, PINS) == {"r": 1, "c": 1, "d": 1, "m": 1}
+
+
+def test_frozen_arrays_have_the_published_hash_and_draws_avoid_them():
+    """`frozen_images` raises for any other array."""
+    mnist = load_mnist()
+    frozen, drawn = frozen_images("mnist017", mnist), drawn_images("mnist017", mnist, seed=0, test=20)
+    assert frozen.train.shape == (72, 16) and frozen.test.shape == (150, 16)
+    used = {image.tobytes() for image in frozen.train}
+    assert not used & {image.tobytes() for image in np.vstack([drawn.train, drawn.test])}
+
+
+def test_energy_of_a_divider_and_of_a_charged_capacitor():
+    """A source of 2 V gives V^2 t / R to a resistor, and C V^2 to a capacitor behind one; what comes back is no credit."""
+    schedule = Schedule(np.zeros((1, 1)), np.array([-1]), np.array([False]), classes=1)
+    text = "\n".join(["divider", "V1 a 0 PULSE(0 2 0 1n 1n 1 2)", "R1 a b 1k", "R2 b 0 3k", "V2 c 0 PULSE(0 2 1m 1n 1n 4m 20m)",
+                      "R3 c d 1k", "C1 d 0 100n", ".save v(a) i(v1) v(c) i(v2)", ".tran 10u 10m 0 10u uic", ".end", ""])
+    trace, _ = simulate(text, 10e-3)
+    assert schedule.stop == pytest.approx(21e-3)
+    resistors = delivered(trace.time, -trace["v(a)"] * trace["i(v1)"], 0, 10e-3)
+    capacitor = delivered(trace.time, -trace["v(c)"] * trace["i(v2)"], 0, 10e-3)
+    assert resistors == pytest.approx(2**2 / 4e3 * 10e-3, rel=1e-3) and capacitor == pytest.approx(100e-9 * 2**2, rel=1e-2)
+
+
+def test_crossing_power_counts_above_zero_only():
+    assert delivered(np.array([0.0, 4.0]), np.array([-1.0, 3.0]), 0.0, 4.0) == pytest.approx(3 * 3 / 2)
+
+
+@pytest.mark.parametrize("deviation", [0.0, 5e-3])
+def test_law_writes_as_ngspice(deviation):
+    """Three images on an ideal chip and on one whose transistors differ: weights within 4 % of their changes."""
+    parameters, images = LearnerParameters(), pattern_images(xpue().patterns[:3, :4])
+    circuit = netlist(parameters, range(3), 8)
+    thresholds = draw_thresholds(circuit, seed=1, deviation=deviation)
+    circuit, models = on_chip(circuit, thresholds)
+    schedule = Schedule(images.train, np.arange(3), np.ones(3, bool), classes=3)
+    cells = [f"n_w{c}_{i}" for c in range(3) for i in range(8)]
+    trace, _ = simulate(deck(circuit, schedule, save=cells, transistor_models=models), schedule.stop)
+    before, after = (np.array([trace.at(f"v(xlearner.{cell})", np.array([moment]))[0] for cell in cells]).reshape(3, 8)
+                     for moment in (schedule.startup + 1e-5, schedule.stop))
+    computed = Law(parameters, range(3), 8, thresholds).train(images.train, np.arange(3), before)
+    assert np.abs(after - computed).max() < 0.04 * np.abs(after - before).max()
+    assert np.corrcoef((after - before).ravel(), (computed - before).ravel())[0, 1] > 0.999
+
+
+def test_committed_netlist_is_reproducible():
+    assert COMMITTED.read_text() == batch_netlist(LearnerParameters(), pattern_images(xpue().patterns), xpue().labels)
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_submitted_circuits_are_reproducible_and_allowed(task):
+    circuit = (ROOT / "submission" / "spicenn2" / task / "circuit.cir").read_text()
+    assert circuit == netlist(PRESETS[task], LABELS[task])
+    assert sum(count_components(circuit, [name for part in pin_names(16, 10) for name in part]).values()) > 300
+
+
+def test_committed_netlist_learns_from_errors_in_ngspice_alone():
+    done = subprocess.run(["ngspice", "-b", str(COMMITTED)], capture_output=True, text=True, timeout=120, check=True)
+    before, after = done.stdout.split("After learning:")
+    assert re.findall(r"^(\S) is not recognised$", before, re.MULTILINE) == list("X+U=")
+    assert re.findall(r"^(\S) is recognised", after, re.MULTILINE) == list("X+U=")
