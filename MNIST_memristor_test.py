@@ -5,23 +5,23 @@ results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two
 """
 
 import sys
+from typing import Any
 
-import decision_plots
 import plotting
 from datasets import mnist
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
-from memristive.cli.progress import print_scores, write_netlist
+from memristive.cli.progress import write_netlist
+from memristive.cli.scoring import save_test
 from memristive.io.files import check_overwriting
-from memristive.io.predictions import save_decisions
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.energy import read_energy
-from memristive.single_layer.engines import ENGINES, NGSPICE
-from memristive.single_layer.hebbian import read_netlist
-from memristive.single_layer.scores import confusion, decide, equal_templates, summary
-from memristive.single_layer.spike_decoding import lead, resolution_of
+from memristive.learning.hebbian import read_netlist
+from memristive.network.energy import read_energy
+from memristive.network.scores import confusion, equal_templates
+from memristive.network.setup import ENGINES, NGSPICE
+from memristive.network.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -49,24 +49,17 @@ def main(arguments: list[str] | None = None) -> None:
     spikes = read_images(setup, voltages.states, images, options.engine, voltages.chip, jobs=options.jobs,
                          scheduler=options.scheduler)
 
-    # 3. Decide and score. A lead below the resolution is a tie; tied and silent images count as wrong.
-    resolution = resolution_of(voltages.rule, setup.neuron)
-    scores = summary(labels, spikes, resolution, setup.schedule)
-    if voltages.rule == "hebbian":
-        scores["equal_templates"] = equal_templates(dataset.patterns, images)
+    # 3. Decide, score, save, print. A lead below the resolution is a tie; tied and silent images count as wrong.
+    more: dict[str, Any] = {"equal_templates": equal_templates(dataset.patterns, images)} if voltages.rule == "hebbian" else {}
     if options.engine == NGSPICE:
-        scores["read_energy"] = read_energy(setup, voltages.states, images[0])
+        more["read_energy"] = read_energy(setup, voltages.states, images[0])
+    strict = save_test(options, name, parameters, labels, spikes, options.engine, dataset.labels,
+                       resolution_of(voltages.rule, setup.neuron), setup.schedule, **more)
 
-    # 4. Save.
-    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, setup.schedule)
-    write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
-
-    # 5. Print and plot.
-    print_scores(scores, dataset.labels)
-    strict, _ = decide(spikes, resolution)
+    # 4. Plot.
     counts, leads = confusion(labels, strict, classes=10), [lead(times) for times in spikes[strict >= 0]]
-    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
-    plotting.save(decision_plots.lead_histogram(leads), options.figures / f"{name}_leads.png")
+    plotting.save(plotting.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
+    plotting.save(plotting.lead_histogram(leads), options.figures / f"{name}_leads.png")
 
 
 if __name__ == "__main__":

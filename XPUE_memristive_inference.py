@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 
-import decision_plots
 import plotting
 from datasets import xpue
 from memristive.cli.main import run
@@ -17,10 +16,10 @@ from memristive.cli.progress import print_decisions, print_energy, progress, wri
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.energy import read_energy
-from memristive.single_layer.hebbian import infer, inference_netlist
-from memristive.single_layer.scores import confusion, decide, decision_name
-from memristive.single_layer.spike_decoding import lead, resolution_of
+from memristive.learning.hebbian import infer, inference_netlist
+from memristive.network.energy import read_energy
+from memristive.network.scores import confusion, decide, decision_name
+from memristive.network.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -61,9 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
     print_energy(f"presenting {labels[0]!r}", energy)
     for name, figure in (
-            ("membranes", decision_plots.membranes(result, setup, labels)),
-            ("raster", decision_plots.spike_raster(result.spikes, labels)),
-            ("train_confusion", decision_plots.confusion(confusion(truth, strict, classes), labels))):
+            ("membranes", plotting.membranes(result, setup, labels)),
+            ("raster", plotting.spike_raster(result.spikes, labels)),
+            ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels))):
         plotting.save(figure, options.figures / f"xpue_{name}.png")
 
 

@@ -17,9 +17,9 @@ from memristive.cli.progress import print_energy, print_training, progress, writ
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import save_voltages
-from memristive.single_layer.energy import write_energy
-from memristive.single_layer.hebbian import hebbian_netlist, train_hebbian
-from memristive.single_layer.setup import Schedule, Setup
+from memristive.learning.hebbian import hebbian_netlist, train_hebbian
+from memristive.network.energy import write_energy
+from memristive.network.setup import Schedule, Setup
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 

@@ -3,9 +3,11 @@
 To add a dataset, write one function that returns a `Dataset` and add it to `DATASETS`. Pixels are levels between 0 and 1.
 """
 
+import dataclasses
 import functools
 import gzip
 import hashlib
+import inspect
 import os
 import zipfile
 import zlib
@@ -17,9 +19,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from memristive.single_layer.error_rule import ErrorDrivenRule
-from memristive.single_layer.operating_range import settled_membranes
-from memristive.single_layer.setup import Schedule, Setup
+from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.learning.rule import LayeredRule
+from memristive.network.operating_range import settled_membranes
+from memristive.network.setup import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
 
@@ -70,6 +73,10 @@ class Dataset:
     load_images : callable, optional
         ``load_images("train")`` and ``load_images("test")`` return the training and the test set; called when they are
         first needed. Without it, the patterns are the training set and there is no test set.
+    layer_rule : LayeredRule
+        Defaults of the rule for several layers, chosen on held-out training images (XOR: on its four images).
+    hidden : tuple of int
+        Hidden neurons, likewise.
     """
 
     name: str
@@ -80,6 +87,8 @@ class Dataset:
     setup: Setup = Setup()
     rule: ErrorDrivenRule = ErrorDrivenRule()
     load_images: Callable[[str], Images] | None = field(default=None, repr=False)
+    layer_rule: LayeredRule = LayeredRule()
+    hidden: tuple[int, ...] = (200,)
 
     @property
     def size_suffix(self) -> str:
@@ -203,6 +212,27 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
                    grey if encoding == "grey" else ErrorDrivenRule(), load_images)
 
 
+def mnist_shifted(size: int = SIZE) -> Dataset:
+    """Return MNIST in grey, trained also on copies of its images that are moved by one pixel of 28."""
+    plain = mnist(size, "grey")
+
+    def load_images(part: str) -> Images:
+        if part == "test":
+            return plain.test
+        arrays = load_mnist("x_train", "y_train")
+        return Images(encode(moved_by_a_pixel(arrays["x_train"]), size, "grey"), np.tile(arrays["y_train"].astype(int), 5))
+
+    return dataclasses.replace(plain, name="mnist_shifted", load_images=load_images, hidden=(300,))
+
+
+def moved_by_a_pixel(images: np.ndarray) -> np.ndarray:
+    """Return `images` (n x rows x columns), then all of them moved by a pixel down, up, right and left, with dark edges."""
+    _, rows, columns = images.shape
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    corners = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+    return np.concatenate([padded[:, y:y + rows, x:x + columns] for y, x in corners])
+
+
 def read_idx(path: Path) -> np.ndarray:
     """Return the 8-bit array of a compressed IDX file, the format of MNIST's original files. Raises DatasetError."""
     try:
@@ -228,7 +258,9 @@ def fashion(size: int = SIZE) -> Dataset:
         pixels, labels = (read_idx(folder / f"{part}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
         return Images(shrink(pixels, size) / 255, labels.astype(int))
 
-    return from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS)
+    rule = LayeredRule(presentations=2_400_000, hidden_dose=40e-3, output_dose=80e-3, margin=18e-6, final_margin=0.1)
+    return dataclasses.replace(from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS),
+                               layer_rule=rule)
 
 
 def mnist_central() -> Dataset:
@@ -247,7 +279,30 @@ def digits(seed: int = 1) -> Dataset:
     levels, labels = load_digits(return_X_y=True)
     split = train_test_split(levels / 16, labels, test_size=0.2, random_state=seed, stratify=labels)
     train, test = Images(split[0], split[2]), Images(split[1], split[3])
-    return from_images("digits", train, test, (8, 8))
+    return dataclasses.replace(from_images("digits", train, test, (8, 8)), hidden=(100,),
+                               layer_rule=LayeredRule(presentations=60_000, start_drive_spread=0.5))
+
+
+def digits_shifted(seed: int = 1) -> Dataset:
+    """Return scikit-learn's digits, trained also on copies of their images that are moved by half a pixel."""
+    from scipy.ndimage import shift
+
+    plain = digits(seed)
+    pixels = plain.training.levels.reshape(-1, *plain.shape)
+    moved = [shift(pixels, (0.0, *by), order=1) for by in ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))]
+    copies = Images(np.concatenate([pixels, *moved]).reshape(-1, pixels[0].size), np.tile(plain.training.labels, 5))
+    return dataclasses.replace(plain, name="digits_shifted", hidden=(200,),
+                               load_images={"train": copies, "test": plain.test}.__getitem__,
+                               layer_rule=LayeredRule(presentations=150_000, start_drive_spread=0.5))
+
+
+def xor() -> Dataset:
+    """Return XOR, which one layer cannot learn; its four images are for training and for testing."""
+    images = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]))
+    rule = LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
+                       start_weight_spread=1.0)
+    return Dataset("xor", np.full((2, 2), 0.5), ("0", "1"), (1, 2), "grey", load_images=lambda part: images, layer_rule=rule,
+                   hidden=(16,))
 
 
 def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], labels: Sequence[str] = ()) -> Dataset:
@@ -269,7 +324,8 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
-    "xpue": xpue, "012345": digits_012345, "mnist": mnist, "mnist_central": mnist_central, "fashion": fashion, "digits": digits}
+    "xpue": xpue, "012345": digits_012345, "mnist": mnist, "mnist_shifted": mnist_shifted, "mnist_central": mnist_central,
+    "fashion": fashion, "digits": digits, "digits_shifted": digits_shifted, "xor": xor}
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
@@ -281,3 +337,32 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         return DATASETS[name](**given)
     except TypeError:
         raise DatasetError(f"dataset {name} has no {' or '.join(given)} to choose") from None
+
+
+def matching_dataset(name: str, size: int | None = None, seed: int = 1, encoding: str = "grey") -> Dataset:
+    """Return a dataset with those of the arguments that it has to choose; the same object for the same ones.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATASETS`.
+    size : int, optional
+        Rows of pixels of an image.
+    seed : int
+        Selects the 360 test images of scikit-learn's digits.
+    encoding : str
+
+    Raises
+    ------
+    DatasetError
+        The images do not come in this size.
+    """
+    accepted = inspect.signature(DATASETS[name]).parameters
+    given = {"size": size, "encoding": encoding, "seed": seed}
+    dataset = _kept(name, **{key: value for key, value in given.items() if key in accepted and value is not None})
+    if size not in (None, dataset.shape[0]):
+        raise DatasetError(f"the images of {name} have {dataset.shape[0]} rows of pixels, got size {size}")
+    return dataset
+
+
+_kept = functools.cache(load_dataset)  # the tasks of a worker share their images

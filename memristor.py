@@ -8,7 +8,6 @@ window and writes results/memristor_stdp.json and figures/memristor_stdp.png. Ab
 import importlib.util
 import sys
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -69,6 +68,16 @@ class MemristorParameters(Parameters):
         return self.capacitance + self.gate_capacitance
 
     @property
+    def share(self) -> float:
+        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+        return self.capacitance / self.memory_capacitance
+
+    @property
+    def pinch(self) -> float:
+        """Overdrive of the lifted gate over that at rest, once the channel is saturated."""
+        return 3 / (2 + self.share)
+
+    @property
     def write_time_constant(self) -> float:
         """Time constant R_leak (C + C_gate) in s with which a cell leaks while it is written."""
         return self.leak_resistance * self.memory_capacitance
@@ -82,23 +91,6 @@ class MemristorParameters(Parameters):
         """Return the keyword arguments of the NMOS model."""
         return {"level": 3, "vto": self.threshold_voltage, "kp": self.kp, "tox": self.oxide_thickness,
                 "is": self.junction_current}
-
-
-class Channel(Protocol):
-    """Parameters of a channel for the closed form: `MemristorParameters`, or arrays of many cells' values (any shape)."""
-
-    @property
-    def gain(self) -> Any:
-        """Kp W/L in A/V^2."""
-    @property
-    def threshold_voltage(self) -> Any:
-        """Vto in V."""
-    @property
-    def capacitance(self) -> Any:
-        """Explicit memory capacitor in F."""
-    @property
-    def gate_capacitance(self) -> Any:
-        """Capacitance of the channel's gate in F."""
 
 
 def state_rate(parameters: MemristorParameters, voltage: ArrayLike) -> np.ndarray:
@@ -138,54 +130,6 @@ def rounding(parameters: MemristorParameters, seconds: float) -> float:
     return float(np.finfo(float).eps) * seconds / (parameters.switch_on * parameters.memory_capacitance)
 
 
-def channel_current(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
-    """Return the channel current in A from the input to a neuron at 0 V: the square law of Shichman and Hodges.
-
-    ngspice's level 3 reduces to it. Off for X below Vto, saturated for X - Vto below V, else linear.
-
-    Parameters
-    ----------
-    parameters : Channel
-    state : array_like, V
-        Gate voltage X.
-    voltage : array_like, V
-        Input voltage, 0 or above; broadcasts with `state`.
-    """
-    overdrive = np.maximum(np.asarray(state, float) - parameters.threshold_voltage, 0.0)
-    drop = np.minimum(np.asarray(voltage, float), overdrive)
-    return parameters.gain * (overdrive * drop - drop**2 / 2)
-
-
-def raised_state(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
-    """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel lifts its gate.
-
-    The gate keeps its charge C X + Q. Let s = X - Vto be the overdrive at the neuron's side (0 V) and d = s - V at the input's.
-    The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J. E. Meyer's capacitances (RCA Review 32, 1971); in
-    saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). A channel that is off
-    at 0 V, X up to Vto, is not coupled. `state` (V) and `voltage` (V) broadcast; negative voltages lower the gate.
-    """
-    share = parameters.capacitance / (parameters.capacitance + parameters.gate_capacitance)
-    start, v = np.asarray(state, float) - parameters.threshold_voltage, np.asarray(voltage, float)
-    root = np.sqrt(np.maximum((start - share / 2 * v) ** 2 - (1 - share) / 3 * v**2, 0.0))
-    linear = (start + (1 - share / 2) * v + root) / 2
-    pinched = (3 * start + 2 * (1 - share) * np.minimum(v, 0.0)) / (2 + share)
-    lifted = np.where(pinched > np.maximum(v, 0.0), linear, pinched)
-    return parameters.threshold_voltage + np.where(start > 0, lifted, start)
-
-
-def read_current(parameters: Channel, state: ArrayLike, voltage: ArrayLike) -> np.ndarray:
-    """Return the channel current in A while the input is at `voltage` V >= 0 and the gate floats; shapes broadcast.
-
-    It is `channel_current` at `raised_state`, simplified to one square root: reads spend their time here.
-    """
-    share = parameters.capacitance / (parameters.capacitance + parameters.gate_capacitance)
-    start = np.maximum(np.asarray(state, float) - parameters.threshold_voltage, 0.0)
-    pinched = 3 / (2 + share) * start
-    drop = np.minimum(np.asarray(voltage, float), pinched)  # a drain beyond pinch-off changes neither charge nor current
-    mean = start - share / 2 * drop
-    return parameters.gain / 2 * drop * (mean + np.sqrt(mean * mean - (1 - share) / 3 * (drop * drop)))
-
-
 def altered_state(element: str, state: float) -> dict[str, float]:
     """Return the `alter` changes that give a memristor of a loaded circuit another state in V at t = 0.
 
@@ -193,15 +137,6 @@ def altered_state(element: str, state: float) -> dict[str, float]:
     capacitor's, and the charge of the channel's gate.
     """
     return {f"c.{element}.cmemory ic": state, f"m.{element}.mchannel icvgs": state}
-
-
-def _defines(circuit: Circuit, name: str) -> bool:
-    return name.lower() in (str(other).lower() for other in circuit.subcircuit_names)
-
-
-def _check_free(circuit: Circuit, name: str) -> None:
-    if _defines(circuit, name):
-        raise ParameterError(f"the circuit already has a subcircuit {name!r}; choose another name")
 
 
 class Cell(SubCircuit):
@@ -216,7 +151,8 @@ class Cell(SubCircuit):
 
         Raises ParameterError if its name is taken: PySpice would silently replace the other one.
         """
-        _check_free(circuit, self.name)
+        if self.name.lower() in (str(other).lower() for other in circuit.subcircuit_names):
+            raise ParameterError(f"the circuit already has a subcircuit {self.name!r}; choose another name")
         for name in self.device_models:
             if name in map(str, circuit.model_names):
                 raise ParameterError(f"the circuit already has a model {name!r}; give this {self.name!r} another name")
@@ -258,7 +194,7 @@ class Memristor(ReadMemristor):
     jump at t = 0, and a gate below the input stays up to a fifth of its voltage too high.
 
     The channel's bulk is at ground. A terminal below about -0.5 V conducts through its junction (617 A from an ideal source at
-    -1 V); the synapse's current is the one on the neuron's side. In chains and behind resistors this junction current changes
+    -1 V); the synapse's current is the one on the neuron's side. Behind resistors this junction current changes
     the states: isolate it with `junction_current=1e-300`.
 
     Writes of tenths of a second, decay through the leak, and gates much smaller than the paper's need `switch_on=1e3`: with
@@ -272,42 +208,20 @@ class Memristor(ReadMemristor):
         super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)}, per_instance)
         if per_instance:
             self.parameters["k"] = parameters.transconductance
+            if parameters.leak_per_volt:
+                self.parameters["g"] = parameters.leak_per_volt
         self.VCCS("charge", self.gnd, "pump", "input", "neuron",
                   transconductance="{k}" if per_instance else parameters.transconductance)
         self.R("leak", "pump", self.gnd, parameters.leak_resistance)
         low, high = parameters.lowest_state, parameters.highest_state
         if parameters.leak_per_volt:  # the gain of Gleak can be altered, the expression of a source cannot
             self.B("product", "product", self.gnd, voltage_expression="v(pump)*abs(v(input)-v(neuron))")
-            self.VCCS("leak", "pump", self.gnd, "product", self.gnd, transconductance=parameters.leak_per_volt)
+            self.VCCS("leak", "pump", self.gnd, "product", self.gnd,
+                      transconductance="{g}" if per_instance else parameters.leak_per_volt)
         if (low, high) != (-UNLIMITED, UNLIMITED):
             self.B("clamp", "pump", self.gnd,
                    current_expression=f"{CLAMP!r}*(uramp(v(pump)-({high!r}))-uramp(({low!r})-v(pump)))")
         self.S("write", "pump", "gate", "phi", self.gnd, model=f"{name}_write")
-
-
-class MemristorChain(SubCircuit):
-    """`count` memristors in series between neuron and input, with one phi; `memristor` is the name of their subcircuit."""
-
-    def __init__(self, count: int, memristor: str = "memristor", name: str = "memristor_chain") -> None:
-        if not (isinstance(count, (int, np.integer)) and count >= 1):
-            raise ParameterError(f"a chain needs 1 memristor or more, got {count!r}")
-        super().__init__(name, "neuron", "input", "phi", x0=0)
-        self.memristor = memristor
-        nodes = ["neuron", *(f"joint_{k}" for k in range(1, count)), "input"]
-        for k in range(count):
-            self.X(k, memristor, nodes[k], nodes[k + 1], "phi", x0="{x0}")
-
-    def add_to(self, circuit: Circuit, parameters: MemristorParameters | None = None) -> None:
-        """Define the chain in the PySpice `circuit`, and its `Memristor` if missing, with `parameters` (default: the paper's).
-
-        Raises ParameterError if the chain's name is taken, or for `parameters` of a memristor that exists.
-        """
-        _check_free(circuit, self.name)
-        if not _defines(circuit, self.memristor):
-            Memristor(parameters or MemristorParameters(), self.memristor).add_to(circuit)
-        elif parameters is not None:
-            raise ParameterError(f"the circuit already has a memristor {self.memristor!r}: name another one with memristor=...")
-        circuit.subcircuit(self)
 
 
 if __name__ == "__main__":

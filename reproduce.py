@@ -33,7 +33,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
     yield [["-m", "studies.layers", "--data", "mnist"],
-           ["-m", "studies.ngspice_layers", "--jobs", "1", "--samples", "50", *quick]]
+           ["-m", "studies.agreement", "layers", "--jobs", "1", "--samples", "50", *quick]]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
         yield [["-m", "studies.transistor_learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]

@@ -5,6 +5,7 @@ xcell_j_i.gate.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,11 @@ class NeuronParameters(Parameters):
     def transresistance(self) -> float:
         """Settled membrane voltage per ampere of column current, in V/A."""
         return self.feedback_resistance * self.membrane_gain
+
+    @property
+    def dropped(self) -> float:
+        """Share of a stage's output that its op-amp's output resistance drops."""
+        return self.amplifier_output_resistance * (1 / self.feedback_resistance + 1 / self.stage_resistance)
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
         """Return the highest output in V of the two stages, with a feedback in ohm (number or array)."""
@@ -166,18 +172,29 @@ def channel_size(memristor: MemristorParameters, gain: np.ndarray) -> tuple[np.n
 
 @dataclass(frozen=True, eq=False)
 class CellValues:
-    """Parameters of each cell of a chip: arrays, classes x inputs."""
+    """Parameters of each cell of a crossbar on a chip: arrays, columns x rows."""
 
     gain: np.ndarray  # A/V^2, Kp W/L of the channel
     threshold_voltage: np.ndarray  # V, Vto of the channel
     transconductance: np.ndarray  # S, the write gain K
     capacitance: np.ndarray  # F, the explicit memory capacitor
+    leak_per_volt: np.ndarray  # S/V, the leak in proportion to the voltage across the cell
+
+    @classmethod
+    def alike(cls, memristor: MemristorParameters, shape: tuple[int, int]) -> "CellValues":
+        """Return cells without deviations."""
+        return cls(*(np.full(shape, value) for value in (memristor.gain, memristor.threshold_voltage, memristor.transconductance,
+                                                         memristor.capacitance, memristor.leak_per_volt)))
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
         """Return the channel widths and lengths in m that give the gains."""
         return channel_size(memristor, self.gain / memristor.gain)
 
-    def of(self, columns: slice, rows: np.ndarray | slice) -> "CellValues":
+    def shift(self, memristor: MemristorParameters) -> np.ndarray:
+        """Return the deviations of Vto in V: a cell conducts as one of the nominal Vto whose state is lower by so much."""
+        return self.threshold_voltage - memristor.threshold_voltage
+
+    def of(self, columns: np.ndarray | slice, rows: np.ndarray | slice) -> "CellValues":
         """Return the values of some columns and rows."""
         return CellValues(*(values[columns, rows] for values in vars(self).values()))
 
@@ -304,6 +321,8 @@ def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
     arrays = {"w": width, "l": length, "vto": cells.threshold_voltage, "c": cells.capacitance}
     if write:
         arrays["k"] = cells.transconductance
+    if write and parameters.memristor.leak_per_volt:
+        arrays["g"] = cells.leak_per_volt
     return lambda j, i: {key: float(values[j, i]) for key, values in arrays.items()}
 
 
@@ -337,20 +356,46 @@ def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name:
     return changes
 
 
-def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False) -> dict[str, float]:
-    """Return the `alter` changes that give the first cells of a netlist these values (classes x rows).
+def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False, name: str = "cell",
+                 places: Sequence[int] | None = None) -> dict[str, float]:
+    """Return the `alter` changes that give cells of a netlist these values (columns x rows).
 
-    Vto belongs to a model and cannot be altered: shift the states instead. `write` includes the write gain.
+    Vto belongs to a model and cannot be altered: shift the states instead (`CellValues.shift`).
+
+    Parameters
+    ----------
+    cells : CellValues
+    memristor : MemristorParameters
+    write : bool
+        Include the write gain and the leak.
+    name : str
+        Cells are called xNAME_column_row.
+    places : sequence of int, optional
+        Rows of the netlist; None: the first ones.
     """
     width, length = cells.geometry(memristor)
     changes: dict[str, float] = {}
-    for j, i in np.ndindex(width.shape):
-        changes[f"m.xcell_{j}_{i}.mchannel w"] = float(width[j, i])
-        changes[f"m.xcell_{j}_{i}.mchannel l"] = float(length[j, i])
-        changes[f"c.xcell_{j}_{i}.cmemory"] = float(cells.capacitance[j, i])
+    rows = range(width.shape[1]) if places is None else places
+    for j, (i, k) in itertools.product(range(len(width)), enumerate(rows)):
+        element = f"x{name}_{j}_{k}"
+        changes[f"m.{element}.mchannel w"] = float(width[j, i])
+        changes[f"m.{element}.mchannel l"] = float(length[j, i])
+        changes[f"c.{element}.cmemory"] = float(cells.capacitance[j, i])
         if write:
-            changes[f"g.xcell_{j}_{i}.gcharge gain"] = float(cells.transconductance[j, i])
+            changes[f"g.{element}.gcharge gain"] = float(cells.transconductance[j, i])
+            if memristor.leak_per_volt:
+                changes[f"g.{element}.gleak gain"] = float(cells.leak_per_volt[j, i])
     return changes
+
+
+def neuron_changes(neurons: NeuronValues, which: Iterable[int], kind: str) -> dict[str, float]:
+    """Return the `alter` changes that give the first neurons of a netlist the values of those in `which`.
+
+    `kind`: "stages" (xneuron_0_j, feedback) or "membrane" (xmembrane_0_j, capacitor).
+    """
+    if kind == "stages":
+        return {f"r.xneuron_0_{j}.rfeedback": float(neurons.feedback_resistance[n]) for j, n in enumerate(which)}
+    return {f"c.xmembrane_0_{j}.cmembrane": float(neurons.membrane_capacitance[n]) for j, n in enumerate(which)}
 
 
 def threshold_changes(offsets: np.ndarray) -> dict[str, float]:

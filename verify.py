@@ -7,6 +7,7 @@ of each comparison beside its bound; the exit code is 1 if a bound is broken. Wr
 tightened. --writes: random writes on both engines. --presentations: length of a training on both engines.
 """
 
+import dataclasses
 import itertools
 import shutil
 import subprocess
@@ -24,13 +25,12 @@ from memristive.cli.parallel_reads import NEURONS, read_images
 from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import load_results, write_results
-from memristive.single_layer.hebbian import hebbian_netlist, infer, train_hebbian
-from memristive.single_layer.scores import summary
-from memristive.single_layer.solvers import READING, TRAINING
+from memristive.learning.hebbian import hebbian_netlist, infer, train_hebbian
+from memristive.network.scores import deviations, summary
+from memristive.network.solvers import READING, TRAINING
 from memristive.spice.errors import NgspiceMissing, SimulationError
 from snn_circuit import state_names
-from studies.engine_agreement import Network, compare_leads, compare_writes, networks, read
-from studies.training_agreement import COURSES, both_engines, compare_training
+from studies.agreement import Network, compare_leads, compare_training, compare_writes, networks, one_layer, read
 
 VOLTAGE_BOUND = 1e-3  # of the voltage of trained cells
 TIGHT_TRAINING = TRAINING.tightened(2)  # ngspice can hardly follow tighter tolerances
@@ -91,14 +91,14 @@ def experiment_converges(dataset: Dataset) -> Iterator[Row]:
     yield f"{name}: trained voltages", float(np.abs(tight - usual).max()), bound, "V"
     spikes = infer(setup, usual, patterns).spikes
     exact = infer(setup, usual, patterns, READING.tightened(), watch).spikes
-    yield f"{name}: spike times", largest_change(spikes, exact) * 1e6, SPIKE_BOUND * 1e6, "us"
+    yield f"{name}: spike times", largest_change(spikes, exact, setup.schedule.pulse) * 1e6, SPIKE_BOUND * 1e6, "us"
 
 
 def reads_converge(network: Network, count: int) -> Iterator[Row]:
     """Compare reads of test images as usual, tightened, and in closed form."""
     spikes = read(network, count, READING, network.name)
     exact = read(network, count, READING.tightened(), f"{network.name}, tightened", ALL_SPIKES)
-    change = largest_change(spikes, without_late(spikes, exact))
+    change = largest_change(spikes, exact, network.setup.schedule.pulse)
     yield f"{network.name}: spikes of {count} test images", change * 1e6, SPIKE_BOUND * 1e6, "us"
     yield f"{network.name}: leads in closed form, / (5 ns + 0.2 %)", compare_leads(network, exact)[1], 1.0, ""
 
@@ -134,8 +134,8 @@ def engines_write_alike(count: int) -> Iterator[Row]:
 
 def engines_learn_alike(count: int) -> Iterator[Row]:
     """Compare a training, each presentation from the same states on both engines."""
-    dataset, course = mnist(), COURSES[0]
-    row, _ = compare_training(both_engines(dataset, course), dataset, count, course)
+    dataset = mnist()
+    row = compare_training(one_layer(dataset, dataclasses.replace(dataset.rule, presentations=count)), count)["rows"][0]
     yield f"{count} presentations on both engines: decided differently", 1 - row["decided_alike"] / count, ALIKE_BOUND, ""
     yield f"{count} presentations on both engines: states after each", row["states_differ_max_V"], STATE_BOUND, "V"
 
@@ -147,22 +147,15 @@ def program_agrees(dataset: Dataset) -> Iterator[Row]:
     yield f"{dataset.name}: against the ngspice program", float(np.abs(states - program).max()), PROGRAM_BOUND, "V"
 
 
-def largest_change(spikes: np.ndarray, exact: np.ndarray) -> float:
-    """Return the largest change of a spike time in s: infinite if a neuron fires in one only, nan if none fires."""
-    if not np.array_equal(np.isnan(spikes), np.isnan(exact)):
-        return np.inf
-    changes = np.abs(spikes - exact)[np.isfinite(spikes)]
-    return float(changes.max()) if changes.size else np.nan
+def largest_change(spikes: np.ndarray, exact: np.ndarray, window: float) -> float:
+    """Return the largest change in s from usual reads (images x classes, s) to `exact` ones; nan if no neuron fires.
 
-
-def without_late(spikes: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """Return `exact` without the spikes that usual reads, which saw `spikes` (both images x classes, s), did not wait for.
-
-    A read that saw `NEURONS` spikes ended with the last of them; others went on until no other neuron would fire.
+    A usual read ends with its `NEURONS`th spike, with fewer at the end of the `window`, as exact ones do. So it may lack spikes
+    that came after its end.
     """
-    ended = np.sum(~np.isnan(spikes), axis=1, keepdims=True) >= NEURONS
-    late = np.isnan(spikes) & ended & (exact > np.fmax.reduce(spikes, axis=1, keepdims=True) - SPIKE_BOUND)
-    return np.where(late, np.nan, exact)
+    ends = np.nan_to_num(np.sort(spikes, axis=1)[:, NEURONS - 1], nan=window)
+    changes = deviations(spikes, exact, ends, np.full(len(exact), window))
+    return float(np.fmax.reduce(changes, axis=None))
 
 
 def run_program(text: str, nodes: list[str]) -> np.ndarray:

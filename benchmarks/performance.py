@@ -26,11 +26,14 @@ from memristive.cli.main import run
 from memristive.cli.options import make_parser
 from memristive.cli.progress import print_rows, progress
 from memristive.io.results import write_results
-from memristive.single_layer.closed_form import Crossbar, hebbian_state
-from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE, make_engine
-from memristive.single_layer.error_rule import ErrorDrivenTrainer, initial_state
-from memristive.single_layer.hebbian import read_network, train_hebbian
-from memristive.single_layer.solvers import READING
+from memristive.learning.crossbar_training import CompiledCrossbar, train
+from memristive.learning.error_rule import initial_state
+from memristive.learning.hebbian import read_network, train_hebbian
+from memristive.network.chip import Chip
+from memristive.network.closed_form import hebbian_state
+from memristive.network.engines import make_engine
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.network.solvers import READING
 from memristive.spice.session import NgspiceSession, temporary_circuits
 from snn_circuit import names
 
@@ -87,15 +90,16 @@ def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
     images, labels = dataset.test.levels, dataset.test.labels
     states = dataset.rule.start_state + np.random.default_rng(1).normal(0, 0.02, (10, inputs))
     rule = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name])
+    chip = Chip(10, inputs)
     with temporary_circuits():
-        engine = make_engine(name, dataset.setup, 10, inputs)
+        engine = make_engine(name, dataset.setup, chip)
         engine.spikes(states, images[0], WANTED)  # compiles
         if name == NGSPICE:
             read = cpu_seconds(engine.spikes, ((states, image, WANTED) for image in images[:READS]))
         else:  # all images at once
-            read = cpu_seconds(Crossbar.of(dataset.setup).first_spikes, [(states, images)] * 3) / len(images)
+            read = cpu_seconds(CompiledCrossbar(dataset.setup, chip).first_spikes, [(states, images)] * 3) / len(images)
         write = cpu_seconds(engine.write, ((states, 0, image, 1, rule.dose / engine.rate) for image in images[:READS]))
-        learning = ErrorDrivenTrainer(engine, rule, images, labels).presentations(initial_state(rule, 10, inputs))
+        learning = train(name, dataset.setup, chip, initial_state(rule, 10, inputs), rule, images, labels)
         learn = cpu_seconds(list, [(learning,)])
     return {"images": f"{size}x{size} {encoding}", "engine": name, "read_ms": read * 1e3, "write_ms": write * 1e3,
             "presentations_per_s": rule.presentations / learn}
@@ -108,7 +112,7 @@ def growth_row(size: int) -> dict[str, Any]:
     with temporary_circuits():
         train = cpu_seconds(train_hebbian, [(setup, dataset.patterns)])
         states = hebbian_state(setup) * dataset.patterns
-        read = cpu_seconds(make_engine(NGSPICE, setup, 10, size**2).spikes, ((states, image, WANTED) for image in images))
+        read = cpu_seconds(make_engine(NGSPICE, setup, Chip(10, size**2)).spikes, ((states, image, WANTED) for image in images))
         whole = NgspiceSession().load(read_network(setup, states, images[0]), READING, names("membrane", 10))
         whole_read = cpu_seconds(whole.run, [(setup.schedule.pulse,)])
     return {"inputs": f"{size}x{size}", "cells": 10 * size**2, "train_s": train, "read_ms": read * 1e3,

@@ -1,0 +1,38 @@
+"""Spiking networks that learn inside a circuit: memristors emulated in SPICE, trained in situ by voltage pulses.
+
+The names below are loaded when they are first used, so that a script imports only what it needs.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "1.1.0"
+
+_HOMES = {
+    "Chip": "memristive.network.chip",
+    "Crossbar": "memristive.network.closed_form",
+    "LayerDesign": "memristive.network.netlists",
+    "LayeredNetwork": "memristive.network.layers",
+    "LayeredRule": "memristive.learning.rule",
+    "MeasuredDevice": "memristive.devices.measured_device",
+    "MemristiveClassifier": "memristive.classifier",
+    "NgspiceSession": "memristive.spice.session",
+    "Schedule": "memristive.network.setup",
+    "Setup": "memristive.network.setup",
+    "infer": "memristive.learning.hebbian",
+    "load_voltages": "memristive.io.voltages",
+    "save_voltages": "memristive.io.voltages",
+    "train_hebbian": "memristive.learning.hebbian",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -5,8 +5,6 @@ up and down, and reads the conductance after each. Writes results/device_presets
 `python memristor.py --device NAME` does the same for one device, with its I-V loop.
 """
 
-import argparse
-import dataclasses
 import sys
 from dataclasses import dataclass
 
@@ -18,13 +16,11 @@ import plotting
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, make_parser, table
 from memristive.cli.parallel import run_tasks
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator, load_device
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
 from memristive.devices.pulse_train import apply_pulses
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from studies.iv import IvExperiment, iv_experiment
 
-SLOW = 1e8  # ohm, leak for the I-V loop: pulses a hundred times as long
 HEADING = ("device", "pulses up, down", "A up, down", "on/off", "R_on/ohm", "noise", "largest deviation in ngspice")
 
 
@@ -46,34 +42,6 @@ def main(arguments: list[str] | None = None) -> None:
         draw_curve(axis, curve)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     plotting.save(figure, options.figures / "device_presets.png")
-
-
-def run_device(options: argparse.Namespace) -> None:
-    """Draw update curves and I-V loop of one device, for `python memristor.py --device NAME`."""
-    device = load_device(options.device)
-    record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
-    check_overwriting(record, parameters, options.force, others=[options.device])
-    curve = measure(device)
-    # Half a period gives the volt-seconds of a full sweep upwards. A slow emulator: the current that charges its gate is small.
-    emulated = emulator(device, leak_resistance=SLOW)
-    frequency = 1 / (np.pi * emulated.pulse_up * device.pulses_up)
-    experiment = IvExperiment(frequency=frequency, initial_state=emulated.low, periods=2)
-    _, voltage, current, state = iv_experiment(emulated.memristor, experiment)
-    write_results(record, parameters, {
-        "largest_deviation_share_of_range": curve.deviation, "rms_deviation_share_of_range": curve.rms,
-        "emulator": dataclasses.asdict(emulated.memristor), "pulse_up_s": emulated.pulse_up,
-        "pulse_down_s": emulated.pulse_down, "loop_frequency_Hz": frequency, "loop_peak_current_A": np.abs(current).max(),
-        "loop_share_of_range": [emulated.share(state.min()), emulated.share(state.max())]})
-    print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))
-    draw_curve(left, curve)
-    left.legend(loc="upper right")
-    factor, unit = plotting.prefixed(current, "A")
-    right.plot(voltage, current * factor)
-    plotting.cross(right)
-    right.locator_params(nbins=5)
-    right.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="I-V loop of the emulator")
-    plotting.save(figure, options.figures / f"device_{device.name}.png")
 
 
 def list_devices() -> None:

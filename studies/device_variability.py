@@ -9,7 +9,6 @@ imperfect_chips_short*. 15 minutes on two cores, a minute with --short.
 import dataclasses
 import functools
 import sys
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +23,12 @@ from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.engines import CLOSED_FORM
-from memristive.single_layer.error_rule import ErrorDrivenRule
-from memristive.variability.chip import Chip
-from memristive.variability.chip_batch import ChipBatch
+from memristive.learning.crossbar_training import CompiledCrossbar, learn_on_chip, programmed
+from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.network.chip import Chip
+from memristive.network.scores import decide
+from memristive.network.setup import CLOSED_FORM
+from memristive.network.spike_decoding import RESOLUTION
 from studies.device_variability_figures import draw
 
 # Routes of the weights to a chip: learned there; the states of an ideal chip; logistic regression; the ideal chip's currents,
@@ -131,60 +132,60 @@ def data(encoding: str) -> Dataset:
     return mnist(encoding=encoding)
 
 
-def learn(batch: ChipBatch, start: np.ndarray, rule: ErrorDrivenRule, encoding: str) -> np.ndarray:
-    """Return the states (chips x classes x inputs, V) after a training on all chips."""
+def learn(chip: Chip, start: np.ndarray, rule: ErrorDrivenRule, encoding: str) -> np.ndarray:
+    """Return the states (classes x inputs, V) after a training on a chip."""
     training = data(encoding).training
-    return deque(batch.learn(start, rule, training.levels, training.labels), maxlen=1).pop()
+    return learn_on_chip(data(encoding).setup, chip, rule, training.levels, training.labels, start)
 
 
-def accuracies(batch: ChipBatch, states: np.ndarray, encoding: str, samples: int) -> np.ndarray:
-    """Return the chips' accuracies on the first test images."""
+def accuracy(chip: Chip, states: np.ndarray, encoding: str, samples: int) -> float:
+    """Return a chip's strict accuracy on the first test images."""
     test = data(encoding).test
-    return batch.accuracies(states, test.levels[:samples], test.labels[:samples])
+    noise = np.array([chip.threshold_noise("test", k) for k in range(samples)]) if chip.read_noise else None
+    states = chip.with_stuck_cells(states)
+    spikes = CompiledCrossbar(data(encoding).setup, chip).first_spikes(states, test.levels[:samples], noise)
+    return float(np.mean(decide(spikes, RESOLUTION)[0] == test.labels[:samples]))
 
 
 def ideal_chip(task: tuple[str, ErrorDrivenRule, int]) -> tuple[np.ndarray, float]:
     """Return the states of an ideal chip that has learned, and its test accuracy."""
     encoding, rule, samples = task
-    batch = ChipBatch([Chip()], data(encoding).setup)
-    states = learn(batch, np.full(data(encoding).patterns.shape, rule.start_state), rule, encoding)
-    return states[0], float(accuracies(batch, states, encoding, samples)[0])
+    states = learn(Chip(), np.full(data(encoding).patterns.shape, rule.start_state), rule, encoding)
+    return states, accuracy(Chip(), states, encoding, samples)
 
 
 def measure(case: Case) -> list[dict[str, Any]]:
     """Return rows of the record: for each point and route, the test accuracies of all its chips."""
     rows = []
-    batch = ChipBatch(case.chips, data(case.encoding).setup)
     for route in case.routes:
-        for columns, states in aged(case, states_by(route, case, batch)):
-            found = accuracies(batch, states, case.encoding, case.samples).reshape(len(case.points), -1).tolist()
-            rows += [{"section": case.section, "encoding": case.encoding, **point, **columns, "route": route,
-                      "chips": len(values), "accuracy_mean": float(np.mean(values)), "accuracy_low": min(values),
-                      "accuracy_high": max(values), "accuracies": values}
-                     for (point, _), values in zip(case.points, found, strict=True)]
+        for point, chips in case.points:
+            aged_states = [aged(case, chip, states_by(route, case, chip)) for chip in chips]
+            for versions in zip(*aged_states, strict=True):
+                values = [accuracy(chip, states, case.encoding, case.samples)
+                          for chip, (_, states) in zip(chips, versions, strict=True)]
+                rows.append({"section": case.section, "encoding": case.encoding, **point, **versions[0][0], "route": route,
+                             "chips": len(values), "accuracy_mean": float(np.mean(values)), "accuracy_low": min(values),
+                             "accuracy_high": max(values), "accuracies": values})
     return rows
 
 
-def states_by(route: str, case: Case, batch: ChipBatch) -> np.ndarray:
-    """Return the states in V that a route gives: chips x classes x inputs, or classes x inputs for all chips."""
+def states_by(route: str, case: Case, chip: Chip) -> np.ndarray:
+    """Return the states (classes x inputs, V) that a route gives a chip."""
     if route == "in situ":
         start = np.full_like(case.ideal, case.rule.start_state) if case.fresh else case.ideal
-        return learn(batch, start, case.rule, case.encoding)
+        return learn(chip, start, case.rule, case.encoding)
     if route in ("ex situ", "software"):
         return case.ideal if route == "ex situ" else case.software
-    return batch.programmed(case.ideal, calibrated=route == "calibrated")
+    return programmed(data(case.encoding).setup, chip, case.ideal, calibrated=route == "calibrated")
 
 
-def aged(case: Case, states: np.ndarray) -> Iterator[tuple[dict[str, float], np.ndarray]]:
-    """Yield further columns, and states: those of all ages for the section "retention", otherwise the given ones."""
+def aged(case: Case, chip: Chip, states: np.ndarray) -> list[tuple[dict[str, float], np.ndarray]]:
+    """Return further columns, and states: those of all ages for the section "retention", otherwise the given ones."""
     if case.section != "retention":
-        yield {}, states
-        return
-    for spread in DECAY_SPREADS:
-        chips = [dataclasses.replace(chip, decay_rate=1.0, decay_spread=spread) for chip in case.chips]
-        for age in AGES:
-            yield ({"decay_spread": spread, "age_time_constants": age},
-                   np.array([chip.after_decay(of_chip, age) for chip, of_chip in zip(chips, states, strict=True)]))
+        return [({}, states)]
+    return [({"decay_spread": spread, "age_time_constants": age},
+             dataclasses.replace(chip, decay_rate=1.0, decay_spread=spread).after_decay(states, age))
+            for spread in DECAY_SPREADS for age in AGES]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,24 +17,21 @@ from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
-from memristive.cli.progress import print_energy, print_scores, progress, write_netlist
+from memristive.cli.progress import print_energy, progress, write_netlist
+from memristive.cli.scoring import save_test
 from memristive.devices.measured_device import emulator, load_device
-from memristive.devices.measured_setup import measured_rule, measured_setup
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
-from memristive.io.predictions import save_decisions
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import save_voltages
-from memristive.single_layer.energy import UNCOUNTED, isolated, write_energy
-from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE, make_engine
-from memristive.single_layer.error_rule import ErrorDrivenTrainer, LearningState, initial_state, learning_curve
-from memristive.single_layer.hebbian import read_netlist
-from memristive.single_layer.operating_range import warn_of_range
-from memristive.single_layer.scores import summary
-from memristive.single_layer.setup import Setup
-from memristive.single_layer.spike_decoding import RESOLUTION
-from memristive.variability.chip import Chip, load_chip, on_chip
-from memristive.variability.chip_engines import chip_engine
+from memristive.learning.crossbar_training import train
+from memristive.learning.error_rule import LearningState, initial_state, learning_curve
+from memristive.learning.hebbian import read_netlist
+from memristive.learning.measured_setup import measured_rule, measured_setup
+from memristive.network.chip import Chip, load_chip, on_chip
+from memristive.network.energy import UNCOUNTED, isolated, write_energy
+from memristive.network.operating_range import warn_of_range
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
 from memristor import state_rate
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
@@ -87,11 +84,9 @@ def main(arguments: list[str] | None = None) -> None:
     write_netlist(options.netlist, netlist, options.force, [*given, path])
     pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
     warn_of_range(on_chip(setup, chip), state.states, images[:100], write=pulse * (options.engine == NGSPICE))
-    engine = (chip_engine(options.engine, setup, chip, state.done) if chip
-              else make_engine(options.engine, setup, classes, inputs))
-    trainer = ErrorDrivenTrainer(engine, rule, images, labels)
+    presentations = train(options.engine, setup, chip or Chip(classes, inputs), state, rule, images, labels)
     with (checkpoint_at_interrupt(checkpoint, lambda: vars(state), parameters),
-          progress(trainer.presentations(state), rule.presentations - state.done, "learning", "image") as bar):
+          progress(presentations, rule.presentations - state.done, "learning", "image") as bar):
         for running, written in bar:
             bar.set_postfix(accuracy=f"{running:.1%}", writes=written, refresh=False)
             if state.done % CHECKPOINT_EVERY[options.engine] == 0:
@@ -110,20 +105,15 @@ def main(arguments: list[str] | None = None) -> None:
     checkpoint.unlink(missing_ok=True)
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
-    if dataset.load_images:
-        images, labels = dataset.test.levels, dataset.test.labels
-    spikes = read_images(setup, state.states, images, test_engine, chip, jobs=options.jobs,
-                         scheduler=options.scheduler)
-    scores = summary(labels, spikes, RESOLUTION)
-    save_decisions(options.results / f"{name}_test_decisions.csv.gz", labels, spikes, RESOLUTION)
-    write_results(options.results / f"{name}_test.json", test_parameters, scores, ngspice=test_engine == NGSPICE)
-
-    # 5. Print and plot.
+    test = dataset.test if dataset.load_images else dataset.training
+    spikes = read_images(setup, state.states, test.levels, test_engine, chip, jobs=options.jobs, scheduler=options.scheduler)
+    save_test(options, f"{name}_test", test_parameters, test.labels, spikes, test_engine, dataset.labels)
     print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
     for kind, joules in energy.items():
         conducts = kind == "depression" and memristor != isolated(memristor)
         print_energy(f"a write of the first dose, {kind}", joules, UNCOUNTED * conducts)
-    print_scores(scores, dataset.labels)
+
+    # 5. Plot.
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
     plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
 

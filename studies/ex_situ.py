@@ -21,7 +21,7 @@ from memristive.cli.options import apply_settings, make_parser
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import save_voltages
-from memristive.single_layer.scores import interval
+from memristive.network.scores import interval
 from memristive.spice.parameters import Parameters, quantity
 
 

@@ -7,6 +7,7 @@ results/layer_gradient.json and figures/layer_gradient.png. About a minute.
 
 import dataclasses
 import sys
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,19 +15,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import plotting
-from datasets import Images
+from datasets import Images, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
+from memristive.io.networks import describe_network
 from memristive.io.results import write_results
-from memristive.multilayer.layer_gradient import angle, lag_gradient
-from memristive.multilayer.layer_network import LayeredNetwork, initial_network
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.single_layer.error_rule import first_wrong_neuron
+from memristive.learning.gradient import angle, lag_gradient
+from memristive.learning.layered_training import BLOCK, initial_network, learn_layers
+from memristive.learning.rule import LayeredRule, first_wrong_neuron
+from memristive.network.layers import LayeredNetwork
 from memristive.spice.parameters import ParameterError
 from plotting import BLUE, GREY, VERMILLION, WIDTH
-from studies.layer_experiments import describe_network, layered_dataset, learn
 
 RULE = LayeredRule(presentations=600_000)
 SEARCHED = 20_000  # training images among which errors are searched
@@ -41,10 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. Data and untrained network.
     (rule,) = apply_settings(options, rule=RULE)
-    dataset = layered_dataset("mnist")
+    dataset = matching_dataset("mnist")
     network = initial_network((options.hidden,), 10, dataset.training.levels, rule)
     record = options.results / "layer_gradient.json"
-    parameters = {**describe_network(dataset, network, rule), "errors": options.errors}
+    parameters = {**describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors}
     check_overwriting(record, parameters, options.force)
 
     # 2. Measure one write for each error, before and after the training.
@@ -52,7 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     results: dict[str, list[dict[str, Any]]] = {"stages": [], "quartiles": [], "rows": []}
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
-            network = learn(network, rule, dataset.training, bar=True).network
+            watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
+            network = learn_layers(network, rule, dataset.training.levels, dataset.training.labels, watch).network
         errors, silent = find_errors(network, rule, dataset.training, options.errors)
         if not errors:
             raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; of these {silent} leave the right "
@@ -112,7 +114,7 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
         written with the gradient's sign; and the gain of the right neuron's lead in s, where a silent neuron counts as one
         that fires when the window ends.
     """
-    written = learn(network, rule, Images(image[None], np.array([label]))).network
+    written = learn_layers(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]
     descent = [-gradient for gradient in lag_gradient(network, image, label, wrong)]
     # A hidden column is written with the image times a number, and its gradient is the image times another number.

@@ -11,22 +11,23 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 import plotting
+from datasets import matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel import run_resumable
-from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.multilayer.clipping import warn_of_layers
-from memristive.multilayer.layer_network import initial_network
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.single_layer.engines import CLOSED_FORM
-from memristive.single_layer.error_rule import learning_curve
+from memristive.learning.error_rule import learning_curve
+from memristive.learning.layered_training import initial_network, learn_layers
+from memristive.learning.rule import LayeredRule
+from memristive.network.clipping import warn_of_layers
+from memristive.network.scores import score_row
+from memristive.network.setup import CLOSED_FORM
 from plotting import BLUE, COLOURS, GREY, WIDTH
-from studies.layer_experiments import accuracy_summary, layered_dataset, learn, score_row
 
 RULE = LayeredRule(presentations=300_000)
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
@@ -55,19 +56,21 @@ def main(arguments: list[str] | None = None) -> None:
     rows, curves = [one["row"] for one in found], [one["curve"] for one in found]
 
     # 2. Save, print, plot.
-    sizes = accuracy_summary(rows, "seeds", "hidden")
-    write_results(record, parameters, {"rows": rows, "summary": sizes, "learning_curves": curves}, ngspice=False)
-    print_rows(sizes)
+    accuracies = pd.DataFrame(rows).groupby("hidden").strict_accuracy
+    sizes = accuracies.agg(seeds="size", mean="mean", lowest="min", highest="max").reset_index()
+    results = {"rows": rows, "summary": sizes.to_dict("records"), "learning_curves": curves}
+    write_results(record, parameters, results, ngspice=False)
+    print(sizes.to_string(index=False))
     plotting.save(accuracy_figure(sizes, rule.presentations), options.figures / "hidden_neurons_accuracy.png")
     plotting.save(curves_figure(curves), options.figures / "hidden_neurons_learning.png")
 
 
 def train_and_test(task: Task) -> dict[str, Any]:
     """Return the scores and the learning curve of one network. Runs in a worker."""
-    (hidden, rule, samples), data = task, layered_dataset("mnist")
+    (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.levels[:samples], data.test.labels[:samples]
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
-    learning = learn(network, rule, data.training)
+    learning = learn_layers(network, rule, data.training.levels, data.training.labels)
     warn_of_layers(learning.network, images)
     accuracy, writes = learning_curve(learning.history, WINDOW)
     points = np.unique(np.geomspace(min(100, len(accuracy)), len(accuracy), POINTS).astype(int)) - 1
@@ -77,24 +80,22 @@ def train_and_test(task: Task) -> dict[str, Any]:
             "curve": {**name, "presentations": (points + 1).tolist(), "running_accuracy": accuracy[points].tolist()}}
 
 
-def accuracy_figure(sizes: list[dict[str, Any]], presentations: int) -> Figure:
+def accuracy_figure(sizes: pd.DataFrame, presentations: int) -> Figure:
     """Draw test accuracy against hidden neurons: the mean of the seeds as a line, lowest to highest as bars."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    single, *two = sizes
-    hidden, means = [size["hidden"] for size in two], 100 * np.array([size["mean"] for size in two])
-    around = np.abs(100 * np.array([[size["lowest"], size["highest"]] for size in two]).T - means)
-    axis.errorbar(hidden, means, around, color=BLUE, marker="o", markersize=4, capsize=3,
+    single, two = sizes["mean"][0], sizes[1:]
+    around = [100 * (two["mean"] - two.lowest), 100 * (two.highest - two["mean"])]
+    axis.errorbar(two.hidden, 100 * two["mean"], around, color=BLUE, marker="o", markersize=4, capsize=3,
                   label="two layers (mean of the seeds, lowest to highest)")
-    for size, mean in zip(two, means, strict=True):
-        axis.annotate(f"{mean:.2f}", (size["hidden"], 100 * size["highest"]), textcoords="offset points", xytext=(0, 4),
-                      ha="center", fontsize=9)
-    axis.axhline(100 * single["mean"], color=GREY, linestyle="--", label=f"one layer: {single['mean']:.2%}")
+    for hidden, mean, highest in zip(two.hidden, two["mean"], two.highest, strict=True):
+        axis.annotate(f"{100 * mean:.2f}", (hidden, 100 * highest), textcoords="offset points", xytext=(0, 4), ha="center",
+                      fontsize=9)
+    axis.axhline(100 * single, color=GREY, linestyle="--", label=f"one layer: {single:.2%}")
     axis.set_xscale("log", base=2)
-    axis.set_xticks(hidden, list(map(str, hidden)))
+    axis.set_xticks(two.hidden, two.hidden.astype(str))
     axis.set(xlabel="hidden neurons", ylabel="strict test accuracy (%)",
              title=f"MNIST, grey 10x10, {presentations:,} presentations, closed form")
-    lowest = 100 * min(*(size["lowest"] for size in two), single["mean"])
-    highest = 100 * max(size["highest"] for size in two)
+    lowest, highest = 100 * min(two.lowest.min(), single), 100 * two.highest.max()
     space = 0.1 * (highest - lowest) + 0.2
     axis.set_ylim(lowest - space, highest + space)
     axis.grid(alpha=0.3)

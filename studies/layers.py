@@ -15,59 +15,55 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import EngFormatter
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
-import decision_plots
 import plotting
-from datasets import Dataset, Images
+from datasets import DATASETS, Dataset, Images, matching_dataset
+from memristive.cli.layered_reads import first_spikes
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
-from memristive.cli.progress import progress, write_netlist
+from memristive.cli.progress import print_rows, progress, write_netlist
+from memristive.cli.scoring import save_test
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
-from memristive.io.predictions import save_decisions
+from memristive.io.networks import describe_network, load_network
 from memristive.io.results import write_results
 from memristive.io.voltages import save_voltages
-from memristive.multilayer.clipping import warn_of_layers
-from memristive.multilayer.layer_netlist import LayerDesign, layered_read_netlist
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, initial_network, train_layers
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.multilayer.ngspice_trainer import train_in_ngspice
-from memristive.single_layer.energy import UNCOUNTED
-from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.single_layer.error_rule import learning_curve
-from memristive.single_layer.scores import confusion, decide
-from memristive.single_layer.spike_decoding import RESOLUTION
-from memristive.variability.chip import Chip, load_chip
+from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
+from memristive.learning.error_rule import learning_curve
+from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
+from memristive.learning.ngspice_training import train_in_ngspice
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip, load_chip
+from memristive.network.clipping import warn_of_layers
+from memristive.network.energy import UNCOUNTED
+from memristive.network.layers import LayeredNetwork, network_on_chip
+from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.scores import confusion, score_row
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.network.spike_decoding import RESOLUTION, TIED, strict_decision
 from memristor import MemristorParameters
+from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters
-from studies import layers_figures
-from studies.error_example import back_read, error_energies, find_error
-from studies.layer_experiments import (
-    DEFAULTS,
-    NAMES,
-    describe_network,
-    file_stem,
-    layered_dataset,
-    load_network,
-    network_on_chip,
-    read_tests,
-    score_row,
-)
 
 CHECKPOINT_EVERY = 30  # s
 TRAIN = {NGSPICE: train_in_ngspice, CLOSED_FORM: train_layers}
+SHOWN = 50  # hidden neurons whose weights are shown
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test networks, or test a saved one."""
     parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
-    parser.add_argument("--data", choices=NAMES, default="mnist", help="dataset (default: mnist)")
+    parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
                         help="neurons of each hidden layer; nothing for a single layer (default: 200; 300 for mnist_shifted, "
                         "100 for digits, 200 for digits_shifted, 16 for xor)")
@@ -87,26 +83,25 @@ def main(arguments: list[str] | None = None) -> None:
 def train_and_test(options: argparse.Namespace) -> None:
     """Train a network for each seed, test it, and look closely at the first one."""
     # 1. Data, device, neuron, layers, rule and chip.
-    rule, hidden = DEFAULTS.get(options.data, DEFAULTS["mnist"])
-    hidden = hidden if options.hidden is None else tuple(options.hidden)
-    dataset = layered_dataset(options.data, options.size)
+    dataset = matching_dataset(options.data, options.size)
+    hidden = dataset.hidden if options.hidden is None else tuple(options.hidden)
     classes, inputs = len(dataset.labels), int(np.prod(dataset.shape))
     memristor, neuron, design, rule, chip = apply_settings(
-        options, memristor=MemristorParameters(), neuron=NeuronParameters(), design=LayerDesign(), rule=rule,
+        options, memristor=MemristorParameters(), neuron=NeuronParameters(), design=LayerDesign(), rule=dataset.layer_rule,
         chip=load_chip(options.chip or "ideal", classes, (hidden[-1] if hidden else inputs) + 1))
     chip = None if chip.ideal else chip
 
     def prepared(number: int) -> tuple[Dataset, LayeredNetwork, LayeredRule]:
         """Return data, untrained network and rule of one of the seeds."""
         seeded = dataclasses.replace(rule, seed=rule.seed + number)
-        data = layered_dataset(options.data, options.size, seeded.seed)
+        data = matching_dataset(options.data, options.size, seeded.seed)
         start = initial_network(hidden, classes, data.training.levels, seeded, design, NetworkParameters(memristor, neuron))
         return data, network_on_chip(start, chip), seeded
 
     dataset, start, _ = prepared(0)
-    stem = file_stem(dataset)
+    stem = f"layers_{dataset.name}{dataset.size_suffix}"
     path, record = options.voltages or Path("voltages") / f"{stem}.json", options.results / f"{stem}.json"
-    made_with = describe_network(dataset, start, rule, options.engine, chip)
+    made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine, chip)
     parameters = {**made_with, "seeds": options.seeds, "samples": len(dataset.test.labels[:options.samples]),
                   "test_engine": options.test_engine}
     check_overwriting(path, made_with, options.force, [options.chip])
@@ -132,16 +127,17 @@ def train_and_test(options: argparse.Namespace) -> None:
                               options.figures / f"{stem}_learning.png")
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
             warn_of_layers(learning.network, images)
-            spikes = read_tests(learning.network, images, options.test_engine, options.jobs)
+            spikes = first_spikes(learning.network, images, options.test_engine, options.jobs)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
 
         # 3. Save, with the energies of an error of the first network.
         network = network_on_chip(load_network(path, dataset.name)[0], chip)
+        example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
         results: dict[str, Any] = {"rows": rows, "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
                                    "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows)}
         if NGSPICE in (options.engine, options.test_engine):
-            results["energy"] = error_energies(network, rule, find_error(network, rule, dataset.training))
+            results["energy"] = error_energies(network, rule, example)
         write_results(record, parameters, results)
     checkpoint.unlink(missing_ok=True)
 
@@ -149,7 +145,7 @@ def train_and_test(options: argparse.Namespace) -> None:
     print_rows(rows)
     if "energy" in results:
         print_energies(results["energy"])
-    draw(options, stem, network, dataset, rule)
+    draw(options, stem, network, dataset, rule, example)
 
 
 def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
@@ -169,56 +165,48 @@ def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: I
 def test_saved(options: argparse.Namespace) -> None:
     """Test the network in a voltages file."""
     # 1. The network, on the chip that it was trained on or on another one, and the images that it has not seen.
-    path = options.voltages or Path("voltages") / f"{file_stem(layered_dataset(options.data, options.size))}.json"
-    network, rule, dataset, voltages = load_network(path, options.data)
+    dataset = matching_dataset(options.data, options.size)
+    path = options.voltages or Path("voltages") / f"layers_{dataset.name}{dataset.size_suffix}.json"
+    network, rule, voltages = load_network(path, options.data)
     (chip,) = apply_settings(options, chip=load_chip(options.chip, network.sizes[-1], network.sizes[-2] + 1) if options.chip
                              else voltages.chip or Chip())
     chip = None if chip.ideal else chip
     network = network_on_chip(network, chip)
+    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed)
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
-    name = f"{file_stem(dataset)}_test" + "_by_closed_form" * (options.test_engine == CLOSED_FORM)
-    parameters = {**describe_network(dataset, network, rule, voltages.engine, chip), "voltages": path, "samples": len(images),
-                  "test_engine": options.test_engine}
+    name = f"layers_{dataset.name}{dataset.size_suffix}_test" + "_by_closed_form" * (options.test_engine == CLOSED_FORM)
+    parameters = {**describe_network(dataset.name, dataset.shape, network, rule, voltages.engine, chip), "voltages": path,
+                  "samples": len(images), "test_engine": options.test_engine}
     check_overwriting(options.results / f"{name}.json", parameters, options.force, [path, options.chip])
     write_netlist(options.netlist, layered_read_netlist(network, images[0], dataset.labels, "test image 0"), options.force,
                   [path, options.chip])
     warn_of_layers(network, images)
 
-    # 2. Read, decide, save.
-    spikes = read_tests(network, images, options.test_engine, options.jobs)
-    results: dict[str, Any] = {"seed": rule.seed, **score_row(labels, spikes)}
-    if options.test_engine == NGSPICE:
-        results["energy"] = error_energies(network, rule, find_error(network, rule, dataset.training))
-    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, RESOLUTION)
-    write_results(options.results / f"{name}.json", parameters, results)
+    # 2. Read, decide, save, print.
+    spikes = first_spikes(network, images, options.test_engine, options.jobs)
+    example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
+    more: dict[str, Any] = {"energy": error_energies(network, rule, example)} if options.test_engine == NGSPICE else {}
+    strict = save_test(options, name, parameters, labels, spikes, options.test_engine, dataset.labels, **more)
+    if more:
+        print_energies(more["energy"])
 
-    # 3. Print and plot.
-    print_rows([results])
-    if "energy" in results:
-        print_energies(results["energy"])
-    counts = confusion(labels, decide(spikes, RESOLUTION)[0], classes=network.sizes[-1])
-    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
-    draw(options, name, network, dataset, rule)
+    # 3. Plot.
+    counts = confusion(labels, strict, classes=network.sizes[-1])
+    plotting.save(plotting.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
+    draw(options, name, network, dataset, rule, example)
 
 
-def draw(options: argparse.Namespace, name: str, network: LayeredNetwork, dataset: Dataset, rule: LayeredRule) -> None:
+def draw(options: argparse.Namespace, name: str, network: LayeredNetwork, dataset: Dataset, rule: LayeredRule,
+         example: ErrorExample) -> None:
     """Draw the hidden weights, the spikes of one test image and the back-read of one error."""
     if len(network.states) == 1:
         return
     image, label, shape, labels = dataset.test.levels[0], int(dataset.test.labels[0]), dataset.shape, dataset.labels
-    example = find_error(network, rule, dataset.training)
     if min(shape) > 1:
-        plotting.save(layers_figures.hidden_images(network, shape, labels), options.figures / f"{name}_hidden.png")
-    plotting.save(layers_figures.raster(network, image, shape, label, labels), options.figures / f"{name}_raster.png")
-    plotting.save(layers_figures.back_read_figure(*back_read(network, example), rule, example, labels),
+        plotting.save(hidden_images(network, shape, labels), options.figures / f"{name}_hidden.png")
+    plotting.save(raster(network, image, shape, label, labels), options.figures / f"{name}_raster.png")
+    plotting.save(back_read_figure(*back_read(network, example), rule, example, labels),
                   options.figures / f"{name}_back_read.png")
-
-
-def print_rows(rows: list[dict[str, Any]]) -> None:
-    """Print the accuracy of each network."""
-    print(table(("seed", "images", "strict accuracy", "95 % interval", "silent", "tied"),
-                [(row["seed"], row["samples"], f"{row['strict_accuracy']:.2%}",
-                  f"{row['interval_95_low']:.2%} to {row['interval_95_high']:.2%}", row["silent"], row["tied"]) for row in rows]))
 
 
 def print_energies(energies: dict[str, float]) -> None:
@@ -228,6 +216,111 @@ def print_energies(energies: dict[str, float]) -> None:
                                               for name, joules in energies.items() if name.endswith("_J")]))
     print(f"the read takes {energies['read_time_s'] * 1e6:.1f} us; op-amps and transconductances are ideal and not counted"
           f"{UNCOUNTED}")
+
+
+def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
+    """Draw the states of the first hidden layer as images, each under the class that its spike supports most.
+
+    The colours cover 98 % of all states: pixels that are seldom on stray far.
+    """
+    first, last, reference = network.states[0], network.states[-1], network.design.reference_state
+    direct = len(network.states) == 2
+    supported = last[:, :-1].argmax(axis=0) if direct else np.zeros(len(first), int)
+    chosen = np.sort(np.linspace(0, len(first) - 1, min(SHOWN, len(first))).astype(int))
+    chosen = chosen[np.argsort(supported[chosen], kind="stable")]
+    far = float(np.quantile(np.abs(first - reference), 0.98))
+    lines = -(-len(chosen) // 10)
+    figure, axes = plt.subplots(lines, 10, figsize=(WIDTH, max(0.55 + 0.83 * lines, 2.6)), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, k in zip(axes.flat, chosen, strict=False):
+        image = axis.imshow(first[k, :-1].reshape(shape), cmap="cividis", vmin=reference - far, vmax=reference + far)
+        if direct:
+            axis.set_title(labels[supported[k]], fontsize=9, pad=2)
+    figure.colorbar(image, ax=axes, label=f"state X (V); {reference:g} V has no weight", aspect=40, extend="both")
+    figure.suptitle("Hidden neurons' weights" + ", under the class that each one's spike helps most" * direct, fontsize=10)
+    return figure
+
+
+def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]) -> Figure:
+    """Draw the first spikes of all layers while the network reads one `image` (inputs, levels 0 to 1)."""
+    layers = [times[0] * 1e6 for times in network.forward(image[None])]
+    heights = [2.6] * (len(layers) - 1) + [0.6 + 0.16 * len(layers[-1])]
+    figure = plt.figure(figsize=(WIDTH, 0.9 + sum(heights)))
+    grid = figure.add_gridspec(len(layers), 2, width_ratios=(1, 4.4), height_ratios=heights)
+    picture = figure.add_subplot(grid[0, 0])
+    picture.imshow(image.reshape(shape), cmap="cividis", vmin=0, vmax=1)
+    picture.set(title=f"a {labels[label]}", xticks=[], yticks=[])
+    axis: Axes | None = None
+    decided = np.nan if np.isnan(layers[-1]).all() else float(np.nanmin(layers[-1]))
+    for number, times in enumerate(layers):
+        axis = figure.add_subplot(grid[number, 1], sharex=axis)
+        if number < len(layers) - 1:
+            _hidden_spikes(axis, times, network.states[number + 1] if number == len(layers) - 2 else None, label)
+            axis.tick_params(labelbottom=False)
+        else:
+            _output_spikes(axis, times, label, labels)
+            axis.set(xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6))
+        axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
+    if len(layers) > 1:  # outside: within a panel its marks would look like spikes
+        which = "neuron of the last hidden layer" if len(layers) > 2 else "hidden neuron"
+        looks = ((BLUE, f"{which} that helps the right class more than the others"), (ORANGE, "less"))
+        marks = [Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=text) for colour, text in looks]
+        figure.legend(handles=marks, loc="outside upper center", ncols=2)
+    return figure
+
+
+def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
+    """Draw hidden neurons in the order in which they fire; `above`: states of the last layer, which colour them."""
+    order = np.argsort(times)[:np.sum(~np.isnan(times))]
+    colours: np.ndarray | str = GREY
+    if above is not None:
+        others = np.delete(above[:, :-1], label, axis=0).mean(axis=0)
+        colours = np.where(above[label, :-1] > others, BLUE, ORANGE)[order]
+    axis.scatter(times[order], range(len(order)), color=colours, s=9)
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axis.set(ylabel="hidden neurons, as they fire", title=f"{len(order)} of {len(times)} hidden neurons fire")
+    axis.invert_yaxis()
+    axis.grid(alpha=0.3)
+
+
+def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[str]) -> None:
+    fired = ~np.isnan(times)
+    colours = np.where(np.arange(len(times)) == label, BLUE, GREY)
+    axis.scatter(times[fired], np.flatnonzero(fired), color=colours[fired], s=30, zorder=3)
+    axis.hlines(np.flatnonzero(fired), times[fired], 1e4, colors=colours[fired])
+    tied = strict_decision(times * 1e-6) == TIED
+    decision = f"undecided: two outputs fire within {RESOLUTION * 1e9:g} ns" if tied else "the first output decides"
+    axis.set_title(f"{decision}, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else "no output fires")
+    axis.set_yticks(range(len(times)), labels)
+    axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
+
+
+def back_read_figure(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, rule: LayeredRule, example: ErrorExample,
+                     labels: Sequence[str]) -> Figure:
+    """Draw the back-read (V) of each hidden neuron by both engines, and their difference.
+
+    `settled`: settled membranes in thresholds; they select the neurons that are written.
+    """
+    order = np.argsort(computed)[::-1]
+    place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True, height_ratios=(2.2, 1))
+    upper.bar(place[plastic], computed[order][plastic], color=SKY, width=0.8,
+              label=f"closed form, written (membrane at {rule.reach:g} thresholds or above)")
+    upper.bar(place[~plastic], computed[order][~plastic], color="#cccccc", width=0.8, label="closed form, not written")
+    upper.scatter(place, simulated[order], color=BLACK, s=5, zorder=3, label="ngspice: current of the row")
+    upper.axhline(0, color=GREY, linewidth=0.8)
+    reason = "was too early" if example.written else "fires second (the network makes no error)"
+    upper.set(ylabel="read back (V)", title=f"Back-read for a {labels[example.label]}, where the neuron of "
+              f"{labels[example.wrong]} {reason}")
+    upper.legend()
+    lower.scatter(place, 1e3 * (simulated - computed)[order], color=VERMILLION, s=8)
+    lower.axhline(0, color=GREY, linewidth=0.8)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lower.set(xlabel="hidden neuron, sorted by its back-read", ylabel="ngspice less closed\nform (mV)")
+    for axis in (upper, lower):
+        axis.grid(alpha=0.3)
+    return figure
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import resample
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-import decision_plots
 import plotting
 from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
@@ -39,11 +38,11 @@ from memristive.cli.options import add_jobs, add_resume, apply_settings, make_pa
 from memristive.cli.parallel import run_resumable
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
-from memristive.multilayer.measured_layers import MEASURED_NEURON
-from memristive.single_layer.engines import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.single_layer.operating_range import OperatingRangeWarning
-from memristive.single_layer.scores import confusion, decide, interval, largest_deviation
-from memristive.single_layer.spike_decoding import RESOLUTION
+from memristive.network.measured_layers import MEASURED_NEURON
+from memristive.network.operating_range import OperatingRangeWarning
+from memristive.network.scores import confusion, decide, interval, largest_deviation
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.network.spike_decoding import RESOLUTION
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -145,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 6. Plot.
     names = [str(label)[:20] for label in classes]
-    plotting.save(decision_plots.confusion(confusion(truth, strict[0], len(classes)), names, unit="samples"),
+    plotting.save(plotting.confusion(confusion(truth, strict[0], len(classes)), names, unit="samples"),
                   options.figures / f"{name}_confusion.png")
     chosen = np.concatenate([np.flatnonzero(truth == k)[:EXAMPLES] for k in range(len(classes))])
     plotting.save(raster(final.spike_times(features[chosen]), truth[chosen], names), options.figures / f"{name}_raster.png")

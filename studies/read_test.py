@@ -9,23 +9,22 @@ ngspice, two seconds in closed form.
 import sys
 from pathlib import Path
 
-import decision_plots
 import plotting
-from datasets import DATASETS, load_dataset
+from datasets import DATASETS, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
-from memristive.cli.progress import print_scores, write_netlist
+from memristive.cli.progress import write_netlist
+from memristive.cli.scoring import save_test
 from memristive.io.files import check_overwriting, differences
-from memristive.io.predictions import save_decisions
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.engines import ENGINES, NGSPICE
-from memristive.single_layer.hebbian import read_netlist
-from memristive.single_layer.scores import confusion, decide, summary
-from memristive.single_layer.spike_decoding import resolution_of
+from memristive.learning.hebbian import read_netlist
+from memristive.network.chip import Chip, load_chip, on_chip
+from memristive.network.scores import confusion
+from memristive.network.setup import ENGINES, NGSPICE
+from memristive.network.spike_decoding import resolution_of
 from memristive.spice.parameters import ParameterError
-from memristive.variability.chip import Chip, load_chip, on_chip
 from snn_circuit import IDEAL_DEVICES
 
 
@@ -43,9 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
     voltages = load_voltages(options.voltages, options.data or "")
     data, (classes, inputs) = options.data or voltages.origin.get("dataset", "mnist"), voltages.states.shape
-    made_with = {"size": voltages.shape[0], "encoding": voltages.encoding}
-    accepted = {"mnist": ("size", "encoding"), "fashion": ("size",)}.get(data, ())
-    dataset = load_dataset(data, **{name: made_with[name] for name in accepted})
+    dataset = matching_dataset(data, voltages.shape[0], encoding=voltages.encoding)
     images = dataset.test if dataset.load_images else dataset.training
     levels, labels = images.levels[:options.samples], images.labels[:options.samples]
     setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)
@@ -70,17 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
     netlist = read_netlist(on_chip(setup, chip), states, levels[0], dataset.labels, "test image 0")
     write_netlist(options.netlist, netlist, options.force, given)
 
-    # 3. Read, decide, score, save.
+    # 3. Read, decide, score, save, print.
     spikes = read_images(setup, states, levels, options.engine, chip, jobs=options.jobs, scheduler=options.scheduler)
-    resolution = resolution_of(voltages.rule, setup.neuron)
-    scores = summary(labels, spikes, resolution)
-    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution)
-    write_results(record, parameters, scores, ngspice=options.engine == NGSPICE)
+    strict = save_test(options, name, parameters, labels, spikes, options.engine, dataset.labels,
+                       resolution_of(voltages.rule, setup.neuron))
 
-    # 4. Print and plot.
-    print_scores(scores, dataset.labels)
-    counts = confusion(labels, decide(spikes, resolution)[0], classes)
-    plotting.save(decision_plots.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
+    # 4. Plot.
+    plotting.save(plotting.confusion(confusion(labels, strict, classes), dataset.labels),
+                  options.figures / f"{name}_confusion.png")
 
 
 if __name__ == "__main__":

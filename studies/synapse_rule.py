@@ -1,12 +1,17 @@
-"""The learning rule of one synapse: what does a write do to X, and what does the neuron's own spike do?
+"""The learning rule of one synapse: what does a write do to X, and what do the spikes before and after it do?
 
 With a leak of 1e9 ohm a written cell tends to K R_leak V, an average of its inputs (the instar rule). First, writes of nine
 doses from three states at three inputs. Then the STDP window: the post event is the spike of the neuron itself, the pre pulse
 arrives at one synapse before and after it. Overlap potentiates, a spike without a pre pulse depresses. Both are compared with
 the closed form. Writes results/instar.json, figures/instar_rule.png and figures/instar_window.png. About 5 s.
+
+`python memristor.py --stdp` measures the window of a cell without leak, whose pre pulse has a negative tail and whose post spike
+opens phi. Writes results/memristor_stdp.json and figures/memristor_stdp.png. About 2 s.
 """
 
+import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +19,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PySpice.Spice.Netlist import Circuit
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import progress
+from memristive.cli.options import apply_settings, make_parser, table
+from memristive.cli.progress import progress, write_netlist
+from memristive.devices.channel import lowered_state, raised_state
+from memristive.devices.single_cell import STATE, one_cell
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
-from memristive.single_layer.setup import Schedule, edges
+from memristive.learning.stdp.circuit import LEARNING, SelfLearningSetup, self_learning_network
+from memristive.learning.stdp.closed_form import Constants, charged, constants
+from memristive.network.setup import Schedule, edges
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import NgspiceSession, Solver, temporary_circuits
-from memristive.stdp.stdp_circuit import LEARNING, SelfLearningSetup, self_learning_network
-from memristive.stdp.stdp_closed_form import Constants, constants, lifted, lowered, written
-from memristor import MemristorParameters
+from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
+from memristor import MemristorParameters, state_rate
 from plotting import COLOURS, WIDTH, cross
 from snn_circuit import NeuronParameters
-from studies.single_cell import STATE, one_cell
 
 WRITE = Solver(max_step=50e-6, reltol=1e-5, trtol=7.0)
 STATES = (1.0, 2.5, 4.5)  # V
@@ -39,6 +46,7 @@ SHARE = 0.5 / PHI  # of an edge of phi, until the write switch closes
 RISE = 1e-6  # s, of the edges in single writes: short, so that the dose is exact
 POST = 0.17e-3  # s, approximate time of the spike after the neuron's first input; the exact one is measured
 STEPS = 20  # exponentials for each write: the gate's capacitance follows X
+STDP_SOLVER, STDP_RISE = Solver(max_step=200e-6), 10e-6  # s, of the edges of pre pulse and phi
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,31 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Plot.
     plotting.save(rule_figure(pd.DataFrame(writes), k, experiment), options.figures / "instar_rule.png")
-    plotting.save(window_figure(pd.DataFrame(pairings), k, experiment), options.figures / "instar_window.png")
+    window = pd.DataFrame(pairings)
+    fine = np.linspace(window.difference_s.min(), window.difference_s.max(), 400)
+    spikes = np.interp(fine, window.difference_s, window.spike_duration_s)
+    curve = [closed_form(k, experiment.state, within(spike, difference, [(experiment.pre_duration, 1.0)])) - experiment.state
+             for difference, spike in zip(fine, spikes, strict=True)]
+    figure = window_figure(window.difference_s.to_numpy(), window.measured_V.to_numpy(), fine, curve,
+                           "STDP window of one synapse", "the neuron fires after the pre pulse has begun")
+    plotting.save(figure, options.figures / "instar_window.png")
 
 
-def closed_form(k: Constants, state: float, pieces: list[tuple[float, float]]) -> float:
+def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]]) -> float:
     """Return X in V at rest after phi was high for `pieces` of (s, V at the input), from `state` V at rest before."""
     for duration, volts in pieces:
-        x = lifted(state - k.vto, volts, k.c, k.cox) + k.vto
+        x = raised_state(k.channel, state, volts)
         for _ in range(STEPS):
-            x = written(x, volts, duration / STEPS, k)
-        state = lowered(x - k.vto, volts, k.c, k.cox) + k.vto
+            x = charged(x, volts, duration / STEPS, k)
+        state = float(lowered_state(k.channel, x, volts))
     return state
+
+
+def within(window: float, difference: float, pulse: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the pieces (s, V) of the input in a window of so many s that opens `difference` s after the start of the `pulse`."""
+    durations, volts = np.transpose(pulse)
+    corners = np.clip(np.cumsum([0.0, *durations]) - difference, 0.0, window)
+    return list(zip(np.diff([0.0, *corners, window]), [0.0, *volts, 0.0], strict=True))
 
 
 def measure_writes(memristor: MemristorParameters, k: Constants, experiment: SynapseExperiment) -> list[dict[str, Any]]:
@@ -115,7 +137,7 @@ def measure_window(setup: SelfLearningSetup, k: Constants, experiment: SynapseEx
 
     Raises ParameterError if the neuron does not fire exactly once in a pairing.
     """
-    rise, begin = setup.schedule.rise, experiment.largest_difference + 0.5e-3
+    rise, begin, pulse = setup.schedule.rise, experiment.largest_difference + 0.5e-3, [(experiment.pre_duration, 1.0)]
     circuit, cell, rows = self_learning_network(setup, np.array([[5.0, experiment.state]]), np.ones((1, 2))), "xcell_0_1.gate", []
     differences = np.linspace(-experiment.largest_difference, experiment.largest_difference, experiment.pairings)
     with temporary_circuits():
@@ -133,15 +155,8 @@ def measure_window(setup: SelfLearningSetup, k: Constants, experiment: SynapseEx
             found = start - pre[0][0] - rise / 2  # a synapse that is in time hastens the spike
             rows.append({"difference_s": found, "spike_duration_s": end - start,
                          "measured_V": waves[cell][-1] - experiment.state,
-                         "closed_form_V": change_in_closed_form(k, experiment, found, end - start)})
+                         "closed_form_V": closed_form(k, experiment.state, within(end - start, found, pulse)) - experiment.state})
     return rows
-
-
-def change_in_closed_form(k: Constants, experiment: SynapseExperiment, difference: float, spike: float) -> float:
-    """Return the change of X in V for a spike of `spike` s that begins `difference` s after the pre pulse."""
-    corners = np.clip([0.0, -difference, experiment.pre_duration - difference, spike], 0.0, spike)
-    before, overlap, after = np.diff(np.sort(corners))
-    return closed_form(k, experiment.state, [(before, 0.0), (overlap, 1.0), (after, 0.0)]) - experiment.state
 
 
 def rule_figure(writes: pd.DataFrame, k: Constants, experiment: SynapseExperiment) -> Figure:
@@ -161,19 +176,125 @@ def rule_figure(writes: pd.DataFrame, k: Constants, experiment: SynapseExperimen
     return figure
 
 
-def window_figure(pairings: pd.DataFrame, k: Constants, experiment: SynapseExperiment) -> Figure:
-    """Draw the change of X against t_post - t_pre; the post event is the neuron's own spike."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    times = np.linspace(pairings.difference_s.min(), pairings.difference_s.max(), 400)
-    spikes = np.interp(times, pairings.difference_s, pairings.spike_duration_s)
-    curve = [change_in_closed_form(k, experiment, *pair) for pair in zip(times, spikes, strict=True)]
-    axis.plot(times * 1e3, curve, label="closed form")
-    axis.plot(pairings.difference_s * 1e3, pairings.measured_V, "o", color=COLOURS[1], markersize=4.5, label="ngspice")
+def window_figure(differences: np.ndarray, measured: np.ndarray, fine: np.ndarray, computed: np.ndarray | list[float],
+                  title: str, post: str) -> Figure:
+    """Draw the change of X (V) against t_post - t_pre (s): ngspice's points, and the closed form's curve over `fine` (s)."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.7))
+    axis.plot(fine * 1e3, computed, label="closed form")
+    axis.plot(differences * 1e3, measured, "o", color=COLOURS[1], markersize=4.5, label="ngspice")
     cross(axis)
-    axis.set(xlabel="t_post − t_pre (ms): right of 0 the neuron fires after the pre pulse has begun",
-             ylabel="change of the state X (V)")
+    axis.set(xlabel=f"t_post − t_pre (ms): right of 0 {post}", ylabel="change of the state X (V)", title=title)
     axis.legend()
     return figure
+
+
+# The window of a cell without leak
+
+@dataclass(frozen=True)
+class StdpExperiment(Parameters):
+    """One pre pulse at D, positive with a negative tail, and a phi window that a post spike opens; S at 0 V.
+
+    With these defaults a post spike at the pre pulse potentiates, and one in its tail depresses. One after the tail changes
+    nothing, nor does one whose window closes before the pulse. In the order of Bi and Poo (J. Neurosci. 18, 1998) early post
+    spikes depress and later ones potentiate: a pulse of -1 V with a tail of 0.5 V does so.
+    """
+
+    pre_voltage: float = quantity(1.0, -10.0, 10.0, "V", "first part of the pre pulse")
+    pre_duration: float = quantity(2e-3, 1e-6, 1.0, "s", "length of the first part")
+    tail_voltage: float = quantity(-0.5, -10.0, 10.0, "V", "tail of the pre pulse")
+    tail_duration: float = quantity(4e-3, 1e-6, 1.0, "s", "length of the tail")
+    phi_window: float = quantity(2e-3, 1e-6, 1.0, "s", "length of the window, from the post spike on")
+    initial_state: float = quantity(3.0, 0.0, 1e6, "V", "X before the pairing")
+    largest_difference: float = quantity(10e-3, 1e-6, 1.0, "s", "t_post - t_pre goes from minus this to this")
+    pairings: int = quantity(41, 2, 10001, "", "number of time differences")
+
+    @property
+    def differences(self) -> np.ndarray:
+        """Time differences t_post - t_pre in s."""
+        return np.linspace(-self.largest_difference, self.largest_difference, self.pairings)
+
+    @property
+    def pre_time(self) -> float:
+        """Start of the pre pulse in s, late enough for the earliest window."""
+        return self.largest_difference + 2 * STDP_RISE
+
+    @property
+    def duration(self) -> float:
+        """Length of each transient in s: until after the latest window and the tail."""
+        return self.pre_time + self.largest_difference + max(
+            self.phi_window, self.pre_duration + self.tail_duration) + 2 * STDP_RISE
+
+    @property
+    def pre_pulse(self) -> list[tuple[float, float]]:
+        """Pieces of the pre pulse, (s, V)."""
+        return [(self.pre_duration, self.pre_voltage), (self.tail_duration, self.tail_voltage)]
+
+    def phi(self, difference: float, share: float) -> list[tuple[float, float]]:
+        """Return the corners (s, V) of phi: the write switch, which closes at `share` of its edge, is closed in the window."""
+        return [(0.0, 0.0), *edges(self.pre_time + difference - share * STDP_RISE,
+                                   self.phi_window - (1 - 2 * share) * STDP_RISE, STDP_RISE, PHI)]
+
+
+def run_stdp(options: argparse.Namespace) -> None:
+    """Run the STDP experiment of `python memristor.py --stdp`: measure the window, compare it with the closed form, draw it."""
+    memristor, experiment = apply_settings(options, memristor=MemristorParameters(), stdp=StdpExperiment())
+    record = options.results / "memristor_stdp.json"
+    parameters = {"memristor": memristor.as_dict(), "stdp": experiment.as_dict()}
+    check_overwriting(record, parameters, options.force)
+    netlist = netlist_text(stdp_circuit(memristor, experiment), STDP_SOLVER, experiment.duration,
+                           print_nodes=["v(input)", "v(phi)", f"v({STATE})"])
+    write_netlist(options.netlist, netlist, options.force)
+
+    # 1. Measure in ngspice, one transient for each time difference; compare with the closed form.
+    differences, measured = experiment.differences, stdp_experiment(memristor, experiment)
+    exact = stdp_in_closed_form(memristor, experiment, differences)
+    deviation = np.abs(measured - exact).max()
+
+    # 2. Save, print, plot.
+    rows = [{"difference_s": difference, "measured_V": change, "closed_form_V": expected}
+            for difference, change, expected in zip(differences, measured, exact, strict=True)]
+    write_results(record, parameters, {"deviation_V": deviation, "rows": rows})
+    print(table(("change of X", "at t_post - t_pre", "ngspice", "closed form"), [
+        (name, f"{differences[k] * 1e3:+.3g} ms", f"{measured[k]:+.4f} V", f"{exact[k]:+.4f} V")
+        for name, k in (("highest", measured.argmax()), ("lowest", measured.argmin()))]))
+    print(f"largest deviation from the closed form: {deviation * 1e3:.2g} mV")
+    fine = np.linspace(differences[0], differences[-1], 401)
+    figure = window_figure(differences, measured, fine, stdp_in_closed_form(memristor, experiment, fine),
+                           "STDP window of one memristor", "the post spike comes later")
+    plotting.save(figure, options.figures / "memristor_stdp.png")
+
+
+def stdp_circuit(memristor: MemristorParameters, experiment: StdpExperiment, difference: float = 0.0) -> Circuit:
+    """Return the netlist that pairs the pre pulse with a post spike `difference` s later (t_post - t_pre)."""
+    circuit = one_cell(memristor, PHI, experiment.initial_state, f"memristor STDP experiment, t_post - t_pre = {difference:g} s")
+    begin, pre = experiment.pre_time, [(0.0, 0.0), (experiment.pre_time, 0.0)]
+    for duration, volts in experiment.pre_pulse:
+        pre += [(begin + STDP_RISE, volts), (begin + duration, volts)]
+        begin += duration
+    phi = experiment.phi(difference, memristor.switch_threshold / PHI)
+    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=[*pre, (begin + STDP_RISE, 0.0)])
+    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=phi)
+    return circuit
+
+
+def stdp_experiment(memristor: MemristorParameters, experiment: StdpExperiment) -> np.ndarray:
+    """Return the change of X in V for each of `experiment.differences`, measured in ngspice. Raises SimulationError."""
+    changes = []
+    with temporary_circuits():
+        loaded = NgspiceSession().load(stdp_circuit(memristor, experiment), STDP_SOLVER, [STATE])
+        for difference in experiment.differences:
+            loaded.alter({"vphi pwl": np.ravel(experiment.phi(difference, memristor.switch_threshold / PHI))})
+            changes.append(loaded.run(experiment.duration)[STATE][-1] - experiment.initial_state)
+    return np.array(changes)
+
+
+def stdp_in_closed_form(memristor: MemristorParameters, experiment: StdpExperiment, differences: np.ndarray) -> np.ndarray:
+    """Return the change of X in V for each of the `differences` (s): the volt-seconds in the window.
+
+    Edges count as steps in their middle. It leaves out the leak, which takes 0.06 % of X in 2 ms.
+    """
+    found = [within(experiment.phi_window, difference - STDP_RISE / 2, experiment.pre_pulse) for difference in differences]
+    return state_rate(memristor, 1.0) * np.array([sum(seconds * volts for seconds, volts in pieces) for pieces in found])
 
 
 if __name__ == "__main__":

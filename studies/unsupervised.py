@@ -21,10 +21,10 @@ from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
-from memristive.single_layer.operating_range import warn_of_range
-from memristive.single_layer.setup import Schedule
-from memristive.stdp.pattern_learning import PARTS, START, batch_netlist, draw_trial, learn, predicted_winners
-from memristive.stdp.stdp_circuit import SelfLearningParameters, SelfLearningSetup
+from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
+from memristive.learning.stdp.pattern_learning import PARTS, START, batch_netlist, draw_trial, learn, predicted_winners
+from memristive.network.operating_range import warn_of_range
+from memristive.network.setup import Schedule
 from snn_circuit import NeuronParameters
 from studies.unsupervised_figures import save_animation, winners_and_thresholds
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from datasets import Dataset
 from memristive.cli.progress import progress
 from memristive.io.files import report
-from memristive.stdp.pattern_learning import Learned
+from memristive.learning.stdp.pattern_learning import Learned
 from plotting import COLOURS, WIDTH, line_style
 
 FRAMES, LAST_FRAMES = 54, 9  # of the animation; the last one is repeated

@@ -25,10 +25,10 @@ from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, load_table, write_results
 from memristive.io.voltages import save_voltages
-from memristive.single_layer.scores import decide, strict_scores
-from memristive.single_layer.spike_decoding import RESOLUTION, lead
-from memristive.stdp import mnist_learning
-from memristive.stdp.mnist_learning import CONTENDERS, PART, STEP, MnistLearning
+from memristive.learning.stdp import mnist_learning
+from memristive.learning.stdp.mnist_learning import CONTENDERS, PART, STEP, MnistLearning
+from memristive.network.scores import decide, strict_scores
+from memristive.network.spike_decoding import RESOLUTION, lead
 from studies.unsupervised_figures import accuracy_against_neurons, receptive_fields, thresholds_over_time
 
 PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),

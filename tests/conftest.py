@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 import datasets
-from memristive.single_layer.spike_decoding import first_spikes
+from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, NetworkParameters, names, network, state_changes
 

@@ -18,7 +18,7 @@ CHANGE = """
 def dose_factor(done, presentations, final):
     return 2.0
 """
-CALL = "from memristive.multilayer.layer_kernel import first_dose; print(first_dose(9), len(first_dose.stats.cache_hits))"
+CALL = "from memristive.learning.compiled_rule import first_dose; print(first_dose(9), len(first_dose.stats.cache_hits))"
 
 
 def test_a_changed_rule_is_compiled_anew(tmp_path):
@@ -27,7 +27,7 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
     shutil.copytree(ROOT / "memristive", tmp_path / "memristive", ignore=shutil.ignore_patterns("__pycache__"))
 
     def append(name, text):
-        with (tmp_path / "memristive/multilayer" / name).open("a", encoding="utf-8") as file:
+        with (tmp_path / "memristive/learning" / name).open("a", encoding="utf-8") as file:
             file.write(text)
 
     def first_dose():
@@ -36,7 +36,7 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
                               timeout=300)
         return done.stdout.strip() or done.stderr
 
-    append("layer_kernel.py", USE)  # compiled in a second, the kernel itself in half a minute
+    append("compiled_rule.py", USE)  # compiled in a second, the kernel itself in half a minute
     assert [first_dose(), first_dose()] == ["1.0 0", "1.0 1"]  # the second call finds it in the cache
-    append("layer_rule.py", CHANGE)
+    append("rule.py", CHANGE)
     assert first_dose() == "2.0 0"

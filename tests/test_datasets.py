@@ -20,10 +20,12 @@ from datasets import (
     from_images,
     load_dataset,
     load_mnist,
+    matching_dataset,
+    moved_by_a_pixel,
     shrink,
     xpue,
 )
-from memristive.single_layer.operating_range import settled_membranes
+from memristive.network.operating_range import settled_membranes
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
@@ -197,3 +199,36 @@ def test_datasets_are_loaded_by_name():
                                                                                              "encoding")):
         with pytest.raises(DatasetError, match=named):
             load_dataset(name, **options)
+
+
+def test_shifted_digits_have_copies_half_a_pixel_away():
+    plain, shifted = matching_dataset("digits", seed=3), matching_dataset("digits_shifted", seed=3)
+    assert np.array_equal(shifted.test.levels, plain.test.levels)
+    assert np.array_equal(shifted.training.labels, np.tile(plain.training.labels, 5))
+    images, down, up, right, left = shifted.training.levels.reshape(5, -1, 8, 8)
+    assert np.array_equal(images.reshape(-1, 64), plain.training.levels)
+    assert down[:, 1:] == pytest.approx((images[:, 1:] + images[:, :-1]) / 2)
+    assert up[:, :-1] == pytest.approx((images[:, :-1] + images[:, 1:]) / 2)
+    assert right[:, :, 1:] == pytest.approx((images[:, :, 1:] + images[:, :, :-1]) / 2)
+    assert left[:, :, :-1] == pytest.approx((images[:, :, :-1] + images[:, :, 1:]) / 2)
+
+
+def test_copies_of_mnist_are_a_pixel_away():
+    images = np.random.default_rng(1).random((4, 6, 6))
+    same, down, up, right, left = moved_by_a_pixel(images).reshape(5, 4, 6, 6)
+    assert np.array_equal(same, images)
+    for moved, before in ((down[:, 1:], images[:, :-1]), (up[:, :-1], images[:, 1:]), (right[:, :, 1:], images[:, :, :-1]),
+                          (left[:, :, :-1], images[:, :, 1:])):
+        assert np.array_equal(moved, before)
+    assert not np.any(down[:, 0]) and not np.any(up[:, -1]) and not np.any(right[:, :, 0]) and not np.any(left[:, :, -1])
+
+
+def test_datasets_come_in_grey_in_their_size_and_split():
+    assert np.array_equal(matching_dataset("mnist", 7).patterns, load_dataset("mnist", size=7, encoding="grey").patterns)
+    assert matching_dataset("mnist", 7).size_suffix == "_7x7" and matching_dataset("mnist").size_suffix == ""
+    assert np.array_equal(matching_dataset("digits").test.levels, digits().test.levels)
+    assert not np.array_equal(matching_dataset("digits", seed=2).test.labels, digits().test.labels)
+    assert matching_dataset("digits", 8).size_suffix == ""
+    for wrong in (lambda: matching_dataset("digits", 10), lambda: matching_dataset("xpue").test):
+        with pytest.raises(DatasetError):
+            wrong()

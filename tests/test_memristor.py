@@ -1,29 +1,24 @@
 """The memristor emulator in ngspice against its closed form."""
 
-import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.single_layer.closed_form import hebbian_state
-from memristive.single_layer.hebbian import train_hebbian
-from memristive.single_layer.setup import Schedule, Setup
+from memristive.devices.channel import channel_current, raised_state
+from memristive.learning.hebbian import train_hebbian
+from memristive.network.closed_form import hebbian_state
+from memristive.network.setup import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver
 from memristor import (
     Memristor,
-    MemristorChain,
     MemristorParameters,
     ReadMemristor,
     altered_state,
-    channel_current,
     first_write_offset,
-    raised_state,
     rounding,
-    state_rate,
     trained_state,
 )
 
@@ -149,43 +144,13 @@ def test_reading_cell_behaves_as_the_whole_cell_with_phi_low(simulate, step):
         assert read[name][-1] == pytest.approx(whole[name][-1], rel=1e-5)  # the same device, other time points
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_chain_of_memristors_divides_the_voltage_and_shares_the_current(simulate, step, count):
-    cell = MemristorParameters(width=70e-6)
-    circuit = Circuit("chain")
-    MemristorChain(count).add_to(circuit, cell)
-    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=step(0.9))
-    circuit.V("neuron", "neuron", circuit.gnd, 0.0)
-    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=[(0, 0), (40e-6, 0), (41e-6, WRITE)])
-    circuit.X("chain", "memristor_chain", "neuron", "input", "phi", x0=3.4)
-    joints = [f"xchain.joint_{k}" for k in range(1, count)]
-    gates = [f"xchain.x{k}.gate" for k in range(count)]
-    waves = simulate(circuit, [*joints, *gates, "vneuron#branch"], 1e-3, max_step=2e-6)
-    read = np.searchsorted(waves.time, 39e-6)
-    nodes = np.array([0.0, *(waves[name][read] for name in joints), 0.9])
-    current = waves["vneuron#branch"][read]
-    for k in range(count):  # each channel sees its own gate and its own share of the voltage
-        source, drain = nodes[k], nodes[k + 1]
-        alone = channel_current(cell, waves[gates[k]][read] - source, drain - source)
-        assert current == pytest.approx(alone, rel=1e-4)  # the joints settle within microseconds
-    # As the shares add up to the input's voltage, so do the changes of the states, whatever the shares are.
-    late = np.searchsorted(waves.time, 200e-6)
-    rise = sum(waves[name][-1] - waves[name][late] for name in gates)
-    duration = waves.time[-1] - waves.time[late]
-    assert rise == pytest.approx(state_rate(cell, 0.9) * duration, rel=0.01)  # Meyer's charge and the leak, as for one
-    assert all(waves[name][-1] > waves[name][late] for name in gates)
-
-
 def test_second_subcircuit_of_a_name_is_refused_and_changes_nothing():
     """PySpice would replace the first one silently."""
     circuit = Circuit("one")
-    MemristorChain(2).add_to(circuit)
+    Memristor(MemristorParameters()).add_to(circuit)
     before = str(circuit)
-    for arguments in ([Memristor(MemristorParameters(), "MEMRISTOR")], [MemristorChain(3)],
-                      [MemristorChain(3, name="three"), MemristorParameters(width=5e-5)]):
-        cell, *parameters = arguments
-        with pytest.raises(ParameterError, match="already"):
-            cell.add_to(circuit, *parameters)
+    with pytest.raises(ParameterError, match="already"):
+        Memristor(MemristorParameters(), "MEMRISTOR").add_to(circuit)
     assert str(circuit) == before
 
 
@@ -232,36 +197,3 @@ def test_junctions_to_bulk_conduct_below_ground_unless_they_are_isolated(simulat
     thermal = 1.380649e-23 * 300.15 / 1.602177e-19  # V, at ngspice's 27 degrees
     assert currents[3e-12] == pytest.approx(3e-12 * np.expm1(0.55 / thermal), rel=1e-3)
     assert abs(currents[1e-300]) < 1e-10
-
-
-def test_chain_takes_the_memristor_that_the_circuit_has(simulate, step):
-    """In series, two of a kind charge half as quickly each."""
-    circuit = Circuit("chains")
-    Memristor(MemristorParameters(transconductance=2e-9)).add_to(circuit)
-    MemristorChain(2).add_to(circuit)
-    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=step(1.0))
-    circuit.V("phi", "phi", circuit.gnd, WRITE)
-    for name in ("memristor", "memristor_chain"):
-        circuit.X(name, name, circuit.gnd, "input", "phi", x0=3.0)
-    save = ["xmemristor.gate", "xmemristor_chain.x0.gate", "xmemristor_chain.x1.gate"]
-    waves = simulate(circuit, save, 1e-3, max_step=2e-6)
-    alone, *rest = (waves[name][-1] - waves[name][np.searchsorted(waves.time, 200e-6)] for name in save)
-    assert sum(rest) == pytest.approx(alone, rel=0.01)
-
-
-@given(volts, volts, volts)
-def test_closed_form_current_grows_with_state_and_voltage(low, high, volt):
-    cell = MemristorParameters(threshold_voltage=0.4)
-    low, high = sorted((low, high))
-    assert channel_current(cell, low, volt) <= channel_current(cell, high, volt)
-    assert channel_current(cell, volt, low) <= channel_current(cell, volt, high) * (1 + 1e-12)  # rounding in saturation
-    assert channel_current(cell, min(low, 0.4), volt) == 0
-
-
-@given(st.floats(0.1, 20.0), st.floats(0.01, 20.0))
-def test_closed_form_gate_is_lifted_less_than_half_the_input_and_not_at_all_by_infinite_memory(state, volt):
-    cell = MemristorParameters()
-    lift = raised_state(cell, state, volt) - state
-    assert 0 < lift < volt / 2  # the drain's share of the gate is half at 0 V and shrinks towards saturation
-    heavy = dataclasses.replace(cell, capacitance=1e-3)
-    assert abs(raised_state(heavy, state, volt) - state) < 1e-8 * volt

@@ -18,7 +18,8 @@ def test_installed_package_is_importable_from_another_folder(tmp_path):
         shutil.copy(ROOT / name, source)
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--quiet", "--target", str(site)]
     subprocess.run([*install, str(source)], check=True, capture_output=True, timeout=300)
-    code = "from memristive.classifier import MemristiveClassifier; import memristor, snn_circuit; print(memristor.__file__)"
+    code = ("import memristive; [getattr(memristive, name) for name in memristive.__all__]\n"
+            "import memristor, snn_circuit; print(memristor.__file__)")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
                           env=os.environ | {"PYTHONPATH": str(site)})
     assert done.stdout.strip() == str(site / "memristor.py"), done.stderr

@@ -4,11 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-import decision_plots
 import plotting
 from memristive.io.files import FileProblem
-from memristive.single_layer.hebbian import Inference
-from memristive.single_layer.setup import Schedule, Setup
+from memristive.learning.hebbian import Inference
+from memristive.network.setup import Schedule, Setup
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +30,7 @@ def test_non_uniform_time_is_drawn_where_it_belongs():
 
 
 def test_shares_of_a_confusion_matrix_are_of_the_true_class():
-    axis = decision_plots.confusion([[96, 0, 0], [1, 3, 0]], "ab", ["silent"]).axes[0]
+    axis = plotting.confusion([[96, 0, 0], [1, 3, 0]], "ab", ["silent"]).axes[0]
     shown, = axis.collections
     assert np.reshape(shown.get_array(), (2, 3)).tolist() == [[100, 0, 0], [25, 75, 0]]
     assert {text.get_position(): text.get_text() for text in axis.texts}[0, 1] == "1"
@@ -55,11 +54,11 @@ def test_each_class_of_a_map_of_states_has_its_label_at_its_rows():
 def test_raster_has_a_mark_for_each_neuron_that_fired_and_no_mark_hides_another():
     spikes = 80e-6 + 300e-6 * np.random.default_rng(3).random((6, 6))
     spikes[0, 1:4], spikes[1] = spikes[0, 0], np.nan
-    axis = decision_plots.spike_raster(spikes, "012345").axes[0]
+    axis = plotting.spike_raster(spikes, "012345").axes[0]
     marks = sorted((round(text.get_position()[0], 6), text.get_text()) for text in axis.texts)
     assert marks == sorted((round(1e6 * spikes[k, j], 6), str(j)) for k, j in zip(*np.nonzero(np.isfinite(spikes)), strict=True))
     assert len({text.get_position() for text in axis.texts}) == len(marks)
-    assert decision_plots.spike_raster(np.full((4, 4), np.nan), "X+U=").axes[0].texts  # "no neuron fires"
+    assert plotting.spike_raster(np.full((4, 4), np.nan), "X+U=").axes[0].texts  # "no neuron fires"
 
 
 def test_each_membrane_panel_starts_with_its_pulse():
@@ -67,7 +66,7 @@ def test_each_membrane_panel_starts_with_its_pulse():
     rising = -np.expm1(-(time % 6e-3) / 150e-6)
     membranes = rising * np.where(time < 6e-3, 1, 2) * np.array([[3.0], [5.0]])
     result = Inference(time, membranes, (membranes > 4).astype(float), np.array([[np.nan, 2e-4], [1.5e-4, 1e-4]]))
-    figure = decision_plots.membranes(result, setup, "ab")
+    figure = plotting.membranes(result, setup, "ab")
     for panel, finals in zip(figure.axes[:2], ([3, 5], [6, 10]), strict=True):
         for line, final in zip(panel.lines, finals, strict=False):
             micro, volts = line.get_xydata()[1:].T
@@ -76,7 +75,7 @@ def test_each_membrane_panel_starts_with_its_pulse():
 
 @pytest.mark.parametrize("leads", [np.geomspace(1e-7, 1e-4, 101), np.linspace(10e-6, 20e-6, 101)])
 def test_every_lead_is_counted_and_lonely_and_silent_neurons_are_left_out(leads):
-    axis = decision_plots.lead_histogram([*leads, np.inf, np.nan]).axes[0]
+    axis = plotting.lead_histogram([*leads, np.inf, np.nan]).axes[0]
     assert sum(bar.get_height() for bar in axis.patches) == 101
     assert axis.lines[0].get_xdata()[0] == pytest.approx(1e6 * np.median(leads))
     assert axis.patches[0].get_x() == pytest.approx(1e6 * leads[0])
@@ -85,7 +84,7 @@ def test_every_lead_is_counted_and_lonely_and_silent_neurons_are_left_out(leads)
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_the_ending_gives_the_format_and_the_same_data_the_same_bytes(tmp_path, kind, start):
     for name in "ab":
-        plotting.save(decision_plots.confusion([[2, 0, 1]], "a", ["tied", "silent"]), tmp_path / f"{name}.{kind}")
+        plotting.save(plotting.confusion([[2, 0, 1]], "a", ["tied", "silent"]), tmp_path / f"{name}.{kind}")
     assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
     assert (tmp_path / f"a.{kind}").read_bytes().startswith(start) and not plt.get_fignums()
 

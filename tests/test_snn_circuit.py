@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from memristive.single_layer.solvers import READING
+from memristive.devices.channel import channel_current, raised_state
+from memristive.network.solvers import READING
 from memristive.spice.parameters import ParameterError
-from memristor import channel_current, raised_state, state_rate
+from memristor import state_rate
 from snn_circuit import OFF, names, network, state_changes, state_names
 
 # No two cells, columns or inputs have a value in common: a swapped wire changes every sum.
@@ -82,17 +83,6 @@ def test_each_cell_integrates_its_own_input_while_its_own_phi_is_high(simulate, 
     assert changes == pytest.approx(expected, rel=0.015, abs=2e-3)
 
 
-def test_network_without_neurons_trains_like_one_with_neurons(simulate, parameters):
-    inputs = [[(0, 0), (1e-4, volt), (2e-3, volt), (2.1e-3, 0)] for volt in VOLTS]
-    controls = [[(0, 0), (1e-5, 1.2), (length, 1.2), (length + 1e-5, 0)] for length in (1e-3, 2.3e-3, 1.6e-3)]
-    cells = state_names(CLASSES, INPUTS)
-    ends = [simulate(network(parameters, STATES, inputs, controls, neurons), cells, 2.5e-3, max_step=1e-4,
-                     reltol=1e-5).stack(cells)[:, -1] for neurons in (True, False)]
-    # The virtual ground is a ground to 1e-5 of the amplifier's output; what is left is the solver's.
-    assert ends[0] == pytest.approx(ends[1], abs=1e-3)
-    assert np.abs(ends[0] - STATES.ravel()).min() > 0.4  # and it did train
-
-
 @pytest.mark.parametrize("column", range(CLASSES))
 def test_column_alone_has_the_waveforms_it_has_in_the_network(simulate, driven, column):
     one = simulate(driven(STATES[[column]]), ["membrane_0", "xcell_0_2.gate"], 4e-4)
@@ -117,18 +107,3 @@ def test_altered_network_behaves_as_one_built_that_way(ngspice, simulate, driven
     assert np.abs(before).max() < 1e-9
     assert after == pytest.approx(built, rel=1e-6)  # the same equations and steps, another way to write the sources
     assert (again == after).all()  # a run leaves nothing behind
-
-
-def test_network_of_28_by_28_inputs_loads_and_runs(ngspice, parameters):
-    states = np.full((3, 784), 2.4)
-    states[1], states[2, 700] = 3.2, 5.0
-    membranes = names("membrane", 3)
-    loaded = ngspice.load(network(parameters, states, None), READING, membranes)
-    loaded.alter({"einput_700 gain": 0.9, "vpulse pwl": [0.0, 0.0, 10e-6, 1.0]})
-    waves = loaded.run(60e-6)
-    loaded.unload()
-    gates = raised_state(parameters.memristor, states[:, 700], 0.9)
-    settled = 1e3 * channel_current(parameters.memristor, gates, 0.9)
-    expected = settled * -np.expm1(-(waves.time[-1] - 5e-6) / parameters.neuron.time_constant)
-    # The edge counts as a step in its middle; the gates rise with it, which delays them by some 0.1 us of 55.
-    assert waves.stack(membranes)[:, -1] == pytest.approx(expected, rel=0.01)

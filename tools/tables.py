@@ -16,8 +16,7 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
-from studies.device_learning import NEUROSIM, summary
-from studies.measured_networks import ACCURACY, COST, ERRORS, SGD
+from studies.device_learning import ACCURACY, COST, ERRORS, NEUROSIM, SGD, summary
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -161,7 +160,7 @@ def short_results_table() -> str:
             ("MNIST without labels, 300 neurons, grey", "", *(percent(load_table(RESULTS / "mnist_stdp_grey_300.json").set_index(
                 "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form"))),
             ("MNIST, measured EpiRAM synapses, 100 hidden neurons", "", "",
-             percent(_device_accuracies()["epiram", 2, 1, True, True]))]
+             percent(_device_accuracies()["epiram", 2, 1, True]))]
     return markdown(("experiment, test images unless noted", "paper", "ngspice", "closed form"), rows)
 
 
@@ -363,9 +362,9 @@ def commands_table() -> str:
             "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
             f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], ng, strict(chip.replace("mnist", "mnist_test"))),
         ("dose and margin of one layer", ["python -m studies.dose_and_margin"], cf,
-         linked("held-out images", "dose_and_margin")),
+         "[closed form](closed_form.md)"),
         ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], cf, seeds("layers/layers_mnist")),
-        ("the same, seed 1, all test images", ["python -m studies.ngspice_layers --samples 10000 --whole 20"], both,
+        ("the same, seed 1, all test images", ["python -m studies.agreement layers --samples 10000"], both,
          linked(percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"]),
                 "layers_in_ngspice_mnist")),
         ("14x14 grey, 300 hidden, shifted copies", [
@@ -387,7 +386,7 @@ def commands_table() -> str:
                 "mnist_stdp_grey_100")),
         ("measured devices on MNIST", ["python -m studies.device_learning"], cf, "[devices](devices.md)"),
         ("Fashion-MNIST", ["make fashion"], cf, "[layers](layers.md)"),
-        ("agreement of the engines", ["python -m studies.engine_agreement"], "both", "[closed form](closed_form.md)"),
+        ("agreement of the engines", ["python -m studies.agreement reads"], "both", "[closed form](closed_form.md)"),
         ("angle to the exact gradient", ["python -m studies.gradient_angle --errors 400"], cf, "[layers](layers.md)"),
     ]
     return markdown(("experiment", "command", "engine", "result"), [
@@ -404,11 +403,17 @@ def device_presets_table() -> str:
     return markdown(("name", "material", "pulses up/down", "A up/down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
 
+def _device_means() -> pd.DataFrame:
+    """Return the means of networks of measured devices; older records also have other noise and chips."""
+    rows = load_results(RESULTS / "device_learning.json")["rows"]
+    return summary([row for row in rows if row.get("noise", row["whole"]) == row["whole"] and not row.get("spread")])
+
+
 def _device_accuracies() -> pd.Series:
-    """Return mean accuracies of networks of measured devices by device, layers, pairs, whole pulses, and noise."""
-    means = summary(load_results(RESULTS / "device_learning.json")["rows"])
-    found = means[(means.rule == ERRORS) & (means.aim == ACCURACY) & (means.spread == 0)]
-    return found.set_index(["device", "layers", "pairs", "whole", "noise"]).strict_accuracy
+    """Return mean accuracies of networks of measured devices by device, layers, pairs, and whole pulses."""
+    means = _device_means()
+    return means[(means.rule == ERRORS) & (means.aim == ACCURACY)].set_index(
+        ["device", "layers", "pairs", "whole"]).strict_accuracy
 
 
 def device_learning_table() -> str:
@@ -419,7 +424,7 @@ def device_learning_table() -> str:
         return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
 
     rows = [(device, "/".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
-             *(accuracy(device, layers, pairs, whole, whole) for layers in (1, 2)
+             *(accuracy(device, layers, pairs, whole) for layers in (1, 2)
                for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
             for device in accuracies.index.unique("device")]
     kinds = ("pair", "4 pairs", "any width")
@@ -428,7 +433,7 @@ def device_learning_table() -> str:
 
 def device_control_table() -> str:
     """Return accuracies of the local rule and of gradient descent, one layer, and the costs of one pair."""
-    means = summary(load_results(RESULTS / "device_learning.json")["rows"])
+    means = _device_means()
     found = means[means.aim == COST].set_index(["device", "rule", "pairs"])
 
     def both(device: str, column: str, form: str, pairs: int = 1) -> str:

@@ -10,14 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from memristive.multilayer.layer_network import (
-    LayeredNetwork,
-    initial_network,
-    states_of_weights,
-    thresholds_per_volt,
-    with_bias,
-)
-from memristive.multilayer.layer_rule import LayeredRule
+from memristive.learning.layered_training import initial_network
+from memristive.learning.rule import LayeredRule
+from memristive.network.layers import LayeredNetwork, states_of_weights, thresholds_per_volt, with_bias
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # at least, in `fit`: small tables are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much for any number of features

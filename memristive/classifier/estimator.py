@@ -32,16 +32,17 @@ from memristive.classifier.defaults import (
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import emulator, load_device
-from memristive.multilayer.clipping import warn_of_layers
-from memristive.multilayer.layer_chips import layer_chips
-from memristive.multilayer.layer_netlist import LayerDesign, layered_read_netlist
-from memristive.multilayer.layer_network import LayeredLearning, LayeredNetwork, thresholds_per_volt, train_layers
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.multilayer.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.multilayer.ngspice_trainer import read_in_ngspice, train_in_ngspice
-from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
+from memristive.learning.layered_training import LayeredLearning, train_layers
+from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
+from memristive.network.clipping import warn_of_layers
+from memristive.network.engines import check_engine
+from memristive.network.layers import LayeredNetwork, network_on_chip, thresholds_per_volt
+from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
+from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.setup import CLOSED_FORM, NGSPICE
 from memristive.spice.parameters import ParameterError, Parameters
-from memristive.variability.chip import Chip
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -88,7 +89,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
     chip : Chip, default=None
         Imperfect chip of any shape with a cell_gain, cell_write_gain or neuron_threshold, e.g. PRESETS["ten-percent"] of
-        `memristive.variability.chip`. None: all devices alike.
+        `memristive.network.chip`. None: all devices alike.
     encoding : {"complement", "plain"}, default="complement"
         "complement" adds a row 1 - v for each scaled feature v. Features with long tails need a QuantileTransformer before.
     random_state : int, RandomState or None, default=None
@@ -256,9 +257,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and remember the parameters that it was made with."""
-        if self.chip is not None:
-            network = dataclasses.replace(network, chip=layer_chips(self.chip, network.sizes, self.pairs))
-        self.network_, self._fixed = network, {name: getattr(self, name) for name in FIXED}
+        self.network_, self._fixed = network_on_chip(network, self.chip), {name: getattr(self, name) for name in FIXED}
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.multilayer.layer_network import LayeredNetwork
-from memristive.multilayer.layer_ngspice import LayeredReader
+from memristive.network.layers import LayeredNetwork
+from memristive.network.ngspice_layers import LayeredReader
+from memristive.network.setup import CLOSED_FORM
 
 RANGE = 25  # images in a task: seconds of work
 STATM = Path("/proc/self/statm")  # pages of this process (Linux)
@@ -60,6 +61,13 @@ def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int | None = 
     """Read `images` (n x inputs, levels 0 to 1) layer by layer in ngspice. Raises SimulationError."""
     found = dict(read_ranges(network, images, range(0, len(images), RANGE), jobs))
     return list(itertools.chain.from_iterable(found[k] for k in sorted(found)))
+
+
+def first_spikes(network: LayeredNetwork, images: np.ndarray, engine: str, jobs: int | None = None) -> np.ndarray:
+    """Return the outputs' first spikes (images x classes, s; nan: silent) by an engine; ngspice reads on `jobs` processes."""
+    if engine == CLOSED_FORM:
+        return network.first_spikes(images)
+    return np.array([read.layers[-1] for read in read_layers(network, images, jobs)])
 
 
 def read_ranges(network: LayeredNetwork, images: np.ndarray, starts: Sequence[int],

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.single_layer.closed_form import crossbar_of
-from memristive.single_layer.engines import CLOSED_FORM, NGSPICE, check_engine
-from memristive.single_layer.ngspice_crossbar import Reader
-from memristive.single_layer.operating_range import warn_of_range
-from memristive.single_layer.setup import Setup
-from memristive.single_layer.solvers import READING
+from memristive.learning.crossbar_training import CompiledCrossbar
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import crossbar_of
+from memristive.network.engines import check_engine
+from memristive.network.ngspice_crossbar import Reader
+from memristive.network.operating_range import warn_of_range
+from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
+from memristive.network.solvers import READING
 from memristive.spice.session import Solver
-from memristive.variability.chip import Chip, on_chip
 
 RANGE = 50  # images in a task: a second of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
@@ -86,10 +87,11 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     check_engine(engine)
     warn_of_range(on_chip(setup, chip), states, images[:CHECKED])
     if engine == CLOSED_FORM:
-        crossbar = crossbar_of(on_chip(setup, chip))
-        crossbar.warn_of_doubts()
-        noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip else 0.0
-        return crossbar.race(states, images, noise).spikes
+        chip = chip or Chip(*states.shape)
+        noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip.read_noise else None
+        if chip.row_resistance or chip.column_resistance:
+            return crossbar_of(on_chip(setup, chip)).race(states, images, 0.0 if noise is None else noise).spikes
+        return CompiledCrossbar(setup, chip).first_spikes(states, images, noise)
     tasks = [_Range(setup, chip, states, images[k:k + RANGE], k, solver) for k in range(0, len(images), RANGE)]
     sizes = [len(task.images) for task in tasks]
     found = dict(run_tasks(_read_range, tasks, jobs, scheduler, sizes, "reading"))

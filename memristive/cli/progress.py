@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from memristive.cli.options import table
 from memristive.io.files import check_overwriting, report, write_file
-from memristive.single_layer.closed_form import hebbian_state
-from memristive.single_layer.energy import HIGHEST
-from memristive.single_layer.setup import Setup
+from memristive.network.closed_form import hebbian_state
+from memristive.network.energy import HIGHEST
+from memristive.network.setup import Setup
 
 T = TypeVar("T")
 

@@ -43,13 +43,11 @@ class MeasuredDevice(Parameters):
     highest_conductance: float = quantity(1e-5, 1e-15, 10.0, "S", "at the end of a potentiation")
     on_off_ratio: float = quantity(10.0, 1.0001, 1e9, "", "highest over lowest conductance")
     cycle_noise: float = quantity(0.0, 0.0, 1.0, "", "cycle-to-cycle: standard deviation of one pulse's step, share of the range")
-    device_spread: float = quantity(0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of both curvatures")
     voltage_up: float = quantity(1.0, -100.0, 100.0, "V", "potentiating pulse in the laboratory")
     width_up: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     voltage_down: float = quantity(-1.0, -100.0, 100.0, "V", "depressing pulse in the laboratory")
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
-    retention: float = quantity(0.0, 0.0, 1e12, "s", "time constant of the decay between writes; 0: none")
     source: str = ""
 
     def check(self) -> None:
@@ -81,11 +79,6 @@ class MeasuredDevice(Parameters):
         bound, count = self.bound(up), self.pulses_up if up else self.pulses_down
         decay = np.exp(-np.asarray(pulses, float) / ((self.curvature_up if up else self.curvature_down) * count))
         return bound + (np.asarray(start, float) - bound) * decay
-
-    def retained(self, share: ArrayLike, seconds: ArrayLike) -> np.ndarray:
-        """Return the share of the range after a pause in s: it decays towards the lowest conductance (docs/devices.md)."""
-        decay = np.exp(-np.asarray(seconds, float) / self.retention) if self.retention else 1.0
-        return np.asarray(share, float) * decay
 
     def bound(self, up: bool = True) -> float:
         """Return the share of the range that pulses of one direction approach: B for up, 1 - B for down."""
@@ -173,18 +166,32 @@ CHEN = "P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067 (2018), Table I"
 NEUROSIM = "MLP+NeuroSim V3.0 manual, section 9"
 
 DEVICES = {device.name: device for device in (
-    MeasuredDevice("ag-si", 97, 100, 0.4992, 0.2003, 1 / 26e6, 12.5, 0.035, 0.0, 3.2, 300e-6, -2.8, 300e-6,
-                   source=f"Ag:a-Si; {CHEN}"),
-    MeasuredDevice("taox-tio2", 102, 102, 0.6619, 0.6855, 1 / 5e6, 2.0, 0.01, 0.0, 3.0, 40e-3, -3.0, 10e-3,
-                   source=f"TaOx/TiO2; {CHEN}"),
-    MeasuredDevice("pcmo", 50, 50, 0.3006, 0.1003, 1 / 23e6, 6.84, 0.01, 0.0, -2.0, 1e-3, 2.0, 1e-3,
-                   source=f"PCMO; {CHEN}"),
-    MeasuredDevice("alox-hfo2", 40, 40, 0.6292, 2.0633, 1 / 16.9e3, 4.43, 0.05, 0.0, 0.9, 100e-6, -1.0, 100e-6,
-                   source=f"AlOx/HfO2; {CHEN}"),
-    MeasuredDevice("epiram", 64, 64, 2.5199, 2.5199, 1 / 81e3, 50.2, 0.02, 0.0, 5.0, 5e-6, -3.0, 5e-6,
-                   source=f"EpiRAM; S. Choi et al., Nature Materials 17, 335 (2018); {NEUROSIM}"),
-    MeasuredDevice("taox-hfox", 128, 128, 31.57, 1.9973, 1 / 100e3, 10.0, 0.037, 0.0, 1.6, 50e-9, -1.6, 50e-9,
-                   source=f"TaOx/HfOx; {NEUROSIM}"),
+    MeasuredDevice(
+        name="ag-si", pulses_up=97, pulses_down=100, curvature_up=0.4992, curvature_down=0.2003, highest_conductance=1 / 26e6,
+        on_off_ratio=12.5, cycle_noise=0.035, voltage_up=3.2, width_up=300e-6, voltage_down=-2.8, width_down=300e-6,
+        source=f"Ag:a-Si; {CHEN}"),
+    MeasuredDevice(
+        name="taox-tio2", pulses_up=102, pulses_down=102, curvature_up=0.6619, curvature_down=0.6855, highest_conductance=1 / 5e6,
+        on_off_ratio=2.0, cycle_noise=0.01, voltage_up=3.0, width_up=40e-3, voltage_down=-3.0, width_down=10e-3,
+        source=f"TaOx/TiO2; {CHEN}"),
+    MeasuredDevice(
+        name="pcmo", pulses_up=50, pulses_down=50, curvature_up=0.3006, curvature_down=0.1003, highest_conductance=1 / 23e6,
+        on_off_ratio=6.84, cycle_noise=0.01, voltage_up=-2.0, width_up=1e-3, voltage_down=2.0, width_down=1e-3,
+        source=f"PCMO; {CHEN}"),
+    MeasuredDevice(
+        name="alox-hfo2", pulses_up=40, pulses_down=40, curvature_up=0.6292, curvature_down=2.0633,
+        highest_conductance=1 / 16.9e3, on_off_ratio=4.43, cycle_noise=0.05, voltage_up=0.9,
+        width_up=100e-6, voltage_down=-1.0, width_down=100e-6,
+        source=f"AlOx/HfO2; {CHEN}"),
+    MeasuredDevice(
+        name="epiram", pulses_up=64, pulses_down=64, curvature_up=2.5199, curvature_down=2.5199, highest_conductance=1 / 81e3,
+        on_off_ratio=50.2, cycle_noise=0.02, voltage_up=5.0, width_up=5e-6, voltage_down=-3.0, width_down=5e-6,
+        source=f"EpiRAM; S. Choi et al., Nature Materials 17, 335 (2018); {NEUROSIM}"),
+    MeasuredDevice(
+        name="taox-hfox", pulses_up=128, pulses_down=128, curvature_up=31.57, curvature_down=1.9973,
+        highest_conductance=1 / 100e3, on_off_ratio=10.0, cycle_noise=0.037, voltage_up=1.6,
+        width_up=50e-9, voltage_down=-1.6, width_down=50e-9,
+        source=f"TaOx/HfOx; {NEUROSIM}"),
 )}
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import Emulator
+from memristive.devices.single_cell import one_cell
 from memristive.spice.session import NgspiceSession, Solver
-from memristor import Memristor
 
 EDGE = 1e-3  # of a pulse's width
 PHI = 1.2  # V
@@ -43,12 +42,9 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
             phi += _pulse(begin, width, PHI)
         volts += _pulse(begin + 0.7 * slot, 0.25 * slot, emulator.device.read_voltage)
         reads.append(begin + 0.85 * slot)
-    circuit = Circuit("pulse train")
-    Memristor(emulator.memristor).add_to(circuit)
+    circuit = one_cell(emulator.memristor, PHI, float(emulator.state(start)), "pulse train")
     circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=volts)
     circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=phi)
-    circuit.V("neuron", "neuron", circuit.gnd, 0)
-    circuit.X("synapse", "memristor", "neuron", "input", "phi", x0=float(emulator.state(start)))
     solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
     loaded = NgspiceSession().load(circuit, solver, ["i(vneuron)"])
     waves = loaded.run((len(directions) + 1) * slot)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memristive.io.files import report, write_file
-from memristive.single_layer.scores import decide, decision_name
-from memristive.single_layer.setup import Schedule
-from memristive.single_layer.spike_decoding import lead
+from memristive.network.scores import decide, decision_name
+from memristive.network.setup import Schedule
+from memristive.network.spike_decoding import lead
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memristive.io.files import read_json, report, to_json, write_file
-from memristive.single_layer.setup import Setup
+from memristive.network.setup import Setup
 from memristive.spice.session import NgspiceSession
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from memristive.variability.chip import Chip
+    from memristive.network.chip import Chip
 
 PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 

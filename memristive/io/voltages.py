@@ -13,13 +13,13 @@ import numpy as np
 
 from memristive.io.files import FileProblem, read_json, report, to_json, write_file
 from memristive.io.results import versions
-from memristive.single_layer.setup import NGSPICE, Schedule, Setup
+from memristive.network.setup import NGSPICE, Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
-    from memristive.variability.chip import Chip
+    from memristive.network.chip import Chip
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
@@ -69,7 +69,7 @@ class Voltages:
     @property
     def chip(self) -> "Chip | None":
         """Chip that the states were trained on; None: an ideal one."""
-        from memristive.variability.chip import Chip  # here: most files are of ideal chips
+        from memristive.network.chip import Chip  # here: most files are of ideal chips
 
         return Chip(**self.origin["chip"]) if self.origin.get("chip") else None
 

@@ -135,3 +135,8 @@ def value_text(name: str, value: Any) -> str:
     if not numbers or not np.isfinite(numbers).all():
         raise ParameterError(f"{name} must be a finite number or a list of them, got {value!r}")
     return f"[ {' '.join(map(repr, numbers))} ]" if np.ndim(value) else repr(numbers[0])
+
+
+def named_classes(labels: Sequence[object], classes: int) -> str:
+    """Return the classes as text for a comment: "0 = X, 1 = +"."""
+    return ", ".join(f"{k} = {label}" for k, label in enumerate(labels)) or f"classes 0 to {classes - 1}"

@@ -185,8 +185,9 @@ class Ngspice(NgSpiceShared):
             self._execute(command)
             done.set()
 
-        threading.Thread(target=target, daemon=True).start()
         try:
+            with signals_deferred():  # or Ctrl-C at this moment would leave a run behind, and the next command crash beside it
+                threading.Thread(target=target, daemon=True).start()
             done.wait()
         except BaseException:
             with signals_deferred():

@@ -14,7 +14,7 @@ from memristive.classifier.defaults import (
     untrained_network,
 )
 from memristive.classifier.feature_encoding import FeatureEncoding
-from memristive.multilayer.layer_network import with_bias
+from memristive.network.layers import with_bias
 from snn_circuit import NetworkParameters
 
 
@@ -59,7 +59,7 @@ def test_all_of_several_hidden_layers_start_alike():
         below = ~np.isnan(spikes)
 
 
-@pytest.mark.filterwarnings("ignore::memristive.single_layer.operating_range.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning")
 def test_several_hidden_layers_learn():
     features, labels = load_iris(return_X_y=True)
     model = MemristiveClassifier((20, 20), random_state=1).fit(features[::2], labels[::2])

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, load_iris
 from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import MeasuredDevice, device_record
 from memristive.io.files import to_json
-from memristive.single_layer.operating_range import OperatingRangeWarning
+from memristive.network.operating_range import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 

@@ -3,16 +3,15 @@
 They are not the same to the last bit: the first run of a circuit determines the order in which ngspice solves its equations.
 """
 
-import dataclasses
 
 import numpy as np
 import pytest
 
 from memristive.cli.layered_reads import RANGE, read_layers, read_ranges
-from memristive.multilayer.layer_chips import layer_chips
-from memristive.multilayer.layer_network import LayeredLearning, initial_network, train_layers
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.variability.chip import Chip
+from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
+from memristive.network.layers import network_on_chip
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -51,6 +50,6 @@ def test_two_processes_read_what_one_reads_in_the_same_order(network, images):
 @pytest.mark.parametrize("spread", [0.0, 0.1])
 def test_a_range_is_read_the_same_without_those_before_it(network, images, spread):
     if spread:
-        network = dataclasses.replace(network, chip=layer_chips(Chip(cell_gain=spread, neuron_threshold=spread), network.sizes))
+        network = network_on_chip(network, Chip(cell_gain=spread, neuron_threshold=spread))
     (start, rest), = read_ranges(network, images, [RANGE], 1)
     assert start == RANGE and all(map(same, read_layers(network, images, 1)[RANGE:], rest))

@@ -13,8 +13,8 @@ from memristive.cli.options import apply_settings, make_parser, table, whole_num
 from memristive.cli.progress import write_netlist
 from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
-from memristive.single_layer.error_rule import ErrorDrivenRule
-from memristive.single_layer.setup import Schedule
+from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.network.setup import Schedule
 from memristive.spice.errors import NgspiceMissing, SimulationError
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters

@@ -15,13 +15,13 @@ from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.parallel_reads import read_images
 from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import NotOverwritten
-from memristive.single_layer.closed_form import ClosedFormWarning, Crossbar
-from memristive.single_layer.operating_range import OperatingRangeWarning
-from memristive.single_layer.setup import Schedule, Setup
-from memristive.single_layer.solvers import READING
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import ClosedFormWarning, Crossbar
+from memristive.network.operating_range import OperatingRangeWarning
+from memristive.network.setup import Schedule, Setup
+from memristive.network.solvers import READING
 from memristive.spice.errors import SimulationError
 from memristive.spice.parameters import ParameterError
-from memristive.variability.chip import Chip, on_chip
 from snn_circuit import NeuronParameters
 from tests.helpers import ROOT, wait_until
 
@@ -118,7 +118,7 @@ def alone(ngspice):
 
 def test_reads_in_ngspice_are_those_of_the_closed_form_until_their_third_spike(alone):
     exact = read_images(SETUP, STATES, IMAGES, "closed-form")
-    assert np.array_equal(exact, Crossbar.of(SETUP).first_spikes(STATES, IMAGES), equal_nan=True)
+    assert exact == pytest.approx(Crossbar.of(SETUP).first_spikes(STATES, IMAGES), rel=1e-9, nan_ok=True)
     seen = np.isfinite(alone)
     assert alone[seen] == pytest.approx(exact[seen], abs=1e-6)
     assert (seen.sum(axis=1) >= np.minimum(np.isfinite(exact).sum(axis=1), 3)).all() and seen.sum() < np.isfinite(exact).sum()

@@ -72,9 +72,3 @@ def test_device_files(tmp_path):
     for name in (str(path), "unknown"):
         with pytest.raises(ParameterError, match="ag-si"):
             load_device(name)
-
-
-def test_retention_halves_the_share_after_its_half_life():
-    device = MeasuredDevice(retention=100.0)
-    assert device.retained([0.8, 0.4], 100.0 * np.log(2)) == pytest.approx([0.4, 0.2])
-    assert MeasuredDevice().retained(0.8, 1e9) == pytest.approx(0.8)

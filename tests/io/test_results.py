@@ -8,7 +8,7 @@ import pytest
 from memristive.io.files import FileProblem
 from memristive.io.predictions import load_decisions, save_decisions
 from memristive.io.results import load_results, load_table, versions, write_results
-from memristive.single_layer.setup import Schedule
+from memristive.network.setup import Schedule
 
 
 def test_rows_of_a_record_are_a_table(tmp_path):

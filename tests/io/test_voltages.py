@@ -7,8 +7,8 @@ import pytest
 
 from memristive.io.results import describe
 from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_layers, load_voltages, save_voltages
-from memristive.single_layer.setup import Schedule, Setup
-from memristive.variability.chip import Chip, on_chip
+from memristive.network.chip import Chip, on_chip
+from memristive.network.setup import Schedule, Setup
 from snn_circuit import NeuronParameters
 from tests.helpers import one_line
 

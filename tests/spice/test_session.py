@@ -79,13 +79,6 @@ def test_the_last_change_holds_under_any_name_of_a_value(load):
     assert circuit.run(1e-5)["out"][-1] == pytest.approx(4.0)  # loaded again, with all changes in their order
 
 
-def test_circuits_stay_apart(load):
-    first, second = load(RC), load(RC.replace("1k", "2k"))
-    second.alter({"c1": 1e-6})
-    assert first.run(1e-3)["out"][-1] == pytest.approx(1 - np.exp(-1), abs=1e-3)
-    assert second.run(1e-3)["out"][-1] == pytest.approx(1 - np.exp(-0.5), abs=1e-3)
-
-
 def test_more_circuits_than_ngspice_holds_keep_their_changes(load):
     circuits = [load(DIVIDER) for _ in range(MOST_CIRCUITS + 5)]
     for volts, circuit in enumerate(circuits):

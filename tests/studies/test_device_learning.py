@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from memristive.devices.measured_device import DEVICES, emulator
-from memristive.multilayer.layer_network import initial_network, no_counts
-from memristive.multilayer.layer_rule import LayeredRule
-from memristive.multilayer.measured_layers import measured_design, measured_parameters, measured_pulses
-from studies.device_learning import all_tasks, short_tasks
-from studies.measured_networks import ALL, IDEAL, load_settings, write_costs
-from studies.sgd_control import gradient_accuracy, train_by_gradient
+from memristive.learning.gradient_descent import gradient_accuracy, train_by_gradient
+from memristive.learning.layered_training import initial_network
+from memristive.learning.rule import LayeredRule
+from memristive.network.layers import no_counts
+from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
+from studies.device_learning import ALL, IDEAL, all_tasks, load_settings, short_tasks, write_costs
 
 IMAGES, LABELS = np.random.default_rng(0).random((12, 6)), np.arange(12) % 3
 GAIN = 3.0  # thresholds for the whole range of a cell
@@ -58,4 +58,4 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
 def test_every_task_has_settings():
     tasks = [*short_tasks(), *all_tasks(list(ALL), [1, 2], (1, 1))]
     wanted = {(task.rule, task.aim, task.device, task.layers, task.pairs, int(task.whole)) for task in tasks}
-    assert wanted <= set(load_settings())
+    assert wanted == set(load_settings())

@@ -7,11 +7,12 @@ import pytest
 
 from memristive.cli.main import run
 from memristive.devices.measured_device import DEVICES, device_record, emulator
-from memristive.devices.measured_setup import measured_rule, measured_setup
 from memristive.io.results import load_table
-from memristive.single_layer.engines import make_engine
-from memristive.single_layer.error_rule import ErrorDrivenRule
-from memristive.single_layer.setup import Setup
+from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.learning.measured_setup import measured_rule, measured_setup
+from memristive.network.chip import Chip
+from memristive.network.engines import make_engine
+from memristive.network.setup import Setup
 from studies import device, device_presets, error_driven
 
 
@@ -50,7 +51,7 @@ def test_one_layer_of_measured_devices_reads_and_writes_alike_in_both_engines(ng
     images = rng.random((4, 20))
     setup, rule = measured_setup(emulated, Setup(), images), measured_rule(emulated, ErrorDrivenRule())
     states = emulated.state(rng.uniform(0.3, 0.7, (3, 20)))
-    closed, circuit = (make_engine(engine, setup, 3, 20) for engine in ("closed-form", "ngspice"))
+    closed, circuit = (make_engine(engine, setup, Chip(3, 20)) for engine in ("closed-form", "ngspice"))
     spikes = closed.spikes(states, images[0])
     assert not np.isnan(spikes).any()
     assert circuit.spikes(states, images[0], wanted=3) == pytest.approx(spikes, abs=20e-9)

@@ -10,11 +10,10 @@ from memristive.io.checkpoints import checkpoint_path, save_checkpoint
 from memristive.io.files import to_json
 from memristive.io.results import load_results, load_table
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.closed_form import Crossbar
-from memristive.single_layer.engines import make_engine
-from memristive.single_layer.error_rule import ErrorDrivenTrainer, initial_state
-from memristive.single_layer.spike_decoding import strict_decision
-from memristive.variability.chip import Chip, on_chip
+from memristive.learning.crossbar_training import learn_on_chip
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import Crossbar
+from memristive.network.spike_decoding import strict_decision
 from studies.device_variability import AGES, DECAY_SPREADS, LONG, aged, cases, main
 from studies.device_variability_figures import figures
 from tests.helpers import ROOT
@@ -30,18 +29,16 @@ def test_record_holds_the_accuracies_of_each_chip_and_route(tmp_path):
     record = run_small(tmp_path)
     dataset = mnist(encoding="grey")
     rule, (images, labels) = dataclasses.replace(dataset.rule, presentations=30), vars(dataset.training).values()
-    learning = initial_state(rule, 10, 100)
-    for _ in ErrorDrivenTrainer(make_engine("closed-form", dataset.setup, 10, 100), rule, images, labels).presentations(learning):
-        pass
+    learned = learn_on_chip(dataset.setup, Chip(), rule, images, labels)
 
     def accuracy(states, **chip):
         spikes = Crossbar.of(on_chip(dataset.setup, Chip(**chip))).first_spikes(states, dataset.test.levels[:40])
         return np.mean([strict_decision(times) for times in spikes] == dataset.test.labels[:40])
-    assert load_results(record)["ideal"]["grey"] == accuracy(learning.states)
+    assert load_results(record)["ideal"]["grey"] == accuracy(learned)
     rows = load_table(record).set_index(["deviation", "spread", "route"])
     assert len(rows) == 3 * 2 * 5 and (rows.chips == 3).all()
     software = load_voltages("voltages/mnist_ex_situ_grey.json").states
-    for route, states in (("ex situ", learning.states), ("software", software)):
+    for route, states in (("ex situ", learned), ("software", software)):
         row = rows.loc[("cells", 0.1, route)]
         expected = [accuracy(states, seed=seed, cell_gain=0.1, cell_write_gain=0.1) for seed in (1, 2, 3)]
         assert row.accuracies == expected
@@ -61,28 +58,13 @@ def test_states_of_the_retention_section_decay():
     """Cells lose exp(-age) on average; rates that spread by 30 % spread the loss."""
     ideal = np.random.default_rng(0).uniform(3, 5, (10, 100))
     case, = (case for case in cases(LONG, "grey", mnist(encoding="grey").rule, ideal, ideal) if case.section == "retention")
-    states = np.stack([ideal] * len(case.chips))
-    found = list(aged(case, states))
+    found = list(zip(*(aged(case, chip, ideal) for chip in case.chips), strict=True))
     assert len(found) == len(AGES) * len(DECAY_SPREADS)
-    for columns, left in found:
-        lost, age = -np.log(left / states), columns["age_time_constants"]
+    for versions in found:
+        columns = versions[0][0]
+        lost, age = -np.log([left / ideal for _, left in versions]), columns["age_time_constants"]
         assert lost.mean() == pytest.approx(age, rel=0.02)
         assert lost.std() == pytest.approx(age * columns["decay_spread"], rel=0.05, abs=1e-12)
-
-
-def test_planned_chips_deviate_as_their_columns_say():
-    ideal = np.zeros((10, 100))
-    for case in cases(LONG, "grey", mnist(encoding="grey").rule, ideal, ideal):
-        for columns, chips in case.points:
-            for chip in chips:
-                assert chip.stuck_on + chip.stuck_off == pytest.approx(columns.get("stuck_share", 0))
-                assert (chip.read_noise, chip.write_noise) == (columns.get("read_noise_V", 0), columns.get("write_noise", 0))
-                assert chip.neuron_threshold == columns.get("spread", 0) * (columns.get("deviation") != "cells")
-                assert chip.cell_gain == columns.get("spread", 0) * (columns.get("deviation") != "neurons")
-            assert len(set(chips)) == len(chips)
-        if case.section in ("recovery", "read noise"):
-            assert case.rule.presentations == columns.get("presentations", case.rule.presentations)
-            assert case.rule.margin * 1e6 == pytest.approx(columns.get("margin_us", case.rule.margin * 1e6))
 
 
 def test_all_sections_of_the_committed_record_are_drawn():

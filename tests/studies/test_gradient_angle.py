@@ -7,8 +7,8 @@ import pytest
 
 from datasets import Images
 from memristive.io.results import load_results, load_table
-from memristive.multilayer.layer_network import LayeredNetwork
-from memristive.multilayer.layer_rule import LayeredRule
+from memristive.learning.rule import LayeredRule
+from memristive.network.layers import LayeredNetwork
 from studies.gradient_angle import find_errors, main, measure
 
 

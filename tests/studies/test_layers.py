@@ -5,18 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 
+from datasets import xor
 from memristive.io.checkpoints import checkpoint_path, save_checkpoint
 from memristive.io.files import FileProblem, NotOverwritten, to_json
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
 from memristive.io.voltages import load_layers
-from memristive.multilayer.layer_chips import layer_chips
-from memristive.multilayer.layer_network import LayeredLearning, initial_network, train_layers
-from memristive.variability.chip import PRESETS
-from studies.layer_experiments import DEFAULTS, XOR, learn
+from memristive.learning.layered_training import LayeredLearning, initial_network, learn_layers, train_layers
+from memristive.network.chip import PRESETS
+from memristive.network.layers import network_on_chip
 from studies.layers import main
 
-RULE, HIDDEN = DEFAULTS["xor"]
+DATA = xor()
+XOR, RULE, HIDDEN = DATA.training, DATA.layer_rule, DATA.hidden
 
 
 def study(folder, *options):
@@ -26,7 +27,7 @@ def study(folder, *options):
 
 def learned(rule=RULE, chip=None):
     network = initial_network(HIDDEN, 2, XOR.levels, rule)
-    return learn(dataclasses.replace(network, chip=layer_chips(chip, network.sizes) if chip else None), rule, XOR)
+    return learn_layers(network_on_chip(network, chip), rule, XOR.levels, XOR.labels)
 
 
 def saved_states(folder):
@@ -72,7 +73,7 @@ def test_a_network_is_trained_on_its_chip_and_may_be_carried_to_another(tmp_path
     for options, devices in (([], chip), (["--chip", "ideal"], None)):
         study(tmp_path, "--test-only", "--force", *options)
         decisions = load_decisions(tmp_path / "layers_xor_test_by_closed_form_decisions.csv.gz")
-        network = dataclasses.replace(network, chip=layer_chips(devices, network.sizes) if devices else None)
+        network = network_on_chip(network, devices)
         assert decisions[["spike_0_us", "spike_1_us"]].to_numpy() == pytest.approx(
             network.first_spikes(XOR.levels) * 1e6, abs=1e-4, nan_ok=True)
 

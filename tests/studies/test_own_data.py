@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.neural_network import MLPClassifier
 
 from memristive.classifier import MemristiveClassifier
 from memristive.io.files import NotOverwritten
@@ -98,15 +97,6 @@ def test_an_interrupted_run_resumes_to_the_same_record(table, folder, tmp_path, 
         study(table, tmp_path)
     record, whole = study(table, tmp_path, "--resume"), load_results(folder / "own_data_flowers.json")
     assert len(calls) == 4 and (record["rows"], record["summary"]) == (whole["rows"], whole["summary"])
-
-
-def test_ctrl_c_in_the_mlp_ends_the_study(monkeypatch):
-    """scikit-learn only warns, and the half-trained MLP would be one of the results."""
-    def interrupted(*arguments):
-        raise KeyboardInterrupt
-    monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        own_data.fit(MLPClassifier(), np.eye(4), np.arange(4) % 2)
 
 
 def test_each_repeat_has_another_start():

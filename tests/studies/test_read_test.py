@@ -9,10 +9,10 @@ from datasets import mnist
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results
 from memristive.io.voltages import load_voltages
-from memristive.single_layer.closed_form import Crossbar
-from memristive.single_layer.scores import decide
+from memristive.network.chip import on_chip
+from memristive.network.closed_form import Crossbar
+from memristive.network.scores import decide
 from memristive.spice.parameters import ParameterError
-from memristive.variability.chip import on_chip
 from studies import read_test
 from tests.helpers import ROOT
 

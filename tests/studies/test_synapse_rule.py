@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from memristive.io.results import load_results, load_table
+from memristive.learning.stdp.circuit import SelfLearningSetup
+from memristive.learning.stdp.closed_form import constants
 from memristive.spice.parameters import ParameterError
-from memristive.stdp.stdp_circuit import SelfLearningSetup
-from memristive.stdp.stdp_closed_form import constants
 from studies.synapse_rule import closed_form, main
 
 K = constants(SelfLearningSetup())

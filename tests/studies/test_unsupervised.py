@@ -5,8 +5,8 @@ import pytest
 
 from memristive.io.files import NotOverwritten
 from memristive.io.results import load_results, load_table
+from memristive.learning.stdp.pattern_learning import draw_trial, learn
 from memristive.spice.parameters import ParameterError
-from memristive.stdp.pattern_learning import draw_trial, learn
 from studies.unsupervised import TASKS, main
 
 XPUE = TASKS["xpue"]

@@ -7,7 +7,13 @@ import numpy as np
 import datasets
 from memristive.io.results import load_results, load_table
 from memristive.io.voltages import load_voltages
-from memristive.stdp.mnist_learning import MnistLearning, NetworkState, draw_start, present_with_leads, read_in_closed_form
+from memristive.learning.stdp.mnist_learning import (
+    MnistLearning,
+    NetworkState,
+    draw_start,
+    present_with_leads,
+    read_in_closed_form,
+)
 from studies.unsupervised_mnist import compare_learning, main
 
 LEARNING = MnistLearning(neurons=10, epochs=1, seed=3)

@@ -1,10 +1,10 @@
 """Learning through resistive wires."""
 
-from memristive.single_layer.error_rule import ErrorDrivenRule
+from memristive.learning.error_rule import ErrorDrivenRule
 from studies.wires import Task, evaluate
 
 
-def test_a_network_learns_through_wires_and_ngspice_decides_alike():
+def test_a_network_learns_through_wires():
     rule = ErrorDrivenRule(presentations=400, start_state=4.5, dose=0.1, margin=1e-6)
-    row = evaluate(Task(1, 0.35, True, rule, samples=300, in_ngspice=3))
-    assert row["strict_accuracy"] > 0.4 and row["decided_differently"] == 0
+    row = evaluate(Task(1, 0.35, True, rule, samples=300))
+    assert row["strict_accuracy"] > 0.4

@@ -1,0 +1,48 @@
+"""The end of every test: decide, score, save the decisions and the record, print."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from memristive.cli.progress import print_scores
+from memristive.io.predictions import save_decisions
+from memristive.io.results import write_results
+from memristive.network.scores import decide, summary
+from memristive.network.setup import NGSPICE, Schedule
+from memristive.network.spike_decoding import RESOLUTION
+
+
+def save_test(options: argparse.Namespace, name: str, parameters: Mapping[str, Any], labels: np.ndarray, spikes: np.ndarray,
+              engine: str, classes: Sequence[str], resolution: float = RESOLUTION, schedule: Schedule | None = None,
+              **more: Any) -> np.ndarray:
+    """Write results/NAME.json and results/NAME_decisions.csv.gz, print the scores, and return the strict decisions (images).
+
+    Parameters
+    ----------
+    options : Namespace
+        With the folder of the results.
+    name : str
+        Stem of the files.
+    parameters : mapping
+        Everything that determines the results, for the record.
+    labels : array, images
+    spikes : array, images x classes, s
+        First spike times, nan for silent neurons.
+    engine : str
+        Engine that read the images.
+    classes : sequence of str
+        Names of the classes.
+    resolution : float
+        A lead below it, in s, is a tie. Tied and silent images count as wrong.
+    schedule : Schedule, optional
+        Adds the paper's decisions, which sample with this schedule's step.
+    **more
+        Further results for the record.
+    """
+    scores = {**summary(labels, spikes, resolution, schedule), **more}
+    save_decisions(options.results / f"{name}_decisions.csv.gz", labels, spikes, resolution, schedule)
+    write_results(options.results / f"{name}.json", parameters, scores, ngspice=engine == NGSPICE)
+    print_scores(scores, classes)
+    return decide(spikes, resolution)[0]

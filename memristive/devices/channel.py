@@ -1,0 +1,134 @@
+"""The laws of the emulator's cell: current of its channel, lift of its floating gate, writes (docs/closed_form.md).
+
+Each law stands here once, in NumPy's functions: it takes numbers or arrays of any shape that broadcast, and the kernels
+compile it.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+Values = np.ndarray | float
+
+
+class Channel(Protocol):
+    """Parameters of a channel: numbers, or arrays of many cells' values (any shape)."""
+
+    @property
+    def gain(self) -> Any:
+        """Kp W/L in A/V^2."""
+    @property
+    def threshold_voltage(self) -> Any:
+        """Vto in V."""
+    @property
+    def share(self) -> Any:
+        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+    @property
+    def pinch(self) -> Any:
+        """Overdrive of the lifted gate over that at rest, once the channel is saturated: 3 / (2 + share)."""
+
+
+class ChannelValues(NamedTuple):
+    """A `Channel` as plain values, which kernels pass to the laws."""
+
+    gain: Any
+    threshold_voltage: Any
+    share: Any
+    pinch: Any
+
+
+def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
+    """Return the channel current in A from the input to a neuron at 0 V: the square law of Shichman and Hodges.
+
+    ngspice's level 3 reduces to it. Off for X below Vto, saturated for X - Vto below V, else linear.
+
+    Parameters
+    ----------
+    channel : Channel
+    state : array_like, V
+        Gate voltage X.
+    voltage : array_like, V
+        Input voltage, 0 or above.
+    """
+    overdrive = np.maximum(state - channel.threshold_voltage, 0.0)
+    drop = np.minimum(voltage, overdrive)
+    return channel.gain * (overdrive * drop - drop**2 / 2)
+
+
+def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
+    """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel lifts its gate.
+
+    The gate keeps its charge C X + Q. Let s = X - Vto be the overdrive at the neuron's side (0 V) and d = s - V at the input's.
+    The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J. E. Meyer's capacitances (RCA Review 32, 1971); in
+    saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). A channel that is off
+    at 0 V, X up to Vto, is not coupled. `state` (V) and `voltage` (V) broadcast; negative voltages lower the gate.
+    """
+    share = channel.share
+    start = state - channel.threshold_voltage
+    mean = start - share / 2 * voltage
+    root = np.sqrt(np.maximum(mean * mean - (1 - share) / 3 * (voltage * voltage), 0.0))
+    linear = (start + (1 - share / 2) * voltage + root) / 2
+    pinched = channel.pinch / 3 * (3 * start + 2 * (1 - share) * np.minimum(voltage, 0.0))
+    is_linear, conducts = pinched > np.maximum(voltage, 0.0), start > 0  # masks: np.where of two numbers is slow when compiled
+    return state + conducts * (is_linear * linear + (1 - is_linear) * pinched - start)
+
+
+def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
+    """Return the voltage in V of the gate after the input has gone from `voltage` V to 0 V: the inverse of `raised_state`."""
+    start = state - channel.threshold_voltage
+    drain = np.maximum(start - voltage, 0.0)
+    charge = 2 / 3 * (start * start + start * drain + drain * drain) / np.maximum(start + drain, TINY)
+    lifted = (start > 0) & (voltage > 0)
+    return state + lifted * (channel.share * start + (1 - channel.share) * charge - start)
+
+
+def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
+    """Return the channel current in A while the input is at `voltage` V and the gate floats; shapes broadcast.
+
+    It is `channel_current` at `raised_state`, simplified to one square root: reads spend their time here. `voltage` may be
+    negative where the channel conducts well, as in back-reads.
+    """
+    start = np.maximum(state - channel.threshold_voltage, 0.0)
+    drop = np.minimum(voltage, channel.pinch * start)  # a drain beyond pinch-off changes neither charge nor current
+    mean = start - channel.share / 2 * drop
+    return channel.gain / 2 * drop * (mean + np.sqrt(np.maximum(mean * mean - (1 - channel.share) / 3 * (drop * drop), 0.0)))
+
+
+def leaked(window: Any, leak: Any) -> Any:
+    """Return the share of X that leaks while phi is high for `window` s, at a rate `leak` of 1 / (R_leak (C + C_gate)) in 1/s."""
+    return -np.expm1(-window * leak)
+
+
+def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
+    """Return X in V after a write, in which dX/dt = (K V - X' / R_leak) / (C + C_gate) with the lifted gate X'.
+
+    Parameters
+    ----------
+    state : array_like, V
+        X before.
+    charged : array_like, V
+        K R_leak V, which X' tends to, for the mean input V.
+    lift : array_like, V
+        Mean of X' - X over the write.
+    share : array_like
+        From `leaked`.
+    """
+    return state + (charged - lift - state) * share
+
+
+def drawn_pulses(wanted: float, whole: bool, retained: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the number of pulses that a cell gets, and their noise in units of the noise of one pulse.
+
+    `whole`: a fraction is rounded up with this probability. Each pulse leaves the share `retained` of earlier noise.
+    """
+    if wanted <= 0.0:
+        return 0.0, 0.0
+    number = np.floor(wanted) + (rng.random() < wanted - np.floor(wanted)) if whole else wanted
+    if number == 0.0:
+        return 0.0, 0.0
+    if number == 1.0:  # the most frequent case, without a power
+        return number, rng.standard_normal()
+    return number, rng.standard_normal() * np.sqrt((1.0 - retained ** (2.0 * number)) / (1.0 - retained * retained))
+
+
+TINY = 1e-300  # V, keeps the quotient of a gate at rest finite

@@ -1,0 +1,82 @@
+"""One error of a multilayer network in ngspice: its back-read, and the energy of its read and of its writes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
+from memristive.network.layers import LayeredNetwork
+from memristive.network.layers_energy import back_read_energy, layer_write_energy, layers_read_energy
+from memristive.network.ngspice_layers import BackReader, LayeredReader
+from memristive.spice.session import temporary_circuits
+from memristor import state_rate
+
+SEARCHED = 2000  # training images among which `find_error` searches
+
+
+@dataclass(frozen=True)
+class ErrorExample:
+    """An image that the rule writes for.
+
+    Parameters
+    ----------
+    image : array, inputs
+        Levels 0 to 1.
+    label : int
+    wrong : int
+        Neuron that fires too early.
+    written : bool
+        False: the network makes no error, `wrong` is the second neuron to fire.
+    """
+
+    image: np.ndarray
+    label: int
+    wrong: int
+    written: bool = True
+
+
+def find_error(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> ErrorExample:
+    """Return the first image (n x inputs) that the rule writes for; without one, the first image and its second neuron."""
+    images, labels = images[:SEARCHED], labels[:SEARCHED]
+    times = network.first_spikes(images)
+    for image, label, spikes in zip(images, labels.tolist(), times, strict=True):
+        wrong = first_wrong_neuron(spikes, label, rule.margin)
+        if wrong is not None and not np.isnan(spikes[label]):
+            return ErrorExample(image, label, wrong)
+    label = int(labels[0])
+    second = next(j for j in np.argsort(times[0]).tolist() if j != label)
+    return ErrorExample(images[0], label, second, written=False)
+
+
+def back_read(network: LayeredNetwork, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the back-read of the last layer (V, by ngspice and by the closed form) and the settled membranes below it."""
+    last = len(network.states) - 1
+    errors = output_errors(network.sizes[-1], example.label, example.wrong)
+    with temporary_circuits():
+        _, settled = LayeredReader(network).read(network, example.image, label=example.label)
+        simulated = BackReader(network, last).read(network.states[last], errors)
+    return simulated, network.read_back(last, errors), settled[last - 1]
+
+
+def error_energies(network: LayeredNetwork, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
+    """Return the energies in J of reading the example and of the first writes, and the duration of the read in s.
+
+    The output columns are those of the example. The hidden column is that of a neuron whose row shows 1 V in the back-read.
+    """
+    last, neuron = len(network.states) - 1, network.parameters.neuron
+    rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
+    layers, seconds = layers_read_energy(network, example.image)
+    found = {"read_time_s": seconds} | {f"read_layer_{k}_J": energy for k, energy in enumerate(layers, 1)}
+    levels = np.append(example.image, 1.0)
+    times = [layer[0] for layer in network.forward(example.image[None])]
+    for name, column, sign in (("right", example.label, 1), ("wrong", example.wrong, -1)):
+        high, volts = np.ones(len(levels)), levels
+        if last:
+            rows = np.append(times[last - 1], network.start_time)
+            high = overlap_times(rows, times[last][column], network.design.window) / neuron.time_constant
+            volts = np.ones(len(high))
+        found[f"write_{name}_output_J"] = layer_write_energy(network, last, volts, high, sign * rule.output_dose / rate)
+    if last:
+        found["back_read_J"] = back_read_energy(network, last, output_errors(network.sizes[-1], example.label, example.wrong))
+        found["write_hidden_J"] = layer_write_energy(network, 0, levels, np.ones(len(levels)), rule.hidden_dose / rate)
+    return found

@@ -1,0 +1,118 @@
+"""Error-driven in-situ learning: the crossbar reads an image, and is written if the right neuron does not lead.
+
+The circuit decides by first spike. The engine, ngspice or the closed form, reads and writes. Python, as the teacher, only
+chooses which phi to pulse.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memristive.learning.rule import check_labels, dose_factor, first_wrong_neuron, is_right, output_errors
+from memristive.spice.parameters import Parameters, quantity
+
+if TYPE_CHECKING:
+    from memristive.network.engines import Engine
+
+RUNNING = 1000  # presentations in the running accuracy
+
+
+@dataclass(frozen=True)
+class ErrorDrivenRule(Parameters):
+    """Parameters of the rule; the defaults are those for MNIST's binary images."""
+
+    presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
+    start_state: float = quantity(3.0, -1e3, 1e3, "V", "X of every cell at the start")
+    dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to a hundredth over the run")
+    margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
+
+
+SMALLEST_DOSE = 0.01  # share of the first dose: below it a write takes as long and changes next to nothing
+
+
+@dataclass
+class LearningState:
+    """State of a training, as checkpoints keep it.
+
+    Parameters
+    ----------
+    states : array, classes x inputs, V
+    done : int
+        Presentations done.
+    history : array of bool, presentations x 2
+        Right before the write; written.
+    """
+
+    states: np.ndarray
+    done: int
+    history: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.states = np.asarray(self.states, float)
+        self.done = int(self.done)  # from a checkpoint: an array without dimensions
+
+
+def initial_state(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
+    """Return the state before the first presentation."""
+    return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
+
+
+def presentation_order(seed: int, presentations: int, count: int) -> np.ndarray:
+    """Return the indices of the images in the order of presentation: permutations of all `count`, one after the other."""
+    generator = np.random.default_rng(seed)
+    rounds = -(-presentations // count)
+    return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:presentations]
+
+
+class ErrorDrivenTrainer:
+    """The rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
+
+    def __init__(self, engine: "Engine", rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
+        self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
+        self._order = presentation_order(rule.seed, rule.presentations, len(images))
+
+    def present(self, learning: LearningState) -> None:
+        """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
+        k = learning.done
+        image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
+        spikes = self._engine.spikes(learning.states, image, wanted=2)
+        dose = max(dose_factor(k, self._rule.presentations, 0.0), SMALLEST_DOSE) * self._rule.dose
+        wrong = first_wrong_neuron(spikes, label, self._rule.margin)
+        silent = bool(np.isnan(spikes[label]))
+        states = learning.states.copy()
+        if wrong is not None or silent:
+            errors = output_errors(len(spikes), label, -1 if wrong is None else wrong)
+            for column in np.flatnonzero(errors).tolist():
+                sign = int(errors[column])
+                states[column] = self._engine.write(states, column, image, sign, dose / self._engine.rate)
+        # Assigned last, all at once: an interrupted presentation leaves the state before it.
+        learning.history[k] = is_right(spikes, label), wrong is not None or silent
+        learning.states, learning.done = states, k + 1
+
+    def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
+        """Present the remaining images; yield (running accuracy, number of writes) after each.
+
+        Raises ParameterError for invalid labels.
+        """
+        check_labels(self._labels, len(self._images), len(learning.states))
+        recent = deque(learning.history[max(0, learning.done - RUNNING):learning.done, 0].tolist(), RUNNING)
+        rights, writes = sum(recent), int(learning.history[:learning.done, 1].sum())
+        while learning.done < self._rule.presentations:
+            self.present(learning)
+            right, written = learning.history[learning.done - 1].tolist()
+            rights += right - (recent[0] if len(recent) == RUNNING else 0)
+            recent.append(right)
+            writes += written
+            yield rights / len(recent), writes
+
+
+def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
+    """Return the running accuracy over the last `window` presentations and the cumulative writes, after each presentation."""
+    right = np.cumsum(history[:, 0])
+    counts = np.minimum(np.arange(1, len(right) + 1), window)
+    before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])
+    return (right - before) / counts, np.cumsum(history[:, 1])

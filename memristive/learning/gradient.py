@@ -1,0 +1,89 @@
+"""Exact gradient of first spike times with respect to the states, from the closed form: the reference for the local rule.
+
+Let z = exp(t / tau). A neuron driven by steps at z_k with weights w_k (in thresholds) fires at z = sum(w z_k) / (sum(w) - 1),
+over the k before z. So dz/dw_k = (z_k - z) / (sum(w) - 1) and dz/dz_k = w_k / (sum(w) - 1). A neuron of the first layer has a
+constant drive u and fires at z = z_start u / (u - 1), so dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
+"""
+
+import math
+
+import numpy as np
+
+from memristive.devices.channel import ChannelValues, read_current
+from memristive.network import kernel
+from memristive.network.layers import KernelArrays, LayeredNetwork, stages_of_layer
+
+STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
+
+
+def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
+    """Return the derivatives of the lag t_label - t_wrong of two output neurons with respect to all states.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    image : array, inputs, levels 0 to 1
+    label, wrong : int
+
+    Returns
+    -------
+    tuple of arrays, s/V
+        Shapes as `network.states`.
+
+    Raises
+    ------
+    ValueError
+        One of the two neurons is silent and has no gradient, or the network has differential pairs.
+    """
+    if network.design.pairs:
+        raise ValueError("the gradient is written for single columns, not for differential pairs")
+    tau = network.parameters.neuron.time_constant
+    z = [np.exp(np.nan_to_num(times[0], nan=np.inf) / tau) for times in network.forward(image[None])]
+    if not np.isfinite(z[-1][[label, wrong]]).all():
+        raise ValueError(f"neurons {label} and {wrong} must both fire")
+    start = math.exp(network.start_time / tau)
+    by_spike = np.zeros(len(z[-1]))  # derivative of the lag with respect to each neuron's z
+    by_spike[label], by_spike[wrong] = tau / z[-1][label], -tau / z[-1][wrong]
+    result: list[np.ndarray] = []
+    for layer in range(len(z) - 1, 0, -1):
+        rows = np.append(z[layer - 1], start)
+        weights, slopes = weights_and_slopes(network, layer, np.full(len(rows), network.design.row_voltage))
+        spikes = np.where(by_spike != 0, z[layer], -np.inf)[:, None]  # -inf: no influence on the lag, as silent neurons
+        before = rows < spikes
+        by_sum = (by_spike / ((weights * before).sum(axis=1) - 1))[:, None]
+        result.insert(0, by_sum * np.where(before, rows - spikes, 0.0) * slopes)
+        by_spike = (by_sum * np.where(before, weights, 0.0)).sum(axis=0)[:-1]
+    weights, slopes = weights_and_slopes(network, 0, np.append(image, 1.0) * network.design.row_voltage)
+    drives = weights.sum(axis=1)
+    by_drive = np.where(np.isfinite(z[0]), by_spike * -start / (drives - 1) ** 2, 0.0)
+    return by_drive[:, None] * slopes, *result
+
+
+def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each cell's contribution to its settled membrane, and the derivative with respect to its state.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    layer : int
+    volts : array, rows, V
+
+    Returns
+    -------
+    weights : array, neurons x rows
+        In thresholds.
+    slopes : array, neurons x rows, 1/V
+    """
+    arrays = KernelArrays(network)
+    channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
+    stages, threshold = stages_of_layer(network, layer), arrays.layers[layer].neurons[kernel.THRESHOLD]
+    scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
+    low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP))
+    weights = scale[0] * middle[:, :-1] - scale[1] * middle[:, -1:]
+    return weights.T, (scale[0] * (high - low)[:, :-1]).T / (2 * STEP)
+
+
+def angle(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the angle between two arrays, as vectors, in degrees; nan if one of them is 0."""
+    size = math.sqrt(float((one**2).sum() * (other**2).sum()))
+    return math.degrees(math.acos(max(-1.0, min(1.0, float((one * other).sum()) / size)))) if size else math.nan

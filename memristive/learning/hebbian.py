@@ -1,0 +1,221 @@
+"""The paper's method: Hebbian training in one ngspice transient, and inference by first spikes (Jurj 2024, section 3).
+
+Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.network.operating_range import warn_of_range
+from memristive.network.setup import Levels, Setup, as_patterns, check_levels, edges
+from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, solver_for_device
+from memristive.network.spike_decoding import first_spikes
+from memristive.spice.netlist import named_classes
+from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
+from snn_circuit import names, network, state_names
+
+Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
+EQUAL_CLASSES = 2e-4  # share by which one pulse may write the classes differently (docs/reliability.md)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Waveforms of a training over `time` (s) in V, and the final `states`, classes x inputs in V."""
+
+    time: np.ndarray
+    inputs: np.ndarray
+    controls: np.ndarray
+    states_over_time: np.ndarray
+    states: np.ndarray
+
+
+def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
+    """Return the netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while only phi_j is high."""
+    schedule, (classes, inputs) = setup.schedule, patterns.shape
+    sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
+    controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
+    return network(setup.network, np.zeros((classes, inputs)), sources, controls, neurons=False,
+                   title="in-situ Hebbian training", devices=setup.devices)
+
+
+def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) -> Circuit:
+    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other, every phi at 0.
+
+    The open switch (1e20 ohm) cuts off transconductance and leak: the cells are read-only, as in every other read.
+    """
+    schedule = setup.schedule
+    sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
+    return network(setup.network, states, sources, title="inference", devices=setup.devices)
+
+
+def read_network(setup: Setup, states: np.ndarray, image: np.ndarray, title: str = "read") -> Circuit:
+    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
+    schedule = setup.schedule
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    return network(setup.network, states, points, title=title, devices=setup.devices)
+
+
+def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
+    """Return the text of `hebbian_network` for ngspice's program; arguments as there, and the names of the classes."""
+    classes, inputs = patterns.shape
+    cells = state_names(classes, inputs)
+    comments = [f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the inputs, phi_j is high.",
+                "Saved: xcell_j_i.gate (state X of class j, input i), input_i, phi_j."]
+    return netlist_text(hebbian_network(setup, patterns), solver_for_device(TRAINING, setup.memristor, setup.schedule),
+                        setup.schedule.stop(classes), cells + names("input", inputs) + names("phi", classes), cells, comments)
+
+
+def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
+    """Return the text of `inference_network` for ngspice's program; arguments as there, and the names of the classes."""
+    comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
+                "Saved: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
+    nodes = names("membrane", len(states)) + names("output", len(states))
+    return netlist_text(inference_network(setup, states, patterns), read_solver(setup, states, patterns),
+                        setup.schedule.stop(len(patterns)), nodes, nodes, comments)
+
+
+def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object] = (),
+                 sample: str = "image") -> str:
+    """Return the text of `read_network` for ngspice's program; arguments as there, the classes' names and the image's."""
+    comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
+                "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
+    nodes = names("membrane", len(states)) + names("output", len(states))
+    return netlist_text(read_network(setup, states, image, f"read of {sample}"), read_solver(setup, states, image),
+                        setup.schedule.pulse, nodes, nodes, comments)
+
+
+def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
+                  watch: Watch = lambda steps: steps, whole: bool = False) -> Training:
+    """Train all classes in one ngspice transient.
+
+    Parameters
+    ----------
+    setup : Setup
+    patterns : array or lists, classes x inputs
+        Levels from 0 to 1, one pattern for each class.
+    solver : Solver
+    watch : callable
+        Wraps the iterator over the presentations, e.g. with a progress bar.
+    whole : bool
+        Simulate also the rows that no pattern drives. They stay at 0 V, and their cells with them.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    ParameterError
+        The patterns are not classes x inputs, or a level is outside 0 to 1.
+    SimulationError
+        ngspice cannot complete the transient.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Membranes clip or stay silent on the trained patterns, one pattern contains another, or ngspice rounds a long write.
+    """
+    patterns = as_patterns(patterns)
+    chosen = solver_for_device(solver, setup.memristor, setup.schedule)
+    try:
+        training = _train(setup, patterns, chosen, watch, whole)
+    except SimulationError:
+        if chosen == solver:
+            raise
+        training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds
+    warn_of_range(setup, training.states, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
+    difference = class_scatter(training.states, patterns)
+    if setup.devices.cells is None and difference > EQUAL_CLASSES:
+        warnings.warn(f"classes differ by {difference:.3%}, more than the {EQUAL_CLASSES:.2%} of one pulse: this decides between "
+                      "templates that an image overlaps equally; try another schedule.rise", stacklevel=2)
+    return training
+
+
+def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, whole: bool) -> Training:
+    classes, inputs = patterns.shape
+    rows = np.arange(inputs) if whole else driven_rows(patterns, setup.devices)
+    part = setup.replace(devices=setup.devices.of_rows(rows))
+    cells = state_names(classes, len(rows))
+    circuit = NgspiceSession().load(hebbian_network(part, patterns[:, rows]), solver,
+                                    names("input", len(rows)) + names("phi", classes) + cells)
+    stops = [setup.schedule.stop(k) for k in range(1, classes + 1)]
+    waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
+    voltages = np.zeros((inputs, len(waves.time)))
+    voltages[rows] = waves.stack(names("input", len(rows)))
+    over_time = np.zeros((classes, inputs, len(waves.time)))
+    over_time[:, rows] = waves.stack(cells).reshape(classes, len(rows), -1)
+    training = Training(waves.time, voltages, waves.stack(names("phi", classes)), over_time.reshape(classes * inputs, -1),
+                        over_time[:, :, -1].copy())
+    circuit.unload()
+    return training
+
+
+def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
+    """Return the range of the classes' mean on-states as a share of their mean; one pulse should write them equally."""
+    means = [row[pattern == 1].mean() for row, pattern in zip(states, patterns, strict=True) if (pattern == 1).any()]
+    return float(np.ptp(means) / np.mean(means)) if means else 0.0
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Waveforms of an inference over `time` (s) in V, and first spikes in s, images x classes (nan: silent)."""
+
+    time: np.ndarray
+    membranes: np.ndarray
+    outputs: np.ndarray
+    spikes: np.ndarray
+
+
+def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READING,
+          watch: Watch = lambda steps: steps) -> Inference:
+    """Present patterns to trained cells in one ngspice transient.
+
+    Rows that no pattern drives carry no current and are left out.
+
+    Parameters
+    ----------
+    setup : Setup
+    states : array or lists, classes x inputs, V
+    patterns : array or lists, images x inputs
+        Levels from 0 to 1.
+    solver : Solver
+    watch : callable
+        Wraps the iterator over the presentations, e.g. with a progress bar.
+
+    Returns
+    -------
+    Inference
+        Spike times count from the start of each pulse.
+
+    Raises
+    ------
+    ParameterError
+        The patterns do not fit the states, or a level is outside 0 to 1.
+    SimulationError
+        ngspice cannot complete the transient.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Membranes clip, stay silent, or have not settled when the next pattern begins.
+    """
+    states, patterns, schedule = np.asarray(states, float), as_patterns(patterns), setup.schedule
+    check_levels("patterns", patterns, states.shape[1])
+    classes, rows = len(states), driven_rows(patterns, setup.devices)
+    part = setup.replace(devices=setup.devices.of_rows(rows))
+    circuit = NgspiceSession().load(inference_network(part, states[:, rows], patterns[:, rows]),
+                                    read_solver(setup, states, patterns, solver),
+                                    names("membrane", classes) + names("output", classes))
+    stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
+    waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
+    membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
+    circuit.unload()
+    spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
+              for k in range(len(patterns))]
+    warn_of_range(setup, states, patterns, consecutive=True)
+    return Inference(waves.time, membranes, outputs, np.array(spikes))

@@ -1,0 +1,153 @@
+"""Multilayer networks trained in ngspice: every read, back-read and write is a transient; Python selects the phi to pulse.
+
+The rule is that of learning/rule.py, whose functions the compiled closed form runs as well.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from memristive.devices.channel import drawn_pulses
+from memristive.learning.layered_training import LayeredLearning, epoch_order, write_generator
+from memristive.learning.rule import (
+    LayeredRule,
+    dose_factor,
+    first_wrong_neuron,
+    hidden_errors,
+    is_right,
+    margin_factor,
+    output_errors,
+    overlap_times,
+)
+from memristive.network.layers import LayeredNetwork
+from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
+from memristive.spice.session import temporary_circuits
+from memristor import state_rate
+
+
+def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2) -> Iterator[np.ndarray]:
+    """Read images in ngspice, layer by layer; the circuits are unloaded at the end.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+    wanted : int
+        A read ends once this many output neurons have fired.
+
+    Yields
+    ------
+    array, classes, s
+        First spikes of the last layer; nan for a neuron that has not fired by the end of the read.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete a transient.
+    """
+    reader = LayeredReader(network)
+    try:
+        for image in images:
+            yield reader.read(network, image, wanted)[0][-1]
+    finally:
+        reader.unload()
+
+
+def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray,
+                     labels: np.ndarray) -> Iterator[tuple[int, float]]:
+    """Train as `layered_training.train_layers` does, in ngspice; yield after every presentation. Raises SimulationError.
+
+    The circuits are unloaded at the end.
+    """
+    with temporary_circuits():
+        yield from NgspiceTrainer(learning.network, rule, images, labels).presentations(learning)
+
+
+class NgspiceTrainer:
+    """The rule in ngspice.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    rule : LayeredRule
+    images : array, n x inputs, levels 0 to 1
+    labels : array of int, n
+    """
+
+    def __init__(self, network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> None:
+        self._rule, self._images, self._labels = rule, images, labels
+        self._reader = LayeredReader(network)
+        self._back = [BackReader(network, layer) for layer in range(1, len(network.states))]
+        self._writers = [ColumnWriter(network, states.shape[1], network.of_layer(layer).cells)
+                         for layer, states in enumerate(network.states)]
+        self._rate = float(state_rate(network.parameters.memristor, network.design.writing))
+
+    def present(self, learning: LayeredLearning) -> None:
+        """Present the next image: read, and unless the right neuron leads, read back and write. Updates `learning`.
+
+        Raises SimulationError.
+        """
+        k = learning.done
+        index = epoch_order(self._rule, len(self._images), k, k + 1)[0]
+        image, label = self._images[index], int(self._labels[index])
+        times, settled = self._reader.read(learning.network, image, label=label)
+        rule = self._rule
+        margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
+        wrong = first_wrong_neuron(times[-1], label, margin)
+        silent = bool(np.isnan(times[-1][label]))
+        if silent or wrong is not None:
+            errors = output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
+            states = self._correct(learning.network, image, times, settled, errors, k)
+            learning.network = dataclasses.replace(learning.network, states=states)
+        learning.history[k] = is_right(times[-1], label), silent or wrong is not None
+        learning.done = k + 1
+
+    def presentations(self, learning: LayeredLearning) -> Iterator[tuple[int, float]]:
+        """Present the remaining images; yield (presentations done, running accuracy) after each."""
+        while learning.done < self._rule.presentations:
+            self.present(learning)
+            yield learning.done, learning.running_accuracy
+
+    def _correct(self, network: LayeredNetwork, image: np.ndarray, times: list[np.ndarray], settled: list[np.ndarray],
+                 errors: np.ndarray, done: int) -> tuple[np.ndarray, ...]:
+        """Return the states after all back-reads, from the last layer to the first, and then all writes."""
+        rule, design, last = self._rule, network.design, len(network.states) - 1
+        found = [errors]
+        for layer in range(last, 0, -1):
+            back = self._back[layer - 1].read(network.states[layer], found[0])
+            found.insert(0, hidden_errors(back, settled[layer - 1], rule.reach, 1.0 if layer == last else rule.error_scale))
+        share, rng, result = dose_factor(done, rule.presentations, rule.final_dose), write_generator(rule, done), []
+        for layer, (states, layer_errors) in enumerate(zip(network.states, found, strict=True)):
+            dose, neurons = share * (rule.output_dose if layer == last else rule.hidden_dose), len(layer_errors)
+            pair = done % max(1, design.pairs)  # in turn
+            states = states.copy()
+            for j in np.flatnonzero(layer_errors).tolist():
+                high = np.append(image, 1.0)
+                if layer:
+                    rows = np.append(times[layer - 1], network.start_time)
+                    high = overlap_times(rows, times[layer][j], design.window) / network.parameters.neuron.time_constant
+                signs = {pair * neurons + j: 1.0, (design.pairs + pair) * neurons + j: -1.0} if design.pairs else {j: 1.0}
+                for column, sign in signs.items():
+                    states[column] = self._write(network, layer, states[column], high, sign * dose * layer_errors[j], column, rng)
+            result.append(states)
+        return tuple(result)
+
+    def _write(self, network: LayeredNetwork, layer: int, column: np.ndarray, high: np.ndarray, dose: float, place: int,
+               rng: np.random.Generator) -> np.ndarray:
+        """Return a column's states in V after a write of `dose` V, of which row k gets the share `high[k]`."""
+        writer, pulses, ones = self._writers[layer], network.pulses, np.ones(len(high))
+        if pulses is None:
+            # An image's levels are voltages; spikes are times.
+            levels, shares = (ones, high) if layer else (high, ones)
+            return writer.write(column, levels, shares, dose / self._rate, place)
+        memristor, width = network.parameters.memristor, pulses.width_up if dose > 0 else pulses.width_down
+        cells = network.of_layer(layer).cells
+        leaks = memristor.leak_per_volt * ones if cells is None else cells.leak_per_volt[place]
+        retained = np.exp(-leaks * network.design.writing / memristor.memory_capacitance * width)
+        numbers, noise = np.array([drawn_pulses(share * abs(dose) / pulses.step, bool(pulses.whole), kept, rng)
+                                   for share, kept in zip(high.tolist(), retained.tolist(), strict=True)]).T
+        for pulse in range(math.ceil(numbers.max())):
+            column = writer.write(column, np.clip(numbers - pulse, 0.0, 1.0), ones, math.copysign(width, dose), place)
+        return np.clip(column + pulses.cycle_noise * noise, memristor.lowest_state, memristor.highest_state)

@@ -1,0 +1,124 @@
+"""The learning rule, shared by both engines and all networks: which columns are written, for how long, in which direction.
+
+All quantities are local to a row or a column, and the circuit shows them: spike times, membranes, back-read currents
+(docs/layers.md). `compiled_rule` compiles these array functions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+
+SIMULTANEOUS = 1e-12  # s: of spikes this close (equal columns) the lower class is first, on any engine
+
+
+@dataclass(frozen=True)
+class LayeredRule(Parameters):
+    """Parameters of the rule; the defaults were chosen on held-out training images of MNIST (grey 10x10, 200 hidden neurons).
+
+    Doses fall linearly to 0 over the run. Start values have normal distributions: the settled membranes of the first layer (in
+    thresholds), and X - X_ref of each cell in later layers.
+    """
+
+    presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
+    hidden_dose: float = quantity(60e-3, 0.0, 10.0, "", "change of X of a hidden cell at a full pixel, per volt read back")
+    output_dose: float = quantity(120e-3, 0.0, 10.0, "V", "change of X of an output cell, per time constant of overlap")
+    final_dose: float = quantity(0.0, 0.0, 1.0, "", "share of the first dose at the end, exponentially; 0: linearly to 0")
+    margin: float = quantity(4.5e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    final_margin: float = quantity(1.0, 1e-6, 1.0, "", "share of this margin at the end, exponentially")
+    error_scale: float = quantity(3.0, 1e-3, 1e6, "V", "divisor of back-reads through hidden columns (V^2)")
+    reach: float = quantity(0.9, 0.0, 10.0, "", "hidden neurons are written if they settle above this share of the threshold")
+    start_drive: float = quantity(1.0, -100.0, 100.0, "", "mean settled membrane of hidden neurons, in thresholds")
+    start_drive_spread: float = quantity(1.5, 0.0, 100.0, "", "standard deviation of the same, over neurons")
+    start_weight: float = quantity(0.23, -10.0, 10.0, "V", "mean of X - X_ref in later layers")
+    start_weight_spread: float = quantity(0.46, 0.0, 10.0, "V", "standard deviation of the same, over cells")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of presentation")
+
+
+def dose_factor(done: int, presentations: int, final: float) -> float:
+    """Return the share of the first dose that is given after `done` presentations."""
+    return 1.0 - done / presentations if final == 0.0 else final ** (done / presentations)
+
+
+def margin_factor(done: int, presentations: int, final: float) -> float:
+    """Return the share of the first margin that is asked for after `done` presentations."""
+    return final ** (done / presentations)
+
+
+def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
+    """Raise ParameterError unless `labels` are class numbers from 0 to `classes` - 1, one for each of `count` images."""
+    numbers = np.asarray(labels)
+    if numbers.shape != (count,):
+        raise ParameterError(f"labels must be one an image, {count} in all, got shape {numbers.shape}")
+    if not np.isin(numbers, range(classes)).all():
+        raise ParameterError(f"labels must be class numbers from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}")
+
+
+def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
+    """Return the wrong neuron that fires before the right one, or less than `margin` s after it; None if there is none.
+
+    `spikes`: first spike times in s, nan for silent neurons. Ties count as errors at any margin: otherwise cells that start
+    equal would never be written at a margin of 0.
+    """
+    others = np.where(np.isnan(spikes), np.inf, spikes)
+    right, others[label] = float(others[label]), np.inf
+    first = int(np.argmax(others <= others.min() + SIMULTANEOUS))
+    if np.isinf(others[first]):
+        return None
+    return first if not others[first] - right >= max(margin, SIMULTANEOUS) else None
+
+
+def is_right(spikes: np.ndarray, label: int) -> bool:
+    """Return True if neuron `label` fires first; of simultaneous spikes the lower class counts as first."""
+    return not np.isnan(spikes[label]) and int(np.argmax(spikes <= np.nanmin(spikes) + SIMULTANEOUS)) == label
+
+
+def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
+    """Return the errors of `count` output columns: 1 for `label`, -1 for the first wrong neuron (none if `wrong` is below 0)."""
+    result = np.zeros(count)
+    result[label] = 1.0
+    if wrong >= 0:
+        result[wrong] = -1.0
+    return result
+
+
+def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
+    """Return the time for which each row is high before a neuron fires; it has the sign and order of the spike's gradient.
+
+    Parameters
+    ----------
+    rows : array, rows, s
+        Times at which the rows step up; nan for silent rows, which are not written.
+    spike : float, s
+        First spike of the column's neuron; nan if silent: then the write lasts to the end of the read.
+    window : float, s
+        Duration of a read.
+
+    Returns
+    -------
+    array, rows, s
+    """
+    until = window if np.isnan(spike) else spike
+    return np.where(rows < until, until - rows, 0.0)  # comparisons with nan are false
+
+
+def hidden_errors(read_back: np.ndarray, settled: np.ndarray, reach: float, scale: float) -> np.ndarray:
+    """Return the errors (V) of hidden neurons; 0 where the membrane settles below `reach`, so that nothing is written.
+
+    Parameters
+    ----------
+    read_back : array, neurons
+        Back-read of the layer above.
+    settled : array, neurons
+        Settled membranes in thresholds.
+    reach : float
+        In thresholds.
+    scale : float
+        Divisor of `read_back`: 1 behind the last layer, the rule's `error_scale` behind a hidden one.
+
+    Returns
+    -------
+    array, neurons, V
+    """
+    return np.where(settled >= reach, read_back / scale, 0.0)

@@ -1,0 +1,229 @@
+"""MNIST without labels: the closed form learns, the training set assigns a digit to each neuron, ngspice reads.
+
+The circuit is that of stdp_circuit.py. One bias sets the pace of learning: K, 1 / R_leak, the homeostatic current and its leak
+are proportional to it. It falls over the run, so that the weights first move fast and then average over hundreds of images. All
+constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from memristive.learning.stdp.circuit import LEARNING, SelfLearningParameters, SelfLearningSetup, simulate
+from memristive.learning.stdp.closed_form import constants, present, present_all, spike_times
+from memristive.network.chip import Chip, on_chip
+from memristive.network.ngspice_crossbar import Reader
+from memristive.network.setup import Schedule
+from memristive.network.spike_decoding import lead
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.session import temporary_circuits
+from memristor import MemristorParameters
+from snn_circuit import NeuronParameters
+
+DIGITS = 10
+TARGET = 5.0  # V for each V of the input: K R_leak at any pace
+PULSE = 0.6e-3  # s
+CONTENDERS = 10  # neurons that ngspice simulates in a read: the first ones in closed form
+STEP = 1000  # presentations between two changes of the pace
+PART = 10  # presentations in one ngspice transient: hundreds would need gigabytes for their waveforms
+# A quarter fewer time points than LEARNING; after two presentations the states were equal to 0.1 uV.
+NGSPICE_LEARNING = dataclasses.replace(LEARNING, trtol=70.0)
+
+
+@dataclass(frozen=True)
+class MnistLearning(Parameters):
+    """Size, duration and time constants of learning MNIST without labels."""
+
+    neurons: int = quantity(100, DIGITS, 2000, "", "neurons: at least one for each digit")
+    epochs: int = quantity(3, 1, 1000, "", "presentations of each training image")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "seed of start states and order")
+    first_time_constant: float = quantity(8.7e-3, 1e-4, 1e3, "s", "R_leak (C + C_gate) at first")
+    last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same at the end of the run; its inverse falls linearly, in "
+                                         f"steps of {STEP:,} images")
+    homeostasis_rate: float = quantity(84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first")
+    homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
+
+    def check(self) -> None:
+        """Raise ParameterError if cells forget within a pulse, or faster at the end than at first."""
+        if not PULSE < self.first_time_constant <= self.last_time_constant:
+            raise ParameterError(f"first_time_constant must be above the pulse of {PULSE:g} s and not above last_time_constant, "
+                                 f"got {self.first_time_constant:g} s and {self.last_time_constant:g} s")
+
+    def pace(self, share: float) -> float:
+        """Return the bias after a `share` of the run, relative to its start."""
+        return 1 - share + share * self.first_time_constant / self.last_time_constant
+
+    def setup(self, pace: float = 1.0) -> SelfLearningSetup:
+        """Return the circuit with the bias at `pace`."""
+        leak = self.first_time_constant / pace / MemristorParameters().memory_capacitance
+        capacitance = 10e-9
+        return SelfLearningSetup(
+            MemristorParameters(transconductance=TARGET / leak, leak_resistance=leak),
+            NeuronParameters(feedback_resistance=1.5e3, threshold=1.0, hysteresis=0.025),
+            Schedule(pulse=PULSE, period=1.5e-3, sampling_step=11e-6),
+            learning=SelfLearningParameters(homeostasis_current=self.homeostasis_rate * pace * capacitance,
+                                            homeostasis_capacitance=capacitance,
+                                            homeostasis_resistance=self.homeostasis_memory * self.neurons / pace / capacitance))
+
+
+@dataclass
+class NetworkState:
+    """State of a network; learning changes it.
+
+    Parameters
+    ----------
+    states : array, neurons x inputs, V
+    homeostasis : array, neurons, V
+    """
+
+    states: np.ndarray
+    homeostasis: np.ndarray
+
+    def copy(self) -> "NetworkState":
+        """Return an independent copy."""
+        return NetworkState(self.states.copy(), self.homeostasis.copy())
+
+    def deviations(self, other: "NetworkState") -> dict[str, float]:
+        """Return the largest and the root-mean-square deviation of the states from `other`, and that of the homeostasis, in V."""
+        states = self.states - other.states
+        return {"largest_deviation_V": float(np.abs(states).max()), "rms_deviation_V": float(np.sqrt(np.mean(states ** 2))),
+                "homeostasis_deviation_V": float(np.abs(self.homeostasis - other.homeostasis).max())}
+
+
+def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[NetworkState, np.ndarray]:
+    """Return the state at first, and the order of presentation: in each epoch a permutation of the images' indices."""
+    generator = np.random.default_rng(learning.seed)
+    states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))
+    shuffler = np.random.default_rng(generator.integers(0, 2**32, 4))
+    order = np.concatenate([shuffler.permutation(images) for _ in range(learning.epochs)])
+    return NetworkState(states, np.zeros(learning.neurons)), order
+
+
+def learn(learning: MnistLearning, network: NetworkState, images: np.ndarray, order: np.ndarray) -> Iterator[np.ndarray]:
+    """Learn images in closed form; yield the winners of each `STEP` presentations.
+
+    Parameters
+    ----------
+    learning : MnistLearning
+    network : NetworkState
+        Changes in place.
+    images : array, n x inputs
+        Levels from 0 to 1.
+    order : array, presentations
+        Index of the image of each presentation.
+    """
+    for first in range(0, len(order), STEP):
+        k = constants(learning.setup(learning.pace(first / len(order))))
+        yield present_all(network.states, network.homeostasis, images, order[first:first + STEP], k)
+
+
+def present_with_leads(learning: MnistLearning, network: NetworkState, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Learn images one after the other in closed form, all at the first pace.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`.
+
+    Returns
+    -------
+    winners : array, presentations
+        SILENT if no neuron fires.
+    leads : array, presentations, s
+        Lead of the first spike over the second; inf if there is no second one, nan if there is none.
+    """
+    k, found, leads = constants(learning.setup()), [], []
+    for image in images:
+        leads.append(lead(spike_times(network.states, network.homeostasis, image, k)))
+        found.append(present(network.states, network.homeostasis, image, k))
+    return np.array(found), np.array(leads)
+
+
+def learn_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray) -> Iterator[np.ndarray]:
+    """Learn images one after the other in ngspice, all at the first pace; yield the winners of each `PART` presentations.
+
+    Each transient starts from the states, thresholds and membranes that the one before it has left.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`.
+    """
+    for first in range(0, len(images), PART):
+        found, states, homeostasis = simulate(learning.setup(), network.states, images[first:first + PART], network.homeostasis,
+                                              NGSPICE_LEARNING)
+        network.states, network.homeostasis = states[-1], homeostasis[-1]
+        yield found
+
+
+def assign_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the digit of each neuron: the one whose images it wins most often.
+
+    A neuron that wins no image gets the most frequent digit.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`; nothing is learned.
+    labels : array, n
+    """
+    k, counts = constants(learning.setup()), np.zeros((learning.neurons, DIGITS), int)
+    for image, label in zip(images, labels, strict=True):
+        times = spike_times(network.states, network.homeostasis, image, k)
+        counts[times.argmin(), label] += times.min() < np.inf
+    counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
+    return counts.argmax(axis=1)
+
+
+def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Return the first spike in s of all neurons of each digit (digits; nan: none), so that two neurons of a digit do not tie.
+
+    Parameters
+    ----------
+    spikes : array, neurons, s
+        First spikes; nan or inf for silent neurons.
+    digits : array, neurons
+    """
+    times = np.full(DIGITS, np.inf)
+    np.fmin.at(times, digits, spikes)
+    return np.where(np.isinf(times), np.nan, times)
+
+
+def read_in_closed_form(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Return the first spikes of each digit, images x digits in s, nan for none.
+
+    Parameters
+    ----------
+    learning, network, images
+        As in `learn`; nothing is learned.
+    digits : array, neurons
+        Digit of each neuron.
+    """
+    k = constants(learning.setup())
+    return np.array([digit_spikes(spike_times(network.states, network.homeostasis, image, k), digits) for image in images])
+
+
+def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray,
+                    contenders: int = CONTENDERS) -> Iterator[np.ndarray]:
+    """Yield the first spikes of each digit (s, nan: none) for one image after the other.
+
+    Inhibition and writes are left out: the winner is known before either begins. A read ends a sampling step after it.
+
+    Parameters
+    ----------
+    learning, network, images, digits
+        As in `read_in_closed_form`.
+    contenders : int
+        Neurons that are simulated: those that fire first in closed form.
+    """
+    setup, k, count = learning.setup(), constants(learning.setup()), min(contenders, learning.neurons)
+    with temporary_circuits():
+        chip = Chip(count, images.shape[1])  # an ideal one: its thresholds can be altered
+        reader = Reader(on_chip(setup, chip), count)
+        for image in images:
+            predicted = spike_times(network.states, network.homeostasis, image, k)
+            chosen = np.sort(np.argsort(predicted, kind="stable")[:count])
+            spikes = reader.spikes(network.states[chosen], image, 1, network.homeostasis[chosen])
+            yield digit_spikes(spikes, digits[chosen])

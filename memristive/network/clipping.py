@@ -1,0 +1,135 @@
+"""Operating range of multilayer networks: stages at their op-amps' rails, silent neurons, cells that diverge.
+
+The summing stage of a column gives -R_f I. That of the reference column is inverted and goes to all neurons of the layer, whose
+inverting stages give R_f (I - I_ref). A neuron needs all three until its spike; clipping after it has no effect.
+"""
+
+import warnings
+
+import numpy as np
+
+from memristive.devices.channel import ChannelValues, read_current
+from memristive.network import kernel
+from memristive.network.closed_form import LEAST_GAIN
+from memristive.network.layers import KernelArrays, LayeredNetwork, stages_of_layer
+from memristive.network.operating_range import OperatingRangeWarning
+from memristive.network.spike_decoding import first_two, strict_decision
+
+STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
+MOST = 200  # images that `layered_problems` examines: a second for large networks
+AGREED = 0.3e-6  # s for each layer: spikes that rails move by less decide nothing
+SILENT_SHARE = 0.05  # of the images, for which no neuron of a hidden layer may fire
+NEEDED = 2  # hidden neurons for each class: healthy networks of few classes use 15 of 100 neurons, failing ones less than this
+DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
+
+
+def rails(network: LayeredNetwork) -> np.ndarray:
+    """Return the highest voltages in V that the stages of each layer give: layers x `STAGES`."""
+    found = [stages_of_layer(network, k) for k in range(len(network.states))]
+    return np.array([(np.min(each.highest_sum), each.highest_inverse, np.min(each.highest_negative)) for each in found], float)
+
+
+def required_stage_voltages(network: LayeredNetwork, images: np.ndarray) -> np.ndarray:
+    """Return the highest voltages that the stages would have to give before their neurons fire, if there were no rails.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+
+    Returns
+    -------
+    array, n x layers x `STAGES`, V
+    """
+    arrays, spikes = KernelArrays(network, rails=False), network.forward(images, rails=False)
+    required = np.zeros((len(images), len(network.states), len(STAGES)))
+    for layer, below in enumerate([images, *spikes[:-1]]):
+        for image, levels in enumerate(below):
+            up, down, times = _stage_volts(network, arrays, layer, levels)
+            before = times[:, None] < np.where(np.isnan(spikes[layer][image]), np.inf, spikes[layer][image])
+            required[image, layer] = [np.max(volts, initial=0.0, where=before) for volts in (up, up - down, down)]
+    return required
+
+
+def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
+                 levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the outputs in V of a layer's summing and negative stages (steps x neurons), and the times in s of the steps.
+
+    `levels`: an image for layer 0, whose rows all step up together; spikes of the layer below (s) for others.
+    """
+    layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
+    up, down = (scale[0] * layer.neurons[kernel.BIAS])[None], np.zeros((1, network.sizes[k + 1]))
+    if k == 0:
+        volts = network.design.row_voltage * np.append(levels, 1.0)[:, None]
+        currents = read_current(ChannelValues(*layer.cells[:4]), arrays.states[0], volts).sum(axis=0)
+        positive, negative = currents[:-1], currents[-1]
+        if network.design.pairs:
+            positive, negative = currents.reshape(2, network.design.pairs, -1).sum(axis=1)
+        return up + scale[0] * positive, down + scale[1] * negative, np.array([start])
+    order = np.argsort(levels)[:np.sum(~np.isnan(levels))]  # nan is sorted last
+    steps = arrays.work.weights[k][:, np.append(-1, order)].cumsum(axis=1)  # after the bias
+    return up + steps[0], down + steps[1], np.append(start, levels[order])
+
+
+def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
+                     output_dose: str = "rule.output_dose") -> list[str]:
+    """Return what is out of range, one line each, with the parameter to change.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    images : array, n x inputs, levels 0 to 1
+        At most `MOST` of them are examined.
+    hidden_dose, output_dose : str
+        Names of the parameters that make the cells of hidden layers, and of the last one, grow.
+    """
+    images = images[::max(1, -(-len(images) // MOST))]
+    doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
+    neuron, design = network.parameters.neuron, network.design
+    problems = _clipping_problems(network, images, doses)
+    for layer, (states, spikes, dose) in enumerate(zip(network.states, network.forward(images), doses, strict=True), 1):
+        if np.abs(states).max() > DIVERGED:
+            problems.append(f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; lower {dose}")
+        if layer < len(network.states):
+            problems += _silence(layer, ~np.isnan(spikes), network.sizes[-1], dose)
+    if neuron.amplifier_gain < LEAST_GAIN:
+        problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed form is not exact")
+    if design.rise > neuron.time_constant / 2:
+        problems.append(f"design.rise is {design.rise:g} s, above half the time constant ({neuron.time_constant:.3g} s): "
+                        "the closed form is not exact")
+    return problems
+
+
+def _silence(layer: int, fired: np.ndarray, classes: int, dose: str) -> list[str]:
+    """Return a message if too few neurons of a hidden layer fire; `fired`: images x neurons."""
+    silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
+    if silent > SILENT_SHARE:
+        found = f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
+    elif used < min(fired.shape[1] / 2, NEEDED * classes):
+        found = f"only {used} of {fired.shape[1]} neurons of layer {layer} ever fire, for {classes} classes"
+    else:
+        return []
+    return [f"{found}; lower {dose} to half, or leave out the hidden layers"]
+
+
+def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> list[str]:
+    """Return a message if clipping changes decisions, or first spikes by more than the two engines differ anyway."""
+    required, limits = required_stage_voltages(network, images).max(axis=0), rails(network)
+    if (required <= limits).all():
+        return []
+    free, clipped = network.forward(images, rails=False)[-1], network.first_spikes(images)
+    changed = sum(strict_decision(one) != strict_decision(other) for one, other in zip(free, clipped, strict=True))
+    moved = float(np.abs(first_two(free, network.design.window) - first_two(clipped, network.design.window)).max())
+    if not changed and moved < AGREED * len(network.states):
+        return []
+    layer, stage = np.unravel_index(np.argmax(required / limits), limits.shape)
+    return [f"stages clip: the {STAGES[stage]} of layer {layer + 1} would need {required[layer, stage]:.3g} V, its rail is at "
+            f"{limits[layer, stage]:.3g} V; spikes move by up to {moved * 1e6:.2g} us, and {changed} of {len(images)} images are "
+            f"classified differently; lower {doses[layer]} or design.stage_swing"]
+
+
+def warn_of_layers(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
+                   output_dose: str = "rule.output_dose") -> None:
+    """Warn of what is out of range; arguments as in `layered_problems`."""
+    for problem in layered_problems(network, images, hidden_dose, output_dose):
+        warnings.warn(problem, OperatingRangeWarning, stacklevel=3)

@@ -1,0 +1,295 @@
+"""The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator (docs/closed_form.md).
+
+A column's current is constant once the input has risen: the channels' square law at gate voltages that the input has lifted.
+Membranes are then exponentials, and spikes are logarithms. The laws stand in devices/channel.py and neuron.py; here NumPy
+applies them to images, and network/kernel.py learns with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from memristive.devices.channel import Values, leaked, raised_state, read_current, written
+from memristive.network.setup import Schedule, Setup, check_levels, check_write, write_window
+from memristive.neuron import (
+    NODES,
+    WEIGHTS,
+    Stages,
+    column_resistance,
+    edge_gain,
+    settled_membrane,
+    spike_time,
+    stages,
+)
+from memristive.spice.parameters import ParameterError
+from memristor import MemristorParameters, first_write_offset, trained_state
+from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
+
+BELOW = 1e-3  # V: the difference of a column's currents at the input's level, and so far below it, is its conductance
+SHARES, LESS = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs at which currents are needed
+GRAZING = 2e-3  # share of the threshold: the spike of a membrane that settles so near to it depends on its last digits
+SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
+LEAST_GAIN = 1e4  # of the op-amps, whose errors enter to first order: leads are off by 0.1 us at 1e3
+LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, left out of the column's voltage: spikes are off by tens of ns
+SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): spikes are off by 50 ns, for the charge that gates push into columns
+STILL_GAIN = 1e7  # of the op-amps, from which on columns do not move
+LARGEST_CAPACITOR = 3.0  # of C_gate: at 20 spikes are off by 5 to 40 ns, near the threshold by 2 us
+
+
+class ClosedFormWarning(UserWarning):
+    """The parameters are outside the range in which the closed form is exact to nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Parameters of a crossbar's cells: floats, or arrays that broadcast against its states (classes x inputs)."""
+
+    gain: Values  # A/V^2, Kp W/L of the channel
+    threshold_voltage: Values  # V, Vto of the channel
+    transconductance: Values  # S, K, the write gain
+    capacitance: Values  # F, the explicit memory capacitor C
+    gate_capacitance: Values  # F, of the channel's gate
+    leak_resistance: Values  # ohm
+    leak_per_volt: Values  # S/V
+    lowest_state: Values  # V
+    highest_state: Values  # V
+
+    @classmethod
+    def of(cls, parameters: MemristorParameters, chip: CellValues | None = None) -> Cells:
+        """Return cells that are all alike, except for the values of a `chip`."""
+        alike = cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
+        return dataclasses.replace(alike, **vars(chip)) if chip else alike
+
+    def at(self, columns: int | slice, rows: np.ndarray | slice = slice(None)) -> Cells:
+        """Return the cells of some columns and rows."""
+        arrays = {name: value[columns, rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return dataclasses.replace(self, **arrays) if arrays else self
+
+    @property
+    def memory_capacitance(self) -> Values:
+        """Capacitance that the transconductance charges, C + C_gate, in F."""
+        return self.capacitance + self.gate_capacitance
+
+    @property
+    def share(self) -> Values:
+        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+        return self.capacitance / self.memory_capacitance
+
+    @property
+    def pinch(self) -> Values:
+        """Overdrive of the lifted gate over that at rest, once the channel is saturated."""
+        return 3 / (2 + self.share)
+
+    def leak(self, mean: Values) -> Values:
+        """Return the leak in S at a mean voltage in V across the synapse."""
+        return 1 / self.leak_resistance + self.leak_per_volt * np.abs(mean)
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Parameters of a crossbar's neurons: floats, or arrays of classes."""
+
+    stages: Stages
+    threshold: Values  # V, of the membrane
+    time_constant: Values  # s, of the membrane
+
+    @classmethod
+    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None) -> Neurons:
+        """Return neurons that are all alike, except for the values of a `chip`."""
+        nominal = stages(parameters)
+        if chip is None:
+            return cls(nominal, parameters.threshold, parameters.time_constant)
+        feedback = chip.feedback_resistance
+        own = nominal._replace(feedback=feedback, highest_sum=parameters.highest_sum(feedback))
+        return cls(own, chip.threshold, parameters.membrane_resistance * chip.membrane_capacitance)
+
+    @property
+    def rail(self) -> Values:
+        """Highest output in V of the two stages."""
+        return np.minimum(self.stages.highest_sum, self.stages.highest_inverse)
+
+
+@dataclass(frozen=True)
+class Race:
+    """Membranes and spikes while images are presented; every array is images x classes."""
+
+    settled: np.ndarray  # V, settled membrane
+    risen: np.ndarray  # V, membrane at the end of the input's edge
+    spikes: np.ndarray  # s after the pulse's start, nan for silent neurons
+    railed: np.ndarray  # the stages are at their rail: the spike is good to 1 % of the distance to the threshold
+    grazing: np.ndarray  # the membrane settles so near to its threshold that neither spike nor silence is reliable
+    early: np.ndarray  # fires within the input's edge: a rough time
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """Mask of the spikes that are not exact to nanoseconds."""
+        return self.railed | self.grazing | self.early
+
+
+@dataclass(frozen=True)
+class Crossbar:
+    """Crossbar with its neurons and pulses in closed form.
+
+    Parameters
+    ----------
+    cells : Cells
+    neurons : Neurons
+    schedule : Schedule
+    phi_share : float
+        Threshold of the write switch as a share of phi.
+    dropped : float
+        Share of a stage's output that its op-amp's output resistance drops.
+    """
+
+    cells: Cells
+    neurons: Neurons
+    schedule: Schedule
+    phi_share: float
+    dropped: float
+
+    @classmethod
+    def of(cls, setup: Setup) -> Crossbar:
+        """Return the crossbar of a `setup`; raise ParameterError if its wires have resistance.
+
+        Then columns depend on each other, and there is no closed form.
+        """
+        if setup.devices.wires != Wires():
+            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or crossbar_of")
+        return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
+                   setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage, setup.neuron.dropped)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Reasons for which no spike is exact to nanoseconds, whatever the images, each with its parameter."""
+        cells, stages = self.cells, self.neurons.stages
+        gate, gain = np.asarray(cells.gate_capacitance), np.min(stages.amplifier_gain)
+        return [doubt for doubt, applies in (
+            ("the input's edge (schedule.rise) is longer than the membranes' time constant",
+             np.any(self.schedule.rise > SLOWEST_EDGE * np.asarray(self.neurons.time_constant))),
+            (f"the op-amps' gain (neuron.amplifier_gain) is below {LEAST_GAIN:g}", gain < LEAST_GAIN),
+            ("the op-amps' output resistance (neuron.amplifier_output_resistance) lifts the columns",
+             np.max(self.dropped) / gain > LARGEST_DROP),
+            ("the channels take long to charge their gates (memristor.length, kp, oxide_thickness)",
+             np.max(gate / cells.gain) > SLOWEST_GATE),
+            ("the memory capacitor (memristor.capacitance) holds the gates where they are, though their columns move",
+             np.max(cells.capacitance / gate) > LARGEST_CAPACITOR and gain < STILL_GAIN),
+        ) if applies]
+
+    def warn_of_doubts(self) -> None:
+        """Warn of each of the `doubts`."""
+        for doubt in self.doubts:
+            warnings.warn(f"the closed form is not exact here: {doubt}; compare with ngspice", ClosedFormWarning, stacklevel=3)
+
+    def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return the first spike times in s (images x classes), nan for silent neurons; arguments as in `race`."""
+        return self.race(states, images).spikes
+
+    def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
+        """Present images.
+
+        Parameters
+        ----------
+        states : array, classes x inputs, V
+        images : array, n x inputs
+            Levels from 0 to 1.
+        jitter : array, images x classes, V, or float
+            Read noise: shift of the thresholds.
+
+        Raises
+        ------
+        ParameterError
+            The images do not fit the states, or a level is outside 0 to 1.
+        """
+        check_levels("images", images, np.shape(states)[-1])
+        currents = np.moveaxis(np.array(list(self._currents(states, images))).reshape(-1, len(SHARES), len(states)), 1, 0)
+        neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
+        # The column is not quite at ground: its conductance takes some of its current.
+        volts = column_resistance(neurons.stages, (currents[-2] - currents[-1]) / BELOW) * currents[:-1]
+        *edge, settled = settled_membrane(neurons.stages, volts, 0.0)
+        risen = np.sum([edge_gain(node, weight, rise, neurons.time_constant) * membrane
+                        for node, weight, membrane in zip(NODES, WEIGHTS, edge, strict=True)], axis=0)
+        over = settled - threshold
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spikes = np.where(over > 0, spike_time(settled, risen, threshold, rise, neurons.time_constant), np.nan)
+        spikes[~(spikes <= self.schedule.pulse)] = np.nan
+        return Race(settled, risen, spikes, volts[-1] >= neurons.rail, np.abs(over) < GRAZING * threshold, risen > threshold)
+
+    def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
+        """Present one image (inputs) as `race`; the arrays are of classes."""
+        return Race(*(values[0] for values in vars(self.race(states, image[None], jitter)).values()))
+
+    def without_rails(self) -> Crossbar:
+        """Return the crossbar with stages that never clip."""
+        free = self.neurons.stages._replace(highest_sum=np.inf, highest_inverse=np.inf)
+        return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, stages=free))
+
+    def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the column currents of each image in A, `SHARES` x classes, with the input at these shares of its level."""
+        for image in images:
+            driven = image.nonzero()[0]
+            volts = np.maximum(SHARES[:, None, None] * (self.schedule.input_voltage * image[driven]) - LESS[:, None, None], 0.0)
+            yield read_current(self.cells.at(slice(None), driven), states[:, driven], volts).sum(axis=-1)
+
+    def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: float, cells: Cells | None = None) -> np.ndarray:
+        """Return a column's states after one write.
+
+        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate), with the lifted gate X' and the
+        mean input V over that window. This is exact for a channel that conducts: its gate's charge is (C + C_gate) X.
+
+        Parameters
+        ----------
+        states : array, inputs, V
+        image : array, inputs
+            Levels from 0 to 1.
+        sign : int
+            1 potentiates, -1 depresses.
+        pulse : float
+            Width in s.
+        cells : Cells, optional
+            Cells of the written column, needed where cells differ.
+
+        Raises
+        ------
+        ParameterError
+            The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0 s.
+        """
+        check_write(states, image, pulse)
+        return self.written(states, sign * self.schedule.input_voltage * np.asarray(image, float), pulse, cells or self.cells)
+
+    def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
+                     cells: Cells) -> np.ndarray:
+        """Write a `column` of one crossbar (states: classes x inputs, V) as `write`; return its states."""
+        return self.write(states[column], image, sign, pulse, cells)
+
+    def written(self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells) -> np.ndarray:
+        """Return states (V) after a write by `volts` across the cells, which broadcast with them."""
+        window, area = write_window(pulse, self.phi_share)
+        mean = volts * (area / window)
+        leak, lift = cells.leak(mean), raised_state(cells, states, volts) - states
+        found = written(states, cells.transconductance * mean / leak, lift, leaked(window, leak / cells.memory_capacitance))
+        return np.clip(found, cells.lowest_state, cells.highest_state)
+
+
+def crossbar_of(setup: Setup) -> Crossbar:
+    """Return the closed form of a `setup`; through wires with resistance, currents are solved numerically."""
+    if setup.devices.wires == Wires():
+        return Crossbar.of(setup)
+    from memristive.network.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
+    return WiredCrossbar.of(setup)
+
+
+def hebbian_state(setup: Setup) -> float:
+    """Return X in V of a full pixel after a Hebbian write from X = 0, with edges, leak, lifted gate and first-write offset."""
+    memristor, schedule = setup.memristor, setup.schedule
+    share = memristor.switch_threshold / schedule.phi_voltage
+    window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2
+    final = float(trained_state(memristor, schedule.input_voltage, area))
+    lift = float(raised_state(memristor, final / 2, schedule.input_voltage)) - final / 2
+    leak = Cells.of(memristor).leak(schedule.input_voltage * area / window)
+    charged, share = final * memristor.memory_capacitance / (leak * window), leaked(window, leak / memristor.memory_capacitance)
+    return float(written(0.0, charged, lift, share)) + first_write_offset(memristor)

@@ -1,0 +1,101 @@
+"""Energy that the input and phi sources deliver, from ngspice's own branch currents.
+
+The op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches: these are the energies of synapses
+and stimuli only. A depressing pulse of -1 V turns the drain-bulk junctions on (hundreds of amperes each from an ideal source, no
+effect on the state). Depression is measured with these junctions isolated, as a chip would need them (`UNCOUNTED`).
+Inputs at 0 V deliver no energy: only the rows that the image drives are simulated.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.network.setup import Setup, edges
+from memristive.network.solvers import WRITING, driven_rows, read_solver
+from memristive.spice.session import NgspiceSession, Solver, Waveforms
+from memristor import MemristorParameters
+from snn_circuit import OFF, names, network
+
+ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
+UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
+STEPS = 1000  # of a write, at least: power curves as X rises; longer steps were up to 5 % off, these 0.1 %
+HIGHEST = 15.0  # V: above it even isolated junctions conduct in ngspice
+
+
+def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes: int) -> dict[str, float]:
+    """Return the energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s."""
+    sources = {"inputs": names("input", rows), "phi": names("phi", classes)}
+    vectors = [vector for members in sources.values() for name in members for vector in (name, f"i(v{name})")]
+    loaded = NgspiceSession().load(circuit, solver, vectors)
+    waves = loaded.run(stop)
+    loaded.unload()
+    return {kind: sum(delivered(waves, name, f"v{name}") for name in members) for kind, members in sources.items()}
+
+
+def delivered(waves: Waveforms, node: str, source: str) -> float:
+    """Return the energy in J that a grounded `source` has delivered into its `node`."""
+    # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
+    return float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time))
+
+
+def isolated(memristor: MemristorParameters) -> MemristorParameters:
+    """Return the device with a drain-bulk junction that does not conduct, for rows at negative voltages."""
+    return dataclasses.replace(memristor, junction_current=ISOLATED)
+
+
+def read_energy(setup: Setup, states: np.ndarray, image: np.ndarray) -> dict[str, float]:
+    """Return the energy of presenting one image for a whole pulse, every phi at 0.
+
+    Parameters
+    ----------
+    setup : Setup
+    states : array, classes x inputs, V
+    image : array, inputs, levels 0 to 1
+
+    Returns
+    -------
+    dict
+        "inputs" and "phi": energy in J that these sources deliver.
+    """
+    schedule, driven = setup.schedule, driven_rows(image[None], setup.devices)
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
+    stop = schedule.pulse + 2 * schedule.rise
+    circuit = network(setup.network, states[:, driven], points, [OFF] * len(states), devices=setup.devices.of_rows(driven))
+    return _delivered(circuit, read_solver(setup, states, image), stop, len(driven), len(states))
+
+
+def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: int, pulse: float,
+                 sign: int = 1) -> dict[str, float]:
+    """Return the energy of one write of `pulse` s to one column; all columns see the inputs.
+
+    Parameters
+    ----------
+    setup : Setup
+    states : array, classes x inputs, V
+    image : array, inputs, levels 0 to 1
+    column : int
+    pulse : float
+        Width in s.
+    sign : int
+        1 potentiates; -1 depresses, with isolated drain-bulk junctions (nan above 15 V).
+
+    Returns
+    -------
+    dict
+        "inputs" and "phi": energy in J that these sources deliver.
+    """
+    schedule = setup.schedule
+    if sign < 0 and schedule.input_voltage > HIGHEST:
+        return {"inputs": math.nan, "phi": math.nan}
+    parameters = setup.network
+    if sign < 0:
+        parameters = dataclasses.replace(parameters, memristor=isolated(parameters.memristor))
+    rise, driven = min(schedule.rise, pulse / 10), driven_rows(image[None], setup.devices)
+    points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
+    controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
+    circuit = network(parameters, states[:, driven], points, controls, neurons=False, devices=setup.devices.of_rows(driven))
+    stop = pulse + 2 * rise
+    solver = dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
+    return _delivered(circuit, solver, stop, len(driven), len(states))

@@ -1,0 +1,138 @@
+"""Both engines on one chip: the same devices, and the same noise in the same presentation."""
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from memristive.devices.channel import Values
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import crossbar_of
+from memristive.network.ngspice_crossbar import Reader, WiredWriter, Writer
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
+from memristive.network.solvers import READING, WRITING
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import Solver
+from memristor import state_rate
+
+
+class Engine(Protocol):
+    """Reads and writes a crossbar; its states (classes x inputs, V) are an argument of each call."""
+
+    @property
+    def name(self) -> str:
+        """Name, one of `ENGINES`."""
+
+    @property
+    def rate(self) -> float:
+        """Change of X in V per s of a write by a full pixel."""
+
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
+        """Return the first spike times in s (classes, nan: silent) of one image (inputs, levels 0 to 1).
+
+        Neurons that fire after the first `wanted` may be nan too. Each read begins a presentation.
+        """
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+        """Return the column's states (inputs, V) after one write of `pulse` s: up, or down if `sign` is -1."""
+
+
+class _ChipEngine:
+    """What both engines share: the noise, which follows from the number of the presentation, and stuck cells."""
+
+    def __init__(self, setup: Setup, chip: Chip, first: int) -> None:
+        self._chip, self._count = chip, first - 1
+        self._setup = on_chip(setup, None if chip.ideal else chip)
+        self.rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
+
+    def _next_noise(self) -> np.ndarray | None:
+        self._count += 1
+        return self._chip.threshold_noise("learning", self._count) if self._chip.read_noise else None
+
+    def _gains(self, column: int) -> Values:
+        """Return the write gains K in S of a column's cells in this presentation."""
+        if self._setup.devices.cells is None:
+            return self._setup.memristor.transconductance
+        gains = self._setup.devices.cells.transconductance[column]
+        return gains * self._chip.write_factors(self._count, column) if self._chip.write_noise else gains
+
+    def _stuck(self, states: np.ndarray, column: int, written: np.ndarray) -> np.ndarray:
+        result = np.array(states, float)
+        result[column] = written
+        return self._chip.with_stuck_cells(result)[column]
+
+
+class NgspiceEngine(_ChipEngine):
+    """Engine whose reads and writes are transients of ngspice."""
+
+    name = NGSPICE
+
+    def __init__(self, setup: Setup, chip: Chip, first: int = 0, reading: Solver = READING, writing: Solver = WRITING) -> None:
+        super().__init__(setup, chip, first)
+        self._reader, wired = Reader(self._setup, chip.classes, reading), chip.row_resistance or chip.column_resistance
+        self._writer = WiredWriter(self._setup, chip.classes, chip.inputs) if wired else Writer(setup, chip.inputs, writing)
+
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
+        """Read as `Engine.spikes`. Raises SimulationError."""
+        return self._reader.spikes(states, image, wanted, self._next_noise())
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+        """Write as `Engine.write`. Raises SimulationError."""
+        cells, gains = self._setup.devices.cells, self._gains(column)
+        if cells is None or isinstance(gains, float):
+            assert isinstance(self._writer, Writer)
+            return self._writer.write(states[column], image, sign, pulse)
+        if isinstance(self._writer, WiredWriter):
+            return self._stuck(states, column, self._writer.write(states, column, image, sign, pulse, gains))
+        values = dataclasses.replace(cells.of(slice(column, column + 1), slice(None)), transconductance=gains[None])
+        return self._stuck(states, column, self._writer.write(states[column], image, sign, pulse, values))
+
+
+class ClosedFormEngine(_ChipEngine):
+    """Engine whose reads and writes are formulas, one image at a time; `network.training` learns a hundred times as fast."""
+
+    name = CLOSED_FORM
+
+    def __init__(self, setup: Setup, chip: Chip, first: int = 0) -> None:
+        super().__init__(setup, chip, first)
+        self._crossbar = crossbar_of(self._setup)
+        self._crossbar.warn_of_doubts()
+
+    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
+        """Read as `Engine.spikes`, all neurons."""
+        noise = self._next_noise()
+        return self._crossbar.read(states, image, 0.0 if noise is None else noise).spikes
+
+    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
+        """Write as `Engine.write`."""
+        cells = dataclasses.replace(self._crossbar.cells.at(column), transconductance=self._gains(column))
+        return self._stuck(states, column, self._crossbar.write_column(states, column, image, sign, pulse, cells))
+
+
+def make_engine(name: str, setup: Setup, chip: Chip, first: int = 0) -> Engine:
+    """Return the engine called `name`.
+
+    Parameters
+    ----------
+    name : str
+        "ngspice" or "closed-form".
+    setup : Setup
+        The nominal design.
+    chip : Chip
+        `Chip(classes, inputs)`: all devices alike.
+    first : int
+        Number of the next presentation, so that a resumed training meets the same noise.
+
+    Raises
+    ------
+    ParameterError
+        The name is unknown.
+    """
+    check_engine(name)
+    return ClosedFormEngine(setup, chip, first) if name == CLOSED_FORM else NgspiceEngine(setup, chip, first)
+
+
+def check_engine(name: str) -> None:
+    """Raise ParameterError unless `name` is one of `ENGINES`."""
+    if name not in ENGINES:
+        raise ParameterError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")

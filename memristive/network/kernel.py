@@ -1,0 +1,459 @@
+"""Networks in closed form, compiled by numba: reads, back-reads and writes.
+
+Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. Columns are in the order polarity, pair,
+neuron; a reference column is the last one. The laws stand in devices/channel.py and neuron.py.
+
+Two forms of a read. The cheap one replaces the input's edge by an ideal step and serves all neurons: a membrane's currents then
+stand still until another row steps up. Spike times are z = exp(t / tau), inf for neurons that are silent within the window. A
+neuron whose drive (in thresholds) steps by u_k at z_k fires at z = sum(u z_k) / (sum(u) - 1), over the k before z (H. Mostafa,
+IEEE TNNLS 29, 3227, 2018). The exact form integrates over the edge. In a network of one layer it computes the neurons that
+decide: the label's, and those near the first spike.
+Compiling takes half a minute, once: `compiled` keeps the result until this file or one that it imports changes.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from memristive import neuron
+from memristive.compiled import compiled
+from memristive.devices import channel
+from memristive.devices.channel import ChannelValues
+from memristive.neuron import NODES, WEIGHTS, Stages
+
+SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
+current = compiled(channel.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
+raised_state = compiled(channel.raised_state, inline="always", error_model="numpy")
+leaked = compiled(channel.leaked, inline="always")
+drawn_pulses = compiled(channel.drawn_pulses)
+written = compiled(channel.written, inline="always")
+column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain = (
+    compiled(law, inline="always", error_model="numpy") for law in (
+        neuron.column_resistance, neuron.negative_resistance, neuron.settled_membrane, neuron.spike_time, neuron.edge_gain))
+
+Arrays = tuple[np.ndarray, ...]
+CONTEST = 2e-6  # s: neurons that fire so soon after the first, and the label's, are computed exactly
+NEAR = 0.99  # and those whose membrane settles this near to that of the first: late spikes are sensitive
+BELOW = 1e-3  # V, below the input's level: the difference of two currents is a column's conductance
+EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
+EVERYONE, NOBODY = -1, -2  # instead of a label: all neurons are computed exactly, or only those near the first spike
+
+
+# Parameters of a layer's cells: one array, parameters x rows x columns, or x 1 x columns if all rows are alike. In SI units:
+# Kp W/L, Vto, and what else `channel.Channel` has; K / (C + C_gate), 0 for a stuck cell; 1 / (R_leak (C + C_gate)), and the
+# same of a leak in proportion to the voltage across the cell.
+GAIN, VTO, SHARE, PINCH, RATE, LEAK, LEAK_PER_VOLT = range(7)
+# Parameters of a layer's neurons: one array, parameters x neurons. First the `Stages`, then threshold in V, time constant in s,
+# and the current in A of the resistor at the bias row.
+THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)
+
+
+class Layer(NamedTuple):
+    """One layer: its cells, and its neurons with their stages and membranes."""
+
+    cells: np.ndarray
+    neurons: np.ndarray
+    nominal_gain: float  # A/V^2, of a cell without deviations
+    nominal_rate: float  # V/s of X, while a full row writes such a cell
+    pairs: int  # differential pairs of a synapse; 0: one cell
+    reference: bool  # the last column is a reference for all neurons
+
+
+class Pulse(NamedTuple):
+    """Voltages and times of reads and writes."""
+
+    rise: float  # s, edge of the input
+    window: float  # s, longest read
+    tau: float  # s, nominal time constant of the membranes, the unit of z
+    start: float  # z of the step that replaces the input's edge
+    row_voltage: float  # V, of a full row in a read
+    write_voltage: float  # V, in a write
+    back_voltage: float  # V, for an error of 1 in the last layer
+    error_voltage: float  # V, for an error of 1 V in a hidden layer
+    write_window: float  # s for each s of a pulse: phi is above the switch's threshold
+    write_area: float  # the time at full level that gives the same area
+    lifts: bool  # rows at their levels, all for the whole pulse; False: rows for a share of it, the lift is left out (1e-4)
+    lowest: float  # V, clamps of X
+    highest: float  # V
+
+
+class Pulses(NamedTuple):
+    """Pulses that write a measured device; `step` = 0: none, a write lasts as long as its dose."""
+
+    step: float  # V, mean change of X by one pulse
+    width: tuple[float, float]  # s, of a pulse down and up
+    whole: bool
+    noise: float  # V, standard deviation of what one pulse adds
+
+
+NO_PULSES = Pulses(0.0, (0.0, 0.0), False, 0.0)
+
+
+class Counts(NamedTuple):
+    """Pulses that writes have cost: one array for each layer."""
+
+    pulses: Arrays  # rows x columns
+    conducted: Arrays  # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and upwards
+    writes: Arrays  # columns, writes of at least one pulse
+
+
+class Work(NamedTuple):
+    """What follows from the states, and results: one array for each layer."""
+
+    loads: Arrays  # columns, conductance in S
+    scale: Arrays  # 2 x neurons, V of the summing stage per ampere of the positive columns; of the negative columns' stage
+    weights: Arrays  # 2 x rows x neurons, V of these stages by a full row; without rows in the first layer
+    spikes: Arrays  # neurons, z
+    drives: Arrays  # neurons, settled membranes in thresholds
+
+
+@compiled(inline="always")
+def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
+    """Return the channel of a cell; `k` is its row, or 0 if all rows are alike."""
+    return ChannelValues(cells[GAIN, k, c], cells[VTO, k, c], cells[SHARE, k, c], cells[PINCH, k, c])
+
+
+@compiled(inline="always")
+def row_of(cells: np.ndarray, i: int) -> int:
+    """Return the row of `cells` that holds the parameters of row `i`."""
+    return i if cells.shape[1] > 1 else 0
+
+
+@compiled(fastmath=SAFE_MATH, error_model="numpy")
+def column_currents(cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray) -> None:
+    """Fill `currents` (columns, A) while row i is at `levels[i]` x `volts`."""
+    currents.fill(0.0)
+    for i in range(len(levels)):
+        if levels[i] != 0.0:
+            k, level = row_of(cells, i), levels[i] * volts
+            for c in range(len(currents)):
+                currents[c] += current(values_of(cells, k, c), states[i, c], level)
+
+
+@compiled(inline="always")
+def split(layer: Layer, currents: np.ndarray, j: int) -> tuple[float, float]:
+    """Return the sums of column `currents` over the positive and over the negative columns of neuron `j`."""
+    if layer.pairs == 0:
+        return currents[j], currents[len(currents) - 1] if layer.reference else 0.0
+    positive, negative, neurons = 0.0, 0.0, layer.neurons.shape[1]
+    for p in range(layer.pairs):
+        positive += currents[p * neurons + j]
+        negative += currents[(layer.pairs + p) * neurons + j]
+    return positive, negative
+
+
+@compiled(inline="always")
+def stages_of(layer: Layer, j: int) -> Stages:
+    """Return the stages of neuron `j`."""
+    n = layer.neurons
+    return Stages(n[0, j], n[1, j], n[2, j], n[3, j], n[4, j], n[5, j], n[6, j], n[7, j])
+
+
+@compiled(inline="always")
+def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
+    """Return the conductance in S with which a cell loads its column, at any input: Kp W/L (X - Vto)."""
+    return cells[GAIN, k, c] * max(state - cells[VTO, k, c], 0.0)
+
+
+@compiled(error_model="numpy")
+def refresh(layer: Layer, volts: float, states: np.ndarray, loads: np.ndarray, scale: np.ndarray, weights: np.ndarray,
+            written: np.ndarray) -> None:
+    """Update what follows from the states of neurons that are not 0 in `written`; `loads` are known.
+
+    Fills `scale`, and the rows of `weights`, which are high at `volts`.
+    """
+    neurons, cells = layer.neurons.shape[1], layer.cells
+    for j in range(neurons):
+        if written[j] == 0.0:
+            continue
+        stages = stages_of(layer, j)
+        positive, negative = split(layer, loads, j)
+        scale[0, j], scale[1, j] = column_resistance(stages, positive), negative_resistance(stages, negative)
+        for i in range(weights.shape[1]):
+            k, positive, negative = row_of(cells, i), 0.0, 0.0
+            for p in range(max(1, layer.pairs)):
+                c = p * neurons + j
+                positive += current(values_of(cells, k, c), states[i, c], volts)
+                if layer.pairs:
+                    c += layer.pairs * neurons
+                    negative += current(values_of(cells, k, c), states[i, c], volts)
+            if layer.reference:
+                c = states.shape[1] - 1
+                negative = current(values_of(cells, k, c), states[i, c], volts)
+            weights[0, i, j], weights[1, i, j] = scale[0, j] * positive, scale[1, j] * negative
+
+
+@compiled
+def prepare(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work) -> None:
+    """Fill loads, scales and weights of all layers; the first layer's rows have different voltages, and no weights."""
+    for k in range(len(states)):
+        work.loads[k].fill(0.0)
+        for i in range(len(states[k])):
+            for c in range(states[k].shape[1]):
+                work.loads[k][c] += loaded(layers[k].cells, row_of(layers[k].cells, i), c, states[k][i, c])
+        refresh(layers[k], pulse.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k],
+                np.ones(layers[k].neurons.shape[1]))
+
+
+@compiled
+def last_z(pulse: Pulse) -> float:
+    """Return z at the end of a read."""
+    return math.exp(pulse.window / pulse.tau)
+
+
+@compiled(error_model="numpy")
+def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, raised: np.ndarray,
+               spikes: np.ndarray, drives: np.ndarray) -> None:
+    """Fill `spikes` (z) and `drives` of the first layer by the cheap form; `raised`: thresholds with noise over nominal."""
+    currents = np.empty(states.shape[1])
+    column_currents(layer.cells, states, image, pulse.row_voltage, currents)
+    last = last_z(pulse)
+    for j in range(len(drives)):
+        positive, negative = split(layer, currents, j)
+        up, down = scale[0, j] * (positive + layer.neurons[BIAS, j]), scale[1, j] * negative
+        drives[j] = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
+        start = pulse.start if layer.neurons[TAU, j] == pulse.tau else pulse.start ** (pulse.tau / layer.neurons[TAU, j])
+        z = start * drives[j] / (drives[j] - raised[j]) if drives[j] > raised[j] else np.inf
+        if layer.neurons[TAU, j] != pulse.tau and z < np.inf:
+            z = z ** (layer.neurons[TAU, j] / pulse.tau)
+        spikes[j] = z if z <= last else np.inf
+
+
+@compiled
+def in_order(times: np.ndarray, last: float) -> np.ndarray:
+    """Return the indices of the `times` before `last` in order. Insertion sort: NumPy's sort takes 6 s to compile."""
+    order = np.empty(len(times), np.int64)
+    count = 0
+    for k in range(len(times)):
+        if times[k] < last:
+            place = count
+            while place > 0 and times[order[place - 1]] > times[k]:
+                order[place] = order[place - 1]
+                place -= 1
+            order[place] = k
+            count += 1
+    return order[:count]
+
+
+@compiled(error_model="numpy")
+def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray, steps: np.ndarray, raised: np.ndarray,
+              spikes: np.ndarray, drives: np.ndarray) -> None:
+    """Fill `spikes` (z) and `drives` of a later layer by the cheap form; rows step up at `steps` (z, without the bias)."""
+    rows, neurons = weights.shape[1:]
+    times = np.empty(rows)
+    for k in range(rows - 1):
+        times[k] = steps[k]
+    times[rows - 1] = pulse.start
+    last, alike = last_z(pulse), (layer.neurons[TAU] == pulse.tau).all()
+    order = in_order(times, last)
+    up, down, above = scale[0] * layer.neurons[BIAS], np.zeros(neurons), np.empty(neurons)
+    for j in range(neurons):
+        drives[j] = settled_membrane(stages_of(layer, j), up[j], 0.0) / layer.neurons[THRESHOLD, j]
+        above[j] = drives[j] * pulse.start ** (pulse.tau / layer.neurons[TAU, j])
+    spikes.fill(np.inf)
+    for position in range(len(order)):
+        k = order[position]
+        until = times[order[position + 1]] if position + 1 < len(order) else last
+        for j in range(neurons):
+            power = 1.0 if alike else pulse.tau / layer.neurons[TAU, j]
+            time, end = (times[k], until) if alike else (times[k] ** power, until**power)
+            up[j] += weights[0, k, j]
+            down[j] += weights[1, k, j]
+            drive = settled_membrane(stages_of(layer, j), up[j], down[j]) / layer.neurons[THRESHOLD, j]
+            above[j] += (drive - drives[j]) * time
+            drives[j], over = drive, drive - raised[j]
+            if over > 0.0 and spikes[j] == np.inf and above[j] <= end * over:
+                spikes[j] = above[j] / over if alike else (above[j] / over) ** (1 / power)
+
+
+@compiled(error_model="numpy")
+def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[float, float]:
+    """Return the membrane of neuron `j` in V at the end, and when the input has risen.
+
+    `currents`: 2 x 5, of the positive and of the negative columns in A, with the input at `NODES` of its level, at the level,
+    and `BELOW` it.
+    """
+    stages = stages_of(layer, j)
+    up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
+    down = negative_resistance(stages, (currents[1, 3] - currents[1, 4]) / BELOW)
+    settled, risen = settled_membrane(stages, up * (currents[0, 3] + layer.neurons[BIAS, j]), down * currents[1, 3]), 0.0
+    for s in range(3):
+        volts = settled_membrane(stages, up * (currents[0, s] + NODES[s] * layer.neurons[BIAS, j]), down * currents[1, s])
+        risen += edge_gain(NODES[s], WEIGHTS[s], pulse.rise, layer.neurons[TAU, j]) * volts
+    return settled, risen
+
+
+@compiled(fastmath=SAFE_MATH, error_model="numpy")
+def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, volts: float, c: int,
+                      currents: np.ndarray) -> None:
+    """Add the currents of column `c` in A to `currents` (5), as `settle` needs them."""
+    for i in range(len(image)):
+        if image[i] != 0.0:
+            cell, level = values_of(cells, row_of(cells, i), c), volts * image[i]
+            currents[0] += current(cell, states[i, c], NODES[0] * level)
+            currents[1] += current(cell, states[i, c], NODES[1] * level)
+            currents[2] += current(cell, states[i, c], NODES[2] * level)
+            currents[3] += current(cell, states[i, c], level)
+            currents[4] += current(cell, states[i, c], max(level - BELOW, 0.0))
+
+
+@compiled
+def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, j: int) -> tuple[float, float]:
+    """Return the membrane of neuron `j` of the first layer as `settle` does, by the exact form."""
+    currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
+    for p in range(max(1, layer.pairs)):
+        add_edge_currents(layer.cells, states, image, pulse.row_voltage, p * neurons + j, currents[0])
+        if layer.pairs:
+            add_edge_currents(layer.cells, states, image, pulse.row_voltage, (layer.pairs + p) * neurons + j, currents[1])
+    if layer.reference:
+        add_edge_currents(layer.cells, states, image, pulse.row_voltage, columns - 1, currents[1])
+    return settle(layer, pulse, j, currents)
+
+
+@compiled(error_model="numpy")
+def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, label: int, raised: np.ndarray,
+                 spikes: np.ndarray, drives: np.ndarray) -> None:
+    """Replace the `spikes` and `drives` of the neurons that decide in a network of one layer, or of all, by the exact ones."""
+    first, drive_of_first = np.inf, 0.0
+    for j in range(len(spikes)):
+        if j != label and spikes[j] <= first:
+            first, drive_of_first = spikes[j], drives[j]
+    contest = first * math.exp(CONTEST / pulse.tau)
+    for j in range(len(spikes)):
+        if label == EVERYONE or j == label or spikes[j] <= contest or drives[j] > NEAR * drive_of_first:
+            settled, risen = membranes(layer, pulse, states, image, j)
+            threshold, time = raised[j] * layer.neurons[THRESHOLD, j], np.inf
+            if settled > threshold:
+                time = spike_time(settled, risen, threshold, pulse.rise, layer.neurons[TAU, j])
+            spikes[j] = math.exp(time / pulse.tau) if time <= pulse.window else np.inf
+            drives[j] = settled / layer.neurons[THRESHOLD, j]
+
+
+@compiled
+def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, image: np.ndarray, label: int,
+         noise: np.ndarray) -> None:
+    """Present an `image` (levels of the rows): fill spikes and drives of every layer.
+
+    `label`: neuron that must be exact in a network of one layer, or EVERYONE, or NOBODY. `noise`: shift of the output neurons'
+    thresholds in V, or an empty array.
+    """
+    last = len(states) - 1
+    raised = 1.0 + noise / layers[last].neurons[THRESHOLD] if len(noise) else np.ones(len(work.spikes[last]))
+    of_first = np.ones(len(work.spikes[0])) if last else raised
+    read_first(layers[0], pulse, states[0], work.scale[0], image, of_first, work.spikes[0], work.drives[0])
+    if last == 0:
+        read_exactly(layers[0], pulse, states[0], image, label, raised, work.spikes[0], work.drives[0])
+    for k in range(1, last + 1):
+        read_next(layers[k], pulse, work.scale[k], work.weights[k], work.spikes[k - 1],
+                  raised if k == last else np.ones(len(work.spikes[k])), work.spikes[k], work.drives[k])
+
+
+@compiled
+def seconds(pulse: Pulse, z: np.ndarray) -> np.ndarray:
+    """Return the spike times `z` in s; nan for silent neurons."""
+    times = np.empty(len(z))
+    for j in range(len(z)):
+        times[j] = pulse.tau * math.log(z[j]) if z[j] < np.inf else np.nan
+    return times
+
+
+@compiled(error_model="numpy")
+def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float) -> np.ndarray:
+    """Return sum(error x (X - X_ref)) of each row (without the bias), read with each column at `volts` times its error.
+
+    The reference column carries the negative sum of the errors. With pairs it is the mean of sum(error x (X+ - X-)): the
+    negative columns carry the negative errors.
+    """
+    rows, columns = states.shape
+    neurons, cells, result = len(errors), layer.cells, np.zeros(rows - 1)
+    carried = np.zeros(columns)
+    for c in range(columns):
+        carried[c] = errors[c % neurons] if c < max(1, layer.pairs) * neurons else -errors[c % neurons]
+    if layer.reference:
+        carried[columns - 1] = -errors.sum()
+    gain = layer.nominal_gain * volts * max(1, layer.pairs)
+    for i in range(rows - 1):
+        k, total = row_of(cells, i), 0.0
+        for c in range(columns):
+            if carried[c] != 0.0:
+                total += current(values_of(cells, k, c), states[i, c], volts * carried[c])
+        result[i] = total / gain
+    return result
+
+
+@compiled(inline="always")
+def clamped(pulse: Pulse, state: float) -> float:
+    """Return X in V between the clamps of the cell."""
+    return min(max(state, pulse.lowest), pulse.highest)
+
+
+@compiled(error_model="numpy", fastmath=SAFE_MATH)
+def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarray, seconds: float,
+          factors: np.ndarray) -> float:
+    """Write column `c` for `seconds` s, negative: at the negative voltage; row i gets the share `high[i]` of it.
+
+    The share may be a level or a time: only their product counts. `factors`: of the rows, on the write gain; or empty.
+    Returns the conductance in S with which the cells load their column then.
+    """
+    load, cells, volts, rows = 0.0, layer.cells, math.copysign(pulse.write_voltage, seconds), len(high)
+    longest = 1.0 if pulse.lifts else high.max()  # times: phi is high as long as the longest row
+    window = abs(seconds) * pulse.write_window * longest
+    if window == 0.0:
+        longest, window = 1.0, 1e-300  # s: nothing is written
+    area = abs(seconds) * pulse.write_area / window  # mean of the input over the window, in units of its level
+    if cells.shape[1] == 1 and cells[LEAK_PER_VOLT, 0, c] == 0.0 and len(factors) == 0:  # one law for all rows: vectorised
+        cell, leak, charged = values_of(cells, 0, c), cells[LEAK, 0, c], cells[RATE, 0, c] / cells[LEAK, 0, c] * volts * area
+        share = leaked(window, leak)
+        for i in range(rows):
+            lift = raised_state(cell, states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
+            states[i, c] = clamped(pulse, written(states[i, c], charged * high[i], lift, share))
+            load += loaded(cells, 0, c, states[i, c])
+        return load
+    share, before = 0.0, np.nan
+    for i in range(rows):
+        k = row_of(cells, i)
+        mean = volts * high[i] * area
+        leak = cells[LEAK, k, c] + cells[LEAK_PER_VOLT, k, c] * abs(mean)
+        if leak != before:
+            share, before = leaked(window, leak), leak
+        gain = cells[RATE, k, c] * (factors[i] if len(factors) else 1.0)
+        lift = raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
+        if gain != 0.0:  # not a stuck cell; noise may turn a write round
+            states[i, c] = clamped(pulse, written(states[i, c], gain * mean / leak, lift, share))
+        load += loaded(cells, k, c, states[i, c])
+    return load
+
+
+@compiled
+def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
+                 counts: Counts, k: int, rng: np.random.Generator) -> float:
+    """Write column `c` of layer `k` by pulses of a measured device, as many as the `dose` in V asks for; return as `write`."""
+    up, load, any_pulse, cells = 1 if dose > 0 else 0, 0.0, False, layer.cells
+    width, counted, conducted, retained = pulses.width[up], counts.pulses[k], counts.conducted[k][up], 1.0
+    for i in range(len(high)):
+        r = row_of(cells, i)
+        if i == 0 or r > 0:
+            retained = math.exp(-cells[LEAK_PER_VOLT, r, c] * pulse.write_voltage * width)
+        number, noise = drawn_pulses(high[i] * abs(dose) / pulses.step, pulses.whole, retained, rng)
+        if number > 0.0:
+            any_pulse = True
+            counted[i, c] += number
+            conducted[i, c] += number * current(values_of(cells, r, c), states[i, c], pulse.row_voltage) / pulse.row_voltage
+            leak = cells[LEAK, r, c] + cells[LEAK_PER_VOLT, r, c] * pulse.write_voltage
+            charged = math.copysign(cells[RATE, r, c] * pulse.write_voltage / leak, dose)
+            state = written(states[i, c], charged, 0.0, leaked(number * width, leak))
+            states[i, c] = clamped(pulse, clamped(pulse, state) + pulses.noise * noise)
+        load += loaded(cells, r, c, states[i, c])
+    counts.writes[k][c] += any_pulse
+    return load
+
+
+@compiled
+def present(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, images: np.ndarray, noise: np.ndarray,
+            times: Arrays) -> None:
+    """Fill `times` (s; for each layer an array images x neurons) with the first spikes; `noise` as in `Noise.read`."""
+    for n in range(len(images)):
+        read(layers, pulse, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY)
+        for k in range(len(states)):
+            times[k][n] = seconds(pulse, work.spikes[k])

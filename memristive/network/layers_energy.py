@@ -1,0 +1,139 @@
+"""Energy that drivers of rows and columns deliver in multilayer networks, from ngspice's own branch currents.
+
+As in `network.energy`, op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches. The output
+of a hidden neuron delivers the energy of the row that it drives. Each layer is simulated as a whole, with its reference column,
+and with the spikes of the closed form.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from memristive.network.energy import delivered, isolated
+from memristive.network.layers import LayeredNetwork
+from memristive.network.netlists import layered_network
+from memristive.network.ngspice_layers import BackReader, ColumnWriter
+from memristive.network.parts import back_circuit
+from memristive.network.solvers import READING, WRITING
+from memristive.spice.session import NgspiceSession, Solver
+from snn_circuit import OFF, Points, cell_changes
+
+EDGE = 0.5e-6  # s, of a hidden neuron's output
+UNREACHED = 100.0  # V, a threshold that no membrane reaches
+
+
+def layers_read_energy(network: LayeredNetwork, image: np.ndarray) -> tuple[list[float], float]:
+    """Return the energy of one read and its duration.
+
+    The read ends when the second neuron of the last layer has fired, since the decision is known then, or with the window.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    image : array, inputs, levels 0 to 1
+
+    Returns
+    -------
+    energies : list of float
+        Energy in J that each layer's rows deliver.
+    stop : float
+        Duration in s.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete a transient.
+    """
+    design, times = network.design, [layer[0] for layer in network.forward(image[None])]
+    fired = np.sort(times[-1])[1:2]
+    stop = float(fired[0]) if len(fired) and not np.isnan(fired[0]) else design.window
+    bias = step(network.start_time, 1.0, design.rise)
+    rows = [step(design.rise / 2, design.row_voltage * level, design.rise) for level in image.tolist()]
+    energies = []
+    for layer in range(len(network.states)):
+        if layer:
+            rows = [step(spike, design.row_voltage, EDGE) if spike < stop else OFF for spike in times[layer - 1].tolist()]
+        energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
+    return energies, stop
+
+
+def step(time: float, volts: float, edge: float) -> Points:
+    """Return the points of a source that rises to `volts` V over an `edge` (s) centred on `time` (s), and stays there."""
+    begins = time - edge / 2
+    return [(0.0, 0.0), *([(begins, 0.0)] if begins > 0 else []), (max(begins, 0.0) + edge, volts), (1.0, volts)]
+
+
+def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
+    """Return the energy in J that a layer's rows deliver while `ColumnWriter.write` writes one of its columns.
+
+    All columns see the rows. The pump of a written cell draws nothing, and the change of its state is neglected.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    layer : int
+        Counted from 0.
+    levels : array, rows
+        Levels from 0 to 1, the bias last.
+    high : array, rows
+        Share of the pulse for which each row is high.
+    pulse : float
+        Width in s; negative: at the negative voltage, with isolated drain-bulk junctions.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete the transient.
+    """
+    pulse, levels, window = ColumnWriter.lengthened(pulse, levels, high)
+    if window == 0:
+        return 0.0
+    edge = ColumnWriter.EDGE * window
+    end = 3 * edge + window
+    ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
+    volts = np.sign(pulse) * levels * network.design.writing
+    volts[-1] /= network.design.row_voltage  # the source of the bias row multiplies by it
+    rows = [[(0.0, 0.0), (up - edge / 2, 0.0), (up + edge / 2, level), (end + 2 * edge, level), (end + 3 * edge, 0.0)]
+            if level and share > 0 else OFF for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)]
+    if pulse < 0:
+        parameters = dataclasses.replace(network.parameters, memristor=isolated(network.parameters.memristor))
+        network = dataclasses.replace(network, parameters=parameters)
+    return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+
+
+def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
+    """Return the energy in J that a layer's columns deliver in a back-read of `errors` (neurons), as in `BackReader.read`.
+
+    Raises SimulationError.
+    """
+    driven = network.design.column_errors(errors)
+    volts = network.design.column_voltage(layer == len(network.states) - 1) * driven
+    circuit = back_circuit(network.parameters, network.design, network.states[layer])
+    circuit["Vpulse"].values = [(0.0, 0.0), (BackReader.RISE, 1.0), (1.0, 1.0)]
+    used = np.flatnonzero(volts).tolist()
+    for j in used:
+        circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
+    solver = dataclasses.replace(WRITING, max_step=BackReader.STOP / 100)  # the edge is a third of the read
+    loaded = NgspiceSession().load(circuit, solver, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
+    cells = network.of_layer(layer).cells
+    if cells is not None:
+        loaded.alter(cell_changes(cells.of(slice(None), slice(-1)), network.parameters.memristor, name="cell_0"))
+    waves = loaded.run(BackReader.STOP)
+    loaded.unload()
+    return sum(delivered(waves, f"column_0_{j}", f"ecolumn_0_{j}") for j in used)
+
+
+def _rows_energy(network: LayeredNetwork, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
+    """Return the energy in J that the rows of a layer, at `rows` (V) and `bias` (row voltages), deliver up to `stop` s."""
+    # No neuron fires here: outputs do not act on their layer, but every trigger that switches shortens ngspice's steps.
+    quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
+    parameters = dataclasses.replace(network.parameters, neuron=quiet)
+    devices = None if network.devices is None else [network.devices[layer]]
+    circuit = layered_network(parameters, network.design, [network.states[layer]], rows, devices=devices)
+    circuit["Vpulse"].values = bias
+    sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
+    sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
+    loaded = NgspiceSession().load(circuit, solver, [name for node, source in sources for name in (node, f"i({source})")])
+    waves = loaded.run(stop)
+    loaded.unload()
+    return sum(delivered(waves, node, source) for node, source in sources)

@@ -1,0 +1,57 @@
+"""Multilayer networks of measured devices: the design, the pulses and the cells that a device's emulator needs."""
+
+from memristive.devices.measured_device import Emulator
+from memristive.network.closed_form import STILL_GAIN
+from memristive.network.layers import PulseWrites
+from memristive.network.netlists import LayerDesign
+from snn_circuit import NetworkParameters, NeuronParameters
+
+MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)  # default; a larger gain, as reads are at a low voltage
+STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range: 16 V with every cell at its end
+
+
+def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = None) -> NetworkParameters:
+    """Return the parameters of a network of such cells."""
+    return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
+
+
+def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
+                    **more: float) -> LayerDesign:
+    """Return the design of layers of measured devices.
+
+    Reads are at the device's read voltage, writes at +1 V and -1 V.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        With `array=True`.
+    pairs : int
+        Differential pairs of a synapse; 0: single cells, and a reference column in the middle of the range.
+    gain : float
+        Drive in thresholds of a full pixel whose synapse has the weight 1: the whole range of conductance.
+    neuron : NeuronParameters, optional
+    **more
+        Other fields of `LayerDesign`.
+    """
+    window, read_voltage = emulator.high - emulator.low, emulator.device.read_voltage
+    threshold = (neuron or MEASURED_NEURON).threshold
+    transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
+    return LayerDesign(reference_state=float(emulator.state(0.5)), transresistance=transresistance, stage_swing=STAGE_SWING,
+                       row_voltage=read_voltage, write_voltage=1.0, pairs=pairs, back_voltage=read_voltage, **more)
+
+
+def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True) -> PulseWrites:
+    """Return the pulses that write the device.
+
+    Parameters
+    ----------
+    emulator : Emulator
+    whole : bool
+        An integer number of pulses, a fraction rounded at random; False: pulses of any width.
+    noise : bool
+        With the device's cycle-to-cycle noise.
+    """
+    device, window = emulator.device, emulator.high - emulator.low
+    step = 2 * window / (device.pulses_up + device.pulses_down)
+    return PulseWrites(step, emulator.pulse_up, emulator.pulse_down, device.cycle_noise * window if noise else 0.0,
+                       int(whole))

@@ -1,0 +1,274 @@
+"""Netlists of multilayer networks: crossbars in series, each with a reference column and a bias row.
+
+Nodes of layer l (counted from 0): row_l_k, column_l_j, membrane_l_j. The output of a hidden neuron is row_(l+1)_j, that of a
+neuron in the last layer output_j. The reference column's voltage negative_l goes to all neurons of its layer. These functions
+only build.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from memristive.network.setup import check_levels, edges
+from memristive.spice.netlist import Solver, named_classes, netlist_text
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristor import Cell, MemristorParameters, ReadMemristor
+from snn_circuit import (
+    OFF,
+    Devices,
+    LapicqueNeuron,
+    NetworkParameters,
+    NeuronParameters,
+    OpAmp,
+    Points,
+    cell_arguments,
+    names,
+    neuron_arguments,
+)
+
+if TYPE_CHECKING:
+    from memristive.network.layers import LayeredNetwork
+
+# A switch flips at a time point, up to one step late. Spikes of an exported read are late by up to this step for each layer.
+EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+
+
+@dataclass(frozen=True)
+class LayerDesign(Parameters):
+    """Signed weights, scales, and timing of a read.
+
+    The weight of a synapse is its current minus the current of the reference cell in the same row. It is proportional to
+    X - X_ref. With differential pairs it is the current of the positive cells minus that of the negative ones, without a
+    reference column. The columns of a layer are then in the order polarity, pair, neuron.
+    """
+
+    reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
+    transresistance: float = quantity(20e3, 1.0, 1e14, "V/A", "settled membrane voltage per ampere of difference")
+    stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
+    row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
+    write_voltage: float = quantity(0.0, 0.0, 10.0, "V", "of the same rows in a write; 0: as in a read")
+    pairs: int = quantity(0, 0, 64, "", "differential pairs of a synapse; 0: one cell, and a reference column")
+    hidden_bias: float = quantity(0.0, 0.0, 100.0, "", "drive of hidden neurons by a resistor at the bias row, in thresholds")
+    output_bias: float = quantity(0.0, 0.0, 100.0, "", "the same in the last layer")
+    output_gain: float = quantity(1.0, 1e-3, 1e3, "", "transresistance of the last layer, relative to the others")
+    rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
+    window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent")
+    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer")
+    error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
+
+    def check(self) -> None:
+        """Raise ParameterError if a read ends before its input has risen."""
+        if not self.rise < self.window:
+            raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
+
+    @property
+    def writing(self) -> float:
+        """Voltage in V of a full row in a write."""
+        return self.write_voltage or self.row_voltage
+
+    def column_voltage(self, last: bool) -> float:
+        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
+        return self.back_voltage if last else self.error_voltage
+
+    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
+        """Return the neurons of a layer of `rows` rows (bias included), with a feedback that prevents clipping.
+
+        `last`: in the last layer.
+        """
+        cells = rows * max(1, self.pairs)
+        current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
+        feedback, transresistance = self.stage_swing / current, self.transresistance * (self.output_gain if last else 1.0)
+        return dataclasses.replace(self.driving(base), feedback_resistance=feedback,
+                                   membrane_transconductance=transresistance / feedback / base.membrane_resistance)
+
+    def bias(self, last: bool) -> float:
+        """Return the constant drive of a layer's neurons in thresholds."""
+        return self.output_bias if last else self.hidden_bias
+
+    def columns(self, neurons: np.ndarray, count: int) -> np.ndarray:
+        """Return the columns of some `neurons` of a layer of `count` neurons, without the reference."""
+        return (np.arange(2 * self.pairs or 1)[:, None] * count + neurons).ravel()
+
+    def column_errors(self, errors: np.ndarray) -> np.ndarray:
+        """Return the error that each column carries in a back-read; without pairs, the reference carries the negative sum."""
+        if not self.pairs:
+            return np.append(errors, -errors.sum())
+        return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
+
+    def neuron_count(self, states: np.ndarray) -> int:
+        """Return the number of neurons of a layer with these `states` (columns x rows)."""
+        return len(states) // (2 * self.pairs or 1)
+
+    def driving(self, base: NeuronParameters) -> NeuronParameters:
+        """Return neurons whose outputs drive the rows of the next layer."""
+        return dataclasses.replace(base, output_high=self.row_voltage)
+
+
+class LatchingTrigger(Cell):
+    """Output high once the membrane has exceeded the threshold, until the read ends. Nodes: membrane, output.
+
+    The trigger charges a capacitor that nothing discharges. In later layers a membrane may fall again when an inhibiting row
+    steps up, and an ordinary trigger would then go low. (A trigger with feedback is simpler, but ngspice's switches would close
+    on the guess of an iteration.) With `per_instance` the threshold is an instance parameter.
+    """
+
+    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us
+
+    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
+        switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
+                  "ron": 1e-3, "roff": 1e15}
+        super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
+        self.V("high", "high", self.gnd, parameters.output_high)
+        reference = self.gnd
+        if per_instance:
+            self.parameters["threshold"] = parameters.threshold
+            self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
+            reference = "reference"
+        self.S("spike", "high", "charge", "membrane", reference, model="schmitt_trigger_switch")
+        self.R("charge", "charge", "store", self.RESISTANCE)
+        self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
+        self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
+        self.R("load", "output", self.gnd, parameters.load_resistance)
+
+
+class ReferenceStage(SubCircuit):
+    """Turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
+
+    It belongs to the reference column and serves all neurons of the layer, or to the negative columns of one neuron.
+    """
+
+    def __init__(self, parameters: NeuronParameters, name: str) -> None:
+        super().__init__(name, "column", "negative")
+        stage = parameters.stage_resistance
+        self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
+        self.R("feedback", "column", "sum", parameters.feedback_resistance)
+        self.X("invert", "inverting_amplifier", self.gnd, "inverting", "negative")
+        self.R("positive", "sum", "inverting", stage)
+        self.R("inverse", "inverting", "negative", stage)
+
+
+def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
+                    title: str = "layers", devices: Sequence[Devices] | None = None) -> Circuit:
+    """Return the netlist of layers in series for reading, every phi low.
+
+    Parameters
+    ----------
+    parameters : NetworkParameters
+    design : LayerDesign
+    states : sequence of arrays, columns x rows, V
+        One array for each layer; the last row is the bias, which follows the source `pulse` (0 V at first).
+    rows : sequence of points
+        Sources of the first layer without the bias, as (s, V) points.
+    title : str
+    devices : sequence of Devices, optional
+        Devices of each layer; None: all alike.
+    """
+    circuit = Circuit(title)
+    ReadMemristor(parameters.memristor, per_instance=devices is not None).add_to(circuit)
+    add_amplifiers(circuit, parameters.neuron)
+    LatchingTrigger(design.driving(parameters.neuron), per_instance=devices is not None).add_to(circuit)
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    for k, points in enumerate(rows):
+        circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
+    for layer, cells in enumerate(states):
+        last = layer == len(states) - 1
+        outputs = names("output" if last else f"row_{layer + 1}", design.neuron_count(cells))
+        _add_layer(circuit, parameters, design, layer, cells, outputs, Devices() if devices is None else devices[layer], last)
+    return circuit
+
+
+def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
+    """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
+    circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
+    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
+
+
+def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, layer: int, states: np.ndarray,
+               outputs: list[str], devices: Devices, last: bool) -> None:
+    neurons, rows = len(outputs), states.shape[1]
+    neuron = design.neuron(parameters.neuron, parameters.memristor, rows, last)
+    circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}", per_instance=devices.neurons is not None))
+    circuit.subcircuit(ReferenceStage(neuron, name=f"reference_of_{layer}"))
+    # The bias row follows the pulse at a full pixel's level.
+    circuit.VCVS(f"row_{layer}_{rows - 1}", f"row_{layer}_{rows - 1}", circuit.gnd, "pulse", circuit.gnd,
+                 voltage_gain=design.row_voltage)
+    negatives = add_negative_stages(circuit, design, layer, neurons, f"reference_of_{layer}")
+    cell_values, neuron_values = cell_arguments(parameters, devices.cells, False), neuron_arguments(devices.neurons)
+    add_bias(circuit, neuron, design.row_voltage, design.bias(last), names(f"column_{layer}", neurons), f"row_{layer}_{rows - 1}")
+    for j in range(neurons):
+        circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", negatives[j],
+                  f"membrane_{layer}_{j}", outputs[j],
+                  **neuron_values(j))
+    for c, node in enumerate(column_nodes(design, layer, neurons)):
+        for k in range(rows):
+            state = design.reference_state if c == len(states) else states[c, k]
+            circuit.X(f"cell_{layer}_{c}_{k}", "read_memristor", node, f"row_{layer}_{k}", x0=float(state),
+                      **cell_values(c, k))
+
+
+def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
+    """Return the node of each column, and of the reference column after them if there are no pairs.
+
+    column_l_j leads to neuron j. With pairs, its negative columns lead to opposite_l_j.
+    """
+    if not design.pairs:
+        return names(f"column_{layer}", neurons + 1)
+    return names(f"column_{layer}", neurons) * design.pairs + names(f"opposite_{layer}", neurons) * design.pairs
+
+
+def add_negative_stages(circuit: Circuit, design: LayerDesign, layer: int, neurons: int, stage: str) -> list[str]:
+    """Add the stage of the reference column, or those of the negative columns; return each neuron's negative node."""
+    if not design.pairs:
+        circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
+        return [f"negative_{layer}"] * neurons
+    negatives = names(f"negative_{layer}", neurons)
+    for j, node in enumerate(negatives):
+        circuit.X(f"reference_{layer}_{j}", stage, f"opposite_{layer}_{j}", node)
+    return negatives
+
+
+def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
+    """Add a resistor from the bias `row` (at `volts` V in a read) to each of the `columns`: `bias` thresholds of drive."""
+    if bias:
+        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
+        for node in columns:
+            circuit.R(f"bias_{node}", row, node, resistance)
+
+
+def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
+                         sample: str = "image") -> str:
+    """Return the netlist that reads one image with the whole network in one transient, for ngspice's program.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    image : array, inputs, levels 0 to 1
+    labels : iterable, optional
+        Names of the classes, for the comments.
+    sample : str
+        Name of the image, for the comments.
+
+    Raises
+    ------
+    ParameterError
+        The image does not fit the network, or a level is outside 0 to 1.
+    """
+    check_levels("image", np.asarray(image)[None], network.sizes[0])
+    design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
+    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in np.asarray(image).tolist()]
+    circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}", network.devices)
+    circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
+    nodes = names(f"membrane_{last}", classes) + names("output", classes)
+    hidden = [name for layer, count in enumerate(network.sizes[1:-1])
+              for name in names(f"membrane_{layer}", count) + names(f"row_{layer + 1}", count)]
+    comments = [f"One read of {sample}; the last layer's neurons stand for {named_classes(list(labels), classes)}.",
+                f"Saved: membrane_{last}_j, output_j (high: neuron j has fired). The first spike names the class."]
+    if hidden:
+        comments.append("Hidden layer l, counted from 0: membrane_l_j, and the neurons' outputs row_(l+1)_j.")
+    return netlist_text(circuit, EXPORTED, design.window, nodes + hidden, nodes, comments)

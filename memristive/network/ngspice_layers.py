@@ -1,0 +1,457 @@
+"""Multilayer networks in ngspice: reads layer by layer, back-reads, and writes. Circuits are loaded once, then altered and run.
+
+A read is divided where nothing flows back (`layer_subcircuits`). The currents of a crossbar that an image drives stand still
+after the edge, so only the edge is simulated. Its drives go to a circuit of the membranes alone, whose spikes are the sources of
+the next layer's rows. Only driven rows are simulated: a row at 0 V carries no current to a column at virtual ground. Many columns
+are divided into blocks, which are independent. tests/network/test_ngspice_layers.py compares all of this with the whole network
+in one transient. The devices of a chip follow their cells: channels and write gains are altered, thresholds are applied to the
+membranes.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.devices.channel import Values, leaked
+from memristive.network.closed_form import Cells
+from memristive.network.layers import LayeredNetwork
+from memristive.network.ngspice_crossbar import first_that_ends
+from memristive.network.parts import (
+    NEVER,
+    LayerPart,
+    back_circuit,
+    column_circuit,
+    image_circuit,
+    layer_state_changes,
+    membrane_circuit,
+    spike_circuit,
+)
+from memristive.network.solvers import WELL_ABOVE, WRITING
+from memristive.network.spike_decoding import first_spikes
+from memristive.spice.session import LoadedCircuit, NgspiceSession, Solver, Waveforms
+from snn_circuit import CellValues, cell_changes, names, neuron_changes
+
+ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
+BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
+READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+EDGE_STEP, MEMBRANE_STEP = 0.1, 5.0  # steps of a crossbar over the image's edge, and of membranes alone, in `max_step`
+FINER = 1 / 40  # factor on steps where cells are not well above their rows, so that gates bend (`solvers.solver_for_cells`)
+SETTLED = 1.2  # in edges: by then the currents through the gates' capacitances have ended
+# A gate below its row is lifted along a bent curve, and rows that rise one after the other lift it in turn: WRITING is off by up
+# to 4 mV at any dose. Currents below 10 pA are not resolved: over the steps of short edges, rounding of the gates' charges stops
+# Newton's method.
+WRITING_LAYERS = dataclasses.replace(WRITING, reltol=1e-6, trtol=1.0, abstol=1e-11)
+MARGIN = 3e-6  # s, from the last spike that the closed form predicts to the end of a read
+
+
+class LayeredReader:
+    """Presents images to a `LayeredNetwork`, whose states may change between two reads.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    solver : Solver
+        Its `max_step` is the distance of time points in later layers; the other steps follow from it.
+    """
+
+    def __init__(self, network: LayeredNetwork, solver: Solver = READING_LAYERS) -> None:
+        self._first = _FirstLayer(network, 0, solver)
+        self._later = [_LaterLayer(network, layer, solver) for layer in range(1, len(network.states))]
+        self._window = network.design.window
+
+    def read(self, network: LayeredNetwork, image: np.ndarray, wanted: int = 2,
+             label: int | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Read one image.
+
+        Parameters
+        ----------
+        network : LayeredNetwork
+            Of the same shape and parameters as at the start.
+        image : array, inputs, levels 0 to 1
+        wanted : int
+            The read ends once this many output neurons have fired, as predicted by the closed form, or with the window.
+        label : int, optional
+            For learning: this output neuron must have fired as well, and hidden neurons are read for the whole window, since
+            their settled membranes decide which of them are written.
+
+        Returns
+        -------
+        times : list of arrays, neurons, s
+            First spikes of each layer; nan for a neuron that has not fired by the end of the read.
+        settled : list of arrays, neurons
+            Settled membranes in thresholds, if all rows that are high at the end of the read stay high.
+
+        Raises
+        ------
+        SimulationError
+            ngspice cannot complete a transient.
+        """
+        wanted = min(wanted, network.sizes[-1])
+        stop = min(_decided(network.first_spikes(image[None])[0], wanted, label) + MARGIN, self._window)
+        times, settled = self._run(network, image, stop, stop if label is None else self._window)
+        if stop < self._window and np.isinf(_decided(times[-1], wanted, label)):
+            times, settled = self._run(network, image, self._window, self._window)
+        return times, settled
+
+    def reset(self) -> None:
+        """Restore the initial state of all circuits: the states in rows that nothing drives move spikes by nanoseconds."""
+        for layer in (self._first, *self._later):
+            layer.reset()
+
+    def unload(self) -> None:
+        """Remove all circuits from ngspice."""
+        for layer in (self._first, *self._later):
+            layer.unload()
+
+    def _run(self, network: LayeredNetwork, image: np.ndarray, stop: float,
+             hidden_stop: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        first_stop, *stops = [*[hidden_stop] * len(self._later), stop]
+        found = [self._first.run(network.states[0], image, first_stop)]
+        for layer, states, layer_stop in zip(self._later, network.states[1:], stops, strict=True):
+            found.append(layer.run(states, found[-1][0], layer_stop))
+        return [times for times, _ in found], [settled for _, settled in found]
+
+
+def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
+    """Return the time in s at which `wanted` neurons, and the one of the `label`, have fired; inf if they do not."""
+    times = np.where(np.isnan(spikes), np.inf, spikes)
+    return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))
+
+
+@dataclass(eq=False)
+class _RowPool:
+    """Circuits of one layer with a number of rows, and the bias as the last; the neurons are divided into `blocks`."""
+
+    blocks: list[np.ndarray]  # neurons of each circuit
+    circuits: list[LoadedCircuit]
+    inputs: np.ndarray  # input that each row is assigned to; -1: none
+    states: np.ndarray  # V, columns x (rows + 1), as in the circuits
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, LoadedCircuit]]:
+        return zip(self.blocks, self.circuits, strict=True)
+
+
+class _Layer:
+    """A crossbar in circuits of as many rows as needed; an input keeps its row until another input needs it."""
+
+    SAVED: tuple[str, ...] = ("membrane", "drive")
+    ALTERED: tuple[str, ...] = ("stages", "membrane")  # what a chip's neurons change in these circuits
+
+    def __init__(self, network: LayeredNetwork, layer: int, solver: Solver) -> None:
+        self._parameters, self._design = network.parameters, network.design
+        self._columns, self._fan_in = network.states[layer].shape
+        self._neurons, self._last = network.sizes[layer + 1], layer == len(network.states) - 1
+        self._neuron, self._start = network.neuron(layer), network.start_time
+        self._cells, self._values = network.of_layer(layer).cells, network.of_layer(layer).neurons
+        self._solver = dataclasses.replace(solver, trtol=1e6)  # max_step alone determines the time points
+        overdrive = network.design.reference_state - network.parameters.memristor.threshold_voltage
+        self._finer = FINER if overdrive < WELL_ABOVE * network.design.row_voltage else 1.0
+        self._pools: dict[int, _RowPool] = {}
+        self._thresholds = np.full(self._neurons, network.parameters.neuron.threshold)  # V
+        if self._values is not None:
+            self._thresholds = self._values.threshold
+
+    def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
+        raise NotImplementedError
+
+    def _part(self, neurons: int, rows: int) -> LayerPart:
+        return LayerPart(self._parameters, self._design, self._neuron, neurons, rows, self._last)
+
+    def _steps(self, share: float) -> Solver:
+        return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
+
+    def _assign_rows(self, states: np.ndarray, driven: np.ndarray) -> tuple[_RowPool, np.ndarray, np.ndarray]:
+        """Return circuits with the `states` (columns x inputs, V) of the inputs `driven`, their rows, and the rows' inputs."""
+        step = max(ROWS, self._fan_in // 10)
+        rows = max(1, -(-len(driven) // step)) * step
+        if rows not in self._pools:
+            self._pools[rows] = self._load_circuits(rows)
+        pool = self._pools[rows]
+        new = driven[~np.isin(driven, pool.inputs)]
+        places = np.flatnonzero(~np.isin(pool.inputs, driven))[:len(new)]
+        pool.inputs[places] = new
+        self._place_cells(pool, places, new)
+        places = np.flatnonzero(np.isin(pool.inputs, driven))
+        inputs, slots = pool.inputs[places], np.append(places, rows)
+        target = self._shifted(states)[:, np.append(inputs, -1)]
+        for block, circuit in pool:
+            columns = self._design.columns(block, self._neurons)
+            changed = pool.states[np.ix_(columns, slots)] != target[columns]
+            cells = [(c, int(slots[k])) for c, k in np.argwhere(changed).tolist()]
+            circuit.alter(layer_state_changes(cells, target[columns][changed].tolist()))
+        pool.states[:, slots] = target
+        return pool, places, inputs
+
+    def _load_circuits(self, rows: int) -> _RowPool:
+        number = min(self._neurons, -(-self._columns * (rows + 1) // BLOCK_CELLS))
+        blocks = np.array_split(np.arange(self._neurons), number)
+        circuits = []
+        for block in blocks:
+            circuit, solver = self._circuit(self._part(len(block), rows + 1))
+            saved = [name for kind in self.SAVED for name in names(f"{kind}_0", len(block))]
+            circuits.append(NgspiceSession().load(circuit, solver, saved))
+            if self._values is not None:
+                circuits[-1].alter({change: value for kind in self.ALTERED
+                                    for change, value in neuron_changes(self._values, block, kind).items()})
+        states = np.full((self._columns, rows + 1), self._design.reference_state)
+        pool = _RowPool(blocks, circuits, np.full(rows, -1), states)
+        self._place_cells(pool, np.array([rows]), np.array([-1]))
+        return pool
+
+    def reset(self) -> None:
+        """Restore the state after `_load_circuits`."""
+        for pool in self._pools.values():
+            used = np.flatnonzero(pool.inputs >= 0)
+            for block, circuit in pool:
+                columns = len(self._design.columns(block, self._neurons)) + (self._design.pairs == 0)  # with the reference
+                cells = list(itertools.product(range(columns), [*used.tolist(), len(pool.inputs)]))
+                circuit.alter(layer_state_changes(cells, [self._design.reference_state] * len(cells)))
+                if self._cells is not None:
+                    alike = CellValues.alike(self._parameters.memristor, (columns, len(used)))
+                    circuit.alter(cell_changes(alike, self._parameters.memristor, name="cell_0", places=used.tolist()))
+            pool.inputs[:] = -1
+            pool.states[:] = self._design.reference_state
+            self._place_cells(pool, np.array([len(pool.inputs)]), np.array([-1]))
+
+    def unload(self) -> None:
+        """Remove the circuits from ngspice."""
+        for circuit in itertools.chain.from_iterable(pool.circuits for pool in self._pools.values()):
+            circuit.unload()
+        self._pools.clear()
+
+    def _shifted(self, states: np.ndarray) -> np.ndarray:
+        """Return the states (columns x inputs, V) that cells of the nominal Vto need to conduct like those of the chip."""
+        return states if self._cells is None else states - self._cells.shift(self._parameters.memristor)[:self._columns]
+
+    def _place_cells(self, pool: _RowPool, places: np.ndarray, inputs: np.ndarray) -> None:
+        """Give the rows `places` the cells of a chip at `inputs`, with those of the reference column."""
+        if self._cells is None:
+            return
+        memristor, reference = self._parameters.memristor, self._design.reference_state
+        for block, circuit in pool:
+            columns = self._design.columns(block, self._neurons)
+            if not self._design.pairs:
+                columns = np.append(columns, self._columns)
+                cells = [(len(columns) - 1, int(place)) for place in places]
+                circuit.alter(layer_state_changes(cells, (reference - self._cells.shift(memristor)[-1, inputs]).tolist()))
+            values = CellValues(*(each[np.ix_(columns, inputs)] for each in vars(self._cells).values()))
+            circuit.alter(cell_changes(values, memristor, name="cell_0", places=places.tolist()))
+
+    def _first_spikes(self, waves: Waveforms, block: np.ndarray, stop: float) -> np.ndarray:
+        """Return the first spike times in s of a block up to `stop` s: the membranes' first crossings of the threshold.
+
+        There are no triggers here, so that no output can go low again.
+        """
+        membranes = waves.stack(names("membrane_0", len(block)))
+        return first_spikes(waves.time, membranes, None, self._parameters.neuron, 0.0, 2 * stop,  # includes the last point
+                            self._thresholds[block])
+
+
+class _FirstLayer(_Layer):
+    """The layer that the image drives."""
+
+    SAVED = ("drive",)
+    ALTERED = ("stages",)
+
+    def __init__(self, network: LayeredNetwork, layer: int, solver: Solver) -> None:
+        super().__init__(network, layer, solver)
+        circuit = membrane_circuit(self._part(self._neurons, self._fan_in))
+        self._membranes = NgspiceSession().load(circuit, self._steps(MEMBRANE_STEP), names("membrane_0", self._neurons))
+        self._tau: Values = self._parameters.neuron.time_constant
+        if self._values is not None:
+            self._membranes.alter(neuron_changes(self._values, range(self._neurons), "membrane"))
+            self._tau = self._parameters.neuron.membrane_resistance * self._values.membrane_capacitance
+
+    def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
+        return image_circuit(part), self._steps(EDGE_STEP * self._finer)
+
+    def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return first spike times in s up to `stop`, and settled membranes in thresholds (their drives stand still)."""
+        pool, places, inputs = self._assign_rows(states, np.flatnonzero(image))
+        levels = np.zeros(len(pool.inputs) + 1)
+        levels[places], levels[-1] = image[inputs], 1.0
+        changes = {f"erow_0_{k} gain": volts for k, volts in enumerate((levels * self._design.row_voltage).tolist())}
+        drives = []
+        for block, circuit in pool:
+            circuit.alter(changes)
+            drives += circuit.run(SETTLED * self._design.rise).stack(names("drive_0", len(block)))[:, -1].tolist()
+        self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
+        waves = self._membranes.run(stop)
+        ends = waves.stack(names("membrane_0", self._neurons))[:, -1]
+        risen = -np.expm1(-(stop - self._start) / self._tau)
+        return self._first_spikes(waves, np.arange(self._neurons), stop), ends / (risen * self._thresholds)
+
+    def unload(self) -> None:
+        """Remove the circuits from ngspice."""
+        super().unload()
+        self._membranes.unload()
+
+
+class _LaterLayer(_Layer):
+    """A layer that spikes drive."""
+
+    def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
+        return spike_circuit(part, self._solver.max_step), self._steps(self._finer)
+
+    def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return first spike times in s up to `stop`, and settled membranes in thresholds; rows step up at `spikes` (s)."""
+        pool, places, inputs = self._assign_rows(states, np.flatnonzero(~np.isnan(spikes)))
+        steps = np.full(len(pool.inputs), NEVER)
+        steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)  # every row starts at 0 V
+        changes = {f"v.xrow_0_{k}.vat dc": spike for k, spike in enumerate(steps.tolist())}
+        times, settled = [], []
+        for block, circuit in pool:
+            circuit.alter(changes)
+            waves = circuit.run(stop)
+            times.append(self._first_spikes(waves, block, stop))
+            drives = waves.stack(names("drive_0", len(block)))[:, -1]
+            settled.append(self._neuron.membrane_gain * drives / self._thresholds[block])
+        return np.concatenate(times), np.concatenate(settled)
+
+
+class BackReader:
+    """Back-reads of one layer: the columns carry errors, and the row currents are measured."""
+
+    RISE, STOP = 1e-6, 3e-6  # s
+
+    def __init__(self, network: LayeredNetwork, layer: int) -> None:
+        states = network.states[layer]
+        self._network, self._rows = network, states.shape[1] - 1
+        self._volts = network.design.column_voltage(layer == len(network.states) - 1)
+        self._currents = [f"i(vrow_0_{k})" for k in range(self._rows)]
+        circuit = back_circuit(network.parameters, network.design, states)
+        self._circuit = NgspiceSession().load(circuit, WRITING, self._currents)
+        self._circuit.alter({"vpulse pwl": [0.0, 0.0, self.RISE, 1.0, 1.0, 1.0]})
+        cells, memristor = network.of_layer(layer).cells, network.parameters.memristor
+        self._states, self._shift = states.copy(), np.zeros(states.shape)
+        if cells is not None:
+            self._circuit.alter(cell_changes(cells.of(slice(None), slice(-1)), memristor, name="cell_0"))
+            shift = cells.shift(memristor)
+            self._states, self._shift = np.full(states.shape, np.nan), shift[:len(states)]
+            if not network.design.pairs:
+                reference = (network.design.reference_state - shift[-1, :-1]).tolist()
+                self._circuit.alter(layer_state_changes([(len(states), k) for k in range(self._rows)], reference))
+
+    def read(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Return what `LayeredNetwork.read_back` computes.
+
+        Parameters
+        ----------
+        states : array, columns x rows with the bias, V
+        errors : array, neurons
+            +-1 in the last layer, V in a hidden one.
+
+        Raises
+        ------
+        SimulationError
+            ngspice cannot complete the transient.
+        """
+        changed = states[:, :-1] != self._states[:, :-1]
+        shifted = (states - self._shift)[:, :-1]
+        self._circuit.alter(layer_state_changes(np.argwhere(changed).tolist(), shifted[changed].tolist()))
+        self._states = states.copy()
+        driven = self._network.design.column_errors(errors)
+        self._circuit.alter({f"ecolumn_0_{c} gain": self._volts * error for c, error in enumerate(driven)})
+        waves = self._circuit.run(self.STOP)
+        pairs = max(1, self._network.design.pairs)
+        return waves.stack(self._currents)[:, -1] / (self._network.parameters.memristor.gain * self._volts * pairs)
+
+
+class ColumnWriter:
+    """Writes one column of a layer at a time; only its phi is high, so that it is simulated alone.
+
+    Parameters
+    ----------
+    network : LayeredNetwork
+    rows : int
+        Rows of the layer, with the bias.
+    cells : CellValues, optional
+        Cells of the layer; None: all alike.
+    """
+
+    EDGE = 0.02  # of the window, duration of each edge
+    SHORTEST = 1e-6  # s: with shorter edges, rounding of channel charges is a current above ngspice's tolerance
+
+    def __init__(self, network: LayeredNetwork, rows: int, cells: CellValues | None = None) -> None:
+        self._network, self._rows, self._cells = network, rows, cells
+        self._names = [f"xcell_0_0_{k}.gate" for k in range(rows)]
+        self._circuits = dict[tuple[bool, Solver], LoadedCircuit]()
+
+    def _circuit(self, together: bool, solver: Solver) -> LoadedCircuit:
+        if (together, solver) not in self._circuits:
+            circuit = column_circuit(self._network.parameters, self._rows, together)
+            self._circuits[together, solver] = NgspiceSession().load(circuit, solver, self._names)
+        return self._circuits[together, solver]
+
+    @classmethod
+    def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Return pulse (s) and levels that give the same dose within `SHORTEST` or more, and the window in s (0: no dose)."""
+        window = float(abs(pulse) * high.max())
+        slower = max(1.0, cls.SHORTEST / window) if window else 1.0
+        return pulse * slower, levels / slower, window * slower
+
+    def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
+        """Return a column's states after one write. phi is high as long as the row that is high for longest.
+
+        Parameters
+        ----------
+        column : array, rows, V
+            States before the write.
+        levels : array, rows
+            Levels from 0 to 1, in write voltages.
+        high : array, rows
+            Share of the pulse for which each row is high; all rows fall together.
+        pulse : float
+            Width in s; negative: at the negative voltage. Shorter windows than `SHORTEST` become longer, at a lower voltage.
+        place : int
+            Number of the column, for the write gains of a chip.
+
+        Raises
+        ------
+        SimulationError
+            ngspice cannot complete the transient.
+        """
+        pulse, levels, window = self.lengthened(pulse, levels, high)
+        if window == 0:
+            return column
+        edge = self.EDGE * window
+        design, memristor = self._network.design, self._network.parameters.memristor
+        phi = 1.2 if memristor.switch_threshold < 1 else 2 * memristor.switch_threshold
+        # The switch opens and closes as phi's edges cross its threshold. Rows that are high from the start rise before that, and
+        # all rows fall after it: the overlap of row and phi is exact.
+        crossing = edge * memristor.switch_threshold / phi
+        start, end = 3 * edge, 3 * edge + window
+        changes: dict[str, float | list[float]] = {"vphi pwl": [0.0, 0.0, start - crossing, 0.0, start - crossing + edge, phi,
+                                                  end - edge + crossing, phi, end + crossing, 0.0]}
+        volts = (np.sign(pulse) * levels * design.writing).tolist()
+        fall = [end + 2 * edge, 1.0, end + 3 * edge, 0.0]
+        together = bool((high == high[0]).all())
+        if together:
+            changes["vpulse pwl"] = [0.0, 0.0, 1.5 * edge, 0.0, 2.5 * edge, 1.0, *fall]
+            changes |= {f"erow_0_{k} gain": level for k, level in enumerate(volts)}
+        else:
+            for k, level in enumerate(volts):
+                up = end - abs(pulse) * high[k] if high[k] < high.max() else 2 * edge
+                shape = np.array([0.0, 0.0, up - edge / 2, 0.0, up + edge / 2, 1.0, *fall])
+                shape[1::2] *= level
+                changes[f"vrow_0_{k} pwl"] = shape.tolist() if level and high[k] > 0 else [0.0, 0.0, 1.0, 0.0]
+        shift = back = np.zeros(self._rows)
+        if self._cells is not None:
+            own = self._cells.of(slice(place, place + 1), slice(None))
+            changes |= cell_changes(own, memristor, write=True, name="cell_0")
+            # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift.
+            shift, cells = own.shift(memristor)[0], Cells.of(memristor, own)
+            mean = design.writing * levels * high / high.max()
+            back = shift * (1 - leaked(window, cells.leak(mean) / cells.memory_capacitance)[0])
+        changes |= layer_state_changes(np.ndindex(1, self._rows), (column - shift).tolist())
+
+        def run(solver: Solver) -> Waveforms:
+            circuit = self._circuit(together, solver)
+            circuit.alter(changes)
+            return circuit.run(end + 4 * edge)
+        written = first_that_ends((WRITING_LAYERS, WRITING), run).stack(self._names)[:, -1] + back
+        return written if self._cells is None else np.where(self._cells.transconductance[place] == 0, column, written)

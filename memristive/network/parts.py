@@ -1,0 +1,188 @@
+"""Netlists of one layer, or of parts of it, for reads, back-reads and writes that simulate layer by layer.
+
+A read is divided where nothing flows back: at the neurons' outputs, and at the op-amp outputs that drive the membranes through a
+transconductance. Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias; without pairs, the last column
+is the reference. These functions only build.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from memristive.network.netlists import (
+    LayerDesign,
+    ReferenceStage,
+    add_amplifiers,
+    add_bias,
+    add_negative_stages,
+    column_nodes,
+)
+from memristor import Memristor, ReadMemristor
+from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, names, state_changes
+
+NEVER = 1.0  # s, step of a row whose neuron is silent: after every read
+
+
+class NeuronStages(SubCircuit):
+    """Neuron up to the voltage that drives its membrane. Nodes: column, negative, drive."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("neuron_stages", "column", "negative", "drive")
+        add_stages(self, parameters, parameters.feedback_resistance)
+
+
+class Membrane(SubCircuit):
+    """Membrane of a neuron. Nodes: drive, membrane."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("neuron_membrane", "drive", "membrane")
+        add_membrane(self, parameters, parameters.membrane_capacitance)
+
+
+class StepSource(SubCircuit):
+    """Output of a neuron: `volts` from its spike on, at the time that the source Vat gives (1 V for 1 s). Node: row.
+
+    It rises over `edge` s, centred on the spike. At the corners of a PWL source, ngspice would cut its steps to a tenth and
+    restart its integration, ten points for each spike. With time points `edge` apart, the membranes get exactly the charge
+    of an ideal step: the trapezoidal rule is exact for a current that is straight between two points.
+    """
+
+    def __init__(self, volts: float, edge: float) -> None:
+        super().__init__("step_source", "row")
+        self.V("at", "at", self.gnd, NEVER)
+        self.B("step", "row", self.gnd, voltage_expression=f"{volts!r}*min(max((time-v(at))/{edge!r}+0.5,0),1)")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPart:
+    """Some neurons of a layer, with all of their columns.
+
+    Parameters
+    ----------
+    parameters : NetworkParameters
+    design : LayerDesign
+    neuron : NeuronParameters
+        With the stages of the whole layer.
+    neurons : int
+    rows : int
+        With the bias.
+    last : bool
+        In the last layer.
+    """
+
+    parameters: NetworkParameters
+    design: LayerDesign
+    neuron: NeuronParameters
+    neurons: int
+    rows: int
+    last: bool
+
+
+def image_circuit(part: LayerPart) -> Circuit:
+    """Return a crossbar up to its neurons' drives; row k follows the edge of `pulse` with the gain of Erow_0_k.
+
+    All cells are at X_ref and all gains are 0.
+    """
+    circuit = Circuit("image")
+    _add_pulse(circuit, part.design)
+    for k in range(part.rows):
+        circuit.VCVS(f"row_0_{k}", f"row_0_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+    _add_crossbar(circuit, part)
+    return circuit
+
+
+def membrane_circuit(part: LayerPart) -> Circuit:
+    """Return the membranes alone; drive j follows the edge of `pulse` with the gain of Edrive_0_j (0 at first)."""
+    circuit = Circuit("membranes")
+    circuit.subcircuit(Membrane(part.neuron))
+    _add_pulse(circuit, part.design)
+    for j in range(part.neurons):
+        circuit.VCVS(f"drive_0_{j}", f"drive_0_{j}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+        circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
+    return circuit
+
+
+def spike_circuit(part: LayerPart, edge: float) -> Circuit:
+    """Return a crossbar with its membranes, driven by spikes: a `StepSource` for each row, whose time is v.xrow_0_k.vat.
+
+    The bias follows the edge of `pulse`. `edge`: duration in s of the steps.
+    """
+    circuit, volts = Circuit("spikes"), part.design.row_voltage
+    circuit.subcircuit(StepSource(volts, edge))
+    circuit.subcircuit(Membrane(part.neuron))
+    _add_pulse(circuit, part.design)
+    for k in range(part.rows - 1):
+        circuit.X(f"row_0_{k}", "step_source", f"row_0_{k}")
+    bias = f"row_0_{part.rows - 1}"
+    circuit.VCVS(bias, bias, circuit.gnd, "pulse", circuit.gnd, voltage_gain=volts)
+    _add_crossbar(circuit, part)
+    for j in range(part.neurons):
+        circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
+    return circuit
+
+
+def _add_pulse(circuit: Circuit, design: LayerDesign) -> None:
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=[(0.0, 0.0), (design.rise, 1.0), (1.0, 1.0)])
+
+
+def _add_crossbar(circuit: Circuit, part: LayerPart) -> None:
+    design, neuron, bias = part.design, part.neuron, f"row_0_{part.rows - 1}"
+    ReadMemristor(part.parameters.memristor).add_to(circuit)
+    add_amplifiers(circuit, neuron)
+    circuit.subcircuit(NeuronStages(neuron))
+    circuit.subcircuit(ReferenceStage(neuron, name="reference_stage"))
+    negatives = add_negative_stages(circuit, design, 0, part.neurons, "reference_stage")
+    add_bias(circuit, neuron, design.row_voltage, design.bias(part.last), names("column_0", part.neurons), bias)
+    for j in range(part.neurons):
+        circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
+    for c, node in enumerate(column_nodes(design, 0, part.neurons)):
+        for k in range(part.rows):
+            circuit.X(f"cell_0_{c}_{k}", "read_memristor", node, f"row_0_{k}", x0=design.reference_state)
+
+
+def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
+    """Return one layer for a back-read: columns driven, a reference last, and rows (without the bias) held at 0 V.
+
+    The columns follow `pulse` with the gain of Ecolumn_0_c (0 at first). The source Vrow_0_k measures the current of row k.
+    `states`: columns x rows with the bias, V.
+    """
+    circuit = Circuit("back-read")
+    ReadMemristor(parameters.memristor).add_to(circuit)
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    columns, rows = len(states) + (design.pairs == 0), states.shape[1]
+    for c in range(columns):
+        circuit.VCVS(f"column_0_{c}", f"column_0_{c}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+    for k in range(rows - 1):
+        circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
+        for c in range(columns):
+            state = design.reference_state if c == len(states) else states[c, k]
+            circuit.X(f"cell_0_{c}_{k}", "read_memristor", f"column_0_{c}", f"row_0_{k}", x0=float(state))
+    return circuit
+
+
+def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> Circuit:
+    """Return one column of complete cells for writing, held at 0 V, with a source for its phi.
+
+    If the rows rise `together`, row k follows one source `pulse` with the gain of Erow_0_k, which is quicker to alter. Otherwise
+    each row has a source Vrow_0_k.
+    """
+    circuit = Circuit("write")
+    Memristor(parameters.memristor).add_to(circuit)
+    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=OFF)
+    circuit.V("column_0_0", "column_0_0", circuit.gnd, 0)
+    if together:
+        circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    for k in range(rows):
+        if together:
+            circuit.VCVS(f"row_0_{k}", f"row_0_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+        else:
+            circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=OFF)
+        circuit.X(f"cell_0_0_{k}", "memristor", "column_0_0", f"row_0_{k}", "phi", x0=0.0)
+    return circuit
+
+
+def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float]) -> dict[str, float]:
+    """Return the `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
+    return state_changes(cells, states, "cell_0")

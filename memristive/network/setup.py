@@ -1,0 +1,139 @@
+"""Device, neuron and pulses of a single-layer experiment in one object, and the pulses' corners."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from memristive.devices.channel import Values
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristor import MemristorParameters
+from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points
+
+NGSPICE, CLOSED_FORM = ENGINES = ("ngspice", "closed-form")
+Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
+
+WRITE_EDGE = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
+
+
+@dataclass(frozen=True)
+class Schedule(Parameters):
+    """Pulses of training and inference (Jurj 2024, section 3): class after class, input and phi start together."""
+
+    pulse: float = quantity(5e-3, 1e-6, 10.0, "s", "length of a pulse")
+    period: float = quantity(15e-3, 1e-6, 100.0, "s", "from one class's pulse to the next")
+    rise: float = quantity(10e-6, 1e-9, 1e-2, "s", "duration of each edge")
+    input_voltage: float = quantity(1.0, 1e-3, 100.0, "V", "input pulse of a full pixel")
+    phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "phi pulse")
+    sampling_step: float = quantity(10e-6, 1e-9, 1e-1, "s", "the paper's time step; only its decision rule uses it")
+
+    def check(self) -> None:
+        if not self.pulse + self.rise < self.period:
+            raise ParameterError(f"period must exceed pulse + rise, got {self.period:g} s for {self.pulse:g} + {self.rise:g} s")
+        if not self.rise < self.pulse:
+            raise ParameterError(f"rise must be below the pulse, got {self.rise:g} s for {self.pulse:g} s")
+        if not self.sampling_step < self.pulse:
+            raise ParameterError(f"sampling_step must be below the pulse, got {self.sampling_step:g} s for {self.pulse:g} s")
+
+    def start(self, k: int) -> float:
+        """Return the start of pulse k in s."""
+        return k * self.period
+
+    def stop(self, count: int) -> float:
+        """Return the end of `count` pulses in s."""
+        return count * self.period
+
+    def train(self, levels: Sequence[float] | np.ndarray) -> Points:
+        """Return the corners (s, V) of one pulse a period; a level of 0 V leaves its period out."""
+        points = [(0.0, 0.0)]
+        for k, level in enumerate(levels):
+            if level:
+                points += edges(self.start(k), self.pulse, self.rise, level)
+        return points if points[1:2] != [(0.0, 0.0)] else points[1:]
+
+
+def edges(start: float, pulse: float, rise: float, level: float) -> Points:
+    """Return the four corners (s, V) of a trapezoidal pulse whose area is exactly level * pulse."""
+    return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Device, neuron and pulses of an experiment; everything but its states and images.
+
+    Parameters
+    ----------
+    memristor : MemristorParameters
+    neuron : NeuronParameters
+    schedule : Schedule
+    devices : Devices
+        Single devices of a chip and its wires; all alike by default.
+
+    Raises
+    ------
+    ParameterError
+        The phi pulse does not cross the write switch's threshold, so that nothing could be written.
+    """
+
+    memristor: MemristorParameters = MemristorParameters()
+    neuron: NeuronParameters = NeuronParameters()
+    schedule: Schedule = Schedule()
+    devices: Devices = IDEAL_DEVICES
+
+    def __post_init__(self) -> None:
+        if not self.schedule.phi_voltage > self.memristor.switch_threshold:
+            raise ParameterError(f"phi_voltage must exceed switch_threshold, or nothing is ever written, got "
+                                 f"{self.schedule.phi_voltage:g} V for {self.memristor.switch_threshold:g} V")
+
+    @property
+    def network(self) -> NetworkParameters:
+        """Device and neuron, as netlists need them."""
+        return NetworkParameters(self.memristor, self.neuron)
+
+    @property
+    def thresholds(self) -> np.ndarray | None:
+        """Firing thresholds of a chip's neurons in V; None if all are alike."""
+        return self.devices.neurons.threshold if self.devices.neurons else None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with other fields."""
+        return dataclasses.replace(self, **changes)
+
+
+def check_levels(name: str, levels: np.ndarray, inputs: int) -> None:
+    """Raise ParameterError unless the `levels` called `name` are n x `inputs`, each from 0 to 1."""
+    if np.ndim(levels) != 2 or np.shape(levels)[1] != inputs:
+        raise ParameterError(f"{name} must be n x {inputs}, got {' x '.join(map(str, np.shape(levels)))}")
+    if np.size(levels) and not (np.min(levels) >= 0 and np.max(levels) <= 1):
+        raise ParameterError(f"{name} must be levels from 0 to 1, got {np.min(levels):g} to {np.max(levels):g}: scale them")
+
+
+def as_patterns(patterns: Levels) -> np.ndarray:
+    """Return patterns as an array of classes x inputs; raise ParameterError for unequal lengths or levels outside 0 to 1."""
+    try:
+        array = np.array(patterns, float)
+    except (TypeError, ValueError):
+        raise ParameterError("patterns must be numbers, the same count for each class") from None
+    if array.ndim != 2 or not array.size:
+        raise ParameterError(f"patterns must be classes x inputs, got shape {array.shape}")
+    check_levels("patterns", array, array.shape[1])
+    return array
+
+
+def check_write(states: np.ndarray, image: np.ndarray, pulse: Values) -> None:
+    """Raise ParameterError unless an `image` (... x inputs, 0 to 1) can be written to `states` (... x inputs) by `pulse` in s."""
+    check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
+    if not np.all((np.asarray(pulse) > 0) & np.isfinite(pulse)):
+        raise ParameterError(f"a write's pulse must be above 0 s, and finite, got {np.min(pulse):g}")
+
+
+def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
+    """Return the duration in s of a write of `pulse` s, and the time in s at full level that gives the same area.
+
+    The write lasts while phi is above `phi_share` of its level; input and phi rise and fall together over `WRITE_EDGE`
+    of the pulse.
+    """
+    edge = WRITE_EDGE * pulse
+    return pulse + edge * (1 - 2 * phi_share), pulse - edge * phi_share**2

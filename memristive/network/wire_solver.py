@@ -1,0 +1,144 @@
+"""Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then spikes as in the closed form.
+
+Each cell has a node on its row and a node on its column. Wires are linear. A channel whose gate is lifted by its input is
+nearly so: its conductance at small voltages is factorised, and a few iterations add what it lacks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron
+from scipy.sparse.linalg import splu
+
+from memristive.devices.channel import read_current
+from memristive.network.closed_form import SHARES, Cells, Crossbar
+from memristive.network.energy import ISOLATED
+from memristive.network.setup import Setup, Values
+from memristive.spice.errors import SimulationError
+from memristive.spice.parameters import ParameterError
+from snn_circuit import Wires
+
+TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller
+ITERATIONS = 500  # three to five suffice for wires of ohms
+MOVED = 0.5  # V, of a state: then the conductances are factorised anew. The solution does not depend on it, its speed does.
+LEAST = 1e-5  # ohm, instead of wires without resistance
+BATCH = 10  # images at a time: more do not stay in the cache
+
+
+class WireSolver:
+    """Node voltages of a crossbar with resistive wires.
+
+    Parameters
+    ----------
+    cells : Cells
+    wires : Wires
+    ends : float or array, classes, ohm
+        Input resistance of the neurons.
+    """
+
+    def __init__(self, cells: Cells, wires: Wires, ends: Values = 0.0) -> None:
+        self._cells, self._row, self._column = cells, *(1 / max(ohm, LEAST) for ohm in (wires.row, wires.column))
+        self._ends = 1 / (1 / self._column + ends)  # S, from a column's last node to ground
+        self._share = cells.share
+        self._factorised: np.ndarray | None = None  # states
+
+    def currents(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
+        """Return the columns' currents in A (n x classes); arguments as in `nodes`."""
+        return self.cell_currents(states, *self.nodes(states, volts)).sum(axis=-1)
+
+    def nodes(self, states: np.ndarray, volts: np.ndarray) -> np.ndarray:
+        """Return the voltages in V of the cells' nodes on rows and on columns, 2 x n x classes x inputs.
+
+        Parameters
+        ----------
+        states : array, classes x inputs, V
+        volts : array, n x inputs, V
+            At the rows' inputs, of either sign.
+
+        Raises
+        ------
+        SimulationError
+            The iteration does not converge.
+        """
+        if self._factorised is None or states.shape != self._factorised.shape or np.abs(states - self._factorised).max() > MOVED:
+            self._factorise(states)
+        source = np.zeros((2, *states.shape, len(volts)))
+        source[0, 0] = self._row * volts.T
+        nodes = self._lu.solve(source.reshape(-1, len(volts)))
+        for _ in range(ITERATIONS):
+            current = self.cell_currents(states, *np.moveaxis(nodes.reshape(source.shape), -1, 1))
+            leaving = np.moveaxis(np.array([current, -current]), 1, -1) - source
+            change = self._lu.solve(self._wires @ nodes + leaving.reshape(nodes.shape))
+            nodes -= change
+            if np.abs(change).max() < TOLERANCE:
+                return np.moveaxis(nodes.reshape(source.shape), -1, 1)
+        raise SimulationError(f"the currents through the wires do not converge: {np.abs(change).max():g} V after {ITERATIONS} "
+                              "iterations")
+
+    def cell_currents(self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and `columns` in V.
+
+        The lower of the two nodes is the channel's source. It lifts the explicit capacitor's share of the gate less.
+        """
+        lower, across = np.minimum(rows, columns), rows - columns
+        return np.sign(across) * read_current(self._cells, states - self._share * lower, np.abs(across))
+
+    def _factorise(self, states: np.ndarray) -> None:
+        classes, inputs = states.shape
+        rows = self._row * kron(_ladder(classes), eye_array(inputs))
+        columns = self._column * kron(eye_array(classes), _ladder(inputs)[::-1, ::-1])
+        last = np.zeros(states.shape)
+        last[:, -1] = self._ends - self._column
+        conductance = diags_array(np.ravel(self._cells.gain * np.maximum(states - self._cells.threshold_voltage, 0.0)))
+        self._wires: Any = csr_array(block_array([[rows, None], [None, columns + diags_array(last.ravel())]]))
+        cells = block_array([[conductance, -conductance], [-conductance, conductance]])
+        self._lu: Any = splu((self._wires + cells).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+                             options={"SymmetricMode": True})
+        self._factorised = states.copy()
+
+
+def _ladder(count: int) -> Any:
+    """Return the conductance matrix of a wire of `count` nodes in units of one piece: a source, then a piece to each node."""
+    own = np.full(count, 2.0)
+    own[-1] = 1.0
+    return (diags_array(own) - eye_array(count, k=1) - eye_array(count, k=-1)).tocsr()
+
+
+@dataclass(frozen=True)
+class WiredCrossbar(Crossbar):
+    """`Crossbar` whose currents flow through resistive wires. States are classes x inputs, without further axes."""
+
+    solver: WireSolver
+    isolated: bool  # the channels' junctions do not conduct
+
+    @classmethod
+    def of(cls, setup: Setup) -> WiredCrossbar:
+        """Return the crossbar of a `setup`."""
+        bare = Crossbar.of(setup.replace(devices=dataclasses.replace(setup.devices, wires=Wires())))
+        ends = bare.neurons.stages.feedback / np.asarray(bare.neurons.stages.amplifier_gain)
+        return cls(**vars(bare), solver=WireSolver(bare.cells, setup.devices.wires, ends),
+                   isolated=setup.memristor.junction_current <= ISOLATED)
+
+    def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
+        for first in range(0, len(images), BATCH):
+            volts = self.schedule.input_voltage * images[first:first + BATCH]
+            half, full = self.solver.currents(states, np.concatenate([volts / 2, volts])).reshape(2, len(volts), -1)
+            # Over the edge, currents are as good as quadratic in the input. The solver's neurons take their share themselves.
+            shares = SHARES[:, None, None]
+            yield from np.moveaxis(shares * (full + (1 - shares) * 2 * (2 * half - full)), 0, 1)
+
+    def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
+                     cells: Cells) -> np.ndarray:
+        """Return the column's states after one write: its cells see what the wires leave of the input.
+
+        Raises ParameterError for a depression with junctions that conduct: their currents would take a third of it.
+        """
+        if sign < 0 and not self.isolated:
+            raise ParameterError(f"depressions through wires need isolated junctions: memristor.junction_current={ISOLATED:g}")
+        rows, columns = self.solver.nodes(states, sign * self.schedule.input_voltage * image[None])[:, 0, column]
+        return self.written(states[column], rows - columns, pulse, cells)

@@ -1,0 +1,98 @@
+"""The laws of the neuron: stages with rails and finite gain, membrane, first spike (docs/closed_form.md).
+
+Each law stands here once, in NumPy's functions: it takes numbers or arrays of any shape that broadcast, and the kernels
+compile it. Weights, drives and membranes of networks are in thresholds.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Gauss and Legendre's nodes on the input's edge, as shares of it, and their weights: three give nanoseconds.
+NODES = (0.5 - math.sqrt(0.15), 0.5, 0.5 + math.sqrt(0.15))
+WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
+
+
+class Stages(NamedTuple):
+    """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative columns.
+
+    An inverting op-amp of finite gain lacks its noise gain / gain. The summing stage's noise gain depends on the column's
+    conductance (`drive`), the inverting stage's is 3; that of the negative columns' inverting stage is 2, and it feeds many
+    neurons. Each op-amp also drops a voltage at its output resistance.
+    """
+
+    feedback: Any  # ohm, of the summing stage: volts per column ampere
+    negative_feedback: Any  # ohm, of the negative columns' summing stage
+    amplifier_gain: Any  # of the op-amps, which leave a column at 1 / gain of their output
+    membrane_gain: Any  # settled membrane in V per volt of the inverting stage, less what the op-amps lack
+    negative_gain: Any  # of the negative columns' inverting stage
+    highest_sum: Any  # V, rails as the stages reach them
+    highest_negative: Any  # V
+    highest_inverse: Any  # V
+
+
+def stages(parameters: Any, loads: int = 0) -> Stages:
+    """Return the stages of neurons with these `parameters` (`snn_circuit.NeuronParameters`).
+
+    `loads`: number of inverting stages that the negative columns' stage feeds.
+    """
+    p = parameters
+    dropped, stage = p.amplifier_output_resistance / p.feedback_resistance, p.amplifier_output_resistance / p.stage_resistance
+    lacking = (4 * (1 + stage) + dropped) / p.amplifier_gain
+    negative = 2 * (1 + (1 + loads) * stage) / p.amplifier_gain
+    highest = p.highest_sum(p.feedback_resistance)
+    return Stages(p.feedback_resistance, p.feedback_resistance, p.amplifier_gain, p.membrane_gain / (1 + lacking),
+                  1 / (1 + negative), highest, np.minimum(highest, p.highest_inverse(loads)), p.highest_inverse())
+
+
+def column_resistance(stages: Stages, conductance: Any) -> Any:
+    """Return the voltage of the summing stage in V per ampere of its column.
+
+    The column's `conductance` (S) takes some of the current, as the column is not quite at ground.
+    """
+    return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
+
+
+def negative_resistance(stages: Stages, conductance: Any) -> Any:
+    """Return the voltage of the negative columns' inverting stage in V per ampere; `conductance`: of these columns in S."""
+    return (stages.negative_gain * stages.negative_feedback
+            / (1 + stages.negative_feedback * conductance / stages.amplifier_gain))
+
+
+def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
+    """Return the voltage in V at which membranes settle.
+
+    `up`, `down`: what the summing stage and the stage of the negative columns would give in V if there were no rails.
+    """
+    difference = np.minimum(up, stages.highest_sum) - np.minimum(down, stages.highest_negative)
+    return stages.membrane_gain * np.minimum(difference, stages.highest_inverse)
+
+
+def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
+    """Return the membrane at the end of the input's edge per volt of drive at a `node` of the edge, times its `weight`."""
+    return weight * rise / tau * np.exp(-rise / tau * (1 - node))
+
+
+def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) -> Any:
+    """Return the first spike in s after the input's start, of membranes that settle above their threshold.
+
+    Within the edge the time is rough: currents grow about linearly there, membranes with the square of time.
+
+    Parameters
+    ----------
+    settled, risen : array_like, V
+        Membrane at the end, and when the input has risen.
+    threshold : array_like, V
+    rise, tau : array_like, s
+        Edge of the input, time constant of the membrane.
+    """
+    early = risen > threshold
+    late = tau * np.log(np.maximum((settled - risen) / (settled - threshold), 1.0))
+    return rise + (1 - early) * late + early * rise * (np.sqrt(threshold / np.maximum(risen, threshold)) - 1)
+
+
+def start_delay(rise: float, tau: float) -> float:
+    """Return the time in s of the ideal step that leaves membranes in the same state as a linear edge of `rise` s."""
+    return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)
+

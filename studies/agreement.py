@@ -1,0 +1,488 @@
+"""Do ngspice and the closed form agree? Reads and trainings of networks in both engines, beside each other.
+
+reads: test images of three committed networks of one layer, as MNIST_memristor_test.py has read them, and a few of them with
+tightened tolerances and ever shorter steps; random writes. Writes results/engines.json and figures/engines.png in 5 minutes.
+training: MNIST, binary. Writes results/engines_training.json in 5 minutes.
+layers: test images of a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With 200 hidden neurons an
+image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
+layers-training: the closed form makes the first presentations, both engines the next. Writes results/layers_in_step_NAME.json.
+For MNIST (100 hidden neurons, 500 presentations) five minutes.
+
+Trainings are compared twice. In step, the closed form takes over ngspice's states before each presentation. Free, both engines
+start alike and go on alone: a single decision that differs makes them two trainings.
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+import plotting
+from datasets import DATASETS, Dataset, matching_dataset, mnist
+from memristive.cli.layered_reads import RANGE, read_ranges
+from memristive.cli.main import run
+from memristive.cli.options import Parser, add_jobs, add_resume, apply_settings, make_parser, whole_number
+from memristive.cli.parallel_reads import NEURONS
+from memristive.cli.progress import print_rows, progress
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import FileProblem, check_overwriting
+from memristive.io.networks import describe_network, load_network
+from memristive.io.predictions import load_decisions
+from memristive.io.results import write_results
+from memristive.io.voltages import load_voltages
+from memristive.learning.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, LearningState, initial_state, presentation_order
+from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
+from memristive.learning.ngspice_training import NgspiceTrainer
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
+from memristive.network.clipping import warn_of_layers
+from memristive.network.closed_form import Crossbar
+from memristive.network.engines import make_engine
+from memristive.network.netlists import LayerDesign
+from memristive.network.ngspice_crossbar import Reader, Writer
+from memristive.network.scores import decide, deviations, end_of_read, score_row
+from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
+from memristive.network.solvers import READING
+from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import Solver, temporary_circuits
+from memristor import MemristorParameters, state_rate
+from snn_circuit import NetworkParameters, NeuronParameters
+
+NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
+LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, and of the lead: bound of the difference from the leads of tightened reads
+WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, and of the dose: bound of the difference from ngspice's usual writes
+STEPS = (40e-6, 20e-6, 10e-6, 5e-6, 2e-6, 1e-6)  # s, longest steps of ngspice
+LATEST = 300e-6  # s: later spikes need many steps and decide nothing
+PRESENTATIONS = 60_000  # of a run of several layers: the doses fall linearly to zero over it
+CHECKPOINT_EVERY = 40  # ranges of images
+Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
+Learning = Any  # LearningState or LayeredLearning
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one of the comparisons."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run_it: Callable[[argparse.Namespace], None], parameters: bool = False) -> Parser:
+        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, parameters=parameters)],
+                                   add_help=False, allow_abbrev=False)
+        part.set_defaults(run_it=run_it)
+        return part
+
+    part = command("reads", agree_on_reads)
+    part.add_number("--images", 1, 10_000, 200, "test images of each network that are read with tightened tolerances")
+    part.add_number("--writes", 1, 10**6, 1000, "random writes")
+    part = command("training", agree_on_training)
+    part.add_number("--presentations", 1, 60_000, 2000, "length of the training")
+    part = add_jobs(add_resume(command("layers", agree_on_layers)))
+    part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
+    part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
+    part.add_number("--samples", 1, 10_000, 200, "the first N test images")
+    part = command("layers-training", agree_on_layers_training, parameters=True)
+    part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
+    part.add_argument("--hidden", type=whole_number(1, 10_000), nargs="+", metavar="N", default=[100],
+                      help="neurons of each hidden layer (default: 100)")
+    part.add_number("--after", 0, 10**9, 20_000, "presentations before, in closed form")
+    part.add_number("--stretch", 1, 10**9, 500, "presentations in ngspice")
+    options = parser.parse_args(arguments)
+    options.run_it(options)
+
+
+# Reads and writes of one layer
+
+@dataclass(frozen=True)
+class Network:
+    """A committed network."""
+
+    name: str
+    states: np.ndarray
+    setup: Setup
+    dataset: Dataset
+    rule: str
+
+    @property
+    def resolution(self) -> float:
+        """Lead in s below which two spikes tie."""
+        return resolution_of(self.rule, self.setup.neuron)
+
+    @cached_property
+    def crossbar(self) -> Crossbar:
+        """The network in closed form."""
+        return Crossbar.of(self.setup)
+
+    def images(self, count: int) -> np.ndarray:
+        """Return the first test images, count x inputs."""
+        return self.dataset.test.levels[:count]
+
+    def decisions(self, spikes: np.ndarray) -> np.ndarray:
+        """Return the strict decisions for first spike times (images x classes, s)."""
+        return decide(spikes, self.resolution)[0]
+
+
+def networks() -> list[Network]:
+    """Return the committed networks."""
+    voltages = {name: load_voltages(f"voltages/{name}.json", "mnist", 10, 100) for name in NETWORKS}
+    return [Network(name, found.states, found.setup(), mnist(encoding=found.encoding), found.rule)
+            for name, found in voltages.items()]
+
+
+def agree_on_reads(options: argparse.Namespace) -> None:
+    """Compare reads and writes of one layer."""
+    record = options.results / "engines.json"
+    parameters = {"tight": READING.tightened().as_dict(), "images": options.images, "steps_us": [step * 1e6 for step in STEPS]}
+    check_overwriting(record, parameters, options.force)
+    compared = [(network, ngspice_spikes(network, options.results)) for network in networks()]
+
+    # 1. Reads: usual ones, tightened ones, and ever shorter steps.
+    rows, steps, drawn = [], [], []
+    for network, spikes in compared:
+        tight = read(network, options.images, READING.tightened(), f"{network.name}, tightened")
+        difference, share = compare_leads(network, tight)
+        rows.append({**compare_decisions(network, spikes), "tight_images": options.images,
+                     "tight_leads_differ_max_ns": difference * 1e9, "tight_leads_share_of_bound": share})
+        errors = [error * 1e9 for error in compare_steps(network, min(20, options.images))]
+        steps += [{"network": network.name, "step_us": step * 1e6, "rms_difference_ns": error}
+                  for step, error in zip(STEPS, errors, strict=True)]
+        drawn.append((network.crossbar.first_spikes(network.states, network.images(len(tight))), tight, errors))
+
+    # 2. Writes.
+    largest, largest_share = compare_writes(options.writes)
+    writes = {"count": options.writes, "cells_differ_max_V": largest, "share_of_bound": largest_share}
+
+    # 3. Save, print, plot.
+    write_results(record, parameters, {"rows": rows, "steps": steps, "writes": writes})
+    print(pd.DataFrame(rows).set_index("network").T.to_string(float_format="{:.4g}".format))
+    print(f"{options.writes} writes: cells differ by up to {largest * 1e3:.3f} mV, {largest_share:.2f} of the bound")
+    plotting.save(engines_figure(drawn), options.figures / "engines.png")
+
+
+def ngspice_spikes(network: Network, folder: Path) -> np.ndarray:
+    """Return ngspice's spike times in s of the test images (images x classes). Raises FileProblem."""
+    path = folder / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz"
+    if not path.exists():
+        raise FileProblem(f"{path} does not exist: run MNIST_memristor_test.py --voltages voltages/{network.name}.json first")
+    return load_decisions(path).filter(like="spike_").to_numpy() * 1e-6
+
+
+def leads_of(network: Network, spikes: np.ndarray) -> np.ndarray:
+    """Return the leads in s (2 x images) of ngspice's `spikes` of the first test images, and of the closed form's."""
+    exact = network.crossbar.first_spikes(network.states, network.images(len(spikes)))
+    return np.array([[lead(times) for times in engine] for engine in (spikes, exact)])
+
+
+def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
+    """Compare ngspice's `spikes` of the first test images (images x classes, s) with the closed form's; return a row."""
+    exact, leads = network.crossbar.first_spikes(network.states, network.images(len(spikes))), leads_of(network, spikes)
+    return {"network": network.name, "images": len(spikes),
+            "decisions_that_differ": int(np.sum(network.decisions(spikes) != network.decisions(exact))),
+            "leads_differ_max_ns": np.ptp(leads[:, np.isfinite(leads).all(axis=0)], axis=0).max() * 1e9}
+
+
+def compare_leads(network: Network, tight: np.ndarray) -> tuple[float, float]:
+    """Compare the leads of tightened reads of the first test images (images x classes, s) with the closed form's.
+
+    Returns the largest difference in s, and the largest as a share of its bound (`LEAD_BOUND`, `LEAD_SHARE`). Both are nan if
+    no image has a lead, infinite if an image has one in one engine only.
+    """
+    leads = leads_of(network, tight)
+    kinds = np.where(np.isfinite(leads), 0.0, leads)  # infinite: a single neuron fires; nan: none
+    if not np.array_equal(kinds[0], kinds[1], equal_nan=True):
+        return np.inf, np.inf
+    leads = leads[:, np.isfinite(leads[0])]
+    if not leads.size:
+        return np.nan, np.nan
+    differences = np.ptp(leads, axis=0)
+    return float(differences.max()), float((differences / (LEAD_BOUND + LEAD_SHARE * leads[1])).max())
+
+
+def compare_steps(network: Network, count: int) -> list[float]:
+    """Return the root mean square difference in s of spike times, for each of ngspice's longest steps `STEPS`."""
+    exact = network.crossbar.first_spikes(network.states, network.images(count))
+    found = []
+    for step in STEPS:
+        spikes = read(network, count, Solver(max_step=step, reltol=1e-6, chgtol=1e-16), f"steps of {step:g} s")
+        used = np.isfinite(spikes) & (exact < LATEST)
+        found.append(float(np.sqrt(np.mean((spikes - exact)[used]**2))))
+    return found
+
+
+def read(network: Network, count: int, solver: Solver, description: str, wanted: int = NEURONS) -> np.ndarray:
+    """Return the spike times in s of the first test images in ngspice, count x classes; reads end after `wanted` spikes."""
+    reader = Reader(network.setup, 10, solver)
+    return np.array([reader.spikes(network.states, image, wanted)
+                     for image in progress(network.images(count), count, description, "image")])
+
+
+def compare_writes(count: int) -> tuple[float, float]:
+    """Compare random writes: states of 2 to 5 V, doses of 0.2 to 200 mV up and down, grey images.
+
+    Returns the largest difference of a cell in V, and the largest as a share of its bound (`WRITE_BOUND`, `WRITE_SHARE`).
+    """
+    setup, generator = mnist().setup, np.random.default_rng(1)
+    crossbar, writer = Crossbar.of(setup), Writer(setup, 100)
+    rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
+    largest = largest_share = 0.0
+    for _ in progress(range(count), count, "random writes", "write"):
+        column = generator.uniform(2.0, 5.0, 100)
+        image = np.where(generator.random(100) < 0.5, generator.random(100), 0.0)
+        dose, sign = float(np.exp(generator.uniform(np.log(0.2e-3), np.log(0.2)))), int(generator.choice([1, -1]))
+        written = writer.write(column, image, sign, dose / rate)
+        difference = float(np.abs(written - crossbar.write(column, image, sign, dose / rate)).max())
+        largest, largest_share = max(largest, difference), max(largest_share, difference / (WRITE_BOUND + WRITE_SHARE * dose))
+    return largest, largest_share
+
+
+def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -> Figure:
+    """Draw spike times of both engines, their difference, and how it falls with ngspice's step.
+
+    `networks`: spikes (images x classes, s) of the closed form and of tight reads, and the differences in ns for `STEPS`.
+    """
+    figure = plt.figure(figsize=(plotting.WIDTH, 5.2))
+    grid = figure.add_gridspec(2, 2, width_ratios=(3, 2), height_ratios=(3, 2))
+    both = figure.add_subplot(grid[0, 0])
+    difference = figure.add_subplot(grid[1, 0], sharex=both)
+    falling = figure.add_subplot(grid[:, 1])
+    for (exact, tight, errors), label, colour, marker in zip(networks, NETWORKS.values(), plotting.COLOURS, "osv", strict=False):
+        used = np.isfinite(exact) & np.isfinite(tight) & (exact < LATEST)
+        x, y = exact[used] * 1e6, tight[used] * 1e6
+        both.plot(x, y, marker, color=colour, markersize=3, label=label)
+        difference.plot(x, (y - x) * 1e3, marker, color=colour, markersize=2)
+        falling.loglog(np.array(STEPS) * 1e6, errors, marker + "-", color=colour)
+    both.set(ylabel="spike in ngspice (µs)", title="Two engines, one circuit")
+    both.legend()
+    difference.set(xlabel="spike in the closed form (µs)", ylabel="difference (ns)")
+    falling.set(xlabel="ngspice's largest step (µs)", ylabel="difference, root mean square (ns)", title="Smaller steps")
+    falling.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+    falling.yaxis.set_major_formatter("{x:g}")
+    for axis in (difference, falling):
+        axis.grid(alpha=0.3)
+    return figure
+
+
+# Reads of several layers
+
+def agree_on_layers(options: argparse.Namespace) -> None:
+    """Compare reads of several layers."""
+    # 1. The network, and images that it has not seen.
+    path = options.voltages or Path(f"voltages/layers_{options.data}.json")
+    network, rule, voltages = load_network(path, options.data)
+    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed)
+    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
+    record = options.results / f"layers_in_ngspice_{path.stem.removeprefix('layers_')}.json"
+    parameters = {"voltages": path, "samples": len(images),
+                  **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}
+    check_overwriting(record, parameters, options.force, others=[path])
+    warn_of_layers(network, images)
+
+    # 2. Read all images, in ranges.
+    checkpoint, exact = checkpoint_path(record), network.forward(images)
+    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
+        "done": np.zeros(len(images), bool), **{f"layer_{k}": np.full(times.shape, np.nan) for k, times in enumerate(exact)}}
+    found = [state[f"layer_{k}"] for k in range(len(exact))]
+    starts = [k for k in range(0, len(images), RANGE) if not state["done"][k]]
+    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
+        for count, (first, reads) in enumerate(read_ranges(network, images, starts, options.jobs), 1):
+            for k, one in enumerate(reads, first):
+                for times, layer in zip(found, one.layers, strict=True):
+                    times[k] = layer
+            state["done"][first:first + len(reads)] = True
+            if count % CHECKPOINT_EVERY == 0:
+                save_checkpoint(checkpoint, state, parameters)
+
+        # 3. Compare spikes and decisions with the closed form.
+        rows, differing = compare_layers(found, exact, network.design.window)
+        scores = {"ngspice": score_row(labels, found[-1]), "closed_form": score_row(labels, exact[-1])}
+        write_results(record, parameters, {"rows": rows, "decided_differently": differing, **scores})
+    print_rows(rows)
+    print_rows(differing)
+    print_rows([{"engine": engine, **row} for engine, row in scores.items()])
+
+
+def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a row for each layer with the differences of ngspice's `spikes`, and the images that are decided differently.
+
+    A spike that only one read has came after the other read's end, at its second output spike.
+    """
+    ends = [end_of_read(times[-1], window) for times in (spikes, exact)]
+    largest = np.transpose([np.fmax.reduce(deviations(one, two, *ends), axis=1, initial=0.0)
+                            for one, two in zip(spikes, exact, strict=True)])
+    differing = np.flatnonzero(decide(spikes[-1], RESOLUTION)[0] != decide(exact[-1], RESOLUTION)[0])
+    rows = [{"read": "layer by layer", "compared_with": "closed form", "layer": layer, "images": len(largest),
+             "largest_difference_s": most, "mean_largest_difference_s": mean, "decided_differently": len(differing)}
+            for layer, (most, mean) in enumerate(zip(largest.max(axis=0), largest.mean(axis=0), strict=True), 1)]
+    return rows, [{"image": int(k), "lead_s": lead(exact[-1][k])} for k in differing]
+
+
+# Trainings
+
+@dataclass(frozen=True)
+class Trainers:
+    """A training in both engines.
+
+    Parameters
+    ----------
+    start : LearningState or LayeredLearning
+    in_ngspice, in_closed_form : callable
+        Make the next presentation of a training.
+    read : callable
+        Return the closed form's first spikes (classes, s) of the next image, and its label.
+    threshold : float
+        X in V below which a cell does not conduct.
+    """
+
+    start: Learning
+    in_ngspice: Callable[[Learning], Any]
+    in_closed_form: Callable[[Learning], Any]
+    read: Callable[[Learning], tuple[np.ndarray, int]]
+    threshold: float
+
+
+def one_layer(dataset: Dataset, rule: ErrorDrivenRule) -> Trainers:
+    """Return the trainers of one layer on a dataset."""
+    (classes, inputs), images, labels = dataset.patterns.shape, dataset.training.levels, dataset.training.labels
+    trainers = [ErrorDrivenTrainer(make_engine(engine, dataset.setup, Chip(classes, inputs)), rule, images, labels)
+                for engine in (NGSPICE, CLOSED_FORM)]
+    order, crossbar = presentation_order(rule.seed, rule.presentations, len(images)), Crossbar.of(dataset.setup)
+
+    def read_next(learning: LearningState) -> tuple[np.ndarray, int]:
+        k = order[learning.done]
+        return crossbar.first_spikes(learning.states, images[k][None])[0], int(labels[k])
+
+    return Trainers(initial_state(rule, classes, inputs), trainers[0].present, trainers[1].present, read_next,
+                    dataset.setup.memristor.threshold_voltage)
+
+
+def several_layers(start: LayeredLearning, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> Trainers:
+    """Return the trainers of several layers; call it within `temporary_circuits`."""
+    def read_next(learning: LayeredLearning) -> tuple[np.ndarray, int]:
+        k = epoch_order(rule, len(images), learning.done, learning.done + 1)[0]
+        return learning.network.first_spikes(images[k][None])[0], int(labels[k])
+
+    return Trainers(start, NgspiceTrainer(start.network, rule, images, labels).present,
+                    lambda learning: next(train_layers(learning, rule, images, labels, block=1)), read_next,
+                    start.network.parameters.memristor.threshold_voltage)
+
+
+def agree_on_training(options: argparse.Namespace) -> None:
+    """Compare a training of one layer."""
+    dataset, record = mnist(), options.results / "engines_training.json"
+    rule = dataclasses.replace(dataset.rule, presentations=options.presentations)
+    parameters = {"dataset": dataset.name, "learning": rule.as_dict(), "presentations": options.presentations}
+    check_overwriting(record, parameters, options.force)
+    results = compare_training(one_layer(dataset, rule), options.presentations)
+    write_results(record, parameters, results)
+    print_rows(results["rows"])
+    print_rows(results["different"])
+
+
+def agree_on_layers_training(options: argparse.Namespace) -> None:
+    """Compare a part of a training of several layers."""
+    # 1. Data, neurons, layers and rule.
+    dataset = matching_dataset(options.data)
+    memristor, neuron, design, rule = apply_settings(
+        options, memristor=MemristorParameters(), neuron=NeuronParameters(), design=LayerDesign(),
+        rule=dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS))
+    if options.after + options.stretch > rule.presentations:
+        raise ParameterError(f"--after and --stretch must add up to at most rule.presentations ({rule.presentations}), got "
+                             f"{options.after} and {options.stretch}")
+    dataset = matching_dataset(options.data, seed=rule.seed)
+    images, labels = dataset.training.levels, dataset.training.labels
+    network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule, design,
+                              NetworkParameters(memristor, neuron))
+    record = options.results / f"layers_in_step_{dataset.name}.json"
+    parameters = {**describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
+                  "stretch": options.stretch}
+    check_overwriting(record, parameters, options.force)
+
+    # 2. The closed form up to the start, then both engines.
+    start = LayeredLearning.start(network, rule)
+    if options.after:
+        next(train_layers(start, rule, images, labels, block=options.after))
+    warn_of_layers(start.network, images)
+    with temporary_circuits():
+        results = compare_training(several_layers(start, rule, images, labels), options.stretch)
+
+    # 3. Save and print.
+    write_results(record, parameters, results)
+    print_rows(results["rows"])
+    print_rows(results["different"])
+
+
+def compare_training(trainers: Trainers, count: int) -> dict[str, Any]:
+    """Train on both engines with the same presentations, in step and free.
+
+    Returns rows for each course and layer, and the presentations that are decided differently: all of those in step, the first
+    one if free. Differences of states are the largest after any presentation in step, after the last one if free. Cells that do
+    not conduct before or after have a column of their own: ngspice writes them differently (docs/closed_form.md).
+    """
+    circuit, free, start = trainers.start, trainers.start, trainers.start
+    apart = {course: np.zeros((len(states_of(start)), 2)) for course in ("in step", "free")}
+    alike, different = dict.fromkeys(apart, 0), list[dict[str, Any]]()
+    for k in progress(range(start.done, start.done + count), count, "training in ngspice", "image"):
+        before = {"in step": circuit, "free": free}
+        after = {course: advanced(trainers.in_closed_form, learning) for course, learning in before.items()}
+        simulated = advanced(trainers.in_ngspice, circuit)
+        for course, learning in before.items():
+            same = decision(circuit, simulated) == decision(learning, after[course])
+            alike[course] += same
+            if same and course == "in step":
+                apart[course] = np.maximum(apart[course], differences(simulated, after[course], circuit, trainers.threshold))
+            if not same and (course == "in step" or k - start.done + 1 == alike[course] + 1):
+                different.append({"course": course, "presentation": k, **gaps(*trainers.read(learning))})
+        circuit, free = simulated, after["free"]
+    apart["free"], moved = (differences(circuit, other, start, trainers.threshold) for other in (free, start))
+    rows = [{"course": course, "layer": layer, "presentations": count, "decided_alike": alike[course],
+             "states_moved_max_V": most.max(), "states_differ_max_V": conducting, "not_conducting_differ_max_V": not_conducting}
+            for course, layers in apart.items()
+            for layer, (most, (conducting, not_conducting)) in enumerate(zip(moved, layers, strict=True), 1)]
+    right, wrote = circuit.history[start.done:start.done + count].sum(axis=0).tolist()
+    return {"rows": rows, "different": different, "answered_right": right, "wrote": wrote}
+
+
+def advanced(present: Callable[[Learning], Any], learning: Learning) -> Learning:
+    """Return a training after one more presentation; `learning` is not changed."""
+    result = dataclasses.replace(learning, history=learning.history.copy())
+    present(result)
+    return result
+
+
+def states_of(learning: Learning) -> tuple[np.ndarray, ...]:
+    """Return the states of each layer in V."""
+    return (learning.states,) if isinstance(learning, LearningState) else learning.network.states
+
+
+def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
+    """Return whether a presentation was answered right, and the columns of the last layer that it wrote."""
+    written = (states_of(after)[-1] != states_of(before)[-1]).any(axis=1)
+    return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()
+
+
+def gaps(times: np.ndarray, label: int) -> dict[str, float]:
+    """Return the right neuron's lead in s over the first other one, and from that one to the next; inf if one is silent."""
+    others = np.sort(np.nan_to_num(np.append(np.delete(times, label), np.nan), nan=np.inf))
+    return {"lead_s": float(others[0] - times[label]), "among_others_s": float(others[1] - others[0])}
+
+
+def differences(one: Learning, other: Learning, before: Learning, threshold: float) -> np.ndarray:
+    """Return the largest difference of states (layers x 2, V) of cells that conduct in all three trainings, and of the others."""
+    found = []
+    for a, b, was in zip(states_of(one), states_of(other), states_of(before), strict=True):
+        conducting = np.minimum(np.minimum(a, b), was) > threshold
+        found.append([np.abs(a - b).max(initial=0.0, where=cells) for cells in (conducting, ~conducting)])
+    return np.array(found)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

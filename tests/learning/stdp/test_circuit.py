@@ -1,0 +1,230 @@
+"""The circuit that learns by itself: ngspice against the closed form, and each of its three additions alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from datasets import xpue
+from memristive.devices.channel import lowered_state, raised_state
+from memristive.learning.stdp import closed_form
+from memristive.learning.stdp.circuit import (
+    LEARNING,
+    SelfLearningParameters,
+    SelfLearningSetup,
+    self_learning_network,
+    simulate,
+    winners,
+)
+from memristive.learning.stdp.closed_form import charged, constants, memory_capacitance, present_all, spike_times
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import Crossbar
+from memristive.network.setup import Schedule
+from memristive.network.spike_decoding import SILENT
+from memristive.spice.parameters import ParameterError
+from memristor import MemristorParameters
+from snn_circuit import names, state_names
+
+SETUP = SelfLearningSetup()
+PATTERNS = xpue().patterns
+K = constants(SETUP)
+
+
+def with_neuron(**changes):
+    return SETUP.replace(neuron=dataclasses.replace(SETUP.neuron, **changes))
+
+
+@pytest.fixture(scope="module")
+def transient(ngspice):
+    """transient(setup, states, images, homeostasis) gives the waveforms of a transient, and its winners."""
+    def run(setup, states, images, homeostasis=None):
+        neurons, inputs = np.shape(states)
+        saved = [name for kind in ("output", "homeostasis", "phi") for name in names(kind, neurons)]
+        loaded = ngspice.load(self_learning_network(setup, states, images, homeostasis), LEARNING,
+                              [*state_names(neurons, inputs), *saved])
+        waves = loaded.run(setup.schedule.stop(len(images)))
+        loaded.unload()
+        return waves, winners(waves, setup, neurons, len(images))
+    return run
+
+
+@pytest.fixture(scope="module")
+def start():
+    """States and order of 60 presentations of XPUE to four neurons."""
+    generator = np.random.default_rng(7)
+    return generator.uniform(1.5, 2.5, (4, 9)), generator.integers(0, 4, 60)
+
+
+@pytest.fixture(scope="module")
+def learned(transient, start):
+    """Waveforms and winners of these presentations in ngspice."""
+    return transient(SETUP, start[0], PATTERNS[start[1]])
+
+
+def test_closed_form_has_the_circuits_winners_states_and_thresholds(start, learned):
+    states, homeostasis = start[0].copy(), np.zeros(4)
+    found = present_all(states, homeostasis, PATTERNS, start[1], K)
+    waves, winner = learned
+    assert np.array_equal(found, winner) and len(set(found)) == 4
+    # ngspice's switches close at time points, some us late; a us of writing moves X by 1.4 mV.
+    assert np.abs(waves.stack(state_names(4, 9))[:, -1].reshape(4, 9) - states).max() < 0.06
+    assert np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max() < 1.2e-3 * homeostasis.max()
+
+
+def test_simulation_continues_from_states_and_homeostasis_of_an_earlier_one(ngspice, start):
+    """Two transients equal one. A membrane that began at 0 V, instead of below it, would fire too early."""
+    states, images = start[0] + 1.0, PATTERNS[start[1][:6]]
+    found, whole, homeostasis = simulate(SETUP, states, images)
+    first, middle, raised = simulate(SETUP, states, images[:4])
+    second, end, raised_end = simulate(SETUP, middle[-1], images[4:], raised[-1])
+    assert found.tolist() == [*first, *second] and raised[-1][second[0]] > 0.1
+    assert end == pytest.approx(whole[4:], abs=0.02) and raised_end == pytest.approx(homeostasis[4:], abs=2e-4)
+
+
+def test_a_winner_inhibits_all_other_neurons_until_the_input_ends(start, learned):
+    waves, winner = learned
+    outputs = waves.stack(names("output", 4)) > 0.5
+    for k in range(60):
+        during = (waves.time > SETUP.schedule.start(k)) & (waves.time < SETUP.schedule.start(k + 1) - 1e-3)
+        assert np.flatnonzero(outputs[:, during].any(axis=1)).tolist() == [winner[k]]
+
+
+def test_only_the_winners_column_is_written(start, learned):
+    waves, winner = learned
+    moved = [np.interp(SETUP.schedule.period, waves.time, waves[name]) for name in state_names(4, 9)]
+    moved = np.abs(np.reshape(moved, (4, 9)) - start[0]).max(axis=1)
+    assert moved[winner[0]] > 0.1 and np.delete(moved, winner[0]).max() < 5e-3
+
+
+def test_homeostatic_voltage_grows_while_the_neuron_is_high_and_leaks(start, transient):
+    waves, winner = transient(SETUP, start[0], PATTERNS[start[1][:1]])
+    high = np.trapezoid(waves[f"output_{winner[0]}"], waves.time)
+    voltage = waves[f"homeostasis_{winner[0]}"]
+    assert voltage.max() == pytest.approx(0.5e-6 / 1e-9 * high, rel=0.01)
+    since = waves.time[-1] - waves.time[np.argmax(voltage)]
+    assert voltage[-1] / voltage.max() == pytest.approx(np.exp(-since / (320e6 * 1e-9)), rel=1e-3)
+
+
+@pytest.mark.parametrize(("siemens", "ohms"), [(1.0, 1.0), (1.0, 2.0), (0.5, 1.0)])
+def test_homeostasis_delays_a_neuron_as_a_higher_threshold_does(transient, siemens, ohms):
+    """A neuron raised by 1 V loses against one with slightly weaker synapses, at any gain of the membrane."""
+    states = np.array([np.full(9, 4.0), np.full(9, 3.9)])
+    setup = with_neuron(membrane_transconductance=siemens, membrane_resistance=ohms, membrane_capacitance=150e-6 / ohms,
+                        feedback_resistance=5e3 / siemens / ohms)
+    for homeostasis, first in ((np.zeros(2), 0), (np.array([1.0, 0.0]), 1), (np.ones(2), 0)):
+        waves, winner = transient(setup, states, [np.zeros(9), PATTERNS[0]], homeostasis)  # at first, membranes settle
+        start = setup.schedule.start(1)
+        left = homeostasis * np.exp(-start / setup.learning.homeostasis_time_constant)
+        expected = spike_times(states, left, PATTERNS[0], constants(setup))
+        assert winner[1] == first == np.argmin(expected)
+        assert waves.time[np.argmax(waves[f"output_{first}"] > 0.5)] - start == pytest.approx(expected[first], abs=2e-6)
+
+
+def crossing(row, volts, raised, k, step=50e-9):
+    """Time of the crossing of the threshold, by plain integration; `raised`: homeostatic voltage in V at the start."""
+    membrane = -raised / (1 - k.tau / k.forget)
+    for time in np.arange(0.0, k.pulse + k.rise, step) + step / 2:
+        drive = closed_form.settled_membrane(row, volts, min(time / k.rise, 1.0), k) - raised * np.exp(-time / k.forget)
+        before, membrane = membrane, drive + (membrane - drive) * np.exp(-step / k.tau)
+        if membrane > k.threshold:
+            return time + step * ((k.threshold - before) / (membrane - before) - 0.5)
+    return np.inf
+
+
+def test_spikes_of_rivals_are_those_of_a_plain_integration_over_the_edge():
+    """Two neurons 0.3 us apart; with a straight edge they would be 19 and 41 ns late."""
+    states = np.full((2, 9), 4.0)
+    states[1, PATTERNS[0] > 0] = [14.875, 1.3, 1.3, 1.3, 1.3]
+    found = spike_times(states, np.zeros(2), PATTERNS[0], K)
+    assert found == pytest.approx([crossing(row, PATTERNS[0], 0.0, K) for row in states], abs=4e-9)
+    assert 0.2e-6 < found[1] - found[0] < 0.4e-6
+
+
+def test_a_raised_threshold_leaks_until_the_spike():
+    leaky = K._replace(forget=5e-3)  # without a leak the spike would be 0.45 us earlier
+    found = spike_times(np.full((1, 9), 4.0), np.full(1, 3.0), PATTERNS[0], leaky)
+    assert found == pytest.approx([crossing(np.full(9, 4.0), PATTERNS[0], 3.0, leaky)], abs=60e-9)
+
+
+def test_neurons_whose_membrane_would_cross_after_the_pulse_are_silent():
+    for raised, fires in ((8.652, True), (8.664, False)):  # 2 us before its end, 5 us after it
+        assert np.isfinite(spike_times(np.full((1, 9), 4.0), np.full(1, raised), PATTERNS[0], K)[0]) == fires
+
+
+def test_an_image_on_which_no_neuron_fires_writes_nothing(transient):
+    states = np.full((4, 9), 0.5)
+    after, homeostasis = states.copy(), np.zeros(4)
+    assert present_all(after, homeostasis, PATTERNS, np.arange(2), K).tolist() == [SILENT, SILENT]
+    assert np.array_equal(after, states)
+    assert transient(SETUP, states, PATTERNS[:2])[1].tolist() == [SILENT, SILENT]
+
+
+def test_cells_and_neurons_of_a_chip_have_their_own_parameters(transient):
+    setup = on_chip(SETUP, Chip(4, 9, seed=2, cell_gain=0.3, cell_write_gain=0.3, neuron_threshold=0.1))
+    states, volts = np.full((4, 9), 4.0), PATTERNS[0]
+    waves, (winner,) = transient(setup, states, PATTERNS[:1])
+    spikes = Crossbar.of(setup).read(states, volts).spikes
+    high = waves.time[waves[f"output_{winner}"] > 0.5]
+    assert winner == np.nanargmin(spikes) and high[0] == pytest.approx(spikes[winner], abs=2e-6)
+    pumps, after = setup.devices.cells.transconductance[winner], waves.stack(state_names(4, 9))[:, -1].reshape(4, 9)[winner]
+    lift, end = raised_state(K.channel, 4.0, 1.0), K.pulse + K.rise / 2
+    for i in np.flatnonzero(volts):
+        x = charged(lift, 1.0, end - high[0], K._replace(pump=pumps[i]))
+        fallen = charged(lowered_state(K.channel, x, 1.0), 0.0, high[-1] - end, K)  # it leaks until the output falls
+        assert after[i] == pytest.approx(fallen, abs=0.02)
+    assert np.ptp(after[volts > 0]) > 0.1
+
+
+def test_a_membrane_at_the_rail_falls_from_there_when_the_input_ends(transient):
+    """Without the rail of 6 V, these cells would drive it to 16 V, and it would be high for 0.15 ms longer."""
+    setup, states = with_neuron(inverting_rail_high=6.0), np.array([np.full(9, 6.0), np.full(9, 0.5)])
+    after, homeostasis = states.copy(), np.zeros(2)
+    present_all(after, homeostasis, PATTERNS, np.array([0]), constants(setup))
+    waves, winner = transient(setup, states, PATTERNS[:1])
+    assert winner.tolist() == [0] and waves["homeostasis_0"][-1] == pytest.approx(homeostasis[0], rel=0.03)
+    assert waves.stack(state_names(2, 9))[:9, -1] == pytest.approx(after[0], abs=0.03)
+
+
+@pytest.mark.parametrize("volts", [0.2, 1.0])
+def test_a_lifted_gate_falls_back_by_its_capacitance(volts):
+    for state in np.linspace(0.05, 6, 30):
+        up = raised_state(K.channel, state, volts)
+        assert lowered_state(K.channel, up, volts) == pytest.approx(state, rel=1e-9)
+        charge = [(K.c + K.cox) * lowered_state(K.channel, up + d, volts) for d in (-1e-6, 1e-6)]
+        assert memory_capacitance(up, volts, K.c, K.cox) == pytest.approx((charge[1] - charge[0]) / 2e-6, rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize(("s", "volts", "share"), [
+    (-5, 1, 1), (-0.45, 1, 0.75), (-0.15, 1, 1 / 4 + 1 / 3), (0.0, 1, 2 / 3), (1e-300, 2, 2 / 3), (1e-300, 0, 1), (1, 0, 1)])
+def test_gate_capacitance_is_meyers(s, volts, share):
+    assert memory_capacitance(s, volts, K.c, K.cox) == pytest.approx(K.c + share * K.cox, rel=1e-6, abs=0)
+
+
+def test_cells_that_do_not_conduct_are_written_as_in_ngspice(transient):
+    setup = SETUP.replace(memristor=dataclasses.replace(SETUP.memristor, threshold_voltage=0.5))
+    states, volts = np.full((1, 9), 4.0), np.array([1.0, 0, 1, 0, 1, 0, 1, 0, 1])
+    states[0, 1:8:2] = 0.5 + np.array([0.1, -0.05, -0.25, -0.45])  # at inputs of 0 V: they leak
+    states[0, 8] = 0.3
+    waves, winner = transient(setup, states, volts[None])
+    found, after = waves.stack(state_names(1, 9))[:, -1], states.copy()
+    assert winner[0] == present_all(after, np.zeros(1), volts[None], np.array([0]), constants(setup))[0] == 0
+    assert after[0] == pytest.approx(found, abs=0.06) and abs(found - states[0])[[1, 8]].min() > 0.05
+
+
+@pytest.mark.parametrize(("changes", "name"), [
+    ({"memristor": MemristorParameters(leak_resistance=1e8)}, "leak_resistance"),
+    ({"learning": SelfLearningParameters(inhibition_threshold=1.5)}, "inhibition_threshold"),
+    ({"schedule": Schedule(phi_voltage=0.4)}, "phi_voltage")])
+def test_circuits_that_could_not_learn_are_refused(changes, name):
+    with pytest.raises(ParameterError, match=name):
+        SETUP.replace(**changes)
+
+
+@pytest.mark.parametrize("high", [0.8, 2.0])
+def test_spikes_of_any_height_open_phi_and_raise_thresholds_equally(transient, high):
+    states = np.array([np.full(9, 3.0), np.full(9, 2.5)])
+    waves, winner = transient(with_neuron(output_high=high), states, PATTERNS[:1])
+    assert winner.tolist() == [0]
+    usual, _ = transient(SETUP, states, PATTERNS[:1])
+    assert waves["phi_0"].max() == pytest.approx(SETUP.schedule.phi_voltage, rel=1e-2)
+    assert waves["homeostasis_0"].max() == pytest.approx(usual["homeostasis_0"].max(), rel=1e-2)

@@ -1,0 +1,110 @@
+"""MNIST without labels: learning, assignment of digits, reads, and ngspice against the closed form."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import datasets
+from memristive.learning.stdp import mnist_learning
+from memristive.learning.stdp.mnist_learning import PART, STEP, MnistLearning, NetworkState, draw_start, learn, present_with_leads
+from memristive.network.scores import decide
+from memristive.network.spike_decoding import RESOLUTION, SILENT, TIED, lead
+from memristive.spice.parameters import ParameterError
+
+FEW = MnistLearning(neurons=10, epochs=1, seed=3)
+
+
+@pytest.fixture(scope="module")
+def training(mnist):
+    """3,000 grey training images and their labels."""
+    return datasets.encode(mnist["x_train"][:3000], 10, "grey"), mnist["y_train"][:3000].astype(int)
+
+
+@pytest.fixture(scope="module")
+def learned(training):
+    """20 neurons that have seen them once, their winners, and the order."""
+    learning = dataclasses.replace(FEW, neurons=20)
+    network, order = draw_start(learning, 100, 3000)
+    return learning, network, np.concatenate(list(learn(learning, network, training[0], order))), order
+
+
+def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_images, mnist):
+    (images, labels), (learning, network, winners, order) = training, learned
+    late = winners[-1000:]
+    assert np.mean(late == SILENT) < 0.02
+    assert np.bincount(late[late >= 0], minlength=20).min() > 10  # homeostasis: all neurons win
+    digits = mnist_learning.assign_digits(learning, network, images, labels)
+    spikes = mnist_learning.read_in_closed_form(learning, network, digit_images["grey"], digits)
+    assert np.mean(decide(spikes, RESOLUTION)[0] == mnist["y_test"][:40]) > 0.6
+    # The weights are an average of the images won.
+    won = images[order][2000:][winners[2000:] == 0]
+    assert np.corrcoef(network.states[0], won.mean(axis=0))[0, 1] > 0.95
+    for contenders, count in ((10, 8), (20, 2)):  # some columns, all columns
+        read = np.array(list(mnist_learning.read_in_ngspice(learning, network, digit_images["grey"][:count], digits, contenders)))
+        assert np.array_equal(np.nanargmin(read, axis=1), np.nanargmin(spikes[:count], axis=1))
+        assert np.nanmin(read, axis=1) == pytest.approx(np.nanmin(spikes[:count], axis=1), abs=0.5e-6)
+
+
+def test_ngspice_learns_as_the_closed_form_over_several_transients(ngspice, training):
+    """Three rows of pixels, strong cells and raised thresholds."""
+    images = training[0][:PART + 2, 30:60]
+    images = images / images.max(axis=1, keepdims=True)
+    circuit = NetworkState(draw_start(FEW, 30, 1)[0].states + 2.5, np.linspace(0.4, 0.0, 10))
+    closed = circuit.copy()
+    found = list(mnist_learning.learn_in_ngspice(FEW, circuit, images))
+    predicted, leads = present_with_leads(FEW, closed, images)
+    assert [len(part) for part in found] == [PART, 2] and np.array_equal(np.concatenate(found), predicted)
+    assert leads.min() > 0 and circuit.deviations(closed)["largest_deviation_V"] < 0.15
+    assert circuit.deviations(closed)["homeostasis_deviation_V"] < 5e-3
+
+
+def test_the_pace_falls_from_step_to_step_but_not_within_one():
+    """The inverse time constant of forgetting falls linearly; all that learns slows down together."""
+    learning, images = MnistLearning(neurons=10, epochs=1), np.full((2 * STEP, 4), 0.0)
+    images[[0, STEP - 1, STEP]] = 1.0
+    moved = []
+    for first in ([0], [STEP - 1], [STEP]):  # only this image makes a neuron fire
+        network, blank = NetworkState(np.full((10, 4), 8.0), np.zeros(10)), np.zeros_like(images)
+        blank[first] = 1.0
+        list(learn(learning, network, blank, np.arange(2 * STEP)))
+        moved.append(np.abs(network.states - 8.0).max())
+    assert moved[0] == pytest.approx(moved[1], rel=1e-9) and moved[2] < 0.7 * moved[0]
+    fast, slow = learning.setup(), learning.setup(learning.pace(0.5))
+    tau = [setup.memristor.write_time_constant for setup in (fast, slow)]
+    assert 1 / tau[1] == pytest.approx((1 / 8.7e-3 + 1 / 1.3) / 2)
+    assert slow.learning.homeostasis_rate / fast.learning.homeostasis_rate == pytest.approx(tau[0] / tau[1])
+    forgetting = [setup.learning.homeostasis_time_constant for setup in (fast, slow)]
+    assert forgetting[0] / forgetting[1] == pytest.approx(tau[0] / tau[1])
+
+
+def test_decisions_are_strict_between_digits_not_between_neurons(training):
+    image, states = training[0][:1], np.full((3, 100), 3.0)
+    for raised, digits, decision in (([0, 0, 1], [4, 4, 7], 4), ([0, 0, 1], [4, 7, 7], TIED), ([0, 1, 1], [2, 7, 7], 2),
+                                     ([9, 9, 9], [4, 4, 7], SILENT)):
+        spikes = mnist_learning.read_in_closed_form(FEW, NetworkState(states, np.array(raised, float)), image, np.array(digits))
+        assert decide(spikes, RESOLUTION)[0].tolist() == [decision]
+    network = NetworkState(states, np.array([0.0, 0.1, 0.3]))
+    near, far, alone = (lead(mnist_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
+                        for digits in ([4, 7, 7], [4, 4, 7], [4, 4, 4]))
+    assert near == present_with_leads(FEW, network.copy(), image)[1][0] and 2 * near < far < alone == np.inf
+
+
+def test_neurons_that_win_nothing_get_the_most_frequent_digit():
+    states, images = np.zeros((10, 8)), np.repeat(np.eye(2), 4, axis=1)[[0, 1, 1]]
+    states[3, :4] = states[5, 4:] = 9.0
+    digits = mnist_learning.assign_digits(FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7]))
+    assert digits.tolist() == [7, 7, 7, 2, 7, 7, 7, 7, 7, 7]
+
+
+def test_each_epoch_presents_every_image_once_in_another_order():
+    network, order = draw_start(MnistLearning(epochs=3), 100, 50)
+    assert (network.states.min(), network.states.max()) == pytest.approx((0.5, 1.5), abs=0.01)
+    epochs = order.reshape(3, 50)
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs) and len({tuple(epoch) for epoch in epochs}) == 3
+
+
+@pytest.mark.parametrize("times", [(2.0, 1.0), (5e-4, 1.3)])
+def test_time_constants_that_make_no_sense_are_refused(times):
+    with pytest.raises(ParameterError, match="first_time_constant"):
+        MnistLearning(first_time_constant=times[0], last_time_constant=times[1])

@@ -1,0 +1,50 @@
+"""Networks that several tests of multilayer networks share."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from memristive.learning.rule import LayeredRule
+from memristive.network.layers import LayeredNetwork
+from snn_circuit import CellValues, Devices, NeuronValues
+
+XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+RULE = LayeredRule(presentations=400, hidden_dose=0.1, output_dose=0.3, start_weight=0.5, start_weight_spread=1.0)
+
+
+def random_network(sizes, seed=0, spread=0.8):
+    """A network whose neurons fire: states scattered around a little more than X_ref."""
+    rng = np.random.default_rng(seed)
+    return LayeredNetwork(tuple(rng.normal(6.0, spread, (above, below + 1)) for below, above in itertools.pairwise(sizes)))
+
+
+def devices_of(network, layer, channel=1.0, write=1.0, threshold=1.0):
+    """Single devices of a layer, by their deviations relative to 1; arrays broadcast against columns x rows, reference last."""
+    memristor, neuron, states = network.parameters.memristor, network.neuron(layer), network.states[layer]
+    alike = CellValues.alike(memristor, (len(states) + (network.design.pairs == 0), states.shape[1]))
+    cells = dataclasses.replace(alike, gain=alike.gain * channel, transconductance=alike.transconductance * write)
+    count = np.ones(network.sizes[layer + 1])
+    return Devices(cells, NeuronValues(neuron.threshold * threshold * count, neuron.feedback_resistance * count,
+                                       neuron.membrane_capacitance * count))
+
+
+def on_a_chip(network):
+    """The same states on devices that all differ by up to 20 %."""
+    rng, layers = np.random.default_rng(11), []
+    for layer, states in enumerate(network.states):
+        neurons, rows = states.shape
+        channel, write = (rng.uniform(0.8, 1.2, (neurons + 1, rows)) for _ in range(2))
+        layers.append(devices_of(network, layer, channel, write, rng.uniform(0.8, 1.2, neurons)))
+    return dataclasses.replace(network, devices=tuple(layers))
+
+
+def with_gain(network, gain):
+    """The same states, with op-amps of this gain."""
+    neuron = dataclasses.replace(network.parameters.neuron, amplifier_gain=gain)
+    return dataclasses.replace(network, parameters=dataclasses.replace(network.parameters, neuron=neuron))
+
+
+def deviations(found, exact):
+    """Largest difference in s of the spikes that both have, for each layer."""
+    return [np.nanmax(np.abs(a - b)) for a, b in zip(found, exact, strict=True)]

@@ -1,0 +1,133 @@
+"""Chips whose devices differ: their statistics, and both engines on the same chip."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from memristive.io.voltages import load_voltages
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import Crossbar
+from memristive.network.engines import make_engine
+from memristive.network.ngspice_crossbar import Reader
+from memristive.spice.parameters import ParameterError
+from memristor import MemristorParameters
+from tests.conftest import TIGHT
+from tests.helpers import ROOT
+
+SPREADS = ("cell_gain", "cell_write_gain", "cell_capacitance", "neuron_threshold", "neuron_gain", "neuron_time_constant")
+
+
+def spread_chip(spread, **more):
+    """Return a chip whose devices all deviate by `spread`, their Vto by that share of a volt."""
+    return Chip(**{"seed": 3, "cell_threshold": spread, **dict.fromkeys(SPREADS, spread), **more})
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Committed error-driven states by encoding."""
+    return {encoding: load_voltages(ROOT / "voltages" / f"mnist_error_driven{ending}.json").states
+            for encoding, ending in (("binary", ""), ("grey", "_grey"))}
+
+
+def test_ideal_chip_is_the_nominal_network(mnist_setup, trained, digit_images):
+    spikes = [Crossbar.of(setup).first_spikes(trained["grey"], digit_images["grey"])
+              for setup in (mnist_setup, on_chip(mnist_setup, Chip()))]
+    assert spikes[1] == pytest.approx(spikes[0], rel=1e-12, nan_ok=True)
+    assert Chip().ideal and not spread_chip(0.1).ideal
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.3])
+def test_spreads_have_their_mean_and_deviation(parameters, spread):
+    chip = spread_chip(spread, classes=200, inputs=200)
+    cells, neurons, memristor = chip.cells(parameters.memristor), chip.neurons(parameters.neuron), parameters.memristor
+    for values, nominal in ((cells.gain, memristor.gain), (cells.capacitance, memristor.capacitance),
+                            (cells.transconductance, memristor.transconductance)):
+        assert values.mean() == pytest.approx(nominal, rel=4 * spread / 200, abs=0)  # four standard errors of 40,000 devices
+        assert values.std() == pytest.approx(spread * nominal, rel=0.03, abs=0)
+        assert (values > 0).all()
+    assert cells.threshold_voltage.std() == pytest.approx(spread, rel=0.02)
+    assert neurons.threshold.std() == pytest.approx(spread * parameters.neuron.threshold, rel=0.25)  # 200 neurons
+    correlations = np.corrcoef([np.log(cells.gain).ravel(), np.log(cells.capacitance).ravel(), cells.threshold_voltage.ravel(),
+                                np.log(cells.transconductance).ravel()])
+    assert np.abs(correlations - np.eye(4)).max() < 0.02
+
+
+def test_a_larger_spread_scales_the_same_draws_and_a_seed_is_another_chip(parameters):
+    def logs(**chip):
+        return np.log(Chip(**chip).cells(parameters.memristor).gain / parameters.memristor.gain).ravel()
+    small, large = logs(cell_gain=0.05), logs(cell_gain=0.1, cell_threshold=0.1)
+    assert np.corrcoef(small, large)[0, 1] == pytest.approx(1.0)
+    assert large.std() / small.std() == pytest.approx(2, rel=0.01)
+    assert abs(np.corrcoef(small, logs(cell_gain=0.05, seed=2))[0, 1]) < 0.15
+
+
+def test_a_seed_always_gives_the_same_chip(parameters):
+    """Committed voltages and results name their chip by its seed: these numbers must not change."""
+    chip = spread_chip(0.1, seed=5, classes=2, inputs=3, stuck_off=0.25, stuck_on=0.25, write_noise=0.3, read_noise=1.0,
+                       decay_rate=1.0, decay_spread=0.1)
+    memristor, neuron = parameters.memristor, parameters.neuron
+    cells, neurons, sigma = chip.cells(memristor), chip.neurons(neuron), np.sqrt(np.log1p(0.1**2))
+    assert chip.with_stuck_cells(np.full((2, 3), 3.0)).tolist() == [[7, 3, 3], [3, 3, 0]]
+    drawn = [cells.gain[0, 1] / memristor.gain, cells.transconductance[0, 1] / memristor.transconductance,
+             cells.capacitance[0, 1] / memristor.capacitance, neurons.threshold[1] / neuron.threshold,
+             neurons.feedback_resistance[1] / neuron.feedback_resistance,
+             neurons.membrane_capacitance[1] / neuron.membrane_capacitance,
+             -np.log(chip.after_decay(np.full((2, 3), 1.0), 1.0)[0, 1])]
+    assert (np.log(drawn) + sigma**2 / 2) / sigma == pytest.approx(
+        [-1.6041764, -2.052891, 1.8281193, -0.6511568, 0.6788442, -1.4630635, -1.508474], rel=1e-6)
+    assert cells.threshold_voltage[0, :2] == pytest.approx([0.08312426, -0.13282868], rel=1e-6)
+    assert chip.threshold_noise("test", 300) == pytest.approx([3.0456338, 1.8324482], rel=1e-6)
+    assert chip.write_factors(257, 1) == pytest.approx([1.3026818, 1.1546499, 1.073501], rel=1e-6)
+
+
+def test_stuck_cells_keep_their_state_and_take_no_write(mnist_setup):
+    chip = Chip(classes=100, inputs=100, stuck_off=0.1, stuck_on=0.05, stuck_state=6.5)
+    states = chip.with_stuck_cells(np.full((100, 100), 3.0))
+    assert [(states == volts).mean() for volts in (0.0, 6.5)] == pytest.approx([0.1, 0.05], abs=0.01)
+    assert (chip.stuck == (states != 3.0)).all()
+    fewer = dataclasses.replace(chip, stuck_off=0.05)
+    assert not (fewer.stuck & ~chip.stuck).any()  # a chip with more faults has those of one with fewer
+    written = chip.with_stuck_cells(Crossbar.of(on_chip(mnist_setup, chip)).write(states, np.ones(100), 1, 50e-6))
+    assert (written[chip.stuck] == states[chip.stuck]).all() and (written[~chip.stuck] > 3.05).all()
+
+
+def test_states_decay_with_the_time_constant_of_each_cell():
+    states = np.full((10, 100), 4.0)
+    assert Chip(decay_rate=0.5).after_decay(states, 2.0) == pytest.approx(4.0 * np.exp(-1.0))
+    chip = Chip(decay_rate=0.5, decay_spread=0.3, stuck_on=0.1)
+    left = chip.after_decay(states, 2.0)
+    assert (left[chip.stuck] == chip.stuck_state).all()
+    assert np.std(np.log(left[~chip.stuck])) == pytest.approx(0.3, rel=0.1)
+
+
+@pytest.mark.parametrize("encoding", ["binary", "grey"])
+def test_both_engines_read_the_same_chip(ngspice, mnist_setup, trained, digit_images, encoding):
+    chip = spread_chip(0.1, stuck_off=0.02, stuck_on=0.02)
+    setup, states, images = on_chip(mnist_setup, chip), chip.with_stuck_cells(trained[encoding]), digit_images[encoding][:5]
+    reader = Reader(setup, 10, TIGHT)
+    simulated = np.array([reader.spikes(states, image, wanted=10) for image in images])
+    computed = Crossbar.of(setup).first_spikes(states, images)
+    assert (np.isnan(simulated) == np.isnan(computed)).all()
+    early = computed < 400e-6  # later ones settle near their threshold, and depend on the last digit
+    assert early.sum() > 30 and simulated[early] == pytest.approx(computed[early], abs=20e-9)
+    assert np.nanmedian(np.abs(Crossbar.of(mnist_setup).first_spikes(states, images) - simulated)) > 1e-6
+
+
+def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice, mnist_setup):
+    """The leak takes 80 of 4,000 mV. Cells that differ only in Vto lose alike, those with other capacitors do not."""
+    leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12))
+    for capacitance, low, high in ((0.0, 0.0, 0.05e-3), (0.4, 5e-3, 0.2)):
+        chip = Chip(classes=2, inputs=20, cell_threshold=0.3, cell_capacitance=capacitance)
+        simulated, computed = (make_engine(name, leaky, chip).write(np.full((2, 20), 4.0), 1, np.zeros(20), 1, 70e-6)
+                               for name in ("ngspice", "closed-form"))
+        assert simulated == pytest.approx(computed, rel=0, abs=0.25e-3)
+        assert low <= np.ptp(simulated) < high and 3.9 < simulated.mean() < 3.97
+
+
+@pytest.mark.parametrize(("changes", "name"), [
+    ({"cell_gain": -0.1}, "cell_gain"), ({"read_noise": float("nan")}, "read_noise"), ({"neuron_gain": "0.1"}, "neuron_gain"),
+    ({"stuck_off": 0.6, "stuck_on": 0.6}, "stuck_on")])
+def test_impossible_chip_is_refused(changes, name):
+    with pytest.raises(ParameterError, match=name):
+        Chip(**changes)

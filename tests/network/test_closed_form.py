@@ -1,0 +1,315 @@
+"""Closed form of reading and writing: against plain integration, ngspice at falling steps, and conservation of charge."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets import encode
+from memristive.devices.channel import channel_current, raised_state, read_current
+from memristive.learning.crossbar_training import CompiledCrossbar
+from memristive.learning.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, initial_state
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import ClosedFormWarning, Crossbar, Neurons
+from memristive.network.engines import make_engine
+from memristive.network.ngspice_crossbar import Reader, Writer
+from memristive.network.operating_range import settled_membranes
+from memristive.network.setup import Schedule, Setup
+from memristive.network.solvers import READING
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import Solver
+from memristor import MemristorParameters, state_rate, trained_state
+from snn_circuit import NeuronParameters
+
+
+@pytest.fixture(scope="module")
+def crossbar(mnist_setup):
+    return Crossbar.of(mnist_setup)
+
+
+@pytest.fixture(scope="module")
+def states():
+    """States of 10 x 100 cells whose first spikes are close."""
+    return 3.0 + np.random.default_rng(5).normal(0, 0.05, (10, 100))
+
+
+def changed(crossbar, part, **values):
+    """Return a crossbar with other values of its "cells", "neurons" or "schedule"."""
+    return dataclasses.replace(crossbar, **{part: dataclasses.replace(getattr(crossbar, part), **values)})
+
+
+def with_stages(crossbar, **values):
+    """Return a crossbar with other values of its neurons' stages."""
+    return changed(crossbar, "neurons", stages=crossbar.neurons.stages._replace(**values))
+
+
+# The lifted gate
+
+def integrated_gate(cell, state, voltage, steps=10000):
+    """Integrate Meyer's capacitances over the rising input."""
+    x, step = np.array(state, float), np.asarray(voltage, float) / steps
+    for k in range(steps):
+        v = (k + 0.5) * step
+        source, drain = x - cell.threshold_voltage, np.maximum(x - cell.threshold_voltage - v, 0.0)
+        to_drain, to_source = (2 / 3 * cell.gate_capacitance * (1 - (other / (source + drain))**2) for other in (source, drain))
+        x = x + to_drain * step / (cell.capacitance + to_drain + to_source)
+    return x
+
+
+@pytest.mark.parametrize("cell", [
+    MemristorParameters(), MemristorParameters(capacitance=4e-12, threshold_voltage=0.7),
+    MemristorParameters(capacitance=1e-15, oxide_thickness=30e-9, threshold_voltage=-0.3)])
+def test_lift_is_the_integral_of_the_gates_capacitances(cell):
+    overdrive = np.array([0.02, 0.1, 0.5, 0.9, 1.0, 1.1, 2.0, 3.0, 7.0])[:, None]
+    voltage = np.array([0.01, 0.3, 1.0, 2.5])
+    state = cell.threshold_voltage + overdrive + np.zeros(4)
+    # The plain integration errs by a step where a channel pinches off.
+    assert raised_state(cell, state, voltage) == pytest.approx(integrated_gate(cell, state, voltage), abs=2e-5)
+    off = cell.threshold_voltage + np.array([-3.0, -0.2, 0.0])  # a channel that is off is not coupled
+    assert raised_state(cell, off, 5.0) == pytest.approx(off, rel=1e-15)
+
+
+def charge(cell, gate, voltage):
+    """Charge in C on the floating node of a channel that conducts: the memory capacitor's and Meyer's."""
+    s = np.maximum(gate - cell.threshold_voltage, 0.0)
+    d = np.maximum(gate - cell.threshold_voltage - voltage, 0.0)
+    return cell.capacitance * gate + 2 / 3 * cell.gate_capacitance * (s * s + s * d + d * d) / (s + d)
+
+
+@given(st.floats(0.01, 20.0), st.floats(-15.0, 15.0), st.floats(-2.0, 2.0), st.floats(1e-15, 1e-11))
+def test_floating_gate_keeps_its_charge_at_any_input_voltage(overdrive, voltage, threshold, capacitance):
+    cell = MemristorParameters(threshold_voltage=threshold, capacitance=capacitance)
+    state = threshold + overdrive
+    before, after = charge(cell, state, 0.0), charge(cell, raised_state(cell, state, voltage), voltage)
+    assert after == pytest.approx(before, rel=1e-9, abs=1e-9 * cell.memory_capacitance)
+
+
+@given(st.floats(-5.0, 20.0), st.floats(0.0, 15.0), st.floats(-2.0, 2.0), st.floats(1e-15, 1e-11))
+def test_read_current_is_the_square_law_of_the_lifted_gate(state, voltage, threshold, capacitance):
+    cell = MemristorParameters(threshold_voltage=threshold, capacitance=capacitance, width=70e-6)
+    expected = channel_current(cell, raised_state(cell, state, voltage), voltage)
+    assert read_current(cell, state, voltage) == pytest.approx(expected, rel=1e-9, abs=1e-18)
+
+
+# Spikes
+
+def integrated_spikes(setup, states, image, step=4e-9):
+    """Integrate the membranes, with the currents at every instant of the input's edge; return the first spikes."""
+    neuron, schedule, spikes = setup.neuron, setup.schedule, np.full(len(states), np.nan)
+    membrane = np.zeros(len(states))
+    for k in range(int(600e-6 / step)):
+        time = (k + 0.5) * step
+        if k == 0 or time < schedule.rise + step:
+            volts = min(time / schedule.rise, 1.0) * schedule.input_voltage * image
+            lifted = raised_state(setup.memristor, states, volts)
+            drive = neuron.feedback_resistance * channel_current(setup.memristor, lifted, volts).sum(axis=1)
+            drive = np.minimum(drive, -neuron.rail_low)
+        change = step / neuron.time_constant * (drive - membrane)
+        crosses = np.isnan(spikes) & (membrane + change >= neuron.threshold)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spikes = np.where(crosses, k * step + step * (neuron.threshold - membrane) / change, spikes)
+        membrane = membrane + change
+    return spikes
+
+
+@pytest.mark.parametrize("encoding", ["binary", "grey"])
+def test_spikes_are_those_of_a_plain_integration(mnist_setup, crossbar, digit_images, encoding):
+    image = digit_images[encoding][2]
+    base = np.linspace(0.4, 8.2, 10)[:, None] * np.ones(100)  # from silence to early spikes, pinched channels among them
+    states = base + np.random.default_rng(3).normal(0, 0.3, (10, 100))
+    exact = integrated_spikes(mnist_setup, states, image, step=2e-8)
+    race = with_stages(crossbar, amplifier_gain=1e12, membrane_gain=1.0).read(states, image)
+    assert 3 <= np.isfinite(exact).sum() < 10 and not race.doubtful.any()
+    assert race.spikes == pytest.approx(exact, abs=2.5e-8, nan_ok=True)  # the integration's step is 20 ns
+
+
+def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_their_exact_one(mnist_setup):
+    setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, rise=150e-6))
+    states, image = np.linspace(1.7, 2.8, 10)[:, None] * np.ones(100), np.where(np.arange(100) < 40, 1.0, 0.0)
+    race = Crossbar.of(setup).read(states, image)
+    exact = integrated_spikes(setup, states, image, step=1e-7)
+    assert race.early.tolist() == (race.risen > 4.0).tolist() == (exact < 150e-6).tolist()
+    assert 3 <= race.early.sum() <= 7 and np.isfinite(exact).all() and race.doubtful[race.early].all()
+    assert race.spikes[~race.early] == pytest.approx(exact[~race.early], abs=1e-7)
+    assert race.spikes[race.early] == pytest.approx(exact[race.early], rel=0.05)
+
+
+def test_spikes_of_ngspice_tend_to_the_closed_form_as_its_step_falls(ngspice, mnist_setup, crossbar, states, digit_images):
+    images, states = digit_images["grey"][:3], states + 1.5
+    exact = np.array([crossbar.read(states, image).spikes for image in images])
+    early, errors = exact < 400e-6, []
+    for step in (20e-6, 5e-6, 1e-6):
+        reader = Reader(mnist_setup, 10, Solver(max_step=step, reltol=1e-6, chgtol=1e-16))
+        spikes = np.array([reader.spikes(states, image, 10) for image in images])
+        errors.append(float(np.sqrt(np.mean((spikes - exact)[early]**2))))
+    # Trapezoidal integration: about a sixteenth for a quarter of the step.
+    assert errors[1] < 0.25 * errors[0] and errors[2] < 0.25 * errors[1] and errors[2] < 3e-9
+
+
+@pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 15.0}, {"stage_resistance": 20.0}, {"stage_resistance": 5.0},
+                                     {"amplifier_output_resistance": 300.0}])
+def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_setup, changes):
+    """A stage's output falls short of its rail by the drop at its op-amp's output resistance."""
+    setup = mnist_setup.replace(neuron=NeuronParameters(**changes))
+    states, image = np.linspace(9.0, 12.0, 10)[:, None] * np.ones(100), np.where(np.arange(100) < 20, 1.0, 0.0)
+    race = Crossbar.of(setup).read(states, image)
+    assert race.railed.all() and race.doubtful.all()
+    # The clamps give way by 10 mV per volt of overdrive.
+    assert Reader(setup, 10, READING.tightened()).spikes(states, image, 10) == pytest.approx(race.spikes, abs=0.7e-6)
+
+
+def test_marks_of_membranes_near_their_threshold_and_at_the_rail(mnist_setup, crossbar):
+    image, grid = np.where(np.arange(100) < 20, 1.0, 0.0), np.linspace(0.5, 5.0, 20001)
+    settled = mnist_setup.neuron.transresistance * 20 * read_current(mnist_setup.memristor, grid, 1.0)
+    wanted = np.array([2.0, 3.99, 3.994, 4.0075, 4.011, 8.0])
+    race = crossbar.read(np.interp(wanted, settled, grid)[:, None] * np.ones(100), image)
+    assert race.settled == pytest.approx(wanted, rel=5e-4)  # less the error of the op-amps' finite gain
+    assert np.isnan(race.spikes).tolist() == [True, True, True, False, False, False]
+    assert race.grazing.tolist() == race.doubtful.tolist() == [False, False, True, True, False, False]
+    for share, railed in ((0.99, True), (1.01, False)):
+        at_rail = with_stages(crossbar, highest_sum=share * race.settled / crossbar.neurons.stages.membrane_gain)
+        assert (at_rail.read(np.interp(wanted, settled, grid)[:, None] * np.ones(100), image).railed == railed).all()
+
+
+def test_column_is_off_ground_by_the_error_of_its_amplifier(crossbar, states, digit_images):
+    """A column stands at 1 / gain of its stage's output, which drives its cells less: solved here by iteration."""
+    gain, image, stage = 1e3, digit_images["grey"][3], np.zeros(10)
+    for _ in range(20):
+        volts = np.maximum(image - stage[:, None] / gain, 0.0)
+        stage = crossbar.neurons.stages.feedback * read_current(crossbar.cells, states, volts).sum(axis=1)
+    weak = with_stages(crossbar, amplifier_gain=gain).read(states, image)
+    assert weak.settled == pytest.approx(crossbar.neurons.stages.membrane_gain * stage, rel=2e-5)
+    assert (weak.settled < 0.998 * crossbar.read(states, image).settled).all()
+
+
+def test_neurons_follow_from_their_parameters():
+    parameters = NeuronParameters(feedback_resistance=700.0, membrane_transconductance=1.3, membrane_resistance=0.8,
+                                  rail_low=-9.0)
+    neurons = Neurons.of(parameters)
+    # Less the error of op-amps with a gain of 1e5.
+    gain = neurons.stages.feedback * neurons.stages.membrane_gain
+    assert gain == pytest.approx(parameters.transresistance * (1 - 4e-5), rel=1e-6)
+    assert neurons.rail == pytest.approx(9.0 / (1 + 10 / 700 + 10 / 1e4))
+    assert Neurons.of(NeuronParameters(inverting_rail_high=7.0)).rail == pytest.approx(7.0 / (1 + 10 / 1e4))
+    chip = Crossbar.of(on_chip(Setup(), Chip(classes=10, inputs=100, neuron_gain=0.3, seed=2))).neurons
+    assert chip.rail == pytest.approx(20 / (1 + 10 / chip.stages.feedback + 1e-3)) and np.ptp(chip.rail) > 0.05
+
+
+@pytest.mark.parametrize("field", ["feedback", "membrane_gain", "highest_sum", "threshold", "time_constant"])
+def test_each_parameter_of_one_neuron_moves_its_spike_alone(crossbar, states, digit_images, field):
+    base, image = with_stages(crossbar, highest_sum=5.0 if field == "highest_sum" else 20.0), digit_images["binary"][0]
+    own = hasattr(base.neurons, field)
+    values = np.full(10, getattr(base.neurons if own else base.neurons.stages, field))
+    values[3] *= 0.97
+    after = changed(base, "neurons", **{field: values}) if own else with_stages(base, **{field: values})
+    before, after = (one.read(states, image).spikes for one in (base, after))
+    assert np.flatnonzero(before != after).tolist() == [3]
+    assert (after[3] < before[3]) == (field in ("threshold", "time_constant"))
+
+
+def test_spike_after_the_pulse_does_not_count(mnist_setup, crossbar):
+    states, image = np.full((1, 100), 2.7), np.where(np.arange(100) < 20, 1.0, 0.0)
+    spike = crossbar.read(states, image).spikes[0]
+    for pulse, fires in ((spike * 1.01, True), (spike * 0.99, False)):
+        assert np.isfinite(changed(crossbar, "schedule", pulse=pulse).read(states, image).spikes[0]) == fires
+
+
+# The compiled kernel, on an ideal chip and on one with all deviations
+
+CHIP = Chip(seed=3, cell_gain=0.1, cell_threshold=0.05, cell_write_gain=0.1, cell_capacitance=0.05, neuron_threshold=0.05,
+            neuron_gain=0.05, neuron_time_constant=0.05, stuck_off=0.05, stuck_on=0.05, write_noise=0.5, read_noise=0.05)
+
+
+@pytest.mark.parametrize("chip", [Chip(), CHIP])
+def test_compiled_reads_are_the_reads(mnist_setup, states, digit_images, chip):
+    images = np.array([*digit_images["binary"][:4], *digit_images["grey"][:4], np.zeros(100), 1e-4 * digit_images["grey"][0]])
+    railed = states + np.where(np.arange(10) < 2, 25.0, 0.0)[:, None] - np.where(np.arange(10) > 7, 5.0, 0.0)[:, None]
+    for pulses in ({}, {"rise": 100e-6}, {"pulse": 110e-6}):
+        compiled = CompiledCrossbar(mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, **pulses)), chip)
+        for noise in (None, np.linspace(-1.0, 1.0, 100).reshape(10, 10)):
+            expected = compiled.crossbar.race(railed, images, 0.0 if noise is None else noise).spikes
+            assert compiled.first_spikes(railed, images, noise) == pytest.approx(expected, rel=1e-9, nan_ok=True)
+            assert 10 < np.isfinite(expected).sum() < 90
+
+
+@pytest.mark.parametrize("chip", [Chip(), CHIP])
+def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, chip):
+    rule = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
+    training_set = encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
+    compiled, plain = initial_state(rule, 10, 100), initial_state(rule, 10, 100)  # all cells alike: the first read is a tie
+    reported = list(CompiledCrossbar(mnist_setup, chip).train(compiled, rule, *training_set))
+    plain.states = chip.with_stuck_cells(plain.states)
+    trainer = ErrorDrivenTrainer(make_engine("closed-form", mnist_setup, chip), rule, *training_set)
+    assert reported == list(trainer.presentations(plain))
+    assert compiled.states == pytest.approx(plain.states, abs=1e-9)
+    assert np.array_equal(compiled.history, plain.history) and plain.history[:, 1].sum() > 20
+    assert np.array_equal(chip.with_stuck_cells(compiled.states), compiled.states)
+
+
+# Writes
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("device", [
+    {}, {"width": 60e-6, "transconductance": 8e-9, "leak_resistance": 5e10, "switch_threshold": 0.8}])
+def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
+    setup = mnist_setup.replace(memristor=MemristorParameters(**device))
+    crossbar, generator, writer = Crossbar.of(setup), np.random.default_rng(8), Writer(setup, 100)
+    column = generator.uniform(2.0, 5.0, 100)
+    image = np.where(generator.random(100) < 0.6, generator.random(100), 0.0)
+    for dose in (2e-3, 20e-3, 0.2):
+        pulse = dose / float(state_rate(setup.memristor, 1.0))
+        written = writer.write(column, image, sign, pulse)
+        # Meyer's capacitances in ngspice's steps lose up to 0.2 mV of charge over the input's edges.
+        assert crossbar.write(column, image, sign, pulse) == pytest.approx(written, abs=0.1e-3 + 1e-3 * dose)
+        assert np.abs(written - column).max() > 0.85 * dose
+
+
+def test_write_without_leak_is_rate_times_voltage_times_width_and_with_it_relaxes(crossbar):
+    column, image = np.linspace(1.5, 6.0, 100), np.linspace(0.0, 1.0, 100)
+    tight = dataclasses.replace(changed(crossbar, "cells", leak_resistance=1e18), phi_share=0.0)
+    for sign in (1, -1):
+        written = tight.write(column, image, sign, 1e-4)
+        assert written - column == pytest.approx(trained_state(MemristorParameters(), sign * image, 1e-4), abs=1e-9)
+    # After a long write the lifted gate is at K R V; its lift is that at the start.
+    rest = changed(crossbar, "cells", leak_resistance=1e9).write(column, image, 1, 1.0)
+    gate = raised_state(MemristorParameters(), rest[50:], image[50:])
+    assert gate == pytest.approx(5.0 * image[50:] * (1 - 0.1 * (5 / 12)**2) / (1 + 0.1 / 6), rel=3e-3)
+
+
+# Limits of the closed form
+
+STATES, IMAGE = np.array([[5.0] * 9, [5.2] * 9, [4.8] * 9]), np.array([1.0, 1, 1, 0, 1, 0, 0, 1, 0])
+
+
+@pytest.mark.parametrize(("device", "parameter"), [
+    ({}, ""), ({"length": 5e-4}, ""), ({"oxide_thickness": 5e-9}, ""),
+    ({"length": 3e-3}, "memristor.length"), ({"kp": 1e-7}, "kp"), ({"oxide_thickness": 2e-10}, "oxide_thickness")])
+def test_channels_that_charge_their_gates_slowly_are_doubted_and_only_they_are_off(ngspice, device, parameter):
+    setup = Setup(MemristorParameters(**device))
+    ohms = 7 / settled_membranes(setup, STATES, IMAGE[None]).max() * setup.neuron.feedback_resistance
+    setup = setup.replace(neuron=NeuronParameters(feedback_resistance=float(ohms)))
+    crossbar = Crossbar.of(setup)
+    assert len(crossbar.doubts) == bool(parameter) and all(parameter in doubt for doubt in crossbar.doubts)
+    tight = Reader(setup, 3, Solver(max_step=1e-6, reltol=1e-6)).spikes(STATES, IMAGE, 4)
+    error = np.abs(tight - crossbar.read(STATES, IMAGE).spikes).max()
+    assert error > 1e-7 if parameter else error < 8e-8
+
+
+@pytest.mark.parametrize(("changes", "doubted"), [
+    ({}, ""), ({"neuron": {"amplifier_gain": 5e3}}, "amplifier_gain"),
+    ({"neuron": {"amplifier_output_resistance": 500.0}}, "amplifier_output_resistance"),
+    ({"memristor": {"capacitance": 3e-11}}, "memristor.capacitance"), ({"schedule": {"rise": 300e-6}}, "schedule.rise")])
+def test_parameters_beyond_the_forms_range_are_named(changes, doubted):
+    parts = {"neuron": NeuronParameters, "memristor": MemristorParameters, "schedule": Schedule}
+    crossbar = Crossbar.of(Setup(**{name: parts[name](**values) for name, values in changes.items()}))
+    assert len(crossbar.doubts) == bool(doubted) and all(doubted in doubt for doubt in crossbar.doubts)
+    if doubted:
+        with pytest.warns(ClosedFormWarning, match=doubted):
+            crossbar.warn_of_doubts()
+
+
+def test_wires_have_no_closed_form():
+    with pytest.raises(ParameterError, match="row_resistance"):
+        Crossbar.of(on_chip(Setup(), Chip(classes=2, inputs=3, row_resistance=1.0)))

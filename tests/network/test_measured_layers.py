@@ -1,0 +1,137 @@
+"""Layers of measured devices: differential pairs and whole pulses, in ngspice against the closed form, and by their laws."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from memristive.devices.channel import drawn_pulses
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
+from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
+from memristive.network.full_transient import FullTransient
+from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
+from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
+from memristive.network.netlists import LayerDesign
+from memristive.network.ngspice_layers import BackReader, LayeredReader
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters
+
+RULE = LayeredRule(presentations=8, hidden_dose=0.5, output_dose=0.3, start_drive=0.0, start_drive_spread=1.0, start_weight=0.0,
+                   start_weight_spread=0.6, margin=50e-6, final_dose=0.5, final_margin=0.5, seed=3)
+IMAGES, LABELS = np.random.default_rng(0).random((8, 6)), np.arange(8) % 3
+SPREAD = Chip(cell_gain=0.1, cell_write_gain=0.1, cell_leak=0.1, neuron_threshold=0.1)
+
+
+def network(device, hidden, pairs, chip=False, **pulses):
+    emulated = emulator(DEVICES[device], array=True)
+    design = measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5)
+    result = initial_network(hidden, 3, IMAGES, RULE, design, measured_parameters(emulated), measured_pulses(emulated, **pulses))
+    return network_on_chip(result, SPREAD if chip else None)
+
+
+CASES = pytest.mark.parametrize(("device", "hidden", "pairs", "chip"), [
+    ("epiram", (), 2, False), ("ag-si", (5,), 1, False), ("pcmo", (5,), 2, True), ("taox-tio2", (5,), 0, False)])
+
+
+@CASES
+def test_reads_and_back_reads_agree_with_ngspice(ngspice, device, hidden, pairs, chip):
+    net = network(device, hidden, pairs, chip)
+    exact = net.forward(IMAGES[:2])
+    assert not np.isnan(exact[-1]).all()
+    for k, image in enumerate(IMAGES[:2]):
+        parts, whole = LayeredReader(net).read(net, image, wanted=3)[0], FullTransient(net).read(image, net.design.window)
+        for found in (parts, whole):
+            assert found[-1] == pytest.approx(exact[-1][k], abs=0.1e-6, nan_ok=True)
+    if hidden:
+        errors = np.array([1.0, -1.0, 0.0])
+        assert BackReader(net, 1).read(net.states[1], errors) == pytest.approx(net.read_back(1, errors), abs=1e-6)
+
+
+@CASES
+def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(ngspice, device, hidden, pairs, chip):
+    net = network(device, hidden, pairs, chip)
+    closed, circuit = LayeredLearning.start(net, RULE), LayeredLearning.start(net, RULE)
+    list(train_layers(closed, RULE, IMAGES, LABELS, block=1))
+    list(train_in_ngspice(circuit, RULE, IMAGES, LABELS))
+    assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
+    for ours, theirs, before in zip(circuit.network.states, closed.network.states, net.states, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-3)  # V, of a window of 3 V
+        assert np.abs(theirs - before).max() > 0.1
+
+
+@pytest.mark.parametrize("engine", ["closed form", "ngspice"])
+def test_a_pair_of_one_cell_has_the_signs_of_a_calculation_by_hand(ngspice, engine):
+    """X of the first neuron's cells at the input is 8 V (positive) and 5 V (negative), of the second one's 5 V and 8 V.
+
+    The first one gets 130 uA/V^2 x 3 V x 1 V = 390 uA and settles at 20 kohm x 390 uA = 7.8 V: it crosses 4 V after
+    150 us x ln(7.8 / 3.8). The second one gets -390 uA. If the second one is right, its positive cells rise.
+    """
+    net = LayeredNetwork((np.array([[8.0, 5.0], [5.0, 5.0], [5.0, 5.0], [8.0, 5.0]]),), design=LayerDesign(pairs=1),
+                         parameters=NetworkParameters(MemristorParameters(kp=130e-6), NeuronParameters(threshold=4.0)))
+    rule, image = LayeredRule(presentations=1, output_dose=0.1), np.ones((1, 1))
+    learning = LayeredLearning.start(net, rule)
+    list((train_layers if engine == "closed form" else train_in_ngspice)(learning, rule, image, np.array([1])))
+    read = net.first_spikes(image) if engine == "closed form" else np.array(list(read_in_ngspice(net, image)))
+    assert read[0] == pytest.approx([150e-6 * math.log(7.8 / 3.8), math.nan], abs=2e-6, nan_ok=True)
+    assert np.sign(np.round(learning.network.states[0] - net.states[0], 2)).tolist() == [[-1, -1], [1, 1], [1, 1], [-1, -1]]
+    errors = np.array([1.0, -1.0])
+    found = net.read_back(0, errors) if engine == "closed form" else BackReader(net, 0).read(net.states[0], errors)
+    assert found == pytest.approx([(8 - 5) - (5 - 8)], abs=0.05)
+
+
+def test_pairs_write_opposite_cells_and_take_turns():
+    net = network("epiram", (), 2, whole=False, noise=False)
+    learning, counts = LayeredLearning.start(net, RULE), no_counts(net)
+    turns = []
+    for _ in train_layers(learning, RULE, IMAGES, LABELS, block=1, counts=counts):
+        turns.append(np.array(counts.writes[0]).reshape(2, 2, 3).sum(axis=(0, 2)))
+    written = np.diff(np.array(turns), axis=0, prepend=0.0) > 0
+    wrote = np.flatnonzero(learning.history[:, 1])
+    assert len(wrote) > 2 and all(written[k].tolist() == [k % 2 == 0, k % 2 == 1] for k in wrote)
+    up, down = np.split(learning.network.states[0] - net.states[0], 2)
+    assert (up * down <= 0).all() and np.abs(up).max() > 0.01
+
+
+def test_counts_hold_the_pulses_of_each_cell():
+    net = network("alox-hfo2", (4,), 1)
+    counts = no_counts(net)
+    list(train_layers(LayeredLearning.start(net, RULE), RULE, IMAGES, LABELS, counts=counts))
+    for pulses, conducted in zip(counts.pulses, (both.sum(axis=0) for both in counts.conducted), strict=True):
+        assert np.array_equal(pulses, np.round(pulses)) and pulses.sum() > 0
+        low, high = DEVICES["alox-hfo2"].lowest_conductance, DEVICES["alox-hfo2"].highest_conductance
+        mean = conducted[pulses > 0] / pulses[pulses > 0]
+        assert (mean >= 0.99 * low).all() and (mean <= 1.01 * high).all()
+
+
+def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
+    rng = np.random.default_rng(1)
+    wanted = np.array([0.0, 0.25, 1.5, 3.0])
+    drawn = np.array([[drawn_pulses(number, True, 0.9, rng)[0] for number in wanted] for _ in range(4000)])
+    assert set(np.unique(drawn[:, 1])) == {0.0, 1.0} and set(np.unique(drawn[:, 2])) == {1.0, 2.0}
+    assert drawn.mean(axis=0) == pytest.approx(wanted, abs=0.04)
+    assert [drawn_pulses(number, False, 0.9, rng)[0] for number in wanted] == wanted.tolist()
+
+
+def test_noise_of_several_pulses_is_that_of_one_pulse_after_the_other():
+    device = MeasuredDevice(curvature_up=0.3, pulses_up=50)
+    rng, one = np.random.default_rng(2), np.zeros(40_000)
+    for _ in range(4):
+        one = device.after(one, 1) + 0.01 * rng.standard_normal(one.shape)
+    several = [0.01 * drawn_pulses(4.0, True, float(np.exp(-1 / 15)), rng)[1] for _ in range(40_000)]
+    assert np.std(several) == pytest.approx(one.std(), rel=0.02)
+
+
+@pytest.mark.parametrize("train", [train_layers, train_in_ngspice])
+def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, train):
+    """A single image, therefore in a single order; pulses of any width, of which nothing is rounded at random."""
+    net, states = network("epiram", (), 1, whole=False), []
+    for seed in (1, 1, 2):
+        rule = dataclasses.replace(RULE, presentations=2, seed=seed)
+        list(train(learning := LayeredLearning.start(net, rule), rule, IMAGES[:1], LABELS[:1]))
+        states.append(learning.network.states[0])
+    assert np.array_equal(states[0], states[1])
+    assert np.abs(states[0] - states[2]).max() > 0.01  # V; a pulse adds 2 % of 3 V

@@ -1,0 +1,226 @@
+"""Multilayer networks in ngspice: layer by layer against the whole network in one transient, and both against the closed form."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from memristive.devices.channel import read_current
+from memristive.learning.layered_training import initial_network
+from memristive.learning.rule import LayeredRule
+from memristive.network.full_transient import FullTransient
+from memristive.network.layers import LayeredNetwork
+from memristive.network.netlists import LayerDesign
+from memristive.network.ngspice_layers import MARGIN, READING_LAYERS, BackReader, ColumnWriter, LayeredReader
+from memristor import MemristorParameters
+from snn_circuit import NetworkParameters, NeuronParameters
+from tests.network.networks import deviations, on_a_chip, random_network, with_gain
+
+pytestmark = pytest.mark.usefixtures("ngspice")
+
+SIZES = (9, 12, 8, 4)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_network(SIZES, seed=5, spread=1.0)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Grey levels, some rows dark."""
+    rng = np.random.default_rng(7)
+    return rng.random((5, SIZES[0])) * (rng.random((5, SIZES[0])) < 0.7)
+
+
+def settled_membranes(network, rows, layer=0):
+    """Settled membranes of a layer, in thresholds, with its `rows` (without the bias) at these levels."""
+    rows, memristor = np.append(rows, 1.0), network.parameters.memristor
+    currents = read_current(memristor, network.states[layer], rows)
+    reference = read_current(memristor, network.design.reference_state, rows)
+    thresholds = network.parameters.neuron.threshold
+    if network.devices:
+        gains = network.devices[layer].cells.gain / memristor.gain
+        currents, reference, thresholds = currents * gains[:-1], reference * gains[-1], network.devices[layer].neurons.threshold
+    return network.design.transresistance * (currents - reference).sum(axis=1) / thresholds
+
+
+def errors_of_reads(network, images, solver):
+    """Largest deviation in s from the closed form of any spike of a read layer by layer; the decisions must be the same."""
+    reader, found = LayeredReader(network, solver), []
+    for image in images:
+        times, settled = reader.read(network, image)
+        exact = [layer[0] for layer in network.forward(image[None])]
+        assert np.sum(~np.isnan(times[-1])) >= 2
+        assert np.nanargmin(times[-1]) == np.nanargmin(exact[-1])
+        assert settled[0] == pytest.approx(settled_membranes(network, image), abs=5e-3)
+        found += deviations(times, exact)
+    return max(found)
+
+
+def test_reads_approach_the_closed_form_with_finer_steps(network, images):
+    assert errors_of_reads(network, images, READING_LAYERS) < 0.05e-6
+    network = with_gain(network, 1e7)
+    coarse, fine = (errors_of_reads(network, images[:2], READING_LAYERS.tightened(factor)) for factor in (0.5, 4))
+    assert coarse < 0.1e-6
+    assert fine < min(3e-9, coarse / 10)
+
+
+def test_reads_of_a_chip_agree_with_the_closed_form_of_the_chip(network, images):
+    chip = on_a_chip(network)
+    assert errors_of_reads(chip, images[:3], READING_LAYERS.tightened(4)) < 0.05e-6
+    apart = [deviations(one, other) for one, other in zip(chip.forward(images), network.forward(images), strict=True)]
+    assert np.max(apart) > 5e-6  # from those of ideal devices
+
+
+@pytest.mark.parametrize("chip", [False, True])
+def test_hidden_neurons_are_read_for_the_whole_window_while_learning(network, images, chip):
+    network = on_a_chip(network) if chip else network
+    exact = [layer[0] for layer in network.forward(images[:1])]
+    first = int(np.nanargmin(exact[-1]))
+    decided = np.nanmin(exact[-1]) + MARGIN  # end of a read for the first spike alone
+    assert np.nanmax(exact[0]) > decided
+    for label, end in ((None, decided), (first, np.inf)):
+        times, settled = LayeredReader(network).read(network, images[0], 1, label)
+        for found, spikes in zip(times[:-1], exact[:-1], strict=True):
+            assert np.array_equal(~np.isnan(found), spikes < end)
+        assert settled[1] == pytest.approx(settled_membranes(network, exact[0] < end, 1), abs=5e-3)
+
+
+def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():
+    """Op-amps with a gain of 1,000, beyond the first order of the closed form, delay it."""
+    network = LayeredNetwork((np.full((1, 3), 6.0),), NetworkParameters(neuron=NeuronParameters(amplifier_gain=1e3)))
+    predicted, found = network.first_spikes(np.ones((1, 2)))[0, 0], LayeredReader(network).read(network, np.ones(2))[0][-1][0]
+    assert found > predicted + MARGIN
+
+
+@pytest.mark.parametrize("chip", [False, True])
+def test_rows_assigned_to_many_images_and_columns_in_blocks_read_as_the_closed_form(chip):
+    """70 columns are read in one block with up to 30 rows, in two with 40; states change as after writes."""
+    network = random_network((36, 70, 4), seed=2, spread=1.0)
+    network = on_a_chip(network) if chip else network
+    rng, reader = np.random.default_rng(1), LayeredReader(network)
+    for driven in (6, 33, 7):
+        image = np.zeros(36)
+        image[rng.permutation(36)[:driven]] = rng.uniform(0.3, 1.0, driven)
+        times, _ = reader.read(network, image)
+        assert max(deviations(times, [layer[0] for layer in network.forward(image[None])])) < 0.1e-6
+        network = dataclasses.replace(network, states=tuple(states + rng.normal(0, 0.2, states.shape) * (rng.random(
+            states.shape) < 0.3) for states in network.states))
+
+
+@pytest.mark.parametrize("chip", [False, True])
+def test_a_reader_reads_as_a_new_one_after_a_reset(network, images, chip):
+    network = on_a_chip(network) if chip else network
+    used, new = LayeredReader(network), LayeredReader(network)
+    for image in images[:3]:
+        used.read(network, image)
+    used.reset()
+    for found, exact in zip(used.read(network, images[1]), new.read(network, images[1]), strict=True):
+        for one, other in zip(found, exact, strict=True):
+            assert one == pytest.approx(other, abs=1e-15, rel=1e-11, nan_ok=True)
+
+
+@pytest.mark.parametrize(("chip", "volts"), [(False, 1.0), (True, 0.5), (False, 2.0)])
+def test_the_whole_network_in_one_transient_agrees_with_both(network, images, chip, volts):
+    design, stop = LayerDesign(row_voltage=volts, transresistance=20e3 / volts), 100e-6
+    network = dataclasses.replace(network, design=design)
+    network = on_a_chip(network) if chip else network
+    found = FullTransient(network).read(images[0], stop)
+    exact = [layer[0] for layer in network.forward(images[:1])]
+    assert np.sum(~np.isnan(found[-1])) >= 2
+    for layer, (times, expected) in enumerate(zip(found, exact, strict=True)):
+        clear = ~(np.abs(expected - stop) < 1e-6)
+        assert np.array_equal(np.isnan(times[clear]), ~(expected[clear] < stop))
+        # A switch flips up to a step late or, within its hysteresis, early; then the output rises in 0.1 us.
+        assert np.nanmax(np.abs(times - expected)) < 0.3e-6 * (layer + 1)
+    alone = LayeredReader(network).read(network, images[0])[0]
+    assert deviations(alone, found)[0] < 0.03e-6  # in the first layer no switch comes before
+    assert max(deviations(alone, exact)) < 0.1e-6
+
+
+@pytest.mark.parametrize(("window", "fires"), [(150e-6, False), (300e-6, True)])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_reads_last_as_long_as_the_window(layers, window, fires):
+    """A bias of 2.09 V above X_ref settles the membrane at 1.36 thresholds and fires after about 200 us."""
+    network = LayeredNetwork((np.array([[5.0, 7.09]]),) * layers, design=LayerDesign(window=window))
+    for spike in (LayeredReader(network).read(network, np.zeros(1))[0][-1][0], network.first_spikes(np.zeros((1, 1)))[0, 0]):
+        assert spike == pytest.approx(200e-6 if fires else np.nan, abs=5e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(("design", "vto", "off"), [
+    ({"row_voltage": 7.0}, 0.0, 0.3e-6), ({}, 3.8, 0.15e-6)])
+def test_cells_that_are_not_well_above_their_rows_are_read_with_finer_steps(design, vto, off):
+    """The usual steps are off by microseconds, since X_ref - Vto is small."""
+    images = np.random.default_rng(1).random((2, 6))
+    parameters = NetworkParameters(memristor=MemristorParameters(threshold_voltage=vto))
+    rule = LayeredRule(start_drive=3.0, start_weight=0.6)
+    network = initial_network((8,), 2, images, rule, LayerDesign(**design), parameters)
+    found = np.array([LayeredReader(network).read(network, image, label=0)[0][-1] for image in images])
+    exact = network.first_spikes(images)
+    assert np.isfinite(exact).all() and found == pytest.approx(exact, abs=off)
+
+
+@pytest.mark.parametrize("chip", [False, True])
+def test_back_reads_of_the_last_layer_agree_with_the_closed_form(network, chip):
+    network = on_a_chip(network) if chip else network
+    reader = BackReader(network, 2)
+    for errors in (np.array([1.0, 0, -1, 0]), np.array([0.0, 1, 0, 0]), np.array([0.4, -0.2, 1.0, -0.7])):
+        assert reader.read(network.states[2], errors) == pytest.approx(network.read_back(2, errors), abs=1e-3)
+    changed, errors = network.states[2] + 0.25, np.array([1.0, 0, 0, 0])
+    rise = reader.read(changed, errors) - reader.read(network.states[2], errors)
+    gains = network.devices[2].cells.gain[0, :-1] / network.parameters.memristor.gain if chip else 1.0
+    assert rise == pytest.approx(0.25 * gains, abs=2e-3)
+
+
+def test_back_reads_of_a_hidden_layer_agree_with_the_closed_form(network):
+    errors = np.random.default_rng(5).normal(1.0, 1.5, SIZES[2])  # V
+    assert abs(errors.sum()) > 2.0  # carried by the reference column
+    assert BackReader(network, 1).read(network.states[1], errors) == pytest.approx(network.read_back(1, errors), abs=2e-3)
+
+
+def written(network, column, levels, high, pulse):
+    """States after a write by the formula: K V t / (C + C_gate) less the leak."""
+    memristor = network.parameters.memristor
+    leak = abs(pulse) * high.max() * column / (memristor.leak_resistance * memristor.memory_capacitance)
+    return column + memristor.transconductance / memristor.memory_capacitance * pulse * levels * high - leak
+
+
+@pytest.mark.parametrize(("sign", "switch_threshold"), [(1, 0.5), (-1, 0.5), (1, 1.3)])  # a phi of 1.2 V does not cross 1.3 V
+def test_a_write_is_the_overlap_of_row_and_window(sign, switch_threshold):
+    memristor = MemristorParameters(switch_threshold=switch_threshold)
+    network = LayeredNetwork((np.full((2, 5), 5.0),), NetworkParameters(memristor=memristor))
+    column = np.array([3.0, 4.0, 5.0, 6.0, 7.0])
+    levels, high = np.array([1.0, 0.5, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.3, 0.0, 0.7])
+    found = ColumnWriter(network, 5).write(column, levels, high, sign * 60e-6)
+    assert found == pytest.approx(written(network, column, levels, high, sign * 60e-6), abs=2e-4)
+
+
+def test_write_gains_of_a_chip_scale_the_dose(network):
+    chip = on_a_chip(network)
+    column, ones = np.full(SIZES[2] + 1, 5.0), np.ones(SIZES[2] + 1)
+    writer = ColumnWriter(chip, SIZES[2] + 1, chip.devices[2].cells)
+    rise = [writer.write(column, ones, ones, 60e-6, place) - column for place in (2, 0)]
+    assert rise[0] / rise[1] == pytest.approx(np.divide(*chip.devices[2].cells.transconductance[[2, 0]]), rel=2e-2)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("pulse", [0.3e-6, -20e-6])
+def test_writes_are_exact_for_cells_below_their_row(network, alike, pulse):
+    """The usual tolerances are off by up to 4 mV."""
+    rng = np.random.default_rng(2)
+    column = np.append(rng.uniform(0.6, 1.4, 6), 5 + rng.normal(0, 0.2, 59))
+    levels, high = rng.random(65), np.ones(65) if alike else rng.random(65)
+    found = ColumnWriter(network, 65).write(column, levels, high, pulse)
+    assert found == pytest.approx(written(network, column, levels, high, pulse), abs=0.1e-3)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_short_writes_give_their_dose_at_a_lower_voltage(network, alike):
+    """At 1 V, ngspice stops in pulses of 0.4 ns."""
+    rng, writer = np.random.default_rng(2), ColumnWriter(network, 65)
+    levels, column = rng.random(65) * (rng.random(65) < 0.6), 5 + rng.normal(0, 0.2, 65)
+    high = np.ones(65) if alike else rng.random(65)
+    for pulse in (-1e-16, -0.4e-9, 3e-9, -20e-9):
+        dose = written(network, column, levels, high, pulse) - column
+        assert writer.write(column, levels, high, pulse) - column == pytest.approx(dose, rel=1e-2, abs=5e-6)

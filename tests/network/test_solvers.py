@@ -1,0 +1,39 @@
+"""Solvers that a device, its pulses or the states of its cells ask for; their effect against tight tolerances."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from memristive.network.chip import Chip, on_chip
+from memristive.network.setup import Schedule, Setup
+from memristive.network.solvers import READING, read_solver, solver_for_cells
+from memristor import MemristorParameters
+
+MEMRISTOR = MemristorParameters()
+
+
+@pytest.mark.parametrize(("states", "volts", "careful"), [
+    ([[3.0, 3.0, 3.0]], [1.0, 1.0, 1.0], False), ([[3.0, 1.4, 3.0]], [1.0, 1.0, 1.0], True),
+    ([[3.0, 1.4, 3.0]], [1.0, 0.9, 1.0], False), ([[3.0, 1.6, 3.0]], [1.0, 1.0, 1.0], False),
+    ([[3.0, -1.0, 3.0]], [1.0, 1.0, 1.0], False), ([[3.0, 0.0, 3.0]], [1.0, 0.0, 1.0], False),
+    ([[30.0, 0.1, 30.0]], [1.0, 1.0, 1.0], False), ([[30.0, 1.4, 30.0]], [1.0, 1.0, 1.0], True),
+    ([[3.0, 3.0, 3.0], [3.0, 1.0, 1.0]], [1.0, 1.0, 1.0], True),
+    ([[30.0] * 3, [1.4, -10.0, -10.0]], [1.0, 1.0, 1.0], True)])  # the share counts in each column
+def test_reads_are_careful_if_cells_not_well_above_their_input_carry_current(states, volts, careful):
+    found = solver_for_cells(READING, MEMRISTOR, np.array(states), np.array(volts))
+    expected = dataclasses.replace(READING, reltol=1e-6, trtol=1.0, max_step=10e-6, chgtol=1e-14) if careful else READING
+    assert found == expected
+    assert solver_for_cells(READING, MEMRISTOR, np.array(states), np.array([[0.0] * 3, volts])) == found
+    assert solver_for_cells(READING.tightened(), MEMRISTOR, np.array(states), np.array(volts)) == READING.tightened()
+
+
+@pytest.mark.parametrize(("above", "careful"), [(1.4, True), (1.6, False)])
+def test_on_a_chip_the_cells_thresholds_count(above, careful):
+    setup = on_chip(Setup(), Chip(1, 9, cell_threshold=1.0))
+    states = setup.devices.cells.threshold_voltage + above
+    assert states.min() < 1.4 < 1.6 < states.max()  # the nominal threshold would give another answer
+    assert (read_solver(setup, states, np.ones(9)) != READING) is careful
+    for volts in (1.0, 3.0):  # cells at 2.5 V are well above an input of 1 V, not of 3 V
+        pulsed = Setup(schedule=Schedule(input_voltage=volts))
+        assert (read_solver(pulsed, np.full((1, 3), 2.5), np.ones(3)) != READING) is (volts > 1)

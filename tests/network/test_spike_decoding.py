@@ -1,0 +1,147 @@
+"""First spikes of waveforms and decisions, against analytic crossings."""
+
+import math
+
+import numpy as np
+import pytest
+
+from memristive.network.spike_decoding import (
+    HEBBIAN_RESOLUTION,
+    RESOLUTION,
+    SILENT,
+    TIED,
+    first_spikes,
+    first_two,
+    lead,
+    paper_decision,
+    ranking,
+    resolution_of,
+    strict_decision,
+)
+from snn_circuit import NeuronParameters
+
+NAN = math.nan
+TAU, THRESHOLD = 150e-6, 4.0
+NEURON = NeuronParameters(threshold=THRESHOLD, membrane_capacitance=150e-6)
+
+
+def synthetic(settled, start=0.0, longest_step=20e-6, seed=3, stop=1e-3):
+    """Membranes on a non-uniform time axis that rise exponentially to `settled` from `start` s on; their outputs."""
+    steps = np.random.default_rng(seed).uniform(0.05, 1.0, 4000) * longest_step
+    time = np.cumsum(steps)
+    time = np.concatenate([[0.0], time[time < stop]])
+    membranes = np.array([volt * -np.expm1(-np.maximum(time - start, 0) / TAU) for volt in np.atleast_1d(settled)])
+    return time, membranes, (membranes >= THRESHOLD).astype(float)
+
+
+def analytic(settled, threshold=THRESHOLD):
+    return TAU * np.log(settled / (settled - threshold))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("settled", [4.3, 5.0, 7.7, 30.0])
+def test_spike_time_is_the_analytic_crossing_on_unequal_steps(settled, seed):
+    time, membranes, outputs = synthetic(settled, seed=seed)
+    spike = first_spikes(time, membranes, outputs, NEURON, 0.0, 1e-3)[0]
+    # A cubic through steps h of at most 20 us errs by about (h / tau)^4 * tau / 20, 2 ns; a straight line by 300 ns.
+    assert spike == pytest.approx(analytic(settled), abs=5e-9)
+
+
+@pytest.mark.parametrize("points", [4, 5, 6])
+@pytest.mark.parametrize("crossing", [1, 2, 3])
+def test_cubic_is_exact_for_a_cubic_wherever_the_crossing_lies(points, crossing):
+    volts = np.array([3.0, 3.4, 3.7, 4.2, 4.4, 4.9])[:points] + (4.1 - [3.3, 3.6, 4.1][crossing - 1])
+    time = 1e-6 * (volts**3 - 5 * volts**2 + 20 * volts)
+    spike = first_spikes(time, volts[None], (volts[None] >= 4.0).astype(float), NEURON, 0.0, 1.0)[0]
+    assert spike == pytest.approx(1e-6 * (64 - 80 + 80), rel=1e-12)
+
+
+@pytest.mark.parametrize("membrane", [[3.9, 3.5, 3.7, 4.1, 4.05], [3.7, 3.7, 3.7, 4.1, 4.2]])
+def test_crossing_of_a_membrane_that_does_not_rise_all_along_is_on_the_straight_line(membrane):
+    with np.errstate(all="raise"):
+        spike = first_spikes(10e-6 * np.arange(5), np.array([membrane]), np.ones((1, 5)), NEURON, 0.0, 1e-3)[0]
+    assert spike == pytest.approx(20e-6 + 10e-6 * 0.75, rel=1e-9)
+
+
+def test_spike_times_count_from_the_pulses_start():
+    time, membranes, outputs = synthetic([5.0, 3.9, 8.0], start=300e-6)
+    spikes = first_spikes(time, membranes, outputs, NEURON, 300e-6, 600e-6)
+    assert spikes[[0, 2]] == pytest.approx(analytic(np.array([5.0, 8.0])), abs=5e-9) and np.isnan(spikes[1])
+    time, membranes, outputs = synthetic([5.0, 4.4])  # 5 V is still above the threshold when the pulse starts
+    spikes = first_spikes(time, membranes, outputs, NEURON, 300e-6, 500e-6)
+    assert spikes == pytest.approx([0.0, analytic(4.4) - 300e-6], abs=5e-9)
+
+
+def test_spike_needs_both_output_and_membrane_within_the_window():
+    time, membranes, outputs = synthetic([5.0, 6.0])
+    late = first_spikes(time, membranes, outputs, NEURON, 0.0, 200e-6)  # 5 V crosses at 241 us, 6 V at 165 us
+    assert np.isnan(late[0]) and late[1] == pytest.approx(analytic(6.0), abs=5e-9)
+    early = (membranes >= THRESHOLD - 0.1).astype(float)  # the switch closed within its hysteresis
+    for given in (early, None):
+        spikes = first_spikes(time, membranes, given, NEURON, 0.0, 1e-3)
+        assert spikes == pytest.approx(analytic(np.array([5.0, 6.0])), abs=5e-9)
+    assert np.isnan(first_spikes(time, membranes, 0.5 * outputs, NEURON, 0.0, 1e-3)).all()
+    assert np.isfinite(first_spikes(time, membranes, 0.51 * outputs, NEURON, 0.0, 1e-3)).all()
+
+
+@pytest.mark.parametrize("settled", [4.6, 5.0, 7.7])
+@pytest.mark.parametrize("after", [0, 3])
+def test_spike_in_the_last_step_of_a_pulse_counts_and_ignores_later_points(settled, after):
+    """The pulse ends 1 us after the crossing, on a time point; the membrane falls from there on."""
+    time, membranes, outputs = synthetic(settled, seed=6)
+    end = analytic(settled) + 1e-6
+    shown = time < end - 8e-6
+    time = np.concatenate([time[shown], [end], end + 10e-6 * np.arange(1, after + 1)])
+    rising = settled * -np.expm1(-time[:len(time) - after] / TAU)
+    membranes = np.concatenate([rising, rising[-1] * np.exp(-10e-6 * np.arange(1, after + 1) / TAU)])[None]
+    outputs = (membranes >= THRESHOLD).astype(float)
+    spike = first_spikes(time, membranes, outputs, NEURON, 0.0, end)[0]
+    assert spike == pytest.approx(analytic(settled), abs=2e-8)
+    for rounded in (end + 1e-10, end - 1e-10):
+        assert first_spikes(time, membranes, outputs, NEURON, 0.0, rounded)[0] == spike
+    assert np.isnan(first_spikes(time, membranes, outputs, NEURON, 0.0, end - 2e-6)[0])
+
+
+def test_neurons_may_differ_in_their_thresholds():
+    time, membranes, _ = synthetic([5.0, 5.0])
+    spikes = first_spikes(time, membranes, None, NEURON, 0.0, 1e-3, np.array([4.0, 3.0]))
+    assert spikes == pytest.approx([analytic(5.0), analytic(5.0, 3.0)], abs=5e-9)
+
+
+@pytest.mark.parametrize(("spikes", "decision"), [
+    ([NAN, NAN, NAN], SILENT), ([NAN, 3e-4, NAN], 1), ([2e-4, 3e-4, 1e-4], 2), ([0.0, 0.0, NAN], TIED),
+    ([2e-4, NAN, 2e-4 + 0.9 * RESOLUTION], TIED), ([2e-4 + 1.1 * RESOLUTION, NAN, 2e-4], 2), ([0.0, RESOLUTION], TIED),
+    ([1e-4, 1e-4, 5e-5], 2)])  # a tie for the second place does not count
+def test_strict_decision_is_the_first_spike_if_it_leads_by_more_than_the_resolution(spikes, decision):
+    assert strict_decision(np.array(spikes)) == decision
+
+
+def test_lead_is_the_time_to_the_second_spike():
+    assert lead(np.array([3e-4, NAN, 1.2e-4, 5e-4])) == pytest.approx(1.8e-4)
+    assert lead(np.array([NAN, 1e-4])) == math.inf and math.isnan(lead(np.array([NAN, NAN])))
+
+
+@pytest.mark.parametrize(("spikes", "step", "decision"), [
+    ([NAN, NAN], 11e-6, 0),  # silence counts as class 0
+    ([21.5e-6, 21e-6, 12e-6], 11e-6, 0),  # all in the sample at 22 us: the lower class
+    ([NAN, NAN, 5e-4], 11e-6, 2), ([23e-6, 21e-6, 12e-6], 11e-6, 1), ([23e-6, 21e-6, 10e-6], 11e-6, 2),
+    ([0.5, 0.3], 0.25, 0)])  # a spike right at a sample belongs to it
+def test_papers_decision_is_the_earliest_sampled_spike_with_ties_to_the_lower_class(spikes, step, decision):
+    assert paper_decision(np.array(spikes), step) == decision
+
+
+def test_ranking_is_by_time_then_class_without_silent_neurons():
+    assert ranking(np.array([3e-4, NAN, 1e-4, 2e-4])) == [2, 3, 0]
+    assert ranking(np.repeat([2e-4, 1e-4, 2e-4], 40)) == [*range(40, 80), *range(40), *range(80, 120)]
+
+
+def test_a_read_ends_with_two_spikes_or_with_its_window():
+    spikes = np.array([[90, NAN, 50, 70], [NAN, 50, NAN, NAN], [NAN] * 4])
+    assert first_two(spikes, 150.0).tolist() == [[50, 70], [50, 150], [150, 150]]
+
+
+def test_resolution_of_templates_grows_with_the_time_constant():
+    slow = NeuronParameters(membrane_capacitance=15e-3)
+    assert resolution_of("hebbian", NEURON) == HEBBIAN_RESOLUTION
+    assert resolution_of("hebbian", slow) == pytest.approx(100 * HEBBIAN_RESOLUTION)
+    assert resolution_of("error-driven", slow) == resolution_of("ex-situ", NEURON) == RESOLUTION

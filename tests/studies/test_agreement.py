@@ -1,0 +1,218 @@
+"""Agreement of both engines: differences are found and have the right size."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from datasets import matching_dataset
+from memristive.cli.layered_reads import RANGE
+from memristive.io.checkpoints import checkpoint_path, save_checkpoint
+from memristive.io.files import NotOverwritten
+from memristive.io.networks import describe_network
+from memristive.io.predictions import save_decisions
+from memristive.io.results import load_results, load_table
+from memristive.io.voltages import save_voltages
+from memristive.learning.layered_training import LayeredLearning, initial_network, learn_layers
+from memristive.spice.parameters import ParameterError
+from studies.agreement import (
+    Trainers,
+    compare_decisions,
+    compare_layers,
+    compare_leads,
+    compare_training,
+    compare_writes,
+    differences,
+    gaps,
+    main,
+    networks,
+    ngspice_spikes,
+    one_layer,
+)
+
+DIGITS = matching_dataset("digits")
+WINDOW = 150e-6
+
+
+@pytest.fixture(scope="module")
+def network():
+    return networks()[1]
+
+
+@pytest.fixture
+def exact(network):
+    """The closed form's spikes of 20 images."""
+    return network.crossbar.first_spikes(network.states, network.images(20)).copy()
+
+
+def test_decisions_and_delays_are_compared(network, exact):
+    spikes = exact + 30e-9
+    first, second = np.argsort(exact[4])[:2]
+    spikes[4, second] = spikes[4, first] + 10e-9  # a tie
+    spikes[7, np.argsort(exact[7])[0]] = np.nan  # the second one is now the first
+    row = compare_decisions(network, spikes)
+    assert (row["images"], row["decisions_that_differ"]) == (20, 2)
+    assert row["leads_differ_max_ns"] == pytest.approx(max(
+        1e9 * (exact[4, second] - exact[4, first]) - 10, *1e9 * np.abs(np.diff(np.diff(np.sort(exact[7])[:3])))))
+
+
+def test_leads_are_compared_with_their_bound(network, exact):
+    assert compare_leads(network, exact + 50e-9) == pytest.approx((0, 0), abs=1e-6)  # alike for all neurons
+    later = exact.copy()
+    later[3, np.argmin(exact[3])] -= 1e-6
+    difference, share = compare_leads(network, later)
+    lead = np.diff(np.sort(exact[3])[:2])[0]
+    assert (difference, share) == pytest.approx((1e-6, 1e-6 / (5e-9 + 2e-3 * lead)))
+    alone = np.where(exact == np.nanmin(exact, axis=1, keepdims=True), exact, np.nan)
+    assert compare_leads(network, alone) == (np.inf, np.inf)
+    dark = dataclasses.replace(network, states=np.zeros((10, 100)))
+    assert np.isnan(compare_leads(dark, np.full((1, 10), np.nan))).all()
+
+
+def test_random_writes_agree(ngspice):
+    largest, share = compare_writes(10)
+    assert 1e-6 < largest < 1e-3 and share < 1
+
+
+def test_study_compares_the_tests_of_all_networks(ngspice, tmp_path):
+    for network in networks():
+        spikes = network.crossbar.first_spikes(network.states, network.images(30))
+        save_decisions(tmp_path / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz",
+                       network.dataset.test.labels[:30], spikes, network.resolution, network.setup.schedule)
+        assert ngspice_spikes(network, tmp_path) == pytest.approx(spikes, abs=0.06e-9, nan_ok=True)
+    main(["reads", "--images", "1", "--writes", "3", "--results", str(tmp_path), "--figures", str(tmp_path)])
+    record = load_results(tmp_path / "engines.json")
+    assert [row["network"] for row in record["rows"]] == [network.name for network in networks()]
+    assert all(row["leads_differ_max_ns"] < 0.2 and row["decisions_that_differ"] == 0 for row in record["rows"])
+    errors = np.array([step["rms_difference_ns"] for step in record["steps"]]).reshape(3, -1)
+    assert (errors[:, -1] < errors[:, 0] / 10).all() and record["writes"]["share_of_bound"] < 1
+
+
+def by_layer(*reads):
+    """First spikes in s of each layer (images x neurons), from the layers in us of each image."""
+    return [1e-6 * np.array(layer) for layer in zip(*reads, strict=True)]
+
+
+def test_differences_are_counted_by_layer():
+    found = by_layer(([10, np.nan], [30, 20]), ([10, 20], [30, 20]), ([10, 20], [20, 30]))
+    exact = by_layer(([12, 50], [30, 21]), ([10, 20], [29, 29.01]), ([11, 20], [20, 30]))
+    rows, differing = compare_layers(found, exact, WINDOW)
+    assert [row["largest_difference_s"] for row in rows] == pytest.approx([2e-6, 9.01e-6])
+    assert [row["mean_largest_difference_s"] for row in rows] == pytest.approx([1e-6, (1e-6 + 9.01e-6) / 3])
+    assert [(case["image"], case["lead_s"]) for case in differing] == [(1, pytest.approx(10e-9))]  # tied, in closed form
+    assert {row["decided_differently"] for row in rows} == {1}
+
+
+@pytest.mark.parametrize(("found", "exact", "differences"), [
+    (([30, 40], [50, np.nan, 90.1]), ([30, 40], [50, 60, 90]), [0, 30.1]),  # the second output's spike is missing
+    (([30, 40], [50, 55, 60.1]), ([30, 40], [50, np.nan, 60]), [0, 5]),  # an extra spike
+    (([30, np.nan], [50, 60, np.nan]), ([30, 40], [50, 60, 90]), [20, 0]),  # the third output came after the end
+    (([30, 40], [50, np.nan, np.nan]), ([30, 40], [50, 60, 90]), [0, 90])])  # read to the end of the window
+def test_a_spike_of_one_read_alone_came_after_the_others_end(found, exact, differences):
+    rows, _ = compare_layers(by_layer(found), by_layer(exact), WINDOW)
+    assert [row["largest_difference_s"] for row in rows] == pytest.approx(1e-6 * np.array(differences), abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A network of 12 hidden neurons, and its voltages file."""
+    path = tmp_path_factory.mktemp("layers") / "layers_few.json"
+    rule = dataclasses.replace(DIGITS.layer_rule, presentations=3000)
+    network = learn_layers(initial_network((12,), 10, DIGITS.training.levels, rule), rule, DIGITS.training.levels,
+                           DIGITS.training.labels).network
+    save_voltages(path, network.states, **describe_network("digits", DIGITS.shape, network, rule))
+    return network, path
+
+
+def study(saved, folder, *options):
+    main(["layers", "--data", "digits", "--voltages", str(saved[1]), "--results", str(folder), "--jobs", "1", *map(str, options)])
+    return folder / "layers_in_ngspice_few.json"
+
+
+def test_ngspice_reads_as_the_closed_form(saved, tmp_path, ngspice):
+    record = study(saved, tmp_path, "--samples", 6)
+    rows, found = load_table(record), load_results(record)
+    assert rows.images.tolist() == [6, 6] and (rows.decided_differently == 0).all()
+    assert rows.largest_difference_s.between(0, 0.8e-6).all()
+    test = DIGITS.test
+    right = np.nanargmin(saved[0].first_spikes(test.levels[:6]), axis=1) == test.labels[:6]
+    assert found["ngspice"] == found["closed_form"] and found["ngspice"]["strict_accuracy"] == right.mean() > 0.5
+    with pytest.raises(NotOverwritten, match="samples"):
+        study(saved, tmp_path, "--samples", 5)
+
+
+def test_a_run_goes_on_from_its_checkpoint(saved, tmp_path, ngspice):
+    """The first range of images has been read, 1 us late."""
+    record = study(saved, tmp_path, "--samples", RANGE + 2)
+    whole = load_results(record)
+    exact = saved[0].forward(DIGITS.test.levels[:RANGE + 2])
+    done = np.arange(RANGE + 2) < RANGE
+    late = {f"layer_{k}": np.where(done[:, None], times + 1e-6, np.nan) for k, times in enumerate(exact)}
+    save_checkpoint(checkpoint_path(record), {"done": done, **late}, whole["parameters"])
+    study(saved, tmp_path, "--samples", RANGE + 2, "--resume")
+    found = load_results(record)
+    assert [row["largest_difference_s"] for row in found["rows"]] == pytest.approx([1e-6, 1e-6])
+    assert not checkpoint_path(record).exists()
+
+
+@pytest.mark.parametrize(("times", "label", "found"), [
+    ([10.0, 13.0, 20.0], 0, (3, 7)), ([10.0, 13.0, 20.0], 2, (-10, 3)), ([np.nan, 13.0, np.nan], 1, (np.inf, np.nan)),
+    ([10.0, np.nan, 20.0], 0, (10, np.inf))])
+def test_gaps_of_a_read(times, label, found):
+    with np.errstate(invalid="ignore"):
+        values = gaps(1e-6 * np.array(times), label)
+    assert (values["lead_s"], values["among_others_s"]) == pytest.approx([1e-6 * gap for gap in found], nan_ok=True)
+
+
+@pytest.fixture(scope="module")
+def rule(templates):
+    return dataclasses.replace(templates.rule, presentations=100)
+
+
+def test_both_engines_train_one_layer_alike(ngspice, templates, rule):
+    results = compare_training(one_layer(templates, rule), 8)
+    for row in results["rows"]:
+        assert row["decided_alike"] == 8 and row["states_differ_max_V"] < 1e-3 < row["states_moved_max_V"]
+    assert results["different"] == [] and results["wrote"] > 4
+
+
+def test_trainings_that_differ_are_counted_and_listed(templates, rule):
+    """Thresholds of 4 and 4.4 V, margins in s: later spikes have larger leads."""
+    neuron = templates.setup.neuron
+    one, other = (one_layer(dataclasses.replace(templates, setup=templates.setup.replace(
+        neuron=dataclasses.replace(neuron, threshold=threshold))), rule) for threshold in (4.0, 4.4))
+    results = compare_training(Trainers(one.start, other.in_closed_form, one.in_closed_form, one.read, 0.0), 100)
+    in_step, free = results["rows"]
+    courses = [case["course"] for case in results["different"]]
+    assert courses.count("in step") == 100 - in_step["decided_alike"] > 0 and in_step["states_differ_max_V"] < 1e-9
+    assert courses.count("free") == 1 and free["decided_alike"] < 100 and free["states_differ_max_V"] > 1e-3
+
+
+def test_both_engines_train_several_layers_alike(tmp_path, ngspice):
+    main(["layers-training", "--data", "digits", "--hidden", "10", "--after", "100", "--stretch", "8", "--results", str(tmp_path),
+          "--set", "rule.margin=3e-6"])
+    record, layers = load_results(tmp_path / "layers_in_step_digits.json"), load_table(tmp_path / "layers_in_step_digits.json")
+    assert record["wrote"] >= 3 and record["different"] == [] and (layers.decided_alike == 8).all() and len(layers) == 4
+    assert (layers.states_differ_max_V < 3e-3).all() and (layers.states_moved_max_V > 0.03).all()
+
+
+def test_cells_that_do_not_conduct_are_compared_apart():
+    network = initial_network((10,), 10, DIGITS.training.levels, DIGITS.layer_rule)
+    low = [states.copy() for states in network.states]
+    for states in low:
+        states[0, 0] = -9.0
+    moved = tuple(states + np.where(states < 0, 4e-3, 1e-3) for states in low)
+    one, other = (LayeredLearning.start(dataclasses.replace(network, states=states), DIGITS.layer_rule)
+                  for states in (tuple(low), moved))
+    assert differences(one, other, one, 0.0) == pytest.approx(np.array([[1e-3, 4e-3], [1e-3, 4e-3]]))
+
+
+def test_a_stretch_beyond_the_end_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="presentations"):
+        main(["layers-training", "--set", "rule.presentations=20100", "--results", str(tmp_path)])
+
+
+def test_record_has_a_row_for_each_course(ngspice, tmp_path):
+    main(["training", "--presentations", "1", "--results", str(tmp_path)])
+    rows = load_table(tmp_path / "engines_training.json")
+    assert rows.course.tolist() == ["in step", "free"] and (rows.decided_alike == 1).all()
