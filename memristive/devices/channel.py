@@ -74,7 +74,7 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
 
 
 def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the voltage in V of the gate after the input has gone from `voltage` V to 0 V: the inverse of `raised_state`."""
+    """Return the voltage in V of the gate after the input has gone from `voltage` V, at least 0, to 0 V, at rest."""
     start = state - channel.threshold_voltage
     drain = np.maximum(start - voltage, 0.0)
     charge = 2 / 3 * (start * start + start * drain + drain * drain) / np.maximum(start + drain, TINY)

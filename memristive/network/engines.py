@@ -38,7 +38,7 @@ class Engine(Protocol):
 
 
 class _ChipEngine:
-    """What both engines share: the noise, which follows from the number of the presentation, and stuck cells."""
+    """Parts of both engines: the noise, which follows from the number of the presentation, and stuck cells."""
 
     def __init__(self, setup: Setup, chip: Chip, first: int) -> None:
         self._chip, self._count = chip, first - 1
@@ -89,7 +89,7 @@ class NgspiceEngine(_ChipEngine):
 
 
 class ClosedFormEngine(_ChipEngine):
-    """Engine whose reads and writes are formulas, one image at a time; `network.training` learns a hundred times as fast."""
+    """Engine whose reads and writes are formulas, one image at a time; `learning.crossbar_training` is faster."""
 
     name = CLOSED_FORM
 

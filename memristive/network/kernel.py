@@ -99,7 +99,7 @@ class Counts(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What follows from the states, and results: one array for each layer."""
+    """Quantities that follow from the states, and results of a read: one array for each layer."""
 
     loads: Arrays  # columns, conductance in S
     scale: Arrays  # 2 x neurons, V of the summing stage per ampere of the positive columns; of the negative columns' stage
