@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = options.results / "mnist_training.json"
     check_overwriting(options.voltages, parameters, options.force)
     check_overwriting(record, parameters, options.force, others=[options.voltages])
-    write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force)
+    write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force, others=[options.voltages, record])
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
     start = time.perf_counter()

@@ -7,6 +7,7 @@ trained on everything, voltages/NAME_classifier.json. Seconds for iris, minutes 
 """
 
 import csv
+import re
 import sys
 import time
 import warnings
@@ -210,6 +211,8 @@ def _read_csv(source: str, label: str | None, drop: Sequence[str]) -> tuple[np.n
     if len(wrong):
         line, place = wrong[0]
         name, value = features.columns[place], features.iloc[line, place]
+        if isinstance(value, str) and re.fullmatch(r"[-+]?\d*,\d+", value.strip()):
+            raise ParameterError(f"{source}: column {name!r} has decimal commas, {value!r} in row {line + 1}; write points")
         if isinstance(value, str):
             raise ParameterError(f"{source}: column {name!r} holds text, {value!r} in row {line + 1}; encode it as numbers, for "
                                  f"example with pandas.get_dummies, leave it out with --drop {name!r}, or name it as the class "

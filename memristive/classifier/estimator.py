@@ -35,7 +35,7 @@ from memristive.devices.measured_device import emulator, load_device
 from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
-from memristive.network.chip import Chip
+from memristive.network.chip import Chip, load_chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.engines import check_engine
 from memristive.network.layers import LayeredNetwork, network_on_chip, thresholds_per_volt
@@ -87,9 +87,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         needs pairs.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
-    chip : Chip, default=None
-        Imperfect chip of any shape with a cell_gain, cell_write_gain or neuron_threshold, e.g. PRESETS["ten-percent"] of
-        `memristive.network.chip`. None: all devices alike.
+    chip : str or Chip, default=None
+        Imperfect chip: name of a preset ("ten-percent"), path of a chip file, or a `memristive.Chip` of any shape, without noise,
+        decay and wires (docs/chips.md). None: all devices alike.
     encoding : {"complement", "plain"}, default="complement"
         "complement" adds a row 1 - v for each scaled feature v. Features with long tails need a QuantileTransformer before.
     random_state : int, RandomState or None, default=None
@@ -132,7 +132,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
                  dose: float | None = None, margin: float | None = None, memristor: MemristorParameters | None = None,
-                 device: str | None = None, pairs: int = 0, neuron: NeuronParameters | None = None, chip: Chip | None = None,
+                 device: str | None = None, pairs: int = 0, neuron: NeuronParameters | None = None,
+                 chip: str | Chip | None = None,
                  encoding: str = COMPLEMENT,
                  random_state: int | np.random.RandomState | None = None, verbose: int = 0) -> None:
         self.hidden = hidden
@@ -246,7 +247,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if self.epochs is not None and not (isinstance(self.epochs, int | np.integer) and self.epochs > 0):
             raise ParameterError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
         for name, kind in DEVICES.items():
-            if not isinstance(getattr(self, name), kind | None):
+            if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
                 raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
@@ -257,7 +258,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and remember the parameters that it was made with."""
-        self.network_, self._fixed = network_on_chip(network, self.chip), {name: getattr(self, name) for name in FIXED}
+        chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip  # of any shape
+        self.network_, self._fixed = network_on_chip(network, chip), {name: getattr(self, name) for name in FIXED}
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
@@ -436,7 +438,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             if (content["format"], content["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            devices = {name: content["estimator"][name] and kind(**content["estimator"][name]) for name, kind in DEVICES.items()}
+            devices = {name: kind(**content["estimator"][name]) for name, kind in DEVICES.items()
+                       if isinstance(content["estimator"][name], dict)}
             model = cls(**{**content["estimator"], **devices, "hidden": tuple(content["estimator"]["hidden"])})
             model.encoding_ = FeatureEncoding(np.array(content["low"], float), np.array(content["span"], float),
                                               model.encoding == COMPLEMENT)

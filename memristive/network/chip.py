@@ -155,7 +155,7 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
         fields = {key: value for key, value in content.items() if key not in ("format", "version")}
         chip = Chip(**({"classes": classes, "inputs": inputs} | fields))
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ParameterError(f"--chip {name} is none of {', '.join(PRESETS)} and no usable chip file: {error}") from None
+        raise ParameterError(f"chip {name!r} is none of {', '.join(PRESETS)} and no usable chip file: {error}") from None
     chip.check_shape(classes, inputs)
     return chip
 

@@ -261,7 +261,8 @@ def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwor
     """
     other = [name for name in (chip.deviations if chip else []) if name in UNSUPPORTED]
     if other:
-        raise ParameterError(f"a chip's {', '.join(other)} can be simulated in networks of one layer without reference only")
+        raise ParameterError(f"layers with a reference or pairs cannot have a chip's {' and '.join(other)}; set "
+                             f"{'it' if len(other) == 1 else 'them'} to 0")
     if chip is None:
         return dataclasses.replace(network, devices=None)
     devices, found = [], []

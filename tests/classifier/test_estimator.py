@@ -103,7 +103,7 @@ def test_clipped_features_are_counted(iris, fitted):
 
 @pytest.mark.parametrize("wrong", [
     {"engine": "spectre"}, {"encoding": "gray"}, {"hidden": (0,)}, {"epochs": 0}, {"dose": 6.0}, {"dose": 0}, {"margin": -1.0},
-    {"chip": "ten-percent"}, {"memristor": {}}, {"neuron": 4.0}])
+    {"chip": "nonsense"}, {"chip": 3}, {"memristor": {}}, {"neuron": 4.0}])
 def test_invalid_parameters_are_refused(iris, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MemristiveClassifier(**wrong).fit(*iris)
@@ -254,7 +254,8 @@ def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):
 # Files
 
 @pytest.mark.parametrize("parameters", [
-    {}, {"chip": PRESETS["ten-percent"]}, DEVICES, {"encoding": "plain"}, {"hidden": 3}, {"hidden": np.array([3, 2])}])
+    {}, {"chip": PRESETS["ten-percent"]}, {"chip": "ten-percent"},
+    DEVICES, {"encoding": "plain"}, {"hidden": 3}, {"hidden": np.array([3, 2])}])
 def test_a_loaded_classifier_reads_and_learns_as_the_saved_one(iris, tmp_path, parameters):
     frame = pd.DataFrame(iris[0], columns=list("abcd"))
     model = MemristiveClassifier(**{"hidden": (6,), **parameters}, epochs=3, random_state=1).fit(frame, iris[1])
