@@ -5,12 +5,12 @@ PY := .venv/bin/python
 .PHONY: setup reproduce reproduce-full test verify benchmark tables audit fashion
 .DELETE_ON_ERROR:
 
-setup: .venv/ready ngspice
+setup: .venv/ready ngspice ngspice-cli
 
-reproduce: .venv/ready ngspice
+reproduce: .venv/ready ngspice ngspice-cli
 	$(PY) reproduce.py
 
-reproduce-full: .venv/ready ngspice
+reproduce-full: .venv/ready ngspice ngspice-cli
 	$(PY) reproduce.py --full
 
 test: .venv/dev ngspice ngspice-cli
@@ -55,7 +55,7 @@ fashion: .venv/ready ngspice
 	$(LAYERS) --size 28 --hidden 300 --set rule.presentations=720000 rule.margin=15e-6 rule.hidden_dose=0.006 rule.output_dose=0.06
 	$(PY) -m studies.agreement layers --data fashion --samples 2000 --results results/fashion
 
-# The shared library of ngspice that PySpice drives, and (for tests) the program to compare it with.
+# The shared library of ngspice that PySpice drives, and the program: for netlists alone, and to compare with.
 .PHONY: ngspice ngspice-cli
 ngspice:
 	@$(PY) -c "from memristive.spice.ngspice import find_library; find_library()" 2>/dev/null || tools/install-package.sh libngspice0
