@@ -37,7 +37,7 @@ CONTEST = 2e-6  # s: neurons that fire so soon after the first, and the label's,
 NEAR = 0.99  # and those whose membrane settles this near to that of the first: late spikes are sensitive
 BELOW = 1e-3  # V, below the input's level: the difference of two currents is a column's conductance
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
-EVERYONE, NOBODY = -1, -2  # instead of a label: all neurons are computed exactly, or only those near the first spike
+EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
 
 # Parameters of a layer's cells: one array, parameters x rows x columns, or x 1 x columns if all rows are alike. In SI units:
@@ -335,7 +335,7 @@ def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, im
          noise: np.ndarray) -> None:
     """Present an `image` (levels of the rows): fill spikes and drives of every layer.
 
-    `label`: neuron that must be exact in a network of one layer, or EVERYONE, or NOBODY. `noise`: shift of the output neurons'
+    `label`: neuron that must be exact in a network of one layer, or EVERYONE. `noise`: shift of the output neurons'
     thresholds in V, or an empty array.
     """
     last = len(states) - 1

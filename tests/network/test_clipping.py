@@ -157,7 +157,7 @@ def test_what_is_out_of_range_is_a_warning(network, words):
 
 @pytest.mark.parametrize(("firing", "dark", "reported"), [(8, 2, 0), (8, 3, 1), (4, 0, 0), (3, 0, 1)])
 def test_silent_hidden_neurons_are_reported(firing, dark, reported):
-    """Of 40 images 2 may be dark, and of 8 hidden neurons 4 must fire."""
+    """Two of 40 images may be dark, and 4 of 8 hidden neurons must fire."""
     hidden = np.array([[8.0, 5.0]] * firing + [[5.0, 5.0]] * (8 - firing))
     network = LayeredNetwork((hidden, np.full((4, 9), 5.4)))
     problems = layered_problems(network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose")
