@@ -7,21 +7,63 @@ window and writes results/memristor_stdp.json and figures/memristor_stdp.png. Ab
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
+from memristive.devices.channel import BEYOND, Flow
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 DeviceModels = dict[str, tuple[str, dict[str, float]]]  # SPICE models by name: kind and parameters
 MOST_THROUGH = 1e-4  # largest share of the write current through an open switch: 70 uV of X in a read of 0.5 ms
-UNLIMITED = 1e9  # V, a state without a clamp
-CLAMP = 1.0  # S, conductance of a clamp: a write current of 1 uA passes it by 1 uV
 SURFACE_POTENTIAL = 0.6  # V, ngspice's default phi of MOSFET models
 EDGE_COUPLING = 5.8e-3  # V, see first_write_offset
 OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant of ngspice's MOSFET models
+
+
+@dataclass(frozen=True)
+class WriteCurve:
+    """Write gain of a device whose steps depend on its state: a curve for positive voltages and one for negative ones.
+
+    Beyond the ends of the range the gain falls to 0 within `channel.BEYOND` of it, so that writes end there.
+
+    Parameters
+    ----------
+    low, high : float
+        Range of X in V.
+    up, down : tuples of float
+        Gain in units of the transconductance K on an even grid of X from `low` to `high`; straight lines between its points.
+    """
+
+    low: float
+    high: float
+    up: tuple[float, ...]
+    down: tuple[float, ...]
+
+    @property
+    def flow(self) -> Flow:
+        """The curves as the law of a write takes them."""
+        return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
+
+    def expression(self) -> str:
+        """Return the product of gain and voltage between nodes input and neuron, for a voltage source of ngspice."""
+        span = self.high - self.low
+        beyond = BEYOND * span
+        x = np.array
+        up = _table(x([self.low - span, *np.linspace(self.low, self.high, len(self.up)), self.high + beyond]),
+                    x([self.up[0], *self.up, 0.0]))
+        down = _table(x([self.low - beyond, *np.linspace(self.low, self.high, len(self.down)), self.high + span]),
+                      x([0.0, *self.down, self.down[-1]]))
+        volts = "v(input)-v(neuron)"
+        return f"uramp({volts})*pwl(v(gate),{up})-uramp(-({volts}))*pwl(v(gate),{down})"
+
+
+def _table(x: np.ndarray, y: np.ndarray) -> str:
+    """Return the points of a `pwl` of ngspice, which continues its first and its last straight line."""
+    return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
 
 
 @dataclass(frozen=True)
@@ -34,9 +76,6 @@ class MemristorParameters(Parameters):
 
     transconductance: float = quantity(5e-9, 1e-15, 1e-3, "S", "K, charges the memory per volt across the synapse")
     leak_resistance: float = quantity(1e12, 1e6, 1e18, "ohm", "from the transconductance's output to ground")
-    leak_per_volt: float = quantity(0.0, 0.0, 1.0, "S/V", "further leak, in proportion to |V| across the synapse; for arrays")
-    lowest_state: float = quantity(-UNLIMITED, -UNLIMITED, UNLIMITED, "V", "X is clamped here; by default it is not")
-    highest_state: float = quantity(UNLIMITED, -UNLIMITED, UNLIMITED, "V", "X is clamped here; by default it is not")
     capacitance: float = quantity(1e-13, 1e-18, 1e-3, "F", "the explicit memory capacitor C")
     width: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel width W (ngspice's default)")
     length: float = quantity(100e-6, 1e-8, 1e-1, "m", "channel length L (ngspice's default)")
@@ -48,11 +87,12 @@ class MemristorParameters(Parameters):
     switch_on: float = quantity(1e-3, 1e-4, 1e6, "ohm", "closed switch")  # below 1e-4 writes are off by mV
     # Reads treat the switch as open. It lets R_leak / (R_leak + R_off) of the write current through, visible below 1e15 ohm.
     switch_off: float = quantity(1e20, 1e16, 1e30, "ohm", "open switch")
+    curve: WriteCurve | None = None  # of a measured device: its gain over X, in units of the transconductance
 
     def check(self) -> None:
-        if not self.lowest_state < self.highest_state:
-            raise ParameterError(f"lowest_state must be below highest_state, got {self.lowest_state:g} and "
-                                 f"{self.highest_state:g} V")
+        if isinstance(self.curve, Mapping):  # from a file
+            object.__setattr__(self, "curve", WriteCurve(self.curve["low"], self.curve["high"], tuple(self.curve["up"]),
+                                                         tuple(self.curve["down"])))
         if self.leak_resistance / self.switch_off > MOST_THROUGH:
             raise ParameterError(f"leak_resistance must be at most {MOST_THROUGH:g} of switch_off, or the open switch conducts "
                                  f"write current, got {self.leak_resistance:g} ohm for {self.switch_off:g} ohm")
@@ -208,19 +248,12 @@ class Memristor(ReadMemristor):
         super().__init__(parameters, name, ("neuron", "input", "phi"), {"write": ("sw", write)}, per_instance)
         if per_instance:
             self.parameters["k"] = parameters.transconductance
-            if parameters.leak_per_volt:
-                self.parameters["g"] = parameters.leak_per_volt
-        self.VCCS("charge", self.gnd, "pump", "input", "neuron",
-                  transconductance="{k}" if per_instance else parameters.transconductance)
+        control = ("input", "neuron")
+        if parameters.curve:  # the gain of Gcharge can be altered, the expression of a source cannot
+            self.B("product", "product", self.gnd, voltage_expression=parameters.curve.expression())
+            control = ("product", self.gnd)
+        self.VCCS("charge", self.gnd, "pump", *control, transconductance="{k}" if per_instance else parameters.transconductance)
         self.R("leak", "pump", self.gnd, parameters.leak_resistance)
-        low, high = parameters.lowest_state, parameters.highest_state
-        if parameters.leak_per_volt:  # the gain of Gleak can be altered, the expression of a source cannot
-            self.B("product", "product", self.gnd, voltage_expression="v(pump)*abs(v(input)-v(neuron))")
-            self.VCCS("leak", "pump", self.gnd, "product", self.gnd,
-                      transconductance="{g}" if per_instance else parameters.leak_per_volt)
-        if (low, high) != (-UNLIMITED, UNLIMITED):
-            self.B("clamp", "pump", self.gnd,
-                   current_expression=f"{CLAMP!r}*(uramp(v(pump)-({high!r}))-uramp(({low!r})-v(pump)))")
         self.S("write", "pump", "gate", "phi", self.gnd, model=f"{name}_write")
 
 

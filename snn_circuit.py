@@ -178,13 +178,12 @@ class CellValues:
     threshold_voltage: np.ndarray  # V, Vto of the channel
     transconductance: np.ndarray  # S, the write gain K
     capacitance: np.ndarray  # F, the explicit memory capacitor
-    leak_per_volt: np.ndarray  # S/V, the leak in proportion to the voltage across the cell
 
     @classmethod
     def alike(cls, memristor: MemristorParameters, shape: tuple[int, int]) -> "CellValues":
         """Return cells without deviations."""
         return cls(*(np.full(shape, value) for value in (memristor.gain, memristor.threshold_voltage, memristor.transconductance,
-                                                         memristor.capacitance, memristor.leak_per_volt)))
+                                                         memristor.capacitance)))
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
         """Return the channel widths and lengths in m that give the gains."""
@@ -321,8 +320,6 @@ def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
     arrays = {"w": width, "l": length, "vto": cells.threshold_voltage, "c": cells.capacitance}
     if write:
         arrays["k"] = cells.transconductance
-    if write and parameters.memristor.leak_per_volt:
-        arrays["g"] = cells.leak_per_volt
     return lambda j, i: {key: float(values[j, i]) for key, values in arrays.items()}
 
 
@@ -367,7 +364,7 @@ def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool 
     cells : CellValues
     memristor : MemristorParameters
     write : bool
-        Include the write gain and the leak.
+        Include the write gain.
     name : str
         Cells are called xNAME_column_row.
     places : sequence of int, optional
@@ -383,8 +380,6 @@ def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool 
         changes[f"c.{element}.cmemory"] = float(cells.capacitance[j, i])
         if write:
             changes[f"g.{element}.gcharge gain"] = float(cells.transconductance[j, i])
-            if memristor.leak_per_volt:
-                changes[f"g.{element}.gleak gain"] = float(cells.leak_per_volt[j, i])
     return changes
 
 

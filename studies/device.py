@@ -37,7 +37,7 @@ IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)  # K of the I-V experi
 STEPS_PER_PERIOD = 1000
 MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprints, in units of the I-V experiment's
 FAR = 10  # the closed form of the current holds for state swings of so many amplitudes
-SLOW = 1e8  # ohm, leak for the loop of a measured device: pulses a hundred times as long
+SLOW = 1e-3  # s, pulses for the loop of a measured device: a hundred times as long as in networks
 PINCHED = 1e-2  # largest current at 0 V, as a share of the peak, of a loop that counts as pinched
 FORGOTTEN = 1e-2  # share of X that may leak within a loop
 
@@ -214,15 +214,15 @@ def run_device(options: argparse.Namespace) -> None:
     record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
     check_overwriting(record, parameters, options.force, others=[options.device])
     curve = measure(device)
-    # Half a period gives the volt-seconds of a full sweep upwards. A slow emulator: the current that charges its gate is small.
-    emulated = emulator(device, leak_resistance=SLOW)
-    frequency = 1 / (np.pi * emulated.pulse_up * device.pulses_up)
+    # Half a period gives the volt-seconds of a full sweep upwards. Slow pulses: the current that charges the gate is small.
+    emulated = emulator(device, pulse=SLOW)
+    frequency = 1 / (np.pi * emulated.pulse * curve.pulses_up)
     experiment = IvExperiment(frequency=frequency, initial_state=emulated.low, periods=2)
     _, voltage, current, state = iv_experiment(emulated.memristor, experiment)
     write_results(record, parameters, {
         "largest_deviation_share_of_range": curve.deviation, "rms_deviation_share_of_range": curve.rms,
-        "emulator": dataclasses.asdict(emulated.memristor), "pulse_up_s": emulated.pulse_up,
-        "pulse_down_s": emulated.pulse_down, "loop_frequency_Hz": frequency, "loop_peak_current_A": np.abs(current).max(),
+        "emulator": dataclasses.asdict(emulated.memristor), "pulse_s": emulated.pulse, "loop_frequency_Hz": frequency,
+        "loop_peak_current_A": np.abs(current).max(),
         "loop_share_of_range": [emulated.share(state.min()), emulated.share(state.max())]})
     print(table(HEADING, [(*described(device), f"{curve.deviation:.2%}")]))
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))

@@ -28,7 +28,7 @@ from datasets import Dataset, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
-from memristive.devices.measured_device import DEVICES, LINEAR, MeasuredDevice, emulator
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import write_results
@@ -48,8 +48,6 @@ DATA, HIDDEN = {1: "mnist", 2: "mnist_central"}, {1: (), 2: (100,)}
 ERRORS, SGD = "errors", "sgd"  # learning rules
 ACCURACY, COST = "accuracy", "cost"  # settings with the best held-out accuracy; with the fewest pulses at equal accuracy
 ENDURANCE = 1e5  # pulses that a cell survives
-IDEAL = MeasuredDevice("ideal", 1000, 1000, LINEAR, LINEAR, on_off_ratio=50.0, source="straight lines without noise")
-ALL = {"ideal": IDEAL, **DEVICES}
 # Online learning, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in docs/devices.md) and 3.0 (its manual, Tables I and II).
 NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-hfo2": (41, 20), "epiram": (91.5, 92),
             "taox-hfox": (None, 80)}
@@ -64,7 +62,7 @@ class Task:
     Parameters
     ----------
     device : str
-        One of `ALL`.
+        Name of a preset.
     layers : int
         1: MNIST's grey 10x10 images. 2: 100 hidden neurons on the central 20x20 pixels.
     pairs : int
@@ -97,7 +95,7 @@ class Task:
     def prepared(self) -> tuple[LayeredNetwork, LayeredRule]:
         """Return the untrained network and its rule."""
         chosen = load_settings()[self.rule, self.aim, self.device, self.layers, self.pairs, int(self.whole)]
-        emulated = emulator(ALL[self.device], array=True)
+        emulated = emulator(DEVICES[self.device])
         pulses = measured_pulses(emulated, self.whole, noise=self.whole)
         design = measured_design(emulated, self.pairs, chosen["gain"], hidden_bias=chosen["hidden_bias"],
                                  output_bias=chosen["output_bias"], output_gain=chosen["output_gain"])
@@ -132,8 +130,9 @@ def load_settings() -> dict[Any, dict[Any, float]]:
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks."""
     parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
-    parser.add_argument("--devices", nargs="+", choices=list(ALL), default=list(ALL), metavar="NAME",
-                        help=f"of {', '.join(ALL)} (default: all)")
+    known = [name for name in DEVICES if name in {case[KEY.index("device")] for case in load_settings()}]
+    parser.add_argument("--devices", nargs="+", choices=known, default=known, metavar="NAME",
+                        help=f"of {', '.join(known)}, which have settings in {SETTINGS.name} (default: all)")
     parser.add_argument("--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2")
     parser.add_number("--seeds", 1, 100, 3, "networks of one layer of each kind")
     parser.add_number("--deep-seeds", 1, 100, 3, "networks of two layers of each kind")
@@ -142,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. Everything that is trained.
     seeds = (options.seeds, options.deep_seeds)
-    tasks = list(short_tasks() if options.short else all_tasks(options.devices, options.layers, seeds))
+    tasks = list(short_tasks(options.devices) if options.short else all_tasks(options.devices, options.layers, seeds))
     record = options.results / f"device_learning{'_short' * options.short}.json"
     parameters = {"devices": options.devices, "layers": options.layers, "seeds": seeds, "tasks": len(tasks),
                   "settings": [{"case": key, **values} for key, values in load_settings().items()]}
@@ -162,9 +161,9 @@ def main(arguments: list[str] | None = None) -> None:
         plotting.save(accuracy_figure(found), options.figures / "device_learning.png")
 
 
-def short_tasks() -> Iterator[Task]:
-    """Yield one task for each preset."""
-    for device in DEVICES:
+def short_tasks(devices: list[str]) -> Iterator[Task]:
+    """Yield one task for each device."""
+    for device in devices:
         yield Task(device, presentations=SHORT)
 
 
@@ -190,7 +189,7 @@ def evaluate(task: Task) -> dict[str, Any]:
         scores = score_row(test.labels, network.first_spikes(test.levels))
     columns = ("device", "layers", "pairs", "whole", "seed", "rule", "aim")
     return {**{name: getattr(task, name) for name in columns}, "presentations": rule.presentations, **scores,
-            **write_costs(ALL[task.device], counts)}
+            **write_costs(DEVICES[task.device], counts)}
 
 
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:

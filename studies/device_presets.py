@@ -1,7 +1,7 @@
-"""Measured devices in the paper's emulator: update curves in ngspice against the published law, and I-V loops.
+"""Measured devices in the paper's emulator: ngspice against the curves of each device, pulse by pulse.
 
-A device's curve over identical pulses gives the emulator's parameters (docs/devices.md). ngspice applies a full sweep of pulses
-up and down, and reads the conductance after each. Writes results/device_presets.json and figures/device_presets.png in 10 s.
+A device's mean steps give the emulator's parameters (docs/devices.md). ngspice applies a sweep of pulses up and down, and reads
+the conductance after each. Writes results/device_presets.json and figures/device_presets.png in 10 s.
 `python memristor.py --device NAME` does the same for one device, with its I-V loop.
 """
 
@@ -21,7 +21,11 @@ from memristive.devices.pulse_train import apply_pulses
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 
-HEADING = ("device", "pulses up, down", "A up, down", "on/off", "R_on/ohm", "noise", "largest deviation in ngspice")
+HEADING = ("device", "pulses up, down", "steps up", "steps down", "on/off", "R_on/ohm", "noise: write, read",
+           "largest deviation in ngspice")
+MOST = 256  # pulses of a sweep in one direction
+ROUNDING = 1e-6  # of a number of pulses
+PANELS = 3  # side by side
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,8 +41,11 @@ def main(arguments: list[str] | None = None) -> None:
              "rms_deviation_share_of_range": curve.rms} for curve in curves]
     write_results(record, parameters, {"rows": rows})
     print(table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves]))
-    figure, axes = plt.subplots(2, 3, figsize=(plotting.WIDTH, 5.0))
-    for axis, curve in zip(axes.flat, curves, strict=True):
+    lines = -(-len(curves) // PANELS)
+    figure, axes = plt.subplots(lines, PANELS, figsize=(plotting.WIDTH, 2.5 * lines), squeeze=False)
+    for axis in axes.flat[len(curves):]:
+        axis.set_axis_off()
+    for axis, curve in zip(axes.flat, curves, strict=False):
         draw_curve(axis, curve)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     plotting.save(figure, options.figures / "device_presets.png")
@@ -46,30 +53,36 @@ def main(arguments: list[str] | None = None) -> None:
 
 def list_devices() -> None:
     """Print the presets, for `python memristor.py --devices`."""
-    print(table((*HEADING[:-1], "material"),
-                [(*described(device), device.source.partition(";")[0]) for device in DEVICES.values()]))
+    print(table((*HEADING[:-1], "material"), [(*described(device), material(device)) for device in DEVICES.values()]))
     print("sources: docs/devices.md")
 
 
 def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device's row of a table."""
+    """Return a device's row of a table; steps are shares of the range, from the start of a sweep to its end."""
     factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
-    return (device.name, f"{device.pulses_up}, {device.pulses_down}", f"{device.curvature_up:g}, {device.curvature_down:g}",
-            f"{device.on_off_ratio:g}", f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
-            f"{device.cycle_noise:.1%}")
+    return (device.name, f"{device.pulses(True):.0f}, {device.pulses(False):.0f}", f"{device.up[0]:.2%} to {device.up[-1]:.2%}",
+            f"{device.down[-1]:.2%} to {device.down[0]:.2%}", f"{device.on_off_ratio:.3g}",
+            f"{factor / device.highest_conductance:.3g} {unit.removesuffix('ohm')}".strip(),
+            f"{device.write_noise:.1%}, {device.read_noise:.1%}")
+
+
+def material(device: MeasuredDevice) -> str:
+    """Return what a device is made of: its source up to the first semicolon."""
+    return device.source.partition(";")[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Conductance over a full sweep of pulses up, then down: law and ngspice."""
+    """Conductance over a sweep of pulses up, then down: by the mean steps and in ngspice."""
 
     device: MeasuredDevice
+    pulses_up: int
     law: np.ndarray  # S
     simulated: np.ndarray  # S
 
     @property
     def residuals(self) -> np.ndarray:
-        """Deviations of ngspice from the law as shares of the conductance range."""
+        """Deviations of ngspice from the device as shares of the conductance range."""
         return (self.simulated - self.law) / (self.device.highest_conductance - self.device.lowest_conductance)
 
     @property
@@ -85,16 +98,16 @@ class Curve:
 
 def measure(device: MeasuredDevice) -> Curve:
     """Return a device's curves; ngspice applies and reads every pulse. Raises SimulationError."""
-    up, down = np.arange(device.pulses_up + 1), np.arange(1, device.pulses_down + 1)
-    law = device.conductance(np.concatenate([device.after(0.0, up), device.after(1.0, down, False)]))
-    simulated = apply_pulses(emulator(device), [1] * device.pulses_up + [-1] * device.pulses_down)
-    return Curve(device, law, simulated)
+    up, down = (int(np.ceil(min(device.pulses(direction), MOST) - ROUNDING)) for direction in (True, False))
+    rise = device.after(0.0, np.arange(up + 1))
+    law = device.conductance(np.concatenate([rise, device.after(rise[-1], np.arange(1, down + 1), False)]))
+    return Curve(device, up, law, apply_pulses(emulator(device), [1] * up + [-1] * down))
 
 
 def draw_curve(axis: Axes, curve: Curve) -> None:
-    """Draw the published law and ngspice's points."""
+    """Draw the device's mean steps and ngspice's points."""
     factor, unit = plotting.prefixed(curve.law, "S")
-    axis.plot(curve.law * factor, color=plotting.BLACK, label="published law")
+    axis.plot(curve.law * factor, color=plotting.BLACK, label="device")
     axis.plot(curve.simulated * factor, "o", color=plotting.VERMILLION, markersize=2.5, markevery=4, label="ngspice")
     axis.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=curve.device.name)
 

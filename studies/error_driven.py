@@ -19,7 +19,6 @@ from memristive.cli.options import add_jobs, add_resume, apply_settings, make_pa
 from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import print_energy, progress, write_netlist
 from memristive.cli.scoring import save_test
-from memristive.devices.measured_device import emulator, load_device
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
@@ -27,7 +26,6 @@ from memristive.io.voltages import save_voltages
 from memristive.learning.crossbar_training import train
 from memristive.learning.error_rule import LearningState, initial_state, learning_curve
 from memristive.learning.hebbian import read_netlist
-from memristive.learning.measured_setup import measured_rule, measured_setup
 from memristive.network.chip import Chip, load_chip, on_chip
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.operating_range import warn_of_range
@@ -45,7 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that trains (default: ngspice)")
     parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
-    parser.add_argument("--device", metavar="NAME", help="measured device: preset or device file (docs/devices.md)")
     parser.add_argument("--chip", default="ideal", metavar="NAME", help="chip file or preset (docs/chips.md)")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained voltages (default: voltages/NAME.json)")
     options = parser.parse_args(arguments)
@@ -53,26 +50,22 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Data, device, neuron, pulses, rule and chip.
     dataset = load_dataset(options.data, size=options.size, encoding=options.encoding)
     classes, inputs = dataset.patterns.shape
-    setup, rule, device = dataset.setup, dataset.rule, options.device and load_device(options.device)
-    if device:
-        emulated = emulator(device, array=True)
-        setup, rule = measured_setup(emulated, setup, dataset.training.levels[:1000]), measured_rule(emulated, rule)
+    setup = dataset.setup
     memristor, neuron, schedule, rule, chip = apply_settings(
-        options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule, rule=rule,
+        options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule, rule=dataset.rule,
         chip=load_chip(options.chip, classes, inputs))
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     images, labels = dataset.training.levels, dataset.training.labels
-    name = file_stem(dataset, options.engine, chip, rule.seed) + (f"_{device.name}" if device else "")
+    name = file_stem(dataset, options.engine, chip, rule.seed)
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
                   "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
     test_engine = options.test_engine if dataset.load_images else NGSPICE
     test_parameters = {**parameters, "test_engine": test_engine}
-    given = [options.device, options.chip]
-    check_overwriting(path, parameters, options.force, given)
-    check_overwriting(options.results / f"{name}_training.json", parameters, options.force, [*given, path])
-    check_overwriting(options.results / f"{name}_test.json", test_parameters, options.force, [*given, path])
+    check_overwriting(path, parameters, options.force, [options.chip])
+    check_overwriting(options.results / f"{name}_training.json", parameters, options.force, [options.chip, path])
+    check_overwriting(options.results / f"{name}_test.json", test_parameters, options.force, [options.chip, path])
 
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
@@ -81,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     if chip:
         state.states = chip.with_stuck_cells(state.states)
     netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
-    write_netlist(options.netlist, netlist, options.force, [*given, path])
+    write_netlist(options.netlist, netlist, options.force, [options.chip, path])
     pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
     warn_of_range(on_chip(setup, chip), state.states, images[:100], write=pulse * (options.engine == NGSPICE))
     presentations = train(options.engine, setup, chip or Chip(classes, inputs), state, rule, images, labels)

@@ -17,6 +17,7 @@ from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
 from studies.device_learning import ACCURACY, COST, ERRORS, NEUROSIM, SGD, summary
+from studies.device_presets import HEADING, described, material
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -394,13 +395,12 @@ def commands_table() -> str:
 
 
 def device_presets_table() -> str:
-    """Return the presets of measured devices, with the largest deviation of ngspice from their law."""
+    """Return the presets of measured devices, with the largest deviation of ngspice from their curves."""
     deviations = load_table(RESULTS / "device_presets.json").set_index("device").largest_deviation_share_of_range
-    rows = [(name, device.source.partition(";")[0], f"{device.pulses_up}/{device.pulses_down}",
-             f"{device.curvature_up:g}/{device.curvature_down:g}", f"{device.on_off_ratio:g}",
-             f"{1e-3 / device.highest_conductance:,.5g}", percent(device.cycle_noise, 1), percent(float(deviations[name])))
+    rows = [(*described(device)[:-1], percent(device.write_noise, 1), percent(device.read_noise, 1), material(device),
+             percent(float(deviations[name]), 3) if name in deviations else "")
             for name, device in MEASURED.items()]
-    return markdown(("name", "material", "pulses up/down", "A up/down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
+    return markdown((*HEADING[:-2], "write noise", "read noise", "material", "deviation"), rows)
 
 
 def _device_means() -> pd.DataFrame:

@@ -42,7 +42,7 @@ from memristive.network.layers import LayeredNetwork, network_on_chip, threshold
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist
 from memristive.network.setup import CLOSED_FORM, NGSPICE
-from memristive.spice.parameters import ParameterError, Parameters
+from memristive.spice.parameters import ParameterError, Parameters, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -280,7 +280,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         dose = suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
         if self.device is not None and self.dose is None:  # the first pulses of a curve that bends change X by more than the mean
             device = load_device(self.device)
-            dose *= min(1.0, device.curvature_up, device.curvature_down)
+            dose *= device.mean_step / max(*device.up, *device.down)
         if not 0 < dose <= LARGEST_DOSE:
             raise ParameterError(f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}")
         return learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)
@@ -298,7 +298,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
         if self.memristor is not None:
             raise ParameterError("give device or memristor, not both")
-        emulated = emulator(load_device(self.device), array=True)
+        emulated = emulator(load_device(self.device))
         # A volt of X moves a membrane as far as one of the default memristor does, so that the same doses suit.
         gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (emulated.high - emulated.low)
         return {"parameters": measured_parameters(emulated, self.neuron), "pulses": measured_pulses(emulated),
@@ -438,7 +438,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             if (content["format"], content["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            devices = {name: kind(**content["estimator"][name]) for name, kind in DEVICES.items()
+            devices = {name: restored(kind, content["estimator"][name]) for name, kind in DEVICES.items()
                        if isinstance(content["estimator"][name], dict)}
             model = cls(**{**content["estimator"], **devices, "hidden": tuple(content["estimator"]["hidden"])})
             model.encoding_ = FeatureEncoding(np.array(content["low"], float), np.array(content["span"], float),

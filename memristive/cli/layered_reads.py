@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.network.layers import LayeredNetwork
+from memristive.network.layers import READ_BLOCK, LayeredNetwork, read_generator
 from memristive.network.ngspice_layers import LayeredReader
 from memristive.network.setup import CLOSED_FORM
 
-RANGE = 25  # images in a task: seconds of work
+RANGE = READ_BLOCK  # images in a task: seconds of work
 STATM = Path("/proc/self/statm")  # pages of this process (Linux)
 
 _processes: dict[float, "_Process"] = {}  # of this process, by run; circuits stay loaded from task to task
@@ -35,26 +35,26 @@ class _Process:
     def __init__(self, network: LayeredNetwork) -> None:
         self.network, self.reader, self._number = network, LayeredReader(network), 0
 
-    def read(self, images: np.ndarray) -> Iterator[LayeredRead]:
-        """Read a range of images."""
-        start = time.process_time()
+    def read(self, images: np.ndarray, first: int) -> Iterator[LayeredRead]:
+        """Read a range of images, of which `first` is the number of the first one."""
+        start, rng = time.process_time(), read_generator(0, first)
         self.reader.reset()  # the result does not depend on earlier ranges
         for image in images:
-            layers = self.reader.read(self.network, image)[0]
+            layers = self.reader.read(self.network, image, rng=rng)[0]
             self._number += 1
             megabytes = int(STATM.read_text(encoding="ascii").split()[1]) * 4096 / 1e6 if STATM.exists() else None
             yield LayeredRead(layers, time.process_time() - start, self._number, megabytes)
             start = time.process_time()
 
 
-def _read_range(task: tuple[float, LayeredNetwork, np.ndarray]) -> list[LayeredRead]:
-    run, network, images = task
+def _read_range(task: tuple[float, LayeredNetwork, np.ndarray, int]) -> list[LayeredRead]:
+    run, network, images, first = task
     if run not in _processes:
         for process in _processes.values():
             process.reader.unload()
         _processes.clear()
         _processes[run] = _Process(network)
-    return list(_processes[run].read(images))
+    return list(_processes[run].read(images, first))
 
 
 def read_layers(network: LayeredNetwork, images: np.ndarray, jobs: int | None = None) -> list[LayeredRead]:
@@ -88,8 +88,7 @@ def read_ranges(network: LayeredNetwork, images: np.ndarray, starts: Sequence[in
     SimulationError
         ngspice failed, or a worker died twice.
     """
-    parts = [images[k:k + RANGE] for k in starts]
     run = time.time()
-    for k, reads in run_tasks(_read_range, [(run, network, part) for part in parts], jobs, None, [len(part) for part in parts],
-                              "reading"):
+    tasks = [(run, network, images[k:k + RANGE], k) for k in starts]
+    for k, reads in run_tasks(_read_range, tasks, jobs, None, [len(task[2]) for task in tasks], "reading"):
         yield starts[k], reads

@@ -116,24 +116,34 @@ def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
     return state + (charged - lift - state) * share
 
 
-def moved(rates: Any, start: float, amount: float) -> float:
-    """Return x after its upward flow dx/dn = rate(x) over n = `amount`, exactly: x is a share of a range, 0 to 1.
+class Flow(NamedTuple):
+    """Write curves of a device: its range, and dX/dq on an even grid of it, where q is the change of X by the nominal gain K."""
+
+    up: Any  # array, for positive voltages, from the lowest X on
+    down: Any  # array, for negative voltages, from the highest X on; the numbers are positive
+    low: float  # V
+    span: float  # V
+
+
+NO_FLOW = Flow(np.zeros(0), np.zeros(0), 0.0, 1.0)  # a gain K that is the same at any X
+
+
+def moved(flow: Flow, state: float, charge: float) -> float:
+    """Return X in V after a write along the curves of a device, exactly: between grid points, X(t) is an exponential.
 
     Parameters
     ----------
-    rates : array
-        0 or above, on an even grid of x from 0 to 1; straight lines between its points. Below 0 the rate stands still, beyond 1
-        it falls to 0 within `BEYOND`, so that the flow ends at the bound.
-    start : float
-        x before.
-    amount : float
-        0 or above.
-
-    Returns
-    -------
-    float
+    flow : Flow
+        Below the range of the upward curve its rate stands still, above it falls to 0 within `BEYOND`, so that writes end there.
+        The downward curve is its mirror image.
+    state : float
+        X in V before.
+    charge : float
+        Change in V that the nominal gain K makes: K V t / (C + C_gate), negative for negative voltages.
     """
-    last, x, left = len(rates) - 1, start, amount
+    rates = flow.up if charge > 0.0 else flow.down
+    last, left, x = len(rates) - 1, abs(charge) / flow.span, (state - flow.low) / flow.span
+    x = x if charge > 0.0 else 1.0 - x
     k = int(np.floor(x * last)) if x < 1.0 else last
     while left > 0.0:
         if k < 0:
@@ -145,31 +155,26 @@ def moved(rates: Any, start: float, amount: float) -> float:
             end, slope = 1.0 + BEYOND, -rates[last] / BEYOND
             rate = rates[last] + slope * (x - 1.0)
         if rate <= 0.0:
-            return x
-        way = rate * left * (np.expm1(min(slope * left, 700.0)) / (slope * left) if abs(slope * left) > 1e-12 else 1.0)
-        if x + way <= end:
-            return x + way
-        if k == last or (rates[k + 1] <= 0.0 and k >= 0):
-            return end  # by rounding: the flow only approaches a rate of 0
-        left -= np.log1p(slope * (end - x) / rate) / slope if abs(slope * (end - x)) > 1e-12 * rate else (end - x) / rate
-        x = end
-        k = max(k + 1, 0)
-    return x
+            break
+        bend = slope * left
+        x_after = x + rate * left * (np.expm1(min(bend, 700.0)) / bend if abs(bend) > 1e-12 else 1.0)
+        if x_after <= end or k == last:
+            x = min(x_after, end)
+            break
+        ratio = slope * (end - x) / rate
+        left -= (np.log1p(max(ratio, -1.0 + 1e-16)) / slope if abs(ratio) > 1e-12 else (end - x) / rate)
+        x, k = end, max(k + 1, 0)
+    return flow.low + flow.span * (x if charge > 0.0 else 1.0 - x)
 
 
-def drawn_pulses(wanted: float, whole: bool, retained: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Return the number of pulses that a cell gets, and their noise in units of the noise of one pulse.
+move = np.vectorize(moved, excluded={0}, otypes=[float])  # of arrays of states and charges that broadcast
 
-    `whole`: a fraction is rounded up with this probability. Each pulse leaves the share `retained` of earlier noise.
-    """
-    if wanted <= 0.0:
-        return 0.0, 0.0
-    number = np.floor(wanted) + (rng.random() < wanted - np.floor(wanted)) if whole else wanted
-    if number == 0.0:
-        return 0.0, 0.0
-    if number == 1.0:  # the most frequent case, without a power
-        return number, rng.standard_normal()
-    return number, rng.standard_normal() * np.sqrt((1.0 - retained ** (2.0 * number)) / (1.0 - retained * retained))
+
+def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
+    """Return the number of pulses that a cell gets; `whole`: a fraction is rounded up with this probability."""
+    if wanted <= 0.0 or not whole:
+        return max(wanted, 0.0)
+    return np.floor(wanted) + (rng.random() < wanted - np.floor(wanted))
 
 
 BEYOND = 1e-3  # of the range, within which writes end beyond its bounds

@@ -17,10 +17,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.devices.channel import moved
+from memristive.devices.channel import Flow, move
 from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristor import MemristorParameters, WriteCurve
 
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
+CHANNEL = 1e-6  # m, width and length: a channel of megaohms charges the paper's gate, 10^4 times as large, in 0.1 ms
+WINDOW, READS = 3.0, 30.0  # V, range of X: at least this, and so many read voltages
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
 ITERATIONS = 10  # of the rates; more would amplify what is shorter than a step
@@ -148,9 +151,13 @@ class MeasuredDevice(Parameters):
         up : bool
             Potentiation, or depression.
         """
-        if up:
-            return _moved(_rates(self.up), start, pulses)
-        return 1 - _moved(_rates(self.down[::-1]), 1 - np.asarray(start, float), pulses)
+        pulses = np.asarray(pulses, float)
+        return np.asarray(move(self.flow, start, pulses if up else -pulses))
+
+    @property
+    def flow(self) -> Flow:
+        """Rates of both directions as the law of a write takes them."""
+        return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
     def pulses(self, up: bool = True) -> float:
         """Return the number of mean pulses across the range; to a bound that steps only approach, across 99 % of the way."""
@@ -173,6 +180,61 @@ class MeasuredDevice(Parameters):
         return low + np.asarray(x, float) * (self.highest_conductance - low)
 
 
+@dataclass(frozen=True)
+class Emulator:
+    """The emulator's parameters for a measured device, and the pulses that write it.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+    memristor : MemristorParameters
+        Its K moves X by the device's mean step in one pulse.
+    pulse : float
+        Width in s of one pulse at +1 V or at -1 V.
+    low, high : float
+        X in V at the lowest and at the highest conductance.
+    """
+
+    device: MeasuredDevice
+    memristor: MemristorParameters
+    pulse: float
+    low: float
+    high: float
+
+    def state(self, x: ArrayLike) -> np.ndarray:
+        """Return X in V at a share of the conductance range."""
+        return self.low + np.asarray(x, float) * (self.high - self.low)
+
+    def share(self, state: ArrayLike) -> np.ndarray:
+        """Return the share of the conductance range at X in V."""
+        return (np.asarray(state, float) - self.low) / (self.high - self.low)
+
+
+def emulator(device: MeasuredDevice, window: float | None = None, capacitance: float = 1e-9, pulse: float = 10e-6) -> Emulator:
+    """Return the emulator's parameters for a measured device.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+    window : float, optional
+        Range of X in V. None: 3 V, and more for read voltages above 0.1 V, for which channels of a low conductance would bend.
+    capacitance : float
+        Memory capacitor in F, large against the gate's, so that the lift of the gate does not matter.
+    pulse : float
+        Width in s of a pulse.
+    """
+    window = window or max(WINDOW, READS * device.read_voltage)
+    step = device.mean_step
+    low, span = -window / 2, device.highest_conductance - device.lowest_conductance
+    curve = WriteCurve(low, low + window, *(tuple((device.rates(up) / step).tolist()) for up in (True, False)))
+    memristor = MemristorParameters(
+        capacitance=capacitance, kp=span / window, width=CHANNEL, length=CHANNEL, junction_current=1e-300, curve=curve,
+        threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span)
+    charge = window * step / pulse  # V/s
+    memristor = dataclasses.replace(memristor, transconductance=charge * memristor.memory_capacitance)
+    return Emulator(device, memristor, pulse, low, low + window)
+
+
 def _curve(name: str, values: Any) -> tuple[float, ...]:
     """Return the points of a curve; raise ParameterError for one point, negative values and what is no number."""
     try:
@@ -184,9 +246,6 @@ def _curve(name: str, values: Any) -> tuple[float, ...]:
     if not all(0 <= point < np.inf for point in points):
         raise ParameterError(f"{name} must be numbers of 0 or above, got {min(points):g}")
     return points
-
-
-_moved = np.vectorize(moved, excluded={0}, otypes=[float])
 
 
 @functools.lru_cache(maxsize=256)
@@ -202,7 +261,7 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     middle = grid + steps / 2  # a step is the mean rate on its way, so it corrects the rate there
     rates = np.interp(grid, middle, steps)
     for _ in range(ITERATIONS):  # in twice the range, where rates stand still beyond 1: steps do not end there
-        made = 2 * _moved(np.append(rates, np.full(len(grid) - 1, rates[-1])) / 2, grid / 2, 1.0) - grid
+        made = move(Flow(np.append(rates, np.full(len(grid) - 1, rates[-1])), rates, 0.0, 2.0), grid, 1.0) - grid
         rates *= np.interp(grid, middle, np.where(steps > 0, steps / np.maximum(made, 1e-300), 1.0))
     return tuple(rates.tolist())
 

@@ -33,10 +33,10 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
     SimulationError
         ngspice cannot complete the transient.
     """
-    slot = 2 * max(emulator.pulse_up, emulator.pulse_down)
+    width, slot = emulator.pulse, 2 * emulator.pulse
     volts, phi, reads = [(0.0, 0.0)], [(0.0, 0.0)], []
     for k, direction in enumerate([0, *directions]):
-        begin, width = k * slot, emulator.pulse_up if direction > 0 else emulator.pulse_down
+        begin = k * slot
         if direction:
             volts += _pulse(begin, width, float(np.sign(direction)))
             phi += _pulse(begin, width, PHI)

@@ -6,7 +6,7 @@ from typing import Any
 from memristive.io.voltages import Voltages, load_layers
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
-from memristive.network.layers import LayeredNetwork
+from memristive.network.layers import LayeredNetwork, PulseWrites
 from memristive.network.netlists import LayerDesign
 from memristive.network.setup import CLOSED_FORM
 
@@ -41,4 +41,5 @@ def load_network(path: Path, dataset: str = "") -> tuple[LayeredNetwork, Layered
     """
     voltages = load_layers(path, dataset)
     design, rule = LayerDesign(**voltages.origin["design"]), LayeredRule(**voltages.origin["learning"])
-    return LayeredNetwork(voltages.states, voltages.setup().network, design), rule, voltages
+    parameters, pulses = voltages.setup().network, voltages.origin.get("pulses")
+    return LayeredNetwork(voltages.states, parameters, design, pulses=pulses and PulseWrites(**pulses)), rule, voltages

@@ -14,7 +14,7 @@ import numpy as np
 from memristive.io.files import FileProblem, read_json, report, to_json, write_file
 from memristive.io.results import versions
 from memristive.network.setup import NGSPICE, Schedule, Setup
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, restored
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
@@ -71,7 +71,7 @@ class Voltages:
         """Chip that the states were trained on; None: an ideal one."""
         from memristive.network.chip import Chip  # here: most files are of ideal chips
 
-        return Chip(**self.origin["chip"]) if self.origin.get("chip") else None
+        return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
         """Return device, neuron, pulses and chip of the training; `default` fills in for a file without them."""
@@ -87,7 +87,7 @@ class Voltages:
 
 
 def _stored(kind: type, values: Mapping[str, Any] | None, default: Any) -> Any:
-    return default if values is None else kind(**values)
+    return default if values is None else restored(kind, values)
 
 
 def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], ngspice: bool = True, **origin: Any) -> None:

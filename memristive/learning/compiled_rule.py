@@ -19,6 +19,7 @@ from memristive.network.kernel import (
     Pulse,
     Pulses,
     Work,
+    draw,
     read,
     read_back,
     refresh,
@@ -65,7 +66,8 @@ def correct(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulse
     found = [output_errors(len(work.spikes[last]), label, wrong)]
     for k in range(last, 0, -1):
         volts, scale = (pulse.back_voltage, 1.0) if k == last else (pulse.error_voltage, doses.error_scale)
-        found.append(hidden_errors(read_back(layers[k], states[k], found[-1], volts), work.drives[k - 1], doses.reach, scale))
+        back = read_back(layers[k], states[k], found[-1], volts, rng)
+        found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
     for k in range(last + 1):
         dose = share * (doses.output_dose if k == last else doses.hidden_dose)
         errors, times, layer = found[last - k], seconds(pulse, work.spikes[k]), layers[k]
@@ -90,12 +92,16 @@ def correct(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulse
 
 @compiled
 def train(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulses, counts: Counts, noise: Noise, states: Arrays,
-          work: Work, images: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int, history: np.ndarray,
-          rng: np.random.Generator) -> None:
-    """Present images[order] after `done` earlier presentations; fill `history` (presentations x (right, written))."""
+          work: Work, images: np.ndarray, rows: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int,
+          history: np.ndarray, rng: np.random.Generator) -> None:
+    """Present images[order] after `done` earlier presentations; fill `history` (presentations x (right, written)).
+
+    `images`: levels of the rows in writes; `rows`: in reads.
+    """
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
-        read(layers, pulse, states, work, image, label, noise.read[n] if len(noise.read) else EMPTY)
+        draw(layers, pulse, work, rows[order[n]], rng)
+        read(layers, pulse, states, work, rows[order[n]], label, noise.read[n] if len(noise.read) else EMPTY)
         times = seconds(pulse, work.spikes[-1])
         wrong = first_wrong_neuron(times, label, doses.margin * margin_factor(done + n, doses.presentations, doses.final_margin))
         silent = np.isnan(times[label])

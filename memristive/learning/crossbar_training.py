@@ -70,7 +70,7 @@ class CompiledCrossbar:
         times = np.empty((len(images), len(states)))
         cells, work = self._prepared(states)
         kernel.present((self._layer,), self._pulse, cells, work, np.ascontiguousarray(images, float),
-                       kernel.EMPTY_TABLE if noise is None else noise, (times,))
+                       kernel.EMPTY_TABLE if noise is None else noise, (times,), np.random.default_rng(0))
         return times
 
     def train(self, learning: LearningState, rule: ErrorDrivenRule, images: np.ndarray,
@@ -90,7 +90,7 @@ class CompiledCrossbar:
             first, stop = learning.done, min((learning.done // BLOCK + 1) * BLOCK, rule.presentations)
             history = np.zeros((stop - first, 2), bool)
             compiled_rule.train((self._layer,), self._pulse, doses, kernel.NO_PULSES, counts, self._noise(first, stop), states,
-                                work, levels, classes, order[first:stop], first, history, np.random.default_rng(0))
+                                work, levels, levels, classes, order[first:stop], first, history, np.random.default_rng(0))
             learning.history[first:stop], learning.states, learning.done = history, states[0].T.copy(), stop
             right, writes = learning_curve(learning.history[:stop])
             yield from zip(right[first:].tolist(), writes[first:].tolist(), strict=True)
@@ -98,7 +98,7 @@ class CompiledCrossbar:
     def _prepared(self, states: np.ndarray) -> tuple[tuple[np.ndarray, ...], kernel.Work]:
         cells, classes = (np.array(np.transpose(states), float, order="C"),), len(states)
         work = kernel.Work((np.zeros(classes),), (np.zeros((2, classes)),), (np.zeros((2, 0, classes)),), (np.empty(classes),),
-                           (np.empty(classes),))
+                           (np.empty(classes),), (np.zeros((0, 0)),))
         kernel.prepare((self._layer,), self._pulse, cells, work)
         return cells, work
 
@@ -113,23 +113,23 @@ class CompiledCrossbar:
 
 def kernel_layer(crossbar: Crossbar, setup: Setup, classes: int, inputs: int) -> kernel.Layer:
     """Return a crossbar's cells and neurons for the kernel."""
-    cells, neurons, total = crossbar.cells, crossbar.neurons, crossbar.cells.memory_capacitance
-    values = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, cells.transconductance / total,
-              1 / (cells.leak_resistance * total), cells.leak_per_volt / total]
+    cells, neurons = crossbar.cells, crossbar.neurons
+    values = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, cells.transconductance / cells.memory_capacitance,
+              cells.leak]
     rows = inputs if any(isinstance(value, np.ndarray) for value in values) else 1
     return kernel.Layer(
         np.array([np.broadcast_to(np.transpose(value), (rows, classes)) for value in values], float),
         np.array([np.broadcast_to(value, classes) for value in (*neurons.stages, neurons.threshold, neurons.time_constant, 0.0)],
-                 float), setup.memristor.gain, float(state_rate(setup.memristor, setup.schedule.input_voltage)), 0, False)
+                 float), setup.memristor.gain, float(state_rate(setup.memristor, setup.schedule.input_voltage)), 0, False,
+        cells.curve.flow if cells.curve else kernel.NO_FLOW)
 
 
 def kernel_pulse(crossbar: Crossbar, neuron: NeuronParameters) -> kernel.Pulse:
     """Return the voltages and times of a crossbar's reads and writes for the kernel."""
-    schedule, tau, cells = crossbar.schedule, neuron.time_constant, crossbar.cells
+    schedule, tau = crossbar.schedule, neuron.time_constant
     window, area = write_window(1.0, crossbar.phi_share)
     volts, start = schedule.input_voltage, math.exp(start_delay(schedule.rise, tau) / tau)
-    return kernel.Pulse(schedule.rise, schedule.pulse, tau, start, volts, volts, 0.0, 0.0, float(window), float(area), True,
-                        float(cells.lowest_state), float(cells.highest_state))
+    return kernel.Pulse(schedule.rise, schedule.pulse, tau, start, volts, volts, 0.0, 0.0, float(window), float(area), True)
 
 
 def train(engine: str, setup: Setup, chip: Chip, learning: LearningState, rule: ErrorDrivenRule, images: np.ndarray,

@@ -16,14 +16,18 @@ from memristive.network.layers import KernelArrays, LayeredNetwork, no_counts, p
 
 @compiled
 def _descend(layer: Layer, pulse: Pulse, pulses: Pulses, counts: Counts, states: np.ndarray, work: Work, images: np.ndarray,
-             labels: np.ndarray, order: np.ndarray, doses: np.ndarray, rng: np.random.Generator) -> None:
-    """Present images[order], and write all columns after each; `doses` in V for an error of 1."""
+             rows: np.ndarray, labels: np.ndarray, order: np.ndarray, doses: np.ndarray, rng: np.random.Generator) -> None:
+    """Present images[order], and write all columns after each; `doses` in V for an error of 1.
+
+    `images`: levels of the rows in writes; `rows`: in reads.
+    """
     drives, spikes = work.drives[0], work.spikes[0]
     classes = len(drives)
     everyone = np.ones(classes)
     for n in range(len(order)):
         image = images[order[n]]
-        kernel.read_first(layer, pulse, states, work.scale[0], image, everyone, spikes, drives)
+        kernel.draw((layer,), pulse, work, rows[order[n]], rng)
+        kernel.read_first(layer, pulse, states, work.scale[0], rows[order[n]], work.noise[0], everyone, spikes, drives)
         shares = np.exp(drives - drives.max())
         errors = -shares / shares.sum()
         errors[labels[order[n]]] += 1.0
@@ -57,8 +61,8 @@ def train_by_gradient(network: LayeredNetwork, rule: LayeredRule, images: np.nda
     counts, arrays = no_counts(network), KernelArrays(network)
     doses = rule.output_dose * rule.final_dose ** (np.arange(rule.presentations) / rule.presentations)
     _descend(arrays.layers[0], arrays.pulse, pulse_values(network.pulses), counts, arrays.states[0], arrays.work,
-             with_bias(images), np.asarray(labels, np.int64), epoch_order(rule, len(images), 0, rule.presentations), doses,
-             write_generator(rule, 0))
+             with_bias(images), network.read_levels(images), np.asarray(labels, np.int64),
+             epoch_order(rule, len(images), 0, rule.presentations), doses, write_generator(rule, 0))
     return arrays.trained(network), counts
 
 

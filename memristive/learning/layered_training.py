@@ -58,7 +58,7 @@ def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, r
     check_levels("images", images, np.shape(images)[-1])
     design, parameters = design or LayerDesign(), parameters or NetworkParameters()
     rng = np.random.default_rng([rule.seed, 1])
-    levels = with_bias(images)
+    levels = with_bias(design.read_levels(images))
     mean, power = levels.sum(axis=1).mean(), (levels**2).sum(axis=1).mean()
     per_volt = thresholds_per_volt(parameters, design)
     sizes = (levels.shape[1] - 1, *hidden, classes)
@@ -155,13 +155,15 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
                          rule.final_margin, rule.error_scale, rule.reach)
     pulses = pulse_values(learning.network.pulses)
     counts = counts or no_counts(learning.network)
-    levels, classes = with_bias(images), np.asarray(labels, np.int64)
+    rng = write_generator(rule, learning.done)
+    levels, rows, classes = with_bias(images), learning.network.read_levels(images), np.asarray(labels, np.int64)
     while learning.done < rule.presentations:
         stop = min((learning.done // block + 1) * block, rule.presentations)
         order = epoch_order(rule, len(images), learning.done, stop)
         history = np.zeros((len(order), 2), np.bool_)
+        rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
         compiled_rule.train(arrays.layers, arrays.pulse, doses, pulses, counts, compiled_rule.NO_NOISE, arrays.states,
-                            arrays.work, levels, classes, order, learning.done, history, write_generator(rule, learning.done))
+                            arrays.work, levels, rows, classes, order, learning.done, history, rng)
         learning.network = arrays.trained(learning.network)
         learning.history[learning.done:stop], learning.done = history, stop
         yield stop, learning.running_accuracy
@@ -187,7 +189,7 @@ def learn_layers(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray,
 
 
 def write_generator(rule: LayeredRule, done: int) -> np.random.Generator:
-    """Return the random numbers of the writes from presentation `done` on."""
+    """Return the random numbers of reads and writes from presentation `done` on, for `BLOCK` presentations."""
     return np.random.default_rng([rule.seed, 3, done])
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from memristive.devices.channel import drawn_pulses
-from memristive.learning.layered_training import LayeredLearning, epoch_order, write_generator
+from memristive.devices.channel import drawn_number
+from memristive.learning.layered_training import BLOCK, LayeredLearning, epoch_order, write_generator
 from memristive.learning.rule import (
     LayeredRule,
     dose_factor,
@@ -21,13 +21,13 @@ from memristive.learning.rule import (
     output_errors,
     overlap_times,
 )
-from memristive.network.layers import LayeredNetwork
+from memristive.network.layers import READ_BLOCK, LayeredNetwork, read_generator
 from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
 from memristive.spice.session import temporary_circuits
 from memristor import state_rate
 
 
-def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2) -> Iterator[np.ndarray]:
+def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2, seed: int = 0) -> Iterator[np.ndarray]:
     """Read images in ngspice, layer by layer; the circuits are unloaded at the end.
 
     Parameters
@@ -36,6 +36,8 @@ def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2
     images : array, n x inputs, levels 0 to 1
     wanted : int
         A read ends once this many output neurons have fired.
+    seed : int
+        Of the noise of reading, as in `LayeredNetwork.forward`.
 
     Yields
     ------
@@ -47,10 +49,11 @@ def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2
     SimulationError
         ngspice cannot complete a transient.
     """
-    reader = LayeredReader(network)
+    reader, rng = LayeredReader(network), None
     try:
-        for image in images:
-            yield reader.read(network, image, wanted)[0][-1]
+        for k, image in enumerate(images):
+            rng = read_generator(seed, k) if k % READ_BLOCK == 0 else rng
+            yield reader.read(network, image, wanted, rng=rng)[0][-1]
     finally:
         reader.unload()
 
@@ -83,6 +86,7 @@ class NgspiceTrainer:
         self._writers = [ColumnWriter(network, states.shape[1], network.of_layer(layer).cells)
                          for layer, states in enumerate(network.states)]
         self._rate = float(state_rate(network.parameters.memristor, network.design.writing))
+        self._rng: np.random.Generator | None = None
 
     def present(self, learning: LayeredLearning) -> None:
         """Present the next image: read, and unless the right neuron leads, read back and write. Updates `learning`.
@@ -90,16 +94,17 @@ class NgspiceTrainer:
         Raises SimulationError.
         """
         k = learning.done
-        index = epoch_order(self._rule, len(self._images), k, k + 1)[0]
-        image, label = self._images[index], int(self._labels[index])
-        times, settled = self._reader.read(learning.network, image, label=label)
         rule = self._rule
+        index = epoch_order(rule, len(self._images), k, k + 1)[0]
+        image, label = self._images[index], int(self._labels[index])
+        self._rng = rng = write_generator(rule, k) if self._rng is None or k % BLOCK == 0 else self._rng
+        times, settled = self._reader.read(learning.network, image, label=label, rng=rng)
         margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
         wrong = first_wrong_neuron(times[-1], label, margin)
         silent = bool(np.isnan(times[-1][label]))
         if silent or wrong is not None:
             errors = output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
-            states = self._correct(learning.network, image, times, settled, errors, k)
+            states = self._correct(learning.network, image, times, settled, errors, k, rng)
             learning.network = dataclasses.replace(learning.network, states=states)
         learning.history[k] = is_right(times[-1], label), silent or wrong is not None
         learning.done = k + 1
@@ -111,14 +116,15 @@ class NgspiceTrainer:
             yield learning.done, learning.running_accuracy
 
     def _correct(self, network: LayeredNetwork, image: np.ndarray, times: list[np.ndarray], settled: list[np.ndarray],
-                 errors: np.ndarray, done: int) -> tuple[np.ndarray, ...]:
+                 errors: np.ndarray, done: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Return the states after all back-reads, from the last layer to the first, and then all writes."""
         rule, design, last = self._rule, network.design, len(network.states) - 1
         found = [errors]
         for layer in range(last, 0, -1):
             back = self._back[layer - 1].read(network.states[layer], found[0])
+            back = back + network.back_noise(found[0], len(back), rng)
             found.insert(0, hidden_errors(back, settled[layer - 1], rule.reach, 1.0 if layer == last else rule.error_scale))
-        share, rng, result = dose_factor(done, rule.presentations, rule.final_dose), write_generator(rule, done), []
+        share, result = dose_factor(done, rule.presentations, rule.final_dose), []
         for layer, (states, layer_errors) in enumerate(zip(network.states, found, strict=True)):
             dose, neurons = share * (rule.output_dose if layer == last else rule.hidden_dose), len(layer_errors)
             pair = done % max(1, design.pairs)  # in turn
@@ -142,12 +148,18 @@ class NgspiceTrainer:
             # An image's levels are voltages; spikes are times.
             levels, shares = (ones, high) if layer else (high, ones)
             return writer.write(column, levels, shares, dose / self._rate, place)
-        memristor, width = network.parameters.memristor, pulses.width_up if dose > 0 else pulses.width_down
-        cells = network.of_layer(layer).cells
-        leaks = memristor.leak_per_volt * ones if cells is None else cells.leak_per_volt[place]
-        retained = np.exp(-leaks * network.design.writing / memristor.memory_capacitance * width)
-        numbers, noise = np.array([drawn_pulses(share * abs(dose) / pulses.step, bool(pulses.whole), kept, rng)
-                                   for share, kept in zip(high.tolist(), retained.tolist(), strict=True)]).T
+        curve, cells = network.parameters.memristor.curve, network.of_layer(layer).cells
+        stuck = np.zeros(len(high), bool) if cells is None else cells.transconductance[place] == 0
+        numbers, noise = np.zeros(len(high)), [list[float]() for _ in high]
+        for k, share in enumerate(high.tolist()):  # draws in the order of the kernel
+            numbers[k] = drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
+            if pulses.write_noise and not stuck[k]:
+                noise[k] = [pulses.write_noise * rng.standard_normal() for _ in range(math.ceil(numbers[k]))]
         for pulse in range(math.ceil(numbers.max())):
-            column = writer.write(column, np.clip(numbers - pulse, 0.0, 1.0), ones, math.copysign(width, dose), place)
-        return np.clip(column + pulses.cycle_noise * noise, memristor.lowest_state, memristor.highest_state)
+            parts = np.clip(numbers - pulse, 0.0, 1.0)
+            column = writer.write(column, parts, ones, math.copysign(pulses.width, dose), place)
+            if pulses.write_noise and curve:
+                added = [draws[pulse] if pulse < len(draws) else 0.0 for draws in noise]
+                noisy = np.clip(column + np.sqrt(parts) * added, curve.low, curve.high)
+                column = np.where((parts > 0) & ~stuck, noisy, column)
+        return column

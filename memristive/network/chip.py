@@ -43,8 +43,6 @@ class Chip(Parameters):
                                       f"0.010 ({PYCLLN}); law of areas: Pelgrom et al., IEEE J. Solid-State Circuits 24, 1989")
     cell_write_gain: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the write gain K",
                                        f"0.1 ({LI_FIT}: dw_min_dtod)")
-    cell_leak: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the leak in proportion to the voltage, thus "
-                                 "of the curvature A of measured devices", "unknown")
     cell_capacitance: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the explicit memory capacitor",
                                         "0.01 at 0.5 fF (Tripathi, Murmann, IEEE Trans. Circuits Syst. I 61, 2014)")
     neuron_threshold: float = deviation(2.0, "", "d2d", "log-normal", "relative spread of the firing threshold", MIXED_SIGNAL)
@@ -97,8 +95,7 @@ class Chip(Parameters):
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold")
         return CellValues(self._factor("cell_gain", memristor.gain), threshold,
                           np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
-                          self._factor("cell_capacitance", memristor.capacitance),
-                          self._factor("cell_leak", memristor.leak_per_volt))
+                          self._factor("cell_capacitance", memristor.capacitance))
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
         """Return the parameters of each neuron."""

@@ -60,7 +60,7 @@ def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
     layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
     up, down = (scale[0] * layer.neurons[kernel.BIAS])[None], np.zeros((1, network.sizes[k + 1]))
     if k == 0:
-        volts = network.design.row_voltage * np.append(levels, 1.0)[:, None]
+        volts = network.design.row_voltage * network.read_levels(levels[None])[0, :, None]
         currents = read_current(ChannelValues(*layer.cells[:4]), arrays.states[0], volts).sum(axis=0)
         positive, negative = currents[:-1], currents[-1]
         if network.design.pairs:

@@ -11,10 +11,11 @@ import dataclasses
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from memristive.devices.channel import Values, leaked, raised_state, read_current, written
+from memristive.devices.channel import Values, leaked, move, moved, raised_state, read_current, written
 from memristive.network.setup import Schedule, Setup, check_levels, check_write, write_window
 from memristive.neuron import (
     NODES,
@@ -27,7 +28,7 @@ from memristive.neuron import (
     stages,
 )
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, first_write_offset, trained_state
+from memristor import MemristorParameters, WriteCurve, first_write_offset, trained_state
 from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 
 BELOW = 1e-3  # V: the difference of a column's currents at the input's level, and so far below it, is its conductance
@@ -55,9 +56,7 @@ class Cells:
     capacitance: Values  # F, the explicit memory capacitor C
     gate_capacitance: Values  # F, of the channel's gate
     leak_resistance: Values  # ohm
-    leak_per_volt: Values  # S/V
-    lowest_state: Values  # V
-    highest_state: Values  # V
+    curve: WriteCurve | None  # of the write gain, for a measured device
 
     @classmethod
     def of(cls, parameters: MemristorParameters, chip: CellValues | None = None) -> Cells:
@@ -67,7 +66,7 @@ class Cells:
 
     def at(self, columns: int | slice, rows: np.ndarray | slice = slice(None)) -> Cells:
         """Return the cells of some columns and rows."""
-        arrays = {name: value[columns, rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        arrays: dict[str, Any] = {key: value[columns, rows] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, **arrays) if arrays else self
 
     @property
@@ -85,9 +84,10 @@ class Cells:
         """Overdrive of the lifted gate over that at rest, once the channel is saturated."""
         return 3 / (2 + self.share)
 
-    def leak(self, mean: Values) -> Values:
-        """Return the leak in S at a mean voltage in V across the synapse."""
-        return 1 / self.leak_resistance + self.leak_per_volt * np.abs(mean)
+    @property
+    def leak(self) -> Values:
+        """Rate in 1/s at which X leaks in a write."""
+        return 1 / (self.leak_resistance * self.memory_capacitance)
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,8 @@ class Crossbar:
         """Return a column's states after one write.
 
         While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate), with the lifted gate X' and the
-        mean input V over that window. This is exact for a channel that conducts: its gate's charge is (C + C_gate) X.
+        mean input V over that window. This is exact for a channel that conducts: its gate's charge is (C + C_gate) X. The cells
+        of a measured device follow their curves, without leak and lift.
 
         Parameters
         ----------
@@ -269,10 +270,11 @@ class Crossbar:
     def written(self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells) -> np.ndarray:
         """Return states (V) after a write by `volts` across the cells, which broadcast with them."""
         window, area = write_window(pulse, self.phi_share)
-        mean = volts * (area / window)
-        leak, lift = cells.leak(mean), raised_state(cells, states, volts) - states
-        found = written(states, cells.transconductance * mean / leak, lift, leaked(window, leak / cells.memory_capacitance))
-        return np.clip(found, cells.lowest_state, cells.highest_state)
+        charge = cells.transconductance * volts * area / cells.memory_capacitance
+        if cells.curve:
+            return np.asarray(move(cells.curve.flow, states, charge))
+        lift = raised_state(cells, states, volts) - states
+        return np.asarray(written(states, charge / (window * cells.leak), lift, leaked(window, cells.leak)))
 
 
 def crossbar_of(setup: Setup) -> Crossbar:
@@ -290,6 +292,7 @@ def hebbian_state(setup: Setup) -> float:
     window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2
     final = float(trained_state(memristor, schedule.input_voltage, area))
     lift = float(raised_state(memristor, final / 2, schedule.input_voltage)) - final / 2
-    leak = Cells.of(memristor).leak(schedule.input_voltage * area / window)
-    charged, share = final * memristor.memory_capacitance / (leak * window), leaked(window, leak / memristor.memory_capacitance)
-    return float(written(0.0, charged, lift, share)) + first_write_offset(memristor)
+    leak = Cells.of(memristor).leak
+    if memristor.curve:
+        return moved(memristor.curve.flow, 0.0, final)
+    return float(written(0.0, final / (leak * window), lift, leaked(window, leak))) + first_write_offset(memristor)

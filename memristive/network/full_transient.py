@@ -49,7 +49,7 @@ class FullTransient:
         SimulationError
             ngspice cannot complete the transient.
         """
-        volts = (image * self._network.design.row_voltage).tolist()
+        volts = (self._network.design.read_levels(image) * self._network.design.row_voltage).tolist()
         self._circuit.alter({f"vrow_0_{k} pwl": self._edge(level) for k, level in enumerate(volts)})
         waves, neuron = self._circuit.run(stop), self._network.design.driving(self._network.parameters.neuron)
         values = [self._network.of_layer(layer).neurons for layer in range(len(self._network.states))]

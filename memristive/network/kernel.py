@@ -19,14 +19,15 @@ import numpy as np
 from memristive import neuron
 from memristive.compiled import compiled
 from memristive.devices import channel
-from memristive.devices.channel import ChannelValues
+from memristive.devices.channel import NO_FLOW, ChannelValues, Flow
 from memristive.neuron import NODES, WEIGHTS, Stages
 
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
 current = compiled(channel.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
 raised_state = compiled(channel.raised_state, inline="always", error_model="numpy")
 leaked = compiled(channel.leaked, inline="always")
-drawn_pulses = compiled(channel.drawn_pulses)
+drawn_number = compiled(channel.drawn_number)
+moved = compiled(channel.moved)
 written = compiled(channel.written, inline="always")
 column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain = (
     compiled(law, inline="always", error_model="numpy") for law in (
@@ -41,9 +42,8 @@ EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
 
 # Parameters of a layer's cells: one array, parameters x rows x columns, or x 1 x columns if all rows are alike. In SI units:
-# Kp W/L, Vto, and what else `channel.Channel` has; K / (C + C_gate), 0 for a stuck cell; 1 / (R_leak (C + C_gate)), and the
-# same of a leak in proportion to the voltage across the cell.
-GAIN, VTO, SHARE, PINCH, RATE, LEAK, LEAK_PER_VOLT = range(7)
+# Kp W/L, Vto, and what else `channel.Channel` has; K / (C + C_gate), 0 for a stuck cell; 1 / (R_leak (C + C_gate)).
+GAIN, VTO, SHARE, PINCH, RATE, LEAK = range(6)
 # Parameters of a layer's neurons: one array, parameters x neurons. First the `Stages`, then threshold in V, time constant in s,
 # and the current in A of the resistor at the bias row.
 THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)
@@ -58,6 +58,8 @@ class Layer(NamedTuple):
     nominal_rate: float  # V/s of X, while a full row writes such a cell
     pairs: int  # differential pairs of a synapse; 0: one cell
     reference: bool  # the last column is a reference for all neurons
+    flow: Flow = NO_FLOW  # write curves of a measured device
+    noise: float = 0.0  # V of X, standard deviation of one reading of a cell
 
 
 class Pulse(NamedTuple):
@@ -74,20 +76,18 @@ class Pulse(NamedTuple):
     write_window: float  # s for each s of a pulse: phi is above the switch's threshold
     write_area: float  # the time at full level that gives the same area
     lifts: bool  # rows at their levels, all for the whole pulse; False: rows for a share of it, the lift is left out (1e-4)
-    lowest: float  # V, clamps of X
-    highest: float  # V
 
 
 class Pulses(NamedTuple):
     """Pulses that write a measured device; `step` = 0: none, a write lasts as long as its dose."""
 
     step: float  # V, mean change of X by one pulse
-    width: tuple[float, float]  # s, of a pulse down and up
+    width: float  # s
     whole: bool
     noise: float  # V, standard deviation of what one pulse adds
 
 
-NO_PULSES = Pulses(0.0, (0.0, 0.0), False, 0.0)
+NO_PULSES = Pulses(0.0, 0.0, False, 0.0)
 
 
 class Counts(NamedTuple):
@@ -106,6 +106,7 @@ class Work(NamedTuple):
     weights: Arrays  # 2 x rows x neurons, V of these stages by a full row; without rows in the first layer
     spikes: Arrays  # neurons, z
     drives: Arrays  # neurons, settled membranes in thresholds
+    noise: Arrays  # of a read, in A of the columns at full level: 1 x inputs of stages in the first layer, else rows x the same
 
 
 @compiled(inline="always")
@@ -197,21 +198,49 @@ def prepare(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work)
 
 
 @compiled
+def draw(layers: tuple[Layer, ...], pulse: Pulse, work: Work, image: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw the noise of one read of an `image` (levels of the rows) for every layer whose devices have any.
+
+    In the first layer all rows rise together, and their noises add to one current for each input of a stage. Later rows rise one
+    after the other, so that each has its own.
+    """
+    for k in range(len(layers)):
+        layer, currents = layers[k], work.noise[k]
+        if layer.noise > 0.0:
+            unit = layer.noise * layer.nominal_gain * pulse.row_voltage * math.sqrt(max(1, layer.pairs))
+            if k == 0:
+                unit *= math.sqrt((image * image).sum())
+            for i in range(currents.shape[0]):
+                for c in range(currents.shape[1]):
+                    currents[i, c] = unit * rng.standard_normal()
+
+
+@compiled(inline="always")
+def noise_of(layer: Layer, noise: np.ndarray, i: int, j: int) -> tuple[float, float]:
+    """Return the noise currents in A of row `i` in the positive columns of neuron `j`, and in its negative ones."""
+    if layer.noise == 0.0:
+        return 0.0, 0.0
+    neurons = layer.neurons.shape[1]
+    return noise[i, j], noise[i, neurons + j if layer.pairs else neurons]
+
+
+@compiled
 def last_z(pulse: Pulse) -> float:
     """Return z at the end of a read."""
     return math.exp(pulse.window / pulse.tau)
 
 
 @compiled(error_model="numpy")
-def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, raised: np.ndarray,
-               spikes: np.ndarray, drives: np.ndarray) -> None:
+def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
+               raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` of the first layer by the cheap form; `raised`: thresholds with noise over nominal."""
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, pulse.row_voltage, currents)
     last = last_z(pulse)
     for j in range(len(drives)):
         positive, negative = split(layer, currents, j)
-        up, down = scale[0, j] * (positive + layer.neurons[BIAS, j]), scale[1, j] * negative
+        more, less = noise_of(layer, noise, 0, j)
+        up, down = scale[0, j] * (positive + more + layer.neurons[BIAS, j]), scale[1, j] * (negative + less)
         drives[j] = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
         start = pulse.start if layer.neurons[TAU, j] == pulse.tau else pulse.start ** (pulse.tau / layer.neurons[TAU, j])
         z = start * drives[j] / (drives[j] - raised[j]) if drives[j] > raised[j] else np.inf
@@ -237,8 +266,8 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 
 
 @compiled(error_model="numpy")
-def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray, steps: np.ndarray, raised: np.ndarray,
-              spikes: np.ndarray, drives: np.ndarray) -> None:
+def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray, noise: np.ndarray, steps: np.ndarray,
+              raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` of a later layer by the cheap form; rows step up at `steps` (z, without the bias)."""
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
@@ -258,8 +287,9 @@ def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray
         for j in range(neurons):
             power = 1.0 if alike else pulse.tau / layer.neurons[TAU, j]
             time, end = (times[k], until) if alike else (times[k] ** power, until**power)
-            up[j] += weights[0, k, j]
-            down[j] += weights[1, k, j]
+            more, less = noise_of(layer, noise, k, j)
+            up[j] += weights[0, k, j] + scale[0, j] * more
+            down[j] += weights[1, k, j] + scale[1, j] * less
             drive = settled_membrane(stages_of(layer, j), up[j], down[j]) / layer.neurons[THRESHOLD, j]
             above[j] += (drive - drives[j]) * time
             drives[j], over = drive, drive - raised[j]
@@ -299,7 +329,8 @@ def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, 
 
 
 @compiled
-def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, j: int) -> tuple[float, float]:
+def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray,
+              j: int) -> tuple[float, float]:
     """Return the membrane of neuron `j` of the first layer as `settle` does, by the exact form."""
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
@@ -308,12 +339,17 @@ def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray,
             add_edge_currents(layer.cells, states, image, pulse.row_voltage, (layer.pairs + p) * neurons + j, currents[1])
     if layer.reference:
         add_edge_currents(layer.cells, states, image, pulse.row_voltage, columns - 1, currents[1])
+    if layer.noise > 0.0:  # follows the edge, and is no conductance
+        for side in range(2):
+            current = noise_of(layer, noise, 0, j)[side]
+            for s in range(5):
+                currents[side, s] += current * (NODES[s] if s < 3 else 1.0)
     return settle(layer, pulse, j, currents)
 
 
 @compiled(error_model="numpy")
-def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, label: int, raised: np.ndarray,
-                 spikes: np.ndarray, drives: np.ndarray) -> None:
+def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray, label: int,
+                 raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Replace the `spikes` and `drives` of the neurons that decide in a network of one layer, or of all, by the exact ones."""
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):
@@ -322,7 +358,7 @@ def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarr
     contest = first * math.exp(CONTEST / pulse.tau)
     for j in range(len(spikes)):
         if label == EVERYONE or j == label or spikes[j] <= contest or drives[j] > NEAR * drive_of_first:
-            settled, risen = membranes(layer, pulse, states, image, j)
+            settled, risen = membranes(layer, pulse, states, image, noise, j)
             threshold, time = raised[j] * layer.neurons[THRESHOLD, j], np.inf
             if settled > threshold:
                 time = spike_time(settled, risen, threshold, pulse.rise, layer.neurons[TAU, j])
@@ -333,7 +369,7 @@ def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarr
 @compiled
 def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, image: np.ndarray, label: int,
          noise: np.ndarray) -> None:
-    """Present an `image` (levels of the rows): fill spikes and drives of every layer.
+    """Present an `image` (levels of the rows): fill spikes and drives of every layer, with the noise that `draw` has drawn.
 
     `label`: neuron that must be exact in a network of one layer, or EVERYONE. `noise`: shift of the output neurons'
     thresholds in V, or an empty array.
@@ -341,11 +377,11 @@ def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, im
     last = len(states) - 1
     raised = 1.0 + noise / layers[last].neurons[THRESHOLD] if len(noise) else np.ones(len(work.spikes[last]))
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    read_first(layers[0], pulse, states[0], work.scale[0], image, of_first, work.spikes[0], work.drives[0])
+    read_first(layers[0], pulse, states[0], work.scale[0], image, work.noise[0], of_first, work.spikes[0], work.drives[0])
     if last == 0:
-        read_exactly(layers[0], pulse, states[0], image, label, raised, work.spikes[0], work.drives[0])
+        read_exactly(layers[0], pulse, states[0], image, work.noise[0], label, raised, work.spikes[0], work.drives[0])
     for k in range(1, last + 1):
-        read_next(layers[k], pulse, work.scale[k], work.weights[k], work.spikes[k - 1],
+        read_next(layers[k], pulse, work.scale[k], work.weights[k], work.noise[k], work.spikes[k - 1],
                   raised if k == last else np.ones(len(work.spikes[k])), work.spikes[k], work.drives[k])
 
 
@@ -359,7 +395,7 @@ def seconds(pulse: Pulse, z: np.ndarray) -> np.ndarray:
 
 
 @compiled(error_model="numpy")
-def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float) -> np.ndarray:
+def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float, rng: np.random.Generator) -> np.ndarray:
     """Return sum(error x (X - X_ref)) of each row (without the bias), read with each column at `volts` times its error.
 
     The reference column carries the negative sum of the errors. With pairs it is the mean of sum(error x (X+ - X-)): the
@@ -379,13 +415,9 @@ def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float
             if carried[c] != 0.0:
                 total += current(values_of(cells, k, c), states[i, c], volts * carried[c])
         result[i] = total / gain
+        if layer.noise > 0.0:
+            result[i] += layer.noise * math.sqrt((carried * carried).sum()) / max(1, layer.pairs) * rng.standard_normal()
     return result
-
-
-@compiled(inline="always")
-def clamped(pulse: Pulse, state: float) -> float:
-    """Return X in V between the clamps of the cell."""
-    return min(max(state, pulse.lowest), pulse.highest)
 
 
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
@@ -397,30 +429,37 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
     Returns the conductance in S with which the cells load their column then.
     """
     load, cells, volts, rows = 0.0, layer.cells, math.copysign(pulse.write_voltage, seconds), len(high)
+    if len(layer.flow.up) > 0:
+        for i in range(rows):
+            k, factor = row_of(cells, i), factors[i] if len(factors) else 1.0
+            charge = cells[RATE, k, c] * factor * volts * high[i] * abs(seconds) * pulse.write_area
+            states[i, c] = moved(layer.flow, states[i, c], charge)
+            load += loaded(cells, k, c, states[i, c])
+        return load
     longest = 1.0 if pulse.lifts else high.max()  # times: phi is high as long as the longest row
     window = abs(seconds) * pulse.write_window * longest
     if window == 0.0:
         longest, window = 1.0, 1e-300  # s: nothing is written
     area = abs(seconds) * pulse.write_area / window  # mean of the input over the window, in units of its level
-    if cells.shape[1] == 1 and cells[LEAK_PER_VOLT, 0, c] == 0.0 and len(factors) == 0:  # one law for all rows: vectorised
+    if cells.shape[1] == 1 and len(factors) == 0:  # one law for all rows: vectorised
         cell, leak, charged = values_of(cells, 0, c), cells[LEAK, 0, c], cells[RATE, 0, c] / cells[LEAK, 0, c] * volts * area
         share = leaked(window, leak)
         for i in range(rows):
             lift = raised_state(cell, states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
-            states[i, c] = clamped(pulse, written(states[i, c], charged * high[i], lift, share))
+            states[i, c] = written(states[i, c], charged * high[i], lift, share)
             load += loaded(cells, 0, c, states[i, c])
         return load
     share, before = 0.0, np.nan
     for i in range(rows):
         k = row_of(cells, i)
         mean = volts * high[i] * area
-        leak = cells[LEAK, k, c] + cells[LEAK_PER_VOLT, k, c] * abs(mean)
+        leak = cells[LEAK, k, c]
         if leak != before:
             share, before = leaked(window, leak), leak
         gain = cells[RATE, k, c] * (factors[i] if len(factors) else 1.0)
         lift = raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
         if gain != 0.0:  # not a stuck cell; noise may turn a write round
-            states[i, c] = clamped(pulse, written(states[i, c], gain * mean / leak, lift, share))
+            states[i, c] = written(states[i, c], gain * mean / leak, lift, share)
         load += loaded(cells, k, c, states[i, c])
     return load
 
@@ -428,22 +467,28 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
 @compiled
 def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
                  counts: Counts, k: int, rng: np.random.Generator) -> float:
-    """Write column `c` of layer `k` by pulses of a measured device, as many as the `dose` in V asks for; return as `write`."""
-    up, load, any_pulse, cells = 1 if dose > 0 else 0, 0.0, False, layer.cells
-    width, counted, conducted, retained = pulses.width[up], counts.pulses[k], counts.conducted[k][up], 1.0
+    """Write column `c` of layer `k` by pulses of a measured device, as many as the `dose` in V asks for; return as `write`.
+
+    Each pulse adds its noise. A part of a pulse adds the noise of a shorter one, and noise does not lead out of the range.
+    """
+    up, load, any_pulse, cells, flow = 1 if dose > 0 else 0, 0.0, False, layer.cells, layer.flow
+    counted, conducted = counts.pulses[k], counts.conducted[k][up]
+    per_pulse = math.copysign(pulse.write_voltage, dose) * pulses.width  # V s
     for i in range(len(high)):
         r = row_of(cells, i)
-        if i == 0 or r > 0:
-            retained = math.exp(-cells[LEAK_PER_VOLT, r, c] * pulse.write_voltage * width)
-        number, noise = drawn_pulses(high[i] * abs(dose) / pulses.step, pulses.whole, retained, rng)
+        number = drawn_number(high[i] * abs(dose) / pulses.step, pulses.whole, rng)
         if number > 0.0:
             any_pulse = True
             counted[i, c] += number
             conducted[i, c] += number * current(values_of(cells, r, c), states[i, c], pulse.row_voltage) / pulse.row_voltage
-            leak = cells[LEAK, r, c] + cells[LEAK_PER_VOLT, r, c] * pulse.write_voltage
-            charged = math.copysign(cells[RATE, r, c] * pulse.write_voltage / leak, dose)
-            state = written(states[i, c], charged, 0.0, leaked(number * width, leak))
-            states[i, c] = clamped(pulse, clamped(pulse, state) + pulses.noise * noise)
+            charge = cells[RATE, r, c] * per_pulse
+            if pulses.noise == 0.0:
+                states[i, c] = moved(flow, states[i, c], number * charge)
+            while number > 0.0 and pulses.noise > 0.0 and charge != 0.0:  # not a stuck cell
+                part = min(number, 1.0)
+                state = moved(flow, states[i, c], part * charge) + pulses.noise * math.sqrt(part) * rng.standard_normal()
+                states[i, c] = min(max(state, flow.low), flow.low + flow.span)
+                number -= part
         load += loaded(cells, r, c, states[i, c])
     counts.writes[k][c] += any_pulse
     return load
@@ -451,9 +496,10 @@ def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray,
 
 @compiled
 def present(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, images: np.ndarray, noise: np.ndarray,
-            times: Arrays) -> None:
+            times: Arrays, rng: np.random.Generator) -> None:
     """Fill `times` (s; for each layer an array images x neurons) with the first spikes; `noise` as in `Noise.read`."""
     for n in range(len(images)):
+        draw(layers, pulse, work, images[n], rng)
         read(layers, pulse, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY)
         for k in range(len(states)):
             times[k][n] = seconds(pulse, work.spikes[k])

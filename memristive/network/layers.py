@@ -23,19 +23,20 @@ from snn_circuit import Devices, NetworkParameters, NeuronParameters, NeuronValu
 
 UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "column_resistance")
 SEED_STEP = 7919  # between the seeds of two layers
+READ_BLOCK = 25  # images whose reads share a stream of random numbers, so that processes can read different images
 
 
 @dataclass(frozen=True)
 class PulseWrites(Parameters):
-    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V.
+    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the noises of the device.
 
     A dose in V becomes dose / `step` pulses, upwards and downwards.
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
-    width_up: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse that raises X")
-    width_down: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse that lowers X")
-    cycle_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
+    width: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse")
+    write_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
+    read_noise: float = quantity(0.0, 0.0, 100.0, "V", "the same of one reading of a cell, drawn anew for each read")
     whole: int = quantity(1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width")
 
 
@@ -78,13 +79,15 @@ class LayeredNetwork:
         if found != shapes:
             raise ParameterError(f"the chip's layers must have {shapes} cells, reference columns and bias rows included, "
                                  f"got {found}")
+        if self.pulses and not self.parameters.memristor.curve:
+            raise ParameterError("pulses need a memristor with a curve, as `emulator` makes it for a measured device")
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of inputs, then of neurons in each layer."""
         return (self.states[0].shape[1] - 1, *(self.design.neuron_count(states) for states in self.states))
 
-    def forward(self, images: np.ndarray, rails: bool = True) -> list[np.ndarray]:
+    def forward(self, images: np.ndarray, rails: bool = True, seed: int = 0) -> list[np.ndarray]:
         """Return the first spike times of all layers.
 
         Parameters
@@ -92,6 +95,8 @@ class LayeredNetwork:
         images : array, n x inputs, levels 0 to 1
         rails : bool
             False: stages never clip.
+        seed : int
+            Of the noise of reading, if the devices have any.
 
         Returns
         -------
@@ -104,30 +109,58 @@ class LayeredNetwork:
             The images have another shape or other levels.
         """
         check_levels("images", images, self.sizes[0])
+        step = READ_BLOCK if self.read_noise else max(1, len(images))
+        blocks = [self.drawn(images[k:k + step], read_generator(seed, k), rails)[0] for k in range(0, len(images) or 1, step)]
+        return [np.concatenate(layer) for layer in zip(*blocks, strict=True)]
+
+    def drawn(self, images: np.ndarray, rng: np.random.Generator,
+              rails: bool = True) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
+        """Return what `forward` does with the noise of a generator, and the noise currents in A of the last image.
+
+        The currents are those of `kernel.draw`.
+        """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.present(arrays.layers, arrays.pulse, arrays.states, arrays.work, with_bias(images), kernel.EMPTY_TABLE, times)
-        return list(times)
+        kernel.present(arrays.layers, arrays.pulse, arrays.states, arrays.work, self.read_levels(images), kernel.EMPTY_TABLE,
+                       times, rng)
+        return list(times), arrays.work.noise
 
-    def first_spikes(self, images: np.ndarray) -> np.ndarray:
+    def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Return the first spike times of the last layer in s (images x classes; nan: silent); see `forward`."""
-        return self.forward(images)[-1]
+        return self.forward(images, seed=seed)[-1]
 
-    def drives(self, images: np.ndarray) -> np.ndarray:
-        """Return the settled membranes of the first layer in thresholds (n x neurons); `images` as in `forward`."""
+    def drives(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Return the settled membranes of the first layer in thresholds (n x neurons); arguments as in `forward`."""
         check_levels("images", images, self.sizes[0])
-        arrays, found = KernelArrays(self), []
-        everyone = np.ones(self.sizes[1])
-        for image in with_bias(images):
-            kernel.read_first(arrays.layers[0], arrays.pulse, arrays.states[0], arrays.work.scale[0], image, everyone,
-                              arrays.work.spikes[0], arrays.work.drives[0])
-            found.append(arrays.work.drives[0].copy())
+        arrays, rng, found = KernelArrays(self), read_generator(seed), []
+        work, everyone = arrays.work, np.ones(self.sizes[1])
+        for image in self.read_levels(images):
+            kernel.draw(arrays.layers[:1], arrays.pulse, work, image, rng)
+            kernel.read_first(arrays.layers[0], arrays.pulse, arrays.states[0], work.scale[0], image, work.noise[0], everyone,
+                              work.spikes[0], work.drives[0])
+            found.append(work.drives[0].copy())
         return np.array(found)
+
+    def read_levels(self, images: np.ndarray) -> np.ndarray:
+        """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full level."""
+        return with_bias(self.design.read_levels(images))
+
+    @property
+    def read_noise(self) -> float:
+        """Standard deviation in V of X of one reading of a cell."""
+        return self.pulses.read_noise if self.pulses else 0.0
+
+    def back_noise(self, errors: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray | float:
+        """Return the noise of a back-read of `rows` rows, in units of `read_back`, as the kernel draws it."""
+        if not self.read_noise:
+            return 0.0
+        carried = self.design.column_errors(errors)
+        return self.read_noise * np.sqrt(carried @ carried) / max(1, self.design.pairs) * rng.standard_normal(rows)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, as the rows show it while the columns carry `errors`.
 
-        With pairs it is the mean over them of the sum of error x (X+ - X-).
+        With pairs it is the mean over them of the sum of error x (X+ - X-). Without noise.
 
         Parameters
         ----------
@@ -149,7 +182,8 @@ class LayeredNetwork:
         if np.shape(errors) != (self.sizes[layer + 1],):
             raise ParameterError(f"layer {layer} has {self.sizes[layer + 1]} neurons, got errors of shape {np.shape(errors)}")
         arrays, volts = KernelArrays(self), self.design.column_voltage(layer == len(self.states) - 1)
-        return kernel.read_back(arrays.layers[layer], arrays.states[layer], np.asarray(errors, float), volts)
+        quiet = arrays.layers[layer]._replace(noise=0.0)
+        return kernel.read_back(quiet, arrays.states[layer], np.asarray(errors, float), volts, read_generator(0))
 
     def neuron(self, layer: int) -> NeuronParameters:
         """Return the parameters of a layer's neurons, whose feedback depends on the number of rows."""
@@ -171,11 +205,17 @@ def with_bias(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.hstack([images, np.ones((len(images), 1))]), float)
 
 
+def read_generator(seed: int, start: int = 0) -> np.random.Generator:
+    """Return the random numbers of the noise of reads from image `start` on; each `READ_BLOCK` of images has its own."""
+    return np.random.default_rng([seed, 5, start])
+
+
 def states_of_weights(weights: np.ndarray, design: LayerDesign, memristor: MemristorParameters) -> np.ndarray:
     """Return states in V (columns x rows) that give synapses the `weights` (neurons x rows), in V of X - X_ref or X+ - X-."""
     if design.pairs:
         weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(-1, weights.shape[1])
-    return np.clip(design.reference_state + weights, memristor.lowest_state, memristor.highest_state)
+    states = design.reference_state + weights
+    return np.clip(states, memristor.curve.low, memristor.curve.high) if memristor.curve else states
 
 
 def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> float:
@@ -209,7 +249,9 @@ class KernelArrays:
                                 tuple(np.zeros((2, count)) for count in sizes),
                                 tuple(np.zeros((2, len(states) if k else 0, count))
                                       for k, (states, count) in enumerate(zip(self.states, sizes, strict=True))),
-                                tuple(np.empty(count) for count in sizes), tuple(np.empty(count) for count in sizes))
+                                tuple(np.empty(count) for count in sizes), tuple(np.empty(count) for count in sizes),
+                                tuple(np.zeros((len(states) if k else 1, 2 * count if design.pairs else count + 1))
+                                      for k, (states, count) in enumerate(zip(self.states, sizes, strict=True))))
         kernel.prepare(self.layers, self.pulse, self.states, self.work)
 
     def trained(self, network: LayeredNetwork) -> LayeredNetwork:
@@ -220,10 +262,10 @@ class KernelArrays:
 
 def kernel_pulse(network: LayeredNetwork) -> kernel.Pulse:
     """Return the voltages and times of a network for the kernel."""
-    design, memristor, tau = network.design, network.parameters.memristor, network.parameters.neuron.time_constant
+    design, tau = network.design, network.parameters.neuron.time_constant
     start = math.exp(network.start_time / tau)
     return kernel.Pulse(design.rise, design.window, tau, start, design.row_voltage, design.writing, design.back_voltage,
-                        design.error_voltage, 1.0, 1.0, False, memristor.lowest_state, memristor.highest_state)
+                        design.error_voltage, 1.0, 1.0, False)
 
 
 def stages_of_layer(network: LayeredNetwork, k: int, rails: bool = True) -> Stages:
@@ -242,16 +284,16 @@ def kernel_layer(network: LayeredNetwork, k: int, rails: bool = True) -> kernel.
     count, reference = network.sizes[k + 1], design.pairs == 0
     columns, rows = len(network.states[k]) + reference, network.states[k].shape[1] if devices.cells else 1
     cells, values = Cells.of(memristor, devices.cells), devices.neurons
-    total = cells.memory_capacitance
-    rate = cells.transconductance / total * np.where(np.arange(columns) < len(network.states[k]), 1.0, 0.0)[:, None]
-    of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, 1 / (cells.leak_resistance * total),
-                cells.leak_per_volt / total]
+    written = np.where(np.arange(columns) < len(network.states[k]), 1.0, 0.0)[:, None]
+    rate = cells.transconductance / cells.memory_capacitance * written
+    of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, cells.leak]
     bias = design.bias(k == len(network.states) - 1) * neuron.threshold / neuron.transresistance
     of_neurons = [*stages_of_layer(network, k, rails), neuron.threshold if values is None else values.threshold,
                   neuron.time_constant if values is None else neuron.membrane_resistance * values.membrane_capacitance, bias]
     return kernel.Layer(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
                         np.array([np.broadcast_to(value, count) for value in of_neurons], float), memristor.gain,
-                        float(state_rate(memristor, design.writing)), design.pairs, reference)
+                        float(state_rate(memristor, design.writing)), design.pairs, reference,
+                        memristor.curve.flow if memristor.curve else kernel.NO_FLOW, network.read_noise)
 
 
 def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
@@ -281,4 +323,4 @@ def pulse_values(pulses: PulseWrites | None) -> kernel.Pulses:
     """Return the pulses for the kernel."""
     if pulses is None:
         return kernel.NO_PULSES
-    return kernel.Pulses(pulses.step, (pulses.width_down, pulses.width_up), bool(pulses.whole), pulses.cycle_noise)
+    return kernel.Pulses(pulses.step, pulses.width, bool(pulses.whole), pulses.write_noise)

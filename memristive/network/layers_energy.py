@@ -48,7 +48,7 @@ def layers_read_energy(network: LayeredNetwork, image: np.ndarray) -> tuple[list
     fired = np.sort(times[-1])[1:2]
     stop = float(fired[0]) if len(fired) and not np.isnan(fired[0]) else design.window
     bias = step(network.start_time, 1.0, design.rise)
-    rows = [step(design.rise / 2, design.row_voltage * level, design.rise) for level in image.tolist()]
+    rows = [step(design.rise / 2, design.row_voltage * level, design.rise) for level in design.read_levels(image).tolist()]
     energies = []
     for layer in range(len(network.states)):
         if layer:

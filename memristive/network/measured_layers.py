@@ -1,5 +1,7 @@
 """Multilayer networks of measured devices: the design, the pulses and the cells that a device's emulator needs."""
 
+from typing import Any
+
 from memristive.devices.measured_device import Emulator
 from memristive.network.closed_form import STILL_GAIN
 from memristive.network.layers import PulseWrites
@@ -16,7 +18,7 @@ def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = No
 
 
 def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
-                    **more: float) -> LayerDesign:
+                    **more: Any) -> LayerDesign:
     """Return the design of layers of measured devices.
 
     Reads are at the device's read voltage, writes at +1 V and -1 V.
@@ -24,7 +26,6 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
     Parameters
     ----------
     emulator : Emulator
-        With `array=True`.
     pairs : int
         Differential pairs of a synapse; 0: single cells, and a reference column in the middle of the range.
     gain : float
@@ -37,7 +38,8 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
     threshold = (neuron or MEASURED_NEURON).threshold
     transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
     return LayerDesign(reference_state=float(emulator.state(0.5)), transresistance=transresistance, stage_swing=STAGE_SWING,
-                       row_voltage=read_voltage, write_voltage=1.0, pairs=pairs, back_voltage=read_voltage, **more)
+                       row_voltage=read_voltage, write_voltage=1.0, pairs=pairs, back_voltage=read_voltage,
+                       read_curve=emulator.device.read_curve, **more)
 
 
 def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True) -> PulseWrites:
@@ -49,9 +51,8 @@ def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True) 
     whole : bool
         An integer number of pulses, a fraction rounded at random; False: pulses of any width.
     noise : bool
-        With the device's cycle-to-cycle noise.
+        With the device's noises of writing and reading.
     """
     device, window = emulator.device, emulator.high - emulator.low
-    step = 2 * window / (device.pulses_up + device.pulses_down)
-    return PulseWrites(step, emulator.pulse_up, emulator.pulse_down, device.cycle_noise * window if noise else 0.0,
-                       int(whole))
+    return PulseWrites(device.mean_step * window, emulator.pulse, device.write_noise * window * noise,
+                       device.read_noise * window * noise, int(whole))

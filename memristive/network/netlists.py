@@ -61,9 +61,11 @@ class LayerDesign(Parameters):
     window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent")
     back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer")
     error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
+    read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
 
     def check(self) -> None:
         """Raise ParameterError if a read ends before its input has risen."""
+        object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
         if not self.rise < self.window:
             raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
 
@@ -71,6 +73,14 @@ class LayerDesign(Parameters):
     def writing(self) -> float:
         """Voltage in V of a full row in a write."""
         return self.write_voltage or self.row_voltage
+
+    def read_levels(self, levels: np.ndarray) -> np.ndarray:
+        """Return the levels of rows (any shape) in reads.
+
+        Columns are at virtual ground, so that a cell whose current bends with the voltage, i = G V c(V), equals an ohmic one
+        whose row carries V c(V).
+        """
+        return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
 
     def column_voltage(self, last: bool) -> float:
         """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
@@ -261,7 +271,7 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     """
     check_levels("image", np.asarray(image)[None], network.sizes[0])
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
-    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in np.asarray(image).tolist()]
+    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in design.read_levels(image).tolist()]
     circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}", network.devices)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     nodes = names(f"membrane_{last}", classes) + names("output", classes)

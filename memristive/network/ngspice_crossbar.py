@@ -214,13 +214,12 @@ class Writer:
         back = shift  # added to the states at the end of the transient
         changes = _write_changes(self._setup, image, sign, pulse, 0)
         if cells is not None:
+            changes |= cell_changes(cells, memristor, write=True)
+        if cells is not None and not memristor.curve:
             # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift. (The
             # correction is too small for cells that do not conduct: their capacitance is below C + C_gate.)
-            shift = cells.threshold_voltage[0] - memristor.threshold_voltage
-            window, area = write_window(pulse, self._phi_share)
-            of_chip = Cells.of(memristor, cells)
-            back = shift * (1 - leaked(window, of_chip.leak(volts * (area / window)) / of_chip.memory_capacitance)[0])
-            changes |= cell_changes(cells, memristor, write=True)
+            shift = cells.shift(memristor)[0]
+            back = shift * (1 - leaked(write_window(pulse, self._phi_share)[0], Cells.of(memristor, cells).leak)[0])
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # not the stuck cells
         changes |= state_changes(self._cells, column - shift)
 

@@ -10,7 +10,7 @@ membranes.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.channel import Values, leaked
 from memristive.network.closed_form import Cells
-from memristive.network.layers import LayeredNetwork
+from memristive.network.layers import LayeredNetwork, read_generator
 from memristive.network.ngspice_crossbar import first_that_ends
 from memristive.network.parts import (
     NEVER,
@@ -63,8 +63,8 @@ class LayeredReader:
         self._later = [_LaterLayer(network, layer, solver) for layer in range(1, len(network.states))]
         self._window = network.design.window
 
-    def read(self, network: LayeredNetwork, image: np.ndarray, wanted: int = 2,
-             label: int | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def read(self, network: LayeredNetwork, image: np.ndarray, wanted: int = 2, label: int | None = None,
+             rng: np.random.Generator | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Read one image.
 
         Parameters
@@ -77,6 +77,8 @@ class LayeredReader:
         label : int, optional
             For learning: this output neuron must have fired as well, and hidden neurons are read for the whole window, since
             their settled membranes decide which of them are written.
+        rng : Generator, optional
+            Draws the noise of reading, if the devices have any.
 
         Returns
         -------
@@ -91,10 +93,11 @@ class LayeredReader:
             ngspice cannot complete a transient.
         """
         wanted = min(wanted, network.sizes[-1])
-        stop = min(_decided(network.first_spikes(image[None])[0], wanted, label) + MARGIN, self._window)
-        times, settled = self._run(network, image, stop, stop if label is None else self._window)
+        predicted, noise = network.drawn(image[None], rng or read_generator(0))
+        stop = min(_decided(predicted[-1][0], wanted, label) + MARGIN, self._window)
+        times, settled = self._run(network, image, noise, stop, stop if label is None else self._window)
         if stop < self._window and np.isinf(_decided(times[-1], wanted, label)):
-            times, settled = self._run(network, image, self._window, self._window)
+            times, settled = self._run(network, image, noise, self._window, self._window)
         return times, settled
 
     def reset(self) -> None:
@@ -107,12 +110,12 @@ class LayeredReader:
         for layer in (self._first, *self._later):
             layer.unload()
 
-    def _run(self, network: LayeredNetwork, image: np.ndarray, stop: float,
+    def _run(self, network: LayeredNetwork, image: np.ndarray, noise: Sequence[np.ndarray], stop: float,
              hidden_stop: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
         first_stop, *stops = [*[hidden_stop] * len(self._later), stop]
-        found = [self._first.run(network.states[0], image, first_stop)]
-        for layer, states, layer_stop in zip(self._later, network.states[1:], stops, strict=True):
-            found.append(layer.run(states, found[-1][0], layer_stop))
+        found = [self._first.run(network.states[0], network.design.read_levels(image), first_stop, noise[0])]
+        for layer, states, layer_stop, drawn in zip(self._later, network.states[1:], stops, noise[1:], strict=True):
+            found.append(layer.run(states, found[-1][0], layer_stop, drawn))
         return [times for times, _ in found], [settled for _, settled in found]
 
 
@@ -145,7 +148,7 @@ class _Layer:
         self._parameters, self._design = network.parameters, network.design
         self._columns, self._fan_in = network.states[layer].shape
         self._neurons, self._last = network.sizes[layer + 1], layer == len(network.states) - 1
-        self._neuron, self._start = network.neuron(layer), network.start_time
+        self._neuron, self._start, self._noise = network.neuron(layer), network.start_time, network.read_noise > 0
         self._cells, self._values = network.of_layer(layer).cells, network.of_layer(layer).neurons
         self._solver = dataclasses.replace(solver, trtol=1e6)  # max_step alone determines the time points
         overdrive = network.design.reference_state - network.parameters.memristor.threshold_voltage
@@ -159,7 +162,7 @@ class _Layer:
         raise NotImplementedError
 
     def _part(self, neurons: int, rows: int) -> LayerPart:
-        return LayerPart(self._parameters, self._design, self._neuron, neurons, rows, self._last)
+        return LayerPart(self._parameters, self._design, self._neuron, neurons, rows, self._last, self._noise)
 
     def _steps(self, share: float) -> Solver:
         return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
@@ -223,6 +226,11 @@ class _Layer:
             circuit.unload()
         self._pools.clear()
 
+    def _noise_of(self, block: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return the noise currents of a block's neurons, from those of all inputs of stages (... x inputs)."""
+        negative = self._neurons + block if self._design.pairs else np.array([self._neurons])
+        return noise[:, np.append(block, negative)]
+
     def _shifted(self, states: np.ndarray) -> np.ndarray:
         """Return the states (columns x inputs, V) that cells of the nominal Vto need to conduct like those of the chip."""
         return states if self._cells is None else states - self._cells.shift(self._parameters.memristor)[:self._columns]
@@ -269,14 +277,19 @@ class _FirstLayer(_Layer):
     def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
         return image_circuit(part), self._steps(EDGE_STEP * self._finer)
 
-    def run(self, states: np.ndarray, image: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return first spike times in s up to `stop`, and settled membranes in thresholds (their drives stand still)."""
+    def run(self, states: np.ndarray, image: np.ndarray, stop: float, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return first spike times in s up to `stop`, and settled membranes in thresholds (their drives stand still).
+
+        `noise`: currents in A, 1 x inputs of stages.
+        """
         pool, places, inputs = self._assign_rows(states, np.flatnonzero(image))
         levels = np.zeros(len(pool.inputs) + 1)
         levels[places], levels[-1] = image[inputs], 1.0
         changes = {f"erow_0_{k} gain": volts for k, volts in enumerate((levels * self._design.row_voltage).tolist())}
         drives = []
         for block, circuit in pool:
+            if self._noise:
+                changes |= {f"gnoise_0_{c} gain": amperes for c, amperes in enumerate(self._noise_of(block, noise)[0].tolist())}
             circuit.alter(changes)
             drives += circuit.run(SETTLED * self._design.rise).stack(names("drive_0", len(block)))[:, -1].tolist()
         self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
@@ -297,14 +310,21 @@ class _LaterLayer(_Layer):
     def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
         return spike_circuit(part, self._solver.max_step), self._steps(self._finer)
 
-    def run(self, states: np.ndarray, spikes: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return first spike times in s up to `stop`, and settled membranes in thresholds; rows step up at `spikes` (s)."""
+    def run(self, states: np.ndarray, spikes: np.ndarray, stop: float, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return first spike times in s up to `stop`, and settled membranes in thresholds; rows step up at `spikes` (s).
+
+        `noise`: currents in A, rows x inputs of stages.
+        """
         pool, places, inputs = self._assign_rows(states, np.flatnonzero(~np.isnan(spikes)))
         steps = np.full(len(pool.inputs), NEVER)
         steps[places] = np.maximum(spikes[inputs], self._solver.max_step / 2)  # every row starts at 0 V
         changes = {f"v.xrow_0_{k}.vat dc": spike for k, spike in enumerate(steps.tolist())}
         times, settled = [], []
+        slots, siemens = np.append(places, len(pool.inputs)), noise[np.append(inputs, -1)] / self._design.row_voltage
         for block, circuit in pool:
+            if self._noise:
+                changes |= {f"gnoise_0_{c}_{slots[k]} gain": float(gain)
+                            for (k, c), gain in np.ndenumerate(self._noise_of(block, siemens))}
             circuit.alter(changes)
             waves = circuit.run(stop)
             times.append(self._first_spikes(waves, block, stop))
@@ -443,10 +463,10 @@ class ColumnWriter:
         if self._cells is not None:
             own = self._cells.of(slice(place, place + 1), slice(None))
             changes |= cell_changes(own, memristor, write=True, name="cell_0")
-            # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift.
-            shift, cells = own.shift(memristor)[0], Cells.of(memristor, own)
-            mean = design.writing * levels * high / high.max()
-            back = shift * (1 - leaked(window, cells.leak(mean) / cells.memory_capacitance)[0])
+            if not memristor.curve:
+                # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift.
+                shift = own.shift(memristor)[0]
+                back = shift * (1 - leaked(window, Cells.of(memristor, own).leak)[0])
         changes |= layer_state_changes(np.ndindex(1, self._rows), (column - shift).tolist())
 
         def run(solver: Solver) -> Waveforms:

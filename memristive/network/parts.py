@@ -6,6 +6,7 @@ is the reference. These functions only build.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -70,6 +71,8 @@ class LayerPart:
         With the bias.
     last : bool
         In the last layer.
+    noise : bool
+        With sources for the noise of reading.
     """
 
     parameters: NetworkParameters
@@ -78,18 +81,27 @@ class LayerPart:
     neurons: int
     rows: int
     last: bool
+    noise: bool = False
+
+    @property
+    def inputs(self) -> list[str]:
+        """Nodes of the inputs of the stages: positive columns, then negative ones or the reference."""
+        return list(dict.fromkeys(column_nodes(self.design, 0, self.neurons)))
 
 
 def image_circuit(part: LayerPart) -> Circuit:
     """Return a crossbar up to its neurons' drives; row k follows the edge of `pulse` with the gain of Erow_0_k.
 
-    All cells are at X_ref and all gains are 0.
+    All cells are at X_ref and all gains are 0. The noise of reading is a current that follows the edge with the gain of
+    Gnoise_0_c into input c of the stages.
     """
     circuit = Circuit("image")
     _add_pulse(circuit, part.design)
     for k in range(part.rows):
         circuit.VCVS(f"row_0_{k}", f"row_0_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
     _add_crossbar(circuit, part)
+    for c, node in enumerate(part.inputs if part.noise else []):
+        circuit.VCCS(f"noise_0_{c}", circuit.gnd, node, "pulse", circuit.gnd, transconductance=0.0)
     return circuit
 
 
@@ -107,7 +119,8 @@ def membrane_circuit(part: LayerPart) -> Circuit:
 def spike_circuit(part: LayerPart, edge: float) -> Circuit:
     """Return a crossbar with its membranes, driven by spikes: a `StepSource` for each row, whose time is v.xrow_0_k.vat.
 
-    The bias follows the edge of `pulse`. `edge`: duration in s of the steps.
+    The bias follows the edge of `pulse`. `edge`: duration in s of the steps. The noise of reading is a current that row k drives,
+    with the gain of Gnoise_0_c_k, into input c of the stages.
     """
     circuit, volts = Circuit("spikes"), part.design.row_voltage
     circuit.subcircuit(StepSource(volts, edge))
@@ -120,6 +133,8 @@ def spike_circuit(part: LayerPart, edge: float) -> Circuit:
     _add_crossbar(circuit, part)
     for j in range(part.neurons):
         circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
+    for (c, node), k in itertools.product(enumerate(part.inputs if part.noise else []), range(part.rows)):
+        circuit.VCCS(f"noise_0_{c}_{k}", circuit.gnd, node, f"row_0_{k}", circuit.gnd, transconductance=0.0)
     return circuit
 
 

@@ -45,6 +45,21 @@ def check_range(name: str, value: Any, metadata: Mapping[str, Any]) -> Any:
     return value if metadata.get("whole") else float(value)
 
 
+# Parameters that files of earlier versions hold, with the values at which they have no effect.
+REMOVED = {"leak_per_volt": 0.0, "lowest_state": -1e9, "highest_state": 1e9, "cell_leak": 0.0}
+
+
+def restored(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Return the parameters of class `kind` from a file's `values`.
+
+    Raises ParameterError if the file has a parameter in use that no longer exists, TypeError if it has an unknown one.
+    """
+    used = [name for name in values if name in REMOVED and values[name] != REMOVED[name]]
+    if used:
+        raise ParameterError(f"{used[0]} no longer exists: devices are described by curves; make the file again")
+    return kind(**{name: value for name, value in values.items() if name not in REMOVED})
+
+
 class Parameters:
     """Base of the frozen parameter dataclasses; checks every `quantity` when an instance is made."""
 

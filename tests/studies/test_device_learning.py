@@ -9,14 +9,15 @@ from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.network.layers import no_counts
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from studies.device_learning import ALL, IDEAL, all_tasks, load_settings, short_tasks, write_costs
+from studies.device_learning import all_tasks, load_settings, short_tasks, write_costs
 
+IDEAL = DEVICES["ideal"]
 IMAGES, LABELS = np.random.default_rng(0).random((12, 6)), np.arange(12) % 3
 GAIN = 3.0  # thresholds for the whole range of a cell
 
 
 def untrained(device, pairs, rule, **pulses):
-    emulated = emulator(device, array=True)
+    emulated = emulator(device)
     return initial_network((), 3, IMAGES, rule, measured_design(emulated, pairs, GAIN), measured_parameters(emulated),
                            measured_pulses(emulated, **pulses))
 
@@ -56,6 +57,7 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
 
 
 def test_every_task_has_settings():
-    tasks = [*short_tasks(), *all_tasks(list(ALL), [1, 2], (1, 1))]
+    devices = list(dict.fromkeys(case[2] for case in load_settings()))
+    tasks = [*short_tasks(devices), *all_tasks(devices, [1, 2], (1, 1))]
     wanted = {(task.rule, task.aim, task.device, task.layers, task.pairs, int(task.whole)) for task in tasks}
     assert wanted == set(load_settings())
