@@ -284,6 +284,9 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
         return MeasuredDevice.from_law(**values)
     if kind != FORMAT:
         raise ValueError(f"format is {kind!r}, expected {FORMAT!r}")
+    missing = [name for name in ("lowest_conductance", "highest_conductance", "up", "down") if name not in values]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
     return MeasuredDevice(**values)
 
 
@@ -303,10 +306,12 @@ def load_device(name: str) -> MeasuredDevice:
         return DEVICES[name]
     try:
         return device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+    except OSError as error:
         near = difflib.get_close_matches(name.lower(), DEVICES, 1)
-        hint = f"; did you mean {near[0]}?" if near else f" ({error})"
+        hint = f"; did you mean {near[0]}?" if near else f" ({error.strerror})"
         raise ParameterError(f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}") from None
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ParameterError(f"{name} is not a device file: {error}") from None
 
 
 DEVICES = _presets()

@@ -288,9 +288,8 @@ class _FirstLayer(_Layer):
         changes = {f"erow_0_{k} gain": volts for k, volts in enumerate((levels * self._design.row_voltage).tolist())}
         drives = []
         for block, circuit in pool:
-            if self._noise:
-                changes |= {f"gnoise_0_{c} gain": amperes for c, amperes in enumerate(self._noise_of(block, noise)[0].tolist())}
-            circuit.alter(changes)
+            drawn = self._noise_of(block, noise)[0].tolist() if self._noise else []
+            circuit.alter(changes | {f"gnoise_0_{c} gain": amperes for c, amperes in enumerate(drawn)})
             drives += circuit.run(SETTLED * self._design.rise).stack(names("drive_0", len(block)))[:, -1].tolist()
         self._membranes.alter({f"edrive_0_{j} gain": volts for j, volts in enumerate(drives)})
         waves = self._membranes.run(stop)
@@ -322,10 +321,8 @@ class _LaterLayer(_Layer):
         times, settled = [], []
         slots, siemens = np.append(places, len(pool.inputs)), noise[np.append(inputs, -1)] / self._design.row_voltage
         for block, circuit in pool:
-            if self._noise:
-                changes |= {f"gnoise_0_{c}_{slots[k]} gain": float(gain)
-                            for (k, c), gain in np.ndenumerate(self._noise_of(block, siemens))}
-            circuit.alter(changes)
+            drawn = np.ndenumerate(self._noise_of(block, siemens)) if self._noise else ()
+            circuit.alter(changes | {f"gnoise_0_{c}_{slots[k]} gain": float(gain) for (k, c), gain in drawn})
             waves = circuit.run(stop)
             times.append(self._first_spikes(waves, block, stop))
             drives = waves.stack(names("drive_0", len(block)))[:, -1]
