@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from datasets import matching_dataset
+from memristive.devices.measured_device import DEVICES, emulator
 from memristive.io.networks import describe_network, load_network
-from memristive.io.voltages import VoltagesError, save_voltages
+from memristive.io.voltages import VoltagesError, load_voltages, save_voltages
 from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
+from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -23,3 +25,24 @@ def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
     assert voltages.origin["shape"] == [8, 8]
     with pytest.raises(VoltagesError, match="xor"):
         load_network(tmp_path / "v.json", "xor")
+
+
+def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path):
+    emulated, rule = emulator(DEVICES["linear"]), LayeredRule()
+    network = initial_network((), 2, np.ones((1, 3)), rule, measured_design(emulated, 1, 1.0), measured_parameters(emulated),
+                              measured_pulses(emulated))
+    save_voltages(tmp_path / "v.json", network.states, **describe_network("own", (1, 3), network, rule))
+    loaded = load_network(tmp_path / "v.json")[0]
+    assert (loaded.design, loaded.parameters, loaded.pulses) == (network.design, network.parameters, network.pulses)
+
+
+def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
+    path = tmp_path / "v.json"
+    for leak in (0.0, 1e-6):
+        memristor = {"transconductance": 7e-9, "leak_per_volt": leak}
+        save_voltages(path, np.ones((1, 1)), network={"memristor": memristor})
+        if leak:
+            with pytest.raises(VoltagesError, match="leak_per_volt"):
+                load_voltages(path).setup()
+        else:
+            assert load_voltages(path).setup().memristor.transconductance == 7e-9
