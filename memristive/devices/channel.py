@@ -116,6 +116,47 @@ def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
     return state + (charged - lift - state) * share
 
 
+def moved(rates: Any, start: float, amount: float) -> float:
+    """Return x after its upward flow dx/dn = rate(x) over n = `amount`, exactly: x is a share of a range, 0 to 1.
+
+    Parameters
+    ----------
+    rates : array
+        0 or above, on an even grid of x from 0 to 1; straight lines between its points. Below 0 the rate stands still, beyond 1
+        it falls to 0 within `BEYOND`, so that the flow ends at the bound.
+    start : float
+        x before.
+    amount : float
+        0 or above.
+
+    Returns
+    -------
+    float
+    """
+    last, x, left = len(rates) - 1, start, amount
+    k = int(np.floor(x * last)) if x < 1.0 else last
+    while left > 0.0:
+        if k < 0:
+            end, rate, slope = 0.0, rates[0], 0.0
+        elif k < last:
+            end, slope = (k + 1) / last, (rates[k + 1] - rates[k]) * last
+            rate = rates[k] + slope * (x - k / last)
+        else:
+            end, slope = 1.0 + BEYOND, -rates[last] / BEYOND
+            rate = rates[last] + slope * (x - 1.0)
+        if rate <= 0.0:
+            return x
+        way = rate * left * (np.expm1(min(slope * left, 700.0)) / (slope * left) if abs(slope * left) > 1e-12 else 1.0)
+        if x + way <= end:
+            return x + way
+        if k == last or (rates[k + 1] <= 0.0 and k >= 0):
+            return end  # by rounding: the flow only approaches a rate of 0
+        left -= np.log1p(slope * (end - x) / rate) / slope if abs(slope * (end - x)) > 1e-12 * rate else (end - x) / rate
+        x = end
+        k = max(k + 1, 0)
+    return x
+
+
 def drawn_pulses(wanted: float, whole: bool, retained: float, rng: np.random.Generator) -> tuple[float, float]:
     """Return the number of pulses that a cell gets, and their noise in units of the noise of one pulse.
 
@@ -131,4 +172,5 @@ def drawn_pulses(wanted: float, whole: bool, retained: float, rng: np.random.Gen
     return number, rng.standard_normal() * np.sqrt((1.0 - retained ** (2.0 * number)) / (1.0 - retained * retained))
 
 
+BEYOND = 1e-3  # of the range, within which writes end beyond its bounds
 TINY = 1e-300  # V, keeps the quotient of a gate at rest finite

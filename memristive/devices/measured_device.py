@@ -1,198 +1,210 @@
-"""Measured synaptic devices: their update law, and the emulator's parameters that reproduce it.
+"""Measured synaptic devices: the mean steps of their pulses over the state, their noises, and the emulator that follows them.
 
-The field describes a device by its conductance over identical pulses (P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067, 2018,
-eq. 8 to 10). With p the share of all pulses and x the share of the conductance range, potentiation is
-
-    x = B (1 - exp(-p / A)),   B = 1 / (1 - exp(-1 / A)),
-
-and depression is its mirror image with its own A. While phi is high the emulator follows the same law,
-dX/dt = (K V - X / R_leak) / (C + C_gate): the leak resistor is the device's nonlinearity (docs/devices.md).
+The state x is the share of the conductance range, 0 to 1. Networks need no more of a device than two curves, the mean step of one
+pulse up and of one pulse down at each x, and its noises. The field's law (P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067, 2018,
+eq. 8 to 10) is the case that both curves are straight lines (docs/devices.md).
 """
 
 import dataclasses
 import difflib
+import functools
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memristive.devices.channel import moved
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import MemristorParameters
 
-FORMAT = "measured synaptic device"
-CHANNEL = 1e-6  # m, width and length: a channel of megaohms charges the paper's gate, 10^4 times as large, in 0.1 ms
-LINEAR = 100.0  # curvature A from which on a curve is a straight line to 0.13 % of its range
+FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
+SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
+STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
+ITERATIONS = 10  # of the rates; more would amplify what is shorter than a step
 
 
 @dataclass(frozen=True)
 class MeasuredDevice(Parameters):
-    """Synaptic device as measured: conductance over identical pulses.
+    """Synaptic device as measured: two curves of steps, the read current, noises.
 
-    `curvature_up` and `curvature_down` are A in the update law: large values are straight lines. Negative values bend the other
-    way, which the emulator cannot follow.
+    Parameters
+    ----------
+    name, source : str
+    lowest_conductance, highest_conductance : float
+        In S, at the read voltage; x = (G - lowest) / (highest - lowest).
+    up, down : tuples of float
+        Mean change of x by one pulse, as positive numbers, on an even grid of x from 0 to 1; straight lines between its points.
+    write_noise, read_noise : float
+        Standard deviations as shares of the range: of one pulse's step, which stays, and of one reading, which does not.
+    read_voltage : float
+        In V.
+    read_curve : tuple of float
+        i/V over that at the read voltage, on an even grid of V from 0 to the read voltage; (1, 1) is ohmic.
+    voltage_up, width_up, voltage_down, width_down : float
+        Pulses in the laboratory, in V and s.
+    spread : float
+        Relative standard deviation of the steps from device to device.
+
+    Raises
+    ------
+    ParameterError
+        A value is out of range, or a curve has one point or negative ones.
     """
 
     name: str = "device"
-    pulses_up: int = quantity(100, 1, 10**7, "", "pulses from the lowest to the highest conductance")
-    pulses_down: int = quantity(100, 1, 10**7, "", "pulses from the highest to the lowest conductance")
-    curvature_up: float = quantity(LINEAR, -1e6, 1e6, "", "A of potentiation, in units of all pulses")
-    curvature_down: float = quantity(LINEAR, -1e6, 1e6, "", "A of depression, in units of all pulses")
-    highest_conductance: float = quantity(1e-5, 1e-15, 10.0, "S", "at the end of a potentiation")
-    on_off_ratio: float = quantity(10.0, 1.0001, 1e9, "", "highest over lowest conductance")
-    cycle_noise: float = quantity(0.0, 0.0, 1.0, "", "cycle-to-cycle: standard deviation of one pulse's step, share of the range")
+    lowest_conductance: float = quantity(1e-6, 0.0, 0.1, "S", "at x = 0")
+    highest_conductance: float = quantity(1e-5, 1e-15, 0.1, "S", "at x = 1")
+    up: tuple[float, ...] = (0.01, 0.01)
+    down: tuple[float, ...] = (0.01, 0.01)
+    write_noise: float = quantity(0.0, 0.0, 1.0, "", "cycle-to-cycle: standard deviation of one pulse's step, share of the range")
+    read_noise: float = quantity(0.0, 0.0, 1.0, "", "standard deviation of one reading, share of the range")
+    read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
+    read_curve: tuple[float, ...] = (1.0, 1.0)
     voltage_up: float = quantity(1.0, -100.0, 100.0, "V", "potentiating pulse in the laboratory")
     width_up: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     voltage_down: float = quantity(-1.0, -100.0, 100.0, "V", "depressing pulse in the laboratory")
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
-    read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
+    spread: float = quantity(0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the steps")
     source: str = ""
 
     def check(self) -> None:
-        for name in ("curvature_up", "curvature_down"):
-            if abs(getattr(self, name)) < 0.01:
-                raise ParameterError(f"{name} must be at least 0.01 in magnitude, got {getattr(self, name):g}")
+        for name in ("up", "down", "read_curve"):
+            object.__setattr__(self, name, _curve(name, getattr(self, name)))
+        if not self.lowest_conductance < self.highest_conductance:
+            raise ParameterError(f"lowest_conductance must be below highest_conductance, got {self.lowest_conductance:g} and "
+                                 f"{self.highest_conductance:g} S")
+        for name in ("up", "down"):
+            if not max(getattr(self, name)) > 0:
+                raise ParameterError(f"{name} must have a step above 0: these pulses change nothing")
+        if min(self.read_curve) <= 0 or abs(self.read_curve[-1] - 1) > 1e-6:
+            raise ParameterError(f"read_curve must be above 0 and end at 1, got {min(self.read_curve):g} to "
+                                 f"{self.read_curve[-1]:g} at the end")
+
+    @classmethod
+    def from_law(cls, name: str, pulses_up: float, pulses_down: float, curvature_up: float, curvature_down: float,
+                 **more: Any) -> Self:
+        """Return a device that obeys the field's law.
+
+        Over a sweep with the share p of all its pulses, x = B (1 - exp(-p / A)), B = 1 / (1 - exp(-1 / A)).
+
+        Parameters
+        ----------
+        name : str
+        pulses_up, pulses_down : float
+            From the lowest to the highest conductance, and back.
+        curvature_up, curvature_down : float
+            A of each direction; negative: the steps grow.
+        **more
+            Other fields.
+        """
+        curves = []
+        for pulses, a in ((pulses_up, curvature_up), (pulses_down, curvature_down)):
+            bend = 1 / a if abs(a) < 1e6 else 1e-6
+            first = np.expm1(-bend / pulses) / np.expm1(-bend)
+            curves.append((float(first), float(first * np.exp(-bend))))
+        return cls(name, up=curves[0], down=curves[1][::-1], **more)
+
+    @classmethod
+    def straight(cls, name: str, pulses_up: float, pulses_down: float, **more: Any) -> Self:
+        """Return a device with so many equal steps in each direction."""
+        return cls(name, up=(1 / pulses_up,) * 2, down=(1 / pulses_down,) * 2, **more)
 
     @property
-    def lowest_conductance(self) -> float:
-        """Conductance in S at the end of a depression."""
-        return self.highest_conductance / self.on_off_ratio
+    def on_off_ratio(self) -> float:
+        """Highest over lowest conductance."""
+        return self.highest_conductance / self.lowest_conductance if self.lowest_conductance else np.inf
 
-    def curve(self, share: ArrayLike, up: bool = True) -> np.ndarray:
-        """Return the share of the conductance range after a share of all pulses, in a full sweep up or down (any shape)."""
-        return self.after(0.0 if up else 1.0, np.asarray(share, float) * (self.pulses_up if up else self.pulses_down), up)
+    @property
+    def mean_step(self) -> float:
+        """Mean change of x by one pulse over both sweeps."""
+        return 2 / (self.pulses(True) + self.pulses(False))
+
+    def step(self, x: ArrayLike, up: bool = True) -> np.ndarray:
+        """Return the mean change of x by one pulse, as a positive number, at `x` (any shape)."""
+        curve = self.up if up else self.down
+        return np.interp(np.asarray(x, float), np.linspace(0, 1, len(curve)), curve)
+
+    def rates(self, up: bool = True) -> np.ndarray:
+        """Return the rate dx/dn of a pulse's flow on the even grid of its curve, as positive numbers.
+
+        A pulse is the flow dx/dn = rate for n = 1, so that parts of a pulse and several pulses have a meaning. Between grid
+        points rates are straight lines, and at the grid points the flow over n = 1 gives the steps of the curve: exactly for two
+        points, within 1 % of the largest step for more.
+        """
+        return np.array(_rates(self.up)) if up else np.array(_rates(self.down[::-1])[::-1])
 
     def after(self, start: ArrayLike, pulses: ArrayLike, up: bool = True) -> np.ndarray:
-        """Return the share of the range after identical pulses.
+        """Return x after mean pulses of one direction.
 
         Parameters
         ----------
         start : array_like
-            Share of the conductance range before, 0 to 1.
+            x before, 0 to 1.
         pulses : array_like
             Number of pulses, 0 or above; fractions are pulses of a shorter width. Broadcasts with `start`.
         up : bool
             Potentiation, or depression.
         """
-        bound, count = self.bound(up), self.pulses_up if up else self.pulses_down
-        decay = np.exp(-np.asarray(pulses, float) / ((self.curvature_up if up else self.curvature_down) * count))
-        return bound + (np.asarray(start, float) - bound) * decay
+        if up:
+            return _moved(_rates(self.up), start, pulses)
+        return 1 - _moved(_rates(self.down[::-1]), 1 - np.asarray(start, float), pulses)
 
-    def bound(self, up: bool = True) -> float:
-        """Return the share of the range that pulses of one direction approach: B for up, 1 - B for down."""
-        b = float(1 / -np.expm1(-1 / (self.curvature_up if up else self.curvature_down)))
-        return b if up else 1 - b
+    def pulses(self, up: bool = True) -> float:
+        """Return the number of mean pulses across the range; to a bound that steps only approach, across 99 % of the way."""
+        rates = np.array(_rates(self.up if up else self.down[::-1]))
+        stop = np.flatnonzero(rates <= 0)
+        grid = np.linspace(0, 1, len(rates))
+        end = SOFT * grid[stop[0]] if len(stop) else 1.0
+        if not end:
+            return np.inf
+        knots = np.append(grid[grid < end], end)
+        first, last = (part(np.interp(knots, grid, rates)) for part in (lambda r: r[:-1], lambda r: r[1:]))
+        ratio = last / first
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seconds = np.where(np.abs(ratio - 1) < 1e-9, 1.0, np.log(ratio) / (ratio - 1)) * np.diff(knots) / first
+        return float(seconds.sum())
 
-    def conductance(self, share: ArrayLike) -> np.ndarray:
-        """Return the conductance in S at a share of the range."""
+    def conductance(self, x: ArrayLike) -> np.ndarray:
+        """Return the conductance in S at the read voltage."""
         low = self.lowest_conductance
-        return low + np.asarray(share, float) * (self.highest_conductance - low)
+        return low + np.asarray(x, float) * (self.highest_conductance - low)
 
 
-@dataclass(frozen=True)
-class Emulator:
-    """The emulator's parameters for a measured device, and the pulses that write it.
-
-    Parameters
-    ----------
-    device : MeasuredDevice
-    memristor : MemristorParameters
-    pulse_up, pulse_down : float
-        Width in s of one pulse at +1 V and at -1 V.
-    low, high : float
-        X in V at the lowest and at the highest conductance.
-    """
-
-    device: MeasuredDevice
-    memristor: MemristorParameters
-    pulse_up: float
-    pulse_down: float
-    low: float
-    high: float
-
-    def state(self, share: ArrayLike) -> np.ndarray:
-        """Return X in V at a share of the conductance range."""
-        return self.low + np.asarray(share, float) * (self.high - self.low)
-
-    def share(self, state: ArrayLike) -> np.ndarray:
-        """Return the share of the conductance range at X in V."""
-        return (np.asarray(state, float) - self.low) / (self.high - self.low)
+def _curve(name: str, values: Any) -> tuple[float, ...]:
+    """Return the points of a curve; raise ParameterError for one point, negative values and what is no number."""
+    try:
+        points = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} must be a list of numbers, got {values!r}") from None
+    if len(points) < 2:
+        raise ParameterError(f"{name} must have at least two points, got {len(points)}")
+    if not all(0 <= point < np.inf for point in points):
+        raise ParameterError(f"{name} must be numbers of 0 or above, got {min(points):g}")
+    return points
 
 
-def emulator(device: MeasuredDevice, array: bool = False, window: float = 3.0, capacitance: float = 1e-9,
-             leak_resistance: float = 1e6) -> Emulator:
-    """Return the emulator's parameters for a measured device.
-
-    Parameters
-    ----------
-    device : MeasuredDevice
-    array : bool
-        Leak in proportion to the voltage across the synapse, so that pulses do not disturb rows at 0 V, and a clamp at the
-        ends of the conductance range.
-    window : float
-        Range of X in V.
-    capacitance : float
-        Memory capacitor in F, large against the gate's, so that the lift of the gate does not matter.
-    leak_resistance : float
-        Leak in ohm at 1 V; sets the duration of a pulse.
-
-    Raises
-    ------
-    ParameterError
-        A curve bends the other way: the emulator saturates at both ends.
-    """
-    if min(device.curvature_up, device.curvature_down) < 0:
-        raise ParameterError(f"device {device.name}: its steps must shrink from pulse to pulse, the emulator cannot follow a "
-                             f"negative curvature; got curvature_up {device.curvature_up:g} and curvature_down "
-                             f"{device.curvature_down:g}")
-    up, down = device.bound(True), 1 - device.bound(False)
-    low = -window * (1 + up - down) / 2
-    saturation = window * (up + down - 1) / 2  # K R_leak at 1 V
-    gain = device.highest_conductance * (device.on_off_ratio - 1) / device.on_off_ratio / window
-    limits = {"lowest_state": low, "highest_state": low + window} if array else {}
-    memristor = MemristorParameters(
-        **limits, transconductance=saturation / leak_resistance, leak_resistance=1e12 if array else leak_resistance,
-        leak_per_volt=1 / leak_resistance if array else 0.0, capacitance=capacitance, kp=gain, width=CHANNEL, length=CHANNEL,
-        junction_current=1e-300,
-        threshold_voltage=low - device.read_voltage / 2 - window / (device.on_off_ratio - 1))
-    tau = leak_resistance * memristor.memory_capacitance
-    return Emulator(device, memristor, tau / (device.curvature_up * device.pulses_up),
-                    tau / (device.curvature_down * device.pulses_down), low, low + window)
+_moved = np.vectorize(moved, excluded={0}, otypes=[float])
 
 
-CHEN = "P.-Y. Chen, X. Peng, S. Yu, IEEE TCAD 37, 3067 (2018), Table I"
-NEUROSIM = "MLP+NeuroSim V3.0 manual, section 9"
-
-DEVICES = {device.name: device for device in (
-    MeasuredDevice(
-        name="ag-si", pulses_up=97, pulses_down=100, curvature_up=0.4992, curvature_down=0.2003, highest_conductance=1 / 26e6,
-        on_off_ratio=12.5, cycle_noise=0.035, voltage_up=3.2, width_up=300e-6, voltage_down=-2.8, width_down=300e-6,
-        source=f"Ag:a-Si; {CHEN}"),
-    MeasuredDevice(
-        name="taox-tio2", pulses_up=102, pulses_down=102, curvature_up=0.6619, curvature_down=0.6855, highest_conductance=1 / 5e6,
-        on_off_ratio=2.0, cycle_noise=0.01, voltage_up=3.0, width_up=40e-3, voltage_down=-3.0, width_down=10e-3,
-        source=f"TaOx/TiO2; {CHEN}"),
-    MeasuredDevice(
-        name="pcmo", pulses_up=50, pulses_down=50, curvature_up=0.3006, curvature_down=0.1003, highest_conductance=1 / 23e6,
-        on_off_ratio=6.84, cycle_noise=0.01, voltage_up=-2.0, width_up=1e-3, voltage_down=2.0, width_down=1e-3,
-        source=f"PCMO; {CHEN}"),
-    MeasuredDevice(
-        name="alox-hfo2", pulses_up=40, pulses_down=40, curvature_up=0.6292, curvature_down=2.0633,
-        highest_conductance=1 / 16.9e3, on_off_ratio=4.43, cycle_noise=0.05, voltage_up=0.9,
-        width_up=100e-6, voltage_down=-1.0, width_down=100e-6,
-        source=f"AlOx/HfO2; {CHEN}"),
-    MeasuredDevice(
-        name="epiram", pulses_up=64, pulses_down=64, curvature_up=2.5199, curvature_down=2.5199, highest_conductance=1 / 81e3,
-        on_off_ratio=50.2, cycle_noise=0.02, voltage_up=5.0, width_up=5e-6, voltage_down=-3.0, width_down=5e-6,
-        source=f"EpiRAM; S. Choi et al., Nature Materials 17, 335 (2018); {NEUROSIM}"),
-    MeasuredDevice(
-        name="taox-hfox", pulses_up=128, pulses_down=128, curvature_up=31.57, curvature_down=1.9973,
-        highest_conductance=1 / 100e3, on_off_ratio=10.0, cycle_noise=0.037, voltage_up=1.6,
-        width_up=50e-9, voltage_down=-1.6, width_down=50e-9,
-        source=f"TaOx/HfOx; {NEUROSIM}"),
-)}
+@functools.lru_cache(maxsize=256)
+def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the rates on an even grid whose flow over one pulse makes the steps of a `curve` upwards."""
+    steps = np.array(curve)
+    if len(steps) == 2:  # exact: the flow of a straight line makes steps on a straight line
+        slope = max(steps[1] - steps[0], STEEPEST)
+        return tuple((steps * (np.log1p(slope) / slope if abs(slope) > 1e-12 else 1.0)).tolist())
+    grid = np.linspace(0, 1, len(steps))
+    ends = grid + steps  # a flow cannot carry a state beyond one that was above it
+    steps = (np.maximum.accumulate(ends) + np.minimum.accumulate(ends[::-1])[::-1]) / 2 - grid
+    middle = grid + steps / 2  # a step is the mean rate on its way, so it corrects the rate there
+    rates = np.interp(grid, middle, steps)
+    for _ in range(ITERATIONS):  # in twice the range, where rates stand still beyond 1: steps do not end there
+        made = 2 * _moved(np.append(rates, np.full(len(grid) - 1, rates[-1])) / 2, grid / 2, 1.0) - grid
+        rates *= np.interp(grid, middle, np.where(steps > 0, steps / np.maximum(made, 1e-300), 1.0))
+    return tuple(rates.tolist())
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
@@ -200,20 +212,42 @@ def device_record(device: MeasuredDevice) -> dict[str, Any]:
     return {"format": FORMAT, **dataclasses.asdict(device)}
 
 
+def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
+    """Return the device of a device file's content, also of a file with the parameters of the field's law.
+
+    Raises ValueError or TypeError for other content.
+    """
+    kind = content.get("format")
+    values = {key: value for key, value in content.items() if key != "format"}
+    if kind == LAW_FORMAT:
+        values["write_noise"] = values.pop("cycle_noise", 0.0)
+        values["lowest_conductance"] = values["highest_conductance"] / values.pop("on_off_ratio")
+        return MeasuredDevice.from_law(**values)
+    if kind != FORMAT:
+        raise ValueError(f"format is {kind!r}, expected {FORMAT!r}")
+    return MeasuredDevice(**values)
+
+
+def _presets() -> dict[str, MeasuredDevice]:
+    """Return the devices of all files in presets/, by name."""
+    texts = [file.read_text(encoding="utf-8") for file in files("memristive.devices").joinpath("presets").iterdir()
+             if file.name.endswith(".json")]
+    return {device.name: device for device in sorted(map(device_of_record, map(json.loads, texts)), key=lambda d: d.name)}
+
+
 def load_device(name: str) -> MeasuredDevice:
-    """Return a preset by name, or the device in a JSON file that `studies.device_fit` wrote.
+    """Return a preset by name, or the device in a JSON file.
 
     Raises ParameterError for an unknown name or a damaged file.
     """
     if name in DEVICES:
         return DEVICES[name]
     try:
-        content: dict[str, Any] = json.loads(Path(name).read_text(encoding="utf-8"))
-        if content.get("format") != FORMAT:
-            raise ValueError(f"format is {content.get('format')!r}, expected {FORMAT!r}")
-        known = {field.name for field in dataclasses.fields(MeasuredDevice)}
-        return MeasuredDevice(**{key: value for key, value in content.items() if key in known})
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
         near = difflib.get_close_matches(name.lower(), DEVICES, 1)
         hint = f"; did you mean {near[0]}?" if near else f" ({error})"
         raise ParameterError(f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}") from None
+
+
+DEVICES = _presets()

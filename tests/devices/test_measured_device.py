@@ -1,67 +1,77 @@
-"""Measured devices: limits of the update law, and the emulator in ngspice against it."""
+"""Measured devices: steps and flows of their curves, the field's law, device files."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
-from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator, load_device
-from memristive.devices.pulse_train import apply_pulses
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.io.files import to_json
 from memristive.spice.parameters import ParameterError
 
-
-def test_a_large_curvature_is_a_straight_line():
-    device = MeasuredDevice(pulses_up=50, curvature_up=1e5)
-    share = np.linspace(0, 1, 11)
-    assert device.curve(share) == pytest.approx(share, abs=1e-5)
+GRID = np.linspace(0, 1, 33)
+SHAPES = {"shrinking": 0.05 * np.exp(-3 * GRID) + 0.002, "growing": 0.01 + 0.05 * GRID**2, "equal": np.full(33, 0.02),
+          "wavy": 0.03 + 0.02 * np.sin(9 * GRID), "soft": 0.05 * (1 - GRID), "abrupt": 0.85 * (1 - GRID)}
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_a_sweep_ends_at_the_bounds(name):
+def test_a_sweep_crosses_the_range(name):
     device = DEVICES[name]
-    assert device.after(0.0, device.pulses_up, up=True) == pytest.approx(1.0)
-    assert device.after(1.0, device.pulses_down, up=False) == pytest.approx(0.0, abs=1e-12)
+    assert device.after(0.0, device.pulses(True), True) == pytest.approx(1.0, abs=1e-3)
+    assert device.after(1.0, device.pulses(False), False) == pytest.approx(0.0, abs=1e-3)
     assert device.conductance([0.0, 1.0]) == pytest.approx([device.lowest_conductance, device.highest_conductance])
 
 
 def test_the_law_is_that_of_the_paper():
-    """P.-Y. Chen et al. 2018, eq. 8 to 10, written with conductances."""
+    """P.-Y. Chen et al. 2018, eq. 8 to 10, written with conductances: AlOx/HfO2 over 40 pulses up, and 40 down."""
     device = DEVICES["alox-hfo2"]
     low, high, p = 1 / 16.9e3 / 4.43, 1 / 16.9e3, np.arange(41)
-    b = (high - low) / (1 - np.exp(-40 / (0.6292 * 40)))
-    assert device.conductance(device.curve(p / 40)) == pytest.approx(b * (1 - np.exp(-p / (0.6292 * 40))) + low)
+    up, down = ((high - low) / (1 - np.exp(-1 / a)) * (1 - np.exp(-p / 40 / a)) for a in (0.6292, 2.0633))
+    assert device.conductance(device.after(0.0, p)) == pytest.approx(low + up)
+    assert device.conductance(device.after(1.0, p, up=False)) == pytest.approx(high - down)
 
 
-def test_one_pulse_after_the_other_is_many_at_once():
-    device, share = DEVICES["pcmo"], 0.3
-    for _ in range(7):
-        share = device.after(share, 1, up=True)
-    assert share == pytest.approx(device.after(0.3, 7, up=True))
+@pytest.mark.parametrize("curvature", [-0.4, 1e9, -1e9])
+def test_steps_may_grow_or_be_equal(curvature):
+    device, p = MeasuredDevice.from_law("other", 50, 50, curvature, curvature), np.arange(51)
+    law = np.expm1(-p / 50 / curvature) / np.expm1(-1 / curvature)
+    assert device.after(0.0, p) == pytest.approx(law, abs=1e-6)
+    assert device.after(1.0, p, up=False) == pytest.approx(1 - law, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ag-si", "epiram"])
-@pytest.mark.parametrize("array", [False, True])
-def test_ngspice_follows_the_law(name, array):
-    device = DEVICES[name]
-    conductance = apply_pulses(emulator(device, array), [1] * device.pulses_up + [-1] * device.pulses_down)
-    law = np.concatenate([device.curve(np.arange(device.pulses_up + 1) / device.pulses_up),
-                          device.after(1.0, np.arange(1, device.pulses_down + 1), up=False)])
-    share = (conductance - device.lowest_conductance) / (device.highest_conductance - device.lowest_conductance)
-    assert share == pytest.approx(law, abs=0.0012)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("up", [True, False])
+def test_one_pulse_makes_the_step_of_the_curve(shape, up):
+    curve = SHAPES[shape]
+    device = MeasuredDevice(up=tuple(curve), down=tuple(curve[::-1]))
+    inside = curve <= 1 - GRID
+    start = GRID if up else 1 - GRID
+    made = np.abs(device.after(start, 1, up) - start)
+    assert made[inside] == pytest.approx(curve[inside], abs=0.01 * curve.max())
 
 
-def test_random_pulses_in_ngspice_follow_the_law():
-    device, rng = DEVICES["taox-hfox"], np.random.default_rng(1)
-    directions = rng.choice([1, -1], 60)
-    share = [0.5]
-    for direction in directions:
-        share.append(device.after(share[-1], 1, direction > 0))
-    conductance = apply_pulses(emulator(device, array=True), directions, start=0.5)
-    assert conductance == pytest.approx(device.conductance(np.array(share)), abs=0.001 * device.highest_conductance)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_flow_is_the_solution_of_its_differential_equation(shape):
+    device = MeasuredDevice(up=tuple(SHAPES[shape]))
+    rates = device.rates()
+    for pulses in (0.3, 4.0, 20.0):
+        exact = solve_ivp(lambda n, x: np.interp(x, GRID, rates), (0, pulses), [0.05], rtol=1e-9, atol=1e-12,
+                          max_step=0.05).y[0, -1]
+        if exact < 1:
+            assert device.after(0.05, pulses) == pytest.approx(exact, abs=1e-6)
+        else:
+            assert 1 <= device.after(0.05, pulses) <= 1.001  # the bound
 
 
-def test_a_curve_that_bends_the_other_way_has_no_emulator():
-    with pytest.raises(ParameterError, match="curvature_up"):
-        emulator(MeasuredDevice(curvature_up=-0.5))
+def test_old_files_hold_the_law(tmp_path):
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({
+        "format": "measured synaptic device", "name": "old", "pulses_up": 64, "pulses_down": 64, "curvature_up": 2.5199,
+        "curvature_down": 2.5199, "highest_conductance": 1 / 81e3, "on_off_ratio": 50.2, "cycle_noise": 0.02, "voltage_up": 5.0,
+        "width_up": 5e-6, "voltage_down": -3.0, "width_down": 5e-6, "read_voltage": 0.1, "source": DEVICES["epiram"].source}))
+    assert dataclasses.replace(load_device(str(path)), name="epiram") == DEVICES["epiram"]
 
 
 def test_device_files(tmp_path):
@@ -72,3 +82,12 @@ def test_device_files(tmp_path):
     for name in (str(path), "unknown"):
         with pytest.raises(ParameterError, match="ag-si"):
             load_device(name)
+
+
+@pytest.mark.parametrize(("wrong", "word"), [
+    ({"up": (0.1,)}, "up"), ({"down": (0.1, -0.1)}, "down"), ({"up": (0.0, 0.0)}, "up"), ({"down": None}, "down"),
+    ({"highest_conductance": 13.8}, r"highest_conductance.* S"), ({"lowest_conductance": 1e-5}, "lowest_conductance"),
+    ({"lowest_conductance": -1e-6}, "lowest_conductance"), ({"read_curve": (1.0, 0.5)}, "read_curve")])
+def test_a_wrong_value_is_named(wrong, word):
+    with pytest.raises(ParameterError, match=word):
+        MeasuredDevice(**wrong)
