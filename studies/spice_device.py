@@ -1,8 +1,8 @@
 """Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses, half pulses, reads, loops.
 
-MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam, yakopcic, wox, memdiode and molecular
-come with the project. x is the share of the conductance range, which sweeps of pulses define: from the subcircuit's default state
-down and then up, until 100 more pulses change less than 1 % of it.
+MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam, yakopcic, wox, memdiode, molecular and
+stanford come with the project. x is the share of the conductance range, which sweeps of pulses define: from the subcircuit's
+default state down and then up, until 100 more pulses change less than 1 % of it.
 
 Writes the device file results/MODEL_device.json, for --device of other scripts, the record results/spice_device_MODEL.json and
 figures/spice_device_MODEL.png. 5 to 10 s.

@@ -179,9 +179,13 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     map_of_states = read(model, fine)
     low, high = map_of_states[[0, -1]]
     if not (np.diff(map_of_states) > 0).all():
-        raise ParameterError(f"{model.name}: the conductance does not rise with node {model.state_node} from {bottom:g} to "
+        raise ParameterError(f"{model.name}: the conductance is no rising curve of node {model.state_node} from {bottom:g} to "
                              f"{top:g}")
     grid = np.interp(low + GRID * (high - low), map_of_states, fine)
+    rising = np.argsort(fine)  # a gap falls while the conductance rises
+
+    def conductance(states: np.ndarray) -> np.ndarray:
+        return np.interp(states, fine[rising], map_of_states[rising])
 
     steps, cut = {}, {}
     for up in (True, False):
@@ -191,6 +195,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
             steps[up, part] = np.interp(GRID, before_x, after_x - before_x)
             if part == 1:
                 cut[up] = after_x > 1 - BOUND if up else after_x < BOUND
+                cut[up] &= not cut[up].all()  # one pulse is the whole way
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
     disturb = {(up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
                for up in (True, False) for part in (2, 3)}
@@ -203,16 +208,16 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path,
         half_up=float(np.clip(disturb[True, 2], 0, 1)), half_down=float(np.clip(disturb[False, 2], 0, 1)))
 
-    rising = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
-    falling = write(model, rising[:, -1], False, BLOCK)
-    sweeps = np.interp(np.hstack([rising, falling[:, 1:]]), fine, map_of_states)
+    potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
+    depressed = write(model, potentiated[:, -1], False, BLOCK)
+    sweeps = conductance(np.hstack([potentiated, depressed[:, 1:]]))
     x, pulses = (sweeps - low) / (high - low), np.arange(BLOCK + 1)
     misfit = max(np.abs(device.after(x[:, :1], pulses) - x[:, :BLOCK + 1]).max(),
                  np.abs(device.after(x[:, BLOCK:BLOCK + 1], pulses, False) - x[:, BLOCK:]).max())
 
     stop = READS * model.width_up
     _, held, _ = transient(model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50)
-    drift = np.interp(held[:, -1], fine, (map_of_states - low) / (high - low)) - GRID
+    drift = (conductance(held[:, -1]) - low) / (high - low) - GRID
     loops = [loop(model, float(grid[len(grid) // 2]), period) for period in
              np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)]
     return Characterisation(device, (reach[0], reach[1]), arrived, steps, disturb, sweeps, drift, loops, float(misfit))
