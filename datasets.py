@@ -128,6 +128,18 @@ def digits_012345() -> Dataset:
         ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6))
 
 
+def zvn() -> Dataset:
+    """Return the 3x3 letters z, v, n, as drawn and with each pixel flipped: 30 images to train and to test.
+
+    M. Prezioso et al., Nature 521, 61 (2015), whose crossbar was the first that was trained in situ.
+    """
+    plain = _drawn("zvn", "zvn", (3, 3), ["111 010 111", "101 101 010", "010 101 101"],
+                   ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6))
+    flips = np.vstack([np.zeros(9), np.eye(9)])
+    images = Images(np.abs(plain.patterns[:, None] - flips).reshape(30, 9), np.repeat(np.arange(3), 10))
+    return dataclasses.replace(plain, load_images=lambda part: images)
+
+
 def load_mnist(*names: str, first: int | None = None, path: Path = MNIST_FILE) -> dict[str, np.ndarray]:
     """Return MNIST's canonical arrays by name, by default all (LeCun, Cortes, Burges; CC BY-SA 3.0).
 
@@ -324,8 +336,8 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
-    "xpue": xpue, "012345": digits_012345, "mnist": mnist, "mnist_shifted": mnist_shifted, "mnist_central": mnist_central,
-    "fashion": fashion, "digits": digits, "digits_shifted": digits_shifted, "xor": xor}
+    "xpue": xpue, "012345": digits_012345, "zvn": zvn, "mnist": mnist, "mnist_shifted": mnist_shifted,
+    "mnist_central": mnist_central, "fashion": fashion, "digits": digits, "digits_shifted": digits_shifted, "xor": xor}
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:

@@ -24,6 +24,7 @@ from datasets import (
     moved_by_a_pixel,
     shrink,
     xpue,
+    zvn,
 )
 from memristive.network.operating_range import settled_membranes
 from memristor import MemristorParameters
@@ -50,6 +51,15 @@ def test_defaults_are_the_papers(templates):
         assert (schedule.pulse, schedule.period, schedule.input_voltage, schedule.phi_voltage) == (pulse, period, 1.0, 1.2)
         assert (dataset.setup.memristor, dataset.setup.neuron) == (device, neuron)
     assert templates.setup.schedule.sampling_step == 11e-6
+
+
+def test_zvn_has_each_letter_and_its_nine_neighbours():
+    dataset = zvn()
+    flipped = [[int(np.abs(image - pattern).sum()) for image in dataset.training.levels] for pattern in dataset.patterns]
+    for k, counts in enumerate(flipped):
+        assert sorted(np.array(counts)[dataset.training.labels == k]) == [0] + [1] * 9
+    assert len(np.unique(dataset.test.levels, axis=0)) == 30
+    assert dataset.patterns.tolist() == [[1, 1, 1, 0, 1, 0, 1, 1, 1], [1, 0, 1, 1, 0, 1, 0, 1, 0], [0, 1, 0, 1, 0, 1, 1, 0, 1]]
 
 
 @pytest.mark.parametrize(("make", "drawings", "shape"), [(xpue, XPUE, (3, 3)), (digits_012345, DIGITS, (5, 3))])

@@ -50,6 +50,10 @@ class MeasuredDevice(Parameters):
         Pulses in the laboratory, in V and s.
     spread : float
         Relative standard deviation of the steps from device to device.
+    model : str
+        Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without one.
+    half_up, half_down : float
+        r: step of a pulse at half of the voltage over the full step, which half-selected cells take.
 
     Raises
     ------
@@ -72,6 +76,9 @@ class MeasuredDevice(Parameters):
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     spread: float = quantity(0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the steps")
     source: str = ""
+    model: str = ""
+    half_up: float = quantity(0.0, 0.0, 1.0, "", "r: step at half of the voltage over the full step, potentiation")
+    half_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
 
     def check(self) -> None:
         for name in ("up", "down", "read_curve"):

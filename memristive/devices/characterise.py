@@ -1,0 +1,242 @@
+"""Measure a SPICE model in ngspice as a laboratory measures a device: pulses, half pulses, reads, loops.
+
+Writes last nanoseconds and reads milliseconds, or the other way round, so each is a transient with its own longest step. Between
+them the state is carried over: read at the state node, set by the initial parameter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.devices.spice_model import SpiceModel
+from memristive.spice.parameters import ParameterError
+from memristive.spice.session import NgspiceSession, Solver
+
+EDGE = 1e-3  # of a pulse's width
+BLOCK, MOST_BLOCKS = 100, 10  # pulses after which a sweep looks whether it has arrived, and how often it looks
+ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
+LEAST = 1e-3  # relative change of the conductance by a block, below which pulses change nothing
+GRID = np.linspace(0, 1, 33)
+STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
+READS = 1000
+BOUND = 1e-3  # of the range: a step that ends nearer to a bound is cut off by it
+
+
+@dataclass(frozen=True)
+class Characterisation:
+    """Measured curves of a SPICE model.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+    reach : tuple of int
+        Pulses down and up after which the sweeps that define x = 0 and x = 1 ended.
+    arrived : bool
+        Both sweeps came to a bound.
+    steps : dict
+        (up, part) to the step of x on `GRID`, with `part` 1, 2 or 3: at V, V/2, V/3. Signed.
+    disturb : dict
+        (up, part) to r, the step at V/part over the step at V.
+    sweeps : array, `STARTS` x 2 `BLOCK` + 1, S
+        Conductance over 100 pulses up and 100 down.
+    drift : array, `GRID`
+        Change of x by `READS` reads as long as a pulse up.
+    loops : list of (period in s, array of V, array of A)
+        Second of two periods at two frequencies.
+    misfit : float
+        Largest distance of the sweeps from those of `device`, share of the range.
+    """
+
+    device: MeasuredDevice
+    reach: tuple[int, int]
+    arrived: bool
+    steps: dict[tuple[bool, int], np.ndarray]
+    disturb: dict[tuple[bool, int], float]
+    sweeps: np.ndarray
+    drift: np.ndarray
+    loops: list[tuple[float, np.ndarray, np.ndarray]]
+    misfit: float
+
+
+def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, drives: Sequence[Sequence[tuple[float, float]]],
+              stop: float, max_step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run memristors side by side, each with a source of its own.
+
+    Parameters
+    ----------
+    model : SpiceModel
+    states : array, cells, or None
+        State at t = 0; None: the subcircuit's default.
+    drives : sequence of points
+        (time in s, V) of each cell's source; one for all cells, or one for each.
+    stop, max_step : float
+        End and longest step in s.
+
+    Returns
+    -------
+    tuple
+        Time in s, states (cells x times), currents in A from row to column (cells x times).
+
+    Raises
+    ------
+    SimulationError
+        ngspice refuses the subcircuit or stops early.
+    """
+    circuit = Circuit(f"memristors of {model.name}")
+    model.add_to(circuit)
+    given: list[float | None] = [None] if states is None else [float(state) for state in states]
+    for k, state in enumerate(given):
+        model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state)
+        circuit.PieceWiseLinearVoltageSource(f"row{k}", f"row{k}", circuit.gnd, values=drives[k % len(drives)])
+    nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
+    currents = [f"i(vrow{k})" for k in range(len(given))]
+    solver = Solver(max_step=min(max_step, 1.0), reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16, method="gear")
+    loaded = NgspiceSession().load(circuit, solver, nodes + currents)
+    try:
+        waves = loaded.run(stop)
+        return waves.time, waves.stack(nodes), -waves.stack(currents)
+    finally:
+        loaded.unload()
+
+
+def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bool, count: int = 1,
+          share: float = 1.0) -> np.ndarray:
+    """Return the states after 0, 1 ... `count` pulses at a share of their voltage, cells x (`count` + 1)."""
+    volts, width = (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
+    edge, period = EDGE * width, 1.1 * width
+    points = [(0.0, 0.0)]
+    for k in range(count):
+        begin = k * period + 0.05 * width
+        points += [(begin, 0.0), (begin + edge, share * volts), (begin + width, share * volts), (begin + width + edge, 0.0)]
+    time, moved, _ = transient(model, states, [points], count * period, width / 10)
+    return np.array([np.interp(period * np.arange(count + 1), time, state) for state in moved])
+
+
+def read(model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()) -> np.ndarray:
+    """Return i/V in S at the read voltage, or at a voltage for each state."""
+    levels = np.array(volts or [model.read_voltage])
+    stop = 0.1 * min(model.width_up, model.width_down)
+    return transient(model, states, [[(0.0, volt), (stop, volt)] for volt in levels], stop, stop / 5)[2][:, -1] / levels
+
+
+def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
+    """Return the states after sweeps down and up, the pulses that they took, and that both came to a bound.
+
+    Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does not set the state.
+    """
+    state, found, counts, all_arrived = write(model, None, up=True)[0, 0], [], [], True
+    wanted = 0.9 * state or 0.1
+    if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.01 * abs(wanted):
+        raise ParameterError(f"{model.name}: parameter {model.initial_parameter} does not set node {model.state_node} at t = 0: "
+                             f"{wanted:g} gives {started:g}")
+    for up in (False, True):
+        begin, arrived = read(model, [state])[0], False
+        last = begin
+        for block in range(1, MOST_BLOCKS + 1):
+            state = write(model, [state], up, BLOCK)[0, -1]
+            now = read(model, [state])[0]
+            arrived = abs(now - last) <= ARRIVED * abs(now - begin)
+            if arrived or (block == 1 and abs(now - last) < LEAST * abs(last)):
+                break
+            last = now
+        found.append(float(state))
+        counts.append(block * BLOCK)
+        all_arrived &= arrived
+    volts, width = model.voltage_up, model.width_up
+    if abs(now - begin) < LEAST * abs(begin):
+        raise ParameterError(f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the conductance by "
+                             f"{abs(now / begin - 1):.1g} of itself: give the model file other voltages or widths")
+    if now < begin:
+        raise ParameterError(f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the other row_pin")
+    return found, counts, all_arrived
+
+
+def characterise(model: SpiceModel, source: str = "", path: str = "") -> Characterisation:
+    """Measure a SPICE model in ngspice.
+
+    Sweeps of pulses from the subcircuit's default state down and then up, until they arrive at a bound, define x = 0 and x = 1.
+
+    Parameters
+    ----------
+    model : SpiceModel
+    source : str
+        Origin of the device, for its file.
+    path : str
+        Model file, which the device names.
+
+    Raises
+    ------
+    ParameterError
+        Pulses change nothing or the wrong way, or the initial parameter does not set the state.
+    SimulationError
+        ngspice refuses the subcircuit or stops early.
+    """
+    (bottom, top), reach, arrived = ends(model)
+    fine = np.linspace(bottom, top, 129)
+    map_of_states = read(model, fine)
+    low, high = map_of_states[[0, -1]]
+    if not (np.diff(map_of_states) > 0).all():
+        raise ParameterError(f"{model.name}: the conductance is no rising curve of node {model.state_node} from {bottom:g} to "
+                             f"{top:g}")
+    grid = np.interp(low + GRID * (high - low), map_of_states, fine)
+    rising = np.argsort(fine)  # a gap falls while the conductance rises
+
+    def conductance(states: np.ndarray) -> np.ndarray:
+        return np.interp(states, fine[rising], map_of_states[rising])
+
+    steps, cut = {}, {}
+    for up in (True, False):
+        for part in (1, 2, 3):
+            after = write(model, grid, up, share=1 / part)[:, -1]
+            before_x, after_x = ((read(model, np.concatenate([grid, after])) - low) / (high - low)).reshape(2, -1)
+            steps[up, part] = np.interp(GRID, before_x, after_x - before_x)
+            if part == 1:
+                cut[up] = after_x > 1 - BOUND if up else after_x < BOUND
+                cut[up] &= not cut[up].all()  # one pulse is the whole way
+    curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
+    disturb = {(up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
+               for up in (True, False) for part in (2, 3)}
+
+    volts = [*(model.read_voltage * np.maximum(np.linspace(0, 1, 9), 0.01))]
+    bend = read(model, [float(grid[len(grid) // 2])] * len(volts), volts)
+    device = MeasuredDevice(
+        name=model.name, lowest_conductance=low, highest_conductance=high, up=curves[True], down=curves[False],
+        read_voltage=model.read_voltage, read_curve=tuple(bend / bend[-1]), voltage_up=model.voltage_up, width_up=model.width_up,
+        voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path,
+        half_up=float(np.clip(disturb[True, 2], 0, 1)), half_down=float(np.clip(disturb[False, 2], 0, 1)))
+
+    potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
+    depressed = write(model, potentiated[:, -1], False, BLOCK)
+    sweeps = conductance(np.hstack([potentiated, depressed[:, 1:]]))
+    x, pulses = (sweeps - low) / (high - low), np.arange(BLOCK + 1)
+    misfit = max(np.abs(device.after(x[:, :1], pulses) - x[:, :BLOCK + 1]).max(),
+                 np.abs(device.after(x[:, BLOCK:BLOCK + 1], pulses, False) - x[:, BLOCK:]).max())
+
+    stop = READS * model.width_up
+    _, held, _ = transient(model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50)
+    drift = (conductance(held[:, -1]) - low) / (high - low) - GRID
+    loops = [loop(model, float(grid[len(grid) // 2]), period) for period in
+             np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)]
+    return Characterisation(device, (reach[0], reach[1]), arrived, steps, disturb, sweeps, drift, loops, float(misfit))
+
+
+def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return period, voltage and current of the second of two sines between the voltages of the pulses, from a state on."""
+    time = np.linspace(0, 2 * period, 401)
+    sine = np.sin(2 * np.pi * time / period)
+    volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
+    at, _, current = transient(model, [state], [list(zip(time.tolist(), volts.tolist(), strict=True))], 2 * period, period / 200)
+    second = time >= period
+    return period, volts[second], np.interp(time[second], at, current[0])
+
+
+def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
+    """Return steps whose last ones, cut off by the bound, continue those before on a straight line, not below 0."""
+    whole = np.flatnonzero(~cut)
+    if len(whole) >= 2 and cut.any():
+        a, b = whole[-2:] if up else whole[1::-1]
+        steps = np.where(cut, steps[b] + (np.arange(len(steps)) - b) * (steps[b] - steps[a]) / (b - a), steps)
+    return tuple(np.maximum(steps, 0.0).tolist())

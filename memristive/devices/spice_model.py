@@ -1,0 +1,207 @@
+"""A memristor of one's own: a SPICE subcircuit with two pins and the model file that describes it.
+
+A model file is JSON::
+
+    {"file": "my.lib", "subcircuit": "mydevice", "row_pin": 1, "state_node": "x", "initial_parameter": "x0",
+     "up": {"voltage": 0.8, "width": 1e-6}, "down": {"voltage": -0.9, "width": 1e-6}, "read_voltage": 0.1}
+
+ngspice executes commands that it finds in a netlist, in a `.control` block, after `*#`, or as a program that a code model
+starts. So a stranger's library is not handed to ngspice. It is read here, only harmless statements pass, and ngspice loads
+their text: without comments, with all includes in place, and never from the file again.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PySpice.Spice.Netlist import Circuit
+
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+
+PRESETS = Path(str(resources.files("memristive.devices") / "models"))
+CARDS = (".subckt", ".ends", ".model", ".param", ".params", ".func", ".ic")
+ELEMENTS = "rclkvibegfhdmqjzswxt"  # not A, N, P, U and Y: code models run programs and load libraries, or read files
+MODEL_TYPES = ("r", "c", "l", "sw", "csw", "d", "npn", "pnp", "nmos", "pmos", "njf", "pjf", "nmf", "pmf", "vdmos", "vdmosn",
+               "vdmosp", "ltra")
+COMMENT = re.compile(r";.*|//.*|(^|[\s,])\$.*")
+INCLUDE = re.compile(r"""\.(inc|include|lib)\s+(?:"([^"]+)"|'([^']+)'|(\S+))\s*(\S*)""", re.IGNORECASE)
+MODEL = re.compile(r"\.model\s+[\w.]+\s+(\w+)(?![\w.:{'])", re.IGNORECASE)
+PLAIN = re.compile(r"[ \t!%&'()*+,\-./0-9:<=>?@A-Z\[\]^_a-z{|}~#]*")  # no quotation marks, backslashes, dollars, backquotes
+NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class SpiceModel(Parameters):
+    """Two-terminal memristor as a SPICE subcircuit.
+
+    Parameters
+    ----------
+    name : str
+    text : str
+        Checked library that ngspice loads.
+    subcircuit : str
+    state_node : str
+        Node of the subcircuit whose voltage is the state.
+    initial_parameter : str
+        Parameter of the subcircuit that is the state at t = 0.
+    row_pin : int
+        Pin that faces the row of a crossbar, 1 or 2. Voltages count from the row to the column.
+    voltage_up, width_up, voltage_down, width_down : float
+        Pulse in V and s that raises the conductance by one step, and the one that lowers it.
+    read_voltage : float
+        V, at which the conductance is read.
+    parameters : mapping
+        Other values for parameters of the subcircuit.
+    """
+
+    name: str
+    text: str = field(repr=False)
+    subcircuit: str
+    state_node: str
+    initial_parameter: str
+    row_pin: int = quantity(1, 1, 2, "", "pin that faces the row")
+    voltage_up: float = quantity(1.0, 1e-3, 100.0, "V", "raises the conductance; row_pin chooses the sign")
+    width_up: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
+    voltage_down: float = quantity(-1.0, -100.0, -1e-3, "V", "lowers the conductance")
+    width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
+    read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise ParameterError unless the names are those of a subcircuit with two pins, its node and its parameters."""
+        for name in (self.subcircuit, self.initial_parameter, *self.state_node.split("."), *self.parameters):
+            if not NAME.fullmatch(name):
+                raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")
+        headers = {words[1]: words[2:] for line in self.text.lower().splitlines() if (words := line.split())[0] == ".subckt"}
+        if self.subcircuit.lower() not in headers:
+            raise ParameterError(f"subcircuit {self.subcircuit} is missing; the file has {', '.join(headers) or 'none'}")
+        words = headers[self.subcircuit.lower()]
+        pins = list(itertools.takewhile(lambda word: "=" not in word and word != "params:", words))
+        if len(pins) != 2:
+            raise ParameterError(f"subcircuit {self.subcircuit} must have two pins, has {len(pins)}: {' '.join(pins)}")
+        known = [word.partition("=")[0] for word in words if "=" in word]
+        for name in (self.initial_parameter, *self.parameters):
+            if name.lower() not in known:
+                raise ParameterError(f"parameter {name} is not on the line .subckt {self.subcircuit}, which has "
+                                     f"{', '.join(known) or 'none'}")
+        node = self.state_node.lower().rpartition(".")[2]
+        if node not in re.split(r"[^\w]+", self.text.lower()):
+            raise ParameterError(f"node {self.state_node} is missing in subcircuit {self.subcircuit}")
+
+    def add_to(self, circuit: Circuit) -> None:
+        """Add the subcircuit's definition to a circuit."""
+        circuit.raw_spice += self.text
+
+    def add_cell(self, circuit: Circuit, name: str, row: str, column: str, state: float | None) -> None:
+        """Add a memristor between two nodes, with its state at t = 0; None: the subcircuit's default."""
+        pins = (row, column) if self.row_pin == 1 else (column, row)
+        initial = {} if state is None else {self.initial_parameter: float(state)}
+        circuit.X(name, self.subcircuit, *pins, **self.parameters, **initial)
+
+    def state_vector(self, name: str) -> str:
+        """Return ngspice's name of the state of the memristor `name`."""
+        return f"x{name}.{self.state_node}".lower()
+
+
+def load_model(name: str) -> SpiceModel:
+    """Return the model of a model file, or one that comes with the project, by name.
+
+    Raises ParameterError, which names the file, for anything that is missing, damaged or not allowed.
+    """
+    presets = sorted(path.stem for path in PRESETS.glob("*.json"))
+    path = PRESETS / f"{name}.json" if name in presets else Path(name)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        given: dict[str, Any] = {key: content[key] for key in ("row_pin", "read_voltage") if key in content}
+        given |= {key: str(content[key]) for key in ("subcircuit", "state_node", "initial_parameter")}
+        given |= {f"{key}_{way}": float(content[way][key]) for way in ("up", "down") for key in ("voltage", "width")}
+        given["parameters"] = {str(key): float(value) for key, value in content.get("parameters", {}).items()}
+        library = path.parent / content["file"]
+    except OSError as error:
+        raise ParameterError(f"model {name!r} is none of {', '.join(presets)}, and no model file: {error.strerror}") from None
+    except KeyError as error:
+        raise ParameterError(f"{path}: {error} is missing") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ParameterError(f"{path} is no model file: {error}") from None
+    try:
+        return SpiceModel(path.stem, checked_library(library), **given)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from None
+
+
+def checked_library(path: Path) -> str:
+    """Return the text of a SPICE library, one statement a line, without comments and with its includes in place.
+
+    Raises ParameterError, which names file and line, for any statement but a subcircuit, a model, a parameter, a function, an
+    initial condition, an element within a subcircuit, or an include of the same kind.
+    """
+    lines, depth = [], 0
+    for statement in _statements(path):
+        word = statement.text.split()[0].lower()
+        depth += (word == ".subckt") - (word == ".ends")
+        if depth < 0:
+            raise statement.refused("has no .subckt")
+        if depth == 0 and word[0] != ".":
+            raise statement.refused("is outside of a subcircuit")
+        lines.append(statement.text + "\n")
+    if depth:
+        raise ParameterError(f"{path}: a .subckt has no .ends")
+    return "".join(lines)
+
+
+class Statement(NamedTuple):
+    """One statement of a library, its continuation lines joined, and where it begins."""
+
+    path: Path
+    line: int
+    text: str
+
+    def refused(self, reason: str) -> ParameterError:
+        return ParameterError(f"{self.path}, line {self.line}: {self.text.strip()[:40]!r} {reason}")
+
+
+def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> Iterator[Statement]:
+    """Yield the allowed statements of a file, or of a section of it, and those of the files that it includes."""
+    inside = ""
+    for statement in _joined(path):
+        words = statement.text.split()
+        word = words[0].lower()
+        if word == ".lib" and len(words) == 2 and not (path.parent / words[1].strip("\"'")).is_file():
+            inside = words[1].lower()  # .lib NAME begins a section, .lib FILE NAME includes one
+        elif word == ".endl":
+            inside = ""
+        elif inside != section:
+            continue
+        elif include := INCLUDE.fullmatch(statement.text.strip()):
+            target = path.parent / (include[2] or include[3] or include[4])
+            if target.resolve() in (path.resolve(), *above):
+                raise statement.refused("includes itself")
+            yield from _statements(target, include[5].lower(), (*above, path.resolve()))
+        else:
+            model = MODEL.match(statement.text)
+            if not PLAIN.fullmatch(statement.text):
+                raise statement.refused("has a character that device files do not need")
+            if (word not in CARDS and word[0] not in ELEMENTS) or re.search(r"file\s*=", statement.text, re.IGNORECASE):
+                raise statement.refused("is not allowed in a device file")
+            if word == ".model" and not (model and model[1].lower() in MODEL_TYPES):
+                raise statement.refused(f"must be .model NAME and one of {' '.join(MODEL_TYPES)}")
+            yield statement
+
+
+def _joined(path: Path) -> list[Statement]:
+    """Return all statements of a file, without comments; as ngspice does, + continues the statement before."""
+    if not path.is_file():
+        raise ParameterError(f"{path} does not exist")
+    found: list[Statement] = []
+    for number, line in enumerate(path.read_bytes().decode("utf-8-sig", "replace").split("\n"), 1):
+        text = "" if line.lstrip().startswith("*") else re.sub(r"\s*=\s*", "=", COMMENT.sub("", line).strip())
+        if text.startswith("+") and found:
+            found[-1] = found[-1]._replace(text=re.sub(r"\s*=\s*", "=", f"{found[-1].text} {text[1:].strip()}"))
+        elif text:
+            found.append(Statement(path, number, text))
+    return found

@@ -1,0 +1,130 @@
+"""Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses, half pulses, reads, loops.
+
+MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam, yakopcic, wox, memdiode, molecular and
+stanford come with the project. x is the share of the conductance range, which sweeps of pulses define: from the subcircuit's
+default state down and then up, until 100 more pulses change less than 1 % of it.
+
+Writes the device file results/MODEL_device.json, for --device of other scripts, the record results/spice_device_MODEL.json and
+figures/spice_device_MODEL.png. 5 to 10 s.
+"""
+
+import dataclasses
+import sys
+import time
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+import plotting
+from memristive.cli.main import run
+from memristive.cli.options import Parser, make_parser, table
+from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
+from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.devices.spice_model import load_model
+from memristive.io.files import check_overwriting, report, to_json, write_file
+from memristive.io.results import write_results
+
+# Points of accuracy that r at V/2 costs devices with soft bounds: one layer of pairs, MNIST 10x10 grey, 100,000 presentations.
+SOFT_R, SOFT_COST = (0.01, 0.03, 0.10, 0.17), (0, 3, 17, 31)
+SOFT = 0.5  # least over largest step, below which bounds are soft
+STYLES = {1: "-", 2: "--", 3: ":"}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the model, measure, save, print, plot."""
+    parser: Parser = make_parser(__doc__, parameters=False)
+    parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+    model = load_model(options.model)
+    record, device_file = options.results / f"spice_device_{model.name}.json", options.results / f"{model.name}_device.json"
+    pulses = ("voltage_up", "width_up", "voltage_down", "width_down", "read_voltage")
+    parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
+    for file in (record, device_file):
+        check_overwriting(file, parameters, options.force, others=[options.model])
+
+    found = characterise(model, f"SPICE subcircuit {model.subcircuit}, measured in ngspice", options.model)
+    write_file(device_file, to_json(device_record(found.device)))
+    report(f"wrote {device_file}; use it with: --device {device_file}")
+    results = dataclasses.asdict(found) | {
+        "x": GRID, "starts": STARTS, "seconds": time.perf_counter() - start,
+        "steps": {f"{'up' if up else 'down'} V/{part}": steps for (up, part), steps in found.steps.items()},
+        "disturb": {f"{'up' if up else 'down'} V/{part}": r for (up, part), r in found.disturb.items()},
+        "loops": [{"period_s": period, "voltage_V": volts, "current_A": amperes} for period, volts, amperes in found.loops]}
+    write_results(record, parameters, results)
+    print_result(found)
+    plotting.save(figure(found), options.figures / f"spice_device_{model.name}.png")
+
+
+def print_result(found: Characterisation) -> None:
+    """Print the change a pulse, r, drift, and their meaning for learning."""
+    device = found.device
+    both = (True, False)
+    rows = [("pulse (V, s)", f"{device.voltage_up:g}, {device.width_up:g}", f"{device.voltage_down:g}, {device.width_down:g}"),
+            ("pulses that define the range", *found.reach[::-1]),
+            ("pulses across the range, or 99 % of it", *(f"{device.pulses(up):.4g}" for up in both)),
+            ("change a pulse, share of the range: mean", *(f"{np.mean(curve):.3%}" for curve in (device.up, device.down))),
+            ("change a pulse: least, largest", *(f"{min(curve):.2%}, {max(curve):.2%}" for curve in (device.up, device.down))),
+            *((f"r: step at V/{part} over that at V", *(f"{found.disturb[up, part]:z.2%}" for up in both)) for part in (2, 3))]
+    print(table(("quantity", "up", "down"), rows))
+    print(f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at {device.read_voltage:g} V; "
+          f"near 0 V it is {device.read_curve[0]:.3f} of that")
+    if not found.arrived:
+        print(f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses away")
+    drift = found.drift[np.abs(found.drift).argmax()]
+    print(f"{READS} reads of {device.width_up:g} s move x by {drift:z.2%} of the range at most")
+    print(f"the device file's curves follow ngspice's sweeps within {found.misfit:.2%} of the range")
+    print(meaning(device))
+
+
+def meaning(device: MeasuredDevice) -> str:
+    """Return the meaning of r for learning in one layer of pairs (MNIST 10x10), in a sentence for each scheme."""
+    worst, apart = max(device.half_up, device.half_down), abs(device.half_up - device.half_down)
+    if worst <= SOFT_R[0]:
+        cost = "costs no accuracy, because half-selected cells stay"
+    elif min(min(curve) / max(curve) for curve in (device.up, device.down)) < SOFT:
+        more = " or more" * (worst > SOFT_R[-1])
+        cost = (f"costs some {np.interp(worst, SOFT_R, SOFT_COST):.0f} points of accuracy{more}: each write of a neighbour\n"
+                f"moves a half-selected cell by {worst:.1%} of a step towards the middle")
+    else:
+        cost = (f"disturbs up and down, which cancel if both are alike: 17 % each cost 1 point of accuracy,\n"
+                f"a difference of 3 % costs 50; here it is {apart:.1%}")
+    return f"scheme v/2 {cost}\nscheme 1t1r has no half-selected cells: r does not matter"
+
+
+def figure(found: Characterisation) -> Figure:
+    """Draw loops, sweeps of pulses, steps at parts of the voltage, drift under reads."""
+    drawn, axes = plt.subplots(2, 2, figsize=(plotting.WIDTH, 6.4))
+    (loops, sweeps), (steps, drift) = axes
+    factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")
+    for period, volts, amperes in found.loops:
+        scale, hertz = plotting.prefixed(1 / period, "Hz")
+        loops.plot(volts, factor * amperes, label=f"{scale / period:.3g} {hertz}")
+    loops.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="pinched loop")
+    plotting.cross(loops)
+    loops.legend()
+
+    factor, unit = plotting.prefixed(found.sweeps, "S")
+    for start, sweep in zip(STARTS, found.sweeps, strict=True):
+        sweeps.plot(factor * sweep, label=f"x = {start:.2g}")
+    sweeps.axvline(BLOCK, color=plotting.GREY, linewidth=0.6)
+    sweeps.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=f"{BLOCK} pulses up, {BLOCK} down")
+    sweeps.legend(title="start")
+
+    for up, colour in ((True, plotting.BLUE), (False, plotting.VERMILLION)):
+        for part, style in STYLES.items():
+            percent = 100 * np.maximum(np.abs(found.steps[up, part]), 1e-9)[1:-1]  # at the ends the bound cuts steps off
+            steps.plot(GRID[1:-1], percent, style, color=colour,
+                       label=f"{'up' if up else 'down'}, V/{part}".removesuffix("/1"))
+    steps.set(xlabel="x", ylabel="change of x by a pulse (%)", yscale="log", ylim=(1e-6, None), title="steps")
+    steps.legend(ncols=2, loc="lower center")
+
+    most = max(110 * np.abs(found.drift).max(), 1e-3)
+    drift.plot(GRID, 100 * found.drift)
+    drift.set(xlabel="x", ylabel="change of x (%)", ylim=(-most, most), title=f"{READS} reads of {found.device.width_up:g} s")
+    return drawn
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
