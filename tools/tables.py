@@ -175,19 +175,6 @@ def engines_table() -> str:
     return markdown(("question", *table.index), rows)
 
 
-def closed_form_table() -> str:
-    """Return the trainings in closed form, seeds 1 to 3."""
-    rows = []
-    for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        seeds = [network for network in NETWORKS if network.engine == "closed-form" and network.encoding == encoding]
-        training = load_results(RESULTS / f"mnist_closed_form{ending}_training.json")["parameters"]["learning"]
-        settings = f"{training['dose'] * 1e3:g} mV, {training['margin'] * 1e6:g} us, {training['start_state']:g} V"
-        for engine, ending_of_file in (("closed form", "_by_closed_form.json"), ("ngspice", ".json")):
-            found = [load_results(RESULTS / f"{test_name(network)}{ending_of_file}")["strict_accuracy"] for network in seeds]
-            rows.append((encoding, settings, engine, *map(percent, found), percent(np.mean(found))))
-    return markdown(("images", "dose, margin, start", "tested in", "seed 1", "seed 2", "seed 3", "mean"), rows)
-
-
 def gradient_table() -> str:
     """Return angles between writes and the steepest descent: median and quartiles."""
     table = pd.DataFrame(load_results(RESULTS / "layer_gradient.json")["quartiles"])
@@ -533,7 +520,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
     "results": results_table,
     "short_results": short_results_table, "engines": engines_table,
-    "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
+    "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "energy": energy_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables,
     "commands": commands_table, "transistors_contest": transistors_contest_table, "transistors_energy": transistors_energy_table,
