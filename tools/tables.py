@@ -294,17 +294,15 @@ def stdp_mnist_table() -> str:
 
 
 def performance_tables() -> str:
-    """Return times of both engines, of growing arrays and of whole scripts."""
+    """Return times of both engines and of growing arrays."""
     record = load_results(RESULTS / "performance.json")
     engines = [(r["images"], r["engine"], f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
                for r in record["engines"]]
     growth = [(r["inputs"], r["cells"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}", f"{r['whole_network_read_ms']:.3g}")
               for r in record["growth"]]
-    scripts = [(r["script"], f"{r['wall_s']:.2f}", f"{r['cpu_s']:.2f}", f"{r['peak_MB']:.0f}") for r in record["scripts"]]
     return "\n\n".join([
         markdown(("images", "engine", "ms a read", "ms a write", "presentations a second"), engines),
-        markdown(("inputs", "cells", "s to train", "ms a read", "ms a read of the whole network"), growth),
-        markdown(("script", "wall s", "CPU s", "peak MB"), scripts)])
+        markdown(("inputs", "cells", "s to train", "ms a read", "ms a read of the whole network"), growth)])
 
 
 def commands_table() -> str:
@@ -460,60 +458,66 @@ def transistors_contest_table() -> str:
 
 
 def transistors_energy_table() -> str:
-    """Return the share of each driver in the energies of the learners of transistors."""
+    """Return the share of the largest drivers in the energies of the contest's tasks."""
     rows = []
     for task, record in _learners().items():
-        for phase, energies in record["energy_by_driver_J"].items():
+        for phase, energies in record["energy_by_driver_J"].items() if task in CONTEST else ():
             total = sum(energies.values())
-            largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:4]
-            shares = ", ".join(f"{name} {percent(share, 1)}" for share, name in largest if share > 1e-3)
+            largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:3]
+            shares = ", ".join(f"{name} {100 * share:.0f} %" for share, name in largest if share > 0.01)
             rows.append((TRANSISTORS[task], phase, f"{total * 1e6:.3g} µJ", shares))
     return markdown(("task", "phase", "energy", "delivered by"), rows)
 
 
 def transistors_checks_table() -> str:
-    """Return half-step check, agreement with the law, and controls of the learners of transistors."""
-    rows = []
+    """Return half-step check, agreement with the law, and controls of the learners of transistors: a column for each task."""
+    found: dict[str, dict[str, str]] = {}
     for task, record in _learners().items():
-        law, title = record["law"], TRANSISTORS[task]
-        rows += [(title, "accuracy in ngspice; by the law", f"{percent(record['accuracy'])}; {percent(law['accuracy'])}"),
-                 (title, "decisions of ngspice and law that are equal", percent(law["decided_as_ngspice"], 1)),
-                 (title, "five orders of the images, by the law", spread(law["orders"])),
-                 (title, "R, C, M elements", "/".join(str(record["components"][kind]) for kind in "rcm"))]
+        law = record["law"]
+        checks = {"accuracy in ngspice": percent(record["accuracy"]), "the same by the law": percent(law["accuracy"]),
+                  "decisions that are equal in both": percent(law["decided_as_ngspice"], 1),
+                  "five orders of the images, law": spread(law["orders"])}
         if task in CONTEST:
-            rows.append((title, "labels permuted, five times, by the law", spread(law["permuted_labels"])))
-        for ending, name in (("untrained", "untrained, in ngspice"), ("permuted", "labels permuted, in ngspice")):
-            path = RESULTS / f"transistor_{task}_{ending}.json"
-            if path.exists():
-                rows.append((title, name, percent(load_results(path)["accuracy"])))
+            checks["labels permuted, five times, law"] = spread(law["permuted_labels"])
+        path = RESULTS / f"transistor_{task}_untrained.json"
+        if path.exists():
+            checks["untrained, ngspice"] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
-            energies = ", ".join(f"{100 * change[f'{name}_changed']:.1g} %" for name in ("startup", "training", "inference"))
-            rows.append((title, "half of the time step: predictions changed; energies changed",
-                         f"{change['predictions_changed']}; {energies}"))
-    return markdown(("task", "check", "result"), rows)
+            energy = max(change[f"{name}_changed"] for name in ("startup", "training", "inference"))
+            checks["half of the time step: predictions that change"] = str(change["predictions_changed"])
+            checks["largest change of an energy"] = f"{100 * energy:.1g} %"
+        checks["R, C, M elements"] = "/".join(str(record["components"][kind]) for kind in "rcm")
+        for name, value in checks.items():
+            found.setdefault(name, {})[task] = value
+    return markdown(("check", *TRANSISTORS.values()),
+                    [(name, *(values.get(task, "") for task in TRANSISTORS)) for name, values in found.items()])
 
 
 def transistors_search_table() -> str:
     """Return the law's accuracies on the draws of the search and on others."""
-    rows = [(row["circuit"].replace("_", ", for "), row["draws"], f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}")
-            for row in load_results(RESULTS / "transistor_search.json")["rows"]]
-    return markdown(("circuit", "draws", "accuracy by the law, eight draws"), rows)
+    found: dict[str, dict[str, str]] = {}
+    for row in load_results(RESULTS / "transistor_search.json")["rows"]:
+        text = f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}"
+        found.setdefault(row["circuit"].replace("_", ", for "), {})[row["draws"]] = text
+    draws = list(next(iter(found.values())))
+    return markdown(("law, eight draws", *draws), [(name, *(values[draw] for draw in draws)) for name, values in found.items()])
 
 
 def transistors_mismatch_table() -> str:
-    """Return accuracies of learned and carried weights on chips whose transistors differ."""
-    rows = []
-    for name, engine in (("transistor_mismatch_ngspice", "ngspice"), ("transistor_mismatch", "law")):
-        if not (RESULTS / f"{name}.json").exists():
-            continue
+    """Return accuracies (%) of learned and carried weights on chips whose transistors differ."""
+    columns: dict[str, dict[tuple[str, str], str]] = {}
+    for name, engine in (("transistor_mismatch", "law"), ("transistor_mismatch_ngspice", "ngspice")):
         table = load_table(RESULTS / f"{name}.json")
         means = table.groupby(["task", "part", "spread"], sort=False).mean(numeric_only=True).reset_index()
-        chips = table.chip.nunique()
-        rows += [(TRANSISTORS[mean["task"]], mean["part"], mean["spread"], f"{engine}, {chips}",
-                  percent(mean["learned_on_chip"], 1), percent(mean["carried_to_chip"], 1)) for mean in means.to_dict("records")]
-    return markdown(("task", "transistors that differ", "spread", "engine, chips", "learned on the chip", "carried to it"), rows)
+        count = f"{table.chip.nunique()} chips" if table.chip.nunique() > 1 else "one chip"
+        for mean in means.to_dict("records"):
+            columns.setdefault(f"{TRANSISTORS[mean['task']]}, {engine}, {count}", {})[mean["part"], mean["spread"]] = (
+                f"{100 * mean['learned_on_chip']:.1f}/{100 * mean['carried_to_chip']:.1f}")
+    keys = dict.fromkeys(key for values in columns.values() for key in values)
+    return markdown(("transistors that differ", "spread", *columns),
+                    [(*key, *(values.get(key, "") for values in columns.values())) for key in keys])
 
 
 TABLES: dict[str, Callable[[], str]] = {
