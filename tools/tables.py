@@ -200,9 +200,8 @@ def layers_table() -> str:
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
         layers = f"{hidden} hidden" if hidden else "one layer"
-        presentations = f"{parameters['learning']['presentations']:,}"
-        rows.append((f"{side}x{side} grey, {layers}", titles[parameters["dataset"]], presentations, len(found), spread(found)))
-    return markdown(("network", "training set", "presentations", "seeds", "accuracy"), rows)
+        rows.append((f"{side}x{side}, {layers}", titles[parameters["dataset"]], spread(found)))
+    return markdown(("network, grey images", "training set", "accuracy"), rows)
 
 
 def energy_table() -> str:
@@ -461,7 +460,8 @@ def transistors_energy_table() -> str:
     """Return the share of the largest drivers in the energies of the contest's tasks."""
     rows = []
     for task, record in _learners().items():
-        for phase, energies in record["energy_by_driver_J"].items() if task in CONTEST else ():
+        for phase in ("training", "inference") if task in CONTEST else ():
+            energies = record["energy_by_driver_J"][phase]
             total = sum(energies.values())
             largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:3]
             shares = ", ".join(f"{name} {100 * share:.0f} %" for share, name in largest if share > 0.01)
@@ -499,10 +499,12 @@ def transistors_search_table() -> str:
     """Return the law's accuracies on the draws of the search and on others."""
     found: dict[str, dict[str, str]] = {}
     for row in load_results(RESULTS / "transistor_search.json")["rows"]:
-        text = f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}"
-        found.setdefault(row["circuit"].replace("_", ", for "), {})[row["draws"]] = text
-    draws = list(next(iter(found.values())))
-    return markdown(("law, eight draws", *draws), [(name, *(values[draw] for draw in draws)) for name, values in found.items()])
+        if row["circuit"] in TRANSISTORS:
+            text = f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}"
+            found.setdefault(row["draws"], {})[row["circuit"]] = text
+    tasks = [task for task in TRANSISTORS if task in CONTEST]
+    return markdown(("eight draws", *(TRANSISTORS[task] for task in tasks)),
+                    [(name, *(values[task] for task in tasks)) for name, values in found.items()])
 
 
 def transistors_mismatch_table() -> str:
