@@ -5,7 +5,7 @@ Colours are those of M. Okabe and K. Ito (2008), viridis and cividis, which colo
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from datasets import Dataset
+from memristive import neuron
 from memristive.io.files import report, write_file
 from memristive.network.scores import UNDECIDED
 
 if TYPE_CHECKING:
     from memristive.learning.hebbian import Inference
+    from memristive.network.closed_form import Crossbar, Race
     from memristive.network.setup import Setup
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
@@ -273,6 +275,65 @@ def membranes(result: "Inference", setup: "Setup", labels: Sequence[str]) -> Fig
     figure.legend(handles=handles, loc="outside upper center", title="neuron",
                   ncols=len(handles) if len(handles) <= 8 else 6)
     return figure
+
+
+def race(races: Mapping[str, "Race"], crossbar: "Crossbar", labels: Sequence[str], image: np.ndarray, label: int) -> Figure:
+    """Draw the membranes while one image is read: for each read the whole race, and below it the finish at the threshold.
+
+    Parameters
+    ----------
+    races : mapping of str to Race
+        Titles, and reads of the image.
+    crossbar : Crossbar
+    labels : sequence of str
+        Names of the classes.
+    image : array, rows x columns
+        Levels 0 to 1.
+    label : int
+        Class of the image.
+    """
+    rise, neurons, count = 1e6 * crossbar.schedule.rise, crossbar.neurons, len(labels)
+    thresholds, tau = (np.broadcast_to(value, count) for value in (neurons.threshold, 1e6 * neurons.time_constant))
+    spikes = {title: 1e6 * read.spikes for title, read in races.items()}
+    fired = np.concatenate([times[np.isfinite(times)] for times in spikes.values()])
+    first, last = (fired.min(), fired.max()) if len(fired) else (0.0, 1e6 * crossbar.schedule.pulse)
+    room = 0.15 * (last - first) + 2.0
+    time, styles = np.linspace(0.0, last + 2 * room, 1000), [line_style(j, count) for j in range(count)]
+    figure, axes = plt.subplots(2, len(races), figsize=(WIDTH, 5.0), squeeze=False, sharex="row", sharey="row")
+    for (title, read), (upper, lower) in zip(races.items(), axes.T, strict=True):
+        for j, style in enumerate(styles):
+            volts = np.where(time < rise, read.risen[j] * (time / rise)**2,
+                             neuron.membrane(read.settled[j], read.risen[j], np.maximum(time - rise, 0.0), tau[j]))
+            for axis in (upper, lower):
+                axis.plot(time, volts, **style)
+                axis.axhline(thresholds[j], color=GREY, linestyle=":", linewidth=1.2)
+            lower.plot(spikes[title][j], thresholds[j], "o", color=style["color"], markersize=2.4 * style["linewidth"] + 1)
+        upper.set_title(title)
+        lower.set(title=_finish(spikes[title], labels, label), xlabel="time (µs)")
+    high = np.max(thresholds)
+    axes[0, 0].set(ylabel="membrane (V)", xlim=(0, time[-1]), ylim=(0, 1.1 * high))
+    axes[1, 0].set(ylabel="membrane (V)", xlim=(first - room, last + room), ylim=(0.95 * np.min(thresholds), 1.03 * high))
+    picture = axes[0, 0].inset_axes((0.03, 0.5, 0.24, 0.36))
+    picture.imshow(image, cmap="Greys", vmin=0, vmax=1.3)
+    picture.set_axis_off()
+    handles = [Line2D([], [], label=name, **style) for name, style in zip(labels, styles, strict=True)]
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {np.mean(thresholds):.3g} V"))
+    figure.legend(handles=handles, loc="outside upper center", title="neuron", ncols=min(len(handles), 6))
+    return figure
+
+
+def _finish(spikes: np.ndarray, labels: Sequence[str], label: int) -> str:
+    """Return which neuron fires first (µs, nan if silent), seen from the neuron of `label`."""
+    times = np.where(np.isnan(spikes), np.inf, spikes)
+    others = np.delete(times, label).min()
+    if np.isinf(times[label]):
+        return f"neuron {labels[label]} is silent"
+    if np.isinf(others):
+        return f"only neuron {labels[label]} fires"
+    lead = others - times[label]
+    if abs(lead) < 1e-6:
+        return f"{np.sum(times < times[label] + 1e-6)} neurons fire together: a tie"
+    return f"neuron {labels[label]} fires {abs(lead):.1f} µs {'before' if lead > 0 else 'after'} the first wrong one"
 
 
 def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:

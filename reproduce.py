@@ -32,6 +32,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
            ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick]]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]
+    yield [["-m", "studies.error_driven", "--data", "xpue"]]
     yield [["-m", "studies.layers", "--data", "mnist"],
            ["-m", "studies.agreement", "layers", "--jobs", "1", "--samples", "50", *quick]]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):

@@ -92,6 +92,11 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
     return rise + (1 - early) * late + early * rise * (np.sqrt(threshold / np.maximum(risen, threshold)) - 1)
 
 
+def membrane(settled: Any, risen: Any, elapsed: Any, tau: Any) -> Any:
+    """Return the membrane in V, `elapsed` s after the input has risen; arguments as in `spike_time`."""
+    return settled + (risen - settled) * np.exp(-elapsed / tau)
+
+
 def start_delay(rise: float, tau: float) -> float:
     """Return the time in s of the ideal step that leaves membranes in the same state as a linear edge of `rise` s."""
     return rise + tau * math.log(-math.expm1(-rise / tau) * tau / rise)

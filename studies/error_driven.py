@@ -27,6 +27,7 @@ from memristive.learning.crossbar_training import train
 from memristive.learning.error_rule import LearningState, initial_state, learning_curve
 from memristive.learning.hebbian import read_netlist
 from memristive.network.chip import Chip, load_chip, on_chip
+from memristive.network.closed_form import crossbar_of
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.operating_range import warn_of_range
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
@@ -108,6 +109,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 5. Plot.
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
+    crossbar, start = crossbar_of(on_chip(setup, chip)), initial_state(rule, classes, inputs).states
+    races = {"before learning": crossbar.read(start, images[0]), "after learning": crossbar.read(state.states, images[0])}
+    image, label = images[0].reshape(dataset.shape), int(labels[0])
+    plotting.save(plotting.race(races, crossbar, dataset.labels, image, label), options.figures / f"{name}_race.png")
     plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.neuron import membrane, spike_time
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters, OpAmp, SchmittTrigger, add_neuron
 
@@ -139,3 +140,9 @@ def test_spike_is_not_reset_while_the_neuron_is_driven_and_ends_below_the_hyster
 def test_hysteresis_must_be_below_the_threshold():
     with pytest.raises(ParameterError, match="hysteresis"):
         NeuronParameters(threshold=2.0, hysteresis=2.0)
+
+
+def test_a_membrane_is_at_its_threshold_when_it_fires_and_settles_after_many_time_constants():
+    settled, risen, threshold, rise, tau = 5.0, 0.2, 4.0, 10e-6, 150e-6
+    spike = spike_time(settled, risen, threshold, rise, tau)
+    assert membrane(settled, risen, np.array([0.0, spike - rise, 40 * tau]), tau) == pytest.approx([risen, threshold, settled])

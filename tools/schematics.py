@@ -1,7 +1,7 @@
-"""Draw the circuits as SVG files: python tools/schematics.py (needs schemdraw, see requirements/dev.txt).
+"""Draw the circuits as SVG files: python -m tools.schematics (needs schemdraw, see requirements/dev.txt).
 
-Writes figures/circuit_{memristor,network,pair,self_learning,layers}.svg, which the documents show. Run it after a change of a
-circuit.
+Writes figures/circuit_{memristor,network,pair,self_learning,transistors,layers}.svg and figures/lifted_gate.svg, which the
+documents show. Run it after a change of a circuit.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import schemdraw
 import schemdraw.elements as elm
 import schemdraw.logic as logic
+from matplotlib.figure import Figure
+
+from memristive.devices.channel import raised_state
+from memristor import MemristorParameters
 
 FIGURES = Path(__file__).parents[1] / "figures"
 WIDTH = 8.0  # in
-VERMILLION = "#D55E00"
+BLUE, VERMILLION, SKY = "#0072B2", "#D55E00", "#56B4E9"
 PITCH, ROW, CELL = 2.5, 1.8, 1.2  # of a layer's columns, of its rows, of a cell across
 BOX = (0.85, 1.3)  # half a neuron's width, its height
 
@@ -35,6 +40,7 @@ def main() -> None:
           ("Error line of class c: scores take current out, the label puts current in", _error_line))
     _draw("layers", 7.4, ("Two layers: outputs drive the next crossbar's rows; errors flow back through the same memristors",
                           _two_layers))
+    _save(_lifted_gate(), "lifted_gate")
 
 
 def _draw(name: str, height: float, *parts: Part) -> None:
@@ -48,9 +54,34 @@ def _draw(name: str, height: float, *parts: Part) -> None:
             add_elements()
         drawing.draw(show=False)
         axis.set_title(title)
-    with plt.rc_context({"svg.hashsalt": name}):  # the same drawing gives the same bytes
-        figure.savefig(FIGURES / f"circuit_{name}.svg", metadata={"Date": None})
-    print(f"wrote figures/circuit_{name}.svg")
+    _save(figure, f"circuit_{name}")
+
+
+def _save(figure: Figure, name: str) -> None:
+    with plt.rc_context({"svg.hashsalt": name.removeprefix("circuit_")}):  # the same drawing gives the same bytes
+        figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None})
+    print(f"wrote figures/{name}.svg")
+
+
+def _lifted_gate(state: float = 2.0) -> Figure:
+    """Draw gate and channel potential along the channel, at rest and with the input at 1 V; Vto is 0."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
+    place = np.linspace(0.0, 1.0, 200)
+    for axis, volts in zip(axes, (0.0, 1.0), strict=True):
+        gate = float(raised_state(MemristorParameters(), state, volts))
+        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # one current: s^2 falls linearly
+        axis.plot(place, np.full_like(place, gate), color=BLUE, linewidth=3)
+        axis.plot(place, channel, color=VERMILLION, linewidth=3)
+        axis.fill_between(place, channel, gate, color=SKY, alpha=0.35, linewidth=0)
+        for name, x, foot in (("s", 0.06, 0.0), ("d", 0.94, volts)):
+            axis.annotate("", (x, gate), (x, foot), arrowprops={"arrowstyle": "<->", "shrinkA": 2, "shrinkB": 2})
+            axis.text(x + (0.03 if x < 0.5 else -0.03), (gate + foot) / 2, name, ha="left" if x < 0.5 else "right", va="center")
+        axis.text(0.5, gate + 0.06, f"floating gate: {gate:.2f} V", ha="center", color=BLUE)
+        axis.text(0.5, gate / 2 + volts / 4, "gate's charge Q", ha="center", va="center")
+        axis.text(0.5, 0.06 if volts == 0 else 0.2, "channel", ha="center", color=VERMILLION)
+        axis.set(title=f"input at {volts:g} V", xticks=[0, 1], xticklabels=["neuron", "input"], xlim=(0, 1), ylim=(-0.05, 2.8))
+    axes[0].set_ylabel("potential (V)")
+    return figure
 
 
 def _memristor() -> None:

@@ -152,7 +152,6 @@ def short_results_table() -> str:
     layers, judged = (load_results(RESULTS / f"{name}.json") for name in ("layers_mnist", "layers_in_ngspice_mnist"))
     rows = [(*patterns_row("xpue", "XPUE"), ""), (*patterns_row("012345", "012345"), ""),
             row("MNIST, Hebbian, first 100 images, the paper's rule", "mnist", "60 %", "paper_rule_first_100"),
-            row("MNIST, Hebbian, the paper's rule", "mnist", key="paper_rule_accuracy"),
             row("MNIST, Hebbian, strict", "mnist"),
             row("MNIST, learned from errors, binary", "mnist_closed_form"),
             row("MNIST, learned from errors, grey", "mnist_closed_form_grey"),
@@ -176,19 +175,6 @@ def engines_table() -> str:
     return markdown(("question", *table.index), rows)
 
 
-def closed_form_table() -> str:
-    """Return the trainings in closed form, seeds 1 to 3."""
-    rows = []
-    for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        seeds = [network for network in NETWORKS if network.engine == "closed-form" and network.encoding == encoding]
-        training = load_results(RESULTS / f"mnist_closed_form{ending}_training.json")["parameters"]["learning"]
-        settings = f"{training['dose'] * 1e3:g} mV, {training['margin'] * 1e6:g} us, {training['start_state']:g} V"
-        for engine, ending_of_file in (("closed form", "_by_closed_form.json"), ("ngspice", ".json")):
-            found = [load_results(RESULTS / f"{test_name(network)}{ending_of_file}")["strict_accuracy"] for network in seeds]
-            rows.append((encoding, settings, engine, *map(percent, found), percent(np.mean(found))))
-    return markdown(("images", "dose, margin, start", "tested in", "seed 1", "seed 2", "seed 3", "mean"), rows)
-
-
 def gradient_table() -> str:
     """Return angles between writes and the steepest descent: median and quartiles."""
     table = pd.DataFrame(load_results(RESULTS / "layer_gradient.json")["quartiles"])
@@ -208,15 +194,13 @@ def layers_table() -> str:
                         "digits": "digits", "digits_shifted": "digits and copies shifted by half a pixel"}
     for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
                  "layers/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
-                 "fashion/layers_fashion_14x14", "fashion/600_hidden/layers_fashion_14x14", "fashion/layers_fashion_28x28",
-                 "layers/layers_digits", "layers/layers_digits_shifted"):
+                 "fashion/600_hidden/layers_fashion_14x14", "layers/layers_digits", "layers/layers_digits_shifted"):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
         layers = f"{hidden} hidden" if hidden else "one layer"
-        presentations = f"{parameters['learning']['presentations']:,}"
-        rows.append((f"{side}x{side} grey, {layers}", titles[parameters["dataset"]], presentations, len(found), spread(found)))
-    return markdown(("network", "training set", "presentations", "seeds", "accuracy"), rows)
+        rows.append((f"{side}x{side}, {layers}", titles[parameters["dataset"]], spread(found)))
+    return markdown(("network, grey images", "training set", "accuracy"), rows)
 
 
 def energy_table() -> str:
@@ -308,17 +292,15 @@ def stdp_mnist_table() -> str:
 
 
 def performance_tables() -> str:
-    """Return times of both engines, of growing arrays and of whole scripts."""
+    """Return times of both engines and of growing arrays."""
     record = load_results(RESULTS / "performance.json")
     engines = [(r["images"], r["engine"], f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
-               for r in record["engines"]]
+               for r in record["engines"] if "grey" in r["images"]]
     growth = [(r["inputs"], r["cells"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}", f"{r['whole_network_read_ms']:.3g}")
-              for r in record["growth"]]
-    scripts = [(r["script"], f"{r['wall_s']:.2f}", f"{r['cpu_s']:.2f}", f"{r['peak_MB']:.0f}") for r in record["scripts"]]
+              for r in record["growth"][1::2]]
     return "\n\n".join([
         markdown(("images", "engine", "ms a read", "ms a write", "presentations a second"), engines),
-        markdown(("inputs", "cells", "s to train", "ms a read", "ms a read of the whole network"), growth),
-        markdown(("script", "wall s", "CPU s", "peak MB"), scripts)])
+        markdown(("inputs", "cells", "s to train", "ms a read", "ms a read of the whole network"), growth)])
 
 
 def commands_table() -> str:
@@ -473,67 +455,76 @@ def transistors_contest_table() -> str:
 
 
 def transistors_energy_table() -> str:
-    """Return the share of each driver in the energies of the learners of transistors."""
+    """Return the share of the largest drivers in the energies of the contest's tasks."""
     rows = []
     for task, record in _learners().items():
-        for phase, energies in record["energy_by_driver_J"].items():
+        for phase in ("training", "inference") if task in CONTEST else ():
+            energies = record["energy_by_driver_J"][phase]
             total = sum(energies.values())
-            largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:4]
-            shares = ", ".join(f"{name} {percent(share, 1)}" for share, name in largest if share > 1e-3)
+            largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:3]
+            shares = ", ".join(f"{name} {100 * share:.0f} %" for share, name in largest if share > 0.01)
             rows.append((TRANSISTORS[task], phase, f"{total * 1e6:.3g} µJ", shares))
     return markdown(("task", "phase", "energy", "delivered by"), rows)
 
 
 def transistors_checks_table() -> str:
-    """Return half-step check, agreement with the law, and controls of the learners of transistors."""
-    rows = []
+    """Return half-step check, agreement with the law, and controls of the learners of transistors: a column for each task."""
+    found: dict[str, dict[str, str]] = {}
     for task, record in _learners().items():
-        law, title = record["law"], TRANSISTORS[task]
-        rows += [(title, "accuracy in ngspice; by the law", f"{percent(record['accuracy'])}; {percent(law['accuracy'])}"),
-                 (title, "decisions of ngspice and law that are equal", percent(law["decided_as_ngspice"], 1)),
-                 (title, "five orders of the images, by the law", spread(law["orders"])),
-                 (title, "R, C, M elements", "/".join(str(record["components"][kind]) for kind in "rcm"))]
+        law = record["law"]
+        checks = {"accuracy in ngspice": percent(record["accuracy"]), "the same by the law": percent(law["accuracy"]),
+                  "decisions that are equal in both": percent(law["decided_as_ngspice"], 1),
+                  "five orders of the images, law": spread(law["orders"])}
         if task in CONTEST:
-            rows.append((title, "labels permuted, five times, by the law", spread(law["permuted_labels"])))
-        for ending, name in (("untrained", "untrained, in ngspice"), ("permuted", "labels permuted, in ngspice")):
-            path = RESULTS / f"transistor_{task}_{ending}.json"
-            if path.exists():
-                rows.append((title, name, percent(load_results(path)["accuracy"])))
+            checks["labels permuted, five times, law"] = spread(law["permuted_labels"])
+        path = RESULTS / f"transistor_{task}_untrained.json"
+        if path.exists():
+            checks["untrained, ngspice"] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
-            energies = ", ".join(f"{100 * change[f'{name}_changed']:.1g} %" for name in ("startup", "training", "inference"))
-            rows.append((title, "half of the time step: predictions changed; energies changed",
-                         f"{change['predictions_changed']}; {energies}"))
-    return markdown(("task", "check", "result"), rows)
+            energy = max(change[f"{name}_changed"] for name in ("startup", "training", "inference"))
+            checks["half of the time step: predictions that change"] = str(change["predictions_changed"])
+            checks["largest change of an energy"] = f"{100 * energy:.1g} %"
+        checks["R, C, M elements"] = "/".join(str(record["components"][kind]) for kind in "rcm")
+        for name, value in checks.items():
+            found.setdefault(name, {})[task] = value
+    return markdown(("check", *TRANSISTORS.values()),
+                    [(name, *(values.get(task, "") for task in TRANSISTORS)) for name, values in found.items()])
 
 
 def transistors_search_table() -> str:
     """Return the law's accuracies on the draws of the search and on others."""
-    rows = [(row["circuit"].replace("_", ", for "), row["draws"], f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}")
-            for row in load_results(RESULTS / "transistor_search.json")["rows"]]
-    return markdown(("circuit", "draws", "accuracy by the law, eight draws"), rows)
+    found: dict[str, dict[str, str]] = {}
+    for row in load_results(RESULTS / "transistor_search.json")["rows"]:
+        if row["circuit"] in TRANSISTORS:
+            text = f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}"
+            found.setdefault(row["draws"], {})[row["circuit"]] = text
+    tasks = [task for task in TRANSISTORS if task in CONTEST]
+    return markdown(("eight draws", *(TRANSISTORS[task] for task in tasks)),
+                    [(name, *(values[task] for task in tasks)) for name, values in found.items()])
 
 
 def transistors_mismatch_table() -> str:
-    """Return accuracies of learned and carried weights on chips whose transistors differ."""
-    rows = []
-    for name, engine in (("transistor_mismatch_ngspice", "ngspice"), ("transistor_mismatch", "law")):
-        if not (RESULTS / f"{name}.json").exists():
-            continue
+    """Return accuracies (%) of learned and carried weights on chips whose transistors differ."""
+    columns: dict[str, dict[tuple[str, str], str]] = {}
+    for name, engine in (("transistor_mismatch", "law"), ("transistor_mismatch_ngspice", "ngspice")):
         table = load_table(RESULTS / f"{name}.json")
         means = table.groupby(["task", "part", "spread"], sort=False).mean(numeric_only=True).reset_index()
-        chips = table.chip.nunique()
-        rows += [(TRANSISTORS[mean["task"]], mean["part"], mean["spread"], f"{engine}, {chips}",
-                  percent(mean["learned_on_chip"], 1), percent(mean["carried_to_chip"], 1)) for mean in means.to_dict("records")]
-    return markdown(("task", "transistors that differ", "spread", "engine, chips", "learned on the chip", "carried to it"), rows)
+        count = f"{table.chip.nunique()} chips" if table.chip.nunique() > 1 else "one chip"
+        for mean in means[(means.part == "all") | (means.spread == "50 mV")].to_dict("records"):
+            columns.setdefault(f"{TRANSISTORS[mean['task']]}, {engine}, {count}", {})[mean["part"], mean["spread"]] = (
+                f"{100 * mean['learned_on_chip']:.1f}/{100 * mean['carried_to_chip']:.1f}")
+    keys = dict.fromkeys(key for values in columns.values() for key in values)
+    return markdown(("transistors that differ", "spread", *columns),
+                    [(*key, *(values.get(key, "") for values in columns.values())) for key in keys])
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
     "results": results_table,
     "short_results": short_results_table, "engines": engines_table,
-    "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
+    "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "energy": energy_table, "layer_variability": layer_variability_table,
     "chips_spread": chips_spread_table, "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables,
     "commands": commands_table, "transistors_contest": transistors_contest_table, "transistors_energy": transistors_energy_table,

@@ -248,7 +248,7 @@ def test_error_driven_learns_and_records_it(engine, work, ngspice):
     stem = "xpue_" + {"ngspice": "error_driven", "closed-form": "closed_form"}[engine]
     record, test = load_results(folder / f"{stem}_training.json"), load_results(folder / f"{stem}_test.json")
     assert record["writes"] == state.history[:, 1].sum() and record["running_accuracy"] == state.history[:, 0].mean()
-    assert test["strict_accuracy"] == 1.0 and (folder / f"{stem}_learning.png").exists()
+    assert test["strict_accuracy"] == 1.0 and all((folder / f"{stem}_{kind}.png").exists() for kind in ("learning", "race"))
     start = Crossbar.of(Setup()).read(np.full((4, 9), 7.0), datasets.xpue().patterns[0]).spikes
     assert spikes_of(printed(netlist), 4) == pytest.approx(start, abs=0.5e-6)  # the first read, before the training
 
