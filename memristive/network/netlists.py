@@ -273,7 +273,8 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     """
     check_levels("image", np.asarray(image)[None], network.sizes[0])
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
-    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in design.read_levels(np.asarray(image, float)).tolist()]
+    volts = design.row_voltage * design.read_levels(np.asarray(image, float))
+    rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
     circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}", network.devices)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     nodes = names(f"membrane_{last}", classes) + names("output", classes)
