@@ -156,7 +156,8 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
     pulses = pulse_values(learning.network.pulses)
     counts = counts or no_counts(learning.network)
     rng = write_generator(rule, learning.done)
-    levels, rows, classes = with_bias(images), learning.network.read_levels(images), np.asarray(labels, np.int64)
+    levels, classes = with_bias(images), np.asarray(labels, np.int64)
+    rows = learning.network.design.read_levels(levels)  # the same array for an ohmic device, which the cache likes
     while learning.done < rule.presentations:
         stop = min((learning.done // block + 1) * block, rule.presentations)
         order = epoch_order(rule, len(images), learning.done, stop)

@@ -80,6 +80,8 @@ class LayerDesign(Parameters):
         Columns are at virtual ground, so that a cell whose current bends with the voltage, i = G V c(V), equals an ohmic one
         whose row carries V c(V).
         """
+        if set(self.read_curve) == {1.0}:
+            return levels
         return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
 
     def column_voltage(self, last: bool) -> float:
@@ -271,7 +273,8 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     """
     check_levels("image", np.asarray(image)[None], network.sizes[0])
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
-    rows = [edges(0.0, 1.0, design.rise, design.row_voltage * level)[:3] for level in design.read_levels(image).tolist()]
+    volts = design.row_voltage * design.read_levels(np.asarray(image, float))
+    rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
     circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}", network.devices)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     nodes = names(f"membrane_{last}", classes) + names("output", classes)
