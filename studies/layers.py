@@ -28,9 +28,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
-from memristive.cli.layered_reads import first_spikes
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
+from memristive.cli.parallel_reads import read_layers
 from memristive.cli.progress import print_rows, progress, write_netlist
 from memristive.cli.scoring import save_test
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
@@ -127,7 +127,7 @@ def train_and_test(options: argparse.Namespace) -> None:
                               options.figures / f"{stem}_learning.png")
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
             warn_of_layers(learning.network, images)
-            spikes = first_spikes(learning.network, images, options.test_engine, options.jobs)
+            spikes = read_layers(learning.network, images, options.test_engine, options.jobs, options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
 
@@ -183,7 +183,7 @@ def test_saved(options: argparse.Namespace) -> None:
     warn_of_layers(network, images)
 
     # 2. Read, decide, save, print.
-    spikes = first_spikes(network, images, options.test_engine, options.jobs)
+    spikes = read_layers(network, images, options.test_engine, options.jobs, options.scheduler)
     example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
     more: dict[str, Any] = {"energy": error_energies(network, rule, example)} if options.test_engine == NGSPICE else {}
     strict = save_test(options, name, parameters, labels, spikes, options.test_engine, dataset.labels, **more)

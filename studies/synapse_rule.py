@@ -11,7 +11,7 @@ opens phi. Writes results/memristor_stdp.json and figures/memristor_stdp.png. Ab
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ def within(window: float, difference: float, pulse: Sequence[tuple[float, float]
     return list(zip(np.diff([0.0, *corners, window]), [0.0, *volts, 0.0], strict=True))
 
 
-def measure_writes(memristor: MemristorParameters, k: Constants, doses: Sequence[float] = DOSES) -> list[dict[str, Any]]:
+def measure_writes(memristor: MemristorParameters, k: Constants, doses: Iterable[float] = DOSES) -> list[dict[str, Any]]:
     """Write single cells in ngspice; return one row for each state, input and dose."""
     rows = []
     cases = [(state, volts) for state in STATES for volts in VOLTS]

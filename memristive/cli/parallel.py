@@ -83,7 +83,7 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
     left = [k for k in range(len(tasks)) if str(k) not in found]
     with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
         for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
-                                   "learning"):
+                                   "running"):
             found[str(left[k])] = result
             save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
     return [found[str(k)] for k in range(len(tasks))]
