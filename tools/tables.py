@@ -350,8 +350,6 @@ def commands_table() -> str:
         ("a chip of 10 % spread, 12,000 presentations", [
             "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
             f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], ng, strict(chip.replace("mnist", "mnist_test"))),
-        ("dose and margin of one layer", ["python -m studies.dose_and_margin"], cf,
-         "[closed form](closed_form.md)"),
         ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], cf, seeds("layers/layers_mnist")),
         ("the same, seed 1, all test images", ["python -m studies.agreement layers --samples 10000"], both,
          linked(percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"]),
