@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike
 
 from datasets import Dataset
 from memristive.io.files import report, write_file
-from memristive.network.scores import UNDECIDED
 
 if TYPE_CHECKING:
     from memristive.learning.hebbian import Inference
@@ -318,11 +317,12 @@ def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
 
 # Tests
 
-def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str] = tuple(UNDECIDED.values()),
-              unit: str = "images") -> Figure:
-    """Draw a confusion matrix of `unit`: rows are true classes, columns decisions, the last ones those in `undecided`."""
+def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") -> Figure:
+    """Draw a confusion matrix of `unit`: rows are true classes, columns decisions, the last ones tied and silent."""
+    from memristive.network.scores import UNDECIDED  # here: trainings do not need it
+
     matrix = np.asarray(matrix)
-    columns = [*labels, *undecided]
+    columns = [*labels, *UNDECIDED.values()]
     longest = max(map(len, columns))
     tilted = 0.08 * longest * len(columns) > 0.75 * WIDTH  # names would run into each other
     height = 1.4 + 0.42 * max(3, len(labels)) + 0.06 * longest * tilted  # as high as the bar's label
