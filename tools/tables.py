@@ -359,6 +359,7 @@ def commands_table() -> str:
          seeds("layers/layers_mnist_shifted_14x14")),
         ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"], cf,
          seeds("layers/layers_digits")),
+        ("one layer, and 25 to 400 hidden neurons", ["python -m studies.hidden_neurons"], cf, "[layers](layers.md)"),
         ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"], ng,
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
         *((f"chips, 10 % spread, {route}", ["python -m studies.device_variability"], cf, chips(route))

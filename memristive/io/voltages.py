@@ -57,8 +57,7 @@ class Voltages:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of an image; a square if the file does not record it."""
-        side = round(self.states.shape[1] ** 0.5)
-        rows, columns = self.origin.get("shape", (side, side))
+        rows, columns = self.origin.get("shape") or 2 * (round(self.states.shape[1] ** 0.5),)
         return int(rows), int(columns)
 
     @property

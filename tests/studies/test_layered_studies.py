@@ -27,17 +27,13 @@ def accuracy(network):
     return score_row(test.labels[:500], network.first_spikes(test.levels[:500]))["strict_accuracy"]
 
 
-def test_each_size_and_seed_has_its_accuracy_and_learning_curve(tmp_path):
+def test_each_size_and_seed_has_its_accuracy(tmp_path):
     hidden_neurons.main(["--seeds", "1", *SETTINGS, "--results", str(tmp_path), "--figures", str(tmp_path)])
-    rows, record = load_table(tmp_path / "hidden_neurons.json"), load_results(tmp_path / "hidden_neurons.json")
+    rows = load_table(tmp_path / "hidden_neurons.json")
     assert list(zip(rows.hidden, rows.seed, strict=True)) == [(hidden, 1) for hidden in hidden_neurons.HIDDEN]
     for k, hidden in ((0, ()), (1, (25,))):
         learning, expected = trained(hidden)
-        curve = record["learning_curves"][k]
-        assert rows.strict_accuracy[k] == record["summary"][k]["mean"] == expected
-        assert rows.presentations_that_wrote[k] == learning.history[:, 1].sum()
-        assert (curve["presentations"][0], curve["presentations"][-1]) == (100, 300)
-        assert curve["running_accuracy"][-1] == learning.history[:, 0].mean()
+        assert rows.strict_accuracy[k] == expected and rows.presentations_that_wrote[k] == learning.history[:, 1].sum()
 
 
 def test_networks_learn_on_their_chip_or_are_carried_to_it(tmp_path):
