@@ -31,7 +31,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 import plotting
 from datasets import DATASETS, Dataset, matching_dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, apply_settings, make_parser, whole_number
+from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, whole_number
 from memristive.cli.parallel import run_resumable
 from memristive.cli.parallel_reads import NEURONS, layered_tasks, read_range
 from memristive.cli.progress import print_rows, progress
@@ -48,7 +48,6 @@ from memristive.network.chip import Chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import make_engine
-from memristive.network.netlists import LayerDesign
 from memristive.network.ngspice_crossbar import Reader, Writer
 from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
 from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
@@ -56,8 +55,7 @@ from memristive.network.solvers import READING
 from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
-from memristor import MemristorParameters, state_rate
-from snn_circuit import NetworkParameters, NeuronParameters
+from memristor import state_rate
 
 NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
 LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, and of the lead: bound of the difference from the leads of tightened reads
@@ -74,9 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run_it: Callable[[argparse.Namespace], None], parameters: bool = False) -> Parser:
-        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, parameters=parameters)],
-                                   add_help=False, allow_abbrev=False)
+    def command(name: str, run_it: Callable[[argparse.Namespace], None]) -> Parser:
+        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, parameters=False)], add_help=False,
+                                   allow_abbrev=False)
         part.set_defaults(run_it=run_it)
         return part
 
@@ -89,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
     part.add_number("--samples", 1, 10_000, 200, "the first N test images")
-    part = command("layers-training", agree_on_layers_training, parameters=True)
+    part = command("layers-training", agree_on_layers_training)
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--hidden", type=whole_number(1, 10_000), nargs="+", metavar="N", default=[100],
                       help="neurons of each hidden layer (default: 100)")
@@ -356,18 +354,14 @@ def agree_on_training(options: argparse.Namespace) -> None:
 
 def agree_on_layers_training(options: argparse.Namespace) -> None:
     """Compare a part of a training of several layers."""
-    # 1. Data, neurons, layers and rule.
+    # 1. Data, rule and network.
     dataset = matching_dataset(options.data)
-    memristor, neuron, design, rule = apply_settings(
-        options, memristor=MemristorParameters(), neuron=NeuronParameters(), design=LayerDesign(),
-        rule=dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS))
-    if options.after + options.stretch > rule.presentations:
-        raise ParameterError(f"--after and --stretch must add up to at most rule.presentations ({rule.presentations}), got "
-                             f"{options.after} and {options.stretch}")
-    dataset = matching_dataset(options.data, seed=rule.seed)
+    rule = dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS)
+    if options.after + options.stretch > PRESENTATIONS:
+        raise ParameterError(f"--after and --stretch must add up to at most {PRESENTATIONS}, got {options.after} and "
+                             f"{options.stretch}")
     images, labels = dataset.training.levels, dataset.training.labels
-    network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule, design,
-                              NetworkParameters(memristor, neuron))
+    network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule)
     record = options.results / f"layers_in_step_{dataset.name}.json"
     parameters = {**describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
                   "stretch": options.stretch}

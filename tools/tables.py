@@ -190,15 +190,12 @@ def closed_form_table() -> str:
 
 def gradient_table() -> str:
     """Return angles between writes and the steepest descent: median and quartiles."""
-    table = pd.DataFrame(load_results(RESULTS / "layer_gradient.json")["quartiles"])
+    stages = load_table(RESULTS / "layer_gradient.json").groupby("stage", sort=False)
     titles = {"output_degrees": "output layer, degrees", "output_column_degrees": "one output column, degrees",
               "hidden_degrees": "hidden layer, degrees", "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
-    rows = []
-    for quantity in [name for name in titles if name in set(table.quantity)]:
-        found = table[table.quantity == quantity]
-        rows.append((titles[quantity], *(f"{r.median:.1f} ({r.lower_quartile:.1f} to {r.upper_quartile:.1f})"
-                                         for r in found.itertuples())))
-    return markdown(("angle", *table.stage.unique()), rows)
+    rows = [(title, *(f"{middle:.1f} ({low:.1f} to {high:.1f})" for low, middle, high in
+                      stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy())) for angle, title in titles.items()]
+    return markdown(["angle", *map(str, stages.groups)], rows)
 
 
 def layers_table() -> str:

@@ -163,8 +163,8 @@ def test_trainings_that_differ_are_counted_and_listed(templates, rule):
 
 
 def test_both_engines_train_several_layers_alike(tmp_path, ngspice):
-    main(["layers-training", "--data", "digits", "--hidden", "10", "--after", "100", "--stretch", "8", "--results", str(tmp_path),
-          "--set", "rule.margin=3e-6"])
+    main(["layers-training", "--data", "digits", "--hidden", "10", "--after", "100", "--stretch", "8", "--results",
+          str(tmp_path)])
     record, layers = load_results(tmp_path / "layers_in_step_digits.json"), load_table(tmp_path / "layers_in_step_digits.json")
     assert record["wrote"] >= 3 and record["different"] == [] and (layers.decided_alike == 8).all() and len(layers) == 4
     assert (layers.states_differ_max_V < 3e-3).all() and (layers.states_moved_max_V > 0.03).all()
@@ -182,8 +182,8 @@ def test_cells_that_do_not_conduct_are_compared_apart():
 
 
 def test_a_stretch_beyond_the_end_is_refused(tmp_path):
-    with pytest.raises(ParameterError, match="presentations"):
-        main(["layers-training", "--set", "rule.presentations=20100", "--results", str(tmp_path)])
+    with pytest.raises(ParameterError, match="--stretch"):
+        main(["layers-training", "--after", "59501", "--results", str(tmp_path)])
 
 
 def test_record_has_a_row_for_each_course(ngspice, tmp_path):
