@@ -52,13 +52,14 @@ UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Da
 def save(figure: Figure, path: Path | str) -> None:
     """Write `figure` in the format of the path's ending (.png, .pdf, .svg ...), close it, and print the path.
 
-    The same data give the same bytes as PNG, PDF or SVG.
+    The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten for a file of another kind or program.
     """
     image, kind = io.BytesIO(), Path(path).suffix.removeprefix(".").lower()
     with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of an SVG file's parts
         figure.savefig(image, format=kind, metadata=UNDATED.get(kind))
     plt.close(figure)
-    write_file(path, image.getvalue())
+    start = image.getvalue()[:4]  # the kind of file; a PNG file of another program names it as its software
+    write_file(path, image.getvalue(), lambda old: old.startswith(start) and b"Software" not in old[:500])
     report(f"wrote {path}")
 
 

@@ -193,8 +193,9 @@ def gradient_table() -> str:
     stages = load_table(RESULTS / "layer_gradient.json").groupby("stage", sort=False)
     titles = {"output_degrees": "output layer, degrees", "output_column_degrees": "one output column, degrees",
               "hidden_degrees": "hidden layer, degrees", "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
-    rows = [(title, *(f"{middle:.1f} ({low:.1f} to {high:.1f})" for low, middle, high in
-                      stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy())) for angle, title in titles.items()]
+    quartiles = [stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy() for angle in titles]
+    rows = [(title, *(f"{middle:.1f} ({low:.1f} to {high:.1f})" for low, middle, high in found))
+            for title, found in zip(titles.values(), quartiles, strict=True)]
     return markdown(["angle", *map(str, stages.groups)], rows)
 
 
