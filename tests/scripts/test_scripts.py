@@ -298,14 +298,6 @@ def test_wrong_input_is_one_line_and_exit_code_2(name, options, word, work, caps
     assert word in one_line(capsys.readouterr().err) and not (work / "wrong").exists()
 
 
-def test_places_that_cannot_be_written_are_found_before_any_work(work, capsys):
-    blocked = work / "blocked"
-    blocked.write_text("in the way")
-    assert started("XPUE_memristive_training.py", work, voltages=blocked / "v.json") == 1
-    assert started("error_driven", blocked, "--data", "xpue", voltages=work / "blocked.json") == 1
-    assert all("blocked" in line for line in capsys.readouterr().err.splitlines())
-
-
 def test_missing_ngspice_names_the_packages():
     errors = script("XPUE_memristive_inference.py", code=2, env=os.environ | {"NGSPICE_LIBRARY_PATH": "nowhere.so"})
     assert "libngspice0" in one_line(errors) and "nowhere.so" in errors
