@@ -1,69 +1,19 @@
 """012345 inference: the trained crossbar reads its six patterns in ngspice; the neuron that fires first names the class.
 
-Reads voltages/012345.json, which 012345_memristive_training.py writes, or any file in the paper's flat layout. Writes
-results/012345_inference.json and figures/012345_*.png in about 2 s.
+The steps are those of XPUE_memristive_inference.py. Reads voltages/012345.json, which 012345_memristive_training.py
+writes, or any file in the paper's flat layout. Writes results/012345_inference.json and figures/012345_*.png in about 3 s.
 """
 
 import sys
 
-import numpy as np
-
-import plotting
 from datasets import digits_012345
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import print_decisions, print_energy, progress, write_netlist
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
-from memristive.io.voltages import load_voltages
-from memristive.learning.hebbian import infer, inference_netlist
-from memristive.network.energy import read_energy
-from memristive.network.scores import confusion, decide, decision_name
-from memristive.network.spike_decoding import lead, resolution_of
+from XPUE_memristive_inference import read_patterns
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Load, present the patterns, decide, save, print, plot."""
-    options = make_parser(__doc__, voltages="voltages/012345.json", netlist=True).parse_args(arguments)
-
-    # 1. Data and the trained network: states X in V, with the device, neuron and pulses of the training.
-    dataset = digits_012345()
-    patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
-    voltages = load_voltages(options.voltages, dataset.name, *patterns.shape)
-    setup = voltages.setup()
-    (schedule,) = apply_settings(options, schedule=setup.schedule)
-    setup = setup.replace(schedule=schedule)
-    record = options.results / "012345_inference.json"
-    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule,
-                  **describe(setup, voltages.chip)}
-    check_overwriting(record, parameters, options.force, others=[options.voltages])
-    netlist = inference_netlist(setup, voltages.states, patterns, labels)
-    write_netlist(options.netlist, netlist, options.force, others=[options.voltages])
-
-    # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
-    result = infer(setup, voltages.states, patterns, watch=lambda runs: progress(runs, classes, "inference", "pattern"))
-
-    # 3. Decide: the first spike wins if it leads by more than the network's resolution.
-    resolution = resolution_of(voltages.rule, setup.neuron)
-    strict, paper = decide(result.spikes, resolution, schedule.sampling_step)
-    decisions, leads = [decision_name(d, labels) for d in strict], [lead(times) for times in result.spikes]
-    truth = np.arange(classes)
-    energy = read_energy(setup, voltages.states, patterns[0])
-
-    # 4. Save.
-    write_results(record, parameters, {
-        "strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth), "decisions": decisions,
-        "first_spike_times": result.spikes, "leads": leads, "resolution": resolution, "read_energy": energy})
-
-    # 5. Print and plot.
-    print_decisions(labels, decisions, result.spikes, leads)
-    print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
-    print_energy(f"presenting {labels[0]!r}", energy)
-    for name, figure in (
-            ("membranes", plotting.membranes(result, setup, labels)),
-            ("raster", plotting.spike_raster(result.spikes, labels)),
-            ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels))):
-        plotting.save(figure, options.figures / f"012345_{name}.png")
+    """Read the digits 0 to 5."""
+    read_patterns("012345", (6, 15), lambda voltages: digits_012345(), __doc__, arguments)
 
 
 if __name__ == "__main__":

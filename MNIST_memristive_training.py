@@ -1,27 +1,17 @@
 """MNIST training: a 10 x 100 crossbar of memristors learns ten 10x10 templates in one ngspice transient (Jurj 2024, section 3).
 
-Read it from top to bottom, change a number, run it again. Writes voltages/mnist.json, results/mnist_training.json and
-figures/mnist_*.png in about 4 s.
+The steps are those of XPUE_memristive_training.py. Change a number, run it again. Writes voltages/mnist.json,
+results/mnist_training.json and figures/mnist_*.png in about 4 s.
 """
 
 import sys
-import time
 
-import numpy as np
-
-import plotting
 from datasets import mnist
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import print_energy, print_training, progress, write_netlist
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
-from memristive.io.voltages import save_voltages
-from memristive.learning.hebbian import hebbian_netlist, train_hebbian
-from memristive.network.energy import write_energy
 from memristive.network.setup import Schedule, Setup
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
+from XPUE_memristive_training import train
 
 # The paper's device, neuron and pulses, in SI units. Every parameter that is not given here has a default.
 MEMRISTOR = MemristorParameters(transconductance=5e-9)
@@ -31,39 +21,8 @@ SCHEDULE = Schedule(pulse=2e-3, period=6e-3, input_voltage=1.0, phi_voltage=1.2,
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, save, print, plot."""
-    options = make_parser(__doc__, voltages="voltages/mnist.json", netlist=True).parse_args(arguments)
-    setup = Setup(*apply_settings(options, memristor=MEMRISTOR, neuron=NEURON, schedule=SCHEDULE))
-
-    # 1. Data: each digit's mean of 100 training images, its 20 brightest pixels on.
-    dataset = mnist(SIZE)
-    patterns, labels = dataset.patterns, dataset.labels
-    parameters = {"dataset": dataset.name, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    record = options.results / "mnist_training.json"
-    check_overwriting(options.voltages, parameters, options.force)
-    check_overwriting(record, parameters, options.force, others=[options.voltages])
-    write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force, others=[options.voltages, record])
-
-    # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
-    start = time.perf_counter()
-    training = train_hebbian(setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class"))
-    seconds = time.perf_counter() - start
-    energy = write_energy(setup, np.zeros_like(patterns), patterns[0], column=0, pulse=setup.schedule.pulse)
-
-    # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
-    save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
-    write_results(record, parameters, {"voltages": training.states, "write_energy": energy})
-
-    # 4. Print and plot.
-    print_training(setup, labels, patterns, training.states, seconds)
-    print_energy("one class's write", energy)
-    for name, figure in (
-            ("images", plotting.dataset_images(dataset)),
-            ("inputs", plotting.pulses(training.time, training.inputs, "input")),
-            ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
-            ("states", plotting.memristor_states(training.time, training.states_over_time, labels)),
-            ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
-        plotting.save(figure, options.figures / f"mnist_{name}.png")
+    """Train on each digit's mean of 100 training images, its 20 brightest pixels on."""
+    train(mnist(SIZE), Setup(MEMRISTOR, NEURON, SCHEDULE), __doc__, arguments)
 
 
 if __name__ == "__main__":

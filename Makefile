@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup reproduce reproduce-full test verify benchmark tables audit fashion
+.PHONY: setup reproduce reproduce-full test benchmark tables audit fashion
 .DELETE_ON_ERROR:
 
 setup: .venv/ready ngspice ngspice-cli
@@ -18,9 +18,6 @@ test: .venv/dev ngspice ngspice-cli
 	.venv/bin/lint-imports
 	$(PY) -m mypy
 	$(PY) -m pytest -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile  # a process for each core
-
-verify: .venv/ready ngspice ngspice-cli
-	$(PY) verify.py
 
 benchmark: .venv/ready ngspice
 	$(PY) -m benchmarks.performance

@@ -1,21 +1,22 @@
 """XPUE inference: the trained crossbar reads its four patterns in ngspice; the neuron that fires first names the class.
 
 Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file in the paper's flat layout. Writes
-results/xpue_inference.json and figures/xpue_*.png in about 2 s.
+results/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 import plotting
-from datasets import xpue
+from datasets import Dataset, xpue
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_decisions, print_energy, progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
-from memristive.io.voltages import load_voltages
+from memristive.io.voltages import Voltages, load_voltages
 from memristive.learning.hebbian import infer, inference_netlist
 from memristive.network.energy import read_energy
 from memristive.network.scores import confusion, decide, decision_name
@@ -23,18 +24,24 @@ from memristive.network.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Load, present the patterns, decide, save, print, plot."""
-    options = make_parser(__doc__, voltages="voltages/xpue.json", netlist=True).parse_args(arguments)
+    """Read X, +, U and =."""
+    read_patterns("xpue", (4, 9), lambda voltages: xpue(), __doc__, arguments)
 
-    # 1. Data and the trained network: states X in V, with the device, neuron and pulses of the training.
-    dataset = xpue()
+
+def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable[[Voltages], Dataset], description: str | None,
+                  arguments: list[str] | None) -> None:
+    """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset, decide, save, print, plot."""
+    options = make_parser(description, voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
+
+    # 1. The trained network, states X in V with the device, neuron and pulses of the training, and the data.
+    voltages = load_voltages(options.voltages, name, *shape)
+    dataset = dataset_of(voltages)
     patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
-    voltages = load_voltages(options.voltages, dataset.name, *patterns.shape)
-    setup = voltages.setup()
+    setup = voltages.setup(dataset.setup)
     (schedule,) = apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
-    record = options.results / "xpue_inference.json"
-    parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule,
+    record = options.results / f"{name}_inference.json"
+    parameters = {"dataset": name, "voltages": options.voltages, "rule": voltages.rule,
                   **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force, others=[options.voltages])
     netlist = inference_netlist(setup, voltages.states, patterns, labels)
@@ -59,11 +66,11 @@ def main(arguments: list[str] | None = None) -> None:
     print_decisions(labels, decisions, result.spikes, leads)
     print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
     print_energy(f"presenting {labels[0]!r}", energy)
-    for name, figure in (
+    for part, figure in (
             ("membranes", plotting.membranes(result, setup, labels)),
             ("raster", plotting.spike_raster(result.spikes, labels)),
             ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels))):
-        plotting.save(figure, options.figures / f"xpue_{name}.png")
+        plotting.save(figure, options.figures / f"{name}_{part}.png")
 
 
 if __name__ == "__main__":

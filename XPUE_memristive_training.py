@@ -1,7 +1,7 @@
 """XPUE training: a 4 x 9 crossbar of memristors learns four 3x3 symbols in one ngspice transient (Jurj 2024, section 3).
 
-Read it from top to bottom, change a number, run it again. Writes voltages/xpue.json, results/xpue_training.json and
-figures/xpue_*.png in about 3 s.
+Read it from top to bottom, change a number, run it again. The trainings of 012345 and MNIST make the same steps. Writes
+voltages/xpue.json, results/xpue_training.json and figures/xpue_*.png in about 3 s.
 """
 
 import sys
@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 import plotting
-from datasets import xpue
+from datasets import Dataset, xpue
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_energy, print_training, progress, write_netlist
@@ -30,15 +30,18 @@ SCHEDULE = Schedule(pulse=5e-3, period=15e-3, input_voltage=1.0, phi_voltage=1.2
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, save, print, plot."""
-    options = make_parser(__doc__, voltages="voltages/xpue.json", netlist=True).parse_args(arguments)
-    setup = Setup(*apply_settings(options, memristor=MEMRISTOR, neuron=NEURON, schedule=SCHEDULE))
+    """Train on X, +, U and =, one pattern for each class, pixels from 0 to 1."""
+    train(xpue(), Setup(MEMRISTOR, NEURON, SCHEDULE), __doc__, arguments)
 
-    # 1. Data: X, +, U and =, one pattern for each class, pixels from 0 to 1.
-    dataset = xpue()
-    patterns, labels = dataset.patterns, dataset.labels
-    parameters = {"dataset": dataset.name, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    record = options.results / "xpue_training.json"
+
+def train(dataset: Dataset, setup: Setup, description: str | None, arguments: list[str] | None) -> None:
+    """Train a crossbar on the patterns of a dataset, save, print, plot."""
+    # 1. Data, and the parameters with the changes of --set.
+    stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
+    options = make_parser(description, voltages=f"voltages/{stem}.json", netlist=True).parse_args(arguments)
+    setup = Setup(*apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
+    parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
+    record = options.results / f"{stem}_training.json"
     check_overwriting(options.voltages, parameters, options.force)
     check_overwriting(record, parameters, options.force, others=[options.voltages])
     write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force, others=[options.voltages, record])
@@ -62,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
             ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
             ("states", plotting.memristor_states(training.time, training.states_over_time, labels)),
             ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
-        plotting.save(figure, options.figures / f"xpue_{name}.png")
+        plotting.save(figure, options.figures / f"{stem}_{name}.png")
 
 
 if __name__ == "__main__":

@@ -11,20 +11,22 @@ import inspect
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from memristive.learning.error_rule import ErrorDrivenRule
-from memristive.learning.rule import LayeredRule
 from memristive.network.operating_range import settled_membranes
 from memristive.network.setup import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
+
+if TYPE_CHECKING:
+    from memristive.learning.error_rule import ErrorDrivenRule
+    from memristive.learning.rule import LayeredRule
 
 MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -36,6 +38,7 @@ FASHION_LABELS = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "
 TEMPLATE_IMAGES = 100  # training images averaged into each class's template (Jurj 2024)
 ENCODINGS = ("binary", "grey")
 SIZE = 10  # pixels a side of MNIST's and Fashion-MNIST's images, by default
+GREY = {"start_state": 4.5, "dose": 0.1, "margin": 1e-6}  # of the error-driven rule, for grey images
 SMALLEST = 3  # pixels a side: a fifth of fewer pixels is none
 
 
@@ -68,13 +71,13 @@ class Dataset:
         "binary" or "grey".
     setup : Setup
         Pulses and feedback resistor that suit the images.
-    rule : ErrorDrivenRule
-        Defaults of the error-driven rule.
+    settings : dict
+        Parameters of the error-driven rule that differ from its defaults.
     load_images : callable, optional
         ``load_images("train")`` and ``load_images("test")`` return the training and the test set; called when they are
         first needed. Without it, the patterns are the training set and there is no test set.
-    layer_rule : LayeredRule
-        Defaults of the rule for several layers, chosen on held-out training images (XOR: on its four images).
+    layer_settings : dict
+        The same for the rule of several layers, chosen on held-out training images (XOR: on its four images).
     hidden : tuple of int
         Hidden neurons, likewise.
     """
@@ -85,9 +88,9 @@ class Dataset:
     shape: tuple[int, int]
     encoding: str = "binary"
     setup: Setup = Setup()
-    rule: ErrorDrivenRule = ErrorDrivenRule()
+    settings: Mapping[str, float] = field(default_factory=dict)
     load_images: Callable[[str], Images] | None = field(default=None, repr=False)
-    layer_rule: LayeredRule = LayeredRule()
+    layer_settings: Mapping[str, float] = field(default_factory=dict)
     hidden: tuple[int, ...] = (200,)
 
     @property
@@ -95,6 +98,20 @@ class Dataset:
         """Ending of file names for a dataset that is not in its default size, e.g. _14x14."""
         rows, columns = self.shape
         return f"_{rows}x{columns}" * (self.name.startswith(("mnist", "fashion")) and rows != SIZE)
+
+    @property
+    def rule(self) -> "ErrorDrivenRule":
+        """Error-driven rule that suits the images."""
+        from memristive.learning.error_rule import ErrorDrivenRule  # here: the Hebbian scripts do not need it
+
+        return ErrorDrivenRule(**self.settings)  # type: ignore[arg-type]
+
+    @property
+    def layer_rule(self) -> "LayeredRule":
+        """Rule for several layers that suits the images."""
+        from memristive.learning.rule import LayeredRule
+
+        return LayeredRule(**self.layer_settings)  # type: ignore[arg-type]
 
     @functools.cached_property
     def training(self) -> Images:
@@ -109,15 +126,15 @@ class Dataset:
         return self.load_images("test")
 
 
-def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: Sequence[str], rule: ErrorDrivenRule) -> Dataset:
+def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: Sequence[str], **settings: float) -> Dataset:
     patterns = np.array([[float(pixel) for pixel in drawing.replace(" ", "")] for drawing in drawings])
-    return Dataset(name, patterns, tuple(labels), shape, rule=rule)
+    return Dataset(name, patterns, tuple(labels), shape, settings=settings)
 
 
 def xpue() -> Dataset:
     """Return four 3x3 symbols: X, +, U, = (Jurj 2024); no pattern contains another."""
     return _drawn("xpue", "X+U=", (3, 3), ["101 010 101", "010 111 010", "101 101 111", "111 000 111"],
-                  ErrorDrivenRule(presentations=200, start_state=7.0, dose=50e-3, margin=10e-6))
+                  presentations=200, start_state=7.0, dose=50e-3, margin=10e-6)
 
 
 def digits_012345() -> Dataset:
@@ -125,7 +142,7 @@ def digits_012345() -> Dataset:
     return _drawn("012345", "012345", (5, 3), [
         "111 101 101 101 111", "010 010 010 010 010", "111 001 111 100 111",
         "111 001 111 001 111", "101 101 111 001 001", "111 100 111 001 111"],
-        ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6))
+        presentations=600, start_state=7.0, dose=50e-3, margin=5e-6)
 
 
 def zvn() -> Dataset:
@@ -217,11 +234,11 @@ def mnist(size: int = SIZE, encoding: str = "binary") -> Dataset:
     of_digit = [np.flatnonzero(labels == digit)[:TEMPLATE_IMAGES] for digit in range(10)]
     images = load_mnist("x_train", first=int(np.max(of_digit)) + 1)["x_train"]
     means = np.array([images[indices].mean(axis=0) for indices in of_digit])
-    grey = ErrorDrivenRule(presentations=36000, start_state=4.5, dose=0.1, margin=1e-6)
+    grey = {"presentations": 36000, **GREY}
     neuron = NeuronParameters(feedback_resistance=NeuronParameters.feedback_resistance * 100 / size**2)
     setup = Setup(neuron=neuron, schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
     return Dataset("mnist", encode(means.astype(np.uint8), size, encoding), tuple("0123456789"), (size, size), encoding, setup,
-                   grey if encoding == "grey" else ErrorDrivenRule(), load_images)
+                   grey if encoding == "grey" else {}, load_images)
 
 
 def mnist_shifted(size: int = SIZE) -> Dataset:
@@ -270,9 +287,9 @@ def fashion(size: int = SIZE) -> Dataset:
         pixels, labels = (read_idx(folder / f"{part}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
         return Images(shrink(pixels, size) / 255, labels.astype(int))
 
-    rule = LayeredRule(presentations=2_400_000, hidden_dose=40e-3, output_dose=80e-3, margin=18e-6, final_margin=0.1)
+    rule = {"presentations": 2_400_000, "hidden_dose": 40e-3, "output_dose": 80e-3, "margin": 18e-6, "final_margin": 0.1}
     return dataclasses.replace(from_images("fashion", images("train"), images("t10k"), (size, size), FASHION_LABELS),
-                               layer_rule=rule)
+                               layer_settings=rule)
 
 
 def mnist_central() -> Dataset:
@@ -292,7 +309,7 @@ def digits(seed: int = 1) -> Dataset:
     split = train_test_split(levels / 16, labels, test_size=0.2, random_state=seed, stratify=labels)
     train, test = Images(split[0], split[2]), Images(split[1], split[3])
     return dataclasses.replace(from_images("digits", train, test, (8, 8)), hidden=(100,),
-                               layer_rule=LayeredRule(presentations=60_000, start_drive_spread=0.5))
+                               layer_settings={"presentations": 60_000, "start_drive_spread": 0.5})
 
 
 def digits_shifted(seed: int = 1) -> Dataset:
@@ -305,15 +322,15 @@ def digits_shifted(seed: int = 1) -> Dataset:
     copies = Images(np.concatenate([pixels, *moved]).reshape(-1, pixels[0].size), np.tile(plain.training.labels, 5))
     return dataclasses.replace(plain, name="digits_shifted", hidden=(200,),
                                load_images={"train": copies, "test": plain.test}.__getitem__,
-                               layer_rule=LayeredRule(presentations=150_000, start_drive_spread=0.5))
+                               layer_settings={"presentations": 150_000, "start_drive_spread": 0.5})
 
 
 def xor() -> Dataset:
     """Return XOR, which one layer cannot learn; its four images are for training and for testing."""
     images = Images(np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0]))
-    rule = LayeredRule(presentations=240, hidden_dose=0.3, output_dose=0.6, margin=10e-6, start_weight=0.5,
-                       start_weight_spread=1.0)
-    return Dataset("xor", np.full((2, 2), 0.5), ("0", "1"), (1, 2), "grey", load_images=lambda part: images, layer_rule=rule,
+    rule = {"presentations": 240, "hidden_dose": 0.3, "output_dose": 0.6, "margin": 10e-6, "start_weight": 0.5,
+            "start_weight_spread": 1.0}
+    return Dataset("xor", np.full((2, 2), 0.5), ("0", "1"), (1, 2), "grey", load_images=lambda part: images, layer_settings=rule,
                    hidden=(16,))
 
 
@@ -325,14 +342,13 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
     """
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
-    rule = ErrorDrivenRule(presentations=min(60_000, 40 * len(train.levels)), start_state=4.5, dose=0.1, margin=1e-6)
     setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
-    settled = settled_membranes(setup, np.full((1, patterns.shape[1]), rule.start_state), train.levels[:1000]).mean()
+    settled = settled_membranes(setup, np.full((1, patterns.shape[1]), GREY["start_state"]), train.levels[:1000]).mean()
     feedback = 1.7 * setup.neuron.threshold / float(settled) * setup.neuron.feedback_resistance
     neuron = NeuronParameters(feedback_resistance=feedback)
     names = tuple(labels) or tuple(str(k) for k in range(classes))
-    return Dataset(name, patterns, names, shape, "grey", setup.replace(neuron=neuron), rule,
-                   {"train": train, "test": test}.__getitem__)
+    return Dataset(name, patterns, names, shape, "grey", setup.replace(neuron=neuron),
+                   {"presentations": min(60_000, 40 * len(train.levels)), **GREY}, {"train": train, "test": test}.__getitem__)
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {

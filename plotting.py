@@ -24,7 +24,6 @@ from numpy.typing import ArrayLike
 from datasets import Dataset
 from memristive import neuron
 from memristive.io.files import report, write_file
-from memristive.network.scores import UNDECIDED
 
 if TYPE_CHECKING:
     from memristive.learning.hebbian import Inference
@@ -55,13 +54,14 @@ UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Da
 def save(figure: Figure, path: Path | str) -> None:
     """Write `figure` in the format of the path's ending (.png, .pdf, .svg ...), close it, and print the path.
 
-    The same data give the same bytes as PNG, PDF or SVG.
+    The same data give the same bytes as PNG, PDF or SVG. Raises NotOverwritten for a file of another kind or program.
     """
     image, kind = io.BytesIO(), Path(path).suffix.removeprefix(".").lower()
     with plt.rc_context({"svg.hashsalt": "memristive"}):  # for equal names of an SVG file's parts
         figure.savefig(image, format=kind, metadata=UNDATED.get(kind))
     plt.close(figure)
-    write_file(path, image.getvalue())
+    start = image.getvalue()[:4]  # the kind of file; a PNG file of another program names it as its software
+    write_file(path, image.getvalue(), lambda old: old.startswith(start) and b"Software" not in old[:500])
     report(f"wrote {path}")
 
 
@@ -379,11 +379,12 @@ def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
 
 # Tests
 
-def confusion(matrix: ArrayLike, labels: Sequence[str], undecided: Sequence[str] = tuple(UNDECIDED.values()),
-              unit: str = "images") -> Figure:
-    """Draw a confusion matrix of `unit`: rows are true classes, columns decisions, the last ones those in `undecided`."""
+def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") -> Figure:
+    """Draw a confusion matrix of `unit`: rows are true classes, columns decisions, the last ones tied and silent."""
+    from memristive.network.scores import UNDECIDED  # here: trainings do not need it
+
     matrix = np.asarray(matrix)
-    columns = [*labels, *undecided]
+    columns = [*labels, *UNDECIDED.values()]
     longest = max(map(len, columns))
     tilted = 0.08 * longest * len(columns) > 0.75 * WIDTH  # names would run into each other
     height = 1.4 + 0.42 * max(3, len(labels)) + 0.06 * longest * tilted  # as high as the bar's label

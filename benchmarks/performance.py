@@ -1,6 +1,6 @@
 """Performance: time reads, writes and learning of both engines, growth with array size, and every script as a process.
 
-`python -m benchmarks.performance` writes results/performance.json and figures/growth.png in about eight minutes, on a machine
+`python -m benchmarks.performance` writes results/performance.json in about eight minutes, on a machine
 that does nothing else. The tables of docs/performance.md are made of the record by tools/tables.py.
 """
 
@@ -15,12 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
-import plotting
 from datasets import encode, load_mnist, mnist
 from memristive.cli.main import run
 from memristive.cli.options import make_parser
@@ -60,7 +56,7 @@ print(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure everything, save, print, plot."""
+    """Measure everything, save, print."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_number("--rounds", 1, 1000, 5, "runs of each script")
     options = parser.parse_args(arguments)
@@ -71,7 +67,6 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
     for rows in results.values():
         print_rows(rows)
-    plotting.save(growth_figure(results["growth"]), options.figures / "growth.png")
 
 
 def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> float:
@@ -135,19 +130,6 @@ def script_cost(command: list[str], folder: str) -> list[float]:
     run_once = [sys.executable, *command, *voltages, "--figures", folder, "--results", folder, "--force"]
     done = subprocess.run([sys.executable, "-c", MEASURE, *run_once], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
-
-
-def growth_figure(rows: list[dict[str, Any]]) -> Figure:
-    """Draw the time of training and of reading against the number of cells."""
-    figure, axes = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.6))
-    for axis, key, factor, title, label in ((axes[0], "train_s", 1.0, "Training", "time (s)"),
-                                            (axes[1], "read_ms", 1e-3, "Reading", "time per image (s)")):
-        axis.loglog([row["cells"] for row in rows], [factor * row[key] for row in rows], "o-")
-        axis.grid(alpha=0.3)
-        for scale in (axis.xaxis, axis.yaxis):
-            scale.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
-        axis.set(xlabel="cells (number)", ylabel=label, title=title)
-    return figure
 
 
 if __name__ == "__main__":

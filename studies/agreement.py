@@ -1,7 +1,8 @@
 """Do ngspice and the closed form agree? Reads and trainings of networks in both engines, beside each other.
 
 reads: test images of three committed networks of one layer, as MNIST_memristor_test.py has read them, and a few of them with
-tightened tolerances and ever shorter steps; random writes. Writes results/engines.json and figures/engines.png in 5 minutes.
+all tolerances and the step a tenth, and with ever shorter steps; random writes. Writes results/engines.json and
+figures/engines.png in 5 minutes.
 training: MNIST, binary. Writes results/engines_training.json in 5 minutes.
 layers: test images of a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With 200 hidden neurons an
 image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
@@ -29,12 +30,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
 from datasets import DATASETS, Dataset, matching_dataset, mnist
-from memristive.cli.layered_reads import RANGE, read_ranges
 from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, apply_settings, make_parser, whole_number
-from memristive.cli.parallel_reads import NEURONS
+from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, whole_number
+from memristive.cli.parallel import run_resumable
+from memristive.cli.parallel_reads import NEURONS, layered_tasks, read_range
 from memristive.cli.progress import print_rows, progress
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import FileProblem, check_overwriting
 from memristive.io.networks import describe_network, load_network
 from memristive.io.predictions import load_decisions
@@ -48,16 +48,14 @@ from memristive.network.chip import Chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import make_engine
-from memristive.network.netlists import LayerDesign
 from memristive.network.ngspice_crossbar import Reader, Writer
-from memristive.network.scores import decide, deviations, end_of_read, score_row
+from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
 from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.solvers import READING
 from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
-from memristor import MemristorParameters, state_rate
-from snn_circuit import NetworkParameters, NeuronParameters
+from memristor import state_rate
 
 NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
 LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, and of the lead: bound of the difference from the leads of tightened reads
@@ -65,7 +63,6 @@ WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, and of the dose: bound of the dif
 STEPS = (40e-6, 20e-6, 10e-6, 5e-6, 2e-6, 1e-6)  # s, longest steps of ngspice
 LATEST = 300e-6  # s: later spikes need many steps and decide nothing
 PRESENTATIONS = 60_000  # of a run of several layers: the doses fall linearly to zero over it
-CHECKPOINT_EVERY = 40  # ranges of images
 Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
 Learning = Any  # LearningState or LayeredLearning
 
@@ -75,9 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run_it: Callable[[argparse.Namespace], None], parameters: bool = False) -> Parser:
-        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, parameters=parameters)],
-                                   add_help=False, allow_abbrev=False)
+    def command(name: str, run_it: Callable[[argparse.Namespace], None]) -> Parser:
+        part = commands.add_parser(name, help=run_it.__doc__, parents=[make_parser(None, parameters=False)], add_help=False,
+                                   allow_abbrev=False)
         part.set_defaults(run_it=run_it)
         return part
 
@@ -90,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
     part.add_number("--samples", 1, 10_000, 200, "the first N test images")
-    part = command("layers-training", agree_on_layers_training, parameters=True)
+    part = command("layers-training", agree_on_layers_training)
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--hidden", type=whole_number(1, 10_000), nargs="+", metavar="N", default=[100],
                       help="neurons of each hidden layer (default: 100)")
@@ -112,23 +109,14 @@ class Network:
     dataset: Dataset
     rule: str
 
-    @property
-    def resolution(self) -> float:
-        """Lead in s below which two spikes tie."""
-        return resolution_of(self.rule, self.setup.neuron)
-
     @cached_property
-    def crossbar(self) -> Crossbar:
-        """The network in closed form."""
-        return Crossbar.of(self.setup)
-
-    def images(self, count: int) -> np.ndarray:
-        """Return the first test images, count x inputs."""
-        return self.dataset.test.levels[:count]
+    def exact(self) -> np.ndarray:
+        """Spike times in s of the test images in closed form, images x classes."""
+        return Crossbar.of(self.setup).first_spikes(self.states, self.dataset.test.levels)
 
     def decisions(self, spikes: np.ndarray) -> np.ndarray:
         """Return the strict decisions for first spike times (images x classes, s)."""
-        return decide(spikes, self.resolution)[0]
+        return decide(spikes, resolution_of(self.rule, self.setup.neuron))[0]
 
 
 def networks() -> list[Network]:
@@ -149,13 +137,19 @@ def agree_on_reads(options: argparse.Namespace) -> None:
     rows, steps, drawn = [], [], []
     for network, spikes in compared:
         tight = read(network, options.images, READING.tightened(), f"{network.name}, tightened")
-        difference, share = compare_leads(network, tight)
-        rows.append({**compare_decisions(network, spikes), "tight_images": options.images,
-                     "tight_leads_differ_max_ns": difference * 1e9, "tight_leads_share_of_bound": share})
+        (difference, share), usual = compare_leads(tight, network.exact), spikes[:len(tight)]
+        changed = largest_deviation(usual, tight, network.setup.schedule.pulse)
+        computed = network.decisions(network.exact[:len(spikes)])
+        rows.append({"network": network.name, "images": len(spikes),
+                     "decisions_that_differ": int(np.sum(network.decisions(spikes) != computed)),
+                     "leads_differ_max_ns": compare_leads(spikes, network.exact)[0] * 1e9, "tight_images": len(tight),
+                     "tight_leads_differ_max_ns": difference * 1e9, "tight_leads_share_of_bound": share,
+                     "decisions_that_tolerances_change": int(np.sum(network.decisions(usual) != network.decisions(tight))),
+                     "spikes_that_tolerances_change_max_ns": (changed or 0.0) * 1e9})
         errors = [error * 1e9 for error in compare_steps(network, min(20, options.images))]
         steps += [{"network": network.name, "step_us": step * 1e6, "rms_difference_ns": error}
                   for step, error in zip(STEPS, errors, strict=True)]
-        drawn.append((network.crossbar.first_spikes(network.states, network.images(len(tight))), tight, errors))
+        drawn.append((network.exact[:len(tight)], tight, errors))
 
     # 2. Writes.
     largest, largest_share = compare_writes(options.writes)
@@ -176,41 +170,23 @@ def ngspice_spikes(network: Network, folder: Path) -> np.ndarray:
     return load_decisions(path).filter(like="spike_").to_numpy() * 1e-6
 
 
-def leads_of(network: Network, spikes: np.ndarray) -> np.ndarray:
-    """Return the leads in s (2 x images) of ngspice's `spikes` of the first test images, and of the closed form's."""
-    exact = network.crossbar.first_spikes(network.states, network.images(len(spikes)))
-    return np.array([[lead(times) for times in engine] for engine in (spikes, exact)])
+def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
+    """Compare the leads of ngspice's `spikes` of the first test images with the closed form's (images x classes, s).
 
-
-def compare_decisions(network: Network, spikes: np.ndarray) -> dict[str, Any]:
-    """Compare ngspice's `spikes` of the first test images (images x classes, s) with the closed form's; return a row."""
-    exact, leads = network.crossbar.first_spikes(network.states, network.images(len(spikes))), leads_of(network, spikes)
-    return {"network": network.name, "images": len(spikes),
-            "decisions_that_differ": int(np.sum(network.decisions(spikes) != network.decisions(exact))),
-            "leads_differ_max_ns": np.ptp(leads[:, np.isfinite(leads).all(axis=0)], axis=0).max() * 1e9}
-
-
-def compare_leads(network: Network, tight: np.ndarray) -> tuple[float, float]:
-    """Compare the leads of tightened reads of the first test images (images x classes, s) with the closed form's.
-
-    Returns the largest difference in s, and the largest as a share of its bound (`LEAD_BOUND`, `LEAD_SHARE`). Both are nan if
-    no image has a lead, infinite if an image has one in one engine only.
+    Returns the largest difference in s, and the largest as a share of its bound (`LEAD_BOUND`, `LEAD_SHARE`); infinite if an
+    image has a lead in one engine only.
     """
-    leads = leads_of(network, tight)
-    kinds = np.where(np.isfinite(leads), 0.0, leads)  # infinite: a single neuron fires; nan: none
-    if not np.array_equal(kinds[0], kinds[1], equal_nan=True):
+    leads = np.array([[lead(times) for times in engine] for engine in (spikes, exact[:len(spikes)])])
+    finite = np.isfinite(leads)  # infinite: a single neuron fires; nan: none
+    if not np.array_equal(finite[0], finite[1]):
         return np.inf, np.inf
-    leads = leads[:, np.isfinite(leads[0])]
-    if not leads.size:
-        return np.nan, np.nan
-    differences = np.ptp(leads, axis=0)
-    return float(differences.max()), float((differences / (LEAD_BOUND + LEAD_SHARE * leads[1])).max())
+    differences, bounds = np.ptp(leads[:, finite[0]], axis=0), LEAD_BOUND + LEAD_SHARE * leads[1, finite[0]]
+    return float(differences.max(initial=0.0)), float((differences / bounds).max(initial=0.0))
 
 
 def compare_steps(network: Network, count: int) -> list[float]:
     """Return the root mean square difference in s of spike times, for each of ngspice's longest steps `STEPS`."""
-    exact = network.crossbar.first_spikes(network.states, network.images(count))
-    found = []
+    found, exact = [], network.exact[:count]
     for step in STEPS:
         spikes = read(network, count, Solver(max_step=step, reltol=1e-6, chgtol=1e-16), f"steps of {step:g} s")
         used = np.isfinite(spikes) & (exact < LATEST)
@@ -218,11 +194,11 @@ def compare_steps(network: Network, count: int) -> list[float]:
     return found
 
 
-def read(network: Network, count: int, solver: Solver, description: str, wanted: int = NEURONS) -> np.ndarray:
-    """Return the spike times in s of the first test images in ngspice, count x classes; reads end after `wanted` spikes."""
+def read(network: Network, count: int, solver: Solver, description: str) -> np.ndarray:
+    """Return the spike times in s of the first test images in ngspice, count x classes."""
     reader = Reader(network.setup, 10, solver)
-    return np.array([reader.spikes(network.states, image, wanted)
-                     for image in progress(network.images(count), count, description, "image")])
+    return np.array([reader.spikes(network.states, image, NEURONS)
+                     for image in progress(network.dataset.test.levels[:count], count, description, "image")])
 
 
 def compare_writes(count: int) -> tuple[float, float]:
@@ -286,25 +262,14 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     check_overwriting(record, parameters, options.force, others=[path])
     warn_of_layers(network, images)
 
-    # 2. Read all images, in ranges.
-    checkpoint, exact = checkpoint_path(record), network.forward(images)
-    state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {
-        "done": np.zeros(len(images), bool), **{f"layer_{k}": np.full(times.shape, np.nan) for k, times in enumerate(exact)}}
-    found = [state[f"layer_{k}"] for k in range(len(exact))]
-    starts = [k for k in range(0, len(images), RANGE) if not state["done"][k]]
-    with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
-        for count, (first, reads) in enumerate(read_ranges(network, images, starts, options.jobs), 1):
-            for k, one in enumerate(reads, first):
-                for times, layer in zip(found, one.layers, strict=True):
-                    times[k] = layer
-            state["done"][first:first + len(reads)] = True
-            if count % CHECKPOINT_EVERY == 0:
-                save_checkpoint(checkpoint, state, parameters)
-
-        # 3. Compare spikes and decisions with the closed form.
-        rows, differing = compare_layers(found, exact, network.design.window)
-        scores = {"ngspice": score_row(labels, found[-1]), "closed_form": score_row(labels, exact[-1])}
-        write_results(record, parameters, {"rows": rows, "decided_differently": differing, **scores})
+    # 2. Read all images, and compare spikes and decisions with the closed form.
+    tasks = layered_tasks(network, images)
+    parts = run_resumable(read_range, tasks, [len(part) for _, part in tasks], options, record, parameters)
+    found = [np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)]
+    exact = network.forward(images)
+    rows, differing = compare_layers(found, exact, network.design.window)
+    scores = {"ngspice": score_row(labels, found[-1]), "closed_form": score_row(labels, exact[-1])}
+    write_results(record, parameters, {"rows": rows, "decided_differently": differing, **scores})
     print_rows(rows)
     print_rows(differing)
     print_rows([{"engine": engine, **row} for engine, row in scores.items()])
@@ -389,18 +354,14 @@ def agree_on_training(options: argparse.Namespace) -> None:
 
 def agree_on_layers_training(options: argparse.Namespace) -> None:
     """Compare a part of a training of several layers."""
-    # 1. Data, neurons, layers and rule.
+    # 1. Data, rule and network.
     dataset = matching_dataset(options.data)
-    memristor, neuron, design, rule = apply_settings(
-        options, memristor=MemristorParameters(), neuron=NeuronParameters(), design=LayerDesign(),
-        rule=dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS))
-    if options.after + options.stretch > rule.presentations:
-        raise ParameterError(f"--after and --stretch must add up to at most rule.presentations ({rule.presentations}), got "
-                             f"{options.after} and {options.stretch}")
-    dataset = matching_dataset(options.data, seed=rule.seed)
+    rule = dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS)
+    if options.after + options.stretch > PRESENTATIONS:
+        raise ParameterError(f"--after and --stretch must add up to at most {PRESENTATIONS}, got {options.after} and "
+                             f"{options.stretch}")
     images, labels = dataset.training.levels, dataset.training.labels
-    network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule, design,
-                              NetworkParameters(memristor, neuron))
+    network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule)
     record = options.results / f"layers_in_step_{dataset.name}.json"
     parameters = {**describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
                   "stretch": options.stretch}

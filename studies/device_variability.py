@@ -1,39 +1,51 @@
 """Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ (learned on it), MNIST 10x10.
 
-Monte Carlo in closed form. Chips differ in the spread of neurons, cells or both, in stuck cells, noise and decay. Another
-section is the recovery by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json, which
-studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; with --short, a tenth of it to
-imperfect_chips_short*. 15 minutes on two cores, a minute with --short.
+Monte Carlo in closed form. Chips of one layer differ in the spread of neurons, cells or both, in stuck cells, noise and decay.
+Another section is the recovery by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json,
+which studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; with --short, a tenth of it
+to imperfect_chips_short*. 15 minutes on two cores, a minute with --short.
+
+--hidden 100 instead gives the spread of both to networks with 100 hidden neurons, reference columns included. Writes
+results/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
 """
 
 import dataclasses
-import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from datasets import Dataset, mnist
+import plotting
+from datasets import Dataset, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe, load_results, write_results
 from memristive.io.voltages import load_voltages
 from memristive.learning.crossbar_training import CompiledCrossbar, learn_on_chip, programmed
-from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.learning.layered_training import initial_network, learn_layers
+from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
-from memristive.network.scores import decide
+from memristive.network.layers import LayeredNetwork, network_on_chip
+from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
-from memristive.network.spike_decoding import RESOLUTION
-from studies.device_variability_figures import draw
+from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 
-# Routes of the weights to a chip: learned there; the states of an ideal chip; logistic regression; the ideal chip's currents,
-# written and verified cell by cell; and these for columns whose neuron is measured as well.
-ROUTES = ("in situ", "ex situ", "software", "verified", "calibrated")
+# Routes of the weights to a chip, and how they are drawn. Verified: the ideal chip's currents, written and checked cell by cell.
+ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)"),
+          "software": (ORANGE, ":", "logistic regression, carried to the chip"),
+          "verified": (PURPLE, "-.", "verified: each cell written and checked"),
+          "calibrated": (GREEN, (0, (1, 1)), "calibrated: verified, and every neuron measured")}
 DEVIATIONS = {"both": ("neuron_threshold", "cell_gain", "cell_write_gain"), "neurons": ("neuron_threshold",),
               "cells": ("cell_gain", "cell_write_gain")}
 STUCK = (0.01, 0.02, 0.05, 0.1, 0.2)  # share of the cells, half of them off, half on
@@ -43,189 +55,317 @@ WRITE_NOISE = (0.1, 0.3, 1.0, 3.0)  # share of the dose
 RECOVERY = (100, 300, 1000, 3000, 10000)  # presentations
 AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # mean time constants since the training
 DECAY_SPREADS = (0.0, 0.1, 0.3)
+# Chips for each spread and for everything else, encodings, spreads, sections.
+SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+LONG: dict[str, Any] = {"chips": 10, "few": 5, "encodings": ("grey", "binary"), "spreads": SPREADS,
+                        "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery")}
+SHORT: dict[str, Any] = {"chips": 3, "few": 3, "encodings": ("grey",), "spreads": (0.02, 0.1), "sections": ("spread",)}
+LAYERS: dict[str, Any] = {"chips": 5, "encodings": ("grey",), "spreads": SPREADS[:5], "sections": ("spread",)}
 
 
 @dataclass(frozen=True)
-class Extent:
-    """Size of a run: number of chips for each spread and for everything else, encodings, spreads, sections, test images."""
-
-    chips: int = 10
-    few: int = 5
-    encodings: tuple[str, ...] = ("grey", "binary")
-    spreads: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
-    sections: tuple[str, ...] = ("spread", "stuck", "read noise", "write noise", "retention", "recovery")
-    samples: int = 10_000
-
-
-LONG, SHORT = Extent(), Extent(3, 3, ("grey",), (0.02, 0.1), ("spread",))
-
-
-@dataclass(frozen=True)
-class Case:
-    """Chips that learn from the same images, by the same rule.
+class Task:
+    """Chips that get their weights by one route.
 
     Parameters
     ----------
-    section, encoding : str
-    points : sequence of (dict, chips)
-        Varied quantities, as columns of the record, and equally many chips for each.
-    rule : ErrorDrivenRule
+    columns : dict
+        Section, encoding, varied quantities: columns of the record.
+    route : str
+    chips : sequence of Chip
+    rule : ErrorDrivenRule or LayeredRule
     samples : int
         Number of test images.
-    ideal, software : array, classes x inputs, V
-        States of the routes "ex situ" and "software".
-    routes : tuple of str
-    fresh : bool
-        In situ, start from cells that are all alike; otherwise from the ideal states.
+    states : array, V, or a tuple of arrays for layers, optional
+        States that are carried, or from which the training on the chip starts; None: the rule's start.
+    hidden : int
+        Hidden neurons; 0: one layer without reference.
     """
 
-    section: str
-    encoding: str
-    points: Sequence[tuple[Mapping[str, Any], Sequence[Chip]]]
-    rule: ErrorDrivenRule
+    columns: Mapping[str, Any]
+    route: str
+    chips: Sequence[Chip]
+    rule: Any
     samples: int
-    ideal: np.ndarray
-    software: np.ndarray
-    routes: tuple[str, ...] = ROUTES[:1]
-    fresh: bool = True
+    states: Any = None
+    hidden: int = 0
 
     @property
-    def chips(self) -> list[Chip]:
-        """Chips of all points."""
-        return [chip for _, chips in self.points for chip in chips]
+    def data(self) -> Dataset:
+        """MNIST."""
+        return matching_dataset("mnist", encoding=self.columns["encoding"])
+
+    def network(self, chip: Chip) -> LayeredNetwork:
+        """Return the untrained network with hidden neurons on a chip."""
+        start = initial_network((self.hidden,), 10, self.data.training.levels, self.rule)
+        return network_on_chip(start, None if chip.ideal else chip)
+
+    def learned(self, chip: Chip) -> Any:
+        """Return the states after a training on a chip."""
+        training = self.data.training
+        if self.hidden:
+            return learn_layers(self.network(chip), self.rule, training.levels, training.labels).network.states
+        return learn_on_chip(self.data.setup, chip, self.rule, training.levels, training.labels, self.states)
+
+    def states_on(self, chip: Chip) -> Any:
+        """Return the states that the route gives a chip."""
+        if self.route == "in situ":
+            return self.learned(chip)
+        if self.route in ("verified", "calibrated"):
+            return programmed(self.data.setup, chip, self.states, calibrated=self.route == "calibrated")
+        return self.states
+
+    def accuracy(self, chip: Chip, states: Any) -> float:
+        """Return a chip's strict accuracy on the first test images."""
+        images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
+        if self.hidden:
+            spikes = dataclasses.replace(self.network(chip), states=states).first_spikes(images)
+        else:
+            noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip.read_noise else None
+            spikes = CompiledCrossbar(self.data.setup, chip).first_spikes(chip.with_stuck_cells(states), images, noise)
+        return float(score_row(labels, spikes)["strict_accuracy"])
 
 
-def cases(extent: Extent, encoding: str, rule: ErrorDrivenRule, ideal: np.ndarray, software: np.ndarray) -> Iterator[Case]:
-    """Yield all cases of one encoding."""
-    seeds, few = range(1, extent.chips + 1), range(1, extent.few + 1)
+def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarray | None) -> Iterator[Task]:
+    """Yield the tasks of one encoding in the order of the record; `states`: those that the `ideal` chip has learned."""
+    carried = {"in situ": None, "software": software}
 
-    def case(section: str, points: list[Any], rule: ErrorDrivenRule = rule, **more: Any) -> Case:
-        return Case(section, encoding, points, rule, extent.samples, ideal, software, **more)
+    def tasks(section: str, points: Sequence[tuple[dict[str, Any], dict[str, float]]], chips: int,
+              routes: Sequence[str] = ("in situ",), **more: Any) -> Iterator[Task]:
+        """Yield tasks for points: the varied quantities, and the deviations of the chips."""
+        for route in routes:
+            for columns, deviations in points:
+                yield dataclasses.replace(ideal, **{
+                    "columns": {"section": section, **ideal.columns, **columns}, "route": route,
+                    "chips": [Chip(seed=seed, **deviations) for seed in range(1, chips + 1)],  # type: ignore[arg-type]
+                    "states": carried.get(route, states), **more})
 
-    def chips(seeds: range, names: Sequence[str], value: float) -> list[Chip]:
-        deviations: dict[str, Any] = dict.fromkeys(names, value)
-        return [Chip(seed=seed, **deviations) for seed in seeds]
-
-    for deviation, names in DEVIATIONS.items():
-        yield case("spread", [({"deviation": deviation, "spread": spread}, chips(seeds, names, spread))
-                              for spread in extent.spreads], routes=ROUTES)
-    yield case("stuck", [({"stuck_share": share}, chips(few, ("stuck_off", "stuck_on"), share / 2)) for share in STUCK],
-               routes=ROUTES[:2])
-    if encoding == "binary":
+    for deviation, names in DEVIATIONS.items() if not ideal.hidden else [("both", DEVIATIONS["both"])]:
+        points = [({"deviation": deviation, "spread": s}, dict.fromkeys(names, s)) for s in extent["spreads"]]
+        yield from tasks("spread", points, extent["chips"], ("in situ", "ex situ") if ideal.hidden else tuple(ROUTES))
+    if "stuck" not in extent["sections"]:
+        return
+    few, both = extent["few"], DEVIATIONS["both"]
+    yield from tasks("stuck", [({"stuck_share": share}, {"stuck_off": share / 2, "stuck_on": share / 2}) for share in STUCK], few,
+                     ("in situ", "ex situ"))
+    if ideal.columns["encoding"] == "binary":
         return
     for count in RECOVERY:
         for spread in (0.02, 0.1):
-            for start in ("ex-situ weights", "fresh cells"):
-                point = {"spread": spread, "start": start, "presentations": count}
-                yield case("recovery", [(point, chips(few, DEVIATIONS["both"], spread))], fresh=start == "fresh cells",
-                           rule=dataclasses.replace(rule, presentations=count))
-    yield case("write noise", [({"write_noise": noise}, chips(few, ["write_noise"], noise)) for noise in WRITE_NOISE])
-    yield case("retention", [({"spread": 0.1}, chips(few, DEVIATIONS["both"], 0.1))])
+            for start, first in (("ex-situ weights", states), ("fresh cells", None)):
+                yield from tasks("recovery", [({"spread": spread, "start": start, "presentations": count},
+                                               dict.fromkeys(both, spread))], few, states=first,
+                                 rule=dataclasses.replace(ideal.rule, presentations=count))
+    yield from tasks("write noise", [({"write_noise": noise}, {"write_noise": noise}) for noise in WRITE_NOISE], few)
+    yield from tasks("retention", [({"spread": 0.1}, dict.fromkeys(both, 0.1))], few)
     for margin in MARGINS:
-        yield case("read noise", [({"margin_us": 1e6 * margin, "read_noise_V": noise}, chips(few[:3], ["read_noise"], noise))
-                                  for noise in READ_NOISE], rule=dataclasses.replace(rule, margin=margin))
+        points = [({"margin_us": 1e6 * margin, "read_noise_V": noise}, {"read_noise": noise}) for noise in READ_NOISE]
+        yield from tasks("read noise", points, min(few, 3), rule=dataclasses.replace(ideal.rule, margin=margin))
 
 
-@functools.cache  # several cases of a worker use the same images
-def data(encoding: str) -> Dataset:
-    """Return MNIST."""
-    return mnist(encoding=encoding)
+def aged(chip: Chip, states: np.ndarray, decay_spread: float, age_time_constants: float) -> np.ndarray:
+    """Return states after a number of mean time constants of the decay."""
+    return dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread).after_decay(states, age_time_constants)
 
 
-def learn(chip: Chip, start: np.ndarray, rule: ErrorDrivenRule, encoding: str) -> np.ndarray:
-    """Return the states (classes x inputs, V) after a training on a chip."""
-    training = data(encoding).training
-    return learn_on_chip(data(encoding).setup, chip, rule, training.levels, training.labels, start)
-
-
-def accuracy(chip: Chip, states: np.ndarray, encoding: str, samples: int) -> float:
-    """Return a chip's strict accuracy on the first test images."""
-    test = data(encoding).test
-    noise = np.array([chip.threshold_noise("test", k) for k in range(samples)]) if chip.read_noise else None
-    states = chip.with_stuck_cells(states)
-    spikes = CompiledCrossbar(data(encoding).setup, chip).first_spikes(states, test.levels[:samples], noise)
-    return float(np.mean(decide(spikes, RESOLUTION)[0] == test.labels[:samples]))
-
-
-def ideal_chip(task: tuple[str, ErrorDrivenRule, int]) -> tuple[np.ndarray, float]:
-    """Return the states of an ideal chip that has learned, and its test accuracy."""
-    encoding, rule, samples = task
-    states = learn(Chip(), np.full(data(encoding).patterns.shape, rule.start_state), rule, encoding)
-    return states, accuracy(Chip(), states, encoding, samples)
-
-
-def measure(case: Case) -> list[dict[str, Any]]:
-    """Return rows of the record: for each point and route, the test accuracies of all its chips."""
-    rows = []
-    for route in case.routes:
-        for point, chips in case.points:
-            aged_states = [aged(case, chip, states_by(route, case, chip)) for chip in chips]
-            for versions in zip(*aged_states, strict=True):
-                values = [accuracy(chip, states, case.encoding, case.samples)
-                          for chip, (_, states) in zip(chips, versions, strict=True)]
-                rows.append({"section": case.section, "encoding": case.encoding, **point, **versions[0][0], "route": route,
-                             "chips": len(values), "accuracy_mean": float(np.mean(values)), "accuracy_low": min(values),
-                             "accuracy_high": max(values), "accuracies": values})
+def evaluate(task: Task) -> list[dict[str, Any]]:
+    """Return rows of the record: the test accuracies of all chips of a task, at all ages in the section "retention"."""
+    learned, rows = [task.states_on(chip) for chip in task.chips], []
+    ages = [{"decay_spread": spread, "age_time_constants": age} for spread in DECAY_SPREADS for age in AGES]
+    for columns in ages if task.columns["section"] == "retention" else [{}]:
+        values = [task.accuracy(chip, aged(chip, states, **columns) if columns else states)
+                  for chip, states in zip(task.chips, learned, strict=True)]
+        rows.append({**task.columns, **columns, "route": task.route, "chips": len(values), "accuracies": values,
+                     "accuracy_mean": float(np.mean(values)), "accuracy_low": min(values), "accuracy_high": max(values)})
     return rows
 
 
-def states_by(route: str, case: Case, chip: Chip) -> np.ndarray:
-    """Return the states (classes x inputs, V) that a route gives a chip."""
-    if route == "in situ":
-        start = np.full_like(case.ideal, case.rule.start_state) if case.fresh else case.ideal
-        return learn(chip, start, case.rule, case.encoding)
-    if route in ("ex situ", "software"):
-        return case.ideal if route == "ex situ" else case.software
-    return programmed(data(case.encoding).setup, chip, case.ideal, calibrated=route == "calibrated")
-
-
-def aged(case: Case, chip: Chip, states: np.ndarray) -> list[tuple[dict[str, float], np.ndarray]]:
-    """Return further columns, and states: those of all ages for the section "retention", otherwise the given ones."""
-    if case.section != "retention":
-        return [({}, states)]
-    return [({"decay_spread": spread, "age_time_constants": age},
-             dataclasses.replace(chip, decay_rate=1.0, decay_spread=spread).after_decay(states, age))
-            for spread in DECAY_SPREADS for age in AGES]
+def learn_ideal(task: Task) -> tuple[Any, float]:
+    """Return the states of the ideal chip that has learned, and its test accuracy."""
+    states = task.learned(task.chips[0])
+    return states, task.accuracy(task.chips[0], states)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__)))
     parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
+    parser.add_number("--hidden", 1, 10_000, None, "networks with N hidden neurons")
     parser.add_number("--samples", 1, 10_000, 10_000, "only N test images")
     options = parser.parse_args(arguments)
-    extent = dataclasses.replace(SHORT if options.short else LONG, samples=options.samples)
-    encodings = extent.encodings
+    extent = SHORT if options.short else LAYERS if options.hidden else LONG
 
     # 1. The rule of the training scripts, and the weights of a logistic regression.
-    rules, software = {}, {}
-    parameters: dict[str, Any] = {"extent": dataclasses.asdict(extent), "engine": CLOSED_FORM}
-    for encoding in encodings:
-        voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
-        (rules[encoding],), software[encoding] = apply_settings(options, rule=data(encoding).rule), voltages.states
-        parameters[encoding] = {**describe(data(encoding).setup), "learning": dataclasses.asdict(rules[encoding]),
-                                "software": voltages.origin.get("mapping")}
-    path = options.results / f"imperfect_chips{'_short' * options.short}.json"
+    parameters: dict[str, Any] = {"extent": {**extent, "samples": options.samples}, "engine": CLOSED_FORM}
+    starts, software = [], {}
+    for encoding in extent["encodings"]:
+        dataset = matching_dataset("mnist", encoding=encoding)
+        (rule,) = apply_settings(options, rule=LayeredRule(presentations=300_000) if options.hidden else dataset.rule)
+        starts.append(Task({"encoding": encoding}, "in situ", [Chip()], rule, options.samples, hidden=options.hidden or 0))
+        parameters[encoding] = {"learning": dataclasses.asdict(rule), "hidden": options.hidden}
+        if not options.hidden:
+            voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
+            software[encoding] = voltages.states
+            parameters[encoding] |= {**describe(dataset.setup), "software": voltages.origin.get("mapping")}
+    path = options.results / f"imperfect_{'layers' if options.hidden else 'chips'}{'_short' * options.short}.json"
     check_overwriting(path, parameters, options.force)
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
-    tasks = [(encoding, rules[encoding], extent.samples) for encoding in encodings]
-    ideal = {encodings[k]: found
-             for k, found in run_tasks(ideal_chip, tasks, options.jobs, options.scheduler, None, "ideal chips")}
-    accuracy = {encoding: ideal[encoding][1] for encoding in encodings}
+    ideal = dict(run_tasks(learn_ideal, starts, options.jobs, options.scheduler, None, "ideal chips"))
+    accuracies = {encoding: ideal[k][1] for k, encoding in enumerate(extent["encodings"])}
 
     # 3. Imperfect chips learn and are tested.
-    planned = [case for encoding in encodings
-               for case in cases(extent, encoding, rules[encoding], ideal[encoding][0], software[encoding])
-               if case.section in extent.sections]
-    sizes = [len(case.chips) * case.rule.presentations for case in planned]
-    rows = [row for found in run_resumable(measure, planned, sizes, options, path, parameters) for row in found]
+    tasks = [task for k, start in enumerate(starts)
+             for task in plan(extent, start, ideal[k][0], software.get(start.columns["encoding"]))]
+    sizes = [len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1) for task in tasks]
+    rows = [row for found in run_resumable(evaluate, tasks, sizes, options, path, parameters) for row in found]
 
     # 4. Save, print, plot.
-    write_results(path, parameters, {"ideal": accuracy, "rows": rows}, ngspice=False)
-    print(f"accuracy of ideal chips: {accuracy}")
+    write_results(path, parameters, {"ideal": accuracies, "rows": rows}, ngspice=False)
+    print(f"accuracy of ideal chips: {accuracies}")
     print_rows(rows, drop=["accuracies"])
     draw(path, options.figures)
+
+
+def draw(record: str | Path, folder: str | Path) -> None:
+    """Write the figures of a record to a folder."""
+    found = load_results(record)
+    for part, figure in figures(found["rows"], found["ideal"]).items():
+        plotting.save(figure, Path(folder) / f"{Path(record).stem}_{part}.png".replace("layers_in_situ", "layers"))
+
+
+def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> dict[str, Figure]:
+    """Return the figures by name, of the sections that the record has: means as lines, from lowest to highest chip as bands.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    ideal : dict
+        Accuracy of an ideal chip by encoding.
+    """
+    table = pd.DataFrame(rows)
+    parts = {"in_situ": (in_situ_figure, ["spread"]), "spread": (spread_figure, ["spread"]), "stuck": (stuck_figure, ["stuck"]),
+             "noise": (noise_figure, ["read noise", "write noise"]), "retention": (retention_figure, ["retention"]),
+             "recovery": (recovery_figure, ["recovery"])}
+    found = {name: (draw, table[table.section.isin(sections)]) for name, (draw, sections) in parts.items()
+             if name != "spread" or table.route.nunique() > 2}
+    return {name: draw(part, ideal) for name, (draw, part) in found.items() if len(part)}
+
+
+def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy against the spread of cells and thresholds: learned on the chip, and carried to it. Grey images."""
+    rows = rows[(rows.encoding == "grey") & (rows.deviation == "both")]
+    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.9))
+    routes(axis, rows, "spread", ideal["grey"], ("in situ", "ex situ"))
+    finish(axis, ideal["grey"], f"MNIST, {rows.chips.iloc[0]} chips for each spread", "spread of cells and thresholds (%)",
+           "test accuracy (%)")
+    figure.legend(handles=handles(axis), loc="outside lower center", ncols=2)
+    return figure
+
+
+def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy against spread: a column of panels for neurons, cells and both, a row for each encoding."""
+    titles = {"neurons": "neurons: thresholds", "cells": "cells: gains and write gains", "both": "both"}
+    encodings = sorted(ideal, reverse=True)
+    figure, axes = plt.subplots(len(encodings), 3, figsize=(WIDTH, 2.4 * len(encodings) + 1.3), sharex=True, sharey=True,
+                                squeeze=False)
+    for line, encoding in zip(axes, encodings, strict=True):
+        for axis, deviation in zip(line, titles, strict=True):
+            routes(axis, rows[(rows.encoding == encoding) & (rows.deviation == deviation)], "spread", ideal[encoding], ROUTES)
+            finish(axis, ideal[encoding], titles[deviation] if encoding == encodings[0] else "",
+                   "spread (%)" if encoding == encodings[-1] else "",
+                   f"test accuracy (%), {encoding}" if deviation == "neurons" else "")
+    figure.legend(handles=handles(axes[0, 0]), loc="outside lower center", ncols=2)
+    return figure
+
+
+def stuck_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy against the share of stuck cells."""
+    encodings = sorted(set(rows.encoding), reverse=True)
+    figure, axes = plt.subplots(1, len(encodings), figsize=(WIDTH, 3.0), sharey=True, squeeze=False)
+    for axis, encoding in zip(axes[0], encodings, strict=True):
+        routes(axis, rows[rows.encoding == encoding], "stuck_share", ideal[encoding], ("in situ", "ex situ"))
+        finish(axis, ideal[encoding], f"stuck cells, half off, half on ({encoding} images)", "stuck cells (%)",
+               "test accuracy (%)" if axis is axes[0, 0] else "")
+    figure.legend(handles=handles(axes[0, 0]), loc="outside lower center", ncols=4)
+    return figure
+
+
+def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy against read noise for several margins of the rule, and against write noise."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
+    margins = sorted(rows.margin_us.dropna().unique())
+    for k, margin in enumerate(margins):
+        band(left, rows[(rows.margin_us == margin) & (rows.read_noise_V > 0)], "read_noise_V", 1e3,
+             color=plt.get_cmap("viridis")(k / len(margins)), label=f"{margin:g} µs")
+    left.legend(title="margin of the rule", loc="lower left")
+    band(right, rows[rows.section == "write noise"], "write_noise", 100, color=BLUE)
+    finish(left, ideal["grey"], "read noise", "jitter of the threshold (mV)", "test accuracy (%)")
+    finish(right, ideal["grey"], "write noise", "spread of each write, relative to its dose (%)")
+    for axis in (left, right):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+    right.legend(handles=handles(right), loc="lower left")
+    left.set_ylim(10 * np.floor(10 * rows.accuracy_low.min()), 100)
+    return figure
+
+
+def retention_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy against the time since the training, for cells that decay at different rates."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
+    for spread, colour in zip(sorted(rows.decay_spread.unique()), COLOURS, strict=False):
+        band(axis, rows[rows.decay_spread == spread], "age_time_constants", color=colour,
+             label=f"rates spread by {100 * spread:g} %")
+    finish(axis, ideal["grey"], "Forgetting: chips of 10 % spread, trained in situ, grey images",
+           "time since training (mean time constants)", "test accuracy (%)")
+    axis.legend(handles=handles(axis), loc="lower left")
+    return figure
+
+
+def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
+    """Accuracy after a short training on the chip, from ex-situ weights and from fresh cells."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    lines = [(spread, start) for spread in sorted(rows.spread.unique(), reverse=True) for start in sorted(rows.start.unique())]
+    for (spread, start), colour in zip(lines, COLOURS, strict=False):
+        band(axis, rows[(rows.spread == spread) & (rows.start == start)], "presentations", color=colour,
+             label=f"{100 * spread:g} % spread, from {start}", linestyle="-" if start == "ex-situ weights" else "--")
+    finish(axis, ideal["grey"], "How soon a chip recovers: grey images", "presentations on the chip (images)",
+           "test accuracy (%)")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.legend(handles=handles(axis), loc="lower right")
+    return figure
+
+
+def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
+    """Draw the accuracies of some routes over `x`, after that of an ideal chip at 0."""
+    for route in shown:
+        colour, dashes, label = ROUTES[route]
+        found = rows[rows.route == route]
+        if route != "software":  # the regression's weights are not the ideal chip's
+            start = {x: 0.0, "accuracy_mean": ideal, "accuracy_low": ideal, "accuracy_high": ideal}
+            found = pd.concat([pd.DataFrame([start]), found[list(start)]])
+        band(axis, found, x, 100, color=colour, linestyle=dashes, label=label,
+             linewidth=2.6 if route in ("in situ", "ex situ") and len(shown) > 2 else 1.4)  # others lie on them
+
+
+def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:
+    """Draw the mean of the chips over `x` as a line, and a band from the lowest to the highest chip."""
+    axis.plot(scale * rows[x], 100 * rows.accuracy_mean, **{"marker": "o", "markersize": 3, **style})
+    axis.fill_between(scale * rows[x], 100 * rows.accuracy_low, 100 * rows.accuracy_high, color=style["color"], alpha=0.2,
+                      linewidth=0)
+
+
+def handles(axis: Axes) -> list[Any]:
+    """Return the entries of a legend: those of the axis, and the bands."""
+    return [*axis.get_legend_handles_labels()[0], Patch(color=GREY, alpha=0.25, linewidth=0, label="lowest to highest chip")]
+
+
+def finish(axis: Axes, ideal: float, title: str, x: str, y: str = "") -> None:
+    """Draw the ideal chip's accuracy as a line; label the axes."""
+    axis.axhline(100 * ideal, color=GREY, linewidth=0.8, zorder=0, label="an ideal chip")
+    axis.set(title=title, xlabel=x, ylabel=y, ylim=(0, 100))
+    axis.grid(alpha=0.3)
 
 
 if __name__ == "__main__":

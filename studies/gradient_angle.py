@@ -12,13 +12,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 import plotting
 from datasets import Images, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import print_rows, progress
+from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import write_results
@@ -50,48 +51,30 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Measure one write for each error, before and after the training.
     once = dataclasses.replace(rule, presentations=1)  # a write has the whole first dose
-    results: dict[str, list[dict[str, Any]]] = {"stages": [], "quartiles": [], "rows": []}
+    rows: list[dict[str, Any]] = []
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
             network = learn_layers(network, rule, dataset.training.levels, dataset.training.labels, watch).network
-        errors, silent = find_errors(network, rule, dataset.training, options.errors)
+        errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:
-            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; of these {silent} leave the right "
-                                 f"neuron silent. Use more than {options.hidden} hidden neurons.")
-        found = [measure(network, once, dataset.training.levels[k], label, wrong)
+            raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use more than {options.hidden} "
+                                 "hidden neurons")
+        rows += [{"stage": stage, **measure(network, once, dataset.training.levels[k], label, wrong)}
                  for k, label, wrong in progress(errors, len(errors), stage, "error")]
-        results["rows"] += [{"stage": stage, "hidden_degrees": round(one["hidden_degrees"], 1),
-                             "output_degrees": round(one["output_degrees"], 1)} for one in found]
-        results["stages"].append({"stage": stage, "errors": len(found), "right_neuron_silent": silent,
-                                  "share_of_leads_that_grew": float(np.mean([one["lead_gain_s"] > 0 for one in found]))})
-        for name in found[0]:
-            low, middle, high = np.nanquantile([one[name] for one in found], [0.25, 0.5, 0.75]).tolist()
-            results["quartiles"].append({"stage": stage, "quantity": name, "lower_quartile": low, "median": middle,
-                                         "upper_quartile": high})
 
     # 3. Save, print, plot.
-    write_results(record, parameters, results, ngspice=False)
-    print_rows(results["stages"])
-    print_rows(results["quartiles"])
-    plotting.save(angles_figure(results["rows"]), options.figures / "layer_gradient.png")
+    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    print("medians", pd.DataFrame(rows).groupby("stage", sort=False).median().T.to_string(float_format="{:.4g}".format), sep="\n")
+    plotting.save(angles_figure(rows), options.figures / "layer_gradient.png")
 
 
-def find_errors(network: LayeredNetwork, rule: LayeredRule, training: Images,
-                count: int) -> tuple[list[tuple[int, int, int]], int]:
-    """Return up to `count` errors as (image, right neuron, wrong neuron), and how many images left the right neuron silent."""
-    found: list[tuple[int, int, int]] = []
-    silent = 0
+def find_errors(network: LayeredNetwork, rule: LayeredRule, training: Images) -> list[tuple[int, int, int]]:
+    """Return the errors as (image, right neuron, wrong neuron), without those that leave the right neuron silent."""
     times = network.first_spikes(training.levels[:SEARCHED])
-    for k, (spikes, label) in enumerate(zip(times, training.labels.tolist(), strict=False)):
-        wrong = first_wrong_neuron(spikes, label, rule.margin)
-        if np.isnan(spikes[label]):
-            silent += 1
-        elif wrong is not None:
-            found.append((k, label, wrong))
-        if len(found) == count:
-            break
-    return found, silent
+    errors = [(k, label, first_wrong_neuron(times[k], label, rule.margin))
+              for k, label in enumerate(training.labels[:SEARCHED].tolist()) if not np.isnan(times[k, label])]
+    return [(k, label, wrong) for k, label, wrong in errors if wrong is not None]
 
 
 def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label: int, wrong: int) -> dict[str, float]:
@@ -110,23 +93,21 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
     -------
     dict
         Angles of the output layer, of its two columns (mean), of the hidden layer, and of the hidden neurons that have a
-        gradient; the share of the square of the hidden write in neurons without a gradient; the share of the others that are
-        written with the gradient's sign; and the gain of the right neuron's lead in s, where a silent neuron counts as one
-        that fires when the window ends.
+        gradient; the share of the square of the hidden write in neurons without a gradient; and the gain of the right neuron's
+        lead in s, where a silent neuron counts as one that fires when the window ends.
     """
     written = learn_layers(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]
     descent = [-gradient for gradient in lag_gradient(network, image, label, wrong)]
     # A hidden column is written with the image times a number, and its gradient is the image times another number.
     sizes, slopes = (np.append(image, 1.0) @ columns.T for columns in (writes[0], descent[0]))
-    able, changed = slopes != 0, np.abs(sizes) > 1e-3 * np.abs(sizes).max()
+    able = slopes != 0
     before, after = (spikes[label] - spikes[wrong] for spikes in
                      (np.nan_to_num(one.first_spikes(image[None])[0], nan=network.design.window) for one in (network, written)))
     return {"output_degrees": angle(writes[-1], descent[-1]),
             "output_column_degrees": float(np.mean([angle(writes[-1][j], descent[-1][j]) for j in (label, wrong)])),
             "hidden_degrees": angle(writes[0], descent[0]),
             "hidden_share_without_gradient": float((sizes[~able]**2).sum() / (sizes**2).sum()),
-            "hidden_share_with_same_sign": float(np.mean(np.sign(sizes[able & changed]) == np.sign(slopes[able & changed]))),
             "hidden_with_gradient_degrees": angle(sizes * able, slopes),
             "lead_gain_s": float(before - after)}
 

@@ -1,8 +1,8 @@
-"""How many hidden neurons does it take? Accuracy and learning curves of one layer and of two, MNIST's grey 10x10 images.
+"""How many hidden neurons does it take? Accuracies of one layer and of two, MNIST's grey 10x10 images.
 
 Trains and tests networks of each size in closed form, with the doses that were chosen for 200 hidden neurons (docs/layers.md).
-Writes results/hidden_neurons.json and figures/hidden_neurons_*.png. Two minutes on two cores. Ctrl-C saves a checkpoint for
---resume.
+Writes results/hidden_neurons.json and figures/hidden_neurons_accuracy.png. Two minutes on two cores. Ctrl-C saves a checkpoint
+for --resume.
 """
 
 import dataclasses
@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -21,19 +20,15 @@ from memristive.cli.options import add_jobs, add_resume, apply_settings, make_pa
 from memristive.cli.parallel import run_resumable
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.error_rule import learning_curve
 from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
 from memristive.network.clipping import warn_of_layers
 from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
-from plotting import BLUE, COLOURS, GREY, WIDTH
+from plotting import BLUE, GREY, WIDTH
 
 RULE = LayeredRule(presentations=300_000)
 HIDDEN = (0, 25, 50, 100, 200, 400)  # 0: a single layer
-DRAWN = (0, 25, 100, 400)  # learning curves in the figure
-WINDOW = 5000  # presentations in a running accuracy
-POINTS = 120  # of a learning curve
 Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 
 
@@ -52,32 +47,25 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Train and test all networks, side by side.
     tasks = [(hidden, dataclasses.replace(rule, seed=seed), options.samples)
              for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
-    found = run_resumable(train_and_test, tasks, [rule.presentations] * len(tasks), options, record, parameters)
-    rows, curves = [one["row"] for one in found], [one["curve"] for one in found]
+    rows = run_resumable(train_and_test, tasks, [rule.presentations] * len(tasks), options, record, parameters)
 
     # 2. Save, print, plot.
     accuracies = pd.DataFrame(rows).groupby("hidden").strict_accuracy
     sizes = accuracies.agg(seeds="size", mean="mean", lowest="min", highest="max").reset_index()
-    results = {"rows": rows, "summary": sizes.to_dict("records"), "learning_curves": curves}
-    write_results(record, parameters, results, ngspice=False)
+    write_results(record, parameters, {"rows": rows}, ngspice=False)
     print(sizes.to_string(index=False))
     plotting.save(accuracy_figure(sizes, rule.presentations), options.figures / "hidden_neurons_accuracy.png")
-    plotting.save(curves_figure(curves), options.figures / "hidden_neurons_learning.png")
 
 
 def train_and_test(task: Task) -> dict[str, Any]:
-    """Return the scores and the learning curve of one network. Runs in a worker."""
+    """Return the scores of one network. Runs in a worker."""
     (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.levels[:samples], data.test.labels[:samples]
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
     learning = learn_layers(network, rule, data.training.levels, data.training.labels)
     warn_of_layers(learning.network, images)
-    accuracy, writes = learning_curve(learning.history, WINDOW)
-    points = np.unique(np.geomspace(min(100, len(accuracy)), len(accuracy), POINTS).astype(int)) - 1
-    name = {"hidden": hidden, "seed": rule.seed}
-    return {"row": {**name, **score_row(labels, learning.network.first_spikes(images)),
-                    "presentations_that_wrote": int(writes[-1])},
-            "curve": {**name, "presentations": (points + 1).tolist(), "running_accuracy": accuracy[points].tolist()}}
+    return {"hidden": hidden, "seed": rule.seed, **score_row(labels, learning.network.first_spikes(images)),
+            "presentations_that_wrote": int(learning.history[:, 1].sum())}
 
 
 def accuracy_figure(sizes: pd.DataFrame, presentations: int) -> Figure:
@@ -100,22 +88,6 @@ def accuracy_figure(sizes: pd.DataFrame, presentations: int) -> Figure:
     axis.set_ylim(lowest - space, highest + space)
     axis.grid(alpha=0.3)
     axis.legend(loc="center right")
-    return figure
-
-
-def curves_figure(curves: list[dict[str, Any]]) -> Figure:
-    """Draw the share of wrong answers during the training, for the first seed of each size in `DRAWN`."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
-    for colour, hidden in zip(COLOURS, DRAWN, strict=False):
-        curve = next(one for one in curves if one["hidden"] == hidden)
-        axis.plot(curve["presentations"], 100 * (1 - np.array(curve["running_accuracy"])), color=colour,
-                  label=f"two layers, {hidden} hidden neurons" if hidden else "one layer")
-    axis.set(xscale="log", yscale="log", xlabel="presentations (training images)", ylabel="wrong while learning (%)",
-             title=f"Learning curves (over the last {WINDOW:,} presentations, or all there were; seed 1)")
-    axis.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
-    axis.minorticks_off()
-    axis.grid(alpha=0.3)
-    axis.legend()
     return figure
 
 

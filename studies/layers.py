@@ -5,11 +5,10 @@
 pixel of 8; xor: a task that one layer cannot learn.
 --engine says what reads and writes during the training, --test-engine what reads the test images. Writes
 voltages/layers_NAME.json, results/layers_NAME.json and figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds for
-the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. --test-only tests the network in --voltages
-again, on its own chip or on another one (--chip), and writes the decisions image by image.
+the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. studies.read_test tests the network again, on its
+own chip or on another one.
 """
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -28,11 +27,10 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
-from memristive.cli.layered_reads import first_spikes
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
+from memristive.cli.parallel_reads import read_layers
 from memristive.cli.progress import print_rows, progress, write_netlist
-from memristive.cli.scoring import save_test
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
 from memristive.io.networks import describe_network, load_network
@@ -43,12 +41,12 @@ from memristive.learning.error_rule import learning_curve
 from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
 from memristive.learning.ngspice_training import train_in_ngspice
 from memristive.learning.rule import LayeredRule
-from memristive.network.chip import Chip, load_chip
+from memristive.network.chip import load_chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.energy import UNCOUNTED
 from memristive.network.layers import LayeredNetwork, network_on_chip
 from memristive.network.netlists import LayerDesign, layered_read_netlist
-from memristive.network.scores import confusion, score_row
+from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.network.spike_decoding import RESOLUTION, TIED, strict_decision
 from memristor import MemristorParameters
@@ -61,7 +59,7 @@ SHOWN = 50  # hidden neurons whose weights are shown
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and test networks, or test a saved one."""
+    """Train a network for each seed, test it, and look closely at the first one."""
     parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
@@ -75,13 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
                         help="train and test K networks, from rule.seed on; the first one is saved (default: 1)")
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (docs/chips.md)")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="trained network (default: voltages/layers_NAME.json)")
-    parser.add_argument("--test-only", action="store_true", help="train nothing, test the network in --voltages")
     options = parser.parse_args(arguments)
-    (test_saved if options.test_only else train_and_test)(options)
 
-
-def train_and_test(options: argparse.Namespace) -> None:
-    """Train a network for each seed, test it, and look closely at the first one."""
     # 1. Data, device, neuron, layers, rule and chip.
     dataset = matching_dataset(options.data, options.size)
     hidden = dataset.hidden if options.hidden is None else tuple(options.hidden)
@@ -127,7 +120,7 @@ def train_and_test(options: argparse.Namespace) -> None:
                               options.figures / f"{stem}_learning.png")
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
             warn_of_layers(learning.network, images)
-            spikes = first_spikes(learning.network, images, options.test_engine, options.jobs)
+            spikes = read_layers(learning.network, images, options.test_engine, options.jobs, options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
 
@@ -145,7 +138,13 @@ def train_and_test(options: argparse.Namespace) -> None:
     print_rows(rows)
     if "energy" in results:
         print_energies(results["energy"])
-    draw(options, stem, network, dataset, rule, example)
+    if hidden:
+        figures = {"raster": raster(network, dataset.test.levels[0], dataset.shape, int(dataset.test.labels[0]), dataset.labels),
+                   "back_read": back_read_figure(*back_read(network, example), rule, example, dataset.labels)}
+        if min(dataset.shape) > 1:
+            figures["hidden"] = hidden_images(network, dataset.shape, dataset.labels)
+        for name, figure in figures.items():
+            plotting.save(figure, options.figures / f"{stem}_{name}.png")
 
 
 def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
@@ -160,53 +159,6 @@ def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: I
             if time.perf_counter() > saved + CHECKPOINT_EVERY:
                 save()
                 saved = time.perf_counter()
-
-
-def test_saved(options: argparse.Namespace) -> None:
-    """Test the network in a voltages file."""
-    # 1. The network, on the chip that it was trained on or on another one, and the images that it has not seen.
-    dataset = matching_dataset(options.data, options.size)
-    path = options.voltages or Path("voltages") / f"layers_{dataset.name}{dataset.size_suffix}.json"
-    network, rule, voltages = load_network(path, options.data)
-    (chip,) = apply_settings(options, chip=load_chip(options.chip, network.sizes[-1], network.sizes[-2] + 1) if options.chip
-                             else voltages.chip or Chip())
-    chip = None if chip.ideal else chip
-    network = network_on_chip(network, chip)
-    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed)
-    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
-    name = f"layers_{dataset.name}{dataset.size_suffix}_test" + "_by_closed_form" * (options.test_engine == CLOSED_FORM)
-    parameters = {**describe_network(dataset.name, dataset.shape, network, rule, voltages.engine, chip), "voltages": path,
-                  "samples": len(images), "test_engine": options.test_engine}
-    check_overwriting(options.results / f"{name}.json", parameters, options.force, [path, options.chip])
-    write_netlist(options.netlist, layered_read_netlist(network, images[0], dataset.labels, "test image 0"), options.force,
-                  [path, options.chip])
-    warn_of_layers(network, images)
-
-    # 2. Read, decide, save, print.
-    spikes = first_spikes(network, images, options.test_engine, options.jobs)
-    example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
-    more: dict[str, Any] = {"energy": error_energies(network, rule, example)} if options.test_engine == NGSPICE else {}
-    strict = save_test(options, name, parameters, labels, spikes, options.test_engine, dataset.labels, **more)
-    if more:
-        print_energies(more["energy"])
-
-    # 3. Plot.
-    counts = confusion(labels, strict, classes=network.sizes[-1])
-    plotting.save(plotting.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
-    draw(options, name, network, dataset, rule, example)
-
-
-def draw(options: argparse.Namespace, name: str, network: LayeredNetwork, dataset: Dataset, rule: LayeredRule,
-         example: ErrorExample) -> None:
-    """Draw the hidden weights, the spikes of one test image and the back-read of one error."""
-    if len(network.states) == 1:
-        return
-    image, label, shape, labels = dataset.test.levels[0], int(dataset.test.labels[0]), dataset.shape, dataset.labels
-    if min(shape) > 1:
-        plotting.save(hidden_images(network, shape, labels), options.figures / f"{name}_hidden.png")
-    plotting.save(raster(network, image, shape, label, labels), options.figures / f"{name}_raster.png")
-    plotting.save(back_read_figure(*back_read(network, example), rule, example, labels),
-                  options.figures / f"{name}_back_read.png")
 
 
 def print_energies(energies: dict[str, float]) -> None:

@@ -11,7 +11,7 @@ opens phi. Writes results/memristor_stdp.json and figures/memristor_stdp.png. Ab
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from PySpice.Spice.Netlist import Circuit
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table
+from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import progress, write_netlist
 from memristive.devices.channel import lowered_state, raised_state
 from memristive.devices.single_cell import STATE, one_cell
@@ -45,35 +45,26 @@ PHI = 1.2  # V
 SHARE = 0.5 / PHI  # of an edge of phi, until the write switch closes
 RISE = 1e-6  # s, of the edges in single writes: short, so that the dose is exact
 POST = 0.17e-3  # s, approximate time of the spike after the neuron's first input; the exact one is measured
+DOSES = 8e-3 * np.linspace(0, 1, 10)[1:]  # s
+PRE = 0.6e-3  # s, of the pre pulse at the synapse of the STDP window
+STATE_BEFORE = 2.5  # V, X before each pairing
+DIFFERENCES = np.linspace(-1.5e-3, 1.5e-3, 25)  # s, t_post - t_pre
 STEPS = 20  # exponentials for each write: the gate's capacitance follows X
 STDP_SOLVER, STDP_RISE = Solver(max_step=200e-6), 10e-6  # s, of the edges of pre pulse and phi
-
-
-@dataclass(frozen=True)
-class SynapseExperiment(Parameters):
-    """Doses of the single writes, and pulses of the STDP window."""
-
-    longest_dose: float = quantity(8e-3, 1e-5, 1.0, "s", "longest write")
-    doses: int = quantity(9, 2, 1000, "", "writes of different lengths, for each of three states and three inputs")
-    pre_duration: float = quantity(0.6e-3, 1e-5, 1.0, "s", "pre pulse at the synapse of the STDP window")
-    largest_difference: float = quantity(1.5e-3, 1e-5, 1.0, "s", "t_post - t_pre goes from minus this to this")
-    pairings: int = quantity(25, 2, 1000, "", "number of time differences")
-    state: float = quantity(2.5, 0.1, 100.0, "V", "X before each pairing")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure single writes and the STDP window, compare with the closed form, plot."""
     options = make_parser(__doc__).parse_args(arguments)
-    memristor, experiment = apply_settings(options, memristor=MemristorParameters(leak_resistance=1e9),
-                                           experiment=SynapseExperiment())
+    (memristor,) = apply_settings(options, memristor=MemristorParameters(leak_resistance=1e9))
     # A neuron of two synapses: the first makes it fire, the second is measured.
     setup = SelfLearningSetup(memristor, NeuronParameters(feedback_resistance=10e3), Schedule(pulse=0.6e-3, period=6e-3))
     k = constants(setup)
-    parameters = {"experiment": experiment.as_dict(), **describe(setup), "learning": setup.learning.as_dict()}
+    parameters = {**describe(setup), "learning": setup.learning.as_dict()}
     check_overwriting(options.results / "instar.json", parameters, options.force)
 
     # 1. Measure in ngspice.
-    writes, pairings = measure_writes(memristor, k, experiment), measure_window(setup, k, experiment)
+    writes, pairings = measure_writes(memristor, k), measure_window(setup, k)
 
     # 2. Compare with the closed form.
     deviation, window_deviation = (max(abs(row["measured_V"] - row["closed_form_V"]) for row in rows)
@@ -84,11 +75,11 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{len(pairings)} pairings with the neuron's own spike: largest deviation {window_deviation * 1e3:.2g} mV")
 
     # 3. Plot.
-    plotting.save(rule_figure(pd.DataFrame(writes), k, experiment), options.figures / "instar_rule.png")
+    plotting.save(rule_figure(pd.DataFrame(writes), k), options.figures / "instar_rule.png")
     window = pd.DataFrame(pairings)
     fine = np.linspace(window.difference_s.min(), window.difference_s.max(), 400)
     spikes = np.interp(fine, window.difference_s, window.spike_duration_s)
-    curve = [closed_form(k, experiment.state, within(spike, difference, [(experiment.pre_duration, 1.0)])) - experiment.state
+    curve = [closed_form(k, STATE_BEFORE, within(spike, difference, [(PRE, 1.0)])) - STATE_BEFORE
              for difference, spike in zip(fine, spikes, strict=True)]
     figure = window_figure(window.difference_s.to_numpy(), window.measured_V.to_numpy(), fine, curve,
                            "STDP window of one synapse", "the neuron fires after the pre pulse has begun")
@@ -112,7 +103,7 @@ def within(window: float, difference: float, pulse: Sequence[tuple[float, float]
     return list(zip(np.diff([0.0, *corners, window]), [0.0, *volts, 0.0], strict=True))
 
 
-def measure_writes(memristor: MemristorParameters, k: Constants, experiment: SynapseExperiment) -> list[dict[str, Any]]:
+def measure_writes(memristor: MemristorParameters, k: Constants, doses: Iterable[float] = DOSES) -> list[dict[str, Any]]:
     """Write single cells in ngspice; return one row for each state, input and dose."""
     rows = []
     cases = [(state, volts) for state in STATES for volts in VOLTS]
@@ -122,7 +113,7 @@ def measure_writes(memristor: MemristorParameters, k: Constants, experiment: Syn
             circuit.PieceWiseLinearVoltageSource(name, name, circuit.gnd, values=[(0.0, 0.0), (1.0, 0.0)])
         with temporary_circuits():
             loaded = NgspiceSession().load(circuit, WRITE, [STATE])
-            for dose in experiment.longest_dose * np.linspace(0, 1, experiment.doses + 1)[1:]:
+            for dose in doses:
                 # The input begins before phi opens and ends after it has closed.
                 loaded.alter({"vinput pwl": np.ravel([(0.0, 0.0), *edges(1e-5, dose + 2e-5, RISE, volts)]),
                               "vphi pwl": np.ravel([(0.0, 0.0), *edges(2e-5, dose, RISE, PHI)])})
@@ -132,37 +123,37 @@ def measure_writes(memristor: MemristorParameters, k: Constants, experiment: Syn
     return rows
 
 
-def measure_window(setup: SelfLearningSetup, k: Constants, experiment: SynapseExperiment) -> list[dict[str, Any]]:
+def measure_window(setup: SelfLearningSetup, k: Constants, differences: np.ndarray = DIFFERENCES, pre: float = PRE,
+                   state: float = STATE_BEFORE) -> list[dict[str, Any]]:
     """Pair the neuron's own spike with a pre pulse in ngspice; return one row for each time difference.
 
     Raises ParameterError if the neuron does not fire exactly once in a pairing.
     """
-    rise, begin, pulse = setup.schedule.rise, experiment.largest_difference + 0.5e-3, [(experiment.pre_duration, 1.0)]
-    circuit, cell, rows = self_learning_network(setup, np.array([[5.0, experiment.state]]), np.ones((1, 2))), "xcell_0_1.gate", []
-    differences = np.linspace(-experiment.largest_difference, experiment.largest_difference, experiment.pairings)
+    rise, begin, cell, rows = setup.schedule.rise, float(max(differences)) + 0.5e-3, "xcell_0_1.gate", []
+    circuit = self_learning_network(setup, np.array([[5.0, state]]), np.ones((1, 2)))
     with temporary_circuits():
         loaded = NgspiceSession().load(circuit, LEARNING, [cell, "output_0"])
         loaded.alter({"vinput_0 pwl": np.ravel([(0.0, 0.0), *edges(begin, setup.schedule.pulse, rise, 1.0)])})
         for difference in progress(differences, len(differences), "STDP window", "pairing"):
-            pre = edges(begin + POST - difference, experiment.pre_duration, rise, 1.0)
-            loaded.alter({"vinput_1 pwl": np.ravel([(0.0, 0.0), *pre])})
-            waves = loaded.run(2 * begin + experiment.largest_difference + experiment.pre_duration)
+            pulse = edges(begin + POST - difference, pre, rise, 1.0)
+            loaded.alter({"vinput_1 pwl": np.ravel([(0.0, 0.0), *pulse])})
+            waves = loaded.run(3 * begin - 0.5e-3 + pre)
             fired = waves["output_0"] > 0.5
             spikes = np.count_nonzero(np.diff(fired.astype(int)) == 1)
             if spikes != 1:
-                raise ParameterError(f"the neuron fires {spikes} times in a pairing, expected once: lower experiment.state")
+                raise ParameterError(f"the neuron fires {spikes} times in a pairing, expected once: lower the state")
             start, end = waves.time[fired][[0, -1]]
-            found = start - pre[0][0] - rise / 2  # a synapse that is in time hastens the spike
-            rows.append({"difference_s": found, "spike_duration_s": end - start,
-                         "measured_V": waves[cell][-1] - experiment.state,
-                         "closed_form_V": closed_form(k, experiment.state, within(end - start, found, pulse)) - experiment.state})
+            found = start - pulse[0][0] - rise / 2  # a synapse that is in time hastens the spike
+            computed = closed_form(k, state, within(end - start, found, [(pre, 1.0)]))
+            rows.append({"difference_s": found, "spike_duration_s": end - start, "measured_V": waves[cell][-1] - state,
+                         "closed_form_V": computed - state})
     return rows
 
 
-def rule_figure(writes: pd.DataFrame, k: Constants, experiment: SynapseExperiment) -> Figure:
+def rule_figure(writes: pd.DataFrame, k: Constants) -> Figure:
     """Draw X after writes from several states against the dose, a panel for each input; dashed: the limit of long writes."""
     figure, axes = plt.subplots(1, len(VOLTS), figsize=(WIDTH, 3.2), sharey=True)
-    fine = np.linspace(0.0, experiment.longest_dose, 100)
+    fine = np.linspace(0.0, DOSES[-1], 100)
     forever = 30 * k.leak * (k.c + k.cox)
     for axis, volts in zip(axes, VOLTS, strict=True):
         axis.axhline(closed_form(k, STATES[0], [(forever, volts)]), color="grey", linewidth=0.8, linestyle="--")
@@ -254,10 +245,8 @@ def run_stdp(options: argparse.Namespace) -> None:
     rows = [{"difference_s": difference, "measured_V": change, "closed_form_V": expected}
             for difference, change, expected in zip(differences, measured, exact, strict=True)]
     write_results(record, parameters, {"deviation_V": deviation, "rows": rows})
-    print(table(("change of X", "at t_post - t_pre", "ngspice", "closed form"), [
-        (name, f"{differences[k] * 1e3:+.3g} ms", f"{measured[k]:+.4f} V", f"{exact[k]:+.4f} V")
-        for name, k in (("highest", measured.argmax()), ("lowest", measured.argmin()))]))
-    print(f"largest deviation from the closed form: {deviation * 1e3:.2g} mV")
+    print(f"X changes by {measured.min():+.4f} to {measured.max():+.4f} V; largest deviation from the closed form: "
+          f"{deviation * 1e3:.2g} mV")
     fine = np.linspace(differences[0], differences[-1], 401)
     figure = window_figure(differences, measured, fine, stdp_in_closed_form(memristor, experiment, fine),
                            "STDP window of one memristor", "the post spike comes later")

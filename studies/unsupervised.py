@@ -7,26 +7,41 @@ MNIST: python -m studies.unsupervised_mnist.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, digits_012345, xpue
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import progress, write_netlist
-from memristive.io.files import check_overwriting
+from memristive.io.files import check_overwriting, report
 from memristive.io.results import describe, write_results
 from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
-from memristive.learning.stdp.pattern_learning import PARTS, START, batch_netlist, draw_trial, learn, predicted_winners
+from memristive.learning.stdp.pattern_learning import (
+    PARTS,
+    START,
+    Learned,
+    batch_netlist,
+    draw_trial,
+    learn,
+    predicted_winners,
+)
 from memristive.network.operating_range import warn_of_range
 from memristive.network.setup import Schedule
+from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters
-from studies.unsupervised_figures import save_animation, winners_and_thresholds
+
+FRAMES, LAST_FRAMES = 54, 9  # of the animation; the last one is repeated
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,57 @@ def main(arguments: list[str] | None = None) -> None:
     thresholds = np.full(neurons, setup.neuron.threshold) if chip is None else chip
     plotting.save(winners_and_thresholds(runs[0], labels, thresholds), options.figures / f"{name}_winners.png")
     save_animation(runs[0], task.dataset, options.figures / f"{name}.gif")
+
+
+def winners_and_thresholds(learned: Learned, labels: Sequence[str], thresholds: np.ndarray) -> Figure:
+    """Draw the winner of each presentation, coloured by pattern, and each neuron's threshold (V).
+
+    `thresholds`: neurons, V, without homeostasis.
+    """
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
+    neurons = learned.states.shape[1]
+    for pattern, label in enumerate(labels):
+        shown = np.flatnonzero(learned.order == pattern)
+        upper.plot(shown, learned.winners[shown], "|", color=COLOURS[pattern], markersize=11, markeredgewidth=1.8, label=label)
+    upper.set(ylabel="neuron that fires first", yticks=range(neurons), ylim=(neurons - 0.4, -0.6))
+    upper.legend(title="pattern", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for j in range(neurons):
+        lower.plot(thresholds[j] + learned.homeostasis[:, j], **line_style(j, neurons), label=str(j))
+    lower.set(xlabel="presentation", ylabel="threshold (V)")
+    lower.legend(title="neuron", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
+    """Write an animated GIF and print its path: the pattern shown, and the states of all neurons after it.
+
+    The inputs of dual rails are two images side by side, pixels and complements.
+    """
+    shown, rows = dataset.patterns.reshape(-1, *dataset.shape), dataset.shape[0]
+    rails = learned.states.reshape(*learned.states.shape[:2], -1, *dataset.shape)  # ... x rails x rows x columns
+    images = np.moveaxis(rails, 2, 3).reshape(*rails.shape[:2], rows, -1)
+    # Most happens at the start: frames are closer to each other there.
+    when = np.unique(np.round((len(learned.order) - 1) * np.linspace(0, 1, FRAMES) ** 2).astype(int))
+    figure, axes = plt.subplots(1, 1 + images.shape[1], figsize=(1.0 + images.shape[1], 1.75), layout="constrained")
+    drawn = [axes[0].imshow(shown[0], cmap="cividis", vmin=0, vmax=1)]
+    drawn += [axis.imshow(images[0, j], vmin=0, vmax=images.max()) for j, axis in enumerate(axes[1:])]
+    for axis in axes:
+        axis.set(xticks=[], yticks=[])
+    axes[0].set_title("shown")
+
+    def draw(n: int) -> None:
+        drawn[0].set_data(shown[learned.order[n]])
+        for j, axis in enumerate(axes[1:]):
+            drawn[1 + j].set_data(images[n + 1, j])
+            fired = learned.winners[n] == j
+            axis.set_title(f"neuron {j}", color=COLOURS[1] if fired else "black", fontweight="bold" if fired else "normal")
+        figure.suptitle(f"presentation {n + 1} of {len(learned.order)}", fontsize=10)
+
+    frames = progress([*when, *[when[-1]] * LAST_FRAMES], len(when) + LAST_FRAMES, "animation", "frame")
+    animation = FuncAnimation(figure, draw, frames=frames, init_func=lambda: None, cache_frame_data=False)
+    animation.save(path, PillowWriter(fps=4), dpi=100)
+    plt.close(figure)
+    report(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,14 @@ closed form. Writes results/NAME_stretch.json. 20 minutes for 500 presentations 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 import plotting
 from datasets import ENCODINGS, load_dataset
@@ -29,7 +32,7 @@ from memristive.learning.stdp import mnist_learning
 from memristive.learning.stdp.mnist_learning import CONTENDERS, PART, STEP, MnistLearning
 from memristive.network.scores import decide, strict_scores
 from memristive.network.spike_decoding import RESOLUTION, lead
-from studies.unsupervised_figures import accuracy_against_neurons, receptive_fields, thresholds_over_time
+from plotting import COLOURS, WIDTH
 
 PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
              ("Querlioz et al. 2013, 28x28", 300, 0.935))
@@ -102,33 +105,91 @@ def main(arguments: list[str] | None = None) -> None:
 
 def compare_learning(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,
                      parameters: dict[str, Any]) -> None:
-    """Learn the first presentations in ngspice and in closed form, and record winners and deviations.
+    """Learn the first presentations in ngspice, and record winners and deviations of the closed form.
 
-    The closed form learns twice: alone from the same start, and restarted from ngspice's states before each transient. A
-    deviation of the restarted one counts only after transients in which all winners were the same.
+    The closed form starts from ngspice's states before each transient. Its deviation counts if all winners were the same.
     """
     record, parameters = options.results / f"{name}_stretch.json", {**parameters, "stretch": options.stretch}
     check_overwriting(record, parameters, options.force)
     simulated, order = mnist_learning.draw_start(learning, images.shape[1], len(images))
-    alone, before, images = simulated.copy(), simulated.copy(), images[order[:options.stretch]]
+    before, images = simulated.copy(), images[order[:options.stretch]]
     winners, different, deviations = list[int](), list[dict[str, Any]](), list[dict[str, float]]()
     parts = mnist_learning.learn_in_ngspice(learning, simulated, images)
     for found in progress(parts, -(-len(images) // PART), "learning in ngspice", f"{PART} images"):
-        first, part = len(winners), images[len(winners):len(winners) + len(found)]
-        for start, network in (("same", alone), ("restarted", before)):
-            predicted, leads = mnist_learning.present_with_leads(learning, network, part)
-            different += [{"closed_form": start, "presentation": int(first + n), "lead_s": leads[n]}
-                          for n in np.flatnonzero(predicted != found)]
-        if np.array_equal(predicted, found):  # the winners of the restarted one
+        first = len(winners)
+        predicted, leads = mnist_learning.present_with_leads(learning, before, images[first:first + len(found)])
+        different += [{"presentation": int(first + n), "lead_s": leads[n]} for n in np.flatnonzero(predicted != found)]
+        if np.array_equal(predicted, found):
             deviations.append(before.deviations(simulated))
         winners += found.tolist()
         before = simulated.copy()
     largest = max(deviations, key=lambda deviation: deviation["largest_deviation_V"], default={})
-    rows = [{"closed_form": start, "presentations": len(winners),
-             "same_winners": len(winners) - sum(row["closed_form"] == start for row in different), **deviation}
-            for start, deviation in (("same", alone.deviations(simulated)), ("restarted", largest))]
+    rows = [{"presentations": len(winners), "same_winners": len(winners) - len(different), **largest}]
     write_results(record, parameters, {"rows": rows, "different_winners": different, "winners": winners})
     print_rows(rows)
+
+
+def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:
+    """Draw the states (V) of up to `most` neurons as images, sorted by their digits."""
+    chosen = np.argsort(digits, kind="stable")
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
+    columns = 10 if len(chosen) > 20 else 5
+    rows = -(-len(chosen) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.3 + 0.83 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, j in zip(axes.flat, chosen, strict=False):
+        image = axis.imshow(states[j].reshape(shape), vmin=0, vmax=states.max())
+        axis.set_title(str(digits[j]), fontsize=8, pad=2)
+    figure.colorbar(image, ax=axes, label="state X (V)", aspect=40)
+    return figure
+
+
+def thresholds_over_time(thresholds: np.ndarray, winners: np.ndarray, step: int) -> Figure:
+    """Draw every neuron's threshold (1 + steps x neurons, V) after each `step` images, and the presentations that each won."""
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 4.8))
+    upper.plot(np.arange(len(thresholds)) * step / 1e3, thresholds, color=COLOURS[0], linewidth=0.5, alpha=0.5)
+    upper.set(xlabel="images presented (thousands)", ylabel="threshold (V)")
+    third = len(winners) // 3
+    for name, part, colour in (("first", winners[:third], COLOURS[1]), ("last", winners[-third:], COLOURS[0])):
+        wins = np.bincount(part[part >= 0], minlength=thresholds.shape[1])
+        lower.plot(np.sort(wins)[::-1], color=colour, label=f"{name} third of the run")
+    lower.xaxis.get_major_locator().set_params(integer=True)
+    lower.set(xlabel="neuron, by how often it fired first", ylabel="presentations won", ylim=(0, None))
+    lower.legend()
+    return figure
+
+
+def accuracy_against_neurons(tests: pd.DataFrame, published: Sequence[tuple[str, int, float]]) -> Figure:
+    """Draw test accuracies over the number of neurons: mean and range of the seeds in closed form, single runs in ngspice.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        Columns encoding, neurons, engine, strict_accuracy.
+    published : sequence
+        Source, neurons and accuracy.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    for (encoding, runs), colour in zip(tests.groupby("encoding", sort=False), COLOURS, strict=False):
+        simulated = runs[runs.engine == "ngspice"]
+        rates = 100 * runs[runs.engine == "closed-form"].groupby("neurons").strict_accuracy.agg(["mean", "min", "max"])
+        seeds = int(runs[runs.engine == "closed-form"].groupby("neurons").size().max())
+        axis.errorbar(rates.index, rates["mean"], [rates["mean"] - rates["min"], rates["max"] - rates["mean"]], fmt="o-",
+                      color=colour, markersize=5, linewidth=1, capsize=5,
+                      label=f"{encoding} 10x10, read by the closed form" + f" (mean and range of {seeds} seeds)" * (seeds > 1))
+        if len(simulated):
+            axis.plot(simulated.neurons, 100 * simulated.strict_accuracy, "s", color=colour, markersize=11,
+                      markerfacecolor="none", label=f"{encoding} 10x10, read by ngspice")
+    for colour, source in zip(COLOURS[2:], dict.fromkeys(name for name, _, _ in published), strict=False):
+        points = [(neurons, 100 * rate) for name, neurons, rate in published if name == source]
+        axis.plot(*np.transpose(points), "D", color=colour, markersize=9, markerfacecolor="none", label=source)
+    counts = sorted({*tests.neurons, *(neurons for _, neurons, _ in published)})
+    axis.set(xscale="log", xlabel="neurons", ylabel="test accuracy (%)", xlim=(min(counts) / 1.3, max(counts) * 1.3))
+    axis.set_xticks(counts, [str(count) for count in counts])
+    axis.minorticks_off()
+    axis.legend(loc="lower right", fontsize=8)
+    return figure
 
 
 if __name__ == "__main__":

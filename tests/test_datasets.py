@@ -143,14 +143,6 @@ def test_shrunk_image_keeps_its_orientation():
     assert np.array_equal(shrink(image, 28), image.reshape(1, 784))
 
 
-@pytest.mark.parametrize(("images", "options", "named"), [
-    (np.zeros((2, 784), np.uint8), {}, "images"), (np.zeros((2, 28, 28)), {}, "images"),
-    (np.zeros((2, 28, 28), np.uint8), {"size": 2}, "size"), (np.zeros((2, 28, 28), np.uint8), {"encoding": "blue"}, "encoding")])
-def test_images_that_cannot_be_encoded_are_refused(images, options, named):
-    with pytest.raises(DatasetError, match=named):
-        encode(images, **options)
-
-
 def write_idx(path, array):
     """Write a compressed IDX file."""
     path.write_bytes(gzip.compress(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()))

@@ -10,7 +10,6 @@ from memristive.devices.channel import channel_current, raised_state
 from memristive.learning.hebbian import train_hebbian
 from memristive.network.closed_form import hebbian_state
 from memristive.network.setup import Schedule, Setup
-from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver
 from memristor import (
     Memristor,
@@ -142,21 +141,6 @@ def test_reading_cell_behaves_as_the_whole_cell_with_phi_low(simulate, step):
     read = simulate(bench(ReadMemristor(cell), 2.9, step(0.7)), save, 100e-6)
     for name in save:
         assert read[name][-1] == pytest.approx(whole[name][-1], rel=1e-5)  # the same device, other time points
-
-
-def test_second_subcircuit_of_a_name_is_refused_and_changes_nothing():
-    """PySpice would replace the first one silently."""
-    circuit = Circuit("one")
-    Memristor(MemristorParameters()).add_to(circuit)
-    before = str(circuit)
-    with pytest.raises(ParameterError, match="already"):
-        Memristor(MemristorParameters(), "MEMRISTOR").add_to(circuit)
-    assert str(circuit) == before
-
-
-def test_leak_that_drives_write_current_through_the_open_switch_is_refused():
-    with pytest.raises(ParameterError, match="leak_resistance"):
-        MemristorParameters(leak_resistance=1.01e12, switch_off=1e16)
 
 
 @pytest.mark.filterwarnings("ignore")  # small states fire no neuron

@@ -1,14 +1,11 @@
 """The crossbar: connections, currents, writes; columns that are independent of each other."""
 
-import re
-from collections import Counter
 
 import numpy as np
 import pytest
 
 from memristive.devices.channel import channel_current, raised_state
 from memristive.network.solvers import READING
-from memristive.spice.parameters import ParameterError
 from memristor import state_rate
 from snn_circuit import OFF, names, network, state_changes, state_names
 
@@ -18,45 +15,12 @@ VOLTS = np.array([0.35, 0.55, 0.8, 1.05])  # V, at the inputs
 CLASSES, INPUTS = STATES.shape
 
 
-def lines_of(circuit, start):
-    """Return the netlist's lines that begin with `start`, each as a list of words."""
-    return [line.split() for line in str(circuit).lower().splitlines() if line.lower().startswith(start)]
-
-
 @pytest.fixture
 def driven(parameters, step):
     """driven(states): the network in some states, its inputs at VOLTS from 10 us on."""
     def build(states, volts=VOLTS, **settings):
         return network(parameters, states, [step(volt) for volt in volts], **settings)
     return build
-
-
-@pytest.mark.parametrize("neurons", [True, False])
-@pytest.mark.parametrize("controls", [None, [OFF] * CLASSES])
-@pytest.mark.parametrize("inputs", [None, [OFF] * INPUTS])
-def test_every_cell_joins_its_own_input_column_and_phi(parameters, inputs, controls, neurons):
-    circuit = network(parameters, STATES, inputs, controls, neurons)
-    kind = "read_memristor" if controls is None else "memristor"
-    cells = {words[0]: words[1:] for words in lines_of(circuit, "xcell_")}
-    assert cells == {f"xcell_{j}_{i}": [f"column_{j}", f"input_{i}", *([] if controls is None else [f"phi_{j}"]), kind,
-                                        f"x0={STATES[j, i]}"] for j in range(CLASSES) for i in range(INPUTS)}
-    assert len(lines_of(circuit, "xcell_")) == CLASSES * INPUTS
-    sources = Counter({"vinput": INPUTS} if inputs else {"einput": INPUTS, "vpulse": 1})
-    sources += Counter({} if controls is None else {"vphi": CLASSES})
-    sources += Counter({} if neurons else {"vcolumn": CLASSES})
-    top = str(circuit).lower().rpartition(".ends")[2].splitlines()
-    assert Counter(re.split("[_ ]", line)[0] for line in top if line.startswith(("v", "e"))) == sources
-    columns = {words[0]: words[1:] for words in lines_of(circuit, "xneuron_")}
-    assert columns == ({f"xneuron_{j}": [f"column_{j}", "0", f"membrane_{j}", f"output_{j}", "lapicque_neuron"]
-                        for j in range(CLASSES)} if neurons else {})
-    # One model serves all cells: a model per cell would load slowly.
-    assert len(lines_of(circuit, ".model")) == 1 + (controls is not None) + neurons
-
-
-@pytest.mark.parametrize(("inputs", "controls"), [([OFF] * 5, None), ([OFF] * 4, [OFF] * 2)])
-def test_sources_that_do_not_fit_the_cells_are_refused(parameters, inputs, controls):
-    with pytest.raises(ParameterError, match="3 x 4 states"):
-        network(parameters, STATES, inputs, controls)
 
 
 @pytest.mark.parametrize("controls", [None, [OFF] * CLASSES])

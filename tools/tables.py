@@ -177,15 +177,13 @@ def engines_table() -> str:
 
 def gradient_table() -> str:
     """Return angles between writes and the steepest descent: median and quartiles."""
-    table = pd.DataFrame(load_results(RESULTS / "layer_gradient.json")["quartiles"])
+    stages = load_table(RESULTS / "layer_gradient.json").groupby("stage", sort=False)
     titles = {"output_degrees": "output layer, degrees", "output_column_degrees": "one output column, degrees",
               "hidden_degrees": "hidden layer, degrees", "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
-    rows = []
-    for quantity in [name for name in titles if name in set(table.quantity)]:
-        found = table[table.quantity == quantity]
-        rows.append((titles[quantity], *(f"{r.median:.1f} ({r.lower_quartile:.1f} to {r.upper_quartile:.1f})"
-                                         for r in found.itertuples())))
-    return markdown(("angle", *table.stage.unique()), rows)
+    quartiles = [stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy() for angle in titles]
+    rows = [(title, *(f"{middle:.1f} ({low:.1f} to {high:.1f})" for low, middle, high in found))
+            for title, found in zip(titles.values(), quartiles, strict=True)]
+    return markdown(["angle", *map(str, stages.groups)], rows)
 
 
 def layers_table() -> str:
@@ -232,36 +230,26 @@ def layers_in_ngspice_table() -> str:
 
 def layer_variability_table() -> str:
     """Return accuracies of two layers on chips, ex situ and in situ."""
-    table = pd.DataFrame(load_results(RESULTS / "imperfect_layers.json")["summary"])
-    return _pivot(table.rename(columns={"mean": "accuracy_mean", "lowest": "accuracy_low", "highest": "accuracy_high"}),
-                  "spread", ["route"], "{:.0%}")
+    return _pivot(load_table(RESULTS / "imperfect_layers.json"), ["route"])
 
 
-def _pivot(table: pd.DataFrame, index: str, columns: list[str], form: str = "{:g}", limits: bool = True) -> str:
-    """Return accuracies in % (lowest to highest chip), one row for each value of `index`."""
+def _pivot(table: pd.DataFrame, columns: list[str]) -> str:
+    """Return accuracies in % (lowest to highest chip), one row for each spread."""
     table = table.assign(column=table[columns].astype(str).agg(", ".join, axis=1))
-    heading, rows = list(dict.fromkeys(table.column)), []
-    for value in sorted(table[index].unique()):
-        cells = table[table[index] == value].set_index("column")
-        rows.append((form.format(value), *(
-            f"{100 * cells.accuracy_mean[name]:.1f}" + (f" ({100 * cells.accuracy_low[name]:.1f} to "
-                                                       f"{100 * cells.accuracy_high[name]:.1f})" if limits else "")
-            if name in cells.index else "-" for name in heading)))
-    return markdown((index, *heading), rows)
-
-
-def _chips(section: str) -> pd.DataFrame:
-    table = load_table(RESULTS / "imperfect_chips.json")
-    return table[(table.section == section) & (table.encoding == "grey")]
+    text = (100 * table.accuracy_mean).map("{:.1f} (".format) + (100 * table.accuracy_low).map("{:.1f} to ".format) + (
+        100 * table.accuracy_high).map("{:.1f})".format)
+    cells = table.assign(text=text).pivot(index="spread", columns="column", values="text")[list(dict.fromkeys(table.column))]
+    return markdown(("spread", *cells), [(f"{spread:.0%}", *row) for spread, row in zip(cells.index, cells.values, strict=True)])
 
 
 def chips_spread_table() -> str:
     """Return accuracies against spread for chips: neurons and cells, and other routes for both."""
-    table = _chips("spread")
+    table = load_table(RESULTS / "imperfect_chips.json")
+    table = table[(table.section == "spread") & (table.encoding == "grey")]
     usual = table[table.route.isin(["ex situ", "in situ"])]
     other = table[(table.deviation == "both") & table.route.isin(["software", "verified", "calibrated"])]
-    return "\n\n".join([_pivot(usual, "spread", ["deviation", "route"], "{:.0%}"),
-                        "Other routes, spread of cells and neurons:", _pivot(other, "spread", ["route"], "{:.0%}")])
+    return "\n\n".join([_pivot(usual, ["deviation", "route"]), "Other routes, spread of cells and neurons:",
+                        _pivot(other, ["route"])])
 
 
 def stdp_table() -> str:
@@ -291,7 +279,7 @@ def stdp_mnist_table() -> str:
     return markdown(("neurons", "seed 1", "seed 2", "seed 3", "mean", "seed 1 read in ngspice"), rows)
 
 
-def performance_tables() -> str:
+def performance_table() -> str:
     """Return times of both engines and of growing arrays."""
     record = load_results(RESULTS / "performance.json")
     engines = [(r["images"], r["engine"], f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
@@ -315,9 +303,8 @@ def commands_table() -> str:
         return linked(spread(list(load_table(RESULTS / f"{name}.json").strict_accuracy)), name)
 
     def chips(route: str) -> str:
-        table = _chips("spread")
-        found = table[(table.deviation == "both") & (table.route == route) & (table.spread == 0.1)]
-        return linked(percent(found.accuracy_mean.iloc[0], 1), "imperfect_chips")
+        table = load_table(RESULTS / "imperfect_chips.json").set_index(["section", "encoding", "deviation", "spread", "route"])
+        return linked(percent(table.accuracy_mean["spread", "grey", "both", 0.1, route].item(), 1), "imperfect_chips")
 
     def stdp(name: str) -> str:
         table = load_table(RESULTS / f"{name}.json")
@@ -344,8 +331,6 @@ def commands_table() -> str:
         ("a chip of 10 % spread, 12,000 presentations", [
             "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
             f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], ng, strict(chip.replace("mnist", "mnist_test"))),
-        ("dose and margin of one layer", ["python -m studies.dose_and_margin"], cf,
-         "[closed form](closed_form.md)"),
         ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], cf, seeds("layers/layers_mnist")),
         ("the same, seed 1, all test images", ["python -m studies.agreement layers --samples 10000"], both,
          linked(percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"]),
@@ -355,11 +340,12 @@ def commands_table() -> str:
          seeds("layers/layers_mnist_shifted_14x14")),
         ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"], cf,
          seeds("layers/layers_digits")),
+        ("one layer, and 25 to 400 hidden neurons", ["python -m studies.hidden_neurons"], cf, "[layers](layers.md)"),
         ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"], ng,
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
         *((f"chips, 10 % spread, {route}", ["python -m studies.device_variability"], cf, chips(route))
           for route in ("in situ", "ex situ")),
-        ("two layers on chips", ["python -m studies.layer_variability"], cf, "[layers](layers.md)"),
+        ("two layers on chips", ["python -m studies.device_variability --hidden 100"], cf, "[layers](layers.md)"),
         ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], ng, stdp("stdp_xpue")),
         ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], ng, stdp("stdp_012345")),
         *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"], ng,
@@ -521,15 +507,7 @@ def transistors_mismatch_table() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
-    "results": results_table,
-    "short_results": short_results_table, "engines": engines_table,
-    "gradient": gradient_table, "layers": layers_table,
-    "layers_in_ngspice": layers_in_ngspice_table, "energy": energy_table, "layer_variability": layer_variability_table,
-    "chips_spread": chips_spread_table, "stdp": stdp_table, "stdp_mnist": stdp_mnist_table, "performance": performance_tables,
-    "commands": commands_table, "transistors_contest": transistors_contest_table, "transistors_energy": transistors_energy_table,
-    "transistors_checks": transistors_checks_table, "transistors_search": transistors_search_table,
-    "transistors_mismatch": transistors_mismatch_table}
+    name.removesuffix("_table"): function for name, function in list(globals().items()) if name.endswith("_table")}
 
 
 def write_tables(path: Path) -> bool:

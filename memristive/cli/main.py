@@ -21,6 +21,32 @@ WRONG_INPUT = (ParameterError, VoltagesError, NotOverwritten, NgspiceMissing)
 FAILED = (SimulationError, FileProblem)
 
 
+class _Output:
+    """Standard output that only loses lines once it is closed or full, so that a script goes on to its next file."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write as the stream does."""
+        return self._attempt(lambda: self.stream.write(text)) or len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._attempt(self.stream.flush)
+
+    def _attempt(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action() if self.failure is None else None
+        except OSError as error:
+            self.failure = error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
 def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
     """Run a script's `main(arguments)`; return its exit code."""
     received = []
@@ -32,10 +58,15 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
     signal.signal(signal.SIGTERM, stop)
     warnings.showwarning = _show_warning
     name = Path(sys.argv[0]).name
+    output = sys.stdout = _Output(sys.stdout)
     try:
         code = main(arguments) or 0
-        print(end="", flush=True)
-        return code
+        output.flush()
+        if output.failure is None:
+            return code
+        if output.failure.errno == errno.EPIPE:  # the reader of a pipe has ended, as in `| head`
+            return 1
+        message, code = f"output cannot be written: {output.failure.strerror}", 1
     except KeyboardInterrupt:
         number = signal.SIGTERM if received else signal.SIGINT
         message, code = f"stopped by {'SIGTERM' if received else 'Ctrl-C'}", 128 + number
@@ -43,13 +74,8 @@ def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | N
         message, code = str(error), 2
     except FAILED as error:
         message, code = str(error), 1
-    except OSError as error:  # of standard output
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno == errno.EPIPE:  # the reader of a pipe has ended, as in `| head`
-            return 1
-        message, code = f"output cannot be written: {error.strerror}", 1
+    finally:
+        sys.stdout = output.stream
     print(f"{name}: {message}", file=sys.stderr)
     return code
 

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
@@ -20,13 +20,12 @@ from memristive.io.files import to_json
 from memristive.spice.errors import SimulationError
 from memristive.spice.parameters import ParameterError
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
+Results = Generator[tuple[int, Any], None, None]  # number of a task, and its result
 
 
-def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int | None = None, scheduler: str | None = None,
-              sizes: Sequence[int] | None = None, description: str = "") -> Generator[tuple[int, Result], None, None]:
+def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | None = None, scheduler: str | None = None,
+              sizes: Sequence[int] | None = None, description: str = "") -> Results:
     """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar.
 
     Parameters
@@ -83,13 +82,13 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
     left = [k for k in range(len(tasks)) if str(k) not in found]
     with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
         for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
-                                   "learning"):
+                                   "running"):
             found[str(left[k])] = result
             save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
     return [found[str(k)] for k in range(len(tasks))]
 
 
-def _numbered(function: Callable[[Task], Result], k: int, task: Task) -> tuple[int, Result]:
+def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, Any]:
     return k, function(task)
 
 
@@ -107,39 +106,33 @@ def _interrupts_blocked() -> Generator[None, None, None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a Ctrl-C since then is raised here
 
 
-def _give_up(results: Generator[Any, None, None]) -> None:
-    """End joblib's results, without its warning of unfinished tasks."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        results.close()
-
-
-def _on_cores(function: Callable[[Task], Result], tasks: Sequence[Task],
-              jobs: int) -> Generator[tuple[int, Result], None, None]:
+def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Results:
     if jobs == 1 or len(tasks) <= 1:
         yield from ((k, function(task)) for k, task in enumerate(tasks))
         return
     left = dict(enumerate(tasks))
     for attempt in (1, 2):
         try:
-            with contextlib.ExitStack() as ended:
-                # Two workers at least: joblib would run a single job in this process, which a crash would end.
-                with (_interrupts_blocked(),
-                      parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1)):
-                    results = Parallel(return_as="generator_unordered", batch_size=1)(
-                        delayed(_numbered)(function, k, task) for k, task in left.copy().items())
-                    ended.callback(_give_up, results)
+            # Two workers at least: joblib would run a single job in this process, which a crash would end.
+            with (_interrupts_blocked(),
+                  parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1)):
+                results = Parallel(return_as="generator_unordered", batch_size=1)(
+                    delayed(_numbered)(function, k, task) for k, task in left.copy().items())
+            try:
                 for k, result in results:
                     del left[k]
                     yield k, result
+            finally:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # joblib's warning of tasks that Ctrl-C leaves unfinished
+                    results.close()
             return
         except BrokenProcessPool as error:
             if attempt == 2:
                 raise SimulationError("a worker process died twice; with fewer --jobs there is more memory for each") from error
 
 
-def _on_cluster(function: Callable[[Task], Result], tasks: Sequence[Task],
-                scheduler: str) -> Generator[tuple[int, Result], None, None]:
+def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler: str) -> Results:
     try:
         from dask.distributed import Client, KilledWorker, as_completed
     except ImportError as error:

@@ -1,8 +1,10 @@
 """Many images read on all cores, or on a cluster: ranges of images are the tasks, circuits stay loaded from task to task."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
@@ -10,7 +12,9 @@ from memristive.learning.crossbar_training import CompiledCrossbar
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import crossbar_of
 from memristive.network.engines import check_engine
+from memristive.network.layers import READ_BLOCK, LayeredNetwork, read_generator
 from memristive.network.ngspice_crossbar import Reader
+from memristive.network.ngspice_layers import LayeredReader
 from memristive.network.operating_range import warn_of_range
 from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
 from memristive.network.solvers import READING
@@ -20,7 +24,17 @@ RANGE = 50  # images in a task: a second of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
 NEURONS = 3  # spikes to wait for, for the top-3 accuracy
 
-_readers: dict[Any, Reader] = {}  # of this process: the last one
+_readers: dict[Any, Any] = {}  # of this process: the last one
+
+
+def _reader(key: Any, make: Callable[[], Any]) -> Any:
+    """Return the reader of a network, whose circuits stay loaded until another network is read."""
+    if key not in _readers:
+        for reader in _readers.values():
+            reader.unload()
+        _readers.clear()
+        _readers[key] = make()
+    return _readers[key]
 
 
 @dataclass(frozen=True)
@@ -34,15 +48,11 @@ class _Range:
 
 
 def _read_range(task: _Range) -> np.ndarray:
-    key = (task.setup.network, task.setup.schedule, task.chip, len(task.states), task.solver)
-    if key not in _readers:
-        for reader in _readers.values():
-            reader.unload()
-        _readers.clear()
-        _readers[key] = Reader(on_chip(task.setup, task.chip), len(task.states), task.solver)
+    reader = _reader((task.setup.network, task.setup.schedule, task.chip, len(task.states), task.solver),
+                     lambda: Reader(on_chip(task.setup, task.chip), len(task.states), task.solver))
     noise = [task.chip.threshold_noise("test", k) if task.chip else None
              for k in range(task.first, task.first + len(task.images))]
-    return np.array([_readers[key].spikes(task.states, image, NEURONS, jitter)
+    return np.array([reader.spikes(task.states, image, NEURONS, jitter)
                      for image, jitter in zip(task.images, noise, strict=True)])
 
 
@@ -96,3 +106,30 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     sizes = [len(task.images) for task in tasks]
     found = dict(run_tasks(_read_range, tasks, jobs, scheduler, sizes, "reading"))
     return np.concatenate([found[k] for k in range(len(tasks))])
+
+
+def layered_tasks(network: LayeredNetwork, images: np.ndarray) -> list[tuple[LayeredNetwork, np.ndarray, int]]:
+    """Return tasks for `read_range`: the network, a range of the `images` (n x inputs, levels 0 to 1), its first number."""
+    return [(network, images[k:k + READ_BLOCK], k) for k in range(0, len(images), READ_BLOCK)]
+
+
+def read_range(task: tuple[LayeredNetwork, np.ndarray, int]) -> list[np.ndarray]:
+    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or later than the read's end)."""
+    network, images, first = task
+    reader, rng = _reader(joblib.hash(network), lambda: LayeredReader(network)), read_generator(0, first)
+    reader.reset()  # the result does not depend on earlier ranges
+    return [np.array(layer) for layer in zip(*(reader.read(network, image, rng=rng)[0] for image in images), strict=True)]
+
+
+def read_layers(network: LayeredNetwork, images: np.ndarray, engine: str = NGSPICE, jobs: int | None = None,
+                scheduler: str | None = None) -> np.ndarray:
+    """Return the outputs' first spikes (images x classes, s; nan: silent) of a network of several layers.
+
+    Takes the `images` (n x inputs, levels 0 to 1), an engine, and `jobs` and `scheduler` of `parallel.run_tasks`. Raises
+    SimulationError.
+    """
+    if engine == CLOSED_FORM:
+        return network.first_spikes(images)
+    tasks = layered_tasks(network, images)
+    found = dict(run_tasks(read_range, tasks, jobs, scheduler, [len(task[1]) for task in tasks], "reading"))
+    return np.vstack([found[k][-1] for k in range(len(tasks))])

@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,15 @@ class NotOverwritten(RuntimeError):
     """A file exists that was made with other parameters."""
 
 
-def write_file(path: str | Path, content: str | bytes) -> None:
-    """Write `content` to a temporary file and rename it: at any time `path` holds the old or the new content, complete."""
+def write_file(path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None) -> None:
+    """Write `content` to a temporary file and rename it: at any time `path` holds the old or the new content, complete.
+
+    Files without parameters, such as figures, give `own`: it returns if this project may have written an existing file. Raises
+    NotOverwritten if not.
+    """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
+    if own and path.is_file() and not own(path.read_bytes()):
+        raise NotOverwritten(f"{path} exists and was not written by this script: move it, or choose another folder (see --help).")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +41,8 @@ def write_file(path: str | Path, content: str | bytes) -> None:
 
 
 def report(text: str) -> None:
-    """Print a line. If standard output is closed or full, only the line is lost, and the script goes on to its next file."""
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
+    """Print a line at once."""
+    print(text, flush=True)
 
 
 def to_json(data: Any) -> str:

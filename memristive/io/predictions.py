@@ -1,6 +1,7 @@
 """Decisions of a test, image by image, as compressed CSV."""
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,16 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     columns |= {f"spike_{name}_us": spikes[:, k] * 1e6 for k, name in enumerate(names)}
     table = pd.DataFrame(columns).replace([np.inf], np.nan)
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    write_file(path, gzip.compress(text.encode(), mtime=0))  # without the time: the same bytes from the same run
+    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)  # without the time: the same bytes from the same run
     report(f"wrote {path}")
+
+
+def _is_own(content: bytes) -> bool:
+    """Return if these bytes may be decisions that `save_decisions` wrote."""
+    try:
+        return gzip.decompress(content).startswith(b"image,label,decision")
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def load_decisions(path: str | Path) -> "pd.DataFrame":

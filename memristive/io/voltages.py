@@ -57,8 +57,7 @@ class Voltages:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of an image; a square if the file does not record it."""
-        side = round(self.states.shape[1] ** 0.5)
-        rows, columns = self.origin.get("shape", (side, side))
+        rows, columns = self.origin.get("shape") or 2 * (round(self.states.shape[1] ** 0.5),)
         return int(rows), int(columns)
 
     @property
@@ -161,22 +160,17 @@ def _array(path: str | Path, rows: Any) -> np.ndarray:
         states = np.array(rows, float)
     except (TypeError, ValueError) as error:
         raise VoltagesError(f"{path}: the voltages are not rows of numbers of equal length") from error
-    if states.ndim != 2 or not states.size:
-        raise VoltagesError(f"{path}: the voltages must be classes x inputs, got shape {states.shape}")
     wrong = ~(np.abs(states) <= LIMIT)  # also nan
-    if wrong.any():
-        j, i = np.argwhere(wrong)[0]
-        raise VoltagesError(f"{path}: cell (class {j}, input {i}) is {states[j, i]}, expected a voltage")
+    if states.ndim != 2 or wrong.any() or not states.size:
+        raise VoltagesError(f"{path}: the voltages must be classes x inputs, each up to {LIMIT:g} V, got shape {states.shape} "
+                            f"with {wrong.sum()} other values")
     return states
 
 
 def _paper_states(path: str | Path, content: Mapping[str, Any]) -> np.ndarray:
     cells = {(int(match[1]), int(match[2])): value for key, value in content.items() if (match := PAPER_NODE.match(key))}
-    if not cells:
-        raise VoltagesError(f"{path} has neither 'format' nor a cell xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages "
-                            "file or the paper's layout")
-    classes, inputs = (1 + max(place) for place in zip(*cells, strict=True))
-    missing = {(j, i) for j in range(classes) for i in range(inputs)} - set(cells)
-    if missing:
-        raise VoltagesError(f"{path} lacks cell (class {min(missing)[0]}, input {min(missing)[1]})")
+    classes, inputs = (1 + max(place) for place in zip(*cells, strict=True)) if cells else (0, 0)
+    if not cells or len(cells) != classes * inputs:
+        raise VoltagesError(f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
+                            "xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages file or the paper's layout")
     return _array(path, [[cells[j, i] for i in range(inputs)] for j in range(classes)])

@@ -16,8 +16,7 @@ from memristive.cli.parallel_reads import read_images
 from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import NotOverwritten
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import ClosedFormWarning, Crossbar
-from memristive.network.operating_range import OperatingRangeWarning
+from memristive.network.closed_form import Crossbar
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING
 from memristive.spice.errors import SimulationError
@@ -140,13 +139,6 @@ def test_each_chip_and_solver_has_its_reads_and_each_image_its_noise(alone):
     assert np.nanmax(np.abs(quiet - exact[0])) > 1e-6
     assert read_images(SETUP, STATES, IMAGES[:3], jobs=1).tobytes() == alone[:3].tobytes()
     assert read_images(SETUP, STATES, IMAGES[:3], solver=READING.tightened(), jobs=1).tobytes() != alone[:3].tobytes()
-
-
-def test_out_of_range_and_inexact_parameters_warn():
-    with pytest.warns(OperatingRangeWarning, match="silent"):
-        read_images(SETUP, 0.1 * STATES, IMAGES[:2], "closed-form")
-    with pytest.warns(ClosedFormWarning, match="rise"):
-        read_images(SETUP.replace(schedule=Schedule(rise=5e-4)), STATES, IMAGES[:2], "closed-form")
 
 
 # Dask

@@ -1,13 +1,17 @@
 """Atomic writes, JSON, and no overwriting of files that were made with other parameters."""
 
+import gzip
 import json
 import math
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import plotting
 from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, differences, to_json, write_file
+from memristive.io.predictions import save_decisions
 
 PARAMETERS = {"rule": "hebbian", "network": {"neuron": {"threshold": 4.0}}, "shape": (3, 3)}
 
@@ -55,6 +59,24 @@ def test_a_foreign_file_is_overwritten_by_force_alone(tmp_path, content):
         with pytest.raises(NotOverwritten, match="file"):
             check_overwriting(tmp_path / "file", parameters, force=False)
     check_overwriting(tmp_path / "file", None, force=True)
+
+
+def test_figures_and_decisions_replace_their_own_kind_alone(tmp_path):
+    figure, decisions = tmp_path / "a.png", tmp_path / "a.csv.gz"
+
+    def save():
+        plotting.save(plt.figure(), figure)
+        save_decisions(decisions, np.array([0]), np.array([[1e-4, 2e-4]]), 1e-6)
+    save()
+    save()
+    for path in (figure, decisions):
+        for foreign in (b"notes", gzip.compress(b"my,own,table"), b"\x89PNG Software Matplotlib"):
+            mine = path.read_bytes()
+            path.write_bytes(foreign)
+            with pytest.raises(NotOverwritten, match=path.name):
+                save()
+            assert path.read_bytes() == foreign
+            path.write_bytes(mine)
 
 
 def test_a_file_that_the_run_needs_is_never_overwritten(tmp_path):

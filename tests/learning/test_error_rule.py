@@ -24,7 +24,6 @@ from memristive.network.engines import make_engine
 from memristive.network.ngspice_crossbar import Reader
 from memristive.network.setup import Setup
 from memristive.network.spike_decoding import lead, strict_decision
-from memristive.spice.parameters import ParameterError
 
 NAN = math.nan
 RULE = ErrorDrivenRule(presentations=60, start_state=7.0, dose=0.15, margin=10e-6, seed=3)
@@ -146,9 +145,3 @@ def test_of_a_tie_the_lower_class_counts_as_first():
     for tied in ([j for j in range(3) if j != label], [label, (label + 1) % 3]):
         _, learning = answered([100.0 if j in tied else 200.0 for j in range(3)])
         assert learning.history[0, 0] == (label == min(tied))
-
-
-@pytest.mark.parametrize("labels", [np.arange(3) - 1, np.arange(3) + 1, np.arange(3) + 0.5, np.arange(2)])
-def test_labels_that_do_not_fit_are_refused(labels):
-    with pytest.raises(ParameterError, match="labels"):
-        next(ErrorDrivenTrainer(Answers([]), EASY, PATTERNS, labels).presentations(initial_state(EASY, 3, 2)))

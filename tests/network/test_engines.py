@@ -11,17 +11,11 @@ from memristive.network.engines import NgspiceEngine, make_engine
 from memristive.network.ngspice_crossbar import Reader, Writer
 from memristive.network.setup import ENGINES, Setup
 from memristive.network.solvers import READING, WRITING
-from memristive.spice.parameters import ParameterError
 from memristor import state_rate
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)
 
 pytestmark = pytest.mark.usefixtures("ngspice")
-
-
-def test_an_unknown_engine_is_refused():
-    with pytest.raises(ParameterError, match="engine"):
-        make_engine("closed_form", Setup(), Chip(3, 6))
 
 
 def test_engines_agree_in_reads_writes_and_rate():

@@ -8,7 +8,6 @@ import pytest
 from memristive.network.chip import Chip
 from memristive.network.layers import network_on_chip
 from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
-from memristive.spice.parameters import ParameterError
 from tests.network.networks import random_network
 
 TEN_PERCENT = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
@@ -61,8 +60,3 @@ def test_stuck_cells_stand_and_are_not_written(ngspice):
     for place in range(5):
         written = ColumnWriter(network, 7, cells).write(network.states[0][place], ones, ones, 60e-6, place)
         assert np.array_equal(written == network.states[0][place], stuck[place])
-
-
-def test_unsupported_deviations_are_refused():
-    with pytest.raises(ParameterError, match="write_noise"):
-        network_on_chip(random_network((3, 2)), Chip(write_noise=0.1, cell_gain=0.1))

@@ -16,7 +16,6 @@ from memristive.network.netlists import (
     layered_network,
     layered_read_netlist,
 )
-from memristive.spice.parameters import ParameterError
 from snn_circuit import OFF, NeuronParameters
 from tests.network.networks import on_a_chip, random_network
 
@@ -67,8 +66,3 @@ def test_the_exported_netlist_is_the_read(ngspice, volts, window, chip):
         if high.any():
             assert waves.time[high.argmax()] == pytest.approx(spike, abs=1e-6)
             assert waves[name][-1] == pytest.approx(volts, rel=1e-3)
-
-
-def test_an_image_that_does_not_fit_is_refused():
-    with pytest.raises(ParameterError, match="image"):
-        layered_read_netlist(random_network((4, 3)), np.ones(5))

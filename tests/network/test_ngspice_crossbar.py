@@ -134,14 +134,6 @@ def test_cells_below_their_input_are_read_as_in_the_closed_form(state):
     assert Reader(setup, 1).spikes(np.full((1, 9), state), np.ones(9), 1) == pytest.approx(exact, abs=0.3e-6)
 
 
-@pytest.mark.parametrize("image", [np.full(100, 1.01), np.full(100, -0.1), np.full(100, np.nan), np.ones(99)])
-def test_invalid_images_are_neither_read_nor_written(reader, writer, trained_states, image):
-    states = trained_states["error-driven"]
-    for use in (lambda: reader.spikes(states, image, 3), lambda: writer.write(states[0], image, 1, 1e-5)):
-        with pytest.raises(ParameterError, match="images"):
-            use()
-
-
 # Writes
 
 @pytest.fixture

@@ -104,10 +104,6 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
         fit_feedback_resistor(setup, patterns)
 
 
-def test_cells_that_do_not_conduct_are_named():
-    assert "no cell conducts" in operating_range(FIT, 0 * PATTERNS, PATTERNS).problems[0]
-
-
 @pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
 @pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning")
 def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from memristive.spice.netlist import Solver, netlist_text
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 
@@ -25,19 +24,3 @@ def test_values_out_of_range_are_refused(name, value):
 def test_limits_and_numpy_numbers_are_allowed():
     sample = Sample(volts=np.float32(2), count=np.int64(9))
     assert (sample.volts, sample.count) == (2.0, 9) and type(sample.volts) is float and type(sample.count) is int
-
-
-def test_tightened_solver_divides_step_and_tolerances():
-    usual, tight = Solver(), Solver().tightened(10)
-    for name in ("max_step", "reltol", "trtol", "chgtol"):
-        assert getattr(usual, name) / getattr(tight, name) == pytest.approx(10)
-
-
-def test_unknown_method_is_refused():
-    with pytest.raises(ParameterError, match="method"):
-        Solver(method="euler")
-
-
-def test_what_is_no_netlist_is_refused():
-    with pytest.raises(ParameterError, match="circuit"):
-        netlist_text("network.cir", Solver())

@@ -16,7 +16,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.spice.ngspice import MOST_CIRCUITS
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import NgspiceSession, SimulationError, Solver, netlist_text
+from memristive.spice.session import SimulationError, Solver, netlist_text
 from tests.helpers import ROOT
 
 RC = """RC
@@ -221,24 +221,6 @@ def test_the_users_settings_file_is_not_read(tmp_path):
                      + "\nprint('done')", cwd=tmp_path, env={"HOME": str(tmp_path)})
     out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == ("done\n", 0), err
-
-
-def test_missing_ngspice_is_one_exception_with_the_way_out(tmp_path):
-    code = """from memristive.spice.session import NgspiceMissing, NgspiceSession
-try:
-    NgspiceSession()
-except NgspiceMissing as error:
-    print(error)
-"""
-    out, _ = python(code, env={"NGSPICE_LIBRARY_PATH": str(tmp_path / "none.so")}).communicate(timeout=60)
-    assert "apt-get install libngspice0" in out and len(out.splitlines()) == 1
-
-
-def test_a_session_cannot_be_sent_to_another_process():
-    import pickle
-
-    with pytest.raises(TypeError, match="process"):
-        pickle.dumps(NgspiceSession())
 
 
 @pytest.mark.skipif(not shutil.which("ngspice"), reason="compares with the ngspice program")

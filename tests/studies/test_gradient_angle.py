@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import Images
-from memristive.io.results import load_results, load_table
+from memristive.io.results import load_table
 from memristive.learning.rule import LayeredRule
 from memristive.network.layers import LayeredNetwork
 from studies.gradient_angle import find_errors, main, measure
@@ -18,7 +18,6 @@ def test_a_single_hidden_neuron_is_written_along_its_gradient():
     wrong = int(np.argmin(network.first_spikes(image[None])[0]))
     found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)
     assert found["hidden_degrees"] < 3 and found["hidden_share_without_gradient"] == 0
-    assert found["hidden_share_with_same_sign"] == 1
     assert found["output_column_degrees"] < 15 and found["lead_gain_s"] > 0
 
 
@@ -38,21 +37,14 @@ def test_errors_are_images_that_the_rule_writes_for():
     times = 1e-6 * np.array([[50, 60, 70], [50, 52, 70], [np.nan, 60, 70], [60, 50, 70], [60, 70, 50]])
     network = SimpleNamespace(first_spikes=lambda images: times[:len(images)])
     training = Images(np.zeros((5, 2)), np.zeros(5, int))
-    for count, expected in ((1, ([(1, 0, 1)], 0)), (2, ([(1, 0, 1), (3, 0, 1)], 1)),
-                            (9, ([(1, 0, 1), (3, 0, 1), (4, 0, 2)], 1))):
-        assert find_errors(network, LayeredRule(margin=5e-6), training, count) == expected
+    assert find_errors(network, LayeredRule(margin=5e-6), training) == [(1, 0, 1), (3, 0, 1), (4, 0, 2)]
 
 
 def test_the_writes_go_downhill(tmp_path):
     main(["--hidden", "30", "--errors", "20", "--set", "rule.presentations=2000", "--results", str(tmp_path), "--figures",
           str(tmp_path)])
-    record, rows = load_results(tmp_path / "layer_gradient.json"), load_table(tmp_path / "layer_gradient.json")
-    medians = {(one["stage"], one["quantity"]): one["median"] for one in record["quartiles"]}
-    for stage in record["stages"]:
-        angles = rows[rows.stage == stage["stage"]]
-        assert len(angles) == stage["errors"] > 5 and stage["share_of_leads_that_grew"] > 0.8
-        for layer, most in (("hidden_degrees", 80), ("output_degrees", 30)):
-            median = medians[stage["stage"], layer]
-            assert median == pytest.approx(angles[layer].median(), abs=0.1) and median < most
-    assert rows.groupby("stage").hidden_degrees.median().nunique() == 2
+    stages = load_table(tmp_path / "layer_gradient.json").groupby("stage")
+    assert (stages.size() > 5).all() and len(stages) == 2
+    assert (stages.lead_gain_s.agg(lambda gains: (gains > 0).mean()) > 0.8).all()
+    assert (stages.hidden_degrees.median() < 80).all() and (stages.output_degrees.median() < 30).all()
     assert (tmp_path / "layer_gradient.png").exists()

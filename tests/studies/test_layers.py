@@ -14,6 +14,7 @@ from memristive.io.voltages import load_layers
 from memristive.learning.layered_training import LayeredLearning, initial_network, learn_layers, train_layers
 from memristive.network.chip import PRESETS
 from memristive.network.layers import network_on_chip
+from studies import read_test
 from studies.layers import main
 
 DATA = xor()
@@ -23,6 +24,13 @@ XOR, RULE, HIDDEN = DATA.training, DATA.layer_rule, DATA.hidden
 def study(folder, *options):
     main(["--data", "xor", "--voltages", str(folder / "v.json"), "--results", str(folder), "--figures", str(folder),
           "--jobs", "1", *map(str, options)])
+
+
+def read_again(folder, *options):
+    """Return the decisions of a test of the saved network."""
+    read_test.main(["--voltages", str(folder / "v.json"), "--results", str(folder), "--figures", str(folder), "--jobs", "1",
+                    "--force", *options])
+    return load_decisions(folder / "v_read_decisions.csv.gz")
 
 
 def learned(rule=RULE, chip=None):
@@ -45,14 +53,11 @@ def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_p
     assert table.strict_accuracy[1] == np.mean(right)
     assert record["mean_strict_accuracy"] == table.strict_accuracy.mean()
     assert record["networks_without_mistakes"] == (table.strict_accuracy == 1).sum()
-    for engine, ending in (("ngspice", ""), ("closed-form", "_by_closed_form")):
-        study(tmp_path, "--test-only", "--test-engine", engine)
-        decisions = load_decisions(tmp_path / f"layers_xor_test{ending}_decisions.csv.gz")
+    for engine in ("ngspice", "closed-form"):
+        decisions = read_again(tmp_path, "--engine", engine)
         assert decisions.decision.tolist() == decisions.label.astype(str).tolist() == list("0110")
         first = np.nanmin(learning.network.first_spikes(XOR.levels), axis=1) * 1e6
         assert np.nanmin(decisions[["spike_0_us", "spike_1_us"]], axis=1) == pytest.approx(first, abs=0.3)
-    energy = load_results(tmp_path / "layers_xor_test.json")["energy"]
-    assert energy["read_layer_1_J"] > energy["read_layer_2_J"] > 100 * energy["back_read_J"] > 0
 
 
 def test_ngspice_trains_as_the_closed_form(tmp_path):
@@ -61,7 +66,10 @@ def test_ngspice_trains_as_the_closed_form(tmp_path):
     start = initial_network(HIDDEN, 2, XOR.levels, RULE)
     for found, computed, before in zip(saved_states(tmp_path), exact.network.states, start.states, strict=True):
         assert found == pytest.approx(computed, abs=5e-3) and np.abs(computed - before).max() > 0.3
-    assert load_table(tmp_path / "layers_xor.json").presentations_that_wrote[0] == exact.history[:, 1].sum()
+    record = load_results(tmp_path / "layers_xor.json")
+    assert record["rows"][0]["presentations_that_wrote"] == exact.history[:, 1].sum()
+    energy = record["energy"]
+    assert energy["read_layer_1_J"] > energy["read_layer_2_J"] > 100 * energy["back_read_J"] > 0
 
 
 def test_a_network_is_trained_on_its_chip_and_may_be_carried_to_another(tmp_path):
@@ -71,8 +79,7 @@ def test_a_network_is_trained_on_its_chip_and_may_be_carried_to_another(tmp_path
     assert all(map(np.array_equal, saved_states(tmp_path), network.states))
     assert not np.array_equal(network.states[0], learned().network.states[0])
     for options, devices in (([], chip), (["--chip", "ideal"], None)):
-        study(tmp_path, "--test-only", "--force", *options)
-        decisions = load_decisions(tmp_path / "layers_xor_test_by_closed_form_decisions.csv.gz")
+        decisions = read_again(tmp_path, "--engine", "closed-form", *options)
         network = network_on_chip(network, devices)
         assert decisions[["spike_0_us", "spike_1_us"]].to_numpy() == pytest.approx(
             network.first_spikes(XOR.levels) * 1e6, abs=1e-4, nan_ok=True)

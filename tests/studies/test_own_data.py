@@ -1,6 +1,5 @@
 """The study of a user's own table: end to end, tables of all kinds, and one error for each kind of bad input."""
 
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -38,16 +37,12 @@ def folder(table, tmp_path_factory):
 def test_a_table_end_to_end(folder):
     record, rows = load_results(folder / "own_data_flowers.json"), load_rows(folder / "own_data_flowers.json")
     assert (record["samples"], record["features"], record["classes"]) == (30, 4, ["a", "b", "c"])
-    for method, scores in record["summary"].items():
-        its = rows[rows["method"] == method]
-        assert len(its) == 3 and its["samples"].sum() == 30 and scores["accuracy"] > 0.8
-        assert scores["accuracy"] == pytest.approx(np.average(its["accuracy"], weights=its["samples"]))
-        assert scores["accuracy"] == pytest.approx(np.mean(list(scores["recall"].values())))  # classes of equal size
-    assert record["ngspice"]["tested_by"] == "ngspice" and record["ngspice"]["largest_spike_deviation_s"] < 0.5e-6
+    assert len(rows) == 4 and (rows.accuracy > 0.8).all()
+    assert rows.accuracy.tolist() == pytest.approx([np.mean(list(recall.values())) for recall in rows.recall])  # equal classes
+    assert record["ngspice"]["same_decision"] == 3 and record["ngspice"]["largest_spike_deviation_s"] < 0.5e-6
     model = MemristiveClassifier.load(folder / "model.json")
     assert np.mean(model.predict(load_iris().data[::5]) == np.repeat(["a", "b", "c"], 10)) > 0.8
-    files = {path.name for path in folder.iterdir()}
-    assert {"read.cir", "own_data_flowers_confusion.png", "own_data_flowers_raster.png"} <= files
+    assert {"read.cir", "own_data_flowers_confusion.png"} <= {path.name for path in folder.iterdir()}
     assert not list(folder.glob("*.checkpoint"))
 
 
@@ -96,16 +91,7 @@ def test_an_interrupted_run_resumes_to_the_same_record(table, folder, tmp_path, 
     with pytest.raises(NotOverwritten, match="--resume"):
         study(table, tmp_path)
     record, whole = study(table, tmp_path, "--resume"), load_results(folder / "own_data_flowers.json")
-    assert len(calls) == 4 and (record["rows"], record["summary"]) == (whole["rows"], whole["summary"])
-
-
-def test_each_repeat_has_another_start():
-    rng = np.random.default_rng(1)
-    features, truth = rng.random((150, 4)), rng.permutation(150) % 3
-    methods = {own_data.NETWORK: MemristiveClassifier((), epochs=1, random_state=4)}
-    same = np.arange(100), np.arange(100, 150)
-    first, second = (own_data.evaluate(own_data.Fold(methods, features, truth, repeat, 0, *same)) for repeat in (0, 1))
-    assert not np.array_equal(first["predicted"], second["predicted"])
+    assert len(calls) == 4 and record["rows"] == whole["rows"]
 
 
 def test_no_method_has_seen_its_test_samples(tmp_path):
@@ -115,17 +101,7 @@ def test_no_method_has_seen_its_test_samples(tmp_path):
     (tmp_path / "chance.csv").write_text("\n".join(lines))
     own_data.main([str(tmp_path / "chance.csv"), "--hidden", "--epochs", "1", "--folds", "3", "--results", str(tmp_path),
                    "--figures", str(tmp_path), "--voltages", str(tmp_path / "v.json"), "--jobs", "1"])
-    summary = load_results(tmp_path / "own_data_chance.json")["summary"]
-    assert {"random forest", "MLP, early stopping"} <= summary.keys()
-    assert all(0.25 < scores["accuracy"] < 0.75 for scores in summary.values())
-
-
-def test_a_network_is_trained_in_ngspice(ngspice):
-    features, labels = load_iris(return_X_y=True)
-    network = MemristiveClassifier((3,), epochs=1, random_state=1)
-    found = own_data.compare_in_ngspice(network, features[::10], labels[::10], seed=1, in_situ=True)
-    assert (found["trained_by"], found["tested_by"], found["samples"]) == ("ngspice", "ngspice", 3)
-    assert found["same_decision"] == 3
+    assert load_rows(tmp_path / "own_data_chance.json").accuracy.between(0.25, 0.75).all()
 
 
 # Tables
@@ -141,9 +117,8 @@ def test_the_separator_is_detected(tmp_path, separator):
 
 
 @pytest.mark.parametrize(("label", "drop", "shape", "classes"), [
-    (None, [], 2, ["x", "y"]), ("class", ["b"], 1, ["x", "y"]), ("3", [], 2, ["x", "y"]), ("-1", [], 2, ["x", "y"]),
-    ("a", ["class"], 1, [1, 2])])
-def test_columns_are_chosen_by_name_or_number(tmp_path, label, drop, shape, classes):
+    (None, [], 2, ["x", "y"]), ("class", ["b"], 1, ["x", "y"]), ("a", ["class"], 1, [1, 2])])
+def test_columns_are_chosen_by_name(tmp_path, label, drop, shape, classes):
     lines = [",a,b,class", *(",".join([str(k), *row]) for k, row in enumerate(ROWS))]  # with row numbers, as pandas writes them
     (tmp_path / "t.csv").write_text("\n".join(lines))
     features, labels = own_data.load_table(str(tmp_path / "t.csv"), label, drop)
@@ -158,8 +133,8 @@ def test_built_in_tables(name):
 
 @pytest.mark.parametrize(("changed", "arguments", "named"), [
     ({"2,20,y": "2,,y"}, [], "'b'"), ({"2,20,y": "2,much,y"}, [], "much"), ({"2,20,y": "2,inf,y"}, [], "inf"),
-    ({"2,20,y": "2,20,"}, [], "class"), ({",y": ",x"}, [], "one class"), ({"class\n1,10,x": "class\n1,10,z"}, [], "class z"),
-    ({}, ["c"], "'c'"), ({}, ["9"], "'9'"), ({}, ["class", "d"], "'d'"), ({}, ["class", "a", "b"], "'class'")])
+    ({"2,20,y": "2,20,"}, [], "class"), ({",y": ",x"}, [], "classes: 1"), ({"class\n1,10,x": "class\n1,10,z"}, [], "'z': 1"),
+    ({}, ["c"], "'c'"), ({}, ["class", "d"], "'d'"), ({}, ["class", "a", "b"], "--drop")])
 def test_bad_tables_and_columns(tmp_path, changed, arguments, named):
     text = "\n".join(map(",".join, [["a", "b", "class"], *ROWS]))
     for old, new in changed.items():
@@ -177,7 +152,7 @@ def test_files_that_are_no_table(tmp_path, content):
         own_data.load_table(str(tmp_path / "t.csv"))
 
 
-@pytest.mark.parametrize("arguments", [["--in-situ"], ["--hidden", "0"], ["--folds", "1"]])
+@pytest.mark.parametrize("arguments", [["--hidden", "0"], ["--folds", "1"]])
 def test_bad_options(arguments):
     with pytest.raises(SystemExit):
         own_data.main(["iris", *arguments])

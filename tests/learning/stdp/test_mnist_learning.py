@@ -10,7 +10,6 @@ from memristive.learning.stdp import mnist_learning
 from memristive.learning.stdp.mnist_learning import PART, STEP, MnistLearning, NetworkState, draw_start, learn, present_with_leads
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION, SILENT, TIED, lead
-from memristive.spice.parameters import ParameterError
 
 FEW = MnistLearning(neurons=10, epochs=1, seed=3)
 
@@ -102,9 +101,3 @@ def test_each_epoch_presents_every_image_once_in_another_order():
     assert (network.states.min(), network.states.max()) == pytest.approx((0.5, 1.5), abs=0.01)
     epochs = order.reshape(3, 50)
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs) and len({tuple(epoch) for epoch in epochs}) == 3
-
-
-@pytest.mark.parametrize("times", [(2.0, 1.0), (5e-4, 1.3)])
-def test_time_constants_that_make_no_sense_are_refused(times):
-    with pytest.raises(ParameterError, match="first_time_constant"):
-        MnistLearning(first_time_constant=times[0], last_time_constant=times[1])

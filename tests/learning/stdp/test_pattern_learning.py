@@ -9,7 +9,6 @@ import pytest
 
 from memristive.learning.stdp.pattern_learning import Learned, batch_netlist, draw_trial, learn, predicted_winners
 from memristive.network.spike_decoding import SILENT
-from memristive.spice.parameters import ParameterError
 from studies.unsupervised import TASKS
 from tests.helpers import ROOT
 
@@ -106,10 +105,3 @@ def test_a_trial_follows_from_its_seed():
     assert np.mean(pixels != task.dataset.patterns[one.order]) == pytest.approx(0.1, abs=0.02)
     plain = trial_of(task, 3)
     assert np.array_equal(plain.images, plain.patterns[one.order]) and plain.setup.thresholds is None
-
-
-def test_too_few_neurons_and_impossible_shares_are_refused():
-    with pytest.raises(ParameterError, match="neurons"):
-        draw_trial(XPUE.setup, XPUE.dataset.patterns, 10, 3, 1)
-    with pytest.raises(ParameterError, match="flipped"):
-        trial_of(XPUE, 1, flipped=1.5)
