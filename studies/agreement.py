@@ -264,7 +264,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
     tasks = layered_tasks(network, images)
-    parts = run_resumable(read_range, tasks, [len(part) for _, part in tasks], options, record, parameters)
+    parts = run_resumable(read_range, tasks, [len(task[1]) for task in tasks], options, record, parameters)
     found = [np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)]
     exact = network.forward(images)
     rows, differing = compare_layers(found, exact, network.design.window)
