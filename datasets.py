@@ -151,7 +151,7 @@ def zvn() -> Dataset:
     M. Prezioso et al., Nature 521, 61 (2015), whose crossbar was the first that was trained in situ.
     """
     plain = _drawn("zvn", "zvn", (3, 3), ["111 010 111", "101 101 010", "010 101 101"],
-                   ErrorDrivenRule(presentations=600, start_state=7.0, dose=50e-3, margin=5e-6))
+                   presentations=600, start_state=7.0, dose=50e-3, margin=5e-6)
     flips = np.vstack([np.zeros(9), np.eye(9)])
     images = Images(np.abs(plain.patterns[:, None] - flips).reshape(30, 9), np.repeat(np.arange(3), 10))
     return dataclasses.replace(plain, load_images=lambda part: images)

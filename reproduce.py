@@ -28,7 +28,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
     What a quick reproduction does in part goes to results/quick, beside the records of the whole.
     """
     quick = ["--results", str(QUICK)]
-    yield [["memristor.py"], ["memristor.py", "--stdp"],
+    yield [["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"],
            ["-m", "studies.device_presets", "--jobs", "1"], ["-m", "studies.device_learning", "--short", "--jobs", "1", *quick]]
     for name in ("XPUE", "012345"):
         yield [[f"{name}_memristive_training.py"], [f"{name}_memristive_inference.py"]]

@@ -7,11 +7,13 @@ import subprocess
 import numpy as np
 import pytest
 
+import memristor_figures
 from memristive.io.files import NotOverwritten
 from memristive.io.results import load_results, load_table
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
+from memristor_figures import theoretical_iv
 from studies import device
 from studies.device import (
     IV_MEMRISTOR,
@@ -131,6 +133,16 @@ def test_closed_form_of_stdp_is_the_overlap_of_window_and_pulse():
 def test_phi_that_cannot_write_is_refused(ngspice):
     with pytest.raises(ParameterError, match="phi_voltage"):
         iv_experiment(IV_MEMRISTOR, IvExperiment(phi_voltage=0.4))
+
+
+def test_theoretical_curve_is_a_pinched_loop(tmp_path):
+    voltage, current = theoretical_iv()
+    assert current[np.isclose(voltage, 0, atol=1e-12)] == pytest.approx(0, abs=1e-12)
+    # Shoelace formula over the lobe at positive voltages: the integral of exp(-cos t) sin t cos t over 0 to pi is -2/e.
+    v, i = voltage[:len(voltage) // 2 + 1], current[:len(voltage) // 2 + 1]
+    assert abs(np.sum(v[:-1] * i[1:] - v[1:] * i[:-1])) / 2 == pytest.approx(2 / np.e, rel=1e-4)
+    memristor_figures.main(["--figures", str(tmp_path)])
+    assert (tmp_path / "memristor_theoretical_iv.png").exists()
 
 
 def run(folder, *arguments):

@@ -1,0 +1,35 @@
+"""Theoretical I-V loop of an ideal memristor: i = exp(-cos t) sin t against v = sin t (Jurj 2024).
+
+Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; memristor.py draws the emulator's loop.
+"""
+
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import plotting
+from memristive.cli.main import run
+from memristive.cli.options import make_parser
+
+
+def theoretical_iv(points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
+    """Return voltage in V and current in A over one period, arrays of `points`."""
+    t = np.linspace(0, 2 * np.pi, points)
+    return np.sin(t), np.exp(-np.cos(t)) * np.sin(t)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Draw the loop."""
+    options = make_parser(__doc__, parameters=False).parse_args(arguments)
+    voltage, current = theoretical_iv()
+    figure, axis = plt.subplots(figsize=(plotting.WIDTH * 0.65, 4.0))
+    axis.plot(voltage, current)
+    plotting.cross(axis)
+    axis.set(xlabel="voltage v = sin t (V)", ylabel="current i = exp(−cos t) sin t (A)",
+             title="Pinched hysteresis loop of an ideal memristor")
+    plotting.save(figure, options.figures / "memristor_theoretical_iv.png")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
