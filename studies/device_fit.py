@@ -1,13 +1,15 @@
-"""Which emulator behaves like your device? Fit a measured curve and check the fit in ngspice.
+"""How does your device step, and how noisy is it? Fit the curves of its pulses, or an emulator to its I-V loop.
 
-FILE.csv holds potentiation and depression over identical pulses, in one of two layouts: columns pulse, conductance and direction
-(up or down), or two columns, one for each direction, row by row. Conductances are in S. Pulse 0, or the first row of two columns,
-is the reading before the first pulse; if pulses count from 1, the last reading of the other direction stands for it. A column
-sweep separates sweeps; in the first layout, so does a pulse number that returns. Sweeps are averaged.
+FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts:
+
+- a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Columns sweep and
+  pulse may be added. A sweep starts where its number changes, at pulse 0 (a reading before any pulse), and where pulse numbers
+  return while the direction stays. Pulses of both directions may alternate.
+- two columns, up and down, row by row. The first row is read before the first pulse. A column sweep separates sweeps.
 
 Writes the device file results/NAME_device.json, for --device of other scripts, the record results/device_fit_NAME.json and
 figures/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
-written. About 2 s.
+written. About 3 s.
 """
 
 import dataclasses
@@ -24,29 +26,32 @@ from matplotlib.figure import Figure
 import plotting
 from memristive.cli.main import run
 from memristive.cli.options import Parser, make_parser, table
-from memristive.devices.curve_fit import LIMITS, LoopFit, PulseFit, fit_loop, fit_pulses
-from memristive.devices.measured_device import device_record, emulator
-from memristive.devices.pulse_train import apply_pulses
+from memristive.devices.curve_fit import PulseFit, fit_pulses
+from memristive.devices.loop_fit import LIMITS, LoopFit, fit_loop
+from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
 
-POOR = 0.1  # residual, share of the range, from which on a fit deserves a look
+ABRUPT = 0.3  # step of one pulse, share of the range
+GAP = 0.1  # share of the range without a pulse
+USUAL = 1e-9  # S, the lowest conductance on that memristors are read
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read, fit, check in ngspice, save, print, plot."""
+    """Read, fit, save, print, plot."""
     parser: Parser = make_parser(__doc__, parameters=False)
-    parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured curve")
-    parser.add_argument("--kind", choices=("pulses", "iv"), default="pulses", help="pulse curves (default) or an I-V loop")
+    parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
+    parser.add_argument("--kind", choices=("pulses", "iv"), default="pulses", help="pulses (default) or an I-V loop")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")
     options = parser.parse_args(arguments)
     name = options.name or options.file.stem
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
     parameters = {"file": options.file.name, "kind": options.kind, "read_voltage": options.read_voltage}
-    for file in (record, device_file):
-        check_overwriting(file, parameters, options.force, others=[options.file])
+    device = {"name": name, "read_voltage": options.read_voltage, "source": f"fitted to {options.file.name}"}
+    for file, content in ((record, parameters), (device_file, device)):
+        check_overwriting(file, content, options.force, others=[options.file])
     data = read_table(options.file)
 
     if options.kind == "iv":
@@ -56,16 +61,14 @@ def main(arguments: list[str] | None = None) -> None:
                    "rms_share_of_peak": loop.rms, "largest_share_of_peak": loop.largest}
         figure = loop_figure(loop, *loop_columns(data))
     else:
-        up, down = pulse_columns(data)
-        fit = fit_pulses(up, down, name, read_voltage=options.read_voltage, source=f"fitted to {options.file.name}")
-        simulated = simulate(fit)
-        print_result = partial(print_fit, fit, simulated)
+        fit = fit_pulses(*pulse_columns(data), **device)
+        print_result = partial(print_fit, fit)
         results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
-                   "largest_share_of_range": fit.largest} | ngspice_residuals(fit, simulated)
-        figure = pulse_figure(fit, simulated, up, down)
-        write_file(device_file, to_json({**device_record(fit.device), **parameters}))
-        report(f"wrote {device_file}" + f"; use it with: --device {device_file}" * (simulated is not None))
-    write_results(record, parameters, results)
+                   "largest_share_of_range": fit.largest}
+        figure = pulse_figure(fit)
+        write_file(device_file, to_json(device_record(fit.device)))
+        report(f"wrote {device_file}; use it with: --device {device_file}")
+    write_results(record, parameters, results, ngspice=False)
     print_result()
     plotting.save(figure, options.figures / f"device_fit_{name}.png")
 
@@ -90,32 +93,35 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     return np.asarray(values, float)
 
 
-def pulse_columns(data: pd.DataFrame) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the sweeps up and down: conductances in S after 0, 1, 2, ... pulses. Raises ParameterError."""
-    if "direction" in data.columns:
-        for column in ("pulse", "conductance"):
-            if column not in data.columns:
-                raise ParameterError(f"column {column!r} is missing, found {', '.join(data.columns)}")
-        direction = data["direction"].astype(str).str.strip().str.lower()
-        if not direction.isin(["up", "down"]).all():
-            raise ParameterError(f"direction must be up or down, got {direction[~direction.isin(['up', 'down'])].iloc[0]!r}")
-        sweeps, first = [], []
-        for wanted in ("up", "down"):
-            part = data[direction == wanted]
-            pulse, conductance = numbers(part, "pulse"), numbers(part, "conductance")
-            starts = np.flatnonzero(np.diff(pulse) <= 0) + 1
-            sweeps.append([run for run in np.split(conductance, starts) if len(run)])
-            first.append(pulse.min(initial=np.inf))
-        if all(sweeps):
-            ends = [float(np.mean([run[-1] for run in runs])) for runs in sweeps]
-            sweeps = [[np.append(end, run) for run in runs] if start >= 1 else runs  # no reading before the first pulse
-                      for start, end, runs in zip(first, ends[::-1], sweeps, strict=True)]
-        return sweeps[0], sweeps[1]
-    columns = [column for column in data.columns if column != "sweep"]
-    if len(columns) != 2:
-        raise ParameterError(f"expected columns pulse, conductance, direction, or two columns, found {', '.join(data.columns)}")
-    groups = [part for _, part in data.groupby("sweep")] if "sweep" in data.columns else [data]
-    return [numbers(part, columns[0]) for part in groups], [numbers(part, columns[1]) for part in groups]
+def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return conductances in S and the direction of the pulse before each: 1, -1, or 0 at the start of a sweep.
+
+    Raises ParameterError.
+    """
+    sweep = np.zeros(len(data), bool)
+    if "sweep" in data.columns:
+        sweep |= data["sweep"].ne(data["sweep"].shift())
+    if "conductance" not in data.columns:
+        columns = [column for column in data.columns if column != "sweep"]
+        if len(columns) != 2 or not len(data):
+            raise ParameterError("expected columns conductance (in S) and direction, or two columns of conductances, found "
+                                 f"{', '.join(data.columns)}")
+        sweep[0] = True
+        return (np.concatenate([numbers(data, column) for column in columns]),
+                np.concatenate([np.where(sweep, 0, sign) for sign in (1, -1)]))
+    named = [column for column in ("direction", "voltage") if column in data.columns]
+    if not named:
+        raise ParameterError(f"column 'direction' (up or down) or 'voltage' of the pulses is missing, found "
+                             f"{', '.join(data.columns)}")
+    words = data[named[0]].astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
+    direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
+    if np.isnan(direction).any():
+        raise ParameterError(f"{named[0]} must be up, down or a number with a sign, got {words[np.isnan(direction)].iloc[0]!r}")
+    if "pulse" in data.columns:
+        pulse = numbers(data, "pulse")
+        again = (np.diff(pulse) <= 0) & (direction[1:] == direction[:-1])
+        sweep |= (pulse == 0) | np.append(True, again)
+    return numbers(data, "conductance"), np.where(sweep, 0, direction)
 
 
 def loop_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -126,46 +132,30 @@ def loop_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return numbers(data, "time"), numbers(data, "voltage"), numbers(data, "current")
 
 
-def simulate(fit: PulseFit) -> np.ndarray | None:
-    """Return ngspice's conductances (S) for a sweep up and down; None if the emulator cannot follow the curve."""
-    device = fit.device
-    try:
-        emulated = emulator(device)
-    except ParameterError as error:
-        warnings.warn(f"{error}; the device file holds the fit, no emulator", stacklevel=2)
-        return None
-    return apply_pulses(emulated, [1] * device.pulses_up + [-1] * device.pulses_down)
-
-
-def ngspice_residuals(fit: PulseFit, simulated: np.ndarray | None) -> dict[str, float]:
-    """Return rms and largest residual of ngspice against the measured means, as shares of the range."""
-    if simulated is None:
-        return {}
-    device = fit.device
-    measured = np.concatenate([fit.up, fit.down[1:]])
-    residual = (simulated - measured) / (device.highest_conductance - device.lowest_conductance)
-    return {"ngspice_rms_share_of_range": float(np.sqrt(np.mean(residual**2))),
-            "ngspice_largest_share_of_range": float(np.abs(residual).max())}
-
-
-def print_fit(fit: PulseFit, simulated: np.ndarray | None) -> None:
-    """Print the fitted values with standard errors, and the residuals."""
-    device = fit.device
-    rows = [("highest conductance (S)", f"{device.highest_conductance:.4g}", f"{fit.errors['highest_conductance']:.1g}"),
-            ("lowest conductance (S)", f"{device.lowest_conductance:.4g}", f"{fit.errors['lowest_conductance']:.1g}"),
-            ("on/off ratio", f"{device.on_off_ratio:.4g}", ""),
-            ("pulses up, down", f"{device.pulses_up}, {device.pulses_down}", ""),
-            ("curvature A up", f"{device.curvature_up:.4g}", f"{fit.errors['curvature_up']:.1g}"),
-            ("curvature A down", f"{device.curvature_down:.4g}", f"{fit.errors['curvature_down']:.1g}"),
-            ("cycle-to-cycle noise, share of the range", f"{device.cycle_noise:.2%}", ""),
-            ("residual of the law, rms and largest", f"{fit.rms:.2%}", f"{fit.largest:.2%}")]
-    found = ngspice_residuals(fit, simulated)
-    if found:
-        rms, largest = found.values()
-        rows.append(("residual of ngspice, rms and largest", f"{rms:.2%}", f"{largest:.2%}"))
-    print(table(("quantity", "value", "error or largest"), rows))
-    if fit.largest > POOR:
-        warnings.warn(f"the law misses a point by {fit.largest:.0%} of the range: see the figure", stacklevel=2)
+def print_fit(fit: PulseFit) -> None:
+    """Print curves and noises with standard errors and the quality of the replay, and warn of data that are missing."""
+    device, x = fit.device, np.linspace(0, 1, 5)
+    columns = [x]
+    for word in ("up", "down"):
+        columns += [100 * device.step(x, word == "up"), 100 * np.interp(x, np.linspace(0, 1, len(device.up)), fit.errors[word])]
+    print(f"{device.lowest_conductance:.4g} S at x = 0, {device.highest_conductance:.4g} S at x = 1; a pulse moves x by (%)")
+    rows = [[f"{value:.2f}" for value in row] for row in np.transpose(columns)]
+    print(table(("x", "up", "standard error", "down", "standard error"), rows))
+    for kind in ("write", "read"):
+        noise, error = getattr(device, f"{kind}_noise"), fit.errors[f"{kind}_noise"]
+        print(f"{kind} noise {noise:.2%} of the range, standard error {error:.2%}")
+    print(f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most")
+    if device.highest_conductance < USUAL:
+        warnings.warn(f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the unit", stacklevel=2)
+    for word in ("up", "down"):
+        before = np.clip(fit.steps(word == "up")[0], 0, 1)
+        largest, states = float(device.step(before, word == "up").max()), np.sort([0, *before, 1])
+        widest = int(np.diff(states).argmax())
+        if largest > ABRUPT:
+            print(f"abrupt: one pulse {word} moves x by {largest:.0%}")
+        if states[widest + 1] - states[widest] > GAP:
+            warnings.warn(f"no pulse {word} starts between x = {states[widest]:.2f} and {states[widest + 1]:.2f}: there the "
+                          "curve is a guess", stacklevel=2)
 
 
 def print_loop(fit: LoopFit) -> None:
@@ -180,26 +170,30 @@ def print_loop(fit: LoopFit) -> None:
     print(table(("quantity", "value", "error or largest"), rows))
 
 
-def pulse_figure(fit: PulseFit, simulated: np.ndarray | None, up: list[np.ndarray], down: list[np.ndarray]) -> Figure:
-    """Draw all sweeps and their means, the fitted law, and ngspice's emulator."""
-    device = fit.device
-    factor, unit = plotting.prefixed(fit.up, "S")
-    figure, axis = plt.subplots(figsize=(plotting.WIDTH, 3.8))
-    for begin, sweeps, mean in ((0, up, fit.up), (device.pulses_up, down, fit.down)):
-        pulses, first = begin + np.arange(len(mean)), begin == 0
-        for k, sweep in enumerate(sweeps):
-            axis.plot(pulses, factor * sweep, ".-", color=plotting.SKY, markersize=4, linewidth=0.6,
-                      label="measured" if first and k == 0 else None)
-        if len(sweeps) > 1:
-            axis.plot(pulses, factor * mean, "o", color=plotting.BLUE, markersize=4, label="mean" if first else None)
-    fine = np.linspace(0, 1, 200)
-    axis.plot(fine * device.pulses_up, factor * device.conductance(device.curve(fine)), color=plotting.BLACK, label="fitted law")
-    axis.plot(device.pulses_up + fine * device.pulses_down, factor * device.conductance(device.curve(fine, False)),
-              color=plotting.BLACK)
-    if simulated is not None:
-        axis.plot(np.arange(len(simulated)), factor * simulated, "--", color=plotting.VERMILLION, label="emulator in ngspice")
-    axis.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
-    axis.legend()
+def pulse_figure(fit: PulseFit) -> Figure:
+    """Draw all sweeps with the replay of mean pulses and its band, and the steps of both directions over x."""
+    device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
+    factor, unit = plotting.prefixed(device.highest_conductance, "S")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
+    for sweep in np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:]):
+        read, mean, low, high = (factor * device.conductance(x[sweep]) for x in (
+            fit.reading, fit.replay, fit.replay - fit.band, fit.replay + fit.band))
+        pulses = np.arange(len(sweep))
+        lines = [*left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
+                 *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
+                 left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0)]
+    left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
+    left.legend(lines, ["measured", "mean pulses", "standard deviation"])
+    for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
+        near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
+        near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()
+        curve, error = device.step(grid, word == "up"), fit.errors[word]
+        right.fill_between(grid, 100 * (curve - error), 100 * (curve + error), color=colour, alpha=0.2, linewidth=0)
+        right.plot(grid, 100 * curve, color=colour, label=word)
+        right.plot(near["x"], 100 * near["step"], "o", color=colour, markersize=4)
+    right.set(xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None),
+              title="dots: mean measured steps")
+    right.legend()
     return figure
 
 

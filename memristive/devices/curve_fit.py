@@ -1,43 +1,98 @@
-"""Fit a measured device: its update law to pulse curves, the emulator to an I-V loop (SciPy's least squares)."""
+"""Fit of a measured device to its pulses: the steps of both directions over the state, and the noises of writing and reading.
 
-import contextlib
-import dataclasses
-from collections.abc import Sequence
+A pulse moves the state x by its mean step s(x) and a write noise, which stays. A reading y adds a read noise, which does not:
+
+    x[n+1] = x[n] + s(x[n]) + write[n],    y[n] = x[n] + read[n]
+
+About an estimate m of x[n], where the steps have the slope g, both give
+
+    y[n+1] - (1 + g) y[n] + g m = s(m) + write[n] + read[n+1] - (1 + g) read[n]
+
+This is a linear regression for the curves s. Its noise has a tri-diagonal covariance, because neighbours share a reading. Read
+noise therefore makes neighbours differ in sign, and write noise does not: so the likelihood separates the two. m is the estimate
+from the readings up to n, as in an extended Kalman filter. An estimate from all readings would share their noise with the left
+side and bend the curves. Curves and m are improved in turn.
+
+A curve has `POINTS` points with straight lines between them. Its second differences are drawn towards 0 as far as the restricted
+likelihood demands (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). Where the data cannot choose, the curve is
+straight, because a prior prefers simple ones (D. Simpson et al., Statistical Science 32, 1, 2017).
+"""
+
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
+from numpy.typing import ArrayLike
+from scipy.linalg import cho_solve, cho_solve_banded, cholesky, cholesky_banded, solve_banded
+from scipy.optimize import minimize, nnls
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from memristive.devices.measured_device import LINEAR, MeasuredDevice
+from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters
 
-FEWEST = 5  # points of a curve
+POINTS = 21  # of a curve; one cell is 5 % of the range
+FEWEST = 3  # pulses of a direction
 LARGEST = 0.1  # S: no synapse conducts so well
-LIMITS = {"transconductance": (1e-15, 1e-3), "leak_resistance": (1e6, 1e15), "kp": (1e-15, 1.0)}  # S, ohm, A/V^2
-REPLICATES = 40  # simulated measurements behind a standard error
+NOISY = 0.1  # readings below 0 by this share of the highest may be noise
+SMALLEST, TINY = 1e-5, 1e-6  # noise that counts as none, a share of the range; what keeps a matrix regular
+BENT = 0.05  # typical second difference of a curve, in units of its largest step
+BOUNDS = [(np.log(SMALLEST), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2  # of the logs of noises and second differences
+ROUNDS, CHANGE = 10, 1e-3  # of states and curves in turn, until no state changes by more
+
+BENDS = np.diff(np.eye(POINTS), 2, axis=0)
+BENDS = BENDS.T @ BENDS
 
 
 @dataclass(frozen=True)
 class PulseFit:
-    """Fitted update law with standard errors, and its residuals as shares of the conductance range."""
-
-    device: MeasuredDevice
-    errors: dict[str, float]
-    rms: float
-    largest: float
-    up: np.ndarray  # S, measured means after 0, 1, ... potentiating pulses
-    down: np.ndarray  # S
-
-
-def fit_pulses(up: Sequence[np.ndarray], down: Sequence[np.ndarray], name: str = "device", **more: Any) -> PulseFit:
-    """Fit the update law to measured potentiation and depression curves.
+    """Device that was fitted to readings, with standard errors, and a replay of its mean pulses.
 
     Parameters
     ----------
-    up, down : sequences of arrays, S
-        One array for each sweep: conductance after 0, 1, 2, ... identical pulses.
+    device : MeasuredDevice
+    errors : dict
+        Standard errors of `up` and `down` (arrays) and of `write_noise` and `read_noise`.
+    direction, reading, state : arrays, readings
+        1, -1, or 0 at the start of a sweep; x as it was read; x without the noise of reading.
+    replay, band : arrays, readings
+        x after mean pulses from the start of each sweep, and the standard deviation of a reading about it.
+    """
+
+    device: MeasuredDevice
+    errors: dict[str, Any]
+    direction: np.ndarray
+    reading: np.ndarray
+    state: np.ndarray
+    replay: np.ndarray
+    band: np.ndarray
+
+    @property
+    def rms(self) -> float:
+        """Root of the mean square between the readings and the replay, a share of the range."""
+        return float(np.sqrt(np.mean((self.reading - self.replay) ** 2)))
+
+    @property
+    def largest(self) -> float:
+        """Largest distance between a reading and the replay, a share of the range."""
+        return float(np.abs(self.reading - self.replay).max())
+
+    def steps(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the states before the pulses of one direction, and the measured steps as positive numbers."""
+        after = np.flatnonzero(self.direction == (1 if up else -1))
+        return self.state[after - 1], (self.reading[after] - self.reading[after - 1]) * (1 if up else -1)
+
+
+def fit_pulses(conductance: ArrayLike, direction: ArrayLike, name: str = "device", **more: Any) -> PulseFit:
+    """Fit the step curves and noises of a device to raw pulses in any order.
+
+    The range of x is that of the conductances without read noise, so sweeps need not close.
+
+    Parameters
+    ----------
+    conductance : array_like, readings, S
+        In the order of measurement.
+    direction : array_like, readings
+        Pulse before each reading: above 0 for up, below 0 for down, 0 for a reading that starts a sweep.
     name : str
     **more
         Other fields of `MeasuredDevice`, e.g. read_voltage and source.
@@ -45,168 +100,133 @@ def fit_pulses(up: Sequence[np.ndarray], down: Sequence[np.ndarray], name: str =
     Raises
     ------
     ParameterError
-        A direction is missing, has fewer than five points, unequal sweeps, or conductances that are not positive, all equal, or
-        above 0.1 S, as those in uS are.
+        A direction has fewer than three pulses or moves the conductance the other way; or conductances are not positive, all
+        equal, or above 0.1 S, as those in uS are.
     """
-    means, noises = {}, []
-    for direction, sweeps in (("up", up), ("down", down)):
-        if not len(sweeps) or min(map(len, sweeps)) < FEWEST:
-            raise ParameterError(f"direction {direction!r} needs at least {FEWEST} points, got "
-                                 f"{min(map(len, sweeps)) if len(sweeps) else 0}")
-        if len(set(map(len, sweeps))) > 1:
-            raise ParameterError(f"sweeps of direction {direction!r} must have equal numbers of points")
-        means[direction] = np.mean(sweeps, axis=0)
-    values = np.concatenate([*up, *down])
-    if not np.isfinite(values).all() or (values <= 0).any():
-        raise ParameterError(f"conductances must be positive numbers in S, got {values[~(values > 0)][0]:g}")
+    values, signs = np.asarray(conductance, float), np.sign(np.asarray(direction, float))
+    signs[:1] = 0  # no reading is before the first
+    _check(values, signs)
+    low, span = values.min(), np.ptp(values)
+    with threadpool_limits(1):  # more threads take ten times as long for such small matrices
+        readings, pulses = (values - low) / span, np.flatnonzero(signs)
+        grid, *_, rough = _estimate(readings, signs, pulses)
+        pulses = pulses[_moving(pulses, signs, (rough - grid[0]) / (grid[-1] - grid[0]))]
+        grid, curves, curve_errors, noises, noise_errors, state = _estimate(readings, signs, pulses)
+    state = np.where(np.isin(np.arange(len(state)), [pulses - 1, pulses]), state, rough)
+    width = grid[-1] - grid[0]
+    up, down = curves / width
+    read, write = noises / width
+    device = MeasuredDevice(name, max(0.0, low + span * grid[0]), low + span * grid[-1], tuple(up), tuple(down),
+                            write_noise=float(write), read_noise=float(read), **more)
+    errors = {"up": curve_errors[0] / width, "down": curve_errors[1] / width,
+              "write_noise": float(noise_errors[1] / width), "read_noise": float(noise_errors[0] / width)}
+    state = (state - grid[0]) / width
+    replay, band = _replay(device, state, signs)
+    reading = (values - device.lowest_conductance) / (device.highest_conductance - device.lowest_conductance)
+    return PulseFit(device, errors, signs, reading, state, replay, band)
+
+
+def _check(values: np.ndarray, direction: np.ndarray) -> None:
+    """Raise ParameterError for readings that no device can give."""
+    for sign, word in ((1, "up"), (-1, "down")):
+        if (count := np.count_nonzero(direction == sign)) < FEWEST:
+            raise ParameterError(f"direction {word!r} needs at least {FEWEST} pulses, each with a reading before it, got {count}")
+    wrong = ~(values > -NOISY * values.max())
+    if wrong.any():
+        worst = wrong.argmax()
+        raise ParameterError(f"conductances must be positive numbers in S, got {values[worst]:g} in reading {worst + 1}")
     if values.max() > LARGEST:
-        raise ParameterError(f"conductances must be in S, {LARGEST:g} S at most, got {values.max():g}; multiply uS by 1e-6")
+        raise ParameterError(f"conductances must be in S, {LARGEST:g} S at most, got {values.min():g} to {values.max():g}; if "
+                             "they are in uS, multiply by 1e-6; if they are resistances in kohm, take 1e-3 / R")
     if np.ptp(values) <= 1e-9 * values.max():
         raise ParameterError(f"conductances are all equal ({values[0]:g} S): there is nothing to fit")
-    device, deviation = _fit(means["up"], means["down"], name, more)
-    for direction, sweeps in (("up", up), ("down", down)):
-        for sweep in sweeps:
-            share = _share(device, sweep)
-            noises.append(share[1:] - device.after(share[:-1], 1, direction == "up"))
-    device = dataclasses.replace(device, cycle_noise=min(1.0, float(np.std(np.concatenate(noises)))))
-    return PulseFit(device, _bootstrap_errors(device, len(up), len(down)), float(np.sqrt(np.mean(deviation**2))),
-                    float(np.abs(deviation).max()), means["up"], means["down"])
+    for sign, word, change in ((1, "up", "raise"), (-1, "down", "lower")):
+        after = np.flatnonzero(direction == sign)
+        if not sign * (values[after] - values[after - 1]).sum() > 0:
+            raise ParameterError(f"direction {word!r}: these pulses do not {change} the conductance; are directions swapped?")
 
 
-def _share(device: MeasuredDevice, conductance: np.ndarray) -> np.ndarray:
-    low = device.lowest_conductance
-    return (np.asarray(conductance) - low) / (device.highest_conductance - low)
+def _hats(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of the points of a curve at each x, and their derivatives."""
+    place = np.clip((x - grid[0]) / (grid[1] - grid[0]), 0, POINTS - 1)
+    left, rows = np.minimum(place.astype(int), POINTS - 2), np.arange(len(x))
+    weights, slopes = np.zeros((2, len(x), POINTS))
+    weights[rows, left], weights[rows, left + 1] = left + 1 - place, place - left
+    slopes[rows, left], slopes[rows, left + 1] = -1 / (grid[1] - grid[0]), 1 / (grid[1] - grid[0])
+    return weights, slopes
 
 
-def _fit(up: np.ndarray, down: np.ndarray, name: str, more: dict[str, Any]) -> tuple[MeasuredDevice, np.ndarray]:
-    """Return the device whose law fits two curves (S), and the residuals as shares of its range."""
-    scale = float(np.ptp([*up, *down]))
-    share_up, share_down = np.linspace(0, 1, len(up)), np.linspace(0, 1, len(down))
+def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np.ndarray, shared: np.ndarray,
+             bent: np.ndarray) -> tuple[Any, ...]:
+    """Return minus the log of the restricted likelihood, the factors of both matrices, the right side and the curves.
 
-    def residuals(p: np.ndarray) -> np.ndarray:
-        low, high, bend_up, bend_down = p
-        law_up = low + (high - low) * _saturating(bend_up, share_up)
-        law_down = high - (high - low) * _saturating(bend_down, share_down)
-        return np.concatenate([law_up - up / scale, law_down - down / scale])
-
-    start = [min(up.min(), down.min()) / scale, max(up.max(), down.max()) / scale, 1.0, 1.0]
-    fit = least_squares(residuals, start, x_scale=[1, 1, 5, 5])
-    low, high, *bends = fit.x
-    if up[-1] <= up[0] or down[-1] >= down[0]:
-        raise ParameterError("conductances must rise with the pulses up and fall with the pulses down")
-    if not 0 < low < high:
-        raise ParameterError(f"the fitted conductances must be positive and rise, got {low * scale:g} to {high * scale:g} S")
-    a_up, a_down = (float(np.clip(1 / bend if bend else np.inf, -LINEAR, LINEAR)) for bend in bends)
-    device = MeasuredDevice(name, len(up) - 1, len(down) - 1, a_up, a_down, high * scale, high / low, **more)
-    return device, fit.fun / (high - low)
-
-
-def _bootstrap_errors(device: MeasuredDevice, sweeps_up: int, sweeps_down: int) -> dict[str, float]:
-    """Return the spread of the fitted values over simulated measurements: noise of single pulses adds up along a curve."""
-    rng, fits = np.random.default_rng(0), []
-    for _ in range(REPLICATES):
-        curves = []
-        for up, sweeps in ((True, sweeps_up), (False, sweeps_down)):
-            share = [np.full(sweeps, 0.0 if up else 1.0)]
-            for _ in range(device.pulses_up if up else device.pulses_down):
-                share.append(device.after(share[-1], 1, up) + device.cycle_noise * rng.standard_normal(sweeps))
-            curves.append(device.conductance(np.mean(share, axis=1)))
-        with contextlib.suppress(ParameterError):
-            fits.append(_fit(curves[0], curves[1], device.name, {})[0])
-    names = ("lowest_conductance", "highest_conductance", "curvature_up", "curvature_down")
-    return {name: float(np.std([getattr(fit, name) for fit in fits])) if fits else np.nan for name in names}
-
-
-def _standard_errors(fit: Any) -> np.ndarray:
-    """Return the standard errors of fitted parameters; residuals of neighbouring points are correlated to first order."""
-    residuals = fit.fun
-    variance = residuals @ residuals / max(1, len(residuals) - len(fit.x))
-    correlation = float(np.clip(residuals[1:] @ residuals[:-1] / max(residuals @ residuals, 1e-300), 0.0, 0.99))
-    inflation = (1 + correlation) / (1 - correlation)
-    return np.sqrt((np.linalg.pinv(fit.jac)**2).sum(axis=1) * variance * inflation)
-
-
-def _saturating(bend: float, share: np.ndarray) -> np.ndarray:
-    """Return (1 - exp(-bend p)) / (1 - exp(-bend)), which is p for bend = 0."""
-    if abs(bend) < 1e-6:
-        return share
-    law = np.expm1(-abs(bend) * share) / np.expm1(-abs(bend))
-    return law if bend > 0 else law * np.exp(bend * (1 - share))  # both multiplied by exp(bend): nothing overflows
-
-
-@dataclass(frozen=True)
-class LoopFit:
-    """Emulator fitted to an I-V loop; residuals are shares of the largest current."""
-
-    memristor: MemristorParameters
-    start: float  # V, X at the first point
-    errors: dict[str, float]
-    rms: float
-    largest: float
-    current: np.ndarray  # A, of the fitted emulator
-
-
-def loop_current(memristor: MemristorParameters, start: float, time: np.ndarray, voltage: np.ndarray) -> np.ndarray:
-    """Return the emulator's current in A over a loop with phi high, from X = `start` V; the gate's lift is neglected.
-
-    `time` in s and `voltage` in V are arrays of equal length.
+    `logs` are those of the noises (read, write) and of the standard deviations of second differences (up, down), whose typical
+    values are `bent`.
     """
-    steps, means = np.diff(time), (voltage[1:] + voltage[:-1]) / 2
-    decay = np.exp(-steps / memristor.write_time_constant)
-    states = np.empty(len(time))
-    states[0] = start
-    for k in range(len(steps)):
-        charged = memristor.transconductance * memristor.leak_resistance * means[k]
-        states[k + 1] = charged + (states[k] - charged) * decay[k]
-    overdrive = states - memristor.threshold_voltage
-    drain, source = np.maximum(voltage, 0), np.minimum(voltage, 0)  # the lower terminal is the transistor's source
-    reach = np.maximum(overdrive - source, 0)
-    across = np.minimum(drain - source, reach)
-    return np.asarray(np.sign(voltage) * memristor.gain * (reach * across - across**2 / 2))
+    (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
+    noise = cholesky_banded([write + read * (1 + (1 + slope) ** 2), np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
+    white = solve_banded((1, 0), noise, np.column_stack([design, target]))
+    prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + TINY * np.eye(2 * POINTS)
+    factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
+    right = white[:, :-1].T @ white[:, -1]
+    curves = cho_solve((factor, True), right)
+    loss = (np.log(noise[0]).sum() + np.log(np.diag(factor)).sum() + (POINTS - 2) * smooth.sum() + (np.exp(smooth) / bent).sum()
+            + (white[:, -1] @ white[:, -1] - right @ curves) / 2)
+    return loss, noise, factor, right, curves
 
 
-def fit_loop(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, capacitance: float = 1e-9) -> LoopFit:
-    """Fit K, R_leak, gain and Vto of the emulator to a measured I-V loop.
+def _moving(pulses: np.ndarray, direction: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return which pulses to use: once a run is one cell from the bound, the bound cuts off steps and noise."""
+    up, before = direction[pulses] > 0, x[pulses - 1]
+    stopped = np.where(up, 1 - before, before) * (POINTS - 1) < 1
+    run = np.cumsum(np.append(True, (np.diff(pulses) > 1) | (up[1:] != up[:-1])))
+    return np.maximum.accumulate(2 * run + stopped) == 2 * run
 
-    Parameters
-    ----------
-    time, voltage, current : arrays
-        In s, V and A; time must rise.
-    capacitance : float
-        Memory capacitor in F, large against the gate's.
 
-    Raises
-    ------
-    ParameterError
-        Fewer than twenty points, a time that does not rise, or a current or voltage that is constant.
+def _estimate(y: np.ndarray, direction: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return grid, curves (up, down) and errors, noises (read, write) and errors, and states.
+
+    `y` are readings from 0 to 1, and `after` the readings after the pulses to use.
     """
-    if len(time) < 20 or not (np.diff(time) > 0).all():
-        raise ParameterError(f"a loop needs at least 20 points with rising time, got {len(time)}")
-    if not np.ptp(voltage) > 0 or not np.ptp(current) > 0:
-        raise ParameterError("voltage and current of a loop must not be constant")
-    top, volts, duration = float(np.abs(current).max()), float(np.abs(voltage).max()), float(time[-1] - time[0])
-    base = MemristorParameters(capacitance=capacitance, junction_current=1e-300)
+    before, up, shared = after - 1, direction[after, None] > 0, np.diff(after) == 1
+    filtered, states, slope, largest = y, y, np.zeros(len(after)), np.ones(2)
+    logs = np.log([max(SMALLEST, 0.5 * np.std(y[after] - y[before]))] * 2 + [0.01] * 2)
+    for _ in range(ROUNDS):
+        used = states[np.union1d(before, after)]
+        grid = np.linspace(used.min(), used.max(), POINTS)
+        design, derivative = (np.hstack([hats * up, -hats * ~up]) for hats in _hats(filtered[before], grid))
+        target = y[after] - (1 + slope) * y[before] + slope * filtered[before]
+        data = design, target, slope, shared, BENT * largest
+        logs = minimize(lambda p, *args: _regress(p, *args)[0], logs, data, "L-BFGS-B", bounds=BOUNDS, options={"ftol": 1e-7}).x
+        _, noise, factor, right, curves = _regress(logs, *data)
+        earlier, filtered, states = filtered, y.copy(), y.copy()
+        read, residual = np.exp(2 * logs[0]), target - design @ curves
+        filtered[after] -= read * solve_banded((1, 0), noise, residual) / noise[0]
+        all_readings = read * cho_solve_banded((noise, True), residual)
+        states[after] -= all_readings
+        states[before] += (1 + slope) * all_readings
+        slope, largest = derivative @ curves, np.maximum(curves.reshape(2, -1).max(axis=1), 1e-4)
+        if np.abs(filtered - earlier).max() < CHANGE:
+            break
+    curves = nnls(factor.T, np.linalg.solve(factor, right))[0].reshape(2, -1)
+    errors = np.sqrt(np.diag(cho_solve((factor, True), np.eye(2 * POINTS)))).reshape(2, -1)
+    noises = np.exp(logs[:2])
+    return grid, curves, errors, noises, _noise_errors(noises, len(after), len(after) - shared.sum()), states
 
-    def memristor(p: np.ndarray) -> MemristorParameters:
-        rate, tau, gain = np.exp(p[:3])  # V/s per V, s, A/V^2
-        total = base.memory_capacitance
-        free = {"transconductance": rate * total, "leak_resistance": tau / total, "kp": gain}
-        return dataclasses.replace(base, **{name: float(np.clip(value, *LIMITS[name])) for name, value in free.items()},
-                                   threshold_voltage=float(np.clip(p[3], -1e4, 1e4)))
 
-    def residuals(p: np.ndarray) -> np.ndarray:
-        return (loop_current(memristor(p), p[4], time, voltage) - current) / top
+def _noise_errors(noises: np.ndarray, pulses: int, sweeps: int) -> np.ndarray:
+    """Return standard errors by Whittle's information: the spectrum of steps is write^2 + 2 (1 - cos) read^2."""
+    share = 2 - 2 * np.cos(np.pi * np.linspace(sweeps / pulses, 1, pulses // sweeps + 1))
+    relative = np.array([share, np.ones(len(share))]) / (noises[0] ** 2 * share + noises[1] ** 2)
+    variances = np.sqrt(np.diag(np.linalg.inv(relative @ relative.T * sweeps / 2)))
+    return np.sqrt(noises**2 + variances) - noises
 
-    fits = []
-    for reach in (1.0, 10.0):  # V, range of X to start from
-        for threshold in (0.0, -3 * reach):
-            start = [np.log(4 * reach / volts / duration), np.log(100 * duration), np.log(top / volts / (reach - threshold)),
-                     threshold, 0.0]
-            fits.append(least_squares(residuals, start, x_scale=[1, 3, 1, reach, reach], max_nfev=400))
-    best = min(fits, key=lambda fit: fit.cost)
-    found = memristor(best.x)
-    sigma = _standard_errors(best)
-    errors = {"transconductance": found.transconductance * sigma[0], "leak_resistance": found.leak_resistance * sigma[1],
-              "kp": found.kp * sigma[2], "threshold_voltage": sigma[3], "start": sigma[4]}
-    return LoopFit(found, float(best.x[4]), {key: float(value) for key, value in errors.items()},
-                   float(np.sqrt(np.mean(best.fun**2))), float(np.abs(best.fun).max()), best.fun * top + current)
+
+def _replay(device: MeasuredDevice, state: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x after mean pulses from the start of each sweep, and the standard deviation of a reading about it."""
+    mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
+    for n in np.flatnonzero(direction):
+        below, step, above = device.step(mean[n - 1] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]
+        mean[n] = np.clip(mean[n - 1] + step, 0, 1)
+        variance[n] = (1 + (above - below) / (2 * near)) ** 2 * variance[n - 1] + device.write_noise**2
+    return mean, np.sqrt(variance + device.read_noise**2)

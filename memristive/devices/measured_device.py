@@ -284,7 +284,7 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
     Raises ValueError or TypeError for other content.
     """
     kind = content.get("format")
-    values = {key: value for key, value in content.items() if key != "format"}
+    values = {key: value for key, value in content.items() if key not in ("format", "file", "kind")}  # file, kind: of old fits
     if kind == LAW_FORMAT:
         values["write_noise"] = values.pop("cycle_noise", 0.0)
         values["lowest_conductance"] = values["highest_conductance"] / values.pop("on_off_ratio")

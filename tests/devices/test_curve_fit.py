@@ -1,99 +1,112 @@
-"""Fits recover known parameters from noisy data."""
-
-import dataclasses
+"""The fit of pulses recovers known step curves and noises from sets of five shapes, made pulse by pulse."""
 
 import numpy as np
 import pytest
 
-from memristive.devices.curve_fit import fit_loop, fit_pulses, loop_current
-from memristive.devices.measured_device import DEVICES
+from memristive.devices.curve_fit import fit_pulses
 from memristive.spice.parameters import ParameterError
-from memristor import Memristor, MemristorParameters
+
+LOW, HIGH = 3e-6, 1e-5  # S
+CYCLES = ([1] * 100 + [-1] * 100) * 3
+DRIFT = ([1] * 60 + [-1] * 40) * 6  # open: no sweep returns to its start
 
 
-def sweep(device, up, noise, rng):
-    """Return one measured sweep with cycle-to-cycle noise."""
-    share = [0.0 if up else 1.0]
-    for _ in range(device.pulses_up if up else device.pulses_down):
-        share.append(np.clip(device.after(share[-1], 1, up) + noise * rng.standard_normal(), 0, 1))
-    return device.conductance(np.array(share))
+def growing(x):
+    return 0.006 * np.exp(1.5 * x)
 
 
-@pytest.mark.parametrize("name", ["alox-hfo2", "pcmo"])
-def test_fit_recovers_the_device(name):
-    device, rng = DEVICES[name], np.random.default_rng(2)
-    fit = fit_pulses(*([sweep(device, up, 0.005, rng) for _ in range(8)] for up in (True, False)), name)
-    tolerances = {"curvature_up": 0.1, "curvature_down": 0.3, "highest_conductance": 0.02, "lowest_conductance": 0.1}
-    for field, share in tolerances.items():
-        assert getattr(fit.device, field) == pytest.approx(getattr(device, field), rel=share)
-        assert 0 < fit.errors[field] < share * getattr(device, field)
-    assert fit.device.cycle_noise == pytest.approx(0.005, rel=0.15)
-    assert (fit.device.pulses_up, fit.device.pulses_down) == (device.pulses_up, device.pulses_down)
-    assert 0 < fit.rms < fit.largest < 0.02
+def shrinking(x):
+    return 0.03 * (1.05 - x)
 
 
-def test_a_curve_that_bends_the_other_way_is_fitted():
-    device = dataclasses.replace(DEVICES["pcmo"], curvature_up=-0.6)
-    fit = fit_pulses(*([sweep(device, up, 0.0, np.random.default_rng(0))] for up in (True, False)))
-    assert fit.device.curvature_up == pytest.approx(-0.6, rel=0.01)
-    assert fit.largest < 1e-3
+# Mean steps up and down (shares of the range), and pulses.
+SHAPES = {
+    "linear": (lambda x: 0.01 + 0 * x, lambda x: 0.01 + 0 * x, CYCLES),
+    "soft": (shrinking, lambda x: 0.04 * (x + 0.02), CYCLES),
+    "accelerating": (growing, lambda x: growing(1 - x), CYCLES),
+    "abrupt": (lambda x: 0.85 * (1 - x), lambda x: 0.025 * (x + 0.05), CYCLES),
+    "drifting": (lambda x: 0.016 - 0.008 * x, lambda x: 0.006 + 0.012 * x, DRIFT),
+}
+
+
+def measure(up, down, pulses, write, read, seed, low=LOW, high=HIGH, start=0.0):
+    """Return readings in S and directions; the state cannot leave its range."""
+    rng = np.random.default_rng(seed)
+    states = [start]
+    for pulse in pulses:
+        step = up(states[-1]) if pulse > 0 else -down(states[-1])
+        states.append(float(np.clip(states[-1] + step + write * rng.standard_normal(), 0, 1)))
+    readings = np.array(states) + read * rng.standard_normal(len(states))
+    return low + (high - low) * readings, [0, *pulses]
+
+
+def deviation(fit, steps, up, low=LOW, high=HIGH):
+    """Return the rms error of a fitted curve in units of its largest step, where pulses were and the bound cuts no step off."""
+    device, x = fit.device, np.linspace(0, 1, 41)
+    scale = (device.highest_conductance - device.lowest_conductance) / (high - low)
+    true_x = np.clip((device.conductance(x) - low) / (high - low), 0, 1)
+    seen = [np.count_nonzero(np.abs(fit.steps(up)[0] - place) < 0.05) > 2 for place in x]
+    used = np.array(seen) & (steps(true_x) < 0.01 + (1 - true_x if up else true_x))
+    return np.sqrt(np.mean((scale * device.step(x, up) - steps(true_x))[used] ** 2)) / steps(true_x[used]).max()
+
+
+def noises(fit, low=LOW, high=HIGH):
+    """Return write and read noise and their standard errors in shares of the true range."""
+    device, scale = fit.device, (fit.device.highest_conductance - fit.device.lowest_conductance) / (high - low)
+    return scale * np.array([device.write_noise, device.read_noise, fit.errors["write_noise"], fit.errors["read_noise"]])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_curves_and_noises_are_found(name):
+    up, down, pulses = SHAPES[name]
+    fits = [fit_pulses(*measure(up, down, pulses, 0.005, 0.01, seed)) for seed in range(5)]
+    for steps, upwards in ((up, True), (down, False)):
+        assert np.sqrt(np.mean([deviation(fit, steps, upwards) ** 2 for fit in fits])) < 0.05
+    found = np.array([noises(fit) for fit in fits])
+    errors = found[:, :2] - [0.005, 0.01]
+    assert (np.sqrt(np.mean(errors**2, axis=0)) < [0.15 * 0.005, 0.15 * 0.01]).all()
+    assert 0.4 < np.sqrt(np.mean((errors / found[:, 2:]) ** 2)) < 2  # the errors are as large as the fit states
+
+
+@pytest.mark.parametrize(("write", "read"), [(0.0, 0.01), (0.01, 0.0), (0.002, 0.02), (0.015, 0.005)])
+def test_noises_of_other_sizes_are_found_on_another_range(write, read):
+    up, down = (lambda x: 0.025 - 0.015 * x**2), (lambda x: 0.01 + 0.02 * x)
+    pulses = ([1] * 40 + [-1] * 30 + [1] * 15 + [-1] * 50) * 5
+    limits = {"low": 2e-9, "high": 1e-7}
+    fit = fit_pulses(*measure(up, down, pulses, write, read, 7, start=0.2, **limits))
+    found = noises(fit, **limits)
+    assert found[0] == pytest.approx(write, abs=0.15 * write + 0.0015 * (write < read))
+    assert found[1] == pytest.approx(read, abs=0.15 * read + 0.0015 * (read < write))
+    assert deviation(fit, up, True, **limits) < 0.1 and deviation(fit, down, False, **limits) < 0.1
+
+
+def test_pulses_of_both_directions_may_alternate():
+    up, down, _ = SHAPES["soft"]
+    pulses = np.random.default_rng(5).choice([-1, 1, 1], 300).tolist() + [-1, 1] * 100 + [-1] * 60
+    fit = fit_pulses(*measure(up, down, pulses, 0.003, 0.005, 1, start=0.3))
+    assert deviation(fit, up, True) < 0.05 and deviation(fit, down, False) < 0.05
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("curvature", [-0.05, 0.02])
-def test_a_strong_bend_is_fitted_without_a_warning(curvature):
-    device = dataclasses.replace(DEVICES["pcmo"], curvature_up=curvature, curvature_down=-0.4)
-    rng = np.random.default_rng(0)
-    curves = [device.curve(np.linspace(0, 1, 51), up) + 0.005 * rng.standard_normal(51) for up in (True, False)]
-    assert fit_pulses(*([device.conductance(curve)] for curve in curves)).device.curvature_up == pytest.approx(curvature, rel=0.3)
+def test_a_curve_without_noise_is_followed():
+    """The field's law with A = 0.4 up and A = -0.7 down, over 60 and 40 pulses."""
+    p, q = np.arange(61) / 60, np.arange(41) / 40
+    readings = np.append(np.expm1(-p / 0.4) / np.expm1(-1 / 0.4), 1 - np.expm1(q / 0.7) / np.expm1(1 / 0.7))
+    fit = fit_pulses(LOW + (HIGH - LOW) * readings, [0, *[1] * 60, 0, *[-1] * 40])
+    assert fit.device.step(readings[:60], True) == pytest.approx(np.diff(readings[:61]), rel=0.01)
+    assert fit.device.step(readings[61:-1], False) == pytest.approx(-np.diff(readings[61:]), rel=0.01)
+    assert fit.device.lowest_conductance == pytest.approx(LOW, rel=1e-3)
+    assert fit.device.highest_conductance == pytest.approx(HIGH, rel=1e-3)
+    assert max(fit.device.write_noise, fit.device.read_noise) < 1e-4 and fit.largest < 2e-3
 
 
-GOOD = np.linspace(1e-6, 2e-6, 20)
+SWEEP = np.linspace(1e-6, 2e-6, 11)
 
 
-def test_unequal_sweeps_are_refused():
-    with pytest.raises(ParameterError, match="sweeps"):
-        fit_pulses([GOOD], [GOOD, GOOD[:10]])
-
-
-LOOP = MemristorParameters(capacitance=1e-9, junction_current=1e-300, transconductance=2e-6, leak_resistance=5e6, kp=1e-5,
-                           threshold_voltage=-1.0)
-
-
-def test_loop_fit_recovers_the_emulator():
-    time = np.linspace(0, 20e-3, 400)
-    voltage = np.sin(2 * np.pi * 100 * time)
-    current = loop_current(LOOP, 0.5, time, voltage) + 1e-7 * np.random.default_rng(3).standard_normal(400)
-    fit = fit_loop(time, voltage, current)
-    assert fit.memristor.transconductance == pytest.approx(2e-6, rel=0.05)
-    assert fit.memristor.kp == pytest.approx(1e-5, rel=0.05)
-    assert fit.memristor.threshold_voltage == pytest.approx(-1.0, abs=0.05)
-    assert fit.rms < 0.004
-
-
-@pytest.mark.filterwarnings("error")
-def test_the_loop_of_a_resistor_is_fitted_without_a_warning():
-    time = np.linspace(0, 1, 100)
-    voltage = 3 * np.sin(2 * np.pi * time)
-    fit = fit_loop(time, voltage, 1e-6 * voltage)
-    assert fit.rms < 1e-3 and fit.errors["threshold_voltage"] > 1.0  # which a straight line does not determine
-
-
-def test_loop_current_is_that_of_ngspice(simulate):
-    from PySpice.Spice.Netlist import Circuit
-
-    circuit = Circuit("loop")
-    Memristor(LOOP).add_to(circuit)
-    circuit.SinusoidalVoltageSource("input", "input", circuit.gnd, amplitude=1.0, frequency=100)
-    circuit.V("phi", "phi", circuit.gnd, 1.2)
-    circuit.V("neuron", "neuron", circuit.gnd, 0)
-    circuit.X("synapse", "memristor", "neuron", "input", "phi", x0=0.5)
-    waves = simulate(circuit, ["i(vneuron)", "input"], 20e-3, max_step=20e-6)
-    expected = loop_current(LOOP, 0.5, waves.time, waves["input"])
-    assert waves["i(vneuron)"] == pytest.approx(expected, abs=0.01 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("points, word", [(10, "20 points"), (100, "constant")])
-def test_bad_loops_are_refused(points, word):
+@pytest.mark.parametrize(("conductance", "direction", "word"), [
+    (SWEEP, [0] + [1] * 10, "'down'"), (SWEEP[:1], [1], "'up'"),
+    (SWEEP - 1.5e-6, [0] + [1, -1] * 5, "positive"), ([1e-6] * 11, [0] + [1, -1] * 5, "equal"),
+    (1e6 * SWEEP, [0] + [1, -1] * 5, "uS"), (np.append(SWEEP, SWEEP[::-1]), [0] + [-1] * 10 + [0] + [1] * 10, "swapped")])
+def test_bad_readings_are_refused(conductance, direction, word):
     with pytest.raises(ParameterError, match=word):
-        fit_loop(np.arange(points) * 1e-3, np.ones(points), np.ones(points))
+        fit_pulses(conductance, direction)
