@@ -7,10 +7,9 @@ figures/012345_*.png in about 4 s.
 import sys
 import time
 
-import numpy as np
-
 import plotting
 from datasets import digits_012345
+from memristive.cli.devices import add_device, on_device
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_energy, print_training, progress, write_netlist
@@ -31,14 +30,15 @@ SCHEDULE = Schedule(pulse=5e-3, period=15e-3, input_voltage=1.0, phi_voltage=1.2
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, save, print, plot."""
-    options = make_parser(__doc__, voltages="voltages/012345.json", netlist=True).parse_args(arguments)
+    options = add_device(make_parser(__doc__, voltages="voltages/012345.json", netlist=True)).parse_args(arguments)
     setup = Setup(*apply_settings(options, memristor=MEMRISTOR, neuron=NEURON, schedule=SCHEDULE))
 
     # 1. Data: the digits 0 to 5, one pattern for each class, pixels from 0 to 1.
     dataset = digits_012345()
     patterns, labels = dataset.patterns, dataset.labels
+    setup = on_device(options, setup, patterns)
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    record = options.results / "012345_training.json"
+    record = options.results / f"{dataset.name}{setup.suffix}_training.json"
     check_overwriting(options.voltages, parameters, options.force)
     check_overwriting(record, parameters, options.force, others=[options.voltages])
     write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force, others=[options.voltages, record])
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     start = time.perf_counter()
     training = train_hebbian(setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class"))
     seconds = time.perf_counter() - start
-    energy = write_energy(setup, np.zeros_like(patterns), patterns[0], column=0, pulse=setup.schedule.pulse)
+    energy = write_energy(setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse)
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
             ("states", plotting.memristor_states(training.time, training.states_over_time, labels)),
             ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
-        plotting.save(figure, options.figures / f"012345_{name}.png")
+        plotting.save(figure, options.figures / f"{dataset.name}{setup.suffix}_{name}.png")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
     dataset = xpue()
     patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
     voltages = load_voltages(options.voltages, dataset.name, *patterns.shape)
-    setup = voltages.setup()
-    (schedule,) = apply_settings(options, schedule=setup.schedule)
-    setup = setup.replace(schedule=schedule)
-    record = options.results / "xpue_inference.json"
+    (schedule,) = apply_settings(options, schedule=voltages.setup().schedule)
+    setup = voltages.setup().replace(schedule=schedule)
+    record = options.results / f"{dataset.name}{setup.suffix}_inference.json"
     parameters = {"dataset": dataset.name, "voltages": options.voltages, "rule": voltages.rule,
                   **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force, others=[options.voltages])
@@ -63,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             ("membranes", plotting.membranes(result, setup, labels)),
             ("raster", plotting.spike_raster(result.spikes, labels)),
             ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels))):
-        plotting.save(figure, options.figures / f"xpue_{name}.png")
+        plotting.save(figure, options.figures / f"{dataset.name}{setup.suffix}_{name}.png")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ def save(figure: Figure, path: Path | str) -> None:
 
 def time_scale(span: float) -> tuple[float, str]:
     """Return the factor from s, and the unit, that suit a time axis of `span` s."""
+    if span >= 2:
+        return 1.0, "s"
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
 
 
