@@ -110,12 +110,15 @@ class Setup:
     @property
     def writing(self) -> Schedule:
         """Pulses of Hebbian training, the same as those of reading for emulators."""
-        if self.array is None:
-            return self.schedule
-        width = self.array.model.width_up
+        return self.device_pulses(True) if self.array else self.schedule
+
+    def device_pulses(self, up: bool) -> "DevicePulses":
+        """Return the pulses that write two-terminal devices in one direction; their rows' voltage is `row_voltage(up)`."""
+        assert self.array
+        width = self.array.model.width_up if up else self.array.model.width_down
         pulse = self.array.pulses * width
         return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=EDGE * width, sampling_step=EDGE * width,
-                            input_voltage=self.array.row_voltage, phi_voltage=self.schedule.phi_voltage)
+                            input_voltage=abs(self.array.row_voltage(up)), phi_voltage=self.schedule.phi_voltage)
 
     @property
     def suffix(self) -> str:

@@ -67,10 +67,9 @@ class DeviceArray(Parameters):
         """Step of a half-selected cell over that of a selected one, r; 0 with access switches."""
         return self.device.half_up if self.scheme == HALF else 0.0
 
-    @property
-    def row_voltage(self) -> float:
-        """Voltage in V of a selected row in an increase."""
-        return self.model.voltage_up * (0.5 if self.scheme == HALF else 1.0)
+    def row_voltage(self, up: bool = True) -> float:
+        """Return the voltage in V of a selected row in an increase, or in a decrease."""
+        return (self.model.voltage_up if up else self.model.voltage_down) * (0.5 if self.scheme == HALF else 1.0)
 
     @functools.cached_property
     def erased(self) -> float:
@@ -124,35 +123,43 @@ def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> floa
     return float(np.ceil(needed / (1 + (device.half_up * (classes - 1) if scheme == HALF else 0.0))))
 
 
-class HeldNeuron(SubCircuit):
-    """Lapicque neuron that can hold its column in a write: a LapicqueNeuron with the nodes plus and hold.
+class HeldStages(SubCircuit):
+    """Stages of a neuron that can hold its column in a write. Nodes: column, negative, drive, plus, hold.
 
-    The column follows `plus`. While `hold` is high, a switch bridges the feedback; while it is low, this is the paper's neuron.
+    The column follows `plus`. While `hold` is high, a switch bridges the feedback.
     """
 
     def __init__(self, parameters: NeuronParameters) -> None:
-        super().__init__("held_neuron", "column", "negative", "membrane", "output", "plus", "hold")
+        super().__init__("held_stages", "column", "negative", "drive", "plus", "hold")
         add_stages(self, parameters, parameters.feedback_resistance, plus="plus")
         self.S("hold", "column", "sum", "hold", self.gnd, model="hold")
+
+
+class HeldNeuron(SubCircuit):
+    """Lapicque neuron with `HeldStages`, the paper's neuron while `hold` is low and `plus` at 0 V."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("held_neuron", "column", "negative", "membrane", "output", "plus", "hold")
+        self.X("stages", "held_stages", "column", "negative", "drive", "plus", "hold")
         add_membrane(self, parameters, parameters.membrane_capacitance)
         self.X("trigger", "schmitt_trigger", "membrane", "output")
 
 
 def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarray, inputs: Sequence[Points],
                   controls: Sequence[Points] | None, phi_voltage: float, neurons: bool = True,
-                  title: str = "two-terminal devices") -> Circuit:
+                  title: str = "two-terminal devices", pairs: bool = False, up: bool = True) -> Circuit:
     """Return the netlist of a crossbar of two-terminal devices.
 
     Parameters
     ----------
     array : DeviceArray
     neuron : NeuronParameters
-    states : array, classes x inputs
+    states : array, columns x inputs
         State variable of each cell's model at t = 0.
     inputs : sequence of points
         One source for each row, as (s, V) points.
     controls : sequence of points, or None
-        The same for each class's phi, to write. None: a read, with phi high for `1t1r` and low for `v/2`.
+        The same for each column's phi, to write. None: a read, with phi high for `1t1r` and low for `v/2`.
     phi_voltage : float
         High phi in V.
     neurons : bool
@@ -160,31 +167,39 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
         op-amp's virtual ground differs from its plus input by its output over its gain, some microvolts, which only a model
         notices whose rate jumps at 0 V.
     title : str
+    pairs : bool
+        Differential pairs: the second half of the columns is subtracted from the first, which has the neurons.
+    up : bool
+        Direction of writes.
     """
     circuit = Circuit(title)
     array.model.add_to(circuit)
-    half, classes = array.scheme == HALF, len(states)
+    half, columns = array.scheme == HALF, len(states)
+    classes = columns // 2 if pairs else columns
     if neurons:
         add_neuron(circuit, neuron)
         circuit.model("hold", "sw", vt=SELECTED, vh=0, ron=FEEDBACK_SWITCH, roff=1e12)
+        circuit.subcircuit(HeldStages(neuron))
         circuit.subcircuit(HeldNeuron(neuron))
         circuit.V("write", "write", circuit.gnd, 0.0 if controls is None else phi_voltage)
     if half:
-        circuit.V("half", "half", circuit.gnd, array.row_voltage)
+        circuit.V("half", "half", circuit.gnd, array.row_voltage(up))
     else:
         circuit.model("access", "sw", vt=SELECTED, vh=0, ron=ACCESS / array.device.highest_conductance, roff=1e12)
     for i, points in enumerate(inputs):
         circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
     if controls is None:
         level = 0.0 if half else phi_voltage
-        controls = [[(0.0, level), (1.0, level)]] * classes
+        controls = [[(0.0, level), (1.0, level)]] * columns
     for j, points in enumerate(controls):
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
         column, plus, phi = f"column_{j}", f"plus_{j}" if neurons else f"column_{j}", f"phi_{j}"
         circuit.B(plus, plus, circuit.gnd, voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0")
-        if neurons:
-            circuit.X(f"neuron_{j}", "held_neuron", column, circuit.gnd, f"membrane_{j}", f"output_{j}", plus,
-                      "write")
+        if neurons and j < classes:
+            negative = f"negative_{j}" if pairs else circuit.gnd
+            circuit.X(f"neuron_{j}", "held_neuron", column, negative, f"membrane_{j}", f"output_{j}", plus, "write")
+        elif neurons:
+            circuit.X(f"reference_{j}", "held_stages", column, circuit.gnd, f"negative_{j - classes}", plus, "write")
         for i, state in enumerate(states[j]):
             row = f"input_{i}"
             if not half:
