@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             ("images", plotting.dataset_images(dataset)),
             ("inputs", plotting.pulses(training.time, training.inputs, "input")),
             ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
-            ("states", plotting.memristor_states(training.time, training.states_over_time, labels)),
+            ("states", plotting.memristor_states(training.time, training.states_over_time, labels, patterns.ravel() > 0)),
             ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
         plotting.save(figure, options.figures / f"{dataset.name}{setup.suffix}_{name}.png")
 
