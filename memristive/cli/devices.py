@@ -52,4 +52,5 @@ def print_prediction(array: DeviceArray, patterns: np.ndarray) -> None:
     currents = array.currents(x, patterns)
     wrong = int(np.sum(currents.argmax(axis=1) != np.arange(len(patterns))))
     if wrong:
-        warnings.warn(f"{wrong} of {len(patterns)} patterns are expected to be read wrongly", stacklevel=2)
+        way = "; --scheme 1t1r has no half-selected cells" if array.scheme == HALF else ""
+        warnings.warn(f"{wrong} of {len(patterns)} patterns are expected to be read wrongly{way}", stacklevel=2)
