@@ -40,7 +40,7 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
     setup = voltages.setup(dataset.setup)
     (schedule,) = apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
-    record = options.results / f"{name}_inference.json"
+    record = options.results / f"{name}{setup.suffix}_inference.json"
     parameters = {"dataset": name, "voltages": options.voltages, "rule": voltages.rule,
                   **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force, others=[options.voltages])
@@ -70,7 +70,7 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
             ("membranes", plotting.membranes(result, setup, labels)),
             ("raster", plotting.spike_raster(result.spikes, labels)),
             ("train_confusion", plotting.confusion(confusion(truth, strict, classes), labels))):
-        plotting.save(figure, options.figures / f"{name}_{part}.png")
+        plotting.save(figure, options.figures / f"{name}{setup.suffix}_{part}.png")
 
 
 if __name__ == "__main__":

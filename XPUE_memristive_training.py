@@ -7,10 +7,9 @@ voltages/xpue.json, results/xpue_training.json and figures/xpue_*.png in about 3
 import sys
 import time
 
-import numpy as np
-
 import plotting
 from datasets import Dataset, xpue
+from memristive.cli.devices import add_device, on_device
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_energy, print_training, progress, write_netlist
@@ -38,10 +37,11 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     """Train a crossbar on the patterns of a dataset, save, print, plot."""
     # 1. Data, and the parameters with the changes of --set.
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
-    options = make_parser(description, voltages=f"voltages/{stem}.json", netlist=True).parse_args(arguments)
+    options = add_device(make_parser(description, voltages=f"voltages/{stem}.json", netlist=True)).parse_args(arguments)
     setup = Setup(*apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
+    setup = on_device(options, setup, patterns)
     parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    record = options.results / f"{stem}_training.json"
+    record = options.results / f"{stem}{setup.suffix}_training.json"
     check_overwriting(options.voltages, parameters, options.force)
     check_overwriting(record, parameters, options.force, others=[options.voltages])
     write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force, others=[options.voltages, record])
@@ -50,7 +50,7 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     start = time.perf_counter()
     training = train_hebbian(setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class"))
     seconds = time.perf_counter() - start
-    energy = write_energy(setup, np.zeros_like(patterns), patterns[0], column=0, pulse=setup.schedule.pulse)
+    energy = write_energy(setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse)
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
@@ -63,9 +63,9 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
             ("images", plotting.dataset_images(dataset)),
             ("inputs", plotting.pulses(training.time, training.inputs, "input")),
             ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
-            ("states", plotting.memristor_states(training.time, training.states_over_time, labels)),
+            ("states", plotting.memristor_states(training.time, training.states_over_time, labels, patterns.ravel() > 0)),
             ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
-        plotting.save(figure, options.figures / f"{stem}_{name}.png")
+        plotting.save(figure, options.figures / f"{stem}{setup.suffix}_{name}.png")
 
 
 if __name__ == "__main__":

@@ -69,6 +69,8 @@ def save(figure: Figure, path: Path | str) -> None:
 
 def time_scale(span: float) -> tuple[float, str]:
     """Return the factor from s, and the unit, that suit a time axis of `span` s."""
+    if span >= 2:
+        return 1.0, "s"
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
 
 
@@ -180,7 +182,7 @@ def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[s
     return figure
 
 
-def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str]) -> Figure:
+def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str], written: np.ndarray | None = None) -> Figure:
     """Draw states X over time: traces in one panel for each class, or a heat map of more than `MOST_CELLS` cells.
 
     Parameters
@@ -190,6 +192,8 @@ def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str]
         Class by class.
     labels : sequence of str
         Names of the classes.
+    written : array of bool, cells, optional
+        Cells of pixels that are on; by default those that end above half of the highest state.
     """
     classes, inputs = len(labels), len(states) // len(labels)
     if len(states) > MOST_CELLS:
@@ -205,7 +209,7 @@ def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str]
     rows = -(-classes // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * 2.1), squeeze=False, sharex=True, sharey=True)
     styles: dict[bool, dict[str, Any]] = {True: {"color": BLUE, "alpha": 0.8}, False: {"color": ORANGE, "alpha": 0.9}}
-    written = states[:, -1] > np.max(states) / 2
+    written = states[:, -1] > np.max(states) / 2 if written is None else written
     for j, axis in enumerate(axes.flat):
         if j >= classes:
             axis.set_axis_off()

@@ -117,10 +117,13 @@ class SchmittTrigger(Cell):
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
-def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str) -> None:
-    """Add a neuron's summing and inverting stage to a subcircuit with the nodes column, negative and drive."""
+def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str, plus: str | None = None) -> None:
+    """Add a neuron's summing and inverting stage to a subcircuit with the nodes column, negative and drive.
+
+    The summing stage holds the column at the node `plus`; None: at ground.
+    """
     stage = parameters.stage_resistance
-    cell.X("sum", "summing_amplifier", cell.gnd, "column", "sum")
+    cell.X("sum", "summing_amplifier", plus or cell.gnd, "column", "sum")
     cell.R("feedback", "column", "sum", feedback)
     cell.X("invert", "inverting_amplifier", cell.gnd, "inverting", "drive")
     cell.R("positive", "sum", "inverting", stage)

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -36,6 +38,19 @@ def flowers_in(folder):
     path = folder / "flowers.csv"
     path.write_text("\n".join(["species;a;b;c;d", *rows]) + "\n", encoding="utf-8")
     return path
+
+
+def printed(netlist):
+    """Run a netlist in ngspice's program; return the arrays that it prints, by name."""
+    done = subprocess.run(["ngspice", "-n", "-b", netlist], capture_output=True, text=True, check=True)
+    columns, found = [], {}
+    for words in map(str.split, done.stdout.splitlines()):
+        if words[:1] == ["Index"]:
+            columns = words[1:]
+        elif columns and len(words) == len(columns) + 1 and words[0].isdigit():
+            for column, word in zip(columns, words[1:], strict=True):
+                found.setdefault(column, {})[int(words[0])] = float(word)
+    return {name: np.array(list(values.values())) for name, values in found.items()}
 
 
 def wait_until(condition, seconds=120):

@@ -38,7 +38,8 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
         print(f"energy of {what}: unknown above {HIGHEST:g} V, where the channels' junctions conduct")
         return
     joules = EngFormatter("J", places=2)
-    print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi "
+    columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
+    print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi{columns} "
           f"(op-amps and transconductances are ideal and not counted{note})")
 
 
@@ -51,7 +52,7 @@ def write_netlist(path: Path | None, text: str, force: bool, others: Iterable[st
 
 
 def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
-    """Print the trained states of each class, beside the closed form."""
+    """Print the trained states of each class, for emulators beside the closed form."""
     def limits(cells: np.ndarray) -> tuple[str, str]:
         return (f"{cells.min():.4f}", f"{cells.max():.4f}") if len(cells) else ("-", "-")
 
@@ -59,6 +60,8 @@ def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, st
             for label, row, pattern in zip(labels, states, patterns, strict=True)]
     print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s")
     print(table(("class", "on", "lowest/V", "highest/V", "off", "lowest/V", "highest/V"), rows))
+    if setup.array:
+        return
     print(f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
           f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s")
 

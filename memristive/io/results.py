@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memristive.devices.measured_device import device_record
 from memristive.io.files import read_json, report, to_json, write_file
 from memristive.network.setup import Setup
 from memristive.spice.session import NgspiceSession
@@ -25,9 +26,16 @@ def versions(ngspice: bool) -> dict[str, Any]:
 
 
 def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
-    """Return the parameters of a run as plain numbers, for records and voltages files; "chip" is None for an ideal one."""
-    return {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),
-            "chip": chip.as_dict() if chip else None}
+    """Return the parameters of a run as plain numbers, for records and voltages files; "chip" is None for an ideal one.
+
+    "array" is there for two-terminal devices, with the device file's content, which names the SPICE model.
+    """
+    array = setup.array
+    found = {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),
+             "chip": chip.as_dict() if chip else None}
+    if array:
+        found["array"] = {"scheme": array.scheme, "pulses": array.pulses, "device": device_record(array.device)}
+    return found
 
 
 def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapping[str, Any], ngspice: bool = True) -> None:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memristive.devices.measured_device import device_of_record
+from memristive.devices.spice_model import load_model
 from memristive.io.files import FileProblem, read_json, report, to_json, write_file
 from memristive.io.results import versions
 from memristive.network.setup import NGSPICE, Schedule, Setup
-from memristive.spice.parameters import ParameterError, restored
+from memristive.network.two_terminal import DeviceArray
+from memristive.spice.parameters import restored
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 
@@ -80,8 +83,13 @@ class Voltages:
             nominal = Setup(_stored(MemristorParameters, network.get("memristor"), default.memristor),
                             _stored(NeuronParameters, network.get("neuron"), default.neuron),
                             _stored(Schedule, self.origin.get("schedule"), default.schedule))
+            if self.origin.get("array"):
+                device = device_of_record(self.origin["array"]["device"])
+                array = DeviceArray(load_model(device.model), device, self.origin["array"]["scheme"],
+                                    self.origin["array"]["pulses"])
+                return nominal.replace(array=array)
             return nominal.replace(devices=self.chip.devices(nominal.network)) if self.chip else nominal
-        except (TypeError, AttributeError, ParameterError) as error:
+        except (TypeError, AttributeError, KeyError, ValueError) as error:  # ParameterError is a ValueError
             raise VoltagesError(f"the parameters in the voltages file cannot be used: {error}") from error
 
 

@@ -3,6 +3,7 @@
 Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or spike times -> decisions.
 """
 
+import dataclasses
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,16 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.operating_range import warn_of_range
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.devices.spice_model import load_model
+from memristive.network.operating_range import fit_feedback_resistor, warn_of_range
 from memristive.network.setup import Levels, Setup, as_patterns, check_levels, edges
-from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, solver_for_device
+from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.spike_decoding import first_spikes
+from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
 from memristive.spice.netlist import named_classes
+from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
-from snn_circuit import names, network, state_names
+from snn_circuit import names
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
 EQUAL_CLASSES = 2e-4  # share by which one pulse may write the classes differently (docs/reliability.md)
+SHORT_READ = 1e-3  # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
 
 
 @dataclass(frozen=True)
@@ -34,40 +40,70 @@ class Training:
     states: np.ndarray
 
 
+def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.ndarray) -> Setup:
+    """Return `setup` with two-terminal devices in the place of emulators.
+
+    The device file chooses pulses, read voltage, and the feedback resistor, which puts the membranes of trained patterns in
+    their usual range. Reads are shorter, because the devices cannot be cut off from them.
+
+    Parameters
+    ----------
+    setup : Setup
+    device : MeasuredDevice
+        Names its SPICE model (``python -m studies.spice_device``).
+    scheme : str
+        "1t1r" or "v/2" (`memristive.network.two_terminal`).
+    patterns : array, classes x inputs, 0 or 1
+
+    Raises
+    ------
+    ParameterError
+        The device names no model, the model is missing, or no feedback resistor fits.
+    """
+    if not device.model:
+        raise ParameterError(f"device {device.name} names no SPICE model; write its file with: "
+                             "python -m studies.spice_device MODEL.json")
+    array = DeviceArray(load_model(device.model), device, scheme, pulses_of_a_class(device, scheme, len(patterns)))
+    pulse = min(setup.schedule.pulse, SHORT_READ)
+    schedule = dataclasses.replace(setup.schedule, input_voltage=device.read_voltage, pulse=pulse,
+                                   period=min(setup.schedule.period, 3 * pulse))
+    return fit_feedback_resistor(setup.replace(schedule=schedule, array=array), patterns)
+
+
 def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
     """Return the netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while only phi_j is high."""
-    schedule, (classes, inputs) = setup.schedule, patterns.shape
+    schedule, (classes, inputs) = setup.writing, patterns.shape
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
     controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
-    return network(setup.network, np.zeros((classes, inputs)), sources, controls, neurons=False,
-                   title="in-situ Hebbian training", devices=setup.devices)
+    return setup.crossbar(setup.start_states(patterns.shape), sources, controls, neurons=False, title="in-situ Hebbian training")
 
 
 def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) -> Circuit:
-    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other, every phi at 0.
+    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other, no phi writing.
 
-    The open switch (1e20 ohm) cuts off transconductance and leak: the cells are read-only, as in every other read.
+    The emulator's open switch (1e20 ohm) cuts off transconductance and leak: the cells are read-only, as in every other read.
     """
     schedule = setup.schedule
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(patterns.shape[1])]
-    return network(setup.network, states, sources, title="inference", devices=setup.devices)
+    return setup.crossbar(states, sources, title="inference")
 
 
 def read_network(setup: Setup, states: np.ndarray, image: np.ndarray, title: str = "read") -> Circuit:
     """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
     schedule = setup.schedule
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
-    return network(setup.network, states, points, title=title, devices=setup.devices)
+    return setup.crossbar(states, points, title=title)
 
 
 def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
     """Return the text of `hebbian_network` for ngspice's program; arguments as there, and the names of the classes."""
     classes, inputs = patterns.shape
-    cells = state_names(classes, inputs)
+    cells = setup.state_names(classes, inputs)
     comments = [f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the inputs, phi_j is high.",
-                "Saved: xcell_j_i.gate (state X of class j, input i), input_i, phi_j."]
-    return netlist_text(hebbian_network(setup, patterns), solver_for_device(TRAINING, setup.memristor, setup.schedule),
-                        setup.schedule.stop(classes), cells + names("input", inputs) + names("phi", classes), cells, comments)
+                f"Saved: {cells[0].replace('0_0', 'j_i')} (state X of class j, input i), input_i, phi_j."]
+    saved = cells + names("input", inputs) + names("phi", classes)
+    return netlist_text(hebbian_network(setup, patterns), training_solver(setup), setup.writing.stop(classes), saved, cells,
+                        comments)
 
 
 def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
@@ -121,13 +157,15 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
         Membranes clip or stay silent on the trained patterns, one pattern contains another, or ngspice rounds a long write.
     """
     patterns = as_patterns(patterns)
-    chosen = solver_for_device(solver, setup.memristor, setup.schedule)
+    chosen = training_solver(setup, solver)
     try:
         training = _train(setup, patterns, chosen, watch, whole)
     except SimulationError:
         if chosen == solver:
             raise
         training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds
+    if setup.array:
+        return training
     warn_of_range(setup, training.states, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
     difference = class_scatter(training.states, patterns)
     if setup.devices.cells is None and difference > EQUAL_CLASSES:
@@ -138,12 +176,12 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
 
 def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, whole: bool) -> Training:
     classes, inputs = patterns.shape
-    rows = np.arange(inputs) if whole else driven_rows(patterns, setup.devices)
+    rows = np.arange(inputs) if whole or setup.array else driven_rows(patterns, setup.devices)
     part = setup.replace(devices=setup.devices.of_rows(rows))
-    cells = state_names(classes, len(rows))
+    cells = part.state_names(classes, len(rows))
     circuit = NgspiceSession().load(hebbian_network(part, patterns[:, rows]), solver,
                                     names("input", len(rows)) + names("phi", classes) + cells)
-    stops = [setup.schedule.stop(k) for k in range(1, classes + 1)]
+    stops = [setup.writing.stop(k) for k in range(1, classes + 1)]
     waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
     voltages = np.zeros((inputs, len(waves.time)))
     voltages[rows] = waves.stack(names("input", len(rows)))
@@ -217,5 +255,6 @@ def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READI
     circuit.unload()
     spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
               for k in range(len(patterns))]
-    warn_of_range(setup, states, patterns, consecutive=True)
+    if not setup.array:
+        warn_of_range(setup, states, patterns, consecutive=True)
     return Inference(waves.time, membranes, outputs, np.array(spikes))

@@ -13,10 +13,11 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.network.setup import Setup, edges
-from memristive.network.solvers import WRITING, driven_rows, read_solver
+from memristive.network.solvers import WRITING, driven_rows, read_solver, training_solver
+from memristive.network.two_terminal import HALF
 from memristive.spice.session import NgspiceSession, Solver, Waveforms
 from memristor import MemristorParameters
-from snn_circuit import OFF, names, network
+from snn_circuit import OFF, names
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
@@ -24,14 +25,20 @@ STEPS = 1000  # of a write, at least: power curves as X rises; longer steps were
 HIGHEST = 15.0  # V: above it even isolated junctions conduct in ngspice
 
 
-def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes: int) -> dict[str, float]:
-    """Return the energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s."""
-    sources = {"inputs": names("input", rows), "phi": names("phi", classes)}
-    vectors = [vector for members in sources.values() for name in members for vector in (name, f"i(v{name})")]
+def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes: int, columns: bool = False) -> dict[str, float]:
+    """Return the energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s.
+
+    With `columns`, also that of the sources that hold the columns.
+    """
+    sources = {"inputs": {name: f"v{name}" for name in names("input", rows)},
+               "phi": {name: f"v{name}" for name in names("phi", classes)}}
+    if columns:
+        sources["columns"] = {name: f"b{name}" for name in names("column", classes)}
+    vectors = [vector for members in sources.values() for name, source in members.items() for vector in (name, f"i({source})")]
     loaded = NgspiceSession().load(circuit, solver, vectors)
     waves = loaded.run(stop)
     loaded.unload()
-    return {kind: sum(delivered(waves, name, f"v{name}") for name in members) for kind, members in sources.items()}
+    return {kind: sum(delivered(waves, *member) for member in members.items()) for kind, members in sources.items()}
 
 
 def delivered(waves: Waveforms, node: str, source: str) -> float:
@@ -62,7 +69,8 @@ def read_energy(setup: Setup, states: np.ndarray, image: np.ndarray) -> dict[str
     schedule, driven = setup.schedule, driven_rows(image[None], setup.devices)
     points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image[driven]]
     stop = schedule.pulse + 2 * schedule.rise
-    circuit = network(setup.network, states[:, driven], points, [OFF] * len(states), devices=setup.devices.of_rows(driven))
+    part = setup.replace(devices=setup.devices.of_rows(driven))
+    circuit = part.crossbar(states[:, driven], points, None if setup.array else [OFF] * len(states))
     return _delivered(circuit, read_solver(setup, states, image), stop, len(driven), len(states))
 
 
@@ -79,23 +87,25 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
     pulse : float
         Width in s.
     sign : int
-        1 potentiates; -1 depresses, with isolated drain-bulk junctions (nan above 15 V).
+        1 potentiates; -1 depresses emulators, with isolated drain-bulk junctions (nan above 15 V).
 
     Returns
     -------
     dict
-        "inputs" and "phi": energy in J that these sources deliver.
+        "inputs" and "phi": energy in J that these sources deliver; "columns", if the scheme moves them.
     """
-    schedule = setup.schedule
+    schedule = setup.writing
     if sign < 0 and schedule.input_voltage > HIGHEST:
         return {"inputs": math.nan, "phi": math.nan}
-    parameters = setup.network
     if sign < 0:
-        parameters = dataclasses.replace(parameters, memristor=isolated(parameters.memristor))
-    rise, driven = min(schedule.rise, pulse / 10), driven_rows(image[None], setup.devices)
+        setup = setup.replace(memristor=isolated(setup.memristor))
+    driven = np.arange(len(image)) if setup.array else driven_rows(image[None], setup.devices)
+    rise = min(schedule.rise, pulse / 10)
     points = [edges(0.0, pulse, rise, sign * schedule.input_voltage * level) for level in image[driven]]
     controls = [edges(0.0, pulse, rise, schedule.phi_voltage * (j == column)) for j in range(len(states))]
-    circuit = network(parameters, states[:, driven], points, controls, neurons=False, devices=setup.devices.of_rows(driven))
+    part = setup.replace(devices=setup.devices.of_rows(driven))
+    circuit = part.crossbar(states[:, driven], points, controls, neurons=False)
     stop = pulse + 2 * rise
-    solver = dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
-    return _delivered(circuit, solver, stop, len(driven), len(states))
+    solver = training_solver(setup) if setup.array else dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
+    columns = setup.array is not None and setup.array.scheme == HALF
+    return _delivered(circuit, solver, stop, len(driven), len(states), columns)

@@ -214,8 +214,11 @@ def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
     empty = np.flatnonzero(~patterns.any(axis=1))
     if len(empty):
         raise ParameterError(f"pattern {empty[0]} has no pixel that is on: its neuron could never fire")
-    states = trained_state(setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
-    settled = np.diag(settled_membranes(setup, states, patterns))
+    if setup.array:
+        settled = setup.neuron.transresistance * np.diag(setup.array.currents(setup.array.trained(patterns), patterns))
+    else:
+        states = trained_state(setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
+        settled = np.diag(settled_membranes(setup, states, patterns))
     needed = suitable_feedback(setup.neuron, float(settled.max()), float(settled.min()))
     if needed is None:
         raise ParameterError(f"no feedback resistor fits: membranes settle at {settled.min():.3g} to {settled.max():.3g} V, the "

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.channel import Values
+from memristive.network.two_terminal import EDGE, REST, DeviceArray, array_network
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
-from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points
+from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points, network, state_names
 
 NGSPICE, CLOSED_FORM = ENGINES = ("ngspice", "closed-form")
 Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
@@ -54,6 +56,16 @@ class Schedule(Parameters):
         return points if points[1:2] != [(0.0, 0.0)] else points[1:]
 
 
+@dataclass(frozen=True)
+class DevicePulses(Schedule):
+    """Pulses that train two-terminal devices, which may last nanoseconds or minutes."""
+
+    pulse: float = quantity(1e-3, 1e-12, 1e12, "s", "length of a pulse")
+    period: float = quantity(2e-3, 1e-12, 1e12, "s", "from one class's pulse to the next")
+    rise: float = quantity(1e-6, 1e-15, 1e12, "s", "duration of each edge")
+    sampling_step: float = quantity(1e-6, 1e-15, 1e12, "s", "not used")
+
+
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:
     """Return the four corners (s, V) of a trapezoidal pulse whose area is exactly level * pulse."""
     return [(start, 0.0), (start + rise, level), (start + pulse, level), (start + pulse + rise, 0.0)]
@@ -70,6 +82,8 @@ class Setup:
     schedule : Schedule
     devices : Devices
         Single devices of a chip and its wires; all alike by default.
+    array : DeviceArray, optional
+        Two-terminal devices in the place of emulators; `schedule` then reads, and `writing` trains.
 
     Raises
     ------
@@ -81,6 +95,7 @@ class Setup:
     neuron: NeuronParameters = NeuronParameters()
     schedule: Schedule = Schedule()
     devices: Devices = IDEAL_DEVICES
+    array: DeviceArray | None = None
 
     def __post_init__(self) -> None:
         if not self.schedule.phi_voltage > self.memristor.switch_threshold:
@@ -91,6 +106,39 @@ class Setup:
     def network(self) -> NetworkParameters:
         """Device and neuron, as netlists need them."""
         return NetworkParameters(self.memristor, self.neuron)
+
+    @property
+    def writing(self) -> Schedule:
+        """Pulses of Hebbian training, the same as those of reading for emulators."""
+        return self.device_pulses(True) if self.array else self.schedule
+
+    def device_pulses(self, up: bool) -> "DevicePulses":
+        """Return the pulses that write two-terminal devices in one direction; their rows' voltage is `row_voltage(up)`."""
+        assert self.array
+        width = self.array.model.width_up if up else self.array.model.width_down
+        pulse = self.array.pulses * width
+        return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=EDGE * width, sampling_step=EDGE * width,
+                            input_voltage=abs(self.array.row_voltage(up)), phi_voltage=self.schedule.phi_voltage)
+
+    @property
+    def suffix(self) -> str:
+        """Ending of file names: device and scheme of two-terminal devices, "" for emulators."""
+        return f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
+
+    def crossbar(self, states: np.ndarray, inputs: Sequence[Points], controls: Sequence[Points] | None = None,
+                 neurons: bool = True, title: str = "memristive spiking network") -> Circuit:
+        """Return the netlist of a crossbar of the setup's cells; arguments as in `snn_circuit.network`."""
+        if self.array is None:
+            return network(self.network, states, inputs, controls, neurons, title, self.devices)
+        return array_network(self.array, self.neuron, states, inputs, controls, self.schedule.phi_voltage, neurons, title)
+
+    def start_states(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return states of untrained cells: X = 0, or erased devices."""
+        return np.full(shape, self.array.erased if self.array else 0.0)
+
+    def state_names(self, classes: int, inputs: int) -> list[str]:
+        """Return the vectors of the cells' states, class by class."""
+        return self.array.state_names(classes, inputs) if self.array else state_names(classes, inputs)
 
     @property
     def thresholds(self) -> np.ndarray | None:

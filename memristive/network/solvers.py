@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from memristive.devices.channel import Channel, read_current
+from memristive.network import two_terminal
 from memristive.network.closed_form import Cells
 from memristive.network.setup import Schedule, Setup
 from memristive.spice.netlist import Solver
@@ -84,8 +85,17 @@ def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: 
     return solver
 
 
+def training_solver(setup: Setup, solver: Solver = TRAINING) -> Solver:
+    """Return `TRAINING` adapted to the cells and pulses of a Hebbian training; any other `solver` unchanged."""
+    if setup.array:
+        return setup.array.writing(setup.writing.pulse) if solver == TRAINING else solver
+    return solver_for_device(solver, setup.memristor, setup.schedule)
+
+
 def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: Solver = READING) -> Solver:
     """Return the solver for reads of `images` (n x inputs or inputs, 0 to 1) by cells in `states` (classes x inputs, V)."""
+    if setup.array:
+        return two_terminal.READING if solver == READING else solver
     cells = Cells.of(setup.memristor, setup.devices.cells)
     volts = setup.schedule.input_voltage * images
     return solver_for_cells(solver_for_device(solver, setup.memristor), cells, states, volts)

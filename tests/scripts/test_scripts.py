@@ -26,7 +26,7 @@ from memristive.network.setup import Setup
 from memristive.network.spike_decoding import first_spikes
 from snn_circuit import NeuronParameters, names, state_names
 from studies import error_driven
-from tests.helpers import ROOT, one_line, page, script, wait_until
+from tests.helpers import ROOT, one_line, page, printed, script, wait_until
 
 PAPER = {"XPUE": datasets.xpue, "012345": datasets.digits_012345, "MNIST": datasets.mnist}
 TEST = "MNIST_memristor_test.py"
@@ -57,19 +57,6 @@ def started(name, folder, *options, voltages=None):
         return ended.code
     finally:
         os.chdir(before)
-
-
-def printed(netlist):
-    """Run a netlist in ngspice's program; return the arrays that it prints, by name."""
-    done = subprocess.run(["ngspice", "-n", "-b", netlist], capture_output=True, text=True, check=True)
-    columns, found = [], {}
-    for words in map(str.split, done.stdout.splitlines()):
-        if words[:1] == ["Index"]:
-            columns = words[1:]
-        elif columns and len(words) == len(columns) + 1 and words[0].isdigit():
-            for column, word in zip(columns, words[1:], strict=True):
-                found.setdefault(column, {})[int(words[0])] = float(word)
-    return {name: np.array(list(values.values())) for name, values in found.items()}
 
 
 def spikes_of(waves, classes, start=0.0, pulse=5e-3):
@@ -121,6 +108,19 @@ def test_inference_gives_the_committed_spikes_and_its_netlist_agrees(name, work,
         assert np.array(found) == pytest.approx(np.array(record["first_spike_times"], float), abs=0.2e-6, nan_ok=True)
     else:
         assert len(netlist.read_text()) > 1000 * len(patterns)
+
+
+@pytest.mark.parametrize("scheme", ["1t1r", "v/2"])
+def test_two_terminal_devices_are_trained_and_their_voltages_file_names_device_and_scheme(scheme, work, ngspice):
+    voltages, netlist = work / "vteam.json", work / f"vteam_{scheme[:1]}.cir"
+    options = ("--device", ROOT / "results" / "vteam_device.json", "--scheme", scheme, "--force")
+    assert started("XPUE_memristive_training.py", work, *options, voltages=voltages) == 0
+    assert started("XPUE_memristive_inference.py", work, "--netlist", netlist, voltages=voltages) == 0
+    record = load_results(work / f"xpue_vteam_{scheme.replace('/', '')}_inference.json")
+    assert record["strict_accuracy"] == 1.0 and record["parameters"]["array"]["scheme"] == scheme
+    waves, setup = printed(netlist), load_voltages(voltages).setup()
+    found = [spikes_of(waves, 4, setup.schedule.start(k), setup.schedule.pulse) for k in range(4)]
+    assert np.array(found) == pytest.approx(np.array(record["first_spike_times"], float), abs=0.5e-6, nan_ok=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,56 @@
+"""Options --device and --scheme: the paper's method with two-terminal devices of a SPICE model."""
+
+import argparse
+import warnings
+
+import numpy as np
+
+from memristive.cli.options import Parser
+from memristive.devices.measured_device import load_device
+from memristive.io.files import report
+from memristive.learning.hebbian import array_setup
+from memristive.network.setup import Setup
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES, DeviceArray
+
+
+def add_device(parser: Parser) -> Parser:
+    """Add --device and --scheme, for `on_device`; return the parser."""
+    parser.add_argument("--device", metavar="FILE", help="two-terminal devices of a SPICE model in the place of emulators: the "
+                        "file that python -m studies.spice_device writes")
+    parser.add_argument("--scheme", choices=SCHEMES, default=ONE_TRANSISTOR,
+                        help=f"how they are selected: by access switches, or by half voltages (default: {ONE_TRANSISTOR})")
+    parser.set_defaults(default_voltages=parser.get_default("voltages"))
+    return parser
+
+
+def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
+    """Return `setup` with the devices of --device, if given, and print the training that their curves predict.
+
+    The default file of the voltages then ends in device and scheme.
+    """
+    if not options.device:
+        return setup
+    setup = array_setup(setup, load_device(options.device), options.scheme, patterns)
+    if setup.array:
+        print_prediction(setup.array, patterns)
+    if options.voltages == options.default_voltages:
+        options.voltages = options.voltages.with_stem(options.voltages.stem + setup.suffix)
+    return setup
+
+
+def print_prediction(array: DeviceArray, patterns: np.ndarray) -> None:
+    """Print pulses, half-select pulses and the shares of the range that the device's curves predict; warn of wrong patterns."""
+    device = array.device
+    x, on = array.trained(patterns), patterns > 0
+    report(f"{device.name}, {array.scheme}: each class gets {array.pulses:.0f} pulses of {device.voltage_up:g} V and "
+           f"{device.width_up:g} s, as one")
+    report(f"expected share of the conductance range: {x[on].min():.1%} to {x[on].max():.1%} in pixels that are on, up to "
+           f"{x[~on].max(initial=0):.1%} in the others")
+    if array.scheme == HALF:
+        half = array.pulses * (on.sum(axis=0) + ~on - on).max()
+        report(f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse, from up to {half:.0f} pulses")
+    currents = array.currents(x, patterns)
+    wrong = int(np.sum(currents.argmax(axis=1) != np.arange(len(patterns))))
+    if wrong:
+        way = "; --scheme 1t1r has no half-selected cells" if array.scheme == HALF else ""
+        warnings.warn(f"{wrong} of {len(patterns)} patterns are expected to be read wrongly{way}", stacklevel=2)

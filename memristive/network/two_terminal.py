@@ -1,0 +1,209 @@
+"""Crossbars of two-terminal devices: the subcircuit of a SPICE model in each cell, and the scheme that selects a column.
+
+The paper's cell has a third terminal, phi, which lets one column learn while all see the inputs. A device with two pins has
+none, so that something else must protect the other columns:
+
+- ``1t1r``: phi_j closes an access switch in series with each device of column j. Rows carry the pulse's voltage V. Reads close
+  all switches.
+- ``v/2``: nothing in series. Rows carry V/2, and phi_j moves the virtual ground of column j to -V/2, because the plus input of
+  the summing op-amp goes there. Selected cells see V. Half-selected ones, in the other columns and in rows without a pixel,
+  see V/2.
+
+In writes the line `write` closes a switch across the feedback of each summing op-amp. Otherwise the write current of the
+selected column, or the half-selected current of the others, would drive it to its rail, and the column would float up. V is
+negative in a decrease. The node `half` carries V/2, so that one source chooses the direction.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from memristive.devices.characterise import write
+from memristive.devices.measured_device import MeasuredDevice
+from memristive.devices.spice_model import SpiceModel
+from memristive.spice.netlist import Solver
+from memristive.spice.parameters import ParameterError, Parameters, quantity
+from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_stages
+
+ONE_TRANSISTOR, HALF = SCHEMES = ("1t1r", "v/2")
+FULL = 0.9  # share of the conductance range at which the most written cell of a training ends
+FEEDBACK_SWITCH = 1.0  # ohm: a column's write current moves the virtual ground by its volts over the op-amp's gain
+ACCESS = 1e-3  # share of the read voltage across a closed access switch, for a device at its highest conductance
+SELECTED = 0.5  # V, phi above which the switches are closed
+EDGE = 0.01  # of one pulse's width
+REST = 0.1  # of a class's pulse, until the next class
+
+
+@dataclass(frozen=True)
+class DeviceArray(Parameters):
+    """Two-terminal devices of a crossbar and their scheme.
+
+    Parameters
+    ----------
+    model : SpiceModel
+        Subcircuit, which ngspice simulates.
+    device : MeasuredDevice
+        Measured curves of the same device, which choose pulses and feedback.
+    scheme : str
+        One of `SCHEMES`.
+    pulses : float
+        Pulses of the device file that write one class, as one long pulse of the same area.
+    """
+
+    model: SpiceModel
+    device: MeasuredDevice
+    scheme: str
+    pulses: float = quantity(1.0, 1.0, 1e9, "", "pulses that write one class")
+
+    def check(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise ParameterError(f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}")
+
+    @property
+    def disturb(self) -> float:
+        """Step of a half-selected cell over that of a selected one, r; 0 with access switches."""
+        return self.device.half_up if self.scheme == HALF else 0.0
+
+    def row_voltage(self, up: bool = True) -> float:
+        """Return the voltage in V of a selected row in an increase, or in a decrease."""
+        return (self.model.voltage_up if up else self.model.voltage_down) * (0.5 if self.scheme == HALF else 1.0)
+
+    @functools.cached_property
+    def erased(self) -> float:
+        """State of a cell, of the model, after enough decreases from its default: x = 0, where the Hebbian rule starts."""
+        return float(write(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[0, -1])
+
+    def after(self, x: np.ndarray, column: int, rows: np.ndarray, up: bool = True) -> np.ndarray:
+        """Return x (columns x rows, share of the conductance range) after one class's pulses, by the device's curves.
+
+        The flags `rows` are True for the rows that carry a voltage.
+        """
+        selected = np.arange(len(x))[:, None] == column
+        both, one = selected & rows, selected ^ rows
+        half = self.disturb if up else self.disturb and self.device.half_down
+        return self.device.after(x, self.pulses * (both + half * one), up)
+
+    def trained(self, patterns: np.ndarray) -> np.ndarray:
+        """Return x (classes x inputs) after Hebbian training of `patterns`, by the device's curves."""
+        x = np.zeros(patterns.shape)
+        for j, pattern in enumerate(patterns):
+            x = self.after(x, j, pattern > 0)
+        return x
+
+    def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to 1) at x (columns x rows)."""
+        return self.device.read_voltage * np.asarray(images) @ self.device.conductance(x).T
+
+    def state_names(self, classes: int, inputs: int) -> list[str]:
+        """Return the vectors of the cells' states, class by class."""
+        return [self.model.state_vector(f"cell_{j}_{i}") for j in range(classes) for i in range(inputs)]
+
+    def writing(self, pulse: float) -> Solver:
+        """Return the solver for writes with pulses of `pulse` s."""
+        return Solver(max_step=min(pulse / 50, 1.0), reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-15, method="gear")
+
+
+# The membranes (1e-3 C) govern the steps of a read. Spikes are off by up to 0.7 us, with `method="gear"` by up to 3 us.
+READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, method="trap")
+
+
+def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> float:
+    """Return the pulses that write one class of `classes`.
+
+    The most written cell, which half pulses of all other classes add to, comes to `FULL` of the range: beyond it the device
+    saturates, and pixels that are on would no longer differ from those that half pulses have moved.
+    """
+    from scipy.optimize import brentq  # here: the import takes long
+
+    most = device.pulses()
+    needed = brentq(lambda n: float(device.after(0.0, n) - FULL * device.after(0.0, most)), 0.0, most)
+    return float(np.ceil(needed / (1 + (device.half_up * (classes - 1) if scheme == HALF else 0.0))))
+
+
+class HeldStages(SubCircuit):
+    """Stages of a neuron that can hold its column in a write. Nodes: column, negative, drive, plus, hold.
+
+    The column follows `plus`. While `hold` is high, a switch bridges the feedback.
+    """
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("held_stages", "column", "negative", "drive", "plus", "hold")
+        add_stages(self, parameters, parameters.feedback_resistance, plus="plus")
+        self.S("hold", "column", "sum", "hold", self.gnd, model="hold")
+
+
+class HeldNeuron(SubCircuit):
+    """Lapicque neuron with `HeldStages`, the paper's neuron while `hold` is low and `plus` at 0 V."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("held_neuron", "column", "negative", "membrane", "output", "plus", "hold")
+        self.X("stages", "held_stages", "column", "negative", "drive", "plus", "hold")
+        add_membrane(self, parameters, parameters.membrane_capacitance)
+        self.X("trigger", "schmitt_trigger", "membrane", "output")
+
+
+def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarray, inputs: Sequence[Points],
+                  controls: Sequence[Points] | None, phi_voltage: float, neurons: bool = True,
+                  title: str = "two-terminal devices", pairs: bool = False, up: bool = True) -> Circuit:
+    """Return the netlist of a crossbar of two-terminal devices.
+
+    Parameters
+    ----------
+    array : DeviceArray
+    neuron : NeuronParameters
+    states : array, columns x inputs
+        State variable of each cell's model at t = 0.
+    inputs : sequence of points
+        One source for each row, as (s, V) points.
+    controls : sequence of points, or None
+        The same for each column's phi, to write. None: a read, with phi high for `1t1r` and low for `v/2`.
+    phi_voltage : float
+        High phi in V.
+    neurons : bool
+        Without neurons, sources hold the columns where the neurons' op-amps would: at 0 V, or at -V/2 while phi is high. An
+        op-amp's virtual ground differs from its plus input by its output over its gain, some microvolts, which only a model
+        notices whose rate jumps at 0 V.
+    title : str
+    pairs : bool
+        Differential pairs: the second half of the columns is subtracted from the first, which has the neurons.
+    up : bool
+        Direction of writes.
+    """
+    circuit = Circuit(title)
+    array.model.add_to(circuit)
+    half, columns = array.scheme == HALF, len(states)
+    classes = columns // 2 if pairs else columns
+    if neurons:
+        add_neuron(circuit, neuron)
+        circuit.model("hold", "sw", vt=SELECTED, vh=0, ron=FEEDBACK_SWITCH, roff=1e12)
+        circuit.subcircuit(HeldStages(neuron))
+        circuit.subcircuit(HeldNeuron(neuron))
+        circuit.V("write", "write", circuit.gnd, 0.0 if controls is None else phi_voltage)
+    if half:
+        circuit.V("half", "half", circuit.gnd, array.row_voltage(up))
+    else:
+        circuit.model("access", "sw", vt=SELECTED, vh=0, ron=ACCESS / array.device.highest_conductance, roff=1e12)
+    for i, points in enumerate(inputs):
+        circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
+    if controls is None:
+        level = 0.0 if half else phi_voltage
+        controls = [[(0.0, level), (1.0, level)]] * columns
+    for j, points in enumerate(controls):
+        circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
+        column, plus, phi = f"column_{j}", f"plus_{j}" if neurons else f"column_{j}", f"phi_{j}"
+        circuit.B(plus, plus, circuit.gnd, voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0")
+        if neurons and j < classes:
+            negative = f"negative_{j}" if pairs else circuit.gnd
+            circuit.X(f"neuron_{j}", "held_neuron", column, negative, f"membrane_{j}", f"output_{j}", plus, "write")
+        elif neurons:
+            circuit.X(f"reference_{j}", "held_stages", column, circuit.gnd, f"negative_{j - classes}", plus, "write")
+        for i, state in enumerate(states[j]):
+            row = f"input_{i}"
+            if not half:
+                circuit.S(f"cell_{j}_{i}", row, f"device_{j}_{i}", phi, circuit.gnd, model="access")
+                row = f"device_{j}_{i}"
+            array.model.add_cell(circuit, f"cell_{j}_{i}", row, column, float(state))
+    return circuit
