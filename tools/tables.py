@@ -230,26 +230,21 @@ def layers_in_ngspice_table() -> str:
 
 def layer_variability_table() -> str:
     """Return accuracies of two layers on chips, ex situ and in situ."""
-    return _pivot(load_table(RESULTS / "imperfect_layers.json"), ["route"])
+    return _pivot(load_table(RESULTS / "imperfect_layers.json"))
 
 
-def _pivot(table: pd.DataFrame, columns: list[str]) -> str:
-    """Return accuracies in % (lowest to highest chip), one row for each spread."""
-    table = table.assign(column=table[columns].astype(str).agg(", ".join, axis=1))
+def _pivot(table: pd.DataFrame) -> str:
+    """Return accuracies in % (lowest to highest chip), one row for each spread and a column for each route."""
     text = (100 * table.accuracy_mean).map("{:.1f} (".format) + (100 * table.accuracy_low).map("{:.1f} to ".format) + (
         100 * table.accuracy_high).map("{:.1f})".format)
-    cells = table.assign(text=text).pivot(index="spread", columns="column", values="text")[list(dict.fromkeys(table.column))]
+    cells = table.assign(text=text).pivot(index="spread", columns="route", values="text")[list(dict.fromkeys(table.route))]
     return markdown(("spread", *cells), [(f"{spread:.0%}", *row) for spread, row in zip(cells.index, cells.values, strict=True)])
 
 
 def chips_spread_table() -> str:
-    """Return accuracies against spread for chips: neurons and cells, and other routes for both."""
+    """Return accuracies against spread for chips whose cells and neurons differ, for all routes of the weights."""
     table = load_table(RESULTS / "imperfect_chips.json")
-    table = table[(table.section == "spread") & (table.encoding == "grey")]
-    usual = table[table.route.isin(["ex situ", "in situ"])]
-    other = table[(table.deviation == "both") & table.route.isin(["software", "verified", "calibrated"])]
-    return "\n\n".join([_pivot(usual, ["deviation", "route"]), "Other routes, spread of cells and neurons:",
-                        _pivot(other, ["route"])])
+    return _pivot(table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")])
 
 
 def stdp_table() -> str:
