@@ -335,12 +335,10 @@ def commands_table() -> str:
          seeds("layers/layers_mnist_shifted_14x14")),
         ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"], cf,
          seeds("layers/layers_digits")),
-        ("one layer, and 25 to 400 hidden neurons", ["python -m studies.hidden_neurons"], cf, "[layers](layers.md)"),
         ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"], ng,
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
-        *((f"chips, 10 % spread, {route}", ["python -m studies.device_variability"], cf, chips(route))
-          for route in ("in situ", "ex situ")),
-        ("two layers on chips", ["python -m studies.device_variability --hidden 100"], cf, "[layers](layers.md)"),
+        ("chips, 10 % spread, in situ and ex situ", ["python -m studies.device_variability"], cf,
+         f"{chips('in situ')} and {chips('ex situ')}"),
         ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], ng, stdp("stdp_xpue")),
         ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], ng, stdp("stdp_012345")),
         *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"], ng,
@@ -348,10 +346,6 @@ def commands_table() -> str:
         ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"], both,
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
-        ("measured devices on MNIST", ["python -m studies.device_learning"], cf, "[devices](devices.md)"),
-        ("Fashion-MNIST", ["make fashion"], cf, "[layers](layers.md)"),
-        ("agreement of the engines", ["python -m studies.agreement reads"], "both", "[closed form](closed_form.md)"),
-        ("angle to the exact gradient", ["python -m studies.gradient_angle --errors 400"], cf, "[layers](layers.md)"),
     ]
     return markdown(("experiment", "command", "engine", "result"), [
         (what, "<br>".join(f"`{command}`" for command in commands), engine, value) for what, commands, engine, value in rows])
