@@ -230,26 +230,21 @@ def layers_in_ngspice_table() -> str:
 
 def layer_variability_table() -> str:
     """Return accuracies of two layers on chips, ex situ and in situ."""
-    return _pivot(load_table(RESULTS / "imperfect_layers.json"), ["route"])
+    return _pivot(load_table(RESULTS / "imperfect_layers.json"))
 
 
-def _pivot(table: pd.DataFrame, columns: list[str]) -> str:
-    """Return accuracies in % (lowest to highest chip), one row for each spread."""
-    table = table.assign(column=table[columns].astype(str).agg(", ".join, axis=1))
+def _pivot(table: pd.DataFrame) -> str:
+    """Return accuracies in % (lowest to highest chip), one row for each spread and a column for each route."""
     text = (100 * table.accuracy_mean).map("{:.1f} (".format) + (100 * table.accuracy_low).map("{:.1f} to ".format) + (
         100 * table.accuracy_high).map("{:.1f})".format)
-    cells = table.assign(text=text).pivot(index="spread", columns="column", values="text")[list(dict.fromkeys(table.column))]
+    cells = table.assign(text=text).pivot(index="spread", columns="route", values="text")[list(dict.fromkeys(table.route))]
     return markdown(("spread", *cells), [(f"{spread:.0%}", *row) for spread, row in zip(cells.index, cells.values, strict=True)])
 
 
 def chips_spread_table() -> str:
-    """Return accuracies against spread for chips: neurons and cells, and other routes for both."""
+    """Return accuracies against spread for chips whose cells and neurons differ, for all routes of the weights."""
     table = load_table(RESULTS / "imperfect_chips.json")
-    table = table[(table.section == "spread") & (table.encoding == "grey")]
-    usual = table[table.route.isin(["ex situ", "in situ"])]
-    other = table[(table.deviation == "both") & table.route.isin(["software", "verified", "calibrated"])]
-    return "\n\n".join([_pivot(usual, ["deviation", "route"]), "Other routes, spread of cells and neurons:",
-                        _pivot(other, ["route"])])
+    return _pivot(table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")])
 
 
 def stdp_table() -> str:
@@ -340,12 +335,10 @@ def commands_table() -> str:
          seeds("layers/layers_mnist_shifted_14x14")),
         ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"], cf,
          seeds("layers/layers_digits")),
-        ("one layer, and 25 to 400 hidden neurons", ["python -m studies.hidden_neurons"], cf, "[layers](layers.md)"),
         ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"], ng,
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
-        *((f"chips, 10 % spread, {route}", ["python -m studies.device_variability"], cf, chips(route))
-          for route in ("in situ", "ex situ")),
-        ("two layers on chips", ["python -m studies.device_variability --hidden 100"], cf, "[layers](layers.md)"),
+        ("chips, 10 % spread, in situ and ex situ", ["python -m studies.device_variability"], cf,
+         f"{chips('in situ')} and {chips('ex situ')}"),
         ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], ng, stdp("stdp_xpue")),
         ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], ng, stdp("stdp_012345")),
         *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"], ng,
@@ -353,10 +346,6 @@ def commands_table() -> str:
         ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"], both,
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
-        ("measured devices on MNIST", ["python -m studies.device_learning"], cf, "[devices](devices.md)"),
-        ("Fashion-MNIST", ["make fashion"], cf, "[layers](layers.md)"),
-        ("agreement of the engines", ["python -m studies.agreement reads"], "both", "[closed form](closed_form.md)"),
-        ("angle to the exact gradient", ["python -m studies.gradient_angle --errors 400"], cf, "[layers](layers.md)"),
     ]
     return markdown(("experiment", "command", "engine", "result"), [
         (what, "<br>".join(f"`{command}`" for command in commands), engine, value) for what, commands, engine, value in rows])
