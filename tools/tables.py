@@ -242,8 +242,9 @@ def _pivot(table: pd.DataFrame) -> str:
 
 
 def chips_spread_table() -> str:
-    """Return accuracies against spread for chips whose cells and neurons differ, for all routes of the weights."""
+    """Return accuracies against spread for chips whose cells and neurons both differ."""
     table = load_table(RESULTS / "imperfect_chips.json")
+    table = table[table.route.isin(["in situ", "ex situ", "calibrated"])]
     return _pivot(table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")])
 
 
@@ -270,8 +271,8 @@ def stdp_mnist_table() -> str:
                             for ending in ("", "_seed_2", "_seed_3")])
         computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
         simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
-        rows.append((neurons, *map(percent, computed), percent(np.mean(computed)), percent(simulated[0]) if simulated else "-"))
-    return markdown(("neurons", "seed 1", "seed 2", "seed 3", "mean", "seed 1 read in ngspice"), rows)
+        rows.append((neurons, spread(computed), percent(computed[0]), percent(simulated[0]) if simulated else "-"))
+    return markdown(("neurons", "three seeds", "seed 1", "seed 1 read in ngspice"), rows)
 
 
 def performance_table() -> str:
@@ -287,7 +288,7 @@ def performance_table() -> str:
 
 
 def commands_table() -> str:
-    """Return every experiment with the commands that make its record, its engines, and its number, which links to the record."""
+    """Return every experiment with the commands that make its record, and its number, which links to the record."""
     def linked(number: str, name: str) -> str:
         return f"[{number}](../results/{name}.json)"
 
@@ -309,46 +310,45 @@ def commands_table() -> str:
         found, = (network for network in NETWORKS if network.name == name)
         return [" ".join(["python", *found.training]), " ".join(["python", *found.test])]
 
-    ng, cf, both = "ngspice", "closed form", "trained closed form, tested ngspice"
     layers, chip, xor = "python -m studies.layers", "mnist_error_driven_grey_chip", load_results(RESULTS / "layers_xor.json")
     rows = [
-        ("I-V loop: deviation of the current from the closed form", ["python memristor.py"], ng,
+        ("I-V loop: deviation of the current from the closed form", ["python memristor.py"],
          linked(percent(load_results(RESULTS / "memristor.json")["current_deviation"], 3), "memristor")),
-        *((f"{name}, training patterns", [f"python {name}_memristive_training.py", f"python {name}_memristive_inference.py"], ng,
+        *((f"{name}, training patterns", [f"python {name}_memristive_training.py", f"python {name}_memristive_inference.py"],
            strict(f"{name.lower()}_inference")) for name in ("XPUE", "012345")),
-        ("MNIST, Hebbian, strict", network("mnist"), ng, strict("mnist_test")),
-        ("MNIST, errors, binary, seed 1", network("mnist_error_driven"), ng, strict("mnist_test_error_driven")),
-        ("MNIST, errors, grey, seed 1", network("mnist_error_driven_grey"), ng, strict("mnist_test_error_driven_grey")),
-        ("MNIST, errors, binary, 600,000 presentations", network("mnist_closed_form"), both, strict("mnist_test_closed_form")),
-        ("MNIST, errors, grey, 600,000 presentations", network("mnist_closed_form_grey"), both,
+        ("MNIST, Hebbian, strict", network("mnist"), strict("mnist_test")),
+        ("MNIST, errors, binary, seed 1", network("mnist_error_driven"), strict("mnist_test_error_driven")),
+        ("MNIST, errors, grey, seed 1", network("mnist_error_driven_grey"), strict("mnist_test_error_driven_grey")),
+        ("MNIST, errors, binary, 600,000 presentations", network("mnist_closed_form"), strict("mnist_test_closed_form")),
+        ("MNIST, errors, grey, 600,000 presentations", network("mnist_closed_form_grey"),
          strict("mnist_test_closed_form_grey")),
-        ("weights of logistic regression, grey", network("mnist_ex_situ_grey"), ng, strict("mnist_test_ex_situ_grey")),
+        ("weights of logistic regression, grey", network("mnist_ex_situ_grey"), strict("mnist_test_ex_situ_grey")),
         ("a chip of 10 % spread, 12,000 presentations", [
             "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
-            f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], ng, strict(chip.replace("mnist", "mnist_test"))),
-        ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], cf, seeds("layers/layers_mnist")),
-        ("the same, seed 1, all test images", ["python -m studies.agreement layers --samples 10000"], both,
+            f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], strict(chip.replace("mnist", "mnist_test"))),
+        ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], seeds("layers/layers_mnist")),
+        ("the same, seed 1, all test images", ["python -m studies.agreement layers --samples 10000"],
          linked(percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"]),
                 "layers_in_ngspice_mnist")),
         ("14x14 grey, 300 hidden, shifted copies", [
-            f"{layers} --data mnist_shifted --size 14 --seeds 3 --set rule.presentations=3000000 --results results/layers"], cf,
+            f"{layers} --data mnist_shifted --size 14 --seeds 3 --set rule.presentations=3000000 --results results/layers"],
          seeds("layers/layers_mnist_shifted_14x14")),
-        ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"], cf,
+        ("digits, 20 splits, 100 hidden", [f"{layers} --data digits --seeds 20 --results results/layers"],
          seeds("layers/layers_digits")),
-        ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"], ng,
+        ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"],
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
-        ("chips, 10 % spread, in situ and ex situ", ["python -m studies.device_variability"], cf,
+        ("chips, 10 % spread, in situ and ex situ", ["python -m studies.device_variability"],
          f"{chips('in situ')} and {chips('ex situ')}"),
-        ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], ng, stdp("stdp_xpue")),
-        ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], ng, stdp("stdp_012345")),
-        *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"], ng,
+        ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], stdp("stdp_xpue")),
+        ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], stdp("stdp_012345")),
+        *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"],
            linked(percent(record["accuracy"]), f"transistor_{task}")) for task, record in _learners().items()),
-        ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"], both,
+        ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"],
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
     ]
-    return markdown(("experiment", "command", "engine", "result"), [
-        (what, "<br>".join(f"`{command}`" for command in commands), engine, value) for what, commands, engine, value in rows])
+    return markdown(("experiment", "command", "result"), [
+        (what, "<br>".join(f"`{command}`" for command in commands), value) for what, commands, value in rows])
 
 
 def device_presets_table() -> str:

@@ -24,7 +24,7 @@ from memristive.spice.session import NgspiceSession, Solver, Waveforms, temporar
 from memristor import Memristor, MemristorParameters
 from snn_circuit import NeuronParameters, add_neuron, cell_arguments, names, neuron_arguments, state_names
 
-# Tighter tolerances change no winner (docs/stdp.md); looser ones lose gate charge.
+# Tighter tolerances change no winner; looser ones lose gate charge.
 LEARNING = Solver(max_step=200e-6, reltol=1e-4, trtol=20.0, method="trap")
 MANY_CELLS = 1000  # from here on, KLU is 1.4 times as fast as ngspice's default solver of equations
 
