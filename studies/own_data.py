@@ -64,8 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file, name or number (default: the last)")
     parser.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out, e.g. row numbers")
-    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", default=[100], metavar="N",
-                        help="neurons of each hidden layer; nothing for a single layer (default: 100)")
+    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
+                        help="neurons of each hidden layer; nothing for a single layer (default: 100; nothing with --device)")
     parser.add_argument("--device", metavar="NAME", help="measured device instead of the default one: preset or device file")
     parser.add_number("--pairs", 0, 64, None, "differential pairs of a synapse (default: 2 with --device, else 0: single cells)")
     parser.add_number("--epochs", 1, 10**6, None, "presentations of each sample (default: 40, or as many as make 3,000 in all)")
@@ -90,11 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
     memristor, neuron = apply_settings(options, memristor=MemristorParameters(),
                                        neuron=MEASURED_NEURON if options.device else NeuronParameters())
+    hidden = ([] if options.device else [100]) if options.hidden is None else options.hidden
     pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
-    network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, device=options.device,
+    network = MemristiveClassifier(tuple(hidden), epochs=options.epochs, dose=options.dose, device=options.device,
                                    memristor=None if memristor == MemristorParameters() else memristor, pairs=pairs,
                                    neuron=neuron, random_state=options.seed)
-    methods = {NETWORK: network, **others(options.hidden, members.min(), options.seed)}
+    methods = {NETWORK: network, **others(hidden, members.min(), options.seed)}
     folds = min(options.folds, int(members.min()))
     name = f"own_data_{Path(options.source).stem}"
     record = options.results / f"{name}.json"
@@ -102,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     parameters = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
                   "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())), "folds": folds,
                   "repeats": options.repeats, "seed": options.seed, "engine": options.engine, "in_situ": options.in_situ,
-                  "hidden": options.hidden, "epochs": options.epochs, "dose": options.dose,
+                  "hidden": hidden, "epochs": options.epochs, "dose": options.dose,
                   "device": options.device, "pairs": pairs,
                   "network": NetworkParameters(memristor, neuron).as_dict()}
     given = [options.source, options.device]
