@@ -24,6 +24,7 @@ FINE_WRITE = 0.0017  # share of the range, of steps that are equal: small agains
 COARSE_DOSE = 5e-3  # of M and of step over kick: over M pulses a cell forgets the kicks as it forgets the weight
 COARSE_PULSES, COARSE_WRITE = 1.7, 0.017  # at most; share of the range: a cell of large steps has few levels
 DEEP_MEMORY = 110.0  # pulses, at which DEEP_FINE and DEEP_BENT count alike
+DEEP_KICK, DEEP_RATIO = 2e-3, 2.7  # share of the range and of a step, at which the coarse dose and DEEP_COARSE count half
 DEEP_FINE_DOSE, DEEP_FINE_WRITE = 4e-3, 0.0104  # of M; share of the range
 DEEP_COARSE_DOSE = 0.35  # pulses: an output cell of two layers sees few errors, and each should have a chance to write
 
@@ -98,6 +99,11 @@ def kick(device: MeasuredDevice, whole: bool) -> float:
     return float(np.hypot(device.write_noise, device.mean_step / 2)) if whole else 0.0
 
 
+def half_at(middle: float, value: float) -> float:
+    """Return a weight from 0 to 1 that grows with a value and is 1/2 at its `middle`."""
+    return 1 - middle**2 / (middle**2 + value**2)
+
+
 def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = True,
                 neuron: NeuronParameters | None = None) -> tuple[dict[str, Any], LayeredRule]:
     """Return how a network of a measured device is made, and the rule that it learns by.
@@ -121,14 +127,16 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
         Without presentations and seed.
     """
     emulated, step, forgotten, random = emulator(device), device.mean_step, memory(device), kick(device, whole)
-    weight = random**2 / (random**2 + KICK**2)
     if layers == 1:
+        weight = half_at(KICK, random)
         values = FINE.towards(COARSE, weight)
         grows = device.up[-1] - device.up[0] > device.down[-1] - device.down[0]
         fine = min(FINE_WRITE / step, FINE_DOSE * forgotten * (GROWING if grows else 1.0))
         coarse = min(COARSE_PULSES, COARSE_WRITE / step, COARSE_DOSE * forgotten * step / max(random, 1e-12))
     else:
-        values = DEEP_FINE.towards(DEEP_BENT, DEEP_MEMORY**2 / (forgotten**2 + DEEP_MEMORY**2)).towards(DEEP_COARSE, weight)
+        weight = half_at(DEEP_KICK, random)
+        values = DEEP_FINE.towards(DEEP_BENT, 1 - half_at(DEEP_MEMORY, forgotten))
+        values = values.towards(DEEP_COARSE, half_at(DEEP_RATIO**2, (random / step) ** 2))
         fine, coarse = min(DEEP_FINE_WRITE / step, DEEP_FINE_DOSE * forgotten), DEEP_COARSE_DOSE
     pulses = measured_pulses(emulated, whole, noise=whole)
     # Of several pairs each write changes one, which is a share of the weight, so it takes as many times the dose.
