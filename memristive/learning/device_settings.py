@@ -73,7 +73,7 @@ class Values:
         return Values(**{name: float(value ** (1 - weight) * vars(other)[name]**weight) for name, value in vars(self).items()})
 
 
-FINE = Values(gain=1.0, output_bias=1.8, margin=3e-6, final_margin=0.45, final_dose=0.09)
+FINE = Values(gain=1.0, output_bias=1.8, margin=4e-6, final_margin=0.7, final_dose=0.09)
 COARSE = Values(gain=0.2, output_bias=2.2, margin=90e-6, final_margin=0.05, final_dose=0.045)
 DEEP_FINE = Values(gain=0.27, output_bias=1.85, margin=9e-6, final_margin=0.26, final_dose=0.167, hidden_bias=1.6,
                    output_gain=0.25, hidden_dose=0.47, reach=0.9, start_drive_spread=0.63, start_weight_spread=0.42)
