@@ -1,9 +1,9 @@
-"""How networks of a measured device learn: gain, biases, doses and margin from the device's curves and its noise.
+"""How networks of a measured device learn: gain, biases, doses and margin from the device's curves and noise.
 
 Two numbers of a device decide. Its *memory* M is the number of pulses after which a cell has forgotten its earlier writes: where
-steps depend on x, pulses pull all states to one place. Its *kick* is the random part of one pulse, as a share of the range: its
-write noise, and the fraction of a pulse that is rounded at random where only whole pulses are given. `FINE` suits pulses without
-a kick and `COARSE` pulses with a large one; between them, values are weighted geometrically. `python -m studies.device_settings`
+steps depend on x, pulses pull all states to one place. Its *pulse noise* is the random part of one pulse, share of the range: its
+write noise, and the fraction of a pulse that is rounded at random where only whole pulses are given. `FINE` suits pulses
+without noise and `COARSE` noisy ones; between them, values are weighted geometrically. `python -m studies.device_settings`
 shows how the constants were chosen, on held-out training images of MNIST.
 """
 
@@ -17,31 +17,31 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from snn_circuit import NeuronParameters
 
-KICK = 6e-4  # share of the range, at which FINE and COARSE count alike
+NOISE = 6e-4  # share of the range, at which FINE and COARSE count alike
 FINE_DOSE = 1e-3  # of M: a network writes a cell some hundred times, so that all writes together stay below the memory
 GROWING = 0.3  # of FINE_DOSE where steps up grow with x: later pulses multiply a write there, and wrong ones as well
 FINE_WRITE = 0.0017  # share of the range, of steps that are equal: small against the weights
-COARSE_DOSE = 5e-3  # of M and of step over kick: over M pulses a cell forgets the kicks as it forgets the weight
+COARSE_DOSE = 5e-3  # of M and of step over noise: over M pulses a cell forgets noise as it forgets the weight
 COARSE_PULSES, COARSE_WRITE = 1.7, 0.017  # at most; share of the range: a cell of large steps has few levels
 DEEP_MEMORY = 110.0  # pulses, at which DEEP_FINE and DEEP_BENT count alike
-DEEP_KICK, DEEP_RATIO = 2e-3, 2.7  # share of the range and of a step, at which the coarse dose and DEEP_COARSE count half
+DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7  # share of the range and of a step, at which the coarse dose and DEEP_COARSE count half
 DEEP_FINE_DOSE, DEEP_FINE_WRITE = 4e-3, 0.0104  # of M; share of the range
 DEEP_COARSE_DOSE = 0.35  # pulses: an output cell of two layers sees few errors, and each should have a chance to write
 
 
 @dataclass(frozen=True)
 class Values:
-    """Settings of a network that do not depend on the device but on its kick.
+    """Settings of a network that do not depend on the device but on its pulse noise.
 
     Parameters
     ----------
     gain : float
         Drive in thresholds of a full pixel with the largest weight. Small if coarse: each cell then counts less, and the sum
-        over many rows averages the kicks.
+        over many rows averages the noise.
     output_bias, hidden_bias : float
         Constant drives in thresholds: weights start at 0, and neurons must fire without them.
     margin : float
-        In s, by which the right neuron must lead at first. Large if coarse: a lead has to survive the kicks of later writes.
+        In s, by which the right neuron must lead at first. Large if coarse: a lead has to survive the noise of later writes.
     final_margin : float
         Share of the margin at the end.
     final_dose : float
@@ -91,7 +91,7 @@ def memory(device: MeasuredDevice) -> float:
     return 2 / slopes if slopes else np.inf
 
 
-def kick(device: MeasuredDevice, whole: bool) -> float:
+def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
     """Return the standard deviation of what one pulse adds by chance, as a share of the range.
 
     A pulse that is given with the probability 1/2 instead of half a pulse has a standard deviation of half a step.
@@ -126,17 +126,17 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     rule : LayeredRule
         Without presentations and seed.
     """
-    emulated, step, forgotten, random = emulator(device), device.mean_step, memory(device), kick(device, whole)
+    emulated, step, forgotten, noise = emulator(device), device.mean_step, memory(device), pulse_noise(device, whole)
     if layers == 1:
-        weight = half_at(KICK, random)
+        weight = half_at(NOISE, noise)
         values = FINE.towards(COARSE, weight)
         grows = device.up[-1] - device.up[0] > device.down[-1] - device.down[0]
         fine = min(FINE_WRITE / step, FINE_DOSE * forgotten * (GROWING if grows else 1.0))
-        coarse = min(COARSE_PULSES, COARSE_WRITE / step, COARSE_DOSE * forgotten * step / max(random, 1e-12))
+        coarse = min(COARSE_PULSES, COARSE_WRITE / step, COARSE_DOSE * forgotten * step / max(noise, 1e-12))
     else:
-        weight = half_at(DEEP_KICK, random)
+        weight = half_at(DEEP_NOISE, noise)
         values = DEEP_FINE.towards(DEEP_BENT, 1 - half_at(DEEP_MEMORY, forgotten))
-        values = values.towards(DEEP_COARSE, half_at(DEEP_RATIO**2, (random / step) ** 2))
+        values = values.towards(DEEP_COARSE, half_at(DEEP_RATIO**2, (noise / step) ** 2))
         fine, coarse = min(DEEP_FINE_WRITE / step, DEEP_FINE_DOSE * forgotten), DEEP_COARSE_DOSE
     pulses = measured_pulses(emulated, whole, noise=whole)
     # Of several pairs each write changes one, which is a share of the weight, so it takes as many times the dose.
