@@ -54,8 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file (default: the last)")
     parser.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out, e.g. row numbers")
-    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", default=[100], metavar="N",
-                        help="neurons of each hidden layer; nothing for a single layer (default: 100)")
+    parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
+                        help="neurons of each hidden layer; nothing for a single layer (default: 100; nothing with --device)")
     parser.add_argument("--device", metavar="NAME", help="measured device instead of the default one: preset or device file")
     parser.add_number("--pairs", 0, 64, None, "differential pairs of a synapse (default: 2 with --device, else 0: single cells)")
     parser.add_number("--epochs", 1, 10**6, None, "presentations of each sample (default: 40, or as many as make 3,000 in all)")
@@ -71,18 +71,19 @@ def main(arguments: list[str] | None = None) -> None:
     classes, truth, members = np.unique(labels, return_inverse=True, return_counts=True)
     memristor, neuron = apply_settings(options, memristor=MemristorParameters(),
                                        neuron=MEASURED_NEURON if options.device else NeuronParameters())
+    hidden = ([] if options.device else [100]) if options.hidden is None else options.hidden
     pairs = (2 if options.device else 0) if options.pairs is None else options.pairs
-    network = MemristiveClassifier(tuple(options.hidden), epochs=options.epochs, dose=options.dose, device=options.device,
+    network = MemristiveClassifier(tuple(hidden), epochs=options.epochs, dose=options.dose, device=options.device,
                                    memristor=None if memristor == MemristorParameters() else memristor, pairs=pairs,
                                    neuron=neuron, random_state=options.seed)
-    mlp = MLPClassifier(tuple(options.hidden) or (100,), max_iter=3000, random_state=options.seed)
+    mlp = MLPClassifier(tuple(hidden) or (100,), max_iter=3000, random_state=options.seed)
     methods = {NETWORK: network, "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
                "random forest": RandomForestClassifier(random_state=options.seed), "MLP": make_pipeline(StandardScaler(), mlp)}
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
     record, path = options.results / f"own_data_{name}.json", options.voltages or Path("voltages") / f"{name}_classifier.json"
     made_with = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
                  "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
-                 "seed": options.seed, "hidden": options.hidden, "epochs": options.epochs, "dose": options.dose,
+                 "seed": options.seed, "hidden": hidden, "epochs": options.epochs, "dose": options.dose,
                  "device": options.device, "pairs": pairs, "network": NetworkParameters(memristor, neuron).as_dict()}
     parameters = {**made_with, "folds": folds, "engine": options.engine}
     given = [options.source, options.device]

@@ -16,7 +16,7 @@ from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
-from studies.device_learning import ACCURACY, COST, ERRORS, NEUROSIM, SGD, summary
+from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import HEADING, described, material
 
 RESULTS = Path("results")
@@ -160,7 +160,7 @@ def short_results_table() -> str:
             ("MNIST without labels, 300 neurons, grey", "", *(percent(load_table(RESULTS / "mnist_stdp_grey_300.json").set_index(
                 "engine").strict_accuracy[engine]) for engine in ("ngspice", "closed-form"))),
             ("MNIST, measured EpiRAM synapses, 100 hidden neurons", "", "",
-             percent(_device_accuracies()["epiram", 2, 1, True]))]
+             percent(_device_means().strict_accuracy["epiram", 2, 1, True]))]
     return markdown(("experiment, test images unless noted", "paper", "ngspice", "closed form"), rows)
 
 
@@ -361,21 +361,14 @@ def device_presets_table() -> str:
 
 
 def _device_means() -> pd.DataFrame:
-    """Return the means of networks of measured devices; older records also have other noise and chips."""
-    rows = load_results(RESULTS / "device_learning.json")["rows"]
-    return summary([row for row in rows if row.get("noise", row["whole"]) == row["whole"] and not row.get("spread")])
-
-
-def _device_accuracies() -> pd.Series:
-    """Return mean accuracies of networks of measured devices by device, layers, pairs, and whole pulses."""
-    means = _device_means()
-    return means[(means.rule == ERRORS) & (means.aim == ACCURACY)].set_index(
-        ["device", "layers", "pairs", "whole"]).strict_accuracy
+    """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole pulses."""
+    means = summary(load_table(RESULTS / "device_learning.json"))
+    return means[means.data == "mnist"].set_index(["device", "layers", "pairs", "whole"])
 
 
 def device_learning_table() -> str:
     """Return the accuracies of networks of measured devices beside NeuroSim's."""
-    accuracies = _device_accuracies()
+    accuracies = _device_means().strict_accuracy
 
     def accuracy(device: str, *case: Any) -> str:
         return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
@@ -388,18 +381,12 @@ def device_learning_table() -> str:
     return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
 
 
-def device_control_table() -> str:
-    """Return accuracies of the local rule and of gradient descent, one layer, and the costs of one pair."""
-    means = _device_means()
-    found = means[means.aim == COST].set_index(["device", "rule", "pairs"])
-
-    def both(device: str, column: str, form: str, pairs: int = 1) -> str:
-        return "/".join(format(float(found[column][device, rule, pairs]), form) for rule in (ERRORS, SGD))
-
-    rows = [(device, both(device, "strict_accuracy", ".1%", 0), both(device, "strict_accuracy", ".1%"),
-             both(device, "pulses_per_cell", ",.0f"), both(device, "column_writes", ",.0f"),
-             both(device, "write_energy_J", ".2g")) for device in dict.fromkeys(means.device)]
-    return markdown(("local rule/SGD", "single cells", "pair", "pulses a cell", "column writes", "write energy (J)"), rows)
+def device_costs_table() -> str:
+    """Return what the training of one layer of one pair costs."""
+    costs = _device_means().xs((1, 1, True), level=("layers", "pairs", "whole"))
+    rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.column_writes:,.0f}",
+             f"{row.write_energy_J:.2g}") for device, row in costs.iterrows()]
+    return markdown(("device", "pulses a cell", "most", "column writes", "write energy (J)"), rows)
 
 
 CONTEST = {"mnist10": ("Delta rule, 1.67 uF", 93, 500, 27.0879e-6, 1.3381e-3, 737.352e-3),

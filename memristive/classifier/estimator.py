@@ -50,6 +50,7 @@ FORMAT, VERSION = "in-situ memristive classifier", 3
 DEVICES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}  # parameters with a class, by name
 FIXED = ("hidden", "encoding", "device", "pairs", *DEVICES)  # parameters of a network, which only `fit` can change
 LARGEST_DOSE = 5.0  # V
+HIDDEN = (100,)  # default sizes without a device
 BIAS = 1.5  # thresholds: weights of measured devices decay to 0, and neurons must fire without them
 
 
@@ -61,9 +62,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    hidden : int or sequence of int, default=(100,)
-        Neurons of each hidden layer; () for a single layer. More than three hidden layers are not learned reliably: their spikes
-        come too late in a read.
+    hidden : int or sequence of int, default=None
+        Neurons of each hidden layer; () for a single layer. None: (100,), and () with a `device`, because noise and bent curves
+        of most measured devices silence hidden neurons at the default dose. More than three hidden layers are not learned
+        reliably: their spikes come too late in a read.
     engine : {"closed-form", "ngspice"}, default="closed-form"
         Engine that learns and reads. In ngspice every read and write is a transient of some 0.1 s, or of seconds for a thousand
         rows.
@@ -81,7 +83,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
         written by whole pulses with its cycle-to-cycle noise, at a smaller default dose where its curves bend. Most presets
-        learn best with hidden=() and two pairs. None: `memristor`.
+        learn best with two pairs. None: `memristor`.
     pairs : int, default=0
         Differential pairs of each synapse. 0: single cells beside a reference column. A device whose curves up and down differ
         needs pairs.
@@ -130,7 +132,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     network_: LayeredNetwork
 
-    def __init__(self, hidden: int | Sequence[int] = (100,), *, engine: str = CLOSED_FORM, epochs: int | None = None,
+    def __init__(self, hidden: int | Sequence[int] | None = None, *, engine: str = CLOSED_FORM, epochs: int | None = None,
                  dose: float | None = None, margin: float | None = None, memristor: MemristorParameters | None = None,
                  device: str | None = None, pairs: int = 0, neuron: NeuronParameters | None = None,
                  chip: str | Chip | None = None,
@@ -286,9 +288,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
+        if self.hidden is None:
+            return HIDDEN if self.device is None else ()
         sizes = [self.hidden] if isinstance(self.hidden, int | np.integer) else self.hidden
         if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-            raise ParameterError(f"hidden must be () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
+            raise ParameterError(f"hidden must be None, () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
         return tuple(int(size) for size in sizes)
 
     def _devices(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
+from sklearn.model_selection import train_test_split
 
 from memristive.classifier import MemristiveClassifier
 from memristive.classifier.defaults import (
@@ -71,3 +72,20 @@ def test_few_hidden_neurons_do_not_diverge_on_many_samples():
     model = MemristiveClassifier(10, random_state=1).fit(features, labels)
     assert model.score(features, labels) > 0.97
     assert max(np.abs(states).max() for states in model.voltages_) < 20
+
+
+@pytest.mark.parametrize("device", ["alox-hfo2", "taox-hfox"])
+def test_noisy_devices_learn_digits_with_the_defaults(device):
+    """The two presets of the largest noise."""
+    features, labels = load_digits(return_X_y=True)
+    scores = []
+    for seed in range(2):
+        train, test, known, truth = train_test_split(features, labels, test_size=0.2, random_state=seed, stratify=labels)
+        scores.append(MemristiveClassifier(device=device, pairs=2, random_state=seed).fit(train, known).score(test, truth))
+    assert np.mean(scores) > 0.88
+
+
+def test_a_device_has_no_hidden_layer_by_default():
+    features, labels = load_iris(return_X_y=True)
+    assert MemristiveClassifier(epochs=1, device="epiram").fit(features, labels).network_.sizes == (8, 3)
+    assert MemristiveClassifier(epochs=1).fit(features, labels).network_.sizes == (8, 100, 3)

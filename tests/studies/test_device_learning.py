@@ -1,53 +1,24 @@
-"""Learning of measured devices: the control against its formula, costs against Joule's law, settings for every task."""
+"""Learning of measured devices: settings by formula, costs against Joule's law, a user's device."""
 
-import numpy as np
+import dataclasses
+import json
+
 import pytest
 
-from memristive.devices.measured_device import DEVICES, emulator
-from memristive.learning.gradient_descent import gradient_accuracy, train_by_gradient
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
+from memristive.io.results import load_table
+from memristive.learning.device_settings import learning_of
 from memristive.learning.layered_training import initial_network
-from memristive.learning.rule import LayeredRule
 from memristive.network.layers import no_counts
-from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from studies.device_learning import all_tasks, load_settings, short_tasks, write_costs
-
-IDEAL = DEVICES["ideal"]
-IMAGES, LABELS = np.random.default_rng(0).random((12, 6)), np.arange(12) % 3
-GAIN = 3.0  # thresholds for the whole range of a cell
-
-
-def untrained(device, pairs, rule, **pulses):
-    emulated = emulator(device)
-    return initial_network((), 3, IMAGES, rule, measured_design(emulated, pairs, GAIN), measured_parameters(emulated),
-                           measured_pulses(emulated, **pulses))
-
-
-@pytest.mark.parametrize("pairs", [0, 1])
-def test_the_control_descends_the_gradient_of_the_cross_entropy(pairs):
-    rule = LayeredRule(presentations=1, output_dose=0.01, final_dose=1.0, start_drive=0.0, start_drive_spread=0.1)
-    before = untrained(IDEAL, pairs, rule, whole=False, noise=False)
-    after, _ = train_by_gradient(before, rule, IMAGES[:1], LABELS[:1])
-    levels = np.append(IMAGES[0], 1.0)
-    weights = before.states[0] - before.design.reference_state
-    weights = weights[:3] - weights[3:] if pairs else weights
-    drives = GAIN / 3 * weights @ levels
-    errors = np.eye(3)[LABELS[0]] - np.exp(drives) / np.exp(drives).sum()
-    moved = after.states[0] - before.states[0]
-    assert moved[:3] == pytest.approx(0.01 * np.outer(errors, levels), rel=0.02, abs=1e-6)
-    if pairs:
-        assert moved[3:] == pytest.approx(-moved[:3], rel=0.02, abs=1e-6)
-
-
-def test_the_control_learns():
-    rule = LayeredRule(presentations=6000, output_dose=0.5, final_dose=0.1, start_drive=0.0, start_drive_spread=0.0)
-    labels = IMAGES[:, :3].argmax(axis=1)
-    network, counts = train_by_gradient(untrained(IDEAL, 1, rule), rule, IMAGES, labels)
-    assert gradient_accuracy(network, IMAGES, labels) > 0.9 and counts.pulses[0].sum() > 0
+from studies import device_learning
+from studies.device_learning import write_costs
+from studies.device_settings import SHAPES, Trial, evaluate
 
 
 def test_the_energy_of_writes_is_that_of_their_pulses():
     device = DEVICES["ag-si"]
-    counts = no_counts(untrained(device, 1, LayeredRule()))
+    made, rule = learning_of(device, 1, 1)
+    counts = no_counts(initial_network((), 3, [[0.5] * 6], rule, **made))
     counts.pulses[0][2, 1] = 7
     counts.conducted[0][1, 2, 1] = 5 * 1e-8  # five pulses up and two down, at 10 nS and 20 nS
     counts.conducted[0][0, 2, 1] = 2 * 2e-8
@@ -56,8 +27,20 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
     assert costs["most_pulses"] == 7 and costs["share_beyond_endurance"] == 0
 
 
-def test_every_task_has_settings():
-    devices = list(dict.fromkeys(case[2] for case in load_settings()))
-    tasks = [*short_tasks(devices), *all_tasks(devices, [1, 2], (1, 1))]
-    wanted = {(task.rule, task.aim, task.device, task.layers, task.pairs, int(task.whole)) for task in tasks}
-    assert wanted == set(load_settings())
+@pytest.mark.parametrize("shape", ["accelerating", "abrupt increase"])
+def test_a_device_of_any_shape_learns(shape):
+    assert evaluate(Trial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > 0.89
+
+
+def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
+    mine = MeasuredDevice("mine", up=(0.05, 0.02, 0.01), down=(0.01, 0.02, 0.02), write_noise=0.01, read_noise=0.01)
+    (tmp_path / "mine.json").write_text(json.dumps(device_record(mine)))
+    task = device_learning.Task("epiram", data="digits")
+    rows = [device_learning.evaluate(dataclasses.replace(task, short=True))]
+    (tmp_path / "device_learning.json").write_text(json.dumps({"rows": rows}))
+    device_learning.main(["--device", str(tmp_path / "mine.json"), "--data", "digits", "--layers", "1", "--jobs", "1",
+                          "--results", str(tmp_path)])
+    found = load_table(tmp_path / "device_learning_mine_digits.json")
+    assert found.strict_accuracy.min() > 0.85
+    printed = capsys.readouterr().out
+    assert "mine" in printed and "epiram" in printed

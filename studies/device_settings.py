@@ -1,0 +1,97 @@
+"""Do the settings that follow from a device's curves suit it? Held-out images of MNIST, presets and five synthetic shapes.
+
+Trains each device with the settings of memristive.learning.device_settings on all training images but the last 10,000, and tests
+it with these. Presets have whole pulses with their noises, then pulses of any width without noise; shapes have the latter. With
+--vary each setting is also halved and doubled: this is how the constants were chosen. Prints a table and writes
+results/device_settings_LAYERS.json in two minutes (--vary: 15; two layers: ten times as long). Ctrl-C saves a checkpoint for
+--resume.
+"""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memristive.cli.main import run
+from memristive.cli.options import add_jobs, add_resume, make_parser, table
+from memristive.cli.parallel import run_resumable
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
+from memristive.io.files import check_overwriting
+from memristive.io.results import write_results
+from memristive.learning.device_settings import learning_of
+from memristive.learning.layered_training import initial_network, learn_layers
+from memristive.network.scores import score_row
+from studies.device_learning import HIDDEN, Task
+
+HELD_OUT = 10_000  # images
+X = np.linspace(0, 1, 33)
+SHAPES = {device.name: device for device in (
+    MeasuredDevice.straight("equal steps", 100, 100),
+    MeasuredDevice.from_law("soft bounds", 100, 100, 0.3, 0.3),
+    MeasuredDevice.from_law("accelerating", 100, 100, -0.5, -0.5),
+    MeasuredDevice("abrupt increase", up=(0.85, 0.0), down=(0.01, 0.01)),
+    MeasuredDevice("bent", up=tuple(0.02 * (1 - X) ** 2 + 0.004 * np.sin(np.pi * X)), down=tuple(0.03 * X / (0.3 + X))))}
+SETTINGS = ("dose", "gain", "margin", "final_dose")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Training of one device, with one of its settings multiplied by a factor."""
+
+    device: MeasuredDevice
+    layers: int
+    pairs: int
+    whole: bool
+    setting: str = ""
+    factor: float = 1.0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train all devices and print their accuracies."""
+    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser.add_argument("--layers", type=int, choices=(1, 2), default=1, help="default: 1")
+    parser.add_number("--pairs", 0, 64, 1, "differential pairs of a synapse; 0: single cells")
+    parser.add_argument("--vary", action="store_true", help="also halve and double each setting")
+    options = parser.parse_args(arguments)
+    known = [*((device, whole) for whole in (True, False) for device in DEVICES.values()), *((d, False) for d in SHAPES.values())]
+    trials = [Trial(device, options.layers, options.pairs, whole) for device, whole in known]
+    if options.vary:
+        trials += [dataclasses.replace(trial, setting=setting, factor=factor)
+                   for trial in trials for setting in SETTINGS for factor in (0.5, 2.0)]
+    record = options.results / f"device_settings_{options.layers}.json"
+    parameters = {"devices": [device_record(device) for device, _ in known], "layers": options.layers, "pairs": options.pairs,
+                  "vary": options.vary}
+    check_overwriting(record, parameters, options.force)
+    rows = run_resumable(evaluate, trials, [1] * len(trials), options, record, parameters)
+    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    columns = [("", 1.0), *((setting, factor) for setting in SETTINGS for factor in (0.5, 2.0))] if options.vary else [("", 1.0)]
+    found = {(row["device"], row["whole"], row["setting"], row["factor"]): row["strict_accuracy"] for row in rows}
+    print(table(("device", "pulses", *(f"{name} x {factor:g}" if name else "accuracy" for name, factor in columns)), [
+        (device.name, "whole" if whole else "any width", *(f"{found[device.name, whole, *column]:.1%}" for column in columns))
+        for device, whole in known]))
+
+
+def evaluate(trial: Trial) -> dict[str, Any]:
+    """Train and test one network; return its scores as a row. Runs in a worker."""
+    task = Task(trial.device.name, trial.layers, trial.pairs, trial.whole)
+    made, rule = learning_of(trial.device, trial.layers, trial.pairs, trial.whole)
+    rule = dataclasses.replace(rule, presentations=min(task.presentations, 200_000))
+    if trial.setting == "dose":
+        rule = dataclasses.replace(rule, hidden_dose=trial.factor * rule.hidden_dose, output_dose=trial.factor * rule.output_dose)
+    elif trial.setting == "gain":
+        made["design"] = dataclasses.replace(made["design"], transresistance=trial.factor * made["design"].transresistance)
+    elif trial.setting:
+        rule = dataclasses.replace(rule, **{trial.setting: trial.factor * getattr(rule, trial.setting)})
+    levels, labels = task.dataset.training.levels, task.dataset.training.labels
+    network = initial_network(HIDDEN[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
+    network = learn_layers(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
+    return {"device": trial.device.name, "whole": trial.whole, "setting": trial.setting, "factor": trial.factor,
+            **score_row(labels[-HELD_OUT:], network.first_spikes(levels[-HELD_OUT:]))}
+
+
+if __name__ == "__main__":
+    from studies import device_settings  # workers import what they run
+
+    sys.exit(run(device_settings.main))
