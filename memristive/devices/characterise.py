@@ -206,7 +206,8 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         name=model.name, lowest_conductance=low, highest_conductance=high, up=curves[True], down=curves[False],
         read_voltage=model.read_voltage, read_curve=tuple(bend / bend[-1]), voltage_up=model.voltage_up, width_up=model.width_up,
         voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path,
-        half_up=float(np.clip(disturb[True, 2], 0, 1)), half_down=float(np.clip(disturb[False, 2], 0, 1)))
+        **{f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
+           for side, up in (("up", True), ("down", False)) for part, share in (("half", 2), ("third", 3))})
 
     potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
     depressed = write(model, potentiated[:, -1], False, BLOCK)

@@ -35,7 +35,7 @@ def _descend(layer: Layer, pulse: Pulse, pulses: Pulses, counts: Counts, states:
         for j in range(classes):
             for polarity in range(2 if layer.pairs else 1):
                 c, dose = (polarity * layer.pairs + pair) * classes + j, doses[n] * errors[j] * (1 - 2 * polarity)
-                work.loads[0][c] = kernel.write_pulses(layer, pulse, pulses, states, c, image, dose, counts, 0, rng)
+                kernel.write_pulses(layer, pulse, pulses, states, c, image, dose, counts, 0, work.loads[0], rng)
         kernel.refresh(layer, pulse.row_voltage, states, work.loads[0], work.scale[0], work.weights[0], everyone)
 
 
