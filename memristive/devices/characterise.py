@@ -26,12 +26,39 @@ BOUND = 1e-3  # of the range: a step that ends nearer to a bound is cut off by i
 
 
 @dataclass(frozen=True)
+class StateMap:
+    """States of a model, from x = 0 to x = 1, and the conductance in S at each.
+
+    A state may fall while the conductance rises, as a gap does.
+    """
+
+    states: np.ndarray
+    conductances: np.ndarray
+
+    def state(self, x: np.ndarray) -> np.ndarray:
+        """Return the states at shares of the conductance range."""
+        low, high = self.conductances[[0, -1]]
+        return np.interp(low + x * (high - low), self.conductances, self.states)
+
+    def conductance(self, states: np.ndarray) -> np.ndarray:
+        """Return the conductance in S at some states."""
+        rising = np.argsort(self.states)
+        return np.interp(states, self.states[rising], self.conductances[rising])
+
+    def share(self, states: np.ndarray) -> np.ndarray:
+        """Return the share of the conductance range at some states."""
+        low, high = self.conductances[[0, -1]]
+        return (self.conductance(states) - low) / (high - low)
+
+
+@dataclass(frozen=True)
 class Characterisation:
     """Measured curves of a SPICE model.
 
     Parameters
     ----------
     device : MeasuredDevice
+    map : StateMap
     reach : tuple of int
         Pulses down and up after which the sweeps that define x = 0 and x = 1 ended.
     arrived : bool
@@ -51,6 +78,7 @@ class Characterisation:
     """
 
     device: MeasuredDevice
+    map: StateMap
     reach: tuple[int, int]
     arrived: bool
     steps: dict[tuple[bool, int], np.ndarray]
@@ -176,17 +204,12 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     """
     (bottom, top), reach, arrived = ends(model)
     fine = np.linspace(bottom, top, 129)
-    map_of_states = read(model, fine)
-    low, high = map_of_states[[0, -1]]
-    if not (np.diff(map_of_states) > 0).all():
+    found = StateMap(fine, read(model, fine))
+    low, high = found.conductances[[0, -1]]
+    if not (np.diff(found.conductances) > 0).all():
         raise ParameterError(f"{model.name}: the conductance is no rising curve of node {model.state_node} from {bottom:g} to "
                              f"{top:g}")
-    grid = np.interp(low + GRID * (high - low), map_of_states, fine)
-    rising = np.argsort(fine)  # a gap falls while the conductance rises
-
-    def conductance(states: np.ndarray) -> np.ndarray:
-        return np.interp(states, fine[rising], map_of_states[rising])
-
+    grid = found.state(GRID)
     steps, cut = {}, {}
     for up in (True, False):
         for part in (1, 2, 3):
@@ -206,21 +229,23 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
         name=model.name, lowest_conductance=low, highest_conductance=high, up=curves[True], down=curves[False],
         read_voltage=model.read_voltage, read_curve=tuple(bend / bend[-1]), voltage_up=model.voltage_up, width_up=model.width_up,
         voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path,
-        half_up=float(np.clip(disturb[True, 2], 0, 1)), half_down=float(np.clip(disturb[False, 2], 0, 1)))
+        **{f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
+           for side, up in (("up", True), ("down", False)) for part, share in (("half", 2), ("third", 3))})
 
     potentiated = write(model, np.interp(STARTS, GRID, grid), True, BLOCK)
     depressed = write(model, potentiated[:, -1], False, BLOCK)
-    sweeps = conductance(np.hstack([potentiated, depressed[:, 1:]]))
-    x, pulses = (sweeps - low) / (high - low), np.arange(BLOCK + 1)
+    moved, pulses = np.hstack([potentiated, depressed[:, 1:]]), np.arange(BLOCK + 1)
+    x = found.share(moved)
     misfit = max(np.abs(device.after(x[:, :1], pulses) - x[:, :BLOCK + 1]).max(),
                  np.abs(device.after(x[:, BLOCK:BLOCK + 1], pulses, False) - x[:, BLOCK:]).max())
 
     stop = READS * model.width_up
     _, held, _ = transient(model, grid, [[(0.0, model.read_voltage), (stop, model.read_voltage)]], stop, stop / 50)
-    drift = (conductance(held[:, -1]) - low) / (high - low) - GRID
+    drift = found.share(held[:, -1]) - GRID
     loops = [loop(model, float(grid[len(grid) // 2]), period) for period in
              np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)]
-    return Characterisation(device, (reach[0], reach[1]), arrived, steps, disturb, sweeps, drift, loops, float(misfit))
+    return Characterisation(device, found, (reach[0], reach[1]), arrived, steps, disturb, found.conductance(moved), drift, loops,
+                            float(misfit))
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:

@@ -54,6 +54,8 @@ class MeasuredDevice(Parameters):
         Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without one.
     half_up, half_down : float
         r: step of a pulse at half of the voltage over the full step, which half-selected cells take.
+    third_up, third_down : float
+        The same at a third of the voltage.
 
     Raises
     ------
@@ -79,6 +81,8 @@ class MeasuredDevice(Parameters):
     model: str = ""
     half_up: float = quantity(0.0, 0.0, 1.0, "", "r: step at half of the voltage over the full step, potentiation")
     half_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
+    third_up: float = quantity(0.0, 0.0, 1.0, "", "r at a third of the voltage, potentiation")
+    third_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
 
     def check(self) -> None:
         for name in ("up", "down", "read_curve"):

@@ -82,12 +82,12 @@ def correct(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulse
             for polarity in range(2 if layer.pairs else 1):
                 c, signed = (polarity * layer.pairs + pair) * len(times) + j, dose * errors[j] * (1 - 2 * polarity)
                 if pulses.step > 0.0:
-                    load = write_pulses(layer, pulse, pulses, states[k], c, high, signed, counts, k, rng)
+                    write_pulses(layer, pulse, pulses, states[k], c, high, signed, counts, k, work.loads[k], rng)
                 else:
                     of_rows = factors[c] if len(factors) else EMPTY
-                    load = write(layer, pulse, states[k], c, high, signed / layer.nominal_rate, of_rows)
-                work.loads[k][c] = load
-        refresh(layer, pulse.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k], errors)
+                    work.loads[k][c] = write(layer, pulse, states[k], c, high, signed / layer.nominal_rate, of_rows)
+        moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
+        refresh(layer, pulse.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k], moved)
 
 
 @compiled

@@ -23,6 +23,7 @@ from memristive.learning.rule import (
 )
 from memristive.network.layers import READ_BLOCK, LayeredNetwork, read_generator
 from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
+from memristive.spice.parameters import ParameterError
 from memristive.spice.session import temporary_circuits
 from memristor import state_rate
 
@@ -77,9 +78,17 @@ class NgspiceTrainer:
     rule : LayeredRule
     images : array, n x inputs, levels 0 to 1
     labels : array of int, n
+
+    Raises
+    ------
+    ParameterError
+        A write of the network disturbs other cells, which the emulator's phi excludes.
     """
 
     def __init__(self, network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> None:
+        if network.pulses and max(network.pulses.disturb_up, network.pulses.disturb_down) > 0:
+            raise ParameterError("disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by phi; "
+                                 "train in closed form")
         self._rule, self._images, self._labels = rule, images, labels
         self._reader = LayeredReader(network)
         self._back = [BackReader(network, layer) for layer in range(1, len(network.states))]

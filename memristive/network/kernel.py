@@ -85,9 +85,11 @@ class Pulses(NamedTuple):
     width: float  # s
     whole: bool
     noise: float  # V, standard deviation of what one pulse adds
+    disturb: tuple[float, float]  # step of a half-selected cell over the full step, downwards and upwards
+    thirds: bool  # V/3: unselected cells see a third of the voltage backwards; V/2: nothing
 
 
-NO_PULSES = Pulses(0.0, 0.0, False, 0.0)
+NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False)
 
 
 class Counts(NamedTuple):
@@ -466,19 +468,19 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
 
 @compiled
 def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
-                 counts: Counts, k: int, rng: np.random.Generator) -> float:
-    """Write column `c` of layer `k` by pulses of a measured device, as many as the `dose` in V asks for; return as `write`.
+                 counts: Counts, k: int, loads: np.ndarray, rng: np.random.Generator) -> None:
+    """Write column `c` of layer `k` by pulses of a measured device, as many as the `dose` in V asks for; update `loads`.
 
     Each pulse adds its noise. A part of a pulse adds the noise of a shorter one, and noise does not lead out of the range.
     """
-    up, load, any_pulse, cells, flow = 1 if dose > 0 else 0, 0.0, False, layer.cells, layer.flow
+    up, load, numbers, cells, flow = 1 if dose > 0 else 0, 0.0, np.empty(len(high)), layer.cells, layer.flow
     counted, conducted = counts.pulses[k], counts.conducted[k][up]
     per_pulse = math.copysign(pulse.write_voltage, dose) * pulses.width  # V s
     for i in range(len(high)):
         r = row_of(cells, i)
         number = drawn_number(high[i] * abs(dose) / pulses.step, pulses.whole, rng)
+        numbers[i] = number
         if number > 0.0:
-            any_pulse = True
             counted[i, c] += number
             conducted[i, c] += number * current(values_of(cells, r, c), states[i, c], pulse.row_voltage) / pulse.row_voltage
             charge = cells[RATE, r, c] * per_pulse
@@ -490,8 +492,33 @@ def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray,
                 states[i, c] = min(max(state, flow.low), flow.low + flow.span)
                 number -= part
         load += loaded(cells, r, c, states[i, c])
-    counts.writes[k][c] += any_pulse
-    return load
+    loads[c] = load
+    counts.writes[k][c] += numbers.max() > 0.0
+    if pulses.disturb[0] > 0.0 or pulses.disturb[1] > 0.0:
+        disturb(layer, pulses, states, c, numbers, up, per_pulse, loads)
+
+
+@compiled
+def disturb(layer: Layer, pulses: Pulses, states: np.ndarray, c: int, numbers: np.ndarray, up: int, per_pulse: float,
+            loads: np.ndarray) -> None:
+    """Move the cells that a write of column `c` does not select; update `loads`.
+
+    V/2, upwards: row i is at +V/2 for its `numbers` of pulses and then waits at 0 V, the column is at -V/2 until the last row
+    has ended, other columns are at 0 V. So cells of driven rows in other columns, and cells of the column in waiting rows, see
+    V/2 in the direction of the write. V/3: waiting rows are at -V/6 and other columns at +V/6, so that the same cells see V/3,
+    and the cells of waiting rows in other columns see -V/3. Downwards all signs change. `per_pulse`: V s of a selected cell.
+    """
+    cells, flow, longest = layer.cells, layer.flow, numbers.max()
+    forwards, backwards = pulses.disturb[up] * per_pulse, -pulses.disturb[1 - up] * per_pulse if pulses.thirds else 0.0
+    for i in range(len(numbers)):
+        r, waits = row_of(cells, i), longest - numbers[i]
+        for other in range(states.shape[1]):
+            driven, back = (waits, 0.0) if other == c else (numbers[i], backwards * waits)
+            if driven > 0.0 or back != 0.0:
+                before, rate = states[i, other], cells[RATE, r, other]
+                after = moved(flow, moved(flow, before, rate * forwards * driven), rate * back)
+                states[i, other] = after
+                loads[other] += loaded(cells, r, other, after) - loaded(cells, r, other, before)
 
 
 @compiled

@@ -38,6 +38,9 @@ class PulseWrites(Parameters):
     write_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
     read_noise: float = quantity(0.0, 0.0, 100.0, "V", "the same of one reading of a cell, drawn anew for each read")
     whole: int = quantity(1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width")
+    disturb_up: float = quantity(0.0, 0.0, 1.0, "", "step of a half-selected cell over the full step, upwards; 0: none moves")
+    disturb_down: float = quantity(0.0, 0.0, 1.0, "", "the same downwards")
+    thirds: int = quantity(0, 0, 1, "", "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none")
 
 
 @dataclass(frozen=True)
@@ -323,4 +326,5 @@ def pulse_values(pulses: PulseWrites | None) -> kernel.Pulses:
     """Return the pulses for the kernel."""
     if pulses is None:
         return kernel.NO_PULSES
-    return kernel.Pulses(pulses.step, pulses.width, bool(pulses.whole), pulses.write_noise)
+    return kernel.Pulses(pulses.step, pulses.width, bool(pulses.whole), pulses.write_noise,
+                         (float(pulses.disturb_down), float(pulses.disturb_up)), bool(pulses.thirds))

@@ -99,7 +99,8 @@ def image_circuit(part: LayerPart) -> Circuit:
     _add_pulse(circuit, part.design)
     for k in range(part.rows):
         circuit.VCVS(f"row_0_{k}", f"row_0_{k}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
-    _add_crossbar(circuit, part)
+    add_drives(circuit, part)
+    _add_cells(circuit, part)
     for c, node in enumerate(part.inputs if part.noise else []):
         circuit.VCCS(f"noise_0_{c}", circuit.gnd, node, "pulse", circuit.gnd, transconductance=0.0)
     return circuit
@@ -130,7 +131,8 @@ def spike_circuit(part: LayerPart, edge: float) -> Circuit:
         circuit.X(f"row_0_{k}", "step_source", f"row_0_{k}")
     bias = f"row_0_{part.rows - 1}"
     circuit.VCVS(bias, bias, circuit.gnd, "pulse", circuit.gnd, voltage_gain=volts)
-    _add_crossbar(circuit, part)
+    add_drives(circuit, part)
+    _add_cells(circuit, part)
     for j in range(part.neurons):
         circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
     for (c, node), k in itertools.product(enumerate(part.inputs if part.noise else []), range(part.rows)):
@@ -142,9 +144,9 @@ def _add_pulse(circuit: Circuit, design: LayerDesign) -> None:
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=[(0.0, 0.0), (design.rise, 1.0), (1.0, 1.0)])
 
 
-def _add_crossbar(circuit: Circuit, part: LayerPart) -> None:
+def add_drives(circuit: Circuit, part: LayerPart) -> None:
+    """Add the stages from the columns (and the bias row) to drive_0_j, without cells."""
     design, neuron, bias = part.design, part.neuron, f"row_0_{part.rows - 1}"
-    ReadMemristor(part.parameters.memristor).add_to(circuit)
     add_amplifiers(circuit, neuron)
     circuit.subcircuit(NeuronStages(neuron))
     circuit.subcircuit(ReferenceStage(neuron, name="reference_stage"))
@@ -152,9 +154,12 @@ def _add_crossbar(circuit: Circuit, part: LayerPart) -> None:
     add_bias(circuit, neuron, design.row_voltage, design.bias(part.last), names("column_0", part.neurons), bias)
     for j in range(part.neurons):
         circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
-    for c, node in enumerate(column_nodes(design, 0, part.neurons)):
-        for k in range(part.rows):
-            circuit.X(f"cell_0_{c}_{k}", "read_memristor", node, f"row_0_{k}", x0=design.reference_state)
+
+
+def _add_cells(circuit: Circuit, part: LayerPart) -> None:
+    ReadMemristor(part.parameters.memristor).add_to(circuit)
+    for (c, node), k in itertools.product(enumerate(column_nodes(part.design, 0, part.neurons)), range(part.rows)):
+        circuit.X(f"cell_0_{c}_{k}", "read_memristor", node, f"row_0_{k}", x0=part.design.reference_state)
 
 
 def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:

@@ -149,6 +149,29 @@ def test_pairs_write_opposite_cells_and_take_turns():
     assert (up * down <= 0).all() and np.abs(up).max() > 0.01
 
 
+@pytest.mark.parametrize("scheme", ["v/2", "v/3"])
+def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
+    """A linear device, so that steps add up in any order: the drivers' voltages, interval by interval, give its changes."""
+    device = MeasuredDevice.straight("straight", 100, 80, half_up=0.2, half_down=0.1, third_up=0.06, third_down=0.03)
+    emulated, rule = emulator(device), dataclasses.replace(RULE, presentations=1, start_drive_spread=0.0)
+    steps = {1.0: 0.01, -1.0: -1 / 80, 0.5: 0.2 * 0.01, -0.5: -0.1 / 80, 0.333: 0.06 * 0.01, -0.333: -0.03 / 80, 0.0: 0.0}
+    waiting, beside = (0.0, 0.0) if scheme == "v/2" else (-1 / 6, 1 / 6)  # row that waits, column that is not written, in V
+    pulses = measured_pulses(emulated, whole=False, scheme=scheme)
+    net = initial_network((), 3, IMAGES, rule, measured_design(emulated, 1, 1.0), measured_parameters(emulated), pulses)
+    learning = LayeredLearning.start(net, rule)
+    list(train_layers(learning, rule, IMAGES[:1], np.array([2])))  # no bias, silent: only neuron 2 is written, + up and - down
+    levels, expected = np.append(IMAGES[0], 1.0), np.zeros((6, 7))
+    for column, sign in ((2, 1), (5, -1)):
+        ends = np.unique(levels)
+        for begin, end in zip(np.append(0.0, ends), ends, strict=False):
+            rows = sign * np.where(levels >= end, 0.5, waiting)
+            columns = sign * np.where(np.arange(6) == column, -0.5, beside)
+            volts = np.round(rows[None] - columns[:, None], 3)
+            expected += np.vectorize(steps.get)(volts) * (end - begin) * rule.output_dose / pulses.step
+    assert np.abs(expected[[0, 1, 3, 4]]).max() > 1e-3
+    assert (learning.network.states[0] - net.states[0]) / 3 == pytest.approx(expected, abs=1e-12)
+
+
 def test_counts_hold_the_pulses_of_each_cell():
     net = network("alox-hfo2", (4,), 1)
     counts = no_counts(net)

@@ -18,7 +18,7 @@ def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     full = math.sinh(12.5 * 0.65)
     assert device.up == pytest.approx([0.006e-3 * full] * 33, rel=5e-3)
     assert (device.half_up, device.half_down) == pytest.approx([math.sinh(12.5 * 0.325) / full] * 2, rel=0.02)
-    assert record["disturb"]["down V/3"] == pytest.approx(math.sinh(12.5 * 0.65 / 3) / full, rel=0.05)
+    assert (device.third_up, device.third_down) == pytest.approx([math.sinh(12.5 * 0.65 / 3) / full] * 2, rel=0.05)
     assert device.highest_conductance == pytest.approx(8e-5 * math.sinh(0.17) / 0.1, rel=5e-3)
     assert device.lowest_conductance == pytest.approx(1e-6 * (1 - math.exp(-0.05)) / 0.1, rel=5e-3)
     read_curve = [0.5 * (1e-6 * (1 - math.exp(-0.5 * v)) + 8e-5 * math.sinh(1.7 * v)) / v for v in (0.05, 0.1)]

@@ -1,0 +1,155 @@
+"""What does a passive array cost? Writes at V put V/2 on cells of the same row or column, and they take the share r of a step.
+
+One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width, strict decisions. First the
+SPICE models that come with the project, measured in ngspice: with access switches (r = 0), V/2 and V/3. Then devices with equal
+steps and with soft bounds, while r rises from 0 to 0.2. The network learns from 50,000 training images; the dose is chosen on the
+other 10,000, and the test images are read once. Writes results/half_select.json and figures/half_select.png in 25 minutes on two
+cores. Ctrl-C saves a checkpoint for --resume.
+"""
+
+import dataclasses
+import functools
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+import plotting
+from datasets import Dataset, matching_dataset
+from memristive.cli.main import run
+from memristive.cli.options import add_jobs, add_resume, make_parser, table
+from memristive.cli.parallel import run_resumable
+from memristive.devices.characterise import characterise
+from memristive.devices.measured_device import MeasuredDevice, emulator
+from memristive.devices.spice_model import load_model
+from memristive.io.files import check_overwriting
+from memristive.io.results import write_results
+from memristive.learning.layered_training import initial_network, learn_layers
+from memristive.learning.rule import LayeredRule
+from memristive.network.layers import LayeredNetwork
+from memristive.network.measured_layers import HALF, SWITCHED, THIRD, measured_design, measured_parameters, measured_pulses
+from memristive.network.scores import score_row
+
+MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular")
+HELD_OUT = 10_000  # training images
+PRESENTATIONS = 60_000
+DOSES = (1e-4, 3e-4, 1e-3, 3e-3)  # mean change by the first write of a full pixel, share of the range
+USUAL = 1e-3  # a good one without half-selected cells
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)  # r
+UNEQUAL = 0.8  # r downwards over r upwards
+DEVICES = {"equal steps": MeasuredDevice.straight("equal steps", 100, 100),
+           "soft bounds": MeasuredDevice("soft bounds", up=(0.02, 0.0), down=(0.0, 0.02))}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training.
+
+    Parameters
+    ----------
+    device : MeasuredDevice
+    scheme : str
+        "1t1r", "v/2" or "v/3".
+    dose : float
+        One of `DOSES`.
+    presentations : int
+    """
+
+    device: MeasuredDevice
+    scheme: str
+    dose: float
+    presentations: int = PRESENTATIONS
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the models, train, save, print, plot."""
+    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser.add_number("--presentations", 1, 10**7, PRESENTATIONS, "of each training")
+    options = parser.parse_args(arguments)
+    record = options.results / "half_select.json"
+    parameters = {"models": MODELS, "doses": DOSES, "shares": SHARES, "presentations": options.presentations}
+    check_overwriting(record, parameters, options.force)
+
+    models = [characterise(load_model(name)).device for name in MODELS]
+    cases = [(device, scheme) for device in models for scheme in (SWITCHED, *(HALF, THIRD) * any(disturb(device)))]
+    cases += [(device, HALF) for device in drawn_devices()]
+    tasks = [Task(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
+    rows = run_resumable(evaluate, tasks, [task.presentations for task in tasks], options, record, parameters)
+    write_results(record, parameters, {"rows": rows})
+
+    found = pd.DataFrame(rows)
+    best = found.loc[found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()]
+    print(table(("device", "scheme", "r up", "r down", "dose", "held out", "test"), [
+        (row["device"], row["scheme"], f"{row['r_up']:.2%}", f"{row['r_down']:.2%}", f"{row['dose']:g}",
+         f"{row['held_out']:.2%}", f"{row['strict_accuracy']:.2%}") for _, row in best.iterrows()]))
+    plotting.save(figure(found, best), options.figures / "half_select.png")
+
+
+def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
+    """Return r upwards and downwards in a scheme."""
+    pulses = measured_pulses(emulator(device), scheme=scheme)
+    return pulses.disturb_up, pulses.disturb_down
+
+
+def drawn_devices() -> list[MeasuredDevice]:
+    """Return the devices whose r rises, equal and unequal in the two directions."""
+    return [dataclasses.replace(device, half_up=r, half_down=ratio * r)
+            for device in DEVICES.values() for ratio in (1.0, UNEQUAL) for r in SHARES if r or ratio == 1.0]
+
+
+@functools.cache
+def data() -> Dataset:
+    """Return MNIST's grey 10x10 images."""
+    return matching_dataset("mnist")
+
+
+def prepared(task: Task) -> tuple[LayeredNetwork, LayeredRule]:
+    """Return the untrained layer of pairs, every cell in the middle of its range, and its rule."""
+    emulated = emulator(task.device)
+    rule = LayeredRule(presentations=task.presentations, output_dose=task.dose * (emulated.high - emulated.low), final_dose=0.09,
+                       margin=3e-6, final_margin=0.45, start_drive=0.0, start_drive_spread=0.0)
+    network = initial_network((), 10, data().training.levels, rule, measured_design(emulated, 1, 1.0, output_bias=1.8),
+                              measured_parameters(emulated), measured_pulses(emulated, whole=False, scheme=task.scheme))
+    return network, rule
+
+
+def trained(task: Task) -> LayeredNetwork:
+    """Return the layer after its training."""
+    training = data().training
+    return learn_layers(*prepared(task), training.levels[:-HELD_OUT], training.labels[:-HELD_OUT]).network
+
+
+def evaluate(task: Task) -> dict[str, Any]:
+    """Train and test; return accuracies as a row. Runs in a worker."""
+    network, training, test = trained(task), data().training, data().test
+    held_out = score_row(training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:]))["strict_accuracy"]
+    r_up, r_down = disturb(task.device, task.scheme)
+    return {"device": task.device.name, "scheme": task.scheme, "r_up": r_up, "r_down": r_down, "dose": task.dose,
+            "held_out": held_out, **score_row(test.labels, network.first_spikes(test.levels))}
+
+
+def figure(found: pd.DataFrame, best: pd.DataFrame) -> Figure:
+    """Draw accuracy over r: with the dose chosen for each r, and with the usual one."""
+    drawn, axes = plt.subplots(1, len(DEVICES), figsize=(plotting.WIDTH, 3.4), sharey=True)
+    usual = found[found["dose"] == USUAL]
+    for axis, name in zip(axes, DEVICES, strict=True):
+        for ratio, colour, label in ((1.0, plotting.BLUE, "alike"), (UNEQUAL, plotting.VERMILLION, f"down {UNEQUAL:g} of up")):
+            for rows, style, dose in ((best, "o-", "dose chosen"), (usual, "x--", f"dose {USUAL:g}")):
+                chosen = rows[(rows["device"] == name) & np.isclose(rows["r_down"], ratio * rows["r_up"])]
+                axis.plot(chosen["r_up"], 100 * chosen["strict_accuracy"], style, color=colour, markersize=5,
+                          label=f"r {label}, {dose}")
+        axis.set(xlabel="r: step at V/2 over step at V", title=name)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("test accuracy (%)")
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    return drawn
+
+
+if __name__ == "__main__":
+    from studies import half_select  # workers import what they run
+
+    sys.exit(run(half_select.main))
