@@ -403,6 +403,18 @@ def device_presets_table() -> str:
     return markdown(("name", "material", "pulses up/down", "A up/down", "on/off", "R_on/kohm", "noise", "deviation"), rows)
 
 
+def trained_in_situ_table() -> str:
+    """Return the epochs until no error of the letters z, v, n, beside the published ones."""
+    record = load_results(RESULTS / "trained_in_situ.json")
+    rows = []
+    for (device, rule), found in pd.DataFrame(record["rows"]).groupby(["device", "rule"], sort=False):
+        epochs = found.epochs.dropna()
+        rows.append((device, rule, f"{len(epochs)} of {len(found)}", f"{epochs.mean():.1f}", f"{epochs.min():.0f}",
+                     f"{epochs.max():.0f}"))
+    rows.append(("published", "manhattan", "", f"{record['published_epochs']}", "", ""))
+    return markdown(("devices", "rule", "networks without an error", "epochs, mean", "least", "most"), rows)
+
+
 def _device_means() -> pd.DataFrame:
     """Return the means of networks of measured devices; older records also have other noise and chips."""
     rows = load_results(RESULTS / "device_learning.json")["rows"]
@@ -531,7 +543,7 @@ def transistors_mismatch_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
-    "results": results_table,
+    "results": results_table, "trained_in_situ": trained_in_situ_table,
     "short_results": short_results_table, "engines": engines_table,
     "closed_form_trainings": closed_form_table, "gradient": gradient_table, "layers": layers_table,
     "layers_in_ngspice": layers_in_ngspice_table, "energy": energy_table, "layer_variability": layer_variability_table,
