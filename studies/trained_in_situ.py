@@ -6,7 +6,7 @@ of the gradient over all patterns (their Manhattan rule). Here ngspice reads and
 decides. The second rule is this project's: only images that are decided wrongly count, with +1 for the right column and -1 for
 the wrong one that fires first.
 
-Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two rules: 7 minutes on two cores.
+Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two rules: 8 minutes on two cores.
 """
 
 import dataclasses

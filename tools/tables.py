@@ -360,6 +360,18 @@ def device_presets_table() -> str:
     return markdown((*HEADING[:-2], "write noise", "read noise", "material", "deviation"), rows)
 
 
+def trained_in_situ_table() -> str:
+    """Return the epochs until no error of the letters z, v, n, beside the published ones."""
+    record = load_results(RESULTS / "trained_in_situ.json")
+    rows = []
+    for (device, rule), found in pd.DataFrame(record["rows"]).groupby(["device", "rule"], sort=False):
+        epochs = found.epochs.dropna()
+        rows.append((device, rule, f"{len(epochs)} of {len(found)}", f"{epochs.mean():.1f}", f"{epochs.min():.0f}",
+                     f"{epochs.max():.0f}"))
+    rows.append(("published", "manhattan", "", f"{record['published_epochs']}", "", ""))
+    return markdown(("devices", "rule", "networks without an error", "epochs, mean", "least", "most"), rows)
+
+
 def _device_means() -> pd.DataFrame:
     """Return the means of networks of measured devices on MNIST by device, layers, pairs, and whole pulses."""
     means = summary(load_table(RESULTS / "device_learning.json"))
