@@ -516,7 +516,9 @@ def disturb(layer: Layer, pulses: Pulses, states: np.ndarray, c: int, numbers: n
             driven, back = (waits, 0.0) if other == c else (numbers[i], backwards * waits)
             if driven > 0.0 or back != 0.0:
                 before, rate = states[i, other], cells[RATE, r, other]
-                after = moved(flow, moved(flow, before, rate * forwards * driven), rate * back)
+                after = moved(flow, before, rate * forwards * driven)
+                if back != 0.0:
+                    after = moved(flow, after, rate * back)
                 states[i, other] = after
                 loads[other] += loaded(cells, r, other, after) - loaded(cells, r, other, before)
 
