@@ -134,8 +134,8 @@ def moved(flow: Flow, state: float, charge: float) -> float:
     Parameters
     ----------
     flow : Flow
-        Below the range of the upward curve its rate stands still, above it falls to 0 within `BEYOND`, so that writes end there.
-        The downward curve is its mirror image.
+        Curves of the device. Below the range, the upward rate keeps its first value. Above the range it falls to 0 within
+        `BEYOND`, so that writes end there. For downward writes the two ends change places.
     state : float
         X in V before.
     charge : float

@@ -60,7 +60,7 @@ class Characterisation:
     device : MeasuredDevice
     map : StateMap
     reach : tuple of int
-        Pulses down and up after which the sweeps that define x = 0 and x = 1 ended.
+        Numbers of pulses of the sweeps down and up whose ends define x = 0 and x = 1.
     arrived : bool
         Both sweeps came to a bound.
     steps : dict

@@ -10,12 +10,12 @@ About an estimate m of x[n], where the steps have the slope g, both give
 
 This is a linear regression for the curves s. Its noise has a tri-diagonal covariance, because neighbours share a reading. Read
 noise therefore makes neighbours differ in sign, and write noise does not: so the likelihood separates the two. m is the estimate
-from the readings up to n, as in an extended Kalman filter. An estimate from all readings would share their noise with the left
-side and bend the curves. Curves and m are improved in turn.
+from the readings up to n, as in an extended Kalman filter. An estimate from all readings would contain the
+noise of y[n+1], too, and this correlation would bend the curves. Curves and m are improved in turn.
 
-A curve has `POINTS` points with straight lines between them. Its second differences are drawn towards 0 as far as the restricted
-likelihood demands (P. H. C. Eilers and B. D. Marx, Statistical Science 11, 89, 1996). Where the data cannot choose, the curve is
-straight, because a prior prefers simple ones (D. Simpson et al., Statistical Science 32, 1, 2017).
+A curve has `POINTS` points with straight lines between them. A penalty on its second differences smooths it (P. H. C. Eilers and
+B. D. Marx, Statistical Science 11, 89, 1996). The restricted likelihood chooses its strength. Where the data cannot
+choose, the curve is straight, because a prior prefers simple ones (D. Simpson et al., Statistical Science 32, 1, 2017).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How networks of a measured device learn: gain, biases, doses and margin from the device's curves and noise.
+"""Settings with which networks of a measured device learn: gain, biases, doses and margin from the device's curves and noise.
 
 Two numbers of a device decide. Its *memory* M is the number of pulses after which a cell has forgotten its earlier writes: where
 steps depend on x, pulses pull all states to one place. Its *pulse noise* is the random part of one pulse, share of the range: its

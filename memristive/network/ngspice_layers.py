@@ -139,7 +139,7 @@ class _RowPool:
 
 
 class _Layer:
-    """A crossbar in circuits of as many rows as needed; an input keeps its row until another input needs it."""
+    """A crossbar in circuits of few rows. An input keeps its row until another input needs it."""
 
     SAVED: tuple[str, ...] = ("membrane", "drive")
     ALTERED: tuple[str, ...] = ("stages", "membrane")  # what a chip's neurons change in these circuits

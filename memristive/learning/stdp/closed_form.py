@@ -1,4 +1,4 @@
-"""Closed form of the circuit in stdp_circuit.py, one presentation after another, compiled by numba.
+"""Closed form of the circuit in `circuit.py`, one presentation after another, compiled by numba.
 
 A presentation has four steps; none integrates over time.
 1. The edge of the input lifts each gate by its channel's charge (J. E. Meyer, RCA Review 32, 1971). This settles the currents.

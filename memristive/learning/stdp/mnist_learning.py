@@ -1,6 +1,6 @@
 """MNIST without labels: the closed form learns, the training set assigns a digit to each neuron, ngspice reads.
 
-The circuit is that of stdp_circuit.py. One bias sets the pace of learning: K, 1 / R_leak, the homeostatic current and its leak
+The circuit is that of `circuit.py`. One bias sets the pace of learning: K, 1 / R_leak, the homeostatic current and its leak
 are proportional to it. It falls over the run, so that the weights first move fast and then average over hundreds of images. All
 constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
 """
