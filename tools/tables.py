@@ -17,14 +17,14 @@ from memristive.io.files import to_json, write_file
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
-from studies.device_presets import HEADING, described, material
+from studies.device_presets import HEADING, described
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
 PAPER = {"xpue": "100 %", "012345": "100 %", "mnist": "100 %", "test": "60 % of 100"}  # Jurj 2024, section 4
 
 
-# Settings of the trainings in closed form, chosen on held-out training images (docs/closed_form.md).
+# Settings of the trainings in closed form, chosen on held-out training images (docs/reproducing.md).
 LONGER = {"binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin=2e-6"],
           "grey": ["rule.presentations=600000", "rule.dose=0.06", "rule.margin=1.5e-6", "rule.start_state=5.2"]}
 
@@ -352,12 +352,9 @@ def commands_table() -> str:
 
 
 def device_presets_table() -> str:
-    """Return the presets of measured devices, with the largest deviation of ngspice from their curves."""
-    deviations = load_table(RESULTS / "device_presets.json").set_index("device").largest_deviation_share_of_range
-    rows = [(*described(device)[:-1], percent(device.write_noise, 1), percent(device.read_noise, 1), material(device),
-             percent(float(deviations[name]), 3) if name in deviations else "")
-            for name, device in MEASURED.items()]
-    return markdown((*HEADING[:-2], "write noise", "read noise", "material", "deviation"), rows)
+    """Return the presets of measured devices."""
+    rows = [(*described(device)[:-1], f"{device.write_noise:.1%}", f"{device.read_noise:.1%}") for device in MEASURED.values()]
+    return markdown((*HEADING[:-2], "write noise", "read noise"), rows)
 
 
 def trained_in_situ_table() -> str:
@@ -428,19 +425,6 @@ def transistors_contest_table() -> str:
     return markdown(("task", "circuit", "correct", "energy of a test image", "start-up", "training"), rows)
 
 
-def transistors_energy_table() -> str:
-    """Return the share of the largest drivers in the energies of the contest's tasks."""
-    rows = []
-    for task, record in _learners().items():
-        for phase in ("training", "inference") if task in CONTEST else ():
-            energies = record["energy_by_driver_J"][phase]
-            total = sum(energies.values())
-            largest = sorted(((joules / total, name) for name, joules in energies.items()), reverse=True)[:3]
-            shares = ", ".join(f"{name} {100 * share:.0f} %" for share, name in largest if share > 0.01)
-            rows.append((TRANSISTORS[task], phase, f"{total * 1e6:.3g} µJ", shares))
-    return markdown(("task", "phase", "energy", "delivered by"), rows)
-
-
 def transistors_checks_table() -> str:
     """Return half-step check, agreement with the law, and controls of the learners of transistors: a column for each task."""
     found: dict[str, dict[str, str]] = {}
@@ -457,10 +441,7 @@ def transistors_checks_table() -> str:
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
-            energy = max(change[f"{name}_changed"] for name in ("startup", "training", "inference"))
             checks["half of the time step: predictions that change"] = str(change["predictions_changed"])
-            checks["largest change of an energy"] = f"{100 * energy:.1g} %"
-        checks["R, C, M elements"] = "/".join(str(record["components"][kind]) for kind in "rcm")
         for name, value in checks.items():
             found.setdefault(name, {})[task] = value
     return markdown(("check", *TRANSISTORS.values()),
@@ -486,7 +467,7 @@ def transistors_mismatch_table() -> str:
         table = load_table(RESULTS / f"{name}.json")
         means = table.groupby(["task", "part", "spread"], sort=False).mean(numeric_only=True).reset_index()
         count = f"{table.chip.nunique()} chips" if table.chip.nunique() > 1 else "one chip"
-        for mean in means[(means.part == "all") | (means.spread == "50 mV")].to_dict("records"):
+        for mean in means[means.spread.isin(["ideal", "5 mV", "20 mV", "by area", "50 mV"])].to_dict("records"):
             columns.setdefault(f"{TRANSISTORS[mean['task']]}, {engine}, {count}", {})[mean["part"], mean["spread"]] = (
                 f"{100 * mean['learned_on_chip']:.1f}/{100 * mean['carried_to_chip']:.1f}")
     keys = dict.fromkeys(key for values in columns.values() for key in values)
