@@ -70,8 +70,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Engine that learns and reads. In ngspice every read and write is a transient of some 0.1 s, or of seconds for a thousand
         rows.
     epochs : int, default=None
-        Presentations of each sample in `fit`. None: 40, or more if the training has less than 3,000 presentations then. For few features with a curved border
-        ten times as many help, with a dose of 0.03 V.
+        Presentations of each sample in `fit`. None: 40, or more if the training has less than 3,000 presentations then. For few
+        features with a curved border ten times as many help, with a dose of 0.03 V.
     dose : float, default=None
         Change of the state X in V of an output cell in the first write, per membrane time constant of overlap; half the change
         of a hidden cell per volt of its error. The dose falls to 0 over a call. None: 2.4 V over the number of features, 0.1 V
