@@ -170,8 +170,8 @@ def short_results_table() -> str:
 def engines_table() -> str:
     """Return the agreement of both engines on reads."""
     table = load_table(RESULTS / "engines.json").set_index("network")
-    questions = {"images": "images", "decisions_that_differ": "strict decisions that differ",
-                 "leads_differ_max_ns": "largest difference of leads, ns", "tight_images": "images with tightened reads",
+    questions = {"decisions_that_differ": "strict decisions that differ",
+                 "leads_differ_max_ns": "largest difference of leads, ns",
                  "tight_leads_differ_max_ns": "the same for tightened reads, ns"}
     rows = [(title, *(f"{value:.3g}" if value % 1 else int(value) for value in table[column]))
             for column, title in questions.items()]
@@ -211,7 +211,8 @@ def energy_table() -> str:
              "back_read_J": "back-read", "write_right_output_J": "write of the label's column",
              "write_wrong_output_J": "write of the wrong neuron's column",
              "write_hidden_J": "write of a hidden column, error of 1 V"}
-    return markdown(("digits, 64-100-10", "energy, uJ"), [(title, f"{1e6 * energies[part]:.2g}") for part, title in parts.items()])
+    return markdown(("digits, 64-100-10", "energy, uJ"),
+                    [(title, f"{1e6 * energies[part]:.2g}") for part, title in parts.items()])
 
 
 def layers_in_ngspice_table() -> str:
@@ -281,11 +282,11 @@ def performance_table() -> str:
     record = load_results(RESULTS / "performance.json")
     engines = [(r["images"], r["engine"], f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
                for r in record["engines"] if "grey" in r["images"]]
-    growth = [(r["inputs"], r["cells"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}", f"{r['whole_network_read_ms']:.3g}")
+    growth = [(r["inputs"], r["cells"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}")
               for r in record["growth"][1::2]]
     return "\n\n".join([
         markdown(("images", "engine", "ms a read", "ms a write", "presentations a second"), engines),
-        markdown(("inputs", "cells", "s to train", "ms a read", "ms a read of the whole network"), growth)])
+        markdown(("inputs", "cells", "s to train", "ms a read"), growth)])
 
 
 def commands_table() -> str:
@@ -342,8 +343,6 @@ def commands_table() -> str:
          f"{chips('in situ')} and {chips('ex situ')}"),
         ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], stdp("stdp_xpue")),
         ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], stdp("stdp_012345")),
-        *((f"transistors only, {TRANSISTORS[task]}", [f"python -m studies.transistor_learner --task {task}"],
-           linked(percent(record["accuracy"]), f"transistor_{task}")) for task, record in _learners().items()),
         ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"],
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
