@@ -79,6 +79,8 @@ def read_table(path: Path) -> pd.DataFrame:
         data = pd.read_csv(path, sep="[,;\t]", engine="python", comment="#")
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
+    if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
+        raise ParameterError(f"{path}: rows have more values than the header has columns; use a point in decimals, not a comma")
     data.columns = [str(column).strip().lower() for column in data.columns]
     if data.isna().any().any():
         raise ParameterError(f"{path}: column {data.columns[data.isna().any()][0]!r} has missing values")
