@@ -185,7 +185,7 @@ def pulse_figure(fit: PulseFit) -> Figure:
                  *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
                  left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0)]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
-    left.legend(lines, ["measured", "mean pulses", "standard deviation"])
+    figure.legend(lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3)
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
         near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()
