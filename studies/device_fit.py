@@ -79,6 +79,8 @@ def read_table(path: Path) -> pd.DataFrame:
         data = pd.read_csv(path, sep="[,;\t]", engine="python", comment="#")
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
+    if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
+        raise ParameterError(f"{path}: rows have more values than the header has columns; use a point in decimals, not a comma")
     data.columns = [str(column).strip().lower() for column in data.columns]
     if data.isna().any().any():
         raise ParameterError(f"{path}: column {data.columns[data.isna().any()][0]!r} has missing values")
@@ -183,7 +185,7 @@ def pulse_figure(fit: PulseFit) -> Figure:
                  *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
                  left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0)]
     left.set(xlabel="pulses", ylabel=f"conductance ({unit})", title=device.name)
-    left.legend(lines, ["measured", "mean pulses", "standard deviation"])
+    figure.legend(lines, ["measured", "mean pulses", "standard deviation"], loc="outside lower left", ncols=3)
     for word, colour in (("up", plotting.BLUE), ("down", plotting.VERMILLION)):
         near = pd.DataFrame(dict(zip(("x", "step"), fit.steps(word == "up"), strict=True)))
         near = near.groupby((near["x"] * (len(grid) - 1)).round()).mean()

@@ -294,7 +294,7 @@ def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
         values["lowest_conductance"] = values["highest_conductance"] / values.pop("on_off_ratio")
         return MeasuredDevice.from_law(**values)
     if kind != FORMAT:
-        raise ValueError(f"format is {kind!r}, expected {FORMAT!r}")
+        raise ValueError(f"format is {kind!r}, expected {FORMAT!r}; studies.device_fit and studies.spice_device write such files")
     missing = [name for name in ("lowest_conductance", "highest_conductance", "up", "down") if name not in values]
     if missing:
         raise ValueError(f"{missing[0]} is missing")

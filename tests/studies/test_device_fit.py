@@ -108,7 +108,7 @@ def test_a_loop_gives_an_emulator_with_the_same_currents(tmp_path):
     (long(("up", UP[:1].repeat(9)), ("down", UP[:1].repeat(9))), "all equal"),
     (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"), (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
     (long(("up", UP)).drop(columns="direction"), "'direction'"), (pd.DataFrame({"one": UP}), "two columns"),
-    (pd.DataFrame(), "cannot be read")])
+    (pd.DataFrame(), "cannot be read"), (pd.DataFrame({"a": ["0,1"], "b": ["0,2"]}), "decimals")])
 def test_bad_input_is_one_line(tmp_path, capsys, table, word):
     assert fitted(tmp_path, table) == 2
     error = capsys.readouterr().err
