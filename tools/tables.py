@@ -18,6 +18,7 @@ from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
 from studies.device_learning import ACCURACY, COST, ERRORS, NEUROSIM, SGD, summary
 from studies.device_presets import HEADING, described, material
+from studies.half_select import MODELS, best
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -368,6 +369,8 @@ def commands_table() -> str:
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
         ("measured devices on MNIST", ["python -m studies.device_learning"], cf, "[devices](devices.md)"),
+        ("SPICE models in passive arrays", ["python -m studies.half_select"], cf, "[passive arrays](passive_arrays.md)"),
+        ("the same, cell by cell", ["python -m studies.subcircuit_layer"], ng, "[passive arrays](passive_arrays.md)"),
         ("Fashion-MNIST", ["make fashion"], cf, "[layers](layers.md)"),
         ("agreement of the engines", ["python -m studies.agreement reads"], "both", "[closed form](closed_form.md)"),
         ("angle to the exact gradient", ["python -m studies.gradient_angle --errors 400"], cf, "[layers](layers.md)"),
@@ -425,6 +428,25 @@ def device_control_table() -> str:
              both(device, "pulses_per_cell", ",.0f"), both(device, "column_writes", ",.0f"),
              both(device, "write_energy_J", ".2g")) for device in dict.fromkeys(means.device)]
     return markdown(("local rule/SGD", "single cells", "pair", "pulses a cell", "column writes", "write energy (J)"), rows)
+
+
+def passive_models_table() -> str:
+    """Return the accuracies of SPICE models with access switches and in passive arrays, each with its best dose."""
+    found = load_table(RESULTS / "half_select.json")
+    found = best(found[found.device.isin(MODELS)])
+    return markdown(("model", "scheme", "r up, down", "dose", "accuracy"), [
+        (row.device, row.scheme, f"{percent(row.r_up)}, {percent(row.r_down)}", f"{row.dose:.2%}", percent(row.strict_accuracy))
+        for row in found.itertuples()])
+
+
+def subcircuit_layer_table() -> str:
+    """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
+    return markdown(("model", "same decisions", "accuracy in ngspice", "spikes differ by", "same errors", "written",
+                     "writes differ by, in steps: largest, rms"), [
+        (row.model, f"{row.same_decisions} of {row.images}", percent(row.ngspice_accuracy),
+         f"{1e9 * row.spike_difference_s:.0f} ns", f"{row.same_errors} of {row.presentations}", row.written,
+         f"{row.largest_difference_steps:.2g}, {row.rms_difference_steps:.1g}")
+        for row in load_table(RESULTS / "subcircuit_layer.json").itertuples()])
 
 
 CONTEST = {"mnist10": ("Delta rule, 1.67 uF", 93, 500, 27.0879e-6, 1.3381e-3, 737.352e-3),
@@ -522,6 +544,7 @@ def transistors_mismatch_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "device_presets": device_presets_table, "device_learning": device_learning_table, "device_control": device_control_table,
+    "passive_models": passive_models_table, "subcircuit_layer": subcircuit_layer_table,
     "results": results_table,
     "short_results": short_results_table, "engines": engines_table,
     "gradient": gradient_table, "layers": layers_table,
