@@ -3,8 +3,8 @@
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width, strict decisions. First the
 SPICE models that come with the project, measured in ngspice: with access switches (r = 0), V/2 and V/3. Then devices with equal
 steps and with soft bounds, while r rises from 0 to 0.2. The network learns from 50,000 training images; the dose is chosen on the
-other 10,000, and the test images are read once. Writes results/half_select.json and figures/half_select.png in 25 minutes on two
-cores. Ctrl-C saves a checkpoint for --resume.
+other 10,000, and the test images are read once. Writes results/half_select.json and figures/half_select.png in half an
+hour on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -82,11 +82,10 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(record, parameters, {"rows": rows})
 
     found = pd.DataFrame(rows)
-    best = found.loc[found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()]
     print(table(("device", "scheme", "r up", "r down", "dose", "held out", "test"), [
         (row["device"], row["scheme"], f"{row['r_up']:.2%}", f"{row['r_down']:.2%}", f"{row['dose']:g}",
-         f"{row['held_out']:.2%}", f"{row['strict_accuracy']:.2%}") for _, row in best.iterrows()]))
-    plotting.save(figure(found, best), options.figures / "half_select.png")
+         f"{row['held_out']:.2%}", f"{row['strict_accuracy']:.2%}") for _, row in best(found).iterrows()]))
+    plotting.save(figure(found), options.figures / "half_select.png")
 
 
 def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
@@ -132,17 +131,23 @@ def evaluate(task: Task) -> dict[str, Any]:
             "held_out": held_out, **score_row(test.labels, network.first_spikes(test.levels))}
 
 
-def figure(found: pd.DataFrame, best: pd.DataFrame) -> Figure:
+def best(found: pd.DataFrame) -> pd.DataFrame:
+    """Return for each case the row whose dose is the best on held-out images."""
+    return found.loc[found.groupby(["device", "scheme", "r_up", "r_down"], sort=False)["held_out"].idxmax()]
+
+
+def figure(found: pd.DataFrame) -> Figure:
     """Draw accuracy over r: with the dose chosen for each r, and with a large one."""
     drawn, axes = plt.subplots(1, len(DEVICES), figsize=(plotting.WIDTH, 3.4), sharey=True)
     large = found[found["dose"] == LARGE]
+    kinds = ((1.0, plotting.BLUE, 9, "white", "alike"), (UNEQUAL, plotting.VERMILLION, 5, None, f"down {UNEQUAL:g} of up"))
     for axis, name in zip(axes, DEVICES, strict=True):
-        for ratio, colour, label in ((1.0, plotting.BLUE, "alike"), (UNEQUAL, plotting.VERMILLION, f"down {UNEQUAL:g} of up")):
-            for rows, style, dose in ((best, "o-", "dose chosen"), (large, "x--", f"dose {LARGE:.0%} of the range")):
+        for ratio, colour, size, fill, label in kinds:
+            for rows, style, dose in ((best(found), "o-", "dose chosen"), (large, "s--", f"dose {LARGE:.0%} of the range")):
                 chosen = rows[(rows["device"] == name) & np.isclose(rows["r_down"], ratio * rows["r_up"])]
-                axis.plot(chosen["r_up"], 100 * chosen["strict_accuracy"], style, color=colour, markersize=5,
-                          label=f"r {label}, {dose}")
-        axis.set(xlabel="r: step at V/2 over step at V", title=name)
+                axis.plot(100 * chosen["r_up"], 100 * chosen["strict_accuracy"], style, color=colour, markersize=size,
+                          markerfacecolor=fill or colour, label=f"r {label}, {dose}")
+        axis.set(xlabel="r: step at V/2 over step at V (%)", title=name)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("test accuracy (%)")
     drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)

@@ -18,6 +18,7 @@ from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import HEADING, described
+from studies.half_select import MODELS, best
 
 RESULTS = Path("results")
 QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
@@ -396,6 +397,25 @@ def device_costs_table() -> str:
     rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.column_writes:,.0f}",
              f"{row.write_energy_J:.2g}") for device, row in costs.iterrows()]
     return markdown(("device", "pulses a cell", "most", "column writes", "write energy (J)"), rows)
+
+
+def passive_models_table() -> str:
+    """Return the accuracies of SPICE models with access switches and in passive arrays, each with its best dose."""
+    found = load_table(RESULTS / "half_select.json")
+    rows = best(found[found.device.isin(MODELS)]).to_dict("records")
+    return markdown(("model", "scheme", "r up, down", "dose", "accuracy"), [
+        (row["device"], row["scheme"], f"{percent(row['r_up'])}, {percent(row['r_down'])}", f"{row['dose']:.2%}",
+         percent(row["strict_accuracy"])) for row in rows])
+
+
+def subcircuit_layer_table() -> str:
+    """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
+    return markdown(("model", "same decisions", "accuracy in ngspice", "spikes differ by", "same errors", "written",
+                     "writes differ by, in steps: largest, rms"), [
+        (row["model"], f"{row['same_decisions']} of {row['images']}", percent(row["ngspice_accuracy"]),
+         f"{1e9 * row['spike_difference_s']:.0f} ns", f"{row['same_errors']} of {row['presentations']}", row["written"],
+         f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
+        for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
 
 
 CONTEST = {"mnist10": ("Delta rule, 1.67 uF", 93, 500, 27.0879e-6, 737.352e-3),
