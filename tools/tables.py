@@ -433,20 +433,19 @@ def device_control_table() -> str:
 def passive_models_table() -> str:
     """Return the accuracies of SPICE models with access switches and in passive arrays, each with its best dose."""
     found = load_table(RESULTS / "half_select.json")
-    found = best(found[found.device.isin(MODELS)])
     return markdown(("model", "scheme", "r up, down", "dose", "accuracy"), [
-        (row.device, row.scheme, f"{percent(row.r_up)}, {percent(row.r_down)}", f"{row.dose:.2%}", percent(row.strict_accuracy))
-        for row in found.itertuples()])
+        (row["device"], row["scheme"], f"{percent(row['r_up'])}, {percent(row['r_down'])}", percent(row["dose"]),
+         percent(row["strict_accuracy"])) for row in best(found[found.device.isin(MODELS)]).to_dict("records")])
 
 
 def subcircuit_layer_table() -> str:
     """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
     return markdown(("model", "same decisions", "accuracy in ngspice", "spikes differ by", "same errors", "written",
                      "writes differ by, in steps: largest, rms"), [
-        (row.model, f"{row.same_decisions} of {row.images}", percent(row.ngspice_accuracy),
-         f"{1e9 * row.spike_difference_s:.0f} ns", f"{row.same_errors} of {row.presentations}", row.written,
-         f"{row.largest_difference_steps:.2g}, {row.rms_difference_steps:.1g}")
-        for row in load_table(RESULTS / "subcircuit_layer.json").itertuples()])
+        (row["model"], f"{row['same_decisions']} of {row['images']}", percent(row["ngspice_accuracy"]),
+         f"{1e9 * row['spike_difference_s']:.0f} ns", f"{row['same_errors']} of {row['presentations']}", row["written"],
+         f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
+        for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
 
 
 CONTEST = {"mnist10": ("Delta rule, 1.67 uF", 93, 500, 27.0879e-6, 1.3381e-3, 737.352e-3),
