@@ -7,6 +7,7 @@ without noise and `COARSE` noisy ones; between them, values are weighted geometr
 shows how the constants were chosen, on held-out training images of MNIST.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +133,8 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
         values = FINE.towards(COARSE, weight)
         grows = device.up[-1] - device.up[0] > device.down[-1] - device.down[0]
         fine = min(FINE_WRITE / step, FINE_DOSE * forgotten * (GROWING if grows else 1.0))
-        coarse = min(COARSE_PULSES, COARSE_WRITE / step, COARSE_DOSE * forgotten * step / max(noise, 1e-12))
+        averaged = max(noise, 1e-12) / math.sqrt(max(1, pairs))  # of the sum of all pairs
+        coarse = min(COARSE_PULSES, COARSE_WRITE / step, COARSE_DOSE * forgotten * step / averaged)
     else:
         weight = half_at(DEEP_NOISE, noise)
         values = DEEP_FINE.towards(DEEP_BENT, 1 - half_at(DEEP_MEMORY, forgotten))
