@@ -45,7 +45,7 @@ def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         after = model.set_params(dose=0.031 / 2).fit(features[::2], labels[::2]).score(features[1::2], labels[1::2])
-    assert before < 0.85 and after > 0.9
+    assert after > max(before, 0.9)
 
 
 def test_a_device_file_whose_steps_grow_learns(tmp_path):
