@@ -8,7 +8,7 @@ scikit-learn's digits: one and two layers of one pair. All settings follow from 
 
 Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair: 90 minutes on two
 cores, 15 with --layers 1, one with --short. With --device FILE it trains one and two layers of one pair of your device, and
-prints them beside the presets of that record: two minutes. Ctrl-C saves a checkpoint for --resume.
+prints them beside the presets of that record: a minute. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
