@@ -1,4 +1,4 @@
-"""How does your device step, and how noisy is it? Fit the curves of its pulses, or an emulator to its I-V loop.
+"""Fit your device: the step curves and noises of its pulses, or an emulator to its I-V loop.
 
 FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts:
 

@@ -37,8 +37,9 @@ from memristive.io.voltages import save_voltages
 from memristive.learning.device_settings import learning_of
 from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
 from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
 from memristive.network.kernel import Counts
-from memristive.network.layers import LayeredNetwork, no_counts
+from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
 from memristive.network.scores import score_row
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
@@ -99,10 +100,11 @@ class Task:
 
     def prepared(self) -> tuple[LayeredNetwork, LayeredRule]:
         """Return the untrained network and its rule."""
-        made, rule = learning_of(load_device(self.device), self.layers, self.pairs, self.whole)
+        device = load_device(self.device)
+        made, rule = learning_of(device, self.layers, self.pairs, self.whole)
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
-        images = self.dataset.training.levels
-        return initial_network(HIDDEN[self.layers], 10, images, rule, **made), rule
+        network = initial_network(HIDDEN[self.layers], 10, self.dataset.training.levels, rule, **made)
+        return network_on_chip(network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None), rule
 
     def trained(self) -> tuple[LayeredNetwork, LayeredRule, Counts]:
         """Return the network after its training, in closed form, its rule, and the pulses of its cells."""

@@ -1,9 +1,9 @@
-"""What does a passive array cost? Writes at V put V/2 on cells of the same row or column, and they take the share r of a step.
+"""Cost of a passive array, in accuracy: writes at V put V/2 on neighbours in row and column, which take the share r of a step.
 
 One layer of differential pairs on MNIST's grey 10x10 images, in closed form: pulses of any width, strict decisions. First the
 SPICE models that come with the project, measured in ngspice: with access switches (r = 0), V/2 and V/3. Then devices with equal
 steps and with soft bounds, while r rises from 0 to 0.2. The network learns from 50,000 training images; the dose is chosen on the
-other 10,000, and the test images are read once. Writes results/half_select.json and figures/half_select.png in half an
+other 10,000, never on the test images. Writes results/half_select.json and figures/half_select.png in half an
 hour on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 
@@ -31,8 +31,9 @@ from memristive.io.results import write_results
 from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
 from memristive.network.layers import LayeredNetwork
-from memristive.network.measured_layers import HALF, SWITCHED, THIRD, measured_design, measured_parameters, measured_pulses
+from memristive.network.measured_layers import THIRD, measured_design, measured_parameters, measured_pulses
 from memristive.network.scores import score_row
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular")
 HELD_OUT = 10_000  # training images
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_overwriting(record, parameters, options.force)
 
     models = [characterise(load_model(name)).device for name in MODELS]
-    cases = [(device, scheme) for device in models for scheme in (SWITCHED, *(HALF, THIRD) * any(disturb(device)))]
+    cases = [(device, scheme) for device in models for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))]
     cases += [(device, HALF) for device in drawn_devices()]
     tasks = [Task(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
     rows = run_resumable(evaluate, tasks, [task.presentations for task in tasks], options, record, parameters)

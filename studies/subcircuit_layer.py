@@ -26,10 +26,10 @@ from memristive.learning.layered_training import epoch_order, write_generator
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.network import kernel
 from memristive.network.layers import KernelArrays, LayeredNetwork, no_counts, pulse_values, with_bias
-from memristive.network.measured_layers import HALF
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
 from memristive.network.subcircuit_layer import Write, read_subcircuits, write_half_selected
+from memristive.network.two_terminal import HALF
 from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
 
 JUDGED = ("vteam", "wox", "molecular", "memdiode")

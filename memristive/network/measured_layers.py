@@ -6,11 +6,12 @@ from memristive.devices.measured_device import Emulator
 from memristive.network.closed_form import STILL_GAIN
 from memristive.network.layers import PulseWrites
 from memristive.network.netlists import LayerDesign
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NetworkParameters, NeuronParameters
 
 MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)  # default; a larger gain, as reads are at a low voltage
-SWITCHED, HALF, THIRD = "1t1r", "v/2", "v/3"  # schemes of writing; SWITCHED: no cell but the selected ones sees a voltage
+THIRD = "v/3"  # a scheme of writing beside `SCHEMES`, in closed form only: unselected cells see a third of the voltage
 STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range: 16 V with every cell at its end
 
 
@@ -44,7 +45,7 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
                        read_curve=emulator.device.read_curve, **more)
 
 
-def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = SWITCHED) -> PulseWrites:
+def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR) -> PulseWrites:
     """Return the pulses that write the device.
 
     Parameters
@@ -64,7 +65,7 @@ def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, 
         There is no such scheme.
     """
     device, window = emulator.device, emulator.high - emulator.low
-    shares = {SWITCHED: (0.0, 0.0), HALF: (device.half_up, device.half_down), THIRD: (device.third_up, device.third_down)}
+    shares = {ONE_TRANSISTOR: (0.0, 0.0), HALF: (device.half_up, device.half_down), THIRD: (device.third_up, device.third_down)}
     if scheme not in shares:
         raise ParameterError(f"scheme must be one of {', '.join(shares)}, got {scheme!r}")
     return PulseWrites(device.mean_step * window, emulator.pulse, device.write_noise * window * noise,

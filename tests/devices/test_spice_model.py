@@ -172,7 +172,7 @@ def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, erro
 
 
 def test_state_may_fall_while_the_conductance_rises(ngspice, tmp_path):
-    """As the gap of a filament: G is 1 uS + 1 uS (1 - x) here, and 100 pulses of +1 V lower x by 1."""
+    """Take the gap of a filament as the state: G is 1 uS + 1 uS (1 - x) here, and 100 pulses of +1 V lower x by 1."""
     found = characterise(made(tmp_path, DEVICE.replace("Gx 0 x", "Gx x 0").replace("0 0 1u 0 0 1u", "0 0 2u 0 0 -1u")))
     assert (found.device.lowest_conductance, found.device.highest_conductance) == pytest.approx((1e-6, 2e-6), rel=1e-3)
     assert found.device.up == pytest.approx([0.01] * 33, rel=1e-3) and found.misfit < 0.005

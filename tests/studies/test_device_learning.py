@@ -33,8 +33,10 @@ def test_a_device_of_any_shape_learns(shape):
 
 
 def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
-    mine = MeasuredDevice("mine", up=(0.05, 0.02, 0.01), down=(0.01, 0.02, 0.02), write_noise=0.01, read_noise=0.01)
+    mine = MeasuredDevice("mine", up=(0.05, 0.02, 0.01), down=(0.01, 0.02, 0.02), write_noise=0.01, read_noise=0.01, spread=0.1)
     (tmp_path / "mine.json").write_text(json.dumps(device_record(mine)))
+    gains = device_learning.Task(str(tmp_path / "mine.json"), data="digits").prepared()[0].devices[0].cells.transconductance
+    assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.1)
     task = device_learning.Task("epiram", data="digits")
     rows = [device_learning.evaluate(dataclasses.replace(task, short=True))]
     (tmp_path / "device_learning.json").write_text(json.dumps({"rows": rows}))
