@@ -455,9 +455,10 @@ def transistors_checks_table() -> str:
                   "five orders of the images, law": spread(law["orders"])}
         if task in CONTEST:
             checks["labels permuted, five times, law"] = spread(law["permuted_labels"])
-        path = RESULTS / f"transistor_{task}_untrained.json"
-        if path.exists():
-            checks["untrained, ngspice"] = percent(load_results(path)["accuracy"])
+        for control, name in (("permuted", "labels permuted, ngspice"), ("untrained", "untrained, ngspice")):
+            path = RESULTS / f"transistor_{task}_{control}.json"
+            if path.exists():
+                checks[name] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
