@@ -170,6 +170,14 @@ class MeasuredDevice(Parameters):
         """Rates of both directions as the law of a write takes them."""
         return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
+    @property
+    def balance(self) -> float:
+        """x at which a pulse up and a pulse down undo each other, to which both together pull a cell; 0.5 if there is none."""
+        grid = np.linspace(0, 1, 1001)
+        gain = self.step(grid) - self.step(grid, up=False)
+        falls = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
+        return float(grid[falls[0] + 1]) if len(falls) else 0.5
+
     def pulses(self, up: bool = True) -> float:
         """Return the number of mean pulses across the range; to a bound that steps only approach, across 99 % of the way."""
         rates = np.array(_rates(self.up if up else self.down[::-1]))

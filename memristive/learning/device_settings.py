@@ -1,12 +1,14 @@
 """Settings with which networks of a measured device learn: gain, biases, doses and margin from the device's curves and noise.
 
-Two numbers of a device decide. Its *memory* M is the number of pulses after which a cell has forgotten its earlier writes: where
-steps depend on x, pulses pull all states to one place. Its *pulse noise* is the random part of one pulse, share of the range: its
-write noise, and the fraction of a pulse that is rounded at random where only whole pulses are given. `FINE` suits pulses
-without noise and `COARSE` noisy ones; between them, values are weighted geometrically. `python -m studies.device_settings`
-shows how the constants were chosen, on held-out training images of MNIST.
+Three numbers of a device decide. Its *memory* M is the number of pulses after which a cell has forgotten its earlier writes:
+where steps depend on x, pulses pull all states to one place. This place, its *balance*, stands for a weight of 0, because a
+reference elsewhere would take the pull for a weight. Its *pulse noise* is the random part of one pulse, share of the range: its
+write noise, and the fraction of a pulse that is rounded at random where only whole pulses are given. `FINE` suits pulses without
+noise and `COARSE` noisy ones; between them, values are weighted geometrically. `python -m studies.device_settings` shows how the
+constants were chosen, on held-out training images of MNIST.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +24,13 @@ NOISE = 6e-4  # share of the range, at which FINE and COARSE count alike
 FINE_DOSE = 1e-3  # of M: a network writes a cell some hundred times, so that all writes together stay below the memory
 GROWING = 0.3  # of FINE_DOSE where steps up grow with x: later pulses multiply a write there, and wrong ones as well
 FINE_WRITE = 0.0017  # share of the range, of steps that are equal: small against the weights
-COARSE_DOSE = 5e-3  # of M and of step over noise: over M pulses a cell forgets noise as it forgets the weight
-COARSE_PULSES, COARSE_WRITE = 1.7, 0.017  # at most; share of the range: a cell of large steps has few levels
+COARSE_DOSE = 7e-3  # of M and of step over noise: over M pulses a cell forgets noise as it forgets the weight
+COARSE_PULSES, COARSE_WRITE = 2.4, 0.024  # at most; share of the range: a cell of large steps has few levels
 DEEP_MEMORY = 110.0  # pulses, at which DEEP_FINE and DEEP_BENT count alike
 DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7  # share of the range and of a step, at which the coarse dose and DEEP_COARSE count half
 DEEP_FINE_DOSE, DEEP_FINE_WRITE = 4e-3, 0.0104  # of M; share of the range
 DEEP_COARSE_DOSE = 0.35  # pulses: an output cell of two layers sees few errors, and each should have a chance to write
+DEEP_EXACT_GAIN = 1.5  # of pulses of any width over whole ones: weights without noise may count more
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,14 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
         weight = half_at(DEEP_NOISE, noise)
         values = DEEP_FINE.towards(DEEP_BENT, 1 - half_at(DEEP_MEMORY, forgotten))
         values = values.towards(DEEP_COARSE, half_at(DEEP_RATIO**2, (noise / step) ** 2))
+        if not whole:
+            values = dataclasses.replace(values, gain=DEEP_EXACT_GAIN * values.gain)
         fine, coarse = min(DEEP_FINE_WRITE / step, DEEP_FINE_DOSE * forgotten), DEEP_COARSE_DOSE
     pulses = measured_pulses(emulated, whole, noise=whole)
     # Of several pairs each write changes one, which is a share of the weight, so it takes as many times the dose.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
-    design = measured_design(emulated, pairs, values.gain, neuron, hidden_bias=values.hidden_bias, output_bias=values.output_bias,
-                             output_gain=values.output_gain)
+    design = measured_design(emulated, pairs, values.gain, neuron, device.balance, hidden_bias=values.hidden_bias,
+                             output_bias=values.output_bias, output_gain=values.output_gain)
     rule = LayeredRule(hidden_dose=values.hidden_dose * dose, output_dose=dose, final_dose=values.final_dose,
                        margin=values.margin, final_margin=values.final_margin, reach=values.reach, start_drive=0.0,
                        start_drive_spread=values.start_drive_spread, start_weight=0.0,

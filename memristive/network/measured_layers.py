@@ -21,7 +21,7 @@ def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = No
 
 
 def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
-                    **more: Any) -> LayerDesign:
+                    rest: float = 0.5, **more: Any) -> LayerDesign:
     """Return the design of layers of measured devices.
 
     Reads are at the device's read voltage, writes at +1 V and -1 V.
@@ -30,19 +30,22 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
     ----------
     emulator : Emulator
     pairs : int
-        Differential pairs of a synapse; 0: single cells, and a reference column in the middle of the range.
+        Differential pairs of a synapse; 0: single cells, and a reference column.
     gain : float
         Drive in thresholds of a full pixel whose synapse has the weight 1: the whole range of conductance.
     neuron : NeuronParameters, optional
+    rest : float
+        x of a weight of 0: cells start there, and a reference column stays there.
     **more
         Other fields of `LayerDesign`.
     """
     window, read_voltage = emulator.high - emulator.low, emulator.device.read_voltage
     threshold = (neuron or MEASURED_NEURON).threshold
     transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
-    return LayerDesign(reference_state=float(emulator.state(0.5)), transresistance=transresistance, stage_swing=STAGE_SWING,
-                       row_voltage=read_voltage, write_voltage=1.0, pairs=pairs, back_voltage=read_voltage,
-                       read_curve=emulator.device.read_curve, **more)
+    reference, middle = (float(emulator.state(x)) - emulator.memristor.threshold_voltage for x in (rest, 0.5))
+    return LayerDesign(reference_state=float(emulator.state(rest)), transresistance=transresistance,
+                       stage_swing=STAGE_SWING * reference / middle, row_voltage=read_voltage, write_voltage=1.0, pairs=pairs,
+                       back_voltage=read_voltage, read_curve=emulator.device.read_curve, **more)
 
 
 def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR) -> PulseWrites:

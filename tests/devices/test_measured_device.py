@@ -106,3 +106,13 @@ def test_device_files(tmp_path):
 def test_a_wrong_value_is_named(wrong, word):
     with pytest.raises(ParameterError, match=word):
         MeasuredDevice(**wrong)
+
+
+def test_pulses_of_both_directions_pull_a_cell_to_its_balance():
+    soft, equal = load_device("pcmo"), load_device("linear")
+    assert equal.balance == 0.5
+    low = 0.9
+    for _ in range(100):
+        high = float(soft.after(low, 1))
+        low = float(soft.after(high, 1, up=False))
+    assert low < soft.balance < high
