@@ -29,7 +29,7 @@ def test_the_energy_of_writes_is_that_of_their_pulses():
 
 @pytest.mark.parametrize("shape", ["accelerating", "abrupt increase"])
 def test_a_device_of_any_shape_learns(shape):
-    assert evaluate(Trial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > 0.87
+    assert evaluate(Trial(SHAPES[shape], 1, 1, False))["strict_accuracy"] > (0.8 if shape == "abrupt increase" else 0.9)
 
 
 def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
