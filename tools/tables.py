@@ -266,8 +266,8 @@ def stdp_mnist_table() -> str:
                             for ending in ("", "_seed_2", "_seed_3")])
         computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
         simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
-        rows.append((neurons, spread(computed), percent(computed[0]), percent(simulated[0]) if simulated else "-"))
-    return markdown(("neurons", "three seeds", "seed 1", "seed 1 read in ngspice"), rows)
+        rows.append((neurons, spread(computed), percent(simulated[0]) if simulated else "-"))
+    return markdown(("neurons", "three seeds, closed form", "seed 1, ngspice"), rows)
 
 
 def performance_table() -> str:
@@ -402,11 +402,10 @@ def passive_models_table() -> str:
 
 def subcircuit_layer_table() -> str:
     """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
-    return markdown(("model", "same decisions", "accuracy in ngspice", "spikes differ by, ns", "same errors", "written",
+    return markdown(("model", "same decisions", "spikes differ by, ns", "same errors",
                      "writes differ by, in steps: largest, rms"), [
-        (row["model"], f"{row['same_decisions']}/{row['images']}", percent(row["ngspice_accuracy"]),
-         f"{1e9 * row['spike_difference_s']:.0f}", f"{row['same_errors']}/{row['presentations']}", row["written"],
-         f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
+        (row["model"], f"{row['same_decisions']}/{row['images']}", f"{1e9 * row['spike_difference_s']:.0f}",
+         f"{row['same_errors']}/{row['presentations']}", f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
         for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
 
 
@@ -459,18 +458,6 @@ def transistors_checks_table() -> str:
             found.setdefault(name, {})[task] = value
     return markdown(("check", *(TRANSISTORS[task] for task in tasks)),
                     [(name, *(values.get(task, "") for task in tasks)) for name, values in found.items()])
-
-
-def transistors_search_table() -> str:
-    """Return the law's accuracies on the draws of the search and on others."""
-    found: dict[str, dict[str, str]] = {}
-    for row in load_results(RESULTS / "transistor_search.json")["rows"]:
-        if row["circuit"] in TRANSISTORS:
-            text = f"{percent(row['mean'])} ± {100 * row['deviation']:.2f}"
-            found.setdefault(row["draws"], {})[row["circuit"]] = text
-    tasks = [task for task in TRANSISTORS if task in CONTEST]
-    return markdown(("eight draws", *(TRANSISTORS[task] for task in tasks)),
-                    [(name, *(values[task] for task in tasks)) for name, values in found.items()])
 
 
 def transistors_mismatch_table() -> str:
