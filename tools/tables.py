@@ -206,7 +206,6 @@ def energy_table() -> str:
     energies = load_results(RESULTS / "layers/digits_100_in_ngspice_seed_1/layers_digits.json")["energy"]
     parts = {"read_layer_1_J": "read of the hidden layer", "read_layer_2_J": "read of the output layer",
              "back_read_J": "back-read", "write_right_output_J": "write of the label's column",
-             "write_wrong_output_J": "write of the wrong neuron's column",
              "write_hidden_J": "write of a hidden column, error of 1 V"}
     return markdown(("digits, 64-100-10", "energy, uJ"),
                     [(title, f"{1e6 * energies[part]:.2g}") for part, title in parts.items()])
@@ -249,13 +248,12 @@ def chips_spread_table() -> str:
 def stdp_table() -> str:
     """Return success and share of presentations won by the owner, learning without a teacher."""
     rows = []
-    for name in ("xpue", "012345"):
-        for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
-                              ("_spread_flipped", "both")):
-            record = load_results(RESULTS / f"stdp_{name}{ending}.json")
-            table = pd.DataFrame(record["rows"])
-            rows.append((name.upper(), title, f"{int(table.one_to_one.sum())} of {len(table)}", percent(table.purity.mean(), 1)))
-    return markdown(("data", "devices and inputs", "seeds that succeed", "won by the owner"), rows)
+    for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
+                          ("_spread_flipped", "both")):
+        tables = [load_table(RESULTS / f"stdp_{name}{ending}.json") for name in ("xpue", "012345")]
+        rows.append((title, *(text for table in tables for text in (
+            f"{int(table.one_to_one.sum())} of {len(table)}", percent(table.purity.mean(), 1)))))
+    return markdown(("devices and inputs", "XPUE: seeds that succeed", "won by the owner", "012345: seeds", "won"), rows)
 
 
 def stdp_mnist_table() -> str:
@@ -392,12 +390,15 @@ def device_costs_table() -> str:
 
 
 def passive_models_table() -> str:
-    """Return the accuracies of SPICE models with access switches and in passive arrays, each with its best dose."""
+    """Return r of SPICE models, and accuracies with access switches and in passive arrays, each with its best dose."""
     found = load_table(RESULTS / "half_select.json")
-    rows = best(found[found.device.isin(MODELS)]).to_dict("records")
-    return markdown(("model", "scheme", "r up/down", "dose", "accuracy"), [
-        (row["device"], row["scheme"], f"{100 * row['r_up']:.2f}/{100 * row['r_down']:.2f}%", f"{row['dose']:.2%}",
-         percent(row["strict_accuracy"])) for row in rows])
+    rows: dict[str, dict[str, str]] = {model: {} for model in MODELS}
+    for case in best(found[found.device.isin(MODELS)]).to_dict("records"):
+        rows[case["device"]] |= {f"r {case['scheme']}": f"{100 * case['r_up']:.2f}/{100 * case['r_down']:.2f}%",
+                                 case["scheme"]: percent(case["strict_accuracy"])}
+    columns = ("r v/2", "r v/3", "1t1r", "v/2", "v/3")
+    return markdown(("model", "r at V/2, up/down", "r at V/3", "accuracy: 1t1r", "v/2", "v/3"),
+                    [(model, *(values.get(column, "") for column in columns)) for model, values in rows.items()])
 
 
 def subcircuit_layer_table() -> str:
@@ -405,7 +406,8 @@ def subcircuit_layer_table() -> str:
     return markdown(("model", "same decisions", "spikes differ by, ns", "same errors",
                      "writes differ by, in steps: largest, rms"), [
         (row["model"], f"{row['same_decisions']}/{row['images']}", f"{1e9 * row['spike_difference_s']:.0f}",
-         f"{row['same_errors']}/{row['presentations']}", f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
+         f"{row['same_errors']}/{row['presentations']}",
+         f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
         for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
 
 
