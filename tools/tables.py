@@ -63,11 +63,11 @@ class Network:
 def _networks() -> list[Network]:
     found = [Network("mnist", "Hebbian", "hebbian", "binary")]
     for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        found.append(Network(f"mnist_ex_situ{ending}", f"logistic regression's weights, {encoding}", "ex-situ", encoding))
+        found.append(Network(f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding))
         for engine, stem in (("ngspice", "error_driven"), ("closed-form", "closed_form")):
             for seed in (1, 2, 3):
                 name = f"mnist_{stem}{ending}" + f"_seed_{seed}" * (seed > 1)
-                title = f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}, {encoding}"
+                title = f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}"
                 found.append(Network(name, title, "error-driven", encoding, engine, seed))
     return found
 
@@ -123,25 +123,26 @@ def patterns_row(name: str, title: str) -> tuple[str, str, str]:
 
 def results_table() -> str:
     """Return the results of all networks of one layer in ngspice, and the paper's accuracies."""
-    rows = [(*patterns_row(name, title), "")
-            for name, title in (("xpue", "XPUE"), ("012345", "012345"), ("mnist", "MNIST templates"))]
+    rows: list[tuple[str, ...]] = [
+        (*patterns_row(name, title), "", "")
+        for name, title in (("xpue", "XPUE"), ("012345", "012345"), ("mnist", "MNIST templates"))]
     hebbian = load_results(in_ngspice(NETWORKS[0]))
-    rows += [("MNIST, first 100 test images, the paper's rule", PAPER["test"], percent(hebbian["paper_rule_first_100"]), ""),
-             ("MNIST, Hebbian, the paper's rule", "", percent(hebbian["paper_rule_accuracy"]), "")]
+    rows += [("MNIST, first 100 test images, the paper's rule", PAPER["test"], percent(hebbian["paper_rule_first_100"]), "", ""),
+             ("MNIST, Hebbian, the paper's rule", "", percent(hebbian["paper_rule_accuracy"]), "", "")]
     agreement = load_results(RESULTS / "agreement.json")
     for title in dict.fromkeys(network.title for network in NETWORKS):
-        seeds = [network for network in NETWORKS if network.title == title]
-        records = [load_results(in_ngspice(network)) for network in seeds]
-        found = [record["strict_accuracy"] for record in records]
-        images, otherwise = (sum(agreement[network.name][key] for network in seeds) for key in ("images", "otherwise"))
-        samples = records[0]["samples"]
-        part = f" of {samples:,}" if samples < MNIST_TESTS else ""
-        rows.append((f"MNIST, {title}", "", (spread(found) if len(found) > 1 else percent(found[0])) + part,
-                     f"{otherwise} of {images:,}"))
-    for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        software = load_results(RESULTS / f"mnist_ex_situ{ending}_training.json")["software_accuracy"]
-        rows.append((f"MNIST, logistic regression in software, {encoding}", "", percent(software), ""))
-    return markdown(("experiment, strict unless noted", "paper", "accuracy", "decided differently"), rows)
+        networks = [network for network in NETWORKS if network.title == title]
+        cells = {"binary": "", "grey": ""}
+        for encoding in dict.fromkeys(network.encoding for network in networks):
+            records = [load_results(in_ngspice(network)) for network in networks if network.encoding == encoding]
+            found, samples = [record["strict_accuracy"] for record in records], records[0]["samples"]
+            part = f" of {samples:,}" if samples < MNIST_TESTS else ""
+            cells[encoding] = (spread(found) if len(found) > 1 else percent(found[0])) + part
+        images, otherwise = (sum(agreement[network.name][key] for network in networks) for key in ("images", "otherwise"))
+        rows.append((f"MNIST, {title}", "", *cells.values(), f"{otherwise} of {images:,}"))
+    software = (load_results(RESULTS / f"mnist_ex_situ{ending}_training.json")["software_accuracy"] for ending in ("", "_grey"))
+    rows.append(("MNIST, logistic regression in software", "", *map(percent, software), ""))
+    return markdown(("experiment, strict unless noted", "paper", "binary", "grey", "decided differently"), rows)
 
 
 def short_results_table() -> str:
@@ -332,8 +333,8 @@ def commands_table() -> str:
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
         ("chips, 10 % spread, in situ and ex situ", ["python -m studies.device_variability"],
          f"{chips('in situ')}, {chips('ex situ')}"),
-        ("XPUE without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"], stdp("stdp_xpue")),
-        ("012345 without a teacher", ["python -m studies.unsupervised --data 012345 --seeds 20"], stdp("stdp_012345")),
+        ("XPUE, or 012345, without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"],
+         f"{stdp('stdp_xpue')}, {stdp('stdp_012345')}"),
         ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"],
          linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
                 "mnist_stdp_grey_100")),
