@@ -179,8 +179,8 @@ def engines_table() -> str:
 def gradient_table() -> str:
     """Return angles between writes and the steepest descent: median and quartiles."""
     stages = load_table(RESULTS / "layer_gradient.json").groupby("stage", sort=False)
-    titles = {"output_degrees": "output layer, degrees", "output_column_degrees": "one output column, degrees",
-              "hidden_degrees": "hidden layer, degrees", "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
+    titles = {"output_degrees": "output layer, degrees", "hidden_degrees": "hidden layer, degrees",
+              "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
     quartiles = [stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy() for angle in titles]
     rows = [(title, *(f"{middle:.1f} ({low:.1f}-{high:.1f})" for low, middle, high in found))
             for title, found in zip(titles.values(), quartiles, strict=True)]
@@ -222,8 +222,8 @@ def layers_in_ngspice_table() -> str:
         record = load_results(RESULTS / f"{name}.json")
         outputs = [row for row in record["rows"] if row["compared_with"] == "closed form" and row["read"] == "layer by layer"][-1]
         rows.append((title, f"{outputs['images']:,}", percent(record["ngspice"]["strict_accuracy"]),
-                     outputs["decided_differently"], f"{outputs['largest_difference_s'] * 1e6:.2f} us"))
-    return markdown(("network", "images", "accuracy", "decided differently", "spikes differ by at most"), rows)
+                     outputs["decided_differently"], f"{outputs['largest_difference_s'] * 1e6:.2f}"))
+    return markdown(("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"), rows)
 
 
 def layer_variability_table() -> str:
@@ -272,12 +272,12 @@ def stdp_mnist_table() -> str:
 def performance_table() -> str:
     """Return times of both engines and of growing arrays."""
     record = load_results(RESULTS / "performance.json")
-    engines = [(r["images"], r["engine"], f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
+    engines = [(f"{r['images']}, {r['engine']}", f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
                for r in record["engines"] if "grey" in r["images"]]
     growth = [(r["inputs"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}")
               for r in record["growth"][1::2]]
     return "\n\n".join([
-        markdown(("images", "engine", "ms a read", "ms a write", "presentations a second"), engines),
+        markdown(("images, engine", "ms a read", "ms a write", "presentations a second"), engines),
         markdown(("inputs", "s to train", "ms a read"), growth)])
 
 
@@ -291,14 +291,6 @@ def commands_table() -> str:
 
     def seeds(name: str) -> str:
         return linked(spread(list(load_table(RESULTS / f"{name}.json").strict_accuracy)), name)
-
-    def chips(route: str) -> str:
-        table = load_table(RESULTS / "imperfect_chips.json").set_index(["section", "encoding", "deviation", "spread", "route"])
-        return linked(percent(table.accuracy_mean["spread", "grey", "both", 0.1, route].item(), 1), "imperfect_chips")
-
-    def stdp(name: str) -> str:
-        table = load_table(RESULTS / f"{name}.json")
-        return linked(f"{int(table.one_to_one.sum())} of {len(table)} seeds", name)
 
     def network(name: str) -> list[str]:
         found, = (network for network in NETWORKS if network.name == name)
@@ -321,9 +313,6 @@ def commands_table() -> str:
             "python -m studies.error_driven --encoding grey --chip ten-percent --set rule.presentations=12000",
             f"python MNIST_memristor_test.py --voltages voltages/{chip}.json"], strict(chip.replace("mnist", "mnist_test"))),
         ("10x10 grey, 200 hidden, 3 seeds", [f"{layers} --seeds 3 --results results/layers"], seeds("layers/layers_mnist")),
-        ("the same, seed 1, all test images", ["python -m studies.agreement layers --samples 10000"],
-         linked(percent(load_results(RESULTS / "layers_in_ngspice_mnist.json")["ngspice"]["strict_accuracy"]),
-                "layers_in_ngspice_mnist")),
         ("14x14 grey, 300 hidden, shifted copies", [
             f"{layers} --data mnist_shifted --size 14 --seeds 3 --set rule.presentations=3000000 --results results/layers"],
          seeds("layers/layers_mnist_shifted_14x14")),
@@ -331,13 +320,6 @@ def commands_table() -> str:
          seeds("layers/layers_digits")),
         ("XOR, 10 seeds", [f"{layers} --data xor --engine ngspice --test-engine ngspice --seeds 10"],
          linked(f"{xor['networks_without_mistakes']} of {len(xor['rows'])} without mistakes", "layers_xor")),
-        ("chips, 10 % spread, in situ and ex situ", ["python -m studies.device_variability"],
-         f"{chips('in situ')}, {chips('ex situ')}"),
-        ("XPUE, or 012345, without a teacher", ["python -m studies.unsupervised --data xpue --seeds 20"],
-         f"{stdp('stdp_xpue')}, {stdp('stdp_012345')}"),
-        ("MNIST without labels, 100 neurons, seed 1", ["python -m studies.unsupervised_mnist --neurons 100 --contenders 3"],
-         linked(percent(load_table(RESULTS / "mnist_stdp_grey_100.json").set_index("engine").strict_accuracy["ngspice"]),
-                "mnist_stdp_grey_100")),
     ]
     return markdown(("experiment", "command", "result"), [
         (what, "<br>".join(f"`{command}`" for command in commands), value) for what, commands, value in rows])
