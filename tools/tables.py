@@ -125,10 +125,11 @@ def results_table() -> str:
     """Return the results of all networks of one layer in ngspice, and the paper's accuracies."""
     rows: list[tuple[str, ...]] = [
         (*patterns_row(name, title), "", "")
-        for name, title in (("xpue", "XPUE"), ("012345", "012345"), ("mnist", "MNIST templates"))]
+        for name, title in (("xpue", "XPUE"), ("012345", "012345"), ("mnist", "MNIST"))]
     hebbian = load_results(in_ngspice(NETWORKS[0]))
-    rows += [("MNIST, first 100 test images, the paper's rule", PAPER["test"], percent(hebbian["paper_rule_first_100"]), "", ""),
-             ("MNIST, Hebbian, the paper's rule", "", percent(hebbian["paper_rule_accuracy"]), "", "")]
+    rows += [("Hebbian, first 100 test images, the paper's rule", PAPER["test"],
+              percent(hebbian["paper_rule_first_100"]), "", ""),
+             ("Hebbian, the paper's rule", "", percent(hebbian["paper_rule_accuracy"]), "", "")]
     agreement = load_results(RESULTS / "agreement.json")
     for title in dict.fromkeys(network.title for network in NETWORKS):
         networks = [network for network in NETWORKS if network.title == title]
@@ -139,10 +140,10 @@ def results_table() -> str:
             part = f" of {samples:,}" if samples < MNIST_TESTS else ""
             cells[encoding] = (spread(found) if len(found) > 1 else percent(found[0])) + part
         images, otherwise = (sum(agreement[network.name][key] for network in networks) for key in ("images", "otherwise"))
-        rows.append((f"MNIST, {title}", "", *cells.values(), f"{otherwise} of {images:,}"))
+        rows.append((title[0].upper() + title[1:], "", *cells.values(), f"{otherwise} of {images:,}"))
     software = (load_results(RESULTS / f"mnist_ex_situ{ending}_training.json")["software_accuracy"] for ending in ("", "_grey"))
-    rows.append(("MNIST, logistic regression in software", "", *map(percent, software), ""))
-    return markdown(("experiment, strict unless noted", "paper", "binary", "grey", "decided differently"), rows)
+    rows.append(("Logistic regression in software", "", *map(percent, software), ""))
+    return markdown(("experiment (MNIST, strict unless noted)", "paper", "binary", "grey", "decided differently"), rows)
 
 
 def short_results_table() -> str:
@@ -260,12 +261,12 @@ def stdp_table() -> str:
 def stdp_mnist_table() -> str:
     """Return accuracies of MNIST without labels."""
     rows = []
-    for neurons in (50, 100, 300):
+    for neurons in (100, 300):
         tables = pd.concat([load_table(RESULTS / f"mnist_stdp_grey_{neurons}{ending}.json")
                             for ending in ("", "_seed_2", "_seed_3")])
         computed = tables[tables.engine == "closed-form"].strict_accuracy.tolist()
         simulated = tables[tables.engine == "ngspice"].strict_accuracy.tolist()
-        rows.append((neurons, spread(computed), percent(simulated[0]) if simulated else "-"))
+        rows.append((neurons, spread(computed), percent(simulated[0])))
     return markdown(("neurons", "three seeds, closed form", "seed 1, ngspice"), rows)
 
 
@@ -300,8 +301,8 @@ def commands_table() -> str:
     rows = [
         ("I-V loop: deviation from the closed form", ["python memristor.py"],
          linked(percent(load_results(RESULTS / "memristor.json")["current_deviation"], 3), "memristor")),
-        *((f"{name}, training patterns", [f"python {name}_memristive_training.py", f"python {name}_memristive_inference.py"],
-           strict(f"{name.lower()}_inference")) for name in ("XPUE", "012345")),
+        ("XPUE, or 012345, training patterns", ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
+         f"{strict('xpue_inference')}, {strict('012345_inference')}"),
         ("MNIST, Hebbian, strict", network("mnist"), strict("mnist_test")),
         ("MNIST, errors, binary, seed 1", network("mnist_error_driven"), strict("mnist_test_error_driven")),
         ("MNIST, errors, grey, seed 1", network("mnist_error_driven_grey"), strict("mnist_test_error_driven_grey")),
