@@ -386,7 +386,7 @@ def compare_training(trainers: Trainers, count: int) -> dict[str, Any]:
 
     Returns rows for each course and layer, and the presentations that are decided differently: all of those in step, the first
     one if free. Differences of states are the largest after any presentation in step, after the last one if free. Cells that do
-    not conduct before or after have a column of their own: ngspice writes them differently (docs/closed_form.md).
+    not conduct before or after the training are listed apart, because ngspice writes them differently (docs/closed_form.md).
     """
     circuit, free, start = trainers.start, trainers.start, trainers.start
     apart = {course: np.zeros((len(states_of(start)), 2)) for course in ("in step", "free")}

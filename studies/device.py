@@ -147,7 +147,7 @@ def closed_form_iv(memristor: MemristorParameters, experiment: IvExperiment, tim
     """Return the closed form of the I-V experiment: state X in V and channel current in A at `time` in s (any shape).
 
     Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak. Below 0 V drain and source of the channel change places. The
-    gate's capacitances to D and S are left out, so the current holds where X swings by far more than A.
+    gate's capacitances to D and S are left out, so the current is right only if the swing of X is much larger than A.
     """
     amplitude, frequency = experiment.amplitude, experiment.frequency
     leak, omega = 1 / memristor.write_time_constant, 2 * np.pi * frequency

@@ -185,9 +185,9 @@ def window_figure(differences: np.ndarray, measured: np.ndarray, fine: np.ndarra
 class StdpExperiment(Parameters):
     """One pre pulse at D, positive with a negative tail, and a phi window that a post spike opens; S at 0 V.
 
-    With these defaults a post spike at the pre pulse potentiates, and one in its tail depresses. One after the tail changes
-    nothing, nor does one whose window closes before the pulse. In the order of Bi and Poo (J. Neurosci. 18, 1998) early post
-    spikes depress and later ones potentiate: a pulse of -1 V with a tail of 0.5 V does so.
+    With these defaults a post spike during the pre pulse potentiates, and a post spike during the tail depresses. A post spike
+    after the tail changes nothing, and neither does one whose window closes before the pulse. In the order of Bi and Poo (J.
+    Neurosci. 18, 1998) early post spikes depress and later ones potentiate: a pulse of -1 V with a tail of 0.5 V does so.
     """
 
     pre_voltage: float = quantity(1.0, -10.0, 10.0, "V", "first part of the pre pulse")

@@ -1,8 +1,8 @@
 """What do resistive wires cost, and does learning on the chip win it back? One layer, MNIST, grey 10x10 images.
 
-Wires of 0.01, 0.1 and 0.35 ohm a cell; cells of the paper, and cells with channels 100 times narrower and feedback resistors
-100 times larger. Ex situ: trained without wires, then read with them. In situ: the error-driven rule reads and writes through
-the wires. The wire solver trains and reads. Junctions are isolated, as depressions through wires need. Writes
+Wires of 0.01, 0.1 and 0.35 ohm a cell; cells of the paper, and cells with channels 100 times narrower and feedback resistors 100
+times larger. Ex situ: trained without wires, then read with them. In situ: the error-driven rule reads and writes through the
+wires. The wire solver trains and reads. Junctions to bulk are off, because they would weaken depressions through wires. Writes
 results/wires.json and figures/wires.png. 15 minutes on two cores. Ctrl-C saves a checkpoint for --resume.
 """
 

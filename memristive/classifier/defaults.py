@@ -78,7 +78,10 @@ def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, 
 
 
 def single_layer_start(rule: LayeredRule, levels: np.ndarray, neurons: int) -> LayeredRule:
-    """Return the `rule` with a start for the only hidden layer, on `levels` (samples x rows, without the bias)."""
+    """Return `rule` with initial weights that let enough neurons of the only hidden layer fire.
+
+    `levels` are the training samples (samples x rows, without the bias).
+    """
     rows = with_bias(levels)
     drive = START_WEIGHT * rows.sum(axis=1).mean()
     spread = min(START_WEIGHT_SPREAD * math.sqrt((rows**2).sum(axis=1).mean()), LARGEST_START)

@@ -124,7 +124,7 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return the names and both values of the parameters in `wanted` that differ from those in `stored`.
 
-    A parameter that is missing in `stored` is newer than the file, and no difference; a missing group of them is one.
+    A parameter that is missing in `stored` is newer than the file, so it does not count. A missing group of parameters does.
     """
     found = []
     for key, value in wanted.items():

@@ -96,7 +96,7 @@ def train(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulses,
           history: np.ndarray, rng: np.random.Generator) -> None:
     """Present images[order] after `done` earlier presentations; fill `history` (presentations x (right, written)).
 
-    `images`: levels of the rows in writes; `rows`: in reads.
+    `images` and `rows` are the levels at the rows, `images` in writes and `rows` in reads.
     """
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]

@@ -120,7 +120,7 @@ class LayeredReader:
 
 
 def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
-    """Return the time in s at which `wanted` neurons, and the one of the `label`, have fired; inf if they do not."""
+    """Return the time in s by which at least `wanted` neurons and that of the `label` have fired, inf if they do not."""
     times = np.where(np.isnan(spikes), np.inf, spikes)
     return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))
 

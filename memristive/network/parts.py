@@ -43,11 +43,11 @@ class Membrane(SubCircuit):
 
 
 class StepSource(SubCircuit):
-    """Output of a neuron: `volts` from its spike on, at the time that the source Vat gives (1 V for 1 s). Node: row.
+    """Output of a neuron: it rises to `volts` at the spike. The source Vat gives the spike's time (1 V for 1 s). Node: row.
 
-    It rises over `edge` s, centred on the spike. At the corners of a PWL source, ngspice would cut its steps to a tenth and
-    restart its integration, ten points for each spike. With time points `edge` apart, the membranes get exactly the charge
-    of an ideal step: the trapezoidal rule is exact for a current that is straight between two points.
+    The rise takes `edge` s and is centred on the spike. At the corners of a PWL source, ngspice would cut its steps to a tenth
+    and restart its integration, ten points for each spike. With time points `edge` apart, the membranes get exactly the charge of
+    an ideal step: the trapezoidal rule is exact for a current that is straight between two points.
     """
 
     def __init__(self, volts: float, edge: float) -> None:

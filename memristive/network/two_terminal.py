@@ -50,7 +50,7 @@ class DeviceArray(Parameters):
     scheme : str
         One of `SCHEMES`.
     pulses : float
-        Pulses of the device file that write one class, as one long pulse of the same area.
+        Number of the device file's pulses that write one class. One pulse of this many widths replaces them.
     """
 
     model: SpiceModel

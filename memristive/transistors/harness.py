@@ -140,7 +140,7 @@ def decisions(outputs: np.ndarray) -> np.ndarray:
 
 
 def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) -> float:
-    """Return the energy in J of the positive part of a power in W, linear between its points; what flows back is no credit."""
+    """Return the energy in J of a power in W, linear between its points; negative power, which flows back, counts as 0."""
     inside = (times > begin) & (times < end)
     t = np.r_[begin, times[inside], end]
     p = np.r_[np.interp(begin, times, power), power[inside], np.interp(end, times, power)]
