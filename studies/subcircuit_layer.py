@@ -32,7 +32,6 @@ from memristive.network.subcircuit_layer import Write, read_subcircuits, write_h
 from memristive.network.two_terminal import HALF
 from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
 
-JUDGED = ("vteam", "wox", "molecular", "memdiode")
 STARTED = 1000  # presentations in closed form before those in ngspice: equal states would tie
 PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole pulses for most of the driven rows
 
@@ -40,8 +39,8 @@ PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole
 def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
     parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=JUDGED, metavar="NAME",
-                        help=f"of {', '.join(MODELS)} (default: all but yakopcic, the slowest)")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME",
+                        help="default: all five")
     parser.add_number("--images", 1, 10_000, 1000, "test images")
     parser.add_number("--presentations", 1, 10_000, 100, "training images")
     options = parser.parse_args(arguments)
