@@ -7,7 +7,7 @@ scikit-learn's digits: one and two layers of one pair. All settings follow from 
 --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
 Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair: half an hour on two
-cores, 15 with --layers 1, one with --short. With --device FILE it trains one and two layers of one pair of your device, and
+cores, ten with --layers 1, one with --short. With --device FILE it trains one and two layers of one pair of your device, and
 prints them beside the presets of that record: a minute. Ctrl-C saves a checkpoint for --resume.
 """
 
