@@ -83,7 +83,7 @@ class WireSolver:
     def cell_currents(self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and `columns` in V.
 
-        The lower of the two nodes is the channel's source. It lifts the explicit capacitor's share of the gate less.
+        The lower of the two nodes is the channel's source. The gate rises with it, less the explicit capacitor's share.
         """
         lower, across = np.minimum(rows, columns), rows - columns
         return np.sign(across) * read_current(self._cells, states - self._share * lower, np.abs(across))
