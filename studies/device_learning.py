@@ -91,7 +91,7 @@ class Task:
 
     @property
     def presentations(self) -> int:
-        """Number of presentations: more where small doses still gain: two layers of several pairs or of exact pulses."""
+        """Number of presentations; two layers of several pairs or of exact pulses gain from more of them, at small doses."""
         if self.short or self.data == DIGITS:
             return SHORT if self.short else 60_000
         if self.layers == 1:

@@ -48,7 +48,7 @@ DEVICES = {"equal steps": MeasuredDevice.straight("equal steps", 100, 100),
 
 @dataclass(frozen=True)
 class Task:
-    """A training.
+    """Training of one layer of pairs.
 
     Parameters
     ----------

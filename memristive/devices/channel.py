@@ -171,7 +171,7 @@ move = np.vectorize(moved, excluded={0}, otypes=[float])  # of arrays of states 
 
 
 def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
-    """Return the number of pulses that a cell gets. If `whole`, its fraction is the probability that it is rounded up."""
+    """Return the number of pulses that a cell gets. If `whole`, the fraction of `wanted` is the probability of rounding up."""
     if wanted <= 0.0 or not whole:
         return max(wanted, 0.0)
     return np.floor(wanted) + (rng.random() < wanted - np.floor(wanted))

@@ -1,7 +1,7 @@
 """Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then spikes as in the closed form.
 
 Each cell has a node on its row and a node on its column. Wires are linear. A channel whose gate is lifted by its input is
-nearly so: its conductance at small voltages is factorised, and a few iterations add what it lacks.
+nearly linear. So its conductance at small voltages is factorised, and a few iterations correct the rest.
 """
 
 from __future__ import annotations
