@@ -25,7 +25,7 @@ UNUSED = 24 * 3600.0  # s after which a folder of older content is removed: unti
 
 
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Compile a function as `numba.njit` does and keep the result until a file changes that it depends on.
+    """Compile a function as `numba.njit` does and keep the result until a file that it depends on changes.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
 
 @functools.cache
 def _cache_folder(file: Path) -> str | None:
-    """Return the folder for the functions of `file`, and remove unused ones of its older contents; None: nowhere to write."""
+    """Return the folder for the functions of `file`, and remove those of its older contents; None if no folder is writable."""
     sources = _with_imports(file, {})
     content = b"".join(hashlib.sha256(sources[path]).digest() for path in sorted(sources))
     name = f"{file.stem}-{hashlib.sha256(content).hexdigest()[:16]}"

@@ -17,9 +17,9 @@ WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 class Stages(NamedTuple):
     """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative columns.
 
-    An inverting op-amp of finite gain lacks its noise gain / gain. The summing stage's noise gain depends on the column's
-    conductance (`drive`), the inverting stage's is 3; that of the negative columns' inverting stage is 2, and it feeds many
-    neurons. Each op-amp also drops a voltage at its output resistance.
+    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The summing stage's noise gain
+    depends on the column's conductance (`drive`), the inverting stage's is 3; that of the negative columns' inverting stage is 2,
+    and it feeds many neurons. Each op-amp also drops a voltage at its output resistance.
     """
 
     feedback: Any  # ohm, of the summing stage: volts per column ampere
@@ -70,7 +70,7 @@ def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
 
 
 def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
-    """Return the membrane at the end of the input's edge per volt of drive at a `node` of the edge, times its `weight`."""
+    """Return the membrane at the end of the input's edge per volt of drive at a quadrature `node`, which has a `weight`."""
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
 
 

@@ -1,16 +1,16 @@
 """Do ngspice and the closed form agree? Reads and trainings of networks in both engines, beside each other.
 
-reads: test images of three committed networks of one layer, as MNIST_memristor_test.py has read them, and a few of them with
-all tolerances and the step a tenth, and with ever shorter steps; random writes. Writes results/engines.json and
-figures/engines.png in 5 minutes.
-training: MNIST, binary. Writes results/engines_training.json in 5 minutes.
+reads: test images of three committed networks of one layer, as MNIST_memristor_test.py has read them. A few images are read again
+with all tolerances and the longest step divided by ten, and with ever shorter steps. Random writes are compared, too. Writes
+results/engines.json and figures/engines.png in 5 minutes.
+training: one layer on MNIST, binary. Writes results/engines_training.json in 5 minutes.
 layers: test images of a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With 200 hidden neurons an
 image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
-layers-training: the closed form makes the first presentations, both engines the next. Writes results/layers_in_step_NAME.json.
-For MNIST (100 hidden neurons, 500 presentations) five minutes.
+layers-training: the closed form makes the first presentations, and both engines the next ones. Writes
+results/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes five minutes.
 
-Trainings are compared twice. In step, the closed form takes over ngspice's states before each presentation. Free, both engines
-start alike and go on alone: a single decision that differs makes them two trainings.
+A training is compared in two courses. "In step": the closed form takes over ngspice's states before each presentation. "Free":
+both engines start from the same states and go on alone, so one decision that differs changes all later writes.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 @dataclass(frozen=True)
 class Network:
-    """A committed network."""
+    """Trained network of one layer that the repository contains."""
 
     name: str
     states: np.ndarray
@@ -120,7 +120,7 @@ class Network:
 
 
 def networks() -> list[Network]:
-    """Return the committed networks."""
+    """Return the trained networks of one layer that the repository contains."""
     voltages = {name: load_voltages(f"voltages/{name}.json", "mnist", 10, 100) for name in NETWORKS}
     return [Network(name, found.states, found.setup(), mnist(encoding=found.encoding), found.rule)
             for name, found in voltages.items()]
@@ -171,10 +171,10 @@ def ngspice_spikes(network: Network, folder: Path) -> np.ndarray:
 
 
 def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
-    """Compare the leads of ngspice's `spikes` of the first test images with the closed form's (images x classes, s).
+    """Compare the leads of ngspice's `spikes` with those of the closed form, `exact` (images x classes, s).
 
-    Returns the largest difference in s, and the largest as a share of its bound (`LEAD_BOUND`, `LEAD_SHARE`); infinite if an
-    image has a lead in one engine only.
+    Returns the largest difference in s, and the largest ratio of a difference to its bound (`LEAD_BOUND`, `LEAD_SHARE`). Both
+    are infinite if an image has a lead in one engine only.
     """
     leads = np.array([[lead(times) for times in engine] for engine in (spikes, exact[:len(spikes)])])
     finite = np.isfinite(leads)  # infinite: a single neuron fires; nan: none
@@ -204,7 +204,8 @@ def read(network: Network, count: int, solver: Solver, description: str) -> np.n
 def compare_writes(count: int) -> tuple[float, float]:
     """Compare random writes: states of 2 to 5 V, doses of 0.2 to 200 mV up and down, grey images.
 
-    Returns the largest difference of a cell in V, and the largest as a share of its bound (`WRITE_BOUND`, `WRITE_SHARE`).
+    Returns the largest difference of a cell in V, and the largest ratio of a difference to its bound (`WRITE_BOUND`,
+    `WRITE_SHARE`).
     """
     setup, generator = mnist().setup, np.random.default_rng(1)
     crossbar, writer = Crossbar.of(setup), Writer(setup, 100)
@@ -276,9 +277,10 @@ def agree_on_layers(options: argparse.Namespace) -> None:
 
 
 def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return a row for each layer with the differences of ngspice's `spikes`, and the images that are decided differently.
+    """Return a row for each layer with the differences between ngspice's `spikes` and `exact`, and the images decided
+    differently.
 
-    A spike that only one read has came after the other read's end, at its second output spike.
+    A read ends at its second output spike. So a spike that only one engine has came after the other engine's read had ended.
     """
     ends = [end_of_read(times[-1], window) for times in (spikes, exact)]
     largest = np.transpose([np.fmax.reduce(deviations(one, two, *ends), axis=1, initial=0.0)
@@ -294,15 +296,15 @@ def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[d
 
 @dataclass(frozen=True)
 class Trainers:
-    """A training in both engines.
+    """Functions that continue a training in both engines.
 
     Parameters
     ----------
     start : LearningState or LayeredLearning
     in_ngspice, in_closed_form : callable
-        Make the next presentation of a training.
+        Makes the next presentation of a training.
     read : callable
-        Return the closed form's first spikes (classes, s) of the next image, and its label.
+        Returns the closed form's first spikes (classes, s) of the next image, and its label.
     threshold : float
         X in V below which a cell does not conduct.
     """
@@ -353,7 +355,7 @@ def agree_on_training(options: argparse.Namespace) -> None:
 
 
 def agree_on_layers_training(options: argparse.Namespace) -> None:
-    """Compare a part of a training of several layers."""
+    """Compare some presentations of a training of several layers."""
     # 1. Data, rule and network.
     dataset = matching_dataset(options.data)
     rule = dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS)
@@ -382,11 +384,12 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
 
 
 def compare_training(trainers: Trainers, count: int) -> dict[str, Any]:
-    """Train on both engines with the same presentations, in step and free.
+    """Train in both engines with the same presentations, in step and free.
 
-    Returns rows for each course and layer, and the presentations that are decided differently: all of those in step, the first
-    one if free. Differences of states are the largest after any presentation in step, after the last one if free. Cells that do
-    not conduct before or after the training are listed apart, because ngspice writes them differently (docs/closed_form.md).
+    Returns rows for each course and layer, and the presentations that are decided differently: in step all of them, free only
+    the first one. The difference of states is in step the largest after any presentation, free that after the last one. Cells
+    that do not conduct before or after the training are listed apart, because ngspice writes them differently
+    (docs/closed_form.md).
     """
     circuit, free, start = trainers.start, trainers.start, trainers.start
     apart = {course: np.zeros((len(states_of(start)), 2)) for course in ("in step", "free")}
@@ -425,19 +428,25 @@ def states_of(learning: Learning) -> tuple[np.ndarray, ...]:
 
 
 def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
-    """Return whether a presentation was answered right, and the columns of the last layer that it wrote."""
+    """Return True if the presentation between two states of a training was right, and the last layer's columns that it wrote."""
     written = (states_of(after)[-1] != states_of(before)[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()
 
 
 def gaps(times: np.ndarray, label: int) -> dict[str, float]:
-    """Return the right neuron's lead in s over the first other one, and from that one to the next; inf if one is silent."""
+    """Return two times in s: from the label's spike to the first of the others, and from that one to the next of the others.
+
+    Silent neurons count as spikes at infinity.
+    """
     others = np.sort(np.nan_to_num(np.append(np.delete(times, label), np.nan), nan=np.inf))
     return {"lead_s": float(others[0] - times[label]), "among_others_s": float(others[1] - others[0])}
 
 
 def differences(one: Learning, other: Learning, before: Learning, threshold: float) -> np.ndarray:
-    """Return the largest difference of states (layers x 2, V) of cells that conduct in all three trainings, and of the others."""
+    """Return each layer's largest difference of states in V (layers x 2) between `one` training and the `other`.
+
+    The first column is of cells that conduct in both and `before`, the second of all other cells.
+    """
     found = []
     for a, b, was in zip(states_of(one), states_of(other), states_of(before), strict=True):
         conducting = np.minimum(np.minimum(a, b), was) > threshold

@@ -91,7 +91,7 @@ class Task:
 
     @property
     def presentations(self) -> int:
-        """Training images presented: more where small doses still gain, in two layers of several pairs or of exact pulses."""
+        """Number of presentations; two layers of several pairs or of exact pulses gain from more of them, at small doses."""
         if self.short or self.data == DIGITS:
             return SHORT if self.short else 60_000
         if self.layers == 1:
@@ -107,7 +107,7 @@ class Task:
         return network_on_chip(network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None), rule
 
     def trained(self) -> tuple[LayeredNetwork, LayeredRule, Counts]:
-        """Return the network after its training, in closed form, its rule, and the pulses of its cells."""
+        """Return the network trained in closed form, its rule, and the pulses that its cells got."""
         (network, rule), training = self.prepared(), self.dataset.training
         learning, counts = LayeredLearning.start(network, rule), no_counts(network)
         for _ in train_layers(learning, rule, training.levels, training.labels, counts=counts):
@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[Task]:
-    """Yield the tasks of the whole study; `seeds`: how many networks to train, (with one layer, with two)."""
+    """Yield the tasks of the whole study; `seeds`: numbers of networks with one layer and with two."""
     for number in layers:
         for seed, device in itertools.product(range(1, seeds[number - 1] + 1), devices):
             yield from (Task(device, number, pairs, seed=seed) for pairs in (0, 1, 4))

@@ -87,12 +87,12 @@ class Curve:
 
     @property
     def deviation(self) -> float:
-        """Largest deviation."""
+        """Largest deviation of ngspice from the device, as a share of the conductance range."""
         return float(np.abs(self.residuals).max())
 
     @property
     def rms(self) -> float:
-        """Root mean square of the deviations."""
+        """Root mean square of the `residuals`."""
         return float(np.sqrt(np.mean(self.residuals**2)))
 
 

@@ -1,11 +1,11 @@
 """Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ (learned on it), MNIST 10x10.
 
-Monte Carlo in closed form. Chips of one layer differ in the spread of neurons, cells or both, in stuck cells, noise and decay.
-Another section is the recovery by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json,
-which studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; with --short, a tenth of it
-to imperfect_chips_short*. 15 minutes on two cores, a minute with --short.
+Monte Carlo in closed form. Chips of one layer have a spread of neurons, cells or both, stuck cells, noise or decay. Another
+section repairs carried weights by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json,
+which studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; 15 minutes on two cores.
+--short computes a tenth, in a minute, and writes imperfect_chips_short*.
 
---hidden 100 instead gives the spread of both to networks with 100 hidden neurons, reference columns included. Writes
+--hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns included. Writes
 results/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
 """
 
@@ -70,14 +70,14 @@ class Task:
     Parameters
     ----------
     columns : dict
-        Section, encoding, varied quantities: columns of the record.
+        Columns of the record: section, encoding and the quantities that vary.
     route : str
     chips : sequence of Chip
     rule : ErrorDrivenRule or LayeredRule
     samples : int
         Number of test images.
     states : array, V, or a tuple of arrays for layers, optional
-        States that are carried, or from which the training on the chip starts; None: the rule's start.
+        States that are carried to the chip, or from which its training starts. None: the rule's start.
     hidden : int
         Hidden neurons; 0: one layer without reference.
     """
@@ -92,7 +92,7 @@ class Task:
 
     @property
     def data(self) -> Dataset:
-        """MNIST."""
+        """MNIST in the task's encoding."""
         return matching_dataset("mnist", encoding=self.columns["encoding"])
 
     def network(self, chip: Chip) -> LayeredNetwork:
@@ -127,12 +127,12 @@ class Task:
 
 
 def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarray | None) -> Iterator[Task]:
-    """Yield the tasks of one encoding in the order of the record; `states`: those that the `ideal` chip has learned."""
+    """Yield the tasks of one encoding in the order of the record. `states` were learned on the `ideal` chip."""
     carried = {"in situ": None, "software": software}
 
     def tasks(section: str, points: Sequence[tuple[dict[str, Any], dict[str, float]]], chips: int,
               routes: Sequence[str] = ("in situ",), **more: Any) -> Iterator[Task]:
-        """Yield tasks for points: the varied quantities, and the deviations of the chips."""
+        """Yield a task for each route and point. A point: the columns of the record, and the deviations of its chips."""
         for route in routes:
             for columns, deviations in points:
                 yield dataclasses.replace(ideal, **{
@@ -164,7 +164,7 @@ def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarr
 
 
 def aged(chip: Chip, states: np.ndarray, decay_spread: float, age_time_constants: float) -> np.ndarray:
-    """Return states after a number of mean time constants of the decay."""
+    """Return the states after a decay of `age_time_constants` mean time constants."""
     return dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread).after_decay(states, age_time_constants)
 
 
@@ -235,7 +235,7 @@ def draw(record: str | Path, folder: str | Path) -> None:
 
 
 def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> dict[str, Figure]:
-    """Return the figures by name, of the sections that the record has: means as lines, from lowest to highest chip as bands.
+    """Return a figure for each section of the record, by name: the mean as a line, a band from the lowest to the highest chip.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ DEVICES = {"equal steps": MeasuredDevice.straight("equal steps", 100, 100),
 
 @dataclass(frozen=True)
 class Task:
-    """A training.
+    """Training of one layer of pairs.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def data() -> Dataset:
 
 
 def prepared(task: Task) -> tuple[LayeredNetwork, LayeredRule]:
-    """Return the untrained layer of pairs, every cell in the middle of its range, and its rule."""
+    """Return an untrained layer of pairs, whose cells start in the middle of their range, and the learning rule."""
     emulated = emulator(task.device)
     rule = LayeredRule(presentations=task.presentations, output_dose=task.dose * (emulated.high - emulated.low), final_dose=0.09,
                        margin=3e-6, final_margin=0.45, start_drive=0.0, start_drive_spread=0.0)

@@ -1,4 +1,4 @@
-"""Accuracy over the number of hidden neurons: one layer and of two, MNIST's grey 10x10 images.
+"""Accuracy over the number of hidden neurons, in one layer and in two: MNIST's grey 10x10 images.
 
 Trains and tests networks of each size in closed form, with the doses that were chosen for 200 hidden neurons (docs/layers.md).
 Writes results/hidden_neurons.json and figures/hidden_neurons_accuracy.png. Two minutes on two cores. Ctrl-C saves a checkpoint

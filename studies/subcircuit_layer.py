@@ -2,8 +2,8 @@
 
 The closed form knows a model by its measured curves only. Here ngspice simulates the subcircuit in all 2,020 cells. It reads test
 images with a layer that the closed form has trained, and decisions are compared. Then it reads and writes training images with
-whole pulses: every presentation starts from the same states in both engines, and the writes of all cells are compared,
-half-selected ones included. ngspice's states go on to the next presentation. Writes results/subcircuit_layer.json; 4 to 15
+whole pulses. Every presentation starts in both engines from the states that ngspice has reached, and the writes of all cells are
+compared, half-selected ones included. Writes results/subcircuit_layer.json; 4 to 15
 minutes a model on one core. Ctrl-C saves a checkpoint for --resume.
 """
 
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def compared(task: tuple[str, int, int]) -> dict[str, Any]:
-    """Return the comparison of a model's reads and writes. Runs in a worker."""
+    """Return the measured differences between the engines for one model, in reads and writes. Runs in a worker."""
     name, images, presentations = task
     start, model = time.perf_counter(), load_model(name)
     found = characterise(model)
@@ -68,14 +68,14 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 
 
 def with_model_states(network: LayeredNetwork, found: Characterisation) -> tuple[LayeredNetwork, np.ndarray]:
-    """Return the network within the bounds of its range, and the states of the model that conduct alike."""
+    """Return the network with states cut to the model's range, and the states of the model that have the same conductances."""
     emulated = emulator(found.device)
     states = found.map.state(emulated.share(network.states[0]))
     return dataclasses.replace(network, states=(emulated.state(found.map.share(states)),)), states
 
 
 def compared_reads(model: SpiceModel, found: Characterisation, count: int) -> dict[str, Any]:
-    """Read test images with a trained layer."""
+    """Read test images with a trained layer in both engines; return the differences."""
     network, states = with_model_states(trained(Task(found.device, HALF, USUAL)), found)
     images, labels = data().test.levels[:count], data().test.labels[:count]
     exact, spikes = network.first_spikes(images), read_subcircuits(network, model, states, images)
@@ -87,7 +87,7 @@ def compared_reads(model: SpiceModel, found: Characterisation, count: int) -> di
 
 
 def compared_writes(model: SpiceModel, found: Characterisation, presentations: int) -> dict[str, Any]:
-    """Read and write training images, every presentation from equal states."""
+    """Read and write training images in both engines, each presentation from the same states; return the differences."""
     emulated, training = emulator(found.device), data().training
     network, states = with_model_states(trained(Task(found.device, HALF, USUAL, STARTED)), found)
     rule = prepared(Task(found.device, HALF, PULSED, presentations))[1]
@@ -112,7 +112,10 @@ def compared_writes(model: SpiceModel, found: Characterisation, presentations: i
 
 def drawn_writes(network: LayeredNetwork, rule: LayeredRule, done: int, image: np.ndarray, errors: np.ndarray,
                  rng: np.random.Generator) -> list[Write]:
-    """Return the writes of a presentation in whole pulses, fractions rounded at random; pairs in opposite directions."""
+    """Return the writes of a presentation in whole pulses, with fractions rounded at random.
+
+    The two columns of a pair are written in opposite directions.
+    """
     assert network.pulses
     wanted = with_bias(image[None])[0] * rule.output_dose * rule.final_dose ** (done / rule.presentations) / network.pulses.step
     return [Write(polarity * len(errors) + int(j), errors[j] * (1 - 2 * polarity) > 0, np.floor(wanted + rng.random(len(wanted))))

@@ -97,7 +97,7 @@ def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]
 
 
 def within(window: float, difference: float, pulse: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the pieces (s, V) of the input in a window of so many s that opens `difference` s after the start of the `pulse`."""
+    """Return the pieces (s, V) of the input in a `window` (s) that opens `difference` s after the start of the `pulse`."""
     durations, volts = np.transpose(pulse)
     corners = np.clip(np.cumsum([0.0, *durations]) - difference, 0.0, window)
     return list(zip(np.diff([0.0, *corners, window]), [0.0, *volts, 0.0], strict=True))

@@ -87,7 +87,7 @@ def crossbar(file: str, scheme: str, seed: int) -> NgspiceArray:
 
 
 def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
-    """Train one network until it makes no error; return the errors of 30 before each epoch's write."""
+    """Train one network until it makes no error; return the number of errors, of 30, before each epoch's write."""
     file, scheme, rule, seed = task
     network, letters, errors = crossbar(file, scheme, seed), zvn().training, []
     images, labels = np.hstack([letters.levels, np.ones((len(letters.levels), 1))]), letters.labels  # the bias is the tenth row

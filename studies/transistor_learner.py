@@ -144,7 +144,7 @@ def _pass_ends(schedule: Schedule, count: int) -> np.ndarray:
 
 def law_results(learner: LearnerParameters, classes: list[int], images: Images, shown: np.ndarray, passes: int,
                 found: dict[str, Any]) -> dict[str, Any]:
-    """Return the law's accuracy, its share of ngspice's decisions, its accuracies in other orders and with permuted labels."""
+    """Return the law's accuracy, its agreement with ngspice, and its accuracies in other orders and with permuted labels."""
     law, labels = Law(learner, classes, images.train.shape[1]), images.test_labels[shown]
 
     def decided(seed: int, taught: np.ndarray) -> np.ndarray:
@@ -162,7 +162,7 @@ def law_results(learner: LearnerParameters, classes: list[int], images: Images, 
 
 
 def named(classes: list[int], scores: np.ndarray) -> np.ndarray:
-    """Return the class numbers of the highest scores, a tie's as it is."""
+    """Return the class numbers of the highest scores; a tie stays `TIED`."""
     numbers = decisions(scores)
     return np.where(numbers < 0, numbers, np.array(classes)[numbers])
 

@@ -1,4 +1,4 @@
-"""Patterns without a teacher: does the circuit alone assign another neuron to each pattern? (docs/stdp.md)
+"""Patterns without a teacher: does the circuit alone give each pattern a neuron of its own? (docs/stdp.md)
 
 One ngspice transient for each seed presents the patterns in random order, without labels. --netlist writes the circuit of the
 first seed, which also runs in `ngspice -b` alone. Writes results/stdp_NAME.json, and for the first seed

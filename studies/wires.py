@@ -41,7 +41,7 @@ ROUTES = {"in situ": (BLUE, "-", "learned through the wires (in situ)"),
 
 @dataclass(frozen=True)
 class Task:
-    """A network on a chip with wires: how much `narrower` its channels are, `resistance` in ohm, test images that it reads."""
+    """Network with wires of a `resistance` in ohm and channels `narrower` times narrower, tested on `samples` images."""
 
     narrower: int
     resistance: float

@@ -57,9 +57,9 @@ def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]
 
 def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...], classes: int,
                       devices: dict[str, Any]) -> LayeredNetwork:
-    """Return a network with random states, of which enough neurons fire for `levels` (samples x rows) to learn.
+    """Return an untrained network with random states, in which enough neurons fire for `levels` (samples x rows) to learn.
 
-    `devices`: its parameters, design and pulses, as arguments of `initial_network`.
+    `devices`: the network's parameters, design and pulses, as arguments of `initial_network`.
     """
     if len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])

@@ -57,8 +57,8 @@ BIAS = 1.5  # thresholds: weights of measured devices decay to 0, and neurons mu
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     """Spiking network of memristors that learns in situ and decides by its first spike.
 
-    Each feature drives a row of the first crossbar, each class has an output neuron. A sample is presented, and where the right
-    neuron does not lead by the margin, cells are written: potentiated for the right class, depressed for the first wrong one.
+    Each feature drives a row of the first crossbar, each class has an output neuron. A sample is presented. If the right
+    neuron does not lead by the margin, cells of the right class are potentiated and those of the first wrong class depressed.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         of most measured devices silence hidden neurons at the default dose. More than three hidden layers are not learned
         reliably: their spikes come too late in a read.
     engine : {"closed-form", "ngspice"}, default="closed-form"
-        Engine that learns and reads. In ngspice every read and write is a transient of some 0.1 s, or of seconds for a thousand
-        rows.
+        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds for a thousand rows.
     epochs : int, default=None
-        Presentations of each sample in `fit`. None: 40, or more if the training has less than 3,000 presentations then. For few
-        features with a curved border ten times as many help, with a dose of 0.03 V.
+        Presentations of each sample in `fit`. None: 40, or more until there are 3,000 presentations. A curved border in few
+        features needs ten times as many, with a dose of 0.03 V.
     dose : float, default=None
-        Change of the state X in V of an output cell in the first write, per membrane time constant of overlap; half the change
-        of a hidden cell per volt of its error. The dose falls to 0 over a call. None: 2.4 V over the number of features, 0.1 V
-        at most, and less for more than five classes, for several hidden layers, and in `fit` for fewer than 50 hidden neurons.
+        Change of the state X in V by the first write to an output cell whose row is high for one time constant of the membrane.
+        A hidden cell changes by twice the dose per volt of its neuron's error. The dose falls to 0 over a call. None: 2.4 V over
+        the number of features, at most 0.1 V, and less for more than five classes, several hidden layers, or in `fit` for fewer
+        than 50 hidden neurons.
     margin : float, default=None
         Time in s by which the right neuron has to lead. None: 4 us for 1,500 samples or more, up to 12 us for fewer.
     memristor : MemristorParameters, default=None
@@ -241,7 +241,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return features, targets
 
     def _start(self, features: np.ndarray, classes: np.ndarray, samples: int) -> None:
-        """Check the parameters and make an untrained network, which will learn so many `samples`."""
+        """Check the parameters and make an untrained network for a training on this number of `samples`."""
         if len(classes) < 2:
             raise ValueError(f"y must have two classes or more, got one class: {classes[0]}")
         if self.encoding not in ENCODINGS:
@@ -259,7 +259,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self._set_network(untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), devices))
 
     def _set_network(self, network: LayeredNetwork) -> None:
-        """Put the network on the chip, and remember the parameters that it was made with."""
+        """Put the network on the chip, and store the parameters that it was made with."""
         chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip  # of any shape
         self.network_, self._fixed = network_on_chip(network, chip), {name: getattr(self, name) for name in FIXED}
 
@@ -368,8 +368,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples,)
-            Class labels. Of neurons that fire together, or if none fires, the first class. `spike_times` shows which samples
-            these are.
+            Class labels. If neurons tie for the first spike, the lower class; if none fires, the first class. `spike_times`
+            shows which samples these are.
         """
         leads = self.decision_function(X)
         return self.classes_[(leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)]
@@ -377,7 +377,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def clipped(self, X: ArrayLike) -> float:  # noqa: N803
         """Return the share of the features of `X` (n_samples, n_features) that lie outside the training data's range.
 
-        They are read as the ends of the range.
+        Reads cut these values to the range.
         """
         features = self._features(X)
         return self.encoding_.clipped(features)
@@ -461,5 +461,5 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _plain(value: Any) -> Any:
-    """Parameters, arrays and NumPy's numbers as JSON."""
+    """Return parameters, arrays and NumPy's numbers as values that JSON can hold."""
     return value.as_dict() if isinstance(value, Parameters) else np.asarray(value).tolist()

@@ -24,9 +24,9 @@ def add_device(parser: Parser) -> Parser:
 
 
 def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
-    """Return `setup` with the devices of --device, if given, and print the training that their curves predict.
+    """Return the setup with the devices of --device, and print the states that their curves predict after the training.
 
-    The default file of the voltages then ends in device and scheme.
+    The name of device and scheme is added to the default voltages file. Without --device, `setup` is returned as it is.
     """
     if not options.device:
         return setup
@@ -39,7 +39,7 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
 
 
 def print_prediction(array: DeviceArray, patterns: np.ndarray) -> None:
-    """Print pulses, half-select pulses and the shares of the range that the device's curves predict; warn of wrong patterns."""
+    """Print each class's pulses and the states that the device's curves predict; warn if patterns would be read wrongly."""
     device = array.device
     x, on = array.trained(patterns), patterns > 0
     report(f"{device.name}, {array.scheme}: each class gets {array.pulses:.0f} pulses of {device.voltage_up:g} V and "

@@ -22,7 +22,7 @@ FAILED = (SimulationError, FileProblem)
 
 
 class _Output:
-    """Standard output that only loses lines once it is closed or full, so that a script goes on to its next file."""
+    """Standard output that drops lines once it is closed or full, so that the script still writes its files."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream

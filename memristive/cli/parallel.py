@@ -59,7 +59,7 @@ def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | 
 
 def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace, record: Path,
                   parameters: Mapping[str, Any]) -> list[Any]:
-    """Return `function(task)` for each of the tasks, with a checkpoint of the complete ones beside `record`.
+    """Return `function(task)` for each of the tasks, with a checkpoint of the completed ones beside `record`.
 
     `results.write_results` deletes the checkpoint.
 
@@ -94,7 +94,7 @@ def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, A
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Generator[None, None, None]:
-    """Block Ctrl-C while workers start, which inherit this: a terminal sends it to all, this process ends its workers."""
+    """Block Ctrl-C while workers start. They inherit this, so that only this process receives it and then ends its workers."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

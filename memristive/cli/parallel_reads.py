@@ -1,4 +1,4 @@
-"""Many images read on all cores, or on a cluster: ranges of images are the tasks, circuits stay loaded from task to task."""
+"""Reads of many images on all cores or on a cluster. A task is a range of images; circuits stay loaded between tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     chip : Chip, optional
         Its devices and read noise.
     solver : Solver
-        For ngspice.
+        Tolerances and longest step of ngspice.
     jobs, scheduler
         As in `parallel.run_tasks`.
 
@@ -109,7 +109,7 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
 
 
 def layered_tasks(network: LayeredNetwork, images: np.ndarray) -> list[tuple[LayeredNetwork, np.ndarray, int]]:
-    """Return tasks for `read_range`: the network, a range of the `images` (n x inputs, levels 0 to 1), its first number."""
+    """Return tasks for `read_range`: the network, some of the `images` (n x inputs, levels 0 to 1), the index of their first."""
     return [(network, images[k:k + READ_BLOCK], k) for k in range(0, len(images), READ_BLOCK)]
 
 
@@ -123,10 +123,9 @@ def read_range(task: tuple[LayeredNetwork, np.ndarray, int]) -> list[np.ndarray]
 
 def read_layers(network: LayeredNetwork, images: np.ndarray, engine: str = NGSPICE, jobs: int | None = None,
                 scheduler: str | None = None) -> np.ndarray:
-    """Return the outputs' first spikes (images x classes, s; nan: silent) of a network of several layers.
+    """Return the first spikes of the output neurons of a network of several layers (images x classes, s; nan: silent).
 
-    Takes the `images` (n x inputs, levels 0 to 1), an engine, and `jobs` and `scheduler` of `parallel.run_tasks`. Raises
-    SimulationError.
+    `images`: n x inputs, levels 0 to 1. `jobs` and `scheduler`: as in `parallel.run_tasks`. Raises SimulationError.
     """
     if engine == CLOSED_FORM:
         return network.first_spikes(images)

@@ -25,7 +25,7 @@ class Channel(Protocol):
         """Share C / (C + C_gate) of the explicit capacitor in the memory."""
     @property
     def pinch(self) -> Any:
-        """Overdrive of the lifted gate over that at rest, once the channel is saturated: 3 / (2 + share)."""
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel: 3 / (2 + share)."""
 
 
 class ChannelValues(NamedTuple):
@@ -60,8 +60,8 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
 
     The gate keeps its charge C X + Q. Let s = X - Vto be the overdrive at the neuron's side (0 V) and d = s - V at the input's.
     The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J. E. Meyer's capacitances (RCA Review 32, 1971); in
-    saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). A channel that is off
-    at 0 V, X up to Vto, is not coupled. `state` (V) and `voltage` (V) broadcast; negative voltages lower the gate.
+    saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). If X is at most Vto, the
+    channel is off and does not lift the gate. `state` (V) and `voltage` (V) broadcast; negative voltages lower the gate.
     """
     share = channel.share
     start = state - channel.threshold_voltage
@@ -74,7 +74,7 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
 
 
 def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the voltage in V of the gate after the input has gone from `voltage` V, at least 0, to 0 V, at rest."""
+    """Return the gate's voltage in V at rest, after the input has fallen from `voltage` (V, 0 or above) to 0 V."""
     start = state - channel.threshold_voltage
     drain = np.maximum(start - voltage, 0.0)
     charge = 2 / 3 * (start * start + start * drain + drain * drain) / np.maximum(start + drain, TINY)
@@ -107,7 +107,7 @@ def written(state: Any, charged: Any, lift: Any, share: Any) -> Any:
     state : array_like, V
         X before.
     charged : array_like, V
-        K R_leak V, which X' tends to, for the mean input V.
+        K R_leak V with the mean input V: the value that X' tends to.
     lift : array_like, V
         Mean of X' - X over the write.
     share : array_like
@@ -171,7 +171,7 @@ move = np.vectorize(moved, excluded={0}, otypes=[float])  # of arrays of states 
 
 
 def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:
-    """Return the number of pulses that a cell gets; `whole`: a fraction is rounded up with this probability."""
+    """Return the number of pulses that a cell gets. If `whole`, the fraction of `wanted` is the probability of rounding up."""
     if wanted <= 0.0 or not whole:
         return max(wanted, 0.0)
     return np.floor(wanted) + (rng.random() < wanted - np.floor(wanted))

@@ -62,7 +62,7 @@ class Characterisation:
     reach : tuple of int
         Numbers of pulses of the sweeps down and up whose ends define x = 0 and x = 1.
     arrived : bool
-        Both sweeps came to a bound.
+        True if both sweeps came to a bound.
     steps : dict
         (up, part) to the step of x on `GRID`, with `part` 1, 2 or 3: at V, V/2, V/3. Signed.
     disturb : dict
@@ -144,14 +144,14 @@ def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bo
 
 
 def read(model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()) -> np.ndarray:
-    """Return i/V in S at the read voltage, or at a voltage for each state."""
+    """Return i/V in S of each state at the read voltage, or at its own of the `volts`."""
     levels = np.array(volts or [model.read_voltage])
     stop = 0.1 * min(model.width_up, model.width_down)
     return transient(model, states, [[(0.0, volt), (stop, volt)] for volt in levels], stop, stop / 5)[2][:, -1] / levels
 
 
 def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
-    """Return the states after sweeps down and up, the pulses that they took, and that both came to a bound.
+    """Return the states after sweeps down and up, the pulses that they took, and True if both came to a bound.
 
     Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does not set the state.
     """
@@ -249,7 +249,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return period, voltage and current of the second of two sines between the voltages of the pulses, from a state on."""
+    """Drive two periods of a sine between the pulses' voltages; return period, voltage and current of the second."""
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)

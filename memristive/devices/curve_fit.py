@@ -176,7 +176,7 @@ def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np
 
 
 def _moving(pulses: np.ndarray, direction: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return which pulses to use: once a run is one cell from the bound, the bound cuts off steps and noise."""
+    """Return a mask of the pulses to use. Once a run is within one grid cell of the bound, the bound cuts off steps and noise."""
     up, before = direction[pulses] > 0, x[pulses - 1]
     stopped = np.where(up, 1 - before, before) * (POINTS - 1) < 1
     run = np.cumsum(np.append(True, (np.diff(pulses) > 1) | (up[1:] != up[:-1])))

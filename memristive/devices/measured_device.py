@@ -108,7 +108,7 @@ class MeasuredDevice(Parameters):
         ----------
         name : str
         pulses_up, pulses_down : float
-            From the lowest to the highest conductance, and back.
+            Numbers of pulses from the lowest to the highest conductance, and back.
         curvature_up, curvature_down : float
             A of each direction; negative: the steps grow.
         **more
@@ -123,7 +123,7 @@ class MeasuredDevice(Parameters):
 
     @classmethod
     def straight(cls, name: str, pulses_up: float, pulses_down: float, **more: Any) -> Self:
-        """Return a device with so many equal steps in each direction."""
+        """Return a device with equal steps: `pulses_up` from the lowest to the highest conductance, `pulses_down` back."""
         return cls(name, up=(1 / pulses_up,) * 2, down=(1 / pulses_down,) * 2, **more)
 
     @property
@@ -160,14 +160,14 @@ class MeasuredDevice(Parameters):
         pulses : array_like
             Number of pulses, 0 or above; fractions are pulses of a shorter width. Broadcasts with `start`.
         up : bool
-            Potentiation, or depression.
+            True: potentiation. False: depression.
         """
         pulses = np.asarray(pulses, float)
         return np.asarray(move(self.flow, start, pulses if up else -pulses))
 
     @property
     def flow(self) -> Flow:
-        """Rates of both directions as the law of a write takes them."""
+        """Rates of both directions, as `channel.moved` takes them."""
         return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
     @property
@@ -179,7 +179,7 @@ class MeasuredDevice(Parameters):
         return float(grid[falls[0] + 1]) if len(falls) else 0.5
 
     def pulses(self, up: bool = True) -> float:
-        """Return the number of mean pulses across the range; to a bound that steps only approach, across 99 % of the way."""
+        """Return the number of mean pulses across the range, or across 99 % of the way to where steps become 0."""
         rates = np.array(_rates(self.up if up else self.down[::-1]))
         stop = np.flatnonzero(rates <= 0)
         grid = np.linspace(0, 1, len(rates))

@@ -73,7 +73,7 @@ class SpiceModel(Parameters):
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise ParameterError unless the names are those of a subcircuit with two pins, its node and its parameters."""
+        """Raise ParameterError unless the library has the subcircuit, with two pins and with the parameters that are named."""
         for name in (self.subcircuit, self.initial_parameter, *self.state_node.split("."), *self.parameters):
             if not NAME.fullmatch(name):
                 raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")

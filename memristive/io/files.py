@@ -22,8 +22,8 @@ class NotOverwritten(RuntimeError):
 def write_file(path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None) -> None:
     """Write `content` to a temporary file and rename it: at any time `path` holds the old or the new content, complete.
 
-    Files without parameters, such as figures, give `own`: it returns if this project may have written an existing file. Raises
-    NotOverwritten if not.
+    `own` protects files that hold no parameters, such as figures: if it returns False for the content of an existing file,
+    NotOverwritten is raised.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
     if own and path.is_file() and not own(path.read_bytes()):

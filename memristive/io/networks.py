@@ -1,4 +1,4 @@
-"""Networks of several layers in voltages files: what describes one, and how it is loaded."""
+"""Networks of several layers in voltages files: their description and their loading."""
 
 from pathlib import Path
 from typing import Any

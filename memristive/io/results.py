@@ -20,7 +20,7 @@ PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
 def versions(ngspice: bool) -> dict[str, Any]:
-    """Return the versions that a result depends on; `ngspice`: it had a part in the result."""
+    """Return the versions that a result depends on; `ngspice`: True if ngspice had a part in it."""
     found: dict[str, Any] = {"ngspice": NgspiceSession().version} if ngspice else {}
     return found | {name: version(name) for name in PACKAGES}
 
@@ -49,7 +49,7 @@ def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapp
     results : mapping
         Results; a table is a list of dictionaries called "rows".
     ngspice : bool
-        ngspice had a part in the results: record its version.
+        True if ngspice had a part in the results, so that its version is recorded.
     """
     write_file(path, to_json({**results, "parameters": parameters, "versions": versions(ngspice)}))
     from memristive.io.checkpoints import checkpoint_path  # here: most scripts have no checkpoint

@@ -105,7 +105,7 @@ def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], n
     path : path
     states : array, classes x inputs, V, or a sequence of arrays, one for each layer
     ngspice : bool
-        ngspice had a part in the training: record its version.
+        True if ngspice had a part in the training, so that its version is recorded.
     **origin
         How the states were made: dataset, rule, and the parameters of `results.describe`.
     """

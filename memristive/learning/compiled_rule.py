@@ -34,7 +34,7 @@ first_wrong_neuron, is_right, dose_factor, margin_factor, output_errors, overlap
 
 
 class Doses(NamedTuple):
-    """Parameters of a rule that a training needs."""
+    """Parameters of a `LayeredRule` that the compiled training needs."""
 
     presentations: int
     hidden_dose: float
@@ -60,7 +60,7 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 @compiled
 def correct(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulses, counts: Counts, states: Arrays, work: Work,
             image: np.ndarray, label: int, wrong: int, done: int, factors: np.ndarray, rng: np.random.Generator) -> None:
-    """Read back from the last layer to the first, then make all writes of a presentation; `done` were before it."""
+    """Read back from the last layer to the first, then make all writes of the presentation after `done` others."""
     last = len(states) - 1
     share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
     found = [output_errors(len(work.spikes[last]), label, wrong)]

@@ -35,7 +35,7 @@ HIGHEST = 50.0  # V, highest state that cells are programmed to
 
 
 class CompiledCrossbar:
-    """One layer without wires, for the kernel.
+    """One layer without resistive wires, as the compiled kernel reads and trains it.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def learn_on_chip(setup: Setup, chip: Chip, rule: ErrorDrivenRule, images: np.nd
     images : array, n x inputs, levels 0 to 1
     labels : array of int, n
     start : array, classes x inputs, V, optional
-        States before; None: those of the rule.
+        States before the training. None: the rule's initial states.
     """
     learning = initial_state(rule, chip.classes, chip.inputs)
     learning.states = learning.states if start is None else start

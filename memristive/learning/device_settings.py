@@ -1,11 +1,11 @@
 """Settings with which networks of a measured device learn: gain, biases, doses and margin from the device's curves and noise.
 
-Three numbers of a device decide. Its *memory* M is the number of pulses after which a cell has forgotten its earlier writes:
-where steps depend on x, pulses pull all states to one place. This place, its *balance*, stands for a weight of 0, because a
-reference elsewhere would take the pull for a weight. Its *pulse noise* is the random part of one pulse, share of the range: its
-write noise, and the fraction of a pulse that is rounded at random where only whole pulses are given. `FINE` suits pulses without
-noise and `COARSE` noisy ones; between them, values are weighted geometrically. `python -m studies.device_settings` shows how the
-constants were chosen, on held-out training images of MNIST.
+Three numbers of a device decide (docs/device_learning.md). If steps depend on x, pulses pull all cells to one state. *Memory* M
+is the number of pulses after which a cell has forgotten its earlier writes. *Balance* is the state to which cells are pulled. It
+stands for a weight of 0, because with another reference the pull itself would be a weight. *Pulse noise* is the random part of
+one pulse, as a share of the range: write noise, and the rounding to whole pulses. `FINE` suits pulses without noise, `COARSE`
+noisy pulses; settings between them are geometric means. `python -m studies.device_settings` shows how the constants were chosen,
+on held-out training images of MNIST.
 """
 
 import dataclasses
@@ -35,29 +35,30 @@ DEEP_EXACT_GAIN = 1.5  # of pulses of any width over whole ones: weights without
 
 @dataclass(frozen=True)
 class Values:
-    """Settings of a network that do not depend on the device but on its pulse noise.
+    """Settings of a network that depend only on the device's pulse noise.
 
     Parameters
     ----------
     gain : float
-        Drive in thresholds of a full pixel with the largest weight. Small if coarse: each cell then counts less, and the sum
-        over many rows averages the noise.
+        Drive, in thresholds, of a row at level 1 with the largest weight. Small for noisy pulses: each cell then counts less,
+        and the sum over many rows averages the noise.
     output_bias, hidden_bias : float
-        Constant drives in thresholds: weights start at 0, and neurons must fire without them.
+        Constant drives in thresholds, because weights start at 0 and neurons must fire without them.
     margin : float
-        In s, by which the right neuron must lead at first. Large if coarse: a lead has to survive the noise of later writes.
+        Lead in s that the right neuron needs at first. Large for noisy pulses, because a lead has to survive the noise of later
+        writes.
     final_margin : float
-        Share of the margin at the end.
+        Last margin over the first one.
     final_dose : float
-        Share of the first dose at the end.
+        Last dose over the first one.
     output_gain : float
         Gain of the last layer over the first.
     hidden_dose : float
         Dose of hidden cells over that of output cells.
     reach : float
-        Hidden neurons are written from this share of the threshold.
+        Hidden neurons whose membranes settle above this share of the threshold are written.
     start_drive_spread, start_weight_spread : float
-        Spreads of the start: of hidden neurons in thresholds, of output weights as a share of the range.
+        Spreads at the start: of the hidden neurons' drives in thresholds, of output weights as a share of the range.
     """
 
     gain: float
@@ -90,15 +91,15 @@ DEEP_BENT = Values(gain=0.9, output_bias=2.0, margin=50e-6, final_margin=0.24, f
 
 
 def memory(device: MeasuredDevice) -> float:
-    """Return the number of pulses after which a cell has forgotten a write: 1 over the mean slope of its curves of steps."""
+    """Return the number of pulses after which a cell has forgotten a write: 1 over the mean slope of its two curves."""
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
     return 2 / slopes if slopes else np.inf
 
 
 def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
-    """Return the standard deviation of what one pulse adds by chance, as a share of the range.
+    """Return the standard deviation of the random part of one pulse, as a share of the range.
 
-    A pulse that is given with the probability 1/2 instead of half a pulse has a standard deviation of half a step.
+    If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2: a standard deviation of half a step.
     """
     return float(np.hypot(device.write_noise, device.mean_step / 2)) if whole else 0.0
 
@@ -110,7 +111,7 @@ def half_at(middle: float, value: float) -> float:
 
 def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = True,
                 neuron: NeuronParameters | None = None) -> tuple[dict[str, Any], LayeredRule]:
-    """Return how a network of a measured device is made, and the rule that it learns by.
+    """Return the arguments that make a network of a measured device, and its learning rule.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     pairs : int
         Differential pairs of a synapse; 0: single cells.
     whole : bool
-        Whole pulses with the device's noises; False: pulses of any width without noise.
+        True: whole pulses with the device's noises. False: pulses of any width without noise.
     neuron : NeuronParameters, optional
 
     Returns
@@ -128,7 +129,7 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     devices : dict
         Parameters, design and pulses, as arguments of `initial_network`.
     rule : LayeredRule
-        Without presentations and seed.
+        Rule whose presentations and seed are still the defaults.
     """
     emulated, step, forgotten, noise = emulator(device), device.mean_step, memory(device), pulse_noise(device, whole)
     if layers == 1:

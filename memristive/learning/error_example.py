@@ -36,7 +36,10 @@ class ErrorExample:
 
 
 def find_error(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> ErrorExample:
-    """Return the first image (n x inputs) that the rule writes for; without one, the first image and its second neuron."""
+    """Return the first of the `images` (n x inputs) that the rule writes for.
+
+    If there is none, return the first image, with its second neuron as the wrong one.
+    """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
     times = network.first_spikes(images)
     for image, label, spikes in zip(images, labels.tolist(), times, strict=True):

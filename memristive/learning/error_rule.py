@@ -44,7 +44,7 @@ class LearningState:
     done : int
         Presentations done.
     history : array of bool, presentations x 2
-        Right before the write; written.
+        Columns: the answer was right before the write; cells were written.
     """
 
     states: np.ndarray

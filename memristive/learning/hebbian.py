@@ -79,7 +79,7 @@ def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
 
 
 def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) -> Circuit:
-    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other, no phi writing.
+    """Return the netlist that presents `patterns` (images x inputs, 0 to 1) one after the other and writes nothing.
 
     The emulator's open switch (1e20 ohm) cuts off transconductance and leak: the cells are read-only, as in every other read.
     """
@@ -138,7 +138,7 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     watch : callable
         Wraps the iterator over the presentations, e.g. with a progress bar.
     whole : bool
-        Simulate also the rows that no pattern drives. They stay at 0 V, and their cells with them.
+        Simulate also the rows that no pattern drives. These rows and their cells stay at 0 V.
 
     Returns
     -------

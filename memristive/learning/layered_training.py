@@ -78,7 +78,7 @@ class LayeredLearning:
     ----------
     network : LayeredNetwork
     history : array of bool, presentations x 2
-        Right before the write; written.
+        Columns: the answer was right before the write; cells were written.
     done : int
         Presentations done.
     """
@@ -126,7 +126,7 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
     Parameters
     ----------
     learning : LayeredLearning
-        Complete whenever this function yields.
+        Up to date whenever this function yields.
     rule : LayeredRule
     images : array, n x inputs, levels 0 to 1
     labels : array of int, n
@@ -190,7 +190,7 @@ def learn_layers(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray,
 
 
 def write_generator(rule: LayeredRule, done: int) -> np.random.Generator:
-    """Return the random numbers of reads and writes from presentation `done` on, for `BLOCK` presentations."""
+    """Return the generator of the random numbers of reads and writes, for `BLOCK` presentations from number `done` on."""
     return np.random.default_rng([rule.seed, 3, done])
 
 

@@ -38,7 +38,7 @@ def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2
     wanted : int
         A read ends once this many output neurons have fired.
     seed : int
-        Of the noise of reading, as in `LayeredNetwork.forward`.
+        Seed of the read noise, as in `LayeredNetwork.forward`.
 
     Yields
     ------
@@ -82,7 +82,7 @@ class NgspiceTrainer:
     Raises
     ------
     ParameterError
-        A write of the network disturbs other cells, which the emulator's phi excludes.
+        The network's pulses disturb other cells, as in a passive array. Emulators with phi cannot do this.
     """
 
     def __init__(self, network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> None:

@@ -84,7 +84,7 @@ def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
 
 
 def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
-    """Return the time for which each row is high before a neuron fires; it has the sign and order of the spike's gradient.
+    """Return the time for which each row is high before a neuron fires. It ranks the rows as the spike's gradient does.
 
     Parameters
     ----------
@@ -113,9 +113,9 @@ def hidden_errors(read_back: np.ndarray, settled: np.ndarray, reach: float, scal
     settled : array, neurons
         Settled membranes in thresholds.
     reach : float
-        In thresholds.
+        Settled membrane, in thresholds, from which a neuron is written.
     scale : float
-        Divisor of `read_back`: 1 behind the last layer, the rule's `error_scale` behind a hidden one.
+        Divisor of `read_back`: 1 if the layer above is the last one, otherwise the rule's `error_scale`.
 
     Returns
     -------

@@ -166,7 +166,7 @@ BLOCK = 256  # rows of noise drawn at a time
 
 
 def _generator(seed: int, stream: str, block: int = 0) -> np.random.Generator:
-    """Return the random numbers of one chip for a named stream."""
+    """Return the generator of a chip's random numbers for a named stream."""
     return np.random.default_rng([seed, block, *stream.encode()])
 
 

@@ -1,8 +1,8 @@
 """The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator (docs/closed_form.md).
 
-A column's current is constant once the input has risen: the channels' square law at gate voltages that the input has lifted.
-Membranes are then exponentials, and spikes are logarithms. The laws stand in devices/channel.py and neuron.py; here NumPy
-applies them to images, and network/kernel.py learns with them.
+A column's current is constant once the input has risen: it follows from the channels' square law, with gates that the input has
+lifted. Therefore membranes are exponentials, and spike times are logarithms. The laws stand in devices/channel.py and neuron.py;
+here NumPy applies them to images, and network/kernel.py learns with them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Cells:
 
     @property
     def pinch(self) -> Values:
-        """Overdrive of the lifted gate over that at rest, once the channel is saturated."""
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
         return 3 / (2 + self.share)
 
     @property
@@ -143,7 +143,7 @@ class Crossbar:
     phi_share : float
         Threshold of the write switch as a share of phi.
     dropped : float
-        Share of a stage's output that its op-amp's output resistance drops.
+        Voltage across the op-amp's output resistance, as a share of the stage's output.
     """
 
     cells: Cells
@@ -165,7 +165,7 @@ class Crossbar:
 
     @property
     def doubts(self) -> list[str]:
-        """Reasons for which no spike is exact to nanoseconds, whatever the images, each with its parameter."""
+        """Reasons why these parameters make spikes inexact by more than nanoseconds; each names a parameter."""
         cells, stages = self.cells, self.neurons.stages
         gate, gain = np.asarray(cells.gate_capacitance), np.min(stages.amplifier_gain)
         return [doubt for doubt, applies in (
@@ -186,7 +186,7 @@ class Crossbar:
             warnings.warn(f"the closed form is not exact here: {doubt}; compare with ngspice", ClosedFormWarning, stacklevel=3)
 
     def first_spikes(self, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the first spike times in s (images x classes), nan for silent neurons; arguments as in `race`."""
+        """Return the first spike times in s (images x classes; nan: silent); arguments as in `race`."""
         return self.race(states, images).spikes
 
     def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
@@ -220,16 +220,16 @@ class Crossbar:
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail, np.abs(over) < GRAZING * threshold, risen > threshold)
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Present one image (inputs) as `race`; the arrays are of classes."""
+        """Present one image (inputs) as `race` does; arrays of the result have one value for each class."""
         return Race(*(values[0] for values in vars(self.race(states, image[None], jitter)).values()))
 
     def without_rails(self) -> Crossbar:
-        """Return the crossbar with stages that never clip."""
+        """Return a crossbar whose stages never clip."""
         free = self.neurons.stages._replace(highest_sum=np.inf, highest_inverse=np.inf)
         return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, stages=free))
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the column currents of each image in A, `SHARES` x classes, with the input at these shares of its level."""
+        """Yield the column currents in A (`SHARES` x classes) of each image, with the input at these shares of its level."""
         for image in images:
             driven = image.nonzero()[0]
             volts = np.maximum(SHARES[:, None, None] * (self.schedule.input_voltage * image[driven]) - LESS[:, None, None], 0.0)
@@ -238,9 +238,9 @@ class Crossbar:
     def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: float, cells: Cells | None = None) -> np.ndarray:
         """Return a column's states after one write.
 
-        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate), with the lifted gate X' and the
-        mean input V over that window. This is exact for a channel that conducts: its gate's charge is (C + C_gate) X. The cells
-        of a measured device follow their curves, without leak and lift.
+        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). X' is the lifted gate's voltage, V
+        the mean input during that time. This is exact for a channel that conducts, because its gate's charge is then in
+        proportion to X. The cells of a measured device follow their curves, without leak and lift.
 
         Parameters
         ----------

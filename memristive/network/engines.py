@@ -1,4 +1,4 @@
-"""Both engines on one chip: the same devices, and the same noise in the same presentation."""
+"""ngspice and the closed form behind one interface, with the same chip and the same noise in each presentation."""
 
 import dataclasses
 from typing import Protocol
@@ -25,12 +25,12 @@ class Engine(Protocol):
 
     @property
     def rate(self) -> float:
-        """Change of X in V per s of a write by a full pixel."""
+        """Rate in V/s at which a write changes X at level 1."""
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
         """Return the first spike times in s (classes, nan: silent) of one image (inputs, levels 0 to 1).
 
-        Neurons that fire after the first `wanted` may be nan too. Each read begins a presentation.
+        Once `wanted` neurons have fired, later ones may be nan, too. Each read begins a new presentation, with new noise.
         """
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
@@ -38,7 +38,7 @@ class Engine(Protocol):
 
 
 class _ChipEngine:
-    """Parts of both engines: the noise, which follows from the number of the presentation, and stuck cells."""
+    """Base of both engines: stuck cells, and noise whose random numbers follow from the number of the presentation."""
 
     def __init__(self, setup: Setup, chip: Chip, first: int) -> None:
         self._chip, self._count = chip, first - 1
@@ -73,11 +73,11 @@ class NgspiceEngine(_ChipEngine):
         self._writer = WiredWriter(self._setup, chip.classes, chip.inputs) if wired else Writer(setup, chip.inputs, writing)
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
-        """Read as `Engine.spikes`. Raises SimulationError."""
+        """Return the first spike times as `Engine.spikes`. Raises SimulationError."""
         return self._reader.spikes(states, image, wanted, self._next_noise())
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Write as `Engine.write`. Raises SimulationError."""
+        """Return the written states as `Engine.write`. Raises SimulationError."""
         cells, gains = self._setup.devices.cells, self._gains(column)
         if cells is None or isinstance(gains, float):
             assert isinstance(self._writer, Writer)
@@ -99,12 +99,12 @@ class ClosedFormEngine(_ChipEngine):
         self._crossbar.warn_of_doubts()
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
-        """Read as `Engine.spikes`, all neurons."""
+        """Return the first spike times of all neurons; arguments as in `Engine.spikes`."""
         noise = self._next_noise()
         return self._crossbar.read(states, image, 0.0 if noise is None else noise).spikes
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Write as `Engine.write`."""
+        """Return the written states as `Engine.write`."""
         cells = dataclasses.replace(self._crossbar.cells.at(column), transconductance=self._gains(column))
         return self._stuck(states, column, self._crossbar.write_column(states, column, image, sign, pulse, cells))
 
@@ -119,7 +119,7 @@ def make_engine(name: str, setup: Setup, chip: Chip, first: int = 0) -> Engine:
     setup : Setup
         The nominal design.
     chip : Chip
-        `Chip(classes, inputs)`: all devices alike.
+        `Chip(classes, inputs)` has devices that are all alike.
     first : int
         Number of the next presentation, so that a resumed training meets the same noise.
 

@@ -3,8 +3,8 @@
 Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. Columns are in the order polarity, pair,
 neuron; a reference column is the last one. The laws stand in devices/channel.py and neuron.py.
 
-Two forms of a read. The cheap one replaces the input's edge by an ideal step and serves all neurons: a membrane's currents then
-stand still until another row steps up. Spike times are z = exp(t / tau), inf for neurons that are silent within the window. A
+Two forms of a read. The cheap one replaces the input's edge by an ideal step and serves all neurons: a membrane's currents are
+then constant until another row steps up. Spike times are z = exp(t / tau), inf for neurons that are silent within the window. A
 neuron whose drive (in thresholds) steps by u_k at z_k fires at z = sum(u z_k) / (sum(u) - 1), over the k before z (H. Mostafa,
 IEEE TNNLS 29, 3227, 2018). The exact form integrates over the edge. In a network of one layer it computes the neurons that
 decide: the label's, and those near the first spike.
@@ -162,9 +162,9 @@ def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
 @compiled(error_model="numpy")
 def refresh(layer: Layer, volts: float, states: np.ndarray, loads: np.ndarray, scale: np.ndarray, weights: np.ndarray,
             written: np.ndarray) -> None:
-    """Update what follows from the states of neurons that are not 0 in `written`; `loads` are known.
+    """Update `scale` and `weights` of the neurons flagged in `written`, whose states have changed.
 
-    Fills `scale`, and the rows of `weights`, which are high at `volts`.
+    `loads` must be up to date. `volts`: voltage of a row that is high.
     """
     neurons, cells = layer.neurons.shape[1], layer.cells
     for j in range(neurons):
@@ -189,7 +189,7 @@ def refresh(layer: Layer, volts: float, states: np.ndarray, loads: np.ndarray, s
 
 @compiled
 def prepare(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work) -> None:
-    """Fill loads, scales and weights of all layers; the first layer's rows have different voltages, and no weights."""
+    """Fill loads, scales and weights of all layers. The first layer has no weights, because its rows differ in voltage."""
     for k in range(len(states)):
         work.loads[k].fill(0.0)
         for i in range(len(states[k])):
@@ -235,7 +235,7 @@ def last_z(pulse: Pulse) -> float:
 @compiled(error_model="numpy")
 def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
                raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
-    """Fill `spikes` (z) and `drives` of the first layer by the cheap form; `raised`: thresholds with noise over nominal."""
+    """Fill `spikes` (z) and `drives` of the first layer by the cheap form; `raised`: factors of noise on thresholds."""
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, pulse.row_voltage, currents)
     last = last_z(pulse)
@@ -352,7 +352,7 @@ def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray,
 @compiled(error_model="numpy")
 def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray, label: int,
                  raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
-    """Replace the `spikes` and `drives` of the neurons that decide in a network of one layer, or of all, by the exact ones."""
+    """Replace `spikes` and `drives` in a network of one layer by the exact ones: of the neurons that decide, or of all."""
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):
         if j != label and spikes[j] <= first:
@@ -425,10 +425,10 @@ def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
 def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarray, seconds: float,
           factors: np.ndarray) -> float:
-    """Write column `c` for `seconds` s, negative: at the negative voltage; row i gets the share `high[i]` of it.
+    """Write column `c` for `seconds` s (below 0: at the negative voltage); row i gets the share `high[i]` of it.
 
-    The share may be a level or a time: only their product counts. `factors`: of the rows, on the write gain; or empty.
-    Returns the conductance in S with which the cells load their column then.
+    The share may be a level or a time: only their product counts. `factors`: write gain of each row over the nominal
+    one, or empty. Returns the conductance in S with which the cells load their column afterwards.
     """
     load, cells, volts, rows = 0.0, layer.cells, math.copysign(pulse.write_voltage, seconds), len(high)
     if len(layer.flow.up) > 0:

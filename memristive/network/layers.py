@@ -118,7 +118,7 @@ class LayeredNetwork:
 
     def drawn(self, images: np.ndarray, rng: np.random.Generator,
               rails: bool = True) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
-        """Return what `forward` does with the noise of a generator, and the noise currents in A of the last image.
+        """Return what `forward` returns, with noise from `rng`, and the noise currents in A of the last image.
 
         The currents are those of `kernel.draw`.
         """
@@ -150,7 +150,7 @@ class LayeredNetwork:
 
     @property
     def read_noise(self) -> float:
-        """Standard deviation in V of X of one reading of a cell."""
+        """Standard deviation, in V, of one reading of a cell's X."""
         return self.pulses.read_noise if self.pulses else 0.0
 
     def back_noise(self, errors: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray | float:
@@ -209,7 +209,7 @@ def with_bias(images: np.ndarray) -> np.ndarray:
 
 
 def read_generator(seed: int, start: int = 0) -> np.random.Generator:
-    """Return the random numbers of the noise of reads from image `start` on; each `READ_BLOCK` of images has its own."""
+    """Return the generator of the read noise from image `start` on; each `READ_BLOCK` of images has its own."""
     return np.random.default_rng([seed, 5, start])
 
 
@@ -222,7 +222,7 @@ def states_of_weights(weights: np.ndarray, design: LayerDesign, memristor: Memri
 
 
 def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> float:
-    """Return the settled membrane, in thresholds, per volt of X - X_ref of a synapse whose row is high; hidden layers."""
+    """Return the settled membrane, in thresholds, that a synapse with a high row gives per volt of X - X_ref."""
     cells = max(1, design.pairs)
     return cells * design.transresistance * parameters.memristor.gain * design.row_voltage / parameters.neuron.threshold
 

@@ -16,7 +16,7 @@ STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of it
 
 
 def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = None) -> NetworkParameters:
-    """Return the parameters of a network of such cells."""
+    """Return the parameters of a network whose cells are such an `emulator`."""
     return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
 
 

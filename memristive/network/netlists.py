@@ -41,11 +41,11 @@ EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method
 
 @dataclass(frozen=True)
 class LayerDesign(Parameters):
-    """Signed weights, scales, and timing of a read.
+    """Signs and scales of the weights, and the timing of a read.
 
-    The weight of a synapse is its current minus the current of the reference cell in the same row. It is proportional to
-    X - X_ref. With differential pairs it is the current of the positive cells minus that of the negative ones, without a
-    reference column. The columns of a layer are then in the order polarity, pair, neuron.
+    The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
+    X - X_ref. Differential pairs need no reference column: the weight is the current of the positive cells minus that of the
+    negative ones. The columns of a layer then stand in the order polarity, pair, neuron.
     """
 
     reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
@@ -91,7 +91,7 @@ class LayerDesign(Parameters):
     def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
         """Return the neurons of a layer of `rows` rows (bias included), with a feedback that prevents clipping.
 
-        `last`: in the last layer.
+        `last`: True for the last layer.
         """
         cells = rows * max(1, self.pairs)
         current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
@@ -100,7 +100,7 @@ class LayerDesign(Parameters):
                                    membrane_transconductance=transresistance / feedback / base.membrane_resistance)
 
     def bias(self, last: bool) -> float:
-        """Return the constant drive of a layer's neurons in thresholds."""
+        """Return the drive, in thresholds, that the bias row gives the neurons of a layer."""
         return self.output_bias if last else self.hidden_bias
 
     def columns(self, neurons: np.ndarray, count: int) -> np.ndarray:
@@ -108,7 +108,7 @@ class LayerDesign(Parameters):
         return (np.arange(2 * self.pairs or 1)[:, None] * count + neurons).ravel()
 
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the error that each column carries in a back-read; without pairs, the reference carries the negative sum."""
+        """Return the error that each column carries in a back-read; without pairs, the reference carries minus their sum."""
         if not self.pairs:
             return np.append(errors, -errors.sum())
         return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
@@ -123,7 +123,7 @@ class LayerDesign(Parameters):
 
 
 class LatchingTrigger(Cell):
-    """Output high once the membrane has exceeded the threshold, until the read ends. Nodes: membrane, output.
+    """Trigger whose output stays high once the membrane has exceeded the threshold. Nodes: membrane, output.
 
     The trigger charges a capacitor that nothing discharges. In later layers a membrane may fall again when an inhibiting row
     steps up, and an ordinary trigger would then go low. (A trigger with feedback is simpler, but ngspice's switches would close
@@ -150,9 +150,9 @@ class LatchingTrigger(Cell):
 
 
 class ReferenceStage(SubCircuit):
-    """Turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
+    """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
 
-    It belongs to the reference column and serves all neurons of the layer, or to the negative columns of one neuron.
+    The reference column has one, for all neurons of the layer. With pairs, each neuron has one for its negative columns.
     """
 
     def __init__(self, parameters: NeuronParameters, name: str) -> None:
@@ -246,7 +246,10 @@ def add_negative_stages(circuit: Circuit, design: LayerDesign, layer: int, neuro
 
 
 def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
-    """Add a resistor from the bias `row` (at `volts` V in a read) to each of the `columns`: `bias` thresholds of drive."""
+    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of `bias` thresholds.
+
+    `volts` is the voltage of the bias `row` in a read.
+    """
     if bias:
         resistance = volts * neuron.transresistance / (bias * neuron.threshold)
         for node in columns:

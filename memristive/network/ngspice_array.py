@@ -16,13 +16,14 @@ from snn_circuit import OFF, names
 
 
 class NgspiceArray:
-    """Pairs of columns of two-terminal devices: `states` are columns x rows, the positive columns first.
+    """Crossbar of two-terminal devices whose columns form pairs. The positive columns come first.
 
     Parameters
     ----------
     setup : Setup
-        With an `array`, whose `pulses` are those of one write.
+        Its `array` gives the devices and the number of pulses of one write.
     states : array, columns x rows
+        States of the devices' model.
     """
 
     def __init__(self, setup: Setup, states: np.ndarray) -> None:

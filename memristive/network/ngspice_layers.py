@@ -1,11 +1,11 @@
 """Multilayer networks in ngspice: reads layer by layer, back-reads, and writes. Circuits are loaded once, then altered and run.
 
-A read is divided where nothing flows back (`layer_subcircuits`). The currents of a crossbar that an image drives stand still
-after the edge, so only the edge is simulated. Its drives go to a circuit of the membranes alone, whose spikes are the sources of
-the next layer's rows. Only driven rows are simulated: a row at 0 V carries no current to a column at virtual ground. Many columns
-are divided into blocks, which are independent. tests/network/test_ngspice_layers.py compares all of this with the whole network
-in one transient. The devices of a chip follow their cells: channels and write gains are altered, thresholds are applied to the
-membranes.
+A read is divided where nothing flows back (`layer_subcircuits`). The currents of the first crossbar are constant after the
+image's edge, so only the edge is simulated. The drives that it gives go to a circuit of the membranes alone. Their spikes drive
+the next layer's rows. Only driven rows are simulated, because a row at 0 V carries no current to a column at virtual ground. Many
+columns are divided into blocks, which are independent. tests/network/test_ngspice_layers.py compares all of this with the whole
+network in one transient. The devices of a chip follow their cells: channels and write gains are altered, thresholds are applied
+to the membranes.
 """
 
 import dataclasses
@@ -49,13 +49,13 @@ MARGIN = 3e-6  # s, from the last spike that the closed form predicts to the end
 
 
 class LayeredReader:
-    """Presents images to a `LayeredNetwork`, whose states may change between two reads.
+    """Reader that presents images to a `LayeredNetwork`, whose states may change between two reads.
 
     Parameters
     ----------
     network : LayeredNetwork
     solver : Solver
-        Its `max_step` is the distance of time points in later layers; the other steps follow from it.
+        Its `max_step` is the distance between time points in later layers, and sets all other steps.
     """
 
     def __init__(self, network: LayeredNetwork, solver: Solver = READING_LAYERS) -> None:
@@ -70,12 +70,12 @@ class LayeredReader:
         Parameters
         ----------
         network : LayeredNetwork
-            Of the same shape and parameters as at the start.
+            Network of the same shape and parameters as that of the reader.
         image : array, inputs, levels 0 to 1
         wanted : int
-            The read ends once this many output neurons have fired, as predicted by the closed form, or with the window.
+            The read ends once this many output neurons have fired, as the closed form predicts, or at the end of the window.
         label : int, optional
-            For learning: this output neuron must have fired as well, and hidden neurons are read for the whole window, since
+            For learning. The read also waits for this output neuron. Hidden neurons are read for the whole window, because
             their settled membranes decide which of them are written.
         rng : Generator, optional
             Draws the noise of reading, if the devices have any.
@@ -101,7 +101,7 @@ class LayeredReader:
         return times, settled
 
     def reset(self) -> None:
-        """Restore the initial state of all circuits: the states in rows that nothing drives move spikes by nanoseconds."""
+        """Restore the initial state of all circuits, because old states in undriven rows move spikes by nanoseconds."""
         for layer in (self._first, *self._later):
             layer.reset()
 
@@ -120,14 +120,14 @@ class LayeredReader:
 
 
 def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
-    """Return the time in s by which at least `wanted` neurons and that of the `label` have fired, inf if they do not."""
+    """Return the time in s at which `wanted` neurons and the neuron of the `label` have fired, inf if they never do."""
     times = np.where(np.isnan(spikes), np.inf, spikes)
     return float(max(np.sort(times)[wanted - 1], 0.0 if label is None else times[label]))
 
 
 @dataclass(eq=False)
 class _RowPool:
-    """Circuits of one layer with a number of rows, and the bias as the last; the neurons are divided into `blocks`."""
+    """Circuits of one layer with few rows, the bias row last; each circuit has one of the `blocks` of neurons."""
 
     blocks: list[np.ndarray]  # neurons of each circuit
     circuits: list[LoadedCircuit]
@@ -236,7 +236,7 @@ class _Layer:
         return states if self._cells is None else states - self._cells.shift(self._parameters.memristor)[:self._columns]
 
     def _place_cells(self, pool: _RowPool, places: np.ndarray, inputs: np.ndarray) -> None:
-        """Give the rows `places` the cells of a chip at `inputs`, with those of the reference column."""
+        """Give the rows at `places` the chip's cells at `inputs`, also in the reference column."""
         if self._cells is None:
             return
         memristor, reference = self._parameters.memristor, self._design.reference_state
@@ -379,7 +379,7 @@ class BackReader:
 
 
 class ColumnWriter:
-    """Writes one column of a layer at a time; only its phi is high, so that it is simulated alone.
+    """Writer of columns of a layer. Only one column's phi is high at a time, so this column is simulated alone.
 
     Parameters
     ----------
@@ -387,7 +387,7 @@ class ColumnWriter:
     rows : int
         Rows of the layer, with the bias.
     cells : CellValues, optional
-        Cells of the layer; None: all alike.
+        A chip's cells of the layer. None: all alike.
     """
 
     EDGE = 0.02  # of the window, duration of each edge
@@ -406,24 +406,27 @@ class ColumnWriter:
 
     @classmethod
     def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray, float]:
-        """Return pulse (s) and levels that give the same dose within `SHORTEST` or more, and the window in s (0: no dose)."""
+        """Return a pulse of the same dose in which phi is high for at least `SHORTEST`: width in s, levels, time of phi in s.
+
+        A longer pulse has lower levels. The time of phi is 0 if no row is high.
+        """
         window = float(abs(pulse) * high.max())
         slower = max(1.0, cls.SHORTEST / window) if window else 1.0
         return pulse * slower, levels / slower, window * slower
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
-        """Return a column's states after one write. phi is high as long as the row that is high for longest.
+        """Return a column's states after one write. phi is high as long as any row.
 
         Parameters
         ----------
         column : array, rows, V
             States before the write.
         levels : array, rows
-            Levels from 0 to 1, in write voltages.
+            Levels: shares of the write voltage, from 0 to 1.
         high : array, rows
             Share of the pulse for which each row is high; all rows fall together.
         pulse : float
-            Width in s; negative: at the negative voltage. Shorter windows than `SHORTEST` become longer, at a lower voltage.
+            Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer, at a lower voltage.
         place : int
             Number of the column, for the write gains of a chip.
 

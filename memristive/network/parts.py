@@ -58,21 +58,21 @@ class StepSource(SubCircuit):
 
 @dataclasses.dataclass(frozen=True)
 class LayerPart:
-    """Some neurons of a layer, with all of their columns.
+    """Neurons of a layer, all or some of them, with their columns: what one circuit simulates.
 
     Parameters
     ----------
     parameters : NetworkParameters
     design : LayerDesign
     neuron : NeuronParameters
-        With the stages of the whole layer.
+        As `LayerDesign.neuron` returns it for the layer.
     neurons : int
     rows : int
-        With the bias.
+        Number of rows, including the bias row.
     last : bool
-        In the last layer.
+        True if the neurons belong to the last layer.
     noise : bool
-        With sources for the noise of reading.
+        True adds current sources for the read noise.
     """
 
     parameters: NetworkParameters
@@ -85,15 +85,15 @@ class LayerPart:
 
     @property
     def inputs(self) -> list[str]:
-        """Nodes of the inputs of the stages: positive columns, then negative ones or the reference."""
+        """Nodes at the inputs of the stages: positive columns first, then the negative ones or the reference column."""
         return list(dict.fromkeys(column_nodes(self.design, 0, self.neurons)))
 
 
 def image_circuit(part: LayerPart) -> Circuit:
-    """Return a crossbar up to its neurons' drives; row k follows the edge of `pulse` with the gain of Erow_0_k.
+    """Return a crossbar up to its neurons' drives. The voltage of row k is `pulse` times the gain of Erow_0_k.
 
-    All cells are at X_ref and all gains are 0. The noise of reading is a current that follows the edge with the gain of
-    Gnoise_0_c into input c of the stages.
+    At first all cells are at X_ref and all gains are 0. The read noise is a current into input c of the stages: `pulse`
+    times the gain of Gnoise_0_c.
     """
     circuit = Circuit("image")
     _add_pulse(circuit, part.design)
@@ -107,7 +107,7 @@ def image_circuit(part: LayerPart) -> Circuit:
 
 
 def membrane_circuit(part: LayerPart) -> Circuit:
-    """Return the membranes alone; drive j follows the edge of `pulse` with the gain of Edrive_0_j (0 at first)."""
+    """Return the membranes alone. Drive j is `pulse` times the gain of Edrive_0_j, which is 0 at first."""
     circuit = Circuit("membranes")
     circuit.subcircuit(Membrane(part.neuron))
     _add_pulse(circuit, part.design)
@@ -118,10 +118,10 @@ def membrane_circuit(part: LayerPart) -> Circuit:
 
 
 def spike_circuit(part: LayerPart, edge: float) -> Circuit:
-    """Return a crossbar with its membranes, driven by spikes: a `StepSource` for each row, whose time is v.xrow_0_k.vat.
+    """Return a crossbar with its membranes, driven by spikes.
 
-    The bias follows the edge of `pulse`. `edge`: duration in s of the steps. The noise of reading is a current that row k drives,
-    with the gain of Gnoise_0_c_k, into input c of the stages.
+    A `StepSource` drives row k: it rises within `edge` s, at the time of the source v.xrow_0_k.vat. The bias row follows `pulse`.
+    The read noise is a current into input c of the stages: the voltage of row k times the gain of Gnoise_0_c_k.
     """
     circuit, volts = Circuit("spikes"), part.design.row_voltage
     circuit.subcircuit(StepSource(volts, edge))
@@ -163,10 +163,10 @@ def _add_cells(circuit: Circuit, part: LayerPart) -> None:
 
 
 def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
-    """Return one layer for a back-read: columns driven, a reference last, and rows (without the bias) held at 0 V.
+    """Return one layer for a back-read: columns are driven, a reference last; rows, without the bias row, are held at 0 V.
 
-    The columns follow `pulse` with the gain of Ecolumn_0_c (0 at first). The source Vrow_0_k measures the current of row k.
-    `states`: columns x rows with the bias, V.
+    The voltage of column c is `pulse` times the gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k measures the
+    current of row k. `states`: V, columns x rows, including the bias row.
     """
     circuit = Circuit("back-read")
     ReadMemristor(parameters.memristor).add_to(circuit)
@@ -185,8 +185,8 @@ def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.
 def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> Circuit:
     """Return one column of complete cells for writing, held at 0 V, with a source for its phi.
 
-    If the rows rise `together`, row k follows one source `pulse` with the gain of Erow_0_k, which is quicker to alter. Otherwise
-    each row has a source Vrow_0_k.
+    If the rows rise `together`, the voltage of row k is one source `pulse` times the gain of Erow_0_k, because a gain is quick to
+    alter. Otherwise each row has a source Vrow_0_k.
     """
     circuit = Circuit("write")
     Memristor(parameters.memristor).add_to(circuit)

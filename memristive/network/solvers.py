@@ -36,9 +36,10 @@ LATE_CHANNEL = 0.5  # V: gates of channels with a higher Vto change their capaci
 def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: Schedule | None = None) -> Solver:
     """Return `READING` or `TRAINING` adapted to a device and its pulses; any other `solver` unchanged.
 
-    At a jump of capacitance, TRAINING asks for steps so short that rounding stops Newton's method: ngspice failed for half of
-    the networks tried. Ten times its tolerance and short steps train all of them, classes equal to 0.03 %. TRAINING steps over
-    short edges and over gates that get little charge: classes differed by up to 1.6 %, with `CAREFUL` by 0.02 %.
+    A jump of the gates' capacitance makes TRAINING's steps so short that rounding stops Newton's method. ngspice then fails for
+    half of the networks tried. With ten times the tolerance and short steps it trains them all, and classes differ by 0.03 %.
+    TRAINING also steps over short edges and over gates that get little charge. Then classes differ by up to 1.6 %, with
+    `CAREFUL` by 0.02 %.
     """
     if solver == READING and memristor.gate_capacitance > LARGE_GATE:
         return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
@@ -60,9 +61,9 @@ def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: 
 def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: np.ndarray) -> Solver:
     """Return `READING` or `WRITING` adapted to the cells' states; any other `solver` unchanged.
 
-    The input lifts a gate along a curve if X - Vto is not well above the input, and below Vto the gate's capacitance is
-    another: the default steps are too long for both. Membranes were off by up to 3 %, spikes by 8 us and more near the
-    threshold, writes by a fifth of a dose of 5 mV.
+    The default steps are too long in two cases. If X - Vto is not well above the input, the input lifts the gate along a curve.
+    Below Vto the gate has another capacitance. With the default steps membranes are off by up to 3 %, spikes near the threshold
+    by 8 us and more, and writes by a fifth of a dose of 5 mV.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: So
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
-    """Return the rows that some pattern drives, at least one; all rows if wires have resistance, since then each matters."""
+    """Return the rows that some pattern drives, at least one; all rows if wires have resistance, because then each matters."""
     if devices.wires != Wires():
         return np.arange(patterns.shape[1])
     return np.flatnonzero(patterns.any(axis=0)) if patterns.any() else np.arange(1)

@@ -15,8 +15,8 @@ MEASURED_AT = NeuronParameters().time_constant  # s, membranes with which both w
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
     """Return the resolution in s of a network trained by `rule` with such neurons.
 
-    Hebbian templates that overlap alike fire apart by the scatter of their writes. This time grows with the membranes' time
-    constant, as all spike times do.
+    Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of the writes moves their spikes
+    apart, so smaller leads count as ties. The resolution grows with the membranes' time constant, as all spike times do.
     """
     return HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule == "hebbian" else RESOLUTION
 
@@ -25,16 +25,16 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | 
                  duration: float, thresholds: np.ndarray | None = None) -> np.ndarray:
     """Return the first spike of each neuron.
 
-    A spike is the output going high. It falls between two of the simulator's unequal time points; its time is the membrane's
-    crossing of the threshold within that step, since the membrane is a smooth curve. After a rejected step ngspice's switch
-    can go high early, within its hysteresis: therefore the membrane must have crossed as well.
+    A neuron fires when its output goes high, between two of the simulator's time points. The time of the spike is where the
+    membrane crosses the threshold between them, because the membrane is a smooth curve. After a rejected step ngspice's switch
+    can go high too early, within its hysteresis, so the membrane must have crossed as well.
 
     Parameters
     ----------
     time : array, points, s
     membranes : array, classes x points, V
     outputs : array, classes x points, V, or None
-        None: there are no triggers, and the membrane alone counts.
+        None if the circuit has no triggers, so that the membrane alone counts.
     neuron : NeuronParameters
     start, duration : float
         Window of the pulse in s.
@@ -62,7 +62,7 @@ def first_spikes(time: np.ndarray, membranes: np.ndarray, outputs: np.ndarray | 
 def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) -> float:
     """Return the time at which `membrane` crosses `threshold` between the points k - 1 and k, by a cubic through four points.
 
-    All of them lie within the pulse: at its ends the membrane has kinks.
+    All four lie within the pulse, because the membrane has kinks at the ends of the pulse.
     """
     low = max(0, min(k - 2, len(time) - 4))
     t, v = time[low:low + 4] - time[k], membrane[low:low + 4]
@@ -78,7 +78,7 @@ def _crossing(time: np.ndarray, membrane: np.ndarray, k: int, threshold: float) 
 
 
 def _in_order(spikes: np.ndarray) -> np.ndarray:
-    """Return sorted spike times in s, inf for silent neurons, and one inf more: a single class has no second spike."""
+    """Return sorted spike times in s, inf for silent neurons, and one more inf, because a single class has no second spike."""
     return np.sort(np.append(np.where(np.isnan(spikes), np.inf, spikes), np.inf))
 
 
@@ -97,12 +97,18 @@ def lead(spikes: np.ndarray) -> float:
 
 
 def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Return the first two spike times in s (... x 2) of `spikes` (... x neurons, nan: none); `window` in s for a missing one."""
+    """Return the first two spike times in s (... x 2) of `spikes` (... x neurons; nan: silent).
+
+    A missing spike counts as one at `window` s.
+    """
     return np.sort(np.where(np.isnan(spikes), window, spikes), axis=-1)[..., :2]
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Decide by the paper's rule on waveforms sampled every `step` s: the earliest spike, ties to the lower class, else 0."""
+    """Return the class that fires first on samples every `step` s: the paper's rule.
+
+    Of equal samples the lower class wins; if no neuron fires, class 0.
+    """
     samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
     return int(np.argmin(samples))
 

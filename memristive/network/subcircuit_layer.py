@@ -99,9 +99,9 @@ def _drives(part: LayerPart, model: SpiceModel, states: np.ndarray, images: np.n
 def write_half_selected(model: SpiceModel, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
     """Return the states (columns x rows) of a passive crossbar after writes one after the other, in one transient.
 
-    Rows are at V/2 for their pulses, joined to one, and the written column at -V/2 for the longest of them; all others are at
-    0 V. Sources hold the columns, where the neurons' op-amps would hold them. Cells of rows and columns that stay at 0 V are left
-    out. Raises SimulationError.
+    The pulses of a row are joined to one pulse of V/2. The written column is at -V/2 for the longest of these, and all other rows
+    and columns are at 0 V. Sources hold the columns, where the neurons' op-amps would hold them. Cells of rows and columns that
+    stay at 0 V are left out. Raises SimulationError.
     """
     lines: dict[str, list[tuple[float, float]]] = {}
     time = 0.0

@@ -111,10 +111,10 @@ READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, method="t
 
 
 def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> float:
-    """Return the pulses that write one class of `classes`.
+    """Return the number of pulses that write each of the `classes`.
 
-    The most written cell, which half pulses of all other classes add to, comes to `FULL` of the range: beyond it the device
-    saturates, and pixels that are on would no longer differ from those that half pulses have moved.
+    The most written cell, which also gets the half pulses of all other classes, then reaches `FULL` of the range. Beyond it the
+    device saturates, and pixels that are on would no longer differ from those that half pulses have moved.
     """
     from scipy.optimize import brentq  # here: the import takes long
 

@@ -1,7 +1,7 @@
 """Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then spikes as in the closed form.
 
 Each cell has a node on its row and a node on its column. Wires are linear. A channel whose gate is lifted by its input is
-nearly so: its conductance at small voltages is factorised, and a few iterations add what it lacks.
+nearly linear. So its conductance at small voltages is factorised, and a few iterations correct the rest.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class WireSolver:
     def cell_currents(self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and `columns` in V.
 
-        The lower of the two nodes is the channel's source. It lifts the explicit capacitor's share of the gate less.
+        The lower of the two nodes is the channel's source. The gate rises with it, less the explicit capacitor's share.
         """
         lower, across = np.minimum(rows, columns), rows - columns
         return np.sign(across) * read_current(self._cells, states - self._share * lower, np.abs(across))

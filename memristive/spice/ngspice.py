@@ -160,7 +160,7 @@ class Ngspice(NgSpiceShared):
         self.circuits.remove(circuit)
 
     def send(self, commands: Sequence[str]) -> None:
-        """Execute commands, as many in one call as fit. Raises SimulationError with ngspice's complaints."""
+        """Execute commands in as few calls as possible. Raises SimulationError with ngspice's complaints."""
         self.check()
         line = ""
         for command in [*commands, ""]:

@@ -150,7 +150,7 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
 def _balance(p: LearnerParameters, classes: Sequence[int]) -> list[str]:
     """Return a differential stage that lowers the label's current while the mean of all scores is above its level.
 
-    Else two current sources that differ by a percent charge or discharge all cells, image after image.
+    Without it, two current sources that differ by a percent would charge or discharge all cells, image after image.
     """
     if not p.balance:
         return []

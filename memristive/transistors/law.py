@@ -1,7 +1,8 @@
-"""Behavioural law of the learner: level-1 transistors, every node but the weights at rest, lines and mirrors slow by a charge.
+"""Behavioural law of the learner, with level-1 transistors, compiled by numba.
 
-Compiled. A training of 4800 images takes less than a second, where ngspice takes twenty minutes, so searches run on it.
-Conductances and currents of a column are in units of a read's gain, those of an error in units of the error current.
+Only the weights are integrated. All other nodes are at rest, and the charge of lines and mirrors delays their currents. A
+training of 4800 images takes less than a second, where ngspice takes twenty minutes, so searches run on it. Conductances and
+currents of a column are in units of a read's gain, those of an error in units of the error current.
 """
 
 import math

@@ -22,7 +22,7 @@ def pattern_images(patterns: np.ndarray) -> Images:
 
 
 def pattern_schedule(images: Images, seed: int = 0) -> tuple[Schedule, np.ndarray]:
-    """Return a schedule that shows all images, learns them in several passes, and shows them again; and their numbers."""
+    """Return a schedule that shows all images, learns them in several passes and shows them again; and their indices."""
     order, count = presentation_order(images, PATTERN_PASSES, seed)[0], len(images.train)
     shown = np.concatenate([np.arange(count), order, np.arange(count)])
     learning = np.r_[np.zeros(count, bool), np.ones(len(order), bool), np.zeros(count, bool)]

@@ -3,7 +3,7 @@
 Three additions to the network close the loop. A neuron's output opens the phi of its own column. A neuron that has fired
 shunts the membranes of all others until the input ends (inhibition). A homeostatic voltage, which grows while a neuron fires
 and leaks, raises its threshold. The leak of the emulator turns each write into an average of the images that the neuron won
-(stdp_closed_form.py).
+(closed_form.py).
 
 Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_j, fired (the sum of all outputs in V), and
 xcell_j_i.gate, the state of cell (neuron j, input i).

@@ -98,7 +98,11 @@ def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
 
 @compiled
 def spike_time(settled: float, risen: float, homeostasis: float, k: Constants) -> float:
-    """Return the time in s of the crossing of the threshold, raised by `homeostasis` (V at the start); inf if there is none."""
+    """Return the time in s at which a membrane crosses its threshold; inf if it does not.
+
+    `settled`, `risen`: membrane in V at the end, and at the end of the input's edge. `homeostasis` (V at the start) raises the
+    threshold.
+    """
     time = k.tau
     for _ in range(2):  # until then the homeostatic voltage leaks a little, and the membrane follows it tau later
         level = k.threshold + homeostasis * math.exp(-(time - k.tau) / k.forget)
@@ -122,8 +126,8 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     Returns
     -------
     array, neurons, s
-        inf for neurons that are silent until the end of the pulse. Exact only within `CONTEST` of the first: the currents of
-        later neurons are assumed to rise in a straight line.
+        inf for neurons that are silent until the end of the pulse. Times up to `CONTEST` after
+        the first spike are exact. For later ones, currents are assumed to rise in a straight line during the input's edge.
     """
     settled, times = np.empty(len(states)), np.empty(len(states))
     straight = 1 - k.tau / k.rise * (1 - math.exp(-k.rise / k.tau))

@@ -93,7 +93,7 @@ class NetworkState:
 
 
 def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[NetworkState, np.ndarray]:
-    """Return the state at first, and the order of presentation: in each epoch a permutation of the images' indices."""
+    """Return the initial state, and the order of presentation: in each epoch a permutation of the images' indices."""
     generator = np.random.default_rng(learning.seed)
     states = generator.uniform(0.5, 1.5, (learning.neurons, inputs))
     shuffler = np.random.default_rng(generator.integers(0, 2**32, 4))
@@ -209,7 +209,8 @@ def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.n
                     contenders: int = CONTENDERS) -> Iterator[np.ndarray]:
     """Yield the first spikes of each digit (s, nan: none) for one image after the other.
 
-    Inhibition and writes are left out: the winner is known before either begins. A read ends a sampling step after it.
+    Inhibition and writes are left out, because the winner is known before either begins. A read ends one sampling step after
+    the winner's spike.
 
     Parameters
     ----------

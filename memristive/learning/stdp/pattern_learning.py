@@ -122,7 +122,7 @@ class Learned:
 
     @property
     def one_to_one(self) -> bool:
-        """True if every pattern has another neuron."""
+        """True if every pattern has a neuron of its own."""
         return len(set(self.neurons)) == self.patterns and SILENT not in self.neurons
 
     @property
