@@ -63,8 +63,9 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
             ("images", plotting.dataset_images(dataset)),
             ("inputs", plotting.pulses(training.time, training.inputs, "input")),
             ("controls", plotting.pulses(training.time, training.controls, "control", labels)),
-            ("states", plotting.memristor_states(training.time, training.states_over_time, labels, patterns.ravel() > 0)),
-            ("trained", plotting.weight_images(training.states, dataset.shape, labels))):
+            ("states", plotting.memristor_states(training.time, training.states_over_time, labels, patterns.ravel() > 0,
+                                                 setup.state_quantity)),
+            ("trained", plotting.weight_images(training.states, dataset.shape, labels, setup.state_quantity))):
         plotting.save(figure, options.figures / f"{stem}{setup.suffix}_{name}.png")
 
 

@@ -130,11 +130,11 @@ def dataset_images(dataset: Dataset) -> Figure:
     return figure
 
 
-def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """Draw the states X (classes x inputs, V) as one image of `shape` for each class."""
+def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[str], quantity: str = "state X (V)") -> Figure:
+    """Draw the states (classes x inputs) as one image of `shape` for each class."""
     # One norm for all: where states are equal, the colour bar widens it, and would do so for the last image alone.
     figure, image = _gallery(states, shape, labels, norm=Normalize(np.min(states), np.max(states)))
-    figure.colorbar(image, label="state X (V)", aspect=15)
+    figure.colorbar(image, label=quantity, aspect=15)
     return figure
 
 
@@ -182,22 +182,25 @@ def pulses(time: np.ndarray, voltages: np.ndarray, kind: str, labels: Sequence[s
     return figure
 
 
-def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str], written: np.ndarray | None = None) -> Figure:
-    """Draw states X over time: traces in one panel for each class, or a heat map of more than `MOST_CELLS` cells.
+def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str], written: np.ndarray | None = None,
+                     quantity: str = "state X (V)") -> Figure:
+    """Draw states over time: traces in one panel for each class, or a heat map of more than `MOST_CELLS` cells.
 
     Parameters
     ----------
     time : array, s
-    states : array, cells x time points, V
+    states : array, cells x time points
         Class by class.
     labels : sequence of str
         Names of the classes.
     written : array of bool, cells, optional
         Cells of pixels that are on; by default those that end above half of the highest state.
+    quantity : str
+        Label of the states.
     """
     classes, inputs = len(labels), len(states) // len(labels)
     if len(states) > MOST_CELLS:
-        figure, axis = _heat_map(time, states, "state X (V)")
+        figure, axis = _heat_map(time, states, quantity)
         for j in range(1, classes):
             axis.axhline(j * inputs - 0.5, color="white", linewidth=0.8)
         axis.set_yticks((np.arange(classes) + 0.5) * inputs - 0.5, labels)
@@ -220,7 +223,7 @@ def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str]
     for axis in axes[-1]:
         axis.set_xlabel(f"time ({unit})")
     for axis in axes[:, 0]:
-        axis.set_ylabel("state X (V)")
+        axis.set_ylabel(quantity)
     figure.legend(handles=[Line2D([], [], label=text, **styles[on]) for on, text in
                            ((True, "written cells"), (False, "other cells"))], loc="outside upper center", ncols=2)
     return figure

@@ -102,18 +102,18 @@ class SchmittTrigger(Cell):
     With `per_instance` the threshold is an instance parameter, and its source `reference` may be altered.
     """
 
-    def __init__(self, parameters: NeuronParameters, name: str = "schmitt_trigger", per_instance: bool = False) -> None:
+    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
                   "ron": 1e-3, "roff": 1e12}
-        super().__init__(name, ("membrane", "output"), {"switch": ("sw", switch)})
+        super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
         reference = self.gnd
         if per_instance:
             self.parameters["threshold"] = parameters.threshold
             self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
             reference = "reference"
-        self.S("spike", "high", "output", "membrane", reference, model=f"{name}_switch")
+        self.S("spike", "high", "output", "membrane", reference, model="schmitt_trigger_switch")
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 

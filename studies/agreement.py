@@ -3,7 +3,6 @@
 reads: test images of three committed networks of one layer, as MNIST_memristor_test.py has read them. A few images are read again
 with all tolerances and the longest step divided by ten, and with ever shorter steps. Random writes are compared, too. Writes
 results/engines.json and figures/engines.png in 5 minutes.
-training: one layer on MNIST, binary. Writes results/engines_training.json in 5 minutes.
 layers: test images of a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With 200 hidden neurons an
 image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
 layers-training: the closed form makes the first presentations, and both engines the next ones. Writes
@@ -29,7 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
-from datasets import DATASETS, Dataset, matching_dataset, mnist
+from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
 from memristive.cli.main import run
 from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, whole_number
 from memristive.cli.parallel import run_resumable
@@ -40,17 +39,14 @@ from memristive.io.networks import describe_network, load_network
 from memristive.io.predictions import load_decisions
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
-from memristive.learning.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, LearningState, initial_state, presentation_order
 from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
 from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import LayeredRule
-from memristive.network.chip import Chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Crossbar
-from memristive.network.engines import make_engine
 from memristive.network.ngspice_crossbar import Reader, Writer
 from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
-from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
+from memristive.network.setup import Setup
 from memristive.network.solvers import READING
 from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
 from memristive.spice.parameters import ParameterError
@@ -64,7 +60,6 @@ STEPS = (40e-6, 20e-6, 10e-6, 5e-6, 2e-6, 1e-6)  # s, longest steps of ngspice
 LATEST = 300e-6  # s: later spikes need many steps and decide nothing
 PRESENTATIONS = 60_000  # of a run of several layers: the doses fall linearly to zero over it
 Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
-Learning = Any  # LearningState or LayeredLearning
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -81,8 +76,6 @@ def main(arguments: list[str] | None = None) -> None:
     part = command("reads", agree_on_reads)
     part.add_number("--images", 1, 10_000, 200, "test images of each network that are read with tightened tolerances")
     part.add_number("--writes", 1, 10**6, 1000, "random writes")
-    part = command("training", agree_on_training)
-    part.add_number("--presentations", 1, 60_000, 2000, "length of the training")
     part = add_jobs(add_resume(command("layers", agree_on_layers)))
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
@@ -294,66 +287,6 @@ def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[d
 
 # Trainings
 
-@dataclass(frozen=True)
-class Trainers:
-    """Functions that continue a training in both engines.
-
-    Parameters
-    ----------
-    start : LearningState or LayeredLearning
-    in_ngspice, in_closed_form : callable
-        Makes the next presentation of a training.
-    read : callable
-        Returns the closed form's first spikes (classes, s) of the next image, and its label.
-    threshold : float
-        X in V below which a cell does not conduct.
-    """
-
-    start: Learning
-    in_ngspice: Callable[[Learning], Any]
-    in_closed_form: Callable[[Learning], Any]
-    read: Callable[[Learning], tuple[np.ndarray, int]]
-    threshold: float
-
-
-def one_layer(dataset: Dataset, rule: ErrorDrivenRule) -> Trainers:
-    """Return the trainers of one layer on a dataset."""
-    (classes, inputs), images, labels = dataset.patterns.shape, dataset.training.levels, dataset.training.labels
-    trainers = [ErrorDrivenTrainer(make_engine(engine, dataset.setup, Chip(classes, inputs)), rule, images, labels)
-                for engine in (NGSPICE, CLOSED_FORM)]
-    order, crossbar = presentation_order(rule.seed, rule.presentations, len(images)), Crossbar.of(dataset.setup)
-
-    def read_next(learning: LearningState) -> tuple[np.ndarray, int]:
-        k = order[learning.done]
-        return crossbar.first_spikes(learning.states, images[k][None])[0], int(labels[k])
-
-    return Trainers(initial_state(rule, classes, inputs), trainers[0].present, trainers[1].present, read_next,
-                    dataset.setup.memristor.threshold_voltage)
-
-
-def several_layers(start: LayeredLearning, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> Trainers:
-    """Return the trainers of several layers; call it within `temporary_circuits`."""
-    def read_next(learning: LayeredLearning) -> tuple[np.ndarray, int]:
-        k = epoch_order(rule, len(images), learning.done, learning.done + 1)[0]
-        return learning.network.first_spikes(images[k][None])[0], int(labels[k])
-
-    return Trainers(start, NgspiceTrainer(start.network, rule, images, labels).present,
-                    lambda learning: next(train_layers(learning, rule, images, labels, block=1)), read_next,
-                    start.network.parameters.memristor.threshold_voltage)
-
-
-def agree_on_training(options: argparse.Namespace) -> None:
-    """Compare a training of one layer."""
-    dataset, record = mnist(), options.results / "engines_training.json"
-    rule = dataclasses.replace(dataset.rule, presentations=options.presentations)
-    parameters = {"dataset": dataset.name, "learning": rule.as_dict(), "presentations": options.presentations}
-    check_overwriting(record, parameters, options.force)
-    results = compare_training(one_layer(dataset, rule), options.presentations)
-    write_results(record, parameters, results)
-    print_rows(results["rows"])
-    print_rows(results["different"])
-
-
 def agree_on_layers_training(options: argparse.Namespace) -> None:
     """Compare some presentations of a training of several layers."""
     # 1. Data, rule and network.
@@ -375,7 +308,8 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
         next(train_layers(start, rule, images, labels, block=options.after))
     warn_of_layers(start.network, images)
     with temporary_circuits():
-        results = compare_training(several_layers(start, rule, images, labels), options.stretch)
+        trainer = NgspiceTrainer(start.network, rule, images, labels)
+        results = compare_training(start, trainer.present, rule, Images(images, labels), options.stretch)
 
     # 3. Save and print.
     write_results(record, parameters, results)
@@ -383,30 +317,36 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     print_rows(results["different"])
 
 
-def compare_training(trainers: Trainers, count: int) -> dict[str, Any]:
-    """Train in both engines with the same presentations, in step and free.
+def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearning], Any], rule: LayeredRule, training: Images,
+                     count: int) -> dict[str, Any]:
+    """Train on both engines with the same presentations, in step and free; `in_ngspice` makes one presentation.
 
     Returns rows for each course and layer, and the presentations that are decided differently: in step all of them, free only
     the first one. The difference of states is in step the largest after any presentation, free that after the last one. Cells
     that do not conduct before or after the training are listed apart, because ngspice writes them differently
     (docs/closed_form.md).
     """
-    circuit, free, start = trainers.start, trainers.start, trainers.start
-    apart = {course: np.zeros((len(states_of(start)), 2)) for course in ("in step", "free")}
+    def in_closed_form(learning: LayeredLearning) -> None:
+        next(train_layers(learning, rule, training.levels, training.labels, block=1))
+
+    circuit, free, threshold = start, start, start.network.parameters.memristor.threshold_voltage
+    apart = {course: np.zeros((len(start.network.states), 2)) for course in ("in step", "free")}
     alike, different = dict.fromkeys(apart, 0), list[dict[str, Any]]()
     for k in progress(range(start.done, start.done + count), count, "training in ngspice", "image"):
         before = {"in step": circuit, "free": free}
-        after = {course: advanced(trainers.in_closed_form, learning) for course, learning in before.items()}
-        simulated = advanced(trainers.in_ngspice, circuit)
+        after = {course: advanced(in_closed_form, learning) for course, learning in before.items()}
+        simulated = advanced(in_ngspice, circuit)
         for course, learning in before.items():
             same = decision(circuit, simulated) == decision(learning, after[course])
             alike[course] += same
             if same and course == "in step":
-                apart[course] = np.maximum(apart[course], differences(simulated, after[course], circuit, trainers.threshold))
+                apart[course] = np.maximum(apart[course], differences(simulated, after[course], circuit, threshold))
             if not same and (course == "in step" or k - start.done + 1 == alike[course] + 1):
-                different.append({"course": course, "presentation": k, **gaps(*trainers.read(learning))})
+                index = epoch_order(rule, len(training.labels), k, k + 1)[0]
+                spikes = learning.network.first_spikes(training.levels[index][None])[0]
+                different.append({"course": course, "presentation": k, **gaps(spikes, int(training.labels[index]))})
         circuit, free = simulated, after["free"]
-    apart["free"], moved = (differences(circuit, other, start, trainers.threshold) for other in (free, start))
+    apart["free"], moved = (differences(circuit, other, start, threshold) for other in (free, start))
     rows = [{"course": course, "layer": layer, "presentations": count, "decided_alike": alike[course],
              "states_moved_max_V": most.max(), "states_differ_max_V": conducting, "not_conducting_differ_max_V": not_conducting}
             for course, layers in apart.items()
@@ -415,21 +355,16 @@ def compare_training(trainers: Trainers, count: int) -> dict[str, Any]:
     return {"rows": rows, "different": different, "answered_right": right, "wrote": wrote}
 
 
-def advanced(present: Callable[[Learning], Any], learning: Learning) -> Learning:
+def advanced(present: Callable[[LayeredLearning], Any], learning: LayeredLearning) -> LayeredLearning:
     """Return a training after one more presentation; `learning` is not changed."""
     result = dataclasses.replace(learning, history=learning.history.copy())
     present(result)
     return result
 
 
-def states_of(learning: Learning) -> tuple[np.ndarray, ...]:
-    """Return the states of each layer in V."""
-    return (learning.states,) if isinstance(learning, LearningState) else learning.network.states
-
-
-def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
+def decision(before: LayeredLearning, after: LayeredLearning) -> tuple[bool, list[int]]:
     """Return True if the presentation between two states of a training was right, and the last layer's columns that it wrote."""
-    written = (states_of(after)[-1] != states_of(before)[-1]).any(axis=1)
+    written = (after.network.states[-1] != before.network.states[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()
 
 
@@ -442,13 +377,13 @@ def gaps(times: np.ndarray, label: int) -> dict[str, float]:
     return {"lead_s": float(others[0] - times[label]), "among_others_s": float(others[1] - others[0])}
 
 
-def differences(one: Learning, other: Learning, before: Learning, threshold: float) -> np.ndarray:
+def differences(one: LayeredLearning, other: LayeredLearning, before: LayeredLearning, threshold: float) -> np.ndarray:
     """Return each layer's largest difference of states in V (layers x 2) between `one` training and the `other`.
 
     The first column is of cells that conduct in both and `before`, the second of all other cells.
     """
     found = []
-    for a, b, was in zip(states_of(one), states_of(other), states_of(before), strict=True):
+    for a, b, was in zip(one.network.states, other.network.states, before.network.states, strict=True):
         conducting = np.minimum(np.minimum(a, b), was) > threshold
         found.append([np.abs(a - b).max(initial=0.0, where=cells) for cells in (conducting, ~conducting)])
     return np.array(found)

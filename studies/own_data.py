@@ -3,7 +3,7 @@
 SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
 Each fold trains and tests in closed form. With --engine ngspice a held-out tenth is then tested in ngspice too, sample by sample.
 Writes results/own_data_NAME.json, figures/own_data_NAME_confusion.png and the network trained on everything,
-voltages/NAME_classifier.json. Seconds for iris, minutes for digits.
+voltages/NAME_classifier.json. NAME is the table's, and the device's after it. Seconds for iris, minutes for digits.
 """
 
 import csv
@@ -32,6 +32,7 @@ from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
 from memristive.cli.parallel import run_resumable
+from memristive.devices.measured_device import load_device
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON
@@ -80,6 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
     methods = {NETWORK: network, "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
                "random forest": RandomForestClassifier(random_state=options.seed), "MLP": make_pipeline(StandardScaler(), mlp)}
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
+    if options.device:
+        name = f"{name}_{load_device(options.device).name}"
     record, path = options.results / f"own_data_{name}.json", options.voltages or Path("voltages") / f"{name}_classifier.json"
     made_with = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
                  "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),

@@ -10,7 +10,6 @@ figures/spice_device_MODEL.png. 5 to 10 s.
 
 import dataclasses
 import sys
-import time
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -28,6 +27,8 @@ from memristive.io.results import write_results
 # Points of accuracy that r at V/2 costs devices with soft bounds, with a small dose (`studies.half_select`).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
 SOFT = 0.5  # least over largest step, below which bounds are soft
+ABRUPT = 0.2  # largest step, share of the range: there are fewer than five levels
+DRIFT = 0.1  # of a mean step, by which reads move x before they matter
 STYLES = {1: "-", 2: "--", 3: ":"}
 
 
@@ -36,7 +37,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser: Parser = make_parser(__doc__, parameters=False)
     parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
     options = parser.parse_args(arguments)
-    start = time.perf_counter()
     model = load_model(options.model)
     record, device_file = options.results / f"spice_device_{model.name}.json", options.results / f"{model.name}_device.json"
     pulses = ("voltage_up", "width_up", "voltage_down", "width_down", "read_voltage")
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_file(device_file, to_json(device_record(found.device)))
     report(f"wrote {device_file}; use it with: --device {device_file}")
     results = dataclasses.asdict(found) | {
-        "x": GRID, "starts": STARTS, "seconds": time.perf_counter() - start,
+        "x": GRID, "starts": STARTS,
         "steps": {f"{'up' if up else 'down'} V/{part}": steps for (up, part), steps in found.steps.items()},
         "disturb": {f"{'up' if up else 'down'} V/{part}": r for (up, part), r in found.disturb.items()},
         "loops": [{"period_s": period, "voltage_V": volts, "current_A": amperes} for period, volts, amperes in found.loops]}
@@ -72,9 +72,15 @@ def print_result(found: Characterisation) -> None:
           f"near 0 V it is {device.read_curve[0]:.3f} of that")
     if not found.arrived:
         print(f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses away")
-    drift = found.drift[np.abs(found.drift).argmax()]
-    print(f"{READS} reads of {device.width_up:g} s move x by {drift:z.2%} of the range at most")
+    drift = np.abs(found.drift).max()
+    steps = drift / device.mean_step
+    neglected = f", {steps:.1f} steps, which trainings neglect: shorten reads or lower their voltage" if steps > DRIFT else ""
+    print(f"{READS} reads of {device.width_up:g} s move x by {drift:.2%} of the range at most{neglected}")
     print(f"the device file's curves follow ngspice's sweeps within {found.misfit:.2%} of the range")
+    for way, curve in (("up", device.up), ("down", device.down)):
+        if max(curve) > ABRUPT:
+            print(f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has few levels, so that "
+                  "corrections overshoot")
     print(meaning(device))
 
 

@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     weights = np.array([trace.at(f"v(xlearner.{cell})", moments) for cell in cells]).T.reshape(-1, len(classes), schedule.inputs)
 
     # 3. The law: its training on the same images, in the same order and in others; reads of ngspice's weights after each pass.
-    results = {**found, "seconds": seconds, "components": components, "weights_after_pass_V": weights.round(6),
+    results = {**found, "components": components, "weights_after_pass_V": weights.round(6),
                "law": law_results(learner, classes, images, shown, passes, found)}
     law = Law(learner, classes, schedule.inputs)
     right = [float(np.mean(named(classes, law.scores(one, images.train)) == images.train_labels)) for one in weights]
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
         shape = xpue().shape if options.task == "xpue" else (4, 4)
         pixels = weights[-1, :, :shape[0] * shape[1]]  # without the complements of XPUE
         names = list(xpue().labels) if options.task == "xpue" else [str(c) for c in classes]
-        plotting.save(plotting.weight_images(pixels, shape, names), Path(options.figures) / f"{name}_weights.png")
+        plotting.save(plotting.weight_images(pixels, shape, names, "weight (V)"), Path(options.figures) / f"{name}_weights.png")
     if options.task == "xpue":
         plotting.save(waveforms(trace, schedule, xpue().labels), Path(options.figures) / f"{name}_waveforms.png")
 

@@ -4,12 +4,8 @@ The closed form learns all 60,000 training images without labels. The training l
 closed form and ngspice read the test images with the thresholds that homeostasis has set. Writes voltages/NAME.json,
 results/NAME.json and figures/NAME_*.png; NAME is mnist_stdp_grey_100 for 100 neurons. Writes figures/mnist_stdp_accuracy.png
 from all these records. 10 to 30 s without ngspice (--samples 0), 2 minutes more with --samples 10000 --contenders 3.
-
---stretch N instead lets ngspice learn the first N presentations, with neurons and inhibition, and compares its winners with the
-closed form. Writes results/NAME_stretch.json. 20 minutes for 500 presentations and 50 neurons.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +25,7 @@ from memristive.io.files import check_overwriting
 from memristive.io.results import describe, load_table, write_results
 from memristive.io.voltages import save_voltages
 from memristive.learning.stdp import mnist_learning
-from memristive.learning.stdp.mnist_learning import CONTENDERS, PART, STEP, MnistLearning
+from memristive.learning.stdp.mnist_learning import CONTENDERS, STEP, MnistLearning
 from memristive.network.scores import decide, strict_scores
 from memristive.network.spike_decoding import RESOLUTION, lead
 from plotting import COLOURS, WIDTH
@@ -47,7 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of start states and order (default: 1)")
     parser.add_number("--samples", 0, 10_000, 10_000, "test images that ngspice reads")
     parser.add_number("--contenders", 1, 2000, CONTENDERS, "neurons that ngspice simulates in a read, the first in closed form")
-    parser.add_number("--stretch", 1, 60_000, None, "learn the first N presentations in ngspice, and compare")
     parser.add_argument("--voltages", type=Path, metavar="FILE", help="learned states (default: voltages/NAME.json)")
     options = parser.parse_args(arguments)
 
@@ -57,9 +52,6 @@ def main(arguments: list[str] | None = None) -> None:
     name = f"mnist_stdp_{options.encoding}_{learning.neurons}" + f"_seed_{learning.seed}" * (learning.seed != 1)
     parameters = {"dataset": "mnist", "shape": dataset.shape, "encoding": options.encoding, "rule": "stdp",
                   "learning": learning.as_dict(), **describe(setup), "self_learning": setup.learning.as_dict()}
-    if options.stretch:
-        compare_learning(options, learning, dataset.training.levels, name, parameters)
-        return
     path, record = options.voltages or Path("voltages") / f"{name}.json", options.results / f"{name}.json"
     tested = {**parameters, "samples": options.samples, "contenders": options.contenders}
     check_overwriting(path, parameters, options.force)
@@ -96,37 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 5. Plot.
     thresholds = setup.neuron.threshold + np.array(homeostasis)
-    records = sorted(set(options.results.glob("mnist_stdp_*.json")) - set(options.results.glob("*_stretch.json")))
-    tests = pd.concat(map(load_table, records))
+    tests = pd.concat(map(load_table, sorted(options.results.glob("mnist_stdp_*.json"))))
     plotting.save(receptive_fields(network.states, digits, dataset.shape), options.figures / f"{name}_fields.png")
     plotting.save(thresholds_over_time(thresholds, np.concatenate(winners), STEP), options.figures / f"{name}_thresholds.png")
     plotting.save(accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED), options.figures / "mnist_stdp_accuracy.png")
-
-
-def compare_learning(options: argparse.Namespace, learning: MnistLearning, images: np.ndarray, name: str,
-                     parameters: dict[str, Any]) -> None:
-    """Learn the first presentations in ngspice, and record winners and deviations of the closed form.
-
-    The closed form starts from ngspice's states before each transient. Its deviation counts if all winners were the same.
-    """
-    record, parameters = options.results / f"{name}_stretch.json", {**parameters, "stretch": options.stretch}
-    check_overwriting(record, parameters, options.force)
-    simulated, order = mnist_learning.draw_start(learning, images.shape[1], len(images))
-    before, images = simulated.copy(), images[order[:options.stretch]]
-    winners, different, deviations = list[int](), list[dict[str, Any]](), list[dict[str, float]]()
-    parts = mnist_learning.learn_in_ngspice(learning, simulated, images)
-    for found in progress(parts, -(-len(images) // PART), "learning in ngspice", f"{PART} images"):
-        first = len(winners)
-        predicted, leads = mnist_learning.present_with_leads(learning, before, images[first:first + len(found)])
-        different += [{"presentation": int(first + n), "lead_s": leads[n]} for n in np.flatnonzero(predicted != found)]
-        if np.array_equal(predicted, found):
-            deviations.append(before.deviations(simulated))
-        winners += found.tolist()
-        before = simulated.copy()
-    largest = max(deviations, key=lambda deviation: deviation["largest_deviation_V"], default={})
-    rows = [{"presentations": len(winners), "same_winners": len(winners) - len(different), **largest}]
-    write_results(record, parameters, {"rows": rows, "different_winners": different, "winners": winners})
-    print_rows(rows)
 
 
 def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:

@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from memristive.io.files import report
 from memristive.learning.hebbian import array_setup
 from memristive.network.setup import Setup
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES, DeviceArray
+from memristive.spice.parameters import ParameterError
 
 
 def add_device(parser: Parser) -> Parser:
@@ -30,6 +32,9 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
     """
     if not options.device:
         return setup
+    if not Path(options.device).is_file():
+        raise ParameterError(f"--device must be the device file of a SPICE model, {options.device!r} is no file; write one with: "
+                             "python -m studies.spice_device MODEL, a model's .json file or one of the project's, such as vteam")
     setup = array_setup(setup, load_device(options.device), options.scheme, patterns)
     if setup.array:
         print_prediction(setup.array, patterns)

@@ -59,7 +59,8 @@ def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, st
     rows = [(label, int((pattern > 0).sum()), *limits(row[pattern > 0]), int((pattern == 0).sum()), *limits(row[pattern == 0]))
             for label, row, pattern in zip(labels, states, patterns, strict=True)]
     print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s")
-    print(table(("class", "on", "lowest/V", "highest/V", "off", "lowest/V", "highest/V"), rows))
+    low, high = ("lowest", "highest") if setup.array else ("lowest/V", "highest/V")
+    print(table(("class", "on", low, high, "off", low, high), rows))
     if setup.array:
         return
     print(f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "

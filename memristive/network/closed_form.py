@@ -33,7 +33,6 @@ from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 
 BELOW = 1e-3  # V: the difference of a column's currents at the input's level, and so far below it, is its conductance
 SHARES, LESS = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs at which currents are needed
-GRAZING = 2e-3  # share of the threshold: the spike of a membrane that settles so near to it depends on its last digits
 SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
 LEAST_GAIN = 1e4  # of the op-amps, whose errors enter to first order: leads are off by 0.1 us at 1e3
 LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, left out of the column's voltage: spikes are off by tens of ns
@@ -122,13 +121,6 @@ class Race:
     risen: np.ndarray  # V, membrane at the end of the input's edge
     spikes: np.ndarray  # s after the pulse's start, nan for silent neurons
     railed: np.ndarray  # the stages are at their rail: the spike is good to 1 % of the distance to the threshold
-    grazing: np.ndarray  # the membrane settles so near to its threshold that neither spike nor silence is reliable
-    early: np.ndarray  # fires within the input's edge: a rough time
-
-    @property
-    def doubtful(self) -> np.ndarray:
-        """Mask of the spikes that are not exact to nanoseconds."""
-        return self.railed | self.grazing | self.early
 
 
 @dataclass(frozen=True)
@@ -213,11 +205,10 @@ class Crossbar:
         *edge, settled = settled_membrane(neurons.stages, volts, 0.0)
         risen = np.sum([edge_gain(node, weight, rise, neurons.time_constant) * membrane
                         for node, weight, membrane in zip(NODES, WEIGHTS, edge, strict=True)], axis=0)
-        over = settled - threshold
         with np.errstate(divide="ignore", invalid="ignore"):
-            spikes = np.where(over > 0, spike_time(settled, risen, threshold, rise, neurons.time_constant), np.nan)
+            spikes = np.where(settled > threshold, spike_time(settled, risen, threshold, rise, neurons.time_constant), np.nan)
         spikes[~(spikes <= self.schedule.pulse)] = np.nan
-        return Race(settled, risen, spikes, volts[-1] >= neurons.rail, np.abs(over) < GRAZING * threshold, risen > threshold)
+        return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
         """Present one image (inputs) as `race` does; arrays of the result have one value for each class."""

@@ -10,9 +10,7 @@ from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import crossbar_of
 from memristive.network.ngspice_crossbar import Reader, WiredWriter, Writer
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
-from memristive.network.solvers import READING, WRITING
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import Solver
 from memristor import state_rate
 
 
@@ -67,10 +65,10 @@ class NgspiceEngine(_ChipEngine):
 
     name = NGSPICE
 
-    def __init__(self, setup: Setup, chip: Chip, first: int = 0, reading: Solver = READING, writing: Solver = WRITING) -> None:
+    def __init__(self, setup: Setup, chip: Chip, first: int = 0) -> None:
         super().__init__(setup, chip, first)
-        self._reader, wired = Reader(self._setup, chip.classes, reading), chip.row_resistance or chip.column_resistance
-        self._writer = WiredWriter(self._setup, chip.classes, chip.inputs) if wired else Writer(setup, chip.inputs, writing)
+        self._reader, wired = Reader(self._setup, chip.classes), chip.row_resistance or chip.column_resistance
+        self._writer = WiredWriter(self._setup, chip.classes, chip.inputs) if wired else Writer(setup, chip.inputs)
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
         """Return the first spike times as `Engine.spikes`. Raises SimulationError."""

@@ -132,10 +132,10 @@ class LayeredNetwork:
         """Return the first spike times of the last layer in s (images x classes; nan: silent); see `forward`."""
         return self.forward(images, seed=seed)[-1]
 
-    def drives(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Return the settled membranes of the first layer in thresholds (n x neurons); arguments as in `forward`."""
+    def drives(self, images: np.ndarray) -> np.ndarray:
+        """Return the settled membranes of the first layer in thresholds (n x neurons); `images` as in `forward`."""
         check_levels("images", images, self.sizes[0])
-        arrays, rng, found = KernelArrays(self), read_generator(seed), []
+        arrays, rng, found = KernelArrays(self), read_generator(0), []
         work, everyone = arrays.work, np.ones(self.sizes[1])
         for image in self.read_levels(images):
             kernel.draw(arrays.layers[:1], arrays.pulse, work, image, rng)

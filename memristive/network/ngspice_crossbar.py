@@ -172,8 +172,8 @@ class Writer:
     Columns are independent (ideal inputs, own phi), so the column is simulated alone, with all its cells.
     """
 
-    def __init__(self, setup: Setup, inputs: int, solver: Solver = WRITING) -> None:
-        self._setup, self._solver, self._circuits = setup, solver, dict[Solver, LoadedCircuit]()
+    def __init__(self, setup: Setup, inputs: int) -> None:
+        self._setup, self._circuits = setup, dict[Solver, LoadedCircuit]()
         self._phi_share = setup.memristor.switch_threshold / setup.schedule.phi_voltage
         self._cells = [(0, i) for i in range(inputs)]
         self._states = state_names(1, inputs)
@@ -227,19 +227,19 @@ class Writer:
             circuit = self._circuit(solver)
             circuit.alter(changes)
             return _end_of_write(circuit, pulse)
-        careful = solver_for_cells(self._solver, memristor, column - shift, written)
-        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + back
+        careful = solver_for_cells(WRITING, memristor, column - shift, written)
+        return first_that_ends((careful, WRITING), run).stack(self._states)[:, -1] + back
 
 
 class WiredWriter:
     """Writes one column of a chip with resistive wires: the whole crossbar is simulated, as all of it loads the rows."""
 
-    def __init__(self, setup: Setup, classes: int, inputs: int, solver: Solver = WRITING) -> None:
+    def __init__(self, setup: Setup, classes: int, inputs: int) -> None:
         self._setup, self._shape = setup, (classes, inputs)
         circuit = network(setup.network, np.zeros(self._shape), None, [OFF] * classes, neurons=False, title="write",
                           devices=setup.devices)
         self._states = state_names(*self._shape)
-        self._circuit = NgspiceSession().load(circuit, solver, self._states)
+        self._circuit = NgspiceSession().load(circuit, WRITING, self._states)
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
               transconductance: np.ndarray) -> np.ndarray:

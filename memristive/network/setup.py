@@ -125,6 +125,11 @@ class Setup:
         """Ending of file names: device and scheme of two-terminal devices, "" for emulators."""
         return f"_{self.array.device.name}_{self.array.scheme.replace('/', '')}" if self.array else ""
 
+    @property
+    def state_quantity(self) -> str:
+        """Name and unit of a cell's state, for figures."""
+        return f"{self.array.model.state_node}, the model's state" if self.array else "state X (V)"
+
     def crossbar(self, states: np.ndarray, inputs: Sequence[Points], controls: Sequence[Points] | None = None,
                  neurons: bool = True, title: str = "memristive spiking network") -> Circuit:
         """Return the netlist of a crossbar of the setup's cells; arguments as in `snn_circuit.network`."""

@@ -17,9 +17,11 @@ from memristive.network.layers import LayeredNetwork, with_bias
 from memristive.network.netlists import column_nodes
 from memristive.network.ngspice_layers import MEMBRANE_STEP, READING_LAYERS
 from memristive.network.parts import LayerPart, add_drives, membrane_circuit
+from memristive.network.setup import edges
 from memristive.network.spike_decoding import first_spikes
+from memristive.network.two_terminal import REST, DeviceArray, array_network
 from memristive.spice.session import NgspiceSession, Solver
-from snn_circuit import names
+from snn_circuit import NeuronParameters, Points, names
 
 BATCH = 50  # images of a transient
 IMAGE = 1e-9  # s: while a crossbar without capacitances shows one image, which no state notices
@@ -96,39 +98,29 @@ def _drives(part: LayerPart, model: SpiceModel, states: np.ndarray, images: np.n
         loaded.unload()
 
 
-def write_half_selected(model: SpiceModel, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
+def write_half_selected(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
     """Return the states (columns x rows) of a passive crossbar after writes one after the other, in one transient.
 
-    The pulses of a row are joined to one pulse of V/2. The written column is at -V/2 for the longest of these, and all other rows
-    and columns are at 0 V. Sources hold the columns, where the neurons' op-amps would hold them. Cells of rows and columns that
-    stay at 0 V are left out. Raises SimulationError.
+    The pulses of a row are joined to one, and the written column is selected for the longest of these. Raises SimulationError.
     """
-    lines: dict[str, list[tuple[float, float]]] = {}
-    time = 0.0
+    rows: list[Points] = [[(0.0, 0.0)] for _ in states.T]
+    controls: list[Points] = [[(0.0, 0.0)] for _ in states]
+    time, model = 0.0, array.model
     for column, up, numbers in writes:
-        volts, width = (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
-        driven = [(f"row_{row}", volts / 2, numbers[row]) for row in np.flatnonzero(numbers)]
-        for line, level, count in [*driven, (f"column_{column}", -volts / 2, numbers.max())] if driven else []:
-            begin, edge = time + width / 20, EDGE * width
-            end = begin + count * width
-            lines.setdefault(line, [(0.0, 0.0)]).extend([(begin, 0.0), (begin + edge, level), (end, level), (end + edge, 0.0)])
-        time += (numbers.max() + 0.1) * width
-    if not lines:
+        if not numbers.any():  # a selected column without rows would only disturb
+            continue
+        volts, width = array.row_voltage(up), model.width_up if up else model.width_down
+        begin = time + REST * width / 2
+        driven = [(rows[i], volts, numbers[i]) for i in np.flatnonzero(numbers)]
+        for points, level, count in [*driven, (controls[column], volts / array.row_voltage(), numbers.max())]:
+            points += edges(begin, count * width, EDGE * width, level)
+        time = begin + (numbers.max() + REST / 2) * width
+    if not time:
         return states
-    circuit = Circuit("write of a passive crossbar")
-    model.add_to(circuit)
-    cells = [(c, i) for c, i in np.ndindex(states.shape) if f"column_{c}" in lines or f"row_{i}" in lines]
-    for line in dict.fromkeys([line for c, i in cells for line in (f"column_{c}", f"row_{i}")]):
-        circuit.PieceWiseLinearVoltageSource(line, line, circuit.gnd, values=lines.get(line, [(0.0, 0.0), (time, 0.0)]))
-    for c, i in cells:
-        model.add_cell(circuit, f"cell_{c}_{i}", f"row_{i}", f"column_{c}", float(states[c, i]))
-    nodes = [f"v({model.state_vector(f'cell_{c}_{i}')})" for c, i in cells]
-    step = min(1.0, model.width_up / 10, model.width_down / 10)
-    solver = Solver(max_step=step, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-15, method="gear")
-    loaded = NgspiceSession().load(circuit, solver, nodes)
+    circuit = array_network(array, NeuronParameters(), states, rows, controls, 1.0, neurons=False, title="writes of columns")
+    vectors = array.state_names(*states.shape)
+    loaded = NgspiceSession().load(circuit, array.writing(5 * min(model.width_up, model.width_down)), vectors)
     try:
-        result = states.copy()
-        result[tuple(np.transpose(cells))] = loaded.run(time).stack(nodes)[:, -1]
-        return result
+        return loaded.run(time).stack(vectors)[:, -1].reshape(states.shape)
     finally:
         loaded.unload()

@@ -170,7 +170,7 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
     pairs : bool
         Differential pairs: the second half of the columns is subtracted from the first, which has the neurons.
     up : bool
-        Direction of writes.
+        Direction of writes. With `v/2`, rows and phi of the opposite sign write in the opposite direction.
     """
     circuit = Circuit(title)
     array.model.add_to(circuit)

@@ -21,9 +21,9 @@ def pattern_images(patterns: np.ndarray) -> Images:
     return Images(both, labels, both, labels)
 
 
-def pattern_schedule(images: Images, seed: int = 0) -> tuple[Schedule, np.ndarray]:
+def pattern_schedule(images: Images) -> tuple[Schedule, np.ndarray]:
     """Return a schedule that shows all images, learns them in several passes and shows them again; and their indices."""
-    order, count = presentation_order(images, PATTERN_PASSES, seed)[0], len(images.train)
+    order, count = presentation_order(images, PATTERN_PASSES)[0], len(images.train)
     shown = np.concatenate([np.arange(count), order, np.arange(count)])
     learning = np.r_[np.zeros(count, bool), np.ones(len(order), bool), np.zeros(count, bool)]
     schedule = Schedule(images.train[shown], np.where(learning, shown, -1), learning, classes=count)

@@ -132,9 +132,9 @@ class Schedule:
         return self.startup + len(self.images) * SLOT
 
 
-def contest_schedule(images: Images, passes: int, seed: int = 0) -> tuple[Schedule, np.ndarray]:
+def contest_schedule(images: Images, passes: int) -> tuple[Schedule, np.ndarray]:
     """Return the contest's schedule and the numbers of its test images in their order."""
-    first, second = presentation_order(images, passes, seed)
+    first, second = presentation_order(images, passes)
     shown = np.vstack([images.train[first], images.test[second]])
     labels = np.r_[images.train_labels[first], np.full(len(second), -1)]
     return Schedule(shown, labels, np.arange(len(shown)) < len(first)), second

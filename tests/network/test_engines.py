@@ -1,16 +1,13 @@
 """Engines by name: on one chip both meet the noise of each presentation, and stuck cells."""
 
-import dataclasses
 
 import numpy as np
 import pytest
 
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.engines import NgspiceEngine, make_engine
-from memristive.network.ngspice_crossbar import Reader, Writer
+from memristive.network.engines import make_engine
 from memristive.network.setup import ENGINES, Setup
-from memristive.network.solvers import READING, WRITING
 from memristor import state_rate
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)
@@ -25,16 +22,6 @@ def test_engines_agree_in_reads_writes_and_rate():
     for sign in (1, -1):
         first, second = (engine.write(STATES, 1, IMAGE, sign, 20e-6) for engine in (one, other))
         assert first == pytest.approx(second, abs=1e-3) and np.abs(first - STATES[1]).min() > 0.02
-
-
-def test_ngspice_engine_takes_the_given_solvers():
-    reading, writing = READING.tightened(), dataclasses.replace(WRITING, reltol=1e-7, trtol=1.0)
-    engine, usual = (NgspiceEngine(Setup(), Chip(2, 3), **solvers)
-                     for solvers in ({"reading": reading, "writing": writing}, {}))
-    read, written = engine.spikes(STATES, IMAGE, 2), engine.write(STATES, 1, IMAGE, 1, 20e-6)
-    assert np.array_equal(read, Reader(Setup(), 2, reading).spikes(STATES, IMAGE, 2))
-    assert np.array_equal(written, Writer(Setup(), 3, writing).write(STATES[1], IMAGE, 1, 20e-6))
-    assert (read != usual.spikes(STATES, IMAGE, 2)).all() and (written != usual.write(STATES, 1, IMAGE, 1, 20e-6)).any()
 
 
 @pytest.mark.parametrize("name", ENGINES)

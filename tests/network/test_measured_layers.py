@@ -12,13 +12,13 @@ from memristive.learning.layered_training import LayeredLearning, initial_networ
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
-from memristive.network.full_transient import FullTransient
 from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
 from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
+from tests.network.full_transient import FullTransient
 
 RULE = LayeredRule(presentations=8, hidden_dose=0.5, output_dose=0.3, start_drive=0.0, start_drive_spread=1.0, start_weight=0.0,
                    start_weight_spread=0.6, margin=50e-6, final_dose=0.5, final_margin=0.5, seed=3)

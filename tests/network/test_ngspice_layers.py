@@ -8,12 +8,12 @@ import pytest
 from memristive.devices.channel import read_current
 from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.network.full_transient import FullTransient
 from memristive.network.layers import LayeredNetwork
 from memristive.network.netlists import LayerDesign
 from memristive.network.ngspice_layers import MARGIN, READING_LAYERS, BackReader, ColumnWriter, LayeredReader
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
+from tests.network.full_transient import FullTransient
 from tests.network.networks import deviations, on_a_chip, random_network, with_gain
 
 pytestmark = pytest.mark.usefixtures("ngspice")

@@ -10,6 +10,7 @@ from memristive.network import kernel
 from memristive.network.layers import KernelArrays, LayeredNetwork, no_counts, pulse_values
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.subcircuit_layer import Write, read_subcircuits, write_half_selected
+from memristive.network.two_terminal import DeviceArray
 
 
 def test_subcircuits_read_and_write_as_the_closed_form(ngspice):
@@ -23,7 +24,7 @@ def test_subcircuits_read_and_write_as_the_closed_form(ngspice):
     assert read_subcircuits(net, model, states, images) == pytest.approx(net.first_spikes(images), abs=30e-9)
 
     writes = [Write(1, True, np.array([2.0, 0.0, 1.0, 1.0])), Write(3, False, np.array([0.0, 5.0, 0.0, 1.0]))]
-    written = found.map.share(write_half_selected(model, states, writes))
+    written = found.map.share(write_half_selected(DeviceArray(model, found.device, "v/2"), states, writes))
     arrays, counts = KernelArrays(net), no_counts(net)
     for column, up, numbers in writes:
         kernel.write_pulses(arrays.layers[0], arrays.pulse, pulse_values(pulses), arrays.states[0], column, numbers,

@@ -19,11 +19,11 @@ def table(tmp_path_factory):
     return flowers_in(tmp_path_factory.mktemp("table"))
 
 
-def study(table, folder, *arguments):
+def study(table, folder, *arguments, record="own_data_flowers"):
     """Run the study on a table and return its record."""
     own_data.main([str(table), "--label", "species", "--hidden", "5", "--epochs", "40", "--folds", "3", "--results", str(folder),
                    "--figures", str(folder), "--voltages", str(folder / "model.json"), "--jobs", "1", *arguments])
-    return load_results(folder / "own_data_flowers.json")
+    return load_results(folder / f"{record}.json")
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,16 @@ def test_nothing_is_overwritten_without_force(table, folder, tmp_path):
 
 
 def test_a_measured_device_gives_the_network_of_the_estimator(table, tmp_path):
-    study(table, tmp_path, "--device", "epiram")
+    study(table, tmp_path, "--device", "epiram", record="own_data_flowers_epiram")
     saved, (features, labels) = MemristiveClassifier.load(tmp_path / "model.json"), own_data.load_table(str(table), "species")
     model = MemristiveClassifier((5,), device="epiram", pairs=2, epochs=40, random_state=1).fit(features, labels)
     assert saved.network_.parameters == model.network_.parameters
     assert np.array_equal(saved.spike_times(features), model.spike_times(features), equal_nan=True)
+
+
+def test_a_missing_device_is_reported_before_a_record_that_exists(table, folder):
+    with pytest.raises(ParameterError, match="nowhere"):
+        study(table, folder, "--device", "nowhere.json", "--seed", "2")
 
 
 def test_the_table_is_never_overwritten(tmp_path):

@@ -1,20 +1,16 @@
 """MNIST without labels, as the study runs it."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
-import datasets
 from memristive.io.results import load_results, load_table
 from memristive.io.voltages import load_voltages
 from memristive.learning.stdp.mnist_learning import (
     MnistLearning,
     NetworkState,
     draw_start,
-    present_with_leads,
     read_in_closed_form,
 )
-from studies.unsupervised_mnist import compare_learning, main
+from studies.unsupervised_mnist import main
 
 LEARNING = MnistLearning(neurons=10, epochs=1, seed=3)
 
@@ -31,12 +27,3 @@ def test_ten_neurons_learn_the_training_set_once(tmp_path, digit_images, mnist):
     assert rows.engine.tolist() == ["closed-form", "ngspice"] and rows.images.tolist() == [10_000, 3]
     assert 0.6 < rows.strict_accuracy[0] < 0.7 and record["different_decisions"] == []
     assert len(list(tmp_path.glob("*.png"))) == 3
-
-
-def test_winners_of_both_engines_are_compared(tmp_path, ngspice, mnist):
-    images = datasets.encode(mnist["x_train"][:20], 10, "grey")
-    compare_learning(SimpleNamespace(results=tmp_path, stretch=3, force=False), LEARNING, images, "mnist", {})
-    record, rows = load_results(tmp_path / "mnist_stretch.json"), load_table(tmp_path / "mnist_stretch.json")
-    network, order = draw_start(LEARNING, 100, 20)
-    assert record["winners"] == present_with_leads(LEARNING, network, images[order[:3]])[0].tolist()
-    assert rows.same_winners.tolist() == [3] and record["different_winners"] == [] and 0 < rows.largest_deviation_V[0] < 0.05

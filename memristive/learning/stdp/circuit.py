@@ -26,7 +26,6 @@ from snn_circuit import NeuronParameters, add_neuron, cell_arguments, names, neu
 
 # Tighter tolerances change no winner; looser ones lose gate charge.
 LEARNING = Solver(max_step=200e-6, reltol=1e-4, trtol=20.0, method="trap")
-MANY_CELLS = 1000  # from here on, KLU is 1.4 times as fast as ngspice's default solver of equations
 
 
 @dataclass(frozen=True)
@@ -157,16 +156,14 @@ def winners(waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentati
     return found
 
 
-def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, homeostasis: np.ndarray | None = None,
-             solver: Solver = LEARNING, parts: int = 1,
+def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, parts: int = 1,
              watch: Watch = lambda waves: waves) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Present images one after the other in one ngspice transient; nothing but the circuit learns.
 
     Parameters
     ----------
-    setup, states, images, homeostasis
-        As in `self_learning_network`; with `homeostasis`, the membranes start at rest.
-    solver : Solver
+    setup, states, images
+        As in `self_learning_network`.
     parts : int
         Number of parts of the transient that `watch` counts.
     watch : callable
@@ -187,13 +184,9 @@ def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, h
     """
     (neurons, inputs), schedule, stop = states.shape, setup.schedule, setup.schedule.stop(len(images))
     gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
-    circuit = self_learning_network(setup, states, images, homeostasis)
-    if states.size >= MANY_CELLS:
-        circuit.raw_spice += ".options klu\n"
+    circuit = self_learning_network(setup, states, images)
     with temporary_circuits():
-        loaded = NgspiceSession().load(circuit, solver, gates + voltages + names("output", neurons))
-        if homeostasis is not None:  # a membrane at rest is as far below ground as its homeostatic voltage is above
-            loaded.alter({f"c.xneuron_{j}.cmembrane ic": -float(volts) for j, volts in enumerate(homeostasis)})
+        loaded = NgspiceSession().load(circuit, LEARNING, gates + voltages + names("output", neurons))
         waves = deque(watch(loaded.run(stop, np.linspace(0, stop, parts + 1)[1:-1])), maxlen=1).pop()
         times = schedule.period * np.arange(len(images) + 1)
         at_times = [np.array([np.interp(times, waves.time, waves[name]) for name in kind]).T for kind in (gates, voltages)]

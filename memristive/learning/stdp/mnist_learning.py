@@ -5,18 +5,16 @@ are proportional to it. It falls over the run, so that the weights first move fa
 constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.learning.stdp.circuit import LEARNING, SelfLearningParameters, SelfLearningSetup, simulate
-from memristive.learning.stdp.closed_form import constants, present, present_all, spike_times
+from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
+from memristive.learning.stdp.closed_form import constants, present_all, spike_times
 from memristive.network.chip import Chip, on_chip
 from memristive.network.ngspice_crossbar import Reader
 from memristive.network.setup import Schedule
-from memristive.network.spike_decoding import lead
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
@@ -27,9 +25,6 @@ TARGET = 5.0  # V for each V of the input: K R_leak at any pace
 PULSE = 0.6e-3  # s
 CONTENDERS = 10  # neurons that ngspice simulates in a read: the first ones in closed form
 STEP = 1000  # presentations between two changes of the pace
-PART = 10  # presentations in one ngspice transient: hundreds would need gigabytes for their waveforms
-# A quarter fewer time points than LEARNING; after two presentations the states were equal to 0.1 uV.
-NGSPICE_LEARNING = dataclasses.replace(LEARNING, trtol=70.0)
 
 
 @dataclass(frozen=True)
@@ -81,16 +76,6 @@ class NetworkState:
     states: np.ndarray
     homeostasis: np.ndarray
 
-    def copy(self) -> "NetworkState":
-        """Return an independent copy."""
-        return NetworkState(self.states.copy(), self.homeostasis.copy())
-
-    def deviations(self, other: "NetworkState") -> dict[str, float]:
-        """Return the largest and the root-mean-square deviation of the states from `other`, and that of the homeostasis, in V."""
-        states = self.states - other.states
-        return {"largest_deviation_V": float(np.abs(states).max()), "rms_deviation_V": float(np.sqrt(np.mean(states ** 2))),
-                "homeostasis_deviation_V": float(np.abs(self.homeostasis - other.homeostasis).max())}
-
 
 def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[NetworkState, np.ndarray]:
     """Return the initial state, and the order of presentation: in each epoch a permutation of the images' indices."""
@@ -117,45 +102,6 @@ def learn(learning: MnistLearning, network: NetworkState, images: np.ndarray, or
     for first in range(0, len(order), STEP):
         k = constants(learning.setup(learning.pace(first / len(order))))
         yield present_all(network.states, network.homeostasis, images, order[first:first + STEP], k)
-
-
-def present_with_leads(learning: MnistLearning, network: NetworkState, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Learn images one after the other in closed form, all at the first pace.
-
-    Parameters
-    ----------
-    learning, network, images
-        As in `learn`.
-
-    Returns
-    -------
-    winners : array, presentations
-        SILENT if no neuron fires.
-    leads : array, presentations, s
-        Lead of the first spike over the second; inf if there is no second one, nan if there is none.
-    """
-    k, found, leads = constants(learning.setup()), [], []
-    for image in images:
-        leads.append(lead(spike_times(network.states, network.homeostasis, image, k)))
-        found.append(present(network.states, network.homeostasis, image, k))
-    return np.array(found), np.array(leads)
-
-
-def learn_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray) -> Iterator[np.ndarray]:
-    """Learn images one after the other in ngspice, all at the first pace; yield the winners of each `PART` presentations.
-
-    Each transient starts from the states, thresholds and membranes that the one before it has left.
-
-    Parameters
-    ----------
-    learning, network, images
-        As in `learn`.
-    """
-    for first in range(0, len(images), PART):
-        found, states, homeostasis = simulate(learning.setup(), network.states, images[first:first + PART], network.homeostasis,
-                                              NGSPICE_LEARNING)
-        network.states, network.homeostasis = states[-1], homeostasis[-1]
-        yield found
 
 
 def assign_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,6 @@ from memristive.learning.stdp.circuit import (
     SelfLearningParameters,
     SelfLearningSetup,
     self_learning_network,
-    simulate,
     winners,
 )
 from memristive.learning.stdp.closed_form import charged, constants, memory_capacitance, present_all, spike_times
@@ -69,16 +68,6 @@ def test_closed_form_has_the_circuits_winners_states_and_thresholds(start, learn
     # ngspice's switches close at time points, some us late; a us of writing moves X by 1.4 mV.
     assert np.abs(waves.stack(state_names(4, 9))[:, -1].reshape(4, 9) - states).max() < 0.06
     assert np.abs(waves.stack(names("homeostasis", 4))[:, -1] - homeostasis).max() < 1.2e-3 * homeostasis.max()
-
-
-def test_simulation_continues_from_states_and_homeostasis_of_an_earlier_one(ngspice, start):
-    """Two transients equal one. A membrane that began at 0 V, instead of below it, would fire too early."""
-    states, images = start[0] + 1.0, PATTERNS[start[1][:6]]
-    found, whole, homeostasis = simulate(SETUP, states, images)
-    first, middle, raised = simulate(SETUP, states, images[:4])
-    second, end, raised_end = simulate(SETUP, middle[-1], images[4:], raised[-1])
-    assert found.tolist() == [*first, *second] and raised[-1][second[0]] > 0.1
-    assert end == pytest.approx(whole[4:], abs=0.02) and raised_end == pytest.approx(homeostasis[4:], abs=2e-4)
 
 
 def test_a_winner_inhibits_all_other_neurons_until_the_input_ends(start, learned):

@@ -1,4 +1,4 @@
-"""MNIST without labels: learning, assignment of digits, reads, and ngspice against the closed form."""
+"""MNIST without labels: learning, assignment of digits, reads."""
 
 import dataclasses
 
@@ -7,7 +7,8 @@ import pytest
 
 import datasets
 from memristive.learning.stdp import mnist_learning
-from memristive.learning.stdp.mnist_learning import PART, STEP, MnistLearning, NetworkState, draw_start, learn, present_with_leads
+from memristive.learning.stdp.closed_form import constants, spike_times
+from memristive.learning.stdp.mnist_learning import STEP, MnistLearning, NetworkState, draw_start, learn
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION, SILENT, TIED, lead
 
@@ -45,19 +46,6 @@ def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_ima
         assert np.nanmin(read, axis=1) == pytest.approx(np.nanmin(spikes[:count], axis=1), abs=0.5e-6)
 
 
-def test_ngspice_learns_as_the_closed_form_over_several_transients(ngspice, training):
-    """Three rows of pixels, strong cells and raised thresholds."""
-    images = training[0][:PART + 2, 30:60]
-    images = images / images.max(axis=1, keepdims=True)
-    circuit = NetworkState(draw_start(FEW, 30, 1)[0].states + 2.5, np.linspace(0.4, 0.0, 10))
-    closed = circuit.copy()
-    found = list(mnist_learning.learn_in_ngspice(FEW, circuit, images))
-    predicted, leads = present_with_leads(FEW, closed, images)
-    assert [len(part) for part in found] == [PART, 2] and np.array_equal(np.concatenate(found), predicted)
-    assert leads.min() > 0 and circuit.deviations(closed)["largest_deviation_V"] < 0.15
-    assert circuit.deviations(closed)["homeostasis_deviation_V"] < 5e-3
-
-
 def test_the_pace_falls_from_step_to_step_but_not_within_one():
     """The inverse time constant of forgetting falls linearly; all that learns slows down together."""
     learning, images = MnistLearning(neurons=10, epochs=1), np.full((2 * STEP, 4), 0.0)
@@ -86,7 +74,8 @@ def test_decisions_are_strict_between_digits_not_between_neurons(training):
     network = NetworkState(states, np.array([0.0, 0.1, 0.3]))
     near, far, alone = (lead(mnist_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
                         for digits in ([4, 7, 7], [4, 4, 7], [4, 4, 4]))
-    assert near == present_with_leads(FEW, network.copy(), image)[1][0] and 2 * near < far < alone == np.inf
+    spikes = spike_times(states, network.homeostasis, image[0], constants(FEW.setup()))
+    assert near == lead(spikes) and 2 * near < far < alone == np.inf
 
 
 def test_neurons_that_win_nothing_get_the_most_frequent_digit():
