@@ -27,7 +27,7 @@ from memristive.network import kernel
 from memristive.network.layers import KernelArrays, LayeredNetwork, no_counts, pulse_values, with_bias
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
-from memristive.network.subcircuit_layer import Write, read_subcircuits, write_half_selected
+from memristive.network.subcircuit_layer import Write, model_states, read_subcircuits, write_half_selected
 from memristive.network.two_terminal import HALF, DeviceArray
 from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
 
@@ -68,7 +68,7 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 def with_model_states(network: LayeredNetwork, found: Characterisation) -> tuple[LayeredNetwork, np.ndarray]:
     """Return the network with states cut to the model's range, and the states of the model that have the same conductances."""
     emulated = emulator(found.device)
-    states = found.map.state(emulated.share(network.states[0]))
+    (states,) = model_states(network, found)
     return dataclasses.replace(network, states=(emulated.state(found.map.share(states)),)), states
 
 

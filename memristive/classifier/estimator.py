@@ -31,7 +31,9 @@ from memristive.classifier.defaults import (
     untrained_network,
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
+from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import emulator, load_device
+from memristive.devices.spice_model import load_model
 from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
@@ -42,6 +44,7 @@ from memristive.network.layers import LayeredNetwork, network_on_chip, threshold
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist
 from memristive.network.setup import CLOSED_FORM, NGSPICE
+from memristive.network.subcircuit_layer import model_states
 from memristive.spice.parameters import ParameterError, Parameters, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -398,8 +401,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
         """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and return its path.
 
-        The first output to reach half its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per
-        layer may be lost.
+        With a device file of `studies.spice_device`, the model's subcircuit stands in each cell. The first output to reach half
+        its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost.
 
         Parameters
         ----------
@@ -411,8 +414,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        Path(path).write_text(layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample"),
-                              encoding="utf-8")
+        subcircuits: dict[str, Any] = {}
+        if self.device and (name := load_device(self.device).model):
+            model = load_model(name)
+            subcircuits = {"model": model, "states": model_states(self.network_, characterise(model))}
+        Path(path).write_text(layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
+                                                   **subcircuits), encoding="utf-8")
         return Path(path)
 
     def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:

@@ -33,6 +33,7 @@ from snn_circuit import (
 )
 
 if TYPE_CHECKING:
+    from memristive.devices.spice_model import SpiceModel
     from memristive.network.layers import LayeredNetwork
 
 # A switch flips at a time point, up to one step late. Spikes of an exported read are late by up to this step for each layer.
@@ -166,7 +167,8 @@ class ReferenceStage(SubCircuit):
 
 
 def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
-                    title: str = "layers", devices: Sequence[Devices] | None = None) -> Circuit:
+                    title: str = "layers", devices: Sequence[Devices] | None = None,
+                    model: SpiceModel | None = None) -> Circuit:
     """Return the netlist of layers in series for reading, every phi low.
 
     Parameters
@@ -180,8 +182,12 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     title : str
     devices : sequence of Devices, optional
         Devices of each layer; None: all alike.
+    model : SpiceModel, optional
+        Its subcircuit stands in each cell instead of the emulator, for layers of pairs; `states` are then those of the model.
     """
     circuit = Circuit(title)
+    if model:
+        model.add_to(circuit)
     ReadMemristor(parameters.memristor, per_instance=devices is not None).add_to(circuit)
     add_amplifiers(circuit, parameters.neuron)
     LatchingTrigger(design.driving(parameters.neuron), per_instance=devices is not None).add_to(circuit)
@@ -191,7 +197,8 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     for layer, cells in enumerate(states):
         last = layer == len(states) - 1
         outputs = names("output" if last else f"row_{layer + 1}", design.neuron_count(cells))
-        _add_layer(circuit, parameters, design, layer, cells, outputs, Devices() if devices is None else devices[layer], last)
+        _add_layer(circuit, parameters, design, layer, cells, outputs, Devices() if devices is None else devices[layer], last,
+                   model)
     return circuit
 
 
@@ -202,7 +209,7 @@ def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
 
 
 def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, layer: int, states: np.ndarray,
-               outputs: list[str], devices: Devices, last: bool) -> None:
+               outputs: list[str], devices: Devices, last: bool, model: SpiceModel | None) -> None:
     neurons, rows = len(outputs), states.shape[1]
     neuron = design.neuron(parameters.neuron, parameters.memristor, rows, last)
     circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}", per_instance=devices.neurons is not None))
@@ -219,9 +226,12 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
                   **neuron_values(j))
     for c, node in enumerate(column_nodes(design, layer, neurons)):
         for k in range(rows):
+            name, row = f"cell_{layer}_{c}_{k}", f"row_{layer}_{k}"
             state = design.reference_state if c == len(states) else states[c, k]
-            circuit.X(f"cell_{layer}_{c}_{k}", "read_memristor", node, f"row_{layer}_{k}", x0=float(state),
-                      **cell_values(c, k))
+            if model:
+                model.add_cell(circuit, name, row, node, float(state))
+            else:
+                circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
 
 def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
@@ -257,7 +267,8 @@ def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: flo
 
 
 def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
-                         sample: str = "image") -> str:
+                         sample: str = "image", model: SpiceModel | None = None,
+                         states: Sequence[np.ndarray] | None = None) -> str:
     """Return the netlist that reads one image with the whole network in one transient, for ngspice's program.
 
     Parameters
@@ -268,17 +279,24 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
         Names of the classes, for the comments.
     sample : str
         Name of the image, for the comments.
+    model : SpiceModel, optional
+        Its subcircuit stands in each cell, for layers of pairs.
+    states : sequence of arrays, columns x rows, optional
+        States of the model in each layer (`subcircuit_layer.model_states`).
 
     Raises
     ------
     ParameterError
-        The image does not fit the network, or a level is outside 0 to 1.
+        The image does not fit the network, a level is outside 0 to 1, or a model's cells are no pairs.
     """
     check_levels("image", np.asarray(image)[None], network.sizes[0])
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
+    if model and not design.pairs:
+        raise ParameterError("a netlist with a SPICE model in its cells needs pairs=1 or more")
     volts = design.row_voltage * design.read_levels(np.asarray(image, float))
     rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
-    circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}", network.devices)
+    circuit = layered_network(network.parameters, design, network.states if states is None else states, rows, f"read of {sample}",
+                              network.devices, model)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     nodes = names(f"membrane_{last}", classes) + names("output", classes)
     hidden = [name for layer, count in enumerate(network.sizes[1:-1])

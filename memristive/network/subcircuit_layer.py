@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.characterise import EDGE
+from memristive.devices.characterise import EDGE, Characterisation
+from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.layers import LayeredNetwork, with_bias
 from memristive.network.netlists import column_nodes
@@ -37,6 +38,12 @@ class Write(NamedTuple):
     column: int
     up: bool
     numbers: np.ndarray
+
+
+def model_states(network: LayeredNetwork, found: Characterisation) -> tuple[np.ndarray, ...]:
+    """Return states of the characterised model that conduct as the cells of each layer do (columns x rows)."""
+    emulated = emulator(found.device)
+    return tuple(found.map.state(emulated.share(states)) for states in network.states)
 
 
 def read_subcircuits(network: LayeredNetwork, model: SpiceModel, states: np.ndarray, images: np.ndarray) -> np.ndarray:

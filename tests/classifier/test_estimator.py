@@ -19,6 +19,7 @@ from memristive.classifier import MemristiveClassifier
 from memristive.network.chip import PRESETS, Chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
+from tests.helpers import ROOT
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 DEVICES = {"memristor": MemristorParameters(kp=1e-4, transconductance=1e-8), "neuron": NeuronParameters(threshold=3.0)}
@@ -240,6 +241,12 @@ def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden
         spikes = first_spikes_of(model.export_netlist(tmp_path / "read.cir", sample))
         assert model.classes_[np.argmin(spikes)] == model.predict([sample])[0]
         assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
+
+
+def test_the_netlist_of_a_models_device_holds_its_subcircuit(iris, tmp_path):
+    model = MemristiveClassifier(device=ROOT / "results/wox_device.json", pairs=1, epochs=1, random_state=1).fit(*iris)
+    text = model.export_netlist(tmp_path / "read.cir", iris[0][0]).read_text()
+    assert text.count(".subckt wox ") == 1 and "xcell_0_0_0 " in text.lower()
 
 
 def test_a_netlist_needs_one_sample_of_the_features(iris, tmp_path):

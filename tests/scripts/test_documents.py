@@ -7,6 +7,8 @@ import sys
 import nbformat
 import pytest
 
+from memristive.devices.characterise import characterise
+from memristive.devices.spice_model import load_model
 from tests.helpers import ROOT
 from tools.tables import TABLES, write_tables
 from tools.tour import TOUR, executed
@@ -19,6 +21,15 @@ SNIPPETS = [(page.name, k, code) for page in PAGES
 @pytest.mark.parametrize(("page", "k", "code"), SNIPPETS, ids=[f"{page}-{k}" for page, k, _ in SNIPPETS])
 def test_snippet_runs(page, k, code):
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=300)
+
+
+def test_the_ten_lines_of_a_model_are_a_device(tmp_path, ngspice):
+    page = (ROOT / "docs/own_model.md").read_text(encoding="utf-8")
+    for name, kind in (("my_model.lib", "spice"), ("my_model.json", "json")):
+        (tmp_path / name).write_text(re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1], encoding="utf-8")
+    device = characterise(load_model(str(tmp_path / "my_model.json"))).device
+    assert device.mean_step == pytest.approx(2 / (1 / 0.0099 + 1 / 0.0132), rel=0.01)
+    assert max(device.half_up, device.half_down) < 1e-9  # V/2 is below the threshold
 
 
 def quantities(notebook):
