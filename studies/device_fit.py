@@ -4,7 +4,7 @@ FILE.csv holds readings after identical pulses, in S and in the order of measure
 
 - a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Columns sweep and
   pulse may be added. A sweep starts where its number changes, at pulse 0 (a reading before any pulse), and where pulse numbers
-  return while the direction stays. Pulses of both directions may alternate.
+  do not rise while the direction stays. Pulses of both directions may alternate.
 - two columns, up and down, row by row. The first row is read before the first pulse. A column sweep separates sweeps.
 
 Writes the device file results/NAME_device.json, for --device of other scripts, the record results/device_fit_NAME.json and

@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]]) -> float:
-    """Return X in V at rest after phi was high for `pieces` of (s, V at the input), from `state` V at rest before."""
+    """Return X in V at rest after phi was high for `pieces` of (s, V at the input); `state`: X in V at rest before."""
     for duration, volts in pieces:
         x = raised_state(k.channel, state, volts)
         for _ in range(STEPS):

@@ -184,9 +184,9 @@ def _moving(pulses: np.ndarray, direction: np.ndarray, x: np.ndarray) -> np.ndar
 
 
 def _estimate(y: np.ndarray, direction: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return grid, curves (up, down) and errors, noises (read, write) and errors, and states.
+    """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors, and all states.
 
-    `y` are readings from 0 to 1, and `after` the readings after the pulses to use.
+    `y` are readings from 0 to 1, and `after` the indices of those that follow the pulses to use.
     """
     before, up, shared = after - 1, direction[after, None] > 0, np.diff(after) == 1
     filtered, states, slope, largest = y, y, np.zeros(len(after)), np.ones(2)

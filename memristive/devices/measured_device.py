@@ -151,7 +151,7 @@ class MeasuredDevice(Parameters):
         return np.array(_rates(self.up)) if up else np.array(_rates(self.down[::-1])[::-1])
 
     def after(self, start: ArrayLike, pulses: ArrayLike, up: bool = True) -> np.ndarray:
-        """Return x after mean pulses of one direction.
+        """Return x after noise-free pulses of one direction.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ def emulator(device: MeasuredDevice, window: float | None = None, capacitance: f
 
 
 def _curve(name: str, values: Any) -> tuple[float, ...]:
-    """Return the points of a curve; raise ParameterError for one point, negative values and what is no number."""
+    """Return the points of a curve; raise ParameterError if it has one point, or anything but numbers of 0 or above."""
     try:
         points = tuple(float(value) for value in values)
     except (TypeError, ValueError):

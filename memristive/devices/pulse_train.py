@@ -26,7 +26,7 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
     Returns
     -------
     array, pulses + 1, S
-        Conductance at the device's read voltage, first before any pulse.
+        Conductance at the device's read voltage, before any pulse and after each.
 
     Raises
     ------

@@ -400,8 +400,8 @@ def seconds(pulse: Pulse, z: np.ndarray) -> np.ndarray:
 def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float, rng: np.random.Generator) -> np.ndarray:
     """Return sum(error x (X - X_ref)) of each row (without the bias), read with each column at `volts` times its error.
 
-    The reference column carries the negative sum of the errors. With pairs it is the mean of sum(error x (X+ - X-)): the
-    negative columns carry the negative errors.
+    The reference column carries the negative sum of the errors. With pairs the negative columns carry the negative errors, so
+    the result is sum(error x (X+ - X-)), averaged over the pairs.
     """
     rows, columns = states.shape
     neurons, cells, result = len(errors), layer.cells, np.zeros(rows - 1)

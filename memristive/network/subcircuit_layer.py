@@ -80,7 +80,7 @@ def read_subcircuits(network: LayeredNetwork, model: SpiceModel, states: np.ndar
 
 
 def _drives(part: LayerPart, model: SpiceModel, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Return the neurons' drives in V (images x neurons): one image after the other, in a crossbar of the rows that any needs."""
+    """Return the neurons' drives in V (images x neurons): one image after the other, without rows that are never driven."""
     levels = with_bias(images)
     used = np.flatnonzero(levels.any(axis=0))
     circuit = Circuit("images")

@@ -103,7 +103,7 @@ class WireSolver:
 
 
 def _ladder(count: int) -> Any:
-    """Return the conductance matrix of a wire of `count` nodes in units of one piece: a source, then a piece to each node."""
+    """Return the conductance matrix of a wire: pieces of 1 S from its source to the first of `count` nodes, and between nodes."""
     own = np.full(count, 2.0)
     own[-1] = 1.0
     return (diags_array(own) - eye_array(count, k=1) - eye_array(count, k=-1)).tocsr()

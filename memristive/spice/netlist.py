@@ -60,7 +60,7 @@ def netlist_text(circuit: Any, solver: Solver, stop: float = 0.0, save: Sequence
     stop : float
         End of the transient in s.
     save : sequence of str
-        Vectors to keep, e.g. "out", "V(out)", "i(vsupply)"; none keeps all nodes.
+        Vectors to keep, e.g. "out", "V(out)", "i(vsupply)". If empty, all nodes are kept.
     print_nodes : sequence of str
         Adds .tran and .print lines for these nodes, so that `ngspice -b` runs the netlist unchanged.
     comments : sequence of str

@@ -207,7 +207,7 @@ class NgspiceSession:
         circuit : PySpice circuit or str
         solver : Solver
         save : sequence of str
-            Vectors to keep of its runs: "out", "V(out)", "i(vsupply)"; none keeps all nodes.
+            Vectors to keep of its runs: "out", "V(out)", "i(vsupply)". If empty, all nodes are kept.
 
         Raises
         ------
