@@ -122,14 +122,11 @@ def patterns_row(name: str, title: str) -> tuple[str, str, str]:
 
 
 def results_table() -> str:
-    """Return the results of all networks of one layer in ngspice, and the paper's accuracies."""
+    """Return the results of all networks of one layer on MNIST in ngspice."""
+    title, paper, accuracy = patterns_row("mnist", "MNIST")
     rows: list[tuple[str, ...]] = [
-        (*patterns_row(name, title), "", "")
-        for name, title in (("xpue", "XPUE"), ("012345", "012345"), ("mnist", "MNIST"))]
-    hebbian = load_results(in_ngspice(NETWORKS[0]))
-    rows += [("Hebbian, first 100 test images, the paper's rule", PAPER["test"],
-              percent(hebbian["paper_rule_first_100"]), "", ""),
-             ("Hebbian, the paper's rule", "", percent(hebbian["paper_rule_accuracy"]), "", "")]
+        (f"{title} (paper: {paper})", accuracy, "", ""),
+        ("Hebbian, the paper's rule", percent(load_results(in_ngspice(NETWORKS[0]))["paper_rule_accuracy"]), "", "")]
     agreement = load_results(RESULTS / "agreement.json")
     for title in dict.fromkeys(network.title for network in NETWORKS):
         networks = [network for network in NETWORKS if network.title == title]
@@ -140,10 +137,10 @@ def results_table() -> str:
             part = f" of {samples:,}" if samples < MNIST_TESTS else ""
             cells[encoding] = (spread(found) if len(found) > 1 else percent(found[0])) + part
         images, otherwise = (sum(agreement[network.name][key] for network in networks) for key in ("images", "otherwise"))
-        rows.append((title[0].upper() + title[1:], "", *cells.values(), f"{otherwise} of {images:,}"))
+        rows.append((title[0].upper() + title[1:], *cells.values(), f"{otherwise} of {images:,}"))
     software = (load_results(RESULTS / f"mnist_ex_situ{ending}_training.json")["software_accuracy"] for ending in ("", "_grey"))
-    rows.append(("Logistic regression in software", "", *map(percent, software), ""))
-    return markdown(("experiment (MNIST, strict unless noted)", "paper", "binary", "grey", "decided differently"), rows)
+    rows.append(("Logistic regression in software", *map(percent, software), ""))
+    return markdown(("experiment (MNIST, strict unless noted)", "binary", "grey", "decided differently"), rows)
 
 
 def short_results_table() -> str:
@@ -271,15 +268,11 @@ def stdp_mnist_table() -> str:
 
 
 def performance_table() -> str:
-    """Return times of both engines and of growing arrays."""
+    """Return times of both engines."""
     record = load_results(RESULTS / "performance.json")
     engines = [(f"{r['images']}, {r['engine']}", f"{r['read_ms']:.3g}", f"{r['write_ms']:.3g}", f"{r['presentations_per_s']:.3g}")
                for r in record["engines"] if "grey" in r["images"]]
-    growth = [(r["inputs"], f"{r['train_s']:.3g}", f"{r['read_ms']:.3g}")
-              for r in record["growth"][1::2]]
-    return "\n\n".join([
-        markdown(("images, engine", "ms a read", "ms a write", "presentations a second"), engines),
-        markdown(("inputs", "s to train", "ms a read"), growth)])
+    return markdown(("images, engine", "ms a read", "ms a write", "presentations a second"), engines)
 
 
 def commands_table() -> str:
@@ -328,8 +321,7 @@ def commands_table() -> str:
 
 def device_presets_table() -> str:
     """Return the presets of measured devices."""
-    rows = [(*described(device)[:-1], f"{device.write_noise:.1%}", f"{device.read_noise:.1%}") for device in MEASURED.values()]
-    return markdown((*HEADING[:-2], "write noise", "read noise"), rows)
+    return markdown(HEADING[:-1], [described(device) for device in MEASURED.values()])
 
 
 def trained_in_situ_table() -> str:
@@ -358,19 +350,18 @@ def device_learning_table() -> str:
         return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
 
     rows = [(device, "/".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
-             *(accuracy(device, layers, pairs, whole) for layers in (1, 2)
-               for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
+             *(accuracy(device, layers, pairs, True) for layers in (1, 2) for pairs in (0, 1, 4)))
             for device in accuracies.index.unique("device")]
-    kinds = ("pair", "4 pairs", "any width")
+    kinds = ("pair", "4 pairs")
     return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
 
 
 def device_costs_table() -> str:
     """Return what the training of one layer of one pair costs."""
     costs = _device_means().xs((1, 1, True), level=("layers", "pairs", "whole"))
-    rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.column_writes:,.0f}",
-             f"{row.write_energy_J:.2g}") for device, row in costs.iterrows()]
-    return markdown(("device", "pulses a cell", "most", "column writes", "write energy (J)"), rows)
+    rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.write_energy_J:.2g}")
+            for device, row in costs.iterrows()]
+    return markdown(("device", "pulses a cell", "most", "write energy (J)"), rows)
 
 
 def passive_models_table() -> str:
@@ -388,15 +379,15 @@ def passive_models_table() -> str:
 def subcircuit_layer_table() -> str:
     """Return the agreement of ngspice, with the subcircuit in each cell, and the closed form."""
     return markdown(("model", "same decisions", "spikes differ by, ns", "same errors",
-                     "writes differ by, in steps: largest, rms"), [
+                     "writes differ by, in steps"), [
         (row["model"], f"{row['same_decisions']}/{row['images']}", f"{1e9 * row['spike_difference_s']:.0f}",
          f"{row['same_errors']}/{row['presentations']}",
-         f"{row['largest_difference_steps']:.2g}, {row['rms_difference_steps']:.1g}")
+         f"{row['largest_difference_steps']:.2g}")
         for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
 
 
-CONTEST = {"mnist10": ("Delta rule, 1.67 uF", 93, 500, 27.0879e-6, 737.352e-3),
-           "mnist017": ("Delta rule, 16 uF", 134, 150, 9.86249e-6, 67.9689e-3)}  # best entries, November 2026
+CONTEST = {"mnist10": (93, 500, 27.0879e-6, 737.352e-3),  # best entries, November 2026: Delta rule, 1.67 uF
+           "mnist017": (134, 150, 9.86249e-6, 67.9689e-3)}  # and 16 uF
 TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"}
 
 
@@ -418,7 +409,7 @@ def transistors_contest_table() -> str:
         if task in CONTEST:
             rows += [row(task, "this circuit", record["correct"], record["images"], record["inference_J_per_image"],
                          record["training_J"]),
-                     row(task, f"contest's best, November 2026: {CONTEST[task][0]}", *CONTEST[task][1:])]
+                     row(task, "contest's best, November 2026", *CONTEST[task])]
     return markdown(("task", "circuit", "correct", "energy of a test image", "training"), rows)
 
 
