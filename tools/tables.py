@@ -350,9 +350,10 @@ def device_learning_table() -> str:
         return f"{100 * float(accuracies[device, *case]):.1f}" if (device, *case) in accuracies else ""
 
     rows = [(device, "/".join(f"{value:g}" if value else "-" for value in NEUROSIM.get(device, (None, None))),
-             *(accuracy(device, layers, pairs, True) for layers in (1, 2) for pairs in (0, 1, 4)))
+             *(accuracy(device, layers, pairs, whole) for layers in (1, 2)
+               for pairs, whole in ((0, True), (1, True), (4, True), (1, False))))
             for device in accuracies.index.unique("device")]
-    kinds = ("pair", "4 pairs")
+    kinds = ("pair", "4 pairs", "any width")
     return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
 
 
