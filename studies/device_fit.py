@@ -82,16 +82,14 @@ def read_table(path: Path) -> pd.DataFrame:
     if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
         raise ParameterError(f"{path}: rows have more values than the header has columns; use a point in decimals, not a comma")
     data.columns = [str(column).strip().lower() for column in data.columns]
-    if data.isna().any().any():
-        raise ParameterError(f"{path}: column {data.columns[data.isna().any()][0]!r} has missing values")
     return data
 
 
 def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as numbers. Raises ParameterError."""
     values = pd.to_numeric(data[column], errors="coerce")
-    if values.isna().any():
-        raise ParameterError(f"column {column!r} must hold numbers, got {data[column][values.isna()].iloc[0]!r}")
+    for row in np.flatnonzero(values.isna())[:1]:
+        raise ParameterError(f"column {column!r} must hold numbers, got {str(data[column].iloc[row])!r} in row {row + 1}")
     return np.asarray(values, float)
 
 
@@ -102,7 +100,8 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """
     sweep = np.zeros(len(data), bool)
     if "sweep" in data.columns:
-        sweep |= data["sweep"].ne(data["sweep"].shift())
+        number = data["sweep"].ffill()
+        sweep |= number.ne(number.shift())
     if "conductance" not in data.columns:
         columns = [column for column in data.columns if column != "sweep"]
         if len(columns) != 2 or not len(data):

@@ -186,8 +186,8 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
     values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     for line, place in np.argwhere(~np.isfinite(values))[:1]:
         name = frame.columns[place]
-        raise ParameterError(f"{source}: column {name!r} must hold finite numbers, got {frame.iloc[line, place]!r} in row "
-                             f"{line + 1}; write decimal points, fill gaps in, encode text (pandas.get_dummies), leave the "
+        raise ParameterError(f"{source}: column {name!r} must hold finite numbers, got {str(frame.iloc[line, place])!r} in "
+                             f"row {line + 1}; write decimal points, fill gaps in, encode text (pandas.get_dummies), leave the "
                              f"column out with --drop {name!r}, or name the class column with --label")
     return values, labels.to_numpy() if labels.dtype.kind in "iub" else labels.to_numpy(str)
 

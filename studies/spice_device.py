@@ -80,7 +80,7 @@ def print_result(found: Characterisation) -> None:
     for way, curve in (("up", device.up), ("down", device.down)):
         if max(curve) > ABRUPT:
             print(f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has few levels, so that "
-                  "corrections overshoot")
+                  "corrections overshoot: try a shorter pulse, or a lower voltage")
     print(meaning(device))
 
 

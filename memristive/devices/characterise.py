@@ -18,7 +18,7 @@ from memristive.spice.session import NgspiceSession, Solver
 EDGE = 1e-3  # of a pulse's width
 BLOCK, MOST_BLOCKS = 100, 10  # pulses after which a sweep looks whether it has arrived, and how often it looks
 ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
-LEAST = 1e-3  # relative change of the conductance by a block, below which pulses change nothing
+LEAST = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses change nothing
 GRID = np.linspace(0, 1, 33)
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000
@@ -220,6 +220,9 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
                 cut[up] = after_x > 1 - BOUND if up else after_x < BOUND
                 cut[up] &= not cut[up].all()  # one pulse is the whole way
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
+    if BLOCK * max(curves[False]) < LEAST:
+        raise ParameterError(f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not lower the "
+                             "conductance: give the model file another voltage or width for 'down'")
     disturb = {(up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
                for up in (True, False) for part in (2, 3)}
 

@@ -119,9 +119,11 @@ def load_model(name: str) -> SpiceModel:
         content = json.loads(path.read_text(encoding="utf-8"))
         given: dict[str, Any] = {key: content[key] for key in ("row_pin", "read_voltage") if key in content}
         given |= {key: str(content[key]) for key in ("subcircuit", "state_node", "initial_parameter")}
-        given |= {f"{key}_{way}": float(content[way][key]) for way in ("up", "down") for key in ("voltage", "width")}
+        given |= {f"{key}_{way}": content[way][key] for way in ("up", "down") for key in ("voltage", "width")}
         given["parameters"] = {str(key): float(value) for key, value in content.get("parameters", {}).items()}
         library = path.parent / content["file"]
+        if unknown := content.keys() - {"file", "up", "down", *given}:
+            raise ValueError(f"{min(unknown)!r} is no entry of it")
     except OSError as error:
         raise ParameterError(f"model {name!r} is none of {', '.join(presets)}, and no model file: {error.strerror}") from None
     except KeyError as error:

@@ -134,7 +134,8 @@ def test_model_file_adds_no_text_to_the_netlist(tmp_path, changes):
 @pytest.mark.parametrize(("changes", "name"), [
     ({"file": "none.lib"}, "none.lib"), ({"subcircuit": "other"}, "other"), ({"state_node": "y"}, "y"),
     ({"initial_parameter": "y0"}, "y0"), ({"parameters": {"k": 1.0}}, "k"), ({"row_pin": 3}, "row_pin"),
-    ({"up": {"voltage": 1.0}}, "width"), ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up")])
+    ({"up": {"voltage": 1.0}}, "width"), ({"up": {"voltage": 1.0, "width": "1u"}}, "width_up"),
+    ({"params": {}}, "params"), ({"up": {"voltage": -1.0, "width": 1e-6}}, "voltage_up")])
 def test_wrong_model_file_is_named(tmp_path, changes, name):
     with pytest.raises(ParameterError, match=name) as caught:
         made(tmp_path, **changes)
@@ -161,6 +162,7 @@ def test_row_pin_turns_the_device(ngspice, tmp_path):
 
 @pytest.mark.parametrize(("text", "error", "word"), [
     (DEVICE.replace("10u", "1p"), ParameterError, "change"),
+    (DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * uramp(v(a,b))"), ParameterError, "down"),
     (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
     (DEVICE.replace("ic={x0}", "ic=0.5"), ParameterError, "x0"),
     (DEVICE.replace("-1 * (uramp(v(x) - 1) - uramp(-v(x)))", "v(a,b) > 0.5 ? 1 / (0.500001 - v(x)) : 0").replace("1n", "1f"),

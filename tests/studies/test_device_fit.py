@@ -36,8 +36,8 @@ def fitted(tmp_path, table, *options):
 @pytest.mark.parametrize("layout", ["direction", "two columns"])
 def test_a_file_gives_the_device_in_siemens(tmp_path, capsys, layout):
     if layout == "direction":
-        rows = ["pulse,conductance,direction", *(f"{k},{value:.8e},up" for k, value in enumerate(UP)),
-                *(f"{k},{value:.8e},down" for k, value in enumerate(DOWN))]
+        rows = ["pulse,conductance,direction,note", *(f"{k},{value:.8e},up," for k, value in enumerate(UP)),
+                *(f"{k},{value:.8e},down,next day" for k, value in enumerate(DOWN))]
     else:
         rows = ["up;down", *(f"{one:.8e};{other:.8e}" for one, other in zip(UP, DOWN, strict=True))]
     assert fitted_text(tmp_path, rows) == 0
@@ -55,7 +55,8 @@ def test_each_way_to_write_directions_and_sweeps_is_read():
     assert expected[1].tolist() == ([0] + [1] * 40 + [0] + [-1] * 40) * 2
     assert (expected[0] == [*UP, *DOWN, *UP, *DOWN]).all()
     signs = table["direction"].map({"up": 1, "down": -1})
-    for other in (table.assign(direction=signs), table.assign(voltage=1.5 * signs).drop(columns="direction")):
+    first_rows = table.assign(sweep=np.where(table["pulse"] == 0, np.arange(len(table)), np.nan)).drop(columns="pulse")
+    for other in (table.assign(direction=signs), table.assign(voltage=1.5 * signs).drop(columns="direction"), first_rows):
         assert (device_fit.pulse_columns(other)[1] == expected[1]).all()
     two = device_fit.pulse_columns(pd.DataFrame({"sweep": [1] * 41 + [2] * 41, "up": [*UP, *UP], "down": [*DOWN, *DOWN]}))
     assert two[1].tolist() == ([0] + [1] * 40) * 2 + ([0] + [-1] * 40) * 2
@@ -106,7 +107,8 @@ def test_a_loop_gives_an_emulator_with_the_same_currents(tmp_path):
     (long(("up", UP)), "direction 'down'"), (long(("up", UP), ("down", DOWN[:1])), "direction 'down'"),
     (long(("up", -UP), ("down", DOWN)), "positive"), (long(("up", 1e6 * UP), ("down", 1e6 * DOWN)), "1e-6"),
     (long(("up", UP[:1].repeat(9)), ("down", UP[:1].repeat(9))), "all equal"),
-    (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"), (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
+    (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
+    (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"), (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
     (long(("up", UP)).drop(columns="direction"), "'direction'"), (pd.DataFrame({"one": UP}), "two columns"),
     (pd.DataFrame(), "cannot be read"), (pd.DataFrame({"a": ["0,1"], "b": ["0,2"]}), "decimals")])
 def test_bad_input_is_one_line(tmp_path, capsys, table, word):
