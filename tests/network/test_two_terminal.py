@@ -57,7 +57,8 @@ def test_the_exported_training_runs_in_the_program(scheme, ngspice, tmp_path):
     netlist.write_text(hebbian_netlist(setup, PATTERNS), encoding="utf-8")
     waves = printed(netlist)
     states = [waves[name][-1] for name in setup.state_names(*PATTERNS.shape)]
-    assert states == pytest.approx(train_hebbian(setup, PATTERNS).states.ravel(), abs=1e-4)
+    # Time points of the program and of the library differ, in ngspice 39 by more than later: 2.5e-4 of the range.
+    assert states == pytest.approx(train_hebbian(setup, PATTERNS).states.ravel(), abs=1e-3)
 
 
 def test_a_device_without_a_model_is_refused():
