@@ -1,4 +1,4 @@
-"""Performance: time reads, writes and learning of both engines, growth with array size, and every script as a process.
+"""Performance: time reads, writes and learning of both engines, and every script as a process.
 
 `python -m benchmarks.performance` writes results/performance.json in about eight minutes, on a machine
 that does nothing else. The tables of docs/performance.md are made of the record by tools/tables.py.
@@ -17,28 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from datasets import encode, load_mnist, mnist
+from datasets import mnist
 from memristive.cli.main import run
 from memristive.cli.options import make_parser
 from memristive.cli.progress import print_rows, progress
 from memristive.io.results import write_results
 from memristive.learning.crossbar_training import CompiledCrossbar, train
 from memristive.learning.error_rule import initial_state
-from memristive.learning.hebbian import read_network, train_hebbian
 from memristive.network.chip import Chip
-from memristive.network.closed_form import hebbian_state
 from memristive.network.engines import make_engine
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.network.solvers import READING
-from memristive.spice.session import NgspiceSession, temporary_circuits
-from snn_circuit import names
+from memristive.spice.session import temporary_circuits
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ((10, "binary"), (10, "grey"), (28, "binary"), (28, "grey"))  # size, encoding
 READS = 30  # images read and written one by one
 PRESENTATIONS = {NGSPICE: 100, CLOSED_FORM: 20_000}
 WANTED = 3  # spikes that a read waits for, as in MNIST_memristor_test.py
-SIZES = (5, 7, 10, 14, 20, 28)  # pixels a side
 TEST = ["MNIST_memristor_test.py", "--samples", "200"]
 SCRIPTS = [["memristor.py"],
            *([f"{name}_memristive_{part}.py"] for name in ("XPUE", "012345", "MNIST") for part in ("training", "inference")),
@@ -62,7 +57,6 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     cases = [(size, encoding, engine) for size, encoding in IMAGES for engine in ENGINES]
     results = {"engines": [engine_row(*case) for case in progress(cases, len(cases), "engines", "case")],
-               "growth": [growth_row(size) for size in progress(SIZES, len(SIZES), "growth", "size")],
                "scripts": script_rows(options.rounds)}
     write_results(options.results / "performance.json", {"rounds": options.rounds, "cores": os.cpu_count()}, results)
     for rows in results.values():
@@ -98,20 +92,6 @@ def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
         learn = cpu_seconds(list, [(learning,)])
     return {"images": f"{size}x{size} {encoding}", "engine": name, "read_ms": read * 1e3, "write_ms": write * 1e3,
             "presentations_per_s": rule.presentations / learn}
-
-
-def growth_row(size: int) -> dict[str, Any]:
-    """Time in ngspice the Hebbian training, a read as the test script reads, and a read with every cell in the circuit."""
-    dataset = mnist(size)
-    setup, images = dataset.setup, encode(load_mnist("x_test", first=READS)["x_test"], size)
-    with temporary_circuits():
-        train = cpu_seconds(train_hebbian, [(setup, dataset.patterns)])
-        states = hebbian_state(setup) * dataset.patterns
-        read = cpu_seconds(make_engine(NGSPICE, setup, Chip(10, size**2)).spikes, ((states, image, WANTED) for image in images))
-        whole = NgspiceSession().load(read_network(setup, states, images[0]), READING, names("membrane", 10))
-        whole_read = cpu_seconds(whole.run, [(setup.schedule.pulse,)])
-    return {"inputs": f"{size}x{size}", "cells": 10 * size**2, "train_s": train, "read_ms": read * 1e3,
-            "whole_network_read_ms": whole_read * 1e3}
 
 
 def script_rows(rounds: int) -> list[dict[str, Any]]:
