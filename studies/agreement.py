@@ -40,7 +40,7 @@ from memristive.io.predictions import load_decisions
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
 from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
-from memristive.learning.ngspice_training import NgspiceTrainer
+from memristive.learning.ngspice_training import EmulatorCircuits, NgspiceTrainer
 from memristive.learning.rule import LayeredRule
 from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Crossbar
@@ -308,7 +308,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
         next(train_layers(start, rule, images, labels, block=options.after))
     warn_of_layers(start.network, images)
     with temporary_circuits():
-        trainer = NgspiceTrainer(start.network, rule, images, labels)
+        trainer = NgspiceTrainer(EmulatorCircuits(start.network), rule, images, labels)
         results = compare_training(start, trainer.present, rule, Images(images, labels), options.stretch)
 
     # 3. Save and print.

@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -376,6 +377,14 @@ class BackReader:
         waves = self._circuit.run(self.STOP)
         pairs = max(1, self._network.design.pairs)
         return waves.stack(self._currents)[:, -1] / (self._network.parameters.memristor.gain * self._volts * pairs)
+
+
+class ColumnDose(NamedTuple):
+    """Write of one column: the signed dose in V, of which each row gets a share from 0 to 1."""
+
+    column: int
+    dose: float
+    shares: np.ndarray
 
 
 class ColumnWriter:

@@ -117,6 +117,16 @@ def membrane_circuit(part: LayerPart) -> Circuit:
     return circuit
 
 
+def driven_membranes(part: LayerPart) -> Circuit:
+    """Return the membranes alone. The PWL source Vdrive_0_j drives membrane j."""
+    circuit = Circuit("membranes")
+    circuit.subcircuit(Membrane(part.neuron))
+    for j in range(part.neurons):
+        circuit.PieceWiseLinearVoltageSource(f"drive_0_{j}", f"drive_0_{j}", circuit.gnd, values=OFF)
+        circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
+    return circuit
+
+
 def spike_circuit(part: LayerPart, edge: float) -> Circuit:
     """Return a crossbar with its membranes, driven by spikes.
 
