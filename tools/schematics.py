@@ -69,7 +69,7 @@ def _lifted_gate(state: float = 2.0) -> Figure:
     place = np.linspace(0.0, 1.0, 200)
     for axis, volts in zip(axes, (0.0, 1.0), strict=True):
         gate = float(raised_state(MemristorParameters(), state, volts))
-        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # one current: (gate - channel)^2 falls linearly
+        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # (gate - channel)^2 is linear
         axis.plot(place, np.full_like(place, gate), color=BLUE, linewidth=3)
         axis.plot(place, channel, color=VERMILLION, linewidth=3)
         axis.fill_between(place, channel, gate, color=SKY, alpha=0.35, linewidth=0)
