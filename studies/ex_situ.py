@@ -28,7 +28,7 @@ from memristive.spice.parameters import Parameters, quantity
 
 @dataclass(frozen=True)
 class Mapping(Parameters):
-    """Parameters of the regression and of the states that its weights become."""
+    """Parameters of the logistic regression, and of the mapping from its weights to states."""
 
     swing: float = quantity(1.5, 1e-3, 1000.0, "V", "largest distance of a state from the centre")
     iterations: int = quantity(300, 1, 100000, "", "most iterations of the logistic regression")

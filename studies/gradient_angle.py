@@ -88,7 +88,7 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
     ----------
     network : LayeredNetwork
     rule : LayeredRule
-        Rule of one presentation.
+        Rule with a single presentation, whose write has the first dose.
     image : array, inputs, levels 0 to 1
     label, wrong : int
         Right neuron, and the wrong neuron that fires too early.

@@ -88,10 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]]) -> float:
-    """Return X after a write in closed form, in V with the input at 0 V.
+    """Return X in V after a write, in closed form.
 
-    phi is high during all `pieces` of the input, each a pair of duration in s and voltage in V. `state` is X before the write,
-    in V with the input at 0 V.
+    phi is high during all `pieces` of the input, each a pair of duration in s and voltage in V. `state` is X in V before the
+    write. Before and after the write the input is at 0 V, so it does not lift the gate.
     """
     for duration, volts in pieces:
         x = raised_state(k.channel, state, volts)

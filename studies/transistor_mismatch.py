@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
            ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
-    """Simulate a chip by the law; return its accuracy with weights that it learns and with `ideal` ones, and the former in V.
+    """Simulate a chip by the law; return its accuracies with learned and with `ideal` weights, and the learned weights in V.
 
     `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, the learned ones count twice.
     """

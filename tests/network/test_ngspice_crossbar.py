@@ -114,7 +114,7 @@ def test_levels_scale_the_input_voltage(mnist_setup, trained_states, reader):
 
 @pytest.mark.parametrize("changes", [{"width": 1e-2}, {"oxide_thickness": 1e-8}, {"width": 1e-3}])
 def test_large_gates_keep_their_charge_in_a_read(changes):
-    """Large gates would lose charge from pattern to pattern with the usual tolerance of charges (chgtol)."""
+    """Membranes would fade from pattern to pattern with the tolerance of charges (chgtol) of usual reads."""
     memristor, patterns = MemristorParameters(**changes), xpue().patterns
     setup = fit_feedback_resistor(Setup(memristor), patterns)
     states = trained_state(memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
