@@ -174,7 +174,10 @@ def print_loop(fit: LoopFit) -> None:
 
 
 def pulse_figure(fit: PulseFit) -> Figure:
-    """Draw all sweeps, beside mean pulses with the standard deviation of readings about them, and the steps over x."""
+    """Draw the fit: measured sweeps with mean pulses of the fitted device, and its steps over x.
+
+    A band shows the standard deviation of readings about the mean pulses.
+    """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))

@@ -185,7 +185,10 @@ def aged(chip: Chip, states: np.ndarray, decay_spread: float, age_time_constants
 
 
 def evaluate(task: Task) -> list[dict[str, Any]]:
-    """Return rows of the record with the accuracies of all chips of a task. "retention" has a row for each age and spread."""
+    """Return the accuracies of a task's chips as a row of the record.
+
+    The section "retention" has a row for each time since the training and each spread of decay rates.
+    """
     learned, rows = [task.states_on(chip) for chip in task.chips], []
     ages = [{"decay_spread": spread, "age_time_constants": age} for spread in DECAY_SPREADS for age in AGES]
     for columns in ages if task.columns["section"] == "retention" else [{}]:

@@ -205,7 +205,10 @@ class Fold:
 
 
 def evaluate(task: Fold) -> list[np.ndarray]:
-    """Fit and test a classifier; return its decisions twice, for the network the second time strictly. Runs in a worker."""
+    """Fit and test a classifier; return its decisions and its strict decisions. Runs in a worker.
+
+    Both are the same for all classifiers but the network of memristors.
+    """
     with warnings.catch_warnings(), threadpool_limits(1):  # more threads take ten times as long for such small matrices
         warnings.simplefilter("ignore", OperatingRangeWarning)  # the network trained on everything warns
         fitted = clone(task.method).fit(task.features[task.train], task.truth[task.train])

@@ -186,7 +186,7 @@ def gradient_table() -> str:
 
 
 def layers_table() -> str:
-    """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
+    """Return the accuracies of multilayer networks on MNIST, Fashion-MNIST and digits."""
     rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST",
                         "digits": "digits", "digits_shifted": "digits and copies shifted by half a pixel"}
     for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
