@@ -64,7 +64,7 @@ def _save(figure: Figure, name: str) -> None:
 
 
 def _lifted_gate(state: float = 2.0) -> Figure:
-    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V. At 0 V the gate is at `state` (V)."""
+    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; `state`: X in V at 0 V."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
     place = np.linspace(0.0, 1.0, 200)
     for axis, volts in zip(axes, (0.0, 1.0), strict=True):
