@@ -416,7 +416,7 @@ def transistors_contest_table() -> str:
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies, control experiments and the check with half of the time step, a column for each task of the contest."""
+    """Return accuracies, control experiments and the check with half of the time step, for each task of the contest."""
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
     for task, record in tasks.items():
