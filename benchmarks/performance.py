@@ -1,7 +1,7 @@
-"""Performance: time reads, writes and learning of both engines, and every script as a process.
+"""Measure the times of reads, writes and learning in both engines, and time and memory of every script.
 
 `python -m benchmarks.performance` writes results/performance.json in about eight minutes, on a machine
-that does nothing else. The tables of docs/performance.md are made of the record by tools/tables.py.
+that does nothing else. tools/tables.py makes the tables of docs/performance.md from this record.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ SCRIPTS = [["memristor.py"],
            [*TEST, "--jobs", "1"], [*TEST, "--jobs", "2"],
            [*TEST, "--jobs", "2", "--voltages", "voltages/mnist_error_driven.json"]]
 
-# In a small process between: the peak memory of a child is at least that of its parent when it forks.
+# A small process starts each script, because a child's peak memory is at least that of its parent at the fork.
 MEASURE = """
 import resource, subprocess, sys, time
 start = time.perf_counter()
@@ -74,7 +74,7 @@ def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) 
 
 
 def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
-    """Time a read, a write, and learning from errors."""
+    """Return CPU times of a read, a write, and learning from errors, by the engine `name` with `size` x `size` pixels."""
     dataset, inputs = mnist(size, encoding), size**2
     images, labels = dataset.test.levels, dataset.test.labels
     states = dataset.rule.start_state + np.random.default_rng(1).normal(0, 0.02, (10, inputs))
@@ -82,7 +82,7 @@ def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
     chip = Chip(10, inputs)
     with temporary_circuits():
         engine = make_engine(name, dataset.setup, chip)
-        engine.spikes(states, images[0], WANTED)  # compiles
+        engine.spikes(states, images[0], WANTED)  # the first call compiles
         if name == NGSPICE:
             read = cpu_seconds(engine.spikes, ((states, image, WANTED) for image in images[:READS]))
         else:  # all images at once

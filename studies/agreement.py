@@ -1,15 +1,17 @@
-"""Do ngspice and the closed form agree? Reads and trainings of networks in both engines, beside each other.
+"""Compare ngspice with the closed form: reads, writes and trainings of the same networks in both engines.
 
-reads: test images of three committed networks of one layer, as MNIST_memristor_test.py has read them. A few images are read again
-with all tolerances and the longest step divided by ten, and with ever shorter steps. Random writes are compared, too. Writes
-results/engines.json and figures/engines.png in 5 minutes.
-layers: test images of a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With 200 hidden neurons an
-image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
-layers-training: the closed form makes the first presentations, and both engines the next ones. Writes
-results/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes five minutes.
+reads: three networks of one layer that the repository contains. The closed form reads the test images, and its spikes are
+compared with those that MNIST_memristor_test.py recorded. ngspice reads a few images again with tolerances and longest step
+divided by ten, and with ever shorter steps. Random writes are compared, too. Writes results/engines.json and
+figures/engines.png in 5 minutes.
+layers: both engines read test images with a network that studies.layers wrote. Writes results/layers_in_ngspice_NAME.json. With
+200 hidden neurons an image takes a third of a second. Ctrl-C saves a checkpoint for --resume.
+layers-training: a training of several layers, of which the closed form makes the first presentations, and both engines the next
+ones. Writes results/layers_in_step_NAME.json. MNIST with 100 hidden neurons and 500 presentations takes five minutes.
 
-A training is compared in two courses. "In step": the closed form takes over ngspice's states before each presentation. "Free":
-both engines start from the same states and go on alone, so one decision that differs changes all later writes.
+A training is compared in two courses. "In step": before each presentation the closed form gets ngspice's states, so differences
+do not add up. "Free": both engines start from the same states and go on alone, so one decision that differs changes all later
+writes.
 """
 
 import argparse
@@ -54,11 +56,11 @@ from memristive.spice.session import Solver, temporary_circuits
 from memristor import state_rate
 
 NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
-LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, and of the lead: bound of the difference from the leads of tightened reads
-WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, and of the dose: bound of the difference from ngspice's usual writes
+LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, share of the lead: their sum bounds the difference of two leads
+WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, share of the dose: their sum bounds the difference of two written states
 STEPS = (40e-6, 20e-6, 10e-6, 5e-6, 2e-6, 1e-6)  # s, longest steps of ngspice
-LATEST = 300e-6  # s: later spikes need many steps and decide nothing
-PRESENTATIONS = 60_000  # of a run of several layers: the doses fall linearly to zero over it
+LATEST = 300e-6  # s: later spikes are left out, because they need many steps and decide nothing
+PRESENTATIONS = 60_000  # of a whole training of several layers, over which the doses fall linearly to zero
 Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
 
 
@@ -97,7 +99,7 @@ class Network:
     """Trained network of one layer that the repository contains."""
 
     name: str
-    states: np.ndarray
+    states: np.ndarray  # classes x inputs, V
     setup: Setup
     dataset: Dataset
     rule: str
@@ -156,7 +158,10 @@ def agree_on_reads(options: argparse.Namespace) -> None:
 
 
 def ngspice_spikes(network: Network, folder: Path) -> np.ndarray:
-    """Return ngspice's spike times in s of the test images (images x classes). Raises FileProblem."""
+    """Load ngspice's spike times (images x classes, s) from the record of MNIST_memristor_test.py in a folder.
+
+    Raises FileProblem if it is missing.
+    """
     path = folder / f"{network.name.replace('mnist', 'mnist_test')}_decisions.csv.gz"
     if not path.exists():
         raise FileProblem(f"{path} does not exist: run MNIST_memristor_test.py --voltages voltages/{network.name}.json first")
@@ -178,7 +183,10 @@ def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
 
 
 def compare_steps(network: Network, count: int) -> list[float]:
-    """Return the root mean square difference in s of spike times, for each of ngspice's longest steps `STEPS`."""
+    """Compare spike times of the first `count` test images between the engines.
+
+    Returns the root mean square difference in s for each of ngspice's longest steps `STEPS`.
+    """
     found, exact = [], network.exact[:count]
     for step in STEPS:
         spikes = read(network, count, Solver(max_step=step, reltol=1e-6, chgtol=1e-16), f"steps of {step:g} s")
@@ -188,14 +196,14 @@ def compare_steps(network: Network, count: int) -> list[float]:
 
 
 def read(network: Network, count: int, solver: Solver, description: str) -> np.ndarray:
-    """Return the spike times in s of the first test images in ngspice, count x classes."""
+    """Read the first `count` test images in ngspice; return the spike times in s, count x classes."""
     reader = Reader(network.setup, 10, solver)
     return np.array([reader.spikes(network.states, image, NEURONS)
                      for image in progress(network.dataset.test.levels[:count], count, description, "image")])
 
 
 def compare_writes(count: int) -> tuple[float, float]:
-    """Compare random writes: states of 2 to 5 V, doses of 0.2 to 200 mV up and down, grey images.
+    """Make `count` random writes in both engines: states of 2 to 5 V, doses of 0.2 to 200 mV up and down, grey images.
 
     Returns the largest difference of a cell in V, and the largest ratio of a difference to its bound (`WRITE_BOUND`,
     `WRITE_SHARE`).
@@ -215,9 +223,10 @@ def compare_writes(count: int) -> tuple[float, float]:
 
 
 def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -> Figure:
-    """Draw spike times of both engines, their difference, and how it falls with ngspice's step.
+    """Draw spike times of both engines, their difference, and how it falls with ngspice's longest step.
 
-    `networks`: spikes (images x classes, s) of the closed form and of tight reads, and the differences in ns for `STEPS`.
+    For each of the `networks`: spikes (images x classes, s) in closed form and with ngspice's tightened tolerances, and the
+    results of `compare_steps` in ns.
     """
     figure = plt.figure(figsize=(plotting.WIDTH, 5.2))
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 2), height_ratios=(3, 2))
@@ -244,7 +253,7 @@ def engines_figure(networks: list[tuple[np.ndarray, np.ndarray, list[float]]]) -
 # Reads of several layers
 
 def agree_on_layers(options: argparse.Namespace) -> None:
-    """Compare reads of several layers."""
+    """Compare reads of a network of several layers."""
     # 1. The network, and images that it has not seen.
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
     network, rule, voltages = load_network(path, options.data)
@@ -270,10 +279,11 @@ def agree_on_layers(options: argparse.Namespace) -> None:
 
 
 def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return a row for each layer with the differences between ngspice's `spikes` and `exact`, and the images decided
-    differently.
+    """Compare first spikes of each layer (images x neurons, s) in ngspice, `spikes`, and in closed form, `exact`.
 
-    A read ends at its second output spike. So a spike that only one engine has came after the other engine's read had ended.
+    Returns a row for each layer with its differences, and a row for each image that the engines decide differently. A read ends
+    at its second output spike, or after the `window` (s). If only one engine has a spike, the other engine's neuron can only
+    have fired after the end of its read. The difference counts from there.
     """
     ends = [end_of_read(times[-1], window) for times in (spikes, exact)]
     largest = np.transpose([np.fmax.reduce(deviations(one, two, *ends), axis=1, initial=0.0)
@@ -288,7 +298,7 @@ def compare_layers(spikes: Spikes, exact: Spikes, window: float) -> tuple[list[d
 # Trainings
 
 def agree_on_layers_training(options: argparse.Namespace) -> None:
-    """Compare some presentations of a training of several layers."""
+    """Compare a part of a training of several layers."""
     # 1. Data, rule and network.
     dataset = matching_dataset(options.data)
     rule = dataclasses.replace(dataset.layer_rule, presentations=PRESENTATIONS)
@@ -302,7 +312,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
                   "stretch": options.stretch}
     check_overwriting(record, parameters, options.force)
 
-    # 2. The closed form up to the start, then both engines.
+    # 2. The closed form makes the first presentations, then both engines go on.
     start = LayeredLearning.start(network, rule)
     if options.after:
         next(train_layers(start, rule, images, labels, block=options.after))
@@ -319,12 +329,17 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
 
 def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearning], Any], rule: LayeredRule, training: Images,
                      count: int) -> dict[str, Any]:
-    """Train on both engines with the same presentations, in step and free; `in_ngspice` makes one presentation.
+    """Train with the same `count` presentations in both engines, in step and free (see the beginning of this file).
 
-    Returns rows for each course and layer, and the presentations that are decided differently: in step all of them, free only
-    the first one. The difference of states is in step the largest after any presentation, free that after the last one. Cells
-    that do not conduct before or after the training are listed apart, because ngspice writes them differently
-    (docs/closed_form.md).
+    `in_ngspice` makes one presentation in ngspice and updates the training that it gets.
+
+    Returns
+    -------
+    dict
+        `rows`: for each course and layer, the largest difference of states: in step after any presentation that both engines
+        decide alike, free after the last one. Cells that do not conduct before and after are listed apart, because ngspice
+        writes them differently (docs/closed_form.md). `different`: the presentations that the engines decide differently, free
+        only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
     """
     def in_closed_form(learning: LayeredLearning) -> None:
         next(train_layers(learning, rule, training.levels, training.labels, block=1))
@@ -356,22 +371,22 @@ def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearni
 
 
 def advanced(present: Callable[[LayeredLearning], Any], learning: LayeredLearning) -> LayeredLearning:
-    """Return a training after one more presentation; `learning` is not changed."""
+    """Return a copy of the training `learning` after one more presentation, which `present` makes."""
     result = dataclasses.replace(learning, history=learning.history.copy())
     present(result)
     return result
 
 
 def decision(before: LayeredLearning, after: LayeredLearning) -> tuple[bool, list[int]]:
-    """Return True if the presentation between two states of a training was right, and the last layer's columns that it wrote."""
+    """Return the outcome of the presentation between `before` and `after`: True if right, and the output columns written."""
     written = (after.network.states[-1] != before.network.states[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()
 
 
 def gaps(times: np.ndarray, label: int) -> dict[str, float]:
-    """Return two times in s: from the label's spike to the first of the others, and from that one to the next of the others.
+    """Return two times in s: from the label's spike to the first wrong spike, and from there to the second wrong spike.
 
-    Silent neurons count as spikes at infinity.
+    A wrong neuron that stays silent counts as one that fires at infinity.
     """
     others = np.sort(np.nan_to_num(np.append(np.delete(times, label), np.nan), nan=np.inf))
     return {"lead_s": float(others[0] - times[label]), "among_others_s": float(others[1] - others[0])}
@@ -380,7 +395,8 @@ def gaps(times: np.ndarray, label: int) -> dict[str, float]:
 def differences(one: LayeredLearning, other: LayeredLearning, before: LayeredLearning, threshold: float) -> np.ndarray:
     """Return each layer's largest difference of states in V (layers x 2) between `one` training and the `other`.
 
-    The first column is of cells that conduct in both and `before`, the second of all other cells.
+    The first column covers cells that conduct in both trainings and in the one `before`, which means that X is above the
+    `threshold` (V). The second column covers all other cells.
     """
     found = []
     for a, b, was in zip(one.network.states, other.network.states, before.network.states, strict=True):

@@ -1,9 +1,9 @@
-"""I-V experiment of `python memristor.py`: a sine across one memristor gives a hysteresis loop, over frequency its fingerprints.
+"""I-V experiment of `python memristor.py`: the hysteresis loop of one memristor under a sine, and its three fingerprints.
 
-A memristor has three fingerprints (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop is pinched at the origin,
-the lobes shrink with frequency, and at high frequency the loop is a line. Writes results/memristor.json,
-figures/memristor_iv.png and figures/memristor_fingerprints.png in about 2 s. With --device it draws the update curves and the
-loop of a measured device (studies.device_presets), with --stdp the STDP window (studies.synapse_rule).
+The fingerprints of a memristor are (Adhikari, Sah, Kim, Chua, IEEE TCAS I 60, 3008, 2013): its loop is pinched at
+the origin, the lobes shrink with frequency, and at high frequency the loop is a line. Writes results/memristor.json,
+figures/memristor_iv.png and figures/memristor_fingerprints.png in about 2 s. With --device it draws a measured device's
+conductance over pulses and its loop (studies.device_presets), with --stdp the STDP window (studies.synapse_rule).
 """
 
 import argparse
@@ -35,15 +35,15 @@ from studies.synapse_rule import run_stdp
 
 IV_MEMRISTOR = MemristorParameters(transconductance=2e-4)  # K of the I-V experiment (Jurj 2024); networks have 5e-9 S
 STEPS_PER_PERIOD = 1000
-MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprints, in units of the I-V experiment's
-FAR = 10  # the closed form of the current holds for state swings of so many amplitudes
-SLOW = 1e-3  # s, pulses for the loop of a measured device: a hundred times as long as in networks
-PINCHED = 1e-2  # largest current at 0 V, as a share of the peak, of a loop that counts as pinched
-FORGOTTEN = 1e-2  # share of X that may leak within a loop
+MULTIPLES = (1, 2, 5, 20, 100, 1000)  # frequencies of the fingerprints over that of the I-V experiment
+FAR = 10  # the closed form of the current needs a swing of X of so many amplitudes of the sine
+SLOW = 1e-3  # s, pulses that set the speed of a measured device's loop: a hundred times as long as in networks
+PINCHED = 1e-2  # share of the peak current: a loop with less current than this at 0 V counts as pinched
+FORGOTTEN = 1e-2  # share of X that may leak within a loop without a warning
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the I-V experiment, or the one that an option asks for."""
+    """Run the I-V experiment, or the experiment that an option selects."""
     parser = make_parser(script.__doc__, netlist=True)
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window instead of the I-V loop")
     parser.add_argument("--device", metavar="NAME", help="update curves and I-V loop of a measured device: preset or device file")
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 @dataclass(frozen=True)
 class IvExperiment(Parameters):
-    """I-V experiment (Jurj 2024): S at 0 V, a sine at D, phi high all the time."""
+    """I-V experiment (Jurj 2024): source S at 0 V, a sine at drain D, phi high all the time."""
 
     amplitude: float = quantity(1.0, 1e-3, 100.0, "V", "amplitude of the sine at D")
     frequency: float = quantity(1e3, 1e-2, 1e9, "Hz", "frequency of the sine at D")
@@ -77,7 +77,7 @@ class IvExperiment(Parameters):
 
 
 def run_iv(options: argparse.Namespace) -> None:
-    """Run the I-V experiment of `python memristor.py`: one loop against its closed form, loops over frequency, figures."""
+    """Run the I-V experiment of `python memristor.py`: compare one loop with its closed form, and measure the fingerprints."""
     memristor, experiment = apply_settings(options, memristor=IV_MEMRISTOR, iv=IvExperiment())
     record, parameters = options.results / "memristor.json", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()}
     check_overwriting(record, parameters, options.force)
@@ -85,7 +85,7 @@ def run_iv(options: argparse.Namespace) -> None:
     netlist = netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment), experiment.duration, print_nodes=nodes)
     write_netlist(options.netlist, netlist, options.force)
 
-    # 1. One loop, and how far its closed form is from it.
+    # 1. One loop, and its distance from the closed form.
     time, voltage, current, state = iv_experiment(memristor, experiment)
     exact_state, exact_current = closed_form_iv(memristor, experiment, time)
     results = {
@@ -120,7 +120,7 @@ def iv_circuit(memristor: MemristorParameters, experiment: IvExperiment) -> Circ
 
 
 def iv_solver(experiment: IvExperiment) -> Solver:
-    """Return the solver; Gear's method, as the trapezoidal rule rings where the current that charges the gate matters."""
+    """Return ngspice's settings: Gear's method, because the trapezoidal rule rings by the current that charges the gate."""
     return Solver(max_step=1 / (STEPS_PER_PERIOD * experiment.frequency), method="gear")
 
 
@@ -130,8 +130,8 @@ def iv_experiment(memristor: MemristorParameters, experiment: IvExperiment) -> t
     Returns
     -------
     time, voltage, current, state : arrays over time
-        Time in s, voltage D to S in V, current in A, state X in V. The current is the one into the neuron at S: at D, ngspice
-        adds the bulk diode of the NMOS, which conducts below 0 V.
+        Time in s, voltage from D to S in V, current in A, state X in V. The current is taken at S, because the current at D
+        includes the bulk diode of the NMOS, which conducts below 0 V.
 
     Raises
     ------
@@ -146,8 +146,9 @@ def iv_experiment(memristor: MemristorParameters, experiment: IvExperiment) -> t
 def closed_form_iv(memristor: MemristorParameters, experiment: IvExperiment, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the closed form of the I-V experiment: state X in V and channel current in A at `time` in s (any shape).
 
-    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak. Below 0 V drain and source of the channel change places. The
-    gate's capacitances to D and S are left out, so the current is right only if the swing of X is much larger than A.
+    Solves (C + C_gate) dX/dt = K A sin(2 pi f t) - X / R_leak, with the amplitude A and the frequency f of the sine. Below 0 V
+    drain and source of the channel change places. The gate's capacitances to D and S are left out, so the current is right only
+    if the swing of X is much larger than A.
     """
     amplitude, frequency = experiment.amplitude, experiment.frequency
     leak, omega = 1 / memristor.write_time_constant, 2 * np.pi * frequency
@@ -160,7 +161,7 @@ def closed_form_iv(memristor: MemristorParameters, experiment: IvExperiment, tim
 
 
 def state_swing(memristor: MemristorParameters, experiment: IvExperiment) -> float:
-    """Return the amplitude in V by which the sine moves X about its mean: K A / (2 pi f (C + C_gate))."""
+    """Return the amplitude of X in V under a sine of amplitude A and frequency f: K A / (2 pi f (C + C_gate))."""
     return float(state_rate(memristor, experiment.amplitude) / (2 * np.pi * experiment.frequency))
 
 
@@ -180,7 +181,7 @@ class Loop:
     voltage: np.ndarray  # V, over the second period
     current: np.ndarray
     lobe_area: float  # V, area of the lobe at positive voltages
-    width: float  # between the two branches at half the amplitude
+    width: float  # difference of the current between the two branches at half the amplitude
     residue: float  # largest current at 0 V
 
 
@@ -197,8 +198,8 @@ def measure_loop(frequency: float, time: np.ndarray, voltage: np.ndarray, curren
 def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> list[Loop]:
     """Return loops at `MULTIPLES` of the experiment's frequency, simulated in ngspice.
 
-    All start at the state swing of the lowest frequency. From X = 0 they would all look alike: the state would swing between 0
-    and twice its mean at any frequency. Raises SimulationError.
+    All loops start with X at the `state_swing` of the lowest frequency. From X = 0 they would look alike, because X would swing
+    between 0 and twice its mean at any frequency. Raises SimulationError.
     """
     start = state_swing(memristor, experiment)
     loops = []
@@ -209,12 +210,12 @@ def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> li
 
 
 def run_device(options: argparse.Namespace) -> None:
-    """Draw update curves and I-V loop of one device, for `python memristor.py --device NAME`."""
+    """Draw conductance over pulses and I-V loop of one measured device, for `python memristor.py --device NAME`."""
     device = load_device(options.device)
     record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
     check_overwriting(record, parameters, options.force, others=[options.device])
     curve = measure(device)
-    # Half a period gives the volt-seconds of a full sweep upwards. Slow pulses: the current that charges the gate is small.
+    # Half a period has the volt-seconds of all pulses up. Pulses are slow, so that the current that charges the gate is small.
     emulated = emulator(device, pulse=SLOW)
     frequency = 1 / (np.pi * emulated.pulse * curve.pulses_up)
     experiment = IvExperiment(frequency=frequency, initial_state=emulated.low, periods=2)

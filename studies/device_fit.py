@@ -1,11 +1,13 @@
-"""Fit your device: the step curves and noises of its pulses, or an emulator to its I-V loop.
+"""Fit your device: mean steps and noises from readings after pulses, or an emulator from an I-V loop.
 
 FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts:
 
-- a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Columns sweep and
-  pulse may be added. A sweep starts where its number changes, at pulse 0 (a reading before any pulse), and where pulse numbers
-  do not rise while the direction stays. Pulses of both directions may alternate.
-- two columns, up and down, row by row. The first row is read before the first pulse. A column sweep separates sweeps.
+- a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Optional columns
+  sweep and pulse number the sweeps and their pulses. A new sweep starts where the number of the sweep changes, at pulse 0 (a
+  reading before any pulse), and where pulse numbers do not rise while the direction stays. Pulses of both directions may
+  alternate.
+- a column of conductances during pulses up, and one during pulses down. The first row is read before the first pulse. An
+  optional column sweep numbers the sweeps.
 
 Writes the device file results/NAME_device.json, for --device of other scripts, the record results/device_fit_NAME.json and
 figures/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
@@ -33,9 +35,9 @@ from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
 
-ABRUPT = 0.3  # step of one pulse, share of the range
-GAP = 0.1  # share of the range without a pulse
-USUAL = 1e-9  # S, the lowest conductance on that memristors are read
+ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
+GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
+USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return a file of columns between commas, semicolons or tabs. Raises ParameterError."""
+    """Return the table in a file, with commas, semicolons or tabs between columns. Raises ParameterError."""
     try:
         data = pd.read_csv(path, sep="[,;\t]", engine="python", comment="#")
     except (OSError, ValueError, pd.errors.ParserError) as error:
@@ -126,7 +128,7 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def loop_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return time, voltage and current of a loop. Raises ParameterError."""
+    """Return time (s), voltage (V) and current (A) of a loop. Raises ParameterError."""
     for column in ("time", "voltage", "current"):
         if column not in data.columns:
             raise ParameterError(f"column {column!r} is missing, found {', '.join(data.columns)}")
@@ -134,7 +136,7 @@ def loop_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def print_fit(fit: PulseFit) -> None:
-    """Print curves and noises with standard errors and the quality of the replay, and warn of data that are missing."""
+    """Print steps and noises with standard errors, and how well mean pulses repeat the readings; warn of gaps in the data."""
     device, x = fit.device, np.linspace(0, 1, 5)
     columns = [x]
     for word in ("up", "down"):
@@ -160,7 +162,7 @@ def print_fit(fit: PulseFit) -> None:
 
 
 def print_loop(fit: LoopFit) -> None:
-    """Print the fitted emulator with standard errors, and the residuals."""
+    """Print the fitted emulator's parameters with standard errors, and the distance of its loop from the measured one."""
     values = {**fit.memristor.as_dict(), "start": fit.start}
     for name, (low, high) in LIMITS.items():
         if not 1.01 * low < values[name] < 0.99 * high:
@@ -172,7 +174,10 @@ def print_loop(fit: LoopFit) -> None:
 
 
 def pulse_figure(fit: PulseFit) -> Figure:
-    """Draw all sweeps with the replay of mean pulses and its band, and the steps of both directions over x."""
+    """Draw the fit: measured sweeps with mean pulses of the fitted device, and its steps over x.
+
+    A band shows the standard deviation of readings about the mean pulses.
+    """
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
@@ -199,7 +204,7 @@ def pulse_figure(fit: PulseFit) -> Figure:
 
 
 def loop_figure(fit: LoopFit, time: np.ndarray, voltage: np.ndarray, current: np.ndarray) -> Figure:
-    """Draw the measured loop and the fitted emulator's."""
+    """Draw the measured loop (s, V, A) and the loop of the fitted emulator."""
     factor, unit = plotting.prefixed(current, "A")
     figure, axis = plt.subplots(figsize=(plotting.WIDTH, 3.8))
     axis.plot(voltage, factor * current, "o", color=plotting.SKY, markersize=4, label="measured")

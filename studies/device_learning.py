@@ -1,14 +1,16 @@
 """Can published synapses learn online? Networks of measured devices, beside the accuracies that NeuroSim found on MNIST.
 
-Whole pulses with the device's noises, all test images, strict decisions. MNIST: one layer (grey 10x10) and two layers (400-100-10
-on the central 20x20 pixels, NeuroSim's network): single cells, pairs, and one pair with pulses of any width without noise.
-scikit-learn's digits: one and two layers of one pair. All settings follow from the device's curves
-(memristive.learning.device_settings). Trained and tested in closed form; `python -m studies.agreement layers --data mnist
+Networks are trained by whole pulses with the device's noises, and scored strictly on all test images. On MNIST they have one
+layer (grey 10x10), or two (400-100-10 on the central 20x20 pixels, as NeuroSim's network). A synapse is a single cell, one
+differential pair, or four pairs. For comparison, one pair is also trained by pulses of any width without noise. On
+scikit-learn's digits, networks of one and of two layers have one pair. All settings follow from the device's curves
+(memristive.learning.device_settings). The closed form trains and tests; `python -m studies.agreement layers --data mnist
 --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
-Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair: half an hour on two
-cores, ten with --layers 1, one with --short. With --device FILE it trains one and two layers of one pair of your device, and
-prints them beside the presets of that record: a minute. Ctrl-C saves a checkpoint for --resume.
+Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair. Takes half an hour
+on two cores, ten minutes with --layers 1, a minute with --short. With --device FILE it trains your device with one pair, in one
+and in two layers, and prints the accuracies beside those of the presets in the record. That takes a minute. Ctrl-C saves a
+checkpoint for --resume.
 """
 
 import dataclasses
@@ -50,7 +52,7 @@ ENDURANCE = 1e5  # pulses that a cell survives
 # Online learning, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in docs/devices.md) and 3.0 (its manual, Tables I and II).
 NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-hfo2": (41, 20), "epiram": (91.5, 92),
             "taox-hfox": (None, 80)}
-SHORT = 40_000  # presentations
+SHORT = 40_000  # presentations with --short
 RECORD = "device_learning.json"
 CASES = ["data", "device", "layers", "pairs", "whole"]
 
@@ -64,16 +66,17 @@ class Task:
     device : str
         Name of a preset, or path of a device file.
     layers : int
-        1, or 2: 100 hidden neurons.
+        1, or 2 with 100 hidden neurons.
     pairs : int
         Differential pairs of a synapse; 0: single cells.
     whole : bool
-        Whole pulses with the device's noises, or pulses of any width without noise.
+        True: whole pulses with the device's noises. False: pulses of any width without noise.
     seed : int
+        Of the start, of the order of images, and of the chip.
     data : str
         `MNIST` or `DIGITS`.
     short : bool
-        Few presentations.
+        Train with `SHORT` presentations.
     """
 
     device: str
@@ -91,7 +94,7 @@ class Task:
 
     @property
     def presentations(self) -> int:
-        """Number of presentations; two layers of several pairs or of exact pulses gain from more of them, at small doses."""
+        """Number of presentations. Two layers gain from more of them if they have several pairs, or pulses of any width."""
         if self.short or self.data == DIGITS:
             return SHORT if self.short else 60_000
         if self.layers == 1:
@@ -107,7 +110,7 @@ class Task:
         return network_on_chip(network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None), rule
 
     def trained(self) -> tuple[LayeredNetwork, LayeredRule, Counts]:
-        """Return the network trained in closed form, its rule, and the pulses that its cells got."""
+        """Return the network trained in closed form, its rule, and the numbers of its pulses."""
         (network, rule), training = self.prepared(), self.dataset.training
         learning, counts = LayeredLearning.start(network, rule), no_counts(network)
         for _ in train_layers(learning, rule, training.levels, training.labels, counts=counts):
@@ -126,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     options = parser.parse_args(arguments)
 
-    # 1. Everything that is trained.
+    # 1. All networks that are trained.
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
     name = RECORD
     if options.device:
@@ -159,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[Task]:
-    """Yield the tasks of the whole study; `seeds`: numbers of networks with one layer and with two."""
+    """Yield the tasks of the whole study; `seeds`: number of seeds for networks of one layer, and of two layers."""
     for number in layers:
         for seed, device in itertools.product(range(1, seeds[number - 1] + 1), devices):
             yield from (Task(device, number, pairs, seed=seed) for pairs in (0, 1, 4))
@@ -177,9 +180,10 @@ def evaluate(task: Task) -> dict[str, Any]:
 
 
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
-    """Return what the writes of a training cost, with the pulses of the laboratory.
+    """Return the costs of all writes in a training: pulses of a cell, energy, and writes of columns.
 
-    The energy is that of the pulses in the cells, with the conductance that each had at the read voltage.
+    A pulse takes the energy V^2 G t. V and t are voltage and width of the pulses with which the device was measured. G is the
+    conductance of the cell before the write, at the read voltage.
     """
     pulses = np.concatenate([layer.ravel() for layer in counts.pulses])
     per_siemens = (device.voltage_down**2 * device.width_down, device.voltage_up**2 * device.width_up)
@@ -191,7 +195,7 @@ def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the means over the seeds, with the lowest and the highest accuracy."""
+    """Return a row for each kind of network (`CASES`): means over the seeds, lowest and highest accuracy, number of seeds."""
     groups = rows.groupby(CASES, sort=False)
     accuracy = groups["strict_accuracy"]
     return groups.mean(numeric_only=True).drop(columns="seed").assign(
@@ -199,13 +203,13 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def described(row: pd.Series) -> tuple[str, ...]:
-    """Return a row of the printed table."""
+    """Return a row of `summary` as text for the printed table."""
     return (row["data"], row["device"], row["layers"], row["pairs"], "whole" if row["whole"] else "any width",
             f"{row['strict_accuracy']:.2%}", f"{row['pulses_per_cell']:,.0f}", f"{row['column_writes']:,.0f}")
 
 
 def comparison(found: pd.DataFrame, record: Path) -> str:
-    """Return the accuracies of a device's networks (`found`) and of the presets' in a record, as a table; best first."""
+    """Return a table of accuracies, best first: one device's networks (`found`), and those of the presets in a `record`."""
     presets = [summary(load_table(record))] if record.exists() else []
     both = pd.concat([found, *presets])
     both = both[(both["pairs"] == 1) & both["whole"] & (both["data"] == found["data"].iloc[0])]
@@ -216,7 +220,7 @@ def comparison(found: pd.DataFrame, record: Path) -> str:
 
 
 def save_networks(tasks: list[Task]) -> None:
-    """Train once more and save networks, for reads in ngspice."""
+    """Train the networks of some tasks again and save them, so that ngspice can read them."""
     for task in tasks:
         network, rule, _ = task.trained()
         save_voltages(Path("voltages") / f"device_{task.device}_{task.layers}.json", network.states, ngspice=False,
@@ -224,7 +228,7 @@ def save_networks(tasks: list[Task]) -> None:
 
 
 def accuracy_figure(found: pd.DataFrame) -> Figure:
-    """Draw the accuracies of each device: NeuroSim's, and ours with whole pulses and noise."""
+    """Draw each device's accuracies: those of this study with whole pulses and noise, and those that NeuroSim published."""
     devices = list(found["device"].unique())
     ours = found[found["whole"]].set_index(["device", "layers", "pairs"])["strict_accuracy"]
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))

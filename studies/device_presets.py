@@ -23,13 +23,13 @@ from memristive.io.results import write_results
 
 HEADING = ("device", "pulses up, down", "steps up", "steps down", "on/off", "R_on/ohm", "noise: write, read",
            "largest deviation in ngspice")
-MOST = 256  # pulses of a sweep in one direction
-ROUNDING = 1e-6  # of a number of pulses
-PANELS = 3  # side by side
+MOST = 256  # pulses that a sweep has in one direction
+ROUNDING = 1e-6  # error of a number of pulses, which must not add a pulse
+PANELS = 3  # of the figure, side by side
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Simulate the update curves of all presets, save, print and draw them."""
+    """Simulate the conductance of all presets over pulses; save, print and draw it."""
     parser = add_jobs(make_parser(__doc__, parameters=False))
     options = parser.parse_args(arguments)
     record = options.results / "device_presets.json"
@@ -58,7 +58,7 @@ def list_devices() -> None:
 
 
 def described(device: MeasuredDevice) -> tuple[str, ...]:
-    """Return a device's row of a table; steps are shares of the range, from the start of a sweep to its end."""
+    """Return a device's cells under `HEADING`, without the last. Steps are shares of the range, from first to last pulse."""
     factor, unit = plotting.prefixed([1 / device.highest_conductance], "ohm")
     return (device.name, f"{device.pulses(True):.0f}, {device.pulses(False):.0f}", f"{device.up[0]:.2%} to {device.up[-1]:.2%}",
             f"{device.down[-1]:.2%} to {device.down[0]:.2%}", f"{device.on_off_ratio:.3g}",
@@ -73,7 +73,7 @@ def material(device: MeasuredDevice) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Conductance over a sweep of pulses up, then down: by the mean steps and in ngspice."""
+    """Conductance over a sweep of pulses up, then down: by the device's mean steps (`law`), and simulated in ngspice."""
 
     device: MeasuredDevice
     pulses_up: int
@@ -97,7 +97,7 @@ class Curve:
 
 
 def measure(device: MeasuredDevice) -> Curve:
-    """Return a device's curves; ngspice applies and reads every pulse. Raises SimulationError."""
+    """Return a device's conductance over a sweep; ngspice reads it after every pulse. Raises SimulationError."""
     up, down = (int(np.ceil(min(device.pulses(direction), MOST) - ROUNDING)) for direction in (True, False))
     rise = device.after(0.0, np.arange(up + 1))
     law = device.conductance(np.concatenate([rise, device.after(rise[-1], np.arange(1, down + 1), False)]))
@@ -105,7 +105,7 @@ def measure(device: MeasuredDevice) -> Curve:
 
 
 def draw_curve(axis: Axes, curve: Curve) -> None:
-    """Draw the device's mean steps and ngspice's points."""
+    """Draw the conductance over pulses: the device's as a line, ngspice's as points."""
     factor, unit = plotting.prefixed(curve.law, "S")
     axis.plot(curve.law * factor, color=plotting.BLACK, label="device")
     axis.plot(curve.simulated * factor, "o", color=plotting.VERMILLION, markersize=2.5, markevery=4, label="ngspice")

@@ -1,8 +1,9 @@
-"""Do the settings that follow from a device's curves suit it? Held-out images of MNIST, presets and five synthetic shapes.
+"""Do the settings that follow from a device's curves suit it? A test on held-out images of MNIST.
 
-Trains each device with the settings of memristive.learning.device_settings on all training images but the last 10,000, and tests
-it with these. Presets have whole pulses with their noises, then pulses of any width without noise; shapes have the latter. With
---vary each setting is also halved and doubled: this is how the constants were chosen. Prints a table and writes
+Trains networks of all presets and of five synthetic devices with the settings of memristive.learning.device_settings. The last
+10,000 training images are held out and test the networks. Presets are trained by whole pulses with their noises, and again by
+pulses of any width without noise. Synthetic devices are trained only by pulses of any width. With --vary each setting is also
+halved and doubled, which is how the constants of these settings were chosen. Prints a table and writes
 results/device_settings_LAYERS.json in two minutes (--vary: 15; two layers: ten times as long). Ctrl-C saves a checkpoint for
 --resume.
 """
@@ -25,7 +26,7 @@ from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.network.scores import score_row
 from studies.device_learning import HIDDEN, Task
 
-HELD_OUT = 10_000  # images
+HELD_OUT = 10_000  # training images, the last ones
 X = np.linspace(0, 1, 33)
 SHAPES = {device.name: device for device in (
     MeasuredDevice.straight("equal steps", 100, 100),
@@ -38,7 +39,10 @@ SETTINGS = ("dose", "gain", "margin", "final_dose")
 
 @dataclass(frozen=True)
 class Trial:
-    """Training of one device, with one of its settings multiplied by a factor."""
+    """Training of one device. `factor` multiplies the setting named `setting`, "" for none.
+
+    `layers`, `pairs` and `whole` are those of `device_learning.Task`.
+    """
 
     device: MeasuredDevice
     layers: int
@@ -74,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def evaluate(trial: Trial) -> dict[str, Any]:
-    """Train and test one network; return its scores as a row. Runs in a worker."""
+    """Train one network, test it on the held-out images, and return its scores as a row. Runs in a worker."""
     task = Task(trial.device.name, trial.layers, trial.pairs, trial.whole)
     made, rule = learning_of(trial.device, trial.layers, trial.pairs, trial.whole)
     rule = dataclasses.replace(rule, presentations=min(task.presentations, 200_000))

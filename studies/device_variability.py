@@ -1,8 +1,9 @@
 """Do weights survive a chip whose devices differ? Ex situ (carried to the chip) against in situ (learned on it), MNIST 10x10.
 
-Monte Carlo in closed form. Chips of one layer have a spread of neurons, cells or both, stuck cells, noise or decay. Another
-section repairs carried weights by a short training on the chip. Reads voltages/mnist_ex_situ.json and mnist_ex_situ_grey.json,
-which studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; 15 minutes on two cores.
+Random chips of one layer are simulated in closed form. They have a spread of neurons, cells or both, stuck cells, noise or
+decay. Another section repairs carried weights by a short training on the chip. Reads voltages/mnist_ex_situ.json and
+mnist_ex_situ_grey.json, which studies.ex_situ writes. Writes results/imperfect_chips.json and figures/imperfect_chips_*.png; 15
+minutes on two cores.
 --short computes a tenth, in a minute, and writes imperfect_chips_short*.
 
 --hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns included. Writes
@@ -41,11 +42,13 @@ from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 
-# Routes of the weights to a chip, and how they are drawn. Verified: the ideal chip's currents, written and checked cell by cell.
+# Colour, line and label of each route by which a chip gets its weights. "Verified" cells are written until each carries the
+# current that it has on the ideal chip.
 ROUTES = {"in situ": (BLUE, "-", "learned on the chip (in situ)"), "ex situ": (VERMILLION, "--", "carried to the chip (ex situ)"),
           "software": (ORANGE, ":", "logistic regression, carried to the chip"),
           "verified": (PURPLE, "-.", "verified: each cell written and checked"),
           "calibrated": (GREEN, (0, (1, 1)), "calibrated: verified, and every neuron measured")}
+# Parameters of `Chip` that a spread sets.
 DEVIATIONS = {"both": ("neuron_threshold", "cell_gain", "cell_write_gain"), "neurons": ("neuron_threshold",),
               "cells": ("cell_gain", "cell_write_gain")}
 STUCK = (0.01, 0.02, 0.05, 0.1, 0.2)  # share of the cells, half of them off, half on
@@ -53,9 +56,9 @@ READ_NOISE = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # V
 MARGINS = (0.0, 0.5e-6, 1e-6, 2e-6, 4e-6, 8e-6)  # s
 WRITE_NOISE = (0.1, 0.3, 1.0, 3.0)  # share of the dose
 RECOVERY = (100, 300, 1000, 3000, 10000)  # presentations
-AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # mean time constants since the training
-DECAY_SPREADS = (0.0, 0.1, 0.3)
-# Chips for each spread and for everything else, encodings, spreads, sections.
+AGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # time since the training, in mean time constants of the cells' decay
+DECAY_SPREADS = (0.0, 0.1, 0.3)  # relative spread of the cells' decay rates
+# Extents of the study. chips: for each spread; few: chips for each point of the other sections.
 SPREADS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 LONG: dict[str, Any] = {"chips": 10, "few": 5, "encodings": ("grey", "binary"), "spreads": SPREADS,
                         "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery")}
@@ -72,12 +75,13 @@ class Task:
     columns : dict
         Columns of the record: section, encoding and the quantities that vary.
     route : str
+        Key of `ROUTES`.
     chips : sequence of Chip
     rule : ErrorDrivenRule or LayeredRule
     samples : int
         Number of test images.
     states : array, V, or a tuple of arrays for layers, optional
-        States that are carried to the chip, or from which its training starts. None: the rule's start.
+        States that are carried to the chip, or from which its training starts. None: the rule's initial states.
     hidden : int
         Hidden neurons; 0: one layer without reference.
     """
@@ -108,7 +112,7 @@ class Task:
         return learn_on_chip(self.data.setup, chip, self.rule, training.levels, training.labels, self.states)
 
     def states_on(self, chip: Chip) -> Any:
-        """Return the states that the route gives a chip."""
+        """Return the states that a chip has at the end of the route: learned, written and verified, or carried."""
         if self.route == "in situ":
             return self.learned(chip)
         if self.route in ("verified", "calibrated"):
@@ -116,7 +120,7 @@ class Task:
         return self.states
 
     def accuracy(self, chip: Chip, states: Any) -> float:
-        """Return a chip's strict accuracy on the first test images."""
+        """Return the strict accuracy of a chip with some states on the first `samples` test images."""
         images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
         if self.hidden:
             spikes = dataclasses.replace(self.network(chip), states=states).first_spikes(images)
@@ -127,12 +131,24 @@ class Task:
 
 
 def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarray | None) -> Iterator[Task]:
-    """Yield the tasks of one encoding in the order of the record. `states` were learned on the `ideal` chip."""
+    """Yield the tasks of one encoding in the order of the record.
+
+    Parameters
+    ----------
+    extent : dict
+        `LONG`, `SHORT` or `LAYERS`.
+    ideal : Task
+        Training of the ideal chip, which the other tasks vary.
+    states : array, classes x inputs, V, or a tuple of arrays for layers
+        States that the ideal chip has learned.
+    software : array, classes x inputs, V, optional
+        States that carry the weights of the logistic regression.
+    """
     carried = {"in situ": None, "software": software}
 
     def tasks(section: str, points: Sequence[tuple[dict[str, Any], dict[str, float]]], chips: int,
               routes: Sequence[str] = ("in situ",), **more: Any) -> Iterator[Task]:
-        """Yield a task for each route and point. A point: the columns of the record, and the deviations of its chips."""
+        """Yield a task for each route and point. A point is a pair: columns of the record, and deviations of its chips."""
         for route in routes:
             for columns, deviations in points:
                 yield dataclasses.replace(ideal, **{
@@ -164,12 +180,15 @@ def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarr
 
 
 def aged(chip: Chip, states: np.ndarray, decay_spread: float, age_time_constants: float) -> np.ndarray:
-    """Return the states after a decay of `age_time_constants` mean time constants."""
+    """Return the states after `age_time_constants` mean time constants of decay, with rates that differ by `decay_spread`."""
     return dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread).after_decay(states, age_time_constants)
 
 
 def evaluate(task: Task) -> list[dict[str, Any]]:
-    """Return rows of the record: the test accuracies of all chips of a task, at all ages in the section "retention"."""
+    """Return the accuracies of a task's chips as a row of the record.
+
+    The section "retention" has a row for each time since the training and each spread of decay rates.
+    """
     learned, rows = [task.states_on(chip) for chip in task.chips], []
     ages = [{"decay_spread": spread, "age_time_constants": age} for spread in DECAY_SPREADS for age in AGES]
     for columns in ages if task.columns["section"] == "retention" else [{}]:
@@ -181,7 +200,7 @@ def evaluate(task: Task) -> list[dict[str, Any]]:
 
 
 def learn_ideal(task: Task) -> tuple[Any, float]:
-    """Return the states of the ideal chip that has learned, and its test accuracy."""
+    """Train the ideal chip; return its states and its test accuracy."""
     states = task.learned(task.chips[0])
     return states, task.accuracy(task.chips[0], states)
 
@@ -235,11 +254,12 @@ def draw(record: str | Path, folder: str | Path) -> None:
 
 
 def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> dict[str, Figure]:
-    """Return a figure for each section of the record, by name: the mean as a line, a band from the lowest to the highest chip.
+    """Return the figures of a record by name. Lines are means over chips, bands go from the lowest to the highest chip.
 
     Parameters
     ----------
     rows : sequence of dict
+        Rows of `evaluate`.
     ideal : dict
         Accuracy of an ideal chip by encoding.
     """
@@ -253,7 +273,7 @@ def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> di
 
 
 def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Accuracy against the spread of cells and thresholds: learned on the chip, and carried to it. Grey images."""
+    """Draw accuracy against the spread of cells and thresholds, in situ and ex situ, for grey images."""
     rows = rows[(rows.encoding == "grey") & (rows.deviation == "both")]
     figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.9))
     routes(axis, rows, "spread", ideal["grey"], ("in situ", "ex situ"))
@@ -264,7 +284,7 @@ def in_situ_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Accuracy against spread: a column of panels for neurons, cells and both, a row for each encoding."""
+    """Draw accuracy against spread: a column of panels for neurons, cells and both, a row for each encoding."""
     titles = {"neurons": "neurons: thresholds", "cells": "cells: gains and write gains", "both": "both"}
     encodings = sorted(ideal, reverse=True)
     figure, axes = plt.subplots(len(encodings), 3, figsize=(WIDTH, 2.4 * len(encodings) + 1.3), sharex=True, sharey=True,
@@ -280,7 +300,7 @@ def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def stuck_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Accuracy against the share of stuck cells."""
+    """Draw accuracy against the share of stuck cells."""
     encodings = sorted(set(rows.encoding), reverse=True)
     figure, axes = plt.subplots(1, len(encodings), figsize=(WIDTH, 3.0), sharey=True, squeeze=False)
     for axis, encoding in zip(axes[0], encodings, strict=True):
@@ -292,7 +312,7 @@ def stuck_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Accuracy against read noise for several margins of the rule, and against write noise."""
+    """Draw accuracy against read noise for several margins of the rule, and against write noise."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
     margins = sorted(rows.margin_us.dropna().unique())
     for k, margin in enumerate(margins):
@@ -311,7 +331,7 @@ def noise_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def retention_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Accuracy against the time since the training, for cells that decay at different rates."""
+    """Draw accuracy against the time since the training, for cells that decay at different rates."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     for spread, colour in zip(sorted(rows.decay_spread.unique()), COLOURS, strict=False):
         band(axis, rows[rows.decay_spread == spread], "age_time_constants", color=colour,
@@ -323,7 +343,7 @@ def retention_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
-    """Accuracy after a short training on the chip, from ex-situ weights and from fresh cells."""
+    """Draw accuracy after a short training on the chip, from ex-situ weights and from fresh cells."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
     lines = [(spread, start) for spread in sorted(rows.spread.unique(), reverse=True) for start in sorted(rows.start.unique())]
     for (spread, start), colour in zip(lines, COLOURS, strict=False):
@@ -338,7 +358,7 @@ def recovery_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
 
 
 def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collection[str]) -> None:
-    """Draw the accuracies of some routes over `x`, after that of an ideal chip at 0."""
+    """Draw the accuracies of the routes `shown` over the column `x` of the rows; at x = 0 all but "software" are `ideal`."""
     for route in shown:
         colour, dashes, label = ROUTES[route]
         found = rows[rows.route == route]
@@ -346,11 +366,11 @@ def routes(axis: Axes, rows: pd.DataFrame, x: str, ideal: float, shown: Collecti
             start = {x: 0.0, "accuracy_mean": ideal, "accuracy_low": ideal, "accuracy_high": ideal}
             found = pd.concat([pd.DataFrame([start]), found[list(start)]])
         band(axis, found, x, 100, color=colour, linestyle=dashes, label=label,
-             linewidth=2.6 if route in ("in situ", "ex situ") and len(shown) > 2 else 1.4)  # others lie on them
+             linewidth=2.6 if route in ("in situ", "ex situ") and len(shown) > 2 else 1.4)  # wide: others lie on them
 
 
 def band(axis: Axes, rows: pd.DataFrame, x: str, scale: float = 1.0, **style: Any) -> None:
-    """Draw the mean of the chips over `x` as a line, and a band from the lowest to the highest chip."""
+    """Draw the mean of the chips over the column `x` as a line, and a band from the lowest to the highest chip."""
     axis.plot(scale * rows[x], 100 * rows.accuracy_mean, **{"marker": "o", "markersize": 3, **style})
     axis.fill_between(scale * rows[x], 100 * rows.accuracy_low, 100 * rows.accuracy_high, color=style["color"], alpha=0.2,
                       linewidth=0)

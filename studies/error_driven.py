@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:
-    """Return the stem of all files, such as mnist_error_driven, mnist_error_driven_grey_14x14, mnist_closed_form_chip_seed_2."""
+    """Return the beginning of all file names, such as mnist_error_driven_grey_14x14 or mnist_closed_form_chip_seed_2."""
     return (dataset.name + ("_error_driven" if engine == NGSPICE else "_closed_form")
             + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey")
             + dataset.size_suffix + "_chip" * (chip is not None) + f"_seed_{seed}" * (seed != 1))

@@ -1,8 +1,9 @@
 """Ex situ, for comparison: logistic regression trained in software, its weights written into the memristors.
 
-Each weight becomes a state X = centre + scale * weight, the largest `swing` away from the centre. All columns are shifted
-alike, so the winner hardly ever changes. Writes voltages/NAME_ex_situ.json and results/NAME_ex_situ_training.json with the
-software's test accuracy. About 10 s for MNIST.
+Each weight becomes a state X = centre + scale * weight. The centre is the start state of the dataset's rule, and the scale puts
+the largest weight mapping.swing (V) away from it. Centre and scale are the same in all columns, so the winner hardly ever
+changes. Writes voltages/NAME_ex_situ.json and results/NAME_ex_situ_training.json with the software's test accuracy. About 10 s
+for MNIST.
 """
 
 import dataclasses
@@ -27,14 +28,14 @@ from memristive.spice.parameters import Parameters, quantity
 
 @dataclass(frozen=True)
 class Mapping(Parameters):
-    """Parameters that turn weights into states."""
+    """Parameters of the logistic regression, and of the mapping from its weights to states."""
 
     swing: float = quantity(1.5, 1e-3, 1000.0, "V", "largest distance of a state from the centre")
     iterations: int = quantity(300, 1, 100000, "", "most iterations of the logistic regression")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train in software, map the weights to states, save both."""
+    """Train in software, map the weights to states, save states and accuracy."""
     parser = make_parser(__doc__)
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")

@@ -1,8 +1,9 @@
 """Which gradient do layers follow? The angle between the writes of the local rule and the exact gradient of spike times.
 
-For training images that the rule writes for, before and after the training: the change of all states, against the steepest
-descent of the lag t_right - t_wrong, layer by layer (docs/layers.md). Closed form, MNIST's grey 10x10 images. Writes
-results/layer_gradient.json and figures/layer_gradient.png. About a minute.
+The study looks at training images after which the rule writes, before and after the training. The change of all states by one
+write is compared, layer by layer, with the steepest descent of the lag t_right - t_wrong: the time from the wrong neuron's
+spike to the right neuron's (docs/layers.md). Closed form, MNIST's grey 10x10 images. Writes results/layer_gradient.json and
+figures/layer_gradient.png. About a minute.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_overwriting(record, parameters, options.force)
 
     # 2. Measure one write for each error, before and after the training.
-    once = dataclasses.replace(rule, presentations=1)  # a write has the whole first dose
+    once = dataclasses.replace(rule, presentations=1)  # doses fall over a training: its only write has the whole first dose
     rows: list[dict[str, Any]] = []
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
@@ -70,7 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def find_errors(network: LayeredNetwork, rule: LayeredRule, training: Images) -> list[tuple[int, int, int]]:
-    """Return the errors as (image, right neuron, wrong neuron), without those that leave the right neuron silent."""
+    """Return errors among the first `SEARCHED` training images, each as (number of the image, right neuron, wrong neuron).
+
+    Errors with a silent right neuron are left out, because they have no lag.
+    """
     times = network.first_spikes(training.levels[:SEARCHED])
     errors = [(k, label, first_wrong_neuron(times[k], label, rule.margin))
               for k, label in enumerate(training.labels[:SEARCHED].tolist()) if not np.isnan(times[k, label])]
@@ -84,7 +88,7 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
     ----------
     network : LayeredNetwork
     rule : LayeredRule
-        Rule of one presentation.
+        Rule with a single presentation, whose write has the first dose.
     image : array, inputs, levels 0 to 1
     label, wrong : int
         Right neuron, and the wrong neuron that fires too early.
@@ -92,9 +96,10 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
     Returns
     -------
     dict
-        Angles of the output layer, of its two columns (mean), of the hidden layer, and of the hidden neurons that have a
-        gradient; the share of the square of the hidden write in neurons without a gradient; and the gain of the right neuron's
-        lead in s, where a silent neuron counts as one that fires when the window ends.
+        Angles in degrees between write and steepest descent: in the output layer, in its two written columns (their mean), in
+        the hidden layer, and in the hidden neurons that have a gradient. Then the share of the hidden write (sum of squares) in
+        neurons without a gradient. Last, the time in s by which the write improves the right neuron's lead, where a silent
+        neuron counts as one that fires when the window ends.
     """
     written = learn_layers(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]

@@ -1,4 +1,4 @@
-"""Accuracy over the number of hidden neurons, in one layer and in two: MNIST's grey 10x10 images.
+"""Accuracy over the number of hidden neurons, from none (one layer) to 400: MNIST's grey 10x10 images.
 
 Trains and tests networks of each size in closed form, with the doses that were chosen for 200 hidden neurons (docs/layers.md).
 Writes results/hidden_neurons.json and figures/hidden_neurons_accuracy.png. Two minutes on two cores. Ctrl-C saves a checkpoint
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train_and_test(task: Task) -> dict[str, Any]:
-    """Return the scores of one network. Runs in a worker."""
+    """Train one network and return its test scores. Runs in a worker."""
     (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.levels[:samples], data.test.labels[:samples]
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)

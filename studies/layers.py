@@ -3,7 +3,7 @@
 --data mnist: grey images; fashion: Fashion-MNIST (`make fashion` installs it); digits: scikit-learn's 8x8 digits, one split of
 1,437 and 360 images for each seed; mnist_shifted and digits_shifted: trained also on copies moved by one pixel of 28, or half a
 pixel of 8; xor: a task that one layer cannot learn.
---engine trains, --test-engine reads the test images. Writes
+--engine selects what trains, --test-engine what reads the test images: ngspice or the closed form. Writes
 voltages/layers_NAME.json, results/layers_NAME.json and figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds for
 the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. studies.read_test tests the network again, on its
 own chip or on another one.
@@ -55,11 +55,11 @@ from snn_circuit import NetworkParameters, NeuronParameters
 
 CHECKPOINT_EVERY = 30  # s
 TRAIN = {NGSPICE: train_in_ngspice, CLOSED_FORM: train_layers}
-SHOWN = 50  # hidden neurons whose weights are shown
+SHOWN = 50  # hidden neurons whose weights are drawn
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train a network for each seed, test it, and look closely at the first one."""
+    """Train and test a network for each seed, and draw the first one."""
     parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     chip = None if chip.ideal else chip
 
     def prepared(number: int) -> tuple[Dataset, LayeredNetwork, LayeredRule]:
-        """Return data, untrained network and rule of one of the seeds."""
+        """Return data, untrained network and rule of the seed rule.seed + `number`."""
         seeded = dataclasses.replace(rule, seed=rule.seed + number)
         data = matching_dataset(options.data, options.size, seeded.seed)
         start = initial_network(hidden, classes, data.training.levels, seeded, design, NetworkParameters(memristor, neuron))
@@ -162,7 +162,7 @@ def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: I
 
 
 def print_energies(energies: dict[str, float]) -> None:
-    """Print the energies of one error."""
+    """Print the energies of the reads and writes that one error needs."""
     unit = EngFormatter("J", places=2)
     print(table(("energy of one error", ""), [(name.removesuffix("_J").replace("_", " "), unit(joules))
                                               for name, joules in energies.items() if name.endswith("_J")]))
@@ -171,9 +171,9 @@ def print_energies(energies: dict[str, float]) -> None:
 
 
 def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
-    """Draw the states of the first hidden layer as images, each under the class that its spike supports most.
+    """Draw the states of the first hidden layer as images, each under the class that the neuron's spike supports most.
 
-    The colours cover 98 % of all states: pixels that are seldom on stray far.
+    The colours cover only 98 % of all states, because pixels that are seldom on have states far from the others.
     """
     first, last, reference = network.states[0], network.states[-1], network.design.reference_state
     direct = len(network.states) == 2
@@ -214,7 +214,7 @@ def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], l
             _output_spikes(axis, times, label, labels)
             axis.set(xlabel="first spike (µs after the image)", xlim=(0, network.design.window * 1e6))
         axis.axvline(decided, color=VERMILLION, linestyle=":", linewidth=1)
-    if len(layers) > 1:  # outside: within a panel its marks would look like spikes
+    if len(layers) > 1:  # outside: within a panel the marks of the legend would look like spikes
         which = "neuron of the last hidden layer" if len(layers) > 2 else "hidden neuron"
         looks = ((BLUE, f"{which} that helps the right class more than the others"), (ORANGE, "less"))
         marks = [Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=text) for colour, text in looks]
@@ -223,7 +223,10 @@ def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], l
 
 
 def _hidden_spikes(axis: Axes, times: np.ndarray, above: np.ndarray | None, label: int) -> None:
-    """Draw hidden neurons in the order in which they fire; `above`: states of the last layer, which colour them."""
+    """Draw hidden neurons in the order in which they fire.
+
+    The states of the last layer, `above`, set their colours: a blue neuron helps the class `label` more than the others.
+    """
     order = np.argsort(times)[:np.sum(~np.isnan(times))]
     colours: np.ndarray | str = GREY
     if above is not None:
@@ -250,9 +253,17 @@ def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[s
 
 def back_read_figure(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, rule: LayeredRule, example: ErrorExample,
                      labels: Sequence[str]) -> Figure:
-    """Draw the back-read (V) of each hidden neuron by both engines, and their difference.
+    """Draw the back-read of each hidden neuron, and the difference between the engines.
 
-    `settled`: settled membranes in thresholds; they select the neurons that are written.
+    Parameters
+    ----------
+    simulated, computed : arrays, hidden neurons, V
+        Back-read in ngspice and in closed form: the error that flows back through the memristors.
+    settled : array, hidden neurons
+        Voltage to which each membrane settles, in units of the threshold. Only neurons at `rule.reach` or above are written.
+    rule : LayeredRule
+    example : ErrorExample
+    labels : sequence of str
     """
     order = np.argsort(computed)[::-1]
     place, plastic = np.arange(len(order)), (settled >= rule.reach)[order]

@@ -1,9 +1,10 @@
-"""How well does a network of memristors learn your data? Cross-validated beside scikit-learn's classifiers.
+"""Cross-validate a network of memristors on your data, beside scikit-learn's classifiers.
 
 SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
 Each fold trains and tests in closed form. With --engine ngspice a held-out tenth is then tested in ngspice too, sample by sample.
 Writes results/own_data_NAME.json, figures/own_data_NAME_confusion.png and the network trained on everything,
-voltages/NAME_classifier.json. NAME is the table's, and the device's after it. Seconds for iris, minutes for digits.
+voltages/NAME_classifier.json. NAME is that of SOURCE, with --device followed by the device's. Seconds for iris, minutes for
+digits.
 """
 
 import csv
@@ -45,7 +46,7 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 BUILT_IN = ("iris", "wine", "breast_cancer", "digits")
-LEAST_MEMBERS = 3  # of a class
+LEAST_MEMBERS = 3  # rows of each class
 NETWORK = "memristor network"
 
 
@@ -102,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth))
     tasks = [Fold(method, features, truth, *part) for part in parts for method in methods.values()]
     found = run_resumable(evaluate, tasks, [len(task.train) for task in tasks], options, record, parameters)
-    decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # and strictly
+    decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # decisions, strict decisions
     for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
         decided[method][:, task.test] = one
 
@@ -194,7 +195,7 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
 
 @dataclass(frozen=True)
 class Fold:
-    """A classifier, the table, and the indices of one fold's training and test samples."""
+    """A classifier, the table with class numbers (`truth`), and the indices of one fold's training and test samples."""
 
     method: Any
     features: np.ndarray
@@ -204,7 +205,10 @@ class Fold:
 
 
 def evaluate(task: Fold) -> list[np.ndarray]:
-    """Fit and test a classifier; return its decisions and, for the network, the strict ones. Runs in a worker."""
+    """Fit and test a classifier; return its decisions and its strict decisions. Runs in a worker.
+
+    Both are the same for all classifiers but the network of memristors.
+    """
     with warnings.catch_warnings(), threadpool_limits(1):  # more threads take ten times as long for such small matrices
         warnings.simplefilter("ignore", OperatingRangeWarning)  # the network trained on everything warns
         fitted = clone(task.method).fit(task.features[task.train], task.truth[task.train])
@@ -215,14 +219,14 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    """Return accuracy, its interval, and recall by class."""
+    """Return the accuracy with its 95 % interval, and the recall of each class."""
     right = predicted == truth
     return {"accuracy": right.mean(), "interval_95": interval(int(right.sum()), len(truth)),
             "recall": {str(label): right[truth == k].mean() for k, label in enumerate(classes)}}
 
 
 def compare_in_ngspice(network: MemristiveClassifier, features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Test a held-out tenth of each class in ngspice and in closed form."""
+    """Train on nine tenths of each class, test the rest in ngspice and in closed form, and return their agreement."""
     held_out = max(0.1, len(np.unique(labels)) / len(labels))
     train, tested, known, truth = train_test_split(features, labels, test_size=held_out, stratify=labels,
                                                    random_state=network.random_state)

@@ -1,8 +1,9 @@
-"""Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses, half pulses, reads, loops.
+"""Can your SPICE model learn in a crossbar? Measure it in ngspice: pulses at V, V/2 and V/3, reads, I-V loops.
 
 MODEL.json describes a subcircuit with two pins (memristive/devices/spice_model.py); vteam, yakopcic, wox, memdiode, molecular and
-stanford come with the project. x is the share of the conductance range, which sweeps of pulses define: from the subcircuit's
-default state down and then up, until 100 more pulses change less than 1 % of it.
+stanford come with the project. x is the conductance as a share of its range. Two sweeps of pulses define the range, from the
+subcircuit's default state down, and then up. Each ends when its last 100 pulses have made less than 1 % of its whole change, or
+after 1,000 pulses.
 
 Writes the device file results/MODEL_device.json, for --device of other scripts, the record results/spice_device_MODEL.json and
 figures/spice_device_MODEL.png. 5 to 10 s.
@@ -24,12 +25,12 @@ from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
 
-# Points of accuracy that r at V/2 costs devices with soft bounds, with a small dose (`studies.half_select`).
+# Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose (`studies.half_select`).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
-SOFT = 0.5  # least over largest step, below which bounds are soft
-ABRUPT = 0.2  # largest step, share of the range: there are fewer than five levels
-DRIFT = 0.1  # of a mean step, by which reads move x before they matter
-STYLES = {1: "-", 2: "--", 3: ":"}
+SOFT = 0.5  # least over largest step: below this, bounds count as soft
+ABRUPT = 0.2  # share of the range: a device with a larger step has fewer than five levels
+DRIFT = 0.1  # share of a mean step: reads that move x by more bring a warning
+STYLES = {1: "-", 2: "--", 3: ":"}  # of lines for V, V/2 and V/3
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def print_result(found: Characterisation) -> None:
-    """Print the change a pulse, r, drift, and their meaning for learning."""
+    """Print steps, r and the drift under reads, and what they mean for learning."""
     device = found.device
     both = (True, False)
     rows = [("pulse (V, s)", f"{device.voltage_up:g}, {device.width_up:g}", f"{device.voltage_down:g}, {device.width_down:g}"),
@@ -85,7 +86,7 @@ def print_result(found: Characterisation) -> None:
 
 
 def meaning(device: MeasuredDevice) -> str:
-    """Return the meaning of r for learning in one layer of pairs (MNIST 10x10), in a sentence for each scheme."""
+    """Return what r costs a network of one layer of pairs (MNIST 10x10): a sentence for passive arrays (V/2), one for 1T1R."""
     worst, apart = max(device.half_up, device.half_down), abs(device.half_up - device.half_down)
     if worst <= NO_COST:
         cost = "costs no accuracy, because half-selected cells stay"
@@ -99,7 +100,7 @@ def meaning(device: MeasuredDevice) -> str:
 
 
 def figure(found: Characterisation) -> Figure:
-    """Draw loops, sweeps of pulses, steps at parts of the voltage, drift under reads."""
+    """Draw I-V loops, sweeps of pulses, steps at V, V/2 and V/3, and the drift under reads."""
     drawn, axes = plt.subplots(2, 2, figsize=(plotting.WIDTH, 6.4))
     (loops, sweeps), (steps, drift) = axes
     factor, unit = plotting.prefixed(np.concatenate([amperes for *_, amperes in found.loops]), "A")

@@ -1,9 +1,10 @@
-"""The learning rule of one synapse: what does a write do to X, and what do the spikes before and after it do?
+"""The learning rule of one synapse: the change of X by a write, and by the time between a pre pulse and a post spike.
 
-With a leak of 1e9 ohm a written cell tends to K R_leak V, an average of its inputs (the instar rule). First, writes of nine
-doses from three states at three inputs. Then the STDP window: the post event is the spike of the neuron itself, the pre pulse
-arrives at one synapse before and after it. Overlap potentiates, a spike without a pre pulse depresses. Both are compared with
-the closed form. Writes results/instar.json, figures/instar_rule.png and figures/instar_window.png. About 5 s.
+With a leak of 1e9 ohm, writes at the input voltage V pull X towards K R_leak V, so X averages its inputs (the instar rule).
+First, the study makes writes of nine doses from three states at three inputs. Then it measures the STDP window: the change of X
+over the time between the pre pulse at one synapse and the spike of the neuron itself. Overlap potentiates, a spike without a
+pre pulse depresses. Both are compared with the closed form. Writes results/instar.json, figures/instar_rule.png and
+figures/instar_window.png. About 5 s.
 
 `python memristor.py --stdp` measures the window of a cell without leak, whose pre pulse has a negative tail and whose post spike
 opens phi. Writes results/memristor_stdp.json and figures/memristor_stdp.png. About 2 s.
@@ -42,15 +43,15 @@ WRITE = Solver(max_step=50e-6, reltol=1e-5, trtol=7.0)
 STATES = (1.0, 2.5, 4.5)  # V
 VOLTS = (0.0, 0.5, 1.0)  # V at the input
 PHI = 1.2  # V
-SHARE = 0.5 / PHI  # of an edge of phi, until the write switch closes
-RISE = 1e-6  # s, of the edges in single writes: short, so that the dose is exact
+SHARE = 0.5 / PHI  # of phi's rise, after which the write switch closes (at 0.5 V)
+RISE = 1e-6  # s, length of the edges in single writes: short, so that the dose is exact
 POST = 0.17e-3  # s, approximate time of the spike after the neuron's first input; the exact one is measured
-DOSES = 8e-3 * np.linspace(0, 1, 10)[1:]  # s
-PRE = 0.6e-3  # s, of the pre pulse at the synapse of the STDP window
+DOSES = 8e-3 * np.linspace(0, 1, 10)[1:]  # s, durations of a high phi
+PRE = 0.6e-3  # s, length of the pre pulse for the STDP window
 STATE_BEFORE = 2.5  # V, X before each pairing
 DIFFERENCES = np.linspace(-1.5e-3, 1.5e-3, 25)  # s, t_post - t_pre
-STEPS = 20  # exponentials for each write: the gate's capacitance follows X
-STDP_SOLVER, STDP_RISE = Solver(max_step=200e-6), 10e-6  # s, of the edges of pre pulse and phi
+STEPS = 20  # parts of a write, each an exponential, because the gate's capacitance changes with X
+STDP_SOLVER, STDP_RISE = Solver(max_step=200e-6), 10e-6  # s, length of the edges of pre pulse and phi
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -87,7 +88,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]]) -> float:
-    """Return X in V at rest after phi was high for `pieces` of (s, V at the input); `state`: X in V at rest before."""
+    """Return X in V after a write, in closed form.
+
+    phi is high during all `pieces` of the input, each a pair of duration in s and voltage in V. `state` is X in V before the
+    write. Before and after the write the input is at 0 V, so it does not lift the gate.
+    """
     for duration, volts in pieces:
         x = raised_state(k.channel, state, volts)
         for _ in range(STEPS):
@@ -97,14 +102,17 @@ def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]
 
 
 def within(window: float, difference: float, pulse: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the pieces (s, V) of the input in a `window` (s) that opens `difference` s after the start of the `pulse`."""
+    """Return the part of the input that lies in a `window` (s), which opens `difference` s after the start of the `pulse`.
+
+    The input is 0 V outside the pulse. Pulse and result are lists of pieces: (duration in s, V).
+    """
     durations, volts = np.transpose(pulse)
     corners = np.clip(np.cumsum([0.0, *durations]) - difference, 0.0, window)
     return list(zip(np.diff([0.0, *corners, window]), [0.0, *volts, 0.0], strict=True))
 
 
 def measure_writes(memristor: MemristorParameters, k: Constants, doses: Iterable[float] = DOSES) -> list[dict[str, Any]]:
-    """Write single cells in ngspice; return one row for each state, input and dose."""
+    """Write single cells in ngspice; return a row for each state, input and dose (s), with the closed form's X."""
     rows = []
     cases = [(state, volts) for state in STATES for volts in VOLTS]
     for state, volts in progress(cases, len(cases), "single writes", "case"):
@@ -125,9 +133,10 @@ def measure_writes(memristor: MemristorParameters, k: Constants, doses: Iterable
 
 def measure_window(setup: SelfLearningSetup, k: Constants, differences: np.ndarray = DIFFERENCES, pre: float = PRE,
                    state: float = STATE_BEFORE) -> list[dict[str, Any]]:
-    """Pair the neuron's own spike with a pre pulse in ngspice; return one row for each time difference.
+    """Pair the neuron's own spike with a pre pulse in ngspice; return a row for each time difference.
 
-    Raises ParameterError if the neuron does not fire exactly once in a pairing.
+    `differences`: t_post - t_pre in s; `pre`: length of the pre pulse in s; `state`: X in V before each pairing. Raises
+    ParameterError if the neuron does not fire exactly once in a pairing.
     """
     rise, begin, cell, rows = setup.schedule.rise, float(max(differences)) + 0.5e-3, "xcell_0_1.gate", []
     circuit = self_learning_network(setup, np.array([[5.0, state]]), np.ones((1, 2)))
@@ -143,7 +152,7 @@ def measure_window(setup: SelfLearningSetup, k: Constants, differences: np.ndarr
             if spikes != 1:
                 raise ParameterError(f"the neuron fires {spikes} times in a pairing, expected once: lower the state")
             start, end = waves.time[fired][[0, -1]]
-            found = start - pulse[0][0] - rise / 2  # a synapse that is in time hastens the spike
+            found = start - pulse[0][0] - rise / 2  # not `difference`, because an early pre pulse hastens the spike
             computed = closed_form(k, state, within(end - start, found, [(pre, 1.0)]))
             rows.append({"difference_s": found, "spike_duration_s": end - start, "measured_V": waves[cell][-1] - state,
                          "closed_form_V": computed - state})
@@ -169,7 +178,10 @@ def rule_figure(writes: pd.DataFrame, k: Constants) -> Figure:
 
 def window_figure(differences: np.ndarray, measured: np.ndarray, fine: np.ndarray, computed: np.ndarray | list[float],
                   title: str, post: str) -> Figure:
-    """Draw the change of X (V) against t_post - t_pre (s): ngspice's points, and the closed form's curve over `fine` (s)."""
+    """Draw the change of X (V) against t_post - t_pre (s): ngspice's as points, the closed form's as a curve over `fine` (s).
+
+    `post` completes the label of the time axis.
+    """
     figure, axis = plt.subplots(figsize=(WIDTH, 3.7))
     axis.plot(fine * 1e3, computed, label="closed form")
     axis.plot(differences * 1e3, measured, "o", color=COLOURS[1], markersize=4.5, label="ngspice")
@@ -186,8 +198,9 @@ class StdpExperiment(Parameters):
     """One pre pulse at D, positive with a negative tail, and a phi window that a post spike opens; S at 0 V.
 
     With these defaults a post spike during the pre pulse potentiates, and a post spike during the tail depresses. A post spike
-    after the tail changes nothing, and neither does one whose window closes before the pulse. In the order of Bi and Poo (J.
-    Neurosci. 18, 1998) early post spikes depress and later ones potentiate: a pulse of -1 V with a tail of 0.5 V does so.
+    after the tail changes nothing, and neither does one whose window closes before the pulse. In the neurons of Bi and Poo (J.
+    Neurosci. 18, 1998) early post spikes depress, and later ones potentiate. A pulse of -1 V with a tail of 0.5 V gives this
+    order.
     """
 
     pre_voltage: float = quantity(1.0, -10.0, 10.0, "V", "first part of the pre pulse")
@@ -217,11 +230,14 @@ class StdpExperiment(Parameters):
 
     @property
     def pre_pulse(self) -> list[tuple[float, float]]:
-        """Pieces of the pre pulse, (s, V)."""
+        """Pieces of the pre pulse: (duration in s, V)."""
         return [(self.pre_duration, self.pre_voltage), (self.tail_duration, self.tail_voltage)]
 
     def phi(self, difference: float, share: float) -> list[tuple[float, float]]:
-        """Return the corners (s, V) of phi: the write switch, which closes at `share` of its edge, is closed in the window."""
+        """Return the corners (s, V) of phi for a post spike `difference` s after the pre pulse.
+
+        The write switch closes at a `share` of phi's edge. The edges are placed so that it is closed exactly in the window.
+        """
         return [(0.0, 0.0), *edges(self.pre_time + difference - share * STDP_RISE,
                                    self.phi_window - (1 - 2 * share) * STDP_RISE, STDP_RISE, PHI)]
 
@@ -278,9 +294,10 @@ def stdp_experiment(memristor: MemristorParameters, experiment: StdpExperiment) 
 
 
 def stdp_in_closed_form(memristor: MemristorParameters, experiment: StdpExperiment, differences: np.ndarray) -> np.ndarray:
-    """Return the change of X in V for each of the `differences` (s): the volt-seconds in the window.
+    """Return the change of X in V for each of the `differences` t_post - t_pre (s).
 
-    Edges count as steps in their middle. It leaves out the leak, which takes 0.06 % of X in 2 ms.
+    X changes in proportion to the volt-seconds at the input during the window. Edges count as steps in their middle. The leak
+    is left out, because it takes only 0.06 % of X in 2 ms.
     """
     found = [within(experiment.phi_window, difference - STDP_RISE / 2, experiment.pre_pulse) for difference in differences]
     return state_rate(memristor, 1.0) * np.array([sum(seconds * volts for seconds, volts in pieces) for pieces in found])

@@ -2,8 +2,9 @@
 
 --task mnist10 and mnist017 follow the public contest mnist4-circuit-learning-v0: 16 pixels, 24 training images of a class,
 20 passes, then 50 test images of a class. --task xpue learns the four symbols from six passes. The circuit reads, compares
-and writes its own weights; Python only draws the netlist, and scores the outputs afterwards. --step 5e-6 repeats a run with
-half of the time step and compares it with the record of the whole step. --control permutes the labels of the training images.
+and writes its own weights; Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law,
+the model of the circuit in memristive/transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares
+it with the record of the whole step. --control permutes the labels of the training images, or leaves out the training.
 
 Writes results/transistor_TASK.json and figures/transistor_TASK_*.png. mnist10 takes 10 minutes of computing time, mnist017
 one minute, xpue seconds. --netlist writes the circuit as the contest wants it; for xpue, a netlist for `ngspice -b` alone.
@@ -45,7 +46,7 @@ from memristive.transistors.schedule import (
 from plotting import BLUE, WIDTH
 
 PASSES = 20
-ORDERS = range(5)  # seeds of the images' order, by the law
+ORDERS = range(5)  # seeds of the order of training images, for trainings by the law
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -135,7 +136,7 @@ def watched(text: str, schedule: Schedule, title: str) -> tuple[Trace, float]:
 
 
 def _pass_ends(schedule: Schedule, count: int) -> np.ndarray:
-    """Return the moments after the start-up and after each pass in s."""
+    """Return the times in s at which the start-up and each pass end; a pass has `count` images."""
     begin = np.flatnonzero(schedule.learning)[:1]
     first = schedule.startup + (float(begin[0]) if len(begin) else 0.0) * SLOT
     passes = int(schedule.learning.sum()) // count
@@ -144,7 +145,10 @@ def _pass_ends(schedule: Schedule, count: int) -> np.ndarray:
 
 def law_results(learner: LearnerParameters, classes: list[int], images: Images, shown: np.ndarray, passes: int,
                 found: dict[str, Any]) -> dict[str, Any]:
-    """Return the law's accuracy, its agreement with ngspice, and its accuracies in other orders and with permuted labels."""
+    """Train by the law and test it; return accuracies, and the agreement with the scores `found` in ngspice.
+
+    The law is also trained with other orders of the images, and with permuted labels. `shown`: numbers of the test images.
+    """
     law, labels = Law(learner, classes, images.train.shape[1]), images.test_labels[shown]
 
     def decided(seed: int, taught: np.ndarray) -> np.ndarray:
@@ -162,13 +166,13 @@ def law_results(learner: LearnerParameters, classes: list[int], images: Images, 
 
 
 def named(classes: list[int], scores: np.ndarray) -> np.ndarray:
-    """Return the class numbers of the highest scores; a tie stays `TIED`."""
+    """Return the class with the highest score in each row (images x `classes`); a tie stays `TIED`."""
     numbers = decisions(scores)
     return np.where(numbers < 0, numbers, np.array(classes)[numbers])
 
 
 def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:
-    """Return what half of the time step changed: decisions, and energies as shares."""
+    """Return what half of the time step changes: the number of other predictions, and relative changes of energies."""
     quantities = ("startup_J", "training_J", "inference_J_per_image")
     return {"predictions_changed": int(np.sum(np.array(whole["predictions"]) != np.array(half["predictions"]))),
             **{f"{key.rsplit('_J')[0]}_changed": abs(half[key] / whole[key] - 1) for key in quantities}}
@@ -203,7 +207,7 @@ def waveforms(trace: Trace, schedule: Schedule, names: Sequence[str]) -> Figure:
     for k, c in enumerate(schedule.labels[first:first + count]):
         axes[0].text(k + 0.5, 1.02, f"label {names[c]}", transform=axes[0].get_xaxis_transform(), ha="center", va="bottom")
     scores = 1e3 * np.array([trace.at(f"v(out{c})", at) for c in range(len(names))])
-    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))  # without peaks of an edge
+    axes[0].set(ylabel="scores (mV)", ylim=(np.min(scores) - 3, np.percentile(scores, 99) + 15))  # cuts off the peaks at edges
     axes[0].legend(ncols=len(names), loc="upper left")
     axes[1].set_ylabel("error lines (V)")
     axes[2].set(ylabel=f"weights of {names[0]} (V)", xlabel="time since the first training image (ms)")

@@ -1,11 +1,11 @@
 """Transistors whose thresholds differ: weights learned on the chip against weights carried to it (docs/transistors.md).
 
 Thresholds deviate by 2, 5, 10 or 20 mV (standard deviation), or by each transistor's area after Pelgrom. A chip learns by
-itself, or it gets the weights that an ideal chip has learned. Then only one part of the circuit deviates: which transistors
-must match? All images are drawn from MNIST's training images, without those of the contest. By the law, three and ten digits
-on five chips of each spread; --engine ngspice repeats the first question for three digits on one or more chips. Writes
-results/transistor_mismatch[_ngspice].json and figures/transistor_mismatch[_ngspice].png. Two minutes by the law; ten minutes
-of computing time in ngspice.
+itself, or it gets the weights that an ideal chip has learned. Then only one part of the circuit deviates, which shows which
+transistors must match. All images are drawn from MNIST's training images, without those of the contest. The law, the model in
+memristive/transistors/law.py, simulates five chips of each spread, with three and with ten digits. --engine ngspice simulates
+three digits only, on chips whose transistors all deviate. Writes results/transistor_mismatch[_ngspice].json and
+figures/transistor_mismatch[_ngspice].png. Two minutes by the law; ten minutes of computing time in ngspice.
 """
 
 import sys
@@ -44,11 +44,11 @@ PARTS = {"reads": ("mread",), "writes": ("mup", "mdown", "minv"), "comparison": 
          "current sources": ("mscore", "mlabel", "mdiode", "mcopy", "mbalance", "mlevel", "mmean")}  # beginnings of names
 SPREADS_OF_PARTS = {"10 mV": 10e-3, "50 mV": 50e-3}
 FIRST_CHIP = 500  # seed; the sizes were chosen on chips with other seeds
-FIRST_DRAW = 300  # of images; the sizes were chosen on other draws
+FIRST_DRAW = 300  # seed of the images; the sizes were chosen on images of other seeds
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Let chips learn, carry weights to them, record and plot both."""
+    """Let chips learn, carry weights to them, record and plot both accuracies."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_argument("--engine", choices=("law", "ngspice"), default="law", help="what computes (default: law)")
     parser.add_number("--chips", 1, 1000, None, "chips of each spread (default: 5 by the law, 1 in ngspice)")
@@ -87,7 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
            ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
-    """Return the accuracy of a chip that learns and of one that gets `ideal` weights, and the weights learned in V."""
+    """Simulate a chip by the law; return its accuracies with learned and with `ideal` weights, and the learned weights in V.
+
+    `thresholds`: each transistor's deviation in V by its name. Without `ideal` weights, the learned ones count twice.
+    """
     classes = list(LABELS[task])
     law = Law(learner, classes, thresholds=thresholds)
     order, _ = presentation_order(images, PASSES)
@@ -102,7 +105,7 @@ def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: di
 
 def by_ngspice(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
                ideal: np.ndarray | None) -> tuple[float, float, np.ndarray]:
-    """Return the same as `by_law`, from one transient that trains and tests, and one that only tests."""
+    """Return the results of `by_law` from ngspice: one transient trains and tests, another one tests the `ideal` weights."""
     classes = list(LABELS[task])
     chip, models = on_chip(netlist(learner, classes), thresholds)
     schedule, shown = contest_schedule(images, PASSES)
@@ -121,7 +124,7 @@ def by_ngspice(learner: LearnerParameters, task: str, images: Images, thresholds
 
 
 def mismatch_figure(rows: pd.DataFrame, engine: str) -> Figure:
-    """Draw both accuracies for each spread: means as lines, chips as points."""
+    """Draw the accuracies of learned and of carried weights over the spread: means as lines, chips as points."""
     tasks = list(rows.task.unique())
     figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 3.4), squeeze=False)
     for axis, task in zip(axes.flat, tasks, strict=True):

@@ -1,9 +1,10 @@
-"""Which sizes should the circuit of transistors have? A search by the law, on images that are not the contest's.
+"""Which sizes should the circuit of transistors have? A random search on images that are not the contest's.
 
-Sizes are changed at random, and a change stays if the mean accuracy of eight draws does not fall. Each draw has 24 training
-and 100 validation images of a class from MNIST's training images, without the contest's. --spread 5e-3 searches on chips
-whose thresholds differ. With --minutes 0 (default) nothing is searched: the study measures the committed sizes on the draws
-of the search and on eight others, and writes results/transistor_search.json. It takes a minute.
+A draw is a choice of 24 training and 100 validation images of each class, from MNIST's training images without those of the
+contest. The search changes sizes at random, and keeps a change if the mean accuracy of eight draws does not fall. The law, the
+model in memristive/transistors/law.py, computes the accuracies. --spread 5e-3 searches on chips whose thresholds differ. With
+--minutes 0 (default) nothing is searched: the study measures the committed sizes on the draws of the search and on eight
+others, and writes results/transistor_search.json. It takes a minute.
 """
 
 import dataclasses
@@ -29,17 +30,17 @@ from memristive.transistors.schedule import LABELS, Images, drawn_images, presen
 
 PASSES, DRAWS, HELD_OUT = 20, range(8), range(100, 108)
 FACTORS = {"load": 0.2, "window": 0.2, "margin": 0.25, "step": 0.25, "charge_overdrive": 0.08, "discharge_overdrive": 0.08,
-           "charge_swing": 0.25, "discharge_swing": 0.25, "anneal_time": 0.2}  # standard deviation of a change, decades
-SHARES = {"anneal_floor": (0.05, 0.4, 0.95), "balance": (0.1, 0.0, 0.9)}  # of a change, lowest and highest
+           "charge_swing": 0.25, "discharge_swing": 0.25, "anneal_time": 0.2}  # standard deviation of a change in decades
+SHARES = {"anneal_floor": (0.05, 0.4, 0.95), "balance": (0.1, 0.0, 0.9)}  # deviation of a change, lowest and highest value
 RAILS = ("vbias", "vweight", "voffset")
-# Circuits whose decisions on the contest's test arrays were looked at, none of them to choose anything: those of a feasibility
-# study, from which the search for ten digits began, and those of this project.
+# Numbers of circuits whose decisions on the contest's test images were looked at, none of them to choose anything. The search
+# for ten digits began with a circuit of the feasibility study.
 FROZEN_ARRAYS_READ = {"mnist10": {"feasibility study": 3, "here": 1}, "mnist017": {"feasibility study": 6, "here": 2}}
 CHIP = 200  # first seed of the chips on which the search runs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Search, or measure what was found."""
+    """Search for better sizes, or measure the committed ones."""
     parser = make_parser(__doc__, parameters=False)
     parser.add_argument("--task", choices=list(LABELS), default="mnist017", help="classes of the search (default: mnist017)")
     parser.add_argument("--spread", type=float, default=0.0, metavar="V", help="spread of the thresholds (default: 0)")
@@ -70,7 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def search(sizes: LearnerParameters, task: str, images: list[Images], spread: float, seconds: float,
            rng: np.random.Generator) -> LearnerParameters:
-    """Return the best sizes found; print each improvement."""
+    """Search for some `seconds`; return the best sizes and print each improvement.
+
+    `images` has one entry for each draw. `spread` is the standard deviation of the chips' thresholds in V.
+    """
     begin, best = time.monotonic(), np.array([accuracy(sizes, task, one, spread, k) for k, one in enumerate(images)])
     while time.monotonic() - begin < seconds:
         changed = change(sizes, task, images[0], rng)
@@ -89,7 +93,7 @@ def search(sizes: LearnerParameters, task: str, images: list[Images], spread: fl
 
 
 def change(sizes: LearnerParameters, task: str, images: Images, rng: np.random.Generator) -> LearnerParameters | None:
-    """Return sizes of which one to four have changed; None if the circuit has no headroom for them."""
+    """Return sizes with one to four random changes; None if the circuit cannot work with them."""
     new: dict[str, Any] = {}
     for name in rng.choice([*FACTORS, *SHARES, "charge_rail", "discharge_rail", "start_rail"], rng.integers(1, 5), replace=False):
         if name in FACTORS:
@@ -115,7 +119,7 @@ def change(sizes: LearnerParameters, task: str, images: Images, rng: np.random.G
 
 
 def accuracy(sizes: LearnerParameters, task: str, images: Images, spread: float, seed: int) -> float:
-    """Return the share of validation images that a chip recognises after its training."""
+    """Return the share of validation images that a chip, whose thresholds have a `spread` in V, recognises after training."""
     classes = list(LABELS[task])
     thresholds = draw_thresholds(netlist(sizes, classes), CHIP + seed, spread) if spread else {}
     law = Law(sizes, classes, thresholds=thresholds)

@@ -41,12 +41,15 @@ from memristive.network.setup import Schedule
 from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters
 
-FRAMES, LAST_FRAMES = 54, 9  # of the animation; the last one is repeated
+FRAMES, LAST_FRAMES = 54, 9  # frames of the animation, and repetitions of the last frame
 
 
 @dataclass(frozen=True)
 class Task:
-    """A dataset, the circuit that suits it, and the number of presentations."""
+    """A dataset, the circuit that suits it, and the number of presentations.
+
+    With `dual_rail` each pixel v drives two inputs, v and 1 - v.
+    """
 
     dataset: Dataset
     setup: SelfLearningSetup
@@ -56,7 +59,7 @@ class Task:
 
 TASKS = {
     "xpue": Task(xpue(), SelfLearningSetup(), 160, dual_rail=False),
-    # 1 has five pixels, 2 and 3 have eleven. Inputs v and 1 - v give all patterns the same weight.
+    # The digit 1 has five pixels, 2 and 3 have eleven. Inputs v and 1 - v give all patterns the same number of rows at 1 V.
     "012345": Task(digits_012345(), SelfLearningSetup(
         neuron=NeuronParameters(feedback_resistance=3e3), schedule=Schedule(pulse=0.3e-3, period=3e-3),
         learning=SelfLearningParameters(homeostasis_current=0.2e-6)), 240, dual_rail=True),
@@ -123,9 +126,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def winners_and_thresholds(learned: Learned, labels: Sequence[str], thresholds: np.ndarray) -> Figure:
-    """Draw the winner of each presentation, coloured by pattern, and each neuron's threshold (V).
+    """Draw the winner of each presentation, coloured by pattern, and each neuron's threshold (V) after it.
 
-    `thresholds`: neurons, V, without homeostasis.
+    `thresholds` (neurons, V) are those to which homeostasis adds.
     """
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
     neurons = learned.states.shape[1]
@@ -142,14 +145,14 @@ def winners_and_thresholds(learned: Learned, labels: Sequence[str], thresholds: 
 
 
 def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
-    """Write an animated GIF and print its path: the pattern shown, and the states of all neurons after it.
+    """Write an animated GIF of the patterns shown and of all neurons' states after each, and print its path.
 
-    The inputs of dual rails are two images side by side, pixels and complements.
+    If each pixel drives two inputs, a neuron's states are two images side by side: pixels and complements.
     """
     shown, rows = dataset.patterns.reshape(-1, *dataset.shape), dataset.shape[0]
-    rails = learned.states.reshape(*learned.states.shape[:2], -1, *dataset.shape)  # ... x rails x rows x columns
+    rails = learned.states.reshape(*learned.states.shape[:2], -1, *dataset.shape)  # times x neurons x rails x rows x columns
     images = np.moveaxis(rails, 2, 3).reshape(*rails.shape[:2], rows, -1)
-    # Most happens at the start: frames are closer to each other there.
+    # Frames are closer to each other at the start, because most changes happen there.
     when = np.unique(np.round((len(learned.order) - 1) * np.linspace(0, 1, FRAMES) ** 2).astype(int))
     figure, axes = plt.subplots(1, 1 + images.shape[1], figsize=(1.0 + images.shape[1], 1.75), layout="constrained")
     drawn = [axes[0].imshow(shown[0], cmap="cividis", vmin=0, vmax=1)]

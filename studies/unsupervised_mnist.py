@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:
-    """Draw the states (V) of up to `most` neurons as images, sorted by their digits."""
+    """Draw the states (neurons x inputs, V) of up to `most` neurons as images, sorted by the neurons' digits."""
     chosen = np.argsort(digits, kind="stable")
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
     columns = 10 if len(chosen) > 20 else 5
@@ -111,7 +111,16 @@ def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, i
 
 
 def thresholds_over_time(thresholds: np.ndarray, winners: np.ndarray, step: int) -> Figure:
-    """Draw every neuron's threshold (1 + steps x neurons, V) after each `step` images, and the presentations that each won."""
+    """Draw every neuron's threshold over the run, and the number of presentations that each neuron won.
+
+    Parameters
+    ----------
+    thresholds : array, (1 + number of steps) x neurons, V
+        At the start, and after every `step` presentations.
+    winners : array, presentations
+        Neuron that fired first; negative if none did.
+    step : int
+    """
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(WIDTH, 4.8))
     upper.plot(np.arange(len(thresholds)) * step / 1e3, thresholds, color=COLOURS[0], linewidth=0.5, alpha=0.5)
     upper.set(xlabel="images presented (thousands)", ylabel="threshold (V)")
@@ -133,7 +142,7 @@ def accuracy_against_neurons(tests: pd.DataFrame, published: Sequence[tuple[str,
     tests : DataFrame
         Columns encoding, neurons, engine, strict_accuracy.
     published : sequence
-        Source, neurons and accuracy.
+        Source, number of neurons and accuracy (a share) of each published network.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
     for (encoding, runs), colour in zip(tests.groupby("encoding", sort=False), COLOURS, strict=False):

@@ -1,9 +1,10 @@
-"""What do resistive wires cost, and does learning on the chip win it back? One layer, MNIST, grey 10x10 images.
+"""Cost of resistive wires in accuracy, ex situ and in situ: one layer, MNIST, grey 10x10 images.
 
-Wires of 0.01, 0.1 and 0.35 ohm a cell; cells of the paper, and cells with channels 100 times narrower and feedback resistors 100
-times larger. Ex situ: trained without wires, then read with them. In situ: the error-driven rule reads and writes through the
-wires. The wire solver trains and reads. Junctions to bulk are off, because they would weaken depressions through wires. Writes
-results/wires.json and figures/wires.png. 15 minutes on two cores. Ctrl-C saves a checkpoint for --resume.
+Wires have 0.01, 0.1 or 0.35 ohm from cell to cell. Cells are those of the paper, or have channels 100 times narrower, with
+feedback resistors 100 times larger. Ex situ, networks are trained without wires, then read with them. In situ, the error-driven
+rule reads and writes through the wires. A numerical solver of the wires trains and reads. The junctions to bulk are off,
+because they would weaken depressions through wires. Writes results/wires.json and figures/wires.png. 15 minutes on two cores.
+Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ class Task:
     samples: int
 
     def setup(self, dataset: Dataset) -> Setup:
-        """Return the nominal design: narrow channels carry less current, and the feedback makes up for it."""
+        """Return the design. Narrow channels carry less current, so the feedback resistor is larger by the same factor."""
         memristor, neuron = dataset.setup.memristor, dataset.setup.neuron
         return dataset.setup.replace(
             memristor=isolated(dataclasses.replace(memristor, width=memristor.width / self.narrower)),
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def evaluate(task: Task) -> dict[str, Any]:
-    """Return the scores of a network. Runs in a worker."""
+    """Train a network and read the test images; return its scores as a row. Runs in a worker."""
     dataset = mnist(encoding="grey")
     setup, chip = task.setup(dataset), Chip(row_resistance=task.resistance, column_resistance=task.resistance)
 

@@ -21,8 +21,8 @@ from memristor import MemristorParameters
 FIGURES = Path(__file__).parents[1] / "figures"
 WIDTH = 8.0  # in
 BLUE, VERMILLION, SKY = "#0072B2", "#D55E00", "#56B4E9"
-PITCH, ROW, CELL = 2.5, 1.8, 1.2  # of a layer's columns, of its rows, of a cell across
-BOX = (0.85, 1.3)  # half a neuron's width, its height
+PITCH, ROW, CELL = 2.5, 1.8, 1.2  # distances of a layer's columns and of its rows; width of a cell
+BOX = (0.85, 1.3)  # half of a neuron's width, and its height
 
 Part = tuple[str, Callable[[], None]]  # title, and the function that adds the elements
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _draw(name: str, height: float, *parts: Part) -> None:
-    """Write figures/circuit_NAME.svg, `height` in high, its parts one below the other."""
+    """Write figures/circuit_NAME.svg, `height` inches high, with its parts one below the other."""
     figure, axes = plt.subplots(len(parts), squeeze=False, figsize=(WIDTH, height), height_ratios=(1.6, 1)[:len(parts)])
     for axis, (title, add_elements) in zip(axes.flat, parts, strict=True):
         axis.set_aspect("equal")
@@ -64,12 +64,12 @@ def _save(figure: Figure, name: str) -> None:
 
 
 def _lifted_gate(state: float = 2.0) -> Figure:
-    """Draw gate and channel potential along the channel, at rest and with the input at 1 V; Vto is 0."""
+    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; `state`: X in V at 0 V."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
     place = np.linspace(0.0, 1.0, 200)
     for axis, volts in zip(axes, (0.0, 1.0), strict=True):
         gate = float(raised_state(MemristorParameters(), state, volts))
-        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # one current: s^2 falls linearly
+        channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # (gate - channel)^2 is linear
         axis.plot(place, np.full_like(place, gate), color=BLUE, linewidth=3)
         axis.plot(place, channel, color=VERMILLION, linewidth=3)
         axis.fill_between(place, channel, gate, color=SKY, alpha=0.35, linewidth=0)

@@ -21,7 +21,7 @@ from studies.device_presets import HEADING, described
 from studies.half_select import MODELS, best
 
 RESULTS = Path("results")
-QUICK = RESULTS / "quick"  # of a quick reproduction: fewer images in ngspice
+QUICK = RESULTS / "quick"  # records of a quick reproduction, with fewer images in ngspice
 PAPER = {"xpue": "100%", "012345": "100%", "mnist": "100%", "test": "60%"}  # Jurj 2024, section 4
 MNIST_TESTS = 10_000  # test images
 
@@ -35,16 +35,16 @@ LONGER = {"binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin
 class Network:
     """A network whose MNIST test is in the results table."""
 
-    name: str  # of its voltages file
+    name: str  # of the voltages file, without .json
     title: str
     rule: str
     encoding: str
-    engine: str = "ngspice"  # that trained
+    engine: str = "ngspice"  # engine that trained
     seed: int = 1
 
     @property
     def training(self) -> list[str]:
-        """Arguments of the Python that trains it."""
+        """Arguments of the command `python` that trains the network."""
         if self.rule == "hebbian":
             return ["MNIST_memristive_training.py"]
         encoding = ["--encoding", "grey"] * (self.encoding == "grey")
@@ -56,7 +56,7 @@ class Network:
 
     @property
     def test(self) -> list[str]:
-        """Arguments of the Python that reads all test images in ngspice."""
+        """Arguments of the command `python` that reads all test images in ngspice."""
         return ["MNIST_memristor_test.py", *(["--voltages", f"voltages/{self.name}.json"] if self.rule != "hebbian" else [])]
 
 
@@ -84,12 +84,12 @@ def markdown(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def percent(share: float, digits: int = 2) -> str:
-    """Return a share as text."""
+    """Return a share as text: a percentage with some decimal `digits`."""
     return f"{share:.{digits}%}"
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return mean and standard deviation of shares as text."""
+    """Return mean and standard deviation of shares as text, in percent."""
     return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"
 
 
@@ -99,7 +99,7 @@ def test_name(network: Network) -> str:
 
 
 def in_ngspice(network: Network, ending: str = ".json") -> Path:
-    """Return ngspice's record of a test: of all images if there is one, else of a quick reproduction."""
+    """Return the path of ngspice's record of a test: that of all images if it exists, else that of a quick reproduction."""
     paths = [folder / f"{test_name(network)}{ending}" for folder in (RESULTS, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])
 
@@ -116,7 +116,7 @@ def write_agreement() -> None:
 
 
 def patterns_row(name: str, title: str) -> tuple[str, str, str]:
-    """Return what a network reads of its own training patterns: title, the paper's accuracy, ngspice's."""
+    """Return a table's row for reads of the training patterns: title, the paper's accuracy, ngspice's accuracy."""
     accuracy = load_results(RESULTS / f"{name}_inference.json")["strict_accuracy"]
     return f"{title}, training patterns", PAPER[name], percent(accuracy)
 
@@ -164,7 +164,7 @@ def short_results_table() -> str:
 
 
 def engines_table() -> str:
-    """Return the agreement of both engines on reads."""
+    """Return the differences between both engines' reads, for each network."""
     table = load_table(RESULTS / "engines.json").set_index("network")
     questions = {"decisions_that_differ": "strict decisions that differ",
                  "leads_differ_max_ns": "largest difference of leads, ns",
@@ -186,7 +186,7 @@ def gradient_table() -> str:
 
 
 def layers_table() -> str:
-    """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
+    """Return the accuracies of multilayer networks on MNIST, Fashion-MNIST and digits."""
     rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST",
                         "digits": "digits", "digits_shifted": "digits and copies shifted by half a pixel"}
     for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
@@ -245,7 +245,7 @@ def chips_spread_table() -> str:
 
 
 def stdp_table() -> str:
-    """Return success and share of presentations won by the owner, learning without a teacher."""
+    """Return the results of learning without a teacher: seeds that succeed, presentations that the owners win."""
     rows = []
     for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
                           ("_spread_flipped", "both")):
@@ -276,7 +276,7 @@ def performance_table() -> str:
 
 
 def commands_table() -> str:
-    """Return every experiment with the commands that make its record, and its number, which links to the record."""
+    """Return every experiment with its commands, and its result with a link to the record."""
     def linked(number: str, name: str) -> str:
         return f"[{number}](../results/{name}.json)"
 
@@ -325,7 +325,7 @@ def device_presets_table() -> str:
 
 
 def trained_in_situ_table() -> str:
-    """Return the epochs until no error of the letters z, v, n, beside the published ones."""
+    """Return the epochs until the letters z, v and n are learned without error, beside the published number."""
     record = load_results(RESULTS / "trained_in_situ.json")
     rows = []
     for (device, rule), found in pd.DataFrame(record["rows"]).groupby(["device", "rule"], sort=False):
@@ -358,7 +358,7 @@ def device_learning_table() -> str:
 
 
 def device_costs_table() -> str:
-    """Return what the training of one layer of one pair costs."""
+    """Return the costs of training one layer of one pair: pulses of a cell and energy."""
     costs = _device_means().xs((1, 1, True), level=("layers", "pairs", "whole"))
     rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.write_energy_J:.2g}")
             for device, row in costs.iterrows()]
@@ -387,6 +387,7 @@ def subcircuit_layer_table() -> str:
         for row in load_results(RESULTS / "subcircuit_layer.json")["rows"]])
 
 
+# Correct images, all images, energy in J of a test image, of the training.
 CONTEST = {"mnist10": (93, 500, 27.0879e-6, 737.352e-3),  # best entries, November 2026: Delta rule, 1.67 uF
            "mnist017": (134, 150, 9.86249e-6, 67.9689e-3)}  # and 16 uF
 TRANSISTORS = {"mnist10": "ten digits", "mnist017": "0, 1 and 7", "xpue": "XPUE"}
@@ -415,7 +416,7 @@ def transistors_contest_table() -> str:
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies, controls and half-step check of the circuits for the contest: a column for each task."""
+    """Return accuracies, control experiments and the check with half of the time step, for each task of the contest."""
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
     for task, record in tasks.items():
@@ -458,7 +459,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def write_tables(path: Path) -> bool:
-    """Replace the tables in a Markdown file; return if it changed."""
+    """Replace the tables in a Markdown file; return True if this changed the file."""
     before = path.read_text(encoding="utf-8")
     after = re.sub(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}",
                    before, flags=re.DOTALL)

@@ -49,7 +49,7 @@ def test_enough_hidden_neurons_start_plastic_for_any_number_of_features(features
 
 
 def test_all_of_several_hidden_layers_start_alike():
-    """Two thresholds with a spread of 1.5, whatever the number of neurons that fire below."""
+    """Membranes settle at two thresholds with a spread of 1.5, however many neurons of the layer below fire."""
     below = FeatureEncoding.of(features := np.random.default_rng(1).random((60, 8))).levels(features)
     rule, sizes = learning_rule(0.03, 4e-6, 1, (120, 300)), (120, 300)
     network = untrained_network(rule, below, sizes, 2, {"parameters": NetworkParameters()})
@@ -76,7 +76,7 @@ def test_few_hidden_neurons_do_not_diverge_on_many_samples():
 
 @pytest.mark.parametrize("device", ["alox-hfo2", "taox-hfox"])
 def test_noisy_devices_learn_digits_with_the_defaults(device):
-    """The two presets of the largest noise."""
+    """Train the two presets with the largest noise."""
     features, labels = load_digits(return_X_y=True)
     scores = []
     for seed in range(2):

@@ -172,7 +172,7 @@ def test_partial_fit_continues(iris):
 
 
 def test_partial_fit_gives_a_fifth_of_the_dose(iris):
-    """In a single layer the bias row is high for one time constant, if the right neuron stays silent or never leads."""
+    """The bias cell shows the whole dose, because its row is high for one time constant if the right neuron never leads."""
     model = MemristiveClassifier((), dose=0.1, margin=1e-2, random_state=1)
     model.partial_fit(iris[0][::50], iris[1][::50], classes=np.unique(iris[1]))
     before = model.voltages_[0]

@@ -26,7 +26,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def images():
-    """A range and a rest; half of the pixels are dark, so that rows change their inputs."""
+    """Images for one full range of reads and three more. Half of the pixels are dark, so that rows change their inputs."""
     rng = np.random.default_rng(2)
     return rng.random((READ_BLOCK + 3, 6)) * rng.integers(0, 2, (READ_BLOCK + 3, 6))
 

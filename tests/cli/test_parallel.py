@@ -30,7 +30,7 @@ def square(number):
 
 
 def die(task):
-    """Kill this process: once if the task names a file, else each time."""
+    """Kill this process at task 2: once if the task names a file, else each time; return the number of other tasks."""
     number, path = task
     if number == 2 and not (path and path.exists()):
         if path:
@@ -88,7 +88,7 @@ def workers(session):
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_ctrl_c_ends_parent_and_workers_without_a_traceback(busy, tmp_path):
-    """Workers that load their libraries, or are at work. A terminal sends Ctrl-C to all; workers that heed it do so at once."""
+    """Send Ctrl-C to all processes, as a terminal does, while workers load their libraries or are at work (`busy`)."""
     process = subprocess.Popen([sys.executable, "-c", WORK, str(tmp_path / "1"), str(tmp_path / "2")], cwd=ROOT,
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_until(lambda: len(list(tmp_path.iterdir()) if busy else workers(process.pid)) == 2, 600)

@@ -103,7 +103,7 @@ def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
     (".options sourcepath=1", 7), (".csparam x=1", 7), (".include device.lib", 7), (".end", 7), ("V1 row_0 0 1", 7),
     (".ends", 7)])
 def test_library_runs_no_command(ngspice, tmp_path, attack, line):
-    """`line` of the refusal; 0: nothing to refuse, as ngspice gets no comments."""
+    """The error names the `line` of the attack. 0: the library is accepted, because ngspice gets no comments."""
     marker = tmp_path / "marker"
     text = DEVICE + attack.format(marker) + "\n"
     if line:

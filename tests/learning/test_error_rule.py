@@ -107,7 +107,7 @@ PATTERNS = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 
 def answered(*answers, rule=EASY, done=0):
-    """Return the engine and the state of a learning of three classes after these answers (in us)."""
+    """Return the engine and the state of a learning after reads with these first spikes of three classes (us)."""
     engine, learning = Answers(1e-6 * np.array(answers)), initial_state(rule, 3, 2)
     learning.done = done
     teacher = ErrorDrivenTrainer(engine, rule, PATTERNS, np.arange(3))

@@ -64,7 +64,7 @@ def test_every_trained_pattern_wins_by_more_than_the_resolution(ngspice, trained
 
 @pytest.mark.filterwarnings("ignore:classes differ")
 def test_short_edges_train_classes_equally(ngspice, templates):
-    """With the usual steps, edges of 0.1 us left classes 1.6 % apart and 56 mV in cells that should be off."""
+    """The usual time steps would leave classes 1.6 % apart, and 56 mV in cells that should be off, with edges of 0.1 us."""
     setup = templates.setup.replace(schedule=Schedule(pulse=2e-3, period=6e-3, rise=1e-7))
     states = train_hebbian(setup, templates.patterns).states
     assert class_scatter(states, templates.patterns) < 2.5e-4
@@ -74,7 +74,7 @@ def test_short_edges_train_classes_equally(ngspice, templates):
 @pytest.mark.parametrize("volts", [0.5, 0.7, 1.0, 3.0])
 @pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning", "ignore:classes differ")
 def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts):
-    """The capacitance of their gates jumps, and the usual steps would shrink to nothing."""
+    """The capacitance of their gates jumps, so the usual time steps would shrink to nothing."""
     memristor, patterns = MemristorParameters(threshold_voltage=volts), xpue().patterns
     states = train_hebbian(Setup(memristor), patterns).states
     assert class_scatter(states, patterns) < 4e-4
@@ -98,7 +98,7 @@ def test_identical_patterns_tie(ngspice):
 
 
 def test_ties_are_the_images_of_two_equal_templates(templates):
-    """Committed voltages in closed form on all test images: leads below 0.15 us or above 14.8 us."""
+    """The committed network in closed form: leads are below 0.15 us for ties, above 14.8 us for all other test images."""
     states = load_voltages(ROOT / "voltages" / "mnist.json", "mnist", 10, 100).states
     images = templates.test.levels
     leads = np.array([lead(times) for times in Crossbar.of(templates.setup).first_spikes(states, images)])

@@ -36,7 +36,7 @@ def summing(share):
 
 
 def summing_above(share):
-    """In the second layer, once the first one's neurons have fired."""
+    """Return a network whose second layer reaches a `share` of the summing stage's swing after the first layer has fired."""
     outputs = np.array([[-55.0, 15.5, 28.0], [6.0, 7.0, 8.0]])
     return LayeredNetwork((np.array([[8.0, 6.0, 6.0], [6.0, 7.0, 7.0]]), share * outputs))
 
@@ -114,7 +114,7 @@ def test_clipping_that_does_not_move_first_spikes_is_no_problem():
 
 @pytest.mark.parametrize("row_voltage", [1.0, 0.5])
 def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(row_voltage):
-    """10 V with all three rows high; a dark row requires nothing."""
+    """Calculated by hand: 10 V with all three rows high. A dark row requires nothing."""
     network = LayeredNetwork((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
     assert required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-3)
     channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
@@ -130,7 +130,7 @@ def diverged():
 
 
 def silent():
-    """Gates that conduct less than their reference."""
+    """Return a network whose second layer never fires, because its cells conduct less than their reference."""
     network = random_network((3, 5, 4, 2), seed=2, spread=1.5)
     network.states[1][:] = 1.0
     return network

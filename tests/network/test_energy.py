@@ -80,7 +80,7 @@ def test_a_write_from_zero_costs_the_integral_of_its_curved_power(volts, pulse, 
 
 
 def test_on_a_chip_its_devices_dissipate():
-    """With cells of one state at one level, the energy is in proportion to the mean gain. Wires take part of the voltage."""
+    """The energy of cells with one state at one level is in proportion to their mean gain. Wires take part of the voltage."""
     states, image = np.full((2, 3), 3.0), np.array([1.0, 0.0, 1.0])
     chip = Chip(classes=2, inputs=3, seed=5, cell_gain=0.5)
     share = np.mean((chip.cells(SETUP.memristor).gain / SETUP.memristor.gain)[:, [0, 2]])

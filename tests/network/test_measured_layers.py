@@ -130,7 +130,7 @@ def test_hidden_layers_read_with_the_same_noise_in_both_engines(ngspice):
 
 
 def test_rows_of_a_bent_read_current_are_lower_in_reads():
-    """At half of the read voltage this device conducts 0.8 of what it conducts at the whole: 0.4 of the current, not 0.5."""
+    """The conductance of this device at half of the read voltage is 0.8 of the full one: 0.4 of the current, not 0.5."""
     bent, ohmic = network("noisy", (), 1, noise=False), network("noisy", (), 1, noise=False)
     ohmic = dataclasses.replace(ohmic, design=dataclasses.replace(ohmic.design, read_curve=(1.0, 1.0)))
     assert bent.drives(np.full((1, 6), 0.5)) == pytest.approx(ohmic.drives(np.full((1, 6), 0.4)))

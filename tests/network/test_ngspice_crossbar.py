@@ -114,7 +114,7 @@ def test_levels_scale_the_input_voltage(mnist_setup, trained_states, reader):
 
 @pytest.mark.parametrize("changes", [{"width": 1e-2}, {"oxide_thickness": 1e-8}, {"width": 1e-3}])
 def test_large_gates_keep_their_charge_in_a_read(changes):
-    """With the charge floor of usual reads membranes would fade from pattern to pattern."""
+    """Membranes would fade from pattern to pattern with the tolerance of charges (chgtol) of usual reads."""
     memristor, patterns = MemristorParameters(**changes), xpue().patterns
     setup = fit_feedback_resistor(Setup(memristor), patterns)
     states = trained_state(memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
@@ -127,7 +127,7 @@ def test_large_gates_keep_their_charge_in_a_read(changes):
 
 @pytest.mark.parametrize("state", [0.2, 0.6, 1.2])
 def test_cells_below_their_input_are_read_as_in_the_closed_form(state):
-    """With the usual steps spikes were 8 us early."""
+    """The usual time steps would give spikes 8 us too early."""
     current = 9 * read_current(MemristorParameters(), state, 1.0)
     setup = Setup(neuron=NeuronParameters(feedback_resistance=float(6.0 / current)))
     exact = Crossbar.of(setup).read(np.full((1, 9), state), np.ones(9)).spikes
@@ -148,7 +148,7 @@ def pulse_of(dose):
 
 @pytest.mark.parametrize("spread", [0.0, 0.6])
 def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
-    """With the usual steps they were off by up to 0.8 mV a write. On a chip the cells' thresholds decide."""
+    """The usual time steps would be off by up to 0.8 mV a write. On a chip the cells' thresholds decide about the steps."""
     setup = Setup()
     cells = Chip(1, 6, cell_threshold=spread).cells(setup.memristor)
     start, image = cells.threshold_voltage[0] + np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.2]), np.ones(6)

@@ -151,7 +151,7 @@ def test_reads_last_as_long_as_the_window(layers, window, fires):
 @pytest.mark.parametrize(("design", "vto", "off"), [
     ({"row_voltage": 7.0}, 0.0, 0.3e-6), ({}, 3.8, 0.15e-6)])
 def test_cells_that_are_not_well_above_their_rows_are_read_with_finer_steps(design, vto, off):
-    """The usual steps are off by microseconds, since X_ref - Vto is small."""
+    """The usual time steps would be off by microseconds, because cells at X_ref are little above their rows."""
     images = np.random.default_rng(1).random((2, 6))
     parameters = NetworkParameters(memristor=MemristorParameters(threshold_voltage=vto))
     rule = LayeredRule(start_drive=3.0, start_weight=0.6)
@@ -217,7 +217,7 @@ def test_writes_are_exact_for_cells_below_their_row(network, alike, pulse):
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_short_writes_give_their_dose_at_a_lower_voltage(network, alike):
-    """At 1 V, ngspice stops in pulses of 0.4 ns."""
+    """Pulses of 0.4 ns at 1 V make ngspice stop, so such writes get a lower voltage and a longer pulse."""
     rng, writer = np.random.default_rng(2), ColumnWriter(network, 65)
     levels, column = rng.random(65) * (rng.random(65) < 0.6), 5 + rng.normal(0, 0.2, 65)
     high = np.ones(65) if alike else rng.random(65)

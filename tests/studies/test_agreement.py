@@ -46,7 +46,7 @@ def test_leads_are_compared_with_their_bound():
 
 @pytest.mark.parametrize("dataset", [xpue(), digits_012345()], ids=["xpue", "012345"])
 def test_tightened_tolerances_change_no_trained_voltage_and_no_spike(ngspice, dataset):
-    """By more than 0.1 % of the voltages, and 1 us."""
+    """Changes above 0.1 % of a voltage, or 1 us, would fail."""
     usual, tight = (train_hebbian(dataset.setup, dataset.patterns, solver).states for solver in (TRAINING, TRAINING.tightened(2)))
     assert tight == pytest.approx(usual, abs=1e-3 * usual.max())
     spikes, exact = (infer(dataset.setup, usual, dataset.patterns, solver).spikes for solver in (READING, READING.tightened()))

@@ -19,7 +19,7 @@ DOWN = 5e-6 - UP
 
 
 def long(*sweeps):
-    """The layout with a direction, of pairs (direction, conductances)."""
+    """Return sweeps, pairs of (direction, conductances), as a table with one row for each pulse."""
     parts = [pd.DataFrame({"pulse": range(len(curve)), "conductance": curve, "direction": name}) for name, curve in sweeps]
     return pd.concat(parts)
 
@@ -64,7 +64,7 @@ def test_each_way_to_write_directions_and_sweeps_is_read():
 
 
 def test_sweeps_without_a_reading_before_the_first_pulse():
-    """The last reading stands for it where the direction turns, and nothing does where pulse numbers return."""
+    """A pulse that turns the direction starts from the last reading. Where pulse numbers begin again, a sweep starts."""
     table = long(("up", UP), ("down", DOWN), ("down", DOWN))
     direction = device_fit.pulse_columns(table[table["pulse"] > 0])[1]
     assert direction.tolist() == [0] + [1] * 39 + [-1] * 40 + [0] + [-1] * 39
@@ -81,7 +81,10 @@ def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
 
 
 def test_time_is_in_seconds_and_current_in_amperes(tmp_path):
-    """A channel of 100 uA/V^2 whose gate charges by 5 V/s at 1 V, over 2 s: i = Kp ((X - Vto) v - v^2/2), X - Vto = 2 V + dX."""
+    """A channel of 100 uA/V^2 has a gate that charges by 5 V/s at 1 V, for 2 s.
+
+    Its current is i = Kp ((X - Vto) v - v^2/2), with X - Vto = 2 V + dX.
+    """
     rows = ["time,voltage,current"]
     for k in range(401):
         t, v = k / 200, math.sin(math.pi * k / 100)

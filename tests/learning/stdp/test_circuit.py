@@ -56,7 +56,7 @@ def start():
 
 @pytest.fixture(scope="module")
 def learned(transient, start):
-    """Waveforms and winners of these presentations in ngspice."""
+    """Waveforms and winners of the presentations of `start` in ngspice."""
     return transient(SETUP, start[0], PATTERNS[start[1]])
 
 

@@ -23,7 +23,7 @@ def training(mnist):
 
 @pytest.fixture(scope="module")
 def learned(training):
-    """20 neurons that have seen them once, their winners, and the order."""
+    """Learning of 20 neurons that have seen the training images once, the network, its winners, and the order of images."""
     learning = dataclasses.replace(FEW, neurons=20)
     network, order = draw_start(learning, 100, 3000)
     return learning, network, np.concatenate(list(learn(learning, network, training[0], order))), order
