@@ -277,7 +277,10 @@ def crossbar_of(setup: Setup) -> Crossbar:
 
 
 def hebbian_state(setup: Setup) -> float:
-    """Return X in V of a full pixel's cell after a Hebbian write from 0 V: with edges, leak, gate lift, `first_write_offset`."""
+    """Return X in V of a full pixel's cell after a Hebbian write from 0 V.
+
+    The value includes the edges, the leak, the lift of the gate, and `first_write_offset`.
+    """
     memristor, schedule = setup.memristor, setup.schedule
     share = memristor.switch_threshold / schedule.phi_voltage
     window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2

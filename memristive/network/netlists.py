@@ -247,7 +247,7 @@ def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
 
 
 def add_negative_stages(circuit: Circuit, design: LayerDesign, layer: int, neurons: int, stage: str) -> list[str]:
-    """Add a `ReferenceStage` at the reference column, or at each neuron's negative columns; return each neuron's negative node."""
+    """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
     if not design.pairs:
         circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
         return [f"negative_{layer}"] * neurons
