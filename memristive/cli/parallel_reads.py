@@ -109,7 +109,7 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
 
 
 def layered_tasks(network: LayeredNetwork, images: np.ndarray) -> list[tuple[LayeredNetwork, np.ndarray, int]]:
-    """Return tasks for `read_range`: the network, a block of the `images` (n x inputs, 0 to 1), the index of its first image."""
+    """Return tasks for `read_range`: the network, a block of `images` (n x inputs, 0 to 1), the index of its first image."""
     return [(network, images[k:k + READ_BLOCK], k) for k in range(0, len(images), READ_BLOCK)]
 
 

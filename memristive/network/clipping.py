@@ -1,8 +1,8 @@
 """Operating range of multilayer networks: stages at their op-amps' rails, silent neurons, cells that diverge.
 
-The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor. The reference column, or with
-pairs the negative columns, have a stage of their own, which gives R_f I_ref. The neuron's inverting stage then gives
-R_f (I - I_ref). None of these three stages may clip before the neuron's spike. Clipping after the spike has no effect.
+The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor. The reference column (with
+pairs: the negative columns) has a stage that gives R_f I_ref. The neuron's inverting stage then gives R_f (I - I_ref). None of
+these three stages may clip before the neuron's spike. Clipping after the spike has no effect.
 """
 
 import warnings

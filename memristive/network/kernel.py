@@ -85,7 +85,7 @@ class Pulse(NamedTuple):
 
 
 class Pulses(NamedTuple):
-    """Pulses that write a measured device. With `step` 0 there are none, and a write lasts in proportion to its dose."""
+    """Pulses that write a measured device. If `step` is 0, writes have no pulses but last in proportion to their dose."""
 
     step: float  # V, mean change of X by one pulse
     width: float  # s
@@ -99,7 +99,7 @@ NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False)
 
 
 class Counts(NamedTuple):
-    """Pulses that writes have cost: one array for each layer."""
+    """Numbers of pulses that writes have used: one array for each layer."""
 
     pulses: Arrays  # rows x columns
     conducted: Arrays  # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and upwards
@@ -243,7 +243,10 @@ def last_z(pulse: Pulse) -> float:
 @compiled(error_model="numpy")
 def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
                raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
-    """Fill `spikes` (z) and `drives` of the first layer by the cheap form; `raised`: factors on the thresholds (noise)."""
+    """Fill `spikes` (z) and `drives` of the first layer by the cheap form.
+
+    `raised`: factors by which noise multiplies the thresholds.
+    """
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, pulse.row_voltage, currents)
     last = last_z(pulse)
@@ -283,7 +286,7 @@ def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray
               raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` of a later layer by the cheap form.
 
-    `steps`: z at which each row steps up, without the bias row. `raised`: factors on the thresholds (noise).
+    `steps`: z at which each row steps up, without the bias row. `raised`: factors by which noise multiplies the thresholds.
     """
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
@@ -333,7 +336,7 @@ def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[fl
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
 def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, volts: float, c: int,
                       currents: np.ndarray) -> None:
-    """Add the currents of column `c` in A, at the five inputs that `settle` needs, to the five `currents`."""
+    """Add the currents in A of column `c` to `currents`, which has a value for each of the five inputs of `settle`."""
     for i in range(len(image)):
         if image[i] != 0.0:
             cell, level = values_of(cells, row_of(cells, i), c), volts * image[i]
@@ -445,8 +448,9 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
           factors: np.ndarray) -> float:
     """Write column `c`, and return the conductance in S with which its cells load the column afterwards.
 
-    The write lasts `seconds` s, at the negative voltage if they are below 0. Row i gets the share `high[i]` of the voltage or
-    of the time, since only the product of both counts. `factors`: write gain of each row over the nominal gain, or empty.
+    The write lasts |`seconds`| s, at the negative voltage if `seconds` is below 0. Row i gets the share `high[i]` of the
+    voltage or of the time, since only the product of both counts. `factors`: write gain of each row over the nominal gain, or
+    empty.
     """
     load, cells, volts, rows = 0.0, layer.cells, math.copysign(pulse.write_voltage, seconds), len(high)
     if len(layer.flow.up) > 0:

@@ -58,7 +58,7 @@ class LayeredNetwork:
         Values of the cells and neurons of each layer; None: all alike. Without pairs, the last column of the cells is the
         reference column.
     pulses : PulseWrites, optional
-        Pulses of a measured device; None: a write lasts as long as its dose.
+        Pulses of a measured device; None: the duration of a write is in proportion to its dose.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class LayeredNetwork:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, then of neurons in each layer."""
+        """Number of inputs, then the number of neurons in each layer."""
         return (self.states[0].shape[1] - 1, *(self.design.neuron_count(states) for states in self.states))
 
     def forward(self, images: np.ndarray, rails: bool = True, seed: int = 0) -> list[np.ndarray]:
@@ -121,7 +121,7 @@ class LayeredNetwork:
               rails: bool = True) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
         """Return the first spike times that `forward` returns, and the noise currents in A of the last image.
 
-        The noise is drawn from `rng`. Its currents are shaped as `noise` in `kernel.Work`.
+        The noise is drawn from `rng`. The currents have the shapes of `noise` in `kernel.Work`.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])

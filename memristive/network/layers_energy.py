@@ -25,7 +25,8 @@ UNREACHED = 100.0  # V, a threshold that no membrane reaches
 def layers_read_energy(network: LayeredNetwork, image: np.ndarray) -> tuple[list[float], float]:
     """Return the energy of one read and its duration.
 
-    The read ends when the second neuron of the last layer has fired, because the decision is then known, or with the window.
+    The read ends when the second neuron of the last layer has fired, because the decision is then known, or at the window's
+    end.
 
     Parameters
     ----------

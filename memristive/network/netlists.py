@@ -109,7 +109,7 @@ class LayerDesign(Parameters):
         return (np.arange(2 * self.pairs or 1)[:, None] * count + neurons).ravel()
 
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the error that each column carries in a back-read; without pairs, the reference carries minus their sum."""
+        """Return the errors that columns carry in a back-read; without pairs, the reference column carries minus their sum."""
         if not self.pairs:
             return np.append(errors, -errors.sum())
         return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
@@ -128,7 +128,7 @@ class LatchingTrigger(Cell):
 
     The trigger charges a capacitor that nothing discharges. In later layers a membrane may fall again when an inhibiting row
     steps up, and an ordinary trigger would then go low. (A trigger with feedback is simpler, but ngspice's switches would close
-    on the guess of an iteration.) With `per_instance` the threshold is an instance parameter.
+    on an intermediate value of Newton's method.) With `per_instance` the threshold is an instance parameter.
     """
 
     RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us

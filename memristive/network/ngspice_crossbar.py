@@ -172,7 +172,8 @@ class _ReadCircuit:
 class Writer:
     """Writer of one column of a crossbar at a time: the inputs apply the image while only that column's phi is high.
 
-    Columns are independent (ideal inputs, own phi), so the column is simulated alone, with all its cells.
+    Columns are independent, because inputs are ideal and each column has a phi. So the column is simulated alone, with all its
+    cells.
     """
 
     def __init__(self, setup: Setup, inputs: int) -> None:

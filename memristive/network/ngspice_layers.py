@@ -127,7 +127,7 @@ def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
 
 @dataclass(eq=False)
 class _RowPool:
-    """Circuits of one layer with few rows, the bias row last; each circuit has one of the `blocks` of neurons."""
+    """Circuits that hold a few rows of a layer, the bias row last. Each circuit holds one of the `blocks` of neurons."""
 
     blocks: list[np.ndarray]  # neurons of each circuit
     circuits: list[LoadedCircuit]
@@ -139,7 +139,7 @@ class _RowPool:
 
 
 class _Layer:
-    """Crossbar in circuits of few rows. An input keeps its row of a circuit until another input needs the row."""
+    """Crossbar of a layer in circuits with few rows. An input keeps its row of a circuit until another input needs the row."""
 
     SAVED: tuple[str, ...] = ("membrane", "drive")
     ALTERED: tuple[str, ...] = ("stages", "membrane")  # what a chip's neurons change in these circuits
@@ -419,7 +419,7 @@ class ColumnWriter:
         return pulse * slower, levels / slower, window * slower
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
-        """Return a column's states after one write, in which phi is high as long as any row.
+        """Return a column's states after one write, in which phi is high for as long as some row is high.
 
         Parameters
         ----------

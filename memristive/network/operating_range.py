@@ -129,7 +129,7 @@ def suitable_feedback(neuron: NeuronParameters, highest: float, lowest: float, a
 
 
 def _feedback_within_rail(neuron: NeuronParameters, highest: float) -> float:
-    """Return the feedback in ohm that moves a membrane from `highest` V to `MOST` of the rail."""
+    """Return the feedback in ohm with which a membrane would settle at `MOST` of the rail instead of `highest` V."""
     per_ohm = highest / neuron.transresistance  # A of the column
     drop, load = neuron.amplifier_output_resistance, 1 + neuron.amplifier_output_resistance / neuron.stage_resistance
     return min((-MOST * neuron.rail_low / per_ohm - drop) / load, MOST * neuron.inverting_rail_high / per_ohm / load)

@@ -46,9 +46,9 @@ class StepSource(SubCircuit):
     """Output of a neuron, which rises to `volts` at its spike. Node: row.
 
     The voltage of the source Vat is the time of the spike (1 V for 1 s). The rise takes `edge` s and is centred on the spike.
-    It is an expression of time, because a piecewise-linear source costs ten time points for each spike: at its corners ngspice
-    cuts its steps to a tenth and restarts its integration. If time points are `edge` apart, membranes get exactly the charge of
-    an ideal step, because the trapezoidal rule is exact for a current that is straight between two points.
+    This source is an expression of time, because a piecewise-linear source costs ten time points for each spike: at its corners
+    ngspice cuts its steps to a tenth and restarts its integration. If time points are `edge` apart, membranes get exactly the
+    charge of an ideal step, because the trapezoidal rule is exact for a current that is straight between two points.
     """
 
     def __init__(self, volts: float, edge: float) -> None:
@@ -187,7 +187,7 @@ def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.
 
 
 def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> Circuit:
-    """Return one column of complete cells for writing, held at 0 V, with a source for its phi.
+    """Return the circuit that writes one column of complete cells: the column is held at 0 V, and a source drives its phi.
 
     If the rows rise `together`, the voltage of row k is that of one source `pulse` times the gain of Erow_0_k, because a gain
     is quick to alter. Otherwise each row has a source Vrow_0_k.

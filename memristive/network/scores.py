@@ -72,15 +72,15 @@ def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
 
 
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
-    """Return the share of `images` (n x inputs) that overlap their two best binary `patterns` (classes x inputs) equally."""
+    """Return the share of `images` (n x inputs) that overlap equally with their best two binary `patterns` (classes x inputs)."""
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
 def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Return the time in s until which a read is complete: its second spike, or the end of the `window`.
+    """Return the time in s up to which a read contains all spikes: its second spike, or the end of the `window`.
 
-    `spikes`: ... x neurons, s, nan: none.
+    `spikes`: ... x neurons, s; nan: no spike.
     """
     return first_two(spikes, window)[..., 1]
 

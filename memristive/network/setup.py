@@ -114,7 +114,10 @@ class Setup:
         return self.device_pulses(True) if self.array else self.schedule
 
     def device_pulses(self, up: bool) -> "DevicePulses":
-        """Return the pulses that write two-terminal devices, upwards if `up`, else downwards. Voltages are without sign."""
+        """Return the pulses that write two-terminal devices, upwards if `up`, else downwards.
+
+        Their `input_voltage` is the magnitude of the rows' voltage.
+        """
         assert self.array
         width = self.array.model.width_up if up else self.array.model.width_down
         pulse = self.array.pulses * width

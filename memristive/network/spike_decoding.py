@@ -13,7 +13,7 @@ MEASURED_AT = NeuronParameters().time_constant  # s, of the membranes with which
 
 
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
-    """Return the resolution in s of a network trained by `rule` with such neurons.
+    """Return the resolution in s of a network of these neurons, trained by `rule` ("hebbian" or another).
 
     Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of the writes moves their spikes
     apart, so smaller leads count as ties. This Hebbian resolution grows with the membranes' time constant, as all spike times

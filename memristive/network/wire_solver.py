@@ -59,7 +59,7 @@ class WireSolver:
         ----------
         states : array, classes x inputs, V
         volts : array, n x inputs, V
-            At the rows' inputs, of either sign.
+            Voltages at the rows' inputs, of either sign.
 
         Raises
         ------
@@ -113,7 +113,7 @@ def _ladder(count: int) -> Any:
 
 @dataclass(frozen=True)
 class WiredCrossbar(Crossbar):
-    """`Crossbar` whose currents flow through resistive wires. States are classes x inputs, without further axes."""
+    """`Crossbar` whose currents flow through resistive wires. All methods take one array of states, classes x inputs."""
 
     solver: WireSolver
     isolated: bool  # the channels' junctions do not conduct
