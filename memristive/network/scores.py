@@ -72,7 +72,7 @@ def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
 
 
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
-    """Return the share of `images` (n x inputs) that overlap equally with their best two binary `patterns` (classes x inputs)."""
+    """Return the share of `images` (n x inputs) whose two best binary `patterns` (classes x inputs) overlap them equally."""
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 

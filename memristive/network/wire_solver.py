@@ -84,8 +84,8 @@ class WireSolver:
     def cell_currents(self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and `columns` in V.
 
-        The lower of the two nodes is the channel's source. If it is above 0 V, the gate rises with it, but less by the share of
-        the explicit capacitor.
+        The lower of the two nodes is the channel's source. If the source rises, the gate follows, but less by the share of the
+        explicit capacitor.
         """
         lower, across = np.minimum(rows, columns), rows - columns
         return np.sign(across) * read_current(self._cells, states - self._share * lower, np.abs(across))

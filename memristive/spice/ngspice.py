@@ -116,7 +116,7 @@ class Ngspice(NgSpiceShared):
     def load(self, circuit: object, text: str) -> None:
         """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints.
 
-        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first and noted in `aside`.
+        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first, and `aside` remembers it.
         """
         self.check()
         self.aside.discard(circuit)
