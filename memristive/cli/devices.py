@@ -28,7 +28,8 @@ def add_device(parser: Parser) -> Parser:
 def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
     """Return the setup with the devices of --device, and print the states that their curves predict after the training.
 
-    The name of device and scheme is added to the default voltages file. Without --device, `setup` is returned as it is.
+    The names of device and scheme are added to the name of the default voltages file. Without --device, `setup` is returned
+    unchanged.
     """
     if not options.device:
         return setup

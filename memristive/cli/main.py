@@ -1,4 +1,4 @@
-"""Run a script: one line for each expected error, exit codes, SIGTERM as Ctrl-C.
+"""Run a script: print one line for each expected error, return exit codes, and treat SIGTERM as Ctrl-C.
 
 Exit codes: 0 done; 1 ngspice, a file or standard output failed; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
@@ -32,7 +32,7 @@ class _Output:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write as the stream does."""
+        """Write `text` to the stream; return its length."""
         return self._attempt(lambda: self.stream.write(text)) or len(text)
 
     def flush(self) -> None:

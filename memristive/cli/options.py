@@ -56,7 +56,7 @@ def make_parser(description: str | None, voltages: str = "", parameters: bool = 
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Return an argument type: a whole number from `low` to `high`."""
+    """Return a `type` for argparse: a function that converts text to a whole number from `low` to `high`."""
     def parse(text: str) -> int:
         try:
             return int(check_range("the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}))
@@ -86,7 +86,7 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
     options : Namespace
         Parsed options of a parser with parameters.
     **groups : Parameters
-        Defaults by name, e.g. ``memristor=MemristorParameters()``; an option names "memristor.width".
+        Defaults by name, e.g. ``memristor=MemristorParameters()``, so that --set accepts the name "memristor.width".
 
     Raises
     ------

@@ -39,6 +39,8 @@ def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | 
         Address of a Dask scheduler, tcp://host:port, instead of processes on this machine.
     sizes : sequence of int, optional
         Images of each task, for the progress bar.
+    description : str
+        Text in front of the progress bar.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | 
 
 def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace, record: Path,
                   parameters: Mapping[str, Any]) -> list[Any]:
-    """Return `function(task)` for each of the tasks, with a checkpoint of the completed ones beside `record`.
+    """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside `record`.
 
     `results.write_results` deletes the checkpoint.
 
@@ -71,8 +73,9 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
     sizes : sequence of int
         Images of each task, for the progress bar.
     options : Namespace
-        With `jobs`, `scheduler`, `resume` and `force`.
+        Options of the command line: `jobs`, `scheduler`, `resume` and `force`.
     record : path
+        File that the results will be written to.
     parameters : mapping
         Parameters of the run, which a resumed one must share.
     """
@@ -94,7 +97,7 @@ def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, A
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Generator[None, None, None]:
-    """Block Ctrl-C while workers start. They inherit this, so that only this process receives it and then ends its workers."""
+    """Block Ctrl-C while workers start. They inherit the block, so that only this process gets Ctrl-C and ends its workers."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -24,11 +24,11 @@ RANGE = 50  # images in a task: a second of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail
 NEURONS = 3  # spikes to wait for, for the top-3 accuracy
 
-_readers: dict[Any, Any] = {}  # of this process: the last one
+_readers: dict[Any, Any] = {}  # the last reader of this process, by its key
 
 
 def _reader(key: Any, make: Callable[[], Any]) -> Any:
-    """Return the reader of a network, whose circuits stay loaded until another network is read."""
+    """Return the reader with this `key`, made by `make`. Its circuits stay loaded until a reader with another key is needed."""
     if key not in _readers:
         for reader in _readers.values():
             reader.unload()
@@ -69,7 +69,7 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
     engine : str
         "ngspice" or "closed-form".
     chip : Chip, optional
-        Its devices and read noise.
+        Chip whose devices and read noise are simulated; None: all devices alike.
     solver : Solver
         Tolerances and longest step of ngspice.
     jobs, scheduler
@@ -109,12 +109,12 @@ def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: st
 
 
 def layered_tasks(network: LayeredNetwork, images: np.ndarray) -> list[tuple[LayeredNetwork, np.ndarray, int]]:
-    """Return tasks for `read_range`: the network, some of the `images` (n x inputs, levels 0 to 1), the index of their first."""
+    """Return tasks for `read_range`: the network, a block of `images` (n x inputs, 0 to 1), the index of its first image."""
     return [(network, images[k:k + READ_BLOCK], k) for k in range(0, len(images), READ_BLOCK)]
 
 
 def read_range(task: tuple[LayeredNetwork, np.ndarray, int]) -> list[np.ndarray]:
-    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or later than the read's end)."""
+    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or after the end of the read)."""
     network, images, first = task
     reader, rng = _reader(joblib.hash(network), lambda: LayeredReader(network)), read_generator(0, first)
     reader.reset()  # the result does not depend on earlier ranges

@@ -52,7 +52,7 @@ def write_netlist(path: Path | None, text: str, force: bool, others: Iterable[st
 
 
 def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
-    """Print the trained states of each class, for emulators beside the closed form."""
+    """Print the range of trained states of each class, and for emulators the state that the closed form predicts."""
     def limits(cells: np.ndarray) -> tuple[str, str]:
         return (f"{cells.min():.4f}", f"{cells.max():.4f}") if len(cells) else ("-", "-")
 

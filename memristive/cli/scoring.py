@@ -1,4 +1,4 @@
-"""The end of every test: decide, score, save the decisions and the record, print."""
+"""Decide, score, save and print: the last step of every script that tests images."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def save_test(options: argparse.Namespace, name: str, parameters: Mapping[str, A
     Parameters
     ----------
     options : Namespace
-        With the folder of the results.
+        Options of the command line, with the folder `results`.
     name : str
         Stem of the files.
     parameters : mapping
@@ -35,7 +35,7 @@ def save_test(options: argparse.Namespace, name: str, parameters: Mapping[str, A
     classes : sequence of str
         Names of the classes.
     resolution : float
-        A lead below it, in s, is a tie. Tied and silent images count as wrong.
+        Leads up to this time, in s, are ties. Tied and silent images count as wrong.
     schedule : Schedule, optional
         Adds the paper's decisions, which sample with this schedule's step.
     **more

@@ -1,8 +1,9 @@
 """Imperfect chips: device-to-device spread (d2d), cycle-to-cycle noise (c2c), stuck cells, decay.
 
-A `Chip` is a description and a seed; every array follows from them, so that both engines simulate the same chip. Each
-deviation has its own stream of random numbers: chips with the same seed that differ in one spread differ in nothing else, and
-a larger spread scales the same draws. Relative spreads are log-normal with mean 1; spreads in V are normal with mean 0.
+A `Chip` is a description and a seed. They determine all cells and neurons, so that both engines simulate the same chip. Each
+deviation has its own stream of random numbers. So chips of one seed that differ in one spread differ in nothing else, and a
+larger spread scales the same random numbers. A relative spread multiplies nominal values by log-normal factors of mean 1. A
+spread in V adds normal numbers of mean 0.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ STUCK = "0.0175 and 0.0904 in a 4 Mb HfO2 array (C.-Y. Chen et al., IEEE Trans. 
 
 
 def deviation(high: float, unit: str, kind: str, distribution: str, meaning: str, published: str) -> float:
-    """Return a `quantity` from 0 to `high` with its kind (d2d, c2c), distribution, and published value with source."""
+    """Return a `quantity` from 0 to `high`. Its help names the kind (d2d or c2c), the distribution and a published value."""
     return quantity(0.0, 0.0, high, unit, f"{kind}, {distribution}: {meaning}; published: {published}")
 
 
@@ -71,7 +72,7 @@ class Chip(Parameters):
 
     @property
     def deviations(self) -> list[str]:
-        """Names of all deviations that are not 0."""
+        """Names of the deviations that are not 0. `decay_spread` is left out, because it acts only with a `decay_rate`."""
         return [field.name for field in dataclasses.fields(self)
                 if field.default == 0 and field.name != "decay_spread" and getattr(self, field.name) != 0]
 
@@ -81,24 +82,24 @@ class Chip(Parameters):
         return not self.deviations
 
     def check_shape(self, classes: int, inputs: int) -> None:
-        """Raise ParameterError if the chip is not one of classes x inputs cells."""
+        """Raise ParameterError unless the chip has `classes` x `inputs` cells."""
         if (self.classes, self.inputs) != (classes, inputs):
             raise ParameterError(f"the chip has {self.classes} x {self.inputs} cells, the network needs {classes} x {inputs}")
 
     def devices(self, parameters: NetworkParameters) -> Devices:
-        """Return the single devices around the nominal values of `parameters`."""
+        """Return the values of all cells and neurons, spread around the nominal `parameters`, and the wires."""
         return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron),
                        Wires(self.row_resistance, self.column_resistance))
 
     def cells(self, memristor: MemristorParameters) -> CellValues:
-        """Return the parameters of each cell."""
+        """Return the parameters of each cell (classes x inputs). The write gain of a stuck cell is 0."""
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold")
         return CellValues(self._factor("cell_gain", memristor.gain), threshold,
                           np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
                           self._factor("cell_capacitance", memristor.capacitance))
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
-        """Return the parameters of each neuron."""
+        """Return the parameters of each neuron (classes)."""
         return NeuronValues(self._factor("neuron_threshold", neuron.threshold),
                             self._factor("neuron_gain", neuron.feedback_resistance),
                             self._factor("neuron_time_constant", neuron.membrane_capacitance))
@@ -114,20 +115,20 @@ class Chip(Parameters):
         return np.where(draw < self.stuck_off, 0.0, np.where(draw >= 1 - self.stuck_on, self.stuck_state, states))
 
     def after_decay(self, states: np.ndarray, seconds: float) -> np.ndarray:
-        """Return `states` (... x classes x inputs, V) after `seconds`: X exp(-rate t); stuck cells keep their values."""
+        """Return `states` (... x classes x inputs, V) after `seconds` of decay, exp(-rate t). Stuck cells keep their values."""
         rates = self._factor("decay_spread", self.decay_rate)
         return self.with_stuck_cells(states * np.exp(-rates * seconds))
 
     def threshold_noise(self, stream: str, count: int) -> np.ndarray:
-        """Return the read noise (classes, V): shift of each neuron's threshold in read number `count` of a stream of reads."""
+        """Return the read noise: shifts of the neurons' thresholds (classes, V) in read number `count` of a named `stream`."""
         return self.read_noise * self._noise(f"read {stream}", count, self.classes)
 
     def write_factors(self, count: int, column: int) -> np.ndarray:
-        """Return the write noise: factors (inputs) on the doses of a column's cells in presentation number `count`."""
+        """Return the write noise: a factor on the dose of each cell (inputs) of a `column` in presentation number `count`."""
         return 1 + self.write_noise * self._noise(f"write {column}", count, self.inputs)
 
     def _noise(self, stream: str, count: int, size: int) -> np.ndarray:
-        """Return row `count` of an endless table of normal numbers."""
+        """Return row `count`, with `size` columns, of the stream's endless table of standard normal numbers."""
         return _block(self.seed, stream, count // BLOCK, size)[count % BLOCK]
 
     def _normal(self, name: str) -> np.ndarray:
@@ -135,7 +136,7 @@ class Chip(Parameters):
         return _generator(self.seed, name).standard_normal(shape)
 
     def _factor(self, name: str, nominal: float) -> np.ndarray:
-        """Return `nominal` for each device with a log-normal spread of mean 1 and the relative deviation of field `name`."""
+        """Return `nominal` times a log-normal factor for each device: mean 1, standard deviation as in the field `name`."""
         sigma = np.sqrt(np.log1p(getattr(self, name) ** 2))
         return nominal * np.exp(sigma * self._normal(name) - sigma**2 / 2)
 
@@ -158,7 +159,7 @@ def load_chip(name: str, classes: int, inputs: int) -> Chip:
 
 
 def on_chip(setup: Setup, chip: Chip | None) -> Setup:
-    """Return `setup` with the devices of a `chip`; None: all devices alike."""
+    """Return `setup` with the devices of a `chip`; None leaves `setup` unchanged."""
     return setup.replace(devices=chip.devices(setup.network)) if chip else setup
 
 

@@ -1,7 +1,8 @@
 """Operating range of multilayer networks: stages at their op-amps' rails, silent neurons, cells that diverge.
 
-The summing stage of a column gives -R_f I. That of the reference column is inverted and goes to all neurons of the layer, whose
-inverting stages give R_f (I - I_ref). A neuron needs all three until its spike; clipping after it has no effect.
+The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor. The reference column (with
+pairs: the negative columns) has a stage that gives R_f I_ref. The neuron's inverting stage then gives R_f (I - I_ref). None of
+these three stages may clip before the neuron's spike. Clipping after the spike has no effect.
 """
 
 import warnings
@@ -16,15 +17,15 @@ from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.spike_decoding import first_two, strict_decision
 
 STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
-MOST = 200  # images that `layered_problems` examines: a second for large networks
-AGREED = 0.3e-6  # s for each layer: spikes that rails move by less decide nothing
-SILENT_SHARE = 0.05  # of the images, for which no neuron of a hidden layer may fire
-NEEDED = 2  # hidden neurons for each class: healthy networks of few classes use 15 of 100 neurons, failing ones less than this
+MOST = 200  # largest number of images that `layered_problems` examines, which takes a second for large networks
+AGREED = 0.3e-6  # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no warning
+SILENT_SHARE = 0.05  # largest share of images for which no neuron of a hidden layer fires
+NEEDED = 2  # least number of hidden neurons that fire, per class: networks of few classes learn well with 15 of 100 neurons
 DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
 
 
 def rails(network: LayeredNetwork) -> np.ndarray:
-    """Return the highest voltages in V that the stages of each layer give: layers x `STAGES`."""
+    """Return the highest voltages in V that the stages of each layer can give: layers x `STAGES`."""
     found = [stages_of_layer(network, k) for k in range(len(network.states))]
     return np.array([(np.min(each.highest_sum), each.highest_inverse, np.min(each.highest_negative)) for each in found], float)
 
@@ -53,9 +54,10 @@ def required_stage_voltages(network: LayeredNetwork, images: np.ndarray) -> np.n
 
 def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
                  levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the outputs in V of a layer's summing and negative stages (steps x neurons), and the times in s of the steps.
+    """Return the outputs of a layer's stages after each step of its rows, and the times of the steps in s.
 
-    `levels`: an image for layer 0, whose rows all step up together; spikes of the layer below (s) for others.
+    The outputs are two arrays, steps x neurons in V: of the summing stages, and of the negative input's stages. `levels`: for
+    layer 0 an image, whose rows all step up together, for a later layer the spikes of the layer below in s.
     """
     layer, scale, start = arrays.layers[k], arrays.work.scale[k], network.start_time
     up, down = (scale[0] * layer.neurons[kernel.BIAS])[None], np.zeros((1, network.sizes[k + 1]))
@@ -73,7 +75,7 @@ def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
 
 def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
                      output_dose: str = "rule.output_dose") -> list[str]:
-    """Return what is out of range, one line each, with the parameter to change.
+    """Return a message for each quantity that is out of range, with the parameter to change.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
     images : array, n x inputs, levels 0 to 1
         At most `MOST` of them are examined.
     hidden_dose, output_dose : str
-        Names of the parameters that make the cells of hidden layers, and of the last one, grow.
+        Names of the parameters that set the doses of the hidden layers and of the last layer, for the messages.
     """
     images = images[::max(1, -(-len(images) // MOST))]
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
@@ -101,7 +103,7 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
 
 
 def _silence(layer: int, fired: np.ndarray, classes: int, dose: str) -> list[str]:
-    """Return a message if too few neurons of a hidden layer fire; `fired`: images x neurons."""
+    """Return a list with a message if too few neurons of a hidden layer fire, else an empty one; `fired`: images x neurons."""
     silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
     if silent > SILENT_SHARE:
         found = f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
@@ -113,7 +115,10 @@ def _silence(layer: int, fired: np.ndarray, classes: int, dose: str) -> list[str
 
 
 def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> list[str]:
-    """Return a message if clipping changes decisions, or first spikes by more than the two engines differ anyway."""
+    """Return a list with a message if clipping matters, else an empty one.
+
+    Clipping matters if it changes decisions, or if it moves first spikes by more than the two engines differ without it.
+    """
     required, limits = required_stage_voltages(network, images).max(axis=0), rails(network)
     if (required <= limits).all():
         return []
@@ -130,6 +135,6 @@ def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[
 
 def warn_of_layers(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
                    output_dose: str = "rule.output_dose") -> None:
-    """Warn of what is out of range; arguments as in `layered_problems`."""
+    """Issue each message of `layered_problems` as a warning; the arguments are the same."""
     for problem in layered_problems(network, images, hidden_dose, output_dose):
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)

@@ -1,8 +1,8 @@
 """The closed form of reading and writing a crossbar: exact to nanoseconds, without a simulator (docs/closed_form.md).
 
-A column's current is constant once the input has risen: it follows from the channels' square law, with gates that the input has
-lifted. Therefore membranes are exponentials, and spike times are logarithms. The laws stand in devices/channel.py and neuron.py;
-here NumPy applies them to images, and network/kernel.py learns with them.
+A column's current is constant once the input has risen. It follows from the channels' square law and from the voltage to which
+the input lifts each gate. Therefore membranes are exponentials of time, and spike times are logarithms. The laws stand in
+devices/channel.py and neuron.py. This module applies them to images with NumPy, network/kernel.py compiles them for learning.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, WriteCurve, first_write_offset, trained_state
 from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 
-BELOW = 1e-3  # V: the difference of a column's currents at the input's level, and so far below it, is its conductance
-SHARES, LESS = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs at which currents are needed
-SLOWEST_EDGE = 1.0  # of the time constant: the longest edge for which the nodes are good for nanoseconds
-LEAST_GAIN = 1e4  # of the op-amps, whose errors enter to first order: leads are off by 0.1 us at 1e3
-LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, left out of the column's voltage: spikes are off by tens of ns
-SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): spikes are off by 50 ns, for the charge that gates push into columns
-STILL_GAIN = 1e7  # of the op-amps, from which on columns do not move
-LARGEST_CAPACITOR = 3.0  # of C_gate: at 20 spikes are off by 5 to 40 ns, near the threshold by 2 us
+BELOW = 1e-3  # V, a small step of the input: the change of a column's current over it gives the column's conductance
+SHARES, LESS = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs of currents: SHARES x level - LESS
+SLOWEST_EDGE = 1.0  # in time constants: longest edge over which the quadrature NODES are exact to nanoseconds
+LEAST_GAIN = 1e4  # of the op-amps. The formulas hold to first order in 1 / gain: leads are off by 0.1 us at a gain of 1e3
+LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, which the formulas leave out: above it spikes are off by tens of ns
+SLOWEST_GATE = 1e-6  # V s, C_gate / (Kp W/L): above it the charge that gates push into columns moves spikes by 50 ns
+STILL_GAIN = 1e7  # of the op-amps: with this gain or more, columns stay at 0 V
+LARGEST_CAPACITOR = 3.0  # in C_gate: with 20, spikes are off by 5 to 40 ns, those of membranes near the threshold by 2 us
 
 
 class ClosedFormWarning(UserWarning):
@@ -47,7 +47,7 @@ class ClosedFormWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Cells:
-    """Parameters of a crossbar's cells: floats, or arrays that broadcast against its states (classes x inputs)."""
+    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (classes x inputs)."""
 
     gain: Values  # A/V^2, Kp W/L of the channel
     threshold_voltage: Values  # V, Vto of the channel
@@ -55,7 +55,7 @@ class Cells:
     capacitance: Values  # F, the explicit memory capacitor C
     gate_capacitance: Values  # F, of the channel's gate
     leak_resistance: Values  # ohm
-    curve: WriteCurve | None  # of the write gain, for a measured device
+    curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
 
     @classmethod
     def of(cls, parameters: MemristorParameters, chip: CellValues | None = None) -> Cells:
@@ -91,7 +91,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Neurons:
-    """Parameters of a crossbar's neurons: floats, or arrays of classes."""
+    """Parameters of a crossbar's neurons: floats, or arrays with one value for each class."""
 
     stages: Stages
     threshold: Values  # V, of the membrane
@@ -109,7 +109,7 @@ class Neurons:
 
     @property
     def rail(self) -> Values:
-        """Highest output in V of the two stages."""
+        """Highest output in V that both the summing and the inverting stage can give."""
         return np.minimum(self.stages.highest_sum, self.stages.highest_inverse)
 
 
@@ -120,7 +120,7 @@ class Race:
     settled: np.ndarray  # V, settled membrane
     risen: np.ndarray  # V, membrane at the end of the input's edge
     spikes: np.ndarray  # s after the pulse's start, nan for silent neurons
-    railed: np.ndarray  # the stages are at their rail: the spike is good to 1 % of the distance to the threshold
+    railed: np.ndarray  # True where a stage is at its rail, so that the spike is less exact
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Crossbar:
     def of(cls, setup: Setup) -> Crossbar:
         """Return the crossbar of a `setup`; raise ParameterError if its wires have resistance.
 
-        Then columns depend on each other, and there is no closed form.
+        Through such wires columns depend on each other, so that there is no closed form.
         """
         if setup.devices.wires != Wires():
             raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or crossbar_of")
@@ -157,7 +157,7 @@ class Crossbar:
 
     @property
     def doubts(self) -> list[str]:
-        """Reasons why these parameters make spikes inexact by more than nanoseconds; each names a parameter."""
+        """Reasons why spike times may be off by more than nanoseconds; each names a parameter."""
         cells, stages = self.cells, self.neurons.stages
         gate, gain = np.asarray(cells.gate_capacitance), np.min(stages.amplifier_gain)
         return [doubt for doubt, applies in (
@@ -173,7 +173,7 @@ class Crossbar:
         ) if applies]
 
     def warn_of_doubts(self) -> None:
-        """Warn of each of the `doubts`."""
+        """Issue a `ClosedFormWarning` for each of the `doubts`."""
         for doubt in self.doubts:
             warnings.warn(f"the closed form is not exact here: {doubt}; compare with ngspice", ClosedFormWarning, stacklevel=3)
 
@@ -182,7 +182,7 @@ class Crossbar:
         return self.race(states, images).spikes
 
     def race(self, states: np.ndarray, images: np.ndarray, jitter: Values = 0.0) -> Race:
-        """Present images.
+        """Return the membranes and first spikes while `images` are presented.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class Crossbar:
         images : array, n x inputs
             Levels from 0 to 1.
         jitter : array, images x classes, V, or float
-            Read noise: shift of the thresholds.
+            Read noise: shift of the neurons' thresholds.
 
         Raises
         ------
@@ -220,7 +220,7 @@ class Crossbar:
         return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, stages=free))
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the column currents in A (`SHARES` x classes) of each image, with the input at these shares of its level."""
+        """Yield the column currents in A (5 x classes) of each image, for inputs at `SHARES` of their level less `LESS` V."""
         for image in images:
             driven = image.nonzero()[0]
             volts = np.maximum(SHARES[:, None, None] * (self.schedule.input_voltage * image[driven]) - LESS[:, None, None], 0.0)
@@ -229,9 +229,9 @@ class Crossbar:
     def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: float, cells: Cells | None = None) -> np.ndarray:
         """Return a column's states after one write.
 
-        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). X' is the lifted gate's voltage, V
-        the mean input during that time. This is exact for a channel that conducts, because its gate's charge is then in
-        proportion to X. The cells of a measured device follow their curves, without leak and lift.
+        While phi is above the switch's threshold, dX/dt = (K V - X' / R_leak) / (C + C_gate). K is the write gain, V the mean
+        input during that time, and X' the voltage of the lifted gate. The law is exact for a channel that conducts, because its
+        gate's charge is then in proportion to X. The cells of a measured device follow their curves, without leak and lift.
 
         Parameters
         ----------
@@ -255,11 +255,11 @@ class Crossbar:
 
     def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
                      cells: Cells) -> np.ndarray:
-        """Write a `column` of one crossbar (states: classes x inputs, V) as `write`; return its states."""
+        """Return the states of a `column` (inputs, V) after one `write`; `states`: classes x inputs, V."""
         return self.write(states[column], image, sign, pulse, cells)
 
     def written(self, states: np.ndarray, volts: np.ndarray, pulse: float, cells: Cells) -> np.ndarray:
-        """Return states (V) after a write by `volts` across the cells, which broadcast with them."""
+        """Return states (V) after a write of `pulse` s by `volts` across the cells; `states` and `volts` broadcast."""
         window, area = write_window(pulse, self.phi_share)
         charge = cells.transconductance * volts * area / cells.memory_capacitance
         if cells.curve:
@@ -269,7 +269,7 @@ class Crossbar:
 
 
 def crossbar_of(setup: Setup) -> Crossbar:
-    """Return the closed form of a `setup`; through wires with resistance, currents are solved numerically."""
+    """Return the closed form of a `setup`. If its wires have resistance, currents are solved numerically (`WiredCrossbar`)."""
     if setup.devices.wires == Wires():
         return Crossbar.of(setup)
     from memristive.network.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
@@ -277,7 +277,10 @@ def crossbar_of(setup: Setup) -> Crossbar:
 
 
 def hebbian_state(setup: Setup) -> float:
-    """Return X in V of a full pixel after a Hebbian write from X = 0, with edges, leak, lifted gate and first-write offset."""
+    """Return X in V of a full pixel's cell after a Hebbian write from 0 V.
+
+    The value includes the edges, the leak, the lift of the gate, and `first_write_offset`.
+    """
     memristor, schedule = setup.memristor, setup.schedule
     share = memristor.switch_threshold / schedule.phi_voltage
     window, area = schedule.pulse + schedule.rise * (1 - 2 * share), schedule.pulse - schedule.rise * share**2

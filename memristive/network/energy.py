@@ -1,9 +1,9 @@
 """Energy that the input and phi sources deliver, from ngspice's own branch currents.
 
-The op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches: these are the energies of synapses
-and stimuli only. A depressing pulse of -1 V turns the drain-bulk junctions on (hundreds of amperes each from an ideal source, no
-effect on the state). Depression is measured with these junctions isolated, as a chip would need them (`UNCOUNTED`).
-Inputs at 0 V deliver no energy: only the rows that the image drives are simulated.
+The op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches. So the energies are those of
+synapses and stimuli only. A depressing pulse of -1 V turns the channels' drain-bulk junctions on. Each then draws hundreds of
+amperes from an ideal source, without an effect on the state. A chip would isolate these junctions, so depression is measured
+with junctions that do not conduct. Inputs at 0 V deliver no energy, so only the rows that the image drives are simulated.
 """
 
 import dataclasses
@@ -21,14 +21,14 @@ from snn_circuit import OFF, names
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
-STEPS = 1000  # of a write, at least: power curves as X rises; longer steps were up to 5 % off, these 0.1 %
+STEPS = 1000  # least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps up to 5 %
 HIGHEST = 15.0  # V: above it even isolated junctions conduct in ngspice
 
 
 def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes: int, columns: bool = False) -> dict[str, float]:
-    """Return the energy in J that a network's sources, `rows` inputs and `classes` phi, deliver up to `stop` s.
+    """Return the energy in J that each kind of source delivers up to `stop` s: `rows` inputs and `classes` phi.
 
-    With `columns`, also that of the sources that hold the columns.
+    With `columns` the result includes the sources that hold the columns.
     """
     sources = {"inputs": {name: f"v{name}" for name in names("input", rows)},
                "phi": {name: f"v{name}" for name in names("phi", classes)}}
@@ -53,7 +53,7 @@ def isolated(memristor: MemristorParameters) -> MemristorParameters:
 
 
 def read_energy(setup: Setup, states: np.ndarray, image: np.ndarray) -> dict[str, float]:
-    """Return the energy of presenting one image for a whole pulse, every phi at 0.
+    """Return the energy of presenting one image for a whole pulse, with every phi at 0 V.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
     pulse : float
         Width in s.
     sign : int
-        1 potentiates; -1 depresses emulators, with isolated drain-bulk junctions (nan above 15 V).
+        1 potentiates; -1 depresses, with isolated drain-bulk junctions (nan for inputs above 15 V).
 
     Returns
     -------
     dict
-        "inputs" and "phi": energy in J that these sources deliver; "columns", if the scheme moves them.
+        "inputs" and "phi": energy in J that these sources deliver. "columns": the same, if the scheme moves the columns.
     """
     schedule = setup.writing
     if sign < 0 and schedule.input_voltage > HIGHEST:

@@ -15,7 +15,7 @@ from memristor import state_rate
 
 
 class Engine(Protocol):
-    """Reads and writes a crossbar; its states (classes x inputs, V) are an argument of each call."""
+    """Interface to read and write a crossbar, whose states (classes x inputs, V) are an argument of each call."""
 
     @property
     def name(self) -> str:
@@ -28,15 +28,15 @@ class Engine(Protocol):
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
         """Return the first spike times in s (classes, nan: silent) of one image (inputs, levels 0 to 1).
 
-        Once `wanted` neurons have fired, later ones may be nan, too. Each read begins a new presentation, with new noise.
+        Once `wanted` neurons have fired, later spikes may be nan, too. Each read begins a new presentation, with new noise.
         """
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Return the column's states (inputs, V) after one write of `pulse` s: up, or down if `sign` is -1."""
+        """Return the states (inputs, V) of a `column` after one write of `pulse` s: up, or down if `sign` is -1."""
 
 
 class _ChipEngine:
-    """Base of both engines: stuck cells, and noise whose random numbers follow from the number of the presentation."""
+    """Base of both engines: adds stuck cells, and noise that depends only on the chip and the number of the presentation."""
 
     def __init__(self, setup: Setup, chip: Chip, first: int) -> None:
         self._chip, self._count = chip, first - 1
@@ -71,11 +71,11 @@ class NgspiceEngine(_ChipEngine):
         self._writer = WiredWriter(self._setup, chip.classes, chip.inputs) if wired else Writer(setup, chip.inputs)
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
-        """Return the first spike times as `Engine.spikes`. Raises SimulationError."""
+        """Return the first spike times, as `Engine.spikes` does. Raises SimulationError."""
         return self._reader.spikes(states, image, wanted, self._next_noise())
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Return the written states as `Engine.write`. Raises SimulationError."""
+        """Return the written states, as `Engine.write` does. Raises SimulationError."""
         cells, gains = self._setup.devices.cells, self._gains(column)
         if cells is None or isinstance(gains, float):
             assert isinstance(self._writer, Writer)
@@ -87,7 +87,7 @@ class NgspiceEngine(_ChipEngine):
 
 
 class ClosedFormEngine(_ChipEngine):
-    """Engine whose reads and writes are formulas, one image at a time; `learning.crossbar_training` is faster."""
+    """Engine whose reads and writes are formulas, one image at a time; the compiled `learning.crossbar_training` is faster."""
 
     name = CLOSED_FORM
 
@@ -102,7 +102,7 @@ class ClosedFormEngine(_ChipEngine):
         return self._crossbar.read(states, image, 0.0 if noise is None else noise).spikes
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Return the written states as `Engine.write`."""
+        """Return the written states, as `Engine.write` does."""
         cells = dataclasses.replace(self._crossbar.cells.at(column), transconductance=self._gains(column))
         return self._stuck(states, column, self._crossbar.write_column(states, column, image, sign, pulse, cells))
 
@@ -117,9 +117,9 @@ def make_engine(name: str, setup: Setup, chip: Chip, first: int = 0) -> Engine:
     setup : Setup
         The nominal design.
     chip : Chip
-        `Chip(classes, inputs)` has devices that are all alike.
+        Chip whose deviations are simulated; in `Chip(classes, inputs)` all devices are alike.
     first : int
-        Number of the next presentation, so that a resumed training meets the same noise.
+        Number of the first presentation, for resumed trainings: the noise depends on this number.
 
     Raises
     ------

@@ -1,14 +1,17 @@
 """Networks in closed form, compiled by numba: reads, back-reads and writes.
 
-Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. Columns are in the order polarity, pair,
-neuron; a reference column is the last one. The laws stand in devices/channel.py and neuron.py.
+Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs, columns are ordered by
+polarity (positive first), then by pair, then by neuron. A reference column is the last one. The laws stand in
+devices/channel.py and neuron.py.
 
-Two forms of a read. The cheap one replaces the input's edge by an ideal step and serves all neurons: a membrane's currents are
-then constant until another row steps up. Spike times are z = exp(t / tau), inf for neurons that are silent within the window. A
-neuron whose drive (in thresholds) steps by u_k at z_k fires at z = sum(u z_k) / (sum(u) - 1), over the k before z (H. Mostafa,
-IEEE TNNLS 29, 3227, 2018). The exact form integrates over the edge. In a network of one layer it computes the neurons that
-decide: the label's, and those near the first spike.
-Compiling takes half a minute, once: `compiled` keeps the result until this file or one that it imports changes.
+A read has two forms. The cheap form serves all neurons. It replaces the input's edge by an ideal step, so that a column's
+current is constant until another row steps up. A time t is kept as z = exp(t / tau), with z = inf for a neuron that stays
+silent until the read ends. The drive of a neuron is the voltage at which its membrane would settle, in thresholds. If the drive
+steps by u_k at the times z_k, the neuron fires at z = sum(u_k z_k) / (sum(u_k) - 1), with sums over the steps before z (H.
+Mostafa, IEEE TNNLS 29, 3227, 2018). The exact form integrates over the input's edge. Networks of one layer use it for the
+neurons that decide: the label's, and those near the first spike.
+
+Compiling takes half a minute. `compiled` keeps the result until this file, or a file that it imports, changes.
 """
 
 import math
@@ -34,18 +37,19 @@ column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain 
         neuron.column_resistance, neuron.negative_resistance, neuron.settled_membrane, neuron.spike_time, neuron.edge_gain))
 
 Arrays = tuple[np.ndarray, ...]
-CONTEST = 2e-6  # s: neurons that fire so soon after the first, and the label's, are computed exactly
-NEAR = 0.99  # and those whose membrane settles this near to that of the first: late spikes are sensitive
-BELOW = 1e-3  # V, below the input's level: the difference of two currents is a column's conductance
+CONTEST = 2e-6  # s: neurons that fire within this time after the first are computed exactly
+NEAR = 0.99  # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to it
+BELOW = 1e-3  # V, a small step of the input: the change of a column's current over it gives the column's conductance
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
 EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
 
-# Parameters of a layer's cells: one array, parameters x rows x columns, or x 1 x columns if all rows are alike. In SI units:
-# Kp W/L, Vto, and what else `channel.Channel` has; K / (C + C_gate), 0 for a stuck cell; 1 / (R_leak (C + C_gate)).
+# Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all rows are alike. GAIN to PINCH
+# are the fields of `channel.Channel`. RATE is K / (C + C_gate), or 0 for a cell that cannot be written. LEAK is
+# 1 / (R_leak (C + C_gate)). Units are SI.
 GAIN, VTO, SHARE, PINCH, RATE, LEAK = range(6)
-# Parameters of a layer's neurons: one array, parameters x neurons. First the `Stages`, then threshold in V, time constant in s,
-# and the current in A of the resistor at the bias row.
+# Indices into the array of a layer's neurons, parameters x neurons: first the `Stages`, then threshold in V, time constant in
+# s, and the current in A of the resistor at the bias row.
 THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)
 
 
@@ -55,8 +59,8 @@ class Layer(NamedTuple):
     cells: np.ndarray
     neurons: np.ndarray
     nominal_gain: float  # A/V^2, of a cell without deviations
-    nominal_rate: float  # V/s of X, while a full row writes such a cell
-    pairs: int  # differential pairs of a synapse; 0: one cell
+    nominal_rate: float  # V/s, rate of X while a full row writes such a cell
+    pairs: int  # differential pairs of a synapse; 0: one cell for each synapse
     reference: bool  # the last column is a reference for all neurons
     flow: Flow = NO_FLOW  # write curves of a measured device
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
@@ -73,27 +77,29 @@ class Pulse(NamedTuple):
     write_voltage: float  # V, in a write
     back_voltage: float  # V, for an error of 1 in the last layer
     error_voltage: float  # V, for an error of 1 V in a hidden layer
-    write_window: float  # s for each s of a pulse: phi is above the switch's threshold
-    write_area: float  # the time at full level that gives the same area
-    lifts: bool  # rows at their levels, all for the whole pulse; False: rows for a share of it, the lift is left out (1e-4)
+    write_window: float  # s for each s of a pulse: time for which phi is above the switch's threshold
+    write_area: float  # s for each s of a pulse: time at full level that gives the same area
+    # True: in a write all rows are at their levels for the whole pulse, and lift the gates. False: each row is high for a share
+    # of the pulse, and the lift is left out (1e-4 of the dose).
+    lifts: bool
 
 
 class Pulses(NamedTuple):
-    """Pulses that write a measured device; `step` = 0: none, a write lasts as long as its dose."""
+    """Pulses that write a measured device. If `step` is 0, writes have no pulses but last in proportion to their dose."""
 
     step: float  # V, mean change of X by one pulse
     width: float  # s
-    whole: bool
+    whole: bool  # True: whole pulses, fractions are rounded at random
     noise: float  # V, standard deviation of what one pulse adds
     disturb: tuple[float, float]  # step of a half-selected cell over the full step, downwards and upwards
-    thirds: bool  # V/3: unselected cells see a third of the voltage backwards; V/2: nothing
+    thirds: bool  # True: V/3, unselected cells see a third of the voltage backwards; False: V/2, they see nothing
 
 
 NO_PULSES = Pulses(0.0, 0.0, False, 0.0, (0.0, 0.0), False)
 
 
 class Counts(NamedTuple):
-    """Pulses that writes have cost: one array for each layer."""
+    """Numbers of pulses that writes have used: one array for each layer."""
 
     pulses: Arrays  # rows x columns
     conducted: Arrays  # 2 x rows x columns, sum of pulses x conductance in S at the read voltage, downwards and upwards
@@ -104,11 +110,13 @@ class Work(NamedTuple):
     """Quantities that follow from the states, and results of a read: one array for each layer."""
 
     loads: Arrays  # columns, conductance in S
-    scale: Arrays  # 2 x neurons, V of the summing stage per ampere of the positive columns; of the negative columns' stage
-    weights: Arrays  # 2 x rows x neurons, V of these stages by a full row; without rows in the first layer
+    scale: Arrays  # 2 x neurons, V/A: output of a stage per column current, of the summing and of the negative stage
+    weights: Arrays  # 2 x rows x neurons, V that a full row adds to these outputs; no rows in the first layer
     spikes: Arrays  # neurons, z
     drives: Arrays  # neurons, settled membranes in thresholds
-    noise: Arrays  # of a read, in A of the columns at full level: 1 x inputs of stages in the first layer, else rows x the same
+    # Noise currents of a read in A at full level, one for each input of a stage. In the first layer the array has a single row,
+    # in later layers as many as the crossbar.
+    noise: Arrays
 
 
 @compiled(inline="always")
@@ -119,13 +127,13 @@ def values_of(cells: np.ndarray, k: int, c: int) -> ChannelValues:
 
 @compiled(inline="always")
 def row_of(cells: np.ndarray, i: int) -> int:
-    """Return the row of `cells` that holds the parameters of row `i`."""
+    """Return the index of row `i` in the array `cells`, which has a single row if all rows are alike."""
     return i if cells.shape[1] > 1 else 0
 
 
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
 def column_currents(cells: np.ndarray, states: np.ndarray, levels: np.ndarray, volts: float, currents: np.ndarray) -> None:
-    """Fill `currents` (columns, A) while row i is at `levels[i]` x `volts`."""
+    """Fill `currents` (columns, A) with the currents that flow while row i is at `levels[i]` x `volts`."""
     currents.fill(0.0)
     for i in range(len(levels)):
         if levels[i] != 0.0:
@@ -136,7 +144,7 @@ def column_currents(cells: np.ndarray, states: np.ndarray, levels: np.ndarray, v
 
 @compiled(inline="always")
 def split(layer: Layer, currents: np.ndarray, j: int) -> tuple[float, float]:
-    """Return the sums of column `currents` over the positive and over the negative columns of neuron `j`."""
+    """Return the sums of the column `currents` of neuron `j`: over its positive columns, and over its negative ones."""
     if layer.pairs == 0:
         return currents[j], currents[len(currents) - 1] if layer.reference else 0.0
     positive, negative, neurons = 0.0, 0.0, layer.neurons.shape[1]
@@ -155,7 +163,7 @@ def stages_of(layer: Layer, j: int) -> Stages:
 
 @compiled(inline="always")
 def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
-    """Return the conductance in S with which a cell loads its column, at any input: Kp W/L (X - Vto)."""
+    """Return the conductance Kp W/L (X - Vto) in S with which a cell loads its column, the same for any input."""
     return cells[GAIN, k, c] * max(state - cells[VTO, k, c], 0.0)
 
 
@@ -201,10 +209,10 @@ def prepare(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work)
 
 @compiled
 def draw(layers: tuple[Layer, ...], pulse: Pulse, work: Work, image: np.ndarray, rng: np.random.Generator) -> None:
-    """Draw the noise of one read of an `image` (levels of the rows) for every layer whose devices have any.
+    """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if devices have read noise.
 
-    In the first layer all rows rise together, and their noises add to one current for each input of a stage. Later rows rise one
-    after the other, so that each has its own.
+    In the first layer all rows rise together, so that their noises add to one current for each input of a stage. In later
+    layers rows rise one after the other, so that each row has a current of its own.
     """
     for k in range(len(layers)):
         layer, currents = layers[k], work.noise[k]
@@ -228,14 +236,17 @@ def noise_of(layer: Layer, noise: np.ndarray, i: int, j: int) -> tuple[float, fl
 
 @compiled
 def last_z(pulse: Pulse) -> float:
-    """Return z at the end of a read."""
+    """Return z at the end of the longest read."""
     return math.exp(pulse.window / pulse.tau)
 
 
 @compiled(error_model="numpy")
 def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
                raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
-    """Fill `spikes` (z) and `drives` of the first layer by the cheap form; `raised`: factors of noise on thresholds."""
+    """Fill `spikes` (z) and `drives` of the first layer by the cheap form.
+
+    `raised`: factors by which noise multiplies the thresholds.
+    """
     currents = np.empty(states.shape[1])
     column_currents(layer.cells, states, image, pulse.row_voltage, currents)
     last = last_z(pulse)
@@ -253,7 +264,10 @@ def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray
 
 @compiled
 def in_order(times: np.ndarray, last: float) -> np.ndarray:
-    """Return the indices of the `times` before `last` in order. Insertion sort: NumPy's sort takes 6 s to compile."""
+    """Return the indices of the `times` before `last`, sorted by time.
+
+    This is an insertion sort, because NumPy's sort takes 6 s to compile.
+    """
     order = np.empty(len(times), np.int64)
     count = 0
     for k in range(len(times)):
@@ -270,7 +284,10 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 @compiled(error_model="numpy")
 def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray, noise: np.ndarray, steps: np.ndarray,
               raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
-    """Fill `spikes` (z) and `drives` of a later layer by the cheap form; rows step up at `steps` (z, without the bias)."""
+    """Fill `spikes` (z) and `drives` of a later layer by the cheap form.
+
+    `steps`: z at which each row steps up, without the bias row. `raised`: factors by which noise multiplies the thresholds.
+    """
     rows, neurons = weights.shape[1:]
     times = np.empty(rows)
     for k in range(rows - 1):
@@ -301,10 +318,10 @@ def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray
 
 @compiled(error_model="numpy")
 def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[float, float]:
-    """Return the membrane of neuron `j` in V at the end, and when the input has risen.
+    """Return two voltages of the membrane of neuron `j` in V: where it settles, and where it is when the input has risen.
 
-    `currents`: 2 x 5, of the positive and of the negative columns in A, with the input at `NODES` of its level, at the level,
-    and `BELOW` it.
+    `currents`: 2 x 5 in A, of the positive and of the negative columns. The five are those with the input at the three shares
+    `NODES` of its level, at the level, and `BELOW` V below the level.
     """
     stages = stages_of(layer, j)
     up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
@@ -319,7 +336,7 @@ def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[fl
 @compiled(fastmath=SAFE_MATH, error_model="numpy")
 def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, volts: float, c: int,
                       currents: np.ndarray) -> None:
-    """Add the currents of column `c` in A to `currents` (5), as `settle` needs them."""
+    """Add the currents in A of column `c` to `currents`, which has a value for each of the five inputs of `settle`."""
     for i in range(len(image)):
         if image[i] != 0.0:
             cell, level = values_of(cells, row_of(cells, i), c), volts * image[i]
@@ -333,7 +350,7 @@ def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, 
 @compiled
 def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray,
               j: int) -> tuple[float, float]:
-    """Return the membrane of neuron `j` of the first layer as `settle` does, by the exact form."""
+    """Return the two membrane voltages of `settle` for neuron `j` of the first layer, by the exact form."""
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
         add_edge_currents(layer.cells, states, image, pulse.row_voltage, p * neurons + j, currents[0])
@@ -341,7 +358,7 @@ def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray,
             add_edge_currents(layer.cells, states, image, pulse.row_voltage, (layer.pairs + p) * neurons + j, currents[1])
     if layer.reference:
         add_edge_currents(layer.cells, states, image, pulse.row_voltage, columns - 1, currents[1])
-    if layer.noise > 0.0:  # follows the edge, and is no conductance
+    if layer.noise > 0.0:  # the noise currents follow the edge, and do not load the column
         for side in range(2):
             current = noise_of(layer, noise, 0, j)[side]
             for s in range(5):
@@ -352,7 +369,10 @@ def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray,
 @compiled(error_model="numpy")
 def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray, label: int,
                  raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
-    """Replace `spikes` and `drives` in a network of one layer by the exact ones: of the neurons that decide, or of all."""
+    """Replace `spikes` and `drives` in a network of one layer by those of the exact form.
+
+    Only the neurons that decide are computed again, or all neurons if `label` is EVERYONE.
+    """
     first, drive_of_first = np.inf, 0.0
     for j in range(len(spikes)):
         if j != label and spikes[j] <= first:
@@ -371,10 +391,10 @@ def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarr
 @compiled
 def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, image: np.ndarray, label: int,
          noise: np.ndarray) -> None:
-    """Present an `image` (levels of the rows): fill spikes and drives of every layer, with the noise that `draw` has drawn.
+    """Present an `image` (levels of the rows), and fill the spikes and drives of every layer in `work`.
 
-    `label`: neuron that must be exact in a network of one layer, or EVERYONE. `noise`: shift of the output neurons'
-    thresholds in V, or an empty array.
+    The noise currents are those in `work.noise`, filled by `draw`. `label`: neuron that must be exact in a network of one
+    layer, or EVERYONE. `noise`: shift of the output neurons' thresholds in V, or an empty array.
     """
     last = len(states) - 1
     raised = 1.0 + noise / layers[last].neurons[THRESHOLD] if len(noise) else np.ones(len(work.spikes[last]))
@@ -398,10 +418,11 @@ def seconds(pulse: Pulse, z: np.ndarray) -> np.ndarray:
 
 @compiled(error_model="numpy")
 def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float, rng: np.random.Generator) -> np.ndarray:
-    """Return sum(error x (X - X_ref)) of each row (without the bias), read with each column at `volts` times its error.
+    """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row.
 
-    The reference column carries the negative sum of the errors. With pairs the negative columns carry the negative errors, so
-    the result is sum(error x (X+ - X-)), averaged over the pairs.
+    The sums are read as currents of the rows while each column is at `volts` times its error. The reference column carries the
+    negative sum of the errors. With pairs, the negative columns carry the negative errors. The result is then the sum of
+    error x (X+ - X-), averaged over the pairs.
     """
     rows, columns = states.shape
     neurons, cells, result = len(errors), layer.cells, np.zeros(rows - 1)
@@ -425,10 +446,11 @@ def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
 def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarray, seconds: float,
           factors: np.ndarray) -> float:
-    """Write column `c` for `seconds` s (below 0: at the negative voltage); row i gets the share `high[i]` of it.
+    """Write column `c`, and return the conductance in S with which its cells load the column afterwards.
 
-    The share may be a level or a time: only their product counts. `factors`: write gain of each row over the nominal
-    one, or empty. Returns the conductance in S with which the cells load their column afterwards.
+    The write lasts |`seconds`| s, at the negative voltage if `seconds` is below 0. Row i gets the share `high[i]` of the
+    voltage or of the time, since only the product of both counts. `factors`: write gain of each row over the nominal gain, or
+    empty.
     """
     load, cells, volts, rows = 0.0, layer.cells, math.copysign(pulse.write_voltage, seconds), len(high)
     if len(layer.flow.up) > 0:
@@ -438,7 +460,7 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
             states[i, c] = moved(layer.flow, states[i, c], charge)
             load += loaded(cells, k, c, states[i, c])
         return load
-    longest = 1.0 if pulse.lifts else high.max()  # times: phi is high as long as the longest row
+    longest = 1.0 if pulse.lifts else high.max()  # shares of time: phi is high as long as the longest row
     window = abs(seconds) * pulse.write_window * longest
     if window == 0.0:
         longest, window = 1.0, 1e-300  # s: nothing is written
@@ -460,7 +482,7 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
             share, before = leaked(window, leak), leak
         gain = cells[RATE, k, c] * (factors[i] if len(factors) else 1.0)
         lift = raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
-        if gain != 0.0:  # not a stuck cell; noise may turn a write round
+        if gain != 0.0:  # not a stuck cell; noise may reverse the sign of a write
             states[i, c] = written(states[i, c], gain * mean / leak, lift, share)
         load += loaded(cells, k, c, states[i, c])
     return load
@@ -469,9 +491,10 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
 @compiled
 def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
                  counts: Counts, k: int, loads: np.ndarray, rng: np.random.Generator) -> None:
-    """Write column `c` of layer `k` by pulses of a measured device, as many as the `dose` in V asks for; update `loads`.
+    """Write column `c` of layer `k` by as many pulses as the `dose` in V asks for, and update `counts` and `loads`.
 
-    Each pulse adds its noise. A part of a pulse adds the noise of a shorter one, and noise does not lead out of the range.
+    Row i gets the share `high[i]` of the dose. Each pulse adds its noise, and a fraction of a pulse adds less, by the square
+    root of the fraction. States stay in the range of the device.
     """
     up, load, numbers, cells, flow = 1 if dose > 0 else 0, 0.0, np.empty(len(high)), layer.cells, layer.flow
     counted, conducted = counts.pulses[k], counts.conducted[k][up]
@@ -501,12 +524,14 @@ def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray,
 @compiled
 def disturb(layer: Layer, pulses: Pulses, states: np.ndarray, c: int, numbers: np.ndarray, up: int, per_pulse: float,
             loads: np.ndarray) -> None:
-    """Move the cells that a write of column `c` does not select; update `loads`.
+    """Move the cells of a passive array that a write of column `c` disturbs, and update `loads`.
 
-    V/2, upwards: row i is at +V/2 for its `numbers` of pulses and then waits at 0 V, the column is at -V/2 until the last row
-    has ended, other columns are at 0 V. So cells of driven rows in other columns, and cells of the column in waiting rows, see
-    V/2 in the direction of the write. V/3: waiting rows are at -V/6 and other columns at +V/6, so that the same cells see V/3,
-    and the cells of waiting rows in other columns see -V/3. Downwards all signs change. `per_pulse`: V s of a selected cell.
+    In an upward write by the V/2 scheme, the written column is at -V/2 and all other columns are at 0 V. Row i is at +V/2 for
+    `numbers[i]` pulses, and then waits at 0 V until the last row has ended. So V/2, in the direction of the write, is across
+    two kinds of cells: those of driven rows in other columns, and those of waiting rows in the written column. In the V/3
+    scheme, waiting rows are at -V/6 and other columns at +V/6. Then V/3 is across the same cells, and -V/3 across the cells of
+    waiting rows in other columns. In a downward write (`up` is 0) all signs change. `per_pulse`: V s of one pulse across a
+    selected cell.
     """
     cells, flow, longest = layer.cells, layer.flow, numbers.max()
     forwards, backwards = pulses.disturb[up] * per_pulse, -pulses.disturb[1 - up] * per_pulse if pulses.thirds else 0.0
@@ -526,7 +551,10 @@ def disturb(layer: Layer, pulses: Pulses, states: np.ndarray, c: int, numbers: n
 @compiled
 def present(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, images: np.ndarray, noise: np.ndarray,
             times: Arrays, rng: np.random.Generator) -> None:
-    """Fill `times` (s; for each layer an array images x neurons) with the first spikes; `noise` as in `Noise.read`."""
+    """Present all `images`, and fill `times` with the first spikes in s: for each layer an array, images x neurons.
+
+    `noise`: shifts in V of the output neurons' thresholds, images x neurons; an empty array for none.
+    """
     for n in range(len(images)):
         draw(layers, pulse, work, images[n], rng)
         read(layers, pulse, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY)

@@ -23,14 +23,14 @@ from snn_circuit import Devices, NetworkParameters, NeuronParameters, NeuronValu
 
 UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "column_resistance")
 SEED_STEP = 7919  # between the seeds of two layers
-READ_BLOCK = 25  # images whose reads share a stream of random numbers, so that processes can read different images
+READ_BLOCK = 25  # images whose reads share a stream of random numbers, so that processes can read different blocks
 
 
 @dataclass(frozen=True)
 class PulseWrites(Parameters):
     """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the noises of the device.
 
-    A dose in V becomes dose / `step` pulses, upwards and downwards.
+    In either direction, a dose in V takes dose / `step` pulses.
     """
 
     step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
@@ -45,7 +45,7 @@ class PulseWrites(Parameters):
 
 @dataclass(frozen=True)
 class LayeredNetwork:
-    """Crossbars in series.
+    """Crossbars in series, each with its neurons.
 
     Parameters
     ----------
@@ -55,9 +55,10 @@ class LayeredNetwork:
     parameters : NetworkParameters
     design : LayerDesign
     devices : tuple of Devices, optional
-        Single devices of each layer; None: all alike. Without pairs its last column is the reference.
+        Values of the cells and neurons of each layer; None: all alike. Without pairs, the last column of the cells is the
+        reference column.
     pulses : PulseWrites, optional
-        Pulses of a measured device; None: a write lasts as long as its dose.
+        Pulses of a measured device; None: the duration of a write is in proportion to its dose.
 
     Raises
     ------
@@ -87,7 +88,7 @@ class LayeredNetwork:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, then of neurons in each layer."""
+        """Number of inputs, then the number of neurons in each layer."""
         return (self.states[0].shape[1] - 1, *(self.design.neuron_count(states) for states in self.states))
 
     def forward(self, images: np.ndarray, rails: bool = True, seed: int = 0) -> list[np.ndarray]:
@@ -99,7 +100,7 @@ class LayeredNetwork:
         rails : bool
             False: stages never clip.
         seed : int
-            Of the noise of reading, if the devices have any.
+            Seed of the read noise, if the devices have any.
 
         Returns
         -------
@@ -118,9 +119,9 @@ class LayeredNetwork:
 
     def drawn(self, images: np.ndarray, rng: np.random.Generator,
               rails: bool = True) -> tuple[list[np.ndarray], tuple[np.ndarray, ...]]:
-        """Return what `forward` returns, with noise from `rng`, and the noise currents in A of the last image.
+        """Return the first spike times that `forward` returns, and the noise currents in A of the last image.
 
-        The currents are those of `kernel.draw`.
+        The noise is drawn from `rng`. The currents have the shapes of `noise` in `kernel.Work`.
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
@@ -133,7 +134,7 @@ class LayeredNetwork:
         return self.forward(images, seed=seed)[-1]
 
     def drives(self, images: np.ndarray) -> np.ndarray:
-        """Return the settled membranes of the first layer in thresholds (n x neurons); `images` as in `forward`."""
+        """Return the settled membranes of the first layer in thresholds (n x neurons), for `images` as in `forward`."""
         check_levels("images", images, self.sizes[0])
         arrays, rng, found = KernelArrays(self), read_generator(0), []
         work, everyone = arrays.work, np.ones(self.sizes[1])
@@ -154,16 +155,16 @@ class LayeredNetwork:
         return self.pulses.read_noise if self.pulses else 0.0
 
     def back_noise(self, errors: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray | float:
-        """Return the noise of a back-read of `rows` rows, in units of `read_back`, as the kernel draws it."""
+        """Return random noise (rows) to add to the result of `read_back`, with the kernel's distribution; 0.0 without noise."""
         if not self.read_noise:
             return 0.0
         carried = self.design.column_errors(errors)
         return self.read_noise * np.sqrt(carried @ carried) / max(1, self.design.pairs) * rng.standard_normal(rows)
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the sum of error x (X - X_ref) over the neurons, as the rows show it while the columns carry `errors`.
+        """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the columns carry `errors`.
 
-        With pairs it is the mean over them of the sum of error x (X+ - X-). Without noise.
+        With pairs the result is the sum of error x (X+ - X-), averaged over the pairs. It is free of noise.
 
         Parameters
         ----------
@@ -175,7 +176,7 @@ class LayeredNetwork:
         Returns
         -------
         array, rows without the bias
-            In V times the unit of the errors. The lifted gates change it slightly (3 mV in the last layer).
+            In V times the unit of the errors. The lifted gates change the sums slightly (3 mV in the last layer).
 
         Raises
         ------
@@ -194,7 +195,7 @@ class LayeredNetwork:
         return self.design.neuron(self.parameters.neuron, self.parameters.memristor, self.states[layer].shape[1], last)
 
     def of_layer(self, layer: int) -> Devices:
-        """Return the single devices of a layer."""
+        """Return the values of a layer's cells and neurons."""
         return Devices() if self.devices is None else self.devices[layer]
 
     @property
@@ -209,12 +210,15 @@ def with_bias(images: np.ndarray) -> np.ndarray:
 
 
 def read_generator(seed: int, start: int = 0) -> np.random.Generator:
-    """Return the generator of the read noise from image `start` on; each `READ_BLOCK` of images has its own."""
+    """Return the generator of the read noise for the block of `READ_BLOCK` images that begins with image `start`."""
     return np.random.default_rng([seed, 5, start])
 
 
 def states_of_weights(weights: np.ndarray, design: LayerDesign, memristor: MemristorParameters) -> np.ndarray:
-    """Return states in V (columns x rows) that give synapses the `weights` (neurons x rows), in V of X - X_ref or X+ - X-."""
+    """Return the states in V (columns x rows) of synapses that have these `weights` in V (neurons x rows).
+
+    A weight is X - X_ref, or with pairs X+ - X- of each pair. The range of a measured device limits the states.
+    """
     if design.pairs:
         weights = np.repeat([weights / 2, -weights / 2], design.pairs, axis=0).reshape(-1, weights.shape[1])
     states = design.reference_state + weights
@@ -222,7 +226,7 @@ def states_of_weights(weights: np.ndarray, design: LayerDesign, memristor: Memri
 
 
 def thresholds_per_volt(parameters: NetworkParameters, design: LayerDesign) -> float:
-    """Return the settled membrane, in thresholds, that a synapse with a high row gives per volt of X - X_ref."""
+    """Return the drive in thresholds that a synapse whose row is high adds per volt of its weight, X - X_ref."""
     cells = max(1, design.pairs)
     return cells * design.transresistance * parameters.memristor.gain * design.row_voltage / parameters.neuron.threshold
 
@@ -258,7 +262,7 @@ class KernelArrays:
         kernel.prepare(self.layers, self.pulse, self.states, self.work)
 
     def trained(self, network: LayeredNetwork) -> LayeredNetwork:
-        """Return `network` with the states as the kernel has left them."""
+        """Return `network` with the states that the kernel has written into these arrays."""
         states = tuple(states[:, :len(before)].T.copy() for states, before in zip(self.states, network.states, strict=True))
         return dataclasses.replace(network, states=states)
 
@@ -300,7 +304,7 @@ def kernel_layer(network: LayeredNetwork, k: int, rails: bool = True) -> kernel.
 
 
 def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwork:
-    """Return `network` with the devices of a chip, each layer with a seed of its own; None: all alike.
+    """Return `network` with the devices of a chip, each layer with a seed of its own; None: all devices alike.
 
     Stuck cells get their fixed states. Raises ParameterError for deviations that layers cannot have.
     """
@@ -323,7 +327,7 @@ def network_on_chip(network: LayeredNetwork, chip: Chip | None) -> LayeredNetwor
 
 
 def pulse_values(pulses: PulseWrites | None) -> kernel.Pulses:
-    """Return the pulses for the kernel."""
+    """Return the pulses in the kernel's form; None gives `NO_PULSES`."""
     if pulses is None:
         return kernel.NO_PULSES
     return kernel.Pulses(pulses.step, pulses.width, bool(pulses.whole), pulses.write_noise,

@@ -1,8 +1,8 @@
 """Energy that drivers of rows and columns deliver in multilayer networks, from ngspice's own branch currents.
 
 As in `network.energy`, op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches. The output
-of a hidden neuron delivers the energy of the row that it drives. Each layer is simulated as a whole, with its reference column,
-and with the spikes of the closed form.
+of a hidden neuron delivers the energy of the row that it drives. Each layer is simulated by itself, with all its columns. The
+spikes that drive its rows come from the closed form.
 """
 
 import dataclasses
@@ -25,7 +25,8 @@ UNREACHED = 100.0  # V, a threshold that no membrane reaches
 def layers_read_energy(network: LayeredNetwork, image: np.ndarray) -> tuple[list[float], float]:
     """Return the energy of one read and its duration.
 
-    The read ends when the second neuron of the last layer has fired, since the decision is known then, or with the window.
+    The read ends when the second neuron of the last layer has fired, because the decision is then known, or at the window's
+    end.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def step(time: float, volts: float, edge: float) -> Points:
 def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
     """Return the energy in J that a layer's rows deliver while `ColumnWriter.write` writes one of its columns.
 
-    All columns see the rows. The pump of a written cell draws nothing, and the change of its state is neglected.
+    The channels of all columns conduct. The transconductance that charges a written cell draws nothing, and the change of the
+    cell's state is neglected.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
     high : array, rows
         Share of the pulse for which each row is high.
     pulse : float
-        Width in s; negative: at the negative voltage, with isolated drain-bulk junctions.
+        Width in s. A negative one writes at the negative voltage, with isolated drain-bulk junctions.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
 
 
 def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
-    """Return the energy in J that a layer's columns deliver in a back-read of `errors` (neurons), as in `BackReader.read`.
+    """Return the energy in J that the drivers of a layer's columns deliver while `BackReader.read` reads `errors` (neurons).
 
     Raises SimulationError.
     """
@@ -124,7 +126,10 @@ def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) ->
 
 
 def _rows_energy(network: LayeredNetwork, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
-    """Return the energy in J that the rows of a layer, at `rows` (V) and `bias` (row voltages), deliver up to `stop` s."""
+    """Return the energy in J that the rows of a layer deliver up to `stop` s.
+
+    `rows`: sources of the rows as points (s, V). `bias`: source of the bias row as points (s, multiple of the row voltage).
+    """
     # No neuron fires here: outputs do not act on their layer, but every trigger that switches shortens ngspice's steps.
     quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
     parameters = dataclasses.replace(network.parameters, neuron=quiet)

@@ -11,12 +11,12 @@ from memristive.spice.parameters import ParameterError
 from snn_circuit import NetworkParameters, NeuronParameters
 
 MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)  # default; a larger gain, as reads are at a low voltage
-THIRD = "v/3"  # a scheme of writing beside `SCHEMES`, in closed form only: unselected cells see a third of the voltage
-STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range: 16 V with every cell at its end
+THIRD = "v/3"  # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
+STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its upper end
 
 
 def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = None) -> NetworkParameters:
-    """Return the parameters of a network whose cells are such an `emulator`."""
+    """Return the parameters of a network whose cells behave as the `emulator` of a device."""
     return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
 
 
@@ -32,10 +32,10 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
     pairs : int
         Differential pairs of a synapse; 0: single cells, and a reference column.
     gain : float
-        Drive in thresholds of a full pixel whose synapse has the weight 1: the whole range of conductance.
+        Drive, in thresholds, of a full pixel through a synapse of weight 1, which is the whole range of conductance.
     neuron : NeuronParameters, optional
     rest : float
-        x of a weight of 0: cells start there, and a reference column stays there.
+        Share of the conductance range at which the weight is 0: cells start there, and a reference column stays there.
     **more
         Other fields of `LayerDesign`.
     """
@@ -49,15 +49,15 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
 
 
 def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR) -> PulseWrites:
-    """Return the pulses that write the device.
+    """Return the pulses that write the device of an `emulator`.
 
     Parameters
     ----------
     emulator : Emulator
     whole : bool
-        An integer number of pulses, a fraction rounded at random; False: pulses of any width.
+        True: whole pulses, with fractions rounded at random. False: pulses of any width.
     noise : bool
-        With the device's noises of writing and reading.
+        True: include the device's write and read noise.
     scheme : str
         "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which a write also moves cells that
         see a half or a third of its voltage (`kernel.disturb`).

@@ -1,8 +1,8 @@
-"""Netlists of multilayer networks: crossbars in series, each with a reference column and a bias row.
+"""Netlists of multilayer networks: crossbars in series, each with a bias row, and a reference column or pairs.
 
 Nodes of layer l (counted from 0): row_l_k, column_l_j, membrane_l_j. The output of a hidden neuron is row_(l+1)_j, that of a
 neuron in the last layer output_j. The reference column's voltage negative_l goes to all neurons of its layer. These functions
-only build.
+build netlists and do not run them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from memristive.devices.spice_model import SpiceModel
     from memristive.network.layers import LayeredNetwork
 
-# A switch flips at a time point, up to one step late. Spikes of an exported read are late by up to this step for each layer.
+# A switch flips at a time point, up to one step late. So spikes of an exported read are late by up to a step for each layer.
 EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
 
 
@@ -46,7 +46,7 @@ class LayerDesign(Parameters):
 
     The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
     X - X_ref. Differential pairs need no reference column: the weight is the current of the positive cells minus that of the
-    negative ones. The columns of a layer then stand in the order polarity, pair, neuron.
+    negative ones. The columns of a layer are then ordered by polarity (positive first), then by pair, then by neuron.
     """
 
     reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
@@ -76,10 +76,10 @@ class LayerDesign(Parameters):
         return self.write_voltage or self.row_voltage
 
     def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels of rows (any shape) in reads.
+        """Return the levels at which rows stand in a read of inputs at `levels` (any shape).
 
-        Columns are at virtual ground, so that a cell whose current bends with the voltage, i = G V c(V), equals an ohmic one
-        whose row carries V c(V).
+        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V), where `read_curve` holds c.
+        Columns are at virtual ground, so an ohmic cell whose row carries V c(V) has the same current.
         """
         if set(self.read_curve) == {1.0}:
             return levels
@@ -90,7 +90,7 @@ class LayerDesign(Parameters):
         return self.back_voltage if last else self.error_voltage
 
     def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
-        """Return the neurons of a layer of `rows` rows (bias included), with a feedback that prevents clipping.
+        """Return the parameters of the neurons of a layer of `rows` rows (bias included), whose feedback prevents clipping.
 
         `last`: True for the last layer.
         """
@@ -105,11 +105,11 @@ class LayerDesign(Parameters):
         return self.output_bias if last else self.hidden_bias
 
     def columns(self, neurons: np.ndarray, count: int) -> np.ndarray:
-        """Return the columns of some `neurons` of a layer of `count` neurons, without the reference."""
+        """Return the columns (numbers) of some `neurons` of a layer of `count` neurons, without the reference column."""
         return (np.arange(2 * self.pairs or 1)[:, None] * count + neurons).ravel()
 
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the error that each column carries in a back-read; without pairs, the reference carries minus their sum."""
+        """Return the errors that columns carry in a back-read; without pairs, the reference column carries minus their sum."""
         if not self.pairs:
             return np.append(errors, -errors.sum())
         return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
@@ -119,7 +119,7 @@ class LayerDesign(Parameters):
         return len(states) // (2 * self.pairs or 1)
 
     def driving(self, base: NeuronParameters) -> NeuronParameters:
-        """Return neurons whose outputs drive the rows of the next layer."""
+        """Return the parameters `base` with the output voltage that rows of the next layer need."""
         return dataclasses.replace(base, output_high=self.row_voltage)
 
 
@@ -128,7 +128,7 @@ class LatchingTrigger(Cell):
 
     The trigger charges a capacitor that nothing discharges. In later layers a membrane may fall again when an inhibiting row
     steps up, and an ordinary trigger would then go low. (A trigger with feedback is simpler, but ngspice's switches would close
-    on the guess of an iteration.) With `per_instance` the threshold is an instance parameter.
+    on an intermediate value of Newton's method.) With `per_instance` the threshold is an instance parameter.
     """
 
     RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us
@@ -153,7 +153,8 @@ class LatchingTrigger(Cell):
 class ReferenceStage(SubCircuit):
     """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
 
-    The reference column has one, for all neurons of the layer. With pairs, each neuron has one for its negative columns.
+    One stage at the reference column serves all neurons of the layer. With pairs, each neuron has a stage for its negative
+    columns.
     """
 
     def __init__(self, parameters: NeuronParameters, name: str) -> None:
@@ -169,7 +170,7 @@ class ReferenceStage(SubCircuit):
 def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
                     title: str = "layers", devices: Sequence[Devices] | None = None,
                     model: SpiceModel | None = None) -> Circuit:
-    """Return the netlist of layers in series for reading, every phi low.
+    """Return the netlist of layers in series for a read, in which every phi is low.
 
     Parameters
     ----------
@@ -178,12 +179,12 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     states : sequence of arrays, columns x rows, V
         One array for each layer; the last row is the bias, which follows the source `pulse` (0 V at first).
     rows : sequence of points
-        Sources of the first layer without the bias, as (s, V) points.
+        Sources of the first layer's rows without the bias row, as (s, V) points.
     title : str
     devices : sequence of Devices, optional
         Devices of each layer; None: all alike.
     model : SpiceModel, optional
-        Its subcircuit stands in each cell instead of the emulator, for layers of pairs; `states` are then those of the model.
+        Model whose subcircuit stands in each cell instead of the emulator, for layers of pairs; `states` are then the model's.
     """
     circuit = Circuit(title)
     if model:
@@ -237,7 +238,8 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
 def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
     """Return the node of each column, and of the reference column after them if there are no pairs.
 
-    column_l_j leads to neuron j. With pairs, its negative columns lead to opposite_l_j.
+    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
+    opposite_l_j.
     """
     if not design.pairs:
         return names(f"column_{layer}", neurons + 1)
@@ -245,7 +247,7 @@ def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
 
 
 def add_negative_stages(circuit: Circuit, design: LayerDesign, layer: int, neurons: int, stage: str) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns; return each neuron's negative node."""
+    """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
     if not design.pairs:
         circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
         return [f"negative_{layer}"] * neurons
@@ -269,7 +271,7 @@ def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: flo
 def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
                          sample: str = "image", model: SpiceModel | None = None,
                          states: Sequence[np.ndarray] | None = None) -> str:
-    """Return the netlist that reads one image with the whole network in one transient, for ngspice's program.
+    """Return the netlist that reads one image with the whole network in one transient, for the program `ngspice`.
 
     Parameters
     ----------
@@ -280,14 +282,14 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     sample : str
         Name of the image, for the comments.
     model : SpiceModel, optional
-        Its subcircuit stands in each cell, for layers of pairs.
+        Model whose subcircuit stands in each cell, for layers of pairs.
     states : sequence of arrays, columns x rows, optional
         States of the model in each layer (`subcircuit_layer.model_states`).
 
     Raises
     ------
     ParameterError
-        The image does not fit the network, a level is outside 0 to 1, or a model's cells are no pairs.
+        The image does not fit the network, a level is outside 0 to 1, or there is a model in a network without pairs.
     """
     check_levels("image", np.asarray(image)[None], network.sizes[0])
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]

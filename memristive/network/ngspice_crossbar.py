@@ -1,7 +1,7 @@
-"""A crossbar in ngspice, read image by image and written column by column: circuits stay loaded, are altered and run.
+"""Reads and writes of a crossbar in ngspice, image by image and column by column. Circuits stay loaded and are altered.
 
 Only the rows that an image drives are simulated: a cell between an input at 0 V and a column at virtual ground carries no
-current, so the waveforms are the same without it (tests/network/test_ngspice_crossbar.py).
+current, so the waveforms are the same without this cell (tests/network/test_ngspice_crossbar.py).
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from snn_circuit import (
     threshold_changes,
 )
 
-# A read is simulated only until its decision, which the closed form predicts; if that was too short, the read is run again.
+# A read is simulated only until its decision, whose time the closed form predicts. If it ends too early, it is run again.
 # (Stopping a longer run early would be simpler, but ngspice 44 leaks 2 kB each time.)
 SAFETY = 0.01  # allowed relative error of predicted settled membranes
 
@@ -37,12 +37,12 @@ ROWS = 5  # circuits of 5, 10, 15, ... rows are kept, so that an image wastes at
 
 
 class Reader:
-    """Presents images to a crossbar through circuits that stay loaded in ngspice.
+    """Reader that presents images to a crossbar through circuits that stay loaded in ngspice.
 
     Parameters
     ----------
     setup : Setup
-        If its wires have resistance, the whole network is simulated, since then every cell sees every other.
+        If its wires have resistance, the whole network is simulated, because each cell then affects all others.
     classes : int
     solver : Solver
     """
@@ -118,13 +118,16 @@ class Reader:
         return self._circuits[rows, solver]
 
     def _seen(self, time: np.ndarray, membranes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Extrapolate the settled membranes in V; return them and the time points in s before spikes (nan: none)."""
+        """Return the settled membranes in V, extrapolated, and the time points in s before the spikes (nan: no spike)."""
         settled = membranes[:, -1] / -np.expm1(-(time[-1] - self._delay) / self._crossbar.neurons.time_constant)
         above = membranes >= self._thresholds[:, None]
         return settled, np.where(above[:, -1], time[np.argmax(above, axis=1) - 1], np.nan)
 
     def _needed(self, settled: np.ndarray, spikes: np.ndarray, wanted: int) -> float:
-        """Return the duration in s until `wanted` neurons have fired, or all that can, and the paper has sampled the first."""
+        """Return the duration in s that a read needs, from `settled` membranes in V and known `spikes` in s (nan: unknown).
+
+        By then `wanted` neurons have fired, or all that can, and the paper's rule has sampled the first spike.
+        """
         # The nearer to the threshold a membrane settles, the later it may cross it: up to the end of the pulse.
         share = np.minimum(self._thresholds / np.maximum((1 - SAFETY) * settled, self._thresholds), 1 - 1e-9)
         expected = np.where(np.isnan(spikes), self._delay - self._crossbar.neurons.time_constant * np.log1p(-share), spikes)
@@ -137,10 +140,10 @@ class Reader:
 
 
 class _ReadCircuit:
-    """A loaded read circuit of some rows; rows beyond the image's stay at 0 V.
+    """Read circuit of some rows, loaded in ngspice; rows that an image does not need stay at 0 V.
 
-    Simulated rows are reassigned to the inputs that an image drives: `alter` sets the parameters of a chip's cells, and their
-    states are shifted by their deviation of Vto. With resistive wires, every row belongs to one input.
+    For each image, the rows are assigned to the inputs that it drives, and `alter` gives their cells the values of the chip's
+    cells. Vto cannot be altered, so states are shifted by its deviation. With resistive wires, every row belongs to one input.
     """
 
     def __init__(self, setup: Setup, classes: int, rows: int, solver: Solver) -> None:
@@ -155,7 +158,7 @@ class _ReadCircuit:
         self.run, self.alter, self.unload = self._loaded.run, self._loaded.alter, self._loaded.unload
 
     def set(self, states: np.ndarray, volts: np.ndarray, driven: np.ndarray) -> None:
-        """Set the states (classes x driven rows, V) and the voltages of the inputs `driven`; only what changes is sent."""
+        """Set the states (classes x driven rows, V) and the voltages of the inputs `driven`; ngspice gets only what changes."""
         if self._reassigned is not None:
             cells = self._reassigned.of(slice(None), driven)
             self._loaded.alter(cell_changes(cells, self._memristor))
@@ -167,9 +170,10 @@ class _ReadCircuit:
 
 
 class Writer:
-    """Writes one column of a crossbar at a time: the inputs apply the image while only that column's phi is high.
+    """Writer of one column of a crossbar at a time: the inputs apply the image while only that column's phi is high.
 
-    Columns are independent (ideal inputs, own phi), so the column is simulated alone, with all its cells.
+    Columns are independent, because inputs are ideal and each column has a phi. So the column is simulated alone, with all its
+    cells.
     """
 
     def __init__(self, setup: Setup, inputs: int) -> None:
@@ -199,7 +203,7 @@ class Writer:
         pulse : float
             Width in s.
         cells : CellValues, optional
-            Values of a chip's cells in this column, 1 x inputs; in every write or in none.
+            Values of a chip's cells in this column, 1 x inputs. Every write needs them, or none.
 
         Raises
         ------
@@ -216,8 +220,9 @@ class Writer:
         if cells is not None:
             changes |= cell_changes(cells, memristor, write=True)
         if cells is not None and not memristor.curve:
-            # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift. (The
-            # correction is too small for cells that do not conduct: their capacitance is below C + C_gate.)
+            # A cell with another Vto conducts like a cell with the nominal Vto and a shifted state. But it would leak towards
+            # the shift instead of 0 V, which `back` corrects. (The correction is too small for cells that do not conduct, whose
+            # capacitance is below C + C_gate.)
             shift = cells.shift(memristor)[0]
             back = shift * (1 - leaked(write_window(pulse, self._phi_share)[0], Cells.of(memristor, cells).leak)[0])
         written = volts if cells is None else np.where(cells.transconductance[0] != 0, volts, 0.0)  # not the stuck cells
@@ -232,7 +237,7 @@ class Writer:
 
 
 class WiredWriter:
-    """Writes one column of a chip with resistive wires: the whole crossbar is simulated, as all of it loads the rows."""
+    """Writer of one column of a chip with resistive wires. The whole crossbar is simulated, because all cells load the rows."""
 
     def __init__(self, setup: Setup, classes: int, inputs: int) -> None:
         self._setup, self._shape = setup, (classes, inputs)
@@ -256,7 +261,7 @@ class WiredWriter:
 
 
 def first_that_ends(solvers: Iterable[Solver], run: Callable[[Solver], Waveforms]) -> Waveforms:
-    """Return `run(solver)` for the first of the solvers with which ngspice completes; raise SimulationError if none does."""
+    """Return `run(solver)` for the first solver with which ngspice completes the run; raise SimulationError if none does."""
     *tighter, last = dict.fromkeys(solvers)
     for solver in tighter:
         with contextlib.suppress(SimulationError):

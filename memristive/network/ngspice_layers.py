@@ -1,11 +1,11 @@
 """Multilayer networks in ngspice: reads layer by layer, back-reads, and writes. Circuits are loaded once, then altered and run.
 
-A read is divided where nothing flows back (`layer_subcircuits`). The currents of the first crossbar are constant after the
-image's edge, so only the edge is simulated. The drives that it gives go to a circuit of the membranes alone. Their spikes drive
-the next layer's rows. Only driven rows are simulated, because a row at 0 V carries no current to a column at virtual ground. Many
-columns are divided into blocks, which are independent. tests/network/test_ngspice_layers.py compares all of this with the whole
-network in one transient. The devices of a chip follow their cells: channels and write gains are altered, thresholds are applied
-to the membranes.
+A read is divided where nothing flows back (`network.parts`). The currents of the first crossbar are constant after the image's
+edge, so only the edge is simulated. A second circuit holds the membranes alone, and the voltages at the end of the edge drive
+them. The spikes of these membranes drive the rows of the next layer. Only driven rows are simulated, because a row at 0 V
+carries no current to a column at virtual ground. A layer of many columns is divided into blocks, which are independent.
+tests/network/test_ngspice_layers.py compares the results with those of the whole network in one transient. For a chip, `alter`
+sets the values of cells and neurons, except the neurons' thresholds, which are compared with the simulated membranes.
 """
 
 import dataclasses
@@ -39,12 +39,12 @@ from snn_circuit import CellValues, cell_changes, names, neuron_changes
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
 BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
 READING_LAYERS = Solver(max_step=1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
-EDGE_STEP, MEMBRANE_STEP = 0.1, 5.0  # steps of a crossbar over the image's edge, and of membranes alone, in `max_step`
-FINER = 1 / 40  # factor on steps where cells are not well above their rows, so that gates bend (`solvers.solver_for_cells`)
-SETTLED = 1.2  # in edges: by then the currents through the gates' capacitances have ended
-# A gate below its row is lifted along a bent curve, and rows that rise one after the other lift it in turn: WRITING is off by up
-# to 4 mV at any dose. Currents below 10 pA are not resolved: over the steps of short edges, rounding of the gates' charges stops
-# Newton's method.
+EDGE_STEP, MEMBRANE_STEP = 0.1, 5.0  # in `max_step`: steps of a crossbar over the image's edge, and of membranes alone
+FINER = 1 / 40  # factor on steps if rows may lift the gates non-linearly (`solvers.solver_for_cells`)
+SETTLED = 1.2  # end of a first crossbar's run, in edges: the currents through the gates' capacitances have then ended
+# Rows rise one after the other here. Each rise lifts the gates, non-linearly if a gate is below its row. With WRITING's
+# tolerances X would be off by up to 4 mV at any dose. Currents below 10 pA are not resolved, because over the steps of short
+# edges the rounding of the gates' charges would stop Newton's method.
 WRITING_LAYERS = dataclasses.replace(WRITING, reltol=1e-6, trtol=1.0, abstol=1e-11)
 MARGIN = 3e-6  # s, from the last spike that the closed form predicts to the end of a read
 
@@ -56,7 +56,7 @@ class LayeredReader:
     ----------
     network : LayeredNetwork
     solver : Solver
-        Its `max_step` is the distance between time points in later layers, and sets all other steps.
+        Its `max_step` is the distance between time points in later layers. All other steps are in proportion to it.
     """
 
     def __init__(self, network: LayeredNetwork, solver: Solver = READING_LAYERS) -> None:
@@ -71,7 +71,7 @@ class LayeredReader:
         Parameters
         ----------
         network : LayeredNetwork
-            Network of the same shape and parameters as that of the reader.
+            Network to read, of the same shape and parameters as the reader's network.
         image : array, inputs, levels 0 to 1
         wanted : int
             The read ends once this many output neurons have fired, as the closed form predicts, or at the end of the window.
@@ -79,14 +79,14 @@ class LayeredReader:
             For learning. The read also waits for this output neuron. Hidden neurons are read for the whole window, because
             their settled membranes decide which of them are written.
         rng : Generator, optional
-            Draws the noise of reading, if the devices have any.
+            Generator of the read noise, if the devices have any.
 
         Returns
         -------
         times : list of arrays, neurons, s
             First spikes of each layer; nan for a neuron that has not fired by the end of the read.
         settled : list of arrays, neurons
-            Settled membranes in thresholds, if all rows that are high at the end of the read stay high.
+            Membranes in thresholds at which neurons would settle if rows that are high at the end of the read stayed high.
 
         Raises
         ------
@@ -128,7 +128,7 @@ def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:
 
 @dataclass(eq=False)
 class _RowPool:
-    """Circuits of one layer with few rows, the bias row last; each circuit has one of the `blocks` of neurons."""
+    """Circuits that hold a few rows of a layer, the bias row last. Each circuit holds one of the `blocks` of neurons."""
 
     blocks: list[np.ndarray]  # neurons of each circuit
     circuits: list[LoadedCircuit]
@@ -140,7 +140,7 @@ class _RowPool:
 
 
 class _Layer:
-    """A crossbar in circuits of few rows. An input keeps its row until another input needs it."""
+    """Crossbar of a layer in circuits with few rows. An input keeps its row of a circuit until another input needs the row."""
 
     SAVED: tuple[str, ...] = ("membrane", "drive")
     ALTERED: tuple[str, ...] = ("stages", "membrane")  # what a chip's neurons change in these circuits
@@ -169,7 +169,10 @@ class _Layer:
         return dataclasses.replace(self._solver, max_step=share * self._solver.max_step)
 
     def _assign_rows(self, states: np.ndarray, driven: np.ndarray) -> tuple[_RowPool, np.ndarray, np.ndarray]:
-        """Return circuits with the `states` (columns x inputs, V) of the inputs `driven`, their rows, and the rows' inputs."""
+        """Assign a row to each of the inputs `driven`, and set the `states` (columns x inputs, V) of their cells.
+
+        Returns the circuits, the rows that the inputs have got, and the input of each of these rows.
+        """
         step = max(ROWS, self._fan_in // 10)
         rows = max(1, -(-len(driven) // step)) * step
         if rows not in self._pools:
@@ -207,7 +210,7 @@ class _Layer:
         return pool
 
     def reset(self) -> None:
-        """Restore the state after `_load_circuits`."""
+        """Restore the circuits to the state in which `_load_circuits` leaves them."""
         for pool in self._pools.values():
             used = np.flatnonzero(pool.inputs >= 0)
             for block, circuit in pool:
@@ -228,7 +231,7 @@ class _Layer:
         self._pools.clear()
 
     def _noise_of(self, block: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return the noise currents of a block's neurons, from those of all inputs of stages (... x inputs)."""
+        """Return the noise currents of the neurons of a `block`; `noise` has those of the layer (... x inputs of stages)."""
         negative = self._neurons + block if self._design.pairs else np.array([self._neurons])
         return noise[:, np.append(block, negative)]
 
@@ -237,7 +240,7 @@ class _Layer:
         return states if self._cells is None else states - self._cells.shift(self._parameters.memristor)[:self._columns]
 
     def _place_cells(self, pool: _RowPool, places: np.ndarray, inputs: np.ndarray) -> None:
-        """Give the rows at `places` the chip's cells at `inputs`, also in the reference column."""
+        """Give the cells of the rows `places` the values of the chip's cells at `inputs`, also in the reference column."""
         if self._cells is None:
             return
         memristor, reference = self._parameters.memristor, self._design.reference_state
@@ -253,7 +256,7 @@ class _Layer:
     def _first_spikes(self, waves: Waveforms, block: np.ndarray, stop: float) -> np.ndarray:
         """Return the first spike times in s of a block up to `stop` s: the membranes' first crossings of the threshold.
 
-        There are no triggers here, so that no output can go low again.
+        The circuits have no triggers, so the membranes alone count.
         """
         membranes = waves.stack(names("membrane_0", len(block)))
         return first_spikes(waves.time, membranes, None, self._parameters.neuron, 0.0, 2 * stop,  # includes the last point
@@ -261,7 +264,7 @@ class _Layer:
 
 
 class _FirstLayer(_Layer):
-    """The layer that the image drives."""
+    """Layer whose rows the image drives."""
 
     SAVED = ("drive",)
     ALTERED = ("stages",)
@@ -279,7 +282,7 @@ class _FirstLayer(_Layer):
         return image_circuit(part), self._steps(EDGE_STEP * self._finer)
 
     def run(self, states: np.ndarray, image: np.ndarray, stop: float, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return first spike times in s up to `stop`, and settled membranes in thresholds (their drives stand still).
+        """Return the neurons' first spike times in s up to `stop`, and their settled membranes in thresholds.
 
         `noise`: currents in A, 1 x inputs of stages.
         """
@@ -305,13 +308,13 @@ class _FirstLayer(_Layer):
 
 
 class _LaterLayer(_Layer):
-    """A layer that spikes drive."""
+    """Layer whose rows step up at the spikes of the layer below."""
 
     def _circuit(self, part: LayerPart) -> tuple[Circuit, Solver]:
         return spike_circuit(part, self._solver.max_step), self._steps(self._finer)
 
     def run(self, states: np.ndarray, spikes: np.ndarray, stop: float, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return first spike times in s up to `stop`, and settled membranes in thresholds; rows step up at `spikes` (s).
+        """Return first spike times in s up to `stop`, and settled membranes in thresholds, if rows step up at `spikes` (s).
 
         `noise`: currents in A, rows x inputs of stages.
         """
@@ -332,7 +335,7 @@ class _LaterLayer(_Layer):
 
 
 class BackReader:
-    """Back-reads of one layer: the columns carry errors, and the row currents are measured."""
+    """Reader for back-reads of one layer: the columns carry errors, and the row currents are measured."""
 
     RISE, STOP = 1e-6, 3e-6  # s
 
@@ -355,7 +358,7 @@ class BackReader:
                 self._circuit.alter(layer_state_changes([(len(states), k) for k in range(self._rows)], reference))
 
     def read(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return what `LayeredNetwork.read_back` computes.
+        """Return the sum of error x (X - X_ref) for each row, as `LayeredNetwork.read_back` defines it.
 
         Parameters
         ----------
@@ -399,7 +402,7 @@ class ColumnWriter:
         A chip's cells of the layer. None: all alike.
     """
 
-    EDGE = 0.02  # of the window, duration of each edge
+    EDGE = 0.02  # duration of each edge as a share of the time for which phi is high
     SHORTEST = 1e-6  # s: with shorter edges, rounding of channel charges is a current above ngspice's tolerance
 
     def __init__(self, network: LayeredNetwork, rows: int, cells: CellValues | None = None) -> None:
@@ -415,16 +418,17 @@ class ColumnWriter:
 
     @classmethod
     def lengthened(cls, pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[float, np.ndarray, float]:
-        """Return a pulse of the same dose in which phi is high for at least `SHORTEST`: width in s, levels, time of phi in s.
+        """Return a pulse of the same dose, during which phi is high for at least `SHORTEST`.
 
-        A longer pulse has lower levels. The time of phi is 0 if no row is high.
+        A longer pulse has lower levels. Returns its width in s, its levels, and the time in s for which phi is high (0 if no
+        row is high).
         """
         window = float(abs(pulse) * high.max())
         slower = max(1.0, cls.SHORTEST / window) if window else 1.0
         return pulse * slower, levels / slower, window * slower
 
     def write(self, column: np.ndarray, levels: np.ndarray, high: np.ndarray, pulse: float, place: int = 0) -> np.ndarray:
-        """Return a column's states after one write. phi is high as long as any row.
+        """Return a column's states after one write, in which phi is high for as long as some row is high.
 
         Parameters
         ----------
@@ -437,7 +441,7 @@ class ColumnWriter:
         pulse : float
             Width in s; negative: at the negative voltage. `lengthened` makes short pulses longer, at a lower voltage.
         place : int
-            Number of the column, for the write gains of a chip.
+            Number of the column, which selects the values of a chip's cells.
 
         Raises
         ------
@@ -473,7 +477,7 @@ class ColumnWriter:
             own = self._cells.of(slice(place, place + 1), slice(None))
             changes |= cell_changes(own, memristor, write=True, name="cell_0")
             if not memristor.curve:
-                # A cell with another Vto conducts as a shifted state with the nominal Vto, but would leak towards the shift.
+                # As in `ngspice_crossbar.Writer`: another Vto is a shifted state, which must not leak towards the shift.
                 shift = own.shift(memristor)[0]
                 back = shift * (1 - leaked(window, Cells.of(memristor, own).leak)[0])
         changes |= layer_state_changes(np.ndindex(1, self._rows), (column - shift).tolist())

@@ -27,7 +27,7 @@ class OperatingRangeWarning(UserWarning):
 
 @dataclass(frozen=True)
 class OperatingRange:
-    """Membranes of a network on a set of images, against threshold and rail.
+    """Summary of a network's membranes on a set of images, to compare with threshold and rail.
 
     On a chip, membranes are scaled as if each neuron had the nominal threshold.
 
@@ -67,7 +67,7 @@ class OperatingRange:
 
     @property
     def problems(self) -> list[str]:
-        """Describe what is out of range, one line each, with the parameter to change."""
+        """Messages on what is out of range, each with the parameter to change."""
         neuron, threshold = self.neuron, self.neuron.threshold
         found = []
         if self.highest <= 0:
@@ -95,7 +95,7 @@ class OperatingRange:
         return found
 
     def _resistor(self) -> str:
-        """Name the feedback resistor that would bring the membranes between threshold and rail."""
+        """Return advice for a message: the feedback resistor that would bring the membranes between threshold and rail."""
         needed = suitable_feedback(self.neuron, self.highest, self.lowest, all_fire=self.by_class)
         if needed is None:
             return "no feedback resistor alone brings all membranes between threshold and rail"
@@ -109,7 +109,7 @@ def rail(neuron: NeuronParameters) -> float:
 
 
 def suitable_feedback(neuron: NeuronParameters, highest: float, lowest: float, all_fire: bool = True) -> float | None:
-    """Return the feedback resistor in ohm that puts the membranes between threshold and rail, or None.
+    """Return the feedback resistor in ohm that puts the membranes between threshold and rail; None if there is none.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def suitable_feedback(neuron: NeuronParameters, highest: float, lowest: float, a
     highest, lowest : float
         Settled membranes in V with the present resistor: the highest, and the lowest of those that should fire.
     all_fire : bool
-        The lowest has to reach the threshold as well.
+        True: the lowest of them must reach the threshold, too.
     """
     if highest <= 0 or (all_fire and lowest <= 0):
         return None
@@ -129,14 +129,14 @@ def suitable_feedback(neuron: NeuronParameters, highest: float, lowest: float, a
 
 
 def _feedback_within_rail(neuron: NeuronParameters, highest: float) -> float:
-    """Return the feedback in ohm that moves a membrane from `highest` V to `MOST` of the rail."""
+    """Return the feedback in ohm with which a membrane would settle at `MOST` of the rail instead of `highest` V."""
     per_ohm = highest / neuron.transresistance  # A of the column
     drop, load = neuron.amplifier_output_resistance, 1 + neuron.amplifier_output_resistance / neuron.stage_resistance
     return min((-MOST * neuron.rail_low / per_ohm - drop) / load, MOST * neuron.inverting_rail_high / per_ohm / load)
 
 
 def settled_membranes(setup: Setup, states: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Return the settled membranes in V (images x classes) if there were no rails, all devices alike.
+    """Return the settled membranes in V (images x classes) of a network without rails whose devices are all alike.
 
     `states`: classes x inputs in V; `images`: n x inputs, 0 to 1.
     """
@@ -177,7 +177,7 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_cla
 
 def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_class: bool = False, consecutive: bool = False,
                   write: float = 0.0) -> None:
-    """Warn of each problem, and of patterns that contain each other; arguments as in `operating_range`."""
+    """Warn of each problem, and of a pattern that contains another; arguments as in `operating_range`."""
     for problem in operating_range(setup, states, images, by_class, consecutive, write).problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
     contained = contained_patterns(images) if by_class else []
@@ -197,8 +197,8 @@ def contained_patterns(patterns: np.ndarray) -> list[tuple[int, int]]:
 def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
     """Return `setup` with the feedback resistor that suits `patterns` trained by the Hebbian rule.
 
-    The largest pattern's membrane settles at 1.7 thresholds, as in the paper's networks, or as much higher as the smallest
-    pattern needs to fire, but below the rail.
+    With this resistor, the largest pattern's membrane settles at 1.7 thresholds, as in the paper's networks. It settles higher
+    if the smallest pattern could not fire otherwise, but always below the rail.
 
     Parameters
     ----------

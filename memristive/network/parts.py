@@ -2,7 +2,7 @@
 
 A read is divided where nothing flows back: at the neurons' outputs, and at the op-amp outputs that drive the membranes through a
 transconductance. Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias; without pairs, the last column
-is the reference. These functions only build.
+is the reference. These functions build netlists and do not run them.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from memristive.network.netlists import (
 from memristor import Memristor, ReadMemristor
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, add_membrane, add_stages, names, state_changes
 
-NEVER = 1.0  # s, step of a row whose neuron is silent: after every read
+NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
 
 
 class NeuronStages(SubCircuit):
@@ -43,11 +43,12 @@ class Membrane(SubCircuit):
 
 
 class StepSource(SubCircuit):
-    """Output of a neuron: it rises to `volts` at the spike. The source Vat gives the spike's time (1 V for 1 s). Node: row.
+    """Output of a neuron, which rises to `volts` at its spike. Node: row.
 
-    The rise takes `edge` s and is centred on the spike. At the corners of a PWL source, ngspice would cut its steps to a tenth
-    and restart its integration, ten points for each spike. With time points `edge` apart, the membranes get exactly the charge of
-    an ideal step: the trapezoidal rule is exact for a current that is straight between two points.
+    The voltage of the source Vat is the time of the spike (1 V for 1 s). The rise takes `edge` s and is centred on the spike.
+    This source is an expression of time, because a piecewise-linear source costs ten time points for each spike: at its corners
+    ngspice cuts its steps to a tenth and restarts its integration. If time points are `edge` apart, membranes get exactly the
+    charge of an ideal step, because the trapezoidal rule is exact for a current that is straight between two points.
     """
 
     def __init__(self, volts: float, edge: float) -> None:
@@ -58,15 +59,16 @@ class StepSource(SubCircuit):
 
 @dataclasses.dataclass(frozen=True)
 class LayerPart:
-    """Neurons of a layer, all or some of them, with their columns: what one circuit simulates.
+    """Part of a layer that one circuit simulates: all or some of its neurons, with their columns.
 
     Parameters
     ----------
     parameters : NetworkParameters
     design : LayerDesign
     neuron : NeuronParameters
-        As `LayerDesign.neuron` returns it for the layer.
+        Parameters that `LayerDesign.neuron` returns for the layer.
     neurons : int
+        Number of neurons in this part.
     rows : int
         Number of rows, including the bias row.
     last : bool
@@ -90,10 +92,10 @@ class LayerPart:
 
 
 def image_circuit(part: LayerPart) -> Circuit:
-    """Return a crossbar up to its neurons' drives. The voltage of row k is `pulse` times the gain of Erow_0_k.
+    """Return a circuit that an image drives: the crossbar and the stages up to the nodes drive_0_j.
 
-    At first all cells are at X_ref and all gains are 0. The read noise is a current into input c of the stages: `pulse`
-    times the gain of Gnoise_0_c.
+    The voltage of row k is that of the source `pulse` times the gain of Erow_0_k. At first all cells are at X_ref and all gains
+    are 0. The read noise is a current into input c of the stages: `pulse` times the gain of Gnoise_0_c.
     """
     circuit = Circuit("image")
     _add_pulse(circuit, part.design)
@@ -107,7 +109,7 @@ def image_circuit(part: LayerPart) -> Circuit:
 
 
 def membrane_circuit(part: LayerPart) -> Circuit:
-    """Return the membranes alone. Drive j is `pulse` times the gain of Edrive_0_j, which is 0 at first."""
+    """Return a circuit of the membranes alone. The voltage drive_0_j is `pulse` times the gain of Edrive_0_j, 0 at first."""
     circuit = Circuit("membranes")
     circuit.subcircuit(Membrane(part.neuron))
     _add_pulse(circuit, part.design)
@@ -128,9 +130,10 @@ def driven_membranes(part: LayerPart) -> Circuit:
 
 
 def spike_circuit(part: LayerPart, edge: float) -> Circuit:
-    """Return a crossbar with its membranes, driven by spikes.
+    """Return a circuit that spikes drive: the crossbar, the stages and the membranes.
 
-    A `StepSource` drives row k: it rises within `edge` s, at the time of the source v.xrow_0_k.vat. The bias row follows `pulse`.
+    A `StepSource` drives row k. It rises within `edge` s at the time that the source v.xrow_0_k.vat gives. The bias row follows
+    `pulse`.
     The read noise is a current into input c of the stages: the voltage of row k times the gain of Gnoise_0_c_k.
     """
     circuit, volts = Circuit("spikes"), part.design.row_voltage
@@ -173,10 +176,11 @@ def _add_cells(circuit: Circuit, part: LayerPart) -> None:
 
 
 def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.ndarray) -> Circuit:
-    """Return one layer for a back-read: columns are driven, a reference last; rows, without the bias row, are held at 0 V.
+    """Return the circuit of one layer for a back-read: columns are driven, and rows are held at 0 V.
 
-    The voltage of column c is `pulse` times the gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k measures the
-    current of row k. `states`: V, columns x rows, including the bias row.
+    The reference column, if there is one, is the last; the bias row is left out. The voltage of column c is `pulse` times the
+    gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k measures the current of row k. `states`: V, columns x rows,
+    including the bias row.
     """
     circuit = Circuit("back-read")
     ReadMemristor(parameters.memristor).add_to(circuit)
@@ -193,10 +197,10 @@ def back_circuit(parameters: NetworkParameters, design: LayerDesign, states: np.
 
 
 def column_circuit(parameters: NetworkParameters, rows: int, together: bool) -> Circuit:
-    """Return one column of complete cells for writing, held at 0 V, with a source for its phi.
+    """Return the circuit that writes one column of complete cells: the column is held at 0 V, and a source drives its phi.
 
-    If the rows rise `together`, the voltage of row k is one source `pulse` times the gain of Erow_0_k, because a gain is quick to
-    alter. Otherwise each row has a source Vrow_0_k.
+    If the rows rise `together`, the voltage of row k is that of one source `pulse` times the gain of Erow_0_k, because a gain
+    is quick to alter. Otherwise each row has a source Vrow_0_k.
     """
     circuit = Circuit("write")
     Memristor(parameters.memristor).add_to(circuit)

@@ -23,7 +23,7 @@ def decide(spikes: np.ndarray, resolution: float, sampling_step: float | None = 
 
 
 def confusion(labels: np.ndarray, decisions: np.ndarray, classes: int) -> np.ndarray:
-    """Return counts, true classes x decisions: one column for each class, then tied and silent."""
+    """Return the numbers of images, true classes x decisions: one column for each class, then tied and silent."""
     counts = np.zeros((classes, classes + len(UNDECIDED)), int)
     place = {decision: classes + k for k, decision in enumerate(UNDECIDED)}
     np.add.at(counts, (labels, [place.get(decision, decision) for decision in decisions]), 1)
@@ -39,7 +39,7 @@ def summary(labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule:
     spikes : array, images x classes, s
         First spike times, nan for silent neurons.
     resolution : float
-        Smaller leads, in s, are ties. Tied and silent images count as wrong.
+        Leads up to this time, in s, are ties. Tied and silent images count as wrong.
     schedule : Schedule, optional
         Adds the scores of the paper's rule, which samples with this schedule's step.
     """
@@ -59,7 +59,7 @@ def summary(labels: np.ndarray, spikes: np.ndarray, resolution: float, schedule:
 
 
 def strict_scores(labels: np.ndarray, decisions: np.ndarray) -> dict[str, Any]:
-    """Return strict accuracy with its 95 % interval, silent and tied images, as columns of a table."""
+    """Return strict accuracy, its 95 % interval, and numbers of silent and tied images, as columns of a table."""
     right = int(np.sum(decisions == labels))
     low, high = interval(right, len(labels))
     return {"strict_accuracy": right / len(labels), "interval_95_low": low, "interval_95_high": high,
@@ -72,15 +72,15 @@ def score_row(labels: np.ndarray, spikes: np.ndarray) -> dict[str, Any]:
 
 
 def equal_templates(patterns: np.ndarray, images: np.ndarray) -> float:
-    """Return the share of `images` (n x inputs) that overlap their two best binary `patterns` (classes x inputs) equally."""
+    """Return the share of `images` (n x inputs) whose two best binary `patterns` (classes x inputs) overlap them equally."""
     overlaps = np.sort(images @ patterns.T, axis=1)
     return float(np.mean(overlaps[:, -1] == overlaps[:, -2]))
 
 
 def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
-    """Return the time in s until which a read is complete: its second spike, or the end of the `window`.
+    """Return the time in s up to which a read contains all spikes: its second spike, or the end of the `window`.
 
-    `spikes`: ... x neurons, s, nan: none.
+    `spikes`: ... x neurons, s; nan: no spike.
     """
     return first_two(spikes, window)[..., 1]
 
@@ -88,7 +88,8 @@ def end_of_read(spikes: np.ndarray, window: float) -> np.ndarray:
 def deviations(spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_end: np.ndarray) -> np.ndarray:
     """Return lower bounds in s of the differences between first spikes of two reads (... x neurons, nan: none).
 
-    A spike that a read lacks came after its end (`end_of_read`), if at all. nan where neither read has a spike.
+    `end` and `other_end` are the times in s at which the reads end (`end_of_read`). A spike that a read lacks comes after its
+    end, if at all, so that only a lower bound is known. The result is nan where neither read has a spike.
     """
     one = np.where(np.isnan(spikes), np.fmax(end[..., None], others), spikes)
     other = np.where(np.isnan(others), np.fmax(other_end[..., None], spikes), others)
@@ -96,13 +97,13 @@ def deviations(spikes: np.ndarray, others: np.ndarray, end: np.ndarray, other_en
 
 
 def largest_deviation(spikes: np.ndarray, others: np.ndarray, window: float) -> float | None:
-    """Return the largest deviation in s of two reads of the same images (images x neurons); None if no neuron fires."""
+    """Return the largest of the `deviations` in s of two reads (images x neurons, s); None if no neuron fires."""
     found = deviations(spikes, others, end_of_read(spikes, window), end_of_read(others, window))
     return None if np.isnan(found).all() else float(np.nanmax(found))
 
 
 def interval(right: int, count: int) -> list[float]:
-    """Return the 95 % confidence interval of an accuracy (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    """Return the 95 % confidence interval of the accuracy `right` / `count` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
     from scipy.stats import binomtest  # here: the import takes half a second
 
     bounds = binomtest(right, count).proportion_ci(0.95, method="wilson")

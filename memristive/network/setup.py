@@ -1,4 +1,4 @@
-"""Device, neuron and pulses of a single-layer experiment in one object, and the pulses' corners."""
+"""Device, neuron and pulses of a single-layer experiment in one object, and the corners of its pulses."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -44,11 +44,11 @@ class Schedule(Parameters):
         return k * self.period
 
     def stop(self, count: int) -> float:
-        """Return the end of `count` pulses in s."""
+        """Return the end of the last of `count` periods in s."""
         return count * self.period
 
     def train(self, levels: Sequence[float] | np.ndarray) -> Points:
-        """Return the corners (s, V) of one pulse a period; a level of 0 V leaves its period out."""
+        """Return the corners (s, V) of a source with a pulse in each period, of these `levels` in V; 0 V leaves a pulse out."""
         points = [(0.0, 0.0)]
         for k, level in enumerate(levels):
             if level:
@@ -73,7 +73,7 @@ def edges(start: float, pulse: float, rise: float, level: float) -> Points:
 
 @dataclass(frozen=True)
 class Setup:
-    """Device, neuron and pulses of an experiment; everything but its states and images.
+    """Device, neuron and pulses of an experiment: everything but the states and the images.
 
     Parameters
     ----------
@@ -81,9 +81,10 @@ class Setup:
     neuron : NeuronParameters
     schedule : Schedule
     devices : Devices
-        Single devices of a chip and its wires; all alike by default.
+        Values of a chip's cells, neurons and wires; by default all are alike.
     array : DeviceArray, optional
-        Two-terminal devices in the place of emulators; `schedule` then reads, and `writing` trains.
+        Two-terminal devices in the place of emulators. Then `schedule` has the pulses of reads, and `writing` those of
+        training.
 
     Raises
     ------
@@ -109,11 +110,14 @@ class Setup:
 
     @property
     def writing(self) -> Schedule:
-        """Pulses of Hebbian training, the same as those of reading for emulators."""
+        """Pulses of Hebbian training; for emulators they are also the pulses of reads."""
         return self.device_pulses(True) if self.array else self.schedule
 
     def device_pulses(self, up: bool) -> "DevicePulses":
-        """Return the pulses that write two-terminal devices in one direction; their rows' voltage is `row_voltage(up)`."""
+        """Return the pulses that write two-terminal devices, upwards if `up`, else downwards.
+
+        Their `input_voltage` is the magnitude of the rows' voltage.
+        """
         assert self.array
         width = self.array.model.width_up if up else self.array.model.width_down
         pulse = self.array.pulses * width
@@ -138,11 +142,11 @@ class Setup:
         return array_network(self.array, self.neuron, states, inputs, controls, self.schedule.phi_voltage, neurons, title)
 
     def start_states(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return states of untrained cells: X = 0, or erased devices."""
+        """Return the states of untrained cells: X = 0 V, or the state of erased two-terminal devices."""
         return np.full(shape, self.array.erased if self.array else 0.0)
 
     def state_names(self, classes: int, inputs: int) -> list[str]:
-        """Return the vectors of the cells' states, class by class."""
+        """Return ngspice's names of the cells' states, class by class."""
         return self.array.state_names(classes, inputs) if self.array else state_names(classes, inputs)
 
     @property

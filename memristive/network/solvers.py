@@ -13,20 +13,20 @@ from memristor import MemristorParameters, trained_state
 from snn_circuit import Devices, Wires
 
 # Training must give every class the same voltage to 0.02 %. Otherwise the scatter, not the patterns, decides between classes
-# that an image overlaps equally (docs/reliability.md). The charge floor spares the edges, where empty gates would ask for most
-# of the steps.
+# that an image overlaps equally (docs/reliability.md). The charge floor `chgtol` saves steps at the edges, where empty gates
+# would ask for most of them.
 TRAINING = Solver(max_step=200e-6, reltol=1e-6, trtol=3.0, chgtol=1e-12, method="trap")
 CAREFUL = dataclasses.replace(TRAINING, max_step=20e-6, chgtol=1e-13)
 SHORT_EDGE = 10e-6  # s: TRAINING suits edges of this length and longer
 SMALL_STATE = 2.5  # V: TRAINING suits trained states of this height and above
 # A write of a few mV to one column must not disturb any other cell; the tolerance decides that, not physics.
 WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
-# Trapezoidal integration is four times as exact per step and does not ring without op-amp poles. The charge floor lets the
-# membranes (1e-3 C), not the gates (1e-11 C), govern the step.
+# Trapezoidal integration is four times as exact per step as Gear's, and does not ring if op-amps have no poles. The charge
+# floor `chgtol` lets the membranes (1e-3 C), not the gates (1e-11 C), govern the step.
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
-LARGE_GATE = 6e-12  # F: larger gates keep their charge in a read only if it governs the step (3.5e-12 by default)
-HOLDING = 100.0  # times the gate's: a capacitor that holds it, so that nothing but max_step limits a read's steps
-WELL_ABOVE, WELL_BELOW = 1.5, -2.0  # times the input: X - Vto of cells that the input lifts linearly, or not at all
+LARGE_GATE = 6e-12  # F: larger gates (3.5e-12 by default) keep their charge in a read only if the charge governs the step
+HOLDING = 100.0  # in C_gate: a larger memory capacitor holds the gate still, so that only max_step limits a read's steps
+WELL_ABOVE, WELL_BELOW = 1.5, -2.0  # in inputs: X - Vto above which gates are lifted linearly, below which not at all
 SMALL_GAIN, SMALL_CURRENT = 1e-6, 1e-12  # A/V^2, A: absolute tolerance for channels that conduct little
 WRITE_SHARE = 1e-6  # absolute tolerance of currents as a share of the write current
 NEGLIGIBLE = 0.01  # share of a column's current
@@ -36,10 +36,12 @@ LATE_CHANNEL = 0.5  # V: gates of channels with a higher Vto change their capaci
 def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: Schedule | None = None) -> Solver:
     """Return `READING` or `TRAINING` adapted to a device and its pulses; any other `solver` unchanged.
 
-    A jump of the gates' capacitance makes TRAINING's steps so short that rounding stops Newton's method. ngspice then fails for
-    half of the networks tried. With ten times the tolerance and short steps it trains them all, and classes differ by 0.03 %.
-    TRAINING also steps over short edges and over gates that get little charge. Then classes differ by up to 1.6 %, with
-    `CAREFUL` by 0.02 %.
+    TRAINING fails for channels with a high Vto, whose gates change their capacitance during a write. At this jump its steps
+    become so short that rounding stops Newton's method, in half of the networks tried. With ten times the tolerance and short
+    steps ngspice trains them all, and classes differ by 0.03 %.
+
+    TRAINING also steps over short edges, and over gates that get little charge, so that classes differ by up to 1.6 %. With
+    `CAREFUL` they differ by 0.02 %.
     """
     if solver == READING and memristor.gate_capacitance > LARGE_GATE:
         return dataclasses.replace(READING, trtol=7.0, chgtol=1e-14)
@@ -61,9 +63,9 @@ def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: 
 def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: np.ndarray) -> Solver:
     """Return `READING` or `WRITING` adapted to the cells' states; any other `solver` unchanged.
 
-    The default steps are too long in two cases. If X - Vto is not well above the input, the input lifts the gate along a curve.
-    Below Vto the gate has another capacitance. With the default steps membranes are off by up to 3 %, spikes near the threshold
-    by 8 us and more, and writes by a fifth of a dose of 5 mV.
+    The default steps are too long in two cases. If X - Vto is not well above the input, the input lifts the gate non-linearly.
+    If X is below Vto, the gate has another capacitance. With the default steps membranes would be off by up to 3 %, and writes
+    by a fifth of a dose of 5 mV. Spikes of membranes near the threshold would be off by 8 us and more.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: So
 
 
 def driven_rows(patterns: np.ndarray, devices: Devices) -> np.ndarray:
-    """Return the rows that some pattern drives, at least one; all rows if wires have resistance, because then each matters."""
+    """Return the rows that some pattern drives, at least one. If wires have resistance, all rows matter and are returned."""
     if devices.wires != Wires():
         return np.arange(patterns.shape[1])
     return np.flatnonzero(patterns.any(axis=0)) if patterns.any() else np.arange(1)

@@ -4,19 +4,20 @@ import numpy as np
 
 from snn_circuit import NeuronParameters
 
-LATE = 1e-9  # s: largest distance of ngspice's time point for the pulse's end from that end
+LATE = 1e-9  # s: ngspice's time point for the end of a pulse may lie this much after the end
 SILENT, TIED = -1, -2  # undecided: no neuron fired; the first two fired too close together
 # s, leads below which two spikes count as simultaneous (docs/reliability.md has the measurements).
-RESOLUTION = 0.02e-6  # of networks that learned from errors: the error of reads, 2 to 15 ns
-HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian ones: templates that overlap an image alike fire within 0.22 us, others 12 us apart
-MEASURED_AT = NeuronParameters().time_constant  # s, membranes with which both were measured
+RESOLUTION = 0.02e-6  # of networks that learned from errors: reads in ngspice are off by 2 to 15 ns
+HEBBIAN_RESOLUTION = 0.5e-6  # of Hebbian networks: neurons whose templates overlap an image equally fire within 0.22 us
+MEASURED_AT = NeuronParameters().time_constant  # s, of the membranes with which both resolutions were measured
 
 
 def resolution_of(rule: str, neuron: NeuronParameters) -> float:
-    """Return the resolution in s of a network trained by `rule` with such neurons.
+    """Return the resolution in s of a network of these neurons, trained by `rule` ("hebbian" or another).
 
     Neurons whose Hebbian templates overlap an image equally should fire together. The scatter of the writes moves their spikes
-    apart, so smaller leads count as ties. The resolution grows with the membranes' time constant, as all spike times do.
+    apart, so smaller leads count as ties. This Hebbian resolution grows with the membranes' time constant, as all spike times
+    do.
     """
     return HEBBIAN_RESOLUTION * neuron.time_constant / MEASURED_AT if rule == "hebbian" else RESOLUTION
 
@@ -105,9 +106,9 @@ def first_two(spikes: np.ndarray, window: float) -> np.ndarray:
 
 
 def paper_decision(spikes: np.ndarray, step: float) -> int:
-    """Return the class that fires first on samples every `step` s: the paper's rule.
+    """Return the decision of the paper's rule, which samples the outputs every `step` s: the class that fires first.
 
-    Of equal samples the lower class wins; if no neuron fires, class 0.
+    If several classes fire within the same step, the lowest of them wins. If no neuron fires, class 0 wins.
     """
     samples = np.ceil(np.where(np.isnan(spikes), np.inf, spikes) / step)
     return int(np.argmin(samples))

@@ -1,7 +1,8 @@
 """Crossbars with resistive wires, without ngspice: one sparse factorisation for a network, then spikes as in the closed form.
 
-Each cell has a node on its row and a node on its column. Wires are linear. A channel whose gate is lifted by its input is
-nearly linear. So its conductance at small voltages is factorised, and a few iterations correct the rest.
+Each cell has a node on its row and a node on its column. Wires are linear. A channel is nearly linear, because its input lifts
+its gate. So the network of wires and of conductances at small voltages is factorised once, and a few iterations correct the
+rest.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from snn_circuit import Wires
 
 TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller
 ITERATIONS = 500  # three to five suffice for wires of ohms
-MOVED = 0.5  # V, of a state: then the conductances are factorised anew. The solution does not depend on it, its speed does.
+MOVED = 0.5  # V: change of a state after which the network is factorised anew. It sets the speed, not the solution.
 LEAST = 1e-5  # ohm, instead of wires without resistance
 BATCH = 10  # images at a time: more do not stay in the cache
 
@@ -58,7 +59,7 @@ class WireSolver:
         ----------
         states : array, classes x inputs, V
         volts : array, n x inputs, V
-            At the rows' inputs, of either sign.
+            Voltages at the rows' inputs, of either sign.
 
         Raises
         ------
@@ -83,7 +84,8 @@ class WireSolver:
     def cell_currents(self, states: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the cells' currents in A (... x classes x inputs), between nodes at `rows` and `columns` in V.
 
-        The lower of the two nodes is the channel's source. The gate rises with it, less the explicit capacitor's share.
+        The lower of the two nodes is the channel's source. If the source rises, the gate follows, but less by the share of the
+        explicit capacitor.
         """
         lower, across = np.minimum(rows, columns), rows - columns
         return np.sign(across) * read_current(self._cells, states - self._share * lower, np.abs(across))
@@ -111,7 +113,7 @@ def _ladder(count: int) -> Any:
 
 @dataclass(frozen=True)
 class WiredCrossbar(Crossbar):
-    """`Crossbar` whose currents flow through resistive wires. States are classes x inputs, without further axes."""
+    """`Crossbar` whose currents flow through resistive wires. All methods take one array of states, classes x inputs."""
 
     solver: WireSolver
     isolated: bool  # the channels' junctions do not conduct
@@ -128,15 +130,15 @@ class WiredCrossbar(Crossbar):
         for first in range(0, len(images), BATCH):
             volts = self.schedule.input_voltage * images[first:first + BATCH]
             half, full = self.solver.currents(states, np.concatenate([volts / 2, volts])).reshape(2, len(volts), -1)
-            # Over the edge, currents are as good as quadratic in the input. The solver's neurons take their share themselves.
+            # Over the edge, currents are as good as quadratic in the input. The solver includes the neurons' input resistance.
             shares = SHARES[:, None, None]
             yield from np.moveaxis(shares * (full + (1 - shares) * 2 * (2 * half - full)), 0, 1)
 
     def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,
                      cells: Cells) -> np.ndarray:
-        """Return the column's states after one write: its cells see what the wires leave of the input.
+        """Return the states of a `column` after one write, in which its cells see the input less the voltage of the wires.
 
-        Raises ParameterError for a depression with junctions that conduct: their currents would take a third of it.
+        Raises ParameterError for a depression with junctions that conduct, because their currents would take a third of it.
         """
         if sign < 0 and not self.isolated:
             raise ParameterError(f"depressions through wires need isolated junctions: memristor.junction_current={ISOLATED:g}")

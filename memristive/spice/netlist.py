@@ -22,7 +22,7 @@ ELEMENT = re.compile(r"@?([^\s\[\]=;,@<>$`&\"\\]+)(?:\[\s*(\w+)\s*\]|\s+(\w+))?"
 class Solver(Parameters):
     """Tolerances, integration method and longest step of ngspice's transient analysis.
 
-    The step must resolve the circuit's sources; the default suits networks with pulses of milliseconds.
+    The longest step must resolve the circuit's sources; the default suits networks with pulses of milliseconds.
     """
 
     max_step: float = quantity(20e-6, 1e-15, 1.0, "s", "longest time step")
@@ -43,7 +43,7 @@ class Solver(Parameters):
                                    trtol=self.trtol / factor, chgtol=self.chgtol / factor)
 
     def options(self) -> str:
-        """Return the netlist's .options line; absolute tolerances follow reltol from ngspice's defaults at 1e-3."""
+        """Return the netlist's .options line. Below a `reltol` of 1e-5, ngspice's absolute tolerances shrink in proportion."""
         scale = min(1, 100 * self.reltol / 1e-3)
         return (f".options method={self.method} reltol={self.reltol:g} trtol={self.trtol:g} "
                 f"chgtol={self.chgtol:g} vntol={1e-6 * scale:g} abstol={max(self.abstol, 1e-12 * scale):g}")
@@ -100,7 +100,7 @@ def _saved(name: str) -> Iterable[str]:
 def tran_command(text: str, solver: Solver, stop: float) -> str:
     """Return ngspice's command for a transient of the netlist `text` to `stop` s, from the given initial conditions.
 
-    ngspice's print step sets the edges of PULSE sources that give none; otherwise it only adds a time point.
+    ngspice takes the print step as the edge of PULSE sources that give none. Otherwise the print step only adds a time point.
     """
     step = min(solver.max_step, stop) if re.search(r"\bpulse\s*\(", text, re.IGNORECASE) else stop
     return f"tran {float(step)!r} {float(stop)!r} 0 {float(solver.max_step)!r} uic"
@@ -117,7 +117,7 @@ def vector_name(name: str) -> str:
 
 @functools.lru_cache(maxsize=100_000)
 def alter_command(name: str) -> str:
-    """Return the `alter` command, without its value, for "element" or "element parameter" ("Vin", "Vin pwl")."""
+    """Return the `alter` command, without a value, for a name such as "Vin" (element) or "Vin pwl" (element parameter)."""
     found = ELEMENT.fullmatch(name.strip().lower())
     if not found:
         raise ParameterError(f'{name!r} cannot be altered: expected "element" or "element parameter"')

@@ -1,4 +1,4 @@
-"""The ngspice library of this process: found, started through PySpice, watched for complaints and signals."""
+"""The ngspice library of this process: find it, start it through PySpice, and handle its complaints and Ctrl-C."""
 
 import contextlib
 import ctypes.util
@@ -21,10 +21,10 @@ OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions b
 INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "
                 "conda: conda install -c conda-forge ngspice-lib; Windows: pyspice-post-installation --install-ngspice-dll")
 MOST_CIRCUITS = 100  # ngspice 44 has a table of 100, and crashes when the 101st circuit is removed
-LAST_WORD = 10.0  # s, that ngspice has to stop after Ctrl-C
-SOON = 5.0  # s in which most runs end by themselves after Ctrl-C, even on a busy machine
+LAST_WORD = 10.0  # s within which ngspice must stop once it is told to
+SOON = 5.0  # s within which most runs end by themselves after Ctrl-C, even on a busy machine
 
-ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # no part of a name
+ERROR = re.compile(r"(?<![\w.#])errors?\b(?!\s*=)", re.IGNORECASE)  # the word, not a part of a name
 # Lines on stderr without anything being wrong (ngspice 39 to 44).
 HARMLESS = re.compile(r"losing old state|condition met: stop|pause requested|simulation interrupted|^Note:|^Using |^\s*$|"
                       r"^Checking parameters for |tmax is now set|^Trying gmin =|^Supplies reduced to")
@@ -51,7 +51,7 @@ def find_library() -> str:
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM to the end of the block: an exception in one of ngspice's callbacks would be lost."""
+    """Defer Ctrl-C and SIGTERM to the end of the block, because an exception in ngspice's callbacks would be lost."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
         yield
         return
@@ -70,14 +70,14 @@ def signals_deferred() -> Iterator[None]:
 
 
 def _is_needed(record: logging.LogRecord) -> bool:
-    """Filter PySpice's log: errors become exceptions, and some warnings mean nothing."""
+    """Return False for records to drop from PySpice's log: errors, which become exceptions, and warnings of no meaning."""
     return record.levelno < logging.ERROR and not UNNEEDED.search(record.getMessage())
 
 
 class Ngspice(NgSpiceShared):
-    """ngspice that keeps what it prints, raises its complaints, and stops a run at Ctrl-C.
+    """PySpice's ngspice, which here keeps what it prints, turns complaints into exceptions, and stops a run at Ctrl-C.
 
-    After a complaint that ngspice does not survive, every call raises SimulationError.
+    After a fatal complaint every call raises SimulationError.
     """
 
     NUMBER_OF_EXEC_CALLS_TO_RELEASE_MEMORY = 200  # ngspice keeps every command until then; joined alters are long
@@ -86,9 +86,9 @@ class Ngspice(NgSpiceShared):
         self._printed: list[str] = []
         self._owner = threading.current_thread()
         self._loading = False
-        self.end = ""  # why ngspice can do no more
-        self.circuits: list[object] = []  # that are loaded, the oldest first
-        self.aside: weakref.WeakSet[object] = weakref.WeakSet()  # circuits that have made room for others
+        self.end = ""  # reason why ngspice has given up; empty while it works
+        self.circuits: list[object] = []  # loaded circuits, the oldest first
+        self.aside: weakref.WeakSet[object] = weakref.WeakSet()  # circuits that were unloaded to make room for others
         self.results_of: object = None  # the run whose results ngspice holds
         super().__init__(*arguments, **more)
 
@@ -98,7 +98,7 @@ class Ngspice(NgSpiceShared):
         return 0
 
     def load_circuit(self, circuit: Any) -> None:
-        """Load a netlist for the session; raise SimulationError for PySpice's own simulator."""
+        """Load a netlist for `load`; raise SimulationError if PySpice's own simulator calls this method."""
         if not self._loading:
             raise SimulationError(BESIDE)
         super().load_circuit(circuit)
@@ -116,7 +116,7 @@ class Ngspice(NgSpiceShared):
     def load(self, circuit: object, text: str) -> None:
         """Load `text`, the netlist of `circuit`. Raises SimulationError with ngspice's complaints.
 
-        Beyond `MOST_CIRCUITS`, the oldest circuit makes room.
+        If `MOST_CIRCUITS` are loaded, the oldest is unloaded first, and `aside` remembers it.
         """
         self.check()
         self.aside.discard(circuit)
@@ -139,7 +139,8 @@ class Ngspice(NgSpiceShared):
             self._raise_complaints(self._printed, refused)
         except SimulationError:
             self.circuits = [other for other in self.circuits if other is not circuit]
-            # A netlist that ngspice could parse stays in spite of a complaint. A heading, then a line for each circuit:
+            # A netlist that ngspice could parse stays loaded in spite of a complaint. `setcirc` prints a heading and a line
+            # for each circuit.
             if not self.end and len(self._execute("setcirc")) - 1 > len(self.circuits):
                 self._execute("setcirc 1;remcirc")
             raise
@@ -174,7 +175,8 @@ class Ngspice(NgSpiceShared):
     def run(self, command: str, pause: float | None = None) -> None:
         """Run an analysis to its end or to the time `pause` in s.
 
-        ngspice works in a thread of its own while the main thread waits for it or for a signal. Ctrl-C stops it in seconds.
+        ngspice works in a thread of its own while the main thread waits for it or for a signal. Ctrl-C stops the run in
+        seconds.
         """
         if pause is not None:
             self.send([f"stop when time > {pause!r}"])
@@ -204,14 +206,14 @@ class Ngspice(NgSpiceShared):
         self._raise_complaints(printed)
 
     def free(self, run: object) -> None:
-        """Free the results of `run`, unless another one has begun."""
+        """Free the results of `run`, unless another run has begun."""
         if run is not None and self.results_of is run:
             self.results_of = None
             if not self.end:
                 self.send(["destroy all"])
 
     def _delete_breakpoints(self) -> None:
-        lines = [line.split() for line in self._execute("status")]  # the saved vectors too, which must stay
+        lines = [line.split() for line in self._execute("status")]  # `status` lists the saved vectors, too, which must stay
         for number in [words[0] for words in lines if "stop" in words]:
             self._execute(f"delete {number}")
 

@@ -52,7 +52,7 @@ REMOVED = {"leak_per_volt": 0.0, "lowest_state": -1e9, "highest_state": 1e9, "ce
 def restored(kind: Any, values: Mapping[str, Any]) -> Any:
     """Return the parameters of class `kind` from a file's `values`.
 
-    Raises ParameterError if the file has a parameter in use that no longer exists, TypeError if it has an unknown one.
+    Raises ParameterError if the file uses a parameter that no longer exists, and TypeError if a parameter is unknown.
     """
     used = [name for name in values if name in REMOVED and values[name] != REMOVED[name]]
     if used:

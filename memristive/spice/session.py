@@ -1,7 +1,7 @@
 """ngspice as a library, through PySpice: load a circuit once, then alter, run and read it as often as needed.
 
-Needs nothing else of this project. Circuits stay loaded between runs; waveforms are NumPy arrays; Ctrl-C stops a run;
-every failure of ngspice is one exception that quotes it.
+This folder needs nothing else of the project. Circuits stay loaded between runs, and waveforms are NumPy arrays. Ctrl-C stops a
+run. Every failure of ngspice raises an exception that quotes its words.
 """
 
 import contextlib
@@ -22,7 +22,11 @@ __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError
 
 
 class Waveforms:
-    """Vectors of a transient: `time` in s; `waves["out"]` or `["V(out)"]` in V, `["i(vin)"]` in A, `["v(a,b)"]` in V."""
+    """Vectors of a transient, one value for each time point; `time` holds the time points in s.
+
+    `waves["out"]` or `waves["V(out)"]` is the voltage of a node in V, `waves["v(a,b)"]` the voltage between two nodes in V, and
+    `waves["i(vin)"]` the current of a source in A.
+    """
 
     def __init__(self, plot: Mapping[str, Any]) -> None:
         self._plot = plot
@@ -50,7 +54,7 @@ class LoadedCircuit:
     def __init__(self, ngspice: Ngspice, text: str, solver: Solver) -> None:
         self._ngspice, self.text, self.solver = ngspice, text, solver
         self._sent: dict[str, str] = {}  # alter commands and their values, the last one sent at the end
-        self._last: dict[str, list[tuple[str, str]]] = {}  # the last changes of each element: "vin" and "vin dc" are one value
+        self._last: dict[str, list[tuple[str, str]]] = {}  # last changes of each element ("vin" and "vin dc" are one value)
         try:
             ngspice.load(self, text)
         except SimulationError as error:
@@ -76,7 +80,7 @@ class LoadedCircuit:
         Parameters
         ----------
         changes : mapping
-            "element" or "element parameter" to a number or a list of them, for example
+            Names, "element" or "element parameter", with a number or a list of numbers each, for example
             ``{"vinput_3 pwl": [0, 0, 1e-6, 1], "m.xcell.mchannel w": 2e-6, "rload": 2e3}``.
 
         Raises
@@ -223,7 +227,7 @@ class NgspiceSession:
 
 @contextlib.contextmanager
 def temporary_circuits() -> Iterator[None]:
-    """Unload all circuits at the end that are loaded within the block."""
+    """Unload, at the end of the block, all circuits that were loaded within it."""
     ngspice = start_ngspice()
     before = list(ngspice.circuits)
     try:
