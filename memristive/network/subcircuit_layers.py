@@ -179,6 +179,7 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
     controls: list[Points] = [[(0.0, 0.0)] for _ in states]
     time, model = 0.0, array.model
     for column, up, numbers in writes:
+        numbers = np.where(numbers > 2 * EDGE, numbers, 0.0)  # shorter pulses would be all edge
         if not numbers.any():  # a selected column without rows would only disturb
             continue
         volts, width = array.row_voltage(up), model.width_up if up else model.width_down
