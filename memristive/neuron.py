@@ -1,7 +1,7 @@
 """The laws of the neuron: stages with rails and finite gain, membrane, first spike (docs/closed_form.md).
 
-Each law stands here once, in NumPy's functions: it takes numbers or arrays of any shape that broadcast, and the kernels
-compile it. Weights, drives and membranes of networks are in thresholds.
+Each law stands here once, in NumPy's functions, and the kernels compile it. It takes numbers or arrays of any shape that
+broadcast. Networks divide membranes, drives and weights by the threshold of the neuron: these are "in thresholds".
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Gauss and Legendre's nodes on the input's edge, as shares of it, and their weights: three give nanoseconds.
+# Nodes of Gauss-Legendre quadrature on the input's edge, as shares of it, and their weights: three are exact to nanoseconds.
 NODES = (0.5 - math.sqrt(0.15), 0.5, 0.5 + math.sqrt(0.15))
 WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
@@ -49,13 +49,13 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
 def column_resistance(stages: Stages, conductance: Any) -> Any:
     """Return the voltage of the summing stage in V per ampere of its column.
 
-    The column's `conductance` (S) takes some of the current, as the column is not quite at ground.
+    The column's `conductance` (S) takes some of the current, because the column is not quite at ground.
     """
     return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
 
 
 def negative_resistance(stages: Stages, conductance: Any) -> Any:
-    """Return the voltage of the negative columns' inverting stage in V per ampere; `conductance`: of these columns in S."""
+    """Return the voltage of the negative columns' inverting stage in V per ampere; the columns have a `conductance` in S."""
     return (stages.negative_gain * stages.negative_feedback
             / (1 + stages.negative_feedback * conductance / stages.amplifier_gain))
 
@@ -63,21 +63,24 @@ def negative_resistance(stages: Stages, conductance: Any) -> Any:
 def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
     """Return the voltage in V at which membranes settle.
 
-    `up`, `down`: what the summing stage and the stage of the negative columns would give in V if there were no rails.
+    `up` and `down` are the outputs in V that the summing stage and the stage of the negative columns have without rails.
     """
     difference = np.minimum(up, stages.highest_sum) - np.minimum(down, stages.highest_negative)
     return stages.membrane_gain * np.minimum(difference, stages.highest_inverse)
 
 
 def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
-    """Return the membrane at the end of the input's edge per volt of drive at a quadrature `node`, which has a `weight`."""
+    """Return the membrane at the end of the input's edge, per volt of drive at one node of the edge.
+
+    `node` and `weight` are from `NODES` and `WEIGHTS`; `rise` of the edge and `tau` of the membrane are in s.
+    """
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
 
 
 def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) -> Any:
     """Return the first spike in s after the input's start, of membranes that settle above their threshold.
 
-    Within the edge the time is rough: currents grow about linearly there, membranes with the square of time.
+    Times within the edge are rough. The law assumes that currents grow linearly there, and membranes with the square of time.
 
     Parameters
     ----------
