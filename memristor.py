@@ -165,8 +165,8 @@ def first_write_offset(parameters: MemristorParameters) -> float:
 def rounding(parameters: MemristorParameters, seconds: float) -> float:
     """Return the upper bound of the relative error of X after a write of `seconds`, by rounding of X / switch_on in ngspice.
 
-    A double rounds by up to 2.2e-16 of the number. With the paper's 1 mohm, this is 0.2 pA for each volt of X, and this current
-    charges C + C_gate.
+    A double resolves 2.2e-16 of a number. With the paper's 1 mohm, this is 0.2 pA for each volt of X, and this current charges
+    C + C_gate.
     """
     return float(np.finfo(float).eps) * seconds / (parameters.switch_on * parameters.memory_capacitance)
 

@@ -82,7 +82,7 @@ def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
 
 
 def line_style(j: int, count: int) -> dict[str, Any]:
-    """Return the style of line j of `count`: dashed once colours run out, and ever thinner, so that no line hides an equal one."""
+    """Return the style of line j of `count`: dashed once colours run out, and thinner than the lines that it may cover."""
     return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
             "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
 

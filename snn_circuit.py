@@ -185,7 +185,7 @@ class CellValues:
 
     @classmethod
     def alike(cls, memristor: MemristorParameters, shape: tuple[int, int]) -> "CellValues":
-        """Return cells without deviations."""
+        """Return the values of cells without deviations."""
         return cls(*(np.full(shape, value) for value in (memristor.gain, memristor.threshold_voltage, memristor.transconductance,
                                                          memristor.capacitance)))
 

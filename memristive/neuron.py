@@ -85,10 +85,10 @@ def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) ->
     Parameters
     ----------
     settled, risen : array_like, V
-        Membrane at the end, and when the input has risen.
+        Membrane once it has settled, and membrane at the end of the input's edge.
     threshold : array_like, V
     rise, tau : array_like, s
-        Edge of the input, time constant of the membrane.
+        Duration of the input's edge, and time constant of the membrane.
     """
     early = risen > threshold
     late = tau * np.log(np.maximum((settled - risen) / (settled - threshold), 1.0))

@@ -16,10 +16,10 @@ class Channel(Protocol):
 
     @property
     def gain(self) -> Any:
-        """Kp W/L in A/V^2."""
+        """Gain Kp W/L of the channel in A/V^2."""
     @property
     def threshold_voltage(self) -> Any:
-        """Vto in V."""
+        """Threshold voltage Vto in V."""
     @property
     def share(self) -> Any:
         """Share C / (C + C_gate) of the explicit capacitor in the memory."""

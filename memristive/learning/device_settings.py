@@ -77,7 +77,7 @@ class Values:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "Values", weight: float) -> "Values":
-        """Return the geometric means of these values and those of `other`, which has the `weight` 0 to 1."""
+        """Return weighted geometric means of these values and of those of `other`, whose `weight` is from 0 to 1."""
         return Values(**{name: float(value ** (1 - weight) * vars(other)[name]**weight) for name, value in vars(self).items()})
 
 
@@ -100,7 +100,7 @@ def memory(device: MeasuredDevice) -> float:
 
 
 def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
-    """Return the standard deviation of the random part of one pulse, as a share of the range.
+    """Return the standard deviation of the random part of one pulse, as a share of the range: write noise and rounding.
 
     If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2. The standard deviation of this is half a
     step. Pulses of any width are written without noise.

@@ -197,7 +197,7 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
     Returns
     -------
     int
-        The winner; SILENT if no neuron fires.
+        Neuron that fires first; SILENT if none fires.
     """
     times = spike_times(states, homeostasis, volts, k)
     winner = int(np.argmin(times))

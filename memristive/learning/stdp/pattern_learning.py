@@ -128,7 +128,7 @@ class Learned:
 
     @property
     def purity(self) -> float:
-        """Share of the last presentations of all patterns that the neuron of the shown pattern won."""
+        """Share of wins of each pattern's own neuron in the last `LAST` presentations of the pattern, over all patterns."""
         shown = sum(min(LAST, int(np.sum(self.order == pattern))) for pattern in range(self.patterns))
         return float(self.wins.max(axis=1).sum() / shown)
 
