@@ -1,4 +1,4 @@
-"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. These functions only build.
+"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. Nothing is simulated here.
 
 Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of cell (class j, input i) is the node
 xcell_j_i.gate.

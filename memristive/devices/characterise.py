@@ -270,7 +270,7 @@ def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndar
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
-    """Return `steps`, but on a straight line through the last whole ones where the bound has cut them off; never below 0."""
+    """Return `steps`; those that the bound cuts off continue the straight line of the last two whole steps, not below 0."""
     whole = np.flatnonzero(~cut)
     if len(whole) >= 2 and cut.any():
         a, b = whole[-2:] if up else whole[1::-1]

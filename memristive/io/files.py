@@ -63,7 +63,7 @@ def _plain(data: Any) -> Any:
 
 
 def read_json(path: str | Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raises FileProblem, which names the file and `what` was expected."""
+    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected content, `what`."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -34,7 +34,7 @@ SMALLEST = 1e-6  # m, the shortest and narrowest transistor that the contest all
 
 @dataclass(frozen=True)
 class LearnerParameters(Parameters):
-    """Sizes of the circuit, as the physical quantities that they set. The defaults are those for ten digits."""
+    """Physical quantities that set the sizes of the circuit's elements. The defaults are those for ten digits."""
 
     read_length: float = quantity(400e-6, 1e-6, 1e-2, "m", "length of a read transistor of 1 um width: longer reads cost less")
     load: float = quantity(3.25e6, 1e3, 1e12, "ohm", "resistor from each score line to ground")

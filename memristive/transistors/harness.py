@@ -1,4 +1,4 @@
-"""Run a learner's netlist with the ngspice program, score its outputs, and add up the energy that each driver delivers."""
+"""Run the circuit of transistors in the program ngspice, score its outputs, and add up the energy that each driver delivers."""
 
 import re
 import subprocess
@@ -53,7 +53,7 @@ def simulate(text: str, stop: float, watch: Callable[[float], None] | None = Non
     Raises
     ------
     SimulationError
-        ngspice stopped early or printed an error. An aborted ngspice still writes data and returns 0.
+        ngspice stopped early or printed an error. Its log is searched, because an aborted run still writes data and returns 0.
     """
     with tempfile.TemporaryDirectory() as name:
         folder, begin = Path(name), time.monotonic()
