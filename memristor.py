@@ -124,7 +124,7 @@ class MemristorParameters(Parameters):
 
     @property
     def gain(self) -> float:
-        """Kp * W / L in A/V^2."""
+        """Gain Kp * W / L of the channel in A/V^2."""
         return self.kp * self.width / self.length
 
     def channel_model(self) -> dict[str, float]:

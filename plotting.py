@@ -108,7 +108,7 @@ def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[s
 
 
 def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """Draw `rows` x time points as colours, on a regular time grid: the simulator's steps are unequal."""
+    """Draw `rows` x time points as colours, on a regular time grid because the simulator's steps are unequal."""
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
     seconds, unit = time_scale(time[-1])
     # A pixel or more for each row where the figure allows: averaged with its neighbours, a row would show a false value.

@@ -224,7 +224,7 @@ class Wires:
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """Values of all cells and neurons of a chip, and its wires. None: all cells or neurons are those of the parameters."""
+    """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have the nominal values."""
 
     cells: CellValues | None = None
     neurons: NeuronValues | None = None

@@ -17,9 +17,9 @@ WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 class Stages(NamedTuple):
     """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative columns.
 
-    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The summing stage's noise gain
-    depends on the column's conductance (`drive`), the inverting stage's is 3; that of the negative columns' inverting stage is 2,
-    and it feeds many neurons. Each op-amp also drops a voltage at its output resistance.
+    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The noise gain of the summing
+    stage depends on the column's conductance (`column_resistance`). That of the inverting stage is 3, and that of the negative
+    columns' inverting stage, which feeds many neurons, is 2. Each op-amp also drops a voltage at its output resistance.
     """
 
     feedback: Any  # ohm, of the summing stage: volts per column ampere

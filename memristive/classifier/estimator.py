@@ -374,7 +374,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples,)
-            Class labels. Neurons that tie for the first spike give the lower class, and silent neurons the first class.
+            Class labels. If neurons tie for the first spike, this is the lower class, and if none fires, the first class.
             `spike_times` shows for which samples this happens.
         """
         leads = self.decision_function(X)

@@ -183,7 +183,7 @@ class MeasuredDevice(Parameters):
         return float(grid[falls[0] + 1]) if len(falls) else 0.5
 
     def pulses(self, up: bool = True) -> float:
-        """Return the number of mean pulses across the range, or across 99 % of the way to where steps become 0."""
+        """Return the number of mean pulses across the range, or across 99 % of the way to the x at which steps become 0."""
         rates = np.array(_rates(self.up if up else self.down[::-1]))
         stop = np.flatnonzero(rates <= 0)
         grid = np.linspace(0, 1, len(rates))

@@ -1,9 +1,9 @@
 """Crossbar that learns without a teacher, by spike-timing-dependent plasticity (STDP): netlist and transient.
 
 Three additions to the network close the loop. A neuron's output opens the phi of its own column. A neuron that has fired
-shunts the membranes of all others until the input ends (inhibition). A homeostatic voltage, which grows while a neuron fires
-and leaks, raises its threshold. The leak of the emulator turns each write into an average of the images that the neuron won
-(closed_form.py).
+shunts the membranes of all others until the input ends (inhibition). A homeostatic voltage grows while a neuron fires, leaks
+at all times, and raises the threshold of this neuron. The leak of the emulator makes the weights an average of the images that
+the neuron won (closed_form.py).
 
 Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_j, fired (the sum of all outputs in V), and
 xcell_j_i.gate, the state of cell (neuron j, input i).
