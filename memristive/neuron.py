@@ -17,7 +17,7 @@ WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 class Stages(NamedTuple):
     """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative columns.
 
-    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The noise gain of the summing
+    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The noise gain of a summing
     stage depends on the column's conductance (`column_resistance`). That of the inverting stage is 3, and that of the negative
     columns' inverting stage, which feeds many neurons, is 2. Each op-amp also drops a voltage at its output resistance.
     """
