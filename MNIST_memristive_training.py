@@ -21,7 +21,7 @@ SCHEDULE = Schedule(pulse=2e-3, period=6e-3, input_voltage=1.0, phi_voltage=1.2,
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train on each digit's mean of 100 training images, its 20 brightest pixels on."""
+    """Train on the mean of 100 training images of each digit, with its 20 brightest pixels on."""
     train(mnist(SIZE), Setup(MEMRISTOR, NEURON, SCHEDULE), __doc__, arguments)
 
 

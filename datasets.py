@@ -38,8 +38,8 @@ FASHION_LABELS = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "
 TEMPLATE_IMAGES = 100  # training images averaged into each class's template (Jurj 2024)
 ENCODINGS = ("binary", "grey")
 SIZE = 10  # pixels a side of MNIST's and Fashion-MNIST's images, by default
-GREY = {"start_state": 4.5, "dose": 0.1, "margin": 1e-6}  # of the error-driven rule, for grey images
-SMALLEST = 3  # pixels a side: a fifth of fewer pixels is none
+GREY = {"start_state": 4.5, "dose": 0.1, "margin": 1e-6}  # settings of the error-driven rule for grey images
+SMALLEST = 3  # pixels a side: in smaller binary images no pixel is on
 
 
 class DatasetError(ParameterError):
@@ -74,12 +74,13 @@ class Dataset:
     settings : dict
         Parameters of the error-driven rule that differ from its defaults.
     load_images : callable, optional
-        ``load_images("train")`` and ``load_images("test")`` return the training and the test set; called when they are
-        first needed. Without it, the patterns are the training set and there is no test set.
+        ``load_images("train")`` and ``load_images("test")`` return the training and the test set, and are called when a set is
+        first needed. Without this function, the patterns are the training set and there is no test set.
     layer_settings : dict
-        The same for the rule of several layers, chosen on held-out training images (XOR: on its four images).
+        Parameters of the rule of several layers that differ from its defaults. They were chosen on held-out training images,
+        for XOR on its four images.
     hidden : tuple of int
-        Hidden neurons, likewise.
+        Neurons of each hidden layer, chosen on the same images.
     """
 
     name: str
@@ -173,7 +174,7 @@ def load_mnist(*names: str, first: int | None = None, path: Path = MNIST_FILE) -
 
 
 def _read_array(archive: zipfile.ZipFile, member: str, first: int | None) -> np.ndarray:
-    """Return the `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack all of it."""
+    """Return the `first` rows of a .npy file (format 1.0) in a zip archive; np.load would unpack the whole file."""
     with archive.open(member) as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -196,7 +197,7 @@ def shrink(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def _resize_rows(images: np.ndarray, size: int) -> np.ndarray:
-    """Return `images` with `size` columns; all images at once, since rows do not depend on each other."""
+    """Return `images` with `size` columns. All are resized at once, because rows do not depend on each other."""
     count, rows, columns = images.shape
     stack = Image.fromarray(images.reshape(count * rows, columns))
     return np.asarray(stack.resize((size, count * rows))).reshape(count, rows, size)
@@ -205,8 +206,9 @@ def _resize_rows(images: np.ndarray, size: int) -> np.ndarray:
 def encode(images: np.ndarray, size: int = SIZE, encoding: str = "binary") -> np.ndarray:
     """Return the levels (n x size^2, 0 to 1) of 8-bit `images` (n x rows x columns).
 
-    binary (Jurj 2024): a pixel is on if it exceeds the 20th largest of 100, a fifth of the pixels at any size.
-    grey: proportional to the grey level, the brightest pixel of each image at 1.
+    - binary (Jurj 2024): a pixel is on if it exceeds the 20th largest of 100; in other sizes the rank is a fifth of the pixels.
+    - grey: levels are proportional to the grey level, and the brightest pixel of each image is at 1.
+
     Raises DatasetError for another encoding, and for images that `shrink` refuses.
     """
     if encoding not in ENCODINGS:
@@ -357,7 +359,7 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """Return a dataset by name. `options`: size and encoding, for those that take them. Raises DatasetError."""
+    """Return a dataset by name; `options` are size, encoding or seed, if the dataset takes them. Raises DatasetError."""
     if name not in DATASETS:
         raise DatasetError(f"dataset must be one of {', '.join(DATASETS)}, got {name!r}")
     given = {key: value for key, value in options.items() if value is not None}
@@ -368,7 +370,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
 
 
 def matching_dataset(name: str, size: int | None = None, seed: int = 1, encoding: str = "grey") -> Dataset:
-    """Return a dataset with those of the arguments that it has to choose; the same object for the same ones.
+    """Return a dataset, and pass on only those arguments that it takes. Equal arguments return the same object.
 
     Parameters
     ----------
@@ -393,4 +395,4 @@ def matching_dataset(name: str, size: int | None = None, seed: int = 1, encoding
     return dataset
 
 
-_kept = functools.cache(load_dataset)  # the tasks of a worker share their images
+_kept = functools.cache(load_dataset)  # so that the tasks of a worker process share their images

@@ -26,7 +26,7 @@ OXIDE_PERMITTIVITY = 3.9 * 8.854214871e-12  # F/m, silicon dioxide; the constant
 
 @dataclass(frozen=True)
 class WriteCurve:
-    """Write gain of a device whose steps depend on its state: a curve for positive voltages and one for negative ones.
+    """Write gain of a device whose steps depend on its state: one curve for positive and one for negative voltages.
 
     Beyond the ends of the range the gain falls to 0 within `channel.BEYOND` of it, so that writes end there.
 
@@ -45,11 +45,11 @@ class WriteCurve:
 
     @property
     def flow(self) -> Flow:
-        """The curves as the law of a write takes them."""
+        """The curves as an argument of `channel.moved`, the law of a write."""
         return Flow(np.array(self.up), np.array(self.down[::-1]), self.low, self.high - self.low)
 
     def expression(self) -> str:
-        """Return the product of gain and voltage between nodes input and neuron, for a voltage source of ngspice."""
+        """Return the expression for ngspice of the write gain at X times the voltage between the nodes input and neuron."""
         span = self.high - self.low
         beyond = BEYOND * span
         x = np.array
@@ -114,7 +114,7 @@ class MemristorParameters(Parameters):
 
     @property
     def pinch(self) -> float:
-        """Overdrive of the lifted gate over that at rest, once the channel is saturated."""
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
         return 3 / (2 + self.share)
 
     @property
@@ -124,7 +124,7 @@ class MemristorParameters(Parameters):
 
     @property
     def gain(self) -> float:
-        """Kp * W / L in A/V^2."""
+        """Gain Kp * W / L of the channel in A/V^2."""
         return self.kp * self.width / self.length
 
     def channel_model(self) -> dict[str, float]:
@@ -141,16 +141,16 @@ def state_rate(parameters: MemristorParameters, voltage: ArrayLike) -> np.ndarra
 def trained_state(parameters: MemristorParameters, voltage: ArrayLike, duration: ArrayLike) -> np.ndarray:
     """Return the state in V after a pulse of `voltage` V for `duration` s from X = 0 (any shape), without the leak.
 
-    The leak takes the share `duration` / `write_time_constant` of it.
+    The leak would lower this state by less than the share `duration` / `write_time_constant`.
     """
     return state_rate(parameters, voltage) * duration
 
 
 def first_write_offset(parameters: MemristorParameters) -> float:
-    """Return the voltage in V that a cell gains when it is written from X = 0: its gate then takes less charge than C_gate.
+    """Return the voltage in V that a cell gains, beyond `trained_state`, when it is written from X = 0.
 
-    Below Vto, Meyer's gate capacitance is smaller. At Vto = 0, ngspice's floor of the saturation voltage (25 mV) couples the
-    input's edge into the gate: 5.8 mV, measured.
+    Below Vto, Meyer's gate capacitance is smaller than C_gate, so the same charge raises X further. At Vto = 0, the floor of
+    25 mV of ngspice's saturation voltage couples the input's edge into the gate and adds 5.8 mV.
     """
     if parameters.threshold_voltage > 0:
         below = np.linspace(-parameters.threshold_voltage, 0.0, 1001)  # X - Vto
@@ -165,7 +165,8 @@ def first_write_offset(parameters: MemristorParameters) -> float:
 def rounding(parameters: MemristorParameters, seconds: float) -> float:
     """Return the upper bound of the relative error of X after a write of `seconds`, by rounding of X / switch_on in ngspice.
 
-    A double holds 1 + 2.2e-16: with the paper's 1 mohm, 0.2 pA for each volt of X, which charges C + C_gate.
+    A double resolves 2.2e-16 of a number. With the paper's 1 mohm, this is 0.2 pA for each volt of X, and this current charges
+    C + C_gate.
     """
     return float(np.finfo(float).eps) * seconds / (parameters.switch_on * parameters.memory_capacitance)
 
@@ -180,7 +181,7 @@ def altered_state(element: str, state: float) -> dict[str, float]:
 
 
 class Cell(SubCircuit):
-    """Subcircuit with device models beside it: one model for all instances loads 3.5 times faster than one inside each."""
+    """Subcircuit whose device models stand outside, so that all instances share one: this loads 3.5 times faster."""
 
     def __init__(self, name: str, nodes: tuple[str, ...], device_models: DeviceModels) -> None:
         super().__init__(name, *nodes, x0=0)
@@ -189,7 +190,7 @@ class Cell(SubCircuit):
     def add_to(self, circuit: Circuit) -> None:
         """Define this subcircuit and its device models in the PySpice `circuit`.
 
-        Raises ParameterError if its name is taken: PySpice would silently replace the other one.
+        Raises ParameterError if the name is taken, because PySpice would silently replace the other subcircuit.
         """
         if self.name.lower() in (str(other).lower() for other in circuit.subcircuit_names):
             raise ParameterError(f"the circuit already has a subcircuit {self.name!r}; choose another name")
@@ -202,7 +203,7 @@ class Cell(SubCircuit):
 
 
 class ReadMemristor(Cell):
-    """Emulator while phi is low: memory capacitor and channel, both starting at the instance parameter x0 (V).
+    """Emulator while phi is low: memory capacitor and channel. The instance parameter x0 is X in V at t = 0.
 
     Nodes: neuron (S), input (D). Transconductance and leak are left out: the open switch cuts them off. With `per_instance`
     (the cells of a chip) width, length, Vto and capacitance are instance parameters too (w, l, vto, c).
@@ -230,15 +231,15 @@ class Memristor(ReadMemristor):
     Use transients from initial conditions: an operating point finds only the final X of K and leak. For an I-V curve, ramp
     the source. `altered_state` changes X(0) of a loaded circuit.
 
-    X(0) is the state with the input at 0 V. Let inputs rise from 0 V, if only within a nanosecond: ngspice does not resolve a
-    jump at t = 0, and a gate below the input stays up to a fifth of its voltage too high.
+    X(0) is the state with the input at 0 V. Let inputs rise from 0 V, if only within a nanosecond, because ngspice does not
+    resolve a jump at t = 0. After a jump, a gate below the input stays up to a fifth of its voltage too high.
 
-    The channel's bulk is at ground. A terminal below about -0.5 V conducts through its junction (617 A from an ideal source at
-    -1 V); the synapse's current is the one on the neuron's side. Behind resistors this junction current changes
-    the states: isolate it with `junction_current=1e-300`.
+    The channel's bulk is at ground. A terminal below about -0.5 V conducts through its junction to the bulk: 617 A from an
+    ideal source at -1 V. The synapse's current is the current on the neuron's side. Behind resistors the junction's current
+    changes the states; `junction_current=1e-300` prevents this.
 
-    Writes of tenths of a second, decay through the leak, and gates much smaller than the paper's need `switch_on=1e3`: with
-    1 mohm ngspice rounds X by percents a second (`rounding`).
+    Use `switch_on=1e3` for writes of tenths of a second, for decay through the leak, and for gates much smaller than the
+    paper's. With the paper's 1 mohm ngspice rounds X by percents a second (`rounding`).
 
     With `per_instance`, the write gain is an instance parameter as well (k).
     """

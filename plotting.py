@@ -68,7 +68,7 @@ def save(figure: Figure, path: Path | str) -> None:
 # Scales, lines
 
 def time_scale(span: float) -> tuple[float, str]:
-    """Return the factor from s, and the unit, that suit a time axis of `span` s."""
+    """Return the factor from s to the unit that suits a time axis of `span` s, and this unit."""
     if span >= 2:
         return 1.0, "s"
     return (1e3, "ms") if span >= 2e-3 else (1e6, "µs")
@@ -82,7 +82,7 @@ def prefixed(values: ArrayLike, unit: str) -> tuple[float, str]:
 
 
 def line_style(j: int, count: int) -> dict[str, Any]:
-    """Return the style of line j of `count`: dashed once colours run out, ever thinner so that no line hides an equal one."""
+    """Return the style of line j of `count`: dashed once colours run out, and thinner than the lines that it may cover."""
     return {"color": COLOURS[j % len(COLOURS)], "linestyle": ("-", (0, (3, 1.2)))[j // len(COLOURS) % 2],
             "linewidth": 2.6 - 1.6 * j / max(count - 1, 1)}
 
@@ -97,7 +97,7 @@ def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[s
           full: float = 0.0) -> None:
     """Draw `traces` one above the other, the first on top, each on a baseline with its label.
 
-    Their full height is that of `full`, or of the highest if that is more.
+    The full height of a trace stands for `full`, or for the highest value of all traces if that is more.
     """
     height = 0.75 / max(np.max(traces), full, 1e-30)
     for k, (trace, style) in enumerate(zip(traces, styles, strict=True)):
@@ -108,7 +108,7 @@ def stack(axis: Axes, x: np.ndarray, traces: np.ndarray, styles: Sequence[dict[s
 
 
 def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, Axes]:
-    """Draw `rows` x time points as colours, on a regular time grid: the simulator's steps are unequal."""
+    """Draw `rows` x time points as colours, on a regular time grid because the simulator's steps are unequal."""
     grid = np.linspace(0, time[-1], HEAT_MAP_COLUMNS)
     seconds, unit = time_scale(time[-1])
     # A pixel or more for each row where the figure allows: averaged with its neighbours, a row would show a false value.
@@ -139,7 +139,10 @@ def weight_images(states: np.ndarray, shape: tuple[int, int], labels: Sequence[s
 
 
 def _gallery(images: np.ndarray, shape: tuple[int, int], titles: Sequence[str], **options: Any) -> tuple[Figure, AxesImage]:
-    """Draw `images` with titles, up to six in a row, otherwise five, in one axis: one for each would take a second."""
+    """Draw `images` with titles, up to six in a single row, more in rows of five.
+
+    All are in one axis, because an axis for each would take a second.
+    """
     height, width = shape
     columns = len(titles) if len(titles) <= 6 else 5
     step = 1.12 * width, 1.28 * height
@@ -230,7 +233,10 @@ def memristor_states(time: np.ndarray, states: np.ndarray, labels: Sequence[str]
 
 
 def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray | None = None) -> Figure:
-    """Draw running accuracy (share) and cumulative writes after each presentation, or after those numbered in `count`."""
+    """Draw the running accuracy (a share) and the number of presentations that wrote.
+
+    There is a value for each presentation, or for those whose numbers are in `count`.
+    """
     count = np.arange(1, len(accuracy) + 1) if count is None else count
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.5), sharex=True)
     top.plot(count, 100 * np.asarray(accuracy))
@@ -246,7 +252,7 @@ def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray 
 # Inference
 
 def membranes(result: "Inference", setup: "Setup", labels: Sequence[str]) -> Figure:
-    """Draw membranes and outputs of an inference: a panel for each pulse, from its start to a little after its first spike."""
+    """Draw membranes and outputs of an inference: a panel for each image, from its start to a little after the first spikes."""
     count, threshold, high = len(result.spikes), setup.neuron.threshold, setup.neuron.output_high
     latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
     window = max(1e-3, 0.5e-3 * np.ceil(1.1 * latest / 0.5e-3))  # whole half milliseconds, for round numbers on the axis
@@ -290,7 +296,7 @@ def race(races: Mapping[str, "Race"], crossbar: "Crossbar", labels: Sequence[str
     Parameters
     ----------
     races : mapping of str to Race
-        Titles, and reads of the image.
+        Reads of the image, by the titles of their panels.
     crossbar : Crossbar
     labels : sequence of str
         Names of the classes.
@@ -330,7 +336,7 @@ def race(races: Mapping[str, "Race"], crossbar: "Crossbar", labels: Sequence[str
 
 
 def _finish(spikes: np.ndarray, labels: Sequence[str], label: int) -> str:
-    """Return which neuron fires first (µs, nan if silent), seen from the neuron of `label`."""
+    """Return a sentence on the first of the `spikes` (µs, nan if silent), seen from the neuron of `label`."""
     times = np.where(np.isnan(spikes), np.inf, spikes)
     others = np.delete(times, label).min()
     if np.isinf(times[label]):
@@ -344,9 +350,9 @@ def _finish(spikes: np.ndarray, labels: Sequence[str], label: int) -> str:
 
 
 def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
-    """Draw first spikes (images x classes, s, nan if silent): one row for each image, each neuron that fired as its label.
+    """Draw first spikes (images x classes, s, nan if silent): in a row for each image, the label of each neuron that fired.
 
-    Image k is of class k: its neuron is filled. Marks too close to stand side by side stand one above the other.
+    Image k is of class k, and the mark of neuron k is filled. Marks too close to stand side by side stand one above the other.
     """
     spikes = np.asarray(spikes) * 1e6
     fired = spikes[np.isfinite(spikes)]
@@ -374,7 +380,7 @@ def spike_raster(spikes: np.ndarray, labels: Sequence[str]) -> Figure:
 
 
 def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
-    """Return the lane of each neuron that fired: the lowest one free, so that marks in a lane are `gap` apart."""
+    """Return the lane of each neuron that fired: the lowest lane in which its mark is at least `gap` from the mark before."""
     lanes: dict[int, int] = {}
     ends: list[float] = []
     for j in np.argsort(times)[:np.isfinite(times).sum()]:
@@ -387,7 +393,10 @@ def _lanes(times: np.ndarray, gap: float) -> dict[int, int]:
 # Tests
 
 def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") -> Figure:
-    """Draw a confusion matrix of `unit`: rows are true classes, columns decisions, the last ones tied and silent."""
+    """Draw a confusion matrix: rows are true classes, columns are decisions, the last of them tied and silent.
+
+    Entries are numbers of `unit`.
+    """
     from memristive.network.scores import UNDECIDED  # here: trainings do not need it
 
     matrix = np.asarray(matrix)
@@ -415,7 +424,7 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
 
 
 def lead_histogram(leads: Sequence[float]) -> Figure:
-    """Draw the histogram of the leads (s) of the first spike over the second; inf: one neuron fired alone."""
+    """Draw the histogram of the leads in s of the first spike over the second; a lead is inf if one neuron fired alone."""
     microseconds = np.array(leads) * 1e6
     finite = microseconds[np.isfinite(microseconds) & (microseconds > 0)]
     alone = int(np.isinf(microseconds).sum())

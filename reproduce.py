@@ -27,12 +27,13 @@ Command = list[str]
 def chains(full: bool) -> Iterator[list[Command]]:
     """Yield lists of commands; within a list, each needs the one before it.
 
-    Experiments in part, and hidden layers, go to results/quick, so that committed records and networks stay.
+    Experiments that run only in part, and trainings of hidden layers, write to results/quick. So committed records and networks
+    stay as they are.
     """
     quick = ["--results", str(QUICK)]
 
     def hidden(data: str) -> Command:
-        """Return the options that train hidden layers elsewhere."""
+        """Return the options with which a training of hidden layers writes to results/quick."""
         return ["--data", data, "--voltages", str(QUICK / f"layers_{data}_network.json"), *quick]
 
     yield [["memristor_figures.py"], ["memristor.py"], ["memristor.py", "--stdp"],

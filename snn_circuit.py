@@ -1,4 +1,4 @@
-"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. These functions only build.
+"""The spiking network as netlists: op-amp, Schmitt trigger, Lapicque neuron, crossbar. Nothing is simulated here.
 
 Nodes of a network: input_i, phi_j, column_j, membrane_j, output_j; the state of cell (class j, input i) is the node
 xcell_j_i.gate.
@@ -62,11 +62,11 @@ class NeuronParameters(Parameters):
         return self.amplifier_output_resistance * (1 / self.feedback_resistance + 1 / self.stage_resistance)
 
     def highest_drive(self, feedback_resistance: Any) -> Any:
-        """Return the highest output in V of the two stages, with a feedback in ohm (number or array)."""
+        """Return the largest drive of the membrane in V before a stage clips, with a feedback in ohm (number or array)."""
         return np.minimum(self.highest_sum(feedback_resistance), self.highest_inverse())
 
     def highest_sum(self, feedback_resistance: Any) -> Any:
-        """Return the largest output of the summing stage in V, below 0: the rail minus the drop at the op-amp's output."""
+        """Return the size in V of the summing stage's lowest output, which is negative: rail less the op-amp's voltage drop."""
         drop, stage = self.amplifier_output_resistance, self.stage_resistance
         return -self.rail_low / (1 + drop / feedback_resistance + drop / stage)
 
@@ -97,9 +97,10 @@ class OpAmp(SubCircuit):
 
 
 class SchmittTrigger(Cell):
-    """Output high once the input exceeds the threshold, low below threshold - hysteresis. Nodes: membrane, output.
+    """Trigger whose output goes high above the threshold, and low below threshold - hysteresis. Nodes: membrane, output.
 
-    With `per_instance` the threshold is an instance parameter, and its source `reference` may be altered.
+    With `per_instance` the threshold is an instance parameter. The source `reference` then shifts the threshold and may be
+    altered.
     """
 
     def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
@@ -184,7 +185,7 @@ class CellValues:
 
     @classmethod
     def alike(cls, memristor: MemristorParameters, shape: tuple[int, int]) -> "CellValues":
-        """Return cells without deviations."""
+        """Return the values of cells without deviations."""
         return cls(*(np.full(shape, value) for value in (memristor.gain, memristor.threshold_voltage, memristor.transconductance,
                                                          memristor.capacitance)))
 
@@ -193,7 +194,7 @@ class CellValues:
         return channel_size(memristor, self.gain / memristor.gain)
 
     def shift(self, memristor: MemristorParameters) -> np.ndarray:
-        """Return the deviations of Vto in V: a cell conducts as one of the nominal Vto whose state is lower by so much."""
+        """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is lower by the deviation."""
         return self.threshold_voltage - memristor.threshold_voltage
 
     def of(self, columns: np.ndarray | slice, rows: np.ndarray | slice) -> "CellValues":
@@ -212,7 +213,7 @@ class NeuronValues:
 
 @dataclass(frozen=True)
 class Wires:
-    """Resistance in ohm of a row's wire between two columns, and of a column's wire between two rows.
+    """Resistance in ohm of the wire of a row between two columns, and of the wire of a column between two rows.
 
     Inputs drive their rows at column 0; neurons hold their columns beyond the last row.
     """
@@ -223,7 +224,7 @@ class Wires:
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """Single devices of a chip, as `network` places them; None: all alike, as in the parameters."""
+    """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have the nominal values."""
 
     cells: CellValues | None = None
     neurons: NeuronValues | None = None
@@ -263,12 +264,12 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
         One source for each input, as (s, V) points. None: one source `pulse` shared by all, scaled for input i by the gain
         of Einput_i (0 at first), which is quicker to alter.
     controls : sequence of points, or None
-        The same for each class's phi. None leaves out everything that only writing needs (`ReadMemristor`).
+        One source for the phi of each class. None leaves out everything that only writing needs (`ReadMemristor`).
     neurons : bool
         Without neurons the columns are held at 0 V, as the neurons' virtual grounds hold them.
     title : str
     devices : Devices
-        Single devices of a chip and its wires.
+        Values of the cells and neurons of a chip, and its wires.
 
     Raises
     ------
@@ -316,7 +317,7 @@ def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | 
 
 def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
                    write: bool) -> Callable[[int, int], dict[str, float]]:
-    """Return a function that gives the instance parameters of cell (j, i); `write` includes the write gain."""
+    """Return a function that gives the instance parameters of cell (column j, row i); `write` includes the write gain."""
     if cells is None:
         return lambda j, i: {}
     width, length = cells.geometry(parameters.memristor)
@@ -358,9 +359,9 @@ def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name:
 
 def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False, name: str = "cell",
                  places: Sequence[int] | None = None) -> dict[str, float]:
-    """Return the `alter` changes that give cells of a netlist these values (columns x rows).
+    """Return the `alter` changes that give cells of a netlist the values of `cells` (columns x rows).
 
-    Vto belongs to a model and cannot be altered: shift the states instead (`CellValues.shift`).
+    Vto belongs to a model and cannot be altered, so shift the states instead (`CellValues.shift`).
 
     Parameters
     ----------
@@ -371,7 +372,7 @@ def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool 
     name : str
         Cells are called xNAME_column_row.
     places : sequence of int, optional
-        Rows of the netlist; None: the first ones.
+        Rows of the netlist that get the values; None: the first rows.
     """
     width, length = cells.geometry(memristor)
     changes: dict[str, float] = {}
@@ -387,9 +388,9 @@ def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool 
 
 
 def neuron_changes(neurons: NeuronValues, which: Iterable[int], kind: str) -> dict[str, float]:
-    """Return the `alter` changes that give the first neurons of a netlist the values of those in `which`.
+    """Return the `alter` changes that give the first neurons of a netlist the values of the chip's neurons `which`.
 
-    `kind`: "stages" (xneuron_0_j, feedback) or "membrane" (xmembrane_0_j, capacitor).
+    `kind` is "stages" for the feedback of the elements xneuron_0_j, or "membrane" for the capacitor of the xmembrane_0_j.
     """
     if kind == "stages":
         return {f"r.xneuron_0_{j}.rfeedback": float(neurons.feedback_resistance[n]) for j, n in enumerate(which)}
@@ -402,10 +403,10 @@ def threshold_changes(offsets: np.ndarray) -> dict[str, float]:
 
 
 def names(kind: str, count: int) -> list[str]:
-    """Return the vectors kind_0, kind_1, ... of a network."""
+    """Return the names kind_0, kind_1, ... of `count` vectors of a network."""
     return [f"{kind}_{k}" for k in range(count)]
 
 
 def state_names(classes: int, inputs: int) -> list[str]:
-    """Return the vectors of the cells' states, class by class."""
+    """Return the names of the vectors that are the states of the cells, class by class."""
     return [f"xcell_{j}_{i}.gate" for j in range(classes) for i in range(inputs)]

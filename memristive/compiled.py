@@ -1,8 +1,8 @@
 """Functions compiled by numba, in a cache that is never stale.
 
 numba keeps compiled code for each file and compiles it anew when that file changes. But the code also holds functions and
-constants of other files. Therefore `compiled` gives each file a folder that is named by the content of the file and of all
-project files that it imports: after a change of any of them the folder is another one.
+constants of other files. Therefore `compiled` gives each file a folder for its code. The name of the folder depends on the
+content of the file and of all project files that it imports, so a change in any of them leads to a new folder.
 """
 
 import ast
@@ -21,7 +21,7 @@ import numba
 
 ROOT = Path(__file__).parents[1]
 CONFIG: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
-UNUSED = 24 * 3600.0  # s after which a folder of older content is removed: until then another process may write to it
+UNUSED = 24 * 3600.0  # s; a folder of older content is kept for so long, because another process may still write to it
 
 
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -32,7 +32,7 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
     function : callable, optional
         None: return a decorator.
     **options
-        Those of `numba.njit`, except `cache`.
+        Options of `numba.njit`, except `cache`.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
 
 @functools.cache
 def _cache_folder(file: Path) -> str | None:
-    """Return the folder for the functions of `file`, and remove those of its older contents; None if no folder is writable."""
+    """Return the folder for the compiled functions of `file`, and remove its older folders; None if no folder is writable."""
     sources = _with_imports(file, {})
     content = b"".join(hashlib.sha256(sources[path]).digest() for path in sorted(sources))
     name = f"{file.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
@@ -70,7 +70,7 @@ def _cache_folder(file: Path) -> str | None:
 
 
 def _with_imports(file: Path, found: dict[Path, bytes]) -> dict[Path, bytes]:
-    """Add `file` and the project files that it imports when it is loaded, directly or not, to `found`: path to content."""
+    """Add to `found`, by path, the content of `file` and of all project files that are imported when it is loaded."""
     found[file] = file.read_bytes()
     for node in ast.parse(found[file]).body:
         if isinstance(node, ast.ImportFrom):

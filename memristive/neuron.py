@@ -1,7 +1,7 @@
 """The laws of the neuron: stages with rails and finite gain, membrane, first spike (docs/closed_form.md).
 
-Each law stands here once, in NumPy's functions: it takes numbers or arrays of any shape that broadcast, and the kernels
-compile it. Weights, drives and membranes of networks are in thresholds.
+Each law stands here once, in NumPy's functions, and the kernels compile it. It takes numbers or arrays of any shape that
+broadcast. Networks divide membranes, drives and weights by the threshold of the neuron: these are "in thresholds".
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Gauss and Legendre's nodes on the input's edge, as shares of it, and their weights: three give nanoseconds.
+# Nodes of Gauss-Legendre quadrature on the input's edge, as shares of it, and their weights: three are exact to nanoseconds.
 NODES = (0.5 - math.sqrt(0.15), 0.5, 0.5 + math.sqrt(0.15))
 WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
@@ -17,9 +17,9 @@ WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 class Stages(NamedTuple):
     """Stages of neurons: a summing stage, an inverting stage, and the stage of the negative columns.
 
-    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The summing stage's noise gain
-    depends on the column's conductance (`drive`), the inverting stage's is 3; that of the negative columns' inverting stage is 2,
-    and it feeds many neurons. Each op-amp also drops a voltage at its output resistance.
+    The output of an inverting op-amp of finite gain is too small by the share (noise gain / gain). The noise gain of a summing
+    stage depends on the column's conductance (`column_resistance`). That of the inverting stage is 3, and that of the negative
+    columns' inverting stage, which feeds many neurons, is 2. Each op-amp also drops a voltage at its output resistance.
     """
 
     feedback: Any  # ohm, of the summing stage: volts per column ampere
@@ -49,13 +49,13 @@ def stages(parameters: Any, loads: int = 0) -> Stages:
 def column_resistance(stages: Stages, conductance: Any) -> Any:
     """Return the voltage of the summing stage in V per ampere of its column.
 
-    The column's `conductance` (S) takes some of the current, as the column is not quite at ground.
+    The column's `conductance` (S) takes some of the current, because the column is not quite at ground.
     """
     return stages.feedback / (1 + stages.feedback * conductance / stages.amplifier_gain)
 
 
 def negative_resistance(stages: Stages, conductance: Any) -> Any:
-    """Return the voltage of the negative columns' inverting stage in V per ampere; `conductance`: of these columns in S."""
+    """Return the voltage of the negative columns' inverting stage in V per ampere; the columns have a `conductance` in S."""
     return (stages.negative_gain * stages.negative_feedback
             / (1 + stages.negative_feedback * conductance / stages.amplifier_gain))
 
@@ -63,29 +63,32 @@ def negative_resistance(stages: Stages, conductance: Any) -> Any:
 def settled_membrane(stages: Stages, up: Any, down: Any) -> Any:
     """Return the voltage in V at which membranes settle.
 
-    `up`, `down`: what the summing stage and the stage of the negative columns would give in V if there were no rails.
+    `up` and `down` are the outputs in V that the summing stage and the stage of the negative columns have without rails.
     """
     difference = np.minimum(up, stages.highest_sum) - np.minimum(down, stages.highest_negative)
     return stages.membrane_gain * np.minimum(difference, stages.highest_inverse)
 
 
 def edge_gain(node: Any, weight: Any, rise: Any, tau: Any) -> Any:
-    """Return the membrane at the end of the input's edge per volt of drive at a quadrature `node`, which has a `weight`."""
+    """Return the membrane at the end of the input's edge, per volt of drive at one node of the edge.
+
+    `node` and `weight` are from `NODES` and `WEIGHTS`; `rise` of the edge and `tau` of the membrane are in s.
+    """
     return weight * rise / tau * np.exp(-rise / tau * (1 - node))
 
 
 def spike_time(settled: Any, risen: Any, threshold: Any, rise: Any, tau: Any) -> Any:
     """Return the first spike in s after the input's start, of membranes that settle above their threshold.
 
-    Within the edge the time is rough: currents grow about linearly there, membranes with the square of time.
+    Times within the edge are rough. The law assumes that currents grow linearly there, and membranes with the square of time.
 
     Parameters
     ----------
     settled, risen : array_like, V
-        Membrane at the end, and when the input has risen.
+        Membrane once it has settled, and membrane at the end of the input's edge.
     threshold : array_like, V
     rise, tau : array_like, s
-        Edge of the input, time constant of the membrane.
+        Duration of the input's edge, and time constant of the membrane.
     """
     early = risen > threshold
     late = tau * np.log(np.maximum((settled - risen) / (settled - threshold), 1.0))

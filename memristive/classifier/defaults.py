@@ -14,21 +14,22 @@ from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.network.layers import LayeredNetwork, states_of_weights, thresholds_per_volt, with_bias
 
-EPOCHS, PRESENTATIONS = 40, 3_000  # at least, in `fit`: small tables are presented more often
+EPOCHS, PRESENTATIONS = 40, 3_000  # smallest numbers in a `fit`, so small tables are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much for any number of features
-# Numbers of classes up to which these doses hold. With more classes each one is written less often than the others undo it. With
-# larger doses, cells of hidden layers run away where classes of few features overlap.
+# Numbers of classes up to which these doses hold. With more classes, writes for the others undo those for a class more often.
+# With larger doses, cells of hidden layers run away where classes of few features overlap.
 FEW_CLASSES, CLASSES_OF_LARGEST = 10, 5
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s: fewer samples are learned with a larger margin
 HIDDEN = 2.0  # dose of hidden cells over that of output cells
-# `fit` gives a smaller dose to a single hidden layer of fewer neurons per class, and fewer in all: their errors do not end.
+# `fit` gives a smaller dose to a single hidden layer with fewer neurons per class and in all, because its errors do not end.
 PER_CLASS, ENOUGH = 5, 50
 ONLINE = 0.2  # dose factor of `partial_fit`: the number of later calls is unknown
-# The first hidden layer starts alike for any number of features: thresholds per row at full level, their spread, the largest.
+# The first hidden layer starts alike for any number of features. In thresholds: mean and standard deviation of the weight of a
+# row at full level, and the largest mean and standard deviation of the drive of a neuron.
 START_WEIGHT, START_WEIGHT_SPREAD, LARGEST_START = 0.06, 0.2, 10.0
-ACTIVE = 12  # neurons expected to start plastic; of fewer than 24 neurons, half of them
+ACTIVE = 12  # hidden neurons expected to be written from the start on; of fewer than 24 neurons, half of them
 # With several hidden layers all must fire from the start, and errors grow on their way back, in proportion to the dose.
-DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5  # V at most, thresholds
+DEEP_DOSE, DEEP_START, DEEP_START_SPREAD = 0.03, 2.0, 1.5  # V, largest dose; drives at the start in thresholds
 DEEP_ERROR_SCALE, LEAST_ERROR_SCALE = 130.0, 10.0  # V per V of dose, V
 
 
@@ -40,7 +41,7 @@ def suited_dose(features: int, classes: int, hidden: tuple[int, ...]) -> float:
 
 
 def hidden_share(classes: int, hidden: tuple[int, ...]) -> float:
-    """Return the dose factor of hidden cells in `fit`."""
+    """Return the factor from 0 to 1 by which `fit` lowers the dose of hidden cells, below 1 for a small hidden layer."""
     return min(1.0, hidden[0] / min(PER_CLASS * classes, ENOUGH)) if len(hidden) == 1 else 1.0
 
 
@@ -57,9 +58,10 @@ def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]
 
 def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...], classes: int,
                       devices: dict[str, Any]) -> LayeredNetwork:
-    """Return an untrained network with random states, in which enough neurons fire for `levels` (samples x rows) to learn.
+    """Return an untrained network with random states, in which enough neurons fire for learning.
 
-    `devices`: the network's parameters, design and pulses, as arguments of `initial_network`.
+    `levels` are the training samples (samples x rows). `devices` holds parameters, design and pulses of the network, the
+    arguments of `initial_network`.
     """
     if len(hidden) == 1:
         rule = single_layer_start(rule, levels, hidden[0])

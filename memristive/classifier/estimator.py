@@ -54,7 +54,7 @@ DEVICES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip":
 FIXED = ("hidden", "encoding", "device", "pairs", *DEVICES)  # parameters of a network, which only `fit` can change
 LARGEST_DOSE = 5.0  # V
 HIDDEN = (100,)  # default sizes without a device
-BIAS = 1.5  # thresholds: weights of measured devices decay to 0, and neurons must fire without them
+BIAS = 1.5  # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
@@ -80,23 +80,25 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         the number of features, at most 0.1 V, and less for more than five classes, several hidden layers, or in `fit` for fewer
         than 50 hidden neurons.
     margin : float, default=None
-        Time in s by which the right neuron has to lead. None: 4 us for 1,500 samples or more, up to 12 us for fewer.
+        Time in s by which the right neuron has to lead, or cells are written. None: 4 us for 1,500 samples or more, up to 12 us
+        for fewer.
     memristor : MemristorParameters, default=None
         Device. None: the default parameters.
     device : str, default=None
         Measured device instead of `memristor`: name of a preset ("epiram") or path of a device file, see docs/devices.md. It is
-        written by whole pulses with its cycle-to-cycle noise, at a smaller default dose where its curves bend. Most presets
+        written by whole pulses with its cycle-to-cycle noise. The default dose is smaller if its curves bend. Most presets
         learn best with two pairs. None: `memristor`.
     pairs : int, default=0
-        Differential pairs of each synapse. 0: single cells beside a reference column. A device whose curves up and down differ
-        needs pairs.
+        Number of differential pairs of each synapse. 0: single cells and a reference column. A device whose curves up and down
+        differ needs pairs.
     neuron : NeuronParameters, default=None
         Neuron. None: the default parameters. Each layer sets the feedback resistance and the membrane transconductance itself.
     chip : str or Chip, default=None
         Imperfect chip: name of a preset ("ten-percent"), path of a chip file, or a `memristive.Chip` of any shape, without noise,
         decay and wires (docs/chips.md). None: all devices alike.
     encoding : {"complement", "plain"}, default="complement"
-        "complement" adds a row 1 - v for each scaled feature v. Features with long tails need a QuantileTransformer before.
+        "complement" adds a row 1 - v for each scaled feature v. Transform features with long tails before, for example by a
+        QuantileTransformer.
     random_state : int, RandomState or None, default=None
         Seed of the initial states and of the order of presentation.
     verbose : int, default=0
@@ -215,7 +217,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Classes are missing or differ from those of the first call; otherwise as `fit`.
+            Classes are missing or differ from those of the first call, or a parameter or the data are invalid.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -280,7 +282,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose)
 
     def _rule(self) -> LayeredRule:
-        """Learning rule of the first write."""
+        """Return the learning rule, with the dose of the first write."""
         hidden = self._hidden_sizes()
         dose = suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
         if self.device is not None and self.dose is None:  # the first pulses of a curve that bends change X by more than the mean
@@ -351,8 +353,9 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Time in s by which each neuron fires before the first of the others, negative if it fires later. For two classes:
-            lead of the second. A silent neuron counts as firing at the end of the read. Leads are of the order of 1e-5 s.
+            Time in s by which each neuron fires before the first of the others, negative if it fires later. With two classes,
+            this is the lead of the second. A silent neuron counts as firing at the end of the read. Leads are of the order of
+            1e-5 s.
         """
         times = self.spike_times(X)
         times = np.where(np.isnan(times), self.network_.design.window, times)
@@ -371,8 +374,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples,)
-            Class labels. If neurons tie for the first spike, the lower class; if none fires, the first class. `spike_times`
-            shows which samples these are.
+            Class labels. If neurons tie for the first spike, this is the lower class, and if none fires, the first class.
+            `spike_times` shows for which samples this happens.
         """
         leads = self.decision_function(X)
         return self.classes_[(leads > 0).astype(int) if leads.ndim == 1 else np.argmax(leads, axis=1)]
@@ -401,8 +404,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def export_netlist(self, path: str | Path, x: ArrayLike) -> Path:
         """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and return its path.
 
-        With a device file of `studies.spice_device`, the model's subcircuit stands in each cell. The first output to reach half
-        its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost.
+        With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The output that first reaches
+        half of its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost.
 
         Parameters
         ----------
@@ -445,7 +448,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier that `save` wrote. Raises OSError, and ValueError if the file holds something else."""
+        """Return the classifier that `save` wrote. Raises OSError, or ValueError if the file holds something else."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             if (content["format"], content["version"]) != (FORMAT, VERSION):

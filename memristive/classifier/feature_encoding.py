@@ -35,11 +35,11 @@ class FeatureEncoding:
 
     @classmethod
     def of(cls, features: np.ndarray, complement: bool = True) -> FeatureEncoding:
-        """Return the encoding that brings `features` (samples x features) to 0..1."""
+        """Return the encoding that scales each of the `features` (samples x features) to the range from 0 to 1."""
         return cls(features.min(axis=0), np.ptp(features, axis=0), complement)
 
     def levels(self, features: np.ndarray) -> np.ndarray:
-        """Return levels (samples x rows) of `features` (samples x features); values outside the training range are clipped.
+        """Return the levels (samples x rows) of `features` (samples x features), cut to the range from 0 to 1.
 
         A feature that is constant in the training data becomes 0.5.
         """

@@ -1,1 +1,1 @@
-"""Measured synapses in the emulator: update law, presets, curve fitting."""
+"""Laws of a cell, measured devices with presets and fits, and SPICE models of memristors."""

@@ -1,7 +1,7 @@
 """The laws of the emulator's cell: current of its channel, lift of its floating gate, writes (docs/closed_form.md).
 
-Each law stands here once, in NumPy's functions: it takes numbers or arrays of any shape that broadcast, and the kernels
-compile it.
+Each law stands here once, in NumPy's functions, and the kernels compile it. It takes numbers or arrays of any shape that
+broadcast.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -16,10 +16,10 @@ class Channel(Protocol):
 
     @property
     def gain(self) -> Any:
-        """Kp W/L in A/V^2."""
+        """Gain Kp W/L of the channel in A/V^2."""
     @property
     def threshold_voltage(self) -> Any:
-        """Vto in V."""
+        """Threshold voltage Vto in V."""
     @property
     def share(self) -> Any:
         """Share C / (C + C_gate) of the explicit capacitor in the memory."""
@@ -58,7 +58,7 @@ def channel_current(channel: Channel, state: Any, voltage: Any) -> Any:
 def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
     """Return the voltage in V of the floating gate while the input is at `voltage` V: the channel lifts its gate.
 
-    The gate keeps its charge C X + Q. Let s = X - Vto be the overdrive at the neuron's side (0 V) and d = s - V at the input's.
+    The gate keeps its charge C X + Q. Let s = X - Vto be its overdrive at the neuron's side (0 V), d = s - V at the input's.
     The derivatives of Q = 2/3 C_gate (s^2 + s d + d^2) / (s + d) are J. E. Meyer's capacitances (RCA Review 32, 1971); in
     saturation d = 0. So s solves a quadratic equation, in saturation a linear one (docs/closed_form.md). If X is at most Vto, the
     channel is off and does not lift the gate. `state` (V) and `voltage` (V) broadcast; negative voltages lower the gate.
@@ -74,7 +74,10 @@ def raised_state(channel: Channel, state: Any, voltage: Any) -> Any:
 
 
 def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
-    """Return the gate's voltage in V at rest, after the input has fallen from `voltage` (V, 0 or above) to 0 V."""
+    """Return the voltage in V of a gate after the input has fallen from `voltage` (V, 0 or above) to 0 V.
+
+    `state` is the voltage of the lifted gate before, so this function undoes `raised_state`.
+    """
     start = state - channel.threshold_voltage
     drain = np.maximum(start - voltage, 0.0)
     charge = 2 / 3 * (start * start + start * drain + drain * drain) / np.maximum(start + drain, TINY)
@@ -85,8 +88,8 @@ def lowered_state(channel: Channel, state: Any, voltage: Any) -> Any:
 def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
     """Return the channel current in A while the input is at `voltage` V and the gate floats; shapes broadcast.
 
-    It is `channel_current` at `raised_state`, simplified to one square root: reads spend their time here. `voltage` may be
-    negative where the channel conducts well, as in back-reads.
+    It is `channel_current` at `raised_state`, simplified to one square root because reads spend most of their time here.
+    `voltage` may be negative where the channel conducts well, as in back-reads.
     """
     start = np.maximum(state - channel.threshold_voltage, 0.0)
     drop = np.minimum(voltage, channel.pinch * start)  # a drain beyond pinch-off changes neither charge nor current
@@ -167,7 +170,7 @@ def moved(flow: Flow, state: float, charge: float) -> float:
     return flow.low + flow.span * (x if charge > 0.0 else 1.0 - x)
 
 
-move = np.vectorize(moved, excluded={0}, otypes=[float])  # of arrays of states and charges that broadcast
+move = np.vectorize(moved, excluded={0}, otypes=[float])  # `moved` for arrays of states and charges that broadcast
 
 
 def drawn_number(wanted: float, whole: bool, rng: np.random.Generator) -> float:

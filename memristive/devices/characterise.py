@@ -16,37 +16,37 @@ from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, Solver
 
 EDGE = 1e-3  # of a pulse's width
-BLOCK, MOST_BLOCKS = 100, 10  # pulses after which a sweep looks whether it has arrived, and how often it looks
+BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its bound, and most of these tests
 ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
-LEAST = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses change nothing
+LEAST = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses count as without effect
 GRID = np.linspace(0, 1, 33)
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
-READS = 1000
-BOUND = 1e-3  # of the range: a step that ends nearer to a bound is cut off by it
+READS = 1000  # reads whose drift is measured
+BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
 @dataclass(frozen=True)
 class StateMap:
     """States of a model, from x = 0 to x = 1, and the conductance in S at each.
 
-    A state may fall while the conductance rises, as a gap does.
+    A state may fall while the conductance rises, as the width of a filament's gap does.
     """
 
     states: np.ndarray
     conductances: np.ndarray
 
     def state(self, x: np.ndarray) -> np.ndarray:
-        """Return the states at shares of the conductance range."""
+        """Return the states at `x`, shares of the conductance range."""
         low, high = self.conductances[[0, -1]]
         return np.interp(low + x * (high - low), self.conductances, self.states)
 
     def conductance(self, states: np.ndarray) -> np.ndarray:
-        """Return the conductance in S at some states."""
+        """Return the conductance in S at each of the `states`."""
         rising = np.argsort(self.states)
         return np.interp(states, self.states[rising], self.conductances[rising])
 
     def share(self, states: np.ndarray) -> np.ndarray:
-        """Return the share of the conductance range at some states."""
+        """Return the share of the conductance range at each of the `states`."""
         low, high = self.conductances[[0, -1]]
         return (self.conductance(states) - low) / (high - low)
 
@@ -64,17 +64,18 @@ class Characterisation:
     arrived : bool
         True if both sweeps came to a bound.
     steps : dict
-        (up, part) to the step of x on `GRID`, with `part` 1, 2 or 3: at V, V/2, V/3. Signed.
+        Signed step of x at each point of `GRID`, by (up, part): `up` is True or False, and pulses have the voltage V/part, with
+        a part of 1, 2 or 3.
     disturb : dict
-        (up, part) to r, the step at V/part over the step at V.
-    sweeps : array, `STARTS` x 2 `BLOCK` + 1, S
-        Conductance over 100 pulses up and 100 down.
-    drift : array, `GRID`
-        Change of x by `READS` reads as long as a pulse up.
+        r, the step at V/part over the step at V, by (up, part) with a part of 2 or 3.
+    sweeps : array, starts x (2 `BLOCK` + 1), S
+        Conductance over 100 pulses up and then 100 down, from each x in `STARTS`.
+    drift : array, points of `GRID`
+        Change of x by `READS` reads, each as long as a pulse up.
     loops : list of (period in s, array of V, array of A)
-        Second of two periods at two frequencies.
+        I-V loops at two frequencies: voltage and current over a period of a sine.
     misfit : float
-        Largest distance of the sweeps from those of `device`, share of the range.
+        Largest distance between `sweeps` and the sweeps that `device` predicts, as a share of the range.
     """
 
     device: MeasuredDevice
@@ -99,7 +100,7 @@ def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, dr
     states : array, cells, or None
         State at t = 0; None: the subcircuit's default.
     drives : sequence of points
-        (time in s, V) of each cell's source; one for all cells, or one for each.
+        Corners (time in s, V) of the source of each cell, or of a single one for all cells.
     stop, max_step : float
         End and longest step in s.
 
@@ -132,7 +133,10 @@ def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, dr
 
 def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bool, count: int = 1,
           share: float = 1.0) -> np.ndarray:
-    """Return the states after 0, 1 ... `count` pulses at a share of their voltage, cells x (`count` + 1)."""
+    """Return the states after 0, 1 ... `count` pulses at a `share` of their voltage: cells x (`count` + 1).
+
+    `states` are those before the first pulse; None: one cell in the subcircuit's default.
+    """
     volts, width = (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
     edge, period = EDGE * width, 1.1 * width
     points = [(0.0, 0.0)]
@@ -144,14 +148,14 @@ def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bo
 
 
 def read(model: SpiceModel, states: Sequence[float] | np.ndarray, volts: Sequence[float] = ()) -> np.ndarray:
-    """Return i/V in S of each state at the read voltage, or at its own of the `volts`."""
+    """Return the conductance i/V in S of each state at the read voltage; `volts` gives each state a read voltage of its own."""
     levels = np.array(volts or [model.read_voltage])
     stop = 0.1 * min(model.width_up, model.width_down)
     return transient(model, states, [[(0.0, volt), (stop, volt)] for volt in levels], stop, stop / 5)[2][:, -1] / levels
 
 
 def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
-    """Return the states after sweeps down and up, the pulses that they took, and True if both came to a bound.
+    """Return the states at the ends of a sweep down and a sweep up, their numbers of pulses, and True if both came to a bound.
 
     Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does not set the state.
     """
@@ -185,7 +189,8 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
 def characterise(model: SpiceModel, source: str = "", path: str = "") -> Characterisation:
     """Measure a SPICE model in ngspice.
 
-    Sweeps of pulses from the subcircuit's default state down and then up, until they arrive at a bound, define x = 0 and x = 1.
+    A sweep of pulses goes from the subcircuit's default state down to a bound, which is x = 0. A sweep up from there ends at
+    x = 1.
 
     Parameters
     ----------
@@ -193,7 +198,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     source : str
         Origin of the device, for its file.
     path : str
-        Model file, which the device names.
+        Path of the model file, which the device's file names.
 
     Raises
     ------
@@ -218,7 +223,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
             steps[up, part] = np.interp(GRID, before_x, after_x - before_x)
             if part == 1:
                 cut[up] = after_x > 1 - BOUND if up else after_x < BOUND
-                cut[up] &= not cut[up].all()  # one pulse is the whole way
+                cut[up] &= not cut[up].all()  # if one pulse goes the whole way from any x, its steps are right
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
     if BLOCK * max(curves[False]) < LEAST:
         raise ParameterError(f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not lower the "
@@ -252,7 +257,10 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Drive two periods of a sine between the pulses' voltages; return period, voltage and current of the second."""
+    """Return `period` in s, voltage in V and current in A of the second of two periods of a sine from `state` on.
+
+    The sine's amplitudes are the voltages of the pulses.
+    """
     time = np.linspace(0, 2 * period, 401)
     sine = np.sin(2 * np.pi * time / period)
     volts = sine * np.where(sine > 0, model.voltage_up, -model.voltage_down)
@@ -262,7 +270,7 @@ def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndar
 
 
 def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
-    """Return steps whose last ones, cut off by the bound, continue those before on a straight line, not below 0."""
+    """Return `steps`; those that the bound cuts off continue the straight line of the last two whole steps, not below 0."""
     whole = np.flatnonzero(~cut)
     if len(whole) >= 2 and cut.any():
         a, b = whole[-2:] if up else whole[1::-1]

@@ -4,18 +4,19 @@ A pulse moves the state x by its mean step s(x) and a write noise, which stays. 
 
     x[n+1] = x[n] + s(x[n]) + write[n],    y[n] = x[n] + read[n]
 
-About an estimate m of x[n], where the steps have the slope g, both give
+About an estimate m of x[n], where the steps have the slope g, both equations together give
 
     y[n+1] - (1 + g) y[n] + g m = s(m) + write[n] + read[n+1] - (1 + g) read[n]
 
-This is a linear regression for the curves s. Its noise has a tri-diagonal covariance, because neighbours share a reading. Read
-noise therefore makes neighbours differ in sign, and write noise does not: so the likelihood separates the two. m is the estimate
-from the readings up to n, as in an extended Kalman filter. An estimate from all readings would contain the
-noise of y[n+1], too, and this correlation would bend the curves. Curves and m are improved in turn.
+This is a linear regression for the curves s. The noise of neighbouring steps is correlated, because they share a reading. Read
+noise makes neighbours differ in sign, and write noise does not, so the likelihood separates the two. m is the estimate from the
+readings up to n, as in an extended Kalman filter. An estimate from all readings would contain the noise of y[n+1], too. This
+correlation would bend the curves. Curves and m are improved in turn.
 
-A curve has `POINTS` points with straight lines between them. A penalty on its second differences smooths it (P. H. C. Eilers and
-B. D. Marx, Statistical Science 11, 89, 1996). The restricted likelihood chooses its strength. Where the data cannot
-choose, the curve is straight, because a prior prefers simple ones (D. Simpson et al., Statistical Science 32, 1, 2017).
+A curve has `POINTS` points with straight lines between them. A penalty on its second differences smooths it (P. H. C. Eilers
+and B. D. Marx, Statistical Science 11, 89, 1996). The restricted likelihood chooses the strength of the penalty. Where data
+cannot choose, the curve is straight, because a prior prefers simple curves (D. Simpson et al., Statistical Science 32, 1,
+2017).
 """
 
 from dataclasses import dataclass
@@ -31,13 +32,13 @@ from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError
 
 POINTS = 21  # of a curve; one cell is 5 % of the range
-FEWEST = 3  # pulses of a direction
+FEWEST = 3  # pulses of each direction that a fit needs
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
-SMALLEST, TINY = 1e-5, 1e-6  # noise that counts as none, a share of the range; what keeps a matrix regular
+SMALLEST, TINY = 1e-5, 1e-6  # noise that counts as none, as a share of the range; summand that keeps a matrix regular
 BENT = 0.05  # typical second difference of a curve, in units of its largest step
 BOUNDS = [(np.log(SMALLEST), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2  # of the logs of noises and second differences
-ROUNDS, CHANGE = 10, 1e-3  # of states and curves in turn, until no state changes by more
+ROUNDS, CHANGE = 10, 1e-3  # most rounds of states and curves in turn; change of a state below which they end
 
 BENDS = np.diff(np.eye(POINTS), 2, axis=0)
 BENDS = BENDS.T @ BENDS
@@ -45,17 +46,19 @@ BENDS = BENDS.T @ BENDS
 
 @dataclass(frozen=True)
 class PulseFit:
-    """Device that was fitted to readings, with standard errors, and a replay of its mean pulses.
+    """Device that was fitted to readings, with standard errors, and the sweeps that its mean pulses give.
 
     Parameters
     ----------
     device : MeasuredDevice
     errors : dict
         Standard errors of `up` and `down` (arrays) and of `write_noise` and `read_noise`.
-    direction, reading, state : arrays, readings
-        1, -1, or 0 at the start of a sweep; x as it was read; x without the noise of reading.
+    direction : array, readings
+        Pulse before each reading: 1 up, -1 down, 0 at the start of a sweep.
+    reading, state : arrays, readings
+        x as it was read, and its estimate without read noise.
     replay, band : arrays, readings
-        x after mean pulses from the start of each sweep, and the standard deviation of a reading about it.
+        x after mean pulses from the start of each sweep, and the standard deviation of a reading about this x.
     """
 
     device: MeasuredDevice
@@ -68,12 +71,12 @@ class PulseFit:
 
     @property
     def rms(self) -> float:
-        """Root of the mean square between the readings and the replay, a share of the range."""
+        """Root mean square of the distances between readings and replay, as a share of the range."""
         return float(np.sqrt(np.mean((self.reading - self.replay) ** 2)))
 
     @property
     def largest(self) -> float:
-        """Largest distance between a reading and the replay, a share of the range."""
+        """Largest distance between a reading and the replay, as a share of the range."""
         return float(np.abs(self.reading - self.replay).max())
 
     def steps(self, up: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -100,8 +103,8 @@ def fit_pulses(conductance: ArrayLike, direction: ArrayLike, name: str = "device
     Raises
     ------
     ParameterError
-        A direction has fewer than three pulses or moves the conductance the other way; or conductances are not positive, all
-        equal, or above 0.1 S, as those in uS are.
+        A direction has fewer than three pulses or moves the conductance the other way. Or conductances are not positive, are
+        all equal, or are above 0.1 S, as numbers in uS would be.
     """
     values, signs = np.asarray(conductance, float), np.sign(np.asarray(direction, float))
     signs[:1] = 0  # no reading is before the first
@@ -147,7 +150,7 @@ def _check(values: np.ndarray, direction: np.ndarray) -> None:
 
 
 def _hats(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of the points of a curve at each x, and their derivatives."""
+    """Return the weights with which the points of a curve give its value at each x, and the derivatives of these weights."""
     place = np.clip((x - grid[0]) / (grid[1] - grid[0]), 0, POINTS - 1)
     left, rows = np.minimum(place.astype(int), POINTS - 2), np.arange(len(x))
     weights, slopes = np.zeros((2, len(x), POINTS))
@@ -158,10 +161,11 @@ def _hats(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np.ndarray, shared: np.ndarray,
              bent: np.ndarray) -> tuple[Any, ...]:
-    """Return minus the log of the restricted likelihood, the factors of both matrices, the right side and the curves.
+    """Return minus the log of the restricted likelihood, and the parts of the regression.
 
-    `logs` are those of the noises (read, write) and of the standard deviations of second differences (up, down), whose typical
-    values are `bent`.
+    The parts are the Cholesky factors of the noise's covariance and of the normal equations, the right side of these equations,
+    and the curves. `logs` are logarithms of the noises (read, write) and of the standard deviations of second differences (up,
+    down), whose typical values are `bent`.
     """
     (read, write), smooth = np.exp(2 * logs[:2]), logs[2:]
     noise = cholesky_banded([write + read * (1 + (1 + slope) ** 2), np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
@@ -176,7 +180,10 @@ def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np
 
 
 def _moving(pulses: np.ndarray, direction: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return a mask of the pulses to use. Once a run is within one grid cell of the bound, the bound cuts off steps and noise."""
+    """Return a mask of the pulses that the fit uses.
+
+    A run of pulses in one direction counts until it is within one grid cell of its bound, which cuts off steps and noise.
+    """
     up, before = direction[pulses] > 0, x[pulses - 1]
     stopped = np.where(up, 1 - before, before) * (POINTS - 1) < 1
     run = np.cumsum(np.append(True, (np.diff(pulses) > 1) | (up[1:] != up[:-1])))
@@ -186,7 +193,7 @@ def _moving(pulses: np.ndarray, direction: np.ndarray, x: np.ndarray) -> np.ndar
 def _estimate(y: np.ndarray, direction: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return the grid, the curves (up, down), their errors, the noises (read, write), their errors, and all states.
 
-    `y` are readings from 0 to 1, and `after` the indices of those that follow the pulses to use.
+    `y` are readings from 0 to 1. `after` holds the indices of the readings after those pulses that the fit uses.
     """
     before, up, shared = after - 1, direction[after, None] > 0, np.diff(after) == 1
     filtered, states, slope, largest = y, y, np.zeros(len(after)), np.ones(2)
@@ -215,7 +222,10 @@ def _estimate(y: np.ndarray, direction: np.ndarray, after: np.ndarray) -> tuple[
 
 
 def _noise_errors(noises: np.ndarray, pulses: int, sweeps: int) -> np.ndarray:
-    """Return standard errors by Whittle's information: the spectrum of steps is write^2 + 2 (1 - cos) read^2."""
+    """Return the standard errors of the noises (read, write), by Whittle's approximation of the information.
+
+    Measured steps have the spectrum write^2 + 2 (1 - cos w) read^2 at the frequency w.
+    """
     share = 2 - 2 * np.cos(np.pi * np.linspace(sweeps / pulses, 1, pulses // sweeps + 1))
     relative = np.array([share, np.ones(len(share))]) / (noises[0] ** 2 * share + noises[1] ** 2)
     variances = np.sqrt(np.diag(np.linalg.inv(relative @ relative.T * sweeps / 2)))
@@ -223,7 +233,7 @@ def _noise_errors(noises: np.ndarray, pulses: int, sweeps: int) -> np.ndarray:
 
 
 def _replay(device: MeasuredDevice, state: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return x after mean pulses from the start of each sweep, and the standard deviation of a reading about it."""
+    """Return x after mean pulses from the start of each sweep, and the standard deviation of a reading about this x."""
     mean, variance, near = state.copy(), np.zeros(len(state)), 0.5 / (POINTS - 1)
     for n in np.flatnonzero(direction):
         below, step, above = device.step(mean[n - 1] + np.array([-near, 0, near]), direction[n] > 0) * direction[n]

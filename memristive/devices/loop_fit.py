@@ -15,7 +15,11 @@ LIMITS = {"transconductance": (1e-15, 1e-3), "leak_resistance": (1e6, 1e15), "kp
 
 @dataclass(frozen=True)
 class LoopFit:
-    """Emulator fitted to an I-V loop; residuals are shares of the largest current."""
+    """Emulator fitted to an I-V loop.
+
+    `errors` are the standard errors of the fitted parameters, by name. `rms` and `largest` are distances between the fitted and
+    the measured current, as shares of the largest current.
+    """
 
     memristor: MemristorParameters
     start: float  # V, X at the first point
@@ -57,7 +61,7 @@ def fit_loop(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, capacit
     Raises
     ------
     ParameterError
-        Fewer than twenty points, a time that does not rise, or a current or voltage that is constant.
+        There are fewer than twenty points, time does not rise, or current or voltage is constant.
     """
     if len(time) < 20 or not (np.diff(time) > 0).all():
         raise ParameterError(f"a loop needs at least 20 points with rising time, got {len(time)}")
@@ -92,7 +96,7 @@ def fit_loop(time: np.ndarray, voltage: np.ndarray, current: np.ndarray, capacit
 
 
 def _standard_errors(fit: Any) -> np.ndarray:
-    """Return the standard errors of fitted parameters; residuals of neighbouring points are correlated to first order."""
+    """Return the standard errors of fitted parameters, larger if the residuals of neighbouring points are correlated."""
     residuals = fit.fun
     variance = residuals @ residuals / max(1, len(residuals) - len(fit.x))
     correlation = float(np.clip(residuals[1:] @ residuals[:-1] / max(residuals @ residuals, 1e-300), 0.0, 0.99))

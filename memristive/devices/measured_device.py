@@ -22,11 +22,11 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters, WriteCurve
 
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
-CHANNEL = 1e-6  # m, width and length: a channel of megaohms charges the paper's gate, 10^4 times as large, in 0.1 ms
-WINDOW, READS = 3.0, 30.0  # V, range of X: at least this, and so many read voltages
+CHANNEL = 1e-6  # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it in 0.1 ms
+WINDOW, READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
-ITERATIONS = 10  # of the rates; more would amplify what is shorter than a step
+ITERATIONS = 10  # of the fit of rates; more would amplify details of a curve that are shorter than a step
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class MeasuredDevice(Parameters):
     Parameters
     ----------
     name, source : str
+        Name of the device, and origin of its data.
     lowest_conductance, highest_conductance : float
-        In S, at the read voltage; x = (G - lowest) / (highest - lowest).
+        In S, at the read voltage. A conductance G has the state x = (G - lowest) / (highest - lowest).
     up, down : tuples of float
         Mean change of x by one pulse, as positive numbers, on an even grid of x from 0 to 1; straight lines between its points.
     write_noise, read_noise : float
@@ -45,7 +46,7 @@ class MeasuredDevice(Parameters):
     read_voltage : float
         In V.
     read_curve : tuple of float
-        i/V over that at the read voltage, on an even grid of V from 0 to the read voltage; (1, 1) is ohmic.
+        i/V over i/V at the read voltage, on an even grid of V from 0 to the read voltage; (1, 1) is ohmic.
     voltage_up, width_up, voltage_down, width_down : float
         Pulses in the laboratory, in V and s.
     spread : float
@@ -53,9 +54,9 @@ class MeasuredDevice(Parameters):
     model : str
         Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without one.
     half_up, half_down : float
-        r: step of a pulse at half of the voltage over the full step, which half-selected cells take.
+        r: step of a pulse at half of the voltage, which half-selected cells take, over the step of a full pulse.
     third_up, third_down : float
-        The same at a third of the voltage.
+        Step at a third of the voltage over the step of a full pulse.
 
     Raises
     ------
@@ -102,7 +103,7 @@ class MeasuredDevice(Parameters):
                  **more: Any) -> Self:
         """Return a device that obeys the field's law.
 
-        Over a sweep with the share p of all its pulses, x = B (1 - exp(-p / A)), B = 1 / (1 - exp(-1 / A)).
+        After a share p of the pulses of a sweep, x = B (1 - exp(-p / A)), with B = 1 / (1 - exp(-1 / A)).
 
         Parameters
         ----------
@@ -110,9 +111,9 @@ class MeasuredDevice(Parameters):
         pulses_up, pulses_down : float
             Numbers of pulses from the lowest to the highest conductance, and back.
         curvature_up, curvature_down : float
-            A of each direction; negative: the steps grow.
+            A of each direction; if A is negative, steps grow during a sweep.
         **more
-            Other fields.
+            Other fields of the device.
         """
         curves = []
         for pulses, a in ((pulses_up, curvature_up), (pulses_down, curvature_down)):
@@ -167,19 +168,22 @@ class MeasuredDevice(Parameters):
 
     @property
     def flow(self) -> Flow:
-        """Rates of both directions, as `channel.moved` takes them."""
+        """Rates of both directions, as an argument of `channel.moved`."""
         return Flow(self.rates(True), self.rates(False)[::-1], 0.0, 1.0)
 
     @property
     def balance(self) -> float:
-        """x at which a pulse up and a pulse down undo each other, to which both together pull a cell; 0.5 if there is none."""
+        """State x at which a pulse up and a pulse down undo each other; 0.5 if there is none.
+
+        Equal numbers of pulses up and down pull a cell to this state.
+        """
         grid = np.linspace(0, 1, 1001)
         gain = self.step(grid) - self.step(grid, up=False)
         falls = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
         return float(grid[falls[0] + 1]) if len(falls) else 0.5
 
     def pulses(self, up: bool = True) -> float:
-        """Return the number of mean pulses across the range, or across 99 % of the way to where steps become 0."""
+        """Return the number of mean pulses across the range, or across 99 % of the way to the x at which steps become 0."""
         rates = np.array(_rates(self.up if up else self.down[::-1]))
         stop = np.flatnonzero(rates <= 0)
         grid = np.linspace(0, 1, len(rates))
@@ -207,7 +211,7 @@ class Emulator:
     ----------
     device : MeasuredDevice
     memristor : MemristorParameters
-        Its K moves X by the device's mean step in one pulse.
+        Parameters of the emulator. The transconductance moves X by the device's mean step in one pulse.
     pulse : float
         Width in s of one pulse at +1 V or at -1 V.
     low, high : float
@@ -236,7 +240,8 @@ def emulator(device: MeasuredDevice, window: float | None = None, capacitance: f
     ----------
     device : MeasuredDevice
     window : float, optional
-        Range of X in V. None: 3 V, and more for read voltages above 0.1 V, for which channels of a low conductance would bend.
+        Range of X in V. None: 3 V, and more for read voltages above 0.1 V, because at these the I-V curves of channels of low
+        conductance would bend.
     capacitance : float
         Memory capacitor in F, large against the gate's, so that the lift of the gate does not matter.
     pulse : float
@@ -269,7 +274,7 @@ def _curve(name: str, values: Any) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the rates on an even grid whose flow over one pulse makes the steps of a `curve` upwards."""
+    """Return rates on an even grid of x; their flow over one pulse makes the steps of a `curve` upwards."""
     steps = np.array(curve)
     if len(steps) == 2:  # exact: the flow of a straight line makes steps on a straight line
         slope = max(steps[1] - steps[0], STEEPEST)
@@ -279,7 +284,7 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
     steps = (np.maximum.accumulate(ends) + np.minimum.accumulate(ends[::-1])[::-1]) / 2 - grid
     middle = grid + steps / 2  # a step is the mean rate on its way, so it corrects the rate there
     rates = np.interp(grid, middle, steps)
-    for _ in range(ITERATIONS):  # in twice the range, where rates stand still beyond 1: steps do not end there
+    for _ in range(ITERATIONS):  # in twice the range, with constant rates beyond 1, so that no step ends at the bound
         made = move(Flow(np.append(rates, np.full(len(grid) - 1, rates[-1])), rates, 0.0, 2.0), grid, 1.0) - grid
         rates *= np.interp(grid, middle, np.where(steps > 0, steps / np.maximum(made, 1e-300), 1.0))
     return tuple(rates.tolist())
@@ -317,7 +322,7 @@ def _presets() -> dict[str, MeasuredDevice]:
 
 
 def load_device(name: str) -> MeasuredDevice:
-    """Return a preset by name, or the device in a JSON file.
+    """Return the device of a preset, given its name, or of a device file, given its path.
 
     Raises ParameterError for an unknown name or a damaged file.
     """

@@ -8,7 +8,7 @@ from memristive.devices.measured_device import Emulator
 from memristive.devices.single_cell import one_cell
 from memristive.spice.session import NgspiceSession, Solver
 
-EDGE = 1e-3  # of a pulse's width
+EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 PHI = 1.2  # V
 
 

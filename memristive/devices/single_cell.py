@@ -5,11 +5,13 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.spice.parameters import ParameterError
 from memristor import Memristor, MemristorParameters
 
-STATE = "xcell.gate"  # vector of the cell's state
+STATE = "xcell.gate"  # ngspice's name of the cell's state
 
 
 def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state: float, title: str) -> Circuit:
-    """Return a netlist with one cell between nodes `input` and `neuron`, the latter at 0 V; `phi` and `input` have no source.
+    """Return a netlist with one cell between the nodes `input` and `neuron`; `neuron` is at 0 V.
+
+    The caller adds the sources at `input` and `phi`.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state:
     Raises
     ------
     ParameterError
-        phi never closes the write switch.
+        `phi_voltage` is too low to close the write switch.
     """
     if not phi_voltage > parameters.switch_threshold:
         raise ParameterError(f"phi_voltage must exceed switch_threshold, got {phi_voltage:g} V and "

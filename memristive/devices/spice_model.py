@@ -6,8 +6,8 @@ A model file is JSON::
      "up": {"voltage": 0.8, "width": 1e-6}, "down": {"voltage": -0.9, "width": 1e-6}, "read_voltage": 0.1}
 
 ngspice executes commands that it finds in a netlist, in a `.control` block, after `*#`, or as a program that a code model
-starts. So a stranger's library is not handed to ngspice. It is read here, only harmless statements pass, and ngspice loads
-their text: without comments, with all includes in place, and never from the file again.
+starts. So ngspice never reads a stranger's library itself. This module reads it and lets only harmless statements pass. ngspice
+loads their text, without comments and with all includes in place.
 """
 
 import itertools
@@ -52,11 +52,11 @@ class SpiceModel(Parameters):
     row_pin : int
         Pin that faces the row of a crossbar, 1 or 2. Voltages count from the row to the column.
     voltage_up, width_up, voltage_down, width_down : float
-        Pulse in V and s that raises the conductance by one step, and the one that lowers it.
+        Pulse in V and s that raises the conductance by one step, and pulse that lowers it.
     read_voltage : float
-        V, at which the conductance is read.
+        Voltage in V at which the conductance is read.
     parameters : mapping
-        Other values for parameters of the subcircuit.
+        Values for parameters of the subcircuit, instead of their defaults.
     """
 
     name: str
@@ -73,7 +73,7 @@ class SpiceModel(Parameters):
     parameters: Mapping[str, float] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise ParameterError unless the library has the subcircuit, with two pins and with the parameters that are named."""
+        """Raise ParameterError unless the library has the subcircuit, with two pins, the state's node and all parameters."""
         for name in (self.subcircuit, self.initial_parameter, *self.state_node.split("."), *self.parameters):
             if not NAME.fullmatch(name):
                 raise ParameterError(f"{name!r} is no name of a subcircuit, node or parameter")
@@ -98,7 +98,7 @@ class SpiceModel(Parameters):
         circuit.raw_spice += self.text
 
     def add_cell(self, circuit: Circuit, name: str, row: str, column: str, state: float | None) -> None:
-        """Add a memristor between two nodes, with its state at t = 0; None: the subcircuit's default."""
+        """Add a memristor between the nodes `row` and `column`, with its `state` at t = 0; None: the subcircuit's default."""
         pins = (row, column) if self.row_pin == 1 else (column, row)
         initial = {} if state is None else {self.initial_parameter: float(state)}
         circuit.X(name, self.subcircuit, *pins, **self.parameters, **initial)
@@ -109,7 +109,7 @@ class SpiceModel(Parameters):
 
 
 def load_model(name: str) -> SpiceModel:
-    """Return the model of a model file, or one that comes with the project, by name.
+    """Return the model in a model file, given its path, or a model that comes with the project, given its name.
 
     Raises ParameterError, which names the file, for anything that is missing, damaged or not allowed.
     """
@@ -157,7 +157,7 @@ def checked_library(path: Path) -> str:
 
 
 class Statement(NamedTuple):
-    """One statement of a library, its continuation lines joined, and where it begins."""
+    """One statement of a library, with its continuation lines joined, and the file and line where it begins."""
 
     path: Path
     line: int
@@ -196,7 +196,7 @@ def _statements(path: Path, section: str = "", above: tuple[Path, ...] = ()) -> 
 
 
 def _joined(path: Path) -> list[Statement]:
-    """Return all statements of a file, without comments; as ngspice does, + continues the statement before."""
+    """Return all statements of a file, without comments. A line that begins with + continues the statement before."""
     if not path.is_file():
         raise ParameterError(f"{path} does not exist")
     found: list[Statement] = []

@@ -1,4 +1,4 @@
-"""Checkpoints of a long training: all arrays and numbers that it needs to go on."""
+"""Checkpoints of a long training: all arrays and numbers that it needs to continue."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from memristive.io.files import FileProblem, NotOverwritten, differences, report
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """Return the path of the checkpoint of a run that will write `path`."""
+    """Return the path of the checkpoint of a run whose result goes to `path`."""
     return Path(f"{path}.checkpoint")
 
 
@@ -58,7 +58,7 @@ def resumed(path: Path, parameters: Mapping[str, Any], resume: bool, force: bool
 @contextmanager
 def checkpoint_at_interrupt(path: Path, progress: Callable[[], Mapping[str, Any]],
                             parameters: Mapping[str, Any]) -> Iterator[None]:
-    """Save a checkpoint when the block ends early, by Ctrl-C or by an error."""
+    """Save a checkpoint when the block ends early, by Ctrl-C or by an error; `progress` is called then."""
     try:
         yield
     except BaseException:

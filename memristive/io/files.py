@@ -20,7 +20,7 @@ class NotOverwritten(RuntimeError):
 
 
 def write_file(path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None) -> None:
-    """Write `content` to a temporary file and rename it: at any time `path` holds the old or the new content, complete.
+    """Write `content` to a temporary file and rename it, so that `path` always holds complete content, old or new.
 
     `own` protects files that hold no parameters, such as figures: if it returns False for the content of an existing file,
     NotOverwritten is raised.
@@ -63,7 +63,7 @@ def _plain(data: Any) -> Any:
 
 
 def read_json(path: str | Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file. Raises FileProblem, which names the file and `what` was expected."""
+    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected content, `what`."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -24,9 +24,9 @@ def describe_network(dataset: str, shape: tuple[int, int], network: LayeredNetwo
     network : LayeredNetwork
     rule : LayeredRule
     engine : str
-        Engine that trains.
+        Engine that trains the network.
     chip : Chip, optional
-        Chip of the training; None: an ideal one.
+        Chip that learns; None: an ideal one.
     """
     return {"dataset": dataset, "shape": shape, "encoding": "grey", "rule": "layers", "engine": engine,
             "hidden": network.sizes[1:-1], "learning": rule.as_dict(), "network": network.parameters.as_dict(),
@@ -35,7 +35,7 @@ def describe_network(dataset: str, shape: tuple[int, int], network: LayeredNetwo
 
 
 def load_network(path: Path, dataset: str = "") -> tuple[LayeredNetwork, LayeredRule, Voltages]:
-    """Return the network of a voltages file on an ideal chip, its rule, and the file's content.
+    """Return the network of a voltages file (on an ideal chip), the rule that trained it, and the content of the file.
 
     Raises VoltagesError if the file is missing, damaged, or of another `dataset`.
     """

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, resolution: float,
                    schedule: Schedule | None = None) -> None:
-    """Write one line for each image: image, label, decision, lead_us and all first spike times in us; print the path.
+    """Write the decision for each image as a line of a table, and print the path.
+
+    Columns are image, label, decision, lead_us, and the first spike times of all neurons in us.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     resolution : float
         Smaller leads, in s, are ties.
     schedule : Schedule, optional
-        Adds the paper's decision, which samples with this schedule's step.
+        Adds a column with the decision by the paper's rule, which samples outputs with this schedule's step.
     """
     import pandas as pd  # here: the import takes half a second
 
@@ -42,12 +44,12 @@ def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, res
     columns |= {f"spike_{name}_us": spikes[:, k] * 1e6 for k, name in enumerate(names)}
     table = pd.DataFrame(columns).replace([np.inf], np.nan)
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)  # without the time: the same bytes from the same run
+    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)  # without the time, equal runs write equal bytes
     report(f"wrote {path}")
 
 
 def _is_own(content: bytes) -> bool:
-    """Return if these bytes may be decisions that `save_decisions` wrote."""
+    """Return True if these bytes may be decisions that `save_decisions` wrote."""
     try:
         return gzip.decompress(content).startswith(b"image,label,decision")
     except (OSError, EOFError, zlib.error):
@@ -55,7 +57,7 @@ def _is_own(content: bytes) -> bool:
 
 
 def load_decisions(path: str | Path) -> "pd.DataFrame":
-    """Return the decisions that `save_decisions` wrote."""
+    """Return the table of decisions that `save_decisions` wrote."""
     import pandas as pd
 
     return pd.read_csv(path, dtype={"decision": str})

@@ -20,15 +20,16 @@ PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
 
 
 def versions(ngspice: bool) -> dict[str, Any]:
-    """Return the versions that a result depends on; `ngspice`: True if ngspice had a part in it."""
+    """Return the versions of the packages that a result depends on, and that of ngspice if `ngspice` had a part in it."""
     found: dict[str, Any] = {"ngspice": NgspiceSession().version} if ngspice else {}
     return found | {name: version(name) for name in PACKAGES}
 
 
 def describe(setup: Setup, chip: "Chip | None" = None) -> dict[str, Any]:
-    """Return the parameters of a run as plain numbers, for records and voltages files; "chip" is None for an ideal one.
+    """Return the parameters of a run as plain numbers, for records and voltages files.
 
-    "array" is there for two-terminal devices, with the device file's content, which names the SPICE model.
+    "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the content of the device file, which
+    names the SPICE model.
     """
     array = setup.array
     found = {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),

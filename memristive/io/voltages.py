@@ -1,6 +1,7 @@
 """Voltages files: trained states with everything that made them, as JSON; also the paper's flat layout.
 
-Loading returns states that fit the network, or raises one VoltagesError with the file, the value found and the one expected.
+Loading returns states that fit the network, or raises VoltagesError, which names the file, the value found and the value
+expected.
 """
 
 import re
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
-LIMIT = 1e6  # V
+LIMIT = 1e6  # V, largest state that a file may hold
 
 
 class VoltagesError(RuntimeError):
@@ -54,7 +55,7 @@ class Voltages:
 
     @property
     def encoding(self) -> str:
-        """Encoding of images."""
+        """Encoding of the images, "binary" or "grey"."""
         return str(self.origin.get("encoding", "binary"))
 
     @property
@@ -65,7 +66,7 @@ class Voltages:
 
     @property
     def engine(self) -> str:
-        """Engine that trained."""
+        """Engine that trained the states, "ngspice" or "closed-form"."""
         return str(self.origin.get("engine", NGSPICE))
 
     @property
@@ -76,7 +77,7 @@ class Voltages:
         return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
-        """Return device, neuron, pulses and chip of the training; `default` fills in for a file without them."""
+        """Return device, neuron, pulses and chip of the training; a file without them gives those of `default`."""
         default = default or Setup()
         try:
             network = self.origin.get("network", {})

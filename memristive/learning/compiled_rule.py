@@ -1,6 +1,6 @@
-"""The rule in closed form, compiled by numba: one presentation after the other, as online learning needs it.
+"""Error-driven training in closed form, compiled by numba: one presentation after the other, as online learning needs it.
 
-`network.kernel` reads and writes; the rule's own functions stand in learning/rule.py, and ngspice learns by the same.
+`network.kernel` reads and writes. The functions of the rule are those of learning/rule.py, which trainings in ngspice use, too.
 """
 
 import math
@@ -34,7 +34,7 @@ first_wrong_neuron, is_right, dose_factor, margin_factor, output_errors, overlap
 
 
 class Doses(NamedTuple):
-    """Parameters of a `LayeredRule` that the compiled training needs."""
+    """Parameters of a `LayeredRule` that the compiled training needs; doses never fall below the share `least_dose`."""
 
     presentations: int
     hidden_dose: float
@@ -60,7 +60,11 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 @compiled
 def correct(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulses, counts: Counts, states: Arrays, work: Work,
             image: np.ndarray, label: int, wrong: int, done: int, factors: np.ndarray, rng: np.random.Generator) -> None:
-    """Read back from the last layer to the first, then make all writes of the presentation after `done` others."""
+    """Correct the network after an error: back-read the errors from the last layer to the first, then write all layers.
+
+    `wrong` is the first wrong neuron, or -1. `done` presentations came before. `factors` are the noise of the writes, columns x
+    rows, or empty.
+    """
     last = len(states) - 1
     share = max(dose_factor(done, doses.presentations, doses.final_dose), doses.least_dose)
     found = [output_errors(len(work.spikes[last]), label, wrong)]
@@ -94,9 +98,10 @@ def correct(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulse
 def train(layers: tuple[Layer, ...], pulse: Pulse, doses: Doses, pulses: Pulses, counts: Counts, noise: Noise, states: Arrays,
           work: Work, images: np.ndarray, rows: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int,
           history: np.ndarray, rng: np.random.Generator) -> None:
-    """Present images[order] after `done` earlier presentations; fill `history` (presentations x (right, written)).
+    """Present the images of the indices `order`, after `done` earlier presentations, and fill `history`.
 
-    `images` and `rows` are the levels at the rows, `images` in writes and `rows` in reads.
+    `history` is presentations x 2: the answer was right, cells were written. Inputs have the levels `images` in writes, and
+    `rows` in reads.
     """
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]

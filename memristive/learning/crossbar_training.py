@@ -1,6 +1,7 @@
-"""One layer learns from its errors in closed form, on a chip: the compiled kernel presents the images.
+"""Training of one layer from its errors in closed form, on an ideal or imperfect chip, by the compiled kernel.
 
-Through resistive wires columns depend on each other; then `error_rule.ErrorDrivenTrainer` learns with the wire solver.
+The kernel takes columns as independent. Resistive wires couple them, so with wires `error_rule.ErrorDrivenTrainer` learns
+instead, with the wire solver.
 """
 
 import math
@@ -35,14 +36,14 @@ HIGHEST = 50.0  # V, highest state that cells are programmed to
 
 
 class CompiledCrossbar:
-    """One layer without resistive wires, as the compiled kernel reads and trains it.
+    """One layer without resistive wires, which the compiled kernel reads and trains.
 
     Parameters
     ----------
     setup : Setup
         The nominal design.
     chip : Chip
-        `Chip(classes, inputs)`: all devices alike.
+        Deviations from it; `Chip(classes, inputs)` has none.
     """
 
     def __init__(self, setup: Setup, chip: Chip) -> None:
@@ -75,9 +76,10 @@ class CompiledCrossbar:
 
     def train(self, learning: LearningState, rule: ErrorDrivenRule, images: np.ndarray,
               labels: np.ndarray) -> Iterator[tuple[float, int]]:
-        """Present the remaining images; arguments and yields as `error_rule.ErrorDrivenTrainer.presentations`.
+        """Present the remaining images; for each, yield the running accuracy and the number of presentations that wrote.
 
-        `learning` grows by blocks of presentations.
+        `images` are n x inputs, levels 0 to 1; `labels` are n class numbers. `learning` is updated after each block of `BLOCK`
+        presentations. Raises ParameterError for images or labels that do not fit.
         """
         check_levels("images", images, learning.states.shape[1])
         check_labels(labels, len(images), len(learning.states))
@@ -103,7 +105,7 @@ class CompiledCrossbar:
         return cells, work
 
     def _noise(self, first: int, stop: int) -> compiled_rule.Noise:
-        """Return the noise of presentations `first` to `stop`, as both engines draw it."""
+        """Return the chip's noise in presentations `first` to `stop`; ngspice gets the same numbers."""
         chip, count = self.chip, range(first, stop)
         read = np.array([chip.threshold_noise("learning", k) for k in count]) if chip.read_noise else compiled_rule.NO_NOISE.read
         write = (np.array([[chip.write_factors(k, column) for column in range(chip.classes)] for k in count])
@@ -112,7 +114,7 @@ class CompiledCrossbar:
 
 
 def kernel_layer(crossbar: Crossbar, setup: Setup, classes: int, inputs: int) -> kernel.Layer:
-    """Return a crossbar's cells and neurons for the kernel."""
+    """Return the cells and neurons of a crossbar as the kernel's `Layer`."""
     cells, neurons = crossbar.cells, crossbar.neurons
     values = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, cells.transconductance / cells.memory_capacitance,
               cells.leak]
@@ -125,7 +127,7 @@ def kernel_layer(crossbar: Crossbar, setup: Setup, classes: int, inputs: int) ->
 
 
 def kernel_pulse(crossbar: Crossbar, neuron: NeuronParameters) -> kernel.Pulse:
-    """Return the voltages and times of a crossbar's reads and writes for the kernel."""
+    """Return the voltages and times of a crossbar's reads and writes as the kernel's `Pulse`."""
     schedule, tau = crossbar.schedule, neuron.time_constant
     window, area = write_window(1.0, crossbar.phi_share)
     volts, start = schedule.input_voltage, math.exp(start_delay(schedule.rise, tau) / tau)
@@ -142,9 +144,9 @@ def train(engine: str, setup: Setup, chip: Chip, learning: LearningState, rule: 
     setup : Setup
         The nominal design.
     chip : Chip
-        `Chip(classes, inputs)`: all devices alike.
+        Deviations from it; `Chip(classes, inputs)` has none.
     learning : LearningState
-        Grows by one presentation, or in closed form by a block of them.
+        Updated after each presentation, or in closed form after each block of `BLOCK` presentations.
     rule : ErrorDrivenRule
     images : array, n x inputs, levels 0 to 1
     labels : array of int, n
@@ -152,7 +154,7 @@ def train(engine: str, setup: Setup, chip: Chip, learning: LearningState, rule: 
     Yields
     ------
     (float, int)
-        Running accuracy and number of writes, after each presentation.
+        Running accuracy and number of presentations that wrote, for each presentation.
 
     Raises
     ------
@@ -169,7 +171,7 @@ def train(engine: str, setup: Setup, chip: Chip, learning: LearningState, rule: 
 
 def learn_on_chip(setup: Setup, chip: Chip, rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray,
                   start: np.ndarray | None = None) -> np.ndarray:
-    """Return the states (classes x inputs, V) after a training by the `rule`.
+    """Return the states (classes x inputs, V) after a whole training in closed form.
 
     Parameters
     ----------
@@ -189,10 +191,10 @@ def learn_on_chip(setup: Setup, chip: Chip, rule: ErrorDrivenRule, images: np.nd
 
 
 def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -> np.ndarray:
-    """Return states (classes x inputs, V) written and verified cell by cell: each carries the ideal cell's current.
+    """Return the states (classes x inputs, V) of a chip whose cells were written and verified one by one.
 
-    The reference is the current of an ideal cell in `states` (classes x inputs, V) at the full input voltage. With
-    `calibrated`, each column is scaled by the deviation of its neuron's threshold and gain.
+    Each cell then carries the current that an ideal cell in `states` (classes x inputs, V) carries at the full input voltage.
+    With `calibrated`, the currents of a column also make up for the deviations of its neuron's threshold and gain.
     """
     volts, crossbar, neuron = setup.schedule.input_voltage, Crossbar.of(on_chip(setup, chip)), setup.neuron
     wanted = read_current(Cells.of(setup.memristor), states, volts)
@@ -200,7 +202,7 @@ def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -
         actual = crossbar.neurons
         wanted = wanted * (actual.threshold / neuron.threshold * neuron.feedback_resistance / actual.stages.feedback)[:, None]
     low, high = np.zeros_like(wanted), np.full_like(wanted, HIGHEST)
-    for _ in range(40):  # bisection: HIGHEST / 2**40 is nanovolts
+    for _ in range(40):  # bisection: HIGHEST / 2**40 is below a nanovolt
         middle = (low + high) / 2
         above = read_current(crossbar.cells, middle, volts) > wanted
         low, high = np.where(above, low, middle), np.where(above, middle, high)

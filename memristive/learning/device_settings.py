@@ -1,11 +1,11 @@
-"""Settings with which networks of a measured device learn: gain, biases, doses and margin from the device's curves and noise.
+"""Gain, biases, doses and margin of a network of measured devices, from the device's curves and noise.
 
-Three numbers of a device decide (docs/device_learning.md). If steps depend on x, pulses pull all cells to one state. *Memory* M
-is the number of pulses after which a cell has forgotten its earlier writes. *Balance* is the state to which cells are pulled. It
-stands for a weight of 0, because with another reference the pull itself would be a weight. *Pulse noise* is the random part of
-one pulse, as a share of the range: write noise, and the rounding to whole pulses. `FINE` suits pulses without noise, `COARSE`
-noisy pulses; settings between them are geometric means. `python -m studies.device_settings` shows how the constants were chosen,
-on held-out training images of MNIST.
+Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses pull all cells to one state.
+*Memory* M is the number of pulses after which a cell has forgotten its earlier writes. *Balance* is the state to which cells
+are pulled. It stands for a weight of 0, because with another reference the pull itself would be a weight. *Pulse noise* is the
+random part of one pulse, as a share of the range: write noise, and the rounding to whole pulses. `FINE` suits pulses without
+noise and `COARSE` noisy pulses. The settings of a device are geometric means of both. `python -m studies.device_settings` shows
+how the constants were chosen, on held-out training images of MNIST.
 """
 
 import dataclasses
@@ -20,22 +20,24 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from snn_circuit import NeuronParameters
 
-NOISE = 6e-4  # share of the range, at which FINE and COARSE count alike
-FINE_DOSE = 1e-3  # of M: a network writes a cell some hundred times, so that all writes together stay below the memory
-GROWING = 0.3  # of FINE_DOSE where steps up grow with x: later pulses multiply a write there, and wrong ones as well
-FINE_WRITE = 0.0017  # share of the range, of steps that are equal: small against the weights
-COARSE_DOSE = 7e-3  # of M and of step over noise: over M pulses a cell forgets noise as it forgets the weight
-COARSE_PULSES, COARSE_WRITE = 2.4, 0.024  # at most; share of the range: a cell of large steps has few levels
-DEEP_MEMORY = 110.0  # pulses, at which DEEP_FINE and DEEP_BENT count alike
-DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7  # share of the range and of a step, at which the coarse dose and DEEP_COARSE count half
-DEEP_FINE_DOSE, DEEP_FINE_WRITE = 4e-3, 0.0104  # of M; share of the range
-DEEP_COARSE_DOSE = 0.35  # pulses: an output cell of two layers sees few errors, and each should have a chance to write
-DEEP_EXACT_GAIN = 1.5  # of pulses of any width over whole ones: weights without noise may count more
+# Names with DEEP are for several layers. Doses are numbers of pulses.
+NOISE = 6e-4  # pulse noise at which FINE and COARSE have equal weights
+FINE_DOSE = 1e-3  # dose over M: a network writes a cell some hundred times, and all writes together stay below the memory
+GROWING = 0.3  # factor on FINE_DOSE if steps up grow with x: later pulses then multiply earlier writes, wrong ones as well
+FINE_WRITE = 0.0017  # largest fine dose as a share of the range: small against the weights
+COARSE_DOSE = 7e-3  # dose over M step / noise: in M pulses a cell forgets noise as it forgets the weight
+COARSE_PULSES, COARSE_WRITE = 2.4, 0.024  # largest coarse dose, in pulses and as a share of the range
+DEEP_MEMORY = 110.0  # M at which DEEP_FINE and DEEP_BENT have equal weights
+# The coarse dose has half the weight at this pulse noise, DEEP_COARSE at this ratio of pulse noise to a step.
+DEEP_NOISE, DEEP_RATIO = 2e-3, 2.7
+DEEP_FINE_DOSE, DEEP_FINE_WRITE = 4e-3, 0.0104  # as FINE_DOSE and FINE_WRITE
+DEEP_COARSE_DOSE = 0.35  # an output cell of two layers sees few errors, and each should have a chance to write
+DEEP_EXACT_GAIN = 1.5  # factor on the gain for pulses of any width: weights without noise may count more
 
 
 @dataclass(frozen=True)
 class Values:
-    """Settings of a network that depend only on the device's pulse noise.
+    """Settings of a network that follow from the device's pulse noise and, for several layers, from its memory.
 
     Parameters
     ----------
@@ -48,9 +50,9 @@ class Values:
         Lead in s that the right neuron needs at first. Large for noisy pulses, because a lead has to survive the noise of later
         writes.
     final_margin : float
-        Last margin over the first one.
+        Share of the first margin that is left at the end.
     final_dose : float
-        Last dose over the first one.
+        Share of the first dose that is left at the end.
     output_gain : float
         Gain of the last layer over the first.
     hidden_dose : float
@@ -58,7 +60,8 @@ class Values:
     reach : float
         Hidden neurons whose membranes settle above this share of the threshold are written.
     start_drive_spread, start_weight_spread : float
-        Spreads at the start: of the hidden neurons' drives in thresholds, of output weights as a share of the range.
+        Standard deviations at the start: of the drives of hidden neurons in thresholds, and of output weights as a share of the
+        range.
     """
 
     gain: float
@@ -74,7 +77,7 @@ class Values:
     start_weight_spread: float = 0.0
 
     def towards(self, other: "Values", weight: float) -> "Values":
-        """Return the geometric means of these values and those of `other`, which has the `weight` 0 to 1."""
+        """Return weighted geometric means of these values and of those of `other`, whose `weight` is from 0 to 1."""
         return Values(**{name: float(value ** (1 - weight) * vars(other)[name]**weight) for name, value in vars(self).items()})
 
 
@@ -91,21 +94,22 @@ DEEP_BENT = Values(gain=0.9, output_bias=2.0, margin=50e-6, final_margin=0.24, f
 
 
 def memory(device: MeasuredDevice) -> float:
-    """Return the number of pulses after which a cell has forgotten a write: 1 over the mean slope of its two curves."""
+    """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean slope of its two curves."""
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
     return 2 / slopes if slopes else np.inf
 
 
 def pulse_noise(device: MeasuredDevice, whole: bool) -> float:
-    """Return the standard deviation of the random part of one pulse, as a share of the range.
+    """Return the standard deviation of the random part of one pulse, as a share of the range: write noise and rounding.
 
-    If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2: a standard deviation of half a step.
+    If pulses must be `whole`, half a pulse becomes one pulse with the probability 1/2. The standard deviation of this is half a
+    step. Pulses of any width are written without noise.
     """
     return float(np.hypot(device.write_noise, device.mean_step / 2)) if whole else 0.0
 
 
 def half_at(middle: float, value: float) -> float:
-    """Return a weight from 0 to 1 that grows with a value and is 1/2 at its `middle`."""
+    """Return a weight from 0 to 1 that grows with `value` and is 1/2 where `value` equals `middle`."""
     return 1 - middle**2 / (middle**2 + value**2)
 
 
@@ -117,7 +121,7 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     ----------
     device : MeasuredDevice
     layers : int
-        1, or more.
+        Number of layers.
     pairs : int
         Differential pairs of a synapse; 0: single cells.
     whole : bool
@@ -147,7 +151,7 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
             values = dataclasses.replace(values, gain=DEEP_EXACT_GAIN * values.gain)
         fine, coarse = min(DEEP_FINE_WRITE / step, DEEP_FINE_DOSE * forgotten), DEEP_COARSE_DOSE
     pulses = measured_pulses(emulated, whole, noise=whole)
-    # Of several pairs each write changes one, which is a share of the weight, so it takes as many times the dose.
+    # A write changes one of the pairs, which carries a share of the weight, so the dose grows with the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
     design = measured_design(emulated, pairs, values.gain, neuron, device.balance, hidden_bias=values.hidden_bias,
                              output_bias=values.output_bias, output_gain=values.output_gain)

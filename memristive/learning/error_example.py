@@ -16,17 +16,18 @@ SEARCHED = 2000  # training images among which `find_error` searches
 
 @dataclass(frozen=True)
 class ErrorExample:
-    """An image that the rule writes for.
+    """Image after which the rule writes: an example of an error.
 
     Parameters
     ----------
     image : array, inputs
         Levels 0 to 1.
     label : int
+        Class of the image.
     wrong : int
-        Neuron that fires too early.
+        First wrong neuron, which fires too early.
     written : bool
-        False: the network makes no error, `wrong` is the second neuron to fire.
+        False if the network makes no such error. Then `wrong` fires first of the wrong neurons, but late enough.
     """
 
     image: np.ndarray
@@ -36,9 +37,9 @@ class ErrorExample:
 
 
 def find_error(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> ErrorExample:
-    """Return the first of the `images` (n x inputs) that the rule writes for.
+    """Return the first image with an error: its right neuron fires, and a wrong neuron fires before it or too soon after it.
 
-    If there is none, return the first image, with its second neuron as the wrong one.
+    `images` are n x inputs. Without an error among the first 2,000, return the first image with its first wrong neuron.
     """
     images, labels = images[:SEARCHED], labels[:SEARCHED]
     times = network.first_spikes(images)
@@ -52,7 +53,10 @@ def find_error(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, l
 
 
 def back_read(network: LayeredNetwork, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the back-read of the last layer (V, by ngspice and by the closed form) and the settled membranes below it."""
+    """Return the back-read of the last layer in ngspice, then in closed form, and the settled membranes of the layer below.
+
+    Each is an array with a value for each neuron of the layer below: back-reads in V, membranes in thresholds.
+    """
     last = len(network.states) - 1
     errors = output_errors(network.sizes[-1], example.label, example.wrong)
     with temporary_circuits():
@@ -62,9 +66,10 @@ def back_read(network: LayeredNetwork, example: ErrorExample) -> tuple[np.ndarra
 
 
 def error_energies(network: LayeredNetwork, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
-    """Return the energies in J of reading the example and of the first writes, and the duration of the read in s.
+    """Return by name the energies in J of the example's read, back-read and writes, and the duration of the read in s.
 
-    The output columns are those of the example. The hidden column is that of a neuron whose row shows 1 V in the back-read.
+    Writes have the first dose. The output columns are those of the right and of the wrong neuron. The hidden column is that of
+    a neuron with an error of 1 V.
     """
     last, neuron = len(network.states) - 1, network.parameters.neuron
     rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))

@@ -17,12 +17,12 @@ from memristive.spice.parameters import Parameters, quantity
 if TYPE_CHECKING:
     from memristive.network.engines import Engine
 
-RUNNING = 1000  # presentations in the running accuracy
+RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 
 
 @dataclass(frozen=True)
 class ErrorDrivenRule(Parameters):
-    """Parameters of the rule; the defaults are those for MNIST's binary images."""
+    """Parameters of error-driven learning in one layer; the defaults suit MNIST's binary images."""
 
     presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
     start_state: float = quantity(3.0, -1e3, 1e3, "V", "X of every cell at the start")
@@ -31,7 +31,7 @@ class ErrorDrivenRule(Parameters):
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
 
 
-SMALLEST_DOSE = 0.01  # share of the first dose: below it a write takes as long and changes next to nothing
+SMALLEST_DOSE = 0.01  # share of the first dose: smaller writes take as long to simulate and change next to nothing
 
 
 @dataclass
@@ -44,7 +44,7 @@ class LearningState:
     done : int
         Presentations done.
     history : array of bool, presentations x 2
-        Columns: the answer was right before the write; cells were written.
+        For each presentation: True if the answer was right before the write, and True if cells were written.
     """
 
     states: np.ndarray
@@ -53,30 +53,33 @@ class LearningState:
 
     def __post_init__(self) -> None:
         self.states = np.asarray(self.states, float)
-        self.done = int(self.done)  # from a checkpoint: an array without dimensions
+        self.done = int(self.done)  # a checkpoint gives an array without dimensions
 
 
 def initial_state(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningState:
-    """Return the state before the first presentation."""
+    """Return the state of a training before its first presentation."""
     return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
 
 
 def presentation_order(seed: int, presentations: int, count: int) -> np.ndarray:
-    """Return the indices of the images in the order of presentation: permutations of all `count`, one after the other."""
+    """Return the indices of `count` images in the order of presentation: one permutation of all images after another."""
     generator = np.random.default_rng(seed)
     rounds = -(-presentations // count)
     return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:presentations]
 
 
 class ErrorDrivenTrainer:
-    """The rule on images (n x inputs, levels 0 to 1) with `labels` (n), on either `engine`."""
+    """Training of one layer from its errors, in ngspice or in closed form (`engine`).
+
+    `images` are n x inputs, levels 0 to 1; `labels` are n class numbers.
+    """
 
     def __init__(self, engine: "Engine", rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
         self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
         self._order = presentation_order(rule.seed, rule.presentations, len(images))
 
     def present(self, learning: LearningState) -> None:
-        """Present the next image: read, decide, write if needed. Updates `learning`; raises SimulationError."""
+        """Read the next image, decide, write after an error, and update `learning`. Raises SimulationError if ngspice fails."""
         k = learning.done
         image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
         spikes = self._engine.spikes(learning.states, image, wanted=2)
@@ -89,12 +92,12 @@ class ErrorDrivenTrainer:
             for column in np.flatnonzero(errors).tolist():
                 sign = int(errors[column])
                 states[column] = self._engine.write(states, column, image, sign, dose / self._engine.rate)
-        # Assigned last, all at once: an interrupted presentation leaves the state before it.
+        # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
         learning.history[k] = is_right(spikes, label), wrong is not None or silent
         learning.states, learning.done = states, k + 1
 
     def presentations(self, learning: LearningState) -> Iterator[tuple[float, int]]:
-        """Present the remaining images; yield (running accuracy, number of writes) after each.
+        """Present the remaining images; after each, yield the running accuracy and the number of presentations that wrote.
 
         Raises ParameterError for invalid labels.
         """
@@ -111,7 +114,10 @@ class ErrorDrivenTrainer:
 
 
 def learning_curve(history: np.ndarray, window: int = RUNNING) -> tuple[np.ndarray, np.ndarray]:
-    """Return the running accuracy over the last `window` presentations and the cumulative writes, after each presentation."""
+    """Return the running accuracy over the last `window` presentations, and the number of presentations that wrote so far.
+
+    Both are arrays with a value for each presentation; `history` is that of `LearningState`.
+    """
     right = np.cumsum(history[:, 0])
     counts = np.minimum(np.arange(1, len(right) + 1), window)
     before = np.concatenate([np.zeros(min(window, len(right)), int), right[:-window]])

@@ -1,8 +1,10 @@
-"""Exact gradient of first spike times with respect to the states, from the closed form: the reference for the local rule.
+"""Exact gradient of first spike times with respect to the states, from the closed form: a reference for the local rule.
 
-Let z = exp(t / tau). A neuron driven by steps at z_k with weights w_k (in thresholds) fires at z = sum(w z_k) / (sum(w) - 1),
-over the k before z. So dz/dw_k = (z_k - z) / (sum(w) - 1) and dz/dz_k = w_k / (sum(w) - 1). A neuron of the first layer has a
-constant drive u and fires at z = z_start u / (u - 1), so dz/du = -z_start / (u - 1)^2. The chain rule gives the rest.
+Let z = exp(t / tau), with the time t and the membrane's time constant tau. Row k steps up at z_k and has the weight w_k in
+thresholds. The neuron fires at z = sum(w_k z_k) / (sum(w_k) - 1), with sums over the rows that step up before z. So
+dz/dw_k = (z_k - z) / (sum(w_k) - 1) and dz/dz_k = w_k / (sum(w_k) - 1). A neuron of the first layer has a constant drive u in
+thresholds from the start z_start on. It fires at z = z_start u / (u - 1), so dz/du = -z_start / (u - 1)^2. The chain rule gives
+the rest.
 """
 
 import math
@@ -17,18 +19,19 @@ STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 
 
 def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
-    """Return the derivatives of the lag t_label - t_wrong of two output neurons with respect to all states.
+    """Return the derivatives of t_label - t_wrong, the lag between two output neurons, with respect to all states.
 
     Parameters
     ----------
     network : LayeredNetwork
     image : array, inputs, levels 0 to 1
     label, wrong : int
+        Output neurons.
 
     Returns
     -------
     tuple of arrays, s/V
-        Shapes as `network.states`.
+        One for each layer, neurons x rows with the bias.
 
     Raises
     ------
@@ -60,19 +63,22 @@ def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: 
 
 
 def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each cell's contribution to its settled membrane, and the derivative with respect to its state.
+    """Return the contribution of each cell to the settled membrane of its neuron, and its derivative by the cell's state.
 
     Parameters
     ----------
     network : LayeredNetwork
     layer : int
+        Counted from 0.
     volts : array, rows, V
+        Voltages of the rows, the bias last.
 
     Returns
     -------
     weights : array, neurons x rows
-        In thresholds.
+        Contributions in thresholds.
     slopes : array, neurons x rows, 1/V
+        Derivatives.
     """
     arrays = KernelArrays(network)
     channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
@@ -84,6 +90,6 @@ def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -
 
 
 def angle(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the angle between two arrays, as vectors, in degrees; nan if one of them is 0."""
+    """Return the angle in degrees between two arrays, taken as vectors; nan if one of them is 0."""
     size = math.sqrt(float((one**2).sum() * (other**2).sum()))
     return math.degrees(math.acos(max(-1.0, min(1.0, float((one * other).sum()) / size)))) if size else math.nan

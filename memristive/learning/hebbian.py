@@ -24,14 +24,18 @@ from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
 from snn_circuit import names
 
-Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the presentations, for a progress bar
+Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the iterator over presentations, for a progress bar
 EQUAL_CLASSES = 2e-4  # share by which one pulse may write the classes differently (docs/reliability.md)
 SHORT_READ = 1e-3  # s: longest read of two-terminal devices, which each read disturbs; spikes fall within half of it
 
 
 @dataclass(frozen=True)
 class Training:
-    """Waveforms of a training over `time` (s) in V, and the final `states`, classes x inputs in V."""
+    """Waveforms of a training: voltages in V over `time` in s, and the final `states` (classes x inputs, V).
+
+    `inputs` are the voltages of the rows (inputs x times) and `controls` the phi (classes x times). `states_over_time` holds X
+    of all cells, class by class (cells x times).
+    """
 
     time: np.ndarray
     inputs: np.ndarray
@@ -50,7 +54,7 @@ def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.
     ----------
     setup : Setup
     device : MeasuredDevice
-        Names its SPICE model (``python -m studies.spice_device``).
+        Device that names its SPICE model (``python -m studies.spice_device``).
     scheme : str
         "1t1r" or "v/2" (`memristive.network.two_terminal`).
     patterns : array, classes x inputs, 0 or 1
@@ -71,7 +75,10 @@ def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.
 
 
 def hebbian_network(setup: Setup, patterns: np.ndarray) -> Circuit:
-    """Return the netlist that trains `patterns` (classes x inputs, 0 to 1): class j's pattern while only phi_j is high."""
+    """Return the netlist that trains `patterns` (classes x inputs, 0 to 1).
+
+    While class j's pattern is at the rows, only phi_j is high.
+    """
     schedule, (classes, inputs) = setup.writing, patterns.shape
     sources = [schedule.train(schedule.input_voltage * patterns[:, i]) for i in range(inputs)]
     controls = [schedule.train(schedule.phi_voltage * np.eye(classes)[j]) for j in range(classes)]
@@ -96,7 +103,7 @@ def read_network(setup: Setup, states: np.ndarray, image: np.ndarray, title: str
 
 
 def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
-    """Return the text of `hebbian_network` for ngspice's program; arguments as there, and the names of the classes."""
+    """Return the netlist of `hebbian_network` as text for the program ngspice; `labels` are the names of the classes."""
     classes, inputs = patterns.shape
     cells = setup.state_names(classes, inputs)
     comments = [f"Hebbian training of {named_classes(labels, classes)}: while class j's pattern is at the inputs, phi_j is high.",
@@ -107,7 +114,7 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
 
 
 def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
-    """Return the text of `inference_network` for ngspice's program; arguments as there, and the names of the classes."""
+    """Return the netlist of `inference_network` as text for the program ngspice; `labels` are the names of the classes."""
     comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
                 "Saved: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
     nodes = names("membrane", len(states)) + names("output", len(states))
@@ -117,7 +124,10 @@ def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, la
 
 def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object] = (),
                  sample: str = "image") -> str:
-    """Return the text of `read_network` for ngspice's program; arguments as there, the classes' names and the image's."""
+    """Return the netlist of `read_network` as text for the program ngspice.
+
+    `labels` are the names of the classes and `sample` is the name of the image, for comments in the netlist.
+    """
     comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
                 "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
     nodes = names("membrane", len(states)) + names("output", len(states))
@@ -163,7 +173,7 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     except SimulationError:
         if chosen == solver:
             raise
-        training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds
+        training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds stop the adapted solver
     if setup.array:
         return training
     warn_of_range(setup, training.states, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
@@ -194,14 +204,20 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, who
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
-    """Return the range of the classes' mean on-states as a share of their mean; one pulse should write them equally."""
+    """Return the difference between the classes that one pulse should write equally: the range of their states over the mean.
+
+    The state of a class is the mean over the cells of its pattern's pixels at level 1.
+    """
     means = [row[pattern == 1].mean() for row, pattern in zip(states, patterns, strict=True) if (pattern == 1).any()]
     return float(np.ptp(means) / np.mean(means)) if means else 0.0
 
 
 @dataclass(frozen=True)
 class Inference:
-    """Waveforms of an inference over `time` (s) in V, and first spikes in s, images x classes (nan: silent)."""
+    """Waveforms of an inference: voltages in V over `time` in s, and first `spikes` in s (images x classes, nan: silent).
+
+    `membranes` and `outputs` are those of the neurons (classes x times).
+    """
 
     time: np.ndarray
     membranes: np.ndarray

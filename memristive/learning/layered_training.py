@@ -1,4 +1,4 @@
-"""Networks of one or more layers learn from their errors in closed form (docs/layers.md).
+"""Training of networks of one or more layers from their errors, in closed form (docs/layers.md).
 
 `ngspice_training` does the same in ngspice.
 """
@@ -40,7 +40,9 @@ BLOCK = 1000  # presentations between two reports of a training
 def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, rule: LayeredRule,
                     design: LayerDesign | None = None, parameters: NetworkParameters | None = None,
                     pulses: PulseWrites | None = None) -> LayeredNetwork:
-    """Return an untrained network with random states; the cells of a pair start at equal distances from X_ref.
+    """Return an untrained network with random states.
+
+    The two cells of a differential pair start equally far above and below `design.reference_state`.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def initial_network(hidden: tuple[int, ...], classes: int, images: np.ndarray, r
         Neurons of each hidden layer.
     classes : int
     images : array, n x inputs, levels 0 to 1
-        The first layer's states are scaled so that its membranes settle over these images as the rule requires.
+        Images over which the membranes of the first layer settle with the mean and the spread that the rule gives.
     rule : LayeredRule
         Distribution of the start and its seed.
     design : LayerDesign, optional
@@ -78,7 +80,7 @@ class LayeredLearning:
     ----------
     network : LayeredNetwork
     history : array of bool, presentations x 2
-        Columns: the answer was right before the write; cells were written.
+        For each presentation: True if the answer was right before the write, and True if cells were written.
     done : int
         Presentations done.
     """
@@ -99,7 +101,7 @@ class LayeredLearning:
 
     @classmethod
     def restored(cls, network: LayeredNetwork, arrays: dict[str, np.ndarray]) -> LayeredLearning:
-        """Return the training of a checkpoint's `arrays`; `network` gives everything but the states."""
+        """Return the training that a checkpoint's `arrays` hold; `network` gives everything but the states."""
         states = tuple(arrays[f"states_{k}"] for k in range(len(network.states)))
         return cls(dataclasses.replace(network, states=states), arrays["history"].copy(), int(arrays["done"]))
 
@@ -133,7 +135,7 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
     block : int
         Presentations between two yields.
     counts : Counts, optional
-        From `no_counts`; gathers the pulses of each cell.
+        From `no_counts`; the pulses of each cell are added to it.
 
     Yields
     ------
@@ -157,7 +159,7 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
     counts = counts or no_counts(learning.network)
     rng = write_generator(rule, learning.done)
     levels, classes = with_bias(images), np.asarray(labels, np.int64)
-    rows = learning.network.design.read_levels(levels)  # the same array for an ohmic device, which the cache likes
+    rows = learning.network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
     while learning.done < rule.presentations:
         stop = min((learning.done // block + 1) * block, rule.presentations)
         order = epoch_order(rule, len(images), learning.done, stop)
@@ -172,7 +174,7 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
 
 def learn_layers(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray,
                  watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps) -> LayeredLearning:
-    """Return the whole training of a network in closed form.
+    """Train a network in closed form from start to end, and return the finished training.
 
     Parameters
     ----------
@@ -190,7 +192,7 @@ def learn_layers(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray,
 
 
 def write_generator(rule: LayeredRule, done: int) -> np.random.Generator:
-    """Return the generator of the random numbers of reads and writes, for `BLOCK` presentations from number `done` on."""
+    """Return a generator of the random numbers of reads and writes in `BLOCK` presentations, the first of number `done`."""
     return np.random.default_rng([rule.seed, 3, done])
 
 

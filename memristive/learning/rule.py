@@ -1,7 +1,7 @@
-"""The learning rule, shared by both engines and all networks: which columns are written, for how long, in which direction.
+"""The learning rule: which columns are written, for how long, and in which direction. Both engines and all networks share it.
 
-All quantities are local to a row or a column, and the circuit shows them: spike times, membranes, back-read currents
-(docs/layers.md). `compiled_rule` compiles these array functions.
+The rule needs only spike times, membranes and back-read currents. Each belongs to one row or one column, and the circuit shows
+it (docs/layers.md). `compiled_rule` compiles these array functions.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,17 @@ import numpy as np
 
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
-SIMULTANEOUS = 1e-12  # s: of spikes this close (equal columns) the lower class is first, on any engine
+SIMULTANEOUS = 1e-12  # s; spikes of equal columns are closer than this: then the lower class counts as first, on any engine
 
 
 @dataclass(frozen=True)
 class LayeredRule(Parameters):
-    """Parameters of the rule; the defaults were chosen on held-out training images of MNIST (grey 10x10, 200 hidden neurons).
+    """Parameters of the learning rule for networks of one or more layers.
 
-    Doses fall linearly to 0 over the run. Start values have normal distributions: the settled membranes of the first layer (in
-    thresholds), and X - X_ref of each cell in later layers.
+    The defaults were chosen on held-out training images of MNIST (grey, 10x10 pixels, 200 hidden neurons). Doses fall over the
+    run: linearly to 0, or exponentially to `final_dose`. The start is random, with normal distributions. For the first layer,
+    the rule gives mean and spread of the settled membranes. For later layers, it gives those of X - X_ref, the difference
+    between the states of a cell and of the reference column.
     """
 
     presentations: int = quantity(1_500_000, 1, 10**9, "", "training images presented in all")
@@ -37,12 +39,12 @@ class LayeredRule(Parameters):
 
 
 def dose_factor(done: int, presentations: int, final: float) -> float:
-    """Return the share of the first dose that is given after `done` presentations."""
+    """Return the share of the first dose that is left after `done` presentations; `final` is the last share."""
     return 1.0 - done / presentations if final == 0.0 else final ** (done / presentations)
 
 
 def margin_factor(done: int, presentations: int, final: float) -> float:
-    """Return the share of the first margin that is asked for after `done` presentations."""
+    """Return the share of the first margin that is required after `done` presentations; `final` is the last share."""
     return final ** (done / presentations)
 
 
@@ -56,9 +58,9 @@ def check_labels(labels: np.ndarray, count: int, classes: int) -> None:
 
 
 def first_wrong_neuron(spikes: np.ndarray, label: int, margin: float) -> int | None:
-    """Return the wrong neuron that fires before the right one, or less than `margin` s after it; None if there is none.
+    """Return the wrong neuron that fires first; None if the right one leads it by `margin` s or more, or if no wrong one fires.
 
-    `spikes`: first spike times in s, nan for silent neurons. Ties count as errors at any margin: otherwise cells that start
+    `spikes` are first spike times in s, nan for silent neurons. Ties count as errors at any margin. Otherwise cells that start
     equal would never be written at a margin of 0.
     """
     others = np.where(np.isnan(spikes), np.inf, spikes)
@@ -75,7 +77,7 @@ def is_right(spikes: np.ndarray, label: int) -> bool:
 
 
 def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
-    """Return the errors of `count` output columns: 1 for `label`, -1 for the first wrong neuron (none if `wrong` is below 0)."""
+    """Return the errors of `count` output columns: 1 for `label`, -1 for `wrong`, the first wrong neuron (below 0: none)."""
     result = np.zeros(count)
     result[label] = 1.0
     if wrong >= 0:
@@ -84,14 +86,16 @@ def output_errors(count: int, label: int, wrong: int) -> np.ndarray:
 
 
 def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
-    """Return the time for which each row is high before a neuron fires. It ranks the rows as the spike's gradient does.
+    """Return the time for which each row is high before a neuron fires.
+
+    A row's time grows with its influence on the spike, so it ranks the rows as the exact gradient does.
 
     Parameters
     ----------
     rows : array, rows, s
         Times at which the rows step up; nan for silent rows, which are not written.
     spike : float, s
-        First spike of the column's neuron; nan if silent: then the write lasts to the end of the read.
+        First spike of the column's neuron. If the neuron is silent (nan), times count to the end of the read.
     window : float, s
         Duration of a read.
 
@@ -104,12 +108,12 @@ def overlap_times(rows: np.ndarray, spike: float, window: float) -> np.ndarray:
 
 
 def hidden_errors(read_back: np.ndarray, settled: np.ndarray, reach: float, scale: float) -> np.ndarray:
-    """Return the errors (V) of hidden neurons; 0 where the membrane settles below `reach`, so that nothing is written.
+    """Return the errors of hidden neurons. They are 0 where the membrane settles below `reach`, so that nothing is written.
 
     Parameters
     ----------
     read_back : array, neurons
-        Back-read of the layer above.
+        Back-read of the layer above: the sum of error x (X - X_ref) over its neurons. In V, or in V^2 if it is not the last.
     settled : array, neurons
         Settled membranes in thresholds.
     reach : float

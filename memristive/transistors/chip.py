@@ -28,7 +28,7 @@ def draw_thresholds(netlist: str, seed: int, deviation: float | None = None) -> 
         Circuit of `circuit.netlist`.
     seed : int
     deviation : float, optional
-        Standard deviation in V of every transistor; by default that of its area.
+        Standard deviation in V of every transistor; by default it follows from the area of the transistor's gate.
     """
     rng, found = np.random.default_rng(seed), {}
     for transistor in TRANSISTOR.finditer(netlist):
@@ -41,7 +41,7 @@ def draw_thresholds(netlist: str, seed: int, deviation: float | None = None) -> 
 def on_chip(netlist: str, thresholds: Mapping[str, float]) -> tuple[str, str]:
     """Return the circuit with a model of its own for each transistor, and the .model lines.
 
-    A positive deviation makes every transistor conduct less: a PMOS has a negative threshold, which becomes more negative.
+    A positive deviation makes any transistor conduct less. So it makes the negative threshold of a PMOS more negative.
     """
     kinds: dict[str, tuple[str, float]] = {}
 

@@ -26,15 +26,15 @@ TAIL_OVERDRIVE = BIAS["vref"] - THRESHOLDS["syn"]  # V, of the current sources b
 TARGET = 1.0  # V, at the label's target pin
 ROW_SOURCE = 2e6  # ohm, at the source of a row's inverter, which draws 0.7 uA at most
 ROW_INVERTER = 2.0  # width over length of a row's inverter
-BALANCE_WINDOW = 50e-3  # V, at the gates of the balance, that steers all of it
-BALANCE_GATE = 0.58  # V, to which mean score and level are divided: the stage must fit below the label's current source
+BALANCE_WINDOW = 50e-3  # V, difference at the gates of the balance that steers its whole current
+BALANCE_GATE = 0.58  # V, to which dividers lower mean score and level: the stage must fit below the label's current source
 MEAN_RESISTOR = 50e6  # ohm, from each score to their mean: it draws a hundredth of a read's current
 SMALLEST = 1e-6  # m, the shortest and narrowest transistor that the contest allows
 
 
 @dataclass(frozen=True)
 class LearnerParameters(Parameters):
-    """Sizes of the circuit, as the physical quantities that they set. The defaults are those for ten digits."""
+    """Physical quantities that set the sizes of the circuit's elements. The defaults are those for ten digits."""
 
     read_length: float = quantity(400e-6, 1e-6, 1e-2, "m", "length of a read transistor of 1 um width: longer reads cost less")
     load: float = quantity(3.25e6, 1e3, 1e12, "ohm", "resistor from each score line to ground")
@@ -62,8 +62,8 @@ class LearnerParameters(Parameters):
         return self.error_current * SLOT / self.step
 
 
-# Chosen by the law on images drawn from MNIST's training set without the contest's; those "for chips" on chips with a spread of
-# 5 mV (docs/transistors.md).
+# Chosen with the closed form (law.py), on images of MNIST's training set that the contest does not use. Those for chips were
+# chosen on chips whose thresholds spread by 5 mV (docs/transistors.md).
 _THREE_DIGITS = LearnerParameters(
         load=14990000.0, window=0.02479, margin=0.08216, step=1.339, charge_overdrive=1.578,
         discharge_overdrive=2.084, charge_swing=0.2032, discharge_swing=0.2032, anneal_time=0.7621,
@@ -86,7 +86,7 @@ def netlist(parameters: LearnerParameters, classes: Sequence[int], inputs: int =
     ----------
     parameters : LearnerParameters
     classes : sequence of int
-        Numbers of the target and output pins that the circuit uses.
+        Class numbers: the circuit uses the target and output pins with these numbers.
     inputs : int
         Number of input pins.
     """
@@ -176,7 +176,7 @@ def models(thresholds: dict[str, tuple[str, float]] | None = None) -> str:
     Parameters
     ----------
     thresholds : dict, optional
-        Kind and deviation of the threshold in V by the name of a transistor's model.
+        Kind of the transistor and deviation of its threshold in V, by the name of its model.
     """
     named = thresholds or {kind: (kind, 0.0) for kind in MODELS}
     return "\n".join(f".model {name} {MODELS[kind][0]} ({MODELS[kind][1].format(vto=THRESHOLDS[kind] + deviation)})"

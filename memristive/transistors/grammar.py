@@ -51,7 +51,7 @@ def count_components(text: str, pins: Collection[str]) -> dict[str, int]:
 
 
 def _problem(fields: list[str], pins: Collection[str]) -> str:
-    """Return what is wrong with one element, "" for nothing."""
+    """Return a description of the fault of one element, "" if there is none."""
     name, kind = fields[0], fields[0][0]
     if not NAME.fullmatch(name):
         return "is no resistor, capacitor, diode or MOSFET"

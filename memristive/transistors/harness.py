@@ -1,4 +1,4 @@
-"""Run a learner's netlist with the ngspice program, score its outputs, and add up the energy that each driver delivers."""
+"""Run the circuit of transistors in the program ngspice, score its outputs, and add up the energy that each driver delivers."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ POLL = 1.0  # s between two looks at a running simulation
 
 @dataclass(frozen=True)
 class Trace:
-    """Saved vectors of a transient: `time` in s, and by ngspice's name `values` in V and A (points x names)."""
+    """Saved vectors of a transient: `time` in s, their ngspice `names`, and `values` in V and A (points x names)."""
 
     time: np.ndarray
     names: list[str]
@@ -53,7 +53,7 @@ def simulate(text: str, stop: float, watch: Callable[[float], None] | None = Non
     Raises
     ------
     SimulationError
-        ngspice stopped early or complained; an aborted ngspice still writes data and returns 0.
+        ngspice stopped early or printed an error. Its log is searched, because an aborted run still writes data and returns 0.
     """
     with tempfile.TemporaryDirectory() as name:
         folder, begin = Path(name), time.monotonic()
@@ -101,7 +101,7 @@ def _header(path: Path) -> tuple[list[str], int]:
 
 
 def _last_time(path: Path) -> float | None:
-    """Return the last complete point's time in s of a raw file that ngspice is writing."""
+    """Return the time in s of the last complete point in a raw file that ngspice is writing; None without points."""
     if not path.exists():
         return None
     names, data = _header(path)
@@ -119,14 +119,14 @@ def _read(path: Path) -> Trace:
 
 
 def predictions(trace: Trace, schedule: Schedule, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class with the highest output (`TIED` for two within 1 uV), and the outputs in V, for images of the schedule.
+    """Return the class with the highest output (`TIED` for two within 1 uV), and all outputs in V, for images of the schedule.
 
     Parameters
     ----------
     trace : Trace
     schedule : Schedule
     shown : int or bool array
-        Which images of the schedule.
+        Indices or mask of these images in the schedule.
     """
     times = schedule.begins[shown] + READ_AT * SLOT
     outputs = np.array([trace.at(f"v({name})", times) for name in pin_names(schedule.inputs, schedule.classes)[1]]).T
@@ -140,7 +140,10 @@ def decisions(outputs: np.ndarray) -> np.ndarray:
 
 
 def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) -> float:
-    """Return the energy in J of a power in W, linear between its points; negative power, which flows back, counts as 0."""
+    """Return the energy in J that a source delivers from `begin` to `end` (s), if its `power` (W) is linear between `times`.
+
+    Negative power flows back into the source and counts as 0.
+    """
     inside = (times > begin) & (times < end)
     t = np.r_[begin, times[inside], end]
     p = np.r_[np.interp(begin, times, power), power[inside], np.interp(end, times, power)]
@@ -153,7 +156,7 @@ def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) ->
 
 
 def energies(trace: Trace, schedule: Schedule) -> dict[str, dict[str, float]]:
-    """Return the energy in J that each driver delivers during start-up, training, and inference after it."""
+    """Return by phase and driver the energy in J that each driver delivers: in start-up, training, and inference after it."""
     first, last = (np.flatnonzero(schedule.learning)[[0, -1]] if schedule.learning.any() else (0, -1))
     training, trained = (schedule.startup + SLOT * int(slot) for slot in (first, last + 1))
     phases = {"startup": (float(trace.time[0]), schedule.startup), "training": (training, trained),
@@ -166,7 +169,7 @@ def energies(trace: Trace, schedule: Schedule) -> dict[str, dict[str, float]]:
 def score(trace: Trace, schedule: Schedule, labels: Sequence[int] | np.ndarray) -> dict[str, Any]:
     """Return the contest's numbers: correct test images, predictions, leads in V, energies in J in total and by driver.
 
-    `labels` are those of the last images of the schedule.
+    The test images are the last ones of the schedule; `labels` are theirs.
     """
     predicted, outputs = predictions(trace, schedule, np.arange(len(schedule.images))[-len(labels):])
     leads = np.diff(np.sort(outputs, axis=1)[:, -2:]).ravel()

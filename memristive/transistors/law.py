@@ -1,8 +1,9 @@
-"""Behavioural law of the learner, with level-1 transistors, compiled by numba.
+"""Behavioural law of the circuit of transistors that learns: its closed form with level-1 transistors, compiled by numba.
 
-Only the weights are integrated. All other nodes are at rest, and the charge of lines and mirrors delays their currents. A
-training of 4800 images takes less than a second, where ngspice takes twenty minutes, so searches run on it. Conductances and
-currents of a column are in units of a read's gain, those of an error in units of the error current.
+Only the weights are integrated over time. All other nodes are taken at rest, but the charge of error lines and mirrors delays
+their currents. A training of 4800 images takes less than a second, where ngspice takes twenty minutes, so searches for
+parameters use this law. Conductances and currents of a column are in units of a read transistor's gain, those of an error in
+units of the error current.
 """
 
 import math
@@ -29,17 +30,17 @@ from memristive.transistors.circuit import (
 )
 from memristive.transistors.schedule import EDGE, HIGH, LOW
 
-STEPS = 60  # of an image while the error current is full; fewer later. With 6, weights differ by 5 % from ngspice
+STEPS = 60  # steps of an image while the error current is full; fewer later. With 6, weights differ by 5 % from ngspice
 MIRROR_GAIN = 4 * GAINS["pch"]  # A/V^2
 WRITES = 1 - EDGE / SLOT  # share of a slot in which inputs and labels are still
-LINE_CHARGE = SETTLING / SLOT  # of an error line per volt, over that of the error current in a slot
-MIRROR_CHARGE = 10 * SETTLING / SLOT  # the same of a mirror's gate
+LINE_CHARGE = SETTLING / SLOT  # charge of an error line per volt, over the charge that the error current brings in a slot
+MIRROR_CHARGE = 10 * SETTLING / SLOT  # the same for the gates of a mirror
 ANNEAL_CAPACITOR, FLOOR_RESISTOR = 1e-6, 1e5  # F, ohm
 
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """The circuit as a function of images.
+    """The circuit in closed form: scores of images, and the weights after a training.
 
     Parameters
     ----------
@@ -66,7 +67,10 @@ class Law:
         return _scores(weights - THRESHOLDS["syn"] - self._cells("read"), volts, self._load)
 
     def train(self, images: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Return the weights in V after images (presentations x inputs) with class numbers, shown in this order."""
+        """Return the weights in V (classes x inputs) after `images` (presentations x inputs) are shown with their `labels`.
+
+        `weights` are those before; None: those after the reset.
+        """
         p, found = self.parameters, (self.start() if weights is None else weights.copy())
         volts = LOW + (HIGH - LOW) * images
         drive = np.maximum(volts - THRESHOLDS["syn"] - self._named("inv", range(self.inputs)), 0)
@@ -91,9 +95,9 @@ class Law:
         return found
 
     def line_range(self) -> tuple[float, float]:
-        """Return the lowest and highest voltage of an error line at the start, for the whole error current and mean pixels.
+        """Return the lowest and highest voltage in V of an error line at the start, for the whole error current, mean pixels.
 
-        Below 0.5 V the differential stage, above 2.7 V the mirror has no headroom.
+        Below 0.5 V the differential stage has no headroom, above 2.7 V the mirror.
         """
         p, shape = self.parameters, self.inputs
         middle = (LOW + HIGH) / 2
@@ -128,7 +132,10 @@ def _square(x: float) -> float:
 
 @njit(cache=True)
 def _read(gates: np.ndarray, volts: np.ndarray, load: float, margin: float, pull: float, guess: float) -> float:
-    """Return a column's output: read currents = load and margin. Newton's method from below; the sum is convex."""
+    """Return the output of a column in V, at which the read currents equal those of the load and of the margin.
+
+    Newton's method finds it from below, because the sum of the currents is convex.
+    """
     given = 0.0
     for i in range(len(gates)):
         given += 0.5 * _square(gates[i] - volts[i])
@@ -226,9 +233,10 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
 
 @njit(cache=True)
 def _line(weights: np.ndarray, high: np.ndarray, low: np.ndarray, error: float, up_gain: float, down_gain: float) -> float:
-    """Return the voltage of an error line at which its cells take the error, between ground and the supply.
+    """Return the voltage in V of an error line at which its cells take the error current, between ground and the supply.
 
-    Newton's method where it stays within the bracket, else halving: between the two kinds of cells the slope vanishes.
+    Newton's method finds it. Where a step would leave the bracket, the bracket is halved, because the slope vanishes between
+    the voltages at which the charging and the discharging transistors conduct.
     """
     lowest, highest = 0.0, 3.0
     line = highest if error > 0 else lowest

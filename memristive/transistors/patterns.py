@@ -1,4 +1,4 @@
-"""Drawn patterns, as XPUE, for the learner: complementary rows, a schedule with a test before and after, a plain netlist."""
+"""Small patterns such as XPUE for the circuit of transistors that learns: their images, schedule, and netlist for ngspice."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,21 @@ from memristive.transistors.circuit import SLOT, LearnerParameters, netlist
 from memristive.transistors.harness import READ_AT
 from memristive.transistors.schedule import KLU, Images, Schedule, deck, presentation_order
 
-PATTERN_PASSES = 6
+PATTERN_PASSES = 6  # presentations of each pattern
 
 
 def pattern_images(patterns: np.ndarray) -> Images:
-    """Return patterns beside their complements, so that all images have the same sum, as training and as test images.
+    """Return training images that hold each pattern and, beside it, its complement; the test images are the same.
 
-    The circuit's score is a mean of its inputs, weighted by conductances. Only if all images have the same sum, a weight
-    above or below the mean of its column acts as a signed weight.
+    So all images have the same sum. The circuit's score is a mean of its inputs, weighted by conductances. Only with equal sums
+    does a conductance above or below the mean of its column act as a signed weight.
     """
     both, labels = np.hstack([patterns, 1 - patterns]), np.arange(len(patterns))
     return Images(both, labels, both, labels)
 
 
 def pattern_schedule(images: Images) -> tuple[Schedule, np.ndarray]:
-    """Return a schedule that shows all images, learns them in several passes and shows them again; and their indices."""
+    """Return a schedule that tests all images, learns them in several passes and tests them again, and the images' numbers."""
     order, count = presentation_order(images, PATTERN_PASSES)[0], len(images.train)
     shown = np.concatenate([np.arange(count), order, np.arange(count)])
     learning = np.r_[np.zeros(count, bool), np.ones(len(order), bool), np.zeros(count, bool)]
@@ -31,7 +31,7 @@ def pattern_schedule(images: Images) -> tuple[Schedule, np.ndarray]:
 
 
 def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequence[str]) -> str:
-    """Return a netlist for `ngspice -b` alone: it learns the patterns and prints what is recognised before and after.
+    """Return a netlist for `ngspice -b` alone: it learns four patterns and prints which it recognises before and after.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Images, labels and their schedule: start-up, training images with labels, test images without, in one transient.
+"""Schedule of images in one transient, and its netlist: start-up, training images with labels, test images without labels.
 
 The times, voltages and options are those of the contest mnist4-circuit-learning-v0 (docs/transistors.md).
 """
@@ -16,10 +16,10 @@ from memristive.transistors.circuit import BIAS, CONTROLS, SLOT, TARGET, models
 LABELS = {"mnist10": tuple(range(10)), "mnist017": (0, 1, 7)}
 SHA256 = {"mnist10": "9c7fd4db02f655862f8f50a94bf331da47a77986e747a201d82f46d7dd4a07b0",
           "mnist017": "7e615774a3a79e96bd5f50bf16ae2eda0b4b7521a47cb154d759ba7ac8f04a3e"}  # published with the tasks
-TRAIN, TEST = 24, 50  # images of a class in the frozen arrays
+TRAIN, TEST = 24, 50  # images of each class in the contest
 STARTUP = 20e-3  # s
 STEP = 10e-6  # s, the longest step
-EDGE = 0.01 * SLOT  # s, of every change
+EDGE = 0.01 * SLOT  # s, rise or fall time of every source
 LOW, HIGH = 0.3, 1.7  # V, of a black and a white pixel
 ON = 3.0  # V, of reset, learn and clock
 OPTIONS = ".options reltol=1e-5 abstol=1e-12 vntol=1e-7 temp=27"
@@ -37,14 +37,14 @@ class Images:
 
 
 def small_images(pixels: np.ndarray) -> np.ndarray:
-    """Return 28 x 28 images (bytes) as 16 block means, each image with mean 0.5 and deviation 0.25, cut to 0 to 1."""
+    """Return 28 x 28 images (bytes) as 16 block means each, scaled to a mean of 0.5 and a deviation of 0.25, cut to 0 to 1."""
     blocks = (pixels.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)) / 255).reshape(-1, 16)
     centred = blocks - blocks.mean(axis=1, keepdims=True)
     return np.clip(centred / (blocks.std(axis=1, keepdims=True) + 1e-6) * 0.25 + 0.5, 0, 1)
 
 
 def frozen_images(task: str, mnist: Mapping[str, np.ndarray]) -> Images:
-    """Return the contest's frozen arrays, made from MNIST's; raise ParameterError if they differ from the published hash.
+    """Return the contest's fixed images, made from MNIST; raise ParameterError if their hash is not the published one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def frozen_images(task: str, mnist: Mapping[str, np.ndarray]) -> Images:
 
 
 def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: int = 100) -> Images:
-    """Return other arrays for choosing parameters: both parts from MNIST's training images without the frozen ones.
+    """Return random images for choosing parameters, all from MNIST's training images that the contest does not use.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: in
     mnist : mapping
     seed : int
     test : int
-        Validation images of a class.
+        Test images of each class.
     """
     frozen, rng, labels = np.random.default_rng(0), np.random.default_rng([48, seed]), mnist["y_train"]
     used = np.concatenate([frozen.permutation(np.flatnonzero(labels == c))[:TRAIN] for c in LABELS[task]])
@@ -90,7 +90,7 @@ def drawn_images(task: str, mnist: Mapping[str, np.ndarray], seed: int, test: in
 
 
 def presentation_order(images: Images, passes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the training images in the order of `passes` shuffled passes, and those of the test images."""
+    """Return the indices of the training images in `passes` shuffled passes, and those of the test images, shuffled once."""
     rng, count = np.random.default_rng(seed), len(images.train_labels)
     passed = [rng.permutation(count) for _ in range(passes)]
     return np.concatenate([np.zeros(0, int), *passed]), rng.permutation(len(images.test_labels))
@@ -104,9 +104,10 @@ def pin_names(inputs: int, classes: int) -> tuple[list[str], list[str]]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Images of one transient in order, each with its label (-1: none), and which of them are for learning.
+    """Images of one transient in order, each with its label (-1: none).
 
-    With `carried`, the supplies are on from the first moment and nothing is reset: weights come as initial conditions.
+    `learning` is True for the images that the circuit learns from. With `carried`, the supplies are on from the first moment
+    and nothing is reset, because weights come as initial conditions.
     """
 
     images: np.ndarray
@@ -123,7 +124,7 @@ class Schedule:
 
     @property
     def begins(self) -> np.ndarray:
-        """Begin of each image in s."""
+        """Start of each image in s."""
         return self.startup + np.arange(len(self.images)) * SLOT
 
     @property
@@ -133,7 +134,7 @@ class Schedule:
 
 
 def contest_schedule(images: Images, passes: int) -> tuple[Schedule, np.ndarray]:
-    """Return the contest's schedule and the numbers of its test images in their order."""
+    """Return the contest's schedule, and the indices of its test images in the order of the schedule."""
     first, second = presentation_order(images, passes)
     shown = np.vstack([images.train[first], images.test[second]])
     labels = np.r_[images.train_labels[first], np.full(len(second), -1)]
@@ -143,8 +144,8 @@ def contest_schedule(images: Images, passes: int) -> tuple[Schedule, np.ndarray]
 def sources(schedule: Schedule) -> list[str]:
     """Return the netlist lines of all drivers, each with an ammeter in series: V_pin carries the current of the pin.
 
-    The waveforms are behavioural sources of time, as in the contest. They set no breakpoints, so two pulse sources do: the
-    clock at every image, and a guard, connected to nothing, during start-up.
+    The waveforms are behavioural sources of time, as in the contest. ngspice could step over their edges, because they set no
+    breakpoints. So two pulse sources set them: the clock at every image, and a guard without connection during start-up.
     """
     driven, _ = pin_names(schedule.inputs, schedule.classes)
     values = {name: np.full(len(schedule.images), BIAS[name]) for name in BIAS}
@@ -165,7 +166,7 @@ def sources(schedule: Schedule) -> list[str]:
 
 
 def _points(schedule: Schedule, values: np.ndarray, reset: bool) -> list[tuple[float, float]]:
-    """Return corners (s, V) of one waveform without those on a level line."""
+    """Return the corners (s, V) of one waveform, without points between two equal ones."""
     before = values[0] if len(set(values)) == 1 else 0.0
     points = [(0.0, before if schedule.carried else 0.0), (EDGE, before), (schedule.startup, before)]
     if reset and not schedule.carried:
@@ -183,7 +184,7 @@ def deck(circuit: str, schedule: Schedule, step: float = STEP, save: Sequence[st
     Parameters
     ----------
     circuit : str
-        The submitted lines.
+        Lines of the circuit's elements.
     schedule : Schedule
     step : float
         Longest time step in s.

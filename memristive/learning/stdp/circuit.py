@@ -1,9 +1,9 @@
 """Crossbar that learns without a teacher, by spike-timing-dependent plasticity (STDP): netlist and transient.
 
 Three additions to the network close the loop. A neuron's output opens the phi of its own column. A neuron that has fired
-shunts the membranes of all others until the input ends (inhibition). A homeostatic voltage, which grows while a neuron fires
-and leaks, raises its threshold. The leak of the emulator turns each write into an average of the images that the neuron won
-(closed_form.py).
+shunts the membranes of all others until the input ends (inhibition). A homeostatic voltage grows while a neuron fires, leaks
+at all times, and raises the threshold of this neuron. The leak of the emulator makes the weights an average of the images that
+the neuron won (closed_form.py).
 
 Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_j, fired (the sum of all outputs in V), and
 xcell_j_i.gate, the state of cell (neuron j, input i).
@@ -82,12 +82,12 @@ class SelfLearningSetup(Setup):
 
 def self_learning_network(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray | Sequence[np.ndarray],
                           homeostasis: np.ndarray | None = None) -> Circuit:
-    """Return the netlist that presents images one after the other, one a period; membranes start at 0 V.
+    """Return the netlist that presents one image in each period; membranes start at 0 V.
 
     Parameters
     ----------
     setup : SelfLearningSetup
-        Its devices may differ; wires have no resistance.
+        Devices may differ from cell to cell; resistances of wires are left out.
     states : array, neurons x inputs, V
         X of the cells at t = 0.
     images : array, presentations x inputs
@@ -144,7 +144,7 @@ def _add_feedback(circuit: Circuit, setup: SelfLearningSetup, j: int, start: flo
 
 
 def winners(waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentations: int) -> np.ndarray:
-    """Return the neuron that fired first in each presentation of a transient (array of presentations), SILENT if none did."""
+    """Return the number of the neuron that fired first in each presentation of a transient; SILENT if none fired."""
     outputs = waves.stack(names("output", neurons)) > setup.neuron.output_high / 2
     found = np.full(presentations, SILENT)
     for k in range(presentations):
@@ -158,7 +158,7 @@ def winners(waves: Waveforms, setup: SelfLearningSetup, neurons: int, presentati
 
 def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, parts: int = 1,
              watch: Watch = lambda waves: waves) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Present images one after the other in one ngspice transient; nothing but the circuit learns.
+    """Present images one after the other in one ngspice transient, in which the circuit learns by itself.
 
     Parameters
     ----------
@@ -172,10 +172,11 @@ def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, p
     Returns
     -------
     winners : array, presentations
-        As in `winners`.
-    states : array, 1 + presentations x neurons x inputs, V
+        Neuron that fired first; SILENT if none fired.
+    states : array, (1 + presentations) x neurons x inputs, V
         X before each presentation and at the end.
-    homeostasis : array, 1 + presentations x neurons, V
+    homeostasis : array, (1 + presentations) x neurons, V
+        Homeostatic voltages at the same times.
 
     Raises
     ------

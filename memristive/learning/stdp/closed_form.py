@@ -23,9 +23,9 @@ from memristive.network.operating_range import rail
 from memristive.network.spike_decoding import SILENT
 from memristive.neuron import NODES, WEIGHTS
 
-WRITE_STEPS = 4  # exponentials in a write: the gate's capacitance and the membrane follow X
+WRITE_STEPS = 4  # parts of a write, each an exponential; after each, the gate's capacitance is that of the new X
 CONTEST = 1e-6  # s: spikes this close to the first are computed with the exact edge, the others with a straight one
-SURFACE = 0.6  # V, surface potential of ngspice's channels (PHI, if a model has none)
+SURFACE = 0.6  # V, surface potential of ngspice's channels (default of PHI)
 TINY = 1e-150  # V: after ten thousand writes cells are this low, and the square of anything lower is 0
 
 current, channel_current, raised_state, lowered_state, edge_gain, first_spike, leaked, written = (
@@ -42,11 +42,11 @@ class Constants(NamedTuple):
     cox: float  # F, gate
     pump: float  # A/V, K
     leak: float  # ohm, R_leak
-    gain: float  # V of settled membrane for each V^2 of s v - v^2/2
+    gain: float  # V of settled membrane for each V^2 of s v - v^2/2, with the overdrive s and the input v
     rail: float  # V, highest voltage at which a membrane can settle
     tau: float  # s, of the membrane
     threshold: float  # V, the output goes high above it
-    release: float  # V, and low below this
+    release: float  # V, the output goes low again below it
     rise: float  # s, of the input's edge
     pulse: float  # s
     period: float  # s
@@ -66,7 +66,11 @@ def constants(setup: SelfLearningSetup) -> Constants:
 
 @compiled
 def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
-    """Return C + C_gs + C_gd + C_gb in F at overdrive `s` and input `v` in V (Meyer): below 0 V the bulk takes over."""
+    """Return the capacitance in F of a cell's gate, C + C_gs + C_gd + C_gb, at the overdrive `s` and the input `v` in V.
+
+    C is the explicit capacitor `c`, and the others are Meyer's shares of `cox`. Below an overdrive of 0 V, C_gb to the bulk
+    takes over.
+    """
     if s <= -SURFACE:
         return c + cox
     if s <= 0.0:
@@ -79,7 +83,10 @@ def memory_capacitance(s: float, v: float, c: float, cox: float) -> float:
 
 @compiled
 def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Constants) -> float:
-    """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without homeostasis."""
+    """Return the voltage at which a membrane settles with all inputs at `share` of `volts`, without homeostasis.
+
+    `row` holds the states in V of the neuron's cells.
+    """
     total = 0.0
     for i in range(len(volts)):
         if volts[i] > 0.0:
@@ -89,7 +96,7 @@ def settled_membrane(row: np.ndarray, volts: np.ndarray, share: float, k: Consta
 
 @compiled
 def risen_membrane(row: np.ndarray, volts: np.ndarray, k: Constants) -> float:
-    """Return the membrane in V at the end of the input's edge, without homeostasis: an integral over the currents so far."""
+    """Return the membrane in V at the end of the input's edge, without homeostasis: an integral of the currents in the edge."""
     total = 0.0
     for s in range(3):
         total += edge_gain(NODES[s], WEIGHTS[s], k.rise, k.tau) * settled_membrane(row, volts, NODES[s], k)
@@ -126,8 +133,8 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     Returns
     -------
     array, neurons, s
-        inf for neurons that are silent until the end of the pulse. Times up to `CONTEST` after
-        the first spike are exact. For later ones, currents are assumed to rise in a straight line during the input's edge.
+        inf for neurons that are silent until the end of the pulse. Times up to `CONTEST` after the first spike are exact. For
+        later times, currents are assumed to rise in a straight line during the input's edge.
     """
     settled, times = np.empty(len(states)), np.empty(len(states))
     straight = 1 - k.tau / k.rise * (1 - math.exp(-k.rise / k.tau))
@@ -145,14 +152,17 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
 
 @compiled
 def charged(x: float, v: float, duration: float, k: Constants) -> float:
-    """Return a cell's lifted X in V, from `x` before, after `duration` s with phi high and the input at `v` V."""
+    """Return the lifted X of a cell in V after `duration` s with phi high and the input at `v` V; before, it is `x`."""
     rate = 1.0 / (k.leak * memory_capacitance(x - k.channel.threshold_voltage, v, k.c, k.cox))
     return written(x, k.pump * k.leak * v, 0.0, leaked(duration, rate))
 
 
 @compiled
 def write(row: np.ndarray, volts: np.ndarray, spike: float, homeostasis: float, k: Constants) -> float:
-    """Write the winner's cells `row` (V) in place from its `spike` (s) on; return how long in s its output was high."""
+    """Write the states `row` (V) of the winner's cells in place, from its `spike` (s) on.
+
+    `homeostasis` is the winner's voltage in V. Return the time in s for which the winner's output was high.
+    """
     for i in range(len(row)):
         row[i] = raised_state(k.channel, row[i], volts[i])
     end = k.pulse + k.rise / 2
@@ -187,7 +197,7 @@ def present(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, k: C
     Returns
     -------
     int
-        The winner; SILENT if no neuron fires.
+        Neuron that fires first; SILENT if none fires.
     """
     times = spike_times(states, homeostasis, volts, k)
     winner = int(np.argmin(times))

@@ -1,8 +1,8 @@
 """MNIST without labels: the closed form learns, the training set assigns a digit to each neuron, ngspice reads.
 
 The circuit is that of `circuit.py`. One bias sets the pace of learning: K, 1 / R_leak, the homeostatic current and its leak
-are proportional to it. It falls over the run, so that the weights first move fast and then average over hundreds of images. All
-constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
+are proportional to this bias. It falls over the run, so that the weights first move fast and then average over hundreds of
+images. All constants were chosen by training on the first 50,000 training images and testing on the other 10,000.
 """
 
 from collections.abc import Iterator
@@ -105,15 +105,16 @@ def learn(learning: MnistLearning, network: NetworkState, images: np.ndarray, or
 
 
 def assign_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the digit of each neuron: the one whose images it wins most often.
+    """Return the digit of each neuron: the digit whose images the neuron wins most often.
 
-    A neuron that wins no image gets the most frequent digit.
+    A neuron that wins no image gets the digit with the most images.
 
     Parameters
     ----------
     learning, network, images
-        As in `learn`; nothing is learned.
+        As in `learn`; the network does not change.
     labels : array, n
+        Digits of the images.
     """
     k, counts = constants(learning.setup()), np.zeros((learning.neurons, DIGITS), int)
     for image, label in zip(images, labels, strict=True):
@@ -124,13 +125,16 @@ def assign_digits(learning: MnistLearning, network: NetworkState, images: np.nda
 
 
 def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
-    """Return the first spike in s of all neurons of each digit (digits; nan: none), so that two neurons of a digit do not tie.
+    """Return for each of the ten digits the first spike in s among its neurons; nan if none fires.
+
+    So two neurons of one digit do not tie.
 
     Parameters
     ----------
     spikes : array, neurons, s
         First spikes; nan or inf for silent neurons.
     digits : array, neurons
+        Digit of each neuron.
     """
     times = np.full(DIGITS, np.inf)
     np.fmin.at(times, digits, spikes)
@@ -138,12 +142,12 @@ def digit_spikes(spikes: np.ndarray, digits: np.ndarray) -> np.ndarray:
 
 
 def read_in_closed_form(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray) -> np.ndarray:
-    """Return the first spikes of each digit, images x digits in s, nan for none.
+    """Return the first spike of each digit for each image: images x digits in s, nan if no neuron of the digit fires.
 
     Parameters
     ----------
     learning, network, images
-        As in `learn`; nothing is learned.
+        As in `learn`; the network does not change.
     digits : array, neurons
         Digit of each neuron.
     """
@@ -153,7 +157,7 @@ def read_in_closed_form(learning: MnistLearning, network: NetworkState, images: 
 
 def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.ndarray, digits: np.ndarray,
                     contenders: int = CONTENDERS) -> Iterator[np.ndarray]:
-    """Yield the first spikes of each digit (s, nan: none) for one image after the other.
+    """Yield for one image after the other the first spike of each digit in s, nan if no neuron of the digit fires.
 
     Inhibition and writes are left out, because the winner is known before either begins. A read ends one sampling step after
     the winner's spike.
@@ -163,7 +167,7 @@ def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.n
     learning, network, images, digits
         As in `read_in_closed_form`.
     contenders : int
-        Neurons that are simulated: those that fire first in closed form.
+        Number of neurons that are simulated. They are those that fire first in closed form.
     """
     setup, k, count = learning.setup(), constants(learning.setup()), min(contenders, learning.neurons)
     with temporary_circuits():

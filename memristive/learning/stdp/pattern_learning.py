@@ -16,18 +16,18 @@ from memristive.spice.parameters import ParameterError
 from snn_circuit import names, state_names
 
 START = (1.5, 2.5)  # V, range of the states at first
-LAST = 10  # presentations of each pattern, at the end of a trial, that determine its neuron
+LAST = 10  # presentations of each pattern, the last of a trial, that determine the neuron of the pattern
 PARTS = 40  # of a transient, for a progress bar
 
 
 @dataclass(frozen=True)
 class Trial:
-    """All that is random in one trial.
+    """One trial: its circuit, its patterns, and all that is random.
 
     Parameters
     ----------
     setup : SelfLearningSetup
-        With the devices of the trial's chip.
+        Circuit with the devices of the trial's chip.
     patterns : array, patterns x inputs
         Levels from 0 to 1.
     states : array, neurons x inputs, V
@@ -47,7 +47,7 @@ class Trial:
 
 def draw_trial(setup: SelfLearningSetup, patterns: np.ndarray, presentations: int, neurons: int, seed: int,
                dual_rail: bool = False, spread: float = 0.0, flipped: float = 0.0) -> Trial:
-    """Return the trial that follows from a seed.
+    """Return a trial; its start, its order, its chip and its flipped pixels are random and follow from `seed`.
 
     Parameters
     ----------
@@ -97,10 +97,11 @@ class Learned:
     order : array, presentations
         Pattern of each presentation.
     winners : array, presentations
-        Neuron that fired first, SILENT if none did.
-    states : array, 1 + presentations x neurons x inputs, V
+        Neuron that fired first; SILENT if none fired.
+    states : array, (1 + presentations) x neurons x inputs, V
         X before each presentation and at the end.
-    homeostasis : array, 1 + presentations x neurons, V
+    homeostasis : array, (1 + presentations) x neurons, V
+        Homeostatic voltages at the same times.
     """
 
     patterns: int
@@ -111,13 +112,13 @@ class Learned:
 
     @property
     def wins(self) -> np.ndarray:
-        """Number of the last `LAST` presentations of each pattern that each neuron won: patterns x neurons."""
+        """Number of wins of each neuron in the last `LAST` presentations of each pattern: patterns x neurons."""
         last = [self.winners[self.order == pattern][-LAST:] for pattern in range(self.patterns)]
         return np.array([np.bincount(won[won != SILENT], minlength=self.states.shape[1]) for won in last])
 
     @property
     def neurons(self) -> np.ndarray:
-        """Neuron that won most of the last presentations of each pattern; SILENT if none did."""
+        """Neuron that won most of the last presentations of each pattern; SILENT if no neuron won one."""
         return np.where(self.wins.any(axis=1), self.wins.argmax(axis=1), SILENT)
 
     @property
@@ -127,7 +128,7 @@ class Learned:
 
     @property
     def purity(self) -> float:
-        """Share of the last presentations that the pattern's neuron won."""
+        """Share of wins of each pattern's own neuron in the last `LAST` presentations of the pattern, over all patterns."""
         shown = sum(min(LAST, int(np.sum(self.order == pattern))) for pattern in range(self.patterns))
         return float(self.wins.max(axis=1).sum() / shown)
 
@@ -138,10 +139,10 @@ def learn(trial: Trial, watch: Watch = lambda parts: parts) -> Learned:
 
 
 def predicted_winners(trial: Trial) -> np.ndarray:
-    """Return the winners of a trial in closed form.
+    """Return the winner of each presentation of a trial in closed form.
 
-    The closed form does not model devices that differ, stages at their rails, and membranes that have not settled when the
-    next pattern begins.
+    The closed form does not model devices that differ, stages at their rails, and membranes that have not yet fallen back when
+    the next pattern begins.
     """
     volts = trial.setup.schedule.input_voltage * trial.images
     return present_all(trial.states.copy(), np.zeros(len(trial.states)), volts, np.arange(len(volts)), constants(trial.setup))
