@@ -174,17 +174,6 @@ def engines_table() -> str:
     return markdown(("question", *table.index), rows)
 
 
-def gradient_table() -> str:
-    """Return angles between writes and the steepest descent: median and quartiles."""
-    stages = load_table(RESULTS / "layer_gradient.json").groupby("stage", sort=False)
-    titles = {"output_degrees": "output layer, degrees", "hidden_degrees": "hidden layer, degrees",
-              "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
-    quartiles = [stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy() for angle in titles]
-    rows = [(title, *(f"{middle:.1f} ({low:.1f}-{high:.1f})" for low, middle, high in found))
-            for title, found in zip(titles.values(), quartiles, strict=True)]
-    return markdown(["angle", *map(str, stages.groups)], rows)
-
-
 def layers_table() -> str:
     """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
     rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST",
@@ -224,24 +213,15 @@ def layers_in_ngspice_table() -> str:
     return markdown(("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"), rows)
 
 
-def layer_variability_table() -> str:
-    """Return accuracies of two layers on chips, ex situ and in situ."""
-    return _pivot(load_table(RESULTS / "imperfect_layers.json"))
-
-
-def _pivot(table: pd.DataFrame) -> str:
-    """Return accuracies in % (lowest to highest chip), one row for each spread and a column for each route."""
+def chips_spread_table() -> str:
+    """Return accuracies in % (lowest to highest chip) against spread, for chips whose cells and neurons both differ."""
+    table = load_table(RESULTS / "imperfect_chips.json")
+    table = table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")
+                  & table.route.isin(["in situ", "ex situ"])]
     text = (100 * table.accuracy_mean).map("{:.1f} (".format) + (100 * table.accuracy_low).map("{:.1f}-".format) + (
         100 * table.accuracy_high).map("{:.1f})".format)
     cells = table.assign(text=text).pivot(index="spread", columns="route", values="text")[list(dict.fromkeys(table.route))]
     return markdown(("spread", *cells), [(f"{spread:.0%}", *row) for spread, row in zip(cells.index, cells.values, strict=True)])
-
-
-def chips_spread_table() -> str:
-    """Return accuracies against spread for chips whose cells and neurons both differ."""
-    table = load_table(RESULTS / "imperfect_chips.json")
-    table = table[table.route.isin(["in situ", "ex situ", "calibrated"])]
-    return _pivot(table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")])
 
 
 def stdp_table() -> str:
