@@ -395,19 +395,18 @@ def transistors_contest_table() -> str:
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies, controls and half-step check of the circuits for the contest: a column for each task."""
+    """Return accuracies of the law, permuted labels and half-step check of the circuits for the contest: a column for each task."""
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
     for task, record in tasks.items():
         law = record["law"]
-        checks = {"accuracy in ngspice": percent(record["accuracy"]), "the same by the law": percent(law["accuracy"]),
-                  "decisions equal in both": percent(law["decided_as_ngspice"], 1),
+        checks = {"accuracy by the law": percent(law["accuracy"]),
+                  "decisions as in ngspice": percent(law["decided_as_ngspice"], 1),
                   "five orders of the images, law": spread(law["orders"]),
                   "labels permuted, five times, law": spread(law["permuted_labels"])}
-        for control, name in (("permuted", "labels permuted, ngspice"), ("untrained", "untrained, ngspice")):
-            path = RESULTS / f"transistor_{task}_{control}.json"
-            if path.exists():
-                checks[name] = percent(load_results(path)["accuracy"])
+        path = RESULTS / f"transistor_{task}_permuted.json"
+        if path.exists():
+            checks["labels permuted, ngspice"] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
