@@ -340,9 +340,8 @@ def device_learning_table() -> str:
 def device_costs_table() -> str:
     """Return what the training of one layer of one pair costs."""
     costs = _device_means().xs((1, 1, True), level=("layers", "pairs", "whole"))
-    rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.write_energy_J:.2g}")
-            for device, row in costs.iterrows()]
-    return markdown(("device", "pulses a cell", "most", "write energy (J)"), rows)
+    rows = [(device, f"{row.most_pulses:,.0f}", f"{row.write_energy_J:.2g}") for device, row in costs.iterrows()]
+    return markdown(("device", "most pulses of a cell", "write energy (J)"), rows)
 
 
 def passive_models_table() -> str:
