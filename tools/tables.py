@@ -163,40 +163,18 @@ def short_results_table() -> str:
     return markdown(("experiment, test images unless noted", "paper", "this circuit"), rows)
 
 
-def engines_table() -> str:
-    """Return the agreement of both engines on reads."""
-    table = load_table(RESULTS / "engines.json").set_index("network")
-    questions = {"decisions_that_differ": "strict decisions that differ",
-                 "leads_differ_max_ns": "largest difference of leads, ns",
-                 "tight_leads_differ_max_ns": "the same for tightened reads, ns"}
-    rows = [(title, *(f"{value:.3g}" if value % 1 else int(value) for value in table[column]))
-            for column, title in questions.items()]
-    return markdown(("question", *table.index), rows)
-
-
 def layers_table() -> str:
     """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
-    rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST",
-                        "digits": "digits", "digits_shifted": "digits and copies shifted by half a pixel"}
+    rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
     for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
                  "layers/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
-                 "fashion/600_hidden/layers_fashion_14x14", "layers/layers_digits", "layers/layers_digits_shifted"):
+                 "fashion/600_hidden/layers_fashion_14x14"):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
         layers = f"{hidden} hidden" if hidden else "one layer"
         rows.append((f"{titles[parameters['dataset']]}, {side}x{side}, {layers}", spread(found)))
     return markdown(("training set, grey images, network", "accuracy"), rows)
-
-
-def energy_table() -> str:
-    """Return the energies of one error in a network that ngspice trained."""
-    energies = load_results(RESULTS / "layers/digits_100_in_ngspice_seed_1/layers_digits.json")["energy"]
-    parts = {"read_layer_1_J": "read of the hidden layer", "read_layer_2_J": "read of the output layer",
-             "back_read_J": "back-read", "write_right_output_J": "write of the label's column",
-             "write_hidden_J": "write of a hidden column, error of 1 V"}
-    return markdown(("digits, 64-100-10", "energy, uJ"),
-                    [(title, f"{1e6 * energies[part]:.2g}") for part, title in parts.items()])
 
 
 def layers_in_ngspice_table() -> str:
@@ -225,14 +203,13 @@ def chips_spread_table() -> str:
 
 
 def stdp_table() -> str:
-    """Return success and share of presentations won by the owner, learning without a teacher."""
+    """Return the number of seeds that give each pattern a neuron of its own, without a teacher."""
     rows = []
     for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
                           ("_spread_flipped", "both")):
         tables = [load_table(RESULTS / f"stdp_{name}{ending}.json") for name in ("xpue", "012345")]
-        rows.append((title, *(text for table in tables for text in (
-            f"{int(table.one_to_one.sum())} of {len(table)}", percent(table.purity.mean(), 1)))))
-    return markdown(("devices and inputs", "XPUE: seeds that succeed", "won by the owner", "012345: seeds", "won"), rows)
+        rows.append((title, *(f"{int(table.one_to_one.sum())} of {len(table)}" for table in tables)))
+    return markdown(("devices and inputs", "XPUE: seeds that succeed", "012345"), rows)
 
 
 def stdp_mnist_table() -> str:
@@ -272,8 +249,6 @@ def commands_table() -> str:
 
     layers, chip, xor = "python -m studies.layers", "mnist_error_driven_grey_chip", load_results(RESULTS / "layers_xor.json")
     rows = [
-        ("I-V loop: deviation from the closed form", ["python memristor.py"],
-         linked(percent(load_results(RESULTS / "memristor.json")["current_deviation"], 3), "memristor")),
         ("XPUE, or 012345, training patterns", ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
          f"{strict('xpue_inference')}, {strict('012345_inference')}"),
         ("MNIST, Hebbian, strict", network("mnist"), strict("mnist_test")),
@@ -337,13 +312,6 @@ def device_learning_table() -> str:
     return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
 
 
-def device_costs_table() -> str:
-    """Return what the training of one layer of one pair costs."""
-    costs = _device_means().xs((1, 1, True), level=("layers", "pairs", "whole"))
-    rows = [(device, f"{row.most_pulses:,.0f}", f"{row.write_energy_J:.2g}") for device, row in costs.iterrows()]
-    return markdown(("device", "most pulses of a cell", "write energy (J)"), rows)
-
-
 def passive_models_table() -> str:
     """Return r of SPICE models, and accuracies with access switches and in passive arrays, each with its best dose."""
     found = load_table(RESULTS / "half_select.json")
@@ -381,8 +349,7 @@ def transistors_contest_table() -> str:
     """Return accuracy and energies of the contest's tasks beside its best entries."""
     def row(task: str, name: str, correct: int, images: int, *joules: float) -> tuple[str, ...]:
         return (TRANSISTORS[task], name, f"{percent(correct / images)} ({correct}/{images})",
-                *(f"{float(f'{energy * 10**shift:.3g}'):,g} {unit}" for energy, (shift, unit) in
-                  zip(joules, ((9, "nJ"), (6, "µJ")), strict=True)))
+                *(f"{float(f'{energy * 10**shift:.3g}'):,g}" for energy, shift in zip(joules, (9, 6), strict=True)))
 
     rows = []
     for task, record in _learners().items():
@@ -390,11 +357,11 @@ def transistors_contest_table() -> str:
             rows += [row(task, "this circuit", record["correct"], record["images"], record["inference_J_per_image"],
                          record["training_J"]),
                      row(task, "contest's best, November 2026", *CONTEST[task])]
-    return markdown(("task", "circuit", "correct", "energy of a test image", "training"), rows)
+    return markdown(("task", "circuit", "correct", "nJ for a test image", "µJ for the training"), rows)
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies of the law, permuted labels and half-step check of the circuits for the contest: a column for each task."""
+    """Return accuracies of the law, controls and half-step check of the circuits for the contest: a column for each task."""
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
     for task, record in tasks.items():
