@@ -166,7 +166,7 @@ def short_results_table() -> str:
 def layers_table() -> str:
     """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
     rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
-    for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
+    for name in ("layers/layers_mnist", "layers/layers_mnist_14x14",
                  "layers/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
                  "fashion/600_hidden/layers_fashion_14x14"):
         record = load_results(RESULTS / f"{name}.json")
@@ -276,7 +276,8 @@ def commands_table() -> str:
 
 def device_presets_table() -> str:
     """Return the presets of measured devices."""
-    return markdown(HEADING[:-1], [described(device) for device in MEASURED.values()])
+    table = pd.DataFrame([described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])).drop(columns="R_on/ohm")
+    return markdown(list(table), table.to_numpy().tolist())
 
 
 def trained_in_situ_table() -> str:
