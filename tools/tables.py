@@ -277,7 +277,7 @@ def commands_table() -> str:
 def device_presets_table() -> str:
     """Return the presets of measured devices."""
     table = pd.DataFrame([described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])).drop(columns="R_on/ohm")
-    return markdown(list(table), table.to_numpy().tolist())
+    return markdown(table.columns.tolist(), table.to_numpy().tolist())
 
 
 def trained_in_situ_table() -> str:
