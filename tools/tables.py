@@ -163,51 +163,18 @@ def short_results_table() -> str:
     return markdown(("experiment, test images unless noted", "paper", "this circuit"), rows)
 
 
-def engines_table() -> str:
-    """Return the differences between both engines' reads, for each network."""
-    table = load_table(RESULTS / "engines.json").set_index("network")
-    questions = {"decisions_that_differ": "strict decisions that differ",
-                 "leads_differ_max_ns": "largest difference of leads, ns",
-                 "tight_leads_differ_max_ns": "the same for tightened reads, ns"}
-    rows = [(title, *(f"{value:.3g}" if value % 1 else int(value) for value in table[column]))
-            for column, title in questions.items()]
-    return markdown(("question", *table.index), rows)
-
-
-def gradient_table() -> str:
-    """Return angles between writes and the steepest descent: median and quartiles."""
-    stages = load_table(RESULTS / "layer_gradient.json").groupby("stage", sort=False)
-    titles = {"output_degrees": "output layer, degrees", "hidden_degrees": "hidden layer, degrees",
-              "hidden_with_gradient_degrees": "its neurons with a gradient, degrees"}
-    quartiles = [stages[angle].quantile(np.array([0.25, 0.5, 0.75])).unstack().to_numpy() for angle in titles]
-    rows = [(title, *(f"{middle:.1f} ({low:.1f}-{high:.1f})" for low, middle, high in found))
-            for title, found in zip(titles.values(), quartiles, strict=True)]
-    return markdown(["angle", *map(str, stages.groups)], rows)
-
-
 def layers_table() -> str:
-    """Return the accuracies of multilayer networks on MNIST, Fashion-MNIST and digits."""
-    rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST",
-                        "digits": "digits", "digits_shifted": "digits and copies shifted by half a pixel"}
-    for name in ("layers/layers_mnist", "layers/two_hidden/layers_mnist", "layers/layers_mnist_14x14",
+    """Return the accuracies of multilayer networks on MNIST and Fashion-MNIST."""
+    rows, titles = [], {"mnist": "MNIST", "mnist_shifted": "MNIST and copies shifted by a pixel", "fashion": "Fashion-MNIST"}
+    for name in ("layers/layers_mnist", "layers/layers_mnist_14x14",
                  "layers/layers_mnist_shifted_14x14", "fashion/one_layer/layers_fashion", "fashion/layers_fashion",
-                 "fashion/600_hidden/layers_fashion_14x14", "layers/layers_digits", "layers/layers_digits_shifted"):
+                 "fashion/600_hidden/layers_fashion_14x14"):
         record = load_results(RESULTS / f"{name}.json")
         parameters, found = record["parameters"], [row["strict_accuracy"] for row in record["rows"]]
         hidden, (side, _) = "-".join(map(str, parameters["hidden"])), parameters["shape"]
         layers = f"{hidden} hidden" if hidden else "one layer"
         rows.append((f"{titles[parameters['dataset']]}, {side}x{side}, {layers}", spread(found)))
     return markdown(("training set, grey images, network", "accuracy"), rows)
-
-
-def energy_table() -> str:
-    """Return the energies of one error in a network that ngspice trained."""
-    energies = load_results(RESULTS / "layers/digits_100_in_ngspice_seed_1/layers_digits.json")["energy"]
-    parts = {"read_layer_1_J": "read of the hidden layer", "read_layer_2_J": "read of the output layer",
-             "back_read_J": "back-read", "write_right_output_J": "write of the label's column",
-             "write_hidden_J": "write of a hidden column, error of 1 V"}
-    return markdown(("digits, 64-100-10", "energy, uJ"),
-                    [(title, f"{1e6 * energies[part]:.2g}") for part, title in parts.items()])
 
 
 def layers_in_ngspice_table() -> str:
@@ -224,35 +191,25 @@ def layers_in_ngspice_table() -> str:
     return markdown(("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"), rows)
 
 
-def layer_variability_table() -> str:
-    """Return accuracies of two layers on chips, ex situ and in situ."""
-    return _pivot(load_table(RESULTS / "imperfect_layers.json"))
-
-
-def _pivot(table: pd.DataFrame) -> str:
-    """Return accuracies in % (lowest to highest chip), one row for each spread and a column for each route."""
+def chips_spread_table() -> str:
+    """Return accuracies in % (lowest to highest chip) against spread, for chips whose cells and neurons both differ."""
+    table = load_table(RESULTS / "imperfect_chips.json")
+    table = table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")
+                  & table.route.isin(["in situ", "ex situ"])]
     text = (100 * table.accuracy_mean).map("{:.1f} (".format) + (100 * table.accuracy_low).map("{:.1f}-".format) + (
         100 * table.accuracy_high).map("{:.1f})".format)
     cells = table.assign(text=text).pivot(index="spread", columns="route", values="text")[list(dict.fromkeys(table.route))]
     return markdown(("spread", *cells), [(f"{spread:.0%}", *row) for spread, row in zip(cells.index, cells.values, strict=True)])
 
 
-def chips_spread_table() -> str:
-    """Return accuracies against spread for chips whose cells and neurons both differ."""
-    table = load_table(RESULTS / "imperfect_chips.json")
-    table = table[table.route.isin(["in situ", "ex situ", "calibrated"])]
-    return _pivot(table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")])
-
-
 def stdp_table() -> str:
-    """Return the results of learning without a teacher: seeds that succeed, presentations that the owners win."""
+    """Return the number of seeds that give each pattern a neuron of its own, without a teacher."""
     rows = []
     for ending, title in (("", "ideal"), ("_spread", "spread 10 %"), ("_flipped", "10 % of pixels flipped"),
                           ("_spread_flipped", "both")):
         tables = [load_table(RESULTS / f"stdp_{name}{ending}.json") for name in ("xpue", "012345")]
-        rows.append((title, *(text for table in tables for text in (
-            f"{int(table.one_to_one.sum())} of {len(table)}", percent(table.purity.mean(), 1)))))
-    return markdown(("devices and inputs", "XPUE: seeds that succeed", "won by the owner", "012345: seeds", "won"), rows)
+        rows.append((title, *(f"{int(table.one_to_one.sum())} of {len(table)}" for table in tables)))
+    return markdown(("devices and inputs", "XPUE: seeds that succeed", "012345"), rows)
 
 
 def stdp_mnist_table() -> str:
@@ -292,8 +249,6 @@ def commands_table() -> str:
 
     layers, chip, xor = "python -m studies.layers", "mnist_error_driven_grey_chip", load_results(RESULTS / "layers_xor.json")
     rows = [
-        ("I-V loop: deviation from the closed form", ["python memristor.py"],
-         linked(percent(load_results(RESULTS / "memristor.json")["current_deviation"], 3), "memristor")),
         ("XPUE, or 012345, training patterns", ["python XPUE_memristive_training.py", "python XPUE_memristive_inference.py"],
          f"{strict('xpue_inference')}, {strict('012345_inference')}"),
         ("MNIST, Hebbian, strict", network("mnist"), strict("mnist_test")),
@@ -321,7 +276,8 @@ def commands_table() -> str:
 
 def device_presets_table() -> str:
     """Return the presets of measured devices."""
-    return markdown(HEADING[:-1], [described(device) for device in MEASURED.values()])
+    table = pd.DataFrame([described(device) for device in MEASURED.values()], columns=list(HEADING[:-1])).drop(columns="R_on/ohm")
+    return markdown(table.columns.tolist(), table.to_numpy().tolist())
 
 
 def trained_in_situ_table() -> str:
@@ -355,14 +311,6 @@ def device_learning_table() -> str:
             for device in accuracies.index.unique("device")]
     kinds = ("pair", "4 pairs", "any width")
     return markdown(("device", "NeuroSim 2.0/3.0", "one layer: single", *kinds, "two layers: single", *kinds), rows)
-
-
-def device_costs_table() -> str:
-    """Return the costs of training one layer of one pair: pulses of a cell and energy."""
-    costs = _device_means().xs((1, 1, True), level=("layers", "pairs", "whole"))
-    rows = [(device, f"{row.pulses_per_cell:,.0f}", f"{row.most_pulses:,.0f}", f"{row.write_energy_J:.2g}")
-            for device, row in costs.iterrows()]
-    return markdown(("device", "pulses a cell", "most", "write energy (J)"), rows)
 
 
 def passive_models_table() -> str:
@@ -403,8 +351,7 @@ def transistors_contest_table() -> str:
     """Return accuracy and energies of the contest's tasks beside its best entries."""
     def row(task: str, name: str, correct: int, images: int, *joules: float) -> tuple[str, ...]:
         return (TRANSISTORS[task], name, f"{percent(correct / images)} ({correct}/{images})",
-                *(f"{float(f'{energy * 10**shift:.3g}'):,g} {unit}" for energy, (shift, unit) in
-                  zip(joules, ((9, "nJ"), (6, "µJ")), strict=True)))
+                *(f"{float(f'{energy * 10**shift:.3g}'):,g}" for energy, shift in zip(joules, (9, 6), strict=True)))
 
     rows = []
     for task, record in _learners().items():
@@ -412,23 +359,22 @@ def transistors_contest_table() -> str:
             rows += [row(task, "this circuit", record["correct"], record["images"], record["inference_J_per_image"],
                          record["training_J"]),
                      row(task, "contest's best, November 2026", *CONTEST[task])]
-    return markdown(("task", "circuit", "correct", "energy of a test image", "training"), rows)
+    return markdown(("task", "circuit", "correct", "nJ for a test image", "µJ for the training"), rows)
 
 
 def transistors_checks_table() -> str:
-    """Return accuracies, control experiments and the check with half of the time step, for each task of the contest."""
+    """Return accuracies of the law, controls and half-step check of the circuits for the contest: a column for each task."""
     found: dict[str, dict[str, str]] = {}
     tasks = {task: record for task, record in _learners().items() if task in CONTEST}
     for task, record in tasks.items():
         law = record["law"]
-        checks = {"accuracy in ngspice": percent(record["accuracy"]), "the same by the law": percent(law["accuracy"]),
-                  "decisions equal in both": percent(law["decided_as_ngspice"], 1),
+        checks = {"accuracy by the law": percent(law["accuracy"]),
+                  "decisions as in ngspice": percent(law["decided_as_ngspice"], 1),
                   "five orders of the images, law": spread(law["orders"]),
                   "labels permuted, five times, law": spread(law["permuted_labels"])}
-        for control, name in (("permuted", "labels permuted, ngspice"), ("untrained", "untrained, ngspice")):
-            path = RESULTS / f"transistor_{task}_{control}.json"
-            if path.exists():
-                checks[name] = percent(load_results(path)["accuracy"])
+        path = RESULTS / f"transistor_{task}_permuted.json"
+        if path.exists():
+            checks["labels permuted, ngspice"] = percent(load_results(path)["accuracy"])
         path = RESULTS / f"transistor_{task}_half_step.json"
         if path.exists():
             change = load_results(path)["half_step"]
@@ -440,18 +386,12 @@ def transistors_checks_table() -> str:
 
 
 def transistors_mismatch_table() -> str:
-    """Return accuracies (%) of learned and carried weights on chips whose transistors differ."""
-    columns: dict[str, dict[tuple[str, str], str]] = {}
-    for name, engine in (("transistor_mismatch", "law"), ("transistor_mismatch_ngspice", "ngspice")):
-        table = load_table(RESULTS / f"{name}.json")
-        means = table.groupby(["task", "part", "spread"], sort=False).mean(numeric_only=True).reset_index()
-        count = f"{table.chip.nunique()} chips" if table.chip.nunique() > 1 else "one chip"
-        for mean in means[means.spread.isin(["ideal", "5 mV", "20 mV", "by area", "50 mV"])].to_dict("records"):
-            columns.setdefault(f"{TRANSISTORS[mean['task']]}, {engine}, {count}", {})[mean["part"], mean["spread"]] = (
-                f"{100 * mean['learned_on_chip']:.1f}/{100 * mean['carried_to_chip']:.1f}")
-    keys = dict.fromkeys(key for values in columns.values() for key in values)
-    return markdown(("transistors that differ", "spread", *columns),
-                    [(*key, *(values.get(key, "") for values in columns.values())) for key in keys])
+    """Return accuracies (%) of learned and carried weights on chips of which one part differs."""
+    table = load_table(RESULTS / "transistor_mismatch.json")
+    table = table[table.spread.isin(["ideal", "50 mV"])].assign(part=table.part.where(table.spread != "ideal", "none"))
+    means = table.groupby(["part", "task"], sort=False)[["learned_on_chip", "carried_to_chip"]].mean().mul(100).round(1)
+    cells = (means.learned_on_chip.map(str) + "/" + means.carried_to_chip.map(str)).unstack(sort=False)
+    return markdown(("part that differs", *(TRANSISTORS[str(task)] for task in cells)), cells.reset_index().to_numpy().tolist())
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -173,14 +173,19 @@ class MeasuredDevice(Parameters):
 
     @property
     def balance(self) -> float:
-        """State x at which a pulse up and a pulse down undo each other; 0.5 if there is none.
+        """Mean x of a cell that gets pulses up and down at random, to three digits.
 
-        Equal numbers of pulses up and down pull a cell to this state.
+        Where steps depend on x, pulses of both directions pull a cell to the x at which they undo each other. Steps that are
+        nearly equal pull weakly, so their random sum fills the whole range, and the mean is near its middle. The density p of x
+        obeys p D = const exp(integral of drift / D), where drift is the mean of both steps and D half of their mean square.
         """
         grid = np.linspace(0, 1, 1001)
-        gain = self.step(grid) - self.step(grid, up=False)
-        falls = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
-        return float(grid[falls[0] + 1]) if len(falls) else 0.5
+        up, down = self.step(grid), self.step(grid, up=False)
+        spread = (up**2 + down**2) / 4 + 1e-12  # D; never 0
+        pull = (up - down) / 2 / spread
+        exponent = np.append(0.0, np.cumsum((pull[1:] + pull[:-1]) / 2 * np.diff(grid)))
+        density = np.exp(exponent - exponent.max()) / spread
+        return float(np.round(density @ grid / density.sum(), 3))
 
     def pulses(self, up: bool = True) -> float:
         """Return the number of mean pulses across the range, or across 99 % of the way to the x at which steps become 0."""
