@@ -108,7 +108,7 @@ def data() -> Dataset:
 
 
 def prepared(task: Task) -> tuple[LayeredNetwork, LayeredRule]:
-    """Return an untrained layer of pairs, whose cells start in the middle of their range, and the learning rule."""
+    """Return an untrained layer of pairs, whose cells start at the balance of the device, and the learning rule."""
     emulated = emulator(task.device)
     rule = LayeredRule(presentations=task.presentations, output_dose=task.dose * (emulated.high - emulated.low), final_dose=0.09,
                        margin=3e-6, final_margin=0.45, start_drive=0.0, start_drive_spread=0.0)

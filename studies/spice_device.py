@@ -70,7 +70,7 @@ def print_result(found: Characterisation) -> None:
             *((f"r: step at V/{part} over that at V", *(f"{found.disturb[up, part]:z.2%}" for up in both)) for part in (2, 3))]
     print(table(("quantity", "up", "down"), rows))
     print(f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at {device.read_voltage:g} V; "
-          f"near 0 V it is {device.read_curve[0]:.3f} of that")
+          f"near 0 V the range is {device.read_curve[0]:.3f} times as wide")
     if not found.arrived:
         print(f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses away")
     drift = np.abs(found.drift).max()

@@ -311,7 +311,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         # A volt of X moves a membrane as far as one of the default memristor does, so that the same doses suit.
         gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (emulated.high - emulated.low)
         return {"parameters": measured_parameters(emulated, self.neuron), "pulses": measured_pulses(emulated),
-                "design": measured_design(emulated, self.pairs, gain, self.neuron, emulated.device.balance, hidden_bias=BIAS,
+                "design": measured_design(emulated, self.pairs, gain, self.neuron, hidden_bias=BIAS,
                                           output_bias=BIAS)}
 
     # Deciding

@@ -46,7 +46,8 @@ class MeasuredDevice(Parameters):
     read_voltage : float
         In V.
     read_curve : tuple of float
-        i/V over i/V at the read voltage, on an even grid of V from 0 to the read voltage; (1, 1) is ohmic.
+        Range of i/V (from x = 0 to x = 1) over that at the read voltage, on an even grid of V from 0 to the read voltage; (1, 1)
+        is ohmic. Weights are differences of conductances, so what all states have in common does not count.
     voltage_up, width_up, voltage_down, width_down : float
         Pulses in the laboratory, in V and s.
     spread : float

@@ -153,7 +153,7 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     pulses = measured_pulses(emulated, whole, noise=whole)
     # A write changes one of the pairs, which carries a share of the weight, so the dose grows with the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
-    design = measured_design(emulated, pairs, values.gain, neuron, device.balance, hidden_bias=values.hidden_bias,
+    design = measured_design(emulated, pairs, values.gain, neuron, hidden_bias=values.hidden_bias,
                              output_bias=values.output_bias, output_gain=values.output_gain)
     rule = LayeredRule(hidden_dose=values.hidden_dose * dose, output_dose=dose, final_dose=values.final_dose,
                        margin=values.margin, final_margin=values.final_margin, reach=values.reach, start_drive=0.0,

@@ -21,10 +21,11 @@ def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = No
 
 
 def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
-                    rest: float = 0.5, **more: Any) -> LayerDesign:
+                    **more: Any) -> LayerDesign:
     """Return the design of layers of measured devices.
 
-    Reads are at the device's read voltage, writes at +1 V and -1 V.
+    Reads are at the device's read voltage, writes at +1 V and -1 V. The device's balance is the weight 0: cells start there, and a
+    reference column stays there.
 
     Parameters
     ----------
@@ -34,16 +35,15 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
     gain : float
         Drive, in thresholds, of a full pixel through a synapse of weight 1, which is the whole range of conductance.
     neuron : NeuronParameters, optional
-    rest : float
-        Share of the conductance range at which the weight is 0: cells start there, and a reference column stays there.
     **more
         Other fields of `LayerDesign`.
     """
     window, read_voltage = emulator.high - emulator.low, emulator.device.read_voltage
     threshold = (neuron or MEASURED_NEURON).threshold
     transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
-    reference, middle = (float(emulator.state(x)) - emulator.memristor.threshold_voltage for x in (rest, 0.5))
-    return LayerDesign(reference_state=float(emulator.state(rest)), transresistance=transresistance,
+    rest = float(emulator.state(emulator.device.balance))
+    reference, middle = (state - emulator.memristor.threshold_voltage for state in (rest, float(emulator.state(0.5))))
+    return LayerDesign(reference_state=rest, transresistance=transresistance,
                        stage_swing=STAGE_SWING * reference / middle, row_voltage=read_voltage, write_voltage=1.0, pairs=pairs,
                        back_voltage=read_voltage, read_curve=emulator.device.read_curve, **more)
 

@@ -21,6 +21,6 @@ def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     assert (device.third_up, device.third_down) == pytest.approx([math.sinh(12.5 * 0.65 / 3) / full] * 2, rel=0.05)
     assert device.highest_conductance == pytest.approx(8e-5 * math.sinh(0.17) / 0.1, rel=5e-3)
     assert device.lowest_conductance == pytest.approx(1e-6 * (1 - math.exp(-0.05)) / 0.1, rel=5e-3)
-    read_curve = [0.5 * (1e-6 * (1 - math.exp(-0.5 * v)) + 8e-5 * math.sinh(1.7 * v)) / v for v in (0.05, 0.1)]
-    assert device.read_curve[4] == pytest.approx(read_curve[0] / read_curve[1], rel=1e-4)
+    ranges = [(8e-5 * math.sinh(1.7 * v) - 1e-6 * (1 - math.exp(-0.5 * v))) / v for v in (0.05, 0.1)]
+    assert device.read_curve[4] == pytest.approx(ranges[0] / ranges[1], rel=1e-4)
     assert record["misfit"] < 0.005 and load_model(device.model).width_up == device.width_up == 1e-3
