@@ -14,7 +14,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters
 
 CHECKPOINT_EVERY = 30  # s
-TRAIN = {NGSPICE: train_in_ngspice, CLOSED_FORM: train_layers}
+TRAIN: dict[str, Callable[..., Iterator[tuple[int, float]]]] = {NGSPICE: train_in_ngspice, CLOSED_FORM: train_layers}
 SHOWN = 50  # hidden neurons whose weights are drawn
 
 

@@ -3,8 +3,8 @@
 The closed form knows a model by its measured curves only. Here ngspice simulates the subcircuit in all 2,020 cells. It reads test
 images with a layer that the closed form has trained, and decisions are compared. Then it reads and writes training images with
 whole pulses. Every presentation starts in both engines from the states that ngspice has reached, and the writes of all cells are
-compared, half-selected ones included. Writes results/subcircuit_layer.json; 4 to 20
-minutes a model on one core. Ctrl-C saves a checkpoint for --resume.
+compared, half-selected ones included. Writes results/subcircuit_layer.json; 4 to
+20 minutes a model on one core. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -17,18 +17,16 @@ from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.characterise import Characterisation, characterise
-from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel, load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.layered_training import epoch_order, write_generator
-from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
-from memristive.network import kernel
-from memristive.network.layers import KernelArrays, LayeredNetwork, no_counts, pulse_values, with_bias
+from memristive.learning.layered_training import LayeredLearning, epoch_order, train_layers
+from memristive.learning.ngspice_training import NgspiceTrainer
+from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
-from memristive.network.subcircuit_layer import Write, model_states, read_subcircuits, write_half_selected
-from memristive.network.two_terminal import HALF, DeviceArray
+from memristive.network.subcircuit_layers import ModelCircuits, model_states, read_subcircuits
+from memristive.network.two_terminal import HALF
 from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
 
 STARTED = 1000  # presentations in closed form before those in ngspice: equal states would tie
@@ -65,18 +63,11 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
     return {"model": name, **compared_reads(model, found, images), **compared_writes(model, found, presentations)}
 
 
-def with_model_states(network: LayeredNetwork, found: Characterisation) -> tuple[LayeredNetwork, np.ndarray]:
-    """Return the network with states cut to the model's range, and the states of the model that have the same conductances."""
-    emulated = emulator(found.device)
-    (states,) = model_states(network, found)
-    return dataclasses.replace(network, states=(emulated.state(found.map.share(states)),)), states
-
-
 def compared_reads(model: SpiceModel, found: Characterisation, count: int) -> dict[str, Any]:
     """Read test images with a trained layer in both engines; return the differences."""
-    network, states = with_model_states(trained(Task(found.device, HALF, USUAL)), found)
+    network = trained(Task(found.device, HALF, USUAL))
     images, labels = data().test.levels[:count], data().test.labels[:count]
-    exact, spikes = network.first_spikes(images), read_subcircuits(network, model, states, images)
+    exact, spikes = network.first_spikes(images), read_subcircuits(network, model, model_states(network, found), images)[0][-1]
     ours, theirs = decide(exact, RESOLUTION)[0], decide(spikes, RESOLUTION)[0]
     return {"images": count, "same_decisions": int(np.sum(ours == theirs)),
             "ngspice_accuracy": float(np.mean(theirs == labels)), "closed_form_accuracy": float(np.mean(ours == labels)),
@@ -86,48 +77,25 @@ def compared_reads(model: SpiceModel, found: Characterisation, count: int) -> di
 
 def compared_writes(model: SpiceModel, found: Characterisation, presentations: int) -> dict[str, Any]:
     """Read and write training images in both engines, each presentation from the same states; return the differences."""
-    emulated, training = emulator(found.device), data().training
-    network, states = with_model_states(trained(Task(found.device, HALF, USUAL, STARTED)), found)
-    rule = prepared(Task(found.device, HALF, PULSED, presentations))[1]
-    rng, steps = write_generator(rule, 0), np.mean([found.device.up, found.device.down])
-    same, differences = 0, []
-    for k, index in enumerate(epoch_order(rule, len(training.labels), 0, presentations)):
-        image, label = training.levels[index], int(training.labels[index])
-        spikes = read_subcircuits(network, model, states, image[None])[0]
-        wrong = first_wrong_neuron(spikes, label, rule.margin)
-        same += wrong == first_wrong_neuron(network.first_spikes(image[None])[0], label, rule.margin)
-        if wrong is None and not np.isnan(spikes[label]):
-            continue
-        writes = drawn_writes(network, rule, k, image, output_errors(len(spikes), label, -1 if wrong is None else wrong), rng)
-        states = write_half_selected(DeviceArray(model, found.device, HALF), states, writes)
-        written = found.map.share(states)
-        differences.append(written - emulated.share(written_in_closed_form(network, writes)))
-        network = dataclasses.replace(network, states=(emulated.state(written),))
-    apart = np.array(differences) / steps
-    return {"presentations": presentations, "same_errors": same, "written": len(differences), "step_share_of_range": steps,
+    start, rule = trained(Task(found.device, HALF, USUAL, STARTED)), prepared(Task(found.device, HALF, PULSED, presentations))[1]
+    assert start.pulses
+    network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
+    learning, circuits = LayeredLearning.start(network, rule), ModelCircuits(model, HALF)
+    images, labels = data().training.levels, data().training.labels
+    same, written, differences = 0, 0, []
+    for k, index in enumerate(epoch_order(rule, len(labels), 0, presentations)):
+        exact = dataclasses.replace(learning, history=learning.history.copy())
+        times = [learning.network.first_spikes(images[index][None])[0]]
+        next(train_layers(exact, rule, images, labels, block=1))
+        times.append(NgspiceTrainer(circuits, rule, images, labels).present(learning))  # a new one draws as the closed form does
+        margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
+        wrong = [(first_wrong_neuron(spikes, labels[index], margin), np.isnan(spikes[labels[index]])) for spikes in times]
+        same += wrong[0] == wrong[1]
+        written += learning.history[k, 1]
+        differences.append(learning.network.states[0] - exact.network.states[0])
+    apart = np.array(differences) / start.pulses.step
+    return {"presentations": presentations, "same_errors": same, "written": written,
             "largest_difference_steps": np.abs(apart).max(initial=0.0), "rms_difference_steps": np.sqrt(np.mean(apart**2))}
-
-
-def drawn_writes(network: LayeredNetwork, rule: LayeredRule, done: int, image: np.ndarray, errors: np.ndarray,
-                 rng: np.random.Generator) -> list[Write]:
-    """Return the writes of a presentation in whole pulses, with fractions rounded at random.
-
-    The two columns of a pair are written in opposite directions.
-    """
-    assert network.pulses
-    wanted = with_bias(image[None])[0] * rule.output_dose * rule.final_dose ** (done / rule.presentations) / network.pulses.step
-    return [Write(polarity * len(errors) + int(j), errors[j] * (1 - 2 * polarity) > 0, np.floor(wanted + rng.random(len(wanted))))
-            for j in np.flatnonzero(errors) for polarity in (0, 1)]
-
-
-def written_in_closed_form(network: LayeredNetwork, writes: list[Write]) -> np.ndarray:
-    """Return the network's states in V after the writes."""
-    assert network.pulses
-    arrays, pulses, counts = KernelArrays(network), pulse_values(network.pulses), no_counts(network)
-    for column, up, numbers in writes:
-        kernel.write_pulses(arrays.layers[0], arrays.pulse, pulses, arrays.states[0], column, numbers,
-                            pulses.step if up else -pulses.step, counts, 0, arrays.work.loads[0], np.random.default_rng())
-    return arrays.trained(network).states[0]
 
 
 if __name__ == "__main__":

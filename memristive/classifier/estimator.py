@@ -44,7 +44,7 @@ from memristive.network.layers import LayeredNetwork, network_on_chip, threshold
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist
 from memristive.network.setup import CLOSED_FORM, NGSPICE
-from memristive.network.subcircuit_layer import model_states
+from memristive.network.subcircuit_layers import model_states
 from memristive.spice.parameters import ParameterError, Parameters, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters

@@ -25,6 +25,7 @@ FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: 
 CHANNEL = 1e-6  # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it in 0.1 ms
 WINDOW, READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
+ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
 ITERATIONS = 10  # of the fit of rates; more would amplify details of a curve that are shorter than a step
 
@@ -174,19 +175,14 @@ class MeasuredDevice(Parameters):
 
     @property
     def balance(self) -> float:
-        """Mean x of a cell that gets pulses up and down at random, to three digits.
+        """State x at which a pulse up and a pulse down undo each other, so that equal numbers of them pull a cell there.
 
-        Where steps depend on x, pulses of both directions pull a cell to the x at which they undo each other. Steps that are
-        nearly equal pull weakly, so their random sum fills the whole range, and the mean is near its middle. The density p of x
-        obeys p D = const exp(integral of drift / D), where drift is the mean of both steps and D half of their mean square.
+        It is 0.5 if there is none, and if all steps up and down are alike within `ALIKE`, because these hardly pull.
         """
         grid = np.linspace(0, 1, 1001)
-        up, down = self.step(grid), self.step(grid, up=False)
-        spread = (up**2 + down**2) / 4 + 1e-12  # D; never 0
-        pull = (up - down) / 2 / spread
-        exponent = np.append(0.0, np.cumsum((pull[1:] + pull[:-1]) / 2 * np.diff(grid)))
-        density = np.exp(exponent - exponent.max()) / spread
-        return float(np.round(density @ grid / density.sum(), 3))
+        gain = self.step(grid) - self.step(grid, up=False)
+        falls = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
+        return float(grid[falls[0] + 1]) if len(falls) and np.abs(gain).max() > ALIKE * self.mean_step else 0.5
 
     def pulses(self, up: bool = True) -> float:
         """Return the number of mean pulses across the range, or across 99 % of the way to the x at which steps become 0."""

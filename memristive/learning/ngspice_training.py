@@ -180,10 +180,10 @@ class NgspiceTrainer:
         self._circuits, self._rule, self._images, self._labels = circuits, rule, images, labels
         self._rng: np.random.Generator | None = None
 
-    def present(self, learning: LayeredLearning) -> None:
-        """Present the next image: read, and unless the right neuron leads, read back and write. Updates `learning`.
+    def present(self, learning: LayeredLearning) -> np.ndarray:
+        """Present the next image: read, and unless the right neuron leads, read back and write.
 
-        Raises SimulationError.
+        Updates `learning`; returns the first spikes of the last layer in s. Raises SimulationError.
         """
         k = learning.done
         rule = self._rule
@@ -200,6 +200,7 @@ class NgspiceTrainer:
             learning.network = dataclasses.replace(learning.network, states=states)
         learning.history[k] = is_right(times[-1], label), silent or wrong is not None
         learning.done = k + 1
+        return times[-1]
 
     def _correct(self, network: LayeredNetwork, image: np.ndarray, times: list[np.ndarray], settled: list[np.ndarray],
                  errors: np.ndarray, done: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

@@ -24,8 +24,8 @@ def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronP
                     **more: Any) -> LayerDesign:
     """Return the design of layers of measured devices.
 
-    Reads are at the device's read voltage, writes at +1 V and -1 V. The device's balance is the weight 0: cells start there, and a
-    reference column stays there.
+    Reads are at the device's read voltage, writes at +1 V and -1 V. The device's balance is the weight 0, where cells start and a
+    reference column stays.
 
     Parameters
     ----------

@@ -284,7 +284,7 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     model : SpiceModel, optional
         Model whose subcircuit stands in each cell, for layers of pairs.
     states : sequence of arrays, columns x rows, optional
-        States of the model in each layer (`subcircuit_layer.model_states`).
+        States of the model in each layer (`subcircuit_layers.model_states`).
 
     Raises
     ------

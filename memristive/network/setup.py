@@ -111,18 +111,12 @@ class Setup:
     @property
     def writing(self) -> Schedule:
         """Pulses of Hebbian training; for emulators they are also the pulses of reads."""
-        return self.device_pulses(True) if self.array else self.schedule
-
-    def device_pulses(self, up: bool) -> "DevicePulses":
-        """Return the pulses that write two-terminal devices, upwards if `up`, else downwards.
-
-        Their `input_voltage` is the magnitude of the rows' voltage.
-        """
-        assert self.array
-        width = self.array.model.width_up if up else self.array.model.width_down
+        if self.array is None:
+            return self.schedule
+        width = self.array.model.width_up
         pulse = self.array.pulses * width
         return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=EDGE * width, sampling_step=EDGE * width,
-                            input_voltage=abs(self.array.row_voltage(up)), phi_voltage=self.schedule.phi_voltage)
+                            input_voltage=abs(self.array.row_voltage()), phi_voltage=self.schedule.phi_voltage)
 
     @property
     def suffix(self) -> str:

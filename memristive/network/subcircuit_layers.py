@@ -110,7 +110,7 @@ def _drives(part: LayerPart, model: SpiceModel, states: np.ndarray, patterns: np
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
-    """Add a source that holds each voltage for `PATTERN`. It is a function of time, because ngspice cuts its steps at PWL corners."""
+    """Add a source that holds each of the `volts` for `PATTERN`; at the corners of a PWL source ngspice would cut its steps."""
     times = PATTERN * (np.arange(len(volts))[:, None] + [0.1, 0.9]).ravel()
     table = ",".join(map(repr, np.stack([times, np.repeat(volts, 2)], axis=1).ravel().tolist()))
     circuit.B(node, node, circuit.gnd, voltage_expression=f"pwl(time,{table})")
@@ -129,9 +129,9 @@ def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
 
 
 def _spikes(part: LayerPart, changes: Sequence[np.ndarray], drives: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the first spikes in s (images x neurons). The drives in V (patterns x neurons) of an image come at its `changes` in s.
+    """Return the first spikes in s (images x neurons) for each image's `drives` in V (patterns x neurons).
 
-    The first pattern rises with the image's edge.
+    A pattern begins at its time of the image's `changes` in s. The first one rises with the image's edge.
     """
     membranes, rise, found = names("membrane_0", part.neurons), part.design.rise, []
     loaded = NgspiceSession().load(driven_membranes(part), MEMBRANES, membranes)

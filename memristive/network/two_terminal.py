@@ -147,8 +147,10 @@ class HeldNeuron(SubCircuit):
 
 def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarray, inputs: Sequence[Points],
                   controls: Sequence[Points] | None, phi_voltage: float, neurons: bool = True,
-                  title: str = "two-terminal devices", pairs: bool = False, up: bool = True) -> Circuit:
+                  title: str = "two-terminal devices") -> Circuit:
     """Return the netlist of a crossbar of two-terminal devices.
+
+    With `v/2`, rows and phi of the opposite sign write in the opposite direction.
 
     Parameters
     ----------
@@ -167,15 +169,10 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
         op-amp's virtual ground differs from its plus input by its output over its gain, some microvolts, which only a model
         notices whose rate jumps at 0 V.
     title : str
-    pairs : bool
-        Differential pairs: the second half of the columns is subtracted from the first, which has the neurons.
-    up : bool
-        Direction of writes. With `v/2`, rows and phi of the opposite sign write in the opposite direction.
     """
     circuit = Circuit(title)
     array.model.add_to(circuit)
     half, columns = array.scheme == HALF, len(states)
-    classes = columns // 2 if pairs else columns
     if neurons:
         add_neuron(circuit, neuron)
         circuit.model("hold", "sw", vt=SELECTED, vh=0, ron=FEEDBACK_SWITCH, roff=1e12)
@@ -183,7 +180,7 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
         circuit.subcircuit(HeldNeuron(neuron))
         circuit.V("write", "write", circuit.gnd, 0.0 if controls is None else phi_voltage)
     if half:
-        circuit.V("half", "half", circuit.gnd, array.row_voltage(up))
+        circuit.V("half", "half", circuit.gnd, array.row_voltage())
     else:
         circuit.model("access", "sw", vt=SELECTED, vh=0, ron=ACCESS / array.device.highest_conductance, roff=1e12)
     for i, points in enumerate(inputs):
@@ -195,11 +192,8 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
         column, plus, phi = f"column_{j}", f"plus_{j}" if neurons else f"column_{j}", f"phi_{j}"
         circuit.B(plus, plus, circuit.gnd, voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0")
-        if neurons and j < classes:
-            negative = f"negative_{j}" if pairs else circuit.gnd
-            circuit.X(f"neuron_{j}", "held_neuron", column, negative, f"membrane_{j}", f"output_{j}", plus, "write")
-        elif neurons:
-            circuit.X(f"reference_{j}", "held_stages", column, circuit.gnd, f"negative_{j - classes}", plus, "write")
+        if neurons:
+            circuit.X(f"neuron_{j}", "held_neuron", column, circuit.gnd, f"membrane_{j}", f"output_{j}", plus, "write")
         for i, state in enumerate(states[j]):
             row = f"input_{i}"
             if not half:

@@ -9,13 +9,12 @@ from datasets import xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import load_model
 from memristive.learning.hebbian import array_setup, hebbian_netlist, infer, train_hebbian
-from memristive.network.ngspice_array import NgspiceArray
-from memristive.network.setup import Schedule, Setup
+from memristive.network.setup import Setup
 from memristive.network.solvers import training_solver
 from memristive.network.spike_decoding import resolution_of, strict_decision
+from memristive.network.subcircuit_layers import Write, write_columns
 from memristive.network.two_terminal import SCHEMES, DeviceArray
 from memristive.spice.parameters import ParameterError
-from snn_circuit import NeuronParameters
 from tests.helpers import ROOT, printed
 
 PATTERNS = xpue().patterns
@@ -66,26 +65,15 @@ def test_a_device_without_a_model_is_refused():
         array_setup(Setup(), load_device("epiram"), "v/2", PATTERNS)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("up", [True, False])
-def test_pairs_are_read_by_their_difference_and_a_write_disturbs_half_selected_cells_by_r(up, ngspice):
+def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_switches(up, scheme, ngspice):
     device = load_device(str(ROOT / "results" / "wox_device.json"))
-    array = DeviceArray(load_model("wox"), device, "v/2", 3.0)
-    neuron = NeuronParameters(feedback_resistance=1e4, membrane_transconductance=2.0)
-    setup = Setup(neuron=neuron, schedule=Schedule(input_voltage=0.1, pulse=2e-3), array=array)
-    x = np.array([[0.6, 0.5], [0.3, 0.7], [0.4, 0.5], [0.4, 0.2]])
-    network = NgspiceArray(setup, x)  # the model's state is the share of the conductance range
-    image = np.array([[1.0, 0.5]])
-    spikes, membranes = network.read(image)
-    currents = array.currents(x, image)[0]
-    # WOx conducts 0.3 % less at half of the read voltage, which counts twice in a small difference.
-    assert membranes[0] == pytest.approx(2.0 * 1e4 * (currents[:2] - currents[2:]), rel=1e-2)
-    assert np.isnan(spikes[0]).all()
-
-    cells = np.zeros((4, 2), bool)
-    cells[1, 0] = True
-    network.write(cells, up)
+    array = DeviceArray(load_model("wox"), device, scheme, 3.0)
+    x = np.array([[0.6, 0.5], [0.3, 0.7], [0.4, 0.5], [0.4, 0.2]])  # the model's state is the share of the conductance range
+    written = write_columns(array, x, [Write(1, up, np.array([3.0, 0.0]))])
     full = 0.006 * math.sinh(12.5 * 0.65) * 3e-3 * (1 if up else -1)  # three pulses of 1 ms
-    half = full * math.sinh(12.5 * 0.325) / math.sinh(12.5 * 0.65)
+    half = full * math.sinh(12.5 * 0.325) / math.sinh(12.5 * 0.65) * (scheme == "v/2")
     expected = x + np.array([[half, 0], [full, half], [half, 0], [half, 0]])
-    assert network.states == pytest.approx(expected, abs=2e-4)
-    assert array.after(x, 1, cells[1], up) == pytest.approx(expected, abs=2e-4)
+    assert written == pytest.approx(expected, abs=2e-4)
+    assert array.after(x, 1, np.array([True, False]), up) == pytest.approx(expected, abs=2e-4)
