@@ -281,15 +281,15 @@ def device_presets_table() -> str:
 
 
 def trained_in_situ_table() -> str:
-    """Return the epochs until the letters z, v and n are learned without error, beside the published number."""
+    """Return the epochs until the letters z, v, n and XOR are learned without error, beside the published number."""
     record = load_results(RESULTS / "trained_in_situ.json")
     rows = []
     for (device, rule), found in pd.DataFrame(record["rows"]).groupby(["device", "rule"], sort=False):
         epochs = found.epochs.dropna()
-        rows.append((device, rule, f"{len(epochs)} of {len(found)}",
+        rows.append((device, "XOR, hidden layer" if rule == "xor" else f"letters, {rule}", f"{len(epochs)} of {len(found)}",
                      f"{epochs.mean():.1f} ({epochs.min():.0f}-{epochs.max():.0f})"))
-    rows.append(("published", "manhattan", "", f"{record['published_epochs']}"))
-    return markdown(("devices", "rule", "networks without an error", "epochs: mean (range)"), rows)
+    rows.append(("published", "letters, manhattan", "", f"{record['published_epochs']}"))
+    return markdown(("devices", "task, rule", "networks without an error", "epochs: mean (range)"), rows)
 
 
 def _device_means() -> pd.DataFrame:
