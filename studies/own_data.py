@@ -3,7 +3,7 @@
 SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
 Each fold trains and tests in closed form. With --engine ngspice a held-out tenth is then tested in ngspice too, sample by sample.
 Writes results/own_data_NAME.json, figures/own_data_NAME_confusion.png and the network trained on everything,
-voltages/NAME_classifier.json. NAME is that of SOURCE, with --device followed by the device's. Seconds for iris, minutes for
+voltages/NAME_classifier.json. NAME is that of SOURCE; with --device, the device's name follows it. Seconds for iris, minutes for
 digits.
 """
 

@@ -258,7 +258,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return `period` in s, voltage in V and current in A of the second of two periods of a sine from `state` on.
+    """Return `period` in s, and voltage in V and current in A during the second period of a sine that starts at `state`.
 
     The sine's amplitudes are the voltages of the pulses.
     """

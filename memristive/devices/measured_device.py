@@ -276,7 +276,7 @@ def _curve(name: str, values: Any) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
-    """Return rates on an even grid of x; their flow over one pulse makes the steps of a `curve` upwards."""
+    """Return the rates, on an even grid of x, of the flow whose upward pulse makes the steps of `curve`."""
     steps = np.array(curve)
     if len(steps) == 2:  # exact: the flow of a straight line makes steps on a straight line
         slope = max(steps[1] - steps[0], STEEPEST)

@@ -34,7 +34,7 @@ FEEDBACK_SWITCH = 1.0  # ohm: a column's write current moves the virtual ground 
 ACCESS = 1e-3  # share of the read voltage across a closed access switch, for a device at its highest conductance
 SELECTED = 0.5  # V, phi above which the switches are closed
 EDGE = 0.01  # of one pulse's width
-REST = 0.1  # of a class's pulse, until the next class
+REST = 0.1  # of a class's pulse, until the next class: short, because devices whose rate jumps at 0 V creep in between
 
 
 @dataclass(frozen=True)
