@@ -9,7 +9,7 @@ the wrong one that fires first.
 XOR needs hidden neurons. Their errors are read back through the same subcircuits (docs/layers.md), and each error is followed by
 writes of whole pulses.
 
-Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two tasks: 12 minutes on two cores.
+Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two tasks: 10 minutes on two cores.
 """
 
 import sys
