@@ -16,8 +16,7 @@ import numpy as np
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
-from memristive.devices.characterise import Characterisation, characterise
-from memristive.devices.spice_model import SpiceModel, load_model
+from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.layered_training import LayeredLearning, epoch_order, train_layers
@@ -25,7 +24,7 @@ from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
-from memristive.network.subcircuit_layers import ModelCircuits, model_states, read_subcircuits
+from memristive.network.subcircuit_layers import ModelCells
 from memristive.network.two_terminal import HALF
 from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
 
@@ -58,16 +57,15 @@ def main(arguments: list[str] | None = None) -> None:
 def compared(task: tuple[str, int, int]) -> dict[str, Any]:
     """Return the measured differences between the engines for one model, in reads and writes. Runs in a worker."""
     name, images, presentations = task
-    model = load_model(name)
-    found = characterise(model)
-    return {"model": name, **compared_reads(model, found, images), **compared_writes(model, found, presentations)}
+    cells = ModelCells(load_model(name), HALF)
+    return {"model": name, **compared_reads(cells, images), **compared_writes(cells, presentations)}
 
 
-def compared_reads(model: SpiceModel, found: Characterisation, count: int) -> dict[str, Any]:
+def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
     """Read test images with a trained layer in both engines; return the differences."""
-    network = trained(Task(found.device, HALF, USUAL))
+    network = trained(Task(cells.device, HALF, USUAL))
     images, labels = data().test.levels[:count], data().test.labels[:count]
-    exact, spikes = network.first_spikes(images), read_subcircuits(network, model, model_states(network, found), images)[0][-1]
+    exact, spikes = network.first_spikes(images), cells.read_images(network, images)[0][-1]
     ours, theirs = decide(exact, RESOLUTION)[0], decide(spikes, RESOLUTION)[0]
     return {"images": count, "same_decisions": int(np.sum(ours == theirs)),
             "ngspice_accuracy": float(np.mean(theirs == labels)), "closed_form_accuracy": float(np.mean(ours == labels)),
@@ -75,19 +73,18 @@ def compared_reads(model: SpiceModel, found: Characterisation, count: int) -> di
             "silent_in_one_engine": int(np.sum(np.isnan(spikes) != np.isnan(exact)))}
 
 
-def compared_writes(model: SpiceModel, found: Characterisation, presentations: int) -> dict[str, Any]:
+def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     """Read and write training images in both engines, each presentation from the same states; return the differences."""
-    start, rule = trained(Task(found.device, HALF, USUAL, STARTED)), prepared(Task(found.device, HALF, PULSED, presentations))[1]
+    start, rule = trained(Task(cells.device, HALF, USUAL, STARTED)), prepared(Task(cells.device, HALF, PULSED, presentations))[1]
     assert start.pulses
     network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
-    learning, circuits = LayeredLearning.start(network, rule), ModelCircuits(model, HALF)
-    images, labels = data().training.levels, data().training.labels
+    learning, images, labels = LayeredLearning.start(network, rule), data().training.levels, data().training.labels
     same, written, differences = 0, 0, []
     for k, index in enumerate(epoch_order(rule, len(labels), 0, presentations)):
         exact = dataclasses.replace(learning, history=learning.history.copy())
         times = [learning.network.first_spikes(images[index][None])[0]]
         next(train_layers(exact, rule, images, labels, block=1))
-        times.append(NgspiceTrainer(circuits, rule, images, labels).present(learning))  # a new one draws as the closed form does
+        times.append(NgspiceTrainer(cells, rule, images, labels).present(learning))  # a new one draws as the closed form does
         margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
         wrong = [(first_wrong_neuron(spikes, labels[index], margin), np.isnan(spikes[labels[index]])) for spikes in times]
         same += wrong[0] == wrong[1]

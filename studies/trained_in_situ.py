@@ -12,6 +12,7 @@ writes of whole pulses.
 Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, two models, two tasks: 10 minutes on two cores.
 """
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -24,9 +25,8 @@ from datasets import xor, zvn
 from memristive.cli.main import run
 from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
-from memristive.devices.characterise import Characterisation, characterise
 from memristive.devices.measured_device import emulator, load_device
-from memristive.devices.spice_model import SpiceModel, load_model
+from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.layered_training import LayeredLearning, initial_network
@@ -34,8 +34,8 @@ from memristive.learning.ngspice_training import train_in_ngspice
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.network.layers import LayeredNetwork, with_bias
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.network.subcircuit_layers import ModelCircuits, Write, model_states, read_subcircuits, write_columns
-from memristive.network.two_terminal import HALF, SCHEMES, DeviceArray
+from memristive.network.subcircuit_layers import ModelCells, Write
+from memristive.network.two_terminal import HALF, SCHEMES
 
 MANHATTAN, FIRST_SPIKE = RULES = ("manhattan", "first-spike")
 XOR = "xor"
@@ -78,27 +78,27 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.save(figure(rows), options.figures / "trained_in_situ.png")
 
 
-def letters(model: SpiceModel, found: Characterisation, scheme: str, rule: str, seed: int) -> list[int]:
+def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
     """Learn z, v, n until no error; return the number of errors, of 30, before each epoch's write."""
-    device, emulated, dataset = found.device, emulator(found.device), zvn().training
+    emulated, dataset, errors = emulator(cells.device), zvn().training, list[int]()
     x = np.random.default_rng(seed).normal(START, SPREAD, (6, 10)).clip(0.0, 1.0)  # six columns; the bias is the tenth row
     design = measured_design(emulated, 1, GAIN, window=WINDOW)
     network = LayeredNetwork((emulated.state(x),), measured_parameters(emulated), design)
-    array, (states,), errors = DeviceArray(model, device, scheme), model_states(network, found), list[int]()
     while True:
-        (spikes,), (membranes,) = read_subcircuits(network, model, [states], dataset.levels)
+        (spikes,), (membranes,) = cells.read_images(network, dataset.levels)
         errors.append(wrong(spikes, dataset.labels))
         if not errors[-1] or len(errors) > MOST:
             return errors
         signal = output_signal(membranes, dataset.labels) if rule == MANHATTAN else spike_signal(spikes, dataset.labels)
         sign = np.sign(signal.T @ with_bias(dataset.levels))
-        for up, pulses in ((True, np.vstack([sign, -sign]) > 0), (False, np.vstack([sign, -sign]) < 0)):
-            states = write_columns(array, states, [Write(j, up, column.astype(float)) for j, column in enumerate(pulses)])
+        writes = [Write(j, up, (column > 0 if up else column < 0).astype(float))
+                  for up in (True, False) for j, column in enumerate(np.vstack([sign, -sign]))]
+        network = dataclasses.replace(network, states=(cells.written(network.states[0], writes),))
 
 
-def hidden_layer(model: SpiceModel, found: Characterisation, scheme: str, seed: int) -> list[int]:
+def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
     """Learn XOR until no error; return the number of errors, of 4, before each epoch."""
-    emulated, dataset = emulator(found.device), xor().training
+    emulated, dataset = emulator(cells.device), xor().training
     per_threshold = (emulated.high - emulated.low) / XOR_GAIN  # V of X
     rule = LayeredRule(presentations=XOR_EPOCHS * len(dataset.labels), hidden_dose=HIDDEN_DOSE * per_threshold,
                        output_dose=OUTPUT_DOSE * per_threshold, final_dose=0.3, margin=XOR_MARGIN, start_drive=0.0,
@@ -106,12 +106,11 @@ def hidden_layer(model: SpiceModel, found: Characterisation, scheme: str, seed: 
     network = initial_network((HIDDEN,), 2, dataset.levels, rule, measured_design(emulated, 1, XOR_GAIN, hidden_bias=XOR_BIAS),
                               measured_parameters(emulated), measured_pulses(emulated, scheme=scheme))
     learning, errors = LayeredLearning.start(network, rule), list[int]()
-    training = train_in_ngspice(learning, rule, dataset.levels, dataset.labels, ModelCircuits(model, scheme))
+    training = train_in_ngspice(learning, rule, dataset.levels, dataset.labels, cells)
     for done in range(0, rule.presentations + 1, len(dataset.labels)):
         while learning.done < done:
             next(training)
-        states = model_states(learning.network, found)
-        errors.append(wrong(read_subcircuits(network, model, states, dataset.levels)[0][-1], dataset.labels))
+        errors.append(wrong(cells.read_images(learning.network, dataset.levels)[0][-1], dataset.labels))
         if not errors[-1]:
             break
     return errors
@@ -120,10 +119,9 @@ def hidden_layer(model: SpiceModel, found: Characterisation, scheme: str, seed: 
 def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
     """Train one network until it makes no error; return its errors in each epoch as a row. Runs in a worker."""
     file, scheme, kind, seed = task
-    model = load_model(load_device(file).model)
-    found = characterise(model)
-    errors = hidden_layer(model, found, scheme, seed) if kind == XOR else letters(model, found, scheme, kind, seed)
-    return {"device": model.name, "rule": kind, "seed": seed, "errors": errors,
+    cells = ModelCells(load_model(load_device(file).model), scheme)
+    errors = hidden_layer(cells, scheme, seed) if kind == XOR else letters(cells, kind, seed)
+    return {"device": cells.device.name, "rule": kind, "seed": seed, "errors": errors,
             "epochs": None if errors[-1] else len(errors) - 1}
 
 

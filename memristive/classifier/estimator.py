@@ -6,6 +6,7 @@ The networks learn online from their errors, with local writes only (docs/layers
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,6 @@ from memristive.classifier.defaults import (
     untrained_network,
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import load_model
 from memristive.learning.layered_training import LayeredLearning, train_layers
@@ -44,7 +44,7 @@ from memristive.network.layers import LayeredNetwork, network_on_chip, threshold
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist
 from memristive.network.setup import CLOSED_FORM, NGSPICE
-from memristive.network.subcircuit_layers import model_states
+from memristive.network.subcircuit_layers import ModelCells
 from memristive.spice.parameters import ParameterError, Parameters, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -55,6 +55,13 @@ FIXED = ("hidden", "encoding", "device", "pairs", *DEVICES)  # parameters of a n
 LARGEST_DOSE = 5.0  # V
 HIDDEN = (100,)  # default sizes without a device
 BIAS = 1.5  # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
+
+
+@functools.lru_cache(maxsize=4)
+def _model_cells(name: str) -> ModelCells:
+    """Measure a SPICE model, once in a process."""
+    return ModelCells(load_model(name))
+
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
@@ -70,7 +77,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         of most measured devices silence hidden neurons at the default dose. More than three hidden layers are not learned
         reliably: their spikes come too late in a read.
     engine : {"closed-form", "ngspice"}, default="closed-form"
-        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds for a thousand rows.
+        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds for a thousand rows. There a
+        device of a SPICE model stands in the cells itself.
     epochs : int, default=None
         Presentations of each sample in `fit`. None: 40, or more until there are 3,000 presentations. A curved border in few
         features needs ten times as many, with a dose of 0.03 V.
@@ -271,7 +279,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
         learning = LayeredLearning.start(self.network_, rule)
-        train = train_in_ngspice if self.engine == NGSPICE else train_layers
+        train = functools.partial(train_in_ngspice, circuits=self._cells()) if self.engine == NGSPICE else train_layers
         with tqdm(total=rule.presentations, desc="training", unit="sample", disable=None if self.verbose else True) as bar:
             for done, accuracy in train(learning, rule, levels, labels):
                 bar.update(done - bar.n)
@@ -314,6 +322,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 "design": measured_design(emulated, self.pairs, gain, self.neuron, hidden_bias=BIAS,
                                           output_bias=BIAS)}
 
+    def _cells(self) -> ModelCells | None:
+        """Return the SPICE model that the device file names, for the cells in ngspice; None without one."""
+        name = load_device(self.device).model if self.device else ""
+        if name and self.network_.devices is not None:
+            raise ParameterError("a SPICE model in ngspice cannot have a chip's deviations: set chip to None")
+        return _model_cells(name) if name else None
+
     # Deciding
 
     @property
@@ -340,6 +355,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         levels = self.encoding_.levels(features)
         if self.engine == CLOSED_FORM:
             return self.network_.first_spikes(levels)
+        if cells := self._cells():
+            return cells.read_images(self.network_, levels)[0][-1]
         return np.array(list(tqdm(read_in_ngspice(self.network_, levels, 2), total=len(levels), desc="reading", unit="sample",
                                   disable=None if self.verbose else True)))
 
@@ -417,12 +434,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        subcircuits: dict[str, Any] = {}
-        if self.device and (name := load_device(self.device).model):
-            model = load_model(name)
-            subcircuits = {"model": model, "states": model_states(self.network_, characterise(model))}
         Path(path).write_text(layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
-                                                   **subcircuits), encoding="utf-8")
+                                                   self._cells()), encoding="utf-8")
         return Path(path)
 
     def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:

@@ -64,27 +64,10 @@ def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2
 
 def train_in_ngspice(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray, labels: np.ndarray,
                      circuits: Circuits | None = None) -> Iterator[tuple[int, float]]:
-    """Train as `layered_training.train_layers` does, in ngspice; yield after every presentation.
+    """Train in ngspice, with the arguments of `layered_training.train_layers`; yield after every presentation.
 
-    Parameters
-    ----------
-    learning : LayeredLearning
-        Up to date whenever this function yields.
-    rule : LayeredRule
-    images : array, n x inputs, levels 0 to 1
-    labels : array of int, n
-    circuits : Circuits, optional
-        None: emulators. `subcircuit_layers.ModelCircuits`: a SPICE model in every cell.
-
-    Yields
-    ------
-    (int, float)
-        Presentations done, running accuracy.
-
-    Raises
-    ------
-    SimulationError
-        ngspice cannot complete a transient.
+    `circuits`: of emulators by default, or `subcircuit_layers.ModelCells`, which put a SPICE model in every cell. Raises
+    SimulationError.
     """
     with temporary_circuits():
         trainer = NgspiceTrainer(circuits or EmulatorCircuits(learning.network), rule, images, labels)

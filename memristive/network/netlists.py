@@ -33,8 +33,8 @@ from snn_circuit import (
 )
 
 if TYPE_CHECKING:
-    from memristive.devices.spice_model import SpiceModel
     from memristive.network.layers import LayeredNetwork
+    from memristive.network.subcircuit_layers import ModelCells
 
 # A switch flips at a time point, up to one step late. So spikes of an exported read are late by up to a step for each layer.
 EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
@@ -169,7 +169,7 @@ class ReferenceStage(SubCircuit):
 
 def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
                     title: str = "layers", devices: Sequence[Devices] | None = None,
-                    model: SpiceModel | None = None) -> Circuit:
+                    cells: ModelCells | None = None) -> Circuit:
     """Return the netlist of layers in series for a read, in which every phi is low.
 
     Parameters
@@ -183,23 +183,23 @@ def layered_network(parameters: NetworkParameters, design: LayerDesign, states: 
     title : str
     devices : sequence of Devices, optional
         Devices of each layer; None: all alike.
-    model : SpiceModel, optional
-        Model whose subcircuit stands in each cell instead of the emulator, for layers of pairs; `states` are then the model's.
+    cells : ModelCells, optional
+        SPICE model whose subcircuit stands in each cell instead of the emulator.
     """
     circuit = Circuit(title)
-    if model:
-        model.add_to(circuit)
+    if cells:
+        cells.model.add_to(circuit)
     ReadMemristor(parameters.memristor, per_instance=devices is not None).add_to(circuit)
     add_amplifiers(circuit, parameters.neuron)
     LatchingTrigger(design.driving(parameters.neuron), per_instance=devices is not None).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k, points in enumerate(rows):
         circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
-    for layer, cells in enumerate(states):
+    for layer, of_layer in enumerate(states):
         last = layer == len(states) - 1
-        outputs = names("output" if last else f"row_{layer + 1}", design.neuron_count(cells))
-        _add_layer(circuit, parameters, design, layer, cells, outputs, Devices() if devices is None else devices[layer], last,
-                   model)
+        outputs = names("output" if last else f"row_{layer + 1}", design.neuron_count(of_layer))
+        _add_layer(circuit, parameters, design, layer, of_layer, outputs, Devices() if devices is None else devices[layer], last,
+                   cells)
     return circuit
 
 
@@ -210,7 +210,7 @@ def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
 
 
 def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, layer: int, states: np.ndarray,
-               outputs: list[str], devices: Devices, last: bool, model: SpiceModel | None) -> None:
+               outputs: list[str], devices: Devices, last: bool, cells: ModelCells | None) -> None:
     neurons, rows = len(outputs), states.shape[1]
     neuron = design.neuron(parameters.neuron, parameters.memristor, rows, last)
     circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}", per_instance=devices.neurons is not None))
@@ -229,8 +229,8 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
         for k in range(rows):
             name, row = f"cell_{layer}_{c}_{k}", f"row_{layer}_{k}"
             state = design.reference_state if c == len(states) else states[c, k]
-            if model:
-                model.add_cell(circuit, name, row, node, float(state))
+            if cells:
+                cells.model.add_cell(circuit, name, row, node, float(cells.states(state)))
             else:
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
@@ -269,8 +269,7 @@ def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: flo
 
 
 def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
-                         sample: str = "image", model: SpiceModel | None = None,
-                         states: Sequence[np.ndarray] | None = None) -> str:
+                         sample: str = "image", cells: ModelCells | None = None) -> str:
     """Return the netlist that reads one image with the whole network in one transient, for the program `ngspice`.
 
     Parameters
@@ -281,24 +280,20 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
         Names of the classes, for the comments.
     sample : str
         Name of the image, for the comments.
-    model : SpiceModel, optional
-        Model whose subcircuit stands in each cell, for layers of pairs.
-    states : sequence of arrays, columns x rows, optional
-        States of the model in each layer (`subcircuit_layers.model_states`).
+    cells : ModelCells, optional
+        SPICE model whose subcircuit stands in each cell.
 
     Raises
     ------
     ParameterError
-        The image does not fit the network, a level is outside 0 to 1, or there is a model in a network without pairs.
+        The image does not fit the network, or a level is outside 0 to 1.
     """
     check_levels("image", np.asarray(image)[None], network.sizes[0])
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
-    if model and not design.pairs:
-        raise ParameterError("a netlist with a SPICE model in its cells needs pairs=1 or more")
     volts = design.row_voltage * design.read_levels(np.asarray(image, float))
     rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
-    circuit = layered_network(network.parameters, design, network.states if states is None else states, rows, f"read of {sample}",
-                              network.devices, model)
+    circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}",
+                              network.devices, cells)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     nodes = names(f"membrane_{last}", classes) + names("output", classes)
     hidden = [name for layer, count in enumerate(network.sizes[1:-1])

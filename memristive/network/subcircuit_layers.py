@@ -1,4 +1,4 @@
-"""Layers of differential pairs in ngspice whose cells are a SPICE model's subcircuit: reads, back-reads and writes.
+"""Layers in ngspice whose cells are a SPICE model's subcircuit: reads, back-reads and writes.
 
 A parameter sets a subcircuit's state at t = 0, and it cannot be altered in a loaded circuit. So a circuit lives as long as its
 states, and one transient makes many reads, or all writes of a layer.
@@ -9,23 +9,25 @@ drives that it gives then go to a circuit of the membranes alone, at the times o
 """
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.channel import drawn_number
-from memristive.devices.characterise import EDGE, Characterisation, characterise
+from memristive.devices.characterise import EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.layers import LayeredNetwork, with_bias
-from memristive.network.netlists import column_nodes
+from memristive.network.netlists import LayerDesign, column_nodes
 from memristive.network.ngspice_layers import MEMBRANE_STEP, READING_LAYERS, ColumnDose
 from memristive.network.parts import LayerPart, add_drives, driven_membranes
 from memristive.network.setup import edges
 from memristive.network.spike_decoding import first_spikes
-from memristive.network.two_terminal import HALF, REST, DeviceArray, array_network
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import NeuronParameters, Points, names
 
@@ -46,67 +48,116 @@ class Write(NamedTuple):
     numbers: np.ndarray
 
 
-def model_states(network: LayeredNetwork, found: Characterisation) -> tuple[np.ndarray, ...]:
-    """Return states of the characterised model that conduct as the cells of each layer do (columns x rows)."""
-    emulated = emulator(found.device)
-    return tuple(found.map.state(emulated.share(states)) for states in network.states)
+class ModelCells:
+    """SPICE model in the cells of a network: reads, back-reads and writes in ngspice, also for trainings.
 
-
-def read_subcircuits(network: LayeredNetwork, model: SpiceModel, states: Sequence[np.ndarray],
-                     images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Read images; what a read moves is not kept.
-
-    Closed access switches are left out, because a thousandth of the read voltage falls across them.
+    A network's states are X of the emulator of the model's measured curves. Its cell gets the model's state that conducts alike.
 
     Parameters
     ----------
-    network : LayeredNetwork
-        Layers of pairs; gives the neurons and the voltages, not the states.
     model : SpiceModel
-    states : sequence of arrays, columns x rows with the bias
-        States of the model in each layer.
-    images : array, n x inputs, levels 0 to 1
-
-    Returns
-    -------
-    times : list of arrays, n x neurons, s
-        First spikes of each layer; nan for a neuron that is silent within the window.
-    settled : list of arrays, n x neurons
-        Membranes in thresholds, if all rows that are high at the end of the read stay high.
-
-    Raises
-    ------
-    SimulationError
-        ngspice cannot complete a transient.
+    scheme : str
+        One of `two_terminal.SCHEMES`, for writes. Reads leave out closed access switches, because only a thousandth of the read
+        voltage falls across them.
     """
-    changes, patterns, times, settled = [np.zeros(1)] * len(images), list(with_bias(images)[:, None]), [], []
-    for layer, of_layer in enumerate(states):
-        part = LayerPart(network.parameters, network.design, network.neuron(layer), network.sizes[layer + 1],
-                         of_layer.shape[1], layer == len(states) - 1)
-        together = np.vstack(patterns)
-        drives = np.vstack([_drives(part, model, of_layer, together[k:k + BATCH]) for k in range(0, len(together), BATCH)])
-        drives_of_images = np.split(drives, np.cumsum([len(shown) for shown in patterns])[:-1])
-        times.append(_spikes(part, changes, drives_of_images))
-        last = np.array([drive[-1] for drive in drives_of_images])
-        settled.append(part.neuron.membrane_gain * last / part.neuron.threshold)
-        fired = [np.unique(spikes[~np.isnan(spikes)]) for spikes in times[-1]]
-        changes = [np.append(0.0, moments) for moments in fired]
-        patterns = [with_bias(spikes <= moments[:, None]) for spikes, moments in zip(times[-1], changes, strict=True)]
-    return times, settled
 
+    def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
+        self.model, self.found = model, characterise(model)
+        self.device = self.found.device
+        self._array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
 
-def _drives(part: LayerPart, model: SpiceModel, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
-    """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x rows with the bias)."""
-    used = np.flatnonzero(patterns.any(axis=0))
-    circuit = Circuit("patterns")
-    model.add_to(circuit)
-    add_drives(circuit, dataclasses.replace(part, rows=len(used)))
-    for k, row in enumerate(used):
-        _add_steps(circuit, f"row_0_{k}", part.design.row_voltage * patterns[:, row])
-    for c, node in enumerate(column_nodes(part.design, 0, part.neurons)):
+    def states(self, emulated: ArrayLike) -> np.ndarray:
+        """Return the model's states (any shape) for X in V."""
+        return self.found.map.state(self._emulated.share(emulated))
+
+    def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
+        """Return the states X in V (columns x rows) of a crossbar after writes one after the other. Raises SimulationError."""
+        states = write_columns(self._array, self.states(emulated), writes)
+        return np.asarray(self._emulated.state(self.found.map.share(states)))
+
+    def read_images(self, network: LayeredNetwork, images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Read images; what a read moves is not kept.
+
+        Parameters
+        ----------
+        network : LayeredNetwork
+        images : array, n x inputs, levels 0 to 1
+
+        Returns
+        -------
+        times : list of arrays, n x neurons, s
+            First spikes of each layer; nan for a neuron that is silent within the window.
+        settled : list of arrays, n x neurons
+            Membranes in thresholds, if all rows that are high at the end of the read stay high.
+
+        Raises
+        ------
+        SimulationError
+            ngspice cannot complete a transient.
+        """
+        changes, patterns, times, settled = [np.zeros(1)] * len(images), list(with_bias(images)[:, None]), [], []
+        for layer, states in enumerate(network.states):
+            part = LayerPart(network.parameters, network.design, network.neuron(layer), network.sizes[layer + 1],
+                             states.shape[1], layer == len(network.states) - 1)
+            together = np.vstack(patterns)
+            drives = [self._drives(part, states, together[k:k + BATCH]) for k in range(0, len(together), BATCH)]
+            of_images = np.split(np.vstack(drives), np.cumsum([len(shown) for shown in patterns])[:-1])
+            times.append(_spikes(part, changes, of_images))
+            settled.append(part.neuron.membrane_gain * np.array([shown[-1] for shown in of_images]) / part.neuron.threshold)
+            changes = [np.append(0.0, np.unique(spikes[~np.isnan(spikes)])) for spikes in times[-1]]
+            patterns = [with_bias(spikes <= moments[:, None]) for spikes, moments in zip(times[-1], changes, strict=True)]
+        return times, settled
+
+    def read(self, network: LayeredNetwork, image: np.ndarray, label: int,
+             rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return first spikes in s and settled membranes in thresholds of each layer; a model has no noise."""
+        times, settled = self.read_images(network, image[None])
+        return [layer[0] for layer in times], [layer[0] for layer in settled]
+
+    def read_back(self, network: LayeredNetwork, layer: int, errors: np.ndarray) -> np.ndarray:
+        """Return what `LayeredNetwork.read_back` computes, from the currents of the rows.
+
+        Positive and negative errors are read one after the other. So each device sees the polarity of a read, because many
+        devices conduct differently in reverse.
+        """
+        design, states = network.design, network.states[layer]
+        volts, rows = design.column_voltage(layer == len(network.states) - 1), states.shape[1] - 1
+        circuit, errors_of_columns = Circuit("back-read"), design.column_errors(errors)
+        self.model.add_to(circuit)
+        for c, error in enumerate(errors_of_columns.tolist()):
+            _add_steps(circuit, f"column_0_{c}", -volts * np.maximum([error, -error], 0.0))
+        for k in range(rows):
+            circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
+        self._add_cells(circuit, design, states, names("column_0", len(errors_of_columns)), range(rows))
+        positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(rows)], 2)
+        return (positive - negative) / (network.parameters.memristor.gain * volts * max(1, design.pairs))
+
+    def write(self, network: LayeredNetwork, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
+        """Return the layer's states in V after pulses, whose numbers are drawn as the closed form draws them."""
+        pulses = network.pulses
+        assert pulses
+        return self.written(network.states[layer], [
+            Write(column, dose > 0, np.array([drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
+                                              for share in shares.tolist()])) for column, dose, shares in doses])
+
+    def _drives(self, part: LayerPart, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
+        """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x rows with the bias)."""
+        used = np.flatnonzero(patterns.any(axis=0))
+        circuit = Circuit("patterns")
+        self.model.add_to(circuit)
+        add_drives(circuit, dataclasses.replace(part, rows=len(used)))
         for k, row in enumerate(used):
-            model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(states[c, row]))
-    return _shown(circuit, names("drive_0", part.neurons), len(patterns))
+            _add_steps(circuit, f"row_0_{k}", part.design.row_voltage * patterns[:, row])
+        self._add_cells(circuit, part.design, states, column_nodes(part.design, 0, part.neurons), used)
+        return _shown(circuit, names("drive_0", part.neurons), len(patterns))
+
+    def _add_cells(self, circuit: Circuit, design: LayerDesign, states: np.ndarray, columns: Sequence[str],
+                   rows: Iterable[int]) -> None:
+        """Add the cells of some `rows`, which become rows 0, 1, ... of the circuit; a reference column comes last."""
+        reference = np.full((len(columns) - len(states), states.shape[1]), design.reference_state)
+        of_model = self.states(np.vstack([states, reference]))
+        for (c, node), (k, row) in itertools.product(enumerate(columns), enumerate(rows)):
+            self.model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(of_model[c, row]))
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
@@ -149,27 +200,6 @@ def _spikes(part: LayerPart, changes: Sequence[np.ndarray], drives: Sequence[np.
     return np.array(found)
 
 
-def read_back_subcircuits(network: LayeredNetwork, model: SpiceModel, layer: int, states: np.ndarray,
-                          errors: np.ndarray) -> np.ndarray:
-    """Return what `LayeredNetwork.read_back` computes, from the row currents of the subcircuits at `states`.
-
-    Positive and negative errors are read one after the other. So each device sees the polarity of a read, because many devices
-    conduct differently in reverse.
-    """
-    volts = network.design.column_voltage(layer == len(network.states) - 1)
-    circuit = Circuit("back-read")
-    model.add_to(circuit)
-    for c, error in enumerate(network.design.column_errors(errors).tolist()):
-        _add_steps(circuit, f"column_0_{c}", -volts * np.maximum([error, -error], 0.0))
-    rows = states.shape[1] - 1
-    for k in range(rows):
-        circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
-        for c in range(len(states)):
-            model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", f"column_0_{c}", float(states[c, k]))
-    positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(rows)], 2)
-    return (positive - negative) / (network.parameters.memristor.gain * volts * network.design.pairs)
-
-
 def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
     """Return the states (columns x rows) of a crossbar after writes one after the other, in one transient.
 
@@ -198,37 +228,3 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
         return loaded.run(time).stack(vectors)[:, -1].reshape(states.shape)
     finally:
         loaded.unload()
-
-
-class ModelCircuits:
-    """Reads, back-reads and writes for a training in ngspice, with a SPICE model's subcircuit in every cell.
-
-    Parameters
-    ----------
-    model : SpiceModel
-    scheme : str
-        One of `two_terminal.SCHEMES`.
-    """
-
-    def __init__(self, model: SpiceModel, scheme: str) -> None:
-        self._model, self._found = model, characterise(model)
-        self._array, self._emulated = DeviceArray(model, self._found.device, scheme), emulator(self._found.device)
-
-    def read(self, network: LayeredNetwork, image: np.ndarray, label: int,
-             rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return first spikes in s and settled membranes in thresholds of each layer; models have no noise to draw."""
-        times, settled = read_subcircuits(network, self._model, model_states(network, self._found), image[None])
-        return [layer[0] for layer in times], [layer[0] for layer in settled]
-
-    def read_back(self, network: LayeredNetwork, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return the back-read of the neurons below `layer`."""
-        return read_back_subcircuits(network, self._model, layer, model_states(network, self._found)[layer], errors)
-
-    def write(self, network: LayeredNetwork, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
-        """Return the layer's states in V after pulses, whose numbers are drawn as the closed form draws them."""
-        pulses = network.pulses
-        assert pulses
-        writes = [Write(column, dose > 0, np.array([drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
-                                                    for share in shares.tolist()])) for column, dose, shares in doses]
-        written = write_columns(self._array, model_states(network, self._found)[layer], writes)
-        return np.asarray(self._emulated.state(self._found.map.share(written)))

@@ -12,6 +12,7 @@ from memristive.io.files import to_json
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
+from tests.helpers import ROOT
 
 X, Y = load_iris(return_X_y=True)
 
@@ -35,6 +36,16 @@ def test_ngspice_reads_pairs_as_the_closed_form(ngspice):
     found = model.spike_times(X[:3])
     both = ~np.isnan(found)
     assert both.sum() >= 5 and found[both] == pytest.approx(exact[both], abs=50e-9)
+
+
+def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice):
+    fits = [MemristiveClassifier((), engine=engine, device=ROOT / "results/vteam_device.json", pairs=1, epochs=1, random_state=1)
+            .fit(X[::10], Y[::10]) for engine in ("closed-form", "ngspice")]
+    closed, circuit = (fit.network_.states[0] for fit in fits)
+    # A read that differs by nanoseconds could write another pulse, so most cells are compared, not all.
+    assert np.quantile(np.abs(circuit - closed), 0.9) < 0.1 * fits[0].network_.pulses.step
+    assert not np.array_equal(circuit, closed)
+    assert fits[1].spike_times(X[:3]) == pytest.approx(fits[0].spike_times(X[:3]), abs=5e-6, nan_ok=True)
 
 
 def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():
