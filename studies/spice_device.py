@@ -72,10 +72,11 @@ def print_result(found: Characterisation) -> None:
     print(f"conductance {device.lowest_conductance:.4g} to {device.highest_conductance:.4g} S at {device.read_voltage:g} V; "
           f"near 0 V the range is {device.read_curve[0]:.3f} times as wide")
     if not found.arrived:
-        print(f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses away")
+        print(f"the range is not the device's: its bounds are farther than {max(found.reach)} pulses away: try a longer pulse, "
+              "or a higher voltage")
     drift = np.abs(found.drift).max()
     steps = drift / device.mean_step
-    neglected = f", {steps:.1f} steps, which trainings neglect: shorten reads or lower their voltage" if steps > DRIFT else ""
+    neglected = f", {steps:.1f} steps, which trainings neglect: lower read_voltage" if steps > DRIFT else ""
     print(f"{READS} reads of {device.width_up:g} s move x by {drift:.2%} of the range at most{neglected}")
     print(f"the device file's curves follow ngspice's sweeps within {found.misfit:.2%} of the range")
     for way, curve in (("up", device.up), ("down", device.down)):

@@ -26,7 +26,7 @@ from memristive.cli.main import run
 from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import emulator, load_device
-from memristive.devices.spice_model import load_model
+from memristive.devices.spice_model import model_of
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.layered_training import LayeredLearning, initial_network
@@ -119,7 +119,7 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
 def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
     """Train one network until it makes no error; return its errors in each epoch as a row. Runs in a worker."""
     file, scheme, kind, seed = task
-    cells = ModelCells(load_model(load_device(file).model), scheme)
+    cells = ModelCells(model_of(load_device(file)), scheme)
     errors = hidden_layer(cells, scheme, seed) if kind == XOR else letters(cells, kind, seed)
     return {"device": cells.device.name, "rule": kind, "seed": seed, "errors": errors,
             "epochs": None if errors[-1] else len(errors) - 1}

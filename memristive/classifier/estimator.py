@@ -478,6 +478,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
             states = tuple(np.array(layer, float) for layer in content["voltages"])
             model._set_network(LayeredNetwork(states, **model._devices()))
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from None
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
         return model

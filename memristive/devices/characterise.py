@@ -20,6 +20,7 @@ BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its boun
 ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
 LEAST = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses count as without effect
 GRID = np.linspace(0, 1, 33)
+JUMP, HALVINGS = 0.01, 6  # an interval of states with a larger share of the conductance range is halved, so often at most
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
@@ -210,6 +211,12 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     (bottom, top), reach, arrived = ends(model)
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
+    for _ in range(HALVINGS):
+        jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
+        if not jumps.size:
+            break
+        fine = np.insert(fine, jumps + 1, (fine[jumps] + fine[jumps + 1]) / 2)
+        found = StateMap(fine, read(model, fine))
     low, high = found.conductances[[0, -1]]
     if not (np.diff(found.conductances) > 0).all():
         raise ParameterError(f"{model.name}: the conductance is no rising curve of node {model.state_node} from {bottom:g} to "

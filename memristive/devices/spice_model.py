@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.devices.measured_device import MeasuredDevice
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
@@ -134,6 +135,14 @@ def load_model(name: str) -> SpiceModel:
         return SpiceModel(path.stem, checked_library(library), **given)
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from None
+
+
+def model_of(device: MeasuredDevice) -> SpiceModel:
+    """Return the model that a device's file names. Raises ParameterError if the file names none, or as `load_model`."""
+    if not device.model:
+        raise ParameterError(f"device {device.name} names no SPICE model; write its file with: "
+                             "python -m studies.spice_device MODEL.json")
+    return load_model(device.model)
 
 
 def checked_library(path: Path) -> str:

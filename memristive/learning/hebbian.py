@@ -13,14 +13,13 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.devices.spice_model import load_model
+from memristive.devices.spice_model import model_of
 from memristive.network.operating_range import fit_feedback_resistor, warn_of_range
 from memristive.network.setup import Levels, Setup, as_patterns, check_levels, edges
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.spike_decoding import first_spikes
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
 from memristive.spice.netlist import named_classes
-from memristive.spice.parameters import ParameterError
 from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
 from snn_circuit import names
 
@@ -64,10 +63,7 @@ def array_setup(setup: Setup, device: MeasuredDevice, scheme: str, patterns: np.
     ParameterError
         The device names no model, the model is missing, or no feedback resistor fits.
     """
-    if not device.model:
-        raise ParameterError(f"device {device.name} names no SPICE model; write its file with: "
-                             "python -m studies.spice_device MODEL.json")
-    array = DeviceArray(load_model(device.model), device, scheme, pulses_of_a_class(device, scheme, len(patterns)))
+    array = DeviceArray(model_of(device), device, scheme, pulses_of_a_class(device, scheme, len(patterns)))
     pulse = min(setup.schedule.pulse, SHORT_READ)
     schedule = dataclasses.replace(setup.schedule, input_voltage=device.read_voltage, pulse=pulse,
                                    period=min(setup.schedule.period, 3 * pulse))

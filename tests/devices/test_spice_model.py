@@ -180,3 +180,12 @@ def test_state_may_fall_while_the_conductance_rises(ngspice, tmp_path):
     assert found.device.up == pytest.approx([0.01] * 33, rel=1e-3) and found.misfit < 0.005
     assert found.device.half_up == pytest.approx(0.5, rel=1e-3)
     assert found.drift == pytest.approx(np.linspace(1, 0, 33), abs=1e-3)  # 1,000 reads of 0.1 V: as many as 100 pulses
+
+
+def test_map_of_states_follows_a_resistance_that_falls_with_the_state(ngspice, tmp_path):
+    """Take the ion-drift device, R = 100 (1 - x) + 0.6 x kilohm: half of its conductance range is the last 0.6 % of x."""
+    law = DEVICE.replace("Gm a b poly(2) a b x 0 0 1u 0 0 1u", "Bm a b i = v(a,b) / (100k - 99.4k * v(x))")
+    model = made(tmp_path, law, read_voltage=1e-3)  # V: reads hardly move x
+    x, found = np.linspace(0.01, 0.99, 99), characterise(model).map
+    low, high = found.conductances[[0, -1]]
+    assert (1 / (100e3 - 99.4e3 * found.state(x)) - low) / (high - low) == pytest.approx(x, abs=1e-3)
