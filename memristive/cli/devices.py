@@ -19,8 +19,8 @@ def add_device(parser: Parser) -> Parser:
     """Add --device and --scheme, for `on_device`; return the parser."""
     parser.add_argument("--device", metavar="FILE", help="two-terminal devices of a SPICE model in the place of emulators: the "
                         "file that python -m studies.spice_device writes")
-    parser.add_argument("--scheme", choices=SCHEMES, default=ONE_TRANSISTOR,
-                        help=f"how they are selected: by access switches, or by half voltages (default: {ONE_TRANSISTOR})")
+    parser.add_argument("--scheme", choices=SCHEMES, help="how these devices are selected: by access switches, or by half "
+                        f"voltages (default: {ONE_TRANSISTOR})")
     parser.set_defaults(default_voltages=parser.get_default("voltages"))
     return parser
 
@@ -32,11 +32,13 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
     unchanged.
     """
     if not options.device:
+        if options.scheme:
+            raise ParameterError("--scheme is for two-terminal devices, so it needs --device")
         return setup
     if not Path(options.device).is_file():
         raise ParameterError(f"--device must be the device file of a SPICE model, {options.device!r} is no file; write one with: "
                              "python -m studies.spice_device MODEL, a model's .json file or one of the project's, such as vteam")
-    setup = array_setup(setup, load_device(options.device), options.scheme, patterns)
+    setup = array_setup(setup, load_device(options.device), options.scheme or ONE_TRANSISTOR, patterns)
     if setup.array:
         print_prediction(setup.array, patterns)
     if options.voltages == options.default_voltages:

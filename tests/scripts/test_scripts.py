@@ -291,6 +291,7 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
     ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
     ("XPUE_memristive_inference.py", ["--set", "memristor.width=1e-4"], "memristor.width"),
     ("XPUE_memristive_training.py", ["--device", "vteam"], "studies.spice_device"),
+    ("XPUE_memristive_training.py", ["--scheme", "v/2"], "--device"),
     ("error_driven", ["--data", "xpue", "--size", "5"], "size"), ("error_driven", ["--size", "1"], "size"),
     ("error_driven", ["--data", "xpue", "--chip", "nonsense"], "nonsense"),
     ("error_driven", ["--data", "xpue", "--set", "chip.classes=5"], "5 x 9")])
