@@ -41,7 +41,7 @@ MANHATTAN, FIRST_SPIKE = RULES = ("manhattan", "first-spike")
 XOR = "xor"
 PUBLISHED = 15  # epochs until no error, their mean
 MOST = 60  # epochs of the letters
-START, SPREAD = 0.5, 0.1  # x of the cells before training: mean and standard deviation
+SPREAD = 0.1  # of x before training, around the balance: elsewhere steps that depend on x pull all cells, and training stalls
 GAIN = 8.0  # thresholds of a membrane for a weight of 1, the whole conductance range; at lower gains more neurons are silent
 SLOPE, TARGET = 0.1, 0.85  # of the Manhattan rule: output tanh(SLOPE u) of a membrane of u thresholds; wanted +-TARGET, as theirs
 MARGIN = 5e-6  # s by which the right neuron has to lead, for the first-spike rule
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     tasks = [(file, options.scheme, kind, seed)
              for file in options.device for kind in (*RULES, XOR) for seed in range(options.seeds)]
-    parameters = {"devices": options.device, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds, "start": START,
+    parameters = {"devices": options.device, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
                   "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
                   "window": WINDOW, "hidden": HIDDEN}
     record = options.results / "trained_in_situ.json"
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
     """Learn z, v, n until no error; return the number of errors, of 30, before each epoch's write."""
     emulated, dataset, errors = emulator(cells.device), zvn().training, list[int]()
-    x = np.random.default_rng(seed).normal(START, SPREAD, (6, 10)).clip(0.0, 1.0)  # six columns; the bias is the tenth row
+    x = np.random.default_rng(seed).normal(cells.device.balance, SPREAD, (6, 10)).clip(0.0, 1.0)  # nine pixels and a bias
     design = measured_design(emulated, 1, GAIN, window=WINDOW)
     network = LayeredNetwork((emulated.state(x),), measured_parameters(emulated), design)
     while True:
