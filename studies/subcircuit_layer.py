@@ -3,8 +3,8 @@
 The closed form knows a model by its measured curves only. Here ngspice simulates the subcircuit in all 2,020 cells. It reads test
 images with a layer that the closed form has trained, and decisions are compared. Then it reads and writes training images with
 whole pulses. Every presentation starts in both engines from the states that ngspice has reached, and the writes of all cells are
-compared, half-selected ones included. Writes results/subcircuit_layer.json; 4 to
-20 minutes a model on one core. Ctrl-C saves a checkpoint for --resume.
+compared, half-selected ones included. Writes results/subcircuit_layer.json; 8 to 40 minutes a model on one core. Ctrl-C saves a
+checkpoint for --resume.
 """
 
 import dataclasses

@@ -86,7 +86,7 @@ def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
     network = LayeredNetwork((emulated.state(x),), measured_parameters(emulated), design)
     while True:
         (spikes,), (membranes,) = cells.read_images(network, dataset.levels)
-        errors.append(wrong(spikes, dataset.labels))
+        errors.append(count_wrong(spikes, dataset.labels))
         if not errors[-1] or len(errors) > MOST:
             return errors
         signal = output_signal(membranes, dataset.labels) if rule == MANHATTAN else spike_signal(spikes, dataset.labels)
@@ -110,7 +110,7 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
     for done in range(0, rule.presentations + 1, len(dataset.labels)):
         while learning.done < done:
             next(training)
-        errors.append(wrong(cells.read_images(learning.network, dataset.levels)[0][-1], dataset.labels))
+        errors.append(count_wrong(cells.read_images(learning.network, dataset.levels)[0][-1], dataset.labels))
         if not errors[-1]:
             break
     return errors
@@ -125,7 +125,7 @@ def train(task: tuple[str, str, str, int]) -> dict[str, Any]:
             "epochs": None if errors[-1] else len(errors) - 1}
 
 
-def wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
+def count_wrong(spikes: np.ndarray, labels: np.ndarray) -> int:
     """Return how many images (images x classes, s) are not decided strictly right."""
     right = [first_wrong_neuron(times, label, 0.0) is None and not np.isnan(times[label])
              for times, label in zip(spikes, labels.tolist(), strict=True)]

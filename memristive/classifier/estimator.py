@@ -77,8 +77,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         of most measured devices silence hidden neurons at the default dose. More than three hidden layers are not learned
         reliably: their spikes come too late in a read.
     engine : {"closed-form", "ngspice"}, default="closed-form"
-        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds for a thousand rows. There a
-        device of a SPICE model stands in the cells itself.
+        Engine that learns and reads. In ngspice every read or write takes some 0.1 s, and seconds for a thousand rows. If the
+        device file names a SPICE model, ngspice simulates its subcircuit in each cell.
     epochs : int, default=None
         Presentations of each sample in `fit`. None: 40, or more until there are 3,000 presentations. A curved border in few
         features needs ten times as many, with a dose of 0.03 V.

@@ -116,7 +116,7 @@ class Setup:
         width = self.array.model.width_up
         pulse = self.array.pulses * width
         return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=EDGE * width, sampling_step=EDGE * width,
-                            input_voltage=abs(self.array.row_voltage()), phi_voltage=self.schedule.phi_voltage)
+                            input_voltage=self.array.row_voltage(), phi_voltage=self.schedule.phi_voltage)
 
     @property
     def suffix(self) -> str:

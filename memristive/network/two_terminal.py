@@ -123,24 +123,17 @@ def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> floa
     return float(np.ceil(needed / (1 + (device.half_up * (classes - 1) if scheme == HALF else 0.0))))
 
 
-class HeldStages(SubCircuit):
-    """Stages of a neuron that can hold its column in a write. Nodes: column, negative, drive, plus, hold.
+class HeldNeuron(SubCircuit):
+    """Lapicque neuron that can hold its column in a write. Nodes: column, negative, membrane, output, plus, hold.
 
-    The column follows `plus`. While `hold` is high, a switch bridges the feedback.
+    The column follows `plus`. While `hold` is high, a switch bridges the feedback. With `hold` low and `plus` at 0 V it is the
+    paper's neuron.
     """
 
     def __init__(self, parameters: NeuronParameters) -> None:
-        super().__init__("held_stages", "column", "negative", "drive", "plus", "hold")
+        super().__init__("held_neuron", "column", "negative", "membrane", "output", "plus", "hold")
         add_stages(self, parameters, parameters.feedback_resistance, plus="plus")
         self.S("hold", "column", "sum", "hold", self.gnd, model="hold")
-
-
-class HeldNeuron(SubCircuit):
-    """Lapicque neuron with `HeldStages`, the paper's neuron while `hold` is low and `plus` at 0 V."""
-
-    def __init__(self, parameters: NeuronParameters) -> None:
-        super().__init__("held_neuron", "column", "negative", "membrane", "output", "plus", "hold")
-        self.X("stages", "held_stages", "column", "negative", "drive", "plus", "hold")
         add_membrane(self, parameters, parameters.membrane_capacitance)
         self.X("trigger", "schmitt_trigger", "membrane", "output")
 
@@ -176,7 +169,6 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
     if neurons:
         add_neuron(circuit, neuron)
         circuit.model("hold", "sw", vt=SELECTED, vh=0, ron=FEEDBACK_SWITCH, roff=1e12)
-        circuit.subcircuit(HeldStages(neuron))
         circuit.subcircuit(HeldNeuron(neuron))
         circuit.V("write", "write", circuit.gnd, 0.0 if controls is None else phi_voltage)
     if half:

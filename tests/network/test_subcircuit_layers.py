@@ -74,7 +74,6 @@ def test_hidden_layers_of_subcircuits_learn_as_the_closed_form(scheme):
 @pytest.mark.parametrize("pairs", [1, 0])
 def test_a_whole_netlist_of_subcircuits_reads_as_the_closed_form(pairs, ngspice):
     cells, network = network_of("wox", (4, 3, 2), 2, pairs=pairs)
-    network = dataclasses.replace(network, pulses=None)
     image = np.random.default_rng(6).random(4)
     text, outputs = layered_read_netlist(network, image, cells=cells), names("output", 2)
     waves = ngspice.load(text, EXPORTED, outputs).run(network.design.window)
