@@ -397,11 +397,6 @@ def neuron_changes(neurons: NeuronValues, which: Iterable[int], kind: str) -> di
     return {f"c.xmembrane_0_{j}.cmembrane": float(neurons.membrane_capacitance[n]) for j, n in enumerate(which)}
 
 
-def threshold_changes(offsets: np.ndarray) -> dict[str, float]:
-    """Return the `alter` changes that shift the thresholds of a chip's neurons by `offsets` (classes, V)."""
-    return {f"v.xneuron_{j}.xtrigger.vreference": float(offset) for j, offset in enumerate(offsets)}
-
-
 def names(kind: str, count: int) -> list[str]:
     """Return the names kind_0, kind_1, ... of `count` vectors of a network."""
     return [f"{kind}_{k}" for k in range(count)]

@@ -42,14 +42,18 @@ from memristive.io.predictions import load_decisions
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
 from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
-from memristive.learning.ngspice_training import EmulatorCircuits, NgspiceTrainer
+from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Crossbar
-from memristive.network.ngspice_crossbar import Reader, Writer
+from memristive.network.engines import make_engine
+from memristive.network.layer import Layer
+from memristive.network.ngspice_layer import NgspiceLayer
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
 from memristive.network.setup import Setup
-from memristive.network.solvers import READING
+from memristive.network.solvers import READING_LAYERS
 from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
@@ -58,7 +62,7 @@ from memristor import state_rate
 NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
 LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, share of the lead: their sum bounds the difference of two leads
 WRITE_BOUND, WRITE_SHARE = 0.15e-3, 2e-3  # V, share of the dose: their sum bounds the difference of two written states
-STEPS = (40e-6, 20e-6, 10e-6, 5e-6, 2e-6, 1e-6)  # s, longest steps of ngspice
+STEPS = (8e-6, 4e-6, 2e-6, 1e-6, 0.4e-6, 0.2e-6)  # s, steps of ngspice; those of membranes are five times as long
 LATEST = 300e-6  # s: later spikes are left out, because they need many steps and decide nothing
 PRESENTATIONS = 60_000  # of a whole training of several layers, over which the doses fall linearly to zero
 Spikes = Sequence[np.ndarray]  # first spikes in s of each layer, images x neurons
@@ -124,14 +128,15 @@ def networks() -> list[Network]:
 def agree_on_reads(options: argparse.Namespace) -> None:
     """Compare reads and writes of one layer."""
     record = options.results / "engines.json"
-    parameters = {"tight": READING.tightened().as_dict(), "images": options.images, "steps_us": [step * 1e6 for step in STEPS]}
+    parameters = {"tight": READING_LAYERS.tightened().as_dict(), "images": options.images,
+                  "steps_us": [step * 1e6 for step in STEPS]}
     check_overwriting(record, parameters, options.force)
     compared = [(network, ngspice_spikes(network, options.results)) for network in networks()]
 
     # 1. Reads: usual ones, tightened ones, and ever shorter steps.
     rows, steps, drawn = [], [], []
     for network, spikes in compared:
-        tight = read(network, options.images, READING.tightened(), f"{network.name}, tightened")
+        tight = read(network, options.images, READING_LAYERS.tightened(), f"{network.name}, tightened")
         (difference, share), usual = compare_leads(tight, network.exact), spikes[:len(tight)]
         changed = largest_deviation(usual, tight, network.setup.schedule.pulse)
         computed = network.decisions(network.exact[:len(spikes)])
@@ -189,7 +194,7 @@ def compare_steps(network: Network, count: int) -> list[float]:
     """
     found, exact = [], network.exact[:count]
     for step in STEPS:
-        spikes = read(network, count, Solver(max_step=step, reltol=1e-6, chgtol=1e-16), f"steps of {step:g} s")
+        spikes = read(network, count, dataclasses.replace(READING_LAYERS, max_step=step), f"steps of {step:g} s")
         used = np.isfinite(spikes) & (exact < LATEST)
         found.append(float(np.sqrt(np.mean((spikes - exact)[used]**2))))
     return found
@@ -197,8 +202,8 @@ def compare_steps(network: Network, count: int) -> list[float]:
 
 def read(network: Network, count: int, solver: Solver, description: str) -> np.ndarray:
     """Read the first `count` test images in ngspice; return the spike times in s, count x classes."""
-    reader = Reader(network.setup, 10, solver)
-    return np.array([reader.spikes(network.states, image, NEURONS)
+    reader = NgspiceLayer(Layer.of_setup(network.setup, 10, 100), solver)
+    return np.array([reader.read(network.states, image, NEURONS)[0]
                      for image in progress(network.dataset.test.levels[:count], count, description, "image")])
 
 
@@ -209,14 +214,14 @@ def compare_writes(count: int) -> tuple[float, float]:
     `WRITE_SHARE`).
     """
     setup, generator = mnist().setup, np.random.default_rng(1)
-    crossbar, writer = Crossbar.of(setup), Writer(setup, 100)
+    crossbar, writer = Crossbar.of(setup), make_engine("ngspice", setup, Chip(1, 100))
     rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
     largest = largest_share = 0.0
     for _ in progress(range(count), count, "random writes", "write"):
         column = generator.uniform(2.0, 5.0, 100)
         image = np.where(generator.random(100) < 0.5, generator.random(100), 0.0)
         dose, sign = float(np.exp(generator.uniform(np.log(0.2e-3), np.log(0.2)))), int(generator.choice([1, -1]))
-        written = writer.write(column, image, sign, dose / rate)
+        written = writer.write(column[None], 0, image, sign, dose / rate)
         difference = float(np.abs(written - crossbar.write(column, image, sign, dose / rate)).max())
         largest, largest_share = max(largest, difference), max(largest_share, difference / (WRITE_BOUND + WRITE_SHARE * dose))
     return largest, largest_share
@@ -318,7 +323,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
         next(train_layers(start, rule, images, labels, block=options.after))
     warn_of_layers(start.network, images)
     with temporary_circuits():
-        trainer = NgspiceTrainer(EmulatorCircuits(start.network), rule, images, labels)
+        trainer = NgspiceTrainer(NgspiceNetwork(start.network), rule, images, labels)
         results = compare_training(start, trainer.present, rule, Images(images, labels), options.stretch)
 
     # 3. Save and print.

@@ -22,6 +22,7 @@ from memristive.io.results import write_results
 from memristive.learning.layered_training import LayeredLearning, epoch_order, train_layers
 from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import first_wrong_neuron, margin_factor
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
 from memristive.network.subcircuit_layers import ModelCells
@@ -84,7 +85,8 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
         exact = dataclasses.replace(learning, history=learning.history.copy())
         times = [learning.network.first_spikes(images[index][None])[0]]
         next(train_layers(exact, rule, images, labels, block=1))
-        times.append(NgspiceTrainer(cells, rule, images, labels).present(learning))  # a new one draws as the closed form does
+        circuits = NgspiceNetwork(learning.network, cells=cells)
+        times.append(NgspiceTrainer(circuits, rule, images, labels).present(learning))  # a new one draws as the closed form does
         margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
         wrong = [(first_wrong_neuron(spikes, labels[index], margin), np.isnan(spikes[labels[index]])) for spikes in times]
         same += wrong[0] == wrong[1]

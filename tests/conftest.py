@@ -6,14 +6,12 @@ Without ngspice the tests that need it fail; nothing is skipped.
 import dataclasses
 import signal
 
-import numpy as np
 import pytest
 from hypothesis import settings
 
 import datasets
-from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import NgspiceSession, Solver
-from snn_circuit import OFF, NetworkParameters, names, network, state_changes
+from snn_circuit import NetworkParameters
 
 # The same examples every time: a red test means a change in the code. Slow examples are slow machines, not bugs.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
@@ -84,24 +82,3 @@ def mnist_schedule(mnist_setup):
 def digit_images(mnist):
     """The first 40 MNIST test images by encoding, each 40 x 100."""
     return {encoding: datasets.encode(mnist["x_test"][:40], 10, encoding) for encoding in ("binary", "grey")}
-
-
-@pytest.fixture(scope="session")
-def whole_network(ngspice, parameters):
-    """Tight read of the whole MNIST network, 1,000 full cells with every phi at 0: the reference for quicker reads.
-
-    whole_network(states, volts, stop) gives (first spike times in s, waveforms) for inputs at `volts` from 10 us on.
-    """
-    classes, inputs = 10, 100
-    membranes, outputs = names("membrane", classes), names("output", classes)
-    cells = [(j, i) for j in range(classes) for i in range(inputs)]
-    circuit = network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes)
-    loaded = ngspice.load(circuit, TIGHT, membranes + outputs)
-
-    def read(states, volts, stop):
-        gains = {f"einput_{i} gain": volt for i, volt in enumerate(volts)}
-        loaded.alter(gains | {"vpulse pwl": [0.0, 0.0, 10e-6, 1.0]} | state_changes(cells, states.ravel()))
-        waves = loaded.run(stop)
-        spikes = first_spikes(waves.time, waves.stack(membranes), waves.stack(outputs), parameters.neuron, 0.0, stop)
-        return spikes, waves
-    return read

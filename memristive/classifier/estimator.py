@@ -279,7 +279,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
         learning = LayeredLearning.start(self.network_, rule)
-        train = functools.partial(train_in_ngspice, circuits=self._cells()) if self.engine == NGSPICE else train_layers
+        train = functools.partial(train_in_ngspice, cells=self._cells()) if self.engine == NGSPICE else train_layers
         with tqdm(total=rule.presentations, desc="training", unit="sample", disable=None if self.verbose else True) as bar:
             for done, accuracy in train(learning, rule, levels, labels):
                 bar.update(done - bar.n)

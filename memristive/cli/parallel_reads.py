@@ -12,12 +12,13 @@ from memristive.learning.crossbar_training import CompiledCrossbar
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import crossbar_of
 from memristive.network.engines import check_engine
+from memristive.network.layer import Layer
 from memristive.network.layers import READ_BLOCK, LayeredNetwork, read_generator
-from memristive.network.ngspice_crossbar import Reader
-from memristive.network.ngspice_layers import LayeredReader
+from memristive.network.ngspice_layer import NgspiceLayer
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.operating_range import warn_of_range
 from memristive.network.setup import CLOSED_FORM, NGSPICE, Setup
-from memristive.network.solvers import READING
+from memristive.network.solvers import READING_LAYERS
 from memristive.spice.session import Solver
 
 RANGE = 50  # images in a task: a second of work
@@ -49,15 +50,16 @@ class _Range:
 
 def _read_range(task: _Range) -> np.ndarray:
     reader = _reader((task.setup.network, task.setup.schedule, task.chip, len(task.states), task.solver),
-                     lambda: Reader(on_chip(task.setup, task.chip), len(task.states), task.solver))
-    noise = [task.chip.threshold_noise("test", k) if task.chip else None
+                     lambda: NgspiceLayer(Layer.of_setup(on_chip(task.setup, task.chip), *task.states.shape), task.solver))
+    reader.reset()  # the result does not depend on earlier ranges
+    noise = [task.chip.threshold_noise("test", k) if task.chip else 0.0
              for k in range(task.first, task.first + len(task.images))]
-    return np.array([reader.spikes(task.states, image, NEURONS, jitter)
+    return np.array([reader.read(task.states, image, NEURONS, jitter=jitter)[0]
                      for image, jitter in zip(task.images, noise, strict=True)])
 
 
 def read_images(setup: Setup, states: np.ndarray, images: np.ndarray, engine: str = NGSPICE, chip: Chip | None = None,
-                solver: Solver = READING, jobs: int | None = None, scheduler: str | None = None) -> np.ndarray:
+                solver: Solver = READING_LAYERS, jobs: int | None = None, scheduler: str | None = None) -> np.ndarray:
     """Return the first spike times of all images.
 
     Parameters
@@ -116,7 +118,7 @@ def layered_tasks(network: LayeredNetwork, images: np.ndarray) -> list[tuple[Lay
 def read_range(task: tuple[LayeredNetwork, np.ndarray, int]) -> list[np.ndarray]:
     """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or after the end of the read)."""
     network, images, first = task
-    reader, rng = _reader(joblib.hash(network), lambda: LayeredReader(network)), read_generator(0, first)
+    reader, rng = _reader(joblib.hash(network), lambda: NgspiceNetwork(network)), read_generator(0, first)
     reader.reset()  # the result does not depend on earlier ranges
     return [np.array(layer) for layer in zip(*(reader.read(network, image, rng=rng)[0] for image in images), strict=True)]
 

@@ -97,6 +97,14 @@ def read_current(channel: Channel, state: Any, voltage: Any) -> Any:
     return channel.gain / 2 * drop * (mean + np.sqrt(np.maximum(mean * mean - (1 - channel.share) / 3 * (drop * drop), 0.0)))
 
 
+def conductance(channel: Channel, state: Any) -> Any:
+    """Return the conductance Kp W/L (X - Vto) in S of a cell, with which it loads its column whatever its input is.
+
+    `state`: X in V (any shape).
+    """
+    return channel.gain * np.maximum(state - channel.threshold_voltage, 0.0)
+
+
 def leaked(window: Any, leak: Any) -> Any:
     """Return the share of X that leaks while phi is high for `window` s, at a rate `leak` of 1 / (R_leak (C + C_gate)) in 1/s."""
     return -np.expm1(-window * leak)

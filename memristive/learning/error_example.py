@@ -7,7 +7,7 @@ import numpy as np
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
 from memristive.network.layers import LayeredNetwork
 from memristive.network.layers_energy import back_read_energy, layer_write_energy, layers_read_energy
-from memristive.network.ngspice_layers import BackReader, LayeredReader
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.spice.session import temporary_circuits
 from memristor import state_rate
 
@@ -60,8 +60,9 @@ def back_read(network: LayeredNetwork, example: ErrorExample) -> tuple[np.ndarra
     last = len(network.states) - 1
     errors = output_errors(network.sizes[-1], example.label, example.wrong)
     with temporary_circuits():
-        _, settled = LayeredReader(network).read(network, example.image, label=example.label)
-        simulated = BackReader(network, last).read(network.states[last], errors)
+        circuits = NgspiceNetwork(network)
+        _, settled = circuits.read(network, example.image, label=example.label)
+        simulated = circuits.layers[last].read_back(network.states[last], errors)
     return simulated, network.read_back(last, errors), settled[last - 1]
 
 

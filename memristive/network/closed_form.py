@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.devices.channel import Values, leaked, move, moved, raised_state, read_current, written
+from memristive.devices.channel import Values, conductance, leaked, move, moved, raised_state, read_current, written
 from memristive.network.setup import Schedule, Setup, check_levels, check_write, write_window
 from memristive.neuron import (
     NODES,
@@ -31,8 +31,8 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, WriteCurve, first_write_offset, trained_state
 from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
 
-BELOW = 1e-3  # V, a small step of the input: the change of a column's current over it gives the column's conductance
-SHARES, LESS = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs of currents: SHARES x level - LESS
+BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
+SHARES, RISEN = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs and columns of five currents
 SLOWEST_EDGE = 1.0  # in time constants: longest edge over which the quadrature NODES are exact to nanoseconds
 LEAST_GAIN = 1e4  # of the op-amps. The formulas hold to first order in 1 / gain: leads are off by 0.1 us at a gain of 1e3
 LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, which the formulas leave out: above it spikes are off by tens of ns
@@ -220,11 +220,13 @@ class Crossbar:
         return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, stages=free))
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the column currents in A (5 x classes) of each image, for inputs at `SHARES` of their level less `LESS` V."""
+        """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their level, columns at `RISEN` V."""
         for image in images:
             driven = image.nonzero()[0]
-            volts = np.maximum(SHARES[:, None, None] * (self.schedule.input_voltage * image[driven]) - LESS[:, None, None], 0.0)
-            yield read_current(self.cells.at(slice(None), driven), states[:, driven], volts).sum(axis=-1)
+            volts = np.maximum(SHARES[:, None, None] * (self.schedule.input_voltage * image[driven]) - RISEN[:, None, None], 0.0)
+            currents = read_current(self.cells.at(slice(None), driven), states[:, driven], volts).sum(axis=-1)
+            waiting = np.flatnonzero(image == 0)  # rows at 0 V, which only load the columns
+            yield currents - np.outer(RISEN, conductance(self.cells.at(slice(None), waiting), states[:, waiting]).sum(axis=-1))
 
     def write(self, states: np.ndarray, image: np.ndarray, sign: int, pulse: float, cells: Cells | None = None) -> np.ndarray:
         """Return a column's states after one write.

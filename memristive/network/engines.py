@@ -8,8 +8,9 @@ import numpy as np
 from memristive.devices.channel import Values
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import crossbar_of
-from memristive.network.ngspice_crossbar import Reader, WiredWriter, Writer
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
+from memristive.network.layer import Layer
+from memristive.network.ngspice_layer import NgspiceLayer
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup, check_levels, check_write, write_window
 from memristive.spice.parameters import ParameterError
 from memristor import state_rate
 
@@ -67,23 +68,22 @@ class NgspiceEngine(_ChipEngine):
 
     def __init__(self, setup: Setup, chip: Chip, first: int = 0) -> None:
         super().__init__(setup, chip, first)
-        self._reader, wired = Reader(self._setup, chip.classes), chip.row_resistance or chip.column_resistance
-        self._writer = WiredWriter(self._setup, chip.classes, chip.inputs) if wired else Writer(setup, chip.inputs)
+        self._layer = NgspiceLayer(Layer.of_setup(self._setup, chip.classes, chip.inputs))
+        self._phi_share = setup.memristor.switch_threshold / setup.schedule.phi_voltage
 
     def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
         """Return the first spike times, as `Engine.spikes` does. Raises SimulationError."""
-        return self._reader.spikes(states, image, wanted, self._next_noise())
+        check_levels("images", image[None], states.shape[1])
+        noise = self._next_noise()
+        return self._layer.read(states, image, wanted, jitter=0.0 if noise is None else noise)[0]
 
     def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
         """Return the written states, as `Engine.write` does. Raises SimulationError."""
-        cells, gains = self._setup.devices.cells, self._gains(column)
-        if cells is None or isinstance(gains, float):
-            assert isinstance(self._writer, Writer)
-            return self._writer.write(states[column], image, sign, pulse)
-        if isinstance(self._writer, WiredWriter):
-            return self._stuck(states, column, self._writer.write(states, column, image, sign, pulse, gains))
-        values = dataclasses.replace(cells.of(slice(column, column + 1), slice(None)), transconductance=gains[None])
-        return self._stuck(states, column, self._writer.write(states[column], image, sign, pulse, values))
+        check_write(states, image, pulse)
+        window, area = write_window(pulse, self._phi_share)
+        written = self._layer.write_column(np.asarray(states, float), column, image * (area / window), np.ones(len(image)),
+                                           float(sign * window), self._gains(column))
+        return self._stuck(states, column, written)
 
 
 class ClosedFormEngine(_ChipEngine):

@@ -28,6 +28,7 @@ from memristive.neuron import NODES, WEIGHTS, Stages
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
 current = compiled(channel.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
 raised_state = compiled(channel.raised_state, inline="always", error_model="numpy")
+conductance = compiled(channel.conductance, inline="always")
 leaked = compiled(channel.leaked, inline="always")
 drawn_number = compiled(channel.drawn_number)
 moved = compiled(channel.moved)
@@ -39,7 +40,7 @@ column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain 
 Arrays = tuple[np.ndarray, ...]
 CONTEST = 2e-6  # s: neurons that fire within this time after the first are computed exactly
 NEAR = 0.99  # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to it
-BELOW = 1e-3  # V, a small step of the input: the change of a column's current over it gives the column's conductance
+BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
 EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
@@ -163,8 +164,8 @@ def stages_of(layer: Layer, j: int) -> Stages:
 
 @compiled(inline="always")
 def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
-    """Return the conductance Kp W/L (X - Vto) in S with which a cell loads its column, the same for any input."""
-    return cells[GAIN, k, c] * max(state - cells[VTO, k, c], 0.0)
+    """Return the conductance in S with which a cell loads its column."""
+    return conductance(values_of(cells, k, c), state)
 
 
 @compiled(error_model="numpy")
@@ -321,7 +322,7 @@ def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[fl
     """Return two voltages of the membrane of neuron `j` in V: where it settles, and where it is when the input has risen.
 
     `currents`: 2 x 5 in A, of the positive and of the negative columns. The five are those with the input at the three shares
-    `NODES` of its level, at the level, and `BELOW` V below the level.
+    `NODES` of its level, at the level, and at the level with the column `BELOW` V above ground.
     """
     stages = stages_of(layer, j)
     up = column_resistance(stages, (currents[0, 3] - currents[0, 4]) / BELOW)
@@ -338,7 +339,9 @@ def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, 
                       currents: np.ndarray) -> None:
     """Add the currents in A of column `c` to `currents`, which has a value for each of the five inputs of `settle`."""
     for i in range(len(image)):
-        if image[i] != 0.0:
+        if image[i] == 0.0:
+            currents[4] -= BELOW * loaded(cells, row_of(cells, i), c, states[i, c])
+        else:
             cell, level = values_of(cells, row_of(cells, i), c), volts * image[i]
             currents[0] += current(cell, states[i, c], NODES[0] * level)
             currents[1] += current(cell, states[i, c], NODES[1] * level)

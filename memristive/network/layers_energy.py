@@ -10,10 +10,10 @@ import dataclasses
 import numpy as np
 
 from memristive.network.energy import delivered, isolated
+from memristive.network.layer import Layer, back_circuit, layer_state_changes
 from memristive.network.layers import LayeredNetwork
 from memristive.network.netlists import layered_network
-from memristive.network.ngspice_layers import BackReader, ColumnWriter
-from memristive.network.parts import back_circuit
+from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.network.solvers import READING, WRITING
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, Points, cell_changes
@@ -65,7 +65,7 @@ def step(time: float, volts: float, edge: float) -> Points:
 
 
 def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
-    """Return the energy in J that a layer's rows deliver while `ColumnWriter.write` writes one of its columns.
+    """Return the energy in J that a layer's rows deliver while `NgspiceLayer.write` writes one of its columns.
 
     The channels of all columns conduct. The transconductance that charges a written cell draws nothing, and the change of the
     cell's state is neglected.
@@ -87,10 +87,10 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
     SimulationError
         ngspice cannot complete the transient.
     """
-    pulse, levels, window = ColumnWriter.lengthened(pulse, levels, high)
+    pulse, levels, window = lengthened(pulse, levels, high)
     if window == 0:
         return 0.0
-    edge = ColumnWriter.EDGE * window
+    edge = WRITE_EDGE * window
     end = 3 * edge + window
     ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
     volts = np.sign(pulse) * levels * network.design.writing
@@ -104,23 +104,24 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
 
 
 def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
-    """Return the energy in J that the drivers of a layer's columns deliver while `BackReader.read` reads `errors` (neurons).
+    """Return the energy in J that the drivers of a layer's columns deliver in a back-read of `errors` (neurons).
 
     Raises SimulationError.
     """
     driven = network.design.column_errors(errors)
     volts = network.design.column_voltage(layer == len(network.states) - 1) * driven
-    circuit = back_circuit(network.parameters, network.design, network.states[layer])
-    circuit["Vpulse"].values = [(0.0, 0.0), (BackReader.RISE, 1.0), (1.0, 1.0)]
+    circuit = back_circuit(Layer.of_network(network, layer))
+    circuit["Vpulse"].values = [(0.0, 0.0), (BACK_RISE, 1.0), (1.0, 1.0)]
     used = np.flatnonzero(volts).tolist()
     for j in used:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
-    solver = dataclasses.replace(WRITING, max_step=BackReader.STOP / 100)  # the edge is a third of the read
+    solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)  # the edge is a third of the read
     loaded = NgspiceSession().load(circuit, solver, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
-    cells = network.of_layer(layer).cells
+    states, cells = network.states[layer][:, :-1], network.of_layer(layer).cells
+    loaded.alter(layer_state_changes(np.ndindex(states.shape), states.ravel().tolist()))
     if cells is not None:
         loaded.alter(cell_changes(cells.of(slice(None), slice(-1)), network.parameters.memristor, name="cell_0"))
-    waves = loaded.run(BackReader.STOP)
+    waves = loaded.run(BACK_STOP)
     loaded.unload()
     return sum(delivered(waves, f"column_0_{j}", f"ecolumn_0_{j}") for j in used)
 

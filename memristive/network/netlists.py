@@ -33,6 +33,7 @@ from snn_circuit import (
 )
 
 if TYPE_CHECKING:
+    from memristive.network.layer import Layer
     from memristive.network.layers import LayeredNetwork
     from memristive.network.subcircuit_layers import ModelCells
 
@@ -104,9 +105,10 @@ class LayerDesign(Parameters):
         """Return the drive, in thresholds, that the bias row gives the neurons of a layer."""
         return self.output_bias if last else self.hidden_bias
 
-    def columns(self, neurons: np.ndarray, count: int) -> np.ndarray:
-        """Return the columns (numbers) of some `neurons` of a layer of `count` neurons, without the reference column."""
-        return (np.arange(2 * self.pairs or 1)[:, None] * count + neurons).ravel()
+    @property
+    def reference(self) -> bool:
+        """True if a layer has a reference column."""
+        return self.pairs == 0
 
     def column_errors(self, errors: np.ndarray) -> np.ndarray:
         """Return the errors that columns carry in a back-read; without pairs, the reference column carries minus their sum."""
@@ -235,19 +237,21 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
 
-def column_nodes(design: LayerDesign, layer: int, neurons: int) -> list[str]:
+def column_nodes(design: LayerDesign | Layer, layer: int, neurons: int) -> list[str]:
     """Return the node of each column, and of the reference column after them if there are no pairs.
 
     Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
     opposite_l_j.
     """
     if not design.pairs:
-        return names(f"column_{layer}", neurons + 1)
+        return names(f"column_{layer}", neurons + design.reference)
     return names(f"column_{layer}", neurons) * design.pairs + names(f"opposite_{layer}", neurons) * design.pairs
 
 
-def add_negative_stages(circuit: Circuit, design: LayerDesign, layer: int, neurons: int, stage: str) -> list[str]:
+def add_negative_stages(circuit: Circuit, design: LayerDesign | Layer, layer: int, neurons: int, stage: str) -> list[str]:
     """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
+    if not design.pairs and not design.reference:
+        return [circuit.gnd] * neurons
     if not design.pairs:
         circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
         return [f"negative_{layer}"] * neurons

@@ -24,6 +24,11 @@ WRITING = Solver(max_step=1e-3, reltol=1e-5, trtol=70.0, method="trap")
 # Trapezoidal integration is four times as exact per step as Gear's, and does not ring if op-amps have no poles. The charge
 # floor `chgtol` lets the membranes (1e-3 C), not the gates (1e-11 C), govern the step.
 READING = Solver(max_step=20e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
+READING_LAYERS = Solver(max_step=1e-6, reltol=1e-6, trtol=100.0, chgtol=1e-7, method="trap")
+# Rows rise one after the other here. Each rise lifts the gates, non-linearly if a gate is below its row. With WRITING's
+# tolerances X would be off by up to 4 mV at any dose. Currents below 10 pA are not resolved, because over the steps of short
+# edges the rounding of the gates' charges would stop Newton's method.
+WRITING_LAYERS = dataclasses.replace(WRITING, reltol=1e-6, trtol=1.0, abstol=1e-11)
 LARGE_GATE = 6e-12  # F: larger gates (3.5e-12 by default) keep their charge in a read only if the charge governs the step
 HOLDING = 100.0  # in C_gate: a larger memory capacitor holds the gate still, so that only max_step limits a read's steps
 WELL_ABOVE, WELL_BELOW = 1.5, -2.0  # in inputs: X - Vto above which gates are lifted linearly, below which not at all
@@ -60,8 +65,18 @@ def solver_for_device(solver: Solver, memristor: MemristorParameters, schedule: 
     return dataclasses.replace(solver, abstol=max(solver.abstol, tolerance))
 
 
+def curved_share(cells: Channel, states: np.ndarray, volts: np.ndarray) -> float:
+    """Return the largest share of a column's current that cells carry whose gates the input lifts non-linearly."""
+    overdrive, row = states - cells.threshold_voltage, np.abs(volts)
+    curved = (overdrive > WELL_BELOW * row) & (overdrive < WELL_ABOVE * row)
+    if not curved.any():
+        return 0.0
+    currents = read_current(cells, states, row)
+    return float(np.max((currents * curved).sum(axis=-1) / np.maximum(currents.sum(axis=-1), 1e-30)))
+
+
 def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: np.ndarray) -> Solver:
-    """Return `READING` or `WRITING` adapted to the cells' states; any other `solver` unchanged.
+    """Return `READING` adapted to the cells' states; any other `solver` unchanged.
 
     The default steps are too long in two cases. If X - Vto is not well above the input, the input lifts the gate non-linearly.
     If X is below Vto, the gate has another capacitance. With the default steps membranes would be off by up to 3 %, and writes
@@ -75,16 +90,10 @@ def solver_for_cells(solver: Solver, cells: Channel, states: np.ndarray, volts: 
     states : array, classes x inputs, V
     volts : array, images x inputs or inputs, V
     """
-    if solver not in (READING, WRITING):
+    if solver != READING:
         return solver
-    overdrive, rows = states - cells.threshold_voltage, np.abs(np.atleast_2d(volts))
-    curved = [(overdrive > WELL_BELOW * row) & (overdrive < WELL_ABOVE * row) for row in rows]
-    if solver == WRITING:
-        return dataclasses.replace(WRITING, reltol=1e-6, trtol=1.0) if np.any(curved) else solver
-    for row, some in zip(rows, curved, strict=True):
-        currents = read_current(cells, states, row) if some.any() else np.zeros(some.shape)
-        if np.any((currents * some).sum(axis=-1) > NEGLIGIBLE * currents.sum(axis=-1)):
-            return dataclasses.replace(READING, reltol=1e-6, trtol=1.0, max_step=10e-6, chgtol=1e-14)
+    if any(curved_share(cells, states, row) > NEGLIGIBLE for row in np.atleast_2d(volts)):
+        return dataclasses.replace(READING, reltol=1e-6, trtol=1.0, max_step=10e-6, chgtol=1e-14)
     return solver
 
 

@@ -8,7 +8,6 @@ below fire. So the crossbar shows the patterns of its rows one after the other, 
 drives that it gives then go to a circuit of the membranes alone, at the times of the changes.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -21,12 +20,12 @@ from memristive.devices.channel import drawn_number
 from memristive.devices.characterise import EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
+from memristive.network.layer import Layer, add_drives
 from memristive.network.layers import LayeredNetwork, with_bias
-from memristive.network.netlists import LayerDesign, column_nodes
-from memristive.network.ngspice_layers import MEMBRANE_STEP, READING_LAYERS, ColumnDose
-from memristive.network.parts import LayerPart, add_drives, driven_membranes
+from memristive.network.netlists import column_nodes
+from memristive.network.ngspice_layer import ColumnDose, NgspiceLayer
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import edges
-from memristive.network.spike_decoding import first_spikes
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import NeuronParameters, Points, names
@@ -34,7 +33,6 @@ from snn_circuit import NeuronParameters, Points, names
 BATCH = 50  # patterns of a transient
 PATTERN = 1e-9  # s: while a crossbar shows one pattern
 STEP = 1e-9  # s: edge of a drive when a row steps up
-MEMBRANES = dataclasses.replace(READING_LAYERS, max_step=MEMBRANE_STEP * READING_LAYERS.max_step, trtol=1e6)
 # One or two time points in each pattern: only max_step governs. Gear, because the trapezoidal rule rings on the currents that
 # hold a state within its bounds.
 CROSSBAR = Solver(max_step=PATTERN / 2, reltol=1e-5, trtol=1e6, chgtol=1e-18, abstol=1e-15, method="gear")
@@ -64,100 +62,108 @@ class ModelCells:
     def __init__(self, model: SpiceModel, scheme: str = ONE_TRANSISTOR) -> None:
         self.model, self.found = model, characterise(model)
         self.device = self.found.device
-        self._array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
+        self.array, self._emulated = DeviceArray(model, self.device, scheme), emulator(self.device)
 
     def states(self, emulated: ArrayLike) -> np.ndarray:
         """Return the model's states (any shape) for X in V."""
         return self.found.map.state(self._emulated.share(emulated))
 
-    def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
-        """Return the states X in V (columns x rows) of a crossbar after writes one after the other. Raises SimulationError."""
-        states = write_columns(self._array, self.states(emulated), writes)
-        return np.asarray(self._emulated.state(self.found.map.share(states)))
+    def layer(self, layer: Layer) -> "SubcircuitLayer":
+        """Return a layer of these cells."""
+        return SubcircuitLayer(self, layer)
 
     def read_images(self, network: LayeredNetwork, images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Read images; what a read moves is not kept.
+        """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer, of reads of n `images`."""
+        return NgspiceNetwork(network, cells=self).forward(network, images)
 
-        Parameters
-        ----------
-        network : LayeredNetwork
-        images : array, n x inputs, levels 0 to 1
+    def written(self, emulated: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
+        """Return the states X in V (columns x rows) of a crossbar after writes one after the other. Raises SimulationError."""
+        states = write_columns(self.array, self.states(emulated), writes)
+        return np.asarray(self._emulated.state(self.found.map.share(states)))
 
-        Returns
-        -------
-        times : list of arrays, n x neurons, s
-            First spikes of each layer; nan for a neuron that is silent within the window.
-        settled : list of arrays, n x neurons
-            Membranes in thresholds, if all rows that are high at the end of the read stay high.
 
-        Raises
-        ------
-        SimulationError
-            ngspice cannot complete a transient.
-        """
-        changes, patterns, times, settled = [np.zeros(1)] * len(images), list(with_bias(images)[:, None]), [], []
-        for layer, states in enumerate(network.states):
-            part = LayerPart(network.parameters, network.design, network.neuron(layer), network.sizes[layer + 1],
-                             states.shape[1], layer == len(network.states) - 1)
-            together = np.vstack(patterns)
-            drives = [self._drives(part, states, together[k:k + BATCH]) for k in range(0, len(together), BATCH)]
-            of_images = np.split(np.vstack(drives), np.cumsum([len(shown) for shown in patterns])[:-1])
-            times.append(_spikes(part, changes, of_images))
-            settled.append(part.neuron.membrane_gain * np.array([shown[-1] for shown in of_images]) / part.neuron.threshold)
-            changes = [np.append(0.0, np.unique(spikes[~np.isnan(spikes)])) for spikes in times[-1]]
-            patterns = [with_bias(spikes <= moments[:, None]) for spikes, moments in zip(times[-1], changes, strict=True)]
-        return times, settled
+class SubcircuitLayer:
+    """One layer whose cells are a SPICE model: methods as those of `ngspice_layer.NgspiceLayer`; what a read moves is not kept.
 
-    def read(self, network: LayeredNetwork, image: np.ndarray, label: int,
-             rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return first spikes in s and settled membranes in thresholds of each layer; a model has no noise."""
-        times, settled = self.read_images(network, image[None])
-        return [layer[0] for layer in times], [layer[0] for layer in settled]
+    Reads take one image or many, ... x inputs.
+    """
 
-    def read_back(self, network: LayeredNetwork, layer: int, errors: np.ndarray) -> np.ndarray:
-        """Return what `LayeredNetwork.read_back` computes, from the currents of the rows.
+    def __init__(self, cells: ModelCells, layer: Layer) -> None:
+        self._cells, self._layer, self._membranes = cells, layer, NgspiceLayer(layer)
+
+    def read(self, states: np.ndarray, levels: np.ndarray, wanted: int = 0, stop: float | None = None,
+             noise: None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return first spikes in s and settled membranes in thresholds (... x neurons); every read lasts for the window."""
+        rows = list(self._with_bias(np.atleast_2d(levels))[:, None])
+        return self._race(states, [np.zeros(1)] * len(rows), rows, levels.shape[:-1])
+
+    def read_steps(self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None,
+                   noise: None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `read` returns, while rows step up at `spikes` (... x inputs, s; nan: never)."""
+        every = np.atleast_2d(spikes)
+        changes = [np.append(0.0, np.unique(times[~np.isnan(times)])) for times in every]
+        patterns = [self._with_bias(times <= moments[:, None]) for times, moments in zip(every, changes, strict=True)]
+        return self._race(states, changes, patterns, spikes.shape[:-1])
+
+    def _race(self, states: np.ndarray, changes: Sequence[np.ndarray], patterns: Sequence[np.ndarray],
+              shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        layer, together, found = self._layer, np.vstack(patterns), []
+        drives = np.vstack([self._drives(states, together[k:k + BATCH]) for k in range(0, len(together), BATCH)])
+        of_images = np.split(drives, np.cumsum([len(shown) for shown in patterns])[:-1])
+        for moments, volts in zip(changes, of_images, strict=True):
+            # A pattern begins at its time of the image's `changes`. The first one rises with the image's edge.
+            time = np.unique(np.concatenate([[0.0, layer.rise], moments[1:], moments[1:] + STEP]).round(12))
+            stepped = np.clip((time[:, None] - moments[1:]) / STEP, 0.0, 1.0) @ np.diff(volts, axis=0)
+            rising = np.minimum(time / layer.rise, 1.0)[:, None] * volts[0]
+            found.append(self._membranes.race(time, (rising + stepped).T, layer.window))
+        self._membranes.unload()
+        last = layer.neuron.membrane_gain * np.array([volts[-1] for volts in of_images]) / layer.neuron.threshold
+        return np.reshape(found, (*shape, -1)), last.reshape(*shape, -1)
+
+    def _with_bias(self, levels: np.ndarray) -> np.ndarray:
+        return levels if self._layer.bias is None else with_bias(levels)
+
+    def read_back(self, states: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Return what `NgspiceLayer.read_back` does, from the currents of the rows.
 
         Positive and negative errors are read one after the other. So each device sees the polarity of a read, because many
         devices conduct differently in reverse.
         """
-        design, states = network.design, network.states[layer]
-        volts, rows = design.column_voltage(layer == len(network.states) - 1), states.shape[1] - 1
-        circuit, errors_of_columns = Circuit("back-read"), design.column_errors(errors)
-        self.model.add_to(circuit)
+        layer, circuit, errors_of_columns = self._layer, Circuit("back-read"), self._layer.column_errors(errors)
+        self._cells.model.add_to(circuit)
         for c, error in enumerate(errors_of_columns.tolist()):
-            _add_steps(circuit, f"column_0_{c}", -volts * np.maximum([error, -error], 0.0))
-        for k in range(rows):
+            _add_steps(circuit, f"column_0_{c}", -layer.back_voltage * np.maximum([error, -error], 0.0))
+        for k in range(layer.inputs):
             circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
-        self._add_cells(circuit, design, states, names("column_0", len(errors_of_columns)), range(rows))
-        positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(rows)], 2)
-        return (positive - negative) / (network.parameters.memristor.gain * volts * max(1, design.pairs))
+        self._add_cells(circuit, states, names("column_0", len(errors_of_columns)), range(layer.inputs))
+        positive, negative = -_shown(circuit, [f"i(vrow_0_{k})" for k in range(layer.inputs)], 2)
+        return (positive - negative) / (layer.memristor.gain * layer.back_voltage * max(1, layer.pairs))
 
-    def write(self, network: LayeredNetwork, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
+    def write(self, states: np.ndarray, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
         """Return the layer's states in V after pulses, whose numbers are drawn as the closed form draws them."""
-        pulses = network.pulses
+        pulses = self._layer.pulses
         assert pulses
-        return self.written(network.states[layer], [
+        return self._cells.written(states, [
             Write(column, dose > 0, np.array([drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
                                               for share in shares.tolist()])) for column, dose, shares in doses])
 
-    def _drives(self, part: LayerPart, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
+    def _drives(self, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
         """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x rows with the bias)."""
-        used = np.flatnonzero(patterns.any(axis=0))
+        used, layer = np.flatnonzero(patterns.any(axis=0)), self._layer
         circuit = Circuit("patterns")
-        self.model.add_to(circuit)
-        add_drives(circuit, dataclasses.replace(part, rows=len(used)))
+        self._cells.model.add_to(circuit)
+        add_drives(circuit, layer, layer.neurons, len(used))
         for k, row in enumerate(used):
-            _add_steps(circuit, f"row_0_{k}", part.design.row_voltage * patterns[:, row])
-        self._add_cells(circuit, part.design, states, column_nodes(part.design, 0, part.neurons), used)
-        return _shown(circuit, names("drive_0", part.neurons), len(patterns))
+            _add_steps(circuit, f"row_0_{k}", layer.row_voltage * patterns[:, row])
+        self._add_cells(circuit, states, column_nodes(layer, 0, layer.neurons), used)
+        return _shown(circuit, names("drive_0", layer.neurons), len(patterns))
 
-    def _add_cells(self, circuit: Circuit, design: LayerDesign, states: np.ndarray, columns: Sequence[str],
-                   rows: Iterable[int]) -> None:
+    def _add_cells(self, circuit: Circuit, states: np.ndarray, columns: Sequence[str], rows: Iterable[int]) -> None:
         """Add the cells of some `rows`, which become rows 0, 1, ... of the circuit; a reference column comes last."""
-        reference = np.full((len(columns) - len(states), states.shape[1]), design.reference_state)
-        of_model = self.states(np.vstack([states, reference]))
+        reference = np.full((len(columns) - len(states), states.shape[1]), self._layer.rest)
+        of_model = self._cells.states(np.vstack([states, reference]))
         for (c, node), (k, row) in itertools.product(enumerate(columns), enumerate(rows)):
-            self.model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(of_model[c, row]))
+            self._cells.model.add_cell(circuit, f"cell_0_{c}_{k}", f"row_0_{k}", node, float(of_model[c, row]))
 
 
 def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
@@ -177,27 +183,6 @@ def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
         return waves.stack(vectors)[:, nearest].T
     finally:
         loaded.unload()
-
-
-def _spikes(part: LayerPart, changes: Sequence[np.ndarray], drives: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the first spikes in s (images x neurons) for each image's `drives` in V (patterns x neurons).
-
-    A pattern begins at its time of the image's `changes` in s. The first one rises with the image's edge.
-    """
-    membranes, rise, found = names("membrane_0", part.neurons), part.design.rise, []
-    loaded = NgspiceSession().load(driven_membranes(part), MEMBRANES, membranes)
-    try:
-        for moments, volts in zip(changes, drives, strict=True):
-            time = np.unique(np.concatenate([[0.0, rise], moments[1:], moments[1:] + STEP]).round(12))
-            stepped = np.clip((time[:, None] - moments[1:]) / STEP, 0.0, 1.0) @ np.diff(volts, axis=0)
-            levels = np.minimum(time / rise, 1.0)[:, None] * volts[0] + stepped
-            loaded.alter({f"vdrive_0_{j} pwl": np.stack([time, level], axis=1).ravel().tolist()
-                          for j, level in enumerate(levels.T)})
-            waves = loaded.run(part.design.window)
-            found.append(first_spikes(waves.time, waves.stack(membranes), None, part.neuron, 0.0, part.design.window))
-    finally:
-        loaded.unload()
-    return np.array(found)
 
 
 def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
-from memristive.devices.channel import read_current
+from memristive.devices.channel import conductance, read_current
 from memristive.network.closed_form import SHARES, Cells, Crossbar
 from memristive.network.energy import ISOLATED
 from memristive.network.setup import Setup, Values
@@ -96,9 +96,9 @@ class WireSolver:
         columns = self._column * kron(eye_array(classes), _ladder(inputs)[::-1, ::-1])
         last = np.zeros(states.shape)
         last[:, -1] = self._ends - self._column
-        conductance = diags_array(np.ravel(self._cells.gain * np.maximum(states - self._cells.threshold_voltage, 0.0)))
+        own = diags_array(np.ravel(conductance(self._cells, states)))
         self._wires: Any = csr_array(block_array([[rows, None], [None, columns + diags_array(last.ravel())]]))
-        cells = block_array([[conductance, -conductance], [-conductance, conductance]])
+        cells = block_array([[own, -own], [-own, own]])
         self._lu: Any = splu((self._wires + cells).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
                              options={"SymmetricMode": True})
         self._factorised = states.copy()

@@ -21,9 +21,9 @@ from memristive.learning.error_rule import (
 from memristive.learning.rule import first_wrong_neuron
 from memristive.network.chip import Chip
 from memristive.network.engines import make_engine
-from memristive.network.ngspice_crossbar import Reader
 from memristive.network.setup import Setup
 from memristive.network.spike_decoding import lead, strict_decision
+from tests.network.networks import paper_layer
 
 NAN = math.nan
 RULE = ErrorDrivenRule(presentations=60, start_state=7.0, dose=0.15, margin=10e-6, seed=3)
@@ -72,10 +72,10 @@ def test_a_learning_state_of_arrays_holds_numbers():
 # In the circuit
 
 def test_all_classes_are_right_after_learning_and_none_before(ngspice):
-    learning, reader = initial_state(RULE, 4, 9), Reader(Setup(), 4)
+    learning, layer = initial_state(RULE, 4, 9), paper_layer(Setup(), 4, 9)
     trainer = ErrorDrivenTrainer(make_engine("ngspice", Setup(), Chip(4, 9)), RULE, xpue().patterns, np.arange(4))
     deque(trainer.presentations(learning), 0)
-    before, after = ([reader.spikes(states, image, 5) for image in xpue().patterns]
+    before, after = ([layer.read(states, image, 5)[0] for image in xpue().patterns]
                      for states in (initial_state(RULE, 4, 9).states, learning.states))
     assert all(strict_decision(spikes) < 0 for spikes in before)  # equal columns tie
     assert [strict_decision(spikes) for spikes in after] == [0, 1, 2, 3]

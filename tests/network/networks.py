@@ -6,11 +6,24 @@ import itertools
 import numpy as np
 
 from memristive.learning.rule import LayeredRule
+from memristive.network.layer import Layer
 from memristive.network.layers import LayeredNetwork
+from memristive.network.ngspice_layer import NgspiceLayer
+from memristive.network.solvers import READING_LAYERS
 from snn_circuit import CellValues, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 RULE = LayeredRule(presentations=400, hidden_dose=0.1, output_dose=0.3, start_weight=0.5, start_weight_spread=1.0)
+
+
+def paper_layer(setup, columns=10, rows=100, solver=READING_LAYERS):
+    """The layer of a `Setup` in ngspice."""
+    return NgspiceLayer(Layer.of_setup(setup, columns, rows), solver)
+
+
+def layer_of(network, layer):
+    """A layer of a network in ngspice."""
+    return NgspiceLayer(Layer.of_network(network, layer))
 
 
 def random_network(sizes, seed=0, spread=0.8):

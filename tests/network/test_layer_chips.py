@@ -7,8 +7,8 @@ import pytest
 
 from memristive.network.chip import Chip
 from memristive.network.layers import network_on_chip
-from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
-from tests.network.networks import random_network
+from memristive.network.ngspice_network import NgspiceNetwork
+from tests.network.networks import layer_of, random_network
 
 TEN_PERCENT = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 EVERYTHING = Chip(cell_gain=0.1, cell_threshold=0.1, cell_write_gain=0.1, cell_capacitance=0.3, neuron_threshold=0.1,
@@ -40,14 +40,14 @@ def test_deviations_have_the_spreads_of_the_chip_and_are_independent():
 def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_closed_form(ngspice):
     network = network_on_chip(random_network((12, 9, 4), seed=2), EVERYTHING)
     image, errors = np.linspace(0.3, 1.0, 12), np.array([1.0, -1.0, 0.0, 0.0])
-    found, exact = LayeredReader(network).read(network, image, 4, label=0)[0], network.forward(image[None])
+    found, exact = NgspiceNetwork(network).read(network, image, 4, label=0)[0], network.forward(image[None])
     for spikes, expected in zip(found, exact, strict=True):
         assert np.isfinite(expected).sum() >= 3
         assert spikes == pytest.approx(expected[0], abs=0.05e-6, nan_ok=True)
-    back = BackReader(network, 1).read(network.states[1], errors)
+    back = layer_of(network, 1).read_back(network.states[1], errors)
     assert back == pytest.approx(network.read_back(1, errors), abs=5e-3)
     cells, column, ones = network.devices[0].cells, network.states[0][1], np.ones(13)
-    moved = ColumnWriter(network, 13, cells).write(column, ones, ones, 60e-6, 1) - column
+    moved = layer_of(network, 0).write_column(network.states[0], 1, ones, ones, 60e-6) - column
     gained = cells.transconductance[1] / (cells.capacitance[1] + network.parameters.memristor.gate_capacitance) * 60e-6
     assert moved == pytest.approx(gained, rel=0.01, abs=1e-4)
 
@@ -56,7 +56,7 @@ def test_stuck_cells_stand_and_are_not_written(ngspice):
     network = network_on_chip(random_network((6, 5, 3)), Chip(stuck_off=0.3, stuck_on=0.3))
     stuck = np.isin(network.states[0], [0.0, 7.0])
     assert 5 < stuck.sum() < 30
-    cells, ones = network.devices[0].cells, np.ones(7)
+    layer, ones = layer_of(network, 0), np.ones(7)
     for place in range(5):
-        written = ColumnWriter(network, 7, cells).write(network.states[0][place], ones, ones, 60e-6, place)
+        written = layer.write_column(network.states[0], place, ones, ones, 60e-6)
         assert np.array_equal(written == network.states[0][place], stuck[place])

@@ -15,10 +15,11 @@ from memristive.network.chip import Chip
 from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
-from memristive.network.ngspice_layers import BackReader, ColumnWriter, LayeredReader
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
-from tests.network.full_transient import FullTransient
+from tests.network.networks import layer_of
+from tests.network.whole_network import WholeNetwork
 
 RULE = LayeredRule(presentations=8, hidden_dose=0.5, output_dose=0.3, start_drive=0.0, start_drive_spread=1.0, start_weight=0.0,
                    start_weight_spread=0.6, margin=50e-6, final_dose=0.5, final_margin=0.5, seed=3)
@@ -52,12 +53,12 @@ def test_reads_and_back_reads_agree_with_ngspice(ngspice, device, hidden, pairs,
     exact = net.forward(IMAGES[:2])
     assert not np.isnan(exact[-1]).all()
     for k, image in enumerate(IMAGES[:2]):
-        parts, whole = LayeredReader(net).read(net, image, wanted=3)[0], FullTransient(net).read(image, net.design.window)
+        parts, whole = NgspiceNetwork(net).read(net, image, wanted=3)[0], WholeNetwork(net).read(image, net.design.window)
         for found in (parts, whole):
             assert found[-1] == pytest.approx(exact[-1][k], abs=20e-9 if not hidden else 0.1e-6, nan_ok=True)
     if hidden:
         errors = np.array([1.0, -1.0, 0.0])
-        assert BackReader(net, 1).read(net.states[1], errors) == pytest.approx(net.read_back(1, errors), abs=1e-6)
+        assert layer_of(net, 1).read_back(net.states[1], errors) == pytest.approx(net.read_back(1, errors), abs=1e-6)
 
 
 @CASES
@@ -88,7 +89,7 @@ def test_a_pair_of_one_cell_has_the_signs_of_a_calculation_by_hand(ngspice, engi
     assert read[0] == pytest.approx([150e-6 * math.log(7.8 / 3.8), math.nan], abs=2e-6, nan_ok=True)
     assert np.sign(np.round(learning.network.states[0] - net.states[0], 2)).tolist() == [[-1, -1], [1, 1], [1, 1], [-1, -1]]
     errors = np.array([1.0, -1.0])
-    found = net.read_back(0, errors) if engine == "closed form" else BackReader(net, 0).read(net.states[0], errors)
+    found = net.read_back(0, errors) if engine == "closed form" else layer_of(net, 0).read_back(net.states[0], errors)
     assert found == pytest.approx([(8 - 5) - (5 - 8)], abs=0.05)
 
 
@@ -97,10 +98,10 @@ def test_an_array_in_ngspice_follows_the_curves(ngspice, name):
     """200 random pulses on 10 x 10 cells: a column, a direction, and a whole, a half or no pulse for each row."""
     emulated, rng = emulator(ALL[name]), np.random.default_rng(1)
     net = LayeredNetwork((emulated.state(rng.random((10, 10))),), measured_parameters(emulated))
-    states, shares, writer = net.states[0].copy(), emulated.share(net.states[0]), ColumnWriter(net, 10)
+    states, shares, layer = net.states[0].copy(), emulated.share(net.states[0]), layer_of(net, 0)
     for _ in range(200):
         column, parts, up = int(rng.integers(10)), rng.integers(0, 3, 10) / 2, bool(rng.integers(2))
-        states[column] = writer.write(states[column], parts, np.ones(10), emulated.pulse if up else -emulated.pulse)
+        states[column] = layer.write_column(states, column, parts, np.ones(10), emulated.pulse if up else -emulated.pulse)
         shares[column] = ALL[name].after(shares[column], parts, up)
     assert emulated.share(states) == pytest.approx(shares, abs=0.0005)
 

@@ -14,6 +14,7 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.layers import LayeredNetwork
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import EXPORTED, layered_read_netlist
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.subcircuit_layers import ModelCells
 from snn_circuit import names
 
@@ -45,7 +46,7 @@ def test_subcircuits_read_grey_images_as_the_closed_form(name, pairs):
 def test_a_back_read_sums_the_subcircuits_weights():
     cells, network = network_of("yakopcic", (4, 3), 3)
     errors = np.array([1.0, -1.0, 0.0])
-    simulated = cells.read_back(network, 0, errors)
+    simulated = NgspiceNetwork(network, cells=cells).layers[0].read_back(network.states[0], errors)
     siemens = cells.found.map.conductance(cells.states(network.states[0]))[:, :-1]
     volts_per_siemens = 1 / network.parameters.memristor.gain
     assert simulated == pytest.approx(errors @ (siemens[:3] - siemens[3:]) * volts_per_siemens, abs=1e-3)

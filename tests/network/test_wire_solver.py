@@ -9,7 +9,6 @@ from memristive.network.chip import Chip
 from memristive.network.closed_form import Cells, Crossbar, crossbar_of
 from memristive.network.energy import isolated
 from memristive.network.engines import make_engine
-from memristive.network.ngspice_crossbar import Reader
 from memristive.network.setup import Setup
 from memristive.network.spike_decoding import lead
 from memristive.network.wire_solver import WireSolver
@@ -17,6 +16,7 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import Devices, NeuronParameters, Wires, network
 from tests.helpers import ROOT
+from tests.network.networks import paper_layer
 
 
 def wired(setup, ohm):
@@ -35,9 +35,9 @@ def trained():
 @pytest.mark.parametrize("encoding", ["binary", "grey"])
 def test_leads_agree_with_ngspice(ngspice, mnist_setup, trained, digit_images, encoding, ohm):
     setup, states, images = wired(mnist_setup, ohm), trained[encoding], digit_images[encoding][[0, 3]]
-    reader = Reader(setup, 10)
-    simulated = [lead(reader.spikes(states, image, wanted=2)) for image in images]
-    reader.unload()
+    layer = paper_layer(setup)
+    simulated = [lead(layer.read(states, image, 2)[0]) for image in images]
+    layer.unload()
     assert [lead(spikes) for spikes in crossbar_of(setup).first_spikes(states, images)] == pytest.approx(simulated, rel=0.01)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
 from memristive.learning.stdp.closed_form import constants, present_all, spike_times
-from memristive.network.chip import Chip, on_chip
-from memristive.network.ngspice_crossbar import Reader
+from memristive.network.layer import Layer
+from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.setup import Schedule
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import temporary_circuits
@@ -171,10 +171,9 @@ def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.n
     """
     setup, k, count = learning.setup(), constants(learning.setup()), min(contenders, learning.neurons)
     with temporary_circuits():
-        chip = Chip(count, images.shape[1])  # an ideal one: its thresholds can be altered
-        reader = Reader(on_chip(setup, chip), count)
+        reader = NgspiceLayer(Layer.of_setup(setup, count, images.shape[1]))
         for image in images:
             predicted = spike_times(network.states, network.homeostasis, image, k)
             chosen = np.sort(np.argsort(predicted, kind="stable")[:count])
-            spikes = reader.spikes(network.states[chosen], image, 1, network.homeostasis[chosen])
+            spikes = reader.read(network.states[chosen], image, 1, jitter=network.homeostasis[chosen])[0]
             yield digit_spikes(spikes, digits[chosen])

@@ -1,0 +1,296 @@
+"""One layer as data, and the netlists that read it, read it back and write it. Nothing runs here.
+
+Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias row, if there is one. The last column is the
+reference column, if there is one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySpice.Spice.Netlist import Circuit, SubCircuit
+
+from memristive.network.netlists import ReferenceStage, add_amplifiers, add_bias, add_negative_stages, column_nodes
+from memristive.network.setup import Setup
+from memristor import Memristor, MemristorParameters, ReadMemristor
+from snn_circuit import (
+    IDEAL_DEVICES,
+    OFF,
+    Devices,
+    NeuronParameters,
+    Wires,
+    add_membrane,
+    add_stages,
+    names,
+    state_changes,
+)
+
+if TYPE_CHECKING:
+    from memristive.network.layers import LayeredNetwork, PulseWrites
+
+NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
+NO_LOAD = 1e12  # ohm
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layer:
+    """A crossbar with its neurons: everything but its states (columns x rows, V), which change.
+
+    The defaults are those of the paper's layer: single cells, no reference column, no bias row.
+
+    Parameters
+    ----------
+    columns : int
+        Columns that can be written.
+    rows : int
+        With the bias row, if there is one.
+    memristor : MemristorParameters
+    neuron : NeuronParameters
+    devices : Devices
+        Values of a chip's cells (the reference column last) and neurons, and its wires.
+    pairs : int
+        Differential pairs of a synapse; 0: one cell.
+    reference : bool
+        True adds a column of cells at `rest`, whose current all neurons subtract.
+    bias : float, optional
+        Drive in thresholds that a resistor at the bias row gives each neuron; None: there is no bias row.
+    rest : float, V
+        X_ref.
+    row_voltage, write_voltage, back_voltage : float, V
+        Of a full row in a read and in a write, and of a column with an error of 1.
+    rise, window : float, s
+        Edge of the input, longest read.
+    noisy : bool
+        True adds current sources for the read noise.
+    after : float, s
+        Shortest time from the first spike to the end of a read.
+    timed : bool
+        True if spikes drive the rows: shares of a dose are then times. False if an image drives them: shares are then levels.
+    pulses : PulseWrites, optional
+        Pulses of a measured device; None: the duration of a write is in proportion to its dose.
+    """
+
+    columns: int
+    rows: int
+    memristor: MemristorParameters
+    neuron: NeuronParameters
+    devices: Devices = IDEAL_DEVICES
+    pairs: int = 0
+    reference: bool = False
+    bias: float | None = None
+    rest: float = 0.0
+    row_voltage: float = 1.0
+    write_voltage: float = 1.0
+    back_voltage: float = 0.1
+    rise: float = 1e-6
+    window: float = 150e-6
+    noisy: bool = False
+    after: float = 0.0
+    timed: bool = False
+    pulses: PulseWrites | None = None
+
+    @classmethod
+    def of_setup(cls, setup: Setup, columns: int, rows: int) -> Layer:
+        """Return the layer of a `setup`."""
+        schedule = setup.schedule
+        return cls(columns, rows, setup.memristor, setup.neuron, setup.devices, row_voltage=schedule.input_voltage,
+                   write_voltage=schedule.input_voltage, rise=schedule.rise, window=schedule.pulse,
+                   after=schedule.sampling_step)
+
+    @classmethod
+    def of_network(cls, network: LayeredNetwork, k: int) -> Layer:
+        """Return layer `k` of a network."""
+        design, last = network.design, k == len(network.states) - 1
+        columns, rows = network.states[k].shape
+        return cls(columns, rows, network.parameters.memristor, network.neuron(k), network.of_layer(k), design.pairs,
+                   design.reference, design.bias(last), design.reference_state, design.row_voltage, design.writing,
+                   design.column_voltage(last), design.rise, design.window, network.read_noise > 0, timed=k > 0,
+                   pulses=network.pulses)
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return self.columns // (2 * self.pairs or 1)
+
+    @property
+    def inputs(self) -> int:
+        """Number of rows without the bias row."""
+        return self.rows - (self.bias is not None)
+
+    def columns_of(self, neurons: np.ndarray) -> np.ndarray:
+        """Return the columns (numbers) of some `neurons`, without the reference column."""
+        return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
+
+    def column_errors(self, errors: np.ndarray) -> np.ndarray:
+        """Return the errors that columns carry in a back-read; the reference column carries minus their sum."""
+        if self.pairs:
+            return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
+        return np.append(errors, -errors.sum()) if self.reference else np.asarray(errors, float)
+
+    @property
+    def wired(self) -> bool:
+        """True if wires have resistance, so that each cell affects all others."""
+        return self.devices.wires != Wires()
+
+
+class NeuronStages(SubCircuit):
+    """Neuron up to the voltage that drives its membrane. Nodes: column, negative, drive."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("neuron_stages", "column", "negative", "drive")
+        add_stages(self, parameters, parameters.feedback_resistance)
+
+
+class Membrane(SubCircuit):
+    """Membrane of a neuron. Nodes: drive, membrane."""
+
+    def __init__(self, parameters: NeuronParameters) -> None:
+        super().__init__("neuron_membrane", "drive", "membrane")
+        add_membrane(self, parameters, parameters.membrane_capacitance)
+
+
+class StepSource(SubCircuit):
+    """Output of a neuron, which rises to `volts` at its spike. Node: row.
+
+    The voltage of the source Vat is the time of the spike (1 V for 1 s). The rise takes `edge` s and is centred on the spike.
+    This source is an expression of time, because a piecewise-linear source costs ten time points for each spike: at its corners
+    ngspice cuts its steps to a tenth and restarts its integration. If time points are `edge` apart, membranes get exactly the
+    charge of an ideal step, because the trapezoidal rule is exact for a current that is straight between two points.
+    """
+
+    def __init__(self, volts: float, edge: float) -> None:
+        super().__init__("step_source", "row")
+        self.V("at", "at", self.gnd, NEVER)
+        self.B("step", "row", self.gnd, voltage_expression=f"{volts!r}*min(max((time-v(at))/{edge!r}+0.5,0),1)")
+
+
+def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -> Circuit:
+    """Return a circuit of some `neurons` and `rows` of a layer for a read.
+
+    Rows that nothing drives are left out. Their cells load the columns, and the resistor Rload_0_c at input c of the stages
+    stands for them (1e12 ohm at first).
+
+    Without `edge` an image drives the rows: the voltage of row k is that of the source `pulse` times the gain of Erow_0_k, 0 at
+    first. With an `edge` in s, spikes drive them: a `StepSource` at each row but the bias row rises at the time that the source
+    v.xrow_0_k.vat gives. The read noise is a current into input c of the stages: the voltage of row k times the gain of
+    Gnoise_0_c_k. If an image drives the rows, all noise is at the bias row.
+    """
+    circuit, steps = _circuit("crossbar", layer), rows - (layer.bias is not None) if edge else 0
+    inputs = list(dict.fromkeys(column_nodes(layer, 0, neurons)))
+    _add_pulse(circuit, layer.rise)
+    if edge:
+        circuit.subcircuit(StepSource(layer.row_voltage, edge))
+    for k in range(rows):
+        node = f"row_0_{k}"
+        if k < steps:
+            circuit.X(node, "step_source", node)
+        else:
+            circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=layer.row_voltage if edge else 0.0)
+    add_drives(circuit, layer, neurons, rows)
+    _add_cells(circuit, layer, ReadMemristor(layer.memristor), column_nodes(layer, 0, neurons), rows)
+    _add_membranes(circuit, layer, neurons)
+    for c, node in enumerate(inputs):
+        circuit.R(f"load_0_{c}", node, circuit.gnd, NO_LOAD)
+    for (c, node), k in itertools.product(enumerate(inputs if layer.noisy else []), range(0 if edge else rows - 1, rows)):
+        circuit.VCCS(f"noise_0_{c}_{k}", circuit.gnd, node, f"row_0_{k}", circuit.gnd, transconductance=0.0)
+    return circuit
+
+
+def membrane_circuit(layer: Layer) -> Circuit:
+    """Return the membranes alone. The PWL source Vdrive_0_j drives membrane j."""
+    circuit = Circuit("membranes")
+    for j in range(layer.neurons):
+        circuit.PieceWiseLinearVoltageSource(f"drive_0_{j}", f"drive_0_{j}", circuit.gnd, values=OFF)
+    _add_membranes(circuit, layer, layer.neurons)
+    return circuit
+
+
+def back_circuit(layer: Layer) -> Circuit:
+    """Return the circuit of a layer for a back-read: columns are driven, and rows are held at 0 V.
+
+    The reference column, if there is one, is the last; the bias row is left out. The voltage of column c is `pulse` times the
+    gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k measures the current of row k.
+    """
+    circuit, nodes = _circuit("back-read", layer), names("column_0", layer.columns + layer.reference)
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    for node in nodes:
+        circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+    for k in range(layer.inputs):
+        circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
+    _add_cells(circuit, layer, ReadMemristor(layer.memristor), nodes, layer.inputs)
+    return circuit
+
+
+def column_circuit(layer: Layer, together: bool) -> Circuit:
+    """Return the circuit of complete cells that writes one column: columns are held at 0 V, and a source drives each phi.
+
+    Without wires the column stands alone. If the rows rise `together`, the voltage of row k is that of one source `pulse` times
+    the gain of Erow_0_k, because a gain is quick to alter. Otherwise each row has a source Vrow_0_k.
+    """
+    circuit, nodes = _circuit("write", layer), names("column_0", layer.columns if layer.wired else 1)
+    for c, node in enumerate(nodes):
+        circuit.PieceWiseLinearVoltageSource(f"phi_{c}", f"phi_{c}", circuit.gnd, values=OFF)
+        circuit.V(node, node, circuit.gnd, 0)
+    if together:
+        circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    for k in range(layer.rows):
+        node = f"row_0_{k}"
+        if together:
+            circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+        else:
+            circuit.PieceWiseLinearVoltageSource(node, node, circuit.gnd, values=OFF)
+    _add_cells(circuit, layer, Memristor(layer.memristor), nodes, layer.rows, True)
+    return circuit
+
+
+def _circuit(title: str, layer: Layer) -> Circuit:
+    circuit = Circuit(title)
+    if layer.wired:
+        circuit.raw_spice = ".options klu"
+    return circuit
+
+
+def _add_pulse(circuit: Circuit, rise: float) -> None:
+    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=[(0.0, 0.0), (rise, 1.0), (1.0, 1.0)])
+
+
+def _add_membranes(circuit: Circuit, layer: Layer, neurons: int) -> None:
+    circuit.subcircuit(Membrane(layer.neuron))
+    for j in range(neurons):
+        circuit.X(f"membrane_0_{j}", "neuron_membrane", f"drive_0_{j}", f"membrane_0_{j}")
+
+
+def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
+    """Add the stages from the columns (and the bias row, the last of `rows`) to drive_0_j, without cells."""
+    add_amplifiers(circuit, layer.neuron)
+    circuit.subcircuit(NeuronStages(layer.neuron))
+    circuit.subcircuit(ReferenceStage(layer.neuron, name="reference_stage"))
+    negatives = add_negative_stages(circuit, layer, 0, neurons, "reference_stage")
+    add_bias(circuit, layer.neuron, layer.row_voltage, layer.bias or 0.0, names("column_0", neurons), f"row_0_{rows - 1}")
+    for j in range(neurons):
+        circuit.X(f"neuron_0_{j}", "neuron_stages", f"column_0_{j}", negatives[j], f"drive_0_{j}")
+
+
+def _add_cells(circuit: Circuit, layer: Layer, cell: ReadMemristor, nodes: Sequence[str], rows: int, phi: bool = False) -> None:
+    """Add cells, all at `rest`, between `nodes` of columns and rows, with the wires that lead to them."""
+    cell.add_to(circuit)
+    wires = layer.devices.wires
+    for (c, column), k in itertools.product(enumerate(nodes), range(rows)):
+        row = f"row_0_{k}"
+        if wires.row:
+            before, row = row if c == 0 else f"right_{c - 1}_{k}", f"right_{c}_{k}"
+            circuit.R(row, before, row, wires.row)
+        if wires.column:
+            after = column if k == rows - 1 else f"down_{c}_{k + 1}"
+            column = f"down_{c}_{k}"
+            circuit.R(column, column, after, wires.column)
+        circuit.X(f"cell_0_{c}_{k}", cell.name, column, row, *([f"phi_{c}"] if phi else []), x0=layer.rest)
+
+
+def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float]) -> dict[str, float]:
+    """Return the `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
+    return state_changes(cells, states, "cell_0")

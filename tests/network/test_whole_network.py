@@ -1,0 +1,95 @@
+"""Both engines against whole networks in one fine transient, in which every row and every cell takes part."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from datasets import matching_dataset, xpue
+from memristive.devices.measured_device import DEVICES, emulator
+from memristive.io.voltages import load_voltages
+from memristive.learning.layered_training import initial_network
+from memristive.learning.rule import LayeredRule
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import Crossbar
+from memristive.network.layers import network_on_chip
+from memristive.network.measured_layers import measured_design, measured_parameters
+from memristive.network.netlists import LayerDesign
+from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.solvers import READING_LAYERS
+from tests.helpers import ROOT
+from tests.network.networks import paper_layer, random_network
+from tests.network.whole_network import WholeLayer, WholeNetwork
+
+pytestmark = pytest.mark.usefixtures("ngspice")
+
+CHIP = Chip(cell_gain=0.1, cell_threshold=0.05, neuron_threshold=0.05, neuron_gain=0.05, neuron_time_constant=0.05, seed=3)
+CLEAR = 200e-6  # s: membranes that cross the threshold later settle less than 1.4 thresholds high, so rounding moves them more
+STOP = 1.1 * CLEAR
+BOUND = 10e-9  # s
+
+
+def assert_equal_spikes(found, whole):
+    """The spikes before `CLEAR` are within `BOUND` of those of the whole network; returns their number."""
+    found, whole = np.concatenate(found), np.concatenate(whole)
+    clear = whole < CLEAR
+    assert found[clear] == pytest.approx(whole[clear], abs=BOUND)
+    assert not (found[~clear] < CLEAR - BOUND).any()
+    return clear.sum()
+
+
+@pytest.mark.parametrize("chip", [False, True])
+@pytest.mark.parametrize("name", ["xpue", "mnist", "mnist_error_driven", "mnist_error_driven_grey"])
+def test_the_papers_layer(name, chip):
+    dataset = xpue() if name == "xpue" else matching_dataset("mnist", encoding="grey" if "grey" in name else "binary")
+    states = load_voltages(ROOT / "voltages" / f"{name}.json").states
+    images = dataset.patterns if name == "xpue" else dataset.test.levels[[0, 2]]
+    setup = dataset.setup
+    if chip:
+        setup = on_chip(setup, dataclasses.replace(CHIP, classes=len(states), inputs=states.shape[1]))
+    whole, layer, crossbar = WholeLayer(setup, states), paper_layer(setup, *states.shape), Crossbar.of(setup)
+    compared = 0
+    for image in images:
+        expected = whole.read(image, STOP)
+        compared += assert_equal_spikes([layer.read(states, image, len(states))[0]], expected)
+        assert_equal_spikes([crossbar.read(states, image).spikes], expected)
+    assert compared
+
+
+def pairs_of(device, pairs, hidden):
+    """Return a network of random weights of a measured device."""
+    emulated, rule = emulator(DEVICES[device]), LayeredRule(start_drive=0.0, start_drive_spread=1.0, start_weight=0.0,
+                                                            start_weight_spread=0.6, seed=3)
+    design = measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5)
+    return initial_network(hidden, 3, np.random.default_rng(0).random((8, 6)), rule, design, measured_parameters(emulated))
+
+
+NETWORKS = {
+    "two layers": lambda: random_network((9, 12, 4), seed=5, spread=1.0),
+    "other voltages": lambda: dataclasses.replace(random_network((9, 12, 4), seed=5, spread=1.0),
+                                                  design=LayerDesign(row_voltage=2.0, transresistance=10e3)),
+    "pairs": lambda: pairs_of("epiram", 2, ()),
+    "pairs, two layers": lambda: pairs_of("ag-si", 1, (5,))}
+
+
+@pytest.mark.parametrize("chip", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_layers_with_a_reference_or_pairs(name, chip):
+    network = network_on_chip(NETWORKS[name](), CHIP if chip else None)
+    rng = np.random.default_rng(7)
+    images = rng.random((2, network.sizes[0])) * (rng.random((2, network.sizes[0])) < 0.7)  # some rows are dark
+    # At a step of a row the membrane has a kink, which a crossing of the threshold in the same step of 1 us would miss by 20 ns.
+    whole, circuits = WholeNetwork(network), NgspiceNetwork(network, dataclasses.replace(READING_LAYERS, max_step=0.25e-6))
+    for image in images:
+        expected = whole.read(image, min(STOP, network.design.window))
+        assert assert_equal_spikes(circuits.forward(network, image)[0], expected)
+        assert_equal_spikes([layer[0] for layer in network.forward(image[None])], expected)
+
+
+def test_a_netlist_with_triggers_is_late_by_its_steps():
+    """Exported netlists have triggers: each layer's output rises up to a step and 0.1 us after its membrane crosses."""
+    network = random_network((9, 12, 8, 4), seed=5, spread=1.0)
+    image = np.random.default_rng(7).random(9)
+    whole = WholeNetwork(network, exact=False).read(image, network.design.window)
+    for layer, (spikes, expected) in enumerate(zip(whole, network.forward(image[None]), strict=True)):
+        assert np.nanmax(spikes - expected[0]) < 0.3e-6 * (layer + 1) and np.isfinite(expected).any()
