@@ -28,7 +28,6 @@ from memristive.network.layers import READ_BLOCK, LayeredNetwork, read_generator
 from memristive.network.ngspice_layers import BackReader, ColumnDose, ColumnWriter, LayeredReader
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import temporary_circuits
-from memristor import state_rate
 
 
 def read_in_ngspice(network: LayeredNetwork, images: np.ndarray, wanted: int = 2, seed: int = 0) -> Iterator[np.ndarray]:
@@ -112,7 +111,6 @@ class EmulatorCircuits:
         self._back = [BackReader(network, layer) for layer in range(1, len(network.states))]
         self._writers = [ColumnWriter(network, states.shape[1], network.of_layer(layer).cells)
                          for layer, states in enumerate(network.states)]
-        self._rate = float(state_rate(network.parameters.memristor, network.design.writing))
 
     def read(self, network: LayeredNetwork, image: np.ndarray, label: int,
              rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -138,7 +136,7 @@ class EmulatorCircuits:
         if pulses is None:
             # An image's levels are voltages; spikes are times.
             levels, high = (ones, shares) if layer else (shares, ones)
-            return writer.write(column, levels, high, dose / self._rate, place)
+            return writer.write(column, levels, high, dose / network.write_rate, place)
         curve, cells = network.parameters.memristor.curve, network.of_layer(layer).cells
         stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
