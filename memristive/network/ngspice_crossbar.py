@@ -176,8 +176,8 @@ class Writer:
     cells.
     """
 
-    def __init__(self, setup: Setup, inputs: int) -> None:
-        self._setup, self._circuits = setup, dict[Solver, LoadedCircuit]()
+    def __init__(self, setup: Setup, inputs: int, solver: Solver = WRITING) -> None:
+        self._setup, self._solver, self._circuits = setup, solver, dict[Solver, LoadedCircuit]()
         self._phi_share = setup.memristor.switch_threshold / setup.schedule.phi_voltage
         self._cells = [(0, i) for i in range(inputs)]
         self._states = state_names(1, inputs)
@@ -232,8 +232,8 @@ class Writer:
             circuit = self._circuit(solver)
             circuit.alter(changes)
             return _end_of_write(circuit, pulse)
-        careful = solver_for_cells(WRITING, memristor, column - shift, written)
-        return first_that_ends((careful, WRITING), run).stack(self._states)[:, -1] + back
+        careful = solver_for_cells(self._solver, memristor, column - shift, written)
+        return first_that_ends((careful, self._solver), run).stack(self._states)[:, -1] + back
 
 
 class WiredWriter:
