@@ -4,6 +4,7 @@ Writes last nanoseconds and reads milliseconds, or the other way round, so each 
 them the state is carried over: read at the state node, set by the initial parameter.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,8 +76,6 @@ class Characterisation:
         Change of x by `READS` reads, each as long as a pulse up.
     loops : list of (period in s, array of V, array of A)
         I-V loops at two frequencies: voltage and current over a period of a sine.
-    misfit : float
-        Largest distance between `sweeps` and the sweeps that `device` predicts, as a share of the range.
     """
 
     device: MeasuredDevice
@@ -88,7 +87,6 @@ class Characterisation:
     sweeps: np.ndarray
     drift: np.ndarray
     loops: list[tuple[float, np.ndarray, np.ndarray]]
-    misfit: float
 
 
 def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, drives: Sequence[Sequence[tuple[float, float]]],
@@ -244,7 +242,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     device = MeasuredDevice(
         name=model.name, lowest_conductance=low, highest_conductance=high, up=curves[True], down=curves[False],
         read_voltage=model.read_voltage, read_curve=tuple(bend / bend[-1]), voltage_up=model.voltage_up, width_up=model.width_up,
-        voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path,
+        voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path, model_sha256=model.sha256,
         **{f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
            for side, up in (("up", True), ("down", False)) for part, share in (("half", 2), ("third", 3))})
 
@@ -260,8 +258,8 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     drift = found.share(held[:, -1]) - GRID
     loops = [loop(model, float(grid[len(grid) // 2]), period) for period in
              np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)]
-    return Characterisation(device, found, (reach[0], reach[1]), arrived, steps, disturb, found.conductance(moved), drift, loops,
-                            float(misfit))
+    return Characterisation(dataclasses.replace(device, misfit=float(misfit)), found, (reach[0], reach[1]), arrived, steps,
+                            disturb, found.conductance(moved), drift, loops)
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:
