@@ -166,6 +166,8 @@ def test_row_pin_turns_the_device(ngspice, tmp_path):
     (DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * uramp(v(a,b))"), ParameterError, "down"),
     (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
     (DEVICE.replace("ic={x0}", "ic=0.5"), ParameterError, "x0"),
+    (DEVICE.replace("Bx", "*"), ParameterError, r"x = -9\.5"),  # 1,000 pulses down from 0.5, and nothing stops the state
+    (DEVICE.replace("Gx 0 x a b 10u", "Bw 0 x i = 40u * v(a,b) * v(x) * (1 - v(x))"), ParameterError, "boundary lock"),
     (DEVICE.replace("-1 * (uramp(v(x) - 1) - uramp(-v(x)))", "v(a,b) > 0.5 ? 1 / (0.500001 - v(x)) : 0").replace("1n", "1f"),
      SimulationError, "too small")])
 def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, error, word):
