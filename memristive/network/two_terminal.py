@@ -83,7 +83,7 @@ class DeviceArray(Parameters):
         """
         selected = np.arange(len(x))[:, None] == column
         both, one = selected & rows, selected ^ rows
-        half = self.disturb if up else self.disturb and self.device.half_down
+        half = (self.device.half_up if up else self.device.half_down) if self.scheme == HALF else 0.0
         return self.device.after(x, self.pulses * (both + half * one), up)
 
     def trained(self, patterns: np.ndarray) -> np.ndarray:
