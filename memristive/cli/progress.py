@@ -61,7 +61,7 @@ def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, st
 
     array, columns, form = setup.array, {"X/V": states}, ".4f"
     if array:
-        columns, form = {"simulated": array.shares(states), "expected": array.trained(patterns)}, ".1%"
+        columns, form = {"simulated": array.shares(states), "expected": array.trained(patterns)}, "z.1%"
     rows = []
     for j, (label, pattern) in enumerate(zip(labels, patterns, strict=True)):
         row: list[object] = [label]
