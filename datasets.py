@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import inspect
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,6 +131,28 @@ class Dataset:
 def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: Sequence[str], **settings: float) -> Dataset:
     patterns = np.array([[float(pixel) for pixel in drawing.replace(" ", "")] for drawing in drawings])
     return Dataset(name, patterns, tuple(labels), shape, settings=settings)
+
+
+def own_patterns(path: Path) -> Dataset:
+    """Return the patterns of a text file, which has a line for each: its rows in 0 and 1, then its name ("101 010 101 X").
+
+    Raises DatasetError if a line is none, if the patterns differ in shape or share a name, or if there are fewer than two.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"patterns cannot be read from {path}: {getattr(error, 'strerror', None) or error}") from error
+    lines = {number: line.split() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    first = next(iter(lines.values()), [""])
+    shape, names = (len(first) - 1, len(first[0])), [words[-1] for words in lines.values()]
+    for number, (*rows, name) in lines.items():
+        fits = (len(rows), *{len(row) for row in rows}) == shape and set("".join(rows)) <= {"0", "1"}
+        if not fits or not re.fullmatch(r"[\w+=]+", name) or names.count(name) > 1:
+            raise DatasetError(f"{path}: line {number} must hold the rows of a pattern in 0 and 1, as many and as long as in the "
+                               f"first line, and then a name of its own, as in '101 010 101 X'; got {' '.join([*rows, name])!r}")
+    if len(names) < 2:
+        raise DatasetError(f"patterns in {path} must be two or more, got {len(names)}")
+    return _drawn(path.stem, names, shape, ["".join(words[:-1]) for words in lines.values()])
 
 
 def xpue() -> Dataset:

@@ -20,7 +20,7 @@ import plotting
 from memristive.cli.main import run
 from memristive.cli.options import Parser, make_parser, table
 from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
-from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
@@ -78,7 +78,8 @@ def print_result(found: Characterisation) -> None:
     steps = drift / device.mean_step
     neglected = f", {steps:.1f} steps, which trainings neglect: lower read_voltage" if steps > DRIFT else ""
     print(f"{READS} reads of {device.width_up:g} s move x by {drift:.2%} of the range at most{neglected}")
-    print(f"the device file's curves follow ngspice's sweeps within {found.misfit:.2%} of the range")
+    print(f"the device file's curves follow ngspice's sweeps within {device.misfit:.2%} of the range")
+    warn_of_misfit(device)
     for way, curve in (("up", device.up), ("down", device.down)):
         if max(curve) > ABRUPT:
             print(f"one pulse {way} moves x by up to {max(curve):.0%}: the device is abrupt and has few levels, so that "

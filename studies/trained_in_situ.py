@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     tasks = [(file, options.scheme, kind, seed)
              for file in options.device for kind in (*RULES, XOR) for seed in range(options.seeds)]
-    parameters = {"devices": options.device, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
+    models = [model_of(load_device(file)).sha256 for file in options.device]
+    parameters = {"devices": options.device, "models": models, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
                   "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
                   "window": WINDOW, "hidden": HIDDEN}
     record = options.results / "trained_in_situ.json"

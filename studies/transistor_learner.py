@@ -1,13 +1,15 @@
 """Does a circuit of transistors alone learn from its errors? One ngspice transient trains and tests it (docs/transistors.md).
 
 --task mnist10 and mnist017 follow the public contest mnist4-circuit-learning-v0: 16 pixels, 24 training images of a class,
-20 passes, then 50 test images of a class. --task xpue learns the four symbols from six passes. The circuit reads, compares
-and writes its own weights; Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law,
-the model of the circuit in memristive/transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares
-it with the record of the whole step. --control permutes the labels of the training images, or leaves out the training.
+20 passes, then 50 test images of a class. --task xpue learns the four symbols from six passes, and --patterns FILE your own: a
+text file with a line for each, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and writes its
+own weights; Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law, the model of the
+circuit in memristive/transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares it with the record
+of the whole step. --control permutes the labels of the training images, or leaves out the training.
 
-Writes results/transistor_TASK.json and figures/transistor_TASK_*.png. mnist10 takes 10 minutes of computing time, mnist017
-one minute, xpue seconds. --netlist writes the circuit as the contest wants it; for xpue, a netlist for `ngspice -b` alone.
+Writes results/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the name of the file for own patterns.
+mnist10 takes 10 minutes of computing time, mnist017 one minute, xpue seconds. --netlist writes the circuit as the contest wants
+it; for patterns, a netlist for `ngspice -b` alone.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import plotting
-from datasets import load_mnist, xpue
+from datasets import load_mnist, own_patterns, xpue
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_rows, progress, write_netlist
@@ -52,22 +54,26 @@ ORDERS = range(5)  # seeds of the order of training images, for trainings by the
 def main(arguments: list[str] | None = None) -> None:
     """Train and test one circuit in ngspice, compare with the law, record, plot."""
     parser = make_parser(__doc__, netlist=True)
-    parser.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
+    shown_images = parser.add_mutually_exclusive_group()
+    shown_images.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
+    shown_images.add_argument("--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)")
     parser.add_argument("--step", type=float, default=STEP, metavar="S", help=f"longest time step in s (default: {STEP:g})")
     parser.add_argument("--control", choices=("untrained", "permuted"), default="", help="no training, or permuted labels")
     options = parser.parse_args(arguments)
-    (learner,) = apply_settings(options, learner=PRESETS[options.task])
-    name = f"transistor_{options.task}" + "_half_step" * (options.step < STEP) + f"_{options.control}" * bool(options.control)
+    drawn = own_patterns(options.patterns) if options.patterns else xpue() if options.task == "xpue" else None
+    task = drawn.name if drawn else options.task
+    (learner,) = apply_settings(options, learner=PRESETS["xpue" if drawn else task])
+    name = f"transistor_{task}" + "_half_step" * (options.step < STEP) + f"_{options.control}" * bool(options.control)
     record = options.results / f"{name}.json"
 
     # 1. Images, circuit, and the check that it holds nothing but allowed elements.
-    if options.task == "xpue":
-        images = pattern_images(xpue().patterns)
+    if drawn:
+        images = pattern_images(drawn.patterns)
         classes, passes = list(range(len(images.train))), PATTERN_PASSES
         schedule, shown = pattern_schedule(images)
-        whole = batch_netlist(learner, images, xpue().labels)
+        whole = batch_netlist(learner, images, drawn.labels)
     else:
-        images, classes, passes = frozen_images(options.task, load_mnist()), list(LABELS[options.task]), PASSES
+        images, classes, passes = frozen_images(task, load_mnist()), list(LABELS[task]), PASSES
         if options.control == "permuted":
             shuffled = np.random.default_rng(1).permutation(images.train_labels)
             images = Images(images.train, shuffled, images.test, images.test_labels)
@@ -78,18 +84,20 @@ def main(arguments: list[str] | None = None) -> None:
     labels = images.test_labels[shown]
     circuit = netlist(learner, classes, schedule.inputs)
     driven, outputs = pin_names(schedule.inputs, schedule.classes)
-    parameters = {"task": options.task, "control": options.control, "step_s": options.step, "passes": passes,
+    parameters = {"task": task, "control": options.control, "step_s": options.step, "passes": passes,
                   "learner": learner.as_dict(), "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest()}
-    check_overwriting(record, parameters, options.force)
+    if options.patterns:
+        parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
+    check_overwriting(record, parameters, options.force, [options.patterns])
     components = count_components(circuit, [*driven, *outputs])
     print(f"{sum(components.values())} allowed components: {components}")
-    write_netlist(options.netlist, whole or circuit, options.force)
+    write_netlist(options.netlist, whole or circuit, options.force, [options.patterns])
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]
-    lines = [f"n_line{c}" for c in classes] if options.task == "xpue" else []
+    lines = [f"n_line{c}" for c in classes] if drawn else []
     text = deck(circuit, schedule, options.step, save=[*cells, *lines])
-    trace, seconds = watched(text, schedule, f"{options.task} in ngspice")
+    trace, seconds = watched(text, schedule, f"{task} in ngspice")
     found = score(trace, schedule, labels)
     moments = _pass_ends(schedule, len(images.train))
     weights = np.array([trace.at(f"v(xlearner.{cell})", moments) for cell in cells]).T.reshape(-1, len(classes), schedule.inputs)
@@ -100,15 +108,15 @@ def main(arguments: list[str] | None = None) -> None:
     law = Law(learner, classes, schedule.inputs)
     right = [float(np.mean(named(classes, law.scores(one, images.train)) == images.train_labels)) for one in weights]
     results["training_images_right_after_pass"] = right
-    if options.task == "xpue":
+    if drawn:
         before, _ = predictions(trace, schedule, np.arange(len(classes)))
         results["recognised_before"] = int(np.sum(before == labels))
     if options.step < STEP:
-        results["half_step"] = half_step(load_results(options.results / f"transistor_{options.task}.json"), results)
+        results["half_step"] = half_step(load_results(options.results / f"transistor_{task}.json"), results)
     write_results(record, parameters, results)
 
     # 4. Print and plot.
-    if options.task == "xpue":
+    if drawn:
         print(f"recognised before learning: {results['recognised_before']}")
     print(f"ngspice: {found['correct']} of {found['images']} correct, {found['tied']} tied, "
           f"{found['inference_J_per_image'] * 1e9:.3g} nJ an image, in {seconds:.0f} s")
@@ -117,12 +125,12 @@ def main(arguments: list[str] | None = None) -> None:
         print_rows([results["half_step"]])
     elif passes:
         plotting.save(learning(right), Path(options.figures) / f"{name}_learning.png")
-        shape = xpue().shape if options.task == "xpue" else (4, 4)
-        pixels = weights[-1, :, :shape[0] * shape[1]]  # without the complements of XPUE
-        names = list(xpue().labels) if options.task == "xpue" else [str(c) for c in classes]
+        shape = drawn.shape if drawn else (4, 4)
+        pixels = weights[-1, :, :shape[0] * shape[1]]  # without the complements of patterns
+        names = drawn.labels if drawn else [str(c) for c in classes]
         plotting.save(plotting.weight_images(pixels, shape, names, "weight (V)"), Path(options.figures) / f"{name}_weights.png")
-    if options.task == "xpue":
-        plotting.save(waveforms(trace, schedule, xpue().labels), Path(options.figures) / f"{name}_waveforms.png")
+    if drawn:
+        plotting.save(waveforms(trace, schedule, drawn.labels), Path(options.figures) / f"{name}_waveforms.png")
 
 
 def watched(text: str, schedule: Schedule, title: str) -> tuple[Trace, float]:

@@ -1,5 +1,6 @@
 """The cache of compiled functions follows every file that they depend on."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -40,3 +41,11 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
     assert [first_dose(), first_dose()] == ["1.0 0", "1.0 1"]  # the second call finds it in the cache
     append("rule.py", CHANGE)
     assert first_dose() == "2.0 0"
+
+
+def test_only_this_cache_holds_compiled_functions():
+    """`numba.njit(cache=True)` keeps code with constants of imported files after these have changed."""
+    files = [file for folder in ("memristive", "studies", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    users = {file.name for file in [*files, *ROOT.glob("*.py")] for node in ast.walk(ast.parse(file.read_bytes()))
+             if isinstance(node, ast.Import | ast.ImportFrom) and "numba" in ast.unparse(node).split()[1]}
+    assert users == {"compiled.py"}

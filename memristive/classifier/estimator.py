@@ -32,8 +32,8 @@ from memristive.classifier.defaults import (
     untrained_network,
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
-from memristive.devices.measured_device import emulator, load_device
-from memristive.devices.spice_model import load_model
+from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
+from memristive.devices.spice_model import SpiceModel, model_of
 from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
@@ -58,10 +58,9 @@ BIAS = 1.5  # thresholds, because weights of measured devices decay to 0 and neu
 
 
 @functools.lru_cache(maxsize=4)
-def _model_cells(name: str) -> ModelCells:
+def _model_cells(model: SpiceModel) -> ModelCells:
     """Measure a SPICE model, once in a process."""
-    return ModelCells(load_model(name))
-
+    return ModelCells(model)
 
 
 class MemristiveClassifier(ClassifierMixin, BaseEstimator):
@@ -275,6 +274,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Put the network on the chip, and store the parameters that it was made with."""
         chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip  # of any shape
         self.network_, self._fixed = network_on_chip(network, chip), {name: getattr(self, name) for name in FIXED}
+        self._measured = load_device(self.device) if self.device else None
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
@@ -323,11 +323,12 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                                           output_bias=BIAS)}
 
     def _cells(self) -> ModelCells | None:
-        """Return the SPICE model that the device file names, for the cells in ngspice; None without one."""
-        name = load_device(self.device).model if self.device else ""
-        if name and self.network_.devices is not None:
+        """Return the SPICE model of the device that the network was made for, for the cells in ngspice; None without one."""
+        if not self._measured or not self._measured.model:
+            return None
+        if self.network_.devices is not None:
             raise ParameterError("a SPICE model in ngspice cannot have a chip's deviations: set chip to None")
-        return _model_cells(name) if name else None
+        return _model_cells(model_of(self._measured))
 
     # Deciding
 
@@ -422,7 +423,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """Write the netlist of the whole network that reads one sample, for ``ngspice -b``, and return its path.
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The output that first reaches
-        half of its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost.
+        half of its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost. A read
+        of many subcircuits is slow, because ngspice solves all of them in one circuit: digits with pairs (2,580) take minutes.
 
         Parameters
         ----------
@@ -451,7 +453,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         seed = self.random_state if isinstance(self.random_state, int | np.integer) else None  # a generator has changed since
         estimator = {**self.get_params(), **self._fixed, "hidden": self.network_.sizes[1:-1], "random_state": seed}
-        content = {"format": FORMAT, "version": VERSION, "parameters": origin or {}, "estimator": estimator,
+        device = self._measured and device_record(self._measured)
+        content = {"format": FORMAT, "version": VERSION, "parameters": origin or {}, "estimator": estimator, "device": device,
                    "trained_by": self.engine_, "presentations": self.n_presentations_, "seed": self._seed,
                    "margin": self.margin_, "classes": self.classes_, "features": self.n_features_in_,
                    "feature_names": getattr(self, "feature_names_in_", None), "low": self.encoding_.low,
@@ -478,6 +481,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                 model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
             states = tuple(np.array(layer, float) for layer in content["voltages"])
             model._set_network(LayeredNetwork(states, **model._devices()))
+            if content.get("device") and device_of_record(content["device"]) != model._measured:
+                raise ParameterError(f"device {model.device} has changed since the network was trained: train it again")
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
         except (ValueError, KeyError, TypeError) as error:

@@ -10,8 +10,11 @@ from memristive.cli.options import Parser
 from memristive.devices.measured_device import load_device
 from memristive.io.files import report
 from memristive.learning.hebbian import array_setup
+from memristive.network.closed_form import predicted_spikes
+from memristive.network.scores import decide
 from memristive.network.setup import Setup
-from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES, DeviceArray
+from memristive.network.spike_decoding import resolution_of
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
 from memristive.spice.parameters import ParameterError
 
 
@@ -39,15 +42,16 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
         raise ParameterError(f"--device must be the device file of a SPICE model, {options.device!r} is no file; write one with: "
                              "python -m studies.spice_device MODEL, a model's .json file or one of the project's, such as vteam")
     setup = array_setup(setup, load_device(options.device), options.scheme or ONE_TRANSISTOR, patterns)
-    if setup.array:
-        print_prediction(setup.array, patterns)
+    print_prediction(setup, patterns)
     if options.voltages == options.default_voltages:
         options.voltages = options.voltages.with_stem(options.voltages.stem + setup.suffix)
     return setup
 
 
-def print_prediction(array: DeviceArray, patterns: np.ndarray) -> None:
+def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
     """Print each class's pulses and the states that the device's curves predict; warn if patterns would be read wrongly."""
+    array = setup.array
+    assert array
     device = array.device
     x, on = array.trained(patterns), patterns > 0
     report(f"{device.name}, {array.scheme}: each class gets {array.pulses:.0f} pulses of {device.voltage_up:g} V and "
@@ -57,8 +61,10 @@ def print_prediction(array: DeviceArray, patterns: np.ndarray) -> None:
     if array.scheme == HALF:
         half = array.pulses * (on.sum(axis=0) + ~on - on).max()
         report(f"half-selected cells take {array.disturb:.2%} of a step (r) from each pulse, from up to {half:.0f} pulses")
-    currents = array.currents(x, patterns)
-    wrong = int(np.sum(currents.argmax(axis=1) != np.arange(len(patterns))))
+    resolution = resolution_of("hebbian", setup.neuron)
+    decisions, _ = decide(predicted_spikes(setup, x, patterns), resolution)
+    wrong = int(np.sum(decisions != np.arange(len(patterns))))
     if wrong:
         way = "; --scheme 1t1r has no half-selected cells" if array.scheme == HALF else ""
-        warnings.warn(f"{wrong} of {len(patterns)} patterns are expected to be read wrongly{way}", stacklevel=2)
+        warnings.warn(f"{wrong} of {len(patterns)} patterns are expected to be read wrongly, or with a lead of less than "
+                      f"{resolution * 1e6:.2g} us{way}", stacklevel=2)

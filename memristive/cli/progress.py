@@ -52,16 +52,26 @@ def write_netlist(path: Path | None, text: str, force: bool, others: Iterable[st
 
 
 def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
-    """Print the range of trained states of each class, and for emulators the state that the closed form predicts."""
-    def limits(cells: np.ndarray) -> tuple[str, str]:
-        return (f"{cells.min():.4f}", f"{cells.max():.4f}") if len(cells) else ("-", "-")
+    """Print the range of trained states of each class, beside what the closed form or the devices' curves predict.
 
-    rows = [(label, int((pattern > 0).sum()), *limits(row[pattern > 0]), int((pattern == 0).sum()), *limits(row[pattern == 0]))
-            for label, row, pattern in zip(labels, states, patterns, strict=True)]
-    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s")
-    low, high = ("lowest", "highest") if setup.array else ("lowest/V", "highest/V")
-    print(table(("class", "on", low, high, "off", low, high), rows))
-    if setup.array:
+    States of two-terminal devices are printed as shares of the conductance range, because the curves predict these.
+    """
+    def limits(cells: np.ndarray) -> str:
+        return f"{cells.min():{form}} to {cells.max():{form}}" if len(cells) else "-"
+
+    array, columns, form = setup.array, {"X/V": states}, ".4f"
+    if array:
+        columns, form = {"simulated": array.shares(states), "expected": array.trained(patterns)}, "z.1%"
+    rows = []
+    for j, (label, pattern) in enumerate(zip(labels, patterns, strict=True)):
+        row: list[object] = [label]
+        for pixels in (pattern > 0, pattern == 0):
+            row += [int(pixels.sum()), *(limits(values[j][pixels]) for values in columns.values())]
+        rows.append(row)
+    shares = ": shares of the conductance range" if array else ""
+    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s{shares}")
+    print(table(("class", "on", *columns, "off", *columns), rows))
+    if array:
         return
     print(f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
           f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s")

@@ -4,6 +4,7 @@ Writes last nanoseconds and reads milliseconds, or the other way round, so each 
 them the state is carried over: read at the state node, set by the initial parameter.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ GRID = np.linspace(0, 1, 33)
 JUMP, HALVINGS = 0.01, 6  # an interval of states with a larger share of the conductance range is halved, so often at most
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
+HIGHEST = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]  # S
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
@@ -75,8 +77,6 @@ class Characterisation:
         Change of x by `READS` reads, each as long as a pulse up.
     loops : list of (period in s, array of V, array of A)
         I-V loops at two frequencies: voltage and current over a period of a sine.
-    misfit : float
-        Largest distance between `sweeps` and the sweeps that `device` predicts, as a share of the range.
     """
 
     device: MeasuredDevice
@@ -88,7 +88,6 @@ class Characterisation:
     sweeps: np.ndarray
     drift: np.ndarray
     loops: list[tuple[float, np.ndarray, np.ndarray]]
-    misfit: float
 
 
 def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, drives: Sequence[Sequence[tuple[float, float]]],
@@ -160,7 +159,8 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
 
     Raises ParameterError if pulses change nothing or the wrong way, or the initial parameter does not set the state.
     """
-    state, found, counts, all_arrived = write(model, None, up=True)[0, 0], [], [], True
+    default = state = write(model, None, up=True)[0, 0]
+    found, counts, all_arrived = [], [], True
     wanted = 0.9 * state or 0.1
     if abs((started := write(model, [wanted], up=True)[0, 0]) - wanted) > 0.01 * abs(wanted):
         raise ParameterError(f"{model.name}: parameter {model.initial_parameter} does not set node {model.state_node} at t = 0: "
@@ -180,8 +180,14 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
         all_arrived &= arrived
     volts, width = model.voltage_up, model.width_up
     if abs(now - begin) < LEAST * abs(begin):
+        middle = (default + found[0]) / 2
+        first, last = read(model, write(model, [middle], True, BLOCK)[0, [0, -1]])
+        cure = "give the model file other voltages or widths"
+        if abs(last - first) >= LEAST * abs(first):
+            cure = (f"{model.state_node} moves from {middle:.2g}, but is stuck at its bound {found[0]:.2g} (boundary lock); give "
+                    "the model file shorter pulses, or the subcircuit a window that is above 0 at the bound")
         raise ParameterError(f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the conductance by "
-                             f"{abs(now / begin - 1):.1g} of itself: give the model file other voltages or widths")
+                             f"{abs(now / begin - 1):.1g} of itself: {cure}")
     if now < begin:
         raise ParameterError(f"{model.name}: pulses of {volts:g} V lower the conductance: give the model file the other row_pin")
     return found, counts, all_arrived
@@ -204,13 +210,17 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     Raises
     ------
     ParameterError
-        Pulses change nothing or the wrong way, or the initial parameter does not set the state.
+        Pulses change nothing or the wrong way, the state leaves its range, or the initial parameter does not set the state.
     SimulationError
         ngspice refuses the subcircuit or stops early.
     """
     (bottom, top), reach, arrived = ends(model)
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
+    for way, state, siemens in (("down", bottom, found.conductances[0]), ("up", top, found.conductances[-1])):
+        if not 0 <= siemens <= HIGHEST:
+            raise ParameterError(f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where the conductance "
+                                 f"is {siemens:.3g} S, outside 0 to {HIGHEST:g} S: bound the state in the subcircuit")
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
         if not jumps.size:
@@ -244,7 +254,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     device = MeasuredDevice(
         name=model.name, lowest_conductance=low, highest_conductance=high, up=curves[True], down=curves[False],
         read_voltage=model.read_voltage, read_curve=tuple(bend / bend[-1]), voltage_up=model.voltage_up, width_up=model.width_up,
-        voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path,
+        voltage_down=model.voltage_down, width_down=model.width_down, source=source, model=path, model_sha256=model.sha256,
         **{f"{part}_{side}": float(np.clip(disturb[up, share], 0, 1))
            for side, up in (("up", True), ("down", False)) for part, share in (("half", 2), ("third", 3))})
 
@@ -260,8 +270,8 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     drift = found.share(held[:, -1]) - GRID
     loops = [loop(model, float(grid[len(grid) // 2]), period) for period in
              np.array([1.0, 0.1]) * BLOCK * (model.width_up + model.width_down)]
-    return Characterisation(device, found, (reach[0], reach[1]), arrived, steps, disturb, found.conductance(moved), drift, loops,
-                            float(misfit))
+    return Characterisation(dataclasses.replace(device, misfit=float(misfit)), found, (reach[0], reach[1]), arrived, steps,
+                            disturb, found.conductance(moved), drift, loops)
 
 
 def loop(model: SpiceModel, state: float, period: float) -> tuple[float, np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import warnings
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,9 +23,11 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters, WriteCurve
 
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
+NEWER = ("model_sha256", "misfit")  # entries that device files of earlier versions lack
 CHANNEL = 1e-6  # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it in 0.1 ms
 WINDOW, READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
+MISFIT = 0.05  # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
 ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
 STEEPEST = -0.999  # slope of steps: at -1, one pulse reaches the same x from anywhere
 ITERATIONS = 10  # of the fit of rates; more would amplify details of a curve that are shorter than a step
@@ -53,12 +56,15 @@ class MeasuredDevice(Parameters):
         Pulses in the laboratory, in V and s.
     spread : float
         Relative standard deviation of the steps from device to device.
-    model : str
-        Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without one.
+    model, model_sha256 : str
+        Model file of the device's SPICE subcircuit (memristive.devices.spice_model), "" without one, and the model's hash when it
+        was measured, "" in files of earlier versions.
     half_up, half_down : float
         r: step of a pulse at half of the voltage, which half-selected cells take, over the step of a full pulse.
     third_up, third_down : float
         Step at a third of the voltage over the step of a full pulse.
+    misfit : float
+        Largest distance between sweeps of the SPICE model and the sweeps that the curves predict, as a share of the range.
 
     Raises
     ------
@@ -82,10 +88,12 @@ class MeasuredDevice(Parameters):
     spread: float = quantity(0.0, 0.0, 2.0, "", "device-to-device: relative standard deviation of the steps")
     source: str = ""
     model: str = ""
+    model_sha256: str = ""
     half_up: float = quantity(0.0, 0.0, 1.0, "", "r: step at half of the voltage over the full step, potentiation")
     half_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
     third_up: float = quantity(0.0, 0.0, 1.0, "", "r at a third of the voltage, potentiation")
     third_down: float = quantity(0.0, 0.0, 1.0, "", "likewise, depression")
+    misfit: float = quantity(0.0, 0.0, 1.0, "", "largest distance of the curves from sweeps of the SPICE model")
 
     def check(self) -> None:
         for name in ("up", "down", "read_curve"):
@@ -293,8 +301,9 @@ def _rates(curve: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def device_record(device: MeasuredDevice) -> dict[str, Any]:
-    """Return the content of a device file."""
-    return {"format": FORMAT, **dataclasses.asdict(device)}
+    """Return the content of a device file. `NEWER` entries are left out where they are empty, so that earlier records compare."""
+    return {"format": FORMAT,
+            **{key: value for key, value in dataclasses.asdict(device).items() if value or key not in NEWER}}
 
 
 def device_of_record(content: dict[str, Any]) -> MeasuredDevice:
@@ -326,18 +335,28 @@ def _presets() -> dict[str, MeasuredDevice]:
 def load_device(name: str) -> MeasuredDevice:
     """Return the device of a preset, given its name, or of a device file, given its path.
 
-    Raises ParameterError for an unknown name or a damaged file.
+    Raises ParameterError for an unknown name or a damaged file. Warns if the file's curves do not describe its SPICE model.
     """
     if name in DEVICES:
         return DEVICES[name]
     try:
-        return device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
+        device = device_of_record(json.loads(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
         near = difflib.get_close_matches(name.lower(), DEVICES, 1)
         hint = f"; did you mean {near[0]}?" if near else f" ({error.strerror})"
         raise ParameterError(f"device {name!r} is none of {', '.join(DEVICES)}, and no device file{hint}") from None
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise ParameterError(f"{name} is not a device file: {error}") from None
+    warn_of_misfit(device)
+    return device
+
+
+def warn_of_misfit(device: MeasuredDevice) -> None:
+    """Warn if a device's curves do not describe its SPICE model."""
+    if device.misfit > MISFIT:
+        warnings.warn(f"the curves of device {device.name} follow sweeps of its SPICE model only within {device.misfit:.0%} of "
+                      "the range, so networks of the model do not do what they predict: give the model file other pulses",
+                      stacklevel=1)  # 1: once in a process
 
 
 DEVICES = _presets()

@@ -10,9 +10,12 @@ starts. So ngspice never reads a stranger's library itself. This module reads it
 loads their text, without comments and with all includes in place.
 """
 
+import hashlib
 import itertools
 import json
 import re
+import shlex
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -71,7 +74,12 @@ class SpiceModel(Parameters):
     voltage_down: float = quantity(-1.0, -100.0, -1e-3, "V", "lowers the conductance")
     width_down: float = quantity(1e-3, 1e-12, 1e3, "s", "its width")
     read_voltage: float = quantity(0.1, 1e-3, 10.0, "V", "at which the conductance is read")
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the library, without comments and with its includes in place, and of the model file's other entries."""
+        return hashlib.sha256(json.dumps(self.as_dict() | {"name": ""}, sort_keys=True).encode()).hexdigest()
 
     def check(self) -> None:
         """Raise ParameterError unless the library has the subcircuit, with two pins, the state's node and all parameters."""
@@ -138,11 +146,22 @@ def load_model(name: str) -> SpiceModel:
 
 
 def model_of(device: MeasuredDevice) -> SpiceModel:
-    """Return the model that a device's file names. Raises ParameterError if the file names none, or as `load_model`."""
+    """Return the SPICE model that a device's file names, and from which the device's curves were measured.
+
+    Raises ParameterError if the file names no model, if the model has changed since it was measured, or as `load_model`. A file
+    of an earlier version holds no hash of its model. Such a file brings a warning, because changes of its model go unnoticed.
+    """
     if not device.model:
         raise ParameterError(f"device {device.name} names no SPICE model; write its file with: "
                              "python -m studies.spice_device MODEL.json")
-    return load_model(device.model)
+    model, again = load_model(device.model), f"python -m studies.spice_device {shlex.quote(device.model)}"
+    if not device.model_sha256:
+        warnings.warn(f"the file of device {device.name} holds no hash of its SPICE model, so a change of {device.model} goes "
+                      f"unnoticed; measure it again with: {again}", stacklevel=2)
+    elif device.model_sha256 != model.sha256:
+        raise ParameterError(f"SPICE model {device.model} has changed since device {device.name} was measured: measure it again "
+                             f"with {again}, and train again")
+    return model
 
 
 def checked_library(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memristive.devices.measured_device import device_of_record
-from memristive.devices.spice_model import load_model
+from memristive.devices.spice_model import model_of
 from memristive.io.files import FileProblem, read_json, report, to_json, write_file
 from memristive.io.results import versions
 from memristive.network.setup import NGSPICE, Schedule, Setup
@@ -86,8 +86,7 @@ class Voltages:
                             _stored(Schedule, self.origin.get("schedule"), default.schedule))
             if self.origin.get("array"):
                 device = device_of_record(self.origin["array"]["device"])
-                array = DeviceArray(load_model(device.model), device, self.origin["array"]["scheme"],
-                                    self.origin["array"]["pulses"])
+                array = DeviceArray(model_of(device), device, self.origin["array"]["scheme"], self.origin["array"]["pulses"])
                 return nominal.replace(array=array)
             return nominal.replace(devices=self.chip.devices(nominal.network)) if self.chip else nominal
         except (TypeError, AttributeError, KeyError, ValueError) as error:  # ParameterError is a ValueError

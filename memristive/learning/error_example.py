@@ -9,7 +9,6 @@ from memristive.network.layers import LayeredNetwork
 from memristive.network.layers_energy import back_read_energy, layer_write_energy, layers_read_energy
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.spice.session import temporary_circuits
-from memristor import state_rate
 
 SEARCHED = 2000  # training images among which `find_error` searches
 
@@ -73,7 +72,7 @@ def error_energies(network: LayeredNetwork, rule: LayeredRule, example: ErrorExa
     a neuron with an error of 1 V.
     """
     last, neuron = len(network.states) - 1, network.parameters.neuron
-    rate = float(state_rate(network.parameters.memristor, network.design.row_voltage))
+    rate = network.write_rate
     layers, seconds = layers_read_energy(network, example.image)
     found = {"read_time_s": seconds} | {f"read_layer_{k}_J": energy for k, energy in enumerate(layers, 1)}
     levels = np.append(example.image, 1.0)

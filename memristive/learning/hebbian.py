@@ -225,8 +225,6 @@ def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READI
           watch: Watch = lambda steps: steps) -> Inference:
     """Present patterns to trained cells in one ngspice transient.
 
-    Rows that no pattern drives carry no current and are left out.
-
     Parameters
     ----------
     setup : Setup
@@ -256,10 +254,8 @@ def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READI
     """
     states, patterns, schedule = np.asarray(states, float), as_patterns(patterns), setup.schedule
     check_levels("patterns", patterns, states.shape[1])
-    classes, rows = len(states), driven_rows(patterns, setup.devices)
-    part = setup.replace(devices=setup.devices.of_rows(rows))
-    circuit = NgspiceSession().load(inference_network(part, states[:, rows], patterns[:, rows]),
-                                    read_solver(setup, states, patterns, solver),
+    classes = len(states)
+    circuit = NgspiceSession().load(inference_network(setup, states, patterns), read_solver(setup, states, patterns, solver),
                                     names("membrane", classes) + names("output", classes))
     stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
     waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()

@@ -198,7 +198,11 @@ class Crossbar:
             The images do not fit the states, or a level is outside 0 to 1.
         """
         check_levels("images", images, np.shape(states)[-1])
-        currents = np.moveaxis(np.array(list(self._currents(states, images))).reshape(-1, len(SHARES), len(states)), 1, 0)
+        currents = np.array(list(self._currents(states, images))).reshape(-1, len(SHARES), len(states))
+        return self.race_of(np.moveaxis(currents, 1, 0), jitter)
+
+    def race_of(self, currents: np.ndarray, jitter: Values = 0.0) -> Race:
+        """Return the membranes and first spikes for column currents in A (5 x images x classes) at `SHARES` and `RISEN`."""
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.
         volts = column_resistance(neurons.stages, (currents[-2] - currents[-1]) / BELOW) * currents[:-1]
@@ -292,3 +296,14 @@ def hebbian_state(setup: Setup) -> float:
     if memristor.curve:
         return moved(memristor.curve.flow, 0.0, final)
     return float(written(0.0, final / (leak * window), lift, leaked(window, leak))) + first_write_offset(memristor)
+
+
+def predicted_spikes(setup: Setup, x: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return the first spikes in s (images x classes; nan: silent) of two-terminal devices, by their curves.
+
+    `x` (classes x inputs) are shares of the conductance range, `images` n x inputs, levels 0 to 1. Raises ParameterError as
+    `Crossbar.of`.
+    """
+    assert setup.array
+    levels = SHARES[:, None, None] * images - RISEN[:, None, None] / setup.schedule.input_voltage  # also of rows at 0 V
+    return Crossbar.of(setup).race_of(setup.array.currents(x, levels)).spikes

@@ -16,7 +16,7 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.netlists import ReferenceStage, add_amplifiers, add_bias, add_negative_stages, column_nodes
 from memristive.network.setup import Setup
-from memristor import Memristor, MemristorParameters, ReadMemristor
+from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
     OFF,
@@ -120,6 +120,11 @@ class Layer:
     def inputs(self) -> int:
         """Number of rows without the bias row."""
         return self.rows - (self.bias is not None)
+
+    @property
+    def write_rate(self) -> float:
+        """Rate in V/s at which a row at full level moves X in a write."""
+        return float(state_rate(self.memristor, self.write_voltage))
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
         """Return the columns (numbers) of some `neurons`, without the reference column."""

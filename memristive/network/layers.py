@@ -199,6 +199,11 @@ class LayeredNetwork:
         return Devices() if self.devices is None else self.devices[layer]
 
     @property
+    def write_rate(self) -> float:
+        """Rate in V/s at which a row at full level moves X in a write: a dose in V takes dose / `write_rate` s."""
+        return float(state_rate(self.parameters.memristor, self.design.writing))
+
+    @property
     def start_time(self) -> float:
         """Time in s of the ideal step that replaces the image's edge."""
         return start_delay(self.design.rise, self.parameters.neuron.time_constant)
@@ -299,7 +304,7 @@ def kernel_layer(network: LayeredNetwork, k: int, rails: bool = True) -> kernel.
                   neuron.time_constant if values is None else neuron.membrane_resistance * values.membrane_capacitance, bias]
     return kernel.Layer(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
                         np.array([np.broadcast_to(value, count) for value in of_neurons], float), memristor.gain,
-                        float(state_rate(memristor, design.writing)), design.pairs, reference,
+                        network.write_rate, design.pairs, reference,
                         memristor.curve.flow if memristor.curve else kernel.NO_FLOW, network.read_noise)
 
 

@@ -38,7 +38,6 @@ from memristive.network.layer import (
 from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
 from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
-from memristor import state_rate
 from snn_circuit import CellValues, cell_changes, names, neuron_changes
 
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
@@ -332,7 +331,7 @@ class NgspiceLayer:
         ones = np.ones(len(shares))
         if pulses is None:
             levels, high = (ones, shares) if layer.timed else (shares, ones)
-            return self.write_column(states, place, levels, high, dose / float(state_rate(layer.memristor, layer.write_voltage)))
+            return self.write_column(states, place, levels, high, dose / layer.write_rate)
         curve, cells = layer.memristor.curve, self._cells
         stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.devices.characterise import write
+from memristive.devices.characterise import read, write
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.spice.netlist import Solver
@@ -83,7 +83,7 @@ class DeviceArray(Parameters):
         """
         selected = np.arange(len(x))[:, None] == column
         both, one = selected & rows, selected ^ rows
-        half = self.disturb if up else self.disturb and self.device.half_down
+        half = (self.device.half_up if up else self.device.half_down) if self.scheme == HALF else 0.0
         return self.device.after(x, self.pulses * (both + half * one), up)
 
     def trained(self, patterns: np.ndarray) -> np.ndarray:
@@ -92,6 +92,11 @@ class DeviceArray(Parameters):
         for j, pattern in enumerate(patterns):
             x = self.after(x, j, pattern > 0)
         return x
+
+    def shares(self, states: np.ndarray) -> np.ndarray:
+        """Return the shares of the conductance range (any shape) at `states` of the model, read in ngspice."""
+        low, high = self.device.lowest_conductance, self.device.highest_conductance
+        return (read(self.model, np.ravel(states)).reshape(np.shape(states)) - low) / (high - low)
 
     def currents(self, x: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the column currents in A (images x columns) of reads of `images` (n x rows, 0 to 1) at x (columns x rows)."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 
+from memristive.compiled import compiled
 from memristive.transistors.circuit import (
     BALANCE_GATE,
     BALANCE_WINDOW,
@@ -125,12 +125,12 @@ class Law:
         return np.array([self._named(kind, [f"{c}_{i}" for i in range(self.inputs)]) for c in self.classes])
 
 
-@njit(cache=True)
+@compiled
 def _square(x: float) -> float:
     return x * x if x > 0 else 0.0
 
 
-@njit(cache=True)
+@compiled
 def _read(gates: np.ndarray, volts: np.ndarray, load: float, margin: float, pull: float, guess: float) -> float:
     """Return the output of a column in V, at which the read currents equal those of the load and of the margin.
 
@@ -153,7 +153,7 @@ def _read(gates: np.ndarray, volts: np.ndarray, load: float, margin: float, pull
     return out
 
 
-@njit(cache=True)
+@compiled
 def _scores(gates: np.ndarray, volts: np.ndarray, load: float) -> np.ndarray:
     found = np.empty((len(volts), len(gates)))
     for k in range(len(volts)):
@@ -162,7 +162,7 @@ def _scores(gates: np.ndarray, volts: np.ndarray, load: float) -> np.ndarray:
     return found
 
 
-@njit(cache=True)
+@compiled
 def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndarray, rows: np.ndarray, gates: np.ndarray,
            read: np.ndarray, up_shift: np.ndarray, down_shift: np.ndarray, pair: np.ndarray, mirrors: np.ndarray,
            idle: np.ndarray, tails: np.ndarray, load: float, margin: float, pull: np.ndarray, window: float,
@@ -231,7 +231,7 @@ def _train(weights: np.ndarray, volts: np.ndarray, up: np.ndarray, down: np.ndar
                         - down_gain * (_square(low[i] - line) - _square(low[i] - weights[c, i])))
 
 
-@njit(cache=True)
+@compiled
 def _line(weights: np.ndarray, high: np.ndarray, low: np.ndarray, error: float, up_gain: float, down_gain: float) -> float:
     """Return the voltage in V of an error line at which its cells take the error current, between ground and the supply.
 

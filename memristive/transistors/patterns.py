@@ -1,5 +1,6 @@
 """Small patterns such as XPUE for the circuit of transistors that learns: their images, schedule, and netlist for ngspice."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from memristive.transistors.harness import READ_AT
 from memristive.transistors.schedule import KLU, Images, Schedule, deck, presentation_order
 
 PATTERN_PASSES = 6  # presentations of each pattern
+COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
 def pattern_images(patterns: np.ndarray) -> Images:
@@ -31,7 +33,7 @@ def pattern_schedule(images: Images) -> tuple[Schedule, np.ndarray]:
 
 
 def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequence[str]) -> str:
-    """Return a netlist for `ngspice -b` alone: it learns four patterns and prints which it recognises before and after.
+    """Return a netlist for `ngspice -b` alone: it learns patterns and prints which it recognises before and after.
 
     Parameters
     ----------
@@ -39,13 +41,14 @@ def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequenc
     images : Images
         From `pattern_images`.
     labels : sequence of str
-        Names of the patterns.
+        Names of the patterns, two or more.
     """
     schedule, _ = pattern_schedule(images)
     count = len(labels)
     text = deck(netlist(parameters, range(count), schedule.inputs), schedule)
     text = text.replace(f" {KLU}\n", "\n", 1)  # older versions of ngspice do not know it
-    text = text.replace("learner of transistors", ".title transistors that learn four patterns from their errors", 1)
+    title = f".title transistors that learn {COUNTS.get(count, count)} patterns from their errors"
+    text = text.replace("learner of transistors", title, 1)
     lines = [".control", "run"]
     tests = np.flatnonzero(~schedule.learning)
     for title, part in (("Before learning:", tests[:count]), ("After learning:", tests[count:])):
@@ -53,8 +56,9 @@ def batch_netlist(parameters: LearnerParameters, images: Images, labels: Sequenc
         for pattern, slot in enumerate(part):
             at = schedule.begins[slot] + READ_AT * SLOT
             lines += [f"meas tran score{c} find v(out{c}) at={at:.9g}" for c in range(count)]
-            others = [c for c in range(count) if c != pattern]
-            lines += [f"let lead = score{pattern} - max(max(score{others[0]}, score{others[1]}), score{others[2]})",
+            others = [f"score{c}" for c in range(count) if c != pattern]
+            highest = functools.reduce(lambda a, b: f"max({a}, {b})", others)
+            lines += [f"let lead = score{pattern} - {highest}",
                       "let millivolts = floor(1e5*lead + 0.5)/100", "if lead > 1e-6",
                       f"echo {labels[pattern]} is recognised: its score leads by $&millivolts mV", "else",
                       f"echo {labels[pattern]} is not recognised", "end"]

@@ -1,5 +1,8 @@
 """Classifiers of measured devices, with single cells and with differential pairs."""
 
+import dataclasses
+import json
+import shutil
 import warnings
 
 import numpy as np
@@ -8,6 +11,7 @@ from sklearn.datasets import load_digits, load_iris
 
 from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import MeasuredDevice, device_record
+from memristive.devices.spice_model import PRESETS
 from memristive.io.files import to_json
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
@@ -48,6 +52,25 @@ def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice
     assert fits[1].spike_times(X[:3]) == pytest.approx(fits[0].spike_times(X[:3]), abs=5e-6, nan_ok=True)
 
 
+def test_a_model_that_was_edited_is_measured_again(ngspice, tmp_path):
+    """Double all currents of a model: the voltages stay, but membranes rise faster."""
+    for name in ("wox.json", "wox.lib"):
+        shutil.copy(PRESETS / name, tmp_path / name)
+    device, library = tmp_path / "device.json", tmp_path / "wox.lib"
+    content = json.loads((ROOT / "results/wox_device.json").read_text()) | {"model": str(tmp_path / "wox.json")}
+    del content["model_sha256"]  # a file of an earlier version
+    device.write_text(to_json(content))
+    model = MemristiveClassifier((), device=str(device), pairs=1, epochs=1, random_state=1).fit(X[::10], Y[::10])
+    model.engine = "ngspice"
+    with pytest.warns(UserWarning, match="hash"):
+        before = np.nanmin(model.spike_times(X[:1]))
+    text = library.read_text()
+    assert text.count("8e-5") == 1
+    library.write_text(text.replace("8e-5", "16e-5"))
+    with pytest.warns(UserWarning, match="hash"):
+        assert np.nanmin(model.spike_times(X[:1])) < 0.8 * before
+
+
 def test_silent_hidden_neurons_are_a_warning_and_its_cure_works():
     features, labels = load_digits(return_X_y=True)
     model = MemristiveClassifier((100,), device="epiram", pairs=2, random_state=1)
@@ -64,6 +87,16 @@ def test_a_device_file_whose_steps_grow_learns(tmp_path):
     path.write_text(to_json(device_record(MeasuredDevice.from_law("mine", 100, 100, -0.4, -0.4, read_noise=0.01))))
     model = MemristiveClassifier((), device=str(path), pairs=1, random_state=1).fit(X[::2], Y[::2])
     assert model.score(X[1::2], Y[1::2]) > 0.8
+
+
+def test_a_classifier_of_a_device_that_changed_is_refused(tmp_path):
+    path, device = tmp_path / "mine.json", MeasuredDevice.straight("mine", 100, 100)
+    path.write_text(to_json(device_record(device)))
+    saved = MemristiveClassifier((), device=str(path), epochs=1, random_state=1).fit(X[::9], Y[::9]).save(tmp_path / "model.json")
+    assert MemristiveClassifier.load(saved).device == str(path)
+    path.write_text(to_json(device_record(dataclasses.replace(device, highest_conductance=2e-5))))
+    with pytest.raises(ParameterError, match=r"mine\.json"):
+        MemristiveClassifier.load(saved)
 
 
 def test_device_and_memristor_exclude_each_other():

@@ -10,7 +10,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from memristive.devices.characterise import EDGE, characterise, read, write
-from memristive.devices.spice_model import load_model
+from memristive.devices.measured_device import MeasuredDevice, device_of_record, device_record
+from memristive.devices.spice_model import load_model, model_of
 from memristive.spice.errors import SimulationError
 from memristive.spice.parameters import ParameterError
 
@@ -165,6 +166,8 @@ def test_row_pin_turns_the_device(ngspice, tmp_path):
     (DEVICE.replace("Gx 0 x a b 10u", "By 0 x i = 10u * uramp(v(a,b))"), ParameterError, "down"),
     (DEVICE.replace("Gx 0 x a b", "Gx x 0 a b"), ParameterError, "row_pin"),
     (DEVICE.replace("ic={x0}", "ic=0.5"), ParameterError, "x0"),
+    (DEVICE.replace("Bx", "*"), ParameterError, r"x = -9\.5"),  # 1,000 pulses down from 0.5, and nothing stops the state
+    (DEVICE.replace("Gx 0 x a b 10u", "Bw 0 x i = 40u * v(a,b) * v(x) * (1 - v(x))"), ParameterError, "boundary lock"),
     (DEVICE.replace("-1 * (uramp(v(x) - 1) - uramp(-v(x)))", "v(a,b) > 0.5 ? 1 / (0.500001 - v(x)) : 0").replace("1n", "1f"),
      SimulationError, "too small")])
 def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, error, word):
@@ -173,11 +176,45 @@ def test_device_that_cannot_learn_ends_in_one_line(ngspice, tmp_path, text, erro
     assert "\n" not in str(caught.value)
 
 
+def measured(model, path):
+    """Return the device of a device file that was written when the model at `path` was as it is now."""
+    return MeasuredDevice("mine", model=str(path), model_sha256=model.sha256)
+
+
+@pytest.mark.parametrize(("text", "changes"), [
+    (DEVICE.replace("10u", "11u"), {}), (DEVICE, {"read_voltage": 0.2}), (DEVICE, {"up": {"voltage": 0.7, "width": 1e-6}}),
+    (DEVICE, {"parameters": {"x0": 0.4}}), (DEVICE, {"row_pin": 2})])
+def test_a_model_that_changed_since_it_was_measured_is_refused(tmp_path, text, changes):
+    device = measured(made(tmp_path), tmp_path / "device.json")
+    assert model_of(device).read_voltage == 0.1
+    made(tmp_path, "* another comment\n" + DEVICE)
+    assert model_of(device).read_voltage == 0.1
+    made(tmp_path, text, **changes)
+    with pytest.raises(ParameterError, match="spice_device") as caught:
+        model_of(device)
+    assert "device.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_change_of_an_included_file_is_refused(tmp_path):
+    (tmp_path / "rate.inc").write_text(".param k=10u\n", encoding="utf-8")
+    model = made(tmp_path, ".include rate.inc\n" + DEVICE.replace("10u", "{k}"))
+    (tmp_path / "rate.inc").write_text(".param k=11u\n", encoding="utf-8")
+    with pytest.raises(ParameterError, match="spice_device"):
+        model_of(measured(model, tmp_path / "device.json"))
+
+
+def test_a_device_file_without_a_hash_of_its_model_is_read_with_a_warning(tmp_path):
+    record = device_record(measured(made(tmp_path), tmp_path / "device.json"))
+    del record["model_sha256"]
+    with pytest.warns(UserWarning, match="hash"):
+        assert model_of(device_of_record(record)).name == "device"
+
+
 def test_state_may_fall_while_the_conductance_rises(ngspice, tmp_path):
     """Take the gap of a filament as the state: G is 1 uS + 1 uS (1 - x) here, and 100 pulses of +1 V lower x by 1."""
     found = characterise(made(tmp_path, DEVICE.replace("Gx 0 x", "Gx x 0").replace("0 0 1u 0 0 1u", "0 0 2u 0 0 -1u")))
     assert (found.device.lowest_conductance, found.device.highest_conductance) == pytest.approx((1e-6, 2e-6), rel=1e-3)
-    assert found.device.up == pytest.approx([0.01] * 33, rel=1e-3) and found.misfit < 0.005
+    assert found.device.up == pytest.approx([0.01] * 33, rel=1e-3) and found.device.misfit < 0.005
     assert found.device.half_up == pytest.approx(0.5, rel=1e-3)
     assert found.drift == pytest.approx(np.linspace(1, 0, 33), abs=1e-3)  # 1,000 reads of 0.1 V: as many as 100 pulses
 

@@ -1,16 +1,22 @@
 """Voltages files: saved states come back to the last bit; a file that cannot be used is named in one VoltagesError."""
 
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 
+from datasets import xpue
+from memristive.devices.measured_device import load_device
+from memristive.devices.spice_model import PRESETS
 from memristive.io.results import describe
 from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_layers, load_voltages, save_voltages
+from memristive.learning.hebbian import array_setup
 from memristive.network.chip import Chip, on_chip
 from memristive.network.setup import Schedule, Setup
 from snn_circuit import NeuronParameters
-from tests.helpers import one_line
+from tests.helpers import ROOT, one_line
 
 STATES = np.array([[2.83, -0.0123456789012345, 1 / 3], [7.04, 1e-17, 5e5]])
 VALID = {"format": FORMAT, "version": VERSION, "dataset": "xpue", "rule": "error-driven", "voltages": STATES.tolist()}
@@ -53,6 +59,21 @@ def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(load):
         assert (loaded.rule, loaded.encoding, loaded.engine, loaded.chip) == ("hebbian", "binary", "ngspice", None)
         assert loaded.setup(default) == default
     assert load({f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)).shape == (3, 3)
+
+
+def test_voltages_of_a_model_that_changed_are_refused(tmp_path):
+    for name in ("wox.json", "wox.lib"):
+        shutil.copy(PRESETS / name, tmp_path / name.replace("wox.j", "mine.j"))
+    model = tmp_path / "mine.json"
+    device = dataclasses.replace(load_device(str(ROOT / "results" / "wox_device.json")), model=str(model))
+    setup = array_setup(Setup(), device, "v/2", xpue().patterns)
+    save_voltages(tmp_path / "some.json", STATES, ngspice=False, **describe(setup))
+    stored = load_voltages(tmp_path / "some.json")
+    assert stored.setup().array == setup.array
+    (tmp_path / "wox.lib").write_text((tmp_path / "wox.lib").read_text().replace("0.006", "0.003"))
+    with pytest.raises(VoltagesError, match=r"mine\.json") as caught:
+        stored.setup()
+    assert "spice_device" in one_line(str(caught.value))
 
 
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)

@@ -1,13 +1,15 @@
 """Energies of one error: each write is of its own column, for as long as its rows are high, with the dose of its layer."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from memristive.devices.channel import read_current
 from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
 from memristive.learning.rule import LayeredRule
+from memristive.network.netlists import LayerDesign
 from memristive.spice.session import temporary_circuits
-from memristor import state_rate
 from tests.network.networks import random_network
 
 RULE = LayeredRule(hidden_dose=0.3, output_dose=0.06)
@@ -26,24 +28,26 @@ def write_energy(network, layer, volts, seconds, sign=1):
     return (power.sum(axis=0) * (seconds + edges)).sum()
 
 
-@pytest.mark.parametrize("sizes", [(4, 6, 3), (4, 3)])
-def test_writes_take_what_their_rows_deliver(sizes, ngspice):
+@pytest.mark.parametrize(("sizes", "voltage"), [((4, 6, 3), 1.0), ((4, 3), 1.0), ((4, 6, 3), 2.0), ((4, 3), 2.0)])
+def test_writes_take_what_their_rows_deliver(sizes, voltage, ngspice):
+    """At twice the voltage a write takes half the time, so it delivers about twice the energy."""
     network = random_network(sizes, seed=1, spread=1.5)
+    network = dataclasses.replace(network, design=LayerDesign(write_voltage=voltage))
     times = [layer[0] for layer in network.forward(IMAGE[None])]
     label, wrong = int(np.argmax(np.nan_to_num(times[-1], nan=1.0))), int(np.nanargmin(times[-1]))
     with temporary_circuits():
         energy = error_energies(network, RULE, ErrorExample(IMAGE, label, wrong))
-    rate, levels, tau = float(state_rate(network.parameters.memristor, 1.0)), np.append(IMAGE, 1.0), 150e-6
+    rate, levels, tau = 5e-9 * voltage / 3.55e-12, np.append(IMAGE, 1.0), 150e-6  # the charge K V t on C + C_gate
     for name, column, sign, error in (("right", label, 1, 0.02), ("wrong", wrong, -1, 0.2)):
-        seconds, volts = np.full(len(levels), RULE.output_dose / rate), levels
+        seconds, volts = np.full(len(levels), RULE.output_dose / rate), levels * voltage
         if len(sizes) == 3:
             rows = np.append(np.nan_to_num(times[0], nan=1.0), network.start_time)
             high = np.maximum(np.nan_to_num(times[1][column], nan=network.design.window) - rows, 0.0)
-            seconds, volts = high / tau * RULE.output_dose / rate, np.ones(len(rows))
+            seconds, volts = high / tau * RULE.output_dose / rate, np.full(len(rows), voltage)
         assert energy[f"write_{name}_output_J"] == pytest.approx(write_energy(network, -1, volts, seconds, sign), rel=error)
     assert ("write_hidden_J" in energy) == (len(sizes) == 3)
     if "write_hidden_J" in energy:
-        expected = write_energy(network, 0, levels, np.full(len(levels), RULE.hidden_dose / rate))
+        expected = write_energy(network, 0, levels * voltage, np.full(len(levels), RULE.hidden_dose / rate))
         assert energy["write_hidden_J"] == pytest.approx(expected, rel=0.02)
 
 

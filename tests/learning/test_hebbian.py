@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from datasets import digits_012345, mnist, xpue
+from datasets import digits_012345, matching_dataset, mnist, xpue
 from memristive.devices.channel import raised_state
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import class_scatter, infer, inference_network, train_hebbian
@@ -85,6 +85,14 @@ def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts)
 def test_class_scatter_is_the_range_of_the_full_pixels_means():
     patterns, states = np.array([[1.0, 1.0, 0.5], [0.0, 1.0, 0.0]]), np.array([[2.0, 4.0, 9.0], [9.0, 1.0, 9.0]])
     assert class_scatter(states, patterns) == pytest.approx((3.0 - 1.0) / 2.0) and class_scatter(states, 0 * patterns) == 0
+
+
+def test_spikes_of_grey_images_do_not_depend_on_those_before(ngspice):
+    """Each membrane has recovered when the next image begins. Orders are compared, because idle rows load the columns."""
+    saved = load_voltages(ROOT / "voltages" / "mnist_closed_form_grey.json")
+    images = matching_dataset("mnist", encoding="grey").test.levels[2:4]
+    forward, backward = (infer(saved.setup(), saved.states, shown).spikes for shown in (images, images[::-1]))
+    assert forward == pytest.approx(backward[::-1], abs=5e-9, nan_ok=True) and np.isfinite(forward).sum() == 19
 
 
 def test_identical_patterns_tie(ngspice):

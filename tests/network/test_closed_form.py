@@ -262,8 +262,8 @@ def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
     for dose in (2e-3, 20e-3, 0.2):
         pulse = dose / float(state_rate(setup.memristor, 1.0))
         written = engine.write(column[None], 0, image, sign, pulse)
-        # Meyer's capacitances in ngspice's steps lose up to 0.2 mV of charge over the input's edges.
-        assert crossbar.write(column, image, sign, pulse) == pytest.approx(written, abs=0.1e-3 + 1e-3 * dose)
+        # Meyer's capacitances lose charge in ngspice's steps over the input's edges, and the steps differ between its versions.
+        assert crossbar.write(column, image, sign, pulse) == pytest.approx(written, abs=0.1e-3 + 0.2e-3 * dose)
         assert np.abs(written - column).max() > 0.85 * dose
 
 

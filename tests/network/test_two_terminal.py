@@ -1,19 +1,23 @@
 """Crossbars of two-terminal devices: both schemes in ngspice, against the device's curves, the program, and whole neurons."""
 
+import dataclasses
 import math
+import warnings
 
 import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.devices.measured_device import load_device
+from memristive.cli.devices import print_prediction
+from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
 from memristive.learning.hebbian import array_setup, hebbian_netlist, infer, train_hebbian
+from memristive.network.closed_form import predicted_spikes
 from memristive.network.setup import Setup
 from memristive.network.solvers import training_solver
 from memristive.network.spike_decoding import resolution_of, strict_decision
 from memristive.network.subcircuit_layers import Write, write_columns
-from memristive.network.two_terminal import SCHEMES, DeviceArray
+from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
 from memristive.spice.parameters import ParameterError
 from tests.helpers import ROOT, printed
 
@@ -32,6 +36,8 @@ def test_symbols_are_learned_and_read_and_cells_end_where_the_curves_predict(mod
     # Both models' state is their share of the conductance range.
     assert states == pytest.approx(setup.array.trained(PATTERNS), abs=0.012)
     spikes = infer(setup, states, PATTERNS).spikes
+    if model == "wox":  # reads move the molecular memristor
+        assert predicted_spikes(setup, setup.array.shares(states), PATTERNS) == pytest.approx(spikes, abs=2e-6, nan_ok=True)
     resolution = resolution_of("hebbian", setup.neuron)
     assert [strict_decision(times, resolution) for times in spikes] == [0, 1, 2, 3]
 
@@ -77,3 +83,38 @@ def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_swit
     expected = x + np.array([[half, 0], [full, half], [half, 0], [half, 0]])
     assert written == pytest.approx(expected, abs=2e-4)
     assert array.after(x, 1, np.array([True, False]), up) == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("classes", [1, 4, 10])
+def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
+    """A pixel of all patterns gets one whole write, and r of a write from each other class: 17 % here."""
+    device = MeasuredDevice.from_law("mine", 500, 500, 0.5, 0.5, half_up=0.17, half_down=0.17)
+    array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
+    assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
+
+
+def test_a_device_that_only_decreases_disturb_is_disturbed():
+    device = MeasuredDevice.straight("mine", 100, 100, half_up=0.0, half_down=0.2)
+    array, x = DeviceArray(load_model("wox"), device, "v/2", 10.0), np.full((2, 1), 0.5)
+    assert array.after(x, 0, np.array([True]), up=False).ravel() == pytest.approx([0.4, 0.48])
+    assert array.after(x, 0, np.array([True])).ravel() == pytest.approx([0.6, 0.5])
+
+
+@pytest.mark.parametrize(("half", "warned"), [(0.17, False), (0.4999, True)])
+def test_leads_below_the_resolution_are_predicted_as_undecided(half, warned):
+    """With r = 1/2, a cell gets 1/2 + n/2 writes, n being the number of classes with its pixel, in each column."""
+    device = dataclasses.replace(load_device(str(ROOT / "results" / "wox_device.json")), half_up=half)
+    setup = array_setup(Setup(), device, "v/2", PATTERNS)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        print_prediction(setup, PATTERNS)
+    assert any("4 of 4" in str(warning.message) for warning in found) == warned
+
+
+def test_shares_of_a_filament_follow_its_gap(ngspice):
+    """Stanford's current falls exponentially with the gap: exp(-gap / 0.25 nm)."""
+    device = load_device(str(ROOT / "results" / "stanford_device.json"))
+    gaps = np.array([[0.3, 0.5], [0.8, 1.4]])
+    siemens = 1e-3 * np.exp(-gaps / 0.25) * math.sinh(device.read_voltage / 0.25) / device.read_voltage
+    expected = (siemens - device.lowest_conductance) / (device.highest_conductance - device.lowest_conductance)
+    assert DeviceArray(load_model("stanford"), device, "1t1r").shares(gaps) == pytest.approx(expected, abs=1e-4)

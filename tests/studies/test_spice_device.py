@@ -6,15 +6,14 @@ import pytest
 
 from memristive.cli.main import run
 from memristive.devices.measured_device import load_device
-from memristive.devices.spice_model import load_model
-from memristive.io.results import load_results
+from memristive.devices.spice_model import model_of
 from studies import spice_device
 
 
 def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     """WOx moves by sinh(12.5 V) at any x, up to its slow forgetting; the range is that of its state, 0 to 1."""
     assert run(spice_device.main, ["wox", "--results", str(tmp_path), "--figures", str(tmp_path)]) == 0
-    device, record = load_device(str(tmp_path / "wox_device.json")), load_results(tmp_path / "spice_device_wox.json")
+    device = load_device(str(tmp_path / "wox_device.json"))
     full = math.sinh(12.5 * 0.65)
     assert device.up == pytest.approx([0.006e-3 * full] * 33, rel=5e-3)
     assert (device.half_up, device.half_down) == pytest.approx([math.sinh(12.5 * 0.325) / full] * 2, rel=0.02)
@@ -23,4 +22,4 @@ def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     assert device.lowest_conductance == pytest.approx(1e-6 * (1 - math.exp(-0.05)) / 0.1, rel=5e-3)
     ranges = [(8e-5 * math.sinh(1.7 * v) - 1e-6 * (1 - math.exp(-0.5 * v))) / v for v in (0.05, 0.1)]
     assert device.read_curve[4] == pytest.approx(ranges[0] / ranges[1], rel=1e-4)
-    assert record["misfit"] < 0.005 and load_model(device.model).width_up == device.width_up == 1e-3
+    assert 0 < device.misfit < 0.005 and model_of(device).width_up == device.width_up == 1e-3

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from datasets import load_mnist, xpue
+from datasets import load_mnist, own_patterns, xpue
 from memristive.spice.parameters import ParameterError
 from memristive.transistors.chip import draw_thresholds, on_chip
 from memristive.transistors.circuit import PRESETS, LearnerParameters, netlist
@@ -93,3 +93,25 @@ def test_committed_netlist_learns_from_errors_in_ngspice_alone():
     before, after = done.stdout.split("After learning:")
     assert re.findall(r"^(\S) is not recognised$", before, re.MULTILINE) == list("X+U=")
     assert re.findall(r"^(\S) is recognised", after, re.MULTILINE) == list("X+U=")
+
+
+@pytest.mark.parametrize("lines", [["110 101 110 D", "010 101 010 O"], ["101 010 X", "111 000 =", "010 111 +"]])
+def test_own_patterns_of_any_number_are_learned_in_ngspice_alone(tmp_path, lines):
+    (tmp_path / "own.txt").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    own = own_patterns(tmp_path / "own.txt")
+    drawn = ["".join(line.split()[:-1]) for line in lines]
+    assert own.patterns.tolist() == [[float(pixel) for pixel in pixels] for pixels in drawn]
+    (tmp_path / "own.cir").write_text(batch_netlist(LearnerParameters(), pattern_images(own.patterns), own.labels))
+    done = subprocess.run(["ngspice", "-b", tmp_path / "own.cir"], capture_output=True, text=True, timeout=120, check=True)
+    found = [re.findall(r"^(\S) is recognised", part, re.MULTILINE) for part in done.stdout.split("After learning:")]
+    assert found == [[], [line[-1] for line in lines]]
+
+
+@pytest.mark.parametrize("text", ["", "101 010 X\n", "101 010 X\n101 01 Y\n", "101 010 X\n111 Y\n", "101 010 X\n102 010 Y\n",
+                                  "101 010 X\n111 000 X\n", "101 010 X\n111 000 `ls`\n", "X\nY\n"])
+def test_files_without_patterns_are_refused(tmp_path, text):
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(ParameterError, match="pattern"):
+        own_patterns(tmp_path / "own.txt")
+    with pytest.raises(ParameterError, match="pattern"):
+        own_patterns(tmp_path / "none.txt")
