@@ -424,7 +424,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The output that first reaches
         half of its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost. A read
-        of many subcircuits is slow, because ngspice solves all of them in one circuit: digits with pairs (2,580) take minutes.
+        of many subcircuits is slow, because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
+        or more.
 
         Parameters
         ----------
