@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import Dataset, matching_dataset
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table
+from memristive.cli.options import RESULTS, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.io.files import check_overwriting
@@ -128,6 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.device)
 
     # 1. All networks that are trained.
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(record, parameters, {"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        print(comparison(found, options.results / RECORD))
+        print(comparison(found, RESULTS / RECORD))
         return
     if not options.short:
         save_networks([task for task in tasks if task == Task(task.device)])

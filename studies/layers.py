@@ -99,8 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
                   "test_engine": options.test_engine}
     check_overwriting(path, made_with, options.force, [options.chip])
     check_overwriting(record, parameters, options.force, [options.chip, path])
-    write_netlist(options.netlist, layered_read_netlist(start, dataset.training.levels[0], dataset.labels, "training image 0"),
-                  options.force, [options.chip, path])
+    write_netlist(options.netlist, functools.partial(layered_read_netlist, start, dataset.training.levels[0], dataset.labels,
+                                                     "training image 0"), options.force, [options.chip, path])
 
     # 2. Train and test one network after the other, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)

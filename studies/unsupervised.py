@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     seeds = range(options.seed, options.seed + options.seeds)
     trials = [draw_trial(setup, patterns, presentations, neurons, seed, task.dual_rail, options.spread, options.flipped)
               for seed in seeds]
-    write_netlist(options.netlist, batch_netlist(trials[0], labels), options.force)
+    write_netlist(options.netlist, lambda: batch_netlist(trials[0], labels), options.force)
 
     # 3. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[dict[str, Any]]()

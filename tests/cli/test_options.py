@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table, whole_number
+from memristive.cli.options import NETWORKS, OWN, RESULTS, apply_settings, keep_apart, make_parser, table, whole_number
 from memristive.cli.progress import write_netlist
 from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
@@ -62,6 +63,20 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
     assert ended.value.code == 2 and arguments[0] in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(("source", "given", "results", "networks"), [
+    ("mine.csv", [], OWN, OWN), ("epiram", [], RESULTS, NETWORKS), (None, [], RESULTS, NETWORKS),
+    ("results/vteam_device.json", [], RESULTS, NETWORKS), ("mine.csv", ["--results", "results"], RESULTS, RESULTS),
+    ("mine.csv", ["--results", "there"], "there", "there"), ("epiram", ["--results", "there"], "there", "there")])
+def test_outputs_about_own_files_stay_apart_from_the_projects(source, given, results, networks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    for name in ("mine.csv", "results/vteam_device.json"):
+        (tmp_path / name).touch()
+    options = make_parser("").parse_args(given)
+    assert keep_apart(options, source) == Path(networks) and options.results == Path(results)
+    assert options.figures == (OWN if source == "mine.csv" else Path("figures"))
+
+
 def test_tables_are_aligned():
     lines = table(("name", "count"), [("a", 5), ("long", 100)]).splitlines()
     assert [line.split() for line in lines] == [["name", "count"], ["a", "5"], ["long", "100"]]
@@ -104,10 +119,10 @@ def test_a_reader_that_leaves_ends_a_run_without_words():
 
 def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
     path = tmp_path / "some file.cir"
-    write_netlist(None, "text", force=False)
-    write_netlist(path, "text", force=False)
+    write_netlist(None, lambda: pytest.fail("nobody asked for the text"), force=False)
+    write_netlist(path, lambda: "text", force=False)
     assert path.read_text() == "text" and f"ngspice -b '{path}'" in capsys.readouterr().out
     with pytest.raises(NotOverwritten, match="some file"):
-        write_netlist(path, "other", force=False)
-    write_netlist(path, "other", force=True)
+        write_netlist(path, lambda: "other", force=False)
+    write_netlist(path, lambda: "other", force=True)
     assert path.read_text() == "other"
