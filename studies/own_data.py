@@ -113,7 +113,6 @@ def main(arguments: list[str] | None = None) -> None:
     compared = {"ngspice": compare_in_ngspice(network, features, labels)} if options.engine == NGSPICE else {}
 
     # 5. Save and print.
-    path.parent.mkdir(parents=True, exist_ok=True)
     report(f"wrote {final.save(path, made_with)}")
     if options.netlist:
         report(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")

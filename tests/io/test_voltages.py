@@ -55,6 +55,20 @@ def test_papers_flat_layout_is_read_in_any_order_with_the_default_setup(load):
     assert load({f"xsnn.xmemristor_p0_{i}.cmem": 1.0 for i in range(9)}, shape=(1, 9)).shape == (3, 3)
 
 
+def test_states_of_ones_own_come_back_with_their_setup(tmp_path):
+    """XPUE's inference reads them, too, because a file without a dataset is any dataset's."""
+    setup = Setup(neuron=NeuronParameters(feedback_resistance=574.0), schedule=Schedule(pulse=2e-3))
+    save_voltages(tmp_path / "own.json", STATES, setup, ngspice=False)
+    assert load_voltages(tmp_path / "own.json", "xpue").setup() == setup == load_voltages(tmp_path / "own.json").setup(Setup())
+
+
+def test_a_setup_that_is_not_in_the_file_must_be_given(load):
+    for content in (VALID, PAPER, VALID | {"network": Setup().network.as_dict()}):
+        with pytest.raises(VoltagesError, match="setup"):
+            load(content).setup()
+        assert load(content).setup(Setup()) == Setup()
+
+
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)
 DAMAGED = {
     "empty": "", "truncated": TEXT[:-10], "no JSON": "x0 = 3.0 V", "not UTF-8": TEXT.encode("utf-16"), "list": "[1, 2]",
@@ -81,7 +95,7 @@ def test_damaged_file_is_named_in_one_line(load, case):
                                     {"chip": {"cells": 1}}])
 def test_parameters_that_cannot_be_used_are_refused(load, origin):
     with pytest.raises(VoltagesError):
-        load(VALID | origin).setup()
+        load(VALID | origin).setup(Setup())
 
 
 def test_layers_come_back_to_the_last_bit(tmp_path, load):
