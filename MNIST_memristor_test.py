@@ -4,6 +4,7 @@ Reads any voltages file of one layer for MNIST; size, encoding, device and chip 
 results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two cores, two seconds in closed form.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 from typing import Any
 

@@ -4,6 +4,7 @@ Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file 
 results/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 from collections.abc import Callable
 

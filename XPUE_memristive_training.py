@@ -4,6 +4,7 @@ Read it from top to bottom, change a number, run it again. The trainings of 0123
 voltages/xpue.json, results/xpue_training.json and figures/xpue_*.png in about 3 s.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 import time
 
