@@ -9,8 +9,8 @@ scikit-learn's digits, networks of one and of two layers have one pair. All sett
 
 Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair. Takes half an hour
 on two cores, ten minutes with --layers 1, a minute with --short. With --device FILE it trains your device with one pair, in one
-and in two layers, and prints the accuracies beside those of the presets in the record. That takes a minute. Ctrl-C saves a
-checkpoint for --resume.
+and in two layers, and prints the accuracies beside those of the presets in the record. That takes one to two minutes. Ctrl-C
+saves a checkpoint for --resume.
 """
 
 import dataclasses
