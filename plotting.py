@@ -21,11 +21,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from datasets import Dataset
 from memristive import neuron
 from memristive.io.files import report, write_file
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from memristive.learning.hebbian import Inference
     from memristive.network.closed_form import Crossbar, Race
     from memristive.network.setup import Setup
@@ -123,7 +123,7 @@ def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, A
 
 # Patterns and weights
 
-def dataset_images(dataset: Dataset) -> Figure:
+def dataset_images(dataset: "Dataset") -> Figure:
     """Draw the patterns of a dataset as images, with their labels."""
     figure, image = _gallery(dataset.patterns, dataset.shape, dataset.labels, cmap="cividis", vmin=0, vmax=1)
     figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)

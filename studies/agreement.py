@@ -32,7 +32,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, whole_number
+from memristive.cli.options import Parser, add_jobs, add_resume, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable
 from memristive.cli.parallel_reads import NEURONS, layered_tasks, read_range
 from memristive.cli.progress import print_rows, progress
@@ -256,6 +256,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     """Compare reads of a network of several layers."""
     # 1. The network, and images that it has not seen.
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
+    keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
     dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed)
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]

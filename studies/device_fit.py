@@ -9,8 +9,8 @@ FILE.csv holds readings after identical pulses, in S and in the order of measure
 - a column of conductances during pulses up, and one during pulses down. The first row is read before the first pulse. An
   optional column sweep numbers the sweeps.
 
-Writes the device file results/NAME_device.json, for --device of other scripts, the record results/device_fit_NAME.json and
-figures/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
+Writes the device file own/NAME_device.json, for --device of other scripts, the record own/device_fit_NAME.json and
+own/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
 written. About 3 s.
 """
 
@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import Parser, make_parser, table
+from memristive.cli.options import Parser, keep_apart, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.loop_fit import LIMITS, LoopFit, fit_loop
 from memristive.devices.measured_device import device_record
@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.file)
     name = options.name or options.file.stem
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
     parameters = {"file": options.file.name, "kind": options.kind, "read_voltage": options.read_voltage}

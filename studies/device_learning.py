@@ -9,8 +9,8 @@ scikit-learn's digits, networks of one and of two layers have one pair. All sett
 
 Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair. Takes half an hour
 on two cores, ten minutes with --layers 1, a minute with --short. With --device FILE it trains your device with one pair, in one
-and in two layers, and prints the accuracies beside those of the presets in the record. That takes a minute. Ctrl-C saves a
-checkpoint for --resume.
+and in two layers, and prints the accuracies beside those of the presets in the record. That takes one to two minutes. Ctrl-C
+saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import Dataset, matching_dataset
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table
+from memristive.cli.options import RESULTS, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.io.files import check_overwriting
@@ -128,6 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.device)
 
     # 1. All networks that are trained.
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_results(record, parameters, {"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        print(comparison(found, options.results / RECORD))
+        print(comparison(found, RESULTS / RECORD))
         return
     if not options.short:
         save_networks([task for task in tasks if task == Task(task.device)])

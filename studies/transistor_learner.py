@@ -71,7 +71,6 @@ def main(arguments: list[str] | None = None) -> None:
         images = pattern_images(drawn.patterns)
         classes, passes = list(range(len(images.train))), PATTERN_PASSES
         schedule, shown = pattern_schedule(images)
-        whole = batch_netlist(learner, images, drawn.labels)
     else:
         images, classes, passes = frozen_images(task, load_mnist()), list(LABELS[task]), PASSES
         if options.control == "permuted":
@@ -80,7 +79,6 @@ def main(arguments: list[str] | None = None) -> None:
         if options.control == "untrained":
             passes = 0
         schedule, shown = contest_schedule(images, passes)
-        whole = ""
     labels = images.test_labels[shown]
     circuit = netlist(learner, classes, schedule.inputs)
     driven, outputs = pin_names(schedule.inputs, schedule.classes)
@@ -91,7 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     check_overwriting(record, parameters, options.force, [options.patterns])
     components = count_components(circuit, [*driven, *outputs])
     print(f"{sum(components.values())} allowed components: {components}")
-    write_netlist(options.netlist, whole or circuit, options.force, [options.patterns])
+    write_netlist(options.netlist, lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit, options.force,
+                  [options.patterns])
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]

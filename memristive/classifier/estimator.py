@@ -34,6 +34,7 @@ from memristive.classifier.defaults import (
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
 from memristive.devices.spice_model import SpiceModel, model_of
+from memristive.io.files import read_json, write_file
 from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
@@ -437,8 +438,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        Path(path).write_text(layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
-                                                   self._cells()), encoding="utf-8")
+        write_file(path, layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
+                                              self._cells()))
         return Path(path)
 
     def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
@@ -460,14 +461,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                    "margin": self.margin_, "classes": self.classes_, "features": self.n_features_in_,
                    "feature_names": getattr(self, "feature_names_in_", None), "low": self.encoding_.low,
                    "span": self.encoding_.span, "voltages": self.voltages_}
-        Path(path).write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        write_file(path, json.dumps(content, indent=1, default=_plain) + "\n")
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier that `save` wrote. Raises OSError, or ValueError if the file holds something else."""
+        """Return the classifier that `save` wrote. Raises FileProblem, or ValueError if the file holds something else."""
+        content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
             if (content["format"], content["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
             devices = {name: restored(kind, content["estimator"][name]) for name, kind in DEVICES.items()

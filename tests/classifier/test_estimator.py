@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
+from memristive.io.files import FileProblem
 from memristive.network.chip import PRESETS, Chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
@@ -285,5 +286,10 @@ def test_class_labels_survive_a_file(iris, tmp_path, names):
 def test_other_files_are_refused(fitted, tmp_path, damage):
     path = fitted.save(tmp_path / "model.json")
     path.write_text(path.read_text().replace(*damage))
-    with pytest.raises(ValueError, match=r"model\.json"):
+    with pytest.raises((ValueError, FileProblem), match=r"model\.json"):
         MemristiveClassifier.load(path)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileProblem, match="nowhere"):
+        MemristiveClassifier.load("nowhere.json")
