@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         network = network_on_chip(network, devices)
         described = describe_network(data, dataset.shape, network, rule, voltages.engine, devices)
         netlist, resolution = layered_read_netlist(network, levels[0], dataset.labels, "test image 0"), RESOLUTION
-        warn_of_layers(network, levels)
+        warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
         read = partial(read_layers, network, levels)
     else:
         setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)
