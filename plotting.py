@@ -46,7 +46,8 @@ LOOK: dict[Any, Any] = {
     "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
     "lines.linewidth": 1.4, "axes.prop_cycle": cycler(color=COLOURS), "image.cmap": "viridis",
     "axes.titley": 1.0,  # no figure has ticks above, so there is no need to search a place for each title
-    "axes.formatter.useoffset": False}
+    "axes.formatter.useoffset": False,
+    "pdf.fonttype": 42}  # TrueType, because publishers refuse matplotlib's Type 3 fonts
 plt.rcParams.update({name: value for name, value in LOOK.items() if plt.rcParams[name] == matplotlib.rcParamsDefault[name]})
 UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}  # metadata left out, by format
 

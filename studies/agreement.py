@@ -264,7 +264,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     parameters = {"voltages": path, "samples": len(images),
                   **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}
     check_overwriting(record, parameters, options.force, others=[path])
-    warn_of_layers(network, images)
+    warn_of_layers(network, images, labels=labels, name=path.stem)
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
     tasks = layered_tasks(network, images)
@@ -317,7 +317,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     start = LayeredLearning.start(network, rule)
     if options.after:
         next(train_layers(start, rule, images, labels, block=options.after))
-    warn_of_layers(start.network, images)
+    warn_of_layers(start.network, images, labels=labels if options.after else None, name=dataset.name)
     with temporary_circuits():
         trainer = NgspiceTrainer(EmulatorCircuits(start.network), rule, images, labels)
         results = compare_training(start, trainer.present, rule, Images(images, labels), options.stretch)

@@ -37,6 +37,7 @@ from memristive.learning.crossbar_training import CompiledCrossbar, learn_on_chi
 from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
+from memristive.network.clipping import warn_of_layers
 from memristive.network.layers import LayeredNetwork, network_on_chip
 from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
@@ -123,7 +124,10 @@ class Task:
         """Return the strict accuracy of a chip with some states on the first `samples` test images."""
         images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
         if self.hidden:
-            spikes = dataclasses.replace(self.network(chip), states=states).first_spikes(images)
+            network = dataclasses.replace(self.network(chip), states=states)
+            spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
+            warn_of_layers(network, images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
+            spikes = network.first_spikes(images)
         else:
             noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip.read_noise else None
             spikes = CompiledCrossbar(self.data.setup, chip).first_spikes(chip.with_stuck_cells(states), images, noise)

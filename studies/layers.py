@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
                 plotting.save(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1),
                               options.figures / f"{stem}_learning.png")
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
-            warn_of_layers(learning.network, images)
+            warn_of_layers(learning.network, images, labels=labels, name=f"{dataset.name}, seed {seeded.seed}")
             spikes = read_layers(learning.network, images, options.test_engine, options.jobs, options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}

@@ -37,7 +37,6 @@ from memristive.devices.measured_device import load_device
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON
-from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.scores import confusion, decide, interval, largest_deviation
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.network.spike_decoding import RESOLUTION
@@ -103,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Cross-validate: every sample is tested once, by classifiers that were not trained on it.
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth))
-    tasks = [Fold(method, features, truth, *part) for part in parts for method in methods.values()]
+    tasks = [Fold(f"{method}, fold {number}", classifier, features, truth, *part)
+             for number, part in enumerate(parts, 1) for method, classifier in methods.items()]
     found = run_resumable(evaluate, tasks, [len(task.train) for task in tasks], options, record, parameters)
     decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # decisions, strict decisions
     for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
@@ -198,6 +198,7 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
 class Fold:
     """A classifier, the table with class numbers (`truth`), and the indices of one fold's training and test samples."""
 
+    name: str
     method: Any
     features: np.ndarray
     truth: np.ndarray
@@ -210,9 +211,10 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
     Both are the same for all classifiers but the network of memristors.
     """
-    with warnings.catch_warnings(), threadpool_limits(1):  # more threads take ten times as long for such small matrices
-        warnings.simplefilter("ignore", OperatingRangeWarning)  # the network trained on everything warns
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):  # more threads take ten times as long
         fitted = clone(task.method).fit(task.features[task.train], task.truth[task.train])
+    for one in caught:
+        warnings.warn(f"{task.name}: {one.message}", one.category, stacklevel=2)
     predicted = fitted.predict(task.features[task.test])
     if not isinstance(fitted, MemristiveClassifier):
         return [predicted, predicted]

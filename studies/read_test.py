@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         described = describe_network(data, dataset.shape, network, rule, voltages.engine, devices)
         netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
         resolution = RESOLUTION
-        warn_of_layers(network, levels)
+        warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
         read = partial(read_layers, network, levels)
     else:
         setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)

@@ -288,7 +288,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.network_, self.engine_ = learning.network, self.engine
         self.n_presentations_ += learning.done
         dose = f"dose ({self._rule().output_dose:.3g} V)"
-        warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose)
+        warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose, labels=labels)
 
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
