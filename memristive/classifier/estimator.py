@@ -5,6 +5,7 @@ The networks learn online from their errors, with local writes only (docs/layers
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -247,6 +248,46 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                                         seed=(rule.seed + self.n_presentations_) % 2**32), features, targets)
         return self
 
+    def carried_to(self, chip: str | Chip | None) -> Self:
+        """Return a copy whose weights are carried to another chip without learning (ex situ).
+
+        The cells of the other chip get the same states X, except its stuck cells. This classifier stays as it is. `partial_fit`
+        then lets the copy learn on its chip.
+
+        Parameters
+        ----------
+        chip : str, Chip or None
+            As the parameter `chip` of the class. None: all devices alike.
+
+        Returns
+        -------
+        MemristiveClassifier
+            Fitted, with this `chip`.
+
+        Raises
+        ------
+        ValueError
+            The chip is invalid or has deviations that networks do not support.
+        NotFittedError
+            This classifier has learned nothing yet.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from memristive import Chip, MemristiveClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MemristiveClassifier(random_state=1).fit(X, y)
+        >>> chip = Chip(seed=3, cell_gain=0.1, cell_write_gain=0.1)
+        >>> bool(model.carried_to(chip).score(X, y) < model.score(X, y))
+        True
+        """
+        check_is_fitted(self, "network_")
+        self._check_unchanged()
+        model = copy.deepcopy(self).set_params(chip=chip)
+        model._check_classes()
+        model._set_network(self.network_)
+        return model
+
     def _training_data(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
         features, targets = validate_data(self, X, y, reset=reset, dtype=np.float64)
         check_classification_targets(targets)
@@ -261,15 +302,19 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}")
         if self.epochs is not None and not (isinstance(self.epochs, int | np.integer) and self.epochs > 0):
             raise ParameterError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
-        for name, kind in DEVICES.items():
-            if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
-                raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
+        self._check_classes()
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         devices = self._devices()  # before the rule: it takes a dose from the device's curves
         self._set_network(untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), devices))
+
+    def _check_classes(self) -> None:
+        """Raise ParameterError if memristor, neuron or chip is of another class."""
+        for name, kind in DEVICES.items():
+            if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
+                raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
 
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
