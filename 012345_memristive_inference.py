@@ -4,6 +4,7 @@ The steps are those of XPUE_memristive_inference.py. Reads voltages/012345.json,
 writes, or any file in the paper's flat layout. Writes results/012345_inference.json and figures/012345_*.png in about 3 s.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 
 from datasets import digits_012345

@@ -4,6 +4,7 @@ The steps are those of XPUE_memristive_training.py. Change a number, run it agai
 results/012345_training.json and figures/012345_*.png in about 4 s.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 
 from datasets import digits_012345

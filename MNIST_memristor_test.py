@@ -4,13 +4,14 @@ Reads any voltages file of one layer for MNIST; size, encoding, device and chip 
 results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two cores, two seconds in closed form.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 from typing import Any
 
 import plotting
 from datasets import mnist
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, apply_settings, make_parser
+from memristive.cli.options import add_jobs, apply_settings, keep_apart, make_parser
 from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import write_netlist
 from memristive.cli.scoring import save_test
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
     options = add_jobs(parser).parse_args(arguments)
+    keep_apart(options, options.voltages)
 
     # 1. The trained network, and the test images encoded as its training images were.
     voltages = load_voltages(options.voltages, "mnist", classes=10)
@@ -42,8 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     parameters = {"voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,
                   "learning": voltages.origin.get("learning"), "samples": len(images), **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force, others=[options.voltages])
-    netlist = read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0")
-    write_netlist(options.netlist, netlist, options.force, others=[options.voltages])
+    write_netlist(options.netlist, lambda: read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0"),
+                  options.force, others=[options.voltages])
 
     # 2. Read every image: first spike times, one row for each image.
     spikes = read_images(setup, voltages.states, images, options.engine, voltages.chip, jobs=options.jobs,

@@ -4,6 +4,7 @@ Reads voltages/xpue.json, which XPUE_memristive_training.py writes, or any file 
 results/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences of 012345 and MNIST make the same steps.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import numpy as np
 import plotting
 from datasets import Dataset, xpue
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.options import apply_settings, keep_apart, make_parser
 from memristive.cli.progress import print_decisions, print_energy, progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
@@ -32,6 +33,7 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
                   arguments: list[str] | None) -> None:
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset, decide, save, print, plot."""
     options = make_parser(description, voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
+    keep_apart(options, options.voltages)
 
     # 1. The trained network, states X in V with the device, neuron and pulses of the training, and the data.
     voltages = load_voltages(options.voltages, name, *shape)
@@ -44,8 +46,8 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
     parameters = {"dataset": name, "voltages": options.voltages, "rule": voltages.rule,
                   **describe(setup, voltages.chip)}
     check_overwriting(record, parameters, options.force, others=[options.voltages])
-    netlist = inference_netlist(setup, voltages.states, patterns, labels)
-    write_netlist(options.netlist, netlist, options.force, others=[options.voltages])
+    write_netlist(options.netlist, lambda: inference_netlist(setup, voltages.states, patterns, labels), options.force,
+                  others=[options.voltages])
 
     # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
     result = infer(setup, voltages.states, patterns, watch=lambda runs: progress(runs, classes, "inference", "pattern"))

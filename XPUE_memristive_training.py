@@ -4,6 +4,7 @@ Read it from top to bottom, change a number, run it again. The trainings of 0123
 voltages/xpue.json, results/xpue_training.json and figures/xpue_*.png in about 3 s.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 import time
 
@@ -44,7 +45,8 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     record = options.results / f"{stem}{setup.suffix}_training.json"
     check_overwriting(options.voltages, parameters, options.force)
     check_overwriting(record, parameters, options.force, others=[options.voltages])
-    write_netlist(options.netlist, hebbian_netlist(setup, patterns, labels), options.force, others=[options.voltages, record])
+    write_netlist(options.netlist, lambda: hebbian_netlist(setup, patterns, labels), options.force,
+                  others=[options.voltages, record])
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
     start = time.perf_counter()

@@ -3,6 +3,7 @@
 Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; memristor.py draws the emulator's loop.
 """
 
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import sys
 
 import matplotlib.pyplot as plt

@@ -21,11 +21,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from datasets import Dataset
 from memristive import neuron
 from memristive.io.files import report, write_file
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from memristive.learning.hebbian import Inference
     from memristive.network.closed_form import Crossbar, Race
     from memristive.network.setup import Setup
@@ -46,7 +46,8 @@ LOOK: dict[Any, Any] = {
     "legend.fontsize": 9, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
     "lines.linewidth": 1.4, "axes.prop_cycle": cycler(color=COLOURS), "image.cmap": "viridis",
     "axes.titley": 1.0,  # no figure has ticks above, so there is no need to search a place for each title
-    "axes.formatter.useoffset": False}
+    "axes.formatter.useoffset": False,
+    "pdf.fonttype": 42}  # TrueType, because publishers refuse matplotlib's Type 3 fonts
 plt.rcParams.update({name: value for name, value in LOOK.items() if plt.rcParams[name] == matplotlib.rcParamsDefault[name]})
 UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}  # metadata left out, by format
 
@@ -123,7 +124,7 @@ def _heat_map(time: np.ndarray, rows: np.ndarray, label: str) -> tuple[Figure, A
 
 # Patterns and weights
 
-def dataset_images(dataset: Dataset) -> Figure:
+def dataset_images(dataset: "Dataset") -> Figure:
     """Draw the patterns of a dataset as images, with their labels."""
     figure, image = _gallery(dataset.patterns, dataset.shape, dataset.labels, cmap="cividis", vmin=0, vmax=1)
     figure.colorbar(image, label="pixel level", ticks=[0, 0.5, 1], aspect=15)

@@ -7,6 +7,7 @@ all 10,000 through ngspice, trains the error-driven networks again, and runs the
 """
 
 import argparse
+import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
 import subprocess
 import sys
 from collections.abc import Iterator

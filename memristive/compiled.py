@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,10 +19,38 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.event import Event, Listener, register
 
 ROOT = Path(__file__).parents[1]
 CONFIG: Any = numba.config  # its values are set as NUMBA_CACHE_DIR and the like
 UNUSED = 24 * 3600.0  # s; a folder of older content is kept for so long, because another process may still write to it
+
+AT_ONCE = 60.0  # s; processes that start to compile within this time print one line together
+_marks: dict[Callable[..., Any], Path] = {}  # for each compiled function, a file that is touched when a line is printed
+
+
+class _Announcement(Listener):
+    """Announce a compilation, because it takes long; numba sends no event for code from the cache."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def on_start(self, event: Event) -> None:
+        """Print a line at the first compilation in this process."""
+        mark = _marks.get(event.data["dispatcher"].py_func)
+        if mark is None or self.done:
+            return
+        self.done = True
+        if not mark.exists() or time.time() - mark.stat().st_mtime > AT_ONCE:
+            with contextlib.suppress(OSError):
+                mark.touch()
+            print("compiling, once: this takes about half a minute", file=sys.stderr, flush=True)
+
+    def on_end(self, event: Event) -> None:
+        """Do nothing."""
+
+
+register("numba:compile", _Announcement())
 
 
 def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -42,6 +71,8 @@ def compiled(function: Callable[..., Any] | None = None, /, **options: Any) -> A
         return functools.partial(compiled, **options)
     folder, before = _cache_folder(Path(function.__code__.co_filename)), CONFIG.CACHE_DIR
     CONFIG.CACHE_DIR = folder or before
+    if folder:
+        _marks[function] = Path(folder).parent / "compiling"
     try:
         return numba.njit(cache=folder is not None, **options)(function)
     finally:

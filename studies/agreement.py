@@ -32,7 +32,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
 from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, whole_number
+from memristive.cli.options import Parser, add_jobs, add_resume, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable
 from memristive.cli.parallel_reads import NEURONS, layered_tasks, read_range
 from memristive.cli.progress import print_rows, progress
@@ -261,6 +261,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     """Compare reads of a network of several layers."""
     # 1. The network, and images that it has not seen.
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
+    keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
     dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed)
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
@@ -268,7 +269,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     parameters = {"voltages": path, "samples": len(images),
                   **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}
     check_overwriting(record, parameters, options.force, others=[path])
-    warn_of_layers(network, images)
+    warn_of_layers(network, images, labels=labels, name=path.stem)
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
     tasks = layered_tasks(network, images)
@@ -321,7 +322,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     start = LayeredLearning.start(network, rule)
     if options.after:
         next(train_layers(start, rule, images, labels, block=options.after))
-    warn_of_layers(start.network, images)
+    warn_of_layers(start.network, images, labels=labels if options.after else None, name=dataset.name)
     with temporary_circuits():
         trainer = NgspiceTrainer(NgspiceNetwork(start.network), rule, images, labels)
         results = compare_training(start, trainer.present, rule, Images(images, labels), options.stretch)

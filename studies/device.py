@@ -19,7 +19,7 @@ from PySpice.Spice.Netlist import Circuit
 
 import memristor as script
 import plotting
-from memristive.cli.options import apply_settings, make_parser, table
+from memristive.cli.options import apply_settings, keep_apart, make_parser, table
 from memristive.cli.progress import print_rows, write_netlist
 from memristive.devices.channel import channel_current
 from memristive.devices.measured_device import device_record, emulator, load_device
@@ -82,8 +82,8 @@ def run_iv(options: argparse.Namespace) -> None:
     record, parameters = options.results / "memristor.json", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()}
     check_overwriting(record, parameters, options.force)
     nodes = ["v(input)", f"v({STATE})", "i(vneuron)"]
-    netlist = netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment), experiment.duration, print_nodes=nodes)
-    write_netlist(options.netlist, netlist, options.force)
+    write_netlist(options.netlist, lambda: netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment),
+                                                        experiment.duration, print_nodes=nodes), options.force)
 
     # 1. One loop, and its distance from the closed form.
     time, voltage, current, state = iv_experiment(memristor, experiment)
@@ -212,6 +212,7 @@ def fingerprints(memristor: MemristorParameters, experiment: IvExperiment) -> li
 def run_device(options: argparse.Namespace) -> None:
     """Draw conductance over pulses and I-V loop of one measured device, for `python memristor.py --device NAME`."""
     device = load_device(options.device)
+    keep_apart(options, options.device)
     record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
     check_overwriting(record, parameters, options.force, others=[options.device])
     curve = measure(device)

@@ -3,18 +3,20 @@
 FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts:
 
 - a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Optional columns
-  sweep and pulse number the sweeps and their pulses. A new sweep starts where the number of the sweep changes, at pulse 0 (a
-  reading before any pulse), and where pulse numbers do not rise while the direction stays. Pulses of both directions may
-  alternate.
+  sweep and pulse number the sweeps and their pulses. Rows may be missing: a difference of pulse numbers is the number of pulses
+  between two readings. Where the direction turns, numbers may go on or begin again. A new sweep starts where the number of the
+  sweep changes, at pulse 0 (a reading before any pulse), and where pulse numbers begin again while the direction stays.
 - a column of conductances during pulses up, and one during pulses down. The first row is read before the first pulse. An
   optional column sweep numbers the sweeps.
 
-Writes the device file results/NAME_device.json, for --device of other scripts, the record results/device_fit_NAME.json and
-figures/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
+Writes the device file own/NAME_device.json, for --device of other scripts, the record own/device_fit_NAME.json and
+own/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
 written. About 3 s.
 """
 
 import dataclasses
+import io
+import re
 import sys
 import warnings
 from functools import partial
@@ -27,16 +29,21 @@ from matplotlib.figure import Figure
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import Parser, make_parser, table
+from memristive.cli.options import Parser, keep_apart, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.loop_fit import LIMITS, LoopFit, fit_loop
 from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
+from memristive.network.measured_layers import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
 ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
 GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
+MISSED = 0.05  # share of the range: readings farther from the replay bring a warning
+# Inputs of the largest network in studies.device_learning. If all cells conduct, the summing stage gives 16 V, and its rail is at
+# 20 V. So the op-amp's output resistance of 10 ohm may take 4 V, which is a current of 0.4 A: 10 mS a cell at 0.1 V.
+ROWS = 400
 USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 
@@ -48,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.file)
     name = options.name or options.file.stem
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
     parameters = {"file": options.file.name, "kind": options.kind, "read_voltage": options.read_voltage}
@@ -63,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
                    "rms_share_of_peak": loop.rms, "largest_share_of_peak": loop.largest}
         figure = loop_figure(loop, *loop_columns(data))
     else:
-        fit = fit_pulses(*pulse_columns(data), **device)
+        conductance, direction, pulses = pulse_columns(data)
+        fit = fit_pulses(conductance, direction, pulses=pulses, **device)
         print_result = partial(print_fit, fit)
         results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
                    "largest_share_of_range": fit.largest}
@@ -78,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """Return the table in a file, with commas, semicolons or tabs between columns. Raises ParameterError."""
     try:
-        data = pd.read_csv(path, sep="[,;\t]", engine="python", comment="#")
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.partition("#")[0].strip()]
+        lines[:1] = [re.sub(r"#\s*(?=[,;\t]|$)", "", line) for line in lines[:1]]  # "Pulse #" is a name, not a comment
+        data = pd.read_csv(io.StringIO("\n".join(lines)), sep="[,;\t]", engine="python", comment="#")
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
     if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
@@ -95,10 +106,10 @@ def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
     return np.asarray(values, float)
 
 
-def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return conductances in S and the direction of the pulse before each: 1, -1, or 0 at the start of a sweep.
+def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return conductances in S, the direction of the pulses before each, and their number.
 
-    Raises ParameterError.
+    The direction is 1, -1, or 0 at the start of a sweep. Raises ParameterError.
     """
     sweep = np.zeros(len(data), bool)
     if "sweep" in data.columns:
@@ -111,7 +122,7 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
                                  f"{', '.join(data.columns)}")
         sweep[0] = True
         return (np.concatenate([numbers(data, column) for column in columns]),
-                np.concatenate([np.where(sweep, 0, sign) for sign in (1, -1)]))
+                np.concatenate([np.where(sweep, 0, sign) for sign in (1, -1)]), np.ones(2 * len(data)))
     named = [column for column in ("direction", "voltage") if column in data.columns]
     if not named:
         raise ParameterError(f"column 'direction' (up or down) or 'voltage' of the pulses is missing, found "
@@ -120,11 +131,21 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
     if np.isnan(direction).any():
         raise ParameterError(f"{named[0]} must be up, down or a number with a sign, got {words[np.isnan(direction)].iloc[0]!r}")
+    count = np.ones(len(data))
     if "pulse" in data.columns:
         pulse = numbers(data, "pulse")
-        again = (np.diff(pulse) <= 0) & (direction[1:] == direction[:-1])
-        sweep |= (pulse == 0) | np.append(True, again)
-    return numbers(data, "conductance"), np.where(sweep, 0, direction)
+        count = np.diff(pulse, prepend=pulse[:1])
+        turned = np.diff(direction, prepend=direction[:1]) != 0
+        sweep |= pulse == 0
+        again = (count <= 0) & ~turned & ~sweep  # a sweep begins without a reading before its first pulse
+        again[:1] = False
+        sweep[:1] = True
+        for row in np.flatnonzero((pulse < 0) | (pulse % 1 != 0) | (again & (pulse > pulse[pulse > 0].min(initial=1e9))))[:1]:
+            raise ParameterError(f"column 'pulse' must hold whole numbers that rise within a sweep, got {pulse[row]:g} in row "
+                                 f"{row + 1}; sort the rows as they were measured, or number the sweeps in a column 'sweep'")
+        sweep |= again
+        count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
+    return numbers(data, "conductance"), np.where(sweep, 0, direction), count
 
 
 def loop_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -148,10 +169,19 @@ def print_fit(fit: PulseFit) -> None:
         noise, error = getattr(device, f"{kind}_noise"), fit.errors[f"{kind}_noise"]
         print(f"{kind} noise {noise:.2%} of the range, standard error {error:.2%}")
     print(f"replay of mean pulses: {fit.rms:.2%} (rms) from the readings, {fit.largest:.2%} at most")
+    if fit.rms > MISSED:
+        expected = np.sqrt(np.mean(fit.band**2))
+        warnings.warn(f"mean pulses miss the readings by {fit.rms:.0%} of the range (rms), noise explains {expected:.0%}: see if "
+                      "the curves of the figure follow its dots", stacklevel=2)
     if device.highest_conductance < USUAL:
         warnings.warn(f"conductances up to {device.highest_conductance:.2g} S are unusually low: check the unit", stacklevel=2)
+    feedback = 2 * STAGE_SWING / (ROWS * device.highest_conductance * device.read_voltage)  # with every cell at its upper end
+    if MEASURED_NEURON.highest_sum(feedback) < 2 * STAGE_SWING:
+        warnings.warn(f"conductances up to {device.highest_conductance:.2g} S are too high for op-amps: {ROWS} cells take "
+                      f"{2 * STAGE_SWING / feedback:.2g} A at {device.read_voltage:g} V; check the unit and --read-voltage",
+                      stacklevel=2)
     for word in ("up", "down"):
-        before = np.clip(fit.steps(word == "up")[0], 0, 1)
+        before = np.clip(fit.starts(word == "up"), 0, 1)
         largest, states = float(device.step(before, word == "up").max()), np.sort([0, *before, 1])
         widest = int(np.diff(states).argmax())
         if largest > ABRUPT:
@@ -181,10 +211,11 @@ def pulse_figure(fit: PulseFit) -> Figure:
     device, grid = fit.device, np.linspace(0, 1, len(fit.device.up))
     factor, unit = plotting.prefixed(device.highest_conductance, "S")
     figure, (left, right) = plt.subplots(1, 2, figsize=(plotting.WIDTH, 3.4))
+    noise = device.read_noise
+    band = [np.clip(fit.replay + sign * fit.band, -noise, 1 + noise) for sign in (-1, 1)]  # the state stays in its range
     for sweep in np.split(np.arange(len(fit.state)), np.flatnonzero(fit.direction == 0)[1:]):
-        read, mean, low, high = (factor * device.conductance(x[sweep]) for x in (
-            fit.reading, fit.replay, fit.replay - fit.band, fit.replay + fit.band))
-        pulses = np.arange(len(sweep))
+        read, mean, low, high = (factor * device.conductance(x[sweep]) for x in (fit.reading, fit.replay, *band))
+        pulses = fit.pulses[sweep].cumsum()
         lines = [*left.plot(pulses, read, color=plotting.SKY, linewidth=0.7),
                  *left.plot(pulses, mean, "--", color=plotting.BLACK, linewidth=1.0),
                  left.fill_between(pulses, low, high, color=plotting.GREY, alpha=0.2, linewidth=0)]

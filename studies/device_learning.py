@@ -7,10 +7,10 @@ scikit-learn's digits, networks of one and of two layers have one pair. All sett
 (memristive.learning.device_settings). The closed form trains and tests; `python -m studies.agreement layers --data mnist
 --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
-Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair. Takes half an hour
-on two cores, ten minutes with --layers 1, a minute with --short. With --device FILE it trains your device with one pair, in one
-and in two layers, and prints the accuracies beside those of the presets in the record. That takes a minute. Ctrl-C saves a
-checkpoint for --resume.
+Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair,
+voltages/device_NAME_1.json. Takes half an hour on two cores, ten minutes with --layers 1, a minute with --short. With --device
+FILE it trains your device with one pair, in one and in two layers, and prints the accuracies (mean, lowest and highest of the
+seeds) beside those of the presets in the record. That takes some minutes. Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import Dataset, matching_dataset
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table
+from memristive.cli.options import RESULTS, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.io.files import check_overwriting
@@ -40,6 +40,7 @@ from memristive.learning.device_settings import learning_of
 from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
+from memristive.network.clipping import warn_of_layers
 from memristive.network.kernel import Counts
 from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
 from memristive.network.scores import score_row
@@ -54,6 +55,7 @@ NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-
             "taox-hfox": (None, 80)}
 SHORT = 40_000  # presentations with --short
 RECORD = "device_learning.json"
+DOSE = "the dose of memristive.learning.device_settings"  # for warnings
 CASES = ["data", "device", "layers", "pairs", "whole"]
 
 
@@ -88,6 +90,17 @@ class Task:
     short: bool = False
 
     @property
+    def name(self) -> str:
+        """Name for messages."""
+        kind = f"layers: {self.layers}, pairs: {self.pairs}" + ", any width" * (not self.whole)
+        return f"{load_device(self.device).name}, {self.data}, {kind}, seed {self.seed}"
+
+    @property
+    def saved(self) -> bool:
+        """True for the network that the whole study saves for each device: one layer of one pair."""
+        return self == Task(self.device)
+
+    @property
     def dataset(self) -> Dataset:
         """Images that the network learns."""
         return matching_dataset(IMAGES[self.data, self.layers])
@@ -109,13 +122,17 @@ class Task:
         network = initial_network(HIDDEN[self.layers], 10, self.dataset.training.levels, rule, **made)
         return network_on_chip(network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None), rule
 
-    def trained(self) -> tuple[LayeredNetwork, LayeredRule, Counts]:
-        """Return the network trained in closed form, its rule, and the numbers of its pulses."""
+    def described(self) -> dict[str, Any]:
+        """Return everything that determines the trained network, for its voltages file."""
+        return describe_network(self.dataset.name, self.dataset.shape, *self.prepared())
+
+    def trained(self) -> tuple[LayeredNetwork, Counts]:
+        """Return the network trained in closed form, and the numbers of its pulses."""
         (network, rule), training = self.prepared(), self.dataset.training
         learning, counts = LayeredLearning.start(network, rule), no_counts(network)
         for _ in train_layers(learning, rule, training.levels, training.labels, counts=counts):
             pass
-        return learning.network, rule, counts
+        return learning.network, counts
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -127,13 +144,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--seeds", 1, 100, 3, "networks of one layer of each kind")
     parser.add_number("--deep-seeds", 1, 100, 1, "networks of two layers of each kind")
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
+    parser.add_argument("--voltages", type=Path, metavar="FOLDER", help="default: voltages, or the folder of --results")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.device)
 
     # 1. All networks that are trained.
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
     name = RECORD
     if options.device:
-        tasks = [Task(options.device, layers, data=options.data) for layers in options.layers]
+        tasks = [Task(options.device, layers, seed=seed, data=options.data)
+                 for layers in options.layers for seed in range(1, seeds[layers - 1] + 1)]
         name = f"device_learning_{load_device(options.device).name}_{options.data}.json"
     elif options.short:
         tasks, name = [Task(device, short=True) for device in names], "device_learning_short.json"
@@ -143,18 +163,24 @@ def main(arguments: list[str] | None = None) -> None:
     parameters = {"devices": {name: device_record(load_device(name)) for name in names}, "layers": options.layers, "seeds": seeds,
                   "tasks": len(tasks), "data": options.data}
     check_overwriting(record, parameters, options.force)
+    folder = options.voltages or (Path("voltages") if options.results == parser.get_default("results") else options.results)
+    networks = {k: folder / f"device_{task.device}_{task.layers}.json"
+                for k, task in enumerate(tasks) if task.saved and not options.device}
+    for k, path in networks.items():
+        check_overwriting(path, tasks[k].described(), options.force, [record])
 
     # 2. Train and test.
     rows = run_resumable(evaluate, tasks, [task.presentations * task.layers for task in tasks], options, record, parameters)
 
     # 3. Save, print, plot.
+    states = [row.pop("states", None) for row in rows]
+    for k, path in networks.items():
+        save_voltages(path, tuple(np.array(layer, float) for layer in states[k]), ngspice=False, **tasks[k].described())
     write_results(record, parameters, {"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        print(comparison(found, options.results / RECORD))
+        print(comparison(found, RESULTS / RECORD))
         return
-    if not options.short:
-        save_networks([task for task in tasks if task == Task(task.device)])
     print(table(("data", "device", "layers", "pairs", "pulses", "accuracy", "pulses a cell", "column writes"),
                 [described(row) for _, row in found.iterrows()]))
     if not options.short:
@@ -171,12 +197,13 @@ def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> 
 
 
 def evaluate(task: Task) -> dict[str, Any]:
-    """Train and test a network; return scores and costs as a row. Runs in a worker."""
-    network, _, counts = task.trained()
+    """Train and test a network; return scores and costs as a row, with the states of a network to save. Runs in a worker."""
+    network, counts = task.trained()
     test, device = task.dataset.test, load_device(task.device)
+    warn_of_layers(network, test.levels, DOSE, DOSE, test.labels, task.name)
     case = {name: getattr(task, name) for name in ("data", "layers", "pairs", "whole", "seed", "presentations")}
     return {"device": device.name, **case, **score_row(test.labels, network.first_spikes(test.levels)),
-            **write_costs(device, counts)}
+            **write_costs(device, counts), **({"states": network.states} if task.saved else {})}
 
 
 def write_costs(device: MeasuredDevice, counts: Counts) -> dict[str, float]:
@@ -209,22 +236,19 @@ def described(row: pd.Series) -> tuple[str, ...]:
 
 
 def comparison(found: pd.DataFrame, record: Path) -> str:
-    """Return a table of accuracies, best first: one device's networks (`found`), and those of the presets in a `record`."""
+    """Return a table of accuracies, best first: one device's networks (`found`), and those of the presets in a `record`.
+
+    Accuracies are means over the seeds, with the lowest and the highest if there are several.
+    """
     presets = [summary(load_table(record))] if record.exists() else []
     both = pd.concat([found, *presets])
     both = both[(both["pairs"] == 1) & both["whole"] & (both["data"] == found["data"].iloc[0])]
-    wide = both.drop_duplicates(["device", "layers"]).pivot(index="device", columns="layers", values="strict_accuracy")
-    wide = wide[sorted(found["layers"])].sort_values(list(found["layers"]), ascending=False)
-    return table(("device", *(f"{k} layer{'s' * (k > 1)}" for k in wide)),
-                 [(device, *("" if np.isnan(value) else f"{value:.2%}" for value in row)) for device, row in wide.iterrows()])
-
-
-def save_networks(tasks: list[Task]) -> None:
-    """Train the networks of some tasks again and save them, so that ngspice can read them."""
-    for task in tasks:
-        network, rule, _ = task.trained()
-        save_voltages(Path("voltages") / f"device_{task.device}_{task.layers}.json", network.states, ngspice=False,
-                      **describe_network(task.dataset.name, task.dataset.shape, network, rule))
+    both = both.drop_duplicates(["device", "layers"]).set_index(["device", "layers"])
+    means = both["strict_accuracy"].unstack()[list(found["layers"])].sort_values(list(found["layers"]), ascending=False)
+    shown = {place: f"{row['strict_accuracy']:.2%}" + f" ({row['lowest']:.1%} to {row['highest']:.1%})" * (row["seeds"] > 1)
+             for place, row in both.iterrows()}
+    return table(("device", *(f"{k} layer{'s' * (k > 1)}" for k in sorted(means))),
+                 [(device, *(shown.get((device, k), "") for k in sorted(means))) for device in means.index])
 
 
 def accuracy_figure(found: pd.DataFrame) -> Figure:

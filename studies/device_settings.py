@@ -23,8 +23,9 @@ from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.device_settings import learning_of
 from memristive.learning.layered_training import initial_network, learn_layers
+from memristive.network.clipping import warn_of_layers
 from memristive.network.scores import score_row
-from studies.device_learning import HIDDEN, Task
+from studies.device_learning import DOSE, HIDDEN, Task
 
 HELD_OUT = 10_000  # training images, the last ones
 X = np.linspace(0, 1, 33)
@@ -91,8 +92,12 @@ def evaluate(trial: Trial) -> dict[str, Any]:
     levels, labels = task.dataset.training.levels, task.dataset.training.labels
     network = initial_network(HIDDEN[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
     network = learn_layers(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
+    levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]
+    varied = f", {trial.setting} x {trial.factor:g}" if trial.setting else ""
+    name = f"{trial.device.name}, {'whole pulses' if trial.whole else 'any width'}{varied}"
+    warn_of_layers(network, levels, DOSE, DOSE, labels, name)
     return {"device": trial.device.name, "whole": trial.whole, "setting": trial.setting, "factor": trial.factor,
-            **score_row(labels[-HELD_OUT:], network.first_spikes(levels[-HELD_OUT:]))}
+            **score_row(labels, network.first_spikes(levels))}
 
 
 if __name__ == "__main__":

@@ -8,11 +8,17 @@ minutes on two cores.
 
 --hidden 100 instead varies neurons and cells of networks with 100 hidden neurons, reference columns included. Writes
 results/imperfect_layers.json and figures/imperfect_layers.png. 5 minutes.
+--circuits compares the circuits of this project: which deviation ruins carried weights, and why? Writes
+results/imperfect_circuits.json. 10 minutes.
+--device FILE trains one layer of a measured device, a preset or a device file, with a differential pair in each synapse. All
+cells have the file's curves and noise; the study sets their spread. Writes results/imperfect_device_NAME.json and
+figures/imperfect_device_NAME.png. 3 minutes.
 """
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,21 +32,28 @@ from matplotlib.patches import Patch
 
 import plotting
 from datasets import Dataset, matching_dataset
+from memristive.classifier.defaults import learning_rule, suited_dose, suited_margin, untrained_network
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
+from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, whole_number
 from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.progress import print_rows
+from memristive.devices.measured_device import device_record, load_device
 from memristive.io.files import check_overwriting
+from memristive.io.networks import describe_network
 from memristive.io.results import describe, load_results, write_results
 from memristive.io.voltages import load_voltages
 from memristive.learning.crossbar_training import CompiledCrossbar, learn_on_chip, programmed
+from memristive.learning.device_settings import learning_of
 from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
-from memristive.network.layers import LayeredNetwork, network_on_chip
+from memristive.network.clipping import warn_of_layers
+from memristive.network.layers import LayeredNetwork, network_on_chip, with_bias
+from memristive.network.netlists import LayerDesign
 from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
+from studies.device_learning import Task as DeviceTask
 
 # Colour, line and label of each route by which a chip gets its weights. "Verified" cells are written until each carries the
 # current that it has on the ideal chip.
@@ -64,6 +77,47 @@ LONG: dict[str, Any] = {"chips": 10, "few": 5, "encodings": ("grey", "binary"), 
                         "sections": ("spread", "stuck", "read noise", "write noise", "retention", "recovery")}
 SHORT: dict[str, Any] = {"chips": 3, "few": 3, "encodings": ("grey",), "spreads": (0.02, 0.1), "sections": ("spread",)}
 LAYERS: dict[str, Any] = {"chips": 5, "encodings": ("grey",), "spreads": SPREADS[:5], "sections": ("spread",)}
+CARRIED: dict[str, Any] = {"chips": 10, "chips in situ": 3, "encodings": ("grey",), "spreads": SPREADS[1:4],
+                           "sections": ("spread",)}
+SMALL_SPREAD = 0.01  # of the chips on which `race_of` measures how far a lead moves
+EPOCHS = 3  # of a layer of emulators
+
+Made = tuple[LayeredNetwork | None, Any]  # untrained network (None: the paper's layer) and its rule
+Change = Callable[[Any], Any]  # applies --set to a rule
+
+
+def paper(data: Dataset, change: Change) -> Made:
+    """Return the rule of the paper's layer, which has no network object because nothing is subtracted."""
+    return None, change(data.rule)
+
+
+def emulators(data: Dataset, change: Change, pairs: int = 0, dose: float = 1.0) -> Made:
+    """Return one layer of emulators and the rule of MemristiveClassifier, whose dose is multiplied by `dose`."""
+    levels = data.training.levels
+    rule = learning_rule(dose * suited_dose(levels.shape[1], 10, ()), suited_margin(len(levels)), 1, ())
+    rule = change(dataclasses.replace(rule, presentations=EPOCHS * len(levels)))
+    return untrained_network(rule, levels, (), 10, {"design": LayerDesign(pairs=pairs)}), rule
+
+
+def measured(data: Dataset, change: Change, device: str) -> Made:
+    """Return one layer of differential pairs of a measured device, and its rule."""
+    made, rule = learning_of(load_device(device), layers=1, pairs=1)
+    rule = change(dataclasses.replace(rule, presentations=DeviceTask(device).presentations))
+    return initial_network((), 10, data.training.levels, rule, **made), rule
+
+
+def hidden_layer(data: Dataset, change: Change, neurons: int) -> Made:
+    """Return emulators with a reference column and hidden neurons, and the rule of `studies.layers`."""
+    rule = change(LayeredRule(presentations=300_000))
+    return initial_network((neurons,), 10, data.training.levels, rule), rule
+
+
+CIRCUITS: dict[str, Callable[[Dataset, Change], Made]] = {
+    "the paper's layer": paper, "reference column": emulators,
+    "the same, five times the dose": functools.partial(emulators, dose=5.0),
+    "differential pairs": functools.partial(emulators, pairs=1),
+    "EpiRAM, differential pairs": functools.partial(measured, device="epiram"),
+    "reference columns, 100 hidden": functools.partial(hidden_layer, neurons=100)}
 
 
 @dataclass(frozen=True)
@@ -80,10 +134,10 @@ class Task:
     rule : ErrorDrivenRule or LayeredRule
     samples : int
         Number of test images.
-    states : array, V, or a tuple of arrays for layers, optional
+    states : array, V, or a tuple of arrays for a network, optional
         States that are carried to the chip, or from which its training starts. None: the rule's initial states.
-    hidden : int
-        Hidden neurons; 0: one layer without reference.
+    network : LayeredNetwork, optional
+        Untrained. None: the paper's layer, without a reference.
     """
 
     columns: Mapping[str, Any]
@@ -92,23 +146,19 @@ class Task:
     rule: Any
     samples: int
     states: Any = None
-    hidden: int = 0
+    network: LayeredNetwork | None = None
 
     @property
     def data(self) -> Dataset:
         """MNIST in the task's encoding."""
         return matching_dataset("mnist", encoding=self.columns["encoding"])
 
-    def network(self, chip: Chip) -> LayeredNetwork:
-        """Return the untrained network with hidden neurons on a chip."""
-        start = initial_network((self.hidden,), 10, self.data.training.levels, self.rule)
-        return network_on_chip(start, None if chip.ideal else chip)
-
     def learned(self, chip: Chip) -> Any:
         """Return the states after a training on a chip."""
         training = self.data.training
-        if self.hidden:
-            return learn_layers(self.network(chip), self.rule, training.levels, training.labels).network.states
+        if self.network:
+            start = network_on_chip(self.network, None if chip.ideal else chip)
+            return learn_layers(start, self.rule, training.levels, training.labels).network.states
         return learn_on_chip(self.data.setup, chip, self.rule, training.levels, training.labels, self.states)
 
     def states_on(self, chip: Chip) -> Any:
@@ -119,30 +169,41 @@ class Task:
             return programmed(self.data.setup, chip, self.states, calibrated=self.route == "calibrated")
         return self.states
 
+    def first_spikes(self, chip: Chip, states: Any) -> np.ndarray:
+        """Return the first spikes in s (images x classes) of a chip that got some states, for the first `samples` test images."""
+        images = self.data.test.levels[:self.samples]
+        if self.network:
+            carried = dataclasses.replace(self.network, states=states)
+            return network_on_chip(carried, None if chip.ideal else chip).first_spikes(images)
+        noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip.read_noise else None
+        return CompiledCrossbar(self.data.setup, chip).first_spikes(chip.with_stuck_cells(states), images, noise)
+
     def accuracy(self, chip: Chip, states: Any) -> float:
-        """Return the strict accuracy of a chip with some states on the first `samples` test images."""
+        """Return the strict accuracy of a chip that got some states; warn if a network collapses that learned on its chip."""
         images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
-        if self.hidden:
-            spikes = dataclasses.replace(self.network(chip), states=states).first_spikes(images)
-        else:
-            noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip.read_noise else None
-            spikes = CompiledCrossbar(self.data.setup, chip).first_spikes(chip.with_stuck_cells(states), images, noise)
-        return float(score_row(labels, spikes)["strict_accuracy"])
+        if self.network and self.route == "in situ":
+            spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
+            network = network_on_chip(dataclasses.replace(self.network, states=states), None if chip.ideal else chip)
+            warn_of_layers(network, images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
+        return float(score_row(labels, self.first_spikes(chip, states))["strict_accuracy"])
 
 
-def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarray | None) -> Iterator[Task]:
+def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarray | None,
+         deviations: Sequence[str]) -> Iterator[Task]:
     """Yield the tasks of one encoding in the order of the record.
 
     Parameters
     ----------
     extent : dict
-        `LONG`, `SHORT` or `LAYERS`.
+        `LONG`, `SHORT`, `LAYERS` or `CARRIED`.
     ideal : Task
         Training of the ideal chip, which the other tasks vary.
-    states : array, classes x inputs, V, or a tuple of arrays for layers
+    states : array, classes x inputs, V, or a tuple of arrays for a network
         States that the ideal chip has learned.
     software : array, classes x inputs, V, optional
-        States that carry the weights of the logistic regression.
+        States that carry the weights of the logistic regression. None: only in situ and ex situ are compared.
+    deviations : sequence of str
+        Keys of `DEVIATIONS`.
     """
     carried = {"in situ": None, "software": software}
 
@@ -156,9 +217,10 @@ def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarr
                     "chips": [Chip(seed=seed, **deviations) for seed in range(1, chips + 1)],  # type: ignore[arg-type]
                     "states": carried.get(route, states), **more})
 
-    for deviation, names in DEVIATIONS.items() if not ideal.hidden else [("both", DEVIATIONS["both"])]:
-        points = [({"deviation": deviation, "spread": s}, dict.fromkeys(names, s)) for s in extent["spreads"]]
-        yield from tasks("spread", points, extent["chips"], ("in situ", "ex situ") if ideal.hidden else tuple(ROUTES))
+    for deviation in deviations:
+        points = [({"deviation": deviation, "spread": s}, dict.fromkeys(DEVIATIONS[deviation], s)) for s in extent["spreads"]]
+        for route in ("in situ", "ex situ") if software is None else tuple(ROUTES):
+            yield from tasks("spread", points, extent.get(f"chips {route}", extent["chips"]), (route,))
     if "stuck" not in extent["sections"]:
         return
     few, both = extent["few"], DEVIATIONS["both"]
@@ -205,52 +267,125 @@ def learn_ideal(task: Task) -> tuple[Any, float]:
     return states, task.accuracy(task.chips[0], states)
 
 
+def race_of(task: Task, states: Any, chips: int) -> dict[str, float]:
+    """Return what decides which deviation ruins carried weights: medians over test images, and the size of the weights.
+
+    Returns
+    -------
+    dict
+        "lead" of the first spike over the second on the ideal chip; "moved_by_neurons" and "moved_by_cells", the absolute
+        change of this lead by a spread of `SMALL_SPREAD`; all as shares of the first spike's time. "weight" as in
+        `weight_share`.
+    """
+    window = task.network.design.window if task.network else task.data.setup.schedule.pulse
+
+    def spikes(chip: Chip) -> np.ndarray:
+        return np.nan_to_num(task.first_spikes(chip, states), nan=window)
+    ideal = spikes(task.chips[0])
+    order = np.argsort(ideal, axis=1)[:, :2]
+    first, second = np.take_along_axis(ideal, order, 1).T
+    found = {"lead": float(np.median((second - first) / first)), "weight": weight_share(task, states)}
+    for deviation in ("neurons", "cells"):
+        spreads = dict.fromkeys(DEVIATIONS[deviation], SMALL_SPREAD)
+        read = [spikes(Chip(seed=seed, **spreads)) for seed in range(1, chips + 1)]  # type: ignore[arg-type]
+        leads = [-np.subtract(*np.take_along_axis(times, order, 1).T) for times in read]
+        found[f"moved_by_{deviation}"] = float(np.median(np.abs(np.array(leads) - (second - first)) / first))
+    return found
+
+
+def weight_share(task: Task, states: Any) -> float:
+    """Return the rms weight of the first layer as a share of the rms conductance of its cells.
+
+    A weight is the difference of two conductances: of a cell and its reference, or of a pair. In the paper's layer it is the
+    difference from the mean of the row, because what all columns have in common changes no order. Each row counts by the power
+    of its level in the test images.
+    """
+    levels, network = task.data.test.levels, task.network
+    if network is None:
+        cells, weights = states, states - states.mean(axis=0)
+    else:
+        levels, half = with_bias(network.design.read_levels(levels)), len(states[0]) // 2
+        cells = states[0] - network.parameters.memristor.threshold_voltage
+        weights = states[0][:half] - states[0][half:] if network.design.pairs else states[0] - network.design.reference_state
+    power = (levels**2).mean(axis=0)
+    return float(np.sqrt(((power * weights**2).sum() / len(weights)) / ((power * cells**2).sum() / len(cells))))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, plot."""
     parser = add_jobs(add_resume(make_parser(__doc__)))
     parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
-    parser.add_number("--hidden", 1, 10_000, None, "networks with N hidden neurons")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--hidden", type=whole_number(1, 10_000), metavar="N", help="networks with N hidden neurons")
+    other.add_argument("--circuits", action="store_true", help="all circuits of this project")
+    other.add_argument("--device", metavar="FILE", help="one layer of a measured device: a preset's name or a device file")
     parser.add_number("--samples", 1, 10_000, 10_000, "only N test images")
     options = parser.parse_args(arguments)
-    extent = SHORT if options.short else LAYERS if options.hidden else LONG
+    carried = options.circuits or options.device
+    extent = SHORT if options.short else LAYERS if options.hidden else CARRIED if carried else LONG
 
-    # 1. The rule of the training scripts, and the weights of a logistic regression.
+    # 1. Circuits with their rules, and the weights of a logistic regression.
     parameters: dict[str, Any] = {"extent": {**extent, "samples": options.samples}, "engine": CLOSED_FORM}
+    name = "chips"
+    made: dict[str, Callable[[Dataset, Change], Made]] = dict.fromkeys(extent["encodings"], paper)
+    if options.hidden:
+        name, made = "layers", {"grey": functools.partial(hidden_layer, neurons=options.hidden)}
+    elif options.circuits:
+        name, made = "circuits", CIRCUITS
+    elif options.device:
+        device = load_device(options.device)
+        name, made = f"device_{device.name}", {"grey": functools.partial(measured, device=options.device)}
+        parameters["device"] = device_record(device)
     starts, software = [], {}
-    for encoding in extent["encodings"]:
-        dataset = matching_dataset("mnist", encoding=encoding)
-        (rule,) = apply_settings(options, rule=LayeredRule(presentations=300_000) if options.hidden else dataset.rule)
-        starts.append(Task({"encoding": encoding}, "in situ", [Chip()], rule, options.samples, hidden=options.hidden or 0))
-        parameters[encoding] = {"learning": dataclasses.asdict(rule), "hidden": options.hidden}
-        if not options.hidden:
+    for case, make in made.items():
+        encoding = case if case in extent["encodings"] else "grey"
+        data = matching_dataset("mnist", encoding=encoding)
+        network, rule = make(data, lambda rule: apply_settings(options, rule=rule)[0])
+        columns = {"encoding": encoding} | ({"circuit": case} if options.circuits else {})
+        starts.append(Task(columns, "in situ", [Chip()], rule, options.samples, network=network))
+        parameters[case] = {"learning": dataclasses.asdict(rule)}
+        if carried and network:
+            parameters[case] |= describe_network(data.name, data.shape, network, rule)
+        elif network:
+            parameters[case]["hidden"] = options.hidden
+        else:
+            parameters[case] |= describe(data.setup)
+        if name == "chips":
             voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
-            software[encoding] = voltages.states
-            parameters[encoding] |= {**describe(dataset.setup), "software": voltages.origin.get("mapping")}
-    path = options.results / f"imperfect_{'layers' if options.hidden else 'chips'}{'_short' * options.short}.json"
-    check_overwriting(path, parameters, options.force)
+            software[case] = voltages.states
+            parameters[case] |= {"hidden": None, "software": voltages.origin.get("mapping")}
+    path = options.results / f"imperfect_{name}{'_short' * options.short}.json"
+    check_overwriting(path, parameters, options.force, [options.device])
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
     ideal = dict(run_tasks(learn_ideal, starts, options.jobs, options.scheduler, None, "ideal chips"))
-    accuracies = {encoding: ideal[k][1] for k, encoding in enumerate(extent["encodings"])}
+    results: dict[str, Any] = {"ideal": {case: ideal[k][1] for k, case in enumerate(made)}}
 
     # 3. Imperfect chips learn and are tested.
-    tasks = [task for k, start in enumerate(starts)
-             for task in plan(extent, start, ideal[k][0], software.get(start.columns["encoding"]))]
+    tasks = [task for k, (case, start) in enumerate(zip(made, starts, strict=True))
+             for task in plan(extent, start, ideal[k][0], software.get(case), ["both"] if options.hidden else list(DEVIATIONS))]
     sizes = [len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1) for task in tasks]
-    rows = [row for found in run_resumable(evaluate, tasks, sizes, options, path, parameters) for row in found]
+    results["rows"] = [row for found in run_resumable(evaluate, tasks, sizes, options, path, parameters) for row in found]
+    if carried:
+        names = list(made) if options.circuits else [name.removeprefix("device_")]
+        results["race"] = {circuit: race_of(starts[k], ideal[k][0], extent["chips"]) for k, circuit in enumerate(names)}
 
     # 4. Save, print, plot.
-    write_results(path, parameters, {"ideal": accuracies, "rows": rows}, ngspice=False)
-    print(f"accuracy of ideal chips: {accuracies}")
-    print_rows(rows, drop=["accuracies"])
-    draw(path, options.figures)
+    write_results(path, parameters, results, ngspice=False)
+    print(f"accuracy of ideal chips: {results['ideal']}")
+    print_rows(results["rows"], drop=["accuracies"])
+    if carried:
+        print_rows([{"circuit": circuit, **found} for circuit, found in results["race"].items()])
+    if not options.circuits:
+        draw(path, options.figures)
 
 
 def draw(record: str | Path, folder: str | Path) -> None:
     """Write the figures of a record to a folder."""
     found = load_results(record)
-    for part, figure in figures(found["rows"], found["ideal"]).items():
-        plotting.save(figure, Path(folder) / f"{Path(record).stem}_{part}.png".replace("layers_in_situ", "layers"))
+    drawn = figures(found["rows"], found["ideal"])
+    for part, figure in drawn.items():
+        plotting.save(figure, Path(folder) / f"{Path(record).stem}{f'_{part}' * (len(drawn) > 1)}.png")
 
 
 def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> dict[str, Figure]:
@@ -264,11 +399,12 @@ def figures(rows: Sequence[Mapping[str, Any]], ideal: Mapping[str, float]) -> di
         Accuracy of an ideal chip by encoding.
     """
     table = pd.DataFrame(rows)
+    several = table.deviation.nunique() > 1
     parts = {"in_situ": (in_situ_figure, ["spread"]), "spread": (spread_figure, ["spread"]), "stuck": (stuck_figure, ["stuck"]),
              "noise": (noise_figure, ["read noise", "write noise"]), "retention": (retention_figure, ["retention"]),
              "recovery": (recovery_figure, ["recovery"])}
     found = {name: (draw, table[table.section.isin(sections)]) for name, (draw, sections) in parts.items()
-             if name != "spread" or table.route.nunique() > 2}
+             if {"in_situ": not several or table.route.nunique() > 2, "spread": several}.get(name, True)}
     return {name: draw(part, ideal) for name, (draw, part) in found.items() if len(part)}
 
 
@@ -291,7 +427,8 @@ def spread_figure(rows: pd.DataFrame, ideal: Mapping[str, float]) -> Figure:
                                 squeeze=False)
     for line, encoding in zip(axes, encodings, strict=True):
         for axis, deviation in zip(line, titles, strict=True):
-            routes(axis, rows[(rows.encoding == encoding) & (rows.deviation == deviation)], "spread", ideal[encoding], ROUTES)
+            routes(axis, rows[(rows.encoding == encoding) & (rows.deviation == deviation)], "spread", ideal[encoding],
+                   [route for route in ROUTES if route in set(rows.route)])
             finish(axis, ideal[encoding], titles[deviation] if encoding == encodings[0] else "",
                    "spread (%)" if encoding == encodings[-1] else "",
                    f"test accuracy (%), {encoding}" if deviation == "neurons" else "")

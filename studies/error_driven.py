@@ -74,8 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
     state = LearningState(**progressed) if progressed else initial_state(rule, classes, inputs)
     if chip:
         state.states = chip.with_stuck_cells(state.states)
-    netlist = read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels, "training image 0")
-    write_netlist(options.netlist, netlist, options.force, [options.chip, path])
+    write_netlist(options.netlist, lambda: read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels,
+                                                        "training image 0"), options.force, [options.chip, path])
     pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
     warn_of_range(on_chip(setup, chip), state.states, images[:100], write=pulse * (options.engine == NGSPICE))
     presentations = train(options.engine, setup, chip or Chip(classes, inputs), state, rule, images, labels)

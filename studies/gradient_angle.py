@@ -27,6 +27,7 @@ from memristive.io.results import write_results
 from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.layered_training import BLOCK, initial_network, learn_layers
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
+from memristive.network.clipping import warn_of_layers
 from memristive.network.layers import LayeredNetwork
 from memristive.spice.parameters import ParameterError
 from plotting import BLUE, GREY, VERMILLION, WIDTH
@@ -57,6 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
             network = learn_layers(network, rule, dataset.training.levels, dataset.training.labels, watch).network
+            warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name=f"{options.hidden} hidden neurons")
         errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:
             raise ParameterError(f"{stage} no error was found in {SEARCHED} training images; use more than {options.hidden} "

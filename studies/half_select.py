@@ -30,6 +30,7 @@ from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
+from memristive.network.clipping import warn_of_layers
 from memristive.network.layers import LayeredNetwork
 from memristive.network.measured_layers import THIRD, measured_design, measured_parameters, measured_pulses
 from memristive.network.scores import score_row
@@ -126,6 +127,8 @@ def trained(task: Task) -> LayeredNetwork:
 def evaluate(task: Task) -> dict[str, Any]:
     """Train and test; return accuracies as a row. Runs in a worker."""
     network, training, test = trained(task), data().training, data().test
+    warn_of_layers(network, test.levels, output_dose=f"the dose ({task.dose:g})", labels=test.labels,
+                   name=f"{task.device.name}, {task.scheme}, r {disturb(task.device, task.scheme)[0]:.2%}, dose {task.dose:g}")
     held_out = score_row(training.labels[-HELD_OUT:], network.first_spikes(training.levels[-HELD_OUT:]))["strict_accuracy"]
     r_up, r_down = disturb(task.device, task.scheme)
     return {"device": task.device.name, "scheme": task.scheme, "r_up": r_up, "r_down": r_down, "dose": task.dose,

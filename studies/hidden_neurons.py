@@ -63,7 +63,7 @@ def train_and_test(task: Task) -> dict[str, Any]:
     images, labels = data.test.levels[:samples], data.test.labels[:samples]
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
     learning = learn_layers(network, rule, data.training.levels, data.training.labels)
-    warn_of_layers(learning.network, images)
+    warn_of_layers(learning.network, images, labels=labels, name=f"{hidden} hidden neurons, seed {rule.seed}")
     return {"hidden": hidden, "seed": rule.seed, **score_row(labels, learning.network.first_spikes(images)),
             "presentations_that_wrote": int(learning.history[:, 1].sum())}
 

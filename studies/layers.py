@@ -99,13 +99,14 @@ def main(arguments: list[str] | None = None) -> None:
                   "test_engine": options.test_engine}
     check_overwriting(path, made_with, options.force, [options.chip])
     check_overwriting(record, parameters, options.force, [options.chip, path])
-    write_netlist(options.netlist, layered_read_netlist(start, dataset.training.levels[0], dataset.labels, "training image 0"),
-                  options.force, [options.chip, path])
+    write_netlist(options.netlist, functools.partial(layered_read_netlist, start, dataset.training.levels[0], dataset.labels,
+                                                     "training image 0"), options.force, [options.chip, path])
 
     # 2. Train and test one network after the other, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
     state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {"rows": "[]"}
     rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
+    first: LayeredNetwork | None = None  # trained in this run; a resumed one may find it in its file
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
         for number in range(len(rows), options.seeds):
             data, start, seeded = prepared(number)
@@ -114,18 +115,19 @@ def main(arguments: list[str] | None = None) -> None:
                   functools.partial(save_checkpoint, checkpoint, state, parameters))
             accuracy, writes = learning_curve(learning.history)
             if number == 0:
+                first = learning.network
                 save_voltages(path, learning.network.states, ngspice=options.engine == NGSPICE, **made_with)
                 shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
                 plotting.save(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1),
                               options.figures / f"{stem}_learning.png")
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
-            warn_of_layers(learning.network, images)
+            warn_of_layers(learning.network, images, labels=labels, name=f"{dataset.name}, seed {seeded.seed}")
             spikes = read_layers(learning.network, images, options.test_engine, options.jobs, options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
 
         # 3. Save, with the energies of an error of the first network.
-        network = network_on_chip(load_network(path, dataset.name)[0], chip)
+        network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
         example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
         results: dict[str, Any] = {"rows": rows, "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
                                    "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows)}

@@ -2,9 +2,9 @@
 
 SOURCE is iris, wine, breast_cancer, digits, or a CSV file of numbers with a header; its last column (or --label) is the class.
 Each fold trains and tests in closed form. With --engine ngspice a held-out tenth is then tested in ngspice too, sample by sample.
-Writes results/own_data_NAME.json, figures/own_data_NAME_confusion.png and the network trained on everything,
-voltages/NAME_classifier.json. NAME is that of SOURCE; with --device, the device's name follows it. Seconds for iris, minutes for
-digits.
+Writes own/own_data_NAME.json, own/own_data_NAME_confusion.png and the network trained on everything,
+own/NAME_classifier.json; for iris and the like to results/, figures/ and voltages/. NAME is that of SOURCE; with --device, the
+device's name follows it. Seconds for iris, minutes for digits.
 """
 
 import csv
@@ -31,13 +31,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 import plotting
 from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
+from memristive.cli.options import add_jobs, add_resume, apply_settings, keep_apart, make_parser, table, whole_number
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import load_device
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON
-from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.scores import confusion, decide, interval, largest_deviation
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.network.spike_decoding import RESOLUTION
@@ -55,7 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file (default: the last)")
-    parser.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out, e.g. row numbers")
+    parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
+                        help="columns to leave out, e.g. row numbers")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
                         help="neurons of each hidden layer; nothing for a single layer (default: 100; nothing with --device)")
     parser.add_argument("--device", metavar="NAME", help="measured device instead of the default one: preset or device file")
@@ -65,8 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_number("--folds", 2, 1000, 10, "parts of the cross-validation")
     parser.add_number("--seed", 0, 2**31 - 1, 1, "of folds and starts")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="ngspice: test a held-out tenth there as well")
-    parser.add_argument("--voltages", type=Path, metavar="FILE", help="classifier (default: voltages/NAME_classifier.json)")
+    parser.add_argument("--voltages", type=Path, metavar="FILE", help="classifier (default: NAME_classifier.json, see above)")
     options = parser.parse_args(arguments)
+    networks = keep_apart(options, options.source, options.device)
 
     # 1. The table, the network of memristors, and the classifiers beside it.
     features, labels = load_table(options.source, options.label, options.drop)
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
     if options.device:
         name = f"{name}_{load_device(options.device).name}"
-    record, path = options.results / f"own_data_{name}.json", options.voltages or Path("voltages") / f"{name}_classifier.json"
+    record, path = options.results / f"own_data_{name}.json", options.voltages or networks / f"{name}_classifier.json"
     made_with = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
                  "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
                  "seed": options.seed, "hidden": hidden, "epochs": options.epochs, "dose": options.dose,
@@ -101,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 3. Cross-validate: every sample is tested once, by classifiers that were not trained on it.
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth))
-    tasks = [Fold(method, features, truth, *part) for part in parts for method in methods.values()]
+    tasks = [Fold(f"{method}, fold {number}", classifier, features, truth, *part)
+             for number, part in enumerate(parts, 1) for method, classifier in methods.items()]
     found = run_resumable(evaluate, tasks, [len(task.train) for task in tasks], options, record, parameters)
     decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # decisions, strict decisions
     for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
@@ -111,7 +113,6 @@ def main(arguments: list[str] | None = None) -> None:
     compared = {"ngspice": compare_in_ngspice(network, features, labels)} if options.engine == NGSPICE else {}
 
     # 5. Save and print.
-    path.parent.mkdir(parents=True, exist_ok=True)
     report(f"wrote {final.save(path, made_with)}")
     if options.netlist:
         report(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")
@@ -197,6 +198,7 @@ def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) 
 class Fold:
     """A classifier, the table with class numbers (`truth`), and the indices of one fold's training and test samples."""
 
+    name: str
     method: Any
     features: np.ndarray
     truth: np.ndarray
@@ -209,9 +211,10 @@ def evaluate(task: Fold) -> list[np.ndarray]:
 
     Both are the same for all classifiers but the network of memristors.
     """
-    with warnings.catch_warnings(), threadpool_limits(1):  # more threads take ten times as long for such small matrices
-        warnings.simplefilter("ignore", OperatingRangeWarning)  # the network trained on everything warns
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):  # more threads take ten times as long
         fitted = clone(task.method).fit(task.features[task.train], task.truth[task.train])
+    for one in caught:
+        warnings.warn(f"{task.name}: {one.message}", one.category, stacklevel=2)
     predicted = fitted.predict(task.features[task.test])
     if not isinstance(fitted, MemristiveClassifier):
         return [predicted, predicted]

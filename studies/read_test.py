@@ -14,7 +14,7 @@ from typing import Any
 import plotting
 from datasets import DATASETS, matching_dataset
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, apply_settings, make_parser
+from memristive.cli.options import add_jobs, apply_settings, keep_apart, make_parser
 from memristive.cli.parallel_reads import read_images, read_layers
 from memristive.cli.progress import write_netlist
 from memristive.cli.scoring import save_test
@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--engine", choices=ENGINES, default=NGSPICE, help="engine that reads (default: ngspice)")
     parser.add_number("--samples", 1, 10**6, None, "only the first N images")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.voltages, options.chip)
 
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
     layered, seed = "layers" in read_json(options.voltages, "a voltages file"), 1
@@ -70,13 +71,14 @@ def main(arguments: list[str] | None = None) -> None:
     if layered:
         network = network_on_chip(network, devices)
         described = describe_network(data, dataset.shape, network, rule, voltages.engine, devices)
-        netlist, resolution = layered_read_netlist(network, levels[0], dataset.labels, "test image 0"), RESOLUTION
-        warn_of_layers(network, levels)
+        netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
+        resolution = RESOLUTION
+        warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
         read = partial(read_layers, network, levels)
     else:
         setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)
         states, described = chip.after_decay(voltages.states, options.age), describe(setup, devices)
-        netlist = read_netlist(on_chip(setup, devices), states, levels[0], dataset.labels, "test image 0")
+        netlist = partial(read_netlist, on_chip(setup, devices), states, levels[0], dataset.labels, "test image 0")
         resolution = resolution_of(voltages.rule, setup.neuron)
         read = partial(read_images, setup, states, levels, chip=devices)
     name, given = f"{options.voltages.stem}_read", [options.voltages, options.chip]

@@ -5,8 +5,8 @@ stanford come with the project. x is the conductance as a share of its range. Tw
 subcircuit's default state down, and then up. Each ends when its last 100 pulses have made less than 1 % of its whole change, or
 after 1,000 pulses.
 
-Writes the device file results/MODEL_device.json, for --device of other scripts, the record results/spice_device_MODEL.json and
-figures/spice_device_MODEL.png. 5 to 10 s.
+Writes the device file own/MODEL_device.json, for --device of other scripts, the record own/spice_device_MODEL.json and
+own/spice_device_MODEL.png; those of the project's models go to results/ and figures/. 5 to 10 s.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from memristive.cli.main import run
-from memristive.cli.options import Parser, make_parser, table
+from memristive.cli.options import Parser, keep_apart, make_parser, table
 from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model
@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser: Parser = make_parser(__doc__, parameters=False)
     parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.model)
     model = load_model(options.model)
     record, device_file = options.results / f"spice_device_{model.name}.json", options.results / f"{model.name}_device.json"
     pulses = ("voltage_up", "width_up", "voltage_down", "width_down", "read_voltage")

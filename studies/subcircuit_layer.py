@@ -36,15 +36,15 @@ PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole
 def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
     parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="NAME",
-                        help="default: all five")
+    parser.add_argument("--models", nargs="+", action="extend", choices=MODELS, metavar="NAME", help="default: all five")
     parser.add_number("--images", 1, 10_000, 1000, "test images")
     parser.add_number("--presentations", 1, 10_000, 100, "training images")
     options = parser.parse_args(arguments)
+    models = options.models or MODELS
     record = options.results / "subcircuit_layer.json"
-    parameters = {"models": options.models, "images": options.images, "presentations": options.presentations}
+    parameters = {"models": models, "images": options.images, "presentations": options.presentations}
     check_overwriting(record, parameters, options.force)
-    tasks = [(name, options.images, options.presentations) for name in options.models]
+    tasks = [(name, options.images, options.presentations) for name in models]
     rows = run_resumable(compared, tasks, [options.images + options.presentations] * len(tasks), options, record, parameters)
     write_results(record, parameters, {"rows": rows})
     print(table(("model", "same decisions", "accuracy ngspice, closed form", "spikes (ns)", "same errors", "written",

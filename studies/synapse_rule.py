@@ -248,9 +248,9 @@ def run_stdp(options: argparse.Namespace) -> None:
     record = options.results / "memristor_stdp.json"
     parameters = {"memristor": memristor.as_dict(), "stdp": experiment.as_dict()}
     check_overwriting(record, parameters, options.force)
-    netlist = netlist_text(stdp_circuit(memristor, experiment), STDP_SOLVER, experiment.duration,
-                           print_nodes=["v(input)", "v(phi)", f"v({STATE})"])
-    write_netlist(options.netlist, netlist, options.force)
+    nodes = ["v(input)", "v(phi)", f"v({STATE})"]
+    write_netlist(options.netlist, lambda: netlist_text(stdp_circuit(memristor, experiment), STDP_SOLVER, experiment.duration,
+                                                        print_nodes=nodes), options.force)
 
     # 1. Measure in ngspice, one transient for each time difference; compare with the closed form.
     differences, measured = experiment.differences, stdp_experiment(memristor, experiment)

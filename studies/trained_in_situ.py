@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import xor, zvn
 from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, make_parser, table
+from memristive.cli.options import Parser, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
@@ -55,19 +55,21 @@ XOR_GAIN, XOR_BIAS, XOR_SPREAD, HIDDEN_DOSE, OUTPUT_DOSE = 4.0, 0.25, 2.5, 0.02,
 def main(arguments: list[str] | None = None) -> None:
     """Train, save, print, plot."""
     parser: Parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
-    parser.add_argument("--device", nargs="+", default=["results/vteam_device.json", "results/wox_device.json"], metavar="FILE",
+    parser.add_argument("--device", nargs="+", action="extend", metavar="FILE",
                         help="files of python -m studies.spice_device (default: those of vteam and wox)")
     parser.add_argument("--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})")
     parser.add_number("--seeds", 1, 1000, 10, "networks of each model and rule, which start differently")
     options = parser.parse_args(arguments)
+    devices = options.device or ["results/vteam_device.json", "results/wox_device.json"]
+    keep_apart(options, *devices)
     tasks = [(file, options.scheme, kind, seed)
-             for file in options.device for kind in (*RULES, XOR) for seed in range(options.seeds)]
-    models = [model_of(load_device(file)).sha256 for file in options.device]
-    parameters = {"devices": options.device, "models": models, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
+             for file in devices for kind in (*RULES, XOR) for seed in range(options.seeds)]
+    models = [model_of(load_device(file)).sha256 for file in devices]
+    parameters = {"devices": devices, "models": models, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
                   "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
                   "window": WINDOW, "hidden": HIDDEN}
     record = options.results / "trained_in_situ.json"
-    check_overwriting(record, parameters, options.force, others=options.device)
+    check_overwriting(record, parameters, options.force, others=devices)
 
     rows = run_resumable(train, tasks, [1] * len(tasks), options, record, parameters)
     write_results(record, parameters, {"published_epochs": PUBLISHED, "rows": rows})

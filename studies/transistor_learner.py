@@ -54,9 +54,9 @@ ORDERS = range(5)  # seeds of the order of training images, for trainings by the
 def main(arguments: list[str] | None = None) -> None:
     """Train and test one circuit in ngspice, compare with the law, record, plot."""
     parser = make_parser(__doc__, netlist=True)
-    shown_images = parser.add_mutually_exclusive_group()
-    shown_images.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
-    shown_images.add_argument("--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--task", choices=[*LABELS, "xpue"], default="mnist017", help="images (default: mnist017)")
+    source.add_argument("--patterns", type=Path, metavar="FILE", help="your own patterns, as text (see above)")
     parser.add_argument("--step", type=float, default=STEP, metavar="S", help=f"longest time step in s (default: {STEP:g})")
     parser.add_argument("--control", choices=("untrained", "permuted"), default="", help="no training, or permuted labels")
     options = parser.parse_args(arguments)
@@ -71,7 +71,6 @@ def main(arguments: list[str] | None = None) -> None:
         images = pattern_images(drawn.patterns)
         classes, passes = list(range(len(images.train))), PATTERN_PASSES
         schedule, shown = pattern_schedule(images)
-        whole = batch_netlist(learner, images, drawn.labels)
     else:
         images, classes, passes = frozen_images(task, load_mnist()), list(LABELS[task]), PASSES
         if options.control == "permuted":
@@ -80,18 +79,18 @@ def main(arguments: list[str] | None = None) -> None:
         if options.control == "untrained":
             passes = 0
         schedule, shown = contest_schedule(images, passes)
-        whole = ""
     labels = images.test_labels[shown]
     circuit = netlist(learner, classes, schedule.inputs)
     driven, outputs = pin_names(schedule.inputs, schedule.classes)
     parameters = {"task": task, "control": options.control, "step_s": options.step, "passes": passes,
                   "learner": learner.as_dict(), "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest()}
-    if options.patterns:
+    if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
     check_overwriting(record, parameters, options.force, [options.patterns])
     components = count_components(circuit, [*driven, *outputs])
     print(f"{sum(components.values())} allowed components: {components}")
-    write_netlist(options.netlist, whole or circuit, options.force, [options.patterns])
+    write_netlist(options.netlist, lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit, options.force,
+                  [options.patterns])
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]

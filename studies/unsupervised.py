@@ -7,6 +7,7 @@ MNIST: python -m studies.unsupervised_mnist.
 """
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from datasets import Dataset, digits_012345, xpue
 from memristive.cli.main import run
 from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import progress, write_netlist
-from memristive.io.files import check_overwriting, report
+from memristive.io.files import check_overwriting, report, write_file
 from memristive.io.results import describe, write_results
 from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
 from memristive.learning.stdp.pattern_learning import (
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     seeds = range(options.seed, options.seed + options.seeds)
     trials = [draw_trial(setup, patterns, presentations, neurons, seed, task.dual_rail, options.spread, options.flipped)
               for seed in seeds]
-    write_netlist(options.netlist, batch_netlist(trials[0], labels), options.force)
+    write_netlist(options.netlist, lambda: batch_netlist(trials[0], labels), options.force)
 
     # 3. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[dict[str, Any]]()
@@ -171,7 +172,10 @@ def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
 
     frames = progress([*when, *[when[-1]] * LAST_FRAMES], len(when) + LAST_FRAMES, "animation", "frame")
     animation = FuncAnimation(figure, draw, frames=frames, init_func=lambda: None, cache_frame_data=False)
-    animation.save(path, PillowWriter(fps=4), dpi=100)
+    with tempfile.TemporaryDirectory() as folder:  # Pillow writes into a file only
+        whole = Path(folder, path.name)
+        animation.save(whole, PillowWriter(fps=4), dpi=100)
+        write_file(path, whole.read_bytes(), lambda old: old.startswith(b"GIF"))
     plt.close(figure)
     report(f"wrote {path}")
 

@@ -191,15 +191,21 @@ def layers_in_ngspice_table() -> str:
     return markdown(("network", "images", "accuracy", "decided differently", "spikes differ by at most, us"), rows)
 
 
-def chips_spread_table() -> str:
-    """Return accuracies in % (lowest to highest chip) against spread, for chips whose cells and neurons both differ."""
-    table = load_table(RESULTS / "imperfect_chips.json")
-    table = table[(table.section == "spread") & (table.encoding == "grey") & (table.deviation == "both")
-                  & table.route.isin(["in situ", "ex situ"])]
-    text = (100 * table.accuracy_mean).map("{:.1f} (".format) + (100 * table.accuracy_low).map("{:.1f}-".format) + (
-        100 * table.accuracy_high).map("{:.1f})".format)
-    cells = table.assign(text=text).pivot(index="spread", columns="route", values="text")[list(dict.fromkeys(table.route))]
-    return markdown(("spread", *cells), [(f"{spread:.0%}", *row) for spread, row in zip(cells.index, cells.values, strict=True)])
+def chips_circuits_table() -> str:
+    """Return mean accuracies in % of carried and learned weights on chips whose devices differ, and the causes."""
+    record = load_results(RESULTS / "imperfect_circuits.json")
+    accuracies = pd.DataFrame(record["rows"]).set_index(["circuit", "deviation", "route", "spread"]).accuracy_mean.sort_index()
+    spreads = accuracies.index.unique("spread")
+
+    def found(*case: str) -> str:
+        return "/".join(f"{100 * accuracies[(*case, spread)]:.0f}" for spread in spreads)
+
+    rows = [(circuit, percent(race["lead"], 1), "/".join(percent(race[f"moved_by_{kind}"], 1) for kind in ("neurons", "cells")),
+             percent(race["weight"], 0), f"{100 * record['ideal'][circuit]:.0f}", found(circuit, "neurons", "ex situ"),
+             found(circuit, "cells", "ex situ"), found(circuit, "both", "ex situ"), found(circuit, "both", "in situ"))
+            for circuit, race in record["race"].items()]
+    return markdown(("circuit", "lead", "moved by 1 % of neurons/cells", "weight", "ideal chip", "ex situ: neurons", "cells",
+                     "both", "in situ: both"), rows)
 
 
 def stdp_table() -> str:

@@ -5,6 +5,7 @@ The networks learn online from their errors, with local writes only (docs/layers
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -34,6 +35,7 @@ from memristive.classifier.defaults import (
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
 from memristive.devices.spice_model import SpiceModel, model_of
+from memristive.io.files import read_json, write_file
 from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
@@ -246,6 +248,46 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                                         seed=(rule.seed + self.n_presentations_) % 2**32), features, targets)
         return self
 
+    def carried_to(self, chip: str | Chip | None) -> Self:
+        """Return a copy whose weights are carried to another chip without learning (ex situ).
+
+        The cells of the other chip get the same states X, except its stuck cells. This classifier stays as it is. `partial_fit`
+        then lets the copy learn on its chip.
+
+        Parameters
+        ----------
+        chip : str, Chip or None
+            As the parameter `chip` of the class. None: all devices alike.
+
+        Returns
+        -------
+        MemristiveClassifier
+            Fitted, with this `chip`.
+
+        Raises
+        ------
+        ValueError
+            The chip is invalid or has deviations that networks do not support.
+        NotFittedError
+            This classifier has learned nothing yet.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from memristive import Chip, MemristiveClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MemristiveClassifier(random_state=1).fit(X, y)
+        >>> chip = Chip(seed=3, cell_gain=0.1, cell_write_gain=0.1)
+        >>> bool(model.carried_to(chip).score(X, y) < model.score(X, y))
+        True
+        """
+        check_is_fitted(self, "network_")
+        self._check_unchanged()
+        model = copy.deepcopy(self).set_params(chip=chip)
+        model._check_classes()
+        model._set_network(self.network_)
+        return model
+
     def _training_data(self, X: ArrayLike, y: ArrayLike, reset: bool) -> tuple[np.ndarray, np.ndarray]:  # noqa: N803
         features, targets = validate_data(self, X, y, reset=reset, dtype=np.float64)
         check_classification_targets(targets)
@@ -260,15 +302,19 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             raise ParameterError(f"encoding must be one of {', '.join(ENCODINGS)}, got {self.encoding!r}")
         if self.epochs is not None and not (isinstance(self.epochs, int | np.integer) and self.epochs > 0):
             raise ParameterError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
-        for name, kind in DEVICES.items():
-            if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
-                raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
+        self._check_classes()
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
         devices = self._devices()  # before the rule: it takes a dose from the device's curves
         self._set_network(untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), devices))
+
+    def _check_classes(self) -> None:
+        """Raise ParameterError if memristor, neuron or chip is of another class."""
+        for name, kind in DEVICES.items():
+            if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
+                raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
 
     def _set_network(self, network: LayeredNetwork) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
@@ -287,7 +333,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         self.network_, self.engine_ = learning.network, self.engine
         self.n_presentations_ += learning.done
         dose = f"dose ({self._rule().output_dose:.3g} V)"
-        warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose)
+        warn_of_layers(self.network_, levels, hidden_dose=dose, output_dose=dose, labels=labels)
 
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
@@ -424,7 +470,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
         With a device file of `studies.spice_device`, each cell is the subcircuit of the model. The output that first reaches
         half of its height is the decision. Spikes are late by up to 0.5 us, and leads below 0.1 us per layer may be lost. A read
-        of many subcircuits is slow, because ngspice solves all of them in one circuit: digits with pairs (2,580) take minutes.
+        of many subcircuits is slow, because ngspice solves all of them in one circuit: digits with pairs (2,580) take a minute
+        or more.
 
         Parameters
         ----------
@@ -436,8 +483,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         features = self._features(x if hasattr(x, "columns") else np.atleast_2d(np.asarray(x, dtype=np.float64)))
         if len(features) != 1:
             raise ValueError(f"x must be one sample, got {len(features)}")
-        Path(path).write_text(layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
-                                                   self._cells()), encoding="utf-8")
+        write_file(path, layered_read_netlist(self.network_, self.encoding_.levels(features)[0], self.classes_, "sample",
+                                              self._cells()))
         return Path(path)
 
     def save(self, path: str | Path, origin: Mapping[str, Any] | None = None) -> Path:
@@ -459,14 +506,14 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                    "margin": self.margin_, "classes": self.classes_, "features": self.n_features_in_,
                    "feature_names": getattr(self, "feature_names_in_", None), "low": self.encoding_.low,
                    "span": self.encoding_.span, "voltages": self.voltages_}
-        Path(path).write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        write_file(path, json.dumps(content, indent=1, default=_plain) + "\n")
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the classifier that `save` wrote. Raises OSError, or ValueError if the file holds something else."""
+        """Return the classifier that `save` wrote. Raises FileProblem, or ValueError if the file holds something else."""
+        content = read_json(path, "a classifier file; MemristiveClassifier.save writes it")
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
             if (content["format"], content["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
             devices = {name: restored(kind, content["estimator"][name]) for name, kind in DEVICES.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memristive.cli.options import Parser
+from memristive.cli.options import Parser, keep_apart
 from memristive.devices.measured_device import load_device
 from memristive.io.files import report
 from memristive.learning.hebbian import array_setup
@@ -31,7 +31,8 @@ def add_device(parser: Parser) -> Parser:
 def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -> Setup:
     """Return the setup with the devices of --device, and print the states that their curves predict after the training.
 
-    The names of device and scheme are added to the name of the default voltages file. Without --device, `setup` is returned
+    The names of device and scheme are added to the name of the default voltages file, and outputs about a user's own device go
+    to own/. Without --device, `setup` is returned
     unchanged.
     """
     if not options.device:
@@ -41,10 +42,11 @@ def on_device(options: argparse.Namespace, setup: Setup, patterns: np.ndarray) -
     if not Path(options.device).is_file():
         raise ParameterError(f"--device must be the device file of a SPICE model, {options.device!r} is no file; write one with: "
                              "python -m studies.spice_device MODEL, a model's .json file or one of the project's, such as vteam")
+    networks = keep_apart(options, options.device)
     setup = array_setup(setup, load_device(options.device), options.scheme or ONE_TRANSISTOR, patterns)
     print_prediction(setup, patterns)
     if options.voltages == options.default_voltages:
-        options.voltages = options.voltages.with_stem(options.voltages.stem + setup.suffix)
+        options.voltages = networks / f"{options.voltages.stem}{setup.suffix}.json"
     return setup
 
 

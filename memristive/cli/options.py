@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 
 from memristive.spice.parameters import ParameterError, allowed_range, check_range
 
+# Folders of what the project itself makes, and the one of outputs about a user's own files, which git ignores.
+RESULTS, FIGURES, NETWORKS, OWN = Path("results"), Path("figures"), Path("voltages"), Path("own")
+
 
 class Parser(argparse.ArgumentParser):
     """Argument parser whose errors are one line."""
@@ -41,9 +44,9 @@ def make_parser(description: str | None, voltages: str = "", parameters: bool = 
     if voltages:
         parser.add_argument("--voltages", type=Path, default=Path(voltages), metavar="FILE",
                             help=f"trained voltages (default: {voltages})")
-    parser.add_argument("--figures", type=Path, default=Path("figures"), metavar="DIR",
+    parser.add_argument("--figures", type=Path, default=FIGURES, metavar="DIR",
                         help="folder of figures (default: figures)")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR",
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR",
                         help="folder of records (default: results)")
     parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
     if parameters:
@@ -53,6 +56,30 @@ def make_parser(description: str | None, voltages: str = "", parameters: bool = 
     if netlist:
         parser.add_argument("--netlist", type=Path, metavar="FILE", help="write the netlist for: ngspice -b FILE")
     return parser
+
+
+def keep_apart(options: argparse.Namespace, *sources: str | Path | None) -> Path:
+    """Let outputs about a user's own files go to own/, apart from the project's, unless options name other folders.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed options of a parser; `results` and `figures` change.
+    *sources : path, optional
+        Inputs of the script. A file is the user's own if it is outside of results/ and voltages/. Names of presets are not.
+
+    Returns
+    -------
+    Path
+        Folder of networks: voltages/, or that of the records if these go elsewhere than to results/.
+    """
+    committed = {RESULTS.resolve(), NETWORKS.resolve()}
+    files = [Path(source).resolve() for source in sources if source is not None and Path(source).is_file()]
+    own = any(not committed.intersection(file.parents) for file in files)
+    for name, default in (("results", RESULTS), ("figures", FIGURES)):
+        if own and getattr(options, name) is default:  # not given: a folder that the user names is another object
+            setattr(options, name, OWN)
+    return NETWORKS if options.results is RESULTS else Path(options.results)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

@@ -26,7 +26,7 @@ Results = Generator[tuple[int, Any], None, None]  # number of a task, and its re
 
 def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | None = None, scheduler: str | None = None,
               sizes: Sequence[int] | None = None, description: str = "") -> Results:
-    """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar.
+    """Yield (k, function(tasks[k])) as the tasks complete, with a progress bar. Warnings of workers are issued in this process.
 
     Parameters
     ----------
@@ -91,8 +91,17 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
     return [found[str(k)] for k in range(len(tasks))]
 
 
-def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, Any]:
-    return k, function(task)
+def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, Any, list[Warning | str]]:
+    """Return k, the task's result, and its warnings, which a worker cannot show to the user as the main process does."""
+    with warnings.catch_warnings(record=True) as caught:
+        return k, function(task), [one.message for one in caught]
+
+
+def _warned(k: int, result: Any, messages: Sequence[Warning | str]) -> tuple[int, Any]:
+    """Issue the warnings of a task, and return k and its result."""
+    for message in messages:
+        warnings.warn(message, stacklevel=2)
+    return k, result
 
 
 @contextlib.contextmanager
@@ -122,9 +131,9 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
                 results = Parallel(return_as="generator_unordered", batch_size=1)(
                     delayed(_numbered)(function, k, task) for k, task in left.copy().items())
             try:
-                for k, result in results:
-                    del left[k]
-                    yield k, result
+                for found in results:
+                    del left[found[0]]
+                    yield _warned(*found)
             finally:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # joblib's warning of tasks that Ctrl-C leaves unfinished
@@ -157,7 +166,7 @@ def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler:
                                  "with PYTHONPATH=.") from error
         futures: list[Any] = [client.submit(_numbered, function, k, task, pure=False) for k, task in enumerate(tasks)]
         try:
-            for _, result in as_completed(futures, with_results=True):
-                yield result
+            for _, found in as_completed(futures, with_results=True):
+                yield _warned(*found)
         except KilledWorker as error:
             raise SimulationError(f"workers of --scheduler died repeatedly: {error}") from error

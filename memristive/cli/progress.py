@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,11 +43,15 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
           f"(op-amps and transconductances are ideal and not counted{note})")
 
 
-def write_netlist(path: Path | None, text: str, force: bool, others: Iterable[str | Path | None] = ()) -> None:
-    """Write a netlist if the user gave a path; print how to run it. `others`: as in `check_overwriting`."""
+def write_netlist(path: Path | None, text: Callable[[], str], force: bool, others: Iterable[str | Path | None] = ()) -> None:
+    """Write a netlist if the user gave a path; print how to run it.
+
+    `text` returns the netlist and is called only then, because that of a large network takes seconds. `others`: as in
+    `check_overwriting`.
+    """
     if path is not None:
         check_overwriting(path, None, force, others)
-        write_file(path, text)
+        write_file(path, text())
         report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
 

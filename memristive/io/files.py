@@ -22,19 +22,34 @@ class NotOverwritten(RuntimeError):
 def write_file(path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None) -> None:
     """Write `content` to a temporary file and rename it, so that `path` always holds complete content, old or new.
 
+    A symbolic link stays, because its target is replaced. A device or a pipe is written into, as a shell does.
+
     `own` protects files that hold no parameters, such as figures: if it returns False for the content of an existing file,
     NotOverwritten is raised.
     """
     path, data = Path(path), content.encode() if isinstance(content, str) else content
     if own and path.is_file() and not own(path.read_bytes()):
         raise NotOverwritten(f"{path} exists and was not written by this script: move it, or choose another folder (see --help).")
+    try:
+        if _is_special(path):
+            path.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Return True for a device, a pipe or a socket: what is written there replaces nothing."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         os.replace(temporary, path)
-    except OSError as error:
-        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -81,7 +96,8 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
                       others: Iterable[str | Path | None] = ()) -> None:
     """Raise NotOverwritten if a file would be lost, or FileProblem if it could not be written.
 
-    A file is lost if it exists and was made with other parameters, or if it is one of the `others`.
+    A file is lost if it exists and was made with other parameters, or if it is one of the `others`. Devices and pipes lose
+    nothing.
 
     Parameters
     ----------
@@ -96,6 +112,8 @@ def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, fo
         all of its files. None stands for a file that is not given.
     """
     path = Path(path)
+    if _is_special(path):
+        return
     if any(path.resolve() == Path(other).resolve() for other in others if other is not None):
         raise NotOverwritten(f"{path} would replace a file that this run reads or writes: choose another folder or file for it "
                              "(see --help).")

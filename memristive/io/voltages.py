@@ -15,7 +15,7 @@ import numpy as np
 from memristive.devices.measured_device import device_of_record
 from memristive.devices.spice_model import model_of
 from memristive.io.files import FileProblem, read_json, report, to_json, write_file
-from memristive.io.results import versions
+from memristive.io.results import describe, versions
 from memristive.network.setup import NGSPICE, Schedule, Setup
 from memristive.network.two_terminal import DeviceArray
 from memristive.spice.parameters import restored
@@ -77,7 +77,15 @@ class Voltages:
         return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
-        """Return device, neuron, pulses and chip of the training; a file without them gives those of `default`."""
+        """Return device, neuron, pulses and chip of the training; a file without them gives those of `default`.
+
+        Raises VoltagesError if the file has none and `default` is None, because spikes of other circuits would look as good.
+        """
+        wanted = {"network"} if isinstance(self.states, tuple) else {"network", "schedule"}  # layers have pulses of their own
+        missing = sorted(wanted - self.origin.keys())
+        if missing and default is None:
+            raise VoltagesError(f"the voltages file does not hold {' and '.join(missing)} of the training: give the setup, as "
+                                "setup(Setup(...)), or save it with save_voltages(..., setup=...)")
         default = default or Setup()
         try:
             network = self.origin.get("network", {})
@@ -97,18 +105,23 @@ def _stored(kind: type, values: Mapping[str, Any] | None, default: Any) -> Any:
     return default if values is None else restored(kind, values)
 
 
-def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], ngspice: bool = True, **origin: Any) -> None:
+def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], setup: Setup | None = None, *,
+                  ngspice: bool = True, **origin: Any) -> None:
     """Write trained states and print the path.
 
     Parameters
     ----------
     path : path
     states : array, classes x inputs, V, or a sequence of arrays, one for each layer
+    setup : Setup, optional
+        Device, neuron and pulses, which `Voltages.setup` returns; add ``chip=chip.as_dict()`` for states of a chip. None if
+        `origin` has the parameters of `results.describe`.
     ngspice : bool
         True if ngspice had a part in the training, so that its version is recorded.
     **origin
-        How the states were made: dataset, rule, and the parameters of `results.describe`.
+        How the states were made: dataset, rule, and the like.
     """
+    origin = {**(describe(setup) if setup else {}), **origin}
     name = "voltages" if isinstance(states, np.ndarray) else "layers"
     write_file(path, to_json({"format": FORMAT, "version": VERSION, **origin, "versions": versions(ngspice), name: states}))
     report(f"wrote {path}")
@@ -121,7 +134,7 @@ def load_voltages(path: str | Path, dataset: str = "", classes: int | None = Non
     ----------
     path : path
     dataset : str
-        Name of the expected dataset; "" accepts any.
+        Name of the expected dataset; "" accepts any, and a file without one is accepted, as the paper's flat layout is.
     classes, inputs : int, optional
         Expected shape.
 
@@ -157,7 +170,7 @@ def _read(path: str | Path, dataset: str) -> dict[str, Any]:
         content = read_json(path, "a voltages file; the training scripts write it")
     except FileProblem as error:
         raise VoltagesError(str(error)) from error
-    for key, expected in (("format", FORMAT), ("version", VERSION), ("dataset", dataset)):
+    for key, expected in (("format", FORMAT), ("version", VERSION), ("dataset", dataset if "dataset" in content else "")):
         if "format" in content and expected and content.get(key) != expected:
             raise VoltagesError(f"{path}: {key} is {content.get(key)!r}, expected {expected!r}")
     return content

@@ -1,4 +1,4 @@
-"""Operating range of multilayer networks: stages at their op-amps' rails, silent neurons, cells that diverge.
+"""Operating range of multilayer networks: stages at their op-amps' rails, silent or dominant neurons, cells that diverge.
 
 The summing stage of a column with the current I gives -R_f I, where R_f is its feedback resistor. The reference column (with
 pairs: the negative columns) has a stage that gives R_f I_ref. The neuron's inverting stage then gives R_f (I - I_ref). None of
@@ -19,7 +19,9 @@ from memristive.network.spike_decoding import first_two, strict_decision
 STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
 MOST = 200  # largest number of images that `layered_problems` examines, which takes a second for large networks
 AGREED = 0.3e-6  # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no warning
-SILENT_SHARE = 0.05  # largest share of images for which no neuron of a hidden layer fires
+SILENT_SHARE = 0.05  # largest share of images for which no neuron of a layer fires
+EXCESS = 0.25  # largest share of images that one neuron wins above the share of its class
+FEW = 5  # images of a class, one of which its neuron should win
 NEEDED = 2  # least number of hidden neurons that fire, per class: networks of few classes learn well with 15 of 100 neurons
 DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
 
@@ -74,7 +76,7 @@ def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
 
 
 def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
-                     output_dose: str = "rule.output_dose") -> list[str]:
+                     output_dose: str = "rule.output_dose", labels: np.ndarray | None = None) -> list[str]:
     """Return a message for each quantity that is out of range, with the parameter to change.
 
     Parameters
@@ -84,16 +86,25 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
         At most `MOST` of them are examined.
     hidden_dose, output_dose : str
         Names of the parameters that set the doses of the hidden layers and of the last layer, for the messages.
+    labels : array, n, optional
+        Classes of the images, with which class neurons that win too many images or none are found.
     """
-    images = images[::max(1, -(-len(images) // MOST))]
+    part = slice(None, None, max(1, -(-len(images) // MOST)))
+    images = images[part]
     doses = [*[hidden_dose] * (len(network.states) - 1), output_dose]
     neuron, design = network.parameters.neuron, network.design
-    problems = _clipping_problems(network, images, doses)
+    problems, silent = _clipping_problems(network, images, doses), False
     for layer, (states, spikes, dose) in enumerate(zip(network.states, network.forward(images), doses, strict=True), 1):
         if np.abs(states).max() > DIVERGED:
             problems.append(f"cells of layer {layer} diverge, to {states.min():.3g} to {states.max():.3g} V; lower {dose}")
-        if layer < len(network.states):
-            problems += _silence(layer, ~np.isnan(spikes), network.sizes[-1], dose)
+        last, fired = layer == len(network.states), ~np.isnan(spikes)
+        found = _silence(layer, fired, 0 if last else network.sizes[-1])
+        if last and labels is not None and not found:
+            found = _dominance(spikes, labels[part])
+        if found and not (last and silent):  # class neurons suffer from silent hidden layers
+            advice = ["train longer"] * last + [f"lower {dose} to half"] + ["leave out the hidden layers"] * (len(doses) > 1)
+            problems.append(f"{found}; {', or '.join(advice)}")
+            silent = True
     if neuron.amplifier_gain < LEAST_GAIN:
         problems.append(f"neuron.amplifier_gain is {neuron.amplifier_gain:g}, below {LEAST_GAIN:g}: the closed form is not exact")
     if design.rise > neuron.time_constant / 2:
@@ -102,16 +113,33 @@ def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: s
     return problems
 
 
-def _silence(layer: int, fired: np.ndarray, classes: int, dose: str) -> list[str]:
-    """Return a list with a message if too few neurons of a hidden layer fire, else an empty one; `fired`: images x neurons."""
+def _silence(layer: int, fired: np.ndarray, classes: int) -> str:
+    """Return a message if too few neurons of a layer fire, else "".
+
+    `fired`: images x neurons. `classes`: number of classes for a hidden layer, 0 for the last layer, which has a neuron for each.
+    """
     silent, used = (~fired.any(axis=1)).mean(), int(fired.any(axis=0).sum())
     if silent > SILENT_SHARE:
-        found = f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
-    elif used < min(fired.shape[1] / 2, NEEDED * classes):
-        found = f"only {used} of {fired.shape[1]} neurons of layer {layer} ever fire, for {classes} classes"
-    else:
-        return []
-    return [f"{found}; lower {dose} to half, or leave out the hidden layers"]
+        return f"no neuron of layer {layer} fires for {silent:.0%} of {len(fired)} images"
+    if used < min(fired.shape[1] / 2, NEEDED * classes):
+        return f"only {used} of {fired.shape[1]} neurons of layer {layer} ever fire, for {classes} classes"
+    return ""
+
+
+def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
+    """Return a message if a class neuron wins far more images than its class has, or none, else "".
+
+    `spikes`: images x classes, s; `labels`: images.
+    """
+    classes = spikes.shape[1]
+    members = np.bincount(labels, minlength=classes)
+    won = np.bincount([decision for decision in map(strict_decision, spikes) if decision >= 0], minlength=classes)
+    most = int(np.argmax(won - members))
+    if won[most] - members[most] > EXCESS * len(labels):
+        return (f"class neuron {most} wins {won[most] / len(labels):.0%} of {len(labels)} images, its class has "
+                f"{members[most] / len(labels):.0%}")
+    lost = np.flatnonzero((won == 0) & (members >= FEW))
+    return f"class neurons {', '.join(map(str, lost))} win none of {len(labels)} images" if len(lost) else ""
 
 
 def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> list[str]:
@@ -134,7 +162,7 @@ def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[
 
 
 def warn_of_layers(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
-                   output_dose: str = "rule.output_dose") -> None:
-    """Issue each message of `layered_problems` as a warning; the arguments are the same."""
-    for problem in layered_problems(network, images, hidden_dose, output_dose):
-        warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
+                   output_dose: str = "rule.output_dose", labels: np.ndarray | None = None, name: str = "") -> None:
+    """Issue each message of `layered_problems` as a warning, after a `name` of the network; other arguments are the same."""
+    for problem in layered_problems(network, images, hidden_dose, output_dose, labels):
+        warnings.warn(f"{name}: {problem}" if name else problem, OperatingRangeWarning, stacklevel=3)

@@ -16,7 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
+from memristive.io.files import FileProblem
 from memristive.network.chip import PRESETS, Chip
+from memristive.network.layers import network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from tests.helpers import ROOT
@@ -141,6 +143,35 @@ def test_a_chip_learns_in_situ(iris, seed):
     assert model.score(*iris) > 0.94
     gains = model.network_.devices[0].cells.gain
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.3)
+
+
+def test_weights_are_carried_to_another_chip(iris, fitted):
+    """Deviations change the devices and the stuck cells, and nothing else; the classifier itself stays."""
+    before, chip = fitted.spike_times(iris[0]), dataclasses.replace(CHIP, stuck_off=0.1)
+    carried = fitted.carried_to(chip)
+    expected = network_on_chip(fitted.network_, chip).first_spikes(fitted.encoding_.levels(iris[0]))
+    assert np.array_equal(carried.spike_times(iris[0]), expected, equal_nan=True)
+    assert not np.array_equal(expected, before, equal_nan=True)
+    for same in (fitted, fitted.carried_to(Chip(seed=5)), fitted.carried_to("ideal"), fitted.carried_to(CHIP).carried_to(None)):
+        assert np.array_equal(same.spike_times(iris[0]), before, equal_nan=True)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_carried_weights_learn_on_the_new_chip(iris, seed):
+    """Online learning repairs what carrying ruined, and the first classifier stays as it is."""
+    model = MemristiveClassifier((), random_state=1).fit(*iris)
+    carried = model.carried_to(Chip(seed=seed, cell_gain=0.3, neuron_threshold=0.3))
+    ruined, presented = carried.score(*iris), carried.n_presentations_
+    for _ in range(20):
+        carried.partial_fit(*iris)
+    assert carried.n_presentations_ == presented + 20 * 150 and model.n_presentations_ == presented
+    assert ruined < model.score(*iris) - 0.1 and carried.score(*iris) > model.score(*iris) - 0.05
+
+
+@pytest.mark.parametrize("chip", ["nonsense", 3, Chip(write_noise=0.3)])
+def test_weights_are_not_carried_to_an_invalid_chip(fitted, chip):
+    with pytest.raises(ValueError, match="chip"):
+        fitted.carried_to(chip)
 
 
 @pytest.mark.parametrize("changed", [{"chip": CHIP}, DEVICES, {"hidden": (5,)}, {"encoding": "plain"}])
@@ -285,5 +316,10 @@ def test_class_labels_survive_a_file(iris, tmp_path, names):
 def test_other_files_are_refused(fitted, tmp_path, damage):
     path = fitted.save(tmp_path / "model.json")
     path.write_text(path.read_text().replace(*damage))
-    with pytest.raises(ValueError, match=r"model\.json"):
+    with pytest.raises((ValueError, FileProblem), match=r"model\.json"):
         MemristiveClassifier.load(path)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileProblem, match="nowhere"):
+        MemristiveClassifier.load("nowhere.json")

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser, table, whole_number
+from memristive.cli.options import NETWORKS, OWN, RESULTS, apply_settings, keep_apart, make_parser, table, whole_number
 from memristive.cli.progress import write_netlist
 from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
@@ -62,6 +63,20 @@ def test_wrong_options_are_one_line_and_exit_code_2(arguments, capsys):
     assert ended.value.code == 2 and arguments[0] in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(("source", "given", "results", "networks"), [
+    ("mine.csv", [], OWN, OWN), ("epiram", [], RESULTS, NETWORKS), (None, [], RESULTS, NETWORKS),
+    ("results/vteam_device.json", [], RESULTS, NETWORKS), ("mine.csv", ["--results", "results"], RESULTS, RESULTS),
+    ("mine.csv", ["--results", "there"], "there", "there"), ("epiram", ["--results", "there"], "there", "there")])
+def test_outputs_about_own_files_stay_apart_from_the_projects(source, given, results, networks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    for name in ("mine.csv", "results/vteam_device.json"):
+        (tmp_path / name).touch()
+    options = make_parser("").parse_args(given)
+    assert keep_apart(options, source) == Path(networks) and options.results == Path(results)
+    assert options.figures == (OWN if source == "mine.csv" else Path("figures"))
+
+
 def test_tables_are_aligned():
     lines = table(("name", "count"), [("a", 5), ("long", 100)]).splitlines()
     assert [line.split() for line in lines] == [["name", "count"], ["a", "5"], ["long", "100"]]
@@ -93,6 +108,15 @@ def test_signals_end_a_run_with_one_line(sent, code):
     assert process.returncode == code and "stopped by" in one_line(process.stderr)
 
 
+@pytest.mark.parametrize("command", [["XPUE_memristive_inference.py"], ["memristor_figures.py"], ["-m", "studies.layers"]])
+def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
+    """NumPy is the first large import: here a module in its place sends Ctrl-C."""
+    (tmp_path / "numpy.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    process = subprocess.run([sys.executable, *command], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+                             capture_output=True, text=True, timeout=60)
+    assert process.returncode in (130, -signal.SIGINT) and "stopped by" in one_line(process.stderr)
+
+
 def test_a_reader_that_leaves_ends_a_run_without_words():
     program = "from memristive.cli.main import run\nimport sys\nsys.exit(run(lambda arguments: print('x' * 10**6, flush=True)))"
     reading, writing = os.pipe()
@@ -104,10 +128,10 @@ def test_a_reader_that_leaves_ends_a_run_without_words():
 
 def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
     path = tmp_path / "some file.cir"
-    write_netlist(None, "text", force=False)
-    write_netlist(path, "text", force=False)
+    write_netlist(None, lambda: pytest.fail("nobody asked for the text"), force=False)
+    write_netlist(path, lambda: "text", force=False)
     assert path.read_text() == "text" and f"ngspice -b '{path}'" in capsys.readouterr().out
     with pytest.raises(NotOverwritten, match="some file"):
-        write_netlist(path, "other", force=False)
-    write_netlist(path, "other", force=True)
+        write_netlist(path, lambda: "other", force=False)
+    write_netlist(path, lambda: "other", force=True)
     assert path.read_text() == "other"

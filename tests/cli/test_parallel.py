@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from argparse import Namespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import NotOverwritten
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING
 from memristive.spice.errors import SimulationError
@@ -27,6 +29,18 @@ from tests.helpers import ROOT, wait_until
 
 def square(number):
     return number**2
+
+
+def warn(number):
+    """Warn of the task's number, as a network in a worker does of its operating range."""
+    warnings.warn(f"task {number}", OperatingRangeWarning, stacklevel=1)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_warnings_of_workers_reach_the_main_process(jobs):
+    with pytest.warns(OperatingRangeWarning) as warned:
+        list(run_tasks(warn, range(3), jobs))
+    assert sorted(str(one.message) for one in warned) == ["task 0", "task 1", "task 2"]
 
 
 def die(task):

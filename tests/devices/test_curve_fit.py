@@ -80,6 +80,41 @@ def test_noises_of_other_sizes_are_found_on_another_range(write, read):
     assert deviation(fit, up, True, **limits) < 0.1 and deviation(fit, down, False, **limits) < 0.1
 
 
+LONG = ([1] * 200 + [-1] * 200) * 6
+KEPT = {"every third": lambda k, rng: k % 3 == 0, "every tenth": lambda k, rng: k % 10 == 0,
+        "two in five missing": lambda k, rng: rng.random(len(k)) < 0.6}
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_readings_after_several_pulses_give_the_steps_and_noises_of_one(kept):
+    """All errors are in units of their standard errors, whose mean square over five seeds is 1, and below 2 by theory.
+
+    Five seeds give ten noises, whose chi-squared distribution is below 3 on average in all but 0.1 % of cases. The curves have
+    more points, but neighbours are not independent.
+    """
+    up, down = (lambda x: 0.0135 * (1.02 - x)), (lambda x: 0.003 + 0.006 * x)
+    curve_errors, noise_errors = [], []
+    for seed in range(5):
+        readings, direction = measure(up, down, LONG, 0.002, 0.01, seed)
+        direction, turns = np.array(direction), np.append(np.diff(direction) != 0, True)
+        at = np.flatnonzero(turns | KEPT[kept](np.arange(len(direction)), np.random.default_rng(seed)))
+        fit = fit_pulses(readings[at], direction[at], pulses=np.diff(at, prepend=0))
+        found = noises(fit)
+        noise_errors += ((found[:2] - [0.002, 0.01]) / found[2:]).tolist()
+        scale = (fit.device.highest_conductance - fit.device.lowest_conductance) / (HIGH - LOW)
+        x = (fit.device.conductance(np.linspace(0, 1, len(fit.device.up))) - LOW) / (HIGH - LOW)
+        for name, steps, inside in (("up", up, x < 0.95), ("down", down, x > 0.05)):
+            off = np.array(getattr(fit.device, name)) - steps(x) / scale
+            curve_errors += (off / fit.errors[name])[inside].tolist()
+    assert np.mean(np.square(noise_errors)) < 3 and np.mean(np.square(curve_errors)) < 2
+
+
+def test_the_spread_about_mean_pulses_stays_in_the_range():
+    """Steps that grow with x spread the noise of the first pulses over the whole range, and no farther."""
+    fit = fit_pulses(*measure(lambda x: 0.07 * x, lambda x: 0.07 * (1 - x), CYCLES, 0.004, 0.01, 1, start=0.01))
+    assert 0.2 < fit.band.max() <= np.hypot(0.5, fit.device.read_noise)
+
+
 def test_pulses_of_both_directions_may_alternate():
     up, down, _ = SHAPES["soft"]
     pulses = np.random.default_rng(5).choice([-1, 1, 1], 300).tolist() + [-1, 1] * 100 + [-1] * 60
@@ -110,3 +145,16 @@ SWEEP = np.linspace(1e-6, 2e-6, 11)
 def test_bad_readings_are_refused(conductance, direction, word):
     with pytest.raises(ParameterError, match=word):
         fit_pulses(conductance, direction)
+
+
+def test_readings_at_both_ends_only_are_refused():
+    """Twenty pulses of an abrupt device cross the range, so that no reading shows the way."""
+    readings, direction = measure(*SHAPES["abrupt"][:2], CYCLES, 0.005, 0.01, 1)
+    with pytest.raises(ParameterError, match="too few readings"):
+        fit_pulses(readings[::20], np.array(direction)[::20], pulses=20)
+
+
+@pytest.mark.parametrize("number", [0, -3, 2.5, np.nan, 1e6])
+def test_a_number_of_pulses_that_cannot_be_is_refused(number):
+    with pytest.raises(ParameterError, match="pulses"):
+        fit_pulses(SWEEP, [0] + [1] * 5 + [-1] * 5, pulses=[1] * 7 + [number] * 4)

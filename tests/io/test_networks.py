@@ -11,6 +11,7 @@ from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
+from memristive.network.setup import Setup
 from snn_circuit import NetworkParameters, NeuronParameters
 
 
@@ -43,6 +44,6 @@ def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
         save_voltages(path, np.ones((1, 1)), network={"memristor": memristor})
         if leak:
             with pytest.raises(VoltagesError, match="leak_per_volt"):
-                load_voltages(path).setup()
+                load_voltages(path).setup(Setup())
         else:
-            assert load_voltages(path).setup().memristor.transconductance == 7e-9
+            assert load_voltages(path).setup(Setup()).memristor.transconductance == 7e-9

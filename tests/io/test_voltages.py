@@ -67,13 +67,27 @@ def test_voltages_of_a_model_that_changed_are_refused(tmp_path):
     model = tmp_path / "mine.json"
     device = dataclasses.replace(load_device(str(ROOT / "results" / "wox_device.json")), model=str(model))
     setup = array_setup(Setup(), device, "v/2", xpue().patterns)
-    save_voltages(tmp_path / "some.json", STATES, ngspice=False, **describe(setup))
+    save_voltages(tmp_path / "some.json", STATES, setup, ngspice=False)
     stored = load_voltages(tmp_path / "some.json")
     assert stored.setup().array == setup.array
     (tmp_path / "wox.lib").write_text((tmp_path / "wox.lib").read_text().replace("0.006", "0.003"))
     with pytest.raises(VoltagesError, match=r"mine\.json") as caught:
         stored.setup()
     assert "spice_device" in one_line(str(caught.value))
+
+
+def test_states_of_ones_own_come_back_with_their_setup(tmp_path):
+    """XPUE's inference reads them, too, because a file without a dataset is any dataset's."""
+    setup = Setup(neuron=NeuronParameters(feedback_resistance=574.0), schedule=Schedule(pulse=2e-3))
+    save_voltages(tmp_path / "own.json", STATES, setup, ngspice=False)
+    assert load_voltages(tmp_path / "own.json", "xpue").setup() == setup == load_voltages(tmp_path / "own.json").setup(Setup())
+
+
+def test_a_setup_that_is_not_in_the_file_must_be_given(load):
+    for content in (VALID, PAPER, VALID | {"network": Setup().network.as_dict()}):
+        with pytest.raises(VoltagesError, match="setup"):
+            load(content).setup()
+        assert load(content).setup(Setup()) == Setup()
 
 
 TEXT, FLAT = json.dumps(VALID), json.dumps(PAPER)
@@ -102,7 +116,7 @@ def test_damaged_file_is_named_in_one_line(load, case):
                                     {"chip": {"cells": 1}}])
 def test_parameters_that_cannot_be_used_are_refused(load, origin):
     with pytest.raises(VoltagesError):
-        load(VALID | origin).setup()
+        load(VALID | origin).setup(Setup())
 
 
 def test_layers_come_back_to_the_last_bit(tmp_path, load):

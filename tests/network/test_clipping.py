@@ -159,9 +159,27 @@ def test_what_is_out_of_range_is_a_warning(network, words):
 def test_silent_hidden_neurons_are_reported(firing, dark, reported):
     """Two of 40 images may be dark, and 4 of 8 hidden neurons must fire."""
     hidden = np.array([[8.0, 5.0]] * firing + [[5.0, 5.0]] * (8 - firing))
-    network = LayeredNetwork((hidden, np.full((4, 9), 5.4)))
+    network = LayeredNetwork((hidden, np.full((4, 9), 9.0)))
     problems = layered_problems(network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose")
     assert ["dose" in problem for problem in problems] == [True] * reported
+
+
+@pytest.mark.parametrize(("second", "labels", "word"), [
+    ([5.0, 9.0], [0] * 20 + [1] * 20, None),  # each neuron wins the images of its class
+    ([9.0, 9.5], [0] * 20 + [1] * 20, "neuron 1 wins 100%"), ([9.0, 9.5], [0] * 6 + [1] * 34, "neurons 0 win none"),
+    ([9.0, 9.5], [0] * 4 + [1] * 36, None)])
+def test_a_class_neuron_that_wins_nearly_all_images_is_reported(second, labels, word):
+    """Neuron 0 has a large weight of pixel 0, neuron 1 one of pixel 1, and in a collapsed network of both pixels."""
+    network = LayeredNetwork((np.array([[9.0, 5.0, 6.0], [*second, 6.0]]),))
+    images = np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 20) if second[0] < 9 else np.full((40, 2), 0.5)
+    problems = layered_problems(network, images, labels=np.array(labels))
+    assert problems == [] if word is None else word in problems[0]
+
+
+def test_a_last_layer_that_does_not_fire_is_reported():
+    network = LayeredNetwork((np.full((2, 3), 4.0),))
+    problem, = layered_problems(network, IMAGES)
+    assert "layer 1" in problem and "hidden" not in problem
 
 
 def test_no_stage_clips_in_the_trained_networks():

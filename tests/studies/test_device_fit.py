@@ -10,6 +10,7 @@ import pytest
 from memristive.cli.main import run
 from memristive.devices.loop_fit import loop_current
 from memristive.devices.measured_device import load_device
+from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from studies import device_fit
 
@@ -61,6 +62,42 @@ def test_each_way_to_write_directions_and_sweeps_is_read():
     two = device_fit.pulse_columns(pd.DataFrame({"sweep": [1] * 41 + [2] * 41, "up": [*UP, *UP], "down": [*DOWN, *DOWN]}))
     assert two[1].tolist() == ([0] + [1] * 40) * 2 + ([0] + [-1] * 40) * 2
     assert (two[0] == [*UP, *UP, *DOWN, *DOWN]).all()
+
+
+def test_pulse_numbers_count_the_pulses_between_readings(tmp_path):
+    """A device read after every tenth pulse, in a table with a usual header, and with rows that are missing."""
+    every = long(("up", UP[::10]), ("down", DOWN[::10]), ("up", UP[::10]), ("down", DOWN[::10]))
+    every["pulse"] *= 10
+    assert fitted(tmp_path, every.rename(columns={"pulse": "Pulse #", "conductance": "Conductance"})) == 0
+    device = load_device(str(tmp_path / "curve_device.json"))
+    assert device.up[0] == pytest.approx((1 - math.exp(-1 / 20)) / (1 - math.exp(-2)), rel=0.02)
+    table = long(("up", UP), ("down", DOWN))
+    missing = device_fit.pulse_columns(table[~table["pulse"].isin([0, 7, 8])].reset_index(drop=True))
+    assert missing[1].tolist() == [0] + [1] * 37 + [-1] * 38
+    assert missing[2][1:].tolist() == [1] * 5 + [3] + [1] * 37 + [3] + [1] * 31
+    on = table[table["pulse"] > 0].assign(pulse=np.arange(1, 81))  # numbers go on where the direction turns
+    assert device_fit.pulse_columns(on.iloc[::2])[2][1:].tolist() == [2] * 39
+
+
+@pytest.mark.parametrize(("numbers", "row"), [
+    ([0, 1, 2, 2, 3], 4), ([0, 1, 5, 3, 6], 4), ([0, 1, 1.5, 2, 3], 3), ([0, -1, 1, 2, 3], 2)])
+def test_pulse_numbers_that_do_not_rise_in_whole_numbers_are_refused(numbers, row):
+    table = pd.DataFrame({"pulse": numbers, "conductance": UP[:5], "direction": "up"})
+    with pytest.raises(ParameterError, match=f"'pulse'.*row {row}"):
+        device_fit.pulse_columns(table)
+
+
+def test_a_replay_far_from_the_readings_and_a_conductance_beyond_the_op_amps_bring_warnings(tmp_path, capsys):
+    """20 mS of 400 cells at 0.1 V are 0.8 A, on which an output resistance of 10 ohm loses 8 V of 20 V."""
+    assert fitted(tmp_path, long(("up", UP), ("down", DOWN)), "--name", "good") == 0
+    assert "warning" not in capsys.readouterr().err
+    assert fitted(tmp_path, long(("up", 5e3 * UP), ("down", 5e3 * DOWN)), "--name", "high") == 0
+    assert "0.02 S" in capsys.readouterr().err
+    rng = np.random.default_rng(1)
+    other = np.clip(1e-6 + 3e-6 * 0.01 * np.exp(0.07 * np.arange(101) + 0.4 * rng.standard_normal((4, 1))), 0, 4e-6)
+    sweeps = [(name, curve if name == "up" else 5e-6 - curve) for curve in other for name in ("up", "down")]
+    assert fitted(tmp_path, long(*((name, curve + 2e-8 * rng.standard_normal(101)) for name, curve in sweeps))) == 0
+    assert "mean pulses" in capsys.readouterr().err
 
 
 def test_sweeps_without_a_reading_before_the_first_pulse():

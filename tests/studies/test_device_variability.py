@@ -68,3 +68,22 @@ def test_all_sections_of_the_committed_record_are_drawn():
         "in_situ", "spread", "stuck", "noise", "retention", "recovery"}
     layers = load_results(ROOT / "results/imperfect_layers.json")
     assert set(figures(layers["rows"], layers["ideal"])) == {"in_situ"}
+
+
+def test_the_lead_and_the_weight_explain_which_deviation_ruins_each_circuit():
+    path = ROOT / "results/imperfect_circuits.json"
+    rows = load_table(path).set_index(["circuit", "deviation", "route", "spread"]).accuracy_mean
+    record = load_results(path)
+    race, circuits = record["race"], list(record["race"])
+
+    def ranked(value):
+        return sorted(circuits, key=value)
+    for deviation in ("neurons", "cells"):
+        assert ranked(lambda name, kind=deviation: rows[name, kind, "ex situ", 0.1]) == ranked(
+            lambda name, kind=deviation: race[name]["lead"] / race[name][f"moved_by_{kind}"])
+    assert ranked(lambda name: rows[name, "cells", "ex situ", 0.1]) == ranked(lambda name: race[name]["weight"])
+
+    # What README says.
+    for name in circuits:
+        assert rows[name, "both", "ex situ", 0.1] < 2 / 3 * record["ideal"][name]
+        assert rows[name, "both", "in situ", 0.1] > record["ideal"][name] - 0.02

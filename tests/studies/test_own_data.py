@@ -163,6 +163,14 @@ def test_bad_options(arguments):
         own_data.main(["iris", *arguments])
 
 
+def test_columns_to_leave_out_add_up(tmp_path):
+    (tmp_path / "t.csv").write_text("\n".join(["id,a,note,class", *(f"{k},{k % 2},n{k},{'xy'[k % 2]}" for k in range(6))]))
+    own_data.main([str(tmp_path / "t.csv"), "--drop", "id", "--drop", "note", "--hidden", "--epochs", "1", "--folds", "3",
+                   "--results", str(tmp_path), "--figures", str(tmp_path), "--jobs", "1"])
+    assert load_results(tmp_path / "own_data_t.json")["features"] == 1
+    assert MemristiveClassifier.load(tmp_path / "t_classifier.json").n_features_in_ == 1  # beside the record
+
+
 def test_a_bad_dose_is_a_parameter_error(table, tmp_path):
     with pytest.raises(ParameterError, match="dose"):
         study(table, tmp_path, "--dose", "9")
