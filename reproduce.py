@@ -46,7 +46,7 @@ def chains(full: bool) -> Iterator[list[Command]]:
            ["-m", "studies.agreement", "layers", *hidden("mnist"), "--jobs", "1", "--samples", "50"]]
     yield [["-m", "studies.spice_device", model] for model in (*MODELS, "stanford")]
     for task in ("xpue", "mnist017", "mnist10") if full else ("xpue",):
-        yield [["-m", "studies.transistor_learner", "--task", task]]
+        yield [["-m", "transistors.learner", "--task", task]]
     yield [["-m", "studies.unsupervised", "--data", "xpue", "--seeds", "20"]]
     yield [["-m", "studies.synapse_rule"], ["-m", "studies.unsupervised", "--data", "012345", "--seeds", "5", *quick]]
     yield [["-m", "studies.layers", *hidden("xor"), "--engine", "ngspice", "--test-engine", "ngspice", "--seeds", "10"]]

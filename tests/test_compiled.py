@@ -46,7 +46,7 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
 
 def test_only_this_cache_holds_compiled_functions():
     """`numba.njit(cache=True)` keeps code with constants of imported files after these have changed."""
-    files = [file for folder in ("memristive", "studies", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    files = [file for folder in ("memristive", "studies", "transistors", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
     users = {file.name for file in [*files, *ROOT.glob("*.py")] for node in ast.walk(ast.parse(file.read_bytes()))
              if isinstance(node, ast.Import | ast.ImportFrom) and "numba" in ast.unparse(node).split()[1]}
     assert users == {"compiled.py"}

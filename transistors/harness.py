@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from memristive.spice.errors import NgspiceMissing, SimulationError
-from memristive.transistors.circuit import SLOT
-from memristive.transistors.schedule import Schedule, pin_names
+from transistors.circuit import SLOT
+from transistors.schedule import Schedule, pin_names
 
 READ_AT = 0.9  # of an image's slot
 RESOLUTION = 1e-6  # V, below which the two highest scores are tied

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memristive.spice.parameters import ParameterError
-from memristive.transistors.circuit import BIAS, CONTROLS, SLOT, TARGET, models
+from transistors.circuit import BIAS, CONTROLS, SLOT, TARGET, models
 
 LABELS = {"mnist10": tuple(range(10)), "mnist017": (0, 1, 7)}
 SHA256 = {"mnist10": "9c7fd4db02f655862f8f50a94bf331da47a77986e747a201d82f46d7dd4a07b0",

@@ -8,17 +8,17 @@ import pytest
 
 from datasets import load_mnist, own_patterns, xpue
 from memristive.spice.parameters import ParameterError
-from memristive.transistors.chip import draw_thresholds, on_chip
-from memristive.transistors.circuit import PRESETS, LearnerParameters, netlist
-from memristive.transistors.grammar import count_components
-from memristive.transistors.harness import delivered, simulate
-from memristive.transistors.law import Law
-from memristive.transistors.patterns import batch_netlist, pattern_images
-from memristive.transistors.schedule import LABELS, Schedule, deck, drawn_images, frozen_images, pin_names
 from tests.helpers import ROOT
+from transistors.chip import draw_thresholds, on_chip
+from transistors.circuit import PRESETS, LearnerParameters, netlist
+from transistors.grammar import count_components
+from transistors.harness import delivered, simulate
+from transistors.law import Law
+from transistors.patterns import batch_netlist, pattern_images
+from transistors.schedule import LABELS, Schedule, deck, drawn_images, frozen_images, pin_names
 
 PINS = ("in0", "out0", "vdd")
-COMMITTED = ROOT / "docs" / "learns_from_errors.cir"
+COMMITTED = ROOT / "transistors" / "learns_from_errors.cir"
 
 
 @pytest.mark.parametrize("line", [
@@ -83,7 +83,7 @@ def test_committed_netlist_is_reproducible():
 
 @pytest.mark.parametrize("task", LABELS)
 def test_submitted_circuits_are_reproducible_and_allowed(task):
-    circuit = (ROOT / "submission" / "spicenn2" / task / "circuit.cir").read_text()
+    circuit = (ROOT / "transistors" / "submission" / "spicenn2" / task / "circuit.cir").read_text()
     assert circuit == netlist(PRESETS[task], LABELS[task])
     assert sum(count_components(circuit, [name for part in pin_names(16, 10) for name in part]).values()) > 300
 

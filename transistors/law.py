@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memristive.compiled import compiled
-from memristive.transistors.circuit import (
+from transistors.circuit import (
     BALANCE_GATE,
     BALANCE_WINDOW,
     BIAS,
@@ -28,7 +28,7 @@ from memristive.transistors.circuit import (
     LearnerParameters,
     margin_gain,
 )
-from memristive.transistors.schedule import EDGE, HIGH, LOW
+from transistors.schedule import EDGE, HIGH, LOW
 
 STEPS = 60  # steps of an image while the error current is full; fewer later. With 6, weights differ by 5 % from ngspice
 MIRROR_GAIN = 4 * GAINS["pch"]  # A/V^2

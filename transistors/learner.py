@@ -29,12 +29,13 @@ from memristive.cli.options import apply_settings, make_parser
 from memristive.cli.progress import print_rows, progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import load_results, write_results
-from memristive.transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
-from memristive.transistors.grammar import count_components
-from memristive.transistors.harness import Trace, decisions, predictions, score, simulate
-from memristive.transistors.law import Law
-from memristive.transistors.patterns import PATTERN_PASSES, batch_netlist, pattern_images, pattern_schedule
-from memristive.transistors.schedule import (
+from plotting import BLUE, WIDTH
+from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
+from transistors.grammar import count_components
+from transistors.harness import Trace, decisions, predictions, score, simulate
+from transistors.law import Law
+from transistors.patterns import PATTERN_PASSES, batch_netlist, pattern_images, pattern_schedule
+from transistors.schedule import (
     LABELS,
     STEP,
     Images,
@@ -45,7 +46,6 @@ from memristive.transistors.schedule import (
     pin_names,
     presentation_order,
 )
-from plotting import BLUE, WIDTH
 
 PASSES = 20
 ORDERS = range(5)  # seeds of the order of training images, for trainings by the law

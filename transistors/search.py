@@ -22,11 +22,11 @@ from memristive.cli.progress import print_rows, progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError
-from memristive.transistors.chip import draw_thresholds
-from memristive.transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, margin_gain, netlist
-from memristive.transistors.harness import decisions
-from memristive.transistors.law import Law
-from memristive.transistors.schedule import LABELS, Images, drawn_images, presentation_order
+from transistors.chip import draw_thresholds
+from transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, margin_gain, netlist
+from transistors.harness import decisions
+from transistors.law import Law
+from transistors.schedule import LABELS, Images, drawn_images, presentation_order
 
 PASSES, DRAWS, HELD_OUT = 20, range(8), range(100, 108)
 FACTORS = {"load": 0.2, "window": 0.2, "margin": 0.25, "step": 0.25, "charge_overdrive": 0.08, "discharge_overdrive": 0.08,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memristive.transistors.circuit import SLOT, LearnerParameters, netlist
-from memristive.transistors.harness import READ_AT
-from memristive.transistors.schedule import KLU, Images, Schedule, deck, presentation_order
+from transistors.circuit import SLOT, LearnerParameters, netlist
+from transistors.harness import READ_AT
+from transistors.schedule import KLU, Images, Schedule, deck, presentation_order
 
 PATTERN_PASSES = 6  # presentations of each pattern
 COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}

@@ -23,11 +23,12 @@ from memristive.cli.options import make_parser
 from memristive.cli.progress import progress
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.transistors.chip import PELGROM, carried_weights, draw_thresholds, on_chip
-from memristive.transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
-from memristive.transistors.harness import decisions, predictions, simulate
-from memristive.transistors.law import Law
-from memristive.transistors.schedule import (
+from plotting import BLUE, VERMILLION, WIDTH
+from transistors.chip import PELGROM, carried_weights, draw_thresholds, on_chip
+from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
+from transistors.harness import decisions, predictions, simulate
+from transistors.law import Law
+from transistors.schedule import (
     LABELS,
     Images,
     Schedule,
@@ -36,7 +37,6 @@ from memristive.transistors.schedule import (
     drawn_images,
     presentation_order,
 )
-from plotting import BLUE, VERMILLION, WIDTH
 
 PASSES = 20
 SPREADS: dict[str, float | None] = {"ideal": 0.0, "2 mV": 2e-3, "5 mV": 5e-3, "10 mV": 10e-3, "20 mV": 20e-3, "by area": None}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from memristive.transistors.circuit import models
+from transistors.circuit import models
 
 TRANSISTOR = re.compile(r"^m\S+(?: \S+){4} (nch|pch|syn) w=(\S+)u l=(\S+)u$", re.IGNORECASE | re.MULTILINE)
 PELGROM = 20e-9  # V m, that is 20 mV um: one mV um for each nm of the models' 20 nm of oxide
