@@ -1,6 +1,7 @@
 """Fit your device: mean steps and noises from readings after pulses.
 
-FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts:
+FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts. A header may add a
+unit, as in "Conductance (S)", and a column whose name begins with "pulse" numbers the pulses.
 
 - a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Optional columns
   sweep and pulse number the sweeps and their pulses. Rows may be missing: a difference of pulse numbers is the number of pulses
@@ -18,6 +19,7 @@ import io
 import re
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
+COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}
 ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
 GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 MISSED = 0.05  # share of the range: readings farther from the replay bring a warning
@@ -54,11 +57,13 @@ def main(arguments: list[str] | None = None) -> None:
     keep_apart(options, options.file)
     name = options.name or options.file.stem
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
-    parameters = {"file": options.file.name, "read_voltage": options.read_voltage}
-    device = {"name": name, "read_voltage": options.read_voltage, "source": f"fitted to {options.file.name}"}
+    data = read_table(options.file)
+    readings = zlib.crc32(data.to_csv().encode())
+    parameters = {"file": options.file.name, "read_voltage": options.read_voltage, "readings": readings}
+    source = f"fitted to {options.file.name}, checksum {readings:08x}"
+    device = {"name": name, "read_voltage": options.read_voltage, "source": source}
     for file, content in ((record, parameters), (device_file, device)):
         check_overwriting(file, content, options.force, others=[options.file])
-    data = read_table(options.file)
 
     conductance, direction, pulses = pulse_columns(data)
     fit = fit_pulses(conductance, direction, pulses=pulses, **device)
@@ -81,8 +86,17 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
     if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
         raise ParameterError(f"{path}: rows have more values than the header has columns; use a point in decimals, not a comma")
-    data.columns = [str(column).strip().lower() for column in data.columns]
+    data.columns = [column_name(str(column)) for column in data.columns]
     return data
+
+
+def column_name(header: str) -> str:
+    """Return the name of a column without its unit, in lower case. Raises ParameterError for conductances not in S."""
+    name, _, unit = re.sub(r"[\[\]()]", "|", header).partition("|")
+    name, unit = name.strip().lower(), unit.strip("| ")
+    if name == "conductance" and unit not in ("", "S"):
+        raise ParameterError(f"column {header.strip()!r} must be in S: convert the values, and name it conductance (S)")
+    return "pulse" if name.startswith("pulse") else name
 
 
 def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
@@ -114,6 +128,10 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     if not named:
         raise ParameterError(f"column 'direction' (up or down) or 'voltage' of the pulses is missing, found "
                              f"{', '.join(data.columns)}")
+    unused = sorted(set(data.columns) - COLUMNS)
+    if unused and "pulse" not in data.columns:
+        warnings.warn(f"columns that are not used: {', '.join(unused)}; without a column 'pulse' each reading counts as a pulse",
+                      stacklevel=2)
     words = data[named[0]].astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
     direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
     if np.isnan(direction).any():

@@ -115,9 +115,35 @@ def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
     assert load_device(str(tmp_path / "curve_device.json")).up[0] == pytest.approx(0.85, abs=0.06)
 
 
+@pytest.mark.parametrize("header", ["Pulse #", "pulse_number", "Pulses [1]"])
+def test_headers_of_a_laboratory_are_understood(tmp_path, header):
+    table = long(("up", UP), ("down", DOWN)).rename(columns={"pulse": header, "conductance": "Conductance (S)"})
+    assert device_fit.pulse_columns(read(tmp_path, table.iloc[::5]))[2][1] == 5
+
+
+def read(tmp_path, table):
+    table.to_csv(tmp_path / "table.csv", index=False)
+    return device_fit.read_table(tmp_path / "table.csv")
+
+
+def test_a_column_that_is_not_used_is_named(tmp_path):
+    table = long(("up", UP), ("down", DOWN)).rename(columns={"pulse": "Puls"})
+    with pytest.warns(UserWarning, match="puls"):
+        device_fit.pulse_columns(read(tmp_path, table))
+
+
+def test_other_readings_in_a_file_of_the_same_name_replace_nothing(tmp_path, capsys):
+    assert fitted(tmp_path, long(("up", UP), ("down", DOWN))) == 0
+    before = (tmp_path / "curve_device.json").read_bytes()
+    assert fitted(tmp_path, long(("up", UP), ("down", DOWN))) == 0
+    assert fitted(tmp_path, long(("up", 0.9 * UP), ("down", DOWN))) == 2
+    assert "readings" in capsys.readouterr().err and (tmp_path / "curve_device.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(("table", "word"), [
     (long(("up", UP)), "direction 'down'"), (long(("up", UP), ("down", DOWN[:1])), "direction 'down'"),
     (long(("up", -UP), ("down", DOWN)), "positive"), (long(("up", 1e6 * UP), ("down", 1e6 * DOWN)), "1e-6"),
+    (long(("up", UP), ("down", DOWN)).rename(columns={"conductance": "Conductance (uS)"}), "(uS)"),
     (long(("up", UP[:1].repeat(9)), ("down", UP[:1].repeat(9))), "all equal"),
     (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
     (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"), (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
