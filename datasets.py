@@ -136,7 +136,7 @@ def _drawn(name: str, labels: Iterable[str], shape: tuple[int, int], drawings: S
 def own_patterns(path: Path) -> Dataset:
     """Return the patterns of a text file, which has a line for each: its rows in 0 and 1, then its name ("101 010 101 X").
 
-    Raises DatasetError if a line is none, if the patterns differ in shape or share a name, or if there are fewer than two.
+    Raises DatasetError if a line is none, if patterns differ in shape, share a name or are equal, or if there are fewer than two.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -147,12 +147,18 @@ def own_patterns(path: Path) -> Dataset:
     shape, names = (len(first) - 1, len(first[0])), [words[-1] for words in lines.values()]
     for number, (*rows, name) in lines.items():
         fits = (len(rows), *{len(row) for row in rows}) == shape and set("".join(rows)) <= {"0", "1"}
-        if not fits or not re.fullmatch(r"[\w+=]+", name) or names.count(name) > 1:
+        if names.count(name) > 1:
+            raise DatasetError(f"{path}: two patterns have the name {name!r}")
+        if not fits or not re.fullmatch(r"[\w+=]+", name) or (set(name) <= {"0", "1"} and len(name) == shape[1] > 1):
             raise DatasetError(f"{path}: line {number} must hold the rows of a pattern in 0 and 1, as many and as long as in the "
                                f"first line, and then a name of its own, as in '101 010 101 X'; got {' '.join([*rows, name])!r}")
+    drawings = ["".join(words[:-1]) for words in lines.values()]
+    for name, drawing in zip(names, drawings, strict=True):
+        if drawings.count(drawing) > 1:
+            raise DatasetError(f"{path}: pattern {name!r} equals another, so no circuit can tell them apart")
     if len(names) < 2:
         raise DatasetError(f"patterns in {path} must be two or more, got {len(names)}")
-    return _drawn(path.stem, names, shape, ["".join(words[:-1]) for words in lines.values()])
+    return _drawn(path.stem, names, shape, drawings)
 
 
 def xpue() -> Dataset:

@@ -1,6 +1,7 @@
-"""Fit your device: mean steps and noises from readings after pulses, or an emulator from an I-V loop.
+"""Fit your device: mean steps and noises from readings after pulses.
 
-FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts:
+FILE.csv holds readings after identical pulses, in S and in the order of measurement, in one of two layouts. A header may add a
+unit, as in "Conductance (S)", and a column whose name begins with "pulse" numbers the pulses.
 
 - a column conductance, and a column direction (up or down, 1 or -1) or voltage (of the pulse, with its sign). Optional columns
   sweep and pulse number the sweeps and their pulses. Rows may be missing: a difference of pulse numbers is the number of pulses
@@ -10,8 +11,7 @@ FILE.csv holds readings after identical pulses, in S and in the order of measure
   optional column sweep numbers the sweeps.
 
 Writes the device file own/NAME_device.json, for --device of other scripts, the record own/device_fit_NAME.json and
-own/device_fit_NAME.png. With --kind iv the columns are time (s), voltage (V) and current (A) of a loop, and no device file is
-written. About 3 s.
+own/device_fit_NAME.png. About 3 s.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import io
 import re
 import sys
 import warnings
-from functools import partial
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +31,13 @@ import plotting
 from memristive.cli.main import run
 from memristive.cli.options import Parser, keep_apart, make_parser, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
-from memristive.devices.loop_fit import LIMITS, LoopFit, fit_loop
 from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
+COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}
 ABRUPT = 0.3  # share of the range: a device with a larger step is called abrupt
 GAP = 0.1  # share of the range: a larger part without a pulse brings a warning
 MISSED = 0.05  # share of the range: readings farther from the replay bring a warning
@@ -51,37 +51,29 @@ def main(arguments: list[str] | None = None) -> None:
     """Read, fit, save, print, plot."""
     parser: Parser = make_parser(__doc__, parameters=False)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
-    parser.add_argument("--kind", choices=("pulses", "iv"), default="pulses", help="pulses (default) or an I-V loop")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")
     options = parser.parse_args(arguments)
     keep_apart(options, options.file)
     name = options.name or options.file.stem
     record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
-    parameters = {"file": options.file.name, "kind": options.kind, "read_voltage": options.read_voltage}
-    device = {"name": name, "read_voltage": options.read_voltage, "source": f"fitted to {options.file.name}"}
+    data = read_table(options.file)
+    readings = zlib.crc32(data.to_csv().encode())
+    parameters = {"file": options.file.name, "read_voltage": options.read_voltage, "readings": readings}
+    source = f"fitted to {options.file.name}, checksum {readings:08x}"
+    device = {"name": name, "read_voltage": options.read_voltage, "source": source}
     for file, content in ((record, parameters), (device_file, device)):
         check_overwriting(file, content, options.force, others=[options.file])
-    data = read_table(options.file)
 
-    if options.kind == "iv":
-        loop = fit_loop(*loop_columns(data))
-        print_result = partial(print_loop, loop)
-        results = {"memristor": loop.memristor.as_dict(), "start_V": loop.start, "standard_errors": loop.errors,
-                   "rms_share_of_peak": loop.rms, "largest_share_of_peak": loop.largest}
-        figure = loop_figure(loop, *loop_columns(data))
-    else:
-        conductance, direction, pulses = pulse_columns(data)
-        fit = fit_pulses(conductance, direction, pulses=pulses, **device)
-        print_result = partial(print_fit, fit)
-        results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
-                   "largest_share_of_range": fit.largest}
-        figure = pulse_figure(fit)
-        write_file(device_file, to_json(device_record(fit.device)))
-        report(f"wrote {device_file}; use it with: --device {device_file}")
+    conductance, direction, pulses = pulse_columns(data)
+    fit = fit_pulses(conductance, direction, pulses=pulses, **device)
+    write_file(device_file, to_json(device_record(fit.device)))
+    report(f"wrote {device_file}; use it with: --device {device_file}")
+    results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
+               "largest_share_of_range": fit.largest}
     write_results(record, parameters, results, ngspice=False)
-    print_result()
-    plotting.save(figure, options.figures / f"device_fit_{name}.png")
+    print_fit(fit)
+    plotting.save(pulse_figure(fit), options.figures / f"device_fit_{name}.png")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -94,8 +86,17 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ParameterError(f"{path} cannot be read as a table: {error}") from None
     if not isinstance(data.index, pd.RangeIndex):  # pandas took the first values of longer rows as names of the rows
         raise ParameterError(f"{path}: rows have more values than the header has columns; use a point in decimals, not a comma")
-    data.columns = [str(column).strip().lower() for column in data.columns]
+    data.columns = [column_name(str(column)) for column in data.columns]
     return data
+
+
+def column_name(header: str) -> str:
+    """Return the name of a column without its unit, in lower case. Raises ParameterError for conductances not in S."""
+    name, _, unit = re.sub(r"[\[\]()]", "|", header).partition("|")
+    name, unit = name.strip().lower(), unit.strip("| ")
+    if name == "conductance" and unit not in ("", "S"):
+        raise ParameterError(f"column {header.strip()!r} must be in S: convert the values, and name it conductance (S)")
+    return "pulse" if name.startswith("pulse") else name
 
 
 def numbers(data: pd.DataFrame, column: str) -> np.ndarray:
@@ -127,6 +128,10 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     if not named:
         raise ParameterError(f"column 'direction' (up or down) or 'voltage' of the pulses is missing, found "
                              f"{', '.join(data.columns)}")
+    unused = sorted(set(data.columns) - COLUMNS)
+    if unused and "pulse" not in data.columns:
+        warnings.warn(f"columns that are not used: {', '.join(unused)}; without a column 'pulse' each reading counts as a pulse",
+                      stacklevel=2)
     words = data[named[0]].astype(str).str.strip().str.lower().replace({"up": "1", "down": "-1"})
     direction = np.sign(pd.to_numeric(words, errors="coerce").to_numpy(float))
     if np.isnan(direction).any():
@@ -146,14 +151,6 @@ def pulse_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
         sweep |= again
         count = np.where(count > 0, count, pulse)  # numbers begin again where the direction turns
     return numbers(data, "conductance"), np.where(sweep, 0, direction), count
-
-
-def loop_columns(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return time (s), voltage (V) and current (A) of a loop. Raises ParameterError."""
-    for column in ("time", "voltage", "current"):
-        if column not in data.columns:
-            raise ParameterError(f"column {column!r} is missing, found {', '.join(data.columns)}")
-    return numbers(data, "time"), numbers(data, "voltage"), numbers(data, "current")
 
 
 def print_fit(fit: PulseFit) -> None:
@@ -191,18 +188,6 @@ def print_fit(fit: PulseFit) -> None:
                           "curve is a guess", stacklevel=2)
 
 
-def print_loop(fit: LoopFit) -> None:
-    """Print the fitted emulator's parameters with standard errors, and the distance of its loop from the measured one."""
-    values = {**fit.memristor.as_dict(), "start": fit.start}
-    for name, (low, high) in LIMITS.items():
-        if not 1.01 * low < values[name] < 0.99 * high:
-            warnings.warn(f"{name} is at its limit of {values[name]:g}: this loop does not determine it", stacklevel=2)
-    units = {"transconductance": "S", "leak_resistance": "ohm", "kp": "A/V^2", "threshold_voltage": "V", "start": "V"}
-    rows = [(f"{name} ({units[name]})", f"{values[name]:.4g}", f"{error:.1g}") for name, error in fit.errors.items()]
-    rows.append(("residual, rms and largest", f"{fit.rms:.2%}", f"{fit.largest:.2%}"))
-    print(table(("quantity", "value", "error or largest"), rows))
-
-
 def pulse_figure(fit: PulseFit) -> Figure:
     """Draw the fit: measured sweeps with mean pulses of the fitted device, and its steps over x.
 
@@ -231,18 +216,6 @@ def pulse_figure(fit: PulseFit) -> Figure:
     right.set(xlabel="x, share of the range", ylabel="step of a pulse (% of the range)", ylim=(0, None),
               title="dots: mean measured steps")
     right.legend()
-    return figure
-
-
-def loop_figure(fit: LoopFit, time: np.ndarray, voltage: np.ndarray, current: np.ndarray) -> Figure:
-    """Draw the measured loop (s, V, A) and the loop of the fitted emulator."""
-    factor, unit = plotting.prefixed(current, "A")
-    figure, axis = plt.subplots(figsize=(plotting.WIDTH, 3.8))
-    axis.plot(voltage, factor * current, "o", color=plotting.SKY, markersize=4, label="measured")
-    axis.plot(voltage, factor * fit.current, color=plotting.BLACK, label="emulator")
-    axis.set(xlabel="voltage (V)", ylabel=f"current ({unit})")
-    plotting.cross(axis)
-    axis.legend()
     return figure
 
 

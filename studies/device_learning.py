@@ -32,6 +32,7 @@ from memristive.cli.main import run
 from memristive.cli.options import RESULTS, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
+from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import load_table, write_results
@@ -154,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.device:
         tasks = [Task(options.device, layers, seed=seed, data=options.data)
                  for layers in options.layers for seed in range(1, seeds[layers - 1] + 1)]
-        name = f"device_learning_{load_device(options.device).name}_{options.data}.json"
+        name = f"device_learning_{load_current_device(options.device).name}_{options.data}.json"
     elif options.short:
         tasks, name = [Task(device, short=True) for device in names], "device_learning_short.json"
     else:

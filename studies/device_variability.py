@@ -34,10 +34,11 @@ import plotting
 from datasets import Dataset, matching_dataset
 from memristive.classifier.defaults import learning_rule, suited_dose, suited_margin, untrained_network
 from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, whole_number
+from memristive.cli.options import add_jobs, add_resume, apply_settings, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.progress import print_rows
 from memristive.devices.measured_device import device_record, load_device
+from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import describe, load_results, write_results
@@ -321,6 +322,7 @@ def main(arguments: list[str] | None = None) -> None:
     other.add_argument("--device", metavar="FILE", help="one layer of a measured device: a preset's name or a device file")
     parser.add_number("--samples", 1, 10_000, 10_000, "only N test images")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.device)
     carried = options.circuits or options.device
     extent = SHORT if options.short else LAYERS if options.hidden else CARRIED if carried else LONG
 
@@ -333,7 +335,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.circuits:
         name, made = "circuits", CIRCUITS
     elif options.device:
-        device = load_device(options.device)
+        device = load_current_device(options.device)
         name, made = f"device_{device.name}", {"grey": functools.partial(measured, device=options.device)}
         parameters["device"] = device_record(device)
     starts, software = [], {}
@@ -372,10 +374,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Save, print, plot.
     write_results(path, parameters, results, ngspice=False)
-    print(f"accuracy of ideal chips: {results['ideal']}")
+    print("accuracy of ideal chips: " + ", ".join(f"{case} {accuracy:.1%}" for case, accuracy in results["ideal"].items()))
     print_rows(results["rows"], drop=["accuracies"])
-    if carried:
-        print_rows([{"circuit": circuit, **found} for circuit, found in results["race"].items()])
+    for circuit, found in results.get("race", {}).items():
+        print(f"{circuit}: the first spike leads by {found['lead']:.1%} of its time, and a spread of 1 % moves this lead by "
+              f"{found['moved_by_neurons']:.1%} (neurons) or {found['moved_by_cells']:.1%} (cells); weights are "
+              f"{found['weight']:.0%} of the cells' conductance")
     if not options.circuits:
         draw(path, options.figures)
 

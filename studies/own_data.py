@@ -33,7 +33,8 @@ from memristive.classifier import MemristiveClassifier
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, keep_apart, make_parser, table, whole_number
 from memristive.cli.parallel import run_resumable
-from memristive.devices.measured_device import load_device
+from memristive.devices.measured_device import device_record
+from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting, report
 from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON
@@ -83,13 +84,15 @@ def main(arguments: list[str] | None = None) -> None:
     methods = {NETWORK: network, "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
                "random forest": RandomForestClassifier(random_state=options.seed), "MLP": make_pipeline(StandardScaler(), mlp)}
     name, folds = Path(options.source).stem, min(options.folds, int(members.min()))
-    if options.device:
-        name = f"{name}_{load_device(options.device).name}"
+    device = load_current_device(options.device) if options.device else None
+    if device:
+        name = f"{name}_{device.name}"
     record, path = options.results / f"own_data_{name}.json", options.voltages or networks / f"{name}_classifier.json"
     made_with = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
                  "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
                  "seed": options.seed, "hidden": hidden, "epochs": options.epochs, "dose": options.dose,
-                 "device": options.device, "pairs": pairs, "network": NetworkParameters(memristor, neuron).as_dict()}
+                 "device": device and {"file": options.device, **device_record(device)}, "pairs": pairs,
+                 "network": NetworkParameters(memristor, neuron).as_dict()}
     parameters = {**made_with, "folds": folds, "engine": options.engine}
     given = [options.source, options.device]
     check_overwriting(path, made_with, options.force, given)

@@ -94,8 +94,9 @@ def meaning(device: MeasuredDevice) -> str:
     if worst <= NO_COST:
         cost = "costs no accuracy, because half-selected cells stay"
     elif min(min(curve) / max(curve) for curve in (device.up, device.down)) < SOFT:
-        cost = (f"costs some {np.interp(worst, SOFT_R, SOFT_COST):.1f} points with a small dose, many with a large one, because\n"
-                f"each write of a neighbour moves a half-selected cell by {worst:.1%} of a step towards the middle")
+        points = f"{'more than' if worst > SOFT_R[-1] else 'some'} {np.interp(worst, SOFT_R, SOFT_COST):.1f} points"
+        cost = (f"costs {points} with a small dose, many with a large one, because\neach write of a neighbour moves a "
+                f"half-selected cell by {worst:.1%} of a step towards the middle")
     else:
         cost = (f"costs less than 1 point of accuracy with a small dose, because disturbs up and down nearly cancel.\n"
                 f"r up and r down differ by {apart:.1%}: with a large dose, half-selected cells drift to a bound")

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import load_mnist, own_patterns, xpue
 from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.options import apply_settings, keep_apart, make_parser
 from memristive.cli.progress import print_rows, progress, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import load_results, write_results
@@ -60,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--step", type=float, default=STEP, metavar="S", help=f"longest time step in s (default: {STEP:g})")
     parser.add_argument("--control", choices=("untrained", "permuted"), default="", help="no training, or permuted labels")
     options = parser.parse_args(arguments)
+    keep_apart(options, options.patterns)
     drawn = own_patterns(options.patterns) if options.patterns else xpue() if options.task == "xpue" else None
     task = drawn.name if drawn else options.task
     (learner,) = apply_settings(options, learner=PRESETS["xpue" if drawn else task])

@@ -34,7 +34,7 @@ from memristive.classifier.defaults import (
 )
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
-from memristive.devices.spice_model import SpiceModel, model_of
+from memristive.devices.spice_model import SpiceModel, load_current_device, model_of
 from memristive.io.files import read_json, write_file
 from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
@@ -303,6 +303,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if self.epochs is not None and not (isinstance(self.epochs, int | np.integer) and self.epochs > 0):
             raise ParameterError(f"epochs must be None or a whole number above 0, got {self.epochs!r}")
         self._check_classes()
+        if self.device is not None:
+            load_current_device(self.device)
         hidden = self._hidden_sizes()
         self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -118,6 +118,12 @@ def _interrupts_blocked() -> Generator[None, None, None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a Ctrl-C since then is raised here
 
 
+def _results(function: Callable[[Any], Any], tasks: Mapping[int, Any]) -> Any:
+    """Start the tasks in joblib's workers, and return the generator of what `_numbered` returns, as the tasks complete."""
+    return Parallel(return_as="generator_unordered", batch_size=1)(
+        delayed(_numbered)(function, k, task) for k, task in tasks.items())
+
+
 def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Results:
     if jobs == 1 or len(tasks) <= 1:
         yield from ((k, function(task)) for k, task in enumerate(tasks))
@@ -128,8 +134,7 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
             # Two workers at least: joblib would run a single job in this process, which a crash would end.
             with (_interrupts_blocked(),
                   parallel_config(backend="loky", n_jobs=max(2, min(jobs, len(left))), inner_max_num_threads=1)):
-                results = Parallel(return_as="generator_unordered", batch_size=1)(
-                    delayed(_numbered)(function, k, task) for k, task in left.copy().items())
+                results = _results(function, left.copy())
             try:
                 for found in results:
                     del left[found[0]]
@@ -146,7 +151,7 @@ def _on_cores(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -
 
 def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler: str) -> Results:
     try:
-        from dask.distributed import Client, KilledWorker, as_completed
+        from dask.distributed import Client, KilledWorker
     except ImportError as error:
         raise ParameterError("--scheduler needs Dask: pip install -r requirements/cluster.txt") from error
     try:
@@ -164,9 +169,10 @@ def _on_cluster(function: Callable[[Any], Any], tasks: Sequence[Any], scheduler:
         except ImportError as error:
             raise ParameterError(f"--scheduler {scheduler}: {error} there; start scheduler and workers in the project's folder "
                                  "with PYTHONPATH=.") from error
-        futures: list[Any] = [client.submit(_numbered, function, k, task, pure=False) for k, task in enumerate(tasks)]
         try:
-            for _, found in as_completed(futures, with_results=True):
+            with parallel_config(backend="dask", client=client):
+                results = _results(function, dict(enumerate(tasks)))
+            for found in results:
                 yield _warned(*found)
         except KilledWorker as error:
             raise SimulationError(f"workers of --scheduler died repeatedly: {error}") from error

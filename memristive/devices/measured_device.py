@@ -26,6 +26,7 @@ FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: 
 NEWER = ("model_sha256", "misfit")  # entries that device files of earlier versions lack
 CHANNEL = 1e-6  # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it in 0.1 ms
 WINDOW, READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
+CAPACITANCE = 1e-9  # F, of the memory
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
 MISFIT = 0.05  # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
 ALIKE = 0.05  # of a mean step: below it, rounding or a fit can put the balance anywhere
@@ -243,26 +244,18 @@ class Emulator:
         return (np.asarray(state, float) - self.low) / (self.high - self.low)
 
 
-def emulator(device: MeasuredDevice, window: float | None = None, capacitance: float = 1e-9, pulse: float = 10e-6) -> Emulator:
-    """Return the emulator's parameters for a measured device.
+def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
+    """Return the emulator's parameters for a measured device, whose pulses last `pulse` s.
 
-    Parameters
-    ----------
-    device : MeasuredDevice
-    window : float, optional
-        Range of X in V. None: 3 V, and more for read voltages above 0.1 V, because at these the I-V curves of channels of low
-        conductance would bend.
-    capacitance : float
-        Memory capacitor in F, large against the gate's, so that the lift of the gate does not matter.
-    pulse : float
-        Width in s of a pulse.
+    The range of X is 3 V, and more for read voltages above 0.1 V, at which the I-V curves of channels of low conductance would
+    bend. The memory capacitor is large against the gate, so that the lift of the gate does not matter.
     """
-    window = window or max(WINDOW, READS * device.read_voltage)
+    window = max(WINDOW, READS * device.read_voltage)
     step = device.mean_step
     low, span = -window / 2, device.highest_conductance - device.lowest_conductance
     curve = WriteCurve(low, low + window, *(tuple((device.rates(up) / step).tolist()) for up in (True, False)))
     memristor = MemristorParameters(
-        capacitance=capacitance, kp=span / window, width=CHANNEL, length=CHANNEL, junction_current=1e-300, curve=curve,
+        capacitance=CAPACITANCE, kp=span / window, width=CHANNEL, length=CHANNEL, junction_current=1e-300, curve=curve,
         threshold_voltage=low - device.read_voltage / 2 - window * device.lowest_conductance / span)
     charge = window * step / pulse  # V/s
     memristor = dataclasses.replace(memristor, transconductance=charge * memristor.memory_capacitance)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice
+from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 PRESETS = Path(str(resources.files("memristive.devices") / "models"))
@@ -162,6 +162,18 @@ def model_of(device: MeasuredDevice) -> SpiceModel:
         raise ParameterError(f"SPICE model {device.model} has changed since device {device.name} was measured: measure it again "
                              f"with {again}, and train again")
     return model
+
+
+def load_current_device(name: str) -> MeasuredDevice:
+    """Return the device of a preset or a device file, as `load_device`, for learning by its curves.
+
+    Raises ParameterError also if its SPICE model has changed since it was measured. A model whose file is elsewhere is not
+    compared.
+    """
+    device = load_device(name)
+    if device.model_sha256 and (Path(device.model).is_file() or not Path(device.model).suffix):
+        model_of(device)
+    return device
 
 
 def checked_library(path: Path) -> str:

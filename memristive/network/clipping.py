@@ -21,7 +21,7 @@ MOST = 200  # largest number of images that `layered_problems` examines, which t
 AGREED = 0.3e-6  # s for each layer: difference of the engines, so that smaller shifts of spikes by rails need no warning
 SILENT_SHARE = 0.05  # largest share of images for which no neuron of a layer fires
 EXCESS = 0.25  # largest share of images that one neuron wins above the share of its class
-FEW = 5  # images of a class, one of which its neuron should win
+FEW = 5  # least number of images a class from which shares of winners are taken
 NEEDED = 2  # least number of hidden neurons that fire, per class: networks of few classes learn well with 15 of 100 neurons
 DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
 
@@ -129,9 +129,11 @@ def _silence(layer: int, fired: np.ndarray, classes: int) -> str:
 def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
     """Return a message if a class neuron wins far more images than its class has, or none, else "".
 
-    `spikes`: images x classes, s; `labels`: images.
+    `spikes`: images x classes, s; `labels`: images. Fewer than `FEW` images a class say nothing.
     """
     classes = spikes.shape[1]
+    if len(labels) < FEW * classes:
+        return ""
     members = np.bincount(labels, minlength=classes)
     won = np.bincount([decision for decision in map(strict_decision, spikes) if decision >= 0], minlength=classes)
     most = int(np.argmax(won - members))

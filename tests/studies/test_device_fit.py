@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 
 from memristive.cli.main import run
-from memristive.devices.loop_fit import loop_current
 from memristive.devices.measured_device import load_device
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters
 from studies import device_fit
 
 # From 1 to 4 uS in 40 pulses as a capacitor is charged, with a time constant of 20 pulses, and back likewise.
@@ -117,35 +115,35 @@ def test_an_abrupt_device_is_named_and_missing_data_too(tmp_path, capsys):
     assert load_device(str(tmp_path / "curve_device.json")).up[0] == pytest.approx(0.85, abs=0.06)
 
 
-def test_time_is_in_seconds_and_current_in_amperes(tmp_path):
-    """A channel of 100 uA/V^2 has a gate that charges by 5 V/s at 1 V, for 2 s.
-
-    Its current is i = Kp ((X - Vto) v - v^2/2), with X - Vto = 2 V + dX.
-    """
-    rows = ["time,voltage,current"]
-    for k in range(401):
-        t, v = k / 200, math.sin(math.pi * k / 100)
-        moved = 5.0 * (1 - math.cos(2 * math.pi * t)) / (2 * math.pi)
-        rows.append(f"{t},{v:.9f},{1e-4 * ((2.0 + moved) * v - v * v / 2):.9e}")
-    assert fitted_text(tmp_path, rows, "--kind", "iv") == 0
-    found = json.loads((tmp_path / "device_fit_curve.json").read_text())["memristor"]
-    assert found["kp"] == pytest.approx(1e-4, rel=0.1)
-    assert found["transconductance"] / found["capacitance"] == pytest.approx(5.0, rel=0.1)  # the gate adds 0.3 %
+@pytest.mark.parametrize("header", ["Pulse #", "pulse_number", "Pulses [1]"])
+def test_headers_of_a_laboratory_are_understood(tmp_path, header):
+    table = long(("up", UP), ("down", DOWN)).rename(columns={"pulse": header, "conductance": "Conductance (S)"})
+    assert device_fit.pulse_columns(read(tmp_path, table.iloc[::5]))[2][1] == 5
 
 
-def test_a_loop_gives_an_emulator_with_the_same_currents(tmp_path):
-    memristor = MemristorParameters(transconductance=1e-9, leak_resistance=1e9, capacitance=1e-9, kp=1e-4, threshold_voltage=-1.0,
-                                    junction_current=1e-300)
-    time = np.linspace(0, 2.0, 400)
-    voltage = np.sin(2 * np.pi * time)
-    current = loop_current(memristor, 0.2, time, voltage)
-    assert fitted(tmp_path, pd.DataFrame({"time": time, "voltage": voltage, "current": current}), "--kind", "iv") == 0
-    assert json.loads((tmp_path / "device_fit_curve.json").read_text())["rms_share_of_peak"] < 0.01
+def read(tmp_path, table):
+    table.to_csv(tmp_path / "table.csv", index=False)
+    return device_fit.read_table(tmp_path / "table.csv")
+
+
+def test_a_column_that_is_not_used_is_named(tmp_path):
+    table = long(("up", UP), ("down", DOWN)).rename(columns={"pulse": "Puls"})
+    with pytest.warns(UserWarning, match="puls"):
+        device_fit.pulse_columns(read(tmp_path, table))
+
+
+def test_other_readings_in_a_file_of_the_same_name_replace_nothing(tmp_path, capsys):
+    assert fitted(tmp_path, long(("up", UP), ("down", DOWN))) == 0
+    before = (tmp_path / "curve_device.json").read_bytes()
+    assert fitted(tmp_path, long(("up", UP), ("down", DOWN))) == 0
+    assert fitted(tmp_path, long(("up", 0.9 * UP), ("down", DOWN))) == 2
+    assert "readings" in capsys.readouterr().err and (tmp_path / "curve_device.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(("table", "word"), [
     (long(("up", UP)), "direction 'down'"), (long(("up", UP), ("down", DOWN[:1])), "direction 'down'"),
     (long(("up", -UP), ("down", DOWN)), "positive"), (long(("up", 1e6 * UP), ("down", 1e6 * DOWN)), "1e-6"),
+    (long(("up", UP), ("down", DOWN)).rename(columns={"conductance": "Conductance (uS)"}), "(uS)"),
     (long(("up", UP[:1].repeat(9)), ("down", UP[:1].repeat(9))), "all equal"),
     (long(("up", UP), ("down", ["1e-6", "abc", *DOWN])), "'abc'"),
     (long(("up", [*UP, np.nan]), ("down", DOWN)), "row 42"), (long(("up", UP), ("sideways", DOWN)), "'sideways'"),
