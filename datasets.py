@@ -26,8 +26,7 @@ from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
-    from memristive.learning.error_rule import ErrorDrivenRule
-    from memristive.learning.rule import LayeredRule
+    from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 
 MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -104,7 +103,7 @@ class Dataset:
     @property
     def rule(self) -> "ErrorDrivenRule":
         """Error-driven rule that suits the images."""
-        from memristive.learning.error_rule import ErrorDrivenRule  # here: the Hebbian scripts do not need it
+        from memristive.learning.rule import ErrorDrivenRule  # here: the Hebbian scripts do not need it
 
         return ErrorDrivenRule(**self.settings)  # type: ignore[arg-type]
 

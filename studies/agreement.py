@@ -41,7 +41,7 @@ from memristive.io.networks import describe_network, load_network
 from memristive.io.predictions import load_decisions
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
-from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
+from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
 from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import LayeredRule
 from memristive.network.chip import Chip
@@ -363,7 +363,7 @@ def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearni
             if same and course == "in step":
                 apart[course] = np.maximum(apart[course], differences(simulated, after[course], circuit, threshold))
             if not same and (course == "in step" or k - start.done + 1 == alike[course] + 1):
-                index = epoch_order(rule, len(training.labels), k, k + 1)[0]
+                index = rule.order(len(training.labels), k, k + 1)[0]
                 spikes = learning.network.first_spikes(training.levels[index][None])[0]
                 different.append({"course": course, "presentation": k, **gaps(spikes, int(training.labels[index]))})
         circuit, free = simulated, after["free"]

@@ -19,7 +19,7 @@ from memristive.cli.parallel import run_resumable
 from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.layered_training import LayeredLearning, epoch_order, train_layers
+from memristive.learning.layered_training import LayeredLearning, train_layers
 from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.network.ngspice_network import NgspiceNetwork
@@ -81,7 +81,7 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
     learning, images, labels = LayeredLearning.start(network, rule), data().training.levels, data().training.labels
     same, written, differences = 0, 0, []
-    for k, index in enumerate(epoch_order(rule, len(labels), 0, presentations)):
+    for k, index in enumerate(rule.order(len(labels), 0, presentations)):
         exact = dataclasses.replace(learning, history=learning.history.copy())
         times = [learning.network.first_spikes(images[index][None])[0]]
         next(train_layers(exact, rule, images, labels, block=1))

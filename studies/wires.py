@@ -26,7 +26,8 @@ from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.crossbar_training import train
-from memristive.learning.error_rule import ErrorDrivenRule, initial_state
+from memristive.learning.error_rule import initial_state
+from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import crossbar_of
 from memristive.network.energy import isolated

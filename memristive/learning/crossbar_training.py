@@ -13,15 +13,12 @@ import numpy as np
 from memristive.devices.channel import read_current
 from memristive.learning import compiled_rule
 from memristive.learning.error_rule import (
-    SMALLEST_DOSE,
-    ErrorDrivenRule,
     ErrorDrivenTrainer,
     LearningState,
     initial_state,
     learning_curve,
-    presentation_order,
 )
-from memristive.learning.rule import check_labels
+from memristive.learning.rule import ErrorDrivenRule, check_labels
 from memristive.network import kernel
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Cells, Crossbar
@@ -83,8 +80,8 @@ class CompiledCrossbar:
         """
         check_levels("images", images, learning.states.shape[1])
         check_labels(labels, len(images), len(learning.states))
-        order = presentation_order(rule.seed, rule.presentations, len(images))
-        doses = compiled_rule.Doses(rule.presentations, 0.0, rule.dose, 0.0, SMALLEST_DOSE, rule.margin, 1.0, 1.0, 0.0)
+        order = rule.order(len(images), 0, rule.presentations)
+        doses = compiled_rule.Doses(rule.presentations, 0.0, rule.dose, 0.0, rule.least_dose, rule.margin, 1.0, 1.0, 0.0)
         levels, classes = np.ascontiguousarray(images, float), np.asarray(labels, np.int64)
         states, work = self._prepared(self.chip.with_stuck_cells(learning.states))
         counts = kernel.Counts((np.zeros((0, 0)),), (np.zeros((0, 0, 0)),), (np.zeros(0),))

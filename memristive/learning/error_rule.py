@@ -11,27 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memristive.learning.rule import check_labels, dose_factor, first_wrong_neuron, is_right, output_errors
-from memristive.spice.parameters import Parameters, quantity
+from memristive.learning.rule import ErrorDrivenRule, check_labels, dose_factor, first_wrong_neuron, is_right, output_errors
 
 if TYPE_CHECKING:
     from memristive.network.engines import Engine
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
-
-
-@dataclass(frozen=True)
-class ErrorDrivenRule(Parameters):
-    """Parameters of error-driven learning in one layer; the defaults suit MNIST's binary images."""
-
-    presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
-    start_state: float = quantity(3.0, -1e3, 1e3, "V", "X of every cell at the start")
-    dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to a hundredth over the run")
-    margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
-    seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
-
-
-SMALLEST_DOSE = 0.01  # share of the first dose: smaller writes take as long to simulate and change next to nothing
 
 
 @dataclass
@@ -61,13 +46,6 @@ def initial_state(rule: ErrorDrivenRule, classes: int, inputs: int) -> LearningS
     return LearningState(np.full((classes, inputs), rule.start_state), 0, np.zeros((rule.presentations, 2), bool))
 
 
-def presentation_order(seed: int, presentations: int, count: int) -> np.ndarray:
-    """Return the indices of `count` images in the order of presentation: one permutation of all images after another."""
-    generator = np.random.default_rng(seed)
-    rounds = -(-presentations // count)
-    return np.concatenate([generator.permutation(count) for _ in range(rounds)])[:presentations]
-
-
 class ErrorDrivenTrainer:
     """Training of one layer from its errors, in ngspice or in closed form (`engine`).
 
@@ -76,14 +54,14 @@ class ErrorDrivenTrainer:
 
     def __init__(self, engine: "Engine", rule: ErrorDrivenRule, images: np.ndarray, labels: np.ndarray) -> None:
         self._engine, self._rule, self._images, self._labels = engine, rule, images, labels
-        self._order = presentation_order(rule.seed, rule.presentations, len(images))
+        self._order = rule.order(len(images), 0, rule.presentations)
 
     def present(self, learning: LearningState) -> None:
         """Read the next image, decide, write after an error, and update `learning`. Raises SimulationError if ngspice fails."""
         k = learning.done
         image, label = self._images[self._order[k]], int(self._labels[self._order[k]])
         spikes = self._engine.spikes(learning.states, image, wanted=2)
-        dose = max(dose_factor(k, self._rule.presentations, 0.0), SMALLEST_DOSE) * self._rule.dose
+        dose = max(dose_factor(k, self._rule.presentations, 0.0), self._rule.least_dose) * self._rule.dose
         wrong = first_wrong_neuron(spikes, label, self._rule.margin)
         silent = bool(np.isnan(spikes[label]))
         states = learning.states.copy()

@@ -111,16 +111,6 @@ class LayeredLearning:
         return float(self.history[max(0, self.done - RUNNING):self.done, 0].mean())
 
 
-def epoch_order(rule: LayeredRule, count: int, done: int, stop: int) -> np.ndarray:
-    """Return the indices of the images for presentations `done` to `stop`.
-
-    Each epoch is a permutation of all `count` images, which depends on the rule's seed and the epoch's number only.
-    """
-    epochs = range(done // count, -(-stop // count))
-    order = np.concatenate([np.random.default_rng([rule.seed, 2, epoch]).permutation(count) for epoch in epochs])
-    return order[done - epochs[0] * count:stop - epochs[0] * count]
-
-
 def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarray, labels: np.ndarray,
                  block: int = BLOCK, counts: Counts | None = None) -> Iterator[tuple[int, float]]:
     """Present the remaining images in closed form and update `learning`.
@@ -162,7 +152,7 @@ def train_layers(learning: LayeredLearning, rule: LayeredRule, images: np.ndarra
     rows = learning.network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
     while learning.done < rule.presentations:
         stop = min((learning.done // block + 1) * block, rule.presentations)
-        order = epoch_order(rule, len(images), learning.done, stop)
+        order = rule.order(len(images), learning.done, stop)
         history = np.zeros((len(order), 2), np.bool_)
         rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
         compiled_rule.train(arrays.layers, arrays.pulse, doses, pulses, counts, compiled_rule.NO_NOISE, arrays.states,

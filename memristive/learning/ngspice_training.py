@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memristive.learning.layered_training import BLOCK, LayeredLearning, epoch_order, write_generator
+from memristive.learning.layered_training import BLOCK, LayeredLearning, write_generator
 from memristive.learning.rule import (
     LayeredRule,
     dose_factor,
@@ -95,7 +95,7 @@ class NgspiceTrainer:
         """
         k = learning.done
         rule = self._rule
-        index = epoch_order(rule, len(self._images), k, k + 1)[0]
+        index = rule.order(len(self._images), k, k + 1)[0]
         image, label = self._images[index], int(self._labels[index])
         self._rng = rng = write_generator(rule, k) if self._rng is None or k % BLOCK == 0 else self._rng
         times, settled = self._circuits.read(learning.network, image, label=label, rng=rng)

@@ -8,7 +8,8 @@ import pytest
 from datasets import encode
 from memristive.devices.channel import read_current
 from memristive.learning.crossbar_training import learn_on_chip, programmed, train
-from memristive.learning.error_rule import ErrorDrivenRule, initial_state
+from memristive.learning.error_rule import initial_state
+from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.setup import Setup

@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 
 from datasets import xpue
 from memristive.learning.error_rule import (
-    ErrorDrivenRule,
     ErrorDrivenTrainer,
     LearningState,
     initial_state,
     learning_curve,
-    presentation_order,
 )
-from memristive.learning.rule import first_wrong_neuron
+from memristive.learning.rule import ErrorDrivenRule, first_wrong_neuron
 from memristive.network.chip import Chip
 from memristive.network.engines import make_engine
 from memristive.network.setup import Setup
@@ -31,15 +29,15 @@ RULE = ErrorDrivenRule(presentations=60, start_state=7.0, dose=0.15, margin=10e-
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 100))
 def test_images_come_in_random_permutations_one_after_the_other(presentations, count, seed):
-    indices = presentation_order(seed, presentations, count)
+    indices = ErrorDrivenRule(seed=seed).order(count, 0, presentations)
     assert len(indices) == presentations
     for start in range(0, presentations - count + 1, count):
         assert sorted(indices[start:start + count]) == list(range(count))
     rest = indices[presentations // count * count:]
     assert len(set(rest)) == len(rest)  # no image twice within the last, shorter round either
-    assert (presentation_order(seed, presentations, count) == indices).all()
-    long = presentation_order(seed, 200, 100)
-    assert (long[:100] != long[100:]).any() and (long != presentation_order(seed + 1, 200, 100)).any()
+    assert (ErrorDrivenRule(seed=seed).order(count, 0, presentations) == indices).all()
+    long = ErrorDrivenRule(seed=seed).order(100, 0, 200)
+    assert (long[:100] != long[100:]).any() and (long != ErrorDrivenRule(seed=seed + 1).order(100, 0, 200)).any()
 
 
 @pytest.mark.parametrize(("spikes", "label", "margin", "expected"), [
@@ -124,7 +122,7 @@ def answered(*answers, rule=EASY, done=0):
     (NAN, 150, NAN, ["right", "rival"], [False, True]),
     (NAN, NAN, NAN, ["right"], [False, True])])
 def test_columns_are_written_after_an_error_or_a_small_lead(done, right, rival, third, writes, history):
-    label = int(presentation_order(EASY.seed, 4, 3)[done])
+    label = int(EASY.order(3, 0, 4)[done])
     other = (label + 1) % 3
     engine, learning = answered([{label: right, other: rival}.get(j, third) for j in range(3)], done=done)
     image, pulse = PATTERNS[label].tolist(), pytest.approx((1 - done / 4) * 0.2 / 100.0)  # the dose falls linearly
@@ -141,7 +139,7 @@ def test_dose_stays_above_a_hundredth():
 
 
 def test_of_a_tie_the_lower_class_counts_as_first():
-    label = int(presentation_order(EASY.seed, 4, 3)[0])
+    label = int(EASY.order(3, 0, 4)[0])
     for tied in ([j for j in range(3) if j != label], [label, (label + 1) % 3]):
         _, learning = answered([100.0 if j in tied else 200.0 for j in range(3)])
         assert learning.history[0, 0] == (label == min(tied))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from datasets import encode
 from memristive.devices.channel import channel_current, conductance, raised_state, read_current
 from memristive.learning.crossbar_training import CompiledCrossbar
-from memristive.learning.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, initial_state
+from memristive.learning.error_rule import ErrorDrivenTrainer, initial_state
+from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import ClosedFormWarning, Crossbar, Neurons
 from memristive.network.engines import make_engine

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memristive.devices.channel import read_current
-from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
+from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
 from memristive.learning.rule import LayeredRule, overlap_times
 from memristive.network.layers import LayeredNetwork, thresholds_per_volt, with_bias
 from memristive.network.netlists import LayerDesign
@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_refused(call, word):
 def test_first_write_moves_label_up_wrong_neuron_down_and_hidden_columns_by_their_back_reads():
     rule = dataclasses.replace(RULE, presentations=1, margin=1e-4)
     before = initial_network((16,), 2, XOR[0], rule)
-    image, label = XOR[0][k := epoch_order(rule, 4, 0, 1)[0]], XOR[1][k]
+    image, label = XOR[0][k := rule.order(4, 0, 1)[0]], XOR[1][k]
     times = before.forward(image[None])
     after = learn(rule).network
     change = after.states[1] - before.states[1]
@@ -175,10 +175,10 @@ def test_a_written_column_leaks_where_its_rows_are_dark_and_no_other_does():
 
 
 def test_each_epoch_presents_every_image_once_in_a_new_order():
-    order = epoch_order(RULE, 20, 0, 60).reshape(3, 20)
+    order = RULE.order(20, 0, 60).reshape(3, 20)
     assert np.array_equal(np.sort(order), np.tile(np.arange(20), (3, 1)))
     assert len({*map(tuple, order.tolist())}) == 3
-    assert np.array_equal(epoch_order(RULE, 20, 17, 43), order.ravel()[17:43])
+    assert np.array_equal(RULE.order(20, 17, 43), order.ravel()[17:43])
 
 
 def test_a_training_in_two_orders_differs_and_in_one_order_does_not():
@@ -187,7 +187,7 @@ def test_a_training_in_two_orders_differs_and_in_one_order_does_not():
     for seed in (1, 1, 2):
         rule = dataclasses.replace(RULE, seed=seed)
         list(train_layers(learning := LayeredLearning.start(start, rule), rule, *XOR))
-        found.append((epoch_order(rule, 20, 0, 60).tolist(), learning.network.states[0].tolist()))
+        found.append((rule.order(20, 0, 60).tolist(), learning.network.states[0].tolist()))
     assert found[0] == found[1]
     assert all(one != other for one, other in zip(found[0], found[2], strict=True))
 

@@ -19,7 +19,8 @@ from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results
 from memristive.io.voltages import load_voltages, save_voltages
 from memristive.learning.crossbar_training import train
-from memristive.learning.error_rule import ErrorDrivenRule, initial_state
+from memristive.learning.error_rule import initial_state
+from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.setup import Setup
