@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from memristive.network.operating_range import settled_membranes
 from memristive.network.setup import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
@@ -361,18 +360,15 @@ def xor() -> Dataset:
 def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], labels: Sequence[str] = ()) -> Dataset:
     """Return a dataset of grey images with settings that suit them.
 
-    The patterns are the mean images. The feedback resistor puts the membranes of an untrained network, on an average image,
-    at 1.7 thresholds.
+    The patterns are the mean images.
     """
+    from memristive.learning.start import grey_settings, paper_setup  # here: the Hebbian scripts do not need it
+
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
-    setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
-    settled = settled_membranes(setup, np.full((1, patterns.shape[1]), GREY["start_state"]), train.levels[:1000]).mean()
-    feedback = 1.7 * setup.neuron.threshold / float(settled) * setup.neuron.feedback_resistance
-    neuron = NeuronParameters(feedback_resistance=feedback)
     names = tuple(labels) or tuple(str(k) for k in range(classes))
-    return Dataset(name, patterns, names, shape, "grey", setup.replace(neuron=neuron),
-                   {"presentations": min(60_000, 40 * len(train.levels)), **GREY}, {"train": train, "test": test}.__getitem__)
+    return Dataset(name, patterns, names, shape, "grey", paper_setup(train.levels), grey_settings(train.levels),
+                   {"train": train, "test": test}.__getitem__)
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.setup import check_levels, edges
+from memristive.network.setup import Design, check_levels, edges
 from memristive.spice.netlist import Solver, named_classes, netlist_text
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, quantity
 from memristor import Cell, MemristorParameters, ReadMemristor
 from snn_circuit import (
     OFF,
@@ -34,7 +34,7 @@ from snn_circuit import (
 
 if TYPE_CHECKING:
     from memristive.network.layer import Layer
-    from memristive.network.layers import LayeredNetwork
+    from memristive.network.networks import Network
     from memristive.network.subcircuit_layers import ModelCells
 
 # A switch flips at a time point, up to one step late. So spikes of an exported read are late by up to a step for each layer.
@@ -42,7 +42,7 @@ EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method
 
 
 @dataclass(frozen=True)
-class LayerDesign(Parameters):
+class LayerDesign(Design):
     """Signs and scales of the weights, and the timing of a read.
 
     The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
@@ -110,20 +110,6 @@ class LayerDesign(Parameters):
         """True if a layer has a reference column."""
         return self.pairs == 0
 
-    def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the errors that columns carry in a back-read; without pairs, the reference column carries minus their sum."""
-        if not self.pairs:
-            return np.append(errors, -errors.sum())
-        return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
-
-    def neuron_count(self, states: np.ndarray) -> int:
-        """Return the number of neurons of a layer with these `states` (columns x rows)."""
-        return len(states) // (2 * self.pairs or 1)
-
-    def driving(self, base: NeuronParameters) -> NeuronParameters:
-        """Return the parameters `base` with the output voltage that rows of the next layer need."""
-        return dataclasses.replace(base, output_high=self.row_voltage)
-
 
 class LatchingTrigger(Cell):
     """Trigger whose output stays high once the membrane has exceeded the threshold. Nodes: membrane, output.
@@ -169,7 +155,7 @@ class ReferenceStage(SubCircuit):
         self.R("inverse", "inverting", "negative", stage)
 
 
-def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
+def layered_network(parameters: NetworkParameters, design: Design, states: Sequence[np.ndarray], rows: Sequence[Points],
                     title: str = "layers", devices: Sequence[Devices] | None = None,
                     cells: ModelCells | None = None) -> Circuit:
     """Return the netlist of layers in series for a read, in which every phi is low.
@@ -211,7 +197,7 @@ def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
     circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
 
 
-def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, layer: int, states: np.ndarray,
+def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: Design, layer: int, states: np.ndarray,
                outputs: list[str], devices: Devices, last: bool, cells: ModelCells | None) -> None:
     neurons, rows = len(outputs), states.shape[1]
     neuron = design.neuron(parameters.neuron, parameters.memristor, rows, last)
@@ -222,7 +208,8 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
                  voltage_gain=design.row_voltage)
     negatives = add_negative_stages(circuit, design, layer, neurons, f"reference_of_{layer}")
     cell_values, neuron_values = cell_arguments(parameters, devices.cells, False), neuron_arguments(devices.neurons)
-    add_bias(circuit, neuron, design.row_voltage, design.bias(last), names(f"column_{layer}", neurons), f"row_{layer}_{rows - 1}")
+    add_bias(circuit, neuron, design.row_voltage, design.bias(last) or 0.0, names(f"column_{layer}", neurons),
+             f"row_{layer}_{rows - 1}")
     for j in range(neurons):
         circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", negatives[j],
                   f"membrane_{layer}_{j}", outputs[j],
@@ -237,7 +224,7 @@ def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDes
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
 
-def column_nodes(design: LayerDesign | Layer, layer: int, neurons: int) -> list[str]:
+def column_nodes(design: Design | Layer, layer: int, neurons: int) -> list[str]:
     """Return the node of each column, and of the reference column after them if there are no pairs.
 
     Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
@@ -248,7 +235,7 @@ def column_nodes(design: LayerDesign | Layer, layer: int, neurons: int) -> list[
     return names(f"column_{layer}", neurons) * design.pairs + names(f"opposite_{layer}", neurons) * design.pairs
 
 
-def add_negative_stages(circuit: Circuit, design: LayerDesign | Layer, layer: int, neurons: int, stage: str) -> list[str]:
+def add_negative_stages(circuit: Circuit, design: Design | Layer, layer: int, neurons: int, stage: str) -> list[str]:
     """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
     if not design.pairs and not design.reference:
         return [circuit.gnd] * neurons
@@ -272,13 +259,13 @@ def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: flo
             circuit.R(f"bias_{node}", row, node, resistance)
 
 
-def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
+def layered_read_netlist(network: Network, image: np.ndarray, labels: Iterable[object] = (),
                          sample: str = "image", cells: ModelCells | None = None) -> str:
     """Return the netlist that reads one image with the whole network in one transient, for the program `ngspice`.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     image : array, inputs, levels 0 to 1
     labels : iterable, optional
         Names of the classes, for the comments.

@@ -7,8 +7,8 @@ from datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, emulator
 from memristive.io.networks import describe_network, load_network
 from memristive.io.voltages import VoltagesError, load_voltages, save_voltages
-from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
 from memristive.network.setup import Setup

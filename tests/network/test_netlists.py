@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.layers import LayeredNetwork
 from memristive.network.netlists import (
     EXPORTED,
     LayerDesign,
@@ -16,6 +15,7 @@ from memristive.network.netlists import (
     layered_network,
     layered_read_netlist,
 )
+from memristive.network.networks import Network
 from snn_circuit import OFF, NeuronParameters
 from tests.network.networks import on_a_chip, random_network
 
@@ -33,7 +33,7 @@ def test_both_op_amps_have_the_rails_of_their_stage(simulate, volts, summed, inv
 
 
 def test_an_output_stays_high_when_the_membrane_falls(simulate):
-    network = LayeredNetwork((np.array([[1.0, 9.0]]),))  # the bias excites, the row inhibits from 100 us on
+    network = Network((np.array([[1.0, 9.0]]),))  # the bias excites, the row inhibits from 100 us on
     late = [(0.0, 0.0), (100e-6, 0.0), (100.1e-6, 1.0), (1.0, 1.0)]
     circuit = layered_network(network.parameters, network.design, network.states, [late])
     circuit["Vpulse"].values = [(0.0, 0.0), (1e-6, 1.0), (1.0, 1.0)]
