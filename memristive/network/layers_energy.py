@@ -132,9 +132,9 @@ def _rows_energy(network: Network, layer: int, rows: list[Points], bias: Points,
     """
     # No neuron fires here: outputs do not act on their layer, but every trigger that switches shortens ngspice's steps.
     quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
-    parameters = dataclasses.replace(network.parameters, neuron=quiet)
-    devices = None if network.devices is None else [network.devices[layer]]
-    circuit = layered_network(parameters, network.design, [network.states[layer]], rows, devices=devices)
+    circuit = layered_network(dataclasses.replace(
+        network, states=(network.states[layer],), parameters=dataclasses.replace(network.parameters, neuron=quiet),
+        devices=network.devices and (network.devices[layer],)), rows)
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -48,6 +48,11 @@ class Network:
     chip : Chip, optional
         Chip that gave the `devices`, and gives the noise of reads and writes. `network_on_chip` sets both.
 
+    Attributes
+    ----------
+    layers : tuple of Layer
+        All that engines need of each layer, without its states; it follows from the rest.
+
     Raises
     ------
     ParameterError
@@ -60,33 +65,27 @@ class Network:
     devices: tuple[Devices, ...] | None = None
     pulses: PulseWrites | None = None
     chip: Chip | None = None
+    layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "states", tuple(np.asarray(states, float) for states in self.states))
         if len(self.states) > 1 and isinstance(self.design, Schedule):
             raise ParameterError("several layers need a LayerDesign, a Schedule is the design of a single one")
-        for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
-            if above.shape[1] != neurons + 1:
-                raise ParameterError(f"a layer on {neurons} neurons needs {neurons + 1} rows, bias included, got "
-                                     f"{above.shape[1]}")
         shapes = [(len(states) + self.design.reference, states.shape[1]) for states in self.states]
         found = shapes if self.devices is None else [of.cells.gain.shape if of.cells else shape
                                                      for of, shape in zip(self.devices, shapes, strict=False)]
         if found != shapes:
             raise ParameterError(f"the chip's layers must have {shapes} cells, reference columns and bias rows included, "
                                  f"got {found}")
+        object.__setattr__(self, "layers", self._layers())
+        for neurons, above in zip(self.sizes[1:], self.states[1:], strict=False):
+            if above.shape[1] != neurons + 1:
+                raise ParameterError(f"a layer on {neurons} neurons needs {neurons + 1} rows, bias included, got "
+                                     f"{above.shape[1]}")
         if self.pulses and not self.parameters.memristor.curve:
             raise ParameterError("pulses need a memristor with a curve, as `emulator` makes it for a measured device")
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, then the number of neurons in each layer."""
-        bias = self.design.bias(len(self.states) == 1) is not None
-        return (self.states[0].shape[1] - bias, *(self.design.neuron_count(states) for states in self.states))
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """All that engines need of each layer, without its states."""
+    def _layers(self) -> tuple[Layer, ...]:
         design, memristor, result = self.design, self.parameters.memristor, []
         for k, states in enumerate(self.states):
             last, devices = k == len(self.states) - 1, self.devices[k] if self.devices else IDEAL_DEVICES
@@ -96,6 +95,11 @@ class Network:
                                 design.column_voltage(last), design.rise, design.window, design.after, k > 0, self.pulses,
                                 design.phi_share(memristor)))
         return tuple(result)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of inputs, then the number of neurons in each layer."""
+        return (self.layers[0].inputs, *(layer.neurons for layer in self.layers))
 
     @classmethod
     def of(cls, setup: Setup, states: np.ndarray) -> Self:

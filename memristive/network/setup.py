@@ -75,14 +75,6 @@ class Design(Parameters):
         """Return `Layer.phi_share`."""
         return None
 
-    def driving(self, base: NeuronParameters) -> NeuronParameters:
-        """Return the parameters `base` with the output voltage that rows of the next layer need."""
-        return dataclasses.replace(base, output_high=self.row_voltage)
-
-    def neuron_count(self, states: np.ndarray) -> int:
-        """Return the number of neurons of a layer with these `states` (columns x rows)."""
-        return len(states) // (2 * self.pairs or 1)
-
 
 @dataclass(frozen=True)
 class Schedule(Design):

@@ -42,9 +42,8 @@ class WholeNetwork:
 
     def __init__(self, network, solver=STEPPED, exact=True):
         self._network = network
-        circuit = layered_network(network.parameters, network.design, network.states, [OFF] * network.sizes[0],
-                                  devices=network.devices)
-        neuron = network.design.driving(network.parameters.neuron)
+        circuit = layered_network(network, [OFF] * network.sizes[0])
+        neuron = network.layers[-1].neuron
         comparator = COMPARATOR.format(threshold=neuron.threshold, high=neuron.output_high, ramp=RAMP)
         text = str(circuit)
         if exact:
