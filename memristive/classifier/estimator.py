@@ -40,11 +40,11 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, load_chip
 from memristive.network.clipping import warn_of_layers
-from memristive.network.engines import check_engine
+from memristive.network.engines import check_engine, read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.network.ngspice_network import NgspiceNetwork, read_in_ngspice
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import CLOSED_FORM, NGSPICE
 from memristive.network.subcircuit_layers import ModelCells
 from memristive.spice.parameters import ParameterError, Parameters, restored
@@ -400,12 +400,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         features = self._features(X)
         check_engine(self.engine)
         levels = self.encoding_.levels(features)
-        if self.engine == CLOSED_FORM:
-            return self.network_.first_spikes(levels)
-        if cells := self._cells():
+        cells = self._cells() if self.engine == NGSPICE else None
+        if cells:  # all samples at once
             return cells.read_images(self.network_, levels)[0][-1]
-        return np.array(list(tqdm(read_in_ngspice(self.network_, levels, 2), total=len(levels), desc="reading", unit="sample",
-                                  disable=None if self.verbose else True)))
+        bar = functools.partial(tqdm, total=len(levels), desc="reading", unit="sample", disable=None if self.verbose else True)
+        return read(self.network_, levels, self.engine, watch=bar)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the leads of the output neurons.

@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 
 from memristive.cli.parallel import run_tasks
-from memristive.network.engines import check_engine, read
+from memristive.network.engines import check_engine, read, reads
 from memristive.network.networks import READ_BLOCK, Network
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.operating_range import warn_of_range
@@ -46,7 +46,7 @@ def read_range(task: Range) -> list[np.ndarray]:
         _readers.clear()
         _readers[key] = NgspiceNetwork(network, solver)
     _readers[key].reset()  # the result does not depend on earlier ranges
-    spikes = _readers[key].read_images(network, images, NEURONS if isinstance(network.design, Schedule) else 2, first=first)
+    spikes = reads(network, images, _readers[key], NEURONS if isinstance(network.design, Schedule) else 2, first=first)
     return [np.array(layer) for layer in zip(*spikes, strict=True)]
 
 

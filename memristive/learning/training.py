@@ -6,7 +6,6 @@ pulse. The compiled kernel runs the same rule for networks without resistive wir
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -27,13 +26,12 @@ from memristive.learning.rule import (
     output_errors,
     overlap_times,
 )
-from memristive.network.engines import Engine, check_engine, make_engine
+from memristive.network.engines import Engine, opened
 from memristive.network.kernel import Counts
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import KernelArrays, Network, no_counts, pulse_values
 from memristive.network.setup import CLOSED_FORM, NGSPICE, check_levels
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import temporary_circuits
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
 BLOCK = 1000  # presentations between two reports of a training; each block of them has a stream of random numbers
@@ -115,8 +113,6 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
     if rule.presentations > len(learning.history):
         raise ParameterError(f"presentations must be at most {len(learning.history)}, as at the start of this training, got "
                              f"{rule.presentations}")
-    if isinstance(engine, str):
-        check_engine(engine)
     if engine == NGSPICE and network.pulses and max(network.pulses.disturb_up, network.pulses.disturb_down) > 0:
         raise ParameterError("disturb_up and disturb_down must be 0 to train emulators in ngspice, which switch by phi; "
                              "train in closed form")
@@ -126,8 +122,7 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
             yield from _train_compiled(learning, rule, images, labels, block, counts or no_counts(network))
             return
     rng = write_generator(rule, learning.done)
-    with temporary_circuits() if isinstance(engine, str) else contextlib.nullcontext():
-        own = make_engine(engine, network) if isinstance(engine, str) else engine
+    with opened(engine, network) as own:
         while learning.done < rule.presentations:
             rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
             for index in rule.order(len(images), learning.done, min(_end(learning.done, BLOCK), rule.presentations)).tolist():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from memristive.devices.channel import Values
 from memristive.network.layer import ColumnDose
-from memristive.network.networks import Network
-from memristive.network.setup import CLOSED_FORM, ENGINES
+from memristive.network.networks import READ_BLOCK, Network, read_generator
+from memristive.network.setup import CLOSED_FORM, ENGINES, check_levels
 from memristive.spice.parameters import ParameterError
+from memristive.spice.session import temporary_circuits
 
 Reads = tuple[list[np.ndarray], list[np.ndarray]]
 
@@ -77,19 +79,42 @@ def make_engine(name: str, network: Network) -> Engine:
     return NgspiceNetwork(network)
 
 
-def read(network: Network, images: np.ndarray, engine: str = CLOSED_FORM, wanted: int = 2, seed: int = 0) -> np.ndarray:
+@contextlib.contextmanager
+def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
+    """Provide an engine for a network; the circuits of an engine that is given by name are unloaded at the end of the block."""
+    if not isinstance(engine, str):
+        yield engine
+        return
+    with temporary_circuits():
+        yield make_engine(engine, network)
+
+
+def reads(network: Network, images: np.ndarray, engine: Engine, wanted: int = 2, seed: int = 0,
+          first: int = 0) -> Iterator[list[np.ndarray]]:
+    """Yield the first spikes in s of each layer for each image, with the noise of images number `first`, `first` + 1, ..."""
+    check_levels("images", images, network.sizes[0])
+    rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
+    for k, image in enumerate(images):
+        rng = read_generator(seed, first + k) if (first + k) % READ_BLOCK == 0 else rng
+        yield engine.read(network, image, wanted, rng=rng, jitter=noise[k] if len(noise) else 0.0)[0]
+
+
+def read(network: Network, images: np.ndarray, engine: str | Engine = CLOSED_FORM, *, wanted: int = 2, seed: int = 0,
+         watch: Callable[[Iterator[list[np.ndarray]]], Iterable[list[np.ndarray]]] = lambda steps: steps) -> np.ndarray:
     """Read images, and return the first spikes of the output neurons: the first one names the class.
 
     Parameters
     ----------
     network : Network
     images : array, n x inputs, levels 0 to 1
-    engine : str
-        "closed-form" or "ngspice".
+    engine : str or Engine
+        "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in each cell.
     wanted : int
         In ngspice a read ends once this many output neurons have fired.
     seed : int
         Seed of the devices' read noise.
+    watch : callable
+        Wraps the iterator over images, e.g. with a progress bar; the closed form reads all at once.
 
     Returns
     -------
@@ -103,12 +128,12 @@ def read(network: Network, images: np.ndarray, engine: str = CLOSED_FORM, wanted
     SimulationError
         ngspice cannot complete a transient.
     """
-    check_engine(engine)
     if engine == CLOSED_FORM:
         network.warn_of_doubts()
         return network.first_spikes(images, seed)
-    from memristive.network.ngspice_network import read_in_ngspice  # here: the closed form needs no circuits
-    return np.array(list(read_in_ngspice(network, images, wanted, seed))).reshape(-1, network.sizes[-1])
+    with opened(engine, network) as own:
+        found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
+    return np.array(found).reshape(-1, network.sizes[-1])
 
 
 def check_engine(name: str) -> None:

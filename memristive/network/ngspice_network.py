@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memristive.devices.channel import Values
 from memristive.network.layer import ColumnDose
-from memristive.network.networks import READ_BLOCK, Network, read_generator
+from memristive.network.networks import Network, read_generator
 from memristive.network.ngspice_layer import MARGIN, NgspiceLayer
-from memristive.network.setup import Schedule, check_levels
+from memristive.network.setup import Schedule
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.session import Solver
 
@@ -88,15 +88,6 @@ class NgspiceNetwork:
             found.append(self.layers[k].read_steps(network.states[k], found[-1][0], until, noise[k] if noise else None))
         return [times for times, _ in found], [settled for _, settled in found]
 
-    def read_images(self, network: Network, images: np.ndarray, wanted: int = 2, seed: int = 0,
-                    first: int = 0) -> Iterator[list[np.ndarray]]:
-        """Yield the first spikes in s of each layer for each image, with the noise of images number `first`, `first` + 1, ..."""
-        check_levels("images", images, network.sizes[0])
-        rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
-        for k, image in enumerate(images):
-            rng = read_generator(seed, first + k) if (first + k) % READ_BLOCK == 0 else rng
-            yield self.read(network, image, wanted, rng=rng, jitter=noise[k] if len(noise) else 0.0)[0]
-
     def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the back-read through a layer (counted from 0) of `errors` (neurons), as `Network.read_back` does."""
         return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
@@ -114,16 +105,6 @@ class NgspiceNetwork:
         """Remove all circuits from ngspice."""
         for layer in self.layers:
             layer.unload()
-
-
-def read_in_ngspice(network: Network, images: np.ndarray, wanted: int = 2, seed: int = 0) -> Iterator[np.ndarray]:
-    """Yield the first spikes of the last layer for each image, as `engines.read` returns them; then unload the circuits."""
-    reader = NgspiceNetwork(network)
-    try:
-        for times in reader.read_images(network, images, wanted, seed):
-            yield times[-1]
-    finally:
-        reader.unload()
 
 
 def _decided(spikes: np.ndarray, wanted: int, label: int | None) -> float:

@@ -16,9 +16,9 @@ from memristive.network.clipping import (
     required_stage_voltages,
     warn_of_layers,
 )
+from memristive.network.engines import read
 from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network
-from memristive.network.ngspice_network import read_in_ngspice
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.spike_decoding import strict_decision
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -62,7 +62,7 @@ def on_chip(share):
 
 def apart(network, expected):
     """Largest difference in s of a last layer's spikes in ngspice from those `expected`."""
-    found = np.array(list(read_in_ngspice(network, IMAGES, len(network.states[-1]))))
+    found = read(network, IMAGES, "ngspice", wanted=len(network.states[-1]))
     assert np.array_equal(np.isnan(found), np.isnan(expected[-1]))
     return np.nanmax(np.abs(found - expected[-1]))
 
@@ -90,10 +90,10 @@ def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, wo
 def test_images_that_clipping_decides_are_counted_as_in_ngspice(ngspice):
     rng = np.random.default_rng(6)
     network, images = Network((rng.normal(20, 4, (3, 9)),)), rng.random((12, 8))
-    found, read, free = (
+    found, seen, free = (
         [strict_decision(times, 0.2e-6) for times in spikes]  # s: rails give way by 10 mV per volt of overdrive
-        for spikes in (read_in_ngspice(network, images), network.first_spikes(images), network.forward(images, rails=False)[-1]))
-    assert found == read
+        for spikes in (read(network, images, "ngspice"), network.first_spikes(images), network.forward(images, rails=False)[-1]))
+    assert found == seen
     assert np.sum(np.array(found) != free) > 1 and "of 12 images" in layered_problems(network, images)[0]
 
 
