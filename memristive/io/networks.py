@@ -16,19 +16,7 @@ def describe_network(dataset: str, shape: tuple[int, int], network: Network, rul
                      encoding: str = "grey") -> dict[str, Any]:
     """Return everything that determines a trained network, for records, checkpoints and voltages files.
 
-    Parameters
-    ----------
-    dataset : str
-        Name of the dataset.
-    shape : tuple of int
-        Rows and columns of its images.
-    network : Network
-    rule : LayeredRule or ErrorDrivenRule, optional
-        Rule that trains the network; None: it is not recorded.
-    engine : str
-        Engine that trains the network.
-    encoding : str
-        "grey" or "binary".
+    Arguments are those of `save`.
     """
     data, learning = {"dataset": dataset, "shape": shape, "encoding": encoding}, {"learning": rule.as_dict()} if rule else {}
     if isinstance(network.design, Schedule):
@@ -43,7 +31,20 @@ def save(path: str | Path, network: Network, rule: Rule | None = None, dataset: 
          engine: str = CLOSED_FORM, encoding: str = "grey") -> None:
     """Write a trained network with everything that made it, and print the path.
 
-    Arguments are those of `describe_network`; without a `shape`, images are a single row.
+    Parameters
+    ----------
+    path : path
+    network : Network
+    rule : LayeredRule or ErrorDrivenRule, optional
+        Rule that trained the network; None: it is not recorded.
+    dataset : str
+        Name of the dataset.
+    shape : tuple of int, optional
+        Rows and columns of an image; None: a single row.
+    engine : str
+        Engine that trained the network.
+    encoding : str
+        "grey" or "binary".
     """
     states = network.states[0] if isinstance(network.design, Schedule) else network.states
     made = describe_network(dataset, shape or (1, network.sizes[0]), network, rule, engine, encoding)

@@ -77,19 +77,48 @@ class Learning:
         return float(self.history[max(0, self.done - RUNNING):self.done, 0].mean())
 
 
-def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, *, engine: str | Engine = CLOSED_FORM,
-          block: int = BLOCK, counts: Counts | None = None) -> Iterator[tuple[int, float]]:
-    """Present the remaining images and update `learning`.
+def learn(network: Network, rule: Rule, images: np.ndarray, labels: np.ndarray, *, engine: str | Engine = CLOSED_FORM,
+          watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps) -> Learning:
+    """Train a network from start to end, and return the finished training, with the trained `network`.
 
     Parameters
     ----------
-    learning : Learning
-        Up to date whenever this function yields: after every presentation, in closed form after every `block` of them.
+    network : Network
+        Untrained, or trained before.
     rule : LayeredRule or ErrorDrivenRule
     images : array, n x inputs, levels 0 to 1
     labels : array of int, n
     engine : str or Engine
         "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in each cell.
+    watch : callable
+        Wraps the iterator that `train` returns, e.g. with a progress bar.
+
+    Returns
+    -------
+    Learning
+
+    Raises
+    ------
+    ParameterError
+        The engine is unknown, images or labels do not fit the network, or pulses disturb other cells, as in a passive array,
+        which emulators with phi in ngspice cannot simulate.
+    SimulationError
+        ngspice cannot complete a transient, or the currents through wires do not converge.
+    """
+    learning = Learning.start(network, rule)
+    deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
+    return learning
+
+
+def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, *, engine: str | Engine = CLOSED_FORM,
+          block: int = BLOCK, counts: Counts | None = None) -> Iterator[tuple[int, float]]:
+    """Present the remaining images and update `learning`; other arguments and exceptions are those of `learn`.
+
+    Parameters
+    ----------
+    learning : Learning
+        Up to date whenever this function yields: after every presentation, in closed form after every `block` of them.
+    rule, images, labels, engine
     block : int
     counts : Counts, optional
         From `no_counts`; in closed form the pulses of each cell are added to it.
@@ -102,10 +131,7 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
     Raises
     ------
     ParameterError
-        The engine is unknown, images or labels do not fit the network, the rule has more presentations than `learning`, or pulses
-        disturb other cells, as in a passive array, which emulators with phi in ngspice cannot simulate.
-    SimulationError
-        ngspice cannot complete a transient, or the currents through wires do not converge.
+        The rule has more presentations than `learning`.
     """
     network = learning.network
     check_levels("images", images, network.sizes[0])
@@ -121,28 +147,19 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
         if not network.wired:
             yield from _train_compiled(learning, rule, images, labels, block, counts or no_counts(network))
             return
-    rng = write_generator(rule, learning.done)
     with opened(engine, network) as own:
-        while learning.done < rule.presentations:
-            rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
-            for index in rule.order(len(images), learning.done, min(_end(learning.done, BLOCK), rule.presentations)).tolist():
+        for order, rng in _blocks(learning, rule, len(images), BLOCK):
+            for index in order.tolist():
                 present(learning, rule, own, images[index], int(labels[index]), rng)
                 yield learning.done, learning.running_accuracy
 
 
-def learn(network: Network, rule: Rule, images: np.ndarray, labels: np.ndarray, *, engine: str | Engine = CLOSED_FORM,
-          watch: Callable[[Iterator[tuple[int, float]]], Iterable[Any]] = lambda steps: steps) -> Learning:
-    """Train a network from start to end, and return the finished training, with the trained `network`.
-
-    `watch` wraps the iterator that `train` returns, e.g. with a progress bar; the other arguments are those of `train`.
-    """
-    learning = Learning.start(network, rule)
-    deque(watch(train(learning, rule, images, labels, engine=engine)), 0)
-    return learning
-
-
-def _end(done: int, block: int) -> int:
-    return (done // block + 1) * block
+def _blocks(learning: Learning, rule: Rule, count: int, block: int) -> Iterator[tuple[np.ndarray, np.random.Generator]]:
+    """Yield the indices of the next images, of `count`, and a random generator, until all presentations are done."""
+    rng = write_generator(rule, learning.done)
+    while learning.done < rule.presentations:
+        rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
+        yield rule.order(count, learning.done, min((learning.done // block + 1) * block, rule.presentations)), rng
 
 
 def _train_compiled(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, block: int,
@@ -151,12 +168,8 @@ def _train_compiled(learning: Learning, rule: Rule, images: np.ndarray, labels: 
     doses = compiled_rule.Doses(*(getattr(rule, name) for name in compiled_rule.Doses._fields))
     levels, classes, pulses = network.rows(images), np.asarray(labels, np.int64), pulse_values(network.pulses)
     rows = network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
-    rng = write_generator(rule, learning.done)
-    while learning.done < rule.presentations:
-        stop = min(_end(learning.done, block), rule.presentations)
-        order = rule.order(len(images), learning.done, stop)
-        history = np.zeros((len(order), 2), np.bool_)
-        rng = rng if learning.done % BLOCK else write_generator(rule, learning.done)
+    for order, rng in _blocks(learning, rule, len(images), block):
+        stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
         compiled_rule.train(arrays.layers, arrays.pulse, doses, pulses, counts, chip_noise(network, learning.done, stop),
                             arrays.states, arrays.work, levels, rows, classes, order, learning.done, history, rng)
         learning.network = arrays.trained(learning.network)
