@@ -20,6 +20,7 @@ from memristive.io.results import describe
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import read_netlist
 from memristive.network.energy import read_energy
+from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import confusion, equal_templates
 from memristive.network.setup import ENGINES, NGSPICE
 from memristive.network.spike_decoding import lead, resolution_of
@@ -48,8 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
                   options.force, others=[options.voltages])
 
     # 2. Read every image: first spike times, one row for each image.
-    spikes = read_images(setup, voltages.states, images, options.engine, voltages.chip, jobs=options.jobs,
-                         scheduler=options.scheduler)
+    network = network_on_chip(Network.of(setup, voltages.states), voltages.chip)
+    spikes = read_images(network, images, options.engine, jobs=options.jobs, scheduler=options.scheduler)
 
     # 3. Decide, score, save, print. A lead below the resolution is a tie; tied and silent images count as wrong.
     more: dict[str, Any] = {"equal_templates": equal_templates(dataset.patterns, images)} if voltages.rule == "hebbian" else {}

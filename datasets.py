@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from memristive.network.operating_range import settled_membranes
 from memristive.network.setup import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
 
 if TYPE_CHECKING:
-    from memristive.learning.error_rule import ErrorDrivenRule
-    from memristive.learning.rule import LayeredRule
+    from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 
 MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -104,7 +102,7 @@ class Dataset:
     @property
     def rule(self) -> "ErrorDrivenRule":
         """Error-driven rule that suits the images."""
-        from memristive.learning.error_rule import ErrorDrivenRule  # here: the Hebbian scripts do not need it
+        from memristive.learning.rule import ErrorDrivenRule  # here: the Hebbian scripts do not need it
 
         return ErrorDrivenRule(**self.settings)  # type: ignore[arg-type]
 
@@ -368,18 +366,15 @@ def xor() -> Dataset:
 def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], labels: Sequence[str] = ()) -> Dataset:
     """Return a dataset of grey images with settings that suit them.
 
-    The patterns are the mean images. The feedback resistor puts the membranes of an untrained network, on an average image,
-    at 1.7 thresholds.
+    The patterns are the mean images.
     """
+    from memristive.learning.start import grey_settings, paper_setup  # here: the Hebbian scripts do not need it
+
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
-    setup = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, sampling_step=11e-6))
-    settled = settled_membranes(setup, np.full((1, patterns.shape[1]), GREY["start_state"]), train.levels[:1000]).mean()
-    feedback = 1.7 * setup.neuron.threshold / float(settled) * setup.neuron.feedback_resistance
-    neuron = NeuronParameters(feedback_resistance=feedback)
     names = tuple(labels) or tuple(str(k) for k in range(classes))
-    return Dataset(name, patterns, names, shape, "grey", setup.replace(neuron=neuron),
-                   {"presentations": min(60_000, 40 * len(train.levels)), **GREY}, {"train": train, "test": test}.__getitem__)
+    return Dataset(name, patterns, names, shape, "grey", paper_setup(train.levels), grey_settings(train.levels),
+                   {"train": train, "test": test}.__getitem__)
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {

@@ -22,10 +22,10 @@ from memristive.cli.main import run
 from memristive.cli.options import make_parser
 from memristive.cli.progress import print_rows, progress
 from memristive.io.results import write_results
-from memristive.learning.crossbar_training import CompiledCrossbar, train
-from memristive.learning.error_rule import initial_state
-from memristive.network.chip import Chip
+from memristive.learning.start import paper_network
+from memristive.learning.training import learn
 from memristive.network.engines import make_engine
+from memristive.network.layer import ColumnDose
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.spice.session import temporary_circuits
 
@@ -77,21 +77,20 @@ def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
     """Return CPU times of a read, a write, and learning from errors, by the engine `name` with `size` x `size` pixels."""
     dataset, inputs = mnist(size, encoding), size**2
     images, labels = dataset.test.levels, dataset.test.labels
-    states = dataset.rule.start_state + np.random.default_rng(1).normal(0, 0.02, (10, inputs))
-    rule = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name])
-    chip = Chip(10, inputs)
+    rule, rng = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name]), np.random.default_rng(1)
+    start = paper_network(dataset.setup, rule, 10, inputs)
+    network = dataclasses.replace(start, states=(start.states[0] + rng.normal(0, 0.02, (10, inputs)),))
     with temporary_circuits():
-        engine = make_engine(name, dataset.setup, chip)
-        engine.spikes(states, images[0], WANTED)  # the first call compiles
+        engine = make_engine(name, network)
+        engine.read(network, images[0], WANTED)  # the first call compiles
         if name == NGSPICE:
-            read = cpu_seconds(engine.spikes, ((states, image, WANTED) for image in images[:READS]))
+            read = cpu_seconds(engine.read, ((network, image, WANTED) for image in images[:READS]))
         else:  # all images at once
-            read = cpu_seconds(CompiledCrossbar(dataset.setup, chip).first_spikes, [(states, images)] * 3) / len(images)
-        write = cpu_seconds(engine.write, ((states, 0, image, 1, rule.dose / engine.rate) for image in images[:READS]))
-        learning = train(name, dataset.setup, chip, initial_state(rule, 10, inputs), rule, images, labels)
-        learn = cpu_seconds(list, [(learning,)])
+            read = cpu_seconds(network.first_spikes, [(images,)] * 3) / len(images)
+        write = cpu_seconds(engine.write, ((network, 0, [ColumnDose(0, rule.dose, image)], rng) for image in images[:READS]))
+        seconds = cpu_seconds(lambda: learn(start, rule, images, labels, engine=name), [()])
     return {"images": f"{size}x{size} {encoding}", "engine": name, "read_ms": read * 1e3, "write_ms": write * 1e3,
-            "presentations_per_s": rule.presentations / learn}
+            "presentations_per_s": rule.presentations / seconds}
 
 
 def script_rows(rounds: int) -> list[dict[str, Any]]:

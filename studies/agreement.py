@@ -34,21 +34,20 @@ from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
 from memristive.cli.main import run
 from memristive.cli.options import Parser, add_jobs, add_resume, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable
-from memristive.cli.parallel_reads import NEURONS, layered_tasks, read_range
+from memristive.cli.parallel_reads import NEURONS, ranges, read_range
 from memristive.cli.progress import print_rows, progress
 from memristive.io.files import FileProblem, check_overwriting
 from memristive.io.networks import describe_network, load_network
 from memristive.io.predictions import load_decisions
 from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
-from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
-from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import LayeredRule
-from memristive.network.chip import Chip
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Crossbar
-from memristive.network.engines import make_engine
-from memristive.network.layer import Layer
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
@@ -57,7 +56,6 @@ from memristive.network.solvers import READING_LAYERS
 from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
-from memristor import state_rate
 
 NETWORKS = {"mnist": "Hebbian", "mnist_error_driven": "error-driven, binary", "mnist_error_driven_grey": "error-driven, grey"}
 LEAD_BOUND, LEAD_SHARE = 5e-9, 2e-3  # s, share of the lead: their sum bounds the difference of two leads
@@ -99,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
 # Reads and writes of one layer
 
 @dataclass(frozen=True)
-class Network:
+class Trained:
     """Trained network of one layer that the repository contains."""
 
     name: str
@@ -118,10 +116,10 @@ class Network:
         return decide(spikes, resolution_of(self.rule, self.setup.neuron))[0]
 
 
-def networks() -> list[Network]:
+def networks() -> list[Trained]:
     """Return the trained networks of one layer that the repository contains."""
     voltages = {name: load_voltages(f"voltages/{name}.json", "mnist", 10, 100) for name in NETWORKS}
-    return [Network(name, found.states, found.setup(), mnist(encoding=found.encoding), found.rule)
+    return [Trained(name, found.states, found.setup(), mnist(encoding=found.encoding), found.rule)
             for name, found in voltages.items()]
 
 
@@ -162,7 +160,7 @@ def agree_on_reads(options: argparse.Namespace) -> None:
     plotting.save(engines_figure(drawn), options.figures / "engines.png")
 
 
-def ngspice_spikes(network: Network, folder: Path) -> np.ndarray:
+def ngspice_spikes(network: Trained, folder: Path) -> np.ndarray:
     """Load ngspice's spike times (images x classes, s) from the record of MNIST_memristor_test.py in a folder.
 
     Raises FileProblem if it is missing.
@@ -187,7 +185,7 @@ def compare_leads(spikes: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
     return float(differences.max(initial=0.0)), float((differences / bounds).max(initial=0.0))
 
 
-def compare_steps(network: Network, count: int) -> list[float]:
+def compare_steps(network: Trained, count: int) -> list[float]:
     """Compare spike times of the first `count` test images between the engines.
 
     Returns the root mean square difference in s for each of ngspice's longest steps `STEPS`.
@@ -200,9 +198,9 @@ def compare_steps(network: Network, count: int) -> list[float]:
     return found
 
 
-def read(network: Network, count: int, solver: Solver, description: str) -> np.ndarray:
+def read(network: Trained, count: int, solver: Solver, description: str) -> np.ndarray:
     """Read the first `count` test images in ngspice; return the spike times in s, count x classes."""
-    reader = NgspiceLayer(Layer.of_setup(network.setup, 10, 100), solver)
+    reader = NgspiceLayer(Network.of(network.setup, network.states).layers[0], solver)
     return np.array([reader.read(network.states, image, NEURONS)[0]
                      for image in progress(network.dataset.test.levels[:count], count, description, "image")])
 
@@ -214,15 +212,15 @@ def compare_writes(count: int) -> tuple[float, float]:
     `WRITE_SHARE`).
     """
     setup, generator = mnist().setup, np.random.default_rng(1)
-    crossbar, writer = Crossbar.of(setup), make_engine("ngspice", setup, Chip(1, 100))
-    rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
+    crossbar, (layer,) = Crossbar.of(setup), Network.of(setup, np.zeros((1, 100))).layers
+    writer, rate = NgspiceLayer(layer), layer.write_rate
     largest = largest_share = 0.0
     for _ in progress(range(count), count, "random writes", "write"):
         column = generator.uniform(2.0, 5.0, 100)
         image = np.where(generator.random(100) < 0.5, generator.random(100), 0.0)
         dose, sign = float(np.exp(generator.uniform(np.log(0.2e-3), np.log(0.2)))), int(generator.choice([1, -1]))
-        written = writer.write(column[None], 0, image, sign, dose / rate)
-        difference = float(np.abs(written - crossbar.write(column, image, sign, dose / rate)).max())
+        written = writer.write(column[None], [ColumnDose(0, sign * dose, image)], generator)
+        difference = float(np.abs(written[0] - crossbar.write(column, image, sign, dose / rate)).max())
         largest, largest_share = max(largest, difference), max(largest_share, difference / (WRITE_BOUND + WRITE_SHARE * dose))
     return largest, largest_share
 
@@ -263,7 +261,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     path = options.voltages or Path(f"voltages/layers_{options.data}.json")
     keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
-    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed)
+    dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed if rule else 1)
     images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
     record = options.results / f"layers_in_ngspice_{path.stem.removeprefix('layers_')}.json"
     parameters = {"voltages": path, "samples": len(images),
@@ -272,8 +270,8 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     warn_of_layers(network, images, labels=labels, name=path.stem)
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
-    tasks = layered_tasks(network, images)
-    parts = run_resumable(read_range, tasks, [len(task[1]) for task in tasks], options, record, parameters)
+    tasks = ranges(network, images)
+    parts = run_resumable(read_range, tasks, [len(task.images) for task in tasks], options, record, parameters)
     found = [np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)]
     exact = network.forward(images)
     rows, differing = compare_layers(found, exact, network.design.window)
@@ -319,13 +317,17 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     check_overwriting(record, parameters, options.force)
 
     # 2. The closed form makes the first presentations, then both engines go on.
-    start = LayeredLearning.start(network, rule)
+    start = Learning.start(network, rule)
     if options.after:
-        next(train_layers(start, rule, images, labels, block=options.after))
+        next(train(start, rule, images, labels, block=options.after))
     warn_of_layers(start.network, images, labels=labels if options.after else None, name=dataset.name)
     with temporary_circuits():
-        trainer = NgspiceTrainer(NgspiceNetwork(start.network), rule, images, labels)
-        results = compare_training(start, trainer.present, rule, Images(images, labels), options.stretch)
+        circuits = NgspiceNetwork(start.network)
+
+        def in_ngspice(learning: Learning) -> None:
+            index = rule.order(len(labels), learning.done, learning.done + 1)[0]
+            present(learning, rule, circuits, images[index], int(labels[index]), write_generator(rule, learning.done))
+        results = compare_training(start, in_ngspice, rule, Images(images, labels), options.stretch)
 
     # 3. Save and print.
     write_results(record, parameters, results)
@@ -333,7 +335,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     print_rows(results["different"])
 
 
-def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearning], Any], rule: LayeredRule, training: Images,
+def compare_training(start: Learning, in_ngspice: Callable[[Learning], Any], rule: LayeredRule, training: Images,
                      count: int) -> dict[str, Any]:
     """Train with the same `count` presentations in both engines, in step and free (see the beginning of this file).
 
@@ -347,8 +349,8 @@ def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearni
         writes them differently (docs/closed_form.md). `different`: the presentations that the engines decide differently, free
         only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
     """
-    def in_closed_form(learning: LayeredLearning) -> None:
-        next(train_layers(learning, rule, training.levels, training.labels, block=1))
+    def in_closed_form(learning: Learning) -> None:
+        next(train(learning, rule, training.levels, training.labels, block=1))
 
     circuit, free, threshold = start, start, start.network.parameters.memristor.threshold_voltage
     apart = {course: np.zeros((len(start.network.states), 2)) for course in ("in step", "free")}
@@ -363,7 +365,7 @@ def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearni
             if same and course == "in step":
                 apart[course] = np.maximum(apart[course], differences(simulated, after[course], circuit, threshold))
             if not same and (course == "in step" or k - start.done + 1 == alike[course] + 1):
-                index = epoch_order(rule, len(training.labels), k, k + 1)[0]
+                index = rule.order(len(training.labels), k, k + 1)[0]
                 spikes = learning.network.first_spikes(training.levels[index][None])[0]
                 different.append({"course": course, "presentation": k, **gaps(spikes, int(training.labels[index]))})
         circuit, free = simulated, after["free"]
@@ -376,14 +378,14 @@ def compare_training(start: LayeredLearning, in_ngspice: Callable[[LayeredLearni
     return {"rows": rows, "different": different, "answered_right": right, "wrote": wrote}
 
 
-def advanced(present: Callable[[LayeredLearning], Any], learning: LayeredLearning) -> LayeredLearning:
+def advanced(present: Callable[[Learning], Any], learning: Learning) -> Learning:
     """Return a copy of the training `learning` after one more presentation, which `present` makes."""
     result = dataclasses.replace(learning, history=learning.history.copy())
     present(result)
     return result
 
 
-def decision(before: LayeredLearning, after: LayeredLearning) -> tuple[bool, list[int]]:
+def decision(before: Learning, after: Learning) -> tuple[bool, list[int]]:
     """Return the outcome of the presentation between `before` and `after`: True if right, and the output columns written."""
     written = (after.network.states[-1] != before.network.states[-1]).any(axis=1)
     return bool(after.history[before.done, 0]), np.flatnonzero(written).tolist()
@@ -398,7 +400,7 @@ def gaps(times: np.ndarray, label: int) -> dict[str, float]:
     return {"lead_s": float(others[0] - times[label]), "among_others_s": float(others[1] - others[0])}
 
 
-def differences(one: LayeredLearning, other: LayeredLearning, before: LayeredLearning, threshold: float) -> np.ndarray:
+def differences(one: Learning, other: Learning, before: Learning, threshold: float) -> np.ndarray:
     """Return each layer's largest difference of states in V (layers x 2) between `one` training and the `other`.
 
     The first column covers cells that conduct in both trainings and in the one `before`, which means that X is above the

@@ -38,12 +38,13 @@ from memristive.io.networks import describe_network
 from memristive.io.results import load_table, write_results
 from memristive.io.voltages import save_voltages
 from memristive.learning.device_settings import learning_of
-from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.kernel import Counts
-from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
+from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.network.scores import score_row
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
@@ -115,7 +116,7 @@ class Task:
             return 200_000
         return (240_000 if self.pairs > 1 else 120_000) if self.whole else 500_000
 
-    def prepared(self) -> tuple[LayeredNetwork, LayeredRule]:
+    def prepared(self) -> tuple[Network, LayeredRule]:
         """Return the untrained network and its rule."""
         device = load_device(self.device)
         made, rule = learning_of(device, self.layers, self.pairs, self.whole)
@@ -125,13 +126,14 @@ class Task:
 
     def described(self) -> dict[str, Any]:
         """Return everything that determines the trained network, for its voltages file."""
-        return describe_network(self.dataset.name, self.dataset.shape, *self.prepared())
+        network, rule = self.prepared()
+        return describe_network(self.dataset.name, self.dataset.shape, network_on_chip(network, None), rule)
 
-    def trained(self) -> tuple[LayeredNetwork, Counts]:
+    def trained(self) -> tuple[Network, Counts]:
         """Return the network trained in closed form, and the numbers of its pulses."""
         (network, rule), training = self.prepared(), self.dataset.training
-        learning, counts = LayeredLearning.start(network, rule), no_counts(network)
-        for _ in train_layers(learning, rule, training.levels, training.labels, counts=counts):
+        learning, counts = Learning.start(network, rule), no_counts(network)
+        for _ in train(learning, rule, training.levels, training.labels, counts=counts):
             pass
         return learning.network, counts
 

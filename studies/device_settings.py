@@ -22,7 +22,8 @@ from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_r
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.device_settings import learning_of
-from memristive.learning.layered_training import initial_network, learn_layers
+from memristive.learning.start import initial_network
+from memristive.learning.training import learn
 from memristive.network.clipping import warn_of_layers
 from memristive.network.scores import score_row
 from studies.device_learning import DOSE, HIDDEN, Task
@@ -91,7 +92,7 @@ def evaluate(trial: Trial) -> dict[str, Any]:
         rule = dataclasses.replace(rule, **{trial.setting: trial.factor * getattr(rule, trial.setting)})
     levels, labels = task.dataset.training.levels, task.dataset.training.labels
     network = initial_network(HIDDEN[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
-    network = learn_layers(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
+    network = learn(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
     levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]
     varied = f", {trial.setting} x {trial.factor:g}" if trial.setting else ""
     name = f"{trial.device.name}, {'whole pulses' if trial.whole else 'any width'}{varied}"

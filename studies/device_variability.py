@@ -37,22 +37,24 @@ from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.progress import print_rows
+from memristive.devices.channel import read_current
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import describe, load_results, write_results
 from memristive.io.voltages import load_voltages
-from memristive.learning.crossbar_training import CompiledCrossbar, learn_on_chip, programmed
 from memristive.learning.device_settings import learning_of
-from memristive.learning.layered_training import initial_network, learn_layers
-from memristive.learning.rule import LayeredRule
-from memristive.network.chip import Chip
+from memristive.learning.rule import LayeredRule, Rule
+from memristive.learning.start import initial_network, paper_network
+from memristive.learning.training import learn
+from memristive.network.chip import Chip, on_chip
 from memristive.network.clipping import warn_of_layers
-from memristive.network.layers import LayeredNetwork, network_on_chip, with_bias
+from memristive.network.closed_form import Cells, Crossbar
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM
+from memristive.network.setup import CLOSED_FORM, Schedule, Setup
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 from studies.device_learning import Task as DeviceTask
 
@@ -80,16 +82,19 @@ SHORT: dict[str, Any] = {"chips": 3, "few": 3, "encodings": ("grey",), "spreads"
 LAYERS: dict[str, Any] = {"chips": 5, "encodings": ("grey",), "spreads": SPREADS[:5], "sections": ("spread",)}
 CARRIED: dict[str, Any] = {"chips": 10, "chips in situ": 3, "encodings": ("grey",), "spreads": SPREADS[1:4],
                            "sections": ("spread",)}
+HIGHEST = 50.0  # V, highest state that cells are programmed to
 SMALL_SPREAD = 0.01  # of the chips on which `race_of` measures how far a lead moves
 EPOCHS = 3  # of a layer of emulators
 
-Made = tuple[LayeredNetwork | None, Any]  # untrained network (None: the paper's layer) and its rule
+States = tuple[np.ndarray, ...]  # V, an array for each layer
+Made = tuple[Network, Rule]  # untrained network and its rule
 Change = Callable[[Any], Any]  # applies --set to a rule
 
 
 def paper(data: Dataset, change: Change) -> Made:
-    """Return the rule of the paper's layer, which has no network object because nothing is subtracted."""
-    return None, change(data.rule)
+    """Return the paper's layer and its rule."""
+    rule = change(data.rule)
+    return paper_network(data.setup, rule, *data.patterns.shape), rule
 
 
 def emulators(data: Dataset, change: Change, pairs: int = 0, dose: float = 1.0) -> Made:
@@ -135,61 +140,58 @@ class Task:
     rule : ErrorDrivenRule or LayeredRule
     samples : int
         Number of test images.
-    states : array, V, or a tuple of arrays for a network, optional
-        States that are carried to the chip, or from which its training starts. None: the rule's initial states.
-    network : LayeredNetwork, optional
-        Untrained. None: the paper's layer, without a reference.
+    network : Network
+        Untrained.
+    states : tuple of arrays, V, optional
+        States that are carried to the chip, or from which its training starts. None: those of the untrained network.
     """
 
     columns: Mapping[str, Any]
     route: str
     chips: Sequence[Chip]
-    rule: Any
+    rule: Rule
     samples: int
-    states: Any = None
-    network: LayeredNetwork | None = None
+    network: Network
+    states: States | None = None
 
     @property
     def data(self) -> Dataset:
         """MNIST in the task's encoding."""
         return matching_dataset("mnist", encoding=self.columns["encoding"])
 
-    def learned(self, chip: Chip) -> Any:
+    def on(self, chip: Chip, states: States | None = None) -> Network:
+        """Return the network on a chip, with some `states` in the place of its own."""
+        network = self.network if states is None else dataclasses.replace(self.network, states=states)
+        return network_on_chip(network, None if chip.ideal else chip)
+
+    def learned(self, chip: Chip) -> States:
         """Return the states after a training on a chip."""
         training = self.data.training
-        if self.network:
-            start = network_on_chip(self.network, None if chip.ideal else chip)
-            return learn_layers(start, self.rule, training.levels, training.labels).network.states
-        return learn_on_chip(self.data.setup, chip, self.rule, training.levels, training.labels, self.states)
+        return learn(self.on(chip, self.states), self.rule, training.levels, training.labels).network.states
 
-    def states_on(self, chip: Chip) -> Any:
+    def states_on(self, chip: Chip) -> States:
         """Return the states that a chip has at the end of the route: learned, written and verified, or carried."""
         if self.route == "in situ":
             return self.learned(chip)
+        assert self.states
         if self.route in ("verified", "calibrated"):
-            return programmed(self.data.setup, chip, self.states, calibrated=self.route == "calibrated")
+            return (programmed(self.data.setup, chip, self.states[0], calibrated=self.route == "calibrated"),)
         return self.states
 
-    def first_spikes(self, chip: Chip, states: Any) -> np.ndarray:
+    def first_spikes(self, chip: Chip, states: States) -> np.ndarray:
         """Return the first spikes in s (images x classes) of a chip that got some states, for the first `samples` test images."""
-        images = self.data.test.levels[:self.samples]
-        if self.network:
-            carried = dataclasses.replace(self.network, states=states)
-            return network_on_chip(carried, None if chip.ideal else chip).first_spikes(images)
-        noise = np.array([chip.threshold_noise("test", k) for k in range(len(images))]) if chip.read_noise else None
-        return CompiledCrossbar(self.data.setup, chip).first_spikes(chip.with_stuck_cells(states), images, noise)
+        return self.on(chip, states).first_spikes(self.data.test.levels[:self.samples])
 
-    def accuracy(self, chip: Chip, states: Any) -> float:
+    def accuracy(self, chip: Chip, states: States) -> float:
         """Return the strict accuracy of a chip that got some states; warn if a network collapses that learned on its chip."""
         images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
-        if self.network and self.route == "in situ":
+        if self.route == "in situ" and not isinstance(self.network.design, Schedule):
             spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
-            network = network_on_chip(dataclasses.replace(self.network, states=states), None if chip.ideal else chip)
-            warn_of_layers(network, images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
+            warn_of_layers(self.on(chip, states), images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
         return float(score_row(labels, self.first_spikes(chip, states))["strict_accuracy"])
 
 
-def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarray | None,
+def plan(extent: Mapping[str, Any], ideal: Task, states: States, software: States | None,
          deviations: Sequence[str]) -> Iterator[Task]:
     """Yield the tasks of one encoding in the order of the record.
 
@@ -199,9 +201,9 @@ def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarr
         `LONG`, `SHORT`, `LAYERS` or `CARRIED`.
     ideal : Task
         Training of the ideal chip, which the other tasks vary.
-    states : array, classes x inputs, V, or a tuple of arrays for a network
+    states : tuple of arrays, V
         States that the ideal chip has learned.
-    software : array, classes x inputs, V, optional
+    software : tuple of one array, V, optional
         States that carry the weights of the logistic regression. None: only in situ and ex situ are compared.
     deviations : sequence of str
         Keys of `DEVIATIONS`.
@@ -242,9 +244,29 @@ def plan(extent: Mapping[str, Any], ideal: Task, states: Any, software: np.ndarr
         yield from tasks("read noise", points, min(few, 3), rule=dataclasses.replace(ideal.rule, margin=margin))
 
 
-def aged(chip: Chip, states: np.ndarray, decay_spread: float, age_time_constants: float) -> np.ndarray:
-    """Return the states after `age_time_constants` mean time constants of decay, with rates that differ by `decay_spread`."""
-    return dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread).after_decay(states, age_time_constants)
+def programmed(setup: Setup, chip: Chip, states: np.ndarray, calibrated: bool) -> np.ndarray:
+    """Return the states (classes x inputs, V) of a chip whose cells were written and verified one by one.
+
+    Each cell then carries the current that an ideal cell in `states` (classes x inputs, V) carries at the full input voltage.
+    With `calibrated`, the currents of a column also make up for the deviations of its neuron's threshold and gain.
+    """
+    volts, crossbar, neuron = setup.schedule.input_voltage, Crossbar.of(on_chip(setup, chip)), setup.neuron
+    wanted = read_current(Cells.of(setup.memristor), states, volts)
+    if calibrated:
+        actual = crossbar.neurons
+        wanted = wanted * (actual.threshold / neuron.threshold * neuron.feedback_resistance / actual.stages.feedback)[:, None]
+    low, high = np.zeros_like(wanted), np.full_like(wanted, HIGHEST)
+    for _ in range(40):  # bisection: HIGHEST / 2**40 is below a nanovolt
+        middle = (low + high) / 2
+        above = read_current(crossbar.cells, middle, volts) > wanted
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return chip.with_stuck_cells((low + high) / 2)
+
+
+def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: float) -> States:
+    """Return a layer's states after `age_time_constants` time constants of decay, with rates that differ by `decay_spread`."""
+    chip = dataclasses.replace(chip, decay_rate=1.0, decay_spread=decay_spread)
+    return (chip.after_decay(states[0], age_time_constants),)
 
 
 def evaluate(task: Task) -> list[dict[str, Any]]:
@@ -262,13 +284,13 @@ def evaluate(task: Task) -> list[dict[str, Any]]:
     return rows
 
 
-def learn_ideal(task: Task) -> tuple[Any, float]:
+def learn_ideal(task: Task) -> tuple[States, float]:
     """Train the ideal chip; return its states and its test accuracy."""
     states = task.learned(task.chips[0])
     return states, task.accuracy(task.chips[0], states)
 
 
-def race_of(task: Task, states: Any, chips: int) -> dict[str, float]:
+def race_of(task: Task, states: States, chips: int) -> dict[str, float]:
     """Return what decides which deviation ruins carried weights: medians over test images, and the size of the weights.
 
     Returns
@@ -278,7 +300,7 @@ def race_of(task: Task, states: Any, chips: int) -> dict[str, float]:
         change of this lead by a spread of `SMALL_SPREAD`; all as shares of the first spike's time. "weight" as in
         `weight_share`.
     """
-    window = task.network.design.window if task.network else task.data.setup.schedule.pulse
+    window = task.network.design.window
 
     def spikes(chip: Chip) -> np.ndarray:
         return np.nan_to_num(task.first_spikes(chip, states), nan=window)
@@ -294,20 +316,19 @@ def race_of(task: Task, states: Any, chips: int) -> dict[str, float]:
     return found
 
 
-def weight_share(task: Task, states: Any) -> float:
+def weight_share(task: Task, states: States) -> float:
     """Return the rms weight of the first layer as a share of the rms conductance of its cells.
 
     A weight is the difference of two conductances: of a cell and its reference, or of a pair. In the paper's layer it is the
     difference from the mean of the row, because what all columns have in common changes no order. Each row counts by the power
     of its level in the test images.
     """
-    levels, network = task.data.test.levels, task.network
-    if network is None:
-        cells, weights = states, states - states.mean(axis=0)
+    network, first, half = task.network, states[0], len(states[0]) // 2
+    levels, cells = network.read_levels(task.data.test.levels), first - network.parameters.memristor.threshold_voltage
+    if network.design.pairs:
+        weights = first[:half] - first[half:]
     else:
-        levels, half = with_bias(network.design.read_levels(levels)), len(states[0]) // 2
-        cells = states[0] - network.parameters.memristor.threshold_voltage
-        weights = states[0][:half] - states[0][half:] if network.design.pairs else states[0] - network.design.reference_state
+        weights = first - (network.design.reference_state if network.design.reference else first.mean(axis=0))
     power = (levels**2).mean(axis=0)
     return float(np.sqrt(((power * weights**2).sum() / len(weights)) / ((power * cells**2).sum() / len(cells))))
 
@@ -344,17 +365,17 @@ def main(arguments: list[str] | None = None) -> None:
         data = matching_dataset("mnist", encoding=encoding)
         network, rule = make(data, lambda rule: apply_settings(options, rule=rule)[0])
         columns = {"encoding": encoding} | ({"circuit": case} if options.circuits else {})
-        starts.append(Task(columns, "in situ", [Chip()], rule, options.samples, network=network))
+        starts.append(Task(columns, "in situ", [Chip()], rule, options.samples, network))
         parameters[case] = {"learning": dataclasses.asdict(rule)}
-        if carried and network:
-            parameters[case] |= describe_network(data.name, data.shape, network, rule)
-        elif network:
-            parameters[case]["hidden"] = options.hidden
-        else:
+        if isinstance(network.design, Schedule):
             parameters[case] |= describe(data.setup)
+        elif carried:
+            parameters[case] |= describe_network(data.name, data.shape, network, rule)
+        else:
+            parameters[case]["hidden"] = options.hidden
         if name == "chips":
             voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
-            software[case] = voltages.states
+            software[case] = (voltages.states,)
             parameters[case] |= {"hidden": None, "software": voltages.origin.get("mapping")}
     path = options.results / f"imperfect_{name}{'_short' * options.short}.json"
     check_overwriting(path, parameters, options.force, [options.device])

@@ -6,7 +6,6 @@ form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.j
 minutes in ngspice, 30 s in closed form.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -21,17 +20,16 @@ from memristive.cli.progress import print_energy, progress, write_netlist
 from memristive.cli.scoring import save_test
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
-from memristive.io.voltages import save_voltages
-from memristive.learning.crossbar_training import train
-from memristive.learning.error_rule import LearningState, initial_state, learning_curve
+from memristive.io.networks import describe_network, save
+from memristive.io.results import write_results
 from memristive.learning.hebbian import read_netlist
-from memristive.network.chip import Chip, load_chip, on_chip
-from memristive.network.closed_form import crossbar_of
+from memristive.learning.start import paper_network
+from memristive.learning.training import Learning, learning_curve, train
+from memristive.network.chip import Chip, load_chip
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
+from memristive.network.networks import network_on_chip
 from memristive.network.operating_range import warn_of_range
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
-from memristor import state_rate
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
@@ -57,11 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
         chip=load_chip(options.chip, classes, inputs))
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
+    network = network_on_chip(paper_network(setup, rule, classes, inputs), chip)
     images, labels = dataset.training.levels, dataset.training.labels
     name = file_stem(dataset, options.engine, chip, rule.seed)
     path = options.voltages or Path("voltages") / f"{name}.json"
-    parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "error-driven",
-                  "engine": options.engine, "learning": dataclasses.asdict(rule), **describe(setup, chip)}
+    parameters = describe_network(dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding)
     test_engine = options.test_engine if dataset.load_images else NGSPICE
     test_parameters = {**parameters, "test_engine": test_engine}
     check_overwriting(path, parameters, options.force, [options.chip])
@@ -71,25 +69,24 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
     progressed = resumed(checkpoint, parameters, options.resume, options.force)
-    state = LearningState(**progressed) if progressed else initial_state(rule, classes, inputs)
-    if chip:
-        state.states = chip.with_stuck_cells(state.states)
-    write_netlist(options.netlist, lambda: read_netlist(on_chip(setup, chip), state.states, images[0], dataset.labels,
-                                                        "training image 0"), options.force, [options.chip, path])
-    pulse = rule.dose / float(state_rate(memristor, schedule.input_voltage))
-    warn_of_range(on_chip(setup, chip), state.states, images[:100], write=pulse * (options.engine == NGSPICE))
-    presentations = train(options.engine, setup, chip or Chip(classes, inputs), state, rule, images, labels)
-    with (checkpoint_at_interrupt(checkpoint, lambda: vars(state), parameters),
-          progress(presentations, rule.presentations - state.done, "learning", "image") as bar):
-        for running, written in bar:
-            bar.set_postfix(accuracy=f"{running:.1%}", writes=written, refresh=False)
-            if state.done % CHECKPOINT_EVERY[options.engine] == 0:
-                save_checkpoint(checkpoint, vars(state), parameters)
+    learning = Learning.restored(network, progressed) if progressed else Learning.start(network, rule)
+    setup, (states,) = network.setup, learning.network.states
+    write_netlist(options.netlist, lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0"),
+                  options.force, [options.chip, path])
+    pulse = rule.dose / network.layers[0].write_rate
+    warn_of_range(setup, states, images[:100], write=pulse * (options.engine == NGSPICE))
+    with (checkpoint_at_interrupt(checkpoint, learning.arrays, parameters),
+          progress(range(0), rule.presentations, "learning", "image") as bar):
+        for done, running in train(learning, rule, images, labels, engine=options.engine):
+            bar.update(done - bar.n)
+            bar.set_postfix(accuracy=f"{running:.1%}", writes=np.sum(learning.history[:done, 1]), refresh=False)
+            if done % CHECKPOINT_EVERY[options.engine] == 0:
+                save_checkpoint(checkpoint, learning.arrays(), parameters)
 
     # 3. Save the states, the learning curve and the energy of a first write.
-    save_voltages(path, state.states, ngspice=options.engine == NGSPICE, **parameters)
-    accuracy, writes = learning_curve(state.history)
-    energy = {kind: write_energy(on_chip(setup, chip), state.states, images[0], int(labels[0]), pulse, sign)
+    save(path, learning.network, rule, dataset.name, dataset.shape, options.engine, dataset.encoding)
+    (states,), (accuracy, writes) = learning.network.states, learning_curve(learning.history)
+    energy = {kind: write_energy(setup, states, images[0], int(labels[0]), pulse, sign)
               for kind, sign in (("potentiation", 1), ("depression", -1))}
     marks = slice(499, None, 500)
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
@@ -100,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
     test = dataset.test if dataset.load_images else dataset.training
-    spikes = read_images(setup, state.states, test.levels, test_engine, chip, jobs=options.jobs, scheduler=options.scheduler)
+    spikes = read_images(learning.network, test.levels, test_engine, jobs=options.jobs, scheduler=options.scheduler)
     save_test(options, f"{name}_test", test_parameters, test.labels, spikes, test_engine, dataset.labels)
     print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
     for kind, joules in energy.items():
@@ -109,11 +106,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 5. Plot.
     plotting.save(plotting.learning_figure(accuracy, writes), options.figures / f"{name}_learning.png")
-    crossbar, start = crossbar_of(on_chip(setup, chip)), initial_state(rule, classes, inputs).states
-    races = {"before learning": crossbar.read(start, images[0]), "after learning": crossbar.read(state.states, images[0])}
+    crossbar = network.crossbar
+    races = {"before learning": crossbar.read(network.states[0], images[0]), "after learning": crossbar.read(states, images[0])}
     image, label = images[0].reshape(dataset.shape), int(labels[0])
     plotting.save(plotting.race(races, crossbar, dataset.labels, image, label), options.figures / f"{name}_race.png")
-    plotting.save(plotting.weight_images(state.states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
+    plotting.save(plotting.weight_images(states, dataset.shape, dataset.labels), options.figures / f"{name}_trained.png")
 
 
 def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> str:

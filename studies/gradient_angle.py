@@ -25,10 +25,11 @@ from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import write_results
 from memristive.learning.gradient import angle, lag_gradient
-from memristive.learning.layered_training import BLOCK, initial_network, learn_layers
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
+from memristive.learning.start import initial_network
+from memristive.learning.training import BLOCK, learn
 from memristive.network.clipping import warn_of_layers
-from memristive.network.layers import LayeredNetwork
+from memristive.network.networks import Network
 from memristive.spice.parameters import ParameterError
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
-            network = learn_layers(network, rule, dataset.training.levels, dataset.training.labels, watch).network
+            network = learn(network, rule, dataset.training.levels, dataset.training.labels, watch=watch).network
             warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name=f"{options.hidden} hidden neurons")
         errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.save(angles_figure(rows), options.figures / "layer_gradient.png")
 
 
-def find_errors(network: LayeredNetwork, rule: LayeredRule, training: Images) -> list[tuple[int, int, int]]:
+def find_errors(network: Network, rule: LayeredRule, training: Images) -> list[tuple[int, int, int]]:
     """Return errors among the first `SEARCHED` training images, each as (number of the image, right neuron, wrong neuron).
 
     Errors with a silent right neuron are left out, because they have no lag.
@@ -83,12 +84,12 @@ def find_errors(network: LayeredNetwork, rule: LayeredRule, training: Images) ->
     return [(k, label, wrong) for k, label, wrong in errors if wrong is not None]
 
 
-def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label: int, wrong: int) -> dict[str, float]:
+def measure(network: Network, rule: LayeredRule, image: np.ndarray, label: int, wrong: int) -> dict[str, float]:
     """Compare the rule's write for one error with the steepest descent.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     rule : LayeredRule
         Rule with a single presentation, whose write has the first dose.
     image : array, inputs, levels 0 to 1
@@ -103,7 +104,7 @@ def measure(network: LayeredNetwork, rule: LayeredRule, image: np.ndarray, label
         neurons without a gradient. Last, the time in s by which the write improves the right neuron's lead, where a silent
         neuron counts as one that fires when the window ends.
     """
-    written = learn_layers(network, rule, image[None], np.array([label])).network
+    written = learn(network, rule, image[None], np.array([label])).network
     writes = [after - before for after, before in zip(written.states, network.states, strict=True)]
     descent = [-gradient for gradient in lag_gradient(network, image, label, wrong)]
     # A hidden column is written with the image times a number, and its gradient is the image times another number.

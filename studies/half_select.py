@@ -28,11 +28,12 @@ from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import learn
 from memristive.network.clipping import warn_of_layers
-from memristive.network.layers import LayeredNetwork
 from memristive.network.measured_layers import THIRD, measured_design, measured_parameters, measured_pulses
+from memristive.network.networks import Network
 from memristive.network.scores import score_row
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 
@@ -108,7 +109,7 @@ def data() -> Dataset:
     return matching_dataset("mnist")
 
 
-def prepared(task: Task) -> tuple[LayeredNetwork, LayeredRule]:
+def prepared(task: Task) -> tuple[Network, LayeredRule]:
     """Return an untrained layer of pairs, whose cells start at the balance of the device, and the learning rule."""
     emulated = emulator(task.device)
     rule = LayeredRule(presentations=task.presentations, output_dose=task.dose * (emulated.high - emulated.low), final_dose=0.09,
@@ -118,10 +119,10 @@ def prepared(task: Task) -> tuple[LayeredNetwork, LayeredRule]:
     return network, rule
 
 
-def trained(task: Task) -> LayeredNetwork:
+def trained(task: Task) -> Network:
     """Return the layer after its training."""
     training = data().training
-    return learn_layers(*prepared(task), training.levels[:-HELD_OUT], training.labels[:-HELD_OUT]).network
+    return learn(*prepared(task), training.levels[:-HELD_OUT], training.labels[:-HELD_OUT]).network
 
 
 def evaluate(task: Task) -> dict[str, Any]:

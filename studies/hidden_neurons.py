@@ -20,8 +20,9 @@ from memristive.cli.options import add_jobs, add_resume, apply_settings, make_pa
 from memristive.cli.parallel import run_resumable
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import learn
 from memristive.network.clipping import warn_of_layers
 from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
@@ -62,7 +63,7 @@ def train_and_test(task: Task) -> dict[str, Any]:
     (hidden, rule, samples), data = task, matching_dataset("mnist")
     images, labels = data.test.levels[:samples], data.test.labels[:samples]
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
-    learning = learn_layers(network, rule, data.training.levels, data.training.labels)
+    learning = learn(network, rule, data.training.levels, data.training.labels)
     warn_of_layers(learning.network, images, labels=labels, name=f"{hidden} hidden neurons, seed {rule.seed}")
     return {"hidden": hidden, "seed": rule.seed, **score_row(labels, learning.network.first_spikes(images)),
             "presentations_that_wrote": int(learning.history[:, 1].sum())}

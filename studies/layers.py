@@ -14,7 +14,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
-from memristive.cli.parallel_reads import read_layers
+from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import print_rows, progress, write_netlist
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
@@ -37,15 +37,14 @@ from memristive.io.networks import describe_network, load_network
 from memristive.io.results import write_results
 from memristive.io.voltages import save_voltages
 from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
-from memristive.learning.error_rule import learning_curve
-from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
-from memristive.learning.ngspice_training import train_in_ngspice
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.chip import load_chip
 from memristive.network.clipping import warn_of_layers
 from memristive.network.energy import UNCOUNTED
-from memristive.network.layers import LayeredNetwork, network_on_chip
 from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.network.spike_decoding import RESOLUTION, TIED, strict_decision
@@ -54,7 +53,6 @@ from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters
 
 CHECKPOINT_EVERY = 30  # s
-TRAIN: dict[str, Callable[..., Iterator[tuple[int, float]]]] = {NGSPICE: train_in_ngspice, CLOSED_FORM: train_layers}
 SHOWN = 50  # hidden neurons whose weights are drawn
 
 
@@ -84,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
         chip=load_chip(options.chip or "ideal", classes, (hidden[-1] if hidden else inputs) + 1))
     chip = None if chip.ideal else chip
 
-    def prepared(number: int) -> tuple[Dataset, LayeredNetwork, LayeredRule]:
+    def prepared(number: int) -> tuple[Dataset, Network, LayeredRule]:
         """Return data, untrained network and rule of the seed rule.seed + `number`."""
         seeded = dataclasses.replace(rule, seed=rule.seed + number)
         data = matching_dataset(options.data, options.size, seeded.seed)
@@ -94,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     dataset, start, _ = prepared(0)
     stem = f"layers_{dataset.name}{dataset.size_suffix}"
     path, record = options.voltages or Path("voltages") / f"{stem}.json", options.results / f"{stem}.json"
-    made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine, chip)
+    made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
     parameters = {**made_with, "seeds": options.seeds, "samples": len(dataset.test.labels[:options.samples]),
                   "test_engine": options.test_engine}
     check_overwriting(path, made_with, options.force, [options.chip])
@@ -106,13 +104,13 @@ def main(arguments: list[str] | None = None) -> None:
     checkpoint = checkpoint_path(path)
     state: dict[str, Any] = resumed(checkpoint, parameters, options.resume, options.force) or {"rows": "[]"}
     rows: list[dict[str, Any]] = json.loads(str(state["rows"]))
-    first: LayeredNetwork | None = None  # trained in this run; a resumed one may find it in its file
+    first: Network | None = None  # trained in this run; a resumed one may find it in its file
     with checkpoint_at_interrupt(checkpoint, lambda: state, parameters):
         for number in range(len(rows), options.seeds):
             data, start, seeded = prepared(number)
-            learning = LayeredLearning.restored(start, state) if "done" in state else LayeredLearning.start(start, seeded)
-            train(learning, options.engine, seeded, data.training, state,
-                  functools.partial(save_checkpoint, checkpoint, state, parameters))
+            learning = Learning.restored(start, state) if "done" in state else Learning.start(start, seeded)
+            make_presentations(learning, options.engine, seeded, data.training, state,
+                               functools.partial(save_checkpoint, checkpoint, state, parameters))
             accuracy, writes = learning_curve(learning.history)
             if number == 0:
                 first = learning.network
@@ -122,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
                               options.figures / f"{stem}_learning.png")
             images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
             warn_of_layers(learning.network, images, labels=labels, name=f"{dataset.name}, seed {seeded.seed}")
-            spikes = read_layers(learning.network, images, options.test_engine, options.jobs, options.scheduler)
+            spikes = read_images(learning.network, images, options.test_engine, jobs=options.jobs, scheduler=options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
             state = {"rows": to_json(rows)}
 
@@ -149,12 +147,12 @@ def main(arguments: list[str] | None = None) -> None:
             plotting.save(figure, options.figures / f"{stem}_{name}.png")
 
 
-def train(learning: LayeredLearning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
-          save: Callable[[], None]) -> None:
+def make_presentations(learning: Learning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
+                       save: Callable[[], None]) -> None:
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it every half minute."""
     saved = time.perf_counter()
     with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
-        for done, accuracy in TRAIN[engine](learning, rule, training.levels, training.labels):
+        for done, accuracy in train(learning, rule, training.levels, training.labels, engine=engine):
             state |= learning.arrays()
             bar.update(done - bar.n)
             bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
@@ -172,7 +170,7 @@ def print_energies(energies: dict[str, float]) -> None:
           f"{UNCOUNTED}")
 
 
-def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
+def hidden_images(network: Network, shape: tuple[int, int], labels: Sequence[str]) -> Figure:
     """Draw the states of the first hidden layer as images, each under the class that the neuron's spike supports most.
 
     The colours cover only 98 % of all states, because pixels that are seldom on have states far from the others.
@@ -196,7 +194,7 @@ def hidden_images(network: LayeredNetwork, shape: tuple[int, int], labels: Seque
     return figure
 
 
-def raster(network: LayeredNetwork, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]) -> Figure:
+def raster(network: Network, image: np.ndarray, shape: tuple[int, int], label: int, labels: Sequence[str]) -> Figure:
     """Draw the first spikes of all layers while the network reads one `image` (inputs, levels 0 to 1)."""
     layers = [times[0] * 1e6 for times in network.forward(image[None])]
     heights = [2.6] * (len(layers) - 1) + [0.6 + 0.16 * len(layers[-1])]

@@ -6,6 +6,7 @@ results/NAME_read.json, results/NAME_read_decisions.csv.gz and figures/NAME_read
 in ngspice, two seconds in closed form; with 200 hidden neurons an hour in ngspice.
 """
 
+import dataclasses
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,23 +16,22 @@ import plotting
 from datasets import DATASETS, matching_dataset
 from memristive.cli.main import run
 from memristive.cli.options import add_jobs, apply_settings, keep_apart, make_parser
-from memristive.cli.parallel_reads import read_images, read_layers
+from memristive.cli.parallel_reads import read_images
 from memristive.cli.progress import write_netlist
 from memristive.cli.scoring import save_test
-from memristive.io.files import check_overwriting, differences, read_json
-from memristive.io.networks import describe_network, load_network
+from memristive.io.files import check_overwriting, differences
+from memristive.io.networks import describe_network, network_of
 from memristive.io.results import describe
-from memristive.io.voltages import load_voltages
+from memristive.io.voltages import read_voltages
 from memristive.learning.hebbian import read_netlist
-from memristive.network.chip import Chip, load_chip, on_chip
+from memristive.network.chip import Chip, load_chip
 from memristive.network.clipping import warn_of_layers
-from memristive.network.layers import network_on_chip
 from memristive.network.netlists import layered_read_netlist
+from memristive.network.networks import network_on_chip
 from memristive.network.scores import confusion
-from memristive.network.setup import ENGINES, NGSPICE
+from memristive.network.setup import ENGINES, NGSPICE, Schedule
 from memristive.network.spike_decoding import RESOLUTION, resolution_of
 from memristive.spice.parameters import ParameterError
-from snn_circuit import IDEAL_DEVICES
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,15 +47,11 @@ def main(arguments: list[str] | None = None) -> None:
     keep_apart(options, options.voltages, options.chip)
 
     # 1. The trained network, and the test images encoded as its training images were; without test images, the patterns.
-    layered, seed = "layers" in read_json(options.voltages, "a voltages file"), 1
-    if layered:
-        network, rule, voltages = load_network(options.voltages, options.data or "")
-        seed, classes, inputs = rule.seed, network.sizes[-1], network.sizes[-2] + 1
-    else:
-        voltages = load_voltages(options.voltages, options.data or "")
-        classes, inputs = voltages.states.shape
-    data = options.data or voltages.origin.get("dataset", "mnist")
-    dataset = matching_dataset(data, voltages.shape[0], seed, voltages.encoding)
+    voltages = read_voltages(options.voltages, options.data or "")
+    data, layered = options.data or voltages.origin.get("dataset", "mnist"), isinstance(voltages.states, tuple)
+    dataset = matching_dataset(data, voltages.shape[0], voltages.origin["learning"]["seed"] if layered else 1, voltages.encoding)
+    network, rule = network_of(voltages, dataset.setup)
+    classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
     levels, labels = images.levels[:options.samples], images.labels[:options.samples]
 
@@ -68,19 +64,17 @@ def main(arguments: list[str] | None = None) -> None:
     if changes:
         print(f"ex situ: the chip differs from that of the training: {', '.join(changes)}")
     described: dict[str, Any]
-    if layered:
-        network = network_on_chip(network, devices)
-        described = describe_network(data, dataset.shape, network, rule, voltages.engine, devices)
-        netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
-        resolution = RESOLUTION
-        warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
-        read = partial(read_layers, network, levels)
+    if isinstance(network.design, Schedule):
+        network = dataclasses.replace(network, states=(chip.after_decay(network.states[0], options.age),))
+    network, resolution = network_on_chip(network, devices), RESOLUTION
+    if isinstance(network.design, Schedule):
+        described = describe(network.setup, devices)
+        netlist = partial(read_netlist, network.setup, network.states[0], levels[0], dataset.labels, "test image 0")
+        resolution = resolution_of(voltages.rule, network.parameters.neuron)
     else:
-        setup = voltages.setup(dataset.setup).replace(devices=IDEAL_DEVICES)
-        states, described = chip.after_decay(voltages.states, options.age), describe(setup, devices)
-        netlist = partial(read_netlist, on_chip(setup, devices), states, levels[0], dataset.labels, "test image 0")
-        resolution = resolution_of(voltages.rule, setup.neuron)
-        read = partial(read_images, setup, states, levels, chip=devices)
+        described = describe_network(data, dataset.shape, network, rule, voltages.engine)
+        netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
+        warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
     name, given = f"{options.voltages.stem}_read", [options.voltages, options.chip]
     parameters = {**described, "voltages": options.voltages, "dataset": data, "engine": options.engine, "age_s": options.age,
                   "ex_situ": changes, "samples": len(labels)}
@@ -88,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     write_netlist(options.netlist, netlist, options.force, given)
 
     # 3. Read, decide, score, save, print.
-    spikes = read(engine=options.engine, jobs=options.jobs, scheduler=options.scheduler)
+    spikes = read_images(network, levels, options.engine, jobs=options.jobs, scheduler=options.scheduler)
     strict = save_test(options, name, parameters, labels, spikes, options.engine, dataset.labels, resolution)
 
     # 4. Plot.

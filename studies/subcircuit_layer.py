@@ -19,9 +19,8 @@ from memristive.cli.parallel import run_resumable
 from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.layered_training import LayeredLearning, epoch_order, train_layers
-from memristive.learning.ngspice_training import NgspiceTrainer
 from memristive.learning.rule import first_wrong_neuron, margin_factor
+from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
@@ -79,14 +78,14 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     start, rule = trained(Task(cells.device, HALF, USUAL, STARTED)), prepared(Task(cells.device, HALF, PULSED, presentations))[1]
     assert start.pulses
     network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
-    learning, images, labels = LayeredLearning.start(network, rule), data().training.levels, data().training.labels
+    learning, images, labels = Learning.start(network, rule), data().training.levels, data().training.labels
     same, written, differences = 0, 0, []
-    for k, index in enumerate(epoch_order(rule, len(labels), 0, presentations)):
+    for k, index in enumerate(rule.order(len(labels), 0, presentations)):
         exact = dataclasses.replace(learning, history=learning.history.copy())
         times = [learning.network.first_spikes(images[index][None])[0]]
-        next(train_layers(exact, rule, images, labels, block=1))
-        circuits = NgspiceNetwork(learning.network, cells=cells)
-        times.append(NgspiceTrainer(circuits, rule, images, labels).present(learning))  # a new one draws as the closed form does
+        next(train(exact, rule, images, labels, block=1))
+        rng = write_generator(rule, k)  # as in the closed form, which starts anew for each presentation
+        times.append(present(learning, rule, NgspiceNetwork(network, cells=cells), images[index], int(labels[index]), rng))
         margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
         wrong = [(first_wrong_neuron(spikes, labels[index], margin), np.isnan(spikes[labels[index]])) for spikes in times]
         same += wrong[0] == wrong[1]

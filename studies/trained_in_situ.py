@@ -29,11 +29,13 @@ from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.layered_training import LayeredLearning, initial_network
-from memristive.learning.ngspice_training import train_in_ngspice
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
-from memristive.network.layers import LayeredNetwork, with_bias
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning
+from memristive.learning.training import train as train_network
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
+from memristive.network.networks import Network, with_bias
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.subcircuit_layers import ModelCells, Write
 from memristive.network.two_terminal import HALF, SCHEMES
 
@@ -86,7 +88,7 @@ def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
     emulated, dataset, errors = emulator(cells.device), zvn().training, list[int]()
     x = np.random.default_rng(seed).normal(cells.device.balance, SPREAD, (6, 10)).clip(0.0, 1.0)  # nine pixels and a bias
     design = measured_design(emulated, 1, GAIN, window=WINDOW)
-    network = LayeredNetwork((emulated.state(x),), measured_parameters(emulated), design)
+    network = Network((emulated.state(x),), measured_parameters(emulated), design)
     while True:
         (spikes,), (membranes,) = cells.read_images(network, dataset.levels)
         errors.append(count_wrong(spikes, dataset.labels))
@@ -108,8 +110,8 @@ def hidden_layer(cells: ModelCells, scheme: str, seed: int) -> list[int]:
                        start_drive_spread=XOR_SPREAD, start_weight=0.0, start_weight_spread=per_threshold, seed=seed)
     network = initial_network((HIDDEN,), 2, dataset.levels, rule, measured_design(emulated, 1, XOR_GAIN, hidden_bias=XOR_BIAS),
                               measured_parameters(emulated), measured_pulses(emulated, scheme=scheme))
-    learning, errors = LayeredLearning.start(network, rule), list[int]()
-    training = train_in_ngspice(learning, rule, dataset.levels, dataset.labels, cells)
+    learning, errors = Learning.start(network, rule), list[int]()
+    training = train_network(learning, rule, dataset.levels, dataset.labels, engine=NgspiceNetwork(network, cells=cells))
     for done in range(0, rule.presentations + 1, len(dataset.labels)):
         while learning.done < done:
             next(training)

@@ -9,7 +9,6 @@ Ctrl-C saves a checkpoint for --resume.
 
 import dataclasses
 import sys
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +24,15 @@ from memristive.cli.parallel import run_resumable
 from memristive.cli.progress import print_rows
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.learning.crossbar_training import train
-from memristive.learning.error_rule import ErrorDrivenRule, initial_state
-from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import crossbar_of
+from memristive.learning.rule import ErrorDrivenRule
+from memristive.learning.start import paper_network
+from memristive.learning.training import learn
+from memristive.network.chip import Chip
 from memristive.network.energy import isolated
+from memristive.network.engines import read
+from memristive.network.networks import network_on_chip
 from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, Setup
+from memristive.network.setup import Setup
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 RESISTANCES = (0.01, 0.1, 0.35)  # ohm, of the wires from cell to cell
@@ -83,15 +84,16 @@ def main(arguments: list[str] | None = None) -> None:
 def evaluate(task: Task) -> dict[str, Any]:
     """Train a network and read the test images; return its scores as a row. Runs in a worker."""
     dataset = mnist(encoding="grey")
-    setup, chip = task.setup(dataset), Chip(row_resistance=task.resistance, column_resistance=task.resistance)
+    chip = Chip(row_resistance=task.resistance, column_resistance=task.resistance)
 
     # 1. Train, with the wires or without.
-    learning, trained_on = initial_state(task.rule, chip.classes, chip.inputs), chip if task.in_situ else Chip()
-    deque(train(CLOSED_FORM, setup, trained_on, learning, task.rule, dataset.training.levels, dataset.training.labels), 0)
+    start = paper_network(task.setup(dataset), task.rule, *dataset.patterns.shape)
+    training = dataset.training
+    learning = learn(network_on_chip(start, chip if task.in_situ else None), task.rule, training.levels, training.labels)
 
     # 2. Read the test images with the wires.
     images, labels = dataset.test.levels[:task.samples], dataset.test.labels[:task.samples]
-    spikes = crossbar_of(on_chip(setup, chip)).first_spikes(learning.states, images)
+    spikes = read(network_on_chip(learning.network, chip), images)
     return {"narrower": task.narrower, "resistance_ohm": task.resistance, "route": "in situ" if task.in_situ else "ex situ",
             **score_row(labels, spikes), "writes": int(learning.history[:, 1].sum()),
             "first_spike_s": float(np.nanmedian(np.fmin.reduce(spikes, axis=1)))}

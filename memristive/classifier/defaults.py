@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.network.layers import LayeredNetwork, states_of_weights, thresholds_per_volt, with_bias
+from memristive.learning.start import initial_network
+from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network, states_of_weights, thresholds_per_volt, with_bias
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # smallest numbers in a `fit`, so small tables are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much for any number of features
@@ -57,7 +58,7 @@ def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]
 
 
 def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...], classes: int,
-                      devices: dict[str, Any]) -> LayeredNetwork:
+                      devices: dict[str, Any]) -> Network:
     """Return an untrained network with random states, in which enough neurons fire for learning.
 
     `levels` are the training samples (samples x rows). `devices` holds parameters, design and pulses of the network, the
@@ -68,6 +69,7 @@ def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, 
     elif hidden:
         rule = dataclasses.replace(rule, start_drive=DEEP_START, start_drive_spread=DEEP_START_SPREAD)
     network = initial_network(hidden, classes, levels, rule, **devices)
+    assert isinstance(network.design, LayerDesign)
     rng, per_volt = np.random.default_rng([rule.seed, 2]), thresholds_per_volt(network.parameters, network.design)
     for layer in range(1, len(hidden)):  # later hidden layers start as the first does, driven by the neurons that fire below
         firing = with_bias(~np.isnan(network.forward(levels)[layer - 1])).sum(axis=1).mean()

@@ -36,15 +36,15 @@ from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, Featur
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
 from memristive.devices.spice_model import SpiceModel, load_current_device, model_of
 from memristive.io.files import read_json, write_file
-from memristive.learning.layered_training import LayeredLearning, train_layers
-from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
+from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip, load_chip
 from memristive.network.clipping import warn_of_layers
-from memristive.network.engines import check_engine
-from memristive.network.layers import LayeredNetwork, network_on_chip, thresholds_per_volt
+from memristive.network.engines import check_engine, read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
+from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import CLOSED_FORM, NGSPICE
 from memristive.network.subcircuit_layers import ModelCells
 from memristive.spice.parameters import ParameterError, Parameters, restored
@@ -123,7 +123,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         Names of the features, if X was a DataFrame.
     voltages_ : list of arrays of shape (n_neurons, n_rows)
         States X of the cells of each layer in V; the last row is the bias.
-    network_ : LayeredNetwork
+    network_ : Network
         Trained network.
     encoding_ : FeatureEncoding
         Scaling of features to input levels.
@@ -144,7 +144,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
-    network_: LayeredNetwork
+    network_: Network
 
     def __init__(self, hidden: int | Sequence[int] | None = None, *, engine: str = CLOSED_FORM, epochs: int | None = None,
                  dose: float | None = None, margin: float | None = None, memristor: MemristorParameters | None = None,
@@ -318,7 +318,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
                 raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
 
-    def _set_network(self, network: LayeredNetwork) -> None:
+    def _set_network(self, network: Network) -> None:
         """Put the network on the chip, and store the parameters that it was made with."""
         chip = load_chip(self.chip, 1, 1) if isinstance(self.chip, str) else self.chip  # of any shape
         self.network_, self._fixed = network_on_chip(network, chip), {name: getattr(self, name) for name in FIXED}
@@ -326,10 +326,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _learn(self, rule: LayeredRule, features: np.ndarray, targets: np.ndarray) -> None:
         levels, labels = self.encoding_.levels(features), np.searchsorted(self.classes_, targets)
-        learning = LayeredLearning.start(self.network_, rule)
-        train = functools.partial(train_in_ngspice, cells=self._cells()) if self.engine == NGSPICE else train_layers
+        learning, cells = Learning.start(self.network_, rule), self._cells() if self.engine == NGSPICE else None
+        engine = NgspiceNetwork(self.network_, cells=cells) if cells else self.engine
         with tqdm(total=rule.presentations, desc="training", unit="sample", disable=None if self.verbose else True) as bar:
-            for done, accuracy in train(learning, rule, levels, labels):
+            for done, accuracy in train(learning, rule, levels, labels, engine=engine):
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"right {accuracy:.1%}", refresh=False)
         self.network_, self.engine_ = learning.network, self.engine
@@ -357,7 +357,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         return tuple(int(size) for size in sizes)
 
     def _devices(self) -> dict[str, Any]:
-        """Return the parameters, design and pulses of a network, as arguments of `LayeredNetwork`."""
+        """Return the parameters, design and pulses of a network, as arguments of `Network`."""
         if self.device is None:
             parameters = NetworkParameters(self.memristor or MemristorParameters(), self.neuron or NeuronParameters())
             return {"parameters": parameters, "design": LayerDesign(pairs=self.pairs)}
@@ -402,12 +402,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         features = self._features(X)
         check_engine(self.engine)
         levels = self.encoding_.levels(features)
-        if self.engine == CLOSED_FORM:
-            return self.network_.first_spikes(levels)
-        if cells := self._cells():
+        cells = self._cells() if self.engine == NGSPICE else None
+        if cells:  # all samples at once
             return cells.read_images(self.network_, levels)[0][-1]
-        return np.array(list(tqdm(read_in_ngspice(self.network_, levels, 2), total=len(levels), desc="reading", unit="sample",
-                                  disable=None if self.verbose else True)))
+        bar = functools.partial(tqdm, total=len(levels), desc="reading", unit="sample", disable=None if self.verbose else True)
+        return read(self.network_, levels, self.engine, watch=bar)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """Return the leads of the output neurons.
@@ -529,7 +528,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
             if content["feature_names"]:
                 model.feature_names_in_ = np.array(content["feature_names"], dtype=object)
             states = tuple(np.array(layer, float) for layer in content["voltages"])
-            model._set_network(LayeredNetwork(states, **model._devices()))
+            model._set_network(Network(states, **model._devices()))
             if content.get("device") and device_of_record(content["device"]) != model._measured:
                 raise ParameterError(f"device {model.device} has changed since the network was trained: train it again")
         except ParameterError as error:

@@ -127,6 +127,23 @@ def save_voltages(path: str | Path, states: np.ndarray | Sequence[np.ndarray], s
     report(f"wrote {path}")
 
 
+def read_voltages(path: str | Path, dataset: str = "") -> Voltages:
+    """Return the trained states of any file, those of several layers as a tuple.
+
+    `dataset` is the name of the expected dataset; "" accepts any, and a file without one is accepted, as the paper's flat layout
+    is. Raises VoltagesError if the file is missing, damaged, or made for another dataset.
+    """
+    content = _read(path, dataset)
+    if "format" not in content:
+        return Voltages(_paper_states(path, content))
+    layers = content.pop("layers", None)
+    if layers is None:
+        return Voltages(_array(path, content.pop("voltages", None)), content)
+    if not isinstance(layers, list) or not layers:
+        raise VoltagesError(f"{path}: the layers must be a list of arrays of voltages")
+    return Voltages(tuple(_array(path, layer) for layer in layers), content)
+
+
 def load_voltages(path: str | Path, dataset: str = "", classes: int | None = None, inputs: int | None = None) -> Voltages:
     """Return the trained states of a single layer.
 
@@ -134,7 +151,7 @@ def load_voltages(path: str | Path, dataset: str = "", classes: int | None = Non
     ----------
     path : path
     dataset : str
-        Name of the expected dataset; "" accepts any, and a file without one is accepted, as the paper's flat layout is.
+        As in `read_voltages`.
     classes, inputs : int, optional
         Expected shape.
 
@@ -143,26 +160,13 @@ def load_voltages(path: str | Path, dataset: str = "", classes: int | None = Non
     VoltagesError
         The file is missing, damaged, or made for another network.
     """
-    content = _read(path, dataset)
-    if "format" not in content:
-        states = _paper_states(path, content)
-    elif "voltages" not in content:
+    found = read_voltages(path, dataset)
+    if isinstance(found.states, tuple):
         raise VoltagesError(f"{path} holds a network of several layers, expected one layer")
-    else:
-        states = _array(path, content.pop("voltages"))
-    found, expected = states.shape, (classes or len(states), inputs or states.shape[1])
-    if found != expected:
-        raise VoltagesError(f"{path} holds {found[0]} x {found[1]} voltages, expected {expected[0]} x {expected[1]}")
-    return Voltages(states, content if "format" in content else {})
-
-
-def load_layers(path: str | Path, dataset: str = "") -> Voltages:
-    """Return the trained states of a network of several layers. Raises VoltagesError."""
-    content = _read(path, dataset)
-    layers = content.pop("layers", None)
-    if not isinstance(layers, list) or not layers:
-        raise VoltagesError(f"{path} holds no network of several layers")
-    return Voltages(tuple(_array(path, layer) for layer in layers), content)
+    shape, expected = found.states.shape, (classes or len(found.states), inputs or found.states.shape[1])
+    if shape != expected:
+        raise VoltagesError(f"{path} holds {shape[0]} x {shape[1]} voltages, expected {expected[0]} x {expected[1]}")
+    return found
 
 
 def _read(path: str | Path, dataset: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
-from memristive.network.layers import LayeredNetwork
 from memristive.network.layers_energy import back_read_energy, layer_write_energy, layers_read_energy
+from memristive.network.networks import Network
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.spice.session import temporary_circuits
 
@@ -35,7 +35,7 @@ class ErrorExample:
     written: bool = True
 
 
-def find_error(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> ErrorExample:
+def find_error(network: Network, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> ErrorExample:
     """Return the first image with an error: its right neuron fires, and a wrong neuron fires before it or too soon after it.
 
     `images` are n x inputs. Without an error among the first 2,000, return the first image with its first wrong neuron.
@@ -51,7 +51,7 @@ def find_error(network: LayeredNetwork, rule: LayeredRule, images: np.ndarray, l
     return ErrorExample(images[0], label, second, written=False)
 
 
-def back_read(network: LayeredNetwork, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the back-read of the last layer in ngspice, then in closed form, and the settled membranes of the layer below.
 
     Each is an array with a value for each neuron of the layer below: back-reads in V, membranes in thresholds.
@@ -65,14 +65,13 @@ def back_read(network: LayeredNetwork, example: ErrorExample) -> tuple[np.ndarra
     return simulated, network.read_back(last, errors), settled[last - 1]
 
 
-def error_energies(network: LayeredNetwork, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
+def error_energies(network: Network, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
     """Return by name the energies in J of the example's read, back-read and writes, and the duration of the read in s.
 
     Writes have the first dose. The output columns are those of the right and of the wrong neuron. The hidden column is that of
     a neuron with an error of 1 V.
     """
-    last, neuron = len(network.states) - 1, network.parameters.neuron
-    rate = network.write_rate
+    last, neuron, rate = len(network.states) - 1, network.parameters.neuron, network.layers[0].write_rate
     layers, seconds = layers_read_energy(network, example.image)
     found = {"read_time_s": seconds} | {f"read_layer_{k}_J": energy for k, energy in enumerate(layers, 1)}
     levels = np.append(example.image, 1.0)

@@ -13,17 +13,17 @@ import numpy as np
 
 from memristive.devices.channel import ChannelValues, read_current
 from memristive.network import kernel
-from memristive.network.layers import KernelArrays, LayeredNetwork, stages_of_layer
+from memristive.network.networks import KernelArrays, Network
 
 STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 
 
-def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
+def lag_gradient(network: Network, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
     """Return the derivatives of t_label - t_wrong, the lag between two output neurons, with respect to all states.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     image : array, inputs, levels 0 to 1
     label, wrong : int
         Output neurons.
@@ -62,12 +62,12 @@ def lag_gradient(network: LayeredNetwork, image: np.ndarray, label: int, wrong: 
     return by_drive[:, None] * slopes, *result
 
 
-def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the contribution of each cell to the settled membrane of its neuron, and its derivative by the cell's state.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     layer : int
         Counted from 0.
     volts : array, rows, V
@@ -82,7 +82,7 @@ def weights_and_slopes(network: LayeredNetwork, layer: int, volts: np.ndarray) -
     """
     arrays = KernelArrays(network)
     channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
-    stages, threshold = stages_of_layer(network, layer), arrays.layers[layer].neurons[kernel.THRESHOLD]
+    stages, threshold = network.layers[layer].stages(), arrays.layers[layer].neurons[kernel.THRESHOLD]
     scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
     low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP))
     weights = scale[0] * middle[:, :-1] - scale[1] * middle[:, -1:]

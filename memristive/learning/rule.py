@@ -1,10 +1,11 @@
-"""The learning rule: which columns are written, for how long, and in which direction. Both engines and all networks share it.
+"""The learning rules: which columns are written, for how long, and in which direction. All engines and networks share them.
 
 The rule needs only spike times, membranes and back-read currents. Each belongs to one row or one column, and the circuit shows
 it (docs/layers.md). `compiled_rule` compiles these array functions.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,6 +37,49 @@ class LayeredRule(Parameters):
     start_weight: float = quantity(0.23, -10.0, 10.0, "V", "mean of X - X_ref in later layers")
     start_weight_spread: float = quantity(0.46, 0.0, 10.0, "V", "standard deviation of the same, over cells")
     seed: int = quantity(1, 0, 2**32 - 1, "", "of the start and of the order of presentation")
+
+    least_dose: ClassVar = 0.0
+
+    def order(self, count: int, done: int, stop: int) -> np.ndarray:
+        """Return the indices of the images for presentations `done` to `stop`.
+
+        Each epoch is a permutation of all `count` images, which depends on the seed and the epoch's number only.
+        """
+        epochs = range(done // count, -(-stop // count))
+        order = np.concatenate([np.random.default_rng([self.seed, 2, epoch]).permutation(count) for epoch in epochs])
+        return order[done - epochs[0] * count:stop - epochs[0] * count]
+
+
+@dataclass(frozen=True)
+class ErrorDrivenRule(Parameters):
+    """Parameters of error-driven learning in the paper's layer; the defaults suit MNIST's binary images."""
+
+    presentations: int = quantity(60000, 1, 10**8, "", "training images presented in all")
+    start_state: float = quantity(3.0, -1e3, 1e3, "V", "X of every cell at the start")
+    dose: float = quantity(20e-3, 1e-6, 10.0, "V", "change of X by a first write; falls linearly to a hundredth over the run")
+    margin: float = quantity(1e-6, 0.0, 1e-2, "s", "time by which the right neuron has to lead")
+    seed: int = quantity(1, 0, 2**32 - 1, "", "of the order of presentation")
+
+    least_dose: ClassVar = 0.01  # share of the first dose: smaller writes take as long to simulate and change next to nothing
+    # As a `LayeredRule`: doses fall linearly, the margin stays, and there is no hidden layer.
+    hidden_dose: ClassVar = 0.0
+    final_dose: ClassVar = 0.0
+    final_margin: ClassVar = 1.0
+    error_scale: ClassVar = 1.0
+    reach: ClassVar = 0.0
+
+    @property
+    def output_dose(self) -> float:
+        """First dose, under the name that it has in a `LayeredRule`."""
+        return self.dose
+
+    def order(self, count: int, done: int, stop: int) -> np.ndarray:
+        """Return the indices of the images for presentations `done` to `stop`: one permutation of all `count` after another."""
+        generator = np.random.default_rng(self.seed)
+        return np.concatenate([generator.permutation(count) for _ in range(-(-stop // count))])[done:stop]
+
+
+Rule = LayeredRule | ErrorDrivenRule
 
 
 def dose_factor(done: int, presentations: int, final: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from memristive.devices.channel import ChannelValues, read_current
 from memristive.network import kernel
 from memristive.network.closed_form import LEAST_GAIN
-from memristive.network.layers import KernelArrays, LayeredNetwork, stages_of_layer
+from memristive.network.networks import KernelArrays, Network
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.spike_decoding import first_two, strict_decision
 
@@ -26,18 +26,18 @@ NEEDED = 2  # least number of hidden neurons that fire, per class: networks of f
 DIVERGED = 70.0  # V: X of networks that learn well stays below 60 V, in diverging ones it reaches hundreds
 
 
-def rails(network: LayeredNetwork) -> np.ndarray:
+def rails(network: Network) -> np.ndarray:
     """Return the highest voltages in V that the stages of each layer can give: layers x `STAGES`."""
-    found = [stages_of_layer(network, k) for k in range(len(network.states))]
+    found = [layer.stages() for layer in network.layers]
     return np.array([(np.min(each.highest_sum), each.highest_inverse, np.min(each.highest_negative)) for each in found], float)
 
 
-def required_stage_voltages(network: LayeredNetwork, images: np.ndarray) -> np.ndarray:
+def required_stage_voltages(network: Network, images: np.ndarray) -> np.ndarray:
     """Return the highest voltages that the stages would have to give before their neurons fire, if there were no rails.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     images : array, n x inputs, levels 0 to 1
 
     Returns
@@ -54,7 +54,7 @@ def required_stage_voltages(network: LayeredNetwork, images: np.ndarray) -> np.n
     return required
 
 
-def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
+def _stage_volts(network: Network, arrays: KernelArrays, k: int,
                  levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the outputs of a layer's stages after each step of its rows, and the times of the steps in s.
 
@@ -75,13 +75,13 @@ def _stage_volts(network: LayeredNetwork, arrays: KernelArrays, k: int,
     return up + steps[0], down + steps[1], np.append(start, levels[order])
 
 
-def layered_problems(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
+def layered_problems(network: Network, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
                      output_dose: str = "rule.output_dose", labels: np.ndarray | None = None) -> list[str]:
     """Return a message for each quantity that is out of range, with the parameter to change.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     images : array, n x inputs, levels 0 to 1
         At most `MOST` of them are examined.
     hidden_dose, output_dose : str
@@ -144,7 +144,7 @@ def _dominance(spikes: np.ndarray, labels: np.ndarray) -> str:
     return f"class neurons {', '.join(map(str, lost))} win none of {len(labels)} images" if len(lost) else ""
 
 
-def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[str]) -> list[str]:
+def _clipping_problems(network: Network, images: np.ndarray, doses: list[str]) -> list[str]:
     """Return a list with a message if clipping matters, else an empty one.
 
     Clipping matters if it changes decisions, or if it moves first spikes by more than the two engines differ without it.
@@ -163,7 +163,7 @@ def _clipping_problems(network: LayeredNetwork, images: np.ndarray, doses: list[
             f"classified differently; lower {doses[layer]} or design.stage_swing"]
 
 
-def warn_of_layers(network: LayeredNetwork, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
+def warn_of_layers(network: Network, images: np.ndarray, hidden_dose: str = "rule.hidden_dose",
                    output_dose: str = "rule.output_dose", labels: np.ndarray | None = None, name: str = "") -> None:
     """Issue each message of `layered_problems` as a warning, after a `name` of the network; other arguments are the same."""
     for problem in layered_problems(network, images, hidden_dose, output_dose, labels):

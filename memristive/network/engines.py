@@ -1,133 +1,139 @@
-"""ngspice and the closed form behind one interface, with the same chip and the same noise in each presentation."""
+"""Engines: what reads, reads back and writes a network, one image at a time. `ngspice_network` has those that simulate."""
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from memristive.devices.channel import Values
-from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import crossbar_of
-from memristive.network.layer import Layer
-from memristive.network.ngspice_layer import NgspiceLayer
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup, check_levels, check_write, write_window
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import READ_BLOCK, Network, read_generator
+from memristive.network.setup import CLOSED_FORM, ENGINES, check_levels
 from memristive.spice.parameters import ParameterError
-from memristor import state_rate
+from memristive.spice.session import temporary_circuits
+
+Reads = tuple[list[np.ndarray], list[np.ndarray]]
 
 
 class Engine(Protocol):
-    """Interface to read and write a crossbar, whose states (classes x inputs, V) are an argument of each call."""
+    """Interface to a network whose states may change between two calls, but not its shape and parameters."""
 
-    @property
-    def name(self) -> str:
-        """Name, one of `ENGINES`."""
+    def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
+             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> Reads:
+        """Read an image (inputs, levels 0 to 1); return the first spikes in s and the settled membranes in thresholds.
 
-    @property
-    def rate(self) -> float:
-        """Rate in V/s at which a write changes X at level 1."""
-
-    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
-        """Return the first spike times in s (classes, nan: silent) of one image (inputs, levels 0 to 1).
-
-        Once `wanted` neurons have fired, later spikes may be nan, too. Each read begins a new presentation, with new noise.
+        Both are lists with an array for each layer. Once `wanted` output neurons and the neuron of the `label` have fired, later
+        spikes may be nan, too. `rng` draws the devices' read noise; `jitter` (classes, V) shifts the output neurons' thresholds.
         """
 
-    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Return the states (inputs, V) of a `column` after one write of `pulse` s: up, or down if `sign` is -1."""
+    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
+        """Return the back-read through a layer (counted from 0), as `Network.read_back` does."""
+
+    def write(self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
+        """Return the states of a layer (columns x rows, V) after writes of its columns, one after the other."""
 
 
-class _ChipEngine:
-    """Base of both engines: adds stuck cells, and noise that depends only on the chip and the number of the presentation."""
+class WiredClosedForm:
+    """Closed form of the paper's layer in NumPy. With resistive wires currents are solved numerically.
 
-    def __init__(self, setup: Setup, chip: Chip, first: int) -> None:
-        self._chip, self._count = chip, first - 1
-        self._setup = on_chip(setup, None if chip.ideal else chip)
-        self.rate = float(state_rate(setup.memristor, setup.schedule.input_voltage))
+    Without wires `learning.training` uses the compiled kernel, which is faster.
+    """
 
-    def _next_noise(self) -> np.ndarray | None:
-        self._count += 1
-        return self._chip.threshold_noise("learning", self._count) if self._chip.read_noise else None
+    def __init__(self, network: Network) -> None:
+        self._crossbar = network.crossbar
 
-    def _gains(self, column: int) -> Values:
-        """Return the write gains K in S of a column's cells in this presentation."""
-        if self._setup.devices.cells is None:
-            return self._setup.memristor.transconductance
-        gains = self._setup.devices.cells.transconductance[column]
-        return gains * self._chip.write_factors(self._count, column) if self._chip.write_noise else gains
+    def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
+             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> Reads:
+        """Read one image; all neurons get their spikes."""
+        race = self._crossbar.read(network.states[0], image, jitter)
+        return [race.spikes], [race.settled / self._crossbar.neurons.threshold]
 
-    def _stuck(self, states: np.ndarray, column: int, written: np.ndarray) -> np.ndarray:
-        result = np.array(states, float)
-        result[column] = written
-        return self._chip.with_stuck_cells(result)[column]
+    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
+        """Return the back-read, in which wires are ignored; the rule needs none in a single layer."""
+        return network.read_back(layer, errors)
 
-
-class NgspiceEngine(_ChipEngine):
-    """Engine whose reads and writes are transients of ngspice."""
-
-    name = NGSPICE
-
-    def __init__(self, setup: Setup, chip: Chip, first: int = 0) -> None:
-        super().__init__(setup, chip, first)
-        self._layer = NgspiceLayer(Layer.of_setup(self._setup, chip.classes, chip.inputs))
-        self._phi_share = setup.memristor.switch_threshold / setup.schedule.phi_voltage
-
-    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int) -> np.ndarray:
-        """Return the first spike times, as `Engine.spikes` does. Raises SimulationError."""
-        check_levels("images", image[None], states.shape[1])
-        noise = self._next_noise()
-        return self._layer.read(states, image, wanted, jitter=0.0 if noise is None else noise)[0]
-
-    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Return the written states, as `Engine.write` does. Raises SimulationError."""
-        check_write(states, image, pulse)
-        window, area = write_window(pulse, self._phi_share)
-        written = self._layer.write_column(np.asarray(states, float), column, image * (area / window), np.ones(len(image)),
-                                           float(sign * window), self._gains(column))
-        return self._stuck(states, column, written)
+    def write(self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
+        """Return the written states."""
+        states, rate = network.states[0].copy(), network.layers[0].write_rate
+        for column, dose, shares, factors in doses:
+            cells = self._crossbar.cells.at(column)
+            cells = dataclasses.replace(cells, transconductance=cells.transconductance * factors)
+            written = self._crossbar.write_column(states, column, shares, 1 if dose > 0 else -1, abs(dose) / rate, cells)
+            states[column] = np.where(np.equal(cells.transconductance, 0.0), states[column], written)  # 0: a stuck cell
+        return states
 
 
-class ClosedFormEngine(_ChipEngine):
-    """Engine whose reads and writes are formulas, one image at a time; the compiled `learning.crossbar_training` is faster."""
+def make_engine(name: str, network: Network) -> Engine:
+    """Return the engine called `name`, "ngspice" or "closed-form" (that of the paper's layer in NumPy), for a network.
 
-    name = CLOSED_FORM
-
-    def __init__(self, setup: Setup, chip: Chip, first: int = 0) -> None:
-        super().__init__(setup, chip, first)
-        self._crossbar = crossbar_of(self._setup)
-        self._crossbar.warn_of_doubts()
-
-    def spikes(self, states: np.ndarray, image: np.ndarray, wanted: int = 0) -> np.ndarray:
-        """Return the first spike times of all neurons; arguments as in `Engine.spikes`."""
-        noise = self._next_noise()
-        return self._crossbar.read(states, image, 0.0 if noise is None else noise).spikes
-
-    def write(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float) -> np.ndarray:
-        """Return the written states, as `Engine.write` does."""
-        cells = dataclasses.replace(self._crossbar.cells.at(column), transconductance=self._gains(column))
-        return self._stuck(states, column, self._crossbar.write_column(states, column, image, sign, pulse, cells))
+    Raises ParameterError if the name is unknown.
+    """
+    check_engine(name)
+    if name == CLOSED_FORM:
+        return WiredClosedForm(network)
+    from memristive.network.ngspice_network import NgspiceNetwork  # here: the closed form needs no circuits
+    return NgspiceNetwork(network)
 
 
-def make_engine(name: str, setup: Setup, chip: Chip, first: int = 0) -> Engine:
-    """Return the engine called `name`.
+@contextlib.contextmanager
+def opened(engine: str | Engine, network: Network) -> Iterator[Engine]:
+    """Provide an engine for a network; the circuits of an engine that is given by name are unloaded at the end of the block."""
+    if not isinstance(engine, str):
+        yield engine
+        return
+    with temporary_circuits():
+        yield make_engine(engine, network)
+
+
+def reads(network: Network, images: np.ndarray, engine: Engine, wanted: int = 2, seed: int = 0,
+          first: int = 0) -> Iterator[list[np.ndarray]]:
+    """Yield the first spikes in s of each layer for each image, with the noise of images number `first`, `first` + 1, ..."""
+    check_levels("images", images, network.sizes[0])
+    rng, noise = read_generator(seed, first), network.jitter("test", first, first + len(images))
+    for k, image in enumerate(images):
+        rng = read_generator(seed, first + k) if (first + k) % READ_BLOCK == 0 else rng
+        yield engine.read(network, image, wanted, rng=rng, jitter=noise[k] if len(noise) else 0.0)[0]
+
+
+def read(network: Network, images: np.ndarray, engine: str | Engine = CLOSED_FORM, *, wanted: int = 2, seed: int = 0,
+         watch: Callable[[Iterator[list[np.ndarray]]], Iterable[list[np.ndarray]]] = lambda steps: steps) -> np.ndarray:
+    """Read images, and return the first spikes of the output neurons: the first one names the class.
 
     Parameters
     ----------
-    name : str
-        "ngspice" or "closed-form".
-    setup : Setup
-        The nominal design.
-    chip : Chip
-        Chip whose deviations are simulated; in `Chip(classes, inputs)` all devices are alike.
-    first : int
-        Number of the first presentation, for resumed trainings: the noise depends on this number.
+    network : Network
+    images : array, n x inputs, levels 0 to 1
+    engine : str or Engine
+        "closed-form", "ngspice", or any `Engine`, such as `NgspiceNetwork` with a SPICE model in each cell.
+    wanted : int
+        In ngspice a read ends once this many output neurons have fired.
+    seed : int
+        Seed of the devices' read noise.
+    watch : callable
+        Wraps the iterator over images, e.g. with a progress bar; the closed form reads all at once.
+
+    Returns
+    -------
+    array, n x classes, s
+        nan for a neuron that is silent, or had not fired when its read ended.
 
     Raises
     ------
     ParameterError
-        The name is unknown.
+        The engine is unknown, or the images do not fit the network.
+    SimulationError
+        ngspice cannot complete a transient.
     """
-    check_engine(name)
-    return ClosedFormEngine(setup, chip, first) if name == CLOSED_FORM else NgspiceEngine(setup, chip, first)
+    if engine == CLOSED_FORM:
+        network.warn_of_doubts()
+        return network.first_spikes(images, seed)
+    with opened(engine, network) as own:
+        found = [times[-1] for times in watch(reads(network, images, own, wanted, seed))]
+    return np.array(found).reshape(-1, network.sizes[-1])
 
 
 def check_engine(name: str) -> None:

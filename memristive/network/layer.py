@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.netlists import ReferenceStage, add_amplifiers, add_bias, add_negative_stages, column_nodes
-from memristive.network.setup import Setup
+from memristive.network.setup import write_window
+from memristive.neuron import Stages, stages
+from memristive.spice.parameters import Parameters, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
@@ -29,11 +31,25 @@ from snn_circuit import (
     state_changes,
 )
 
-if TYPE_CHECKING:
-    from memristive.network.layers import LayeredNetwork, PulseWrites
-
 NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
 NO_LOAD = 1e12  # ohm
+
+
+@dataclasses.dataclass(frozen=True)
+class PulseWrites(Parameters):
+    """Identical pulses that write a measured device, at the write voltage of +1 V or -1 V, and the noises of the device.
+
+    In either direction, a dose in V takes dose / `step` pulses.
+    """
+
+    step: float = quantity(0.05, 1e-9, 100.0, "V", "mean change of X by one pulse")
+    width: float = quantity(1e-5, 1e-15, 10.0, "s", "of a pulse")
+    write_noise: float = quantity(0.0, 0.0, 100.0, "V", "standard deviation of X after one pulse")
+    read_noise: float = quantity(0.0, 0.0, 100.0, "V", "the same of one reading of a cell, drawn anew for each read")
+    whole: int = quantity(1, 0, 1, "", "1: whole pulses, fractions rounded at random; 0: pulses of any width")
+    disturb_up: float = quantity(0.0, 0.0, 1.0, "", "step of a half-selected cell over the full step, upwards; 0: none moves")
+    disturb_down: float = quantity(0.0, 0.0, 1.0, "", "the same downwards")
+    thirds: int = quantity(0, 0, 1, "", "1: V/3, unselected cells see a third of the voltage, backwards; 0: V/2, they see none")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,14 +80,15 @@ class Layer:
         Of a full row in a read and in a write, and of a column with an error of 1.
     rise, window : float, s
         Edge of the input, longest read.
-    noisy : bool
-        True adds current sources for the read noise.
     after : float, s
         Shortest time from the first spike to the end of a read.
     timed : bool
         True if spikes drive the rows: shares of a dose are then times. False if an image drives them: shares are then levels.
     pulses : PulseWrites, optional
         Pulses of a measured device; None: the duration of a write is in proportion to its dose.
+    phi_share : float, optional
+        Threshold of the write switch as a share of phi, for writes whose rows and phi rise and fall together
+        (`setup.write_window`). None: phi is high exactly as long as its longest row.
     """
 
     columns: int
@@ -88,28 +105,10 @@ class Layer:
     back_voltage: float = 0.1
     rise: float = 1e-6
     window: float = 150e-6
-    noisy: bool = False
     after: float = 0.0
     timed: bool = False
     pulses: PulseWrites | None = None
-
-    @classmethod
-    def of_setup(cls, setup: Setup, columns: int, rows: int) -> Layer:
-        """Return the layer of a `setup`."""
-        schedule = setup.schedule
-        return cls(columns, rows, setup.memristor, setup.neuron, setup.devices, row_voltage=schedule.input_voltage,
-                   write_voltage=schedule.input_voltage, rise=schedule.rise, window=schedule.pulse,
-                   after=schedule.sampling_step)
-
-    @classmethod
-    def of_network(cls, network: LayeredNetwork, k: int) -> Layer:
-        """Return layer `k` of a network."""
-        design, last = network.design, k == len(network.states) - 1
-        columns, rows = network.states[k].shape
-        return cls(columns, rows, network.parameters.memristor, network.neuron(k), network.of_layer(k), design.pairs,
-                   design.reference, design.bias(last), design.reference_state, design.row_voltage, design.writing,
-                   design.column_voltage(last), design.rise, design.window, network.read_noise > 0, timed=k > 0,
-                   pulses=network.pulses)
+    phi_share: float | None = None
 
     @property
     def neurons(self) -> int:
@@ -126,6 +125,30 @@ class Layer:
         """Rate in V/s at which a row at full level moves X in a write."""
         return float(state_rate(self.memristor, self.write_voltage))
 
+    def write_law(self, seconds: float) -> tuple[float, float]:
+        """Return the duration in s of a write of `seconds`, and the time in s at full level that gives the same dose."""
+        return (seconds, seconds) if self.phi_share is None else write_window(seconds, self.phi_share)  # type: ignore[return-value]  # floats give floats
+
+    @property
+    def read_noise(self) -> float:
+        """Standard deviation, in V, of one reading of a cell's X."""
+        return self.pulses.read_noise if self.pulses else 0.0
+
+    def back_noise(self, errors: np.ndarray, rng: np.random.Generator) -> np.ndarray | float:
+        """Return random noise (inputs) to add to a back-read of `errors`, with the kernel's distribution; 0.0 without noise."""
+        if not self.read_noise:
+            return 0.0
+        carried = self.column_errors(errors)
+        return self.read_noise * np.sqrt(carried @ carried) / max(1, self.pairs) * rng.standard_normal(self.inputs)
+
+    def stages(self, rails: bool = True) -> Stages:
+        """Return the stages of the neurons; without `rails` they never clip."""
+        found, values = stages(self.neuron, 1 if self.pairs else self.neurons * self.reference), self.devices.neurons
+        if values is not None:
+            feedback = values.feedback_resistance
+            found = found._replace(feedback=feedback, highest_sum=self.neuron.highest_sum(feedback))
+        return found if rails else found._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
+
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
         """Return the columns (numbers) of some `neurons`, without the reference column."""
         return (np.arange(2 * self.pairs or 1)[:, None] * self.neurons + neurons).ravel()
@@ -140,6 +163,18 @@ class Layer:
     def wired(self) -> bool:
         """True if wires have resistance, so that each cell affects all others."""
         return self.devices.wires != Wires()
+
+
+class ColumnDose(NamedTuple):
+    """Write of one column: the signed dose in V, of which each row gets a share from 0 to 1.
+
+    `factors`: write gain of each row over its usual value, for the noise of this write.
+    """
+
+    column: int
+    dose: float
+    shares: np.ndarray
+    factors: np.ndarray | float = 1.0
 
 
 class NeuronStages(SubCircuit):
@@ -200,7 +235,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
     _add_membranes(circuit, layer, neurons)
     for c, node in enumerate(inputs):
         circuit.R(f"load_0_{c}", node, circuit.gnd, NO_LOAD)
-    for (c, node), k in itertools.product(enumerate(inputs if layer.noisy else []), range(0 if edge else rows - 1, rows)):
+    for (c, node), k in itertools.product(enumerate(inputs if layer.read_noise else []), range(0 if edge else rows - 1, rows)):
         circuit.VCCS(f"noise_0_{c}_{k}", circuit.gnd, node, f"row_0_{k}", circuit.gnd, transconductance=0.0)
     return circuit
 

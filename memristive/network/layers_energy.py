@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 
 from memristive.network.energy import delivered, isolated
-from memristive.network.layer import Layer, back_circuit, layer_state_changes
-from memristive.network.layers import LayeredNetwork
+from memristive.network.layer import back_circuit, layer_state_changes
 from memristive.network.netlists import layered_network
+from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.network.solvers import READING, WRITING
 from memristive.spice.session import NgspiceSession, Solver
@@ -22,7 +22,7 @@ EDGE = 0.5e-6  # s, of a hidden neuron's output
 UNREACHED = 100.0  # V, a threshold that no membrane reaches
 
 
-def layers_read_energy(network: LayeredNetwork, image: np.ndarray) -> tuple[list[float], float]:
+def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float], float]:
     """Return the energy of one read and its duration.
 
     The read ends when the second neuron of the last layer has fired, because the decision is then known, or at the window's
@@ -30,7 +30,7 @@ def layers_read_energy(network: LayeredNetwork, image: np.ndarray) -> tuple[list
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     image : array, inputs, levels 0 to 1
 
     Returns
@@ -64,7 +64,7 @@ def step(time: float, volts: float, edge: float) -> Points:
     return [(0.0, 0.0), *([(begins, 0.0)] if begins > 0 else []), (max(begins, 0.0) + edge, volts), (1.0, volts)]
 
 
-def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
+def layer_write_energy(network: Network, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
     """Return the energy in J that a layer's rows deliver while `NgspiceLayer.write` writes one of its columns.
 
     The channels of all columns conduct. The transconductance that charges a written cell draws nothing, and the change of the
@@ -72,7 +72,7 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     layer : int
         Counted from 0.
     levels : array, rows
@@ -103,21 +103,20 @@ def layer_write_energy(network: LayeredNetwork, layer: int, levels: np.ndarray, 
     return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
 
 
-def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) -> float:
+def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
     """Return the energy in J that the drivers of a layer's columns deliver in a back-read of `errors` (neurons).
 
     Raises SimulationError.
     """
-    driven = network.design.column_errors(errors)
-    volts = network.design.column_voltage(layer == len(network.states) - 1) * driven
-    circuit = back_circuit(Layer.of_network(network, layer))
+    of = network.layers[layer]
+    volts, circuit = of.back_voltage * of.column_errors(errors), back_circuit(of)
     circuit["Vpulse"].values = [(0.0, 0.0), (BACK_RISE, 1.0), (1.0, 1.0)]
     used = np.flatnonzero(volts).tolist()
     for j in used:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
     solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)  # the edge is a third of the read
     loaded = NgspiceSession().load(circuit, solver, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
-    states, cells = network.states[layer][:, :-1], network.of_layer(layer).cells
+    states, cells = network.states[layer][:, :-1], of.devices.cells
     loaded.alter(layer_state_changes(np.ndindex(states.shape), states.ravel().tolist()))
     if cells is not None:
         loaded.alter(cell_changes(cells.of(slice(None), slice(-1)), network.parameters.memristor, name="cell_0"))
@@ -126,16 +125,16 @@ def back_read_energy(network: LayeredNetwork, layer: int, errors: np.ndarray) ->
     return sum(delivered(waves, f"column_0_{j}", f"ecolumn_0_{j}") for j in used)
 
 
-def _rows_energy(network: LayeredNetwork, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
+def _rows_energy(network: Network, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
     """Return the energy in J that the rows of a layer deliver up to `stop` s.
 
     `rows`: sources of the rows as points (s, V). `bias`: source of the bias row as points (s, multiple of the row voltage).
     """
     # No neuron fires here: outputs do not act on their layer, but every trigger that switches shortens ngspice's steps.
     quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
-    parameters = dataclasses.replace(network.parameters, neuron=quiet)
-    devices = None if network.devices is None else [network.devices[layer]]
-    circuit = layered_network(parameters, network.design, [network.states[layer]], rows, devices=devices)
+    circuit = layered_network(dataclasses.replace(
+        network, states=(network.states[layer],), parameters=dataclasses.replace(network.parameters, neuron=quiet),
+        devices=network.devices and (network.devices[layer],)), rows)
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.setup import check_levels, edges
+from memristive.network.setup import Design, check_levels, edges
 from memristive.spice.netlist import Solver, named_classes, netlist_text
-from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.parameters import ParameterError, quantity
 from memristor import Cell, MemristorParameters, ReadMemristor
 from snn_circuit import (
     OFF,
-    Devices,
     LapicqueNeuron,
-    NetworkParameters,
     NeuronParameters,
     OpAmp,
     Points,
@@ -34,7 +32,7 @@ from snn_circuit import (
 
 if TYPE_CHECKING:
     from memristive.network.layer import Layer
-    from memristive.network.layers import LayeredNetwork
+    from memristive.network.networks import Network
     from memristive.network.subcircuit_layers import ModelCells
 
 # A switch flips at a time point, up to one step late. So spikes of an exported read are late by up to a step for each layer.
@@ -42,7 +40,7 @@ EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method
 
 
 @dataclass(frozen=True)
-class LayerDesign(Parameters):
+class LayerDesign(Design):
     """Signs and scales of the weights, and the timing of a read.
 
     The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
@@ -98,7 +96,7 @@ class LayerDesign(Parameters):
         cells = rows * max(1, self.pairs)
         current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
         feedback, transresistance = self.stage_swing / current, self.transresistance * (self.output_gain if last else 1.0)
-        return dataclasses.replace(self.driving(base), feedback_resistance=feedback,
+        return dataclasses.replace(base, output_high=self.row_voltage, feedback_resistance=feedback,
                                    membrane_transconductance=transresistance / feedback / base.membrane_resistance)
 
     def bias(self, last: bool) -> float:
@@ -109,20 +107,6 @@ class LayerDesign(Parameters):
     def reference(self) -> bool:
         """True if a layer has a reference column."""
         return self.pairs == 0
-
-    def column_errors(self, errors: np.ndarray) -> np.ndarray:
-        """Return the errors that columns carry in a back-read; without pairs, the reference column carries minus their sum."""
-        if not self.pairs:
-            return np.append(errors, -errors.sum())
-        return np.concatenate([np.tile(errors, self.pairs), np.tile(-errors, self.pairs)])
-
-    def neuron_count(self, states: np.ndarray) -> int:
-        """Return the number of neurons of a layer with these `states` (columns x rows)."""
-        return len(states) // (2 * self.pairs or 1)
-
-    def driving(self, base: NeuronParameters) -> NeuronParameters:
-        """Return the parameters `base` with the output voltage that rows of the next layer need."""
-        return dataclasses.replace(base, output_high=self.row_voltage)
 
 
 class LatchingTrigger(Cell):
@@ -169,39 +153,31 @@ class ReferenceStage(SubCircuit):
         self.R("inverse", "inverting", "negative", stage)
 
 
-def layered_network(parameters: NetworkParameters, design: LayerDesign, states: Sequence[np.ndarray], rows: Sequence[Points],
-                    title: str = "layers", devices: Sequence[Devices] | None = None,
-                    cells: ModelCells | None = None) -> Circuit:
+def layered_network(network: Network, rows: Sequence[Points], title: str = "layers", cells: ModelCells | None = None) -> Circuit:
     """Return the netlist of layers in series for a read, in which every phi is low.
 
     Parameters
     ----------
-    parameters : NetworkParameters
-    design : LayerDesign
-    states : sequence of arrays, columns x rows, V
-        One array for each layer; the last row is the bias, which follows the source `pulse` (0 V at first).
+    network : Network
+        Its bias rows follow the source `pulse` (0 V at first).
     rows : sequence of points
         Sources of the first layer's rows without the bias row, as (s, V) points.
     title : str
-    devices : sequence of Devices, optional
-        Devices of each layer; None: all alike.
     cells : ModelCells, optional
         SPICE model whose subcircuit stands in each cell instead of the emulator.
     """
-    circuit = Circuit(title)
+    circuit, layers, own = Circuit(title), network.layers, network.devices is not None
     if cells:
         cells.model.add_to(circuit)
-    ReadMemristor(parameters.memristor, per_instance=devices is not None).add_to(circuit)
-    add_amplifiers(circuit, parameters.neuron)
-    LatchingTrigger(design.driving(parameters.neuron), per_instance=devices is not None).add_to(circuit)
+    ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
+    add_amplifiers(circuit, network.parameters.neuron)
+    LatchingTrigger(layers[-1].neuron, per_instance=own).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k, points in enumerate(rows):
         circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
-    for layer, of_layer in enumerate(states):
-        last = layer == len(states) - 1
-        outputs = names("output" if last else f"row_{layer + 1}", design.neuron_count(of_layer))
-        _add_layer(circuit, parameters, design, layer, of_layer, outputs, Devices() if devices is None else devices[layer], last,
-                   cells)
+    for k, layer in enumerate(layers):
+        outputs = names("output" if k == len(layers) - 1 else f"row_{k + 1}", layer.neurons)
+        _add_layer(circuit, network, k, layer, outputs, cells)
     return circuit
 
 
@@ -211,48 +187,45 @@ def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
     circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
 
 
-def _add_layer(circuit: Circuit, parameters: NetworkParameters, design: LayerDesign, layer: int, states: np.ndarray,
-               outputs: list[str], devices: Devices, last: bool, cells: ModelCells | None) -> None:
-    neurons, rows = len(outputs), states.shape[1]
-    neuron = design.neuron(parameters.neuron, parameters.memristor, rows, last)
-    circuit.subcircuit(LapicqueNeuron(neuron, name=f"neuron_of_{layer}", per_instance=devices.neurons is not None))
-    circuit.subcircuit(ReferenceStage(neuron, name=f"reference_of_{layer}"))
+def _add_layer(circuit: Circuit, network: Network, layer: int, of: Layer, outputs: list[str], cells: ModelCells | None) -> None:
+    neurons, last_row, devices, states = of.neurons, f"row_{layer}_{of.rows - 1}", of.devices, network.states[layer]
+    circuit.subcircuit(LapicqueNeuron(of.neuron, name=f"neuron_of_{layer}", per_instance=devices.neurons is not None))
+    circuit.subcircuit(ReferenceStage(of.neuron, name=f"reference_of_{layer}"))
     # The bias row follows the pulse at a full pixel's level.
-    circuit.VCVS(f"row_{layer}_{rows - 1}", f"row_{layer}_{rows - 1}", circuit.gnd, "pulse", circuit.gnd,
-                 voltage_gain=design.row_voltage)
-    negatives = add_negative_stages(circuit, design, layer, neurons, f"reference_of_{layer}")
-    cell_values, neuron_values = cell_arguments(parameters, devices.cells, False), neuron_arguments(devices.neurons)
-    add_bias(circuit, neuron, design.row_voltage, design.bias(last), names(f"column_{layer}", neurons), f"row_{layer}_{rows - 1}")
+    circuit.VCVS(last_row, last_row, circuit.gnd, "pulse", circuit.gnd, voltage_gain=of.row_voltage)
+    negatives = add_negative_stages(circuit, of, layer, neurons, f"reference_of_{layer}")
+    cell_values, neuron_values = cell_arguments(network.parameters, devices.cells, False), neuron_arguments(devices.neurons)
+    add_bias(circuit, of.neuron, of.row_voltage, of.bias or 0.0, names(f"column_{layer}", neurons), last_row)
     for j in range(neurons):
         circuit.X(f"neuron_{layer}_{j}", f"neuron_of_{layer}", f"column_{layer}_{j}", negatives[j],
                   f"membrane_{layer}_{j}", outputs[j],
                   **neuron_values(j))
-    for c, node in enumerate(column_nodes(design, layer, neurons)):
-        for k in range(rows):
+    for c, node in enumerate(column_nodes(of, layer, neurons)):
+        for k in range(of.rows):
             name, row = f"cell_{layer}_{c}_{k}", f"row_{layer}_{k}"
-            state = design.reference_state if c == len(states) else states[c, k]
+            state = of.rest if c == of.columns else states[c, k]
             if cells:
                 cells.model.add_cell(circuit, name, row, node, float(cells.states(state)))
             else:
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
 
 
-def column_nodes(design: LayerDesign | Layer, layer: int, neurons: int) -> list[str]:
+def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
     """Return the node of each column, and of the reference column after them if there are no pairs.
 
     Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
     opposite_l_j.
     """
-    if not design.pairs:
-        return names(f"column_{layer}", neurons + design.reference)
-    return names(f"column_{layer}", neurons) * design.pairs + names(f"opposite_{layer}", neurons) * design.pairs
+    if not of.pairs:
+        return names(f"column_{layer}", neurons + of.reference)
+    return names(f"column_{layer}", neurons) * of.pairs + names(f"opposite_{layer}", neurons) * of.pairs
 
 
-def add_negative_stages(circuit: Circuit, design: LayerDesign | Layer, layer: int, neurons: int, stage: str) -> list[str]:
+def add_negative_stages(circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str) -> list[str]:
     """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
-    if not design.pairs and not design.reference:
+    if not of.pairs and not of.reference:
         return [circuit.gnd] * neurons
-    if not design.pairs:
+    if not of.pairs:
         circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
         return [f"negative_{layer}"] * neurons
     negatives = names(f"negative_{layer}", neurons)
@@ -272,13 +245,13 @@ def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: flo
             circuit.R(f"bias_{node}", row, node, resistance)
 
 
-def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Iterable[object] = (),
+def layered_read_netlist(network: Network, image: np.ndarray, labels: Iterable[object] = (),
                          sample: str = "image", cells: ModelCells | None = None) -> str:
     """Return the netlist that reads one image with the whole network in one transient, for the program `ngspice`.
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     image : array, inputs, levels 0 to 1
     labels : iterable, optional
         Names of the classes, for the comments.
@@ -296,8 +269,7 @@ def layered_read_netlist(network: LayeredNetwork, image: np.ndarray, labels: Ite
     design, last, classes = network.design, len(network.states) - 1, network.sizes[-1]
     volts = design.row_voltage * design.read_levels(np.asarray(image, float))
     rows = [edges(0.0, 1.0, design.rise, level)[:3] for level in volts.tolist()]
-    circuit = layered_network(network.parameters, design, network.states, rows, f"read of {sample}",
-                              network.devices, cells)
+    circuit = layered_network(network, rows, f"read of {sample}", cells)
     circuit["Vpulse"].values = edges(0.0, 1.0, design.rise, 1.0)[:3]
     nodes = names(f"membrane_{last}", classes) + names("output", classes)
     hidden = [name for layer, count in enumerate(network.sizes[1:-1])

@@ -19,7 +19,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from memristive.network.closed_form import Cells
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
+    ColumnDose,
     Layer,
     back_circuit,
     column_circuit,
@@ -51,14 +52,6 @@ MARGIN = 3e-6  # s, from the last spike that is waited for to the end of a read
 WRITE_EDGE = 0.02  # duration of each edge as a share of the time for which phi is high
 SHORTEST_WRITE = 1e-6  # s: with shorter edges, rounding of channel charges is a current above ngspice's tolerance
 BACK_RISE, BACK_STOP = 1e-6, 3e-6  # s
-
-
-class ColumnDose(NamedTuple):
-    """Write of one column: the signed dose in V, of which each row gets a share from 0 to 1."""
-
-    column: int
-    dose: float
-    shares: np.ndarray
 
 
 @dataclass(eq=False)
@@ -197,7 +190,7 @@ class NgspiceLayer:
 
     def _noise(self, block: np.ndarray, noise: np.ndarray | None, slots: Iterable[int], rows: Any) -> dict[str, float]:
         """Return the changes that set the noise currents of a `block`: `rows` of `noise` at the circuit's rows `slots`."""
-        if not self._layer.noisy or noise is None:
+        if not self._layer.read_noise or noise is None:
             return {}
         siemens = noise[rows][:, self._stage_inputs(block)] / self._layer.row_voltage
         return {f"gnoise_0_{c}_{k} gain": gain for k, of_row in zip(slots, siemens.tolist(), strict=True)
@@ -327,12 +320,13 @@ class NgspiceLayer:
         return states
 
     def _dosed(self, states: np.ndarray, write: ColumnDose, rng: np.random.Generator) -> np.ndarray:
-        (place, dose, shares), layer, pulses = write, self._layer, self._layer.pulses
-        ones = np.ones(len(shares))
+        (place, dose, shares, factors), layer, pulses = write, self._layer, self._layer.pulses
+        ones, cells, curve = np.ones(len(shares)), self._cells, self._memristor.curve
         if pulses is None:
             levels, high = (ones, shares) if layer.timed else (shares, ones)
-            return self.write_column(states, place, levels, high, dose / layer.write_rate)
-        curve, cells = layer.memristor.curve, self._cells
+            window, area = layer.write_law(dose / layer.write_rate)
+            gains = None if cells is None else cells.transconductance[place] * factors
+            return self.write_column(states, place, levels * (area / window if window else 1.0), high, window, gains)
         stuck = np.zeros(len(shares), bool) if cells is None else cells.transconductance[place] == 0
         numbers, noise = np.zeros(len(shares)), [list[float]() for _ in shares]
         for k, share in enumerate(shares.tolist()):  # draws in the order of the kernel

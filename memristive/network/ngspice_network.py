@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memristive.network.layer import Layer
-from memristive.network.layers import LayeredNetwork, read_generator
+from memristive.devices.channel import Values
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network, read_generator
 from memristive.network.ngspice_layer import MARGIN, NgspiceLayer
+from memristive.network.setup import Schedule
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.session import Solver
 
@@ -22,24 +24,23 @@ class NgspiceNetwork:
 
     Parameters
     ----------
-    network : LayeredNetwork
+    network : Network
     solver : Solver
     cells : ModelCells, optional
         SPICE model in every cell; None: emulators.
     """
 
-    def __init__(self, network: LayeredNetwork, solver: Solver = READING_LAYERS, cells: ModelCells | None = None) -> None:
-        layers = [Layer.of_network(network, k) for k in range(len(network.states))]
-        self.layers: list[Any] = [cells.layer(layer) if cells else NgspiceLayer(layer, solver) for layer in layers]
+    def __init__(self, network: Network, solver: Solver = READING_LAYERS, cells: ModelCells | None = None) -> None:
+        self.layers: list[Any] = [cells.layer(layer) if cells else NgspiceLayer(layer, solver) for layer in network.layers]
         self._window, self._emulated = network.design.window, cells is None
 
-    def read(self, network: LayeredNetwork, image: np.ndarray, wanted: int = 2, label: int | None = None,
-             rng: np.random.Generator | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
+             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Read one image.
 
         Parameters
         ----------
-        network : LayeredNetwork
+        network : Network
             Network to read, of the same shape and parameters as this one.
         image : array, inputs, levels 0 to 1
         wanted : int
@@ -49,6 +50,8 @@ class NgspiceNetwork:
             their settled membranes decide which of them are written.
         rng : Generator, optional
             Generator of the read noise, if the devices have any.
+        jitter : array, classes, V, or float
+            Shift of the thresholds in the paper's layer.
 
         Returns
         -------
@@ -64,6 +67,9 @@ class NgspiceNetwork:
         """
         if not self._emulated:
             return self.forward(network, image)
+        if isinstance(network.design, Schedule):  # ngspice's own drives end the read, also if wires have resistance
+            times, membranes = self.layers[0].read(network.states[0], image, wanted, jitter=jitter)
+            return [times], [membranes]
         wanted = min(wanted, network.sizes[-1])
         predicted, noise = network.drawn(image[None], rng or read_generator(0))
         stop = min(_decided(predicted[-1][0], wanted, label) + MARGIN, self._window)
@@ -72,7 +78,7 @@ class NgspiceNetwork:
             times, settled = self.forward(network, image, noise)
         return times, settled
 
-    def forward(self, network: LayeredNetwork, image: np.ndarray, noise: Sequence[Any] = (),
+    def forward(self, network: Network, image: np.ndarray, noise: Sequence[Any] = (),
                 stop: float | None = None, hidden_stop: float | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return times and settled membranes of all layers as `read` does. Layers of SPICE models take n x inputs."""
         first_stop, *stops = [*[hidden_stop or self._window] * (len(self.layers) - 1), stop or self._window]
@@ -81,6 +87,14 @@ class NgspiceNetwork:
         for k, until in enumerate(stops, 1):
             found.append(self.layers[k].read_steps(network.states[k], found[-1][0], until, noise[k] if noise else None))
         return [times for times, _ in found], [settled for _, settled in found]
+
+    def read_back(self, network: Network, layer: int, errors: np.ndarray) -> np.ndarray:
+        """Return the back-read through a layer (counted from 0) of `errors` (neurons), as `Network.read_back` does."""
+        return np.asarray(self.layers[layer].read_back(network.states[layer], errors))
+
+    def write(self, network: Network, layer: int, doses: Sequence[ColumnDose], rng: np.random.Generator) -> np.ndarray:
+        """Return the states of a layer (columns x rows, V) after writes of its columns, one after the other."""
+        return np.asarray(self.layers[layer].write(network.states[layer], doses, rng))
 
     def reset(self) -> None:
         """Restore the initial state of all circuits, because old states in undriven rows move spikes by nanoseconds."""

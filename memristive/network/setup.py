@@ -1,4 +1,4 @@
-"""Device, neuron and pulses of a single-layer experiment in one object, and the corners of its pulses."""
+"""Design of the paper's layer; device, neuron and pulses of an experiment with it in one object."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,8 +20,64 @@ Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array 
 WRITE_EDGE = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
 
+class Design(Parameters):
+    """Signs, scales and times that the layers of a network have in common. Its values are those of the paper's layer.
+
+    It is no dataclass, so that these values are no fields of its subclasses, and not in their files.
+    """
+
+    rise: float  # s, edge of the input
+    pairs: int = 0  # differential pairs of a synapse; 0: one cell
+    reference_state: float = 0.0  # V, X_ref: where pairs start, and where a reference column stays
+
+    @property
+    def window(self) -> float:
+        """Longest read in s."""
+        raise NotImplementedError
+
+    @property
+    def row_voltage(self) -> float:
+        """Voltage in V of a full row in a read."""
+        raise NotImplementedError
+
+    @property
+    def writing(self) -> float:
+        """Voltage in V of a full row in a write."""
+        return self.row_voltage
+
+    @property
+    def after(self) -> float:
+        """Shortest time in s from the first spike to the end of a read in ngspice."""
+        return 0.0
+
+    @property
+    def reference(self) -> bool:
+        """True if a layer has a reference column."""
+        return False
+
+    def bias(self, last: bool) -> float | None:
+        """Return the drive in thresholds that the bias row gives the neurons of a layer; None: there is no bias row."""
+        return None
+
+    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
+        """Return the parameters of the neurons of a layer of `rows` rows; `last`: True for the last layer."""
+        return base
+
+    def column_voltage(self, last: bool) -> float:
+        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
+        return 0.1
+
+    def read_levels(self, levels: np.ndarray) -> np.ndarray:
+        """Return the levels at which rows stand in a read of inputs at `levels` (any shape)."""
+        return levels
+
+    def phi_share(self, memristor: MemristorParameters) -> float | None:
+        """Return `Layer.phi_share`."""
+        return None
+
+
 @dataclass(frozen=True)
-class Schedule(Parameters):
+class Schedule(Design):
     """Pulses of training and inference (Jurj 2024, section 3): class after class, input and phi start together."""
 
     pulse: float = quantity(5e-3, 1e-6, 10.0, "s", "length of a pulse")
@@ -30,6 +86,21 @@ class Schedule(Parameters):
     input_voltage: float = quantity(1.0, 1e-3, 100.0, "V", "input pulse of a full pixel")
     phi_voltage: float = quantity(1.2, 1e-3, 100.0, "V", "phi pulse")
     sampling_step: float = quantity(10e-6, 1e-9, 1e-1, "s", "the paper's time step; only its decision rule uses it")
+
+    @property
+    def window(self) -> float:
+        return self.pulse
+
+    @property
+    def row_voltage(self) -> float:
+        return self.input_voltage
+
+    @property
+    def after(self) -> float:
+        return self.sampling_step
+
+    def phi_share(self, memristor: MemristorParameters) -> float:
+        return memristor.switch_threshold / self.phi_voltage
 
     def check(self) -> None:
         if not self.pulse + self.rise < self.period:

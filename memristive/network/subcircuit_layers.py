@@ -21,8 +21,8 @@ from memristive.devices.characterise import EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.layer import Layer, add_drives
-from memristive.network.layers import LayeredNetwork, with_bias
 from memristive.network.netlists import column_nodes
+from memristive.network.networks import Network, with_bias
 from memristive.network.ngspice_layer import ColumnDose, NgspiceLayer
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import edges
@@ -72,7 +72,7 @@ class ModelCells:
         """Return a layer of these cells."""
         return SubcircuitLayer(self, layer)
 
-    def read_images(self, network: LayeredNetwork, images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def read_images(self, network: Network, images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer, of reads of n `images`."""
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
@@ -145,7 +145,7 @@ class SubcircuitLayer:
         assert pulses
         return self._cells.written(states, [
             Write(column, dose > 0, np.array([drawn_number(share * abs(dose) / pulses.step, bool(pulses.whole), rng)
-                                              for share in shares.tolist()])) for column, dose, shares in doses])
+                                              for share in shares.tolist()])) for column, dose, shares, _ in doses])
 
     def _drives(self, states: np.ndarray, patterns: np.ndarray) -> np.ndarray:
         """Return the neurons' drives in V (patterns x neurons) for levels of the rows (patterns x rows with the bias)."""

@@ -15,7 +15,7 @@ from memristive.classifier.defaults import (
     untrained_network,
 )
 from memristive.classifier.feature_encoding import FeatureEncoding
-from memristive.network.layers import with_bias
+from memristive.network.networks import with_bias
 from snn_circuit import NetworkParameters
 
 

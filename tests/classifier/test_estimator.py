@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from memristive.classifier import MemristiveClassifier
 from memristive.io.files import FileProblem
 from memristive.network.chip import PRESETS, Chip
-from memristive.network.layers import network_on_chip
+from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from tests.helpers import ROOT

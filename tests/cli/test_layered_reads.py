@@ -6,11 +6,12 @@ They are not the same to the last bit: the first run of a circuit determines the
 import numpy as np
 import pytest
 
-from memristive.cli.parallel_reads import read_layers, read_range
-from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
+from memristive.cli.parallel_reads import ranges, read_images, read_range
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
-from memristive.network.layers import READ_BLOCK, network_on_chip
+from memristive.network.networks import READ_BLOCK, network_on_chip
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("ngspice")
 def network():
     """Six inputs, four hidden neurons, three classes: the strongest of three inputs."""
     images, rule = np.random.default_rng(1).random((200, 6)), LayeredRule(presentations=3000)
-    learning = LayeredLearning.start(initial_network((4,), 3, images, rule), rule)
-    list(train_layers(learning, rule, images, images[:, :3].argmax(axis=1)))
+    learning = Learning.start(initial_network((4,), 3, images, rule), rule)
+    list(train(learning, rule, images, images[:, :3].argmax(axis=1)))
     return learning.network
 
 
@@ -32,7 +33,7 @@ def images():
 
 
 def test_two_processes_read_what_one_reads_in_the_same_order(network, images):
-    one, two = (read_layers(network, images, jobs=jobs) for jobs in (1, 2))
+    one, two = (read_images(network, images, jobs=jobs) for jobs in (1, 2))
     exact = network.forward(images)[-1]
     assert one.shape == exact.shape and np.allclose(one, two, rtol=1e-10, atol=0, equal_nan=True)
     seen = ~np.isnan(two)
@@ -44,5 +45,5 @@ def test_two_processes_read_what_one_reads_in_the_same_order(network, images):
 def test_a_range_is_read_the_same_without_those_before_it(network, images, spread):
     if spread:
         network = network_on_chip(network, Chip(cell_gain=spread, neuron_threshold=spread))
-    rest = read_range((network, images[READ_BLOCK:], READ_BLOCK))
-    assert np.allclose(read_layers(network, images, jobs=1)[READ_BLOCK:], rest[-1], rtol=1e-10, atol=0, equal_nan=True)
+    rest = read_range(ranges(network, images)[1])
+    assert np.allclose(read_images(network, images, jobs=1)[READ_BLOCK:], rest[-1], rtol=1e-10, atol=0, equal_nan=True)

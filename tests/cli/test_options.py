@@ -14,7 +14,7 @@ from memristive.cli.options import NETWORKS, OWN, RESULTS, apply_settings, keep_
 from memristive.cli.progress import write_netlist
 from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
-from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.setup import Schedule
 from memristive.spice.errors import NgspiceMissing, SimulationError
 from memristive.spice.parameters import ParameterError

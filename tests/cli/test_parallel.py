@@ -18,6 +18,7 @@ from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import NotOverwritten
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.networks import Network, network_on_chip
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING
@@ -120,17 +121,18 @@ def test_ctrl_c_ends_parent_and_workers_without_a_traceback(busy, tmp_path):
 
 SETUP = Setup(neuron=NeuronParameters(feedback_resistance=4e3), schedule=Schedule(pulse=2e-3, period=6e-3))
 STATES = np.random.default_rng(1).uniform(2.5, 3.0, (10, 25))
+NETWORK = Network.of(SETUP, STATES)
 IMAGES = (np.random.default_rng(2).random((60, 25)) < 0.2).astype(float)
 
 
 @pytest.fixture(scope="module")
 def alone(ngspice):
     """Spikes read in this process."""
-    return read_images(SETUP, STATES, IMAGES, jobs=1)
+    return read_images(NETWORK, IMAGES, jobs=1)
 
 
 def test_reads_in_ngspice_are_those_of_the_closed_form_until_their_third_spike(alone):
-    exact = read_images(SETUP, STATES, IMAGES, "closed-form")
+    exact = read_images(NETWORK, IMAGES, "closed-form")
     assert exact == pytest.approx(Crossbar.of(SETUP).first_spikes(STATES, IMAGES), rel=1e-9, nan_ok=True)
     seen = np.isfinite(alone)
     assert alone[seen] == pytest.approx(exact[seen], abs=1e-6)
@@ -138,21 +140,22 @@ def test_reads_in_ngspice_are_those_of_the_closed_form_until_their_third_spike(a
 
 
 def test_spikes_do_not_depend_on_the_number_of_workers(alone):
-    assert read_images(SETUP, STATES, IMAGES, jobs=2).tobytes() == alone.tobytes()
+    assert read_images(NETWORK, IMAGES, jobs=2).tobytes() == alone.tobytes()
 
 
 def test_each_chip_and_solver_has_its_reads_and_each_image_its_noise(alone):
     """A circuit stays loaded from range to range, but not from one chip to another."""
     chips = [Chip(10, 25, seed, neuron_threshold=0.1, read_noise=0.05) for seed in (1, 2)]
-    exact = [read_images(SETUP, STATES, IMAGES[:52], "closed-form", chip) for chip in chips]
+    networks = [network_on_chip(NETWORK, chip) for chip in chips]
+    exact = [read_images(network, IMAGES[:52], "closed-form") for network in networks]
     for k in (0, 1, 0):
-        found = read_images(SETUP, STATES, IMAGES[:52], chip=chips[k], jobs=1)
+        found = read_images(networks[k], IMAGES[:52], jobs=1)
         seen = np.isfinite(found) & np.isfinite(exact[k])
         assert seen.any(axis=1).sum() > 40 and found[seen] == pytest.approx(exact[k][seen], abs=1e-6)
     quiet = Crossbar.of(on_chip(SETUP, chips[0])).first_spikes(STATES, IMAGES[:52])
     assert np.nanmax(np.abs(quiet - exact[0])) > 1e-6
-    assert read_images(SETUP, STATES, IMAGES[:3], jobs=1).tobytes() == alone[:3].tobytes()
-    assert read_images(SETUP, STATES, IMAGES[:3], solver=READING.tightened(), jobs=1).tobytes() != alone[:3].tobytes()
+    assert read_images(NETWORK, IMAGES[:3], jobs=1).tobytes() == alone[:3].tobytes()
+    assert read_images(NETWORK, IMAGES[:3], solver=READING.tightened(), jobs=1).tobytes() != alone[:3].tobytes()
 
 
 # Dask
@@ -163,7 +166,7 @@ def test_dask_workers_give_the_same_bytes(alone):
 
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1",
                                   env={"PYTHONPATH": str(ROOT)}) as cluster:
-        found = read_images(SETUP, STATES, IMAGES, scheduler=cluster.scheduler_address)
+        found = read_images(NETWORK, IMAGES, scheduler=cluster.scheduler_address)
         assert found.tobytes() == alone.tobytes()
         cluster.scale(0)
         wait_until(lambda: not cluster.scheduler.workers)

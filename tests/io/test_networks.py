@@ -1,18 +1,24 @@
-"""Saved networks of several layers."""
+"""Saved networks of one or more layers."""
+
+import json
 
 import numpy as np
 import pytest
 
 from datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, emulator
-from memristive.io.networks import describe_network, load_network
+from memristive.io.networks import describe_network, load, load_network, save
 from memristive.io.voltages import VoltagesError, load_voltages, save_voltages
-from memristive.learning.layered_training import initial_network
-from memristive.learning.rule import LayeredRule
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule
+from memristive.learning.start import initial_network
+from memristive.network.chip import Chip
+from memristive.network.engines import read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
-from memristive.network.setup import Setup
+from memristive.network.networks import Network, network_on_chip
+from memristive.network.setup import Schedule, Setup
 from snn_circuit import NetworkParameters, NeuronParameters
+from tests.helpers import ROOT
 
 
 def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
@@ -47,3 +53,33 @@ def test_a_parameter_that_is_gone_matters_only_if_it_was_used(tmp_path):
                 load_voltages(path).setup(Setup())
         else:
             assert load_voltages(path).setup(Setup()).memristor.transconductance == 7e-9
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "voltages").glob("*.json")), ids=lambda path: path.stem)
+def test_every_network_of_the_repository_is_loaded_and_read(path):
+    network = load(path)
+    images = np.random.default_rng(1).random((3, network.sizes[0]))
+    assert read(network, images).shape == (3, network.sizes[-1])
+    assert (network.chip is not None) == bool(json.loads(path.read_text()).get("chip"))
+
+
+def test_the_papers_flat_layout_is_loaded_with_a_given_setup(tmp_path):
+    states, setup = np.array([[7.0, 0.5, 6.0], [1.0, 7.0, 0.0]]), Setup(neuron=NeuronParameters(threshold=3.0))
+    cells = {f"xsnn.xmemristor_p{j}_{i}.cmem": states[j, i] for j in range(2) for i in range(3)}
+    (tmp_path / "flat.json").write_text(json.dumps(cells))
+    with pytest.raises(VoltagesError, match="setup"):
+        load(tmp_path / "flat.json")
+    network = load(tmp_path / "flat.json", setup)
+    assert np.array_equal(network.states[0], states) and network.setup == setup
+
+
+def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):
+    rule, chip = ErrorDrivenRule(presentations=7), Chip(seed=3, cell_gain=0.1, stuck_on=0.2)
+    network = network_on_chip(Network.of(Setup(), np.random.default_rng(2).uniform(3, 5, (2, 4))), chip)
+    save(tmp_path / "v.json", network, rule, shape=(2, 2))
+    found, loaded_rule, voltages = load_network(tmp_path / "v.json")
+    assert loaded_rule == rule and voltages.shape == (2, 2) and found.chip is None
+    loaded = load(tmp_path / "v.json")
+    assert np.array_equal(loaded.states[0], network.states[0]) and loaded.chip == network.chip
+    assert np.array_equal(loaded.devices[0].cells.gain, network.devices[0].cells.gain)
+    assert load_voltages(tmp_path / "v.json").setup().schedule == Schedule()

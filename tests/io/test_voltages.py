@@ -11,7 +11,7 @@ from datasets import xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
 from memristive.io.results import describe
-from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_layers, load_voltages, save_voltages
+from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_voltages, read_voltages, save_voltages
 from memristive.learning.hebbian import array_setup
 from memristive.network.chip import Chip, on_chip
 from memristive.network.setup import Schedule, Setup
@@ -122,9 +122,9 @@ def test_parameters_that_cannot_be_used_are_refused(load, origin):
 def test_layers_come_back_to_the_last_bit(tmp_path, load):
     layers = [np.random.default_rng(1).normal(5, 1, shape) for shape in ((4, 3), (2, 5))]
     save_voltages(tmp_path / "layers.json", layers, ngspice=False, dataset="xor")
-    loaded = load_layers(tmp_path / "layers.json", "xor")
+    loaded = read_voltages(tmp_path / "layers.json", "xor")
     assert all(np.array_equal(one, other) for one, other in zip(loaded.states, layers, strict=True))
     with pytest.raises(VoltagesError, match="layers"):
         load_voltages(tmp_path / "layers.json", "xor")
     with pytest.raises(VoltagesError, match=r"some\.json"):
-        load({**VALID, "layers": [[1.0]]}, load_layers, ())
+        load({**VALID, "layers": [[1.0]]}, read_voltages, ())

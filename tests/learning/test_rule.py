@@ -1,9 +1,15 @@
 """The learning rule as plain array functions."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from memristive.learning.rule import hidden_errors, overlap_times
+from memristive.learning.rule import ErrorDrivenRule, first_wrong_neuron, hidden_errors, overlap_times
+
+NAN = math.nan
 
 
 @pytest.mark.parametrize(("spike", "expected"), [(100e-6, [100e-6, 70e-6, 0, 0, 0]),
@@ -16,3 +22,26 @@ def test_a_row_is_written_from_its_step_to_the_spike(spike, expected):
 def test_only_hidden_neurons_within_reach_have_errors():
     read_back, settled = np.array([0.3, -0.2, 0.1, -0.4]), np.array([0.89, 0.9, 1.4, 0.2])
     assert hidden_errors(read_back, settled, 0.9, 2.0).tolist() == [0, -0.1, 0.05, 0]
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 100))
+def test_images_come_in_random_permutations_one_after_the_other(presentations, count, seed):
+    indices = ErrorDrivenRule(seed=seed).order(count, 0, presentations)
+    assert len(indices) == presentations
+    for start in range(0, presentations - count + 1, count):
+        assert sorted(indices[start:start + count]) == list(range(count))
+    rest = indices[presentations // count * count:]
+    assert len(set(rest)) == len(rest)  # no image twice within the last, shorter round either
+    assert (ErrorDrivenRule(seed=seed).order(count, 0, presentations) == indices).all()
+    long = ErrorDrivenRule(seed=seed).order(100, 0, 200)
+    assert (long[:100] != long[100:]).any() and (long != ErrorDrivenRule(seed=seed + 1).order(100, 0, 200)).any()
+
+
+@pytest.mark.parametrize(("spikes", "label", "margin", "expected"), [
+    ([1e-4, 2e-4, 3e-4], 0, 5e-5, None), ([1e-4, 1.00001e-4, NAN], 0, 0.0, None),  # right and ahead by the margin
+    ([1e-4, 2e-4, 3e-4], 0, 1.1e-4, 1), ([1e-4, NAN, 1.5e-4], 0, 1e-4, 2),  # right, but too close
+    ([1e-4, 2e-4, 3e-4], 1, 5e-5, 0), ([3e-4, 2e-4, 1e-4], 0, 5e-5, 2),  # another one first
+    ([NAN, 2e-4, 1e-4], 0, 5e-5, 2), ([1e-4, NAN, NAN], 0, 5e-5, None), ([NAN, NAN, NAN], 0, 5e-5, None),
+    ([1e-4, 1e-4, NAN], 1, 1e-6, 0), ([1e-4, 1e-4, NAN], 1, 0.0, 0)])  # a tie is too close, also without a margin
+def test_first_wrong_neuron_comes_before_the_margin_is_over(spikes, label, margin, expected):
+    assert first_wrong_neuron(np.array(spikes), label, margin) == expected

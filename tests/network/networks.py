@@ -6,8 +6,7 @@ import itertools
 import numpy as np
 
 from memristive.learning.rule import LayeredRule
-from memristive.network.layer import Layer
-from memristive.network.layers import LayeredNetwork
+from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.solvers import READING_LAYERS
 from snn_circuit import CellValues, Devices, NeuronValues
@@ -18,23 +17,23 @@ RULE = LayeredRule(presentations=400, hidden_dose=0.1, output_dose=0.3, start_we
 
 def paper_layer(setup, columns=10, rows=100, solver=READING_LAYERS):
     """The layer of a `Setup` in ngspice."""
-    return NgspiceLayer(Layer.of_setup(setup, columns, rows), solver)
+    return NgspiceLayer(Network.of(setup, np.zeros((columns, rows))).layers[0], solver)
 
 
 def layer_of(network, layer):
     """A layer of a network in ngspice."""
-    return NgspiceLayer(Layer.of_network(network, layer))
+    return NgspiceLayer(network.layers[layer])
 
 
 def random_network(sizes, seed=0, spread=0.8):
     """A network whose neurons fire: states scattered around a little more than X_ref."""
     rng = np.random.default_rng(seed)
-    return LayeredNetwork(tuple(rng.normal(6.0, spread, (above, below + 1)) for below, above in itertools.pairwise(sizes)))
+    return Network(tuple(rng.normal(6.0, spread, (above, below + 1)) for below, above in itertools.pairwise(sizes)))
 
 
 def devices_of(network, layer, channel=1.0, write=1.0, threshold=1.0):
     """Single devices of a layer, by their deviations relative to 1; arrays broadcast against columns x rows, reference last."""
-    memristor, neuron, states = network.parameters.memristor, network.neuron(layer), network.states[layer]
+    memristor, neuron, states = network.parameters.memristor, network.layers[layer].neuron, network.states[layer]
     alike = CellValues.alike(memristor, (len(states) + (network.design.pairs == 0), states.shape[1]))
     cells = dataclasses.replace(alike, gain=alike.gain * channel, transconductance=alike.transconductance * write)
     count = np.ones(network.sizes[layer + 1])

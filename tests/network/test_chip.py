@@ -9,6 +9,8 @@ from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import make_engine
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network, network_on_chip
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from tests.helpers import ROOT
@@ -118,7 +120,9 @@ def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice
     leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12))
     for capacitance, low, high in ((0.0, 0.0, 0.05e-3), (0.4, 5e-3, 0.2)):
         chip = Chip(classes=2, inputs=20, cell_threshold=0.3, cell_capacitance=capacitance)
-        simulated, computed = (make_engine(name, leaky, chip).write(np.full((2, 20), 4.0), 1, np.zeros(20), 1, 70e-6)
+        network = network_on_chip(Network.of(leaky, np.full((2, 20), 4.0)), chip)
+        dose = ColumnDose(1, 70e-6 * network.layers[0].write_rate, np.zeros(20))
+        simulated, computed = (make_engine(name, network).write(network, 0, [dose], np.random.default_rng(0))[1]
                                for name in ("ngspice", "closed-form"))
         assert simulated == pytest.approx(computed, rel=0, abs=0.25e-3)
         assert low <= np.ptp(simulated) < high and 3.9 < simulated.mean() < 3.97

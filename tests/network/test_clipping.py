@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.io.voltages import load_layers
-from memristive.learning.layered_training import initial_network
-from memristive.learning.ngspice_training import read_in_ngspice
+from memristive.io.networks import load
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
 from memristive.network.clipping import (
     layered_problems,
     rails,
     required_stage_voltages,
     warn_of_layers,
 )
-from memristive.network.layers import LayeredNetwork
+from memristive.network.engines import read
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network
 from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.spike_decoding import strict_decision
 from snn_circuit import NetworkParameters, NeuronParameters
@@ -32,37 +32,37 @@ def neurons(**changes):
 
 
 def summing(share):
-    return LayeredNetwork((share * np.array([[10.0, 9.0, 11.0], [8.0, 9.0, 10.5]]),))
+    return Network((share * np.array([[10.0, 9.0, 11.0], [8.0, 9.0, 10.5]]),))
 
 
 def summing_above(share):
     """Return a network whose second layer reaches a `share` of the summing stage's swing after the first layer has fired."""
     outputs = np.array([[-55.0, 15.5, 28.0], [6.0, 7.0, 8.0]])
-    return LayeredNetwork((np.array([[8.0, 6.0, 6.0], [6.0, 7.0, 7.0]]), share * outputs))
+    return Network((np.array([[8.0, 6.0, 6.0], [6.0, 7.0, 7.0]]), share * outputs))
 
 
 def inverting(share):
-    return LayeredNetwork((np.array([[share * 15.3] * 3, [6.0, 7.5, 7.0]]),), neurons(rail_low=-60.0))
+    return Network((np.array([[share * 15.3] * 3, [6.0, 7.5, 7.0]]),), neurons(rail_low=-60.0))
 
 
 def reference(share):
-    return LayeredNetwork((np.array([[7.5, 7.5, 7.5], [6.0, 7.5, 7.0]]),), neurons(inverting_rail_high=10 / share))
+    return Network((np.array([[7.5, 7.5, 7.5], [6.0, 7.5, 7.0]]),), neurons(inverting_rail_high=10 / share))
 
 
 def loaded_reference(share):
     """All inverting stages of the layer load its output resistance."""
     states = 6 + 0.01 * np.arange(36)[:, None] * np.ones(3)
-    return LayeredNetwork((states,), neurons(amplifier_output_resistance=285.0 * share))
+    return Network((states,), neurons(amplifier_output_resistance=285.0 * share))
 
 
 def on_chip(share):
     rng = np.random.default_rng(1)
-    return on_a_chip(LayeredNetwork((5 + 10 * share * rng.normal(0, 1, (6, 3)), np.full((3, 7), 6.0))))
+    return on_a_chip(Network((5 + 10 * share * rng.normal(0, 1, (6, 3)), np.full((3, 7), 6.0))))
 
 
 def apart(network, expected):
     """Largest difference in s of a last layer's spikes in ngspice from those `expected`."""
-    found = np.array(list(read_in_ngspice(network, IMAGES, len(network.states[-1]))))
+    found = read(network, IMAGES, "ngspice", wanted=len(network.states[-1]))
     assert np.array_equal(np.isnan(found), np.isnan(expected[-1]))
     return np.nanmax(np.abs(found - expected[-1]))
 
@@ -89,17 +89,17 @@ def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, wo
 
 def test_images_that_clipping_decides_are_counted_as_in_ngspice(ngspice):
     rng = np.random.default_rng(6)
-    network, images = LayeredNetwork((rng.normal(20, 4, (3, 9)),)), rng.random((12, 8))
-    found, read, free = (
+    network, images = Network((rng.normal(20, 4, (3, 9)),)), rng.random((12, 8))
+    found, seen, free = (
         [strict_decision(times, 0.2e-6) for times in spikes]  # s: rails give way by 10 mV per volt of overdrive
-        for spikes in (read_in_ngspice(network, images), network.first_spikes(images), network.forward(images, rails=False)[-1]))
-    assert found == read
+        for spikes in (read(network, images, "ngspice"), network.first_spikes(images), network.forward(images, rails=False)[-1]))
+    assert found == seen
     assert np.sum(np.array(found) != free) > 1 and "of 12 images" in layered_problems(network, images)[0]
 
 
 def test_clipping_after_the_spike_has_no_effect(ngspice):
     """The bias makes both outputs fire before the hidden neurons, which would take the stages far beyond their rails."""
-    late = LayeredNetwork((np.full((2, 3), 6.2), np.array([[69.0, 69.0, 11.0], [69.0, 69.0, 10.0]])))
+    late = Network((np.full((2, 3), 6.2), np.array([[69.0, 69.0, 11.0], [69.0, 69.0, 10.0]])))
     hidden, outputs = late.forward(IMAGES)
     assert np.nanmin(hidden) > outputs.max()
     assert (required_stage_voltages(late, IMAGES) <= rails(late)).all() and layered_problems(late, IMAGES) == []
@@ -108,14 +108,14 @@ def test_clipping_after_the_spike_has_no_effect(ngspice):
 
 def test_clipping_that_does_not_move_first_spikes_is_no_problem():
     hidden = np.array([[5.0, 5.0, 69.0], [5.0, 5.0, 6.5]])  # the first fires at once, clipped or not
-    network = LayeredNetwork((hidden, np.array([[5.0, 6.0, 9.0], [5.0, 5.0, 8.0]])))
+    network = Network((hidden, np.array([[5.0, 6.0, 9.0], [5.0, 5.0, 8.0]])))
     assert (required_stage_voltages(network, IMAGES) > rails(network)).any() and layered_problems(network, IMAGES) == []
 
 
 @pytest.mark.parametrize("row_voltage", [1.0, 0.5])
 def test_cells_at_the_reference_require_the_stage_swing_and_chips_the_gains_of_their_cells(row_voltage):
     """Calculated by hand: 10 V with all three rows high. A dark row requires nothing."""
-    network = LayeredNetwork((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
+    network = Network((np.full((2, 3), 5.0),), design=LayerDesign(row_voltage=row_voltage))
     assert required_stage_voltages(network, IMAGES[:1])[0, 0] == pytest.approx([10.0, 0.0, 10.0], rel=0.01, abs=1e-3)
     channel = np.array([[3.0, 1.0, 1.5], [3.0, 1.0, 1.0], [3.0, 1.0, 1.0]])
     network = dataclasses.replace(network, devices=(devices_of(network, 0, channel),))
@@ -159,7 +159,7 @@ def test_what_is_out_of_range_is_a_warning(network, words):
 def test_silent_hidden_neurons_are_reported(firing, dark, reported):
     """Two of 40 images may be dark, and 4 of 8 hidden neurons must fire."""
     hidden = np.array([[8.0, 5.0]] * firing + [[5.0, 5.0]] * (8 - firing))
-    network = LayeredNetwork((hidden, np.full((4, 9), 9.0)))
+    network = Network((hidden, np.full((4, 9), 9.0)))
     problems = layered_problems(network, (np.arange(40) >= dark)[:, None].astype(float), hidden_dose="dose")
     assert ["dose" in problem for problem in problems] == [True] * reported
 
@@ -170,14 +170,14 @@ def test_silent_hidden_neurons_are_reported(firing, dark, reported):
     ([9.0, 9.5], [0] * 4 + [1] * 36, None)])
 def test_a_class_neuron_that_wins_nearly_all_images_is_reported(second, labels, word):
     """Neuron 0 has a large weight of pixel 0, neuron 1 one of pixel 1, and in a collapsed network of both pixels."""
-    network = LayeredNetwork((np.array([[9.0, 5.0, 6.0], [*second, 6.0]]),))
+    network = Network((np.array([[9.0, 5.0, 6.0], [*second, 6.0]]),))
     images = np.array([[1.0, 0.0]] * 20 + [[0.0, 1.0]] * 20) if second[0] < 9 else np.full((40, 2), 0.5)
     problems = layered_problems(network, images, labels=np.array(labels))
     assert problems == [] if word is None else word in problems[0]
 
 
 def test_a_last_layer_that_does_not_fire_is_reported():
-    network = LayeredNetwork((np.full((2, 3), 4.0),))
+    network = Network((np.full((2, 3), 4.0),))
     problem, = layered_problems(network, IMAGES)
     assert "layer 1" in problem and "hidden" not in problem
 
@@ -185,6 +185,6 @@ def test_a_last_layer_that_does_not_fire_is_reported():
 def test_no_stage_clips_in_the_trained_networks():
     for name, images in (("mnist", datasets.encode(datasets.load_mnist()["x_test"][:100], 10, "grey")),
                          ("xor", np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]))):
-        network = LayeredNetwork(load_layers(Path("voltages") / f"layers_{name}.json").states)
+        network = load(Path("voltages") / f"layers_{name}.json")
         assert (required_stage_voltages(network, images) < 0.9 * rails(network)).all()
         assert layered_problems(network, images) == []

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from datasets import encode
 from memristive.devices.channel import channel_current, conductance, raised_state, read_current
-from memristive.learning.crossbar_training import CompiledCrossbar
-from memristive.learning.error_rule import ErrorDrivenRule, ErrorDrivenTrainer, initial_state
+from memristive.learning.rule import ErrorDrivenRule
+from memristive.learning.start import paper_network
+from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import ClosedFormWarning, Crossbar, Neurons
-from memristive.network.engines import make_engine
+from memristive.network.engines import WiredClosedForm
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network, network_on_chip
 from memristive.network.operating_range import settled_membranes
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING_LAYERS
@@ -228,25 +231,24 @@ def test_compiled_reads_are_the_reads(mnist_setup, states, digit_images, chip):
     images = np.array([*digit_images["binary"][:4], *digit_images["grey"][:4], np.zeros(100), 1e-4 * digit_images["grey"][0]])
     railed = states + np.where(np.arange(10) < 2, 25.0, 0.0)[:, None] - np.where(np.arange(10) > 7, 5.0, 0.0)[:, None]
     for pulses in ({}, {"rise": 100e-6}, {"pulse": 110e-6}):
-        compiled = CompiledCrossbar(mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, **pulses)), chip)
-        for noise in (None, np.linspace(-1.0, 1.0, 100).reshape(10, 10)):
-            expected = compiled.crossbar.race(railed, images, 0.0 if noise is None else noise).spikes
-            assert compiled.first_spikes(railed, images, noise) == pytest.approx(expected, rel=1e-9, nan_ok=True)
-            assert 10 < np.isfinite(expected).sum() < 90
+        setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, **pulses))
+        network = network_on_chip(Network.of(setup, railed), chip)
+        noise = network.jitter("test", 0, len(images))
+        expected = network.crossbar.race(network.states[0], images, noise if len(noise) else 0.0).spikes
+        assert network.first_spikes(images) == pytest.approx(expected, rel=1e-9, nan_ok=True)
+        assert 10 < np.isfinite(expected).sum() < 90 and len(noise) == len(images) * (chip.read_noise > 0)
 
 
 @pytest.mark.parametrize("chip", [Chip(), CHIP])
 def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, chip):
     rule = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
     training_set = encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
-    compiled, plain = initial_state(rule, 10, 100), initial_state(rule, 10, 100)  # all cells alike: the first read is a tie
-    reported = list(CompiledCrossbar(mnist_setup, chip).train(compiled, rule, *training_set))
-    plain.states = chip.with_stuck_cells(plain.states)
-    trainer = ErrorDrivenTrainer(make_engine("closed-form", mnist_setup, chip), rule, *training_set)
-    assert reported == list(trainer.presentations(plain))
-    assert compiled.states == pytest.approx(plain.states, abs=1e-9)
+    start = network_on_chip(paper_network(mnist_setup, rule, 10, 100), chip)  # ideal: the first read is a tie
+    compiled, plain = (learn(start, rule, *training_set, engine=engine) for engine in ("closed-form", WiredClosedForm(start)))
+    (states,), (expected,) = compiled.network.states, plain.network.states
+    assert states == pytest.approx(expected, abs=1e-9)
     assert np.array_equal(compiled.history, plain.history) and plain.history[:, 1].sum() > 20
-    assert np.array_equal(chip.with_stuck_cells(compiled.states), compiled.states)
+    assert np.array_equal(chip.with_stuck_cells(states), states)
 
 
 # Writes
@@ -256,12 +258,12 @@ def test_compiled_training_is_the_training_image_by_image(mnist, mnist_setup, ch
     {}, {"width": 60e-6, "transconductance": 8e-9, "leak_resistance": 5e10, "switch_threshold": 0.8}])
 def test_write_is_that_of_ngspice(ngspice, mnist_setup, sign, device):
     setup = mnist_setup.replace(memristor=MemristorParameters(**device))
-    crossbar, generator, engine = Crossbar.of(setup), np.random.default_rng(8), make_engine("ngspice", setup, Chip(1, 100))
+    crossbar, generator, layer = Crossbar.of(setup), np.random.default_rng(8), paper_layer(setup, 1)
     column = generator.uniform(2.0, 5.0, 100)
     image = np.where(generator.random(100) < 0.6, generator.random(100), 0.0)
     for dose in (2e-3, 20e-3, 0.2):
         pulse = dose / float(state_rate(setup.memristor, 1.0))
-        written = engine.write(column[None], 0, image, sign, pulse)
+        written = layer.write(column[None], [ColumnDose(0, sign * dose, image)], generator)[0]
         # Meyer's capacitances lose charge in ngspice's steps over the input's edges, and the steps differ between its versions.
         assert crossbar.write(column, image, sign, pulse) == pytest.approx(written, abs=0.1e-3 + 0.2e-3 * dose)
         assert np.abs(written - column).max() > 0.85 * dose

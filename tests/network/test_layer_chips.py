@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memristive.network.chip import Chip
-from memristive.network.layers import network_on_chip
+from memristive.network.networks import network_on_chip
 from memristive.network.ngspice_network import NgspiceNetwork
 from tests.network.networks import layer_of, random_network
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from memristive.devices.channel import read_current
-from memristive.learning.layered_training import LayeredLearning, epoch_order, initial_network, train_layers
 from memristive.learning.rule import LayeredRule, overlap_times
-from memristive.network.layers import LayeredNetwork, thresholds_per_volt, with_bias
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, train
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network, thresholds_per_volt, with_bias
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
@@ -20,8 +21,8 @@ from tests.network.networks import RULE, XOR, deviations, devices_of, on_a_chip,
 
 def learn(rule, hidden=(16,), **more):
     """Train XOR; return the training."""
-    learning = LayeredLearning.start(initial_network(hidden, 2, XOR[0], rule), rule)
-    for _ in train_layers(learning, rule, *XOR, **more):
+    learning = Learning.start(initial_network(hidden, 2, XOR[0], rule), rule)
+    for _ in train(learning, rule, *XOR, **more):
         pass
     return learning
 
@@ -94,9 +95,9 @@ def test_back_read_of_a_hidden_layer_is_the_weighted_sum_for_errors_of_any_size(
 
 
 def test_a_silent_network_is_silent_and_a_driven_one_fires_at_the_logarithm():
-    quiet = LayeredNetwork((np.full((2, 3), 5),))
+    quiet = Network((np.full((2, 3), 5),))
     assert np.isnan(quiet.first_spikes(np.ones((1, 2)))).all()
-    network = with_gain(LayeredNetwork((np.array([[5, 5, 8]]),)), 1e8)  # the bias alone; whole numbers are floats
+    network = with_gain(Network((np.array([[5, 5, 8]]),)), 1e8)  # the bias alone; whole numbers are floats
     current = read_current(MemristorParameters(), 8.0, 1.0) - read_current(MemristorParameters(), 5.0, 1.0)
     drive = network.design.transresistance * current / network.parameters.neuron.threshold
     assert drive == pytest.approx(3 * thresholds_per_volt(network.parameters, network.design), rel=3e-3)
@@ -117,12 +118,12 @@ def test_thresholds_and_channels_of_a_chip_move_spikes():
 
 
 @pytest.mark.parametrize(("call", "word"), [
-    (lambda: LayeredNetwork((np.ones((3, 5)), np.ones((2, 3)))), "rows"),
+    (lambda: Network((np.ones((3, 5)), np.ones((2, 3)))), "rows"),
     (lambda: dataclasses.replace(random_network((4, 3)), devices=on_a_chip(random_network((5, 3))).devices), "chip"),
     (lambda: random_network((2, 3, 2)).forward(np.ones((1, 3))), "images"),
     (lambda: random_network((2, 3, 2)).read_back(1, np.ones(3)), "errors"),
-    (lambda: next(train_layers(LayeredLearning.start(random_network((2, 2)), RULE), RULE, XOR[0], XOR[1] + 1)), "labels"),
-    (lambda: next(train_layers(LayeredLearning.start(random_network((2, 2)), RULE), LayeredRule(), *XOR)), "presentations"),
+    (lambda: next(train(Learning.start(random_network((2, 2)), RULE), RULE, XOR[0], XOR[1] + 1)), "labels"),
+    (lambda: next(train(Learning.start(random_network((2, 2)), RULE), LayeredRule(), *XOR)), "presentations"),
     (lambda: initial_network((3,), 2, 2 * XOR[0], RULE), "images"),
     (lambda: LayerDesign(rise=1e-3), "rise"),
 ])
@@ -134,7 +135,7 @@ def test_what_does_not_fit_is_refused(call, word):
 def test_first_write_moves_label_up_wrong_neuron_down_and_hidden_columns_by_their_back_reads():
     rule = dataclasses.replace(RULE, presentations=1, margin=1e-4)
     before = initial_network((16,), 2, XOR[0], rule)
-    image, label = XOR[0][k := epoch_order(rule, 4, 0, 1)[0]], XOR[1][k]
+    image, label = XOR[0][k := rule.order(4, 0, 1)[0]], XOR[1][k]
     times = before.forward(image[None])
     after = learn(rule).network
     change = after.states[1] - before.states[1]
@@ -155,8 +156,8 @@ def test_a_write_has_its_dose_at_any_row_voltage(volts):
     moved = []
     for seed in range(5):  # also images without an error
         start = initial_network((), 2, XOR[0], dataclasses.replace(rule, seed=seed), design)
-        learning = LayeredLearning.start(start, rule)
-        list(train_layers(learning, rule, *XOR))
+        learning = Learning.start(start, rule)
+        list(train(learning, rule, *XOR))
         moved.append(np.abs(learning.network.states[0][:, -1] - start.states[0][:, -1]).max())
     assert max(moved) == pytest.approx(rule.output_dose, rel=0.02)
 
@@ -165,8 +166,8 @@ def test_a_written_column_leaks_where_its_rows_are_dark_and_no_other_does():
     """dX/dt = -X / (R_leak (C + C_gate)) during the write, whose duration the bright rows determine."""
     memristor, rule = MemristorParameters(leak_resistance=1e9), LayeredRule(presentations=1, output_dose=0.1)
     start = np.array([[5.0, 6.0, 5.5], [5.0, 6.0, 5.5]])
-    learning = LayeredLearning.start(LayeredNetwork((start,), NetworkParameters(memristor=memristor)), rule)
-    list(train_layers(learning, rule, np.array([[1.0, 0.0]]), np.array([0])))
+    learning = Learning.start(Network((start,), NetworkParameters(memristor=memristor)), rule)
+    list(train(learning, rule, np.array([[1.0, 0.0]]), np.array([0])))
     written, other = learning.network.states[0]
     seconds = 0.1 / float(state_rate(memristor, 1.0))
     left = np.exp(-seconds / (memristor.leak_resistance * memristor.memory_capacitance))
@@ -175,10 +176,10 @@ def test_a_written_column_leaks_where_its_rows_are_dark_and_no_other_does():
 
 
 def test_each_epoch_presents_every_image_once_in_a_new_order():
-    order = epoch_order(RULE, 20, 0, 60).reshape(3, 20)
+    order = RULE.order(20, 0, 60).reshape(3, 20)
     assert np.array_equal(np.sort(order), np.tile(np.arange(20), (3, 1)))
     assert len({*map(tuple, order.tolist())}) == 3
-    assert np.array_equal(epoch_order(RULE, 20, 17, 43), order.ravel()[17:43])
+    assert np.array_equal(RULE.order(20, 17, 43), order.ravel()[17:43])
 
 
 def test_a_training_in_two_orders_differs_and_in_one_order_does_not():
@@ -186,21 +187,21 @@ def test_a_training_in_two_orders_differs_and_in_one_order_does_not():
     start, found = initial_network((), 2, XOR[0], RULE), []
     for seed in (1, 1, 2):
         rule = dataclasses.replace(RULE, seed=seed)
-        list(train_layers(learning := LayeredLearning.start(start, rule), rule, *XOR))
-        found.append((epoch_order(rule, 20, 0, 60).tolist(), learning.network.states[0].tolist()))
+        list(train(learning := Learning.start(start, rule), rule, *XOR))
+        found.append((rule.order(20, 0, 60).tolist(), learning.network.states[0].tolist()))
     assert found[0] == found[1]
     assert all(one != other for one, other in zip(found[0], found[2], strict=True))
 
 
 def test_a_resumed_training_is_the_same_to_the_last_bit():
     whole = learn(RULE, block=100)
-    first = LayeredLearning.start(initial_network((16,), 2, XOR[0], RULE), RULE)
-    steps = train_layers(first, RULE, *XOR, block=50)
+    first = Learning.start(initial_network((16,), 2, XOR[0], RULE), RULE)
+    steps = train(first, RULE, *XOR, block=50)
     for _ in range(3):
         next(steps)
-    resumed = LayeredLearning.restored(initial_network((16,), 2, XOR[0], RULE), first.arrays())
+    resumed = Learning.restored(initial_network((16,), 2, XOR[0], RULE), first.arrays())
     assert resumed.done == 150
-    list(train_layers(resumed, RULE, *XOR, block=70))
+    list(train(resumed, RULE, *XOR, block=70))
     assert all(np.array_equal(a, b) for a, b in zip(whole.network.states, resumed.network.states, strict=True))
     assert np.array_equal(whole.history, resumed.history)
 
@@ -214,9 +215,9 @@ def test_hidden_layers_learn_xor(hidden):
 
 def test_running_accuracy_is_of_the_last_thousand_presentations():
     rule = dataclasses.replace(RULE, presentations=3000)
-    learning = LayeredLearning(random_network((2, 3, 2)), np.zeros((3000, 2), bool), 1990)
+    learning = Learning(random_network((2, 3, 2)), np.zeros((3000, 2), bool), 1990)
     learning.history[1000:1990, 0] = np.arange(990) % 3 > 0
-    done, accuracy = next(train_layers(learning, rule, *XOR, block=10))
+    done, accuracy = next(train(learning, rule, *XOR, block=10))
     assert done == 2000 and accuracy == learning.history[1000:2000, 0].mean() > 0.6
 
 

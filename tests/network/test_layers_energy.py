@@ -7,9 +7,9 @@ import pytest
 
 from memristive.devices.channel import read_current
 from memristive.network.chip import Chip
-from memristive.network.layers import LayeredNetwork, network_on_chip, with_bias
 from memristive.network.layers_energy import back_read_energy, layer_write_energy, layers_read_energy
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network, network_on_chip, with_bias
 from tests.network.networks import random_network
 
 pytestmark = pytest.mark.usefixtures("ngspice")
@@ -39,7 +39,7 @@ def power(network, layer, levels):
     """Power in W that rows at `levels` (rows) put into all columns of a layer, with the reference column."""
     volts = network.design.row_voltage * levels
     states = np.vstack([network.states[layer], np.full(len(volts), network.design.reference_state)])
-    memristor, cells = network.parameters.memristor, network.of_layer(layer).cells
+    memristor, cells = network.parameters.memristor, network.layers[layer].devices.cells
     gains = 1.0 if cells is None else cells.gain / memristor.gain
     return volts * (gains * read_current(memristor, states, volts)).sum(axis=0)
 
@@ -57,7 +57,7 @@ def test_a_read_costs_what_the_channels_dissipate_from_their_rows_spikes_on(netw
 
 @pytest.mark.parametrize(("states", "fire"), [([[5.0] * 4, [5.0] * 4], 0), ([[5.0, 5, 5, 8]], 1)])
 def test_a_read_without_a_second_spike_lasts_as_long_as_the_window(states, fire):
-    network, image = LayeredNetwork((np.array(states),)), np.ones(3)
+    network, image = Network((np.array(states),)), np.ones(3)
     assert np.isfinite(network.first_spikes(image[None])).sum() == fire
     energies, stop = layers_read_energy(network, image)
     assert stop == 150e-6 and energies == pytest.approx([power(network, 0, np.ones(4)).sum() * 149.5e-6], rel=0.01)
@@ -69,7 +69,7 @@ def test_a_back_read_costs_a_thousandth_of_a_read(network, layer, errors, volts)
     found = back_read_energy(network, layer, errors)
     seconds = 3e-6 - 2e-6 / 3  # the first 1 us is an edge: a third of its V^2
     conductances = np.vstack([network.states[layer], np.full(SIZES[layer] + 1, 5.0)])[:, :-1]  # no bias row
-    cells = network.of_layer(layer).cells
+    cells = network.layers[layer].devices.cells
     conductances *= network.parameters.memristor.gain if cells is None else cells.gain[:, :-1]
     driven = volts * np.append(errors, -errors.sum())
     assert found == pytest.approx(conductances.sum(axis=1) @ driven**2 * seconds, rel=2e-3, abs=0)

@@ -8,14 +8,16 @@ import pytest
 
 from memristive.devices.channel import drawn_number
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
-from memristive.learning.layered_training import LayeredLearning, initial_network, train_layers
-from memristive.learning.ngspice_training import read_in_ngspice, train_in_ngspice
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
-from memristive.network.layers import LayeredNetwork, network_on_chip, no_counts
+from memristive.network.engines import read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.setup import ENGINES
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import layer_of
@@ -64,32 +66,28 @@ def test_reads_and_back_reads_agree_with_ngspice(ngspice, device, hidden, pairs,
 @CASES
 def test_ngspice_trains_pulse_by_pulse_as_the_closed_form(ngspice, device, hidden, pairs, chip):
     net = network(device, hidden, pairs, chip)
-    closed, circuit = LayeredLearning.start(net, RULE), LayeredLearning.start(net, RULE)
-    list(train_layers(closed, RULE, IMAGES, LABELS, block=1))
-    list(train_in_ngspice(circuit, RULE, IMAGES, LABELS))
+    closed, circuit = (learn(net, RULE, IMAGES, LABELS, engine=engine) for engine in ENGINES[::-1])
     assert np.array_equal(circuit.history, closed.history) and circuit.history[:, 1].sum() >= 3
     for ours, theirs, before in zip(circuit.network.states, closed.network.states, net.states, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)  # V, of a window of 3 V
         assert np.abs(theirs - before).max() > 0.1
 
 
-@pytest.mark.parametrize("engine", ["closed form", "ngspice"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_pair_of_one_cell_has_the_signs_of_a_calculation_by_hand(ngspice, engine):
     """X of the first neuron's cells at the input is 8 V (positive) and 5 V (negative), of the second one's 5 V and 8 V.
 
     The first one gets 130 uA/V^2 x 3 V x 1 V = 390 uA and settles at 20 kohm x 390 uA = 7.8 V: it crosses 4 V after
     150 us x ln(7.8 / 3.8). The second one gets -390 uA. If the second one is right, its positive cells rise.
     """
-    net = LayeredNetwork((np.array([[8.0, 5.0], [5.0, 5.0], [5.0, 5.0], [8.0, 5.0]]),), design=LayerDesign(pairs=1),
+    net = Network((np.array([[8.0, 5.0], [5.0, 5.0], [5.0, 5.0], [8.0, 5.0]]),), design=LayerDesign(pairs=1),
                          parameters=NetworkParameters(MemristorParameters(kp=130e-6), NeuronParameters(threshold=4.0)))
     rule, image = LayeredRule(presentations=1, output_dose=0.1), np.ones((1, 1))
-    learning = LayeredLearning.start(net, rule)
-    list((train_layers if engine == "closed form" else train_in_ngspice)(learning, rule, image, np.array([1])))
-    read = net.first_spikes(image) if engine == "closed form" else np.array(list(read_in_ngspice(net, image)))
-    assert read[0] == pytest.approx([150e-6 * math.log(7.8 / 3.8), math.nan], abs=2e-6, nan_ok=True)
+    learning = learn(net, rule, image, np.array([1]), engine=engine)
+    assert read(net, image, engine)[0] == pytest.approx([150e-6 * math.log(7.8 / 3.8), math.nan], abs=2e-6, nan_ok=True)
     assert np.sign(np.round(learning.network.states[0] - net.states[0], 2)).tolist() == [[-1, -1], [1, 1], [1, 1], [-1, -1]]
     errors = np.array([1.0, -1.0])
-    found = net.read_back(0, errors) if engine == "closed form" else layer_of(net, 0).read_back(net.states[0], errors)
+    found = net.read_back(0, errors) if engine == "closed-form" else layer_of(net, 0).read_back(net.states[0], errors)
     assert found == pytest.approx([(8 - 5) - (5 - 8)], abs=0.05)
 
 
@@ -97,7 +95,7 @@ def test_a_pair_of_one_cell_has_the_signs_of_a_calculation_by_hand(ngspice, engi
 def test_an_array_in_ngspice_follows_the_curves(ngspice, name):
     """200 random pulses on 10 x 10 cells: a column, a direction, and a whole, a half or no pulse for each row."""
     emulated, rng = emulator(ALL[name]), np.random.default_rng(1)
-    net = LayeredNetwork((emulated.state(rng.random((10, 10))),), measured_parameters(emulated))
+    net = Network((emulated.state(rng.random((10, 10))),), measured_parameters(emulated))
     states, shares, layer = net.states[0].copy(), emulated.share(net.states[0]), layer_of(net, 0)
     for _ in range(200):
         column, parts, up = int(rng.integers(10)), rng.integers(0, 3, 10) / 2, bool(rng.integers(2))
@@ -118,7 +116,7 @@ def test_the_noise_of_reading_has_its_size_in_both_engines(ngspice, pairs):
     expected = 0.01 * np.sqrt((image @ image + 1) * (2 if not pairs else 2 / pairs))
     assert drives.std(axis=0) == pytest.approx(expected, rel=0.06)
     many = np.tile(image, (60, 1))
-    exact, found = net.first_spikes(many), np.array(list(read_in_ngspice(net, many, wanted=3)))
+    exact, found = net.first_spikes(many), read(net, many, "ngspice", wanted=3)
     assert np.ptp(exact, axis=0).min() > 1e-6 and found == pytest.approx(exact, abs=20e-9)
     assert np.array_equal(net.first_spikes(many), exact) and not np.array_equal(net.first_spikes(many, seed=1), exact)
 
@@ -126,7 +124,7 @@ def test_the_noise_of_reading_has_its_size_in_both_engines(ngspice, pairs):
 def test_hidden_layers_read_with_the_same_noise_in_both_engines(ngspice):
     net = network("noisy", (5,), 1)
     images = np.tile(IMAGES[:2], (3, 1))
-    exact, found = net.first_spikes(images), np.array(list(read_in_ngspice(net, images, wanted=3)))
+    exact, found = net.first_spikes(images), read(net, images, "ngspice", wanted=3)
     assert np.nanmax(np.ptp(exact[::2], axis=0)) > 1e-6 and found == pytest.approx(exact, abs=0.1e-6, nan_ok=True)
 
 
@@ -139,9 +137,9 @@ def test_rows_of_a_bent_read_current_are_lower_in_reads():
 
 def test_pairs_write_opposite_cells_and_take_turns():
     net = network("epiram", (), 2, whole=False, noise=False)
-    learning, counts = LayeredLearning.start(net, RULE), no_counts(net)
+    learning, counts = Learning.start(net, RULE), no_counts(net)
     turns = []
-    for _ in train_layers(learning, RULE, IMAGES, LABELS, block=1, counts=counts):
+    for _ in train(learning, RULE, IMAGES, LABELS, block=1, counts=counts):
         turns.append(np.array(counts.writes[0]).reshape(2, 2, 3).sum(axis=(0, 2)))
     written = np.diff(np.array(turns), axis=0, prepend=0.0) > 0
     wrote = np.flatnonzero(learning.history[:, 1])
@@ -159,8 +157,8 @@ def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
     waiting, beside = (0.0, 0.0) if scheme == "v/2" else (-1 / 6, 1 / 6)  # row that waits, column that is not written, in V
     pulses = measured_pulses(emulated, whole=False, scheme=scheme)
     net = initial_network((), 3, IMAGES, rule, measured_design(emulated, 1, 1.0), measured_parameters(emulated), pulses)
-    learning = LayeredLearning.start(net, rule)
-    list(train_layers(learning, rule, IMAGES[:1], np.array([2])))  # no bias, silent: only neuron 2 is written, + up and - down
+    learning = Learning.start(net, rule)
+    list(train(learning, rule, IMAGES[:1], np.array([2])))  # no bias, silent: only neuron 2 is written, + up and - down
     levels, expected = np.append(IMAGES[0], 1.0), np.zeros((6, 7))
     for column, sign in ((2, 1), (5, -1)):
         ends = np.unique(levels)
@@ -176,7 +174,7 @@ def test_a_write_moves_each_cell_by_the_voltage_across_it(scheme):
 def test_counts_hold_the_pulses_of_each_cell():
     net = network("alox-hfo2", (4,), 1)
     counts = no_counts(net)
-    list(train_layers(LayeredLearning.start(net, RULE), RULE, IMAGES, LABELS, counts=counts))
+    list(train(Learning.start(net, RULE), RULE, IMAGES, LABELS, counts=counts))
     for pulses, conducted in zip(counts.pulses, (both.sum(axis=0) for both in counts.conducted), strict=True):
         assert np.array_equal(pulses, np.round(pulses)) and pulses.sum() > 0
         low, high = DEVICES["alox-hfo2"].lowest_conductance, DEVICES["alox-hfo2"].highest_conductance
@@ -193,13 +191,13 @@ def test_a_fraction_of_a_pulse_is_rounded_up_with_its_probability():
     assert [drawn_number(number, False, rng) for number in wanted] == wanted.tolist()
 
 
-@pytest.mark.parametrize("train", [train_layers, train_in_ngspice])
-def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, train):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_seeds_are_two_noises_and_one_seed_is_one(ngspice, engine):
     """A single image, therefore in a single order; pulses of any width, of which nothing is rounded at random."""
     net, states = network("epiram", (), 1, whole=False), []
     for seed in (1, 1, 2):
         rule = dataclasses.replace(RULE, presentations=2, seed=seed)
-        list(train(learning := LayeredLearning.start(net, rule), rule, IMAGES[:1], LABELS[:1]))
+        learning = learn(net, rule, IMAGES[:1], LABELS[:1], engine=engine)
         states.append(learning.network.states[0])
     assert np.array_equal(states[0], states[1])
     assert np.abs(states[0] - states[2]).max() > 0.01  # V; a pulse adds 2 % of 3 V

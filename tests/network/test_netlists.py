@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.layers import LayeredNetwork
 from memristive.network.netlists import (
     EXPORTED,
     LayerDesign,
@@ -16,6 +15,7 @@ from memristive.network.netlists import (
     layered_network,
     layered_read_netlist,
 )
+from memristive.network.networks import Network
 from snn_circuit import OFF, NeuronParameters
 from tests.network.networks import on_a_chip, random_network
 
@@ -33,9 +33,9 @@ def test_both_op_amps_have_the_rails_of_their_stage(simulate, volts, summed, inv
 
 
 def test_an_output_stays_high_when_the_membrane_falls(simulate):
-    network = LayeredNetwork((np.array([[1.0, 9.0]]),))  # the bias excites, the row inhibits from 100 us on
+    network = Network((np.array([[1.0, 9.0]]),))  # the bias excites, the row inhibits from 100 us on
     late = [(0.0, 0.0), (100e-6, 0.0), (100.1e-6, 1.0), (1.0, 1.0)]
-    circuit = layered_network(network.parameters, network.design, network.states, [late])
+    circuit = layered_network(network, [late])
     circuit["Vpulse"].values = [(0.0, 0.0), (1e-6, 1.0), (1.0, 1.0)]
     waves = simulate(circuit, ["membrane_0_0", "output_0"], 300e-6)
     assert waves["membrane_0_0"].max() > network.parameters.neuron.threshold > waves["membrane_0_0"][-1] + 0.2
@@ -45,7 +45,7 @@ def test_an_output_stays_high_when_the_membrane_falls(simulate):
 def test_all_cells_have_their_place():
     sizes = (9, 12, 8, 4)
     network = random_network(sizes)
-    text = str(layered_network(network.parameters, network.design, network.states, [OFF] * sizes[0]))
+    text = str(layered_network(network, [OFF] * sizes[0]))
     for layer, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         assert len(set(re.findall(rf"(?i)xcell_{layer}_\d+_\d+", text))) == (columns + 1) * (rows + 1)  # reference, bias
 

@@ -10,7 +10,7 @@ from memristive.devices.channel import channel_current, raised_state, read_curre
 from memristive.learning.hebbian import infer
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.engines import make_engine
+from memristive.network.layer import ColumnDose
 from memristive.network.operating_range import fit_feedback_resistor
 from memristive.network.setup import WRITE_EDGE, Setup, edges
 from memristive.network.solvers import WRITING
@@ -135,11 +135,11 @@ def test_writes_of_cells_below_their_input_are_those_of_the_closed_form(spread):
     cells = Chip(1, 6, cell_threshold=spread).cells(setup.memristor)
     start, image = cells.threshold_voltage[0] + np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1.2]), np.ones(6)
     chip = Chip(1, 6, cell_threshold=spread)
-    crossbar, engine = Crossbar.of(on_chip(setup, chip)), make_engine("ngspice", setup, chip)
+    crossbar, layer = Crossbar.of(on_chip(setup, chip)), paper_layer(on_chip(setup, chip), 1, 6)
     states = start
     for sign in 5 * [1, -1]:
         exact = crossbar.write(states, image, sign, pulse_of(0.005), crossbar.cells.at(0))
-        states = engine.write(states[None], 0, image, sign, pulse_of(0.005))
+        states = layer.write(states[None], [ColumnDose(0, sign * 0.005, image)], np.random.default_rng(0))[0]
         assert states == pytest.approx(exact, abs=0.05e-3)
     assert states == pytest.approx(start, abs=0.5e-3)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from memristive.devices.channel import read_current
-from memristive.learning.layered_training import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.network.layers import LayeredNetwork
+from memristive.learning.start import initial_network
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network
 from memristive.network.ngspice_layer import MARGIN
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.solvers import READING_LAYERS
@@ -91,7 +91,7 @@ def test_hidden_neurons_are_read_for_the_whole_window_while_learning(network, im
 def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():
     """Op-amps of low gain and large output resistance, far beyond the first order of the closed form, delay it."""
     neuron = NeuronParameters(amplifier_gain=100, amplifier_output_resistance=1e3)
-    network = LayeredNetwork((np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron))
+    network = Network((np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron))
     predicted, found = network.first_spikes(np.ones((1, 2)))[0, 0], NgspiceNetwork(network).read(network, np.ones(2))[0][-1][0]
     assert found > predicted + MARGIN
 
@@ -127,7 +127,7 @@ def test_a_reader_reads_as_a_new_one_after_a_reset(network, images, chip):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_reads_last_as_long_as_the_window(layers, window, fires):
     """A bias of 2.09 V above X_ref settles the membrane at 1.36 thresholds and fires after about 200 us."""
-    network = LayeredNetwork((np.array([[5.0, 7.09]]),) * layers, design=LayerDesign(window=window))
+    network = Network((np.array([[5.0, 7.09]]),) * layers, design=LayerDesign(window=window))
     for spike in (NgspiceNetwork(network).read(network, np.zeros(1))[0][-1][0], network.first_spikes(np.zeros((1, 1)))[0, 0]):
         assert spike == pytest.approx(200e-6 if fires else np.nan, abs=5e-6, nan_ok=True)
 
@@ -177,7 +177,7 @@ def written(network, column, levels, high, pulse):
 @pytest.mark.parametrize(("sign", "switch_threshold"), [(1, 0.5), (-1, 0.5), (1, 1.3)])  # a phi of 1.2 V does not cross 1.3 V
 def test_a_write_is_the_overlap_of_row_and_window(sign, switch_threshold):
     memristor = MemristorParameters(switch_threshold=switch_threshold)
-    network = LayeredNetwork((np.full((2, 5), 5.0),), NetworkParameters(memristor=memristor))
+    network = Network((np.full((2, 5), 5.0),), NetworkParameters(memristor=memristor))
     column = np.array([3.0, 4.0, 5.0, 6.0, 7.0])
     levels, high = np.array([1.0, 0.5, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.3, 0.0, 0.7])
     found = layer_of(network, 0).write_column(np.tile(column, (2, 1)), 1, levels, high, sign * 60e-6)

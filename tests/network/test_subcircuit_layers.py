@@ -8,12 +8,11 @@ import pytest
 
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
-from memristive.learning.layered_training import LayeredLearning, train_layers
-from memristive.learning.ngspice_training import train_in_ngspice
 from memristive.learning.rule import LayeredRule
-from memristive.network.layers import LayeredNetwork
+from memristive.learning.training import Learning, train
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import EXPORTED, layered_read_netlist
+from memristive.network.networks import Network
 from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.subcircuit_layers import ModelCells
 from snn_circuit import names
@@ -28,7 +27,7 @@ def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
     states = tuple(emulated.state(low + (1 - 2 * low) * rng.random(((2 * pairs or 1) * above, below + 1)))
                    for below, above in itertools.pairwise(sizes))
     design = measured_design(emulated, pairs, 1.0, hidden_bias=1.8, output_bias=1.8)
-    return cells, LayeredNetwork(states, measured_parameters(emulated), design,
+    return cells, Network(states, measured_parameters(emulated), design,
                                         pulses=measured_pulses(emulated, whole=False, scheme=scheme))
 
 
@@ -57,11 +56,12 @@ def test_hidden_layers_of_subcircuits_learn_as_the_closed_form(scheme):
     cells, network = network_of("wox", (3, 4, 2), 4, scheme, low=0.3)
     rule = LayeredRule(presentations=6, hidden_dose=0.1, output_dose=0.2, margin=20e-6)
     images, labels = np.random.default_rng(5).random((6, 3)), np.arange(6) % 2
-    learning = LayeredLearning.start(network, rule)
-    training, step = train_in_ngspice(learning, rule, images, labels, cells), network.pulses.step
+    learning = Learning.start(network, rule)
+    training = train(learning, rule, images, labels, engine=NgspiceNetwork(network, cells=cells))
+    step = network.pulses.step
     for k in range(rule.presentations):
         exact = dataclasses.replace(learning, history=learning.history.copy())
-        next(train_layers(exact, rule, images, labels, block=1))
+        next(train(exact, rule, images, labels, block=1))
         next(training)
         assert np.array_equal(learning.history[k], exact.history[k])
         hidden, output = (np.abs(ours - theirs).max() for ours, theirs in

@@ -9,6 +9,8 @@ from memristive.network.chip import Chip
 from memristive.network.closed_form import Cells, Crossbar, crossbar_of
 from memristive.network.energy import isolated
 from memristive.network.engines import make_engine
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network, network_on_chip
 from memristive.network.setup import Setup
 from memristive.network.spike_decoding import lead
 from memristive.network.wire_solver import WireSolver
@@ -66,15 +68,17 @@ def test_writes_through_wires_agree_with_ngspice(ngspice, sign):
     setup = Setup(isolated(MemristorParameters()))
     chip = Chip(classes=3, inputs=5, row_resistance=30.0, column_resistance=20.0, cell_gain=0.1, cell_write_gain=0.1)
     states, image = np.random.default_rng(2).uniform(2, 6, (3, 5)), np.array([1.0, 0.0, 0.4, 1.0, 0.8])
-    simulated, solved = (engine.write(states, 1, image, sign, 0.1 / engine.rate) - states[1]
-                         for engine in (make_engine(name, setup, chip) for name in ("ngspice", "closed-form")))
+    network, dose = network_on_chip(Network.of(setup, states), chip), ColumnDose(1, sign * 0.1, image)
+    simulated, solved = (make_engine(name, network).write(network, 0, [dose], np.random.default_rng(0))[1] - states[1]
+                         for name in ("ngspice", "closed-form"))
     assert solved == pytest.approx(simulated, abs=0.5e-3)
     assert 0.03 < np.abs(solved).max() < 0.095 and np.sign(solved[1]) == -sign  # the column is lifted above the idle row
 
 
 def test_depressions_through_wires_need_isolated_junctions():
+    network = network_on_chip(Network.of(Setup(), np.full((2, 3), 4.0)), Chip(row_resistance=1.0))
     with pytest.raises(ParameterError, match="junction_current"):
-        make_engine("closed-form", Setup(), Chip(2, 3, row_resistance=1.0)).write(np.full((2, 3), 4.0), 0, np.ones(3), -1, 1e-4)
+        make_engine("closed-form", network).write(network, 0, [ColumnDose(0, -0.1, np.ones(3))], np.random.default_rng(0))
 
 
 def test_klu_changes_no_current(simulate, parameters):

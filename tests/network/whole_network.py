@@ -38,13 +38,12 @@ class WholeLayer:
 
 
 class WholeNetwork:
-    """A `LayeredNetwork`; with `exact`, comparators stand in the place of its triggers."""
+    """A `Network`; with `exact`, comparators stand in the place of its triggers."""
 
     def __init__(self, network, solver=STEPPED, exact=True):
         self._network = network
-        circuit = layered_network(network.parameters, network.design, network.states, [OFF] * network.sizes[0],
-                                  devices=network.devices)
-        neuron = network.design.driving(network.parameters.neuron)
+        circuit = layered_network(network, [OFF] * network.sizes[0])
+        neuron = network.layers[-1].neuron
         comparator = COMPARATOR.format(threshold=neuron.threshold, high=neuron.output_high, ramp=RAMP)
         text = str(circuit)
         if exact:
@@ -60,6 +59,6 @@ class WholeNetwork:
         self._circuit.alter({"vpulse pwl": [*edge, 1.0, 1.0, 1.0]}
                             | {f"vrow_0_{k} pwl": [*edge, level, 1.0, level] for k, level in enumerate(levels)})
         waves, neuron = self._circuit.run(stop), self._network.parameters.neuron
-        values = [self._network.of_layer(layer).neurons for layer in range(len(self._membranes))]
+        values = [self._network.layers[layer].devices.neurons for layer in range(len(self._membranes))]
         return [first_spikes(waves.time, waves.stack(membranes), None, neuron, 0.0, stop, value and value.threshold)
                 for membranes, value in zip(self._membranes, values, strict=True)]

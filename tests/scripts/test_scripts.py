@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from memristive.cli.main import run
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results
 from memristive.io.voltages import load_voltages, save_voltages
-from memristive.learning.crossbar_training import train
-from memristive.learning.error_rule import ErrorDrivenRule, initial_state
+from memristive.learning.rule import ErrorDrivenRule
+from memristive.learning.start import paper_network
+from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.setup import Setup
@@ -235,12 +235,10 @@ FEW = ["--data", "xpue", "--set", "rule.presentations=60"]
 
 
 def learned(presentations, engine="ngspice"):
-    """Return the states of a learning without the script."""
+    """Return a learning without the script."""
     dataset = datasets.xpue()
     rule = ErrorDrivenRule(presentations=presentations, start_state=7.0, dose=50e-3, margin=10e-6)
-    state = initial_state(rule, 4, 9)
-    deque(train(engine, Setup(), Chip(4, 9), state, rule, dataset.patterns, np.arange(4)), 0)
-    return state
+    return learn(paper_network(Setup(), rule, 4, 9), rule, dataset.patterns, np.arange(4), engine=engine)
 
 
 @pytest.mark.parametrize("engine", ["ngspice", "closed-form"])
@@ -248,7 +246,7 @@ def test_error_driven_learns_and_records_it(engine, work, ngspice):
     folder, netlist = work / engine, work / f"{engine}.cir"
     assert started("error_driven", folder, *FEW, "--engine", engine, "--netlist", netlist, voltages=folder / "v.json") == 0
     state, trained = learned(60, engine), load_voltages(folder / "v.json", "xpue", 4, 9)
-    assert np.array_equal(trained.states, state.states) and trained.engine == engine
+    assert np.array_equal(trained.states, state.network.states[0]) and trained.engine == engine
     stem = "xpue_" + {"ngspice": "error_driven", "closed-form": "closed_form"}[engine]
     record, test = load_results(folder / f"{stem}_training.json"), load_results(folder / f"{stem}_test.json")
     assert record["writes"] == state.history[:, 1].sum() and record["running_accuracy"] == state.history[:, 0].mean()
@@ -282,7 +280,7 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         assert started("error_driven", folder, *more[:1], *options, *more[1:], voltages=voltages) == code
         assert str(checkpoint) in one_line(capsys.readouterr().err)
     assert started("error_driven", folder, *options, "--resume", voltages=voltages) == 0
-    assert np.array_equal(load_voltages(voltages).states, learned(400).states) and not checkpoint.exists()
+    assert np.array_equal(load_voltages(voltages).states, learned(400).network.states[0]) and not checkpoint.exists()
 
 
 # Errors

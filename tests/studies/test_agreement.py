@@ -12,7 +12,8 @@ from memristive.io.predictions import save_decisions
 from memristive.io.results import load_results, load_table
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import infer, train_hebbian
-from memristive.learning.layered_training import LayeredLearning, initial_network, learn_layers, train_layers
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, learn, train
 from memristive.network.solvers import READING, TRAINING
 from memristive.network.spike_decoding import RESOLUTION
 from memristive.spice.parameters import ParameterError
@@ -104,7 +105,7 @@ def saved(tmp_path_factory):
     """A network of 12 hidden neurons, and its voltages file."""
     path = tmp_path_factory.mktemp("layers") / "layers_few.json"
     rule = dataclasses.replace(DIGITS.layer_rule, presentations=3000)
-    network = learn_layers(initial_network((12,), 10, DIGITS.training.levels, rule), rule, DIGITS.training.levels,
+    network = learn(initial_network((12,), 10, DIGITS.training.levels, rule), rule, DIGITS.training.levels,
                            DIGITS.training.labels).network
     save_voltages(path, network.states, **describe_network("digits", DIGITS.shape, network, rule))
     return network, path
@@ -140,10 +141,10 @@ def test_trainings_that_differ_are_counted_and_listed():
     """In the place of ngspice, the closed form with a larger margin: it writes after more images."""
     rule, training = dataclasses.replace(DIGITS.layer_rule, presentations=100), DIGITS.training
     other = dataclasses.replace(rule, margin=3 * rule.margin)
-    start = LayeredLearning.start(initial_network((), 10, training.levels, rule), rule)
+    start = Learning.start(initial_network((), 10, training.levels, rule), rule)
 
     def present(learning):
-        next(train_layers(learning, other, training.levels, training.labels, block=1))
+        next(train(learning, other, training.levels, training.labels, block=1))
     results = compare_training(start, present, rule, training, 100)
     in_step, free = results["rows"]
     courses = [case["course"] for case in results["different"]]
@@ -165,7 +166,7 @@ def test_cells_that_do_not_conduct_are_compared_apart():
     for states in low:
         states[0, 0] = -9.0
     moved = tuple(states + np.where(states < 0, 4e-3, 1e-3) for states in low)
-    one, other = (LayeredLearning.start(dataclasses.replace(network, states=states), DIGITS.layer_rule)
+    one, other = (Learning.start(dataclasses.replace(network, states=states), DIGITS.layer_rule)
                   for states in (tuple(low), moved))
     assert differences(one, other, one, 0.0) == pytest.approx(np.array([[1e-3, 4e-3], [1e-3, 4e-3]]))
 

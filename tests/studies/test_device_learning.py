@@ -12,8 +12,8 @@ from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_r
 from memristive.io.files import NotOverwritten, check_overwriting
 from memristive.io.results import load_table
 from memristive.learning.device_settings import learning_of, memory
-from memristive.learning.layered_training import initial_network
-from memristive.network.layers import no_counts
+from memristive.learning.start import initial_network
+from memristive.network.networks import no_counts
 from memristive.network.operating_range import OperatingRangeWarning
 from studies import device_learning
 from studies.device_learning import write_costs

@@ -8,8 +8,9 @@ import pytest
 from memristive.cli.main import run
 from memristive.devices.measured_device import DEVICES, device_record, emulator
 from memristive.io.results import load_table
-from memristive.network.chip import Chip
 from memristive.network.engines import make_engine
+from memristive.network.layer import ColumnDose
+from memristive.network.networks import Network
 from memristive.network.setup import Schedule, Setup
 from snn_circuit import NeuronParameters
 from studies import device, device_presets
@@ -52,12 +53,13 @@ def test_one_layer_of_measured_devices_reads_and_writes_alike_in_both_engines(ng
     setup = Setup(emulated.memristor, NeuronParameters(feedback_resistance=7.0 / middle, amplifier_gain=1e7),
                   Schedule(input_voltage=voltage))
     states = emulated.state(rng.uniform(0.3, 0.7, (3, 20)))
-    closed, circuit = (make_engine(engine, setup, Chip(3, 20)) for engine in ("closed-form", "ngspice"))
-    spikes = closed.spikes(states, images[0])
+    network = Network.of(setup, states)
+    closed, circuit = (make_engine(engine, network) for engine in ("closed-form", "ngspice"))
+    (spikes,), _ = closed.read(network, images[0])
     assert not np.isnan(spikes).any()
-    assert circuit.spikes(states, images[0], wanted=3) == pytest.approx(spikes, abs=20e-9)
-    pulse = 0.01 * (emulated.high - emulated.low) / circuit.rate
+    assert circuit.read(network, images[0], wanted=3)[0][0] == pytest.approx(spikes, abs=20e-9)
     for sign in (1, -1):
-        written = closed.write(states, 0, images[0], sign, pulse)
-        assert circuit.write(states, 0, images[0], sign, pulse) == pytest.approx(written, abs=0.5e-3)
+        doses = [ColumnDose(0, sign * 0.01 * (emulated.high - emulated.low), images[0])]
+        written, simulated = (engine.write(network, 0, doses, rng)[0] for engine in (closed, circuit))
+        assert simulated == pytest.approx(written, abs=0.5e-3)
         assert np.sign(written - states[0]).tolist() == [sign] * 20

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from datasets import mnist
+from memristive.devices.channel import read_current
 from memristive.io.checkpoints import checkpoint_path, save_checkpoint
 from memristive.io.files import to_json
 from memristive.io.results import load_results, load_table
 from memristive.io.voltages import load_voltages
-from memristive.learning.crossbar_training import learn_on_chip
+from memristive.learning.start import paper_network
+from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.setup import Setup
 from memristive.network.spike_decoding import strict_decision
-from studies.device_variability import aged, figures, main
+from studies.device_variability import aged, figures, main, programmed
 from tests.helpers import ROOT
 
 
@@ -28,7 +31,7 @@ def test_record_holds_the_accuracies_of_each_chip_and_route(tmp_path):
     record = run_small(tmp_path)
     dataset = mnist(encoding="grey")
     rule, (images, labels) = dataclasses.replace(dataset.rule, presentations=30), vars(dataset.training).values()
-    learned = learn_on_chip(dataset.setup, Chip(), rule, images, labels)
+    (learned,) = learn(paper_network(dataset.setup, rule, 10, 100), rule, images, labels).network.states
 
     def accuracy(states, **chip):
         spikes = Crossbar.of(on_chip(dataset.setup, Chip(**chip))).first_spikes(states, dataset.test.levels[:40])
@@ -57,9 +60,28 @@ def test_states_decay():
     """Cells lose exp(-age) on average; rates that spread by 30 % spread the loss."""
     states = np.random.default_rng(0).uniform(3, 5, (10, 100))
     for spread, age in ((0.0, 0.2), (0.3, 0.5)):
-        lost = -np.log([aged(Chip(seed=seed), states, spread, age) / states for seed in range(5)])
+        lost = -np.log([aged(Chip(seed=seed), (states,), spread, age)[0] / states for seed in range(5)])
         assert lost.mean() == pytest.approx(age, rel=0.02)
         assert lost.std() == pytest.approx(age * spread, rel=0.05, abs=1e-12)
+
+
+def test_programmed_cells_carry_the_ideal_current_and_calibrated_columns_fire_on_time(mnist_setup, digit_images):
+    nominal, states = Crossbar.of(mnist_setup), np.random.default_rng(2).uniform(2.5, 4.5, (10, 100))
+    images = digit_images["binary"][:5]  # drive the cells at the voltage of the reference
+    ideal = nominal.first_spikes(states, images)
+    for seed in (1, 2):
+        chip = Chip(seed=seed, cell_gain=0.1, cell_threshold=0.1, neuron_threshold=0.1, neuron_gain=0.1)
+        crossbar = Crossbar.of(on_chip(mnist_setup, chip))
+        verified, calibrated = (programmed(mnist_setup, chip, states, calibrated=flag) for flag in (False, True))
+        assert read_current(crossbar.cells, verified, 1.0) == pytest.approx(read_current(nominal.cells, states, 1.0), rel=1e-9)
+        assert crossbar.first_spikes(calibrated, images) == pytest.approx(ideal, abs=0.3e-6)
+        assert np.nanmax(np.abs(crossbar.first_spikes(verified, images) - ideal)) > 5e-6
+
+
+def test_stuck_cells_cannot_be_programmed():
+    chip = Chip(classes=2, inputs=50, seed=6, stuck_on=0.3, stuck_off=0.3)
+    found = programmed(Setup(), chip, np.full((2, 50), 3.0), calibrated=False)
+    assert set(np.round(found.ravel(), 6)) == {0.0, 3.0, 7.0}
 
 
 def test_all_sections_of_the_committed_record_are_drawn():

@@ -8,13 +8,13 @@ import pytest
 from datasets import Images
 from memristive.io.results import load_table
 from memristive.learning.rule import LayeredRule
-from memristive.network.layers import LayeredNetwork
+from memristive.network.networks import Network
 from studies.gradient_angle import find_errors, main, measure
 
 
 def test_a_single_hidden_neuron_is_written_along_its_gradient():
     """The rule leaves out positive factors only."""
-    network, image = LayeredNetwork((np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
+    network, image = Network((np.full((1, 7), 6.0), np.array([[7.0, 7.2], [5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
     wrong = int(np.argmin(network.first_spikes(image[None])[0]))
     found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)
     assert found["hidden_degrees"] < 3 and found["hidden_share_without_gradient"] == 0
@@ -23,7 +23,7 @@ def test_a_single_hidden_neuron_is_written_along_its_gradient():
 
 def test_silent_hidden_neurons_are_written_without_a_gradient():
     hidden = np.vstack([np.full(7, 6.0), np.full(7, 5.34)])  # settled membranes of 1.37 and 0.93 thresholds
-    network, image = LayeredNetwork((hidden, np.array([[7.0, 6.5, 7.2], [5.5, 5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
+    network, image = Network((hidden, np.array([[7.0, 6.5, 7.2], [5.5, 5.5, 8.0]]))), np.linspace(0.2, 1.0, 6)
     assert np.isnan(network.forward(image[None])[0][0]).tolist() == [False, True]
     wrong = int(np.argmin(network.first_spikes(image[None])[0]))
     found = measure(network, LayeredRule(presentations=1), image, 1 - wrong, wrong)

@@ -10,11 +10,12 @@ from memristive.devices.measured_device import device_record, load_device
 from memristive.io.files import NotOverwritten, to_json
 from memristive.io.results import load_results, load_table
 from memristive.learning.device_settings import learning_of
-from memristive.learning.layered_training import initial_network, learn_layers
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
+from memristive.learning.training import learn
 from memristive.network.chip import Chip
-from memristive.network.layers import network_on_chip
 from memristive.network.netlists import LayerDesign
+from memristive.network.networks import network_on_chip
 from memristive.network.scores import score_row
 from snn_circuit import NeuronParameters
 from studies import device_variability, hidden_neurons
@@ -28,7 +29,7 @@ def trained(hidden, chip=None, rule=RULE):
     data = matching_dataset("mnist")
     network = initial_network(hidden, 10, data.training.levels, rule)
     network = network_on_chip(network, chip)
-    learning = learn_layers(network, rule, data.training.levels, data.training.labels)
+    learning = learn(network, rule, data.training.levels, data.training.labels)
     return learning, accuracy(learning.network)
 
 
@@ -64,7 +65,7 @@ def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
     start = initial_network((), 10, data.training.levels, rule, **made)
 
     def learned(network):
-        return learn_layers(network, rule, data.training.levels, data.training.labels).network
+        return learn(network, rule, data.training.levels, data.training.labels).network
     rows = load_table(tmp_path / "imperfect_device_epiram_short.json").set_index(["deviation", "spread", "route"]).accuracies
     chip = Chip(cell_gain=0.1, cell_write_gain=0.1, seed=2)
     assert rows["cells", 0.1, "in situ"][1] == accuracy(learned(network_on_chip(start, chip)))

@@ -8,12 +8,13 @@ import pytest
 from datasets import xor
 from memristive.io.checkpoints import checkpoint_path, save_checkpoint
 from memristive.io.files import FileProblem, NotOverwritten, to_json
+from memristive.io.networks import load
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results, load_table
-from memristive.io.voltages import load_layers
-from memristive.learning.layered_training import LayeredLearning, initial_network, learn_layers, train_layers
+from memristive.learning.start import initial_network
+from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import PRESETS
-from memristive.network.layers import network_on_chip
+from memristive.network.networks import network_on_chip
 from studies import read_test
 from studies.layers import main
 
@@ -35,11 +36,11 @@ def read_again(folder, *options):
 
 def learned(rule=RULE, chip=None):
     network = initial_network(HIDDEN, 2, XOR.levels, rule)
-    return learn_layers(network_on_chip(network, chip), rule, XOR.levels, XOR.labels)
+    return learn(network_on_chip(network, chip), rule, XOR.levels, XOR.labels)
 
 
 def saved_states(folder):
-    return load_layers(folder / "v.json", "xor").states
+    return load(folder / "v.json").states
 
 
 def test_a_saved_network_is_the_learned_one_and_both_engines_read_it_alike(tmp_path):
@@ -91,8 +92,8 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path):
     study(tmp_path, *setting)
     whole = load_results(tmp_path / "layers_xor.json")
     rule = dataclasses.replace(RULE, presentations=3000, seed=2)
-    learning = LayeredLearning.start(initial_network(HIDDEN, 2, XOR.levels, rule), rule)
-    next(train_layers(learning, rule, XOR.levels, XOR.labels))
+    learning = Learning.start(initial_network(HIDDEN, 2, XOR.levels, rule), rule)
+    next(train(learning, rule, XOR.levels, XOR.labels))
     assert learning.done == 1000
     checkpoint, rows = checkpoint_path(tmp_path / "v.json"), [whole["rows"][0] | {"silent": 3}]
     save_checkpoint(checkpoint, {**learning.arrays(), "rows": to_json(rows)}, whole["parameters"])

@@ -1,6 +1,6 @@
 """Learning through resistive wires."""
 
-from memristive.learning.error_rule import ErrorDrivenRule
+from memristive.learning.rule import ErrorDrivenRule
 from studies.wires import Task, evaluate
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
 from memristive.learning.stdp.closed_form import constants, present_all, spike_times
-from memristive.network.layer import Layer
+from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.setup import Schedule
 from memristive.spice.parameters import ParameterError, Parameters, quantity
@@ -171,7 +171,7 @@ def read_in_ngspice(learning: MnistLearning, network: NetworkState, images: np.n
     """
     setup, k, count = learning.setup(), constants(learning.setup()), min(contenders, learning.neurons)
     with temporary_circuits():
-        reader = NgspiceLayer(Layer.of_setup(setup, count, images.shape[1]))
+        reader = NgspiceLayer(Network.of(setup, network.states[:count]).layers[0])
         for image in images:
             predicted = spike_times(network.states, network.homeostasis, image, k)
             chosen = np.sort(np.argsort(predicted, kind="stable")[:count])

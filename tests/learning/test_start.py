@@ -1,0 +1,49 @@
+"""Building networks for images, and all that is done with them: learn, read, save, load."""
+
+import numpy as np
+import pytest
+
+from memristive import Chip, build, learn, load, network_on_chip, read, save
+from memristive.spice.parameters import ParameterError
+
+CHIP = Chip(seed=2, cell_gain=0.05, cell_write_gain=0.05, neuron_threshold=0.05)
+RNG = np.random.default_rng(1)
+IMAGES, LABELS = RNG.random((40, 100)), np.arange(40) % 10
+
+
+@pytest.mark.parametrize(("options", "sizes"), [
+    ({"hidden": (50,), "device": "epiram"}, (100, 50, 10)), ({"device": "pcmo", "pairs": 0}, (100, 10)),
+    ({"hidden": (20,)}, (100, 20, 10)), ({}, (100, 10))])
+def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(tmp_path, ngspice, options, sizes):
+    network, rule = build(IMAGES, 10, chip=CHIP, presentations=30, **options)
+    assert network.sizes == sizes and rule.presentations == 30
+    learning = learn(network, rule, IMAGES, LABELS)
+    assert learning.history[:, 1].any() and (learning.network.states[-1] != network.states[-1]).any()
+    save(tmp_path / "network.json", learning.network, rule)
+    loaded, images = load(tmp_path / "network.json"), IMAGES[:3]
+    spikes = read(learning.network, images)
+    assert np.array_equal(read(loaded, images), spikes, equal_nan=True)
+    assert not np.array_equal(read(network_on_chip(loaded, None), images), spikes, equal_nan=True)
+    simulated = read(loaded, images, engine="ngspice")
+    seen = ~np.isnan(simulated)
+    assert simulated[seen] == pytest.approx(spikes[seen], abs=0.5e-6) and seen.any()
+
+
+def test_noise_of_a_chip_belongs_to_the_presentation_and_not_to_the_engine(ngspice):
+    network, rule = build(IMAGES, 10, chip=Chip(seed=2, read_noise=0.05, write_noise=0.3), presentations=6)
+    one, other = (learn(network, rule, IMAGES, LABELS, engine=engine) for engine in ("closed-form", "ngspice"))
+    assert np.array_equal(one.history, other.history)
+    assert one.network.states[0] == pytest.approx(other.network.states[0], abs=3e-3)
+    first, second = (read(one.network, IMAGES[:5], engine) for engine in ("closed-form", "ngspice"))
+    seen = ~np.isnan(second)
+    assert second[seen] == pytest.approx(first[seen], abs=0.5e-6)
+    quiet = read(network_on_chip(one.network, Chip(seed=2, write_noise=0.3)), IMAGES[:5])
+    assert np.nanmax(np.abs(quiet - first)) > 1e-6
+
+
+@pytest.mark.parametrize(("options", "name"), [
+    ({"images": IMAGES * 2}, "images"), ({"device": "unobtainium"}, "device"), ({"presentations": 0}, "presentations"),
+    ({"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise")])
+def test_what_cannot_be_built_is_named(options, name):
+    with pytest.raises(ParameterError, match=name):
+        build(**{"images": IMAGES, "classes": 10} | options)

@@ -1,0 +1,207 @@
+"""Training on any engine: against the closed form, on noisy chips, resumed, and with given spikes."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets import encode, xpue
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule
+from memristive.learning.start import initial_network, paper_network
+from memristive.learning.training import Learning, learn, learning_curve, present, train
+from memristive.network.chip import Chip
+from memristive.network.engines import read
+from memristive.network.netlists import LayerDesign
+from memristive.network.networks import Network, network_on_chip
+from memristive.network.setup import ENGINES, Setup
+from memristive.network.spike_decoding import lead, strict_decision
+from memristor import MemristorParameters
+from tests.network.networks import RULE as HIDDEN_RULE
+from tests.network.networks import XOR, on_a_chip, random_network
+
+NAN = math.nan
+CHIP = Chip(seed=3, read_noise=0.05, write_noise=0.5, stuck_off=0.05, stuck_on=0.05, cell_threshold=0.05)
+RULE = ErrorDrivenRule(presentations=60, start_state=4.5, dose=0.1, margin=1e-6, seed=4)
+
+pytestmark = pytest.mark.usefixtures("ngspice")
+
+
+@pytest.fixture(scope="module")
+def training_set(mnist):
+    """Sixty grey training images and their labels."""
+    return encode(mnist["x_train"][:60], 10, "grey"), mnist["y_train"][:60].astype(int)
+
+
+def learned(engine, setup, chip, rule, training_set):
+    """A training of the paper's layer."""
+    images, labels = training_set
+    start = network_on_chip(paper_network(setup, rule, max(labels) + 1, images.shape[1]), chip)
+    return learn(start, rule, images, labels, engine=engine)
+
+
+def test_both_engines_learn_the_same_on_a_chip_with_noise(mnist_setup, training_set):
+    rule = dataclasses.replace(RULE, presentations=12)
+    simulated, computed = (learned(name, mnist_setup, CHIP, rule, training_set) for name in ENGINES)
+    assert (simulated.history == computed.history).all() and simulated.history[:, 1].sum() >= 8
+    assert simulated.network.states[0] == pytest.approx(computed.network.states[0], abs=3e-3)  # writes of 0.1 V
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_resumed_training_meets_the_same_noise(name):
+    """A closed-form training reports, and can be interrupted, after a block of presentations."""
+    count, stop = (6, 2) if name == "ngspice" else (1200, 1000)
+    rule, labels = dataclasses.replace(RULE, presentations=count), np.arange(2)
+    images = np.array([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]])
+    whole = learned(name, Setup(), CHIP, rule, (images, labels))
+    start = network_on_chip(paper_network(Setup(), rule, 2, 3), CHIP)
+    stopped = Learning.start(start, rule)
+    for done, _ in train(stopped, rule, images, labels, engine=name):
+        if done == stop:
+            break
+    resumed = Learning.restored(start, stopped.arrays())
+    assert resumed.done == stop
+    list(train(resumed, rule, images, labels, engine=name))
+    assert (whole.network.states[0] == resumed.network.states[0]).all() and (whole.history == resumed.history).all()
+
+
+def test_leak_does_not_change_stuck_cells(mnist_setup, training_set):
+    chip = Chip(seed=5, stuck_off=0.1, stuck_on=0.1)
+    leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9))
+    (states,) = learned("closed-form", leaky, chip, dataclasses.replace(RULE, presentations=3), training_set).network.states
+    assert np.array_equal(chip.with_stuck_cells(states), states)
+    assert (states[~chip.stuck] != RULE.start_state).any()
+
+
+def test_doses_of_a_silent_neuron_fall_to_a_hundredth():
+    """No neuron fires: the right column gains (1 - k/300) x 1 mV a presentation, at least 10 uV (edges take 2 %)."""
+    rule = ErrorDrivenRule(presentations=300, dose=1e-3)
+    (found,) = learn(Network.of(Setup(), np.zeros((2, 3))), rule, np.ones((1, 3)), np.zeros(1, int)).network.states
+    expected = 1e-3 * np.maximum(1 - np.arange(300) / 300, 0.01).sum()
+    assert found == pytest.approx(np.array([[expected] * 3, [0.0] * 3]), rel=0.03)
+
+
+def test_all_classes_are_right_after_learning_and_none_before():
+    rule, patterns = ErrorDrivenRule(presentations=60, start_state=7.0, dose=0.15, margin=10e-6, seed=3), xpue().patterns
+    start = paper_network(Setup(), rule, 4, 9)
+    learning = learn(start, rule, patterns, np.arange(4), engine="ngspice")
+    before, after = (read(network, patterns, "ngspice", wanted=4) for network in (start, learning.network))
+    assert all(strict_decision(spikes) < 0 for spikes in before)  # equal columns tie
+    assert [strict_decision(spikes) for spikes in after] == [0, 1, 2, 3]
+    assert min(lead(spikes) for spikes in after) >= rule.margin
+    assert not learning.history[-8:, 1].any() and learning.history[-8:, 0].all() and learning.history[:4, 1].any()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40), st.integers(1, 50))
+def test_learning_curve_is_the_share_of_right_answers_in_the_window(rows, window):
+    accuracy, writes = learning_curve(np.array(rows), window)
+    naive = [sum(right for right, _ in rows[max(0, k - window):k]) / min(k, window) for k in range(1, len(rows) + 1)]
+    assert accuracy == pytest.approx(naive)
+    assert writes.tolist() == [sum(written for _, written in rows[:k + 1]) for k in range(len(rows))]
+
+
+# Several layers
+
+@pytest.mark.parametrize(("hidden", "chip", "scale", "volts"), [
+    ((6,), False, 1, 1.0), ((6,), True, 1, 1.0), ((6, 5), False, 3, 1.0), ((6, 5), True, 1, 0.5), ((6,), False, 1, 2.0)])
+def test_training_in_ngspice_finds_the_errors_and_makes_the_writes_of_the_closed_form(hidden, chip, scale, volts):
+    images, labels = XOR
+    rule = dataclasses.replace(HIDDEN_RULE, presentations=12, error_scale=scale * HIDDEN_RULE.error_scale)
+    start = initial_network(hidden, 2, images, rule, LayerDesign(row_voltage=volts, transresistance=20e3 / volts))
+    start = on_a_chip(start) if chip else start
+    closed, circuit = learn(start, rule, images, labels), Learning.start(start, rule)
+    steps = list(train(circuit, rule, images, labels, engine="ngspice"))
+    assert circuit.history[:, 1].sum() >= 2
+    assert np.array_equal(circuit.history, closed.history)
+    assert steps[-1] == (12, closed.history[:, 0].mean())
+    for ours, theirs, before in zip(circuit.network.states, closed.network.states, start.states, strict=True):
+        assert ours == pytest.approx(theirs, abs=3e-3)
+        assert np.abs(theirs - before).max() > 0.05
+
+
+def test_a_right_answer_within_the_margin_counts_as_right_and_is_written():
+    generator = np.random.default_rng(3)
+    images, labels = generator.random((30, 6)), np.arange(30) % 3
+    images[np.arange(30), labels] = 1.0
+    first, rule = LayeredRule(presentations=600, margin=4e-6), LayeredRule(presentations=12, margin=20e-6, hidden_dose=1e-3)
+    network = learn(initial_network((8,), 3, images, first), first, images, labels).network
+    found = [learn(network, rule, images, labels, engine=engine).history for engine in ENGINES]
+    assert np.array_equal(*found) and found[0].all(axis=1).any()
+
+
+def test_reads_give_the_last_layer_of_each_image():
+    network, images = random_network((9, 12, 4), seed=5, spread=1.0), np.random.default_rng(7).random((3, 9))
+    found, exact = read(network, images, "ngspice"), read(network, images)
+    assert (np.sum(~np.isnan(found), axis=1) >= 2).all()
+    assert np.nanmax(np.abs(found - exact)) < 0.1e-6
+
+
+# With spikes that are given
+
+class Answers:
+    """An engine with given spikes; a write moves a column by 1 V and is noted."""
+
+    def __init__(self, answers):
+        self._answers = iter(answers)
+        self.writes = []
+
+    def read(self, network, image, wanted=2, label=None, rng=None, jitter=0.0):
+        return [np.array(next(self._answers))], [np.zeros(3)]
+
+    def read_back(self, network, layer, errors):
+        raise AssertionError("a single layer reads nothing back")
+
+    def write(self, network, layer, doses, rng):
+        states = network.states[layer].copy()
+        for column, dose, shares, _ in doses:
+            self.writes.append((column, shares.tolist(), dose))
+            states[column] += np.sign(dose)
+        return states
+
+
+EASY = ErrorDrivenRule(presentations=4, start_state=3.0, dose=0.2, margin=1e-5, seed=5)
+PATTERNS = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+
+
+def answered(*answers, rule=EASY, done=0):
+    """Return the engine and a learning after reads with these first spikes of three classes (us)."""
+    engine, learning = Answers(1e-6 * np.array(answers)), Learning.start(paper_network(Setup(), rule, 3, 2), rule)
+    learning.done = done
+    for k, _ in enumerate(answers):
+        label = int(rule.order(3, done + k, done + k + 1)[0])
+        present(learning, rule, engine, PATTERNS[label], label, np.random.default_rng(0))
+    return engine, learning
+
+
+@pytest.mark.parametrize("done", range(3))  # any class may be the right one
+@pytest.mark.parametrize(("right", "rival", "third", "writes", "history"), [
+    (100, 111, 200, [], [True, False]),  # leads by more than the margin
+    (100, NAN, NAN, [], [True, False]),  # fires alone
+    (100, 109, 200, ["right", "rival"], [True, True]),  # leads too little
+    (NAN, 150, NAN, ["right", "rival"], [False, True]),
+    (NAN, NAN, NAN, ["right"], [False, True])])
+def test_columns_are_written_after_an_error_or_a_small_lead(done, right, rival, third, writes, history):
+    label = int(EASY.order(3, 0, 4)[done])
+    other = (label + 1) % 3
+    engine, learning = answered([{label: right, other: rival}.get(j, third) for j in range(3)], done=done)
+    image, dose = PATTERNS[label].tolist(), (1 - done / 4) * 0.2  # V, falls linearly
+    expected = [{"right": (label, image, pytest.approx(dose)), "rival": (other, image, pytest.approx(-dose))}[name]
+                for name in writes]
+    assert sorted(engine.writes) == sorted(expected, key=lambda write: write[0])
+    assert learning.history[done].tolist() == history and learning.done == done + 1
+    expected = 3.0 + np.array([writes.count("right") * (j == label) - writes.count("rival") * (j == other) for j in range(3)])
+    assert learning.network.states[0][:, 0].tolist() == expected.tolist()
+
+
+def test_dose_stays_above_a_hundredth():
+    engine, _ = answered([NAN, NAN, NAN], rule=dataclasses.replace(EASY, presentations=1000), done=998)
+    assert engine.writes[0][2] == pytest.approx(0.01 * 0.2)
+
+
+def test_of_a_tie_the_lower_class_counts_as_first():
+    label = int(EASY.order(3, 0, 4)[0])
+    for tied in ([j for j in range(3) if j != label], [label, (label + 1) % 3]):
+        _, learning = answered([100.0 if j in tied else 200.0 for j in range(3)])
+        assert learning.history[0, 0] == (label == min(tied))
