@@ -8,7 +8,7 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 import sys
 
 from datasets import mnist
-from memristive.cli.main import run
+from memristive.cli.script import run
 from XPUE_memristive_inference import read_patterns
 
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import plotting
 from datasets import mnist
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, apply_settings, keep_apart, make_parser
 from memristive.cli.parallel_reads import read_images
-from memristive.cli.progress import write_netlist
 from memristive.cli.scoring import save_test
+from memristive.cli.script import add_jobs, apply_settings, keep_apart, make_parser, run, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe
 from memristive.io.voltages import load_voltages

@@ -12,9 +12,16 @@ import numpy as np
 
 import plotting
 from datasets import Dataset, xpue
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, keep_apart, make_parser
-from memristive.cli.progress import print_decisions, print_energy, progress, write_netlist
+from memristive.cli.script import (
+    apply_settings,
+    keep_apart,
+    make_parser,
+    print_decisions,
+    print_energy,
+    progress,
+    run,
+    write_netlist,
+)
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import Voltages, load_voltages

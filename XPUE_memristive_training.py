@@ -11,9 +11,7 @@ import time
 import plotting
 from datasets import Dataset, xpue
 from memristive.cli.devices import add_device, on_device
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import print_energy, print_training, progress, write_netlist
+from memristive.cli.script import apply_settings, make_parser, print_energy, print_training, progress, run, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import save_voltages

@@ -262,7 +262,7 @@ if __name__ == "__main__":
     if importlib.util.find_spec("studies") is None:
         sys.exit("memristor.py: its experiments are not installed; run `python memristor.py` in the folder of the project")
 
-    from memristive.cli.main import run
+    from memristive.cli.script import run
     from studies.device import main
 
     sys.exit(run(main))

@@ -10,8 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import plotting
-from memristive.cli.main import run
-from memristive.cli.options import make_parser
+from memristive.cli.script import make_parser, run
 
 
 def theoretical_iv() -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from joblib import cpu_count
 from tqdm import tqdm
 
-from memristive.cli.main import run
+from memristive.cli.script import run
 from studies.half_select import MODELS
 from tools.tables import NETWORKS, QUICK, results_table, write_agreement
 

@@ -1,4 +1,4 @@
-"""Ctrl-C during imports: one line instead of a traceback, as `memristive.cli.main.run` prints later.
+"""Ctrl-C during imports: one line instead of a traceback, as `memristive.cli.script.run` prints later.
 
 Scripts and studies import this module before all others, because those take a second. IPython and pytest have a way of their own.
 """

@@ -31,11 +31,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
-from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable
 from memristive.cli.parallel_reads import NEURONS, ranges, read_range
-from memristive.cli.progress import print_rows, progress
+from memristive.cli.script import Parser, add_jobs, add_resume, keep_apart, make_parser, print_rows, progress, run, whole_number
 from memristive.io.files import FileProblem, check_overwriting
 from memristive.io.networks import describe_network, load_network
 from memristive.io.predictions import load_decisions
@@ -44,7 +42,7 @@ from memristive.io.voltages import load_voltages
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, present, train, write_generator
-from memristive.network.clipping import warn_of_layers
+from memristive.network.checks import warn_of_layers
 from memristive.network.closed_form import Crossbar
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network

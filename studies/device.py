@@ -19,14 +19,13 @@ from PySpice.Spice.Netlist import Circuit
 
 import memristor as script
 import plotting
-from memristive.cli.options import apply_settings, keep_apart, make_parser, table
-from memristive.cli.progress import print_rows, write_netlist
+from memristive.cli.script import apply_settings, keep_apart, make_parser, print_rows, table, write_netlist
 from memristive.devices.channel import channel_current
 from memristive.devices.measured_device import device_record, emulator, load_device
 from memristive.devices.single_cell import STATE, one_cell
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
-from memristive.network.operating_range import ROUNDED, OperatingRangeWarning
+from memristive.network.checks import ROUNDED, OperatingRangeWarning
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
 from memristor import MemristorParameters, rounding, state_rate

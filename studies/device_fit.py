@@ -28,8 +28,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
-from memristive.cli.main import run
-from memristive.cli.options import Parser, keep_apart, make_parser, table
+from memristive.cli.script import Parser, keep_apart, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file

@@ -28,9 +28,8 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, matching_dataset
-from memristive.cli.main import run
-from memristive.cli.options import RESULTS, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import RESULTS, add_jobs, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
@@ -41,8 +40,8 @@ from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, train
+from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip
-from memristive.network.clipping import warn_of_layers
 from memristive.network.kernel import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
 from memristive.network.scores import score_row

@@ -13,9 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 import plotting
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, make_parser, table
 from memristive.cli.parallel import run_tasks
+from memristive.cli.script import add_jobs, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
 from memristive.devices.pulse_train import apply_pulses
 from memristive.io.files import check_overwriting

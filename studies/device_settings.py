@@ -15,16 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.device_settings import learning_of
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
-from memristive.network.clipping import warn_of_layers
+from memristive.network.checks import warn_of_layers
 from memristive.network.scores import score_row
 from studies.device_learning import DOSE, HIDDEN, Task
 

@@ -33,10 +33,8 @@ from matplotlib.patches import Patch
 import plotting
 from datasets import Dataset, matching_dataset
 from memristive.classifier.defaults import learning_rule, suited_dose, suited_margin, untrained_network
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, keep_apart, make_parser, whole_number
 from memristive.cli.parallel import run_resumable, run_tasks
-from memristive.cli.progress import print_rows
+from memristive.cli.script import add_jobs, add_resume, apply_settings, keep_apart, make_parser, print_rows, run, whole_number
 from memristive.devices.channel import read_current
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
@@ -48,8 +46,8 @@ from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.start import initial_network, paper_network
 from memristive.learning.training import learn
+from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, on_chip
-from memristive.network.clipping import warn_of_layers
 from memristive.network.closed_form import Cells, Crossbar
 from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip

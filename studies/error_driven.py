@@ -13,11 +13,9 @@ import numpy as np
 
 import plotting
 from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel_reads import read_images
-from memristive.cli.progress import print_energy, progress, write_netlist
 from memristive.cli.scoring import save_test
+from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, print_energy, progress, run, write_netlist
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network, save
@@ -25,10 +23,10 @@ from memristive.io.results import write_results
 from memristive.learning.hebbian import read_netlist
 from memristive.learning.start import paper_network
 from memristive.learning.training import Learning, learning_curve, train
+from memristive.network.checks import warn_of_range
 from memristive.network.chip import Chip, load_chip
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.networks import network_on_chip
-from memristive.network.operating_range import warn_of_range
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations

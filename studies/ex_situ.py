@@ -17,8 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from datasets import DATASETS, ENCODINGS, load_dataset
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
+from memristive.cli.script import apply_settings, make_parser, run
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, write_results
 from memristive.io.voltages import save_voltages

@@ -18,9 +18,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Images, matching_dataset
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import progress
+from memristive.cli.script import apply_settings, make_parser, progress, run
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
 from memristive.io.results import write_results
@@ -28,7 +26,7 @@ from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.start import initial_network
 from memristive.learning.training import BLOCK, learn
-from memristive.network.clipping import warn_of_layers
+from memristive.network.checks import warn_of_layers
 from memristive.network.networks import Network
 from memristive.spice.parameters import ParameterError
 from plotting import BLUE, GREY, VERMILLION, WIDTH

@@ -20,9 +20,8 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, matching_dataset
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
@@ -31,7 +30,7 @@ from memristive.io.results import write_results
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
-from memristive.network.clipping import warn_of_layers
+from memristive.network.checks import warn_of_layers
 from memristive.network.measured_layers import THIRD, measured_design, measured_parameters, measured_pulses
 from memristive.network.networks import Network
 from memristive.network.scores import score_row

@@ -15,15 +15,14 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import matching_dataset
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, run
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
-from memristive.network.clipping import warn_of_layers
+from memristive.network.checks import warn_of_layers
 from memristive.network.scores import score_row
 from memristive.network.setup import CLOSED_FORM
 from plotting import BLUE, GREY, WIDTH

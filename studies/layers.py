@@ -27,10 +27,19 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser, table, whole_number
 from memristive.cli.parallel_reads import read_images
-from memristive.cli.progress import print_rows, progress, write_netlist
+from memristive.cli.script import (
+    add_jobs,
+    add_resume,
+    apply_settings,
+    make_parser,
+    print_rows,
+    progress,
+    run,
+    table,
+    whole_number,
+    write_netlist,
+)
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
 from memristive.io.networks import describe_network, load_network
@@ -40,8 +49,8 @@ from memristive.learning.error_example import ErrorExample, back_read, error_ene
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, learning_curve, train
+from memristive.network.checks import warn_of_layers
 from memristive.network.chip import load_chip
-from memristive.network.clipping import warn_of_layers
 from memristive.network.energy import UNCOUNTED
 from memristive.network.netlists import LayerDesign, layered_read_netlist
 from memristive.network.networks import Network, network_on_chip

@@ -30,9 +30,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import plotting
 from memristive.classifier import MemristiveClassifier
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, keep_apart, make_parser, table, whole_number
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import add_jobs, add_resume, apply_settings, keep_apart, make_parser, run, table, whole_number
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting, report

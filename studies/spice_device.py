@@ -17,8 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
-from memristive.cli.main import run
-from memristive.cli.options import Parser, keep_apart, make_parser, table
+from memristive.cli.script import Parser, keep_apart, make_parser, run, table
 from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, make_parser, table
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
 from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results

@@ -23,9 +23,7 @@ from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
 import plotting
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import progress, write_netlist
+from memristive.cli.script import apply_settings, make_parser, progress, run, write_netlist
 from memristive.devices.channel import lowered_state, raised_state
 from memristive.devices.single_cell import STATE, one_cell
 from memristive.io.files import check_overwriting

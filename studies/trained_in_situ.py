@@ -22,9 +22,8 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import xor, zvn
-from memristive.cli.main import run
-from memristive.cli.options import Parser, add_jobs, add_resume, keep_apart, make_parser, table
 from memristive.cli.parallel import run_resumable
+from memristive.cli.script import Parser, add_jobs, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
 from memristive.io.files import check_overwriting

@@ -22,9 +22,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, digits_012345, xpue
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import progress, write_netlist
+from memristive.cli.script import apply_settings, make_parser, progress, run, write_netlist
 from memristive.io.files import check_overwriting, report, write_file
 from memristive.io.results import describe, write_results
 from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
@@ -37,7 +35,7 @@ from memristive.learning.stdp.pattern_learning import (
     learn,
     predicted_winners,
 )
-from memristive.network.operating_range import warn_of_range
+from memristive.network.checks import warn_of_range
 from memristive.network.setup import Schedule
 from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters

@@ -18,9 +18,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import ENCODINGS, load_dataset
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, make_parser
-from memristive.cli.progress import print_rows, progress
+from memristive.cli.script import apply_settings, make_parser, print_rows, progress, run
 from memristive.io.files import check_overwriting
 from memristive.io.results import describe, load_table, write_results
 from memristive.io.voltages import save_voltages

@@ -18,10 +18,8 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, mnist
-from memristive.cli.main import run
-from memristive.cli.options import add_jobs, add_resume, apply_settings, make_parser
 from memristive.cli.parallel import run_resumable
-from memristive.cli.progress import print_rows
+from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, print_rows, run
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.rule import ErrorDrivenRule

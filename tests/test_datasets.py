@@ -26,7 +26,7 @@ from datasets import (
     xpue,
     zvn,
 )
-from memristive.network.operating_range import settled_membranes
+from memristive.network.checks import settled_membranes
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 

@@ -24,9 +24,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import load_mnist, own_patterns, xpue
-from memristive.cli.main import run
-from memristive.cli.options import apply_settings, keep_apart, make_parser
-from memristive.cli.progress import print_rows, progress, write_netlist
+from memristive.cli.script import apply_settings, keep_apart, make_parser, print_rows, progress, run, write_netlist
 from memristive.io.files import check_overwriting
 from memristive.io.results import load_results, write_results
 from plotting import BLUE, WIDTH

@@ -18,9 +18,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import load_mnist
-from memristive.cli.main import run
-from memristive.cli.options import make_parser
-from memristive.cli.progress import progress
+from memristive.cli.script import make_parser, progress, run
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from plotting import BLUE, VERMILLION, WIDTH

@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 
 from datasets import load_mnist
-from memristive.cli.main import run
-from memristive.cli.options import make_parser
-from memristive.cli.progress import print_rows, progress
+from memristive.cli.script import make_parser, print_rows, progress, run
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.spice.parameters import ParameterError

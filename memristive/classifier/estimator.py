@@ -38,8 +38,8 @@ from memristive.devices.spice_model import SpiceModel, load_current_device, mode
 from memristive.io.files import read_json, write_file
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
+from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
-from memristive.network.clipping import warn_of_layers
 from memristive.network.engines import check_engine, read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.netlists import LayerDesign, layered_read_netlist

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memristive.cli.options import Parser, keep_apart
+from memristive.cli.script import Parser, keep_apart
 from memristive.devices.measured_device import load_device
 from memristive.io.files import report
 from memristive.learning.hebbian import array_setup

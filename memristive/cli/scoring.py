@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.progress import print_scores
+from memristive.cli.script import print_scores
 from memristive.io.predictions import save_decisions
 from memristive.io.results import write_results
 from memristive.network.scores import decide, summary

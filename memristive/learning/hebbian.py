@@ -14,7 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import model_of
-from memristive.network.operating_range import fit_feedback_resistor, warn_of_range
+from memristive.network.checks import fit_feedback_resistor, warn_of_range
 from memristive.network.setup import Levels, Setup, as_patterns, check_levels, edges
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
 from memristive.network.spike_decoding import first_spikes

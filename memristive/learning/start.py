@@ -12,11 +12,11 @@ import numpy as np
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
+from memristive.network.checks import USUAL, settled_membranes
 from memristive.network.chip import Chip
 from memristive.network.layer import PulseWrites
 from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip, states_of_weights, thresholds_per_volt, with_bias
-from memristive.network.operating_range import USUAL, settled_membranes
 from memristive.network.setup import Schedule, Setup, check_levels
 from snn_circuit import NetworkParameters, NeuronParameters
 

@@ -13,7 +13,7 @@ from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import MeasuredDevice, device_record
 from memristive.devices.spice_model import PRESETS
 from memristive.io.files import to_json
-from memristive.network.operating_range import OperatingRangeWarning
+from memristive.network.checks import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from tests.helpers import ROOT

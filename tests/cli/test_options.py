@@ -9,9 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from memristive.cli.main import run
-from memristive.cli.options import NETWORKS, OWN, RESULTS, apply_settings, keep_apart, make_parser, table, whole_number
-from memristive.cli.progress import write_netlist
+from memristive.cli.script import (
+    NETWORKS,
+    OWN,
+    RESULTS,
+    apply_settings,
+    keep_apart,
+    make_parser,
+    run,
+    table,
+    whole_number,
+    write_netlist,
+)
 from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
 from memristive.learning.rule import ErrorDrivenRule
@@ -102,7 +111,7 @@ def test_expected_errors_are_one_line_and_an_exit_code(error, code, capsys):
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run_with_one_line(sent, code):
-    program = ("import os, sys, time\nfrom memristive.cli.main import run\n"
+    program = ("import os, sys, time\nfrom memristive.cli.script import run\n"
                f"sys.exit(run(lambda arguments: (os.kill(os.getpid(), {int(sent)}), time.sleep(60))))")
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert process.returncode == code and "stopped by" in one_line(process.stderr)
@@ -118,7 +127,7 @@ def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
 
 
 def test_a_reader_that_leaves_ends_a_run_without_words():
-    program = "from memristive.cli.main import run\nimport sys\nsys.exit(run(lambda arguments: print('x' * 10**6, flush=True)))"
+    program = "from memristive.cli.script import run\nimport sys\nsys.exit(run(lambda arguments: print('x' * 10**6, flush=True)))"
     reading, writing = os.pipe()
     os.close(reading)
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60)

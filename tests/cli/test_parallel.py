@@ -16,10 +16,10 @@ from memristive.cli.parallel import run_resumable, run_tasks
 from memristive.cli.parallel_reads import read_images
 from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import NotOverwritten
+from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING
 from memristive.spice.errors import SimulationError
@@ -79,7 +79,7 @@ def test_errors_of_tasks_are_raised():
 
 WORK = """
 import pathlib, sys, time
-from memristive.cli.main import run
+from memristive.cli.script import run
 from memristive.cli.parallel import run_tasks
 def work(path):
     pathlib.Path(path).touch()

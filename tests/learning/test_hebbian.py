@@ -9,9 +9,9 @@ from datasets import digits_012345, matching_dataset, mnist, xpue
 from memristive.devices.channel import raised_state
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import class_scatter, infer, inference_network, train_hebbian
+from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.scores import equal_templates
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING, driven_rows, read_solver
@@ -72,7 +72,7 @@ def test_short_edges_train_classes_equally(ngspice, templates):
 
 
 @pytest.mark.parametrize("volts", [0.5, 0.7, 1.0, 3.0])
-@pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning", "ignore:classes differ")
+@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning", "ignore:classes differ")
 def test_channels_that_form_while_they_are_written_train_as_well(ngspice, volts):
     """The capacitance of their gates jumps, so the usual time steps would shrink to nothing."""
     memristor, patterns = MemristorParameters(threshold_voltage=volts), xpue().patterns
@@ -191,7 +191,7 @@ def test_wires_with_resistance_need_every_row(ngspice):
     assert (undriven > -0.1).all() and (undriven < -1e-3).all()
 
 
-@pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
 def test_on_a_chip_cells_and_neurons_differ(ngspice):
     """Trained according to the gains, read with the channels and thresholds of the chip: against its closed form."""
     chip = Chip(classes=2, inputs=8, seed=3, cell_write_gain=0.3, cell_gain=0.3, neuron_threshold=0.2)

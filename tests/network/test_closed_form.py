@@ -12,12 +12,12 @@ from memristive.devices.channel import channel_current, conductance, raised_stat
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.start import paper_network
 from memristive.learning.training import learn
+from memristive.network.checks import settled_membranes
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import ClosedFormWarning, Crossbar, Neurons
 from memristive.network.engines import WiredClosedForm
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.operating_range import settled_membranes
 from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError

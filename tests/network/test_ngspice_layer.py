@@ -8,10 +8,10 @@ import pytest
 from datasets import xpue
 from memristive.devices.channel import channel_current, raised_state, read_current
 from memristive.learning.hebbian import infer
+from memristive.network.checks import fit_feedback_resistor
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.layer import ColumnDose
-from memristive.network.operating_range import fit_feedback_resistor
 from memristive.network.setup import WRITE_EDGE, Setup, edges
 from memristive.network.solvers import WRITING
 from memristive.network.spike_decoding import RESOLUTION, lead, paper_decision, strict_decision

@@ -10,9 +10,7 @@ import pytest
 from datasets import digits_012345, mnist, xpue
 from memristive.devices.channel import read_current
 from memristive.learning.hebbian import infer, train_hebbian
-from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Crossbar
-from memristive.network.operating_range import (
+from memristive.network.checks import (
     OperatingRangeWarning,
     contained_patterns,
     fit_feedback_resistor,
@@ -21,6 +19,8 @@ from memristive.network.operating_range import (
     settled_membranes,
     warn_of_range,
 )
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import Crossbar
 from memristive.network.setup import Schedule, Setup
 from memristive.network.spike_decoding import strict_decision
 from memristive.spice.parameters import ParameterError
@@ -70,7 +70,7 @@ def test_settled_membranes_are_those_of_ngspice(ngspice):
 
 
 @pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 12.0, "stage_resistance": 50.0}, {"rail_low": -7.0}])
-@pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
 def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
     setup = with_neuron(Setup(), **changes)
     top = infer(setup, hebbian(setup, PATTERNS), PATTERNS).membranes.max()
@@ -105,7 +105,7 @@ def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
 
 
 @pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
-@pytest.mark.filterwarnings("ignore::memristive.network.operating_range.OperatingRangeWarning")
+@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
 def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
     """The neuron that settles lowest on its pattern has a time constant around that at which it just fires."""
     states = hebbian(FIT, PATTERNS)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.cli.main import run
+from memristive.cli.script import run
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results
 from memristive.io.voltages import load_voltages, save_voltages

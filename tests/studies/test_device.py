@@ -10,7 +10,7 @@ import pytest
 import memristor_figures
 from memristive.io.files import NotOverwritten
 from memristive.io.results import load_results, load_table
-from memristive.network.operating_range import OperatingRangeWarning
+from memristive.network.checks import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from memristor_figures import theoretical_iv

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memristive.cli.main import run
+from memristive.cli.script import run
 from memristive.devices.measured_device import load_device
 from memristive.spice.parameters import ParameterError
 from studies import device_fit

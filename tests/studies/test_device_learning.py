@@ -13,8 +13,8 @@ from memristive.io.files import NotOverwritten, check_overwriting
 from memristive.io.results import load_table
 from memristive.learning.device_settings import learning_of, memory
 from memristive.learning.start import initial_network
+from memristive.network.checks import OperatingRangeWarning
 from memristive.network.networks import no_counts
-from memristive.network.operating_range import OperatingRangeWarning
 from studies import device_learning
 from studies.device_learning import write_costs
 from studies.device_settings import SHAPES, Trial, evaluate

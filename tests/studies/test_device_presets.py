@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from memristive.cli.main import run
+from memristive.cli.script import run
 from memristive.devices.measured_device import DEVICES, device_record, emulator
 from memristive.io.results import load_table
 from memristive.network.engines import make_engine

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memristive.cli.main import run
+from memristive.cli.script import run
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.io.results import load_results
 from studies import subcircuit_layer

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from memristive.cli.main import run
+from memristive.cli.script import run
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import model_of
 from studies import spice_device

@@ -19,7 +19,7 @@ from memristive.compiled import compiled
 from memristive.devices import channel
 from memristive.devices.channel import ChannelValues
 from memristive.learning.stdp.circuit import SelfLearningSetup
-from memristive.network.operating_range import rail
+from memristive.network.checks import rail
 from memristive.network.spike_decoding import SILENT
 from memristive.neuron import NODES, WEIGHTS
 

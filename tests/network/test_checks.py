@@ -10,7 +10,8 @@ import datasets
 from memristive.io.networks import load
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
-from memristive.network.clipping import (
+from memristive.network.checks import (
+    OperatingRangeWarning,
     layered_problems,
     rails,
     required_stage_voltages,
@@ -19,7 +20,6 @@ from memristive.network.clipping import (
 from memristive.network.engines import read
 from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network
-from memristive.network.operating_range import OperatingRangeWarning
 from memristive.network.spike_decoding import strict_decision
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import devices_of, on_a_chip, random_network

@@ -1,0 +1,360 @@
+"""What every script has: options, progress, lines that several of them print, errors in one line, exit codes.
+
+`--set` changes any physical parameter. Exit codes: 0 done; 1 ngspice, a file or standard output failed; 2 wrong input; 130
+stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import errno
+import math
+import os
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+from matplotlib.ticker import EngFormatter
+from tqdm import tqdm
+
+from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, report, write_file
+from memristive.io.voltages import VoltagesError
+from memristive.network.closed_form import hebbian_state
+from memristive.network.energy import HIGHEST
+from memristive.network.setup import Setup
+from memristive.spice.errors import NgspiceMissing, SimulationError
+from memristive.spice.parameters import ParameterError, allowed_range, check_range
+
+# Folders of what the project itself makes, and the one of outputs about a user's own files, which git ignores.
+RESULTS, FIGURES, NETWORKS, OWN = Path("results"), Path("figures"), Path("voltages"), Path("own")
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def add_number(self, option: str, low: int, high: int, default: int | None, meaning: str) -> None:
+        """Add an option that takes a whole number from `low` to `high`."""
+        stated = "" if default is None else f" (default: {default})"
+        self.add_argument(option, type=whole_number(low, high), default=default, metavar="N", help=meaning + stated)
+
+
+def make_parser(description: str | None, voltages: str = "", parameters: bool = True, netlist: bool = False) -> Parser:
+    """Return a parser with the options that every script has.
+
+    Parameters
+    ----------
+    description : str
+        Docstring of the script.
+    voltages : str
+        Default of --voltages; "" for a script without trained voltages.
+    parameters : bool
+        Add --set and --parameters; see `apply_settings`.
+    netlist : bool
+        Add --netlist.
+    """
+    parser = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    if voltages:
+        parser.add_argument("--voltages", type=Path, default=Path(voltages), metavar="FILE",
+                            help=f"trained voltages (default: {voltages})")
+    parser.add_argument("--figures", type=Path, default=FIGURES, metavar="DIR",
+                        help="folder of figures (default: figures)")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR",
+                        help="folder of records (default: results)")
+    parser.add_argument("--force", action="store_true", help="overwrite results that were made with other parameters")
+    if parameters:
+        parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="settings",
+                            help="change parameters, e.g. memristor.width=50e-6")
+        parser.add_argument("--parameters", action="store_true", help="list all parameters with unit, range and default")
+    if netlist:
+        parser.add_argument("--netlist", type=Path, metavar="FILE", help="write the netlist for: ngspice -b FILE")
+    return parser
+
+
+def keep_apart(options: argparse.Namespace, *sources: str | Path | None) -> Path:
+    """Let outputs about a user's own files go to own/, apart from the project's, unless options name other folders.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed options of a parser; `results` and `figures` change.
+    *sources : path, optional
+        Inputs of the script. A file is the user's own if it is outside of results/ and voltages/. Names of presets are not.
+
+    Returns
+    -------
+    Path
+        Folder of networks: voltages/, or that of the records if these go elsewhere than to results/.
+    """
+    committed = {RESULTS.resolve(), NETWORKS.resolve()}
+    files = [Path(source).resolve() for source in sources if source is not None and Path(source).is_file()]
+    own = any(not committed.intersection(file.parents) for file in files)
+    for name, default in (("results", RESULTS), ("figures", FIGURES)):
+        if own and getattr(options, name) is default:  # not given: a folder that the user names is another object
+            setattr(options, name, OWN)
+    return NETWORKS if options.results is RESULTS else Path(options.results)
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a `type` for argparse: a function that converts text to a whole number from `low` to `high`."""
+    def parse(text: str) -> int:
+        try:
+            return int(check_range("the value", int(text), {"low": low, "high": high, "unit": "", "whole": True}))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text}") from None
+    return parse
+
+
+def add_jobs(parser: Parser) -> Parser:
+    """Add --jobs and --scheduler, for `parallel.run_tasks`; return the parser."""
+    parser.add_number("--jobs", 1, 1024, None, "worker processes (default: one for each core)")
+    parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="use the workers of a Dask scheduler (docs/cluster.md)")
+    return parser
+
+
+def add_resume(parser: Parser) -> Parser:
+    """Add --resume, for `checkpoints.resumed`; return the parser."""
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
+    return parser
+
+
+def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...]:
+    """Return the parameter groups with the changes of --set; with --parameters, print them all and exit.
+
+    Parameters
+    ----------
+    options : Namespace
+        Parsed options of a parser with parameters.
+    **groups : Parameters
+        Defaults by name, e.g. ``memristor=MemristorParameters()``, so that --set accepts the name "memristor.width".
+
+    Raises
+    ------
+    ParameterError
+        A name is unknown, or a value is outside its range.
+    """
+    if options.parameters:
+        print(parameter_table(groups))
+        sys.exit(0)
+    changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
+    for setting in options.settings:
+        name, _, text = setting.partition("=")
+        group, _, field = name.partition(".")
+        changes[group][field] = _value(name, text, _fields(groups)[name]) if name in _fields(groups) else _unknown(name, groups)
+    return tuple(dataclasses.replace(parameters, **changes[name]) for name, parameters in groups.items())
+
+
+def _fields(groups: Mapping[str, Any]) -> dict[str, dataclasses.Field[Any]]:
+    return {f"{group}.{field.name}": field for group, parameters in groups.items()
+            for field in dataclasses.fields(parameters) if "unit" in field.metadata}
+
+
+def _value(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
+    try:
+        return check_range(name, int(text) if field.metadata["whole"] else float(text), field.metadata)
+    except ValueError:
+        kind = "a whole number, " if field.metadata["whole"] else ""
+        wanted = f"{kind}{allowed_range(field.metadata)}, a number like 50e-6"
+        raise ParameterError(f"--set {name}=VALUE must be {wanted}, got {text!r}") from None
+
+
+def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
+    known = list(_fields(groups))
+    word = name.rpartition(".")[2]
+    close = difflib.get_close_matches(name, known, 3, 0.6) + [other for other in known if word and word in other]
+    groups_here = ", ".join(f"{group}.*" for group in groups)
+    hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else f"this script has {groups_here}; see --parameters"
+    raise ParameterError(f"--set {name}: unknown parameter; {hint}")
+
+
+def parameter_table(groups: Mapping[str, Any]) -> str:
+    """Return all parameters of some groups as an aligned table: name, default, allowed range, meaning."""
+    rows = []
+    for name, field in _fields(groups).items():
+        group, _, attribute = name.partition(".")
+        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+        default = f"{getattr(groups[group], attribute):g}{unit}"
+        rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
+    return table(("parameter", "default", "range", "meaning"), rows)
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows of text as an aligned table; numbers are aligned at the right."""
+    cells = [[str(cell) for cell in row] for row in (heading, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(heading))]
+    return "\n".join("  ".join(cell.rjust(width) if right else cell.ljust(width)
+                               for cell, width, right in zip(row, widths, numeric, strict=True)).rstrip() for row in cells)
+
+
+T = TypeVar("T")
+
+
+def progress(steps: Iterable[T], total: int, description: str, unit: str) -> "tqdm[T]":
+    """Return `steps` with a progress bar on a terminal, shown after two seconds."""
+    return tqdm(steps, total=total, desc=description, unit=unit, delay=2, dynamic_ncols=True, leave=False, disable=None)
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> None:
+    """Print the rows of a record as a table without the columns in `drop`; nothing if there are no rows."""
+    import pandas as pd  # here: the import takes half a second
+
+    if rows:
+        print(pd.DataFrame(rows).drop(columns=list(drop)).to_string(index=False, float_format="{:.4g}".format, na_rep=""))
+
+
+def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
+    """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
+    if math.isnan(energy["inputs"]):
+        print(f"energy of {what}: unknown above {HIGHEST:g} V, where the channels' junctions conduct")
+        return
+    joules = EngFormatter("J", places=2)
+    columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
+    print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi{columns} "
+          f"(op-amps and transconductances are ideal and not counted{note})")
+
+
+def write_netlist(path: Path | None, text: Callable[[], str], force: bool, others: Iterable[str | Path | None] = ()) -> None:
+    """Write a netlist if the user gave a path; print how to run it.
+
+    `text` returns the netlist and is called only then, because that of a large network takes seconds. `others`: as in
+    `check_overwriting`.
+    """
+    if path is not None:
+        check_overwriting(path, None, force, others)
+        write_file(path, text())
+        report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+
+
+def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
+    """Print the range of trained states of each class, beside what the closed form or the devices' curves predict.
+
+    States of two-terminal devices are printed as shares of the conductance range, because the curves predict these.
+    """
+    def limits(cells: np.ndarray) -> str:
+        return f"{cells.min():{form}} to {cells.max():{form}}" if len(cells) else "-"
+
+    array, columns, form = setup.array, {"X/V": states}, ".4f"
+    if array:
+        columns, form = {"simulated": array.shares(states), "expected": array.trained(patterns)}, "z.1%"
+    rows = []
+    for j, (label, pattern) in enumerate(zip(labels, patterns, strict=True)):
+        row: list[object] = [label]
+        for pixels in (pattern > 0, pattern == 0):
+            row += [int(pixels.sum()), *(limits(values[j][pixels]) for values in columns.values())]
+        rows.append(row)
+    shares = ": shares of the conductance range" if array else ""
+    print(f"trained {states.shape[0]} x {states.shape[1]} cells in {seconds:.2f} s{shares}")
+    print(table(("class", "on", *columns, "off", *columns), rows))
+    if array:
+        return
+    print(f"closed form for a full pixel, with edges, leak and offset: {hebbian_state(setup):.4f} V; "
+          f"time constant of the leak: {setup.memristor.write_time_constant:.3g} s")
+
+
+def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.ndarray, leads: Sequence[float]) -> None:
+    """Print the decision, first spike time and lead of each presented pattern."""
+    def microseconds(seconds: float) -> str:
+        return "fires alone" if math.isinf(seconds) else "-" if math.isnan(seconds) else f"{seconds * 1e6:.3f}"
+
+    firsts = [np.nan if np.isnan(times).all() else float(np.nanmin(times)) for times in spikes]
+    print(table(("pattern", "decision", "first spike/us", "lead/us"),
+                [(label, decision, microseconds(first), microseconds(lead))
+                 for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
+
+
+def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
+    """Print the scores that `scores.summary` computed, one a line, with the names of the classes."""
+    def percent(share: float) -> str:
+        return "-" if np.isnan(share) else f"{share:.1%}"
+
+    low, high = scores["strict_interval_95"]
+    rows = [("images", str(scores["samples"])),
+            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")]
+    if "paper_rule_accuracy" in scores:
+        rows += [("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+                 ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}")]
+    rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+             ("silent", str(scores["silent"])),
+             ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+             ("recall by class", "  ".join(f"{label}: {percent(value)}"
+                                           for label, value in zip(labels, scores["recall"], strict=True)))]
+    if "equal_templates" in scores:
+        rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
+    print(table(("score", "value"), rows))
+    if "read_energy" in scores:
+        print_energy("presenting the first image", scores["read_energy"])
+
+
+WRONG_INPUT = (ParameterError, VoltagesError, NotOverwritten, NgspiceMissing)
+FAILED = (SimulationError, FileProblem)
+
+
+class _Output:
+    """Standard output that drops lines once it is closed or full, so that the script still writes its files."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write `text` to the stream; return its length."""
+        return self._attempt(lambda: self.stream.write(text)) or len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._attempt(self.stream.flush)
+
+    def _attempt(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action() if self.failure is None else None
+        except OSError as error:
+            self.failure = error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
+def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
+    """Run a script's `main(arguments)`; return its exit code."""
+    received = []
+
+    def stop(number: int, frame: Any) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    warnings.showwarning = _show_warning
+    name = Path(sys.argv[0]).name
+    output = sys.stdout = _Output(sys.stdout)
+    try:
+        code = main(arguments) or 0
+        output.flush()
+        if output.failure is None:
+            return code
+        if output.failure.errno == errno.EPIPE:  # the reader of a pipe has ended, as in `| head`
+            return 1
+        message, code = f"output cannot be written: {output.failure.strerror}", 1
+    except KeyboardInterrupt:
+        number = signal.SIGTERM if received else signal.SIGINT
+        message, code = f"stopped by {'SIGTERM' if received else 'Ctrl-C'}", 128 + number
+    except WRONG_INPUT as error:
+        message, code = str(error), 2
+    except FAILED as error:
+        message, code = str(error), 1
+    finally:
+        sys.stdout = output.stream
+    print(f"{name}: {message}", file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
