@@ -110,4 +110,4 @@ def script_cost(command: list[str], folder: str) -> list[float]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -8,16 +8,13 @@ checkpoint for --resume.
 """
 
 import dataclasses
-import sys
 from typing import Any
 
 import numpy as np
 
 from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
+from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.spice_model import load_model
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.ngspice_network import NgspiceNetwork
@@ -33,18 +30,17 @@ PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole
 
 def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
-    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_argument("--models", nargs="+", action="extend", choices=MODELS, metavar="NAME", help="default: all five")
     parser.add_number("--images", 1, 10_000, 1000, "test images")
     parser.add_number("--presentations", 1, 10_000, 100, "training images")
     options = parser.parse_args(arguments)
     models = options.models or MODELS
-    record = options.results / "subcircuit_layer.json"
-    parameters = {"models": models, "images": options.images, "presentations": options.presentations}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "subcircuit_layer", {
+        "models": models, "images": options.images, "presentations": options.presentations})
     tasks = [(name, options.images, options.presentations) for name in models]
-    rows = run_resumable(compared, tasks, [options.images + options.presentations] * len(tasks), options, record, parameters)
-    write_results(record, parameters, {"rows": rows})
+    rows = run_resumable(compared, tasks, [options.images + options.presentations] * len(tasks), record)
+    record.write({"rows": rows})
     print(table(("model", "same decisions", "accuracy ngspice, closed form", "spikes (ns)", "same errors", "written",
                  "write difference: largest, rms (steps)"), [
         (row["model"], f"{row['same_decisions']} of {row['images']}", f"{row['ngspice_accuracy']:.2%}, "
@@ -96,6 +92,4 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from studies import subcircuit_layer  # workers import what they run
-
-    sys.exit(run(subcircuit_layer.main))
+    run(main)

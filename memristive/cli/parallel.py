@@ -6,15 +6,14 @@ import json
 import multiprocessing
 import signal
 import warnings
-from argparse import Namespace
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
+from memristive.cli.script import Record
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import to_json
 from memristive.spice.errors import SimulationError
@@ -59,11 +58,10 @@ def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | 
             yield k, result
 
 
-def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace, record: Path,
-                  parameters: Mapping[str, Any]) -> list[Any]:
-    """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside `record`.
+def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int], record: Record) -> list[Any]:
+    """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside the record.
 
-    `results.write_results` deletes the checkpoint.
+    `Record.write` deletes the checkpoint.
 
     Parameters
     ----------
@@ -72,14 +70,12 @@ def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: S
     tasks : sequence
     sizes : sequence of int
         Images of each task, for the progress bar.
-    options : Namespace
-        Options of the command line: `jobs`, `scheduler`, `resume` and `force`.
-    record : path
-        File that the results will be written to.
-    parameters : mapping
-        Parameters of the run, which a resumed one must share.
+    record : Record
+        Record that the results will be written to, with the options `jobs`, `scheduler`, `resume` and `force`. A resumed run
+        must share its parameters.
     """
-    checkpoint = checkpoint_path(record)
+    options, parameters = record.options, record.parameters
+    checkpoint = checkpoint_path(record.path)
     saved = resumed(checkpoint, parameters, options.resume, options.force)
     found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
     left = [k for k in range(len(tasks)) if str(k) not in found]

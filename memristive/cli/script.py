@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import difflib
 import errno
+import importlib
 import math
 import os
 import shlex
@@ -19,10 +20,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
+import plotting
 from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, report, write_file
+from memristive.io.results import write_results
 from memristive.io.voltages import VoltagesError
 from memristive.network.closed_form import hebbian_state
 from memristive.network.energy import HIGHEST
@@ -120,9 +124,52 @@ def add_jobs(parser: Parser) -> Parser:
 
 
 def add_resume(parser: Parser) -> Parser:
-    """Add --resume, for `checkpoints.resumed`; return the parser."""
+    """Add --resume, for `checkpoints.resumed`, and the options of `add_jobs`; return the parser."""
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    return parser
+    return add_jobs(parser)
+
+
+class Record:
+    """File results/NAME.json of a run, which is made before the run: an earlier one with other parameters is not overwritten.
+
+    Parameters
+    ----------
+    options : Namespace
+        Options of the command line, with `results` and `force`.
+    name : str
+        NAME.
+    parameters : mapping
+        Everything that determines the results.
+    others : sequence of paths
+        Further files that the run reads or writes, as in `check_overwriting`.
+    """
+
+    def __init__(self, options: argparse.Namespace, name: str, parameters: Mapping[str, Any],
+                 others: Sequence[str | Path | None] = ()) -> None:
+        self.options = options
+        self.path = options.results / f"{name}.json"
+        self.parameters = parameters
+        self.others = others
+        check_overwriting(self.path, parameters, options.force, others)
+
+    def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
+        """Write the results, as `write_results` does."""
+        write_results(self.path, self.parameters, results, ngspice)
+
+    def write_netlist(self, text: Callable[[], str]) -> None:
+        """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
+
+        `text` returns the netlist and is called only then, because that of a large network takes seconds.
+        """
+        path = self.options.netlist
+        if path is not None:
+            check_overwriting(path, None, self.options.force, [*self.others, self.path])
+            write_file(path, text())
+            report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+
+    def plot(self, figure: Figure, part: str = "") -> None:
+        """Write the figure figures/NAME.png or figures/NAME_PART.png, as `plotting.save` does."""
+        plotting.save(figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png")
 
 
 def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...]:
@@ -221,18 +268,6 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
           f"(op-amps and transconductances are ideal and not counted{note})")
 
 
-def write_netlist(path: Path | None, text: Callable[[], str], force: bool, others: Iterable[str | Path | None] = ()) -> None:
-    """Write a netlist if the user gave a path; print how to run it.
-
-    `text` returns the netlist and is called only then, because that of a large network takes seconds. `others`: as in
-    `check_overwriting`.
-    """
-    if path is not None:
-        check_overwriting(path, None, force, others)
-        write_file(path, text())
-        report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
-
-
 def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
     """Print the range of trained states of each class, beside what the closed form or the devices' curves predict.
 
@@ -270,29 +305,6 @@ def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.
                  for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
 
 
-def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
-    """Print the scores that `scores.summary` computed, one a line, with the names of the classes."""
-    def percent(share: float) -> str:
-        return "-" if np.isnan(share) else f"{share:.1%}"
-
-    low, high = scores["strict_interval_95"]
-    rows = [("images", str(scores["samples"])),
-            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")]
-    if "paper_rule_accuracy" in scores:
-        rows += [("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
-                 ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}")]
-    rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
-             ("silent", str(scores["silent"])),
-             ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
-             ("recall by class", "  ".join(f"{label}: {percent(value)}"
-                                           for label, value in zip(labels, scores["recall"], strict=True)))]
-    if "equal_templates" in scores:
-        rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
-    print(table(("score", "value"), rows))
-    if "read_energy" in scores:
-        print_energy("presenting the first image", scores["read_energy"])
-
-
 WRONG_INPUT = (ParameterError, VoltagesError, NotOverwritten, NgspiceMissing)
 FAILED = (SimulationError, FileProblem)
 
@@ -323,7 +335,19 @@ class _Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
-def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
+Main = Callable[[list[str] | None], int | None]
+
+
+def run(main: Main) -> NoReturn:
+    """Run a script's `main`, and exit.
+
+    `python -m` runs a module under the name `__main__`. It is imported again under its own, because workers import what they run.
+    """
+    module = sys.modules[main.__module__].__spec__
+    sys.exit(exit_code(importlib.import_module(module.name).main if module else main))
+
+
+def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     """Run a script's `main(arguments)`; return its exit code."""
     received = []
 
