@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     dataset = mnist(voltages.shape[0], voltages.encoding)
     setup = voltages.setup(dataset.setup)
     setup = setup.replace(schedule=apply_settings(options, schedule=setup.schedule)[0])
-    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
+    images, labels = dataset.test.first(options.samples)
     name = options.voltages.stem.replace("mnist", "mnist_test", 1) + "_by_closed_form" * (options.engine != NGSPICE)
     record = Record(options, name, {
         "voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,

@@ -30,7 +30,6 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
-from memristive.cli.parallel import run_resumable
 from memristive.cli.reading import NEURONS, ranges, read_range
 from memristive.cli.script import (
     Parser,
@@ -267,7 +266,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
     dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed if rule else 1)
-    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
+    images, labels = dataset.test.first(options.samples)
     record = Record(options, f"layers_in_ngspice_{path.stem.removeprefix('layers_')}", {
         "voltages": path, "samples": len(images),
         **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}, others=[path])
@@ -275,7 +274,7 @@ def agree_on_layers(options: argparse.Namespace) -> None:
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
     tasks = ranges(network, images)
-    parts = run_resumable(read_range, tasks, [len(task.images) for task in tasks], record)
+    parts = record.run_tasks(read_range, tasks, [len(task.images) for task in tasks])
     found = [np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)]
     exact = network.forward(images)
     rows, differing = compare_layers(found, exact, network.design.window)
@@ -313,7 +312,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     if options.after + options.stretch > PRESENTATIONS:
         raise ParameterError(f"--after and --stretch must add up to at most {PRESENTATIONS}, got {options.after} and "
                              f"{options.stretch}")
-    images, labels = dataset.training.levels, dataset.training.labels
+    images, labels = dataset.training
     network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule)
     record = Record(options, f"layers_in_step_{dataset.name}", {
         **describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
@@ -330,7 +329,7 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
         def in_ngspice(learning: Learning) -> None:
             index = rule.order(len(labels), learning.done, learning.done + 1)[0]
             present(learning, rule, circuits, images[index], int(labels[index]), write_generator(rule, learning.done))
-        results = compare_training(start, in_ngspice, rule, Images(images, labels), options.stretch)
+        results = compare_training(start, in_ngspice, rule, dataset.training, options.stretch)
 
     # 3. Save and print.
     record.write(results)
@@ -353,7 +352,7 @@ def compare_training(start: Learning, in_ngspice: Callable[[Learning], Any], rul
         only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
     """
     def in_closed_form(learning: Learning) -> None:
-        next(train(learning, rule, training.levels, training.labels, block=1))
+        next(train(learning, rule, *training, block=1))
 
     circuit, free, threshold = start, start, start.network.parameters.memristor.threshold_voltage
     apart = {course: np.zeros((len(start.network.states), 2)) for course in ("in step", "free")}

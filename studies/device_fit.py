@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
-from memristive.cli.script import Parser, Record, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file
@@ -46,7 +46,7 @@ USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, fit, save, print, plot."""
-    parser: Parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, parameters=False)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")

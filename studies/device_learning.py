@@ -26,7 +26,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datasets import Dataset, matching_dataset
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import RESULTS, Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import load_current_device
@@ -128,9 +127,9 @@ class Task:
 
     def trained(self) -> tuple[Network, Counts]:
         """Return the network trained in closed form, and the numbers of its pulses."""
-        (network, rule), training = self.prepared(), self.dataset.training
+        network, rule = self.prepared()
         learning, counts = Learning.start(network, rule), no_counts(network)
-        for _ in train(learning, rule, training.levels, training.labels, counts=counts):
+        for _ in train(learning, rule, *self.dataset.training, counts=counts):
             pass
         return learning.network, counts
 
@@ -146,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     parser.add_argument("--voltages", type=Path, metavar="FOLDER", help="default: voltages, or the folder of --results")
     options = parser.parse_args(arguments)
-    keep_apart(options, options.device)
+    folder = options.voltages or keep_apart(options, options.device)
 
     # 1. All networks that are trained.
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
@@ -162,14 +161,13 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, name, {
         "devices": {name: device_record(load_device(name)) for name in names}, "layers": options.layers, "seeds": seeds,
         "tasks": len(tasks), "data": options.data})
-    folder = options.voltages or (Path("voltages") if options.results == parser.get_default("results") else options.results)
     networks = {k: folder / f"device_{task.device}_{task.layers}.json"
                 for k, task in enumerate(tasks) if task.saved and not options.device}
     for k, path in networks.items():
         check_overwriting(path, tasks[k].described(), options.force, [record.path])
 
     # 2. Train and test.
-    rows = run_resumable(evaluate, tasks, [task.presentations * task.layers for task in tasks], record)
+    rows = record.run_tasks(evaluate, tasks, [task.presentations * task.layers for task in tasks])
 
     # 3. Save, print, plot.
     states = [row.pop("states", None) for row in rows]

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
 from memristive.learning.device_settings import learning_of
@@ -65,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, f"device_settings_{options.layers}", {
         "devices": [device_record(device) for device, _ in known], "layers": options.layers, "pairs": options.pairs,
         "vary": options.vary})
-    rows = run_resumable(evaluate, trials, [1] * len(trials), record)
+    rows = record.run_tasks(evaluate, trials, [1] * len(trials))
     record.write({"rows": rows}, ngspice=False)
     columns = [("", 1.0), *((setting, factor) for setting in SETTINGS for factor in (0.5, 2.0))] if options.vary else [("", 1.0)]
     found = {(row["device"], row["whole"], row["setting"], row["factor"]): row["strict_accuracy"] for row in rows}
@@ -85,7 +84,7 @@ def evaluate(trial: Trial) -> dict[str, Any]:
         made["design"] = dataclasses.replace(made["design"], transresistance=trial.factor * made["design"].transresistance)
     elif trial.setting:
         rule = dataclasses.replace(rule, **{trial.setting: trial.factor * getattr(rule, trial.setting)})
-    levels, labels = task.dataset.training.levels, task.dataset.training.labels
+    levels, labels = task.dataset.training
     network = initial_network(HIDDEN[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
     network = learn(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
     levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]

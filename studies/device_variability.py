@@ -32,7 +32,7 @@ from matplotlib.patches import Patch
 import plotting
 from datasets import Dataset, matching_dataset
 from memristive.classifier.defaults import learning_rule, suited_dose, suited_margin, untrained_network
-from memristive.cli.parallel import run_resumable, run_tasks
+from memristive.cli.parallel import run_tasks
 from memristive.cli.script import (
     Record,
     add_resume,
@@ -171,8 +171,7 @@ class Task:
 
     def learned(self, chip: Chip) -> States:
         """Return the states after a training on a chip."""
-        training = self.data.training
-        return learn(self.on(chip, self.states), self.rule, training.levels, training.labels).network.states
+        return learn(self.on(chip, self.states), self.rule, *self.data.training).network.states
 
     def states_on(self, chip: Chip) -> States:
         """Return the states that a chip has at the end of the route: learned, written and verified, or carried."""
@@ -189,7 +188,7 @@ class Task:
 
     def accuracy(self, chip: Chip, states: States) -> float:
         """Return the strict accuracy of a chip that got some states; warn if a network collapses that learned on its chip."""
-        images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
+        images, labels = self.data.test.first(self.samples)
         if self.route == "in situ" and not isinstance(self.network.design, Schedule):
             spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
             warn_of_layers(self.on(chip, states), images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
@@ -392,7 +391,7 @@ def main(arguments: list[str] | None = None) -> None:
     tasks = [task for k, (case, start) in enumerate(zip(made, starts, strict=True))
              for task in plan(extent, start, ideal[k][0], software.get(case), ["both"] if options.hidden else list(DEVIATIONS))]
     sizes = [len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1) for task in tasks]
-    results["rows"] = [row for found in run_resumable(evaluate, tasks, sizes, record) for row in found]
+    results["rows"] = [row for found in record.run_tasks(evaluate, tasks, sizes) for row in found]
     if carried:
         names = list(made) if options.circuits else [name.removeprefix("device_")]
         results["race"] = {circuit: race_of(starts[k], ideal[k][0], extent["chips"]) for k, circuit in enumerate(names)}

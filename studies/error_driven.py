@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     network = network_on_chip(paper_network(setup, rule, classes, inputs), chip)
-    images, labels = dataset.training.levels, dataset.training.labels
+    images, labels = dataset.training
     name = file_stem(dataset, options.engine, chip, rule.seed)
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = describe_network(dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding)

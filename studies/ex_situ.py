@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Train in software. Without intercepts: the network has no input that is always on.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(training.levels, training.labels)
+        model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(*training)
     if model.n_iter_.max() >= mapping.iterations:
         warnings.warn(f"no convergence in {mapping.iterations} iterations; raise mapping.iterations", stacklevel=2)
     right, count = int(np.sum(model.predict(test.levels) == test.labels)), len(test.labels)

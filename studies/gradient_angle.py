@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
-            network = learn(network, rule, dataset.training.levels, dataset.training.labels, watch=watch).network
+            network = learn(network, rule, *dataset.training, watch=watch).network
             warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name=f"{options.hidden} hidden neurons")
         errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:

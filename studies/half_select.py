@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, matching_dataset
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
@@ -76,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     cases = [(device, scheme) for device in models for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))]
     cases += [(device, HALF) for device in drawn_devices()]
     tasks = [Task(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
-    rows = run_resumable(evaluate, tasks, [task.presentations for task in tasks], record)
+    rows = record.run_tasks(evaluate, tasks, [task.presentations for task in tasks])
     record.write({"rows": rows})
 
     found = pd.DataFrame(rows)

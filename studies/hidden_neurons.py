@@ -13,7 +13,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from datasets import matching_dataset
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
@@ -42,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Train and test all networks, side by side.
     tasks = [(hidden, dataclasses.replace(rule, seed=seed), options.samples)
              for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
-    rows = run_resumable(train_and_test, tasks, [rule.presentations] * len(tasks), record)
+    rows = record.run_tasks(train_and_test, tasks, [rule.presentations] * len(tasks))
 
     # 2. Save, print, plot.
     accuracies = pd.DataFrame(rows).groupby("hidden").strict_accuracy
@@ -55,9 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
 def train_and_test(task: Task) -> dict[str, Any]:
     """Train one network and return its test scores. Runs in a worker."""
     (hidden, rule, samples), data = task, matching_dataset("mnist")
-    images, labels = data.test.levels[:samples], data.test.labels[:samples]
+    images, labels = data.test.first(samples)
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
-    learning = learn(network, rule, data.training.levels, data.training.labels)
+    learning = learn(network, rule, *data.training)
     warn_of_layers(learning.network, images, labels=labels, name=f"{hidden} hidden neurons, seed {rule.seed}")
     return {"hidden": hidden, "seed": rule.seed, **score_row(labels, learning.network.first_spikes(images)),
             "presentations_that_wrote": int(learning.history[:, 1].sum())}

@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="engine that trains (default: closed-form)")
     parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
-    parser.add_argument("--samples", type=whole_number(1, 10_000), metavar="N", help="only the first N test images")
+    parser.add_number("--samples", 1, 10_000, None, "only the first N test images")
     parser.add_argument("--seeds", type=whole_number(1, 1000), default=1, metavar="K",
                         help="train and test K networks, from rule.seed on; the first one is saved (default: 1)")
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (docs/chips.md)")
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
                 save_voltages(path, learning.network.states, ngspice=options.engine == NGSPICE, **made_with)
                 shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
                 record.plot(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning")
-            images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
+            images, labels = data.test.first(options.samples)
             warn_of_layers(learning.network, images, labels=labels, name=f"{dataset.name}, seed {seeded.seed}")
             spikes = read_images(learning.network, images, options.test_engine, jobs=options.jobs, scheduler=options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         # 3. Save, with the energies of an error of the first network.
         network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
-        example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
+        example = find_error(network, rule, *dataset.training)
         results: dict[str, Any] = {"rows": rows, "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
                                    "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows)}
         if NGSPICE in (options.engine, options.test_engine):
@@ -157,7 +157,7 @@ def make_presentations(learning: Learning, engine: str, rule: LayeredRule, train
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it every half minute."""
     saved = time.perf_counter()
     with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
-        for done, accuracy in train(learning, rule, training.levels, training.labels, engine=engine):
+        for done, accuracy in train(learning, rule, *training, engine=engine):
             state |= learning.arrays()
             bar.update(done - bar.n)
             bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)

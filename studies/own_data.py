@@ -29,7 +29,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import plotting
 from memristive.classifier import MemristiveClassifier
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import Record, add_resume, apply_settings, keep_apart, make_parser, run, table, whole_number
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
@@ -103,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth))
     tasks = [Fold(f"{method}, fold {number}", classifier, features, truth, *part)
              for number, part in enumerate(parts, 1) for method, classifier in methods.items()]
-    found = run_resumable(evaluate, tasks, [len(task.train) for task in tasks], record)
+    found = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
     decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # decisions, strict decisions
     for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
         decided[method][:, task.test] = one

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     network, rule = network_of(voltages, dataset.setup)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
-    levels, labels = images.levels[:options.samples], images.labels[:options.samples]
+    levels, labels = images.first(options.samples)
 
     # 2. The chip of the training, or another one; it may have lost charge.
     trained = voltages.chip or Chip(classes, inputs)
@@ -71,10 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
         described = describe_network(data, dataset.shape, network, rule, voltages.engine)
         netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
-    name, given = f"{options.voltages.stem}_read", [options.voltages, options.chip]
-    record = Record(options, name, {
+    record = Record(options, f"{options.voltages.stem}_read", {
         **described, "voltages": options.voltages, "dataset": data, "engine": options.engine, "age_s": options.age,
-        "ex_situ": changes, "samples": len(labels)}, given)
+        "ex_situ": changes, "samples": len(labels)}, others=[options.voltages, options.chip])
     record.write_netlist(netlist)
 
     # 3. Read, decide, score, save, print.

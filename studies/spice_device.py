@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
-from memristive.cli.script import Parser, Record, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model
@@ -32,7 +32,7 @@ STYLES = {1: "-", 2: "--", 3: ":"}  # of lines for V, V/2 and V/3
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the model, measure, save, print, plot."""
-    parser: Parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, parameters=False)
     parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)

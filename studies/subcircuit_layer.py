@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.spice_model import load_model
 from memristive.learning.rule import first_wrong_neuron, margin_factor
@@ -39,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = Record(options, "subcircuit_layer", {
         "models": models, "images": options.images, "presentations": options.presentations})
     tasks = [(name, options.images, options.presentations) for name in models]
-    rows = run_resumable(compared, tasks, [options.images + options.presentations] * len(tasks), record)
+    rows = record.run_tasks(compared, tasks, [options.images + options.presentations] * len(tasks))
     record.write({"rows": rows})
     print(table(("model", "same decisions", "accuracy ngspice, closed form", "spikes (ns)", "same errors", "written",
                  "write difference: largest, rms (steps)"), [
@@ -59,7 +58,7 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
     """Read test images with a trained layer in both engines; return the differences."""
     network = trained(Task(cells.device, HALF, USUAL))
-    images, labels = data().test.levels[:count], data().test.labels[:count]
+    images, labels = data().test.first(count)
     exact, spikes = network.first_spikes(images), cells.read_images(network, images)[0][-1]
     ours, theirs = decide(exact, RESOLUTION)[0], decide(spikes, RESOLUTION)[0]
     return {"images": count, "same_decisions": int(np.sum(ours == theirs)),
@@ -73,7 +72,7 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     start, rule = trained(Task(cells.device, HALF, USUAL, STARTED)), prepared(Task(cells.device, HALF, PULSED, presentations))[1]
     assert start.pulses
     network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
-    learning, images, labels = Learning.start(network, rule), data().training.levels, data().training.labels
+    learning, (images, labels) = Learning.start(network, rule), data().training
     same, written, differences = 0, 0, []
     for k, index in enumerate(rule.order(len(labels), 0, presentations)):
         exact = dataclasses.replace(learning, history=learning.history.copy())

@@ -21,8 +21,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import xor, zvn
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import Parser, Record, add_resume, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
@@ -52,7 +51,7 @@ XOR_GAIN, XOR_BIAS, XOR_SPREAD, HIDDEN_DOSE, OUTPUT_DOSE = 4.0, 0.25, 2.5, 0.02,
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, save, print, plot."""
-    parser: Parser = add_resume(make_parser(__doc__, parameters=False))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_argument("--device", nargs="+", action="extend", metavar="FILE",
                         help="files of python -m studies.spice_device (default: those of vteam and wox)")
     parser.add_argument("--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})")
@@ -68,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
         "window": WINDOW, "hidden": HIDDEN}, others=devices)
 
-    rows = run_resumable(train, tasks, [1] * len(tasks), record)
+    rows = record.run_tasks(train, tasks, [1] * len(tasks))
     record.write({"published_epochs": PUBLISHED, "rows": rows})
 
     print(table(("device", "rule", "no error", "epochs: mean", "least", "most"), [

@@ -90,10 +90,10 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.save(accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED), options.figures / "mnist_stdp_accuracy.png")
 
 
-def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:
-    """Draw the states (neurons x inputs, V) of up to `most` neurons as images, sorted by the neurons' digits."""
+def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int]) -> Figure:
+    """Draw the states (neurons x inputs, V) of up to 100 neurons as images, sorted by the neurons' digits."""
     chosen = np.argsort(digits, kind="stable")
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(100, len(chosen))).astype(int)]
     columns = 10 if len(chosen) > 20 else 5
     rows = -(-len(chosen) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.3 + 0.83 * rows), squeeze=False)

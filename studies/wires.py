@@ -16,7 +16,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from datasets import Dataset, mnist
-from memristive.cli.parallel import run_resumable
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.start import paper_network
@@ -66,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
     tasks = [Task(narrower, ohm, in_situ, rule, options.samples) for narrower in NARROWER for ohm, in_situ in routes]
-    rows = run_resumable(evaluate, tasks, [rule.presentations] * len(tasks), record)
+    rows = record.run_tasks(evaluate, tasks, [rule.presentations] * len(tasks))
 
     # 2. Save, print, plot.
     record.write({"rows": rows}, ngspice=False)
@@ -81,11 +80,10 @@ def evaluate(task: Task) -> dict[str, Any]:
 
     # 1. Train, with the wires or without.
     start = paper_network(task.setup(dataset), task.rule, *dataset.patterns.shape)
-    training = dataset.training
-    learning = learn(network_on_chip(start, chip if task.in_situ else None), task.rule, training.levels, training.labels)
+    learning = learn(network_on_chip(start, chip if task.in_situ else None), task.rule, *dataset.training)
 
     # 2. Read the test images with the wires.
-    images, labels = dataset.test.levels[:task.samples], dataset.test.labels[:task.samples]
+    images, labels = dataset.test.first(task.samples)
     spikes = read(network_on_chip(learning.network, chip), images)
     return {"narrower": task.narrower, "resistance_ohm": task.resistance, "route": "in situ" if task.in_situ else "ex situ",
             **score_row(labels, spikes), "writes": int(learning.history[:, 1].sum()),

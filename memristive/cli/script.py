@@ -1,4 +1,4 @@
-"""What every script has: options, progress, lines that several of them print, errors in one line, exit codes.
+"""Frame of all scripts: options, record, progress, lines that several of them print, errors in one line, exit codes.
 
 `--set` changes any physical parameter. Exit codes: 0 done; 1 ngspice, a file or standard output failed; 2 wrong input; 130
 stopped by Ctrl-C, 143 by SIGTERM.
@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import errno
 import importlib
+import json
 import math
 import os
 import shlex
@@ -25,7 +26,8 @@ from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
 import plotting
-from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, report, write_file
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, report, to_json, write_file
 from memristive.io.results import write_results
 from memristive.io.voltages import VoltagesError
 from memristive.network.closed_form import hebbian_state
@@ -152,6 +154,32 @@ class Record:
         self.others = others
         check_overwriting(self.path, parameters, options.force, others)
 
+    def run_tasks(self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
+        """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside the record.
+
+        `write` deletes the checkpoint. The options must be those of `add_resume`, and a resumed run must share the parameters.
+
+        Parameters
+        ----------
+        function : callable
+            As in `parallel.run_tasks`; returns what JSON can hold.
+        tasks : sequence
+        sizes : sequence of int
+            Images of each task, for the progress bar.
+        """
+        from memristive.cli.parallel import run_tasks  # here: most scripts run no tasks
+
+        options, parameters, checkpoint = self.options, self.parameters, checkpoint_path(self.path)
+        saved = resumed(checkpoint, parameters, options.resume, options.force)
+        found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
+        left = [k for k in range(len(tasks)) if str(k) not in found]
+        with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
+            for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler,
+                                       [sizes[k] for k in left], "running"):
+                found[str(left[k])] = result
+                save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
+        return [found[str(k)] for k in range(len(tasks))]
+
     def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
         """Write the results, as `write_results` does."""
         write_results(self.path, self.parameters, results, ngspice)
@@ -188,7 +216,13 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
         A name is unknown, or a value is outside its range.
     """
     if options.parameters:
-        print(parameter_table(groups))
+        rows = []
+        for name, field in _fields(groups).items():
+            group, _, attribute = name.partition(".")
+            unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+            default = f"{getattr(groups[group], attribute):g}{unit}"
+            rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
+        print(table(("parameter", "default", "range", "meaning"), rows))
         sys.exit(0)
     changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for setting in options.settings:
@@ -219,17 +253,6 @@ def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
     groups_here = ", ".join(f"{group}.*" for group in groups)
     hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else f"this script has {groups_here}; see --parameters"
     raise ParameterError(f"--set {name}: unknown parameter; {hint}")
-
-
-def parameter_table(groups: Mapping[str, Any]) -> str:
-    """Return all parameters of some groups as an aligned table: name, default, allowed range, meaning."""
-    rows = []
-    for name, field in _fields(groups).items():
-        group, _, attribute = name.partition(".")
-        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
-        default = f"{getattr(groups[group], attribute):g}{unit}"
-        rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
-    return table(("parameter", "default", "range", "meaning"), rows)
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

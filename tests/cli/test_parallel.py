@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from memristive.cli.parallel import run_resumable, run_tasks
+from memristive.cli.parallel import run_tasks
 from memristive.cli.reading import read_images
 from memristive.cli.script import Record
 from memristive.io.checkpoints import checkpoint_path
@@ -194,10 +194,10 @@ def test_tasks_go_on_from_their_checkpoint(tmp_path):
     record = Record(options, "record", {"tasks": 4})
     tasks = [(1, None), (2, None), (3, tmp_path / "file"), (4, None)]
     with pytest.raises(KeyboardInterrupt):
-        run_resumable(square_once_interrupted, tasks, [1] * 4, record)
+        record.run_tasks(square_once_interrupted, tasks, [1] * 4)
     with pytest.raises(NotOverwritten, match="--resume"):
-        run_resumable(square_once_interrupted, tasks, [1] * 4, record)
+        record.run_tasks(square_once_interrupted, tasks, [1] * 4)
     options.resume = True
     unfinished = [(5, None), (6, None), *tasks[2:]]  # the first two are not computed again
-    found = run_resumable(square_once_interrupted, unfinished, [1] * 4, record)
+    found = record.run_tasks(square_once_interrupted, unfinished, [1] * 4)
     assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(record.path).exists()
