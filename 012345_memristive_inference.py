@@ -5,7 +5,6 @@ writes, or any file in the paper's flat layout. Writes results/012345_inference.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 
 from datasets import digits_012345
 from memristive.cli.script import run
@@ -18,4 +17,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

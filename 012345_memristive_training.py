@@ -5,7 +5,6 @@ results/012345_training.json and figures/012345_*.png in about 4 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 
 from datasets import digits_012345
 from memristive.cli.script import run
@@ -26,4 +25,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

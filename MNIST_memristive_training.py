@@ -5,7 +5,6 @@ results/mnist_training.json and figures/mnist_*.png in about 4 s.
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 
 from datasets import mnist
 from memristive.cli.script import run
@@ -27,4 +26,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -5,15 +5,12 @@ results/NAME_decisions.csv.gz and figures/NAME_*.png. A minute in ngspice on two
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 from typing import Any
 
 import plotting
 from datasets import mnist
-from memristive.cli.parallel_reads import read_images
-from memristive.cli.scoring import save_test
-from memristive.cli.script import add_jobs, apply_settings, keep_apart, make_parser, run, write_netlist
-from memristive.io.files import check_overwriting
+from memristive.cli.reading import read_images, save_test
+from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.io.results import describe
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import read_netlist
@@ -37,14 +34,13 @@ def main(arguments: list[str] | None = None) -> None:
     dataset = mnist(voltages.shape[0], voltages.encoding)
     setup = voltages.setup(dataset.setup)
     setup = setup.replace(schedule=apply_settings(options, schedule=setup.schedule)[0])
-    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
+    images, labels = dataset.test.first(options.samples)
     name = options.voltages.stem.replace("mnist", "mnist_test", 1) + "_by_closed_form" * (options.engine != NGSPICE)
-    record = options.results / f"{name}.json"
-    parameters = {"voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,
-                  "learning": voltages.origin.get("learning"), "samples": len(images), **describe(setup, voltages.chip)}
-    check_overwriting(record, parameters, options.force, others=[options.voltages])
-    write_netlist(options.netlist, lambda: read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0"),
-                  options.force, others=[options.voltages])
+    record = Record(options, name, {
+        "voltages": options.voltages, "engine": options.engine, "trained_by": voltages.engine, "rule": voltages.rule,
+        "learning": voltages.origin.get("learning"), "samples": len(images),
+        **describe(setup, voltages.chip)}, others=[options.voltages])
+    record.write_netlist(lambda: read_netlist(setup, voltages.states, images[0], dataset.labels, "test image 0"))
 
     # 2. Read every image: first spike times, one row for each image.
     network = network_on_chip(Network.of(setup, voltages.states), voltages.chip)
@@ -54,14 +50,14 @@ def main(arguments: list[str] | None = None) -> None:
     more: dict[str, Any] = {"equal_templates": equal_templates(dataset.patterns, images)} if voltages.rule == "hebbian" else {}
     if options.engine == NGSPICE:
         more["read_energy"] = read_energy(setup, voltages.states, images[0])
-    strict = save_test(options, name, parameters, labels, spikes, options.engine, dataset.labels,
+    strict = save_test(record, labels, spikes, options.engine, dataset.labels,
                        resolution_of(voltages.rule, setup.neuron), setup.schedule, **more)
 
     # 4. Plot.
     counts, leads = confusion(labels, strict, classes=10), [lead(times) for times in spikes[strict >= 0]]
-    plotting.save(plotting.confusion(counts, dataset.labels), options.figures / f"{name}_confusion.png")
-    plotting.save(plotting.lead_histogram(leads), options.figures / f"{name}_leads.png")
+    record.plot(plotting.confusion(counts, dataset.labels), "confusion")
+    record.plot(plotting.lead_histogram(leads), "leads")
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -5,7 +5,6 @@ results/xpue_inference.json and figures/xpue_*.png in about 2 s. The inferences 
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 import plotting
 from datasets import Dataset, xpue
 from memristive.cli.script import (
+    Record,
     apply_settings,
     keep_apart,
     make_parser,
@@ -20,10 +20,8 @@ from memristive.cli.script import (
     print_energy,
     progress,
     run,
-    write_netlist,
 )
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe
 from memristive.io.voltages import Voltages, load_voltages
 from memristive.learning.hebbian import infer, inference_netlist
 from memristive.network.energy import read_energy
@@ -49,12 +47,10 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
     setup = voltages.setup(dataset.setup)
     (schedule,) = apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
-    record = options.results / f"{name}{setup.suffix}_inference.json"
-    parameters = {"dataset": name, "voltages": options.voltages, "rule": voltages.rule,
-                  **describe(setup, voltages.chip)}
-    check_overwriting(record, parameters, options.force, others=[options.voltages])
-    write_netlist(options.netlist, lambda: inference_netlist(setup, voltages.states, patterns, labels), options.force,
-                  others=[options.voltages])
+    record = Record(options, f"{name}{setup.suffix}_inference", {
+        "dataset": name, "voltages": options.voltages, "rule": voltages.rule,
+        **describe(setup, voltages.chip)}, others=[options.voltages])
+    record.write_netlist(lambda: inference_netlist(setup, voltages.states, patterns, labels))
 
     # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
     result = infer(setup, voltages.states, patterns, watch=lambda runs: progress(runs, classes, "inference", "pattern"))
@@ -67,7 +63,7 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
     energy = read_energy(setup, voltages.states, patterns[0])
 
     # 4. Save.
-    write_results(record, parameters, {
+    record.write({
         "strict_accuracy": np.mean(strict == truth), "paper_rule_accuracy": np.mean(paper == truth), "decisions": decisions,
         "first_spike_times": result.spikes, "leads": leads, "resolution": resolution, "read_energy": energy})
 
@@ -83,4 +79,4 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -5,15 +5,14 @@ voltages/xpue.json, results/xpue_training.json and figures/xpue_*.png in about 3
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 import time
 
 import plotting
 from datasets import Dataset, xpue
 from memristive.cli.devices import add_device, on_device
-from memristive.cli.script import apply_settings, make_parser, print_energy, print_training, progress, run, write_netlist
+from memristive.cli.script import Record, apply_settings, make_parser, print_energy, print_training, progress, run
 from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
 from memristive.network.energy import write_energy
@@ -40,11 +39,9 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     setup = Setup(*apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
     setup = on_device(options, setup, patterns)
     parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
-    record = options.results / f"{stem}{setup.suffix}_training.json"
     check_overwriting(options.voltages, parameters, options.force)
-    check_overwriting(record, parameters, options.force, others=[options.voltages])
-    write_netlist(options.netlist, lambda: hebbian_netlist(setup, patterns, labels), options.force,
-                  others=[options.voltages, record])
+    record = Record(options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages])
+    record.write_netlist(lambda: hebbian_netlist(setup, patterns, labels))
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
     start = time.perf_counter()
@@ -54,7 +51,7 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
 
     # 3. Save. The states X, the voltages of the memory capacitors, are the weights.
     save_voltages(options.voltages, training.states, engine="ngspice", encoding="binary", **parameters)
-    write_results(record, parameters, {"voltages": training.states, "write_energy": energy})
+    record.write({"voltages": training.states, "write_energy": energy})
 
     # 4. Print and plot.
     print_training(setup, labels, patterns, training.states, seconds)
@@ -70,4 +67,4 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

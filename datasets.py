@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -45,12 +45,15 @@ class DatasetError(ParameterError):
     """A dataset's file is missing or damaged, or a dataset does not have what was asked for."""
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(NamedTuple):
     """Images of a training or test set: `levels` n x inputs from 0 to 1, `labels` n class numbers."""
 
     levels: np.ndarray
     labels: np.ndarray
+
+    def first(self, count: int | None) -> "Images":
+        """Return the first `count` images; None: all."""
+        return Images(self.levels[:count], self.labels[:count])
 
 
 @dataclass(frozen=True, eq=False)

@@ -265,4 +265,4 @@ if __name__ == "__main__":
     from memristive.cli.script import run
     from studies.device import main
 
-    sys.exit(run(main))
+    run(main)

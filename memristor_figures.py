@@ -4,7 +4,6 @@ Writes figures/memristor_theoretical_iv.png in about 1 s. Nothing is simulated; 
 """
 
 import memristive.interrupts  # first, for Ctrl-C during the other imports  # noqa: F401
-import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,4 +31,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

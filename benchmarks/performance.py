@@ -74,7 +74,7 @@ def cpu_seconds(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) 
 def engine_row(size: int, encoding: str, name: str) -> dict[str, Any]:
     """Return CPU times of a read, a write, and learning from errors, by the engine `name` with `size` x `size` pixels."""
     dataset, inputs = mnist(size, encoding), size**2
-    images, labels = dataset.test.levels, dataset.test.labels
+    images, labels = dataset.test
     rule, rng = dataclasses.replace(dataset.rule, presentations=PRESENTATIONS[name]), np.random.default_rng(1)
     start = paper_network(dataset.setup, rule, 10, inputs)
     network = dataclasses.replace(start, states=(start.states[0] + rng.normal(0, 0.02, (10, inputs)),))
@@ -110,4 +110,4 @@ def script_cost(command: list[str], folder: str) -> list[float]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

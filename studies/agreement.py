@@ -16,7 +16,6 @@ writes.
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,13 +30,21 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset, mnist
-from memristive.cli.parallel import run_resumable
-from memristive.cli.parallel_reads import NEURONS, ranges, read_range
-from memristive.cli.script import Parser, add_jobs, add_resume, keep_apart, make_parser, print_rows, progress, run, whole_number
-from memristive.io.files import FileProblem, check_overwriting
+from memristive.cli.reading import NEURONS, ranges, read_range
+from memristive.cli.script import (
+    Parser,
+    Record,
+    add_resume,
+    keep_apart,
+    make_parser,
+    print_rows,
+    progress,
+    run,
+    whole_number,
+)
+from memristive.io.files import FileProblem
 from memristive.io.networks import describe_network, load_network
 from memristive.io.predictions import load_decisions
-from memristive.io.results import write_results
 from memristive.io.voltages import load_voltages
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
@@ -78,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     part = command("reads", agree_on_reads)
     part.add_number("--images", 1, 10_000, 200, "test images of each network that are read with tightened tolerances")
     part.add_number("--writes", 1, 10**6, 1000, "random writes")
-    part = add_jobs(add_resume(command("layers", agree_on_layers)))
+    part = add_resume(command("layers", agree_on_layers))
     part.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     part.add_argument("--voltages", type=Path, metavar="FILE", help="network (default: voltages/layers_NAME.json)")
     part.add_number("--samples", 1, 10_000, 200, "the first N test images")
@@ -123,10 +130,9 @@ def networks() -> list[Trained]:
 
 def agree_on_reads(options: argparse.Namespace) -> None:
     """Compare reads and writes of one layer."""
-    record = options.results / "engines.json"
-    parameters = {"tight": READING_LAYERS.tightened().as_dict(), "images": options.images,
-                  "steps_us": [step * 1e6 for step in STEPS]}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "engines", {
+        "tight": READING_LAYERS.tightened().as_dict(), "images": options.images,
+        "steps_us": [step * 1e6 for step in STEPS]})
     compared = [(network, ngspice_spikes(network, options.results)) for network in networks()]
 
     # 1. Reads: usual ones, tightened ones, and ever shorter steps.
@@ -152,10 +158,10 @@ def agree_on_reads(options: argparse.Namespace) -> None:
     writes = {"count": options.writes, "cells_differ_max_V": largest, "share_of_bound": largest_share}
 
     # 3. Save, print, plot.
-    write_results(record, parameters, {"rows": rows, "steps": steps, "writes": writes})
+    record.write({"rows": rows, "steps": steps, "writes": writes})
     print(pd.DataFrame(rows).set_index("network").T.to_string(float_format="{:.4g}".format))
     print(f"{options.writes} writes: cells differ by up to {largest * 1e3:.3f} mV, {largest_share:.2f} of the bound")
-    plotting.save(engines_figure(drawn), options.figures / "engines.png")
+    record.plot(engines_figure(drawn))
 
 
 def ngspice_spikes(network: Trained, folder: Path) -> np.ndarray:
@@ -260,21 +266,20 @@ def agree_on_layers(options: argparse.Namespace) -> None:
     keep_apart(options, path)
     network, rule, voltages = load_network(path, options.data)
     dataset = matching_dataset(options.data, voltages.origin["shape"][0], rule.seed if rule else 1)
-    images, labels = dataset.test.levels[:options.samples], dataset.test.labels[:options.samples]
-    record = options.results / f"layers_in_ngspice_{path.stem.removeprefix('layers_')}.json"
-    parameters = {"voltages": path, "samples": len(images),
-                  **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}
-    check_overwriting(record, parameters, options.force, others=[path])
+    images, labels = dataset.test.first(options.samples)
+    record = Record(options, f"layers_in_ngspice_{path.stem.removeprefix('layers_')}", {
+        "voltages": path, "samples": len(images),
+        **describe_network(dataset.name, dataset.shape, network, rule, voltages.engine)}, others=[path])
     warn_of_layers(network, images, labels=labels, name=path.stem)
 
     # 2. Read all images, and compare spikes and decisions with the closed form.
     tasks = ranges(network, images)
-    parts = run_resumable(read_range, tasks, [len(task.images) for task in tasks], options, record, parameters)
+    parts = record.run_tasks(read_range, tasks, [len(task.images) for task in tasks])
     found = [np.vstack([np.array(part, float) for part in layer]) for layer in zip(*parts, strict=True)]
     exact = network.forward(images)
     rows, differing = compare_layers(found, exact, network.design.window)
     scores = {"ngspice": score_row(labels, found[-1]), "closed_form": score_row(labels, exact[-1])}
-    write_results(record, parameters, {"rows": rows, "decided_differently": differing, **scores})
+    record.write({"rows": rows, "decided_differently": differing, **scores})
     print_rows(rows)
     print_rows(differing)
     print_rows([{"engine": engine, **row} for engine, row in scores.items()])
@@ -307,12 +312,11 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
     if options.after + options.stretch > PRESENTATIONS:
         raise ParameterError(f"--after and --stretch must add up to at most {PRESENTATIONS}, got {options.after} and "
                              f"{options.stretch}")
-    images, labels = dataset.training.levels, dataset.training.labels
+    images, labels = dataset.training
     network = initial_network(tuple(options.hidden), len(dataset.labels), images, rule)
-    record = options.results / f"layers_in_step_{dataset.name}.json"
-    parameters = {**describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
-                  "stretch": options.stretch}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, f"layers_in_step_{dataset.name}", {
+        **describe_network(dataset.name, dataset.shape, network, rule), "after": options.after,
+        "stretch": options.stretch})
 
     # 2. The closed form makes the first presentations, then both engines go on.
     start = Learning.start(network, rule)
@@ -325,10 +329,10 @@ def agree_on_layers_training(options: argparse.Namespace) -> None:
         def in_ngspice(learning: Learning) -> None:
             index = rule.order(len(labels), learning.done, learning.done + 1)[0]
             present(learning, rule, circuits, images[index], int(labels[index]), write_generator(rule, learning.done))
-        results = compare_training(start, in_ngspice, rule, Images(images, labels), options.stretch)
+        results = compare_training(start, in_ngspice, rule, dataset.training, options.stretch)
 
     # 3. Save and print.
-    write_results(record, parameters, results)
+    record.write(results)
     print_rows(results["rows"])
     print_rows(results["different"])
 
@@ -348,7 +352,7 @@ def compare_training(start: Learning, in_ngspice: Callable[[Learning], Any], rul
         only the first one. `answered_right`, `wrote`: numbers of ngspice's presentations.
     """
     def in_closed_form(learning: Learning) -> None:
-        next(train(learning, rule, training.levels, training.labels, block=1))
+        next(train(learning, rule, *training, block=1))
 
     circuit, free, threshold = start, start, start.network.parameters.memristor.threshold_voltage
     apart = {course: np.zeros((len(start.network.states), 2)) for course in ("in step", "free")}
@@ -412,4 +416,4 @@ def differences(one: Learning, other: Learning, before: Learning, threshold: flo
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -19,12 +19,10 @@ from PySpice.Spice.Netlist import Circuit
 
 import memristor as script
 import plotting
-from memristive.cli.script import apply_settings, keep_apart, make_parser, print_rows, table, write_netlist
+from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, table
 from memristive.devices.channel import channel_current
 from memristive.devices.measured_device import device_record, emulator, load_device
 from memristive.devices.single_cell import STATE, one_cell
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 from memristive.network.checks import ROUNDED, OperatingRangeWarning
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
@@ -78,11 +76,10 @@ class IvExperiment(Parameters):
 def run_iv(options: argparse.Namespace) -> None:
     """Run the I-V experiment of `python memristor.py`: compare one loop with its closed form, and measure the fingerprints."""
     memristor, experiment = apply_settings(options, memristor=IV_MEMRISTOR, iv=IvExperiment())
-    record, parameters = options.results / "memristor.json", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "memristor", {"memristor": memristor.as_dict(), "iv": experiment.as_dict()})
     nodes = ["v(input)", f"v({STATE})", "i(vneuron)"]
-    write_netlist(options.netlist, lambda: netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment),
-                                                        experiment.duration, print_nodes=nodes), options.force)
+    record.write_netlist(lambda: netlist_text(iv_circuit(memristor, experiment), iv_solver(experiment), experiment.duration,
+                                              print_nodes=nodes))
 
     # 1. One loop, and its distance from the closed form.
     time, voltage, current, state = iv_experiment(memristor, experiment)
@@ -101,13 +98,13 @@ def run_iv(options: argparse.Namespace) -> None:
     _warn_of_limits(memristor, experiment, loops)
 
     # 3. Save, print, plot.
-    write_results(record, parameters, results | {"rows": rows})
+    record.write(results | {"rows": rows})
     print(table(("peak", "ngspice", "closed form", "largest deviation"),
                 [(name, *(f"{results[f'{prefix}peak_{name}_{unit}']:.4g} {unit}" for prefix in ("", "closed_form_")),
                   f"{results[f'{name}_deviation']:.2e}") for name, unit in (("state", "V"), ("current", "A"))]))
     print_rows(rows)
-    plotting.save(loop_figure(time, voltage, current, state), options.figures / "memristor_iv.png")
-    plotting.save(fingerprints_figure(loops), options.figures / "memristor_fingerprints.png")
+    record.plot(loop_figure(time, voltage, current, state), "iv")
+    record.plot(fingerprints_figure(loops), "fingerprints")
 
 
 def iv_circuit(memristor: MemristorParameters, experiment: IvExperiment) -> Circuit:
@@ -212,15 +209,14 @@ def run_device(options: argparse.Namespace) -> None:
     """Draw conductance over pulses and I-V loop of one measured device, for `python memristor.py --device NAME`."""
     device = load_device(options.device)
     keep_apart(options, options.device)
-    record, parameters = options.results / f"device_{device.name}.json", {"device": device_record(device)}
-    check_overwriting(record, parameters, options.force, others=[options.device])
+    record = Record(options, f"device_{device.name}", {"device": device_record(device)}, others=[options.device])
     curve = measure(device)
     # Half a period has the volt-seconds of all pulses up. Pulses are slow, so that the current that charges the gate is small.
     emulated = emulator(device, pulse=SLOW)
     frequency = 1 / (np.pi * emulated.pulse * curve.pulses_up)
     experiment = IvExperiment(frequency=frequency, initial_state=emulated.low, periods=2)
     _, voltage, current, state = iv_experiment(emulated.memristor, experiment)
-    write_results(record, parameters, {
+    record.write({
         "largest_deviation_share_of_range": curve.deviation, "rms_deviation_share_of_range": curve.rms,
         "emulator": dataclasses.asdict(emulated.memristor), "pulse_s": emulated.pulse, "loop_frequency_Hz": frequency,
         "loop_peak_current_A": np.abs(current).max(),
@@ -234,7 +230,7 @@ def run_device(options: argparse.Namespace) -> None:
     plotting.cross(right)
     right.locator_params(nbins=5)
     right.set(xlabel="voltage (V)", ylabel=f"current ({unit})", title="I-V loop of the emulator")
-    plotting.save(figure, options.figures / f"device_{device.name}.png")
+    record.plot(figure)
 
 
 def _warn_of_limits(memristor: MemristorParameters, experiment: IvExperiment, loops: Sequence[Loop]) -> None:

@@ -17,7 +17,6 @@ own/device_fit_NAME.png. About 3 s.
 import dataclasses
 import io
 import re
-import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -28,11 +27,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
-from memristive.cli.script import Parser, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file
-from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
@@ -48,21 +46,21 @@ USUAL = 1e-9  # S: the highest conductance of a memristor is seldom below this
 
 def main(arguments: list[str] | None = None) -> None:
     """Read, fit, save, print, plot."""
-    parser: Parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, parameters=False)
     parser.add_argument("file", type=Path, metavar="FILE.csv", help="measured readings")
     parser.add_argument("--name", help="name of the device (default: that of the file)")
     parser.add_argument("--read-voltage", type=float, default=0.1, metavar="V", help="of the measurement (default: 0.1 V)")
     options = parser.parse_args(arguments)
     keep_apart(options, options.file)
     name = options.name or options.file.stem
-    record, device_file = options.results / f"device_fit_{name}.json", options.results / f"{name}_device.json"
+    device_file = options.results / f"{name}_device.json"
     data = read_table(options.file)
     readings = zlib.crc32(data.to_csv().encode())
-    parameters = {"file": options.file.name, "read_voltage": options.read_voltage, "readings": readings}
-    source = f"fitted to {options.file.name}, checksum {readings:08x}"
-    device = {"name": name, "read_voltage": options.read_voltage, "source": source}
-    for file, content in ((record, parameters), (device_file, device)):
-        check_overwriting(file, content, options.force, others=[options.file])
+    device = {"name": name, "read_voltage": options.read_voltage,
+              "source": f"fitted to {options.file.name}, checksum {readings:08x}"}
+    record = Record(options, f"device_fit_{name}", {
+        "file": options.file.name, "read_voltage": options.read_voltage, "readings": readings}, others=[options.file])
+    check_overwriting(device_file, device, options.force, others=[options.file])
 
     conductance, direction, pulses = pulse_columns(data)
     fit = fit_pulses(conductance, direction, pulses=pulses, **device)
@@ -70,9 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     report(f"wrote {device_file}; use it with: --device {device_file}")
     results = {"device": dataclasses.asdict(fit.device), "standard_errors": fit.errors, "rms_share_of_range": fit.rms,
                "largest_share_of_range": fit.largest}
-    write_results(record, parameters, results, ngspice=False)
+    record.write(results, ngspice=False)
     print_fit(fit)
-    plotting.save(pulse_figure(fit), options.figures / f"device_fit_{name}.png")
+    record.plot(pulse_figure(fit))
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -219,4 +217,4 @@ def pulse_figure(fit: PulseFit) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

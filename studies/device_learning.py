@@ -15,7 +15,6 @@ seeds) beside those of the presets in the record. That takes some minutes. Ctrl-
 
 import dataclasses
 import itertools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +25,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import plotting
 from datasets import Dataset, matching_dataset
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import RESULTS, add_jobs, add_resume, keep_apart, make_parser, run, table
+from memristive.cli.script import RESULTS, Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
-from memristive.io.results import load_table, write_results
+from memristive.io.results import load_table
 from memristive.io.voltages import save_voltages
 from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule
@@ -55,7 +52,7 @@ ENDURANCE = 1e5  # pulses that a cell survives
 NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-hfo2": (41, 20), "epiram": (91.5, 92),
             "taox-hfox": (None, 80)}
 SHORT = 40_000  # presentations with --short
-RECORD = "device_learning.json"
+RECORD = "device_learning"
 DOSE = "the dose of memristive.learning.device_settings"  # for warnings
 CASES = ["data", "device", "layers", "pairs", "whole"]
 
@@ -130,16 +127,16 @@ class Task:
 
     def trained(self) -> tuple[Network, Counts]:
         """Return the network trained in closed form, and the numbers of its pulses."""
-        (network, rule), training = self.prepared(), self.dataset.training
+        network, rule = self.prepared()
         learning, counts = Learning.start(network, rule), no_counts(network)
-        for _ in train(learning, rule, training.levels, training.labels, counts=counts):
+        for _ in train(learning, rule, *self.dataset.training, counts=counts):
             pass
         return learning.network, counts
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all networks."""
-    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_argument("--device", metavar="FILE", help="one device beside the presets: a device file, or a preset's name")
     parser.add_argument("--data", choices=(MNIST, DIGITS), default=MNIST, help="with --device (default: mnist)")
     parser.add_argument("--layers", nargs="+", type=int, choices=(1, 2), default=[1, 2], help="default: 1 2")
@@ -148,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one layer of one pair, one seed, few presentations")
     parser.add_argument("--voltages", type=Path, metavar="FOLDER", help="default: voltages, or the folder of --results")
     options = parser.parse_args(arguments)
-    keep_apart(options, options.device)
+    folder = options.voltages or keep_apart(options, options.device)
 
     # 1. All networks that are trained.
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
@@ -156,37 +153,35 @@ def main(arguments: list[str] | None = None) -> None:
     if options.device:
         tasks = [Task(options.device, layers, seed=seed, data=options.data)
                  for layers in options.layers for seed in range(1, seeds[layers - 1] + 1)]
-        name = f"device_learning_{load_current_device(options.device).name}_{options.data}.json"
+        name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
     elif options.short:
-        tasks, name = [Task(device, short=True) for device in names], "device_learning_short.json"
+        tasks, name = [Task(device, short=True) for device in names], "device_learning_short"
     else:
         tasks = list(all_tasks(names, options.layers, seeds))
-    record = options.results / name
-    parameters = {"devices": {name: device_record(load_device(name)) for name in names}, "layers": options.layers, "seeds": seeds,
-                  "tasks": len(tasks), "data": options.data}
-    check_overwriting(record, parameters, options.force)
-    folder = options.voltages or (Path("voltages") if options.results == parser.get_default("results") else options.results)
+    record = Record(options, name, {
+        "devices": {name: device_record(load_device(name)) for name in names}, "layers": options.layers, "seeds": seeds,
+        "tasks": len(tasks), "data": options.data})
     networks = {k: folder / f"device_{task.device}_{task.layers}.json"
                 for k, task in enumerate(tasks) if task.saved and not options.device}
     for k, path in networks.items():
-        check_overwriting(path, tasks[k].described(), options.force, [record])
+        check_overwriting(path, tasks[k].described(), options.force, [record.path])
 
     # 2. Train and test.
-    rows = run_resumable(evaluate, tasks, [task.presentations * task.layers for task in tasks], options, record, parameters)
+    rows = record.run_tasks(evaluate, tasks, [task.presentations * task.layers for task in tasks])
 
     # 3. Save, print, plot.
     states = [row.pop("states", None) for row in rows]
     for k, path in networks.items():
         save_voltages(path, tuple(np.array(layer, float) for layer in states[k]), ngspice=False, **tasks[k].described())
-    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    record.write({"rows": rows}, ngspice=False)
     found = summary(pd.DataFrame(rows))
     if options.device:
-        print(comparison(found, RESULTS / RECORD))
+        print(comparison(found, RESULTS / f"{RECORD}.json"))
         return
     print(table(("data", "device", "layers", "pairs", "pulses", "accuracy", "pulses a cell", "column writes"),
                 [described(row) for _, row in found.iterrows()]))
     if not options.short:
-        plotting.save(accuracy_figure(found[found["data"] == MNIST]), options.figures / "device_learning.png")
+        record.plot(accuracy_figure(found[found["data"] == MNIST]))
 
 
 def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[Task]:
@@ -283,6 +278,4 @@ def accuracy_figure(found: pd.DataFrame) -> Figure:
 
 
 if __name__ == "__main__":
-    from studies import device_learning  # workers import what they run
-
-    sys.exit(run(device_learning.main))
+    run(main)

@@ -5,7 +5,6 @@ the conductance after each. Writes results/device_presets.json and figures/devic
 `python memristor.py --device NAME` does the same for one device, with its I-V loop.
 """
 
-import sys
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -14,11 +13,9 @@ from matplotlib.axes import Axes
 
 import plotting
 from memristive.cli.parallel import run_tasks
-from memristive.cli.script import add_jobs, make_parser, run, table
+from memristive.cli.script import Record, add_jobs, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
 from memristive.devices.pulse_train import apply_pulses
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 
 HEADING = ("device", "pulses up, down", "steps up", "steps down", "on/off", "R_on/ohm", "noise: write, read",
            "largest deviation in ngspice")
@@ -31,14 +28,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Simulate the conductance of all presets over pulses; save, print and draw it."""
     parser = add_jobs(make_parser(__doc__, parameters=False))
     options = parser.parse_args(arguments)
-    record = options.results / "device_presets.json"
-    parameters = {"devices": {name: device_record(device) for name, device in DEVICES.items()}}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "device_presets", {"devices": {name: device_record(device) for name, device in DEVICES.items()}})
     found = dict(run_tasks(measure, list(DEVICES.values()), options.jobs, options.scheduler, description="devices"))
     curves = [found[k] for k in range(len(DEVICES))]
     rows = [{"device": curve.device.name, "largest_deviation_share_of_range": curve.deviation,
              "rms_deviation_share_of_range": curve.rms} for curve in curves]
-    write_results(record, parameters, {"rows": rows})
+    record.write({"rows": rows})
     print(table(HEADING, [(*described(curve.device), f"{curve.deviation:.2%}") for curve in curves]))
     lines = -(-len(curves) // PANELS)
     figure, axes = plt.subplots(lines, PANELS, figsize=(plotting.WIDTH, 2.5 * lines), squeeze=False)
@@ -47,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     for axis, curve in zip(axes.flat, curves, strict=False):
         draw_curve(axis, curve)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    plotting.save(figure, options.figures / "device_presets.png")
+    record.plot(figure)
 
 
 def list_devices() -> None:
@@ -112,4 +107,4 @@ def draw_curve(axis: Axes, curve: Curve) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

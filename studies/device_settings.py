@@ -9,17 +9,13 @@ results/device_settings_LAYERS.json in two minutes (--vary: 15; two layers: ten 
 """
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
+from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 from memristive.learning.device_settings import learning_of
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
@@ -55,7 +51,7 @@ class Trial:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train all devices and print their accuracies."""
-    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_argument("--layers", type=int, choices=(1, 2), default=1, help="default: 1")
     parser.add_number("--pairs", 0, 64, 1, "differential pairs of a synapse; 0: single cells")
     parser.add_argument("--vary", action="store_true", help="also halve and double each setting")
@@ -65,12 +61,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.vary:
         trials += [dataclasses.replace(trial, setting=setting, factor=factor)
                    for trial in trials for setting in SETTINGS for factor in (0.5, 2.0)]
-    record = options.results / f"device_settings_{options.layers}.json"
-    parameters = {"devices": [device_record(device) for device, _ in known], "layers": options.layers, "pairs": options.pairs,
-                  "vary": options.vary}
-    check_overwriting(record, parameters, options.force)
-    rows = run_resumable(evaluate, trials, [1] * len(trials), options, record, parameters)
-    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    record = Record(options, f"device_settings_{options.layers}", {
+        "devices": [device_record(device) for device, _ in known], "layers": options.layers, "pairs": options.pairs,
+        "vary": options.vary})
+    rows = record.run_tasks(evaluate, trials, [1] * len(trials))
+    record.write({"rows": rows}, ngspice=False)
     columns = [("", 1.0), *((setting, factor) for setting in SETTINGS for factor in (0.5, 2.0))] if options.vary else [("", 1.0)]
     found = {(row["device"], row["whole"], row["setting"], row["factor"]): row["strict_accuracy"] for row in rows}
     print(table(("device", "pulses", *(f"{name} x {factor:g}" if name else "accuracy" for name, factor in columns)), [
@@ -89,7 +84,7 @@ def evaluate(trial: Trial) -> dict[str, Any]:
         made["design"] = dataclasses.replace(made["design"], transresistance=trial.factor * made["design"].transresistance)
     elif trial.setting:
         rule = dataclasses.replace(rule, **{trial.setting: trial.factor * getattr(rule, trial.setting)})
-    levels, labels = task.dataset.training.levels, task.dataset.training.labels
+    levels, labels = task.dataset.training
     network = initial_network(HIDDEN[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
     network = learn(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
     levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]
@@ -101,6 +96,4 @@ def evaluate(trial: Trial) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from studies import device_settings  # workers import what they run
-
-    sys.exit(run(device_settings.main))
+    run(main)

@@ -17,7 +17,6 @@ figures/imperfect_device_NAME.png. 3 minutes.
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +32,22 @@ from matplotlib.patches import Patch
 import plotting
 from datasets import Dataset, matching_dataset
 from memristive.classifier.defaults import learning_rule, suited_dose, suited_margin, untrained_network
-from memristive.cli.parallel import run_resumable, run_tasks
-from memristive.cli.script import add_jobs, add_resume, apply_settings, keep_apart, make_parser, print_rows, run, whole_number
+from memristive.cli.parallel import run_tasks
+from memristive.cli.script import (
+    Record,
+    add_resume,
+    apply_settings,
+    keep_apart,
+    make_parser,
+    print_rows,
+    run,
+    whole_number,
+)
 from memristive.devices.channel import read_current
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
-from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network
-from memristive.io.results import describe, load_results, write_results
+from memristive.io.results import describe, load_results
 from memristive.io.voltages import load_voltages
 from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule, Rule
@@ -164,8 +171,7 @@ class Task:
 
     def learned(self, chip: Chip) -> States:
         """Return the states after a training on a chip."""
-        training = self.data.training
-        return learn(self.on(chip, self.states), self.rule, training.levels, training.labels).network.states
+        return learn(self.on(chip, self.states), self.rule, *self.data.training).network.states
 
     def states_on(self, chip: Chip) -> States:
         """Return the states that a chip has at the end of the route: learned, written and verified, or carried."""
@@ -182,7 +188,7 @@ class Task:
 
     def accuracy(self, chip: Chip, states: States) -> float:
         """Return the strict accuracy of a chip that got some states; warn if a network collapses that learned on its chip."""
-        images, labels = self.data.test.levels[:self.samples], self.data.test.labels[:self.samples]
+        images, labels = self.data.test.first(self.samples)
         if self.route == "in situ" and not isinstance(self.network.design, Schedule):
             spread = f", spread {self.columns['spread']:g}" if "spread" in self.columns else ""
             warn_of_layers(self.on(chip, states), images, labels=labels, name=f"{self.route}{spread}, chip {chip.seed}")
@@ -333,7 +339,7 @@ def weight_share(task: Task, states: States) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test all chips, save, plot."""
-    parser = add_jobs(add_resume(make_parser(__doc__)))
+    parser = add_resume(make_parser(__doc__))
     parser.add_argument("--short", action="store_true", help="three chips, grey images, only spreads of 2 and 10 %%")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--hidden", type=whole_number(1, 10_000), metavar="N", help="networks with N hidden neurons")
@@ -375,8 +381,7 @@ def main(arguments: list[str] | None = None) -> None:
             voltages = load_voltages(f"voltages/mnist_ex_situ{'_grey' * (encoding == 'grey')}.json", "mnist", 10, 100)
             software[case] = (voltages.states,)
             parameters[case] |= {"hidden": None, "software": voltages.origin.get("mapping")}
-    path = options.results / f"imperfect_{name}{'_short' * options.short}.json"
-    check_overwriting(path, parameters, options.force, [options.device])
+    record = Record(options, f"imperfect_{name}{'_short' * options.short}", parameters, [options.device])
 
     # 2. Ideal chips learn: their states are the ex-situ weights.
     ideal = dict(run_tasks(learn_ideal, starts, options.jobs, options.scheduler, None, "ideal chips"))
@@ -386,13 +391,13 @@ def main(arguments: list[str] | None = None) -> None:
     tasks = [task for k, (case, start) in enumerate(zip(made, starts, strict=True))
              for task in plan(extent, start, ideal[k][0], software.get(case), ["both"] if options.hidden else list(DEVIATIONS))]
     sizes = [len(task.chips) * (task.rule.presentations if task.route == "in situ" else 1) for task in tasks]
-    results["rows"] = [row for found in run_resumable(evaluate, tasks, sizes, options, path, parameters) for row in found]
+    results["rows"] = [row for found in record.run_tasks(evaluate, tasks, sizes) for row in found]
     if carried:
         names = list(made) if options.circuits else [name.removeprefix("device_")]
         results["race"] = {circuit: race_of(starts[k], ideal[k][0], extent["chips"]) for k, circuit in enumerate(names)}
 
     # 4. Save, print, plot.
-    write_results(path, parameters, results, ngspice=False)
+    record.write(results, ngspice=False)
     print("accuracy of ideal chips: " + ", ".join(f"{case} {accuracy:.1%}" for case, accuracy in results["ideal"].items()))
     print_rows(results["rows"], drop=["accuracies"])
     for circuit, found in results.get("race", {}).items():
@@ -400,7 +405,7 @@ def main(arguments: list[str] | None = None) -> None:
               f"{found['moved_by_neurons']:.1%} (neurons) or {found['moved_by_cells']:.1%} (cells); weights are "
               f"{found['weight']:.0%} of the cells' conductance")
     if not options.circuits:
-        draw(path, options.figures)
+        draw(record.path, options.figures)
 
 
 def draw(record: str | Path, folder: str | Path) -> None:
@@ -549,6 +554,4 @@ def finish(axis: Axes, ideal: float, title: str, x: str, y: str = "") -> None:
 
 
 if __name__ == "__main__":
-    from studies import device_variability  # workers import what they run
-
-    sys.exit(run(device_variability.main))
+    run(main)

@@ -6,20 +6,25 @@ form. Writes voltages/NAME.json, results/NAME_training.json, results/NAME_test.j
 minutes in ngspice, 30 s in closed form.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import plotting
 from datasets import DATASETS, ENCODINGS, Dataset, load_dataset
-from memristive.cli.parallel_reads import read_images
-from memristive.cli.scoring import save_test
-from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, print_energy, progress, run, write_netlist
+from memristive.cli.reading import read_images, save_test
+from memristive.cli.script import (
+    Record,
+    add_resume,
+    apply_settings,
+    make_parser,
+    print_energy,
+    progress,
+    run,
+)
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
 from memristive.io.networks import describe_network, save
-from memristive.io.results import write_results
 from memristive.learning.hebbian import read_netlist
 from memristive.learning.start import paper_network
 from memristive.learning.training import Learning, learning_curve, train
@@ -34,7 +39,7 @@ CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 
 def main(arguments: list[str] | None = None) -> None:
     """Train from errors, save, test, save, print, plot."""
-    parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
+    parser = add_resume(make_parser(__doc__, netlist=True))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument("--encoding", choices=ENCODINGS, help="pixels on or off, or voltages proportional to grey levels")
@@ -54,23 +59,21 @@ def main(arguments: list[str] | None = None) -> None:
     chip.check_shape(classes, inputs)
     setup, chip = Setup(memristor, neuron, schedule), None if chip.ideal else chip
     network = network_on_chip(paper_network(setup, rule, classes, inputs), chip)
-    images, labels = dataset.training.levels, dataset.training.labels
+    images, labels = dataset.training
     name = file_stem(dataset, options.engine, chip, rule.seed)
     path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = describe_network(dataset.name, dataset.shape, network, rule, options.engine, dataset.encoding)
     test_engine = options.test_engine if dataset.load_images else NGSPICE
-    test_parameters = {**parameters, "test_engine": test_engine}
     check_overwriting(path, parameters, options.force, [options.chip])
-    check_overwriting(options.results / f"{name}_training.json", parameters, options.force, [options.chip, path])
-    check_overwriting(options.results / f"{name}_test.json", test_parameters, options.force, [options.chip, path])
+    record = Record(options, f"{name}_training", parameters, [options.chip, path])
+    test_record = Record(options, f"{name}_test", {**parameters, "test_engine": test_engine}, [options.chip, path])
 
     # 2. Train, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
     progressed = resumed(checkpoint, parameters, options.resume, options.force)
     learning = Learning.restored(network, progressed) if progressed else Learning.start(network, rule)
     setup, (states,) = network.setup, learning.network.states
-    write_netlist(options.netlist, lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0"),
-                  options.force, [options.chip, path])
+    record.write_netlist(lambda: read_netlist(setup, states, images[0], dataset.labels, "training image 0"))
     pulse = rule.dose / network.layers[0].write_rate
     warn_of_range(setup, states, images[:100], write=pulse * (options.engine == NGSPICE))
     with (checkpoint_at_interrupt(checkpoint, learning.arrays, parameters),
@@ -88,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
               for kind, sign in (("potentiation", 1), ("depression", -1))}
     marks = slice(499, None, 500)
     curve = {"presentations": np.arange(1, len(accuracy) + 1)[marks], "accuracy": accuracy[marks], "writes": writes[marks]}
-    write_results(options.results / f"{name}_training.json", parameters, {
+    record.write({
         "presentations": len(accuracy), "writes": int(writes[-1]), "running_accuracy": float(accuracy[-1]),
         "write_energy": energy, "learning_curve": curve})
     checkpoint.unlink(missing_ok=True)
@@ -96,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 4. Test on images that the network has never seen, or on the patterns of a dataset without test images.
     test = dataset.test if dataset.load_images else dataset.training
     spikes = read_images(learning.network, test.levels, test_engine, jobs=options.jobs, scheduler=options.scheduler)
-    save_test(options, f"{name}_test", test_parameters, test.labels, spikes, test_engine, dataset.labels)
+    save_test(test_record, test.labels, spikes, test_engine, dataset.labels)
     print(f"presented {len(accuracy)} images, wrote after {writes[-1]} of them; last running accuracy {accuracy[-1]:.2%}")
     for kind, joules in energy.items():
         conducts = kind == "depression" and memristor != isolated(memristor)
@@ -119,4 +122,4 @@ def file_stem(dataset: Dataset, engine: str, chip: Chip | None, seed: int) -> st
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

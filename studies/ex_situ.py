@@ -7,7 +7,6 @@ for MNIST.
 """
 
 import dataclasses
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from datasets import DATASETS, ENCODINGS, load_dataset
-from memristive.cli.script import apply_settings, make_parser, run
+from memristive.cli.script import Record, apply_settings, make_parser, run
 from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe
 from memristive.io.voltages import save_voltages
 from memristive.network.scores import interval
 from memristive.spice.parameters import Parameters, quantity
@@ -47,16 +46,16 @@ def main(arguments: list[str] | None = None) -> None:
     (mapping,) = apply_settings(options, mapping=Mapping())
     training, test = dataset.training, dataset.test
     name = f"{dataset.name}_ex_situ" + "_grey" * (dataset.name == "mnist" and dataset.encoding == "grey") + dataset.size_suffix
-    path, record = options.voltages or Path("voltages") / f"{name}.json", options.results / f"{name}_training.json"
+    path = options.voltages or Path("voltages") / f"{name}.json"
     parameters = {"dataset": dataset.name, "shape": dataset.shape, "encoding": dataset.encoding, "rule": "ex-situ",
                   **describe(dataset.setup), "mapping": dataclasses.asdict(mapping)}
     check_overwriting(path, parameters, options.force)
-    check_overwriting(record, parameters, options.force, others=[path])
+    record = Record(options, f"{name}_training", parameters, others=[path])
 
     # 2. Train in software. Without intercepts: the network has no input that is always on.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(training.levels, training.labels)
+        model = LogisticRegression(max_iter=mapping.iterations, fit_intercept=False).fit(*training)
     if model.n_iter_.max() >= mapping.iterations:
         warnings.warn(f"no convergence in {mapping.iterations} iterations; raise mapping.iterations", stacklevel=2)
     right, count = int(np.sum(model.predict(test.levels) == test.labels)), len(test.labels)
@@ -72,10 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 4. Save and print.
     save_voltages(path, states, **parameters)
-    write_results(record, parameters, {"software_accuracy": right / count, "software_interval_95": [low, high],
-                                       "samples": count})
+    record.write({"software_accuracy": right / count, "software_interval_95": [low, high], "samples": count})
     print(f"logistic regression in software: {right / count:.2%} of {count} test images (95 % interval {low:.2%} to {high:.2%})")
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

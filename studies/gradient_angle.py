@@ -7,7 +7,6 @@ figures/layer_gradient.png. About a minute.
 """
 
 import dataclasses
-import sys
 from functools import partial
 from typing import Any
 
@@ -16,12 +15,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import plotting
 from datasets import Images, matching_dataset
-from memristive.cli.script import apply_settings, make_parser, progress, run
-from memristive.io.files import check_overwriting
+from memristive.cli.script import Record, apply_settings, make_parser, progress, run
 from memristive.io.networks import describe_network
-from memristive.io.results import write_results
 from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.start import initial_network
@@ -46,9 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     (rule,) = apply_settings(options, rule=RULE)
     dataset = matching_dataset("mnist")
     network = initial_network((options.hidden,), 10, dataset.training.levels, rule)
-    record = options.results / "layer_gradient.json"
-    parameters = {**describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "layer_gradient", {
+        **describe_network(dataset.name, dataset.shape, network, rule), "errors": options.errors})
 
     # 2. Measure one write for each error, before and after the training.
     once = dataclasses.replace(rule, presentations=1)  # doses fall over a training: its only write has the whole first dose
@@ -56,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stage in ("before learning", "after learning"):
         if stage == "after learning":
             watch = partial(progress, total=-(-rule.presentations // BLOCK), description="learning", unit=f"{BLOCK} images")
-            network = learn(network, rule, dataset.training.levels, dataset.training.labels, watch=watch).network
+            network = learn(network, rule, *dataset.training, watch=watch).network
             warn_of_layers(network, dataset.test.levels, labels=dataset.test.labels, name=f"{options.hidden} hidden neurons")
         errors = find_errors(network, rule, dataset.training)[:options.errors]
         if not errors:
@@ -66,9 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
                  for k, label, wrong in progress(errors, len(errors), stage, "error")]
 
     # 3. Save, print, plot.
-    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    record.write({"rows": rows}, ngspice=False)
     print("medians", pd.DataFrame(rows).groupby("stage", sort=False).median().T.to_string(float_format="{:.4g}".format), sep="\n")
-    plotting.save(angles_figure(rows), options.figures / "layer_gradient.png")
+    record.plot(angles_figure(rows))
 
 
 def find_errors(network: Network, rule: LayeredRule, training: Images) -> list[tuple[int, int, int]]:
@@ -137,4 +132,4 @@ def angles_figure(rows: list[dict[str, Any]]) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

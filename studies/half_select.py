@@ -9,7 +9,6 @@ hour on two cores. Ctrl-C saves a checkpoint for --resume.
 
 import dataclasses
 import functools
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +19,10 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import Dataset, matching_dataset
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
+from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
@@ -69,25 +65,24 @@ class Task:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure the models, train, save, print, plot."""
-    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_number("--presentations", 1, 10**7, PRESENTATIONS, "of each training")
     options = parser.parse_args(arguments)
-    record = options.results / "half_select.json"
-    parameters = {"models": MODELS, "doses": DOSES, "shares": SHARES, "presentations": options.presentations}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "half_select", {
+        "models": MODELS, "doses": DOSES, "shares": SHARES, "presentations": options.presentations})
 
     models = [characterise(load_model(name)).device for name in MODELS]
     cases = [(device, scheme) for device in models for scheme in (ONE_TRANSISTOR, *(HALF, THIRD) * any(disturb(device)))]
     cases += [(device, HALF) for device in drawn_devices()]
     tasks = [Task(device, scheme, dose, options.presentations) for device, scheme in cases for dose in DOSES]
-    rows = run_resumable(evaluate, tasks, [task.presentations for task in tasks], options, record, parameters)
-    write_results(record, parameters, {"rows": rows})
+    rows = record.run_tasks(evaluate, tasks, [task.presentations for task in tasks])
+    record.write({"rows": rows})
 
     found = pd.DataFrame(rows)
     print(table(("device", "scheme", "r up", "r down", "dose", "held out", "test"), [
         (row["device"], row["scheme"], f"{row['r_up']:.2%}", f"{row['r_down']:.2%}", f"{row['dose']:g}",
          f"{row['held_out']:.2%}", f"{row['strict_accuracy']:.2%}") for _, row in best(found).iterrows()]))
-    plotting.save(figure(found), options.figures / "half_select.png")
+    record.plot(figure(found))
 
 
 def disturb(device: MeasuredDevice, scheme: str = HALF) -> tuple[float, float]:
@@ -159,6 +154,4 @@ def figure(found: pd.DataFrame) -> Figure:
 
 
 if __name__ == "__main__":
-    from studies import half_select  # workers import what they run
-
-    sys.exit(run(half_select.main))
+    run(main)

@@ -6,19 +6,14 @@ for --resume.
 """
 
 import dataclasses
-import sys
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-import plotting
 from datasets import matching_dataset
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
+from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
@@ -34,35 +29,34 @@ Task = tuple[int, LayeredRule, int]  # hidden neurons, rule, test images
 
 def main(arguments: list[str] | None = None) -> None:
     """Train networks of all sizes, test them, plot."""
-    parser = add_jobs(add_resume(make_parser(__doc__)))
+    parser = add_resume(make_parser(__doc__))
     parser.add_number("--seeds", 1, 100, 2, "networks of each size")
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N test images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=RULE)
-    record = options.results / "hidden_neurons.json"
-    parameters = {"dataset": "mnist", "hidden": HIDDEN, "seeds": options.seeds, "samples": options.samples,
-                  "learning": rule.as_dict(), "engine": CLOSED_FORM}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "hidden_neurons", {
+        "dataset": "mnist", "hidden": HIDDEN, "seeds": options.seeds, "samples": options.samples,
+        "learning": rule.as_dict(), "engine": CLOSED_FORM})
 
     # 1. Train and test all networks, side by side.
     tasks = [(hidden, dataclasses.replace(rule, seed=seed), options.samples)
              for hidden in HIDDEN for seed in range(1, options.seeds + 1)]
-    rows = run_resumable(train_and_test, tasks, [rule.presentations] * len(tasks), options, record, parameters)
+    rows = record.run_tasks(train_and_test, tasks, [rule.presentations] * len(tasks))
 
     # 2. Save, print, plot.
     accuracies = pd.DataFrame(rows).groupby("hidden").strict_accuracy
     sizes = accuracies.agg(seeds="size", mean="mean", lowest="min", highest="max").reset_index()
-    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    record.write({"rows": rows}, ngspice=False)
     print(sizes.to_string(index=False))
-    plotting.save(accuracy_figure(sizes, rule.presentations), options.figures / "hidden_neurons_accuracy.png")
+    record.plot(accuracy_figure(sizes, rule.presentations), "accuracy")
 
 
 def train_and_test(task: Task) -> dict[str, Any]:
     """Train one network and return its test scores. Runs in a worker."""
     (hidden, rule, samples), data = task, matching_dataset("mnist")
-    images, labels = data.test.levels[:samples], data.test.labels[:samples]
+    images, labels = data.test.first(samples)
     network = initial_network((hidden,) if hidden else (), 10, data.training.levels, rule)
-    learning = learn(network, rule, data.training.levels, data.training.labels)
+    learning = learn(network, rule, *data.training)
     warn_of_layers(learning.network, images, labels=labels, name=f"{hidden} hidden neurons, seed {rule.seed}")
     return {"hidden": hidden, "seed": rule.seed, **score_row(labels, learning.network.first_spikes(images)),
             "presentations_that_wrote": int(learning.history[:, 1].sum())}
@@ -92,6 +86,4 @@ def accuracy_figure(sizes: pd.DataFrame, presentations: int) -> Figure:
 
 
 if __name__ == "__main__":
-    from studies import hidden_neurons  # workers import what they run
-
-    sys.exit(run(hidden_neurons.main))
+    run(main)

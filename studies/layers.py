@@ -12,7 +12,6 @@ own chip or on another one.
 import dataclasses
 import functools
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,9 +26,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 import plotting
 from datasets import DATASETS, Dataset, Images, matching_dataset
-from memristive.cli.parallel_reads import read_images
+from memristive.cli.reading import read_images
 from memristive.cli.script import (
-    add_jobs,
+    Record,
     add_resume,
     apply_settings,
     make_parser,
@@ -38,12 +37,10 @@ from memristive.cli.script import (
     run,
     table,
     whole_number,
-    write_netlist,
 )
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
 from memristive.io.networks import describe_network, load_network
-from memristive.io.results import write_results
 from memristive.io.voltages import save_voltages
 from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
 from memristive.learning.rule import LayeredRule
@@ -67,7 +64,7 @@ SHOWN = 50  # hidden neurons whose weights are drawn
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and test a network for each seed, and draw the first one."""
-    parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
+    parser = add_resume(make_parser(__doc__, netlist=True))
     parser.add_argument("--data", choices=DATASETS, default="mnist", help="dataset (default: mnist)")
     parser.add_argument("--hidden", type=whole_number(1, 10_000), nargs="*", metavar="N",
                         help="neurons of each hidden layer; nothing for a single layer (default: 200; 300 for mnist_shifted, "
@@ -75,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, metavar="N", help="shrink images to N x N pixels")
     parser.add_argument("--engine", choices=ENGINES, default=CLOSED_FORM, help="engine that trains (default: closed-form)")
     parser.add_argument("--test-engine", choices=ENGINES, default=CLOSED_FORM, help="engine that tests (default: closed-form)")
-    parser.add_argument("--samples", type=whole_number(1, 10_000), metavar="N", help="only the first N test images")
+    parser.add_number("--samples", 1, 10_000, None, "only the first N test images")
     parser.add_argument("--seeds", type=whole_number(1, 1000), default=1, metavar="K",
                         help="train and test K networks, from rule.seed on; the first one is saved (default: 1)")
     parser.add_argument("--chip", metavar="NAME", help="chip file or preset (docs/chips.md)")
@@ -100,14 +97,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     dataset, start, _ = prepared(0)
     stem = f"layers_{dataset.name}{dataset.size_suffix}"
-    path, record = options.voltages or Path("voltages") / f"{stem}.json", options.results / f"{stem}.json"
+    path = options.voltages or Path("voltages") / f"{stem}.json"
     made_with = describe_network(dataset.name, dataset.shape, start, rule, options.engine)
     parameters = {**made_with, "seeds": options.seeds, "samples": len(dataset.test.labels[:options.samples]),
                   "test_engine": options.test_engine}
     check_overwriting(path, made_with, options.force, [options.chip])
-    check_overwriting(record, parameters, options.force, [options.chip, path])
-    write_netlist(options.netlist, functools.partial(layered_read_netlist, start, dataset.training.levels[0], dataset.labels,
-                                                     "training image 0"), options.force, [options.chip, path])
+    record = Record(options, stem, parameters, [options.chip, path])
+    record.write_netlist(functools.partial(layered_read_netlist, start, dataset.training.levels[0], dataset.labels,
+                                           "training image 0"))
 
     # 2. Train and test one network after the other, with a checkpoint from time to time and at Ctrl-C.
     checkpoint = checkpoint_path(path)
@@ -125,9 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
                 first = learning.network
                 save_voltages(path, learning.network.states, ngspice=options.engine == NGSPICE, **made_with)
                 shown = np.unique(np.linspace(0, len(accuracy) - 1, 2000).astype(int))
-                plotting.save(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1),
-                              options.figures / f"{stem}_learning.png")
-            images, labels = data.test.levels[:options.samples], data.test.labels[:options.samples]
+                record.plot(plotting.learning_figure(accuracy[shown], writes[shown], shown + 1), "learning")
+            images, labels = data.test.first(options.samples)
             warn_of_layers(learning.network, images, labels=labels, name=f"{dataset.name}, seed {seeded.seed}")
             spikes = read_images(learning.network, images, options.test_engine, jobs=options.jobs, scheduler=options.scheduler)
             rows.append({"seed": seeded.seed, "presentations_that_wrote": int(writes[-1]), **score_row(labels, spikes)})
@@ -135,12 +131,12 @@ def main(arguments: list[str] | None = None) -> None:
 
         # 3. Save, with the energies of an error of the first network.
         network = first or network_on_chip(load_network(path, dataset.name)[0], chip)
-        example = find_error(network, rule, dataset.training.levels, dataset.training.labels)
+        example = find_error(network, rule, *dataset.training)
         results: dict[str, Any] = {"rows": rows, "mean_strict_accuracy": np.mean([row["strict_accuracy"] for row in rows]),
                                    "networks_without_mistakes": sum(row["strict_accuracy"] == 1 for row in rows)}
         if NGSPICE in (options.engine, options.test_engine):
             results["energy"] = error_energies(network, rule, example)
-        write_results(record, parameters, results)
+        record.write(results)
     checkpoint.unlink(missing_ok=True)
 
     # 4. Print, and draw the first network.
@@ -153,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
         if min(dataset.shape) > 1:
             figures["hidden"] = hidden_images(network, dataset.shape, dataset.labels)
         for name, figure in figures.items():
-            plotting.save(figure, options.figures / f"{stem}_{name}.png")
+            record.plot(figure, name)
 
 
 def make_presentations(learning: Learning, engine: str, rule: LayeredRule, training: Images, state: dict[str, Any],
@@ -161,7 +157,7 @@ def make_presentations(learning: Learning, engine: str, rule: LayeredRule, train
     """Make the remaining presentations; keep the checkpoint's `state` up to date, and `save` it every half minute."""
     saved = time.perf_counter()
     with progress(range(0), rule.presentations, f"learning, seed {rule.seed}", "image") as bar:
-        for done, accuracy in train(learning, rule, training.levels, training.labels, engine=engine):
+        for done, accuracy in train(learning, rule, *training, engine=engine):
             state |= learning.arrays()
             bar.update(done - bar.n)
             bar.set_postfix(accuracy=f"{accuracy:.1%}", refresh=False)
@@ -296,4 +292,4 @@ def back_read_figure(simulated: np.ndarray, computed: np.ndarray, settled: np.nd
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

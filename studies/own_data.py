@@ -8,7 +8,6 @@ device's name follows it. Seconds for iris, minutes for digits.
 """
 
 import csv
-import sys
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -30,12 +29,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import plotting
 from memristive.classifier import MemristiveClassifier
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, apply_settings, keep_apart, make_parser, run, table, whole_number
+from memristive.cli.script import Record, add_resume, apply_settings, keep_apart, make_parser, run, table, whole_number
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting, report
-from memristive.io.results import write_results
 from memristive.network.measured_layers import MEASURED_NEURON
 from memristive.network.scores import confusion, decide, interval, largest_deviation
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
@@ -51,7 +48,7 @@ NETWORK = "memristor network"
 
 def main(arguments: list[str] | None = None) -> None:
     """Train on everything, cross-validate, compare with ngspice, save, plot."""
-    parser = add_jobs(add_resume(make_parser(__doc__, netlist=True)))
+    parser = add_resume(make_parser(__doc__, netlist=True))
     parser.add_argument("source", metavar="SOURCE", help=f"{', '.join(BUILT_IN)}, or a CSV file")
     parser.add_argument("--label", metavar="COLUMN", help="class column of a CSV file (default: the last)")
     parser.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN",
@@ -86,16 +83,15 @@ def main(arguments: list[str] | None = None) -> None:
     device = load_current_device(options.device) if options.device else None
     if device:
         name = f"{name}_{device.name}"
-    record, path = options.results / f"own_data_{name}.json", options.voltages or networks / f"{name}_classifier.json"
+    path = options.voltages or networks / f"{name}_classifier.json"
     made_with = {"source": Path(options.source).name, "label": options.label, "drop": options.drop, "rows": len(labels),
                  "table": zlib.crc32("\n".join(map(str, labels)).encode(), zlib.crc32(features.tobytes())),
                  "seed": options.seed, "hidden": hidden, "epochs": options.epochs, "dose": options.dose,
                  "device": device and {"file": options.device, **device_record(device)}, "pairs": pairs,
                  "network": NetworkParameters(memristor, neuron).as_dict()}
-    parameters = {**made_with, "folds": folds, "engine": options.engine}
     given = [options.source, options.device]
     check_overwriting(path, made_with, options.force, given)
-    check_overwriting(record, parameters, options.force, [*given, path])
+    record = Record(options, f"own_data_{name}", {**made_with, "folds": folds, "engine": options.engine}, [*given, path])
     if options.netlist:
         check_overwriting(options.netlist, None, options.force, [*given, path])
 
@@ -106,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=options.seed).split(features, truth))
     tasks = [Fold(f"{method}, fold {number}", classifier, features, truth, *part)
              for number, part in enumerate(parts, 1) for method, classifier in methods.items()]
-    found = run_resumable(evaluate, tasks, [len(task.train) for task in tasks], options, record, parameters)
+    found = record.run_tasks(evaluate, tasks, [len(task.train) for task in tasks])
     decided = {method: np.zeros((2, len(labels)), int) for method in methods}  # decisions, strict decisions
     for task, method, one in zip(tasks, len(parts) * list(methods), found, strict=True):
         decided[method][:, task.test] = one
@@ -120,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         report(f"wrote {final.export_netlist(options.netlist, features[0])}, the read of the first sample, for ngspice -b")
     rows = [{"method": method, **scores(truth, predicted, classes)} for method, (predicted, _) in decided.items()]
     strict = decided[NETWORK][1]
-    write_results(record, parameters, {
+    record.write({
         "samples": len(labels), "features": features.shape[1], "classes": classes, "rows": rows,
         "strict_accuracy": np.mean(strict == truth), "undecided": np.mean(strict < 0), **compared},
         ngspice=options.engine == NGSPICE)
@@ -135,8 +131,8 @@ def main(arguments: list[str] | None = None) -> None:
               "form")
 
     # 6. Plot.
-    plotting.save(plotting.confusion(confusion(truth, strict, len(classes)), [str(label)[:20] for label in classes],
-                                     unit="samples"), options.figures / f"own_data_{name}_confusion.png")
+    record.plot(plotting.confusion(confusion(truth, strict, len(classes)), [str(label)[:20] for label in classes],
+                                   unit="samples"), "confusion")
 
 
 def load_table(source: str, label: str | None = None, drop: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
@@ -244,6 +240,4 @@ def compare_in_ngspice(network: MemristiveClassifier, features: np.ndarray, labe
 
 
 if __name__ == "__main__":
-    from studies import own_data  # workers import what they run
-
-    sys.exit(run(own_data.main))
+    run(main)

@@ -7,17 +7,15 @@ in ngspice, two seconds in closed form; with 200 hidden neurons an hour in ngspi
 """
 
 import dataclasses
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import plotting
 from datasets import DATASETS, matching_dataset
-from memristive.cli.parallel_reads import read_images
-from memristive.cli.scoring import save_test
-from memristive.cli.script import add_jobs, apply_settings, keep_apart, make_parser, run, write_netlist
-from memristive.io.files import check_overwriting, differences
+from memristive.cli.reading import read_images, save_test
+from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
+from memristive.io.files import differences
 from memristive.io.networks import describe_network, network_of
 from memristive.io.results import describe
 from memristive.io.voltages import read_voltages
@@ -51,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     network, rule = network_of(voltages, dataset.setup)
     classes, inputs = network.sizes[-1], network.states[-1].shape[1]
     images = dataset.test if dataset.load_images else dataset.training
-    levels, labels = images.levels[:options.samples], images.labels[:options.samples]
+    levels, labels = images.first(options.samples)
 
     # 2. The chip of the training, or another one; it may have lost charge.
     trained = voltages.chip or Chip(classes, inputs)
@@ -73,20 +71,18 @@ def main(arguments: list[str] | None = None) -> None:
         described = describe_network(data, dataset.shape, network, rule, voltages.engine)
         netlist = partial(layered_read_netlist, network, levels[0], dataset.labels, "test image 0")
         warn_of_layers(network, levels, labels=labels, name=options.voltages.stem)
-    name, given = f"{options.voltages.stem}_read", [options.voltages, options.chip]
-    parameters = {**described, "voltages": options.voltages, "dataset": data, "engine": options.engine, "age_s": options.age,
-                  "ex_situ": changes, "samples": len(labels)}
-    check_overwriting(options.results / f"{name}.json", parameters, options.force, given)
-    write_netlist(options.netlist, netlist, options.force, given)
+    record = Record(options, f"{options.voltages.stem}_read", {
+        **described, "voltages": options.voltages, "dataset": data, "engine": options.engine, "age_s": options.age,
+        "ex_situ": changes, "samples": len(labels)}, others=[options.voltages, options.chip])
+    record.write_netlist(netlist)
 
     # 3. Read, decide, score, save, print.
     spikes = read_images(network, levels, options.engine, jobs=options.jobs, scheduler=options.scheduler)
-    strict = save_test(options, name, parameters, labels, spikes, options.engine, dataset.labels, resolution)
+    strict = save_test(record, labels, spikes, options.engine, dataset.labels, resolution)
 
     # 4. Plot.
-    plotting.save(plotting.confusion(confusion(labels, strict, classes), dataset.labels),
-                  options.figures / f"{name}_confusion.png")
+    record.plot(plotting.confusion(confusion(labels, strict, classes), dataset.labels), "confusion")
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

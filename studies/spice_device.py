@@ -10,19 +10,17 @@ own/spice_device_MODEL.png; those of the project's models go to results/ and fig
 """
 
 import dataclasses
-import sys
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import plotting
-from memristive.cli.script import Parser, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model
 from memristive.io.files import check_overwriting, report, to_json, write_file
-from memristive.io.results import write_results
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose (`studies.half_select`).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)
@@ -34,16 +32,16 @@ STYLES = {1: "-", 2: "--", 3: ":"}  # of lines for V, V/2 and V/3
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the model, measure, save, print, plot."""
-    parser: Parser = make_parser(__doc__, parameters=False)
+    parser = make_parser(__doc__, parameters=False)
     parser.add_argument("model", metavar="MODEL.json", help="model file, or the name of a model that comes with the project")
     options = parser.parse_args(arguments)
     keep_apart(options, options.model)
     model = load_model(options.model)
-    record, device_file = options.results / f"spice_device_{model.name}.json", options.results / f"{model.name}_device.json"
+    device_file = options.results / f"{model.name}_device.json"
     pulses = ("voltage_up", "width_up", "voltage_down", "width_down", "read_voltage")
     parameters = {"model": options.model, **{name: getattr(model, name) for name in pulses}}
-    for file in (record, device_file):
-        check_overwriting(file, parameters, options.force, others=[options.model])
+    record = Record(options, f"spice_device_{model.name}", parameters, others=[options.model])
+    check_overwriting(device_file, parameters, options.force, others=[options.model])
 
     found = characterise(model, f"SPICE subcircuit {model.subcircuit}, measured in ngspice", options.model)
     write_file(device_file, to_json(device_record(found.device)))
@@ -53,9 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
         "steps": {f"{'up' if up else 'down'} V/{part}": steps for (up, part), steps in found.steps.items()},
         "disturb": {f"{'up' if up else 'down'} V/{part}": r for (up, part), r in found.disturb.items()},
         "loops": [{"period_s": period, "voltage_V": volts, "current_A": amperes} for period, volts, amperes in found.loops]}
-    write_results(record, parameters, results)
+    record.write(results)
     print_result(found)
-    plotting.save(figure(found), options.figures / f"spice_device_{model.name}.png")
+    record.plot(figure(found))
 
 
 def print_result(found: Characterisation) -> None:
@@ -136,4 +134,4 @@ def figure(found: Characterisation) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -8,16 +8,12 @@ checkpoint for --resume.
 """
 
 import dataclasses
-import sys
 from typing import Any
 
 import numpy as np
 
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, make_parser, run, table
+from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.spice_model import load_model
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.ngspice_network import NgspiceNetwork
@@ -33,18 +29,17 @@ PULSED = 1e-2  # dose of the presentations in ngspice, share of the range: whole
 
 def main(arguments: list[str] | None = None) -> None:
     """Compare the engines for each model, save and print."""
-    parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_argument("--models", nargs="+", action="extend", choices=MODELS, metavar="NAME", help="default: all five")
     parser.add_number("--images", 1, 10_000, 1000, "test images")
     parser.add_number("--presentations", 1, 10_000, 100, "training images")
     options = parser.parse_args(arguments)
     models = options.models or MODELS
-    record = options.results / "subcircuit_layer.json"
-    parameters = {"models": models, "images": options.images, "presentations": options.presentations}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "subcircuit_layer", {
+        "models": models, "images": options.images, "presentations": options.presentations})
     tasks = [(name, options.images, options.presentations) for name in models]
-    rows = run_resumable(compared, tasks, [options.images + options.presentations] * len(tasks), options, record, parameters)
-    write_results(record, parameters, {"rows": rows})
+    rows = record.run_tasks(compared, tasks, [options.images + options.presentations] * len(tasks))
+    record.write({"rows": rows})
     print(table(("model", "same decisions", "accuracy ngspice, closed form", "spikes (ns)", "same errors", "written",
                  "write difference: largest, rms (steps)"), [
         (row["model"], f"{row['same_decisions']} of {row['images']}", f"{row['ngspice_accuracy']:.2%}, "
@@ -63,7 +58,7 @@ def compared(task: tuple[str, int, int]) -> dict[str, Any]:
 def compared_reads(cells: ModelCells, count: int) -> dict[str, Any]:
     """Read test images with a trained layer in both engines; return the differences."""
     network = trained(Task(cells.device, HALF, USUAL))
-    images, labels = data().test.levels[:count], data().test.labels[:count]
+    images, labels = data().test.first(count)
     exact, spikes = network.first_spikes(images), cells.read_images(network, images)[0][-1]
     ours, theirs = decide(exact, RESOLUTION)[0], decide(spikes, RESOLUTION)[0]
     return {"images": count, "same_decisions": int(np.sum(ours == theirs)),
@@ -77,7 +72,7 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
     start, rule = trained(Task(cells.device, HALF, USUAL, STARTED)), prepared(Task(cells.device, HALF, PULSED, presentations))[1]
     assert start.pulses
     network = dataclasses.replace(start, pulses=dataclasses.replace(start.pulses, whole=1))
-    learning, images, labels = Learning.start(network, rule), data().training.levels, data().training.labels
+    learning, (images, labels) = Learning.start(network, rule), data().training
     same, written, differences = 0, 0, []
     for k, index in enumerate(rule.order(len(labels), 0, presentations)):
         exact = dataclasses.replace(learning, history=learning.history.copy())
@@ -96,6 +91,4 @@ def compared_writes(cells: ModelCells, presentations: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from studies import subcircuit_layer  # workers import what they run
-
-    sys.exit(run(subcircuit_layer.main))
+    run(main)

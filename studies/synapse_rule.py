@@ -11,7 +11,6 @@ opens phi. Writes results/memristor_stdp.json and figures/memristor_stdp.png. Ab
 """
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +21,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-import plotting
-from memristive.cli.script import apply_settings, make_parser, progress, run, write_netlist
+from memristive.cli.script import Record, apply_settings, make_parser, progress, run
 from memristive.devices.channel import lowered_state, raised_state
 from memristive.devices.single_cell import STATE, one_cell
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe, write_results
+from memristive.io.results import describe
 from memristive.learning.stdp.circuit import LEARNING, SelfLearningSetup, self_learning_network
 from memristive.learning.stdp.closed_form import Constants, charged, constants
 from memristive.network.setup import Schedule, edges
@@ -59,8 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     # A neuron of two synapses: the first makes it fire, the second is measured.
     setup = SelfLearningSetup(memristor, NeuronParameters(feedback_resistance=10e3), Schedule(pulse=0.6e-3, period=6e-3))
     k = constants(setup)
-    parameters = {**describe(setup), "learning": setup.learning.as_dict()}
-    check_overwriting(options.results / "instar.json", parameters, options.force)
+    record = Record(options, "instar", {**describe(setup), "learning": setup.learning.as_dict()})
 
     # 1. Measure in ngspice.
     writes, pairings = measure_writes(memristor, k), measure_window(setup, k)
@@ -68,13 +64,13 @@ def main(arguments: list[str] | None = None) -> None:
     # 2. Compare with the closed form.
     deviation, window_deviation = (max(abs(row["measured_V"] - row["closed_form_V"]) for row in rows)
                                    for rows in (writes, pairings))
-    write_results(options.results / "instar.json", parameters, {
+    record.write({
         "rows": writes, "deviation_V": deviation, "window_rows": pairings, "window_deviation_V": window_deviation})
     print(f"{len(writes)} writes: largest deviation from the closed form {deviation * 1e3:.2g} mV")
     print(f"{len(pairings)} pairings with the neuron's own spike: largest deviation {window_deviation * 1e3:.2g} mV")
 
     # 3. Plot.
-    plotting.save(rule_figure(pd.DataFrame(writes), k), options.figures / "instar_rule.png")
+    record.plot(rule_figure(pd.DataFrame(writes), k), "rule")
     window = pd.DataFrame(pairings)
     fine = np.linspace(window.difference_s.min(), window.difference_s.max(), 400)
     spikes = np.interp(fine, window.difference_s, window.spike_duration_s)
@@ -82,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
              for difference, spike in zip(fine, spikes, strict=True)]
     figure = window_figure(window.difference_s.to_numpy(), window.measured_V.to_numpy(), fine, curve,
                            "STDP window of one synapse", "the neuron fires after the pre pulse has begun")
-    plotting.save(figure, options.figures / "instar_window.png")
+    record.plot(figure, "window")
 
 
 def closed_form(k: Constants, state: float, pieces: Sequence[tuple[float, float]]) -> float:
@@ -243,12 +239,10 @@ class StdpExperiment(Parameters):
 def run_stdp(options: argparse.Namespace) -> None:
     """Run the STDP experiment of `python memristor.py --stdp`: measure the window, compare it with the closed form, draw it."""
     memristor, experiment = apply_settings(options, memristor=MemristorParameters(), stdp=StdpExperiment())
-    record = options.results / "memristor_stdp.json"
-    parameters = {"memristor": memristor.as_dict(), "stdp": experiment.as_dict()}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "memristor_stdp", {"memristor": memristor.as_dict(), "stdp": experiment.as_dict()})
     nodes = ["v(input)", "v(phi)", f"v({STATE})"]
-    write_netlist(options.netlist, lambda: netlist_text(stdp_circuit(memristor, experiment), STDP_SOLVER, experiment.duration,
-                                                        print_nodes=nodes), options.force)
+    record.write_netlist(lambda: netlist_text(stdp_circuit(memristor, experiment), STDP_SOLVER, experiment.duration,
+                                              print_nodes=nodes))
 
     # 1. Measure in ngspice, one transient for each time difference; compare with the closed form.
     differences, measured = experiment.differences, stdp_experiment(memristor, experiment)
@@ -258,13 +252,13 @@ def run_stdp(options: argparse.Namespace) -> None:
     # 2. Save, print, plot.
     rows = [{"difference_s": difference, "measured_V": change, "closed_form_V": expected}
             for difference, change, expected in zip(differences, measured, exact, strict=True)]
-    write_results(record, parameters, {"deviation_V": deviation, "rows": rows})
+    record.write({"deviation_V": deviation, "rows": rows})
     print(f"X changes by {measured.min():+.4f} to {measured.max():+.4f} V; largest deviation from the closed form: "
           f"{deviation * 1e3:.2g} mV")
     fine = np.linspace(differences[0], differences[-1], 401)
     figure = window_figure(differences, measured, fine, stdp_in_closed_form(memristor, experiment, fine),
                            "STDP window of one memristor", "the post spike comes later")
-    plotting.save(figure, options.figures / "memristor_stdp.png")
+    record.plot(figure)
 
 
 def stdp_circuit(memristor: MemristorParameters, experiment: StdpExperiment, difference: float = 0.0) -> Circuit:
@@ -302,4 +296,4 @@ def stdp_in_closed_form(memristor: MemristorParameters, experiment: StdpExperime
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

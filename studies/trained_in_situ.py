@@ -13,7 +13,6 @@ Writes results/trained_in_situ.json and figures/trained_in_situ.png. Ten seeds, 
 """
 
 import dataclasses
-import sys
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,9 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import xor, zvn
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import Parser, add_jobs, add_resume, keep_apart, make_parser, run, table
+from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning
@@ -55,7 +51,7 @@ XOR_GAIN, XOR_BIAS, XOR_SPREAD, HIDDEN_DOSE, OUTPUT_DOSE = 4.0, 0.25, 2.5, 0.02,
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, save, print, plot."""
-    parser: Parser = add_jobs(add_resume(make_parser(__doc__, parameters=False)))
+    parser = add_resume(make_parser(__doc__, parameters=False))
     parser.add_argument("--device", nargs="+", action="extend", metavar="FILE",
                         help="files of python -m studies.spice_device (default: those of vteam and wox)")
     parser.add_argument("--scheme", choices=SCHEMES, default=HALF, help=f"selection of cells (default: {HALF})")
@@ -66,20 +62,19 @@ def main(arguments: list[str] | None = None) -> None:
     tasks = [(file, options.scheme, kind, seed)
              for file in devices for kind in (*RULES, XOR) for seed in range(options.seeds)]
     models = [model_of(load_device(file)).sha256 for file in devices]
-    parameters = {"devices": devices, "models": models, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
-                  "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
-                  "window": WINDOW, "hidden": HIDDEN}
-    record = options.results / "trained_in_situ.json"
-    check_overwriting(record, parameters, options.force, others=devices)
+    record = Record(options, "trained_in_situ", {
+        "devices": devices, "models": models, "scheme": options.scheme, "rules": RULES, "seeds": options.seeds,
+        "most_epochs": MOST, "spread": SPREAD, "gain": GAIN, "slope": SLOPE, "target": TARGET, "margin": MARGIN,
+        "window": WINDOW, "hidden": HIDDEN}, others=devices)
 
-    rows = run_resumable(train, tasks, [1] * len(tasks), options, record, parameters)
-    write_results(record, parameters, {"published_epochs": PUBLISHED, "rows": rows})
+    rows = record.run_tasks(train, tasks, [1] * len(tasks))
+    record.write({"published_epochs": PUBLISHED, "rows": rows})
 
     print(table(("device", "rule", "no error", "epochs: mean", "least", "most"), [
         (device, rule, f"{len(epochs)} of {count}", *((f"{np.mean(epochs):.1f}", min(epochs), max(epochs)) if epochs else "---"))
         for device, rule, epochs, count in grouped(rows)]))
     print(f"published experiment: {PUBLISHED} epochs on average until no error")
-    plotting.save(figure(rows), options.figures / "trained_in_situ.png")
+    record.plot(figure(rows))
 
 
 def letters(cells: ModelCells, rule: str, seed: int) -> list[int]:
@@ -183,4 +178,4 @@ def figure(rows: list[dict[str, Any]]) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -6,7 +6,6 @@ figures/stdp_NAME_winners.png and the animation figures/stdp_NAME.gif. About 3 s
 MNIST: python -m studies.unsupervised_mnist.
 """
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ import pandas as pd
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
 
-import plotting
 from datasets import Dataset, digits_012345, xpue
-from memristive.cli.script import apply_settings, make_parser, progress, run, write_netlist
-from memristive.io.files import check_overwriting, report, write_file
-from memristive.io.results import describe, write_results
+from memristive.cli.script import Record, apply_settings, make_parser, progress, run
+from memristive.io.files import report, write_file
+from memristive.io.results import describe
 from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
 from memristive.learning.stdp.pattern_learning import (
     PARTS,
@@ -87,16 +85,16 @@ def main(arguments: list[str] | None = None) -> None:
     setup = task.setup.replace(**dict(zip(groups, settings, strict=True)))
     presentations, neurons = options.presentations or task.presentations, options.neurons or len(patterns)
     name = f"stdp_{options.data}" + "_spread" * bool(options.spread) + "_flipped" * bool(options.flipped)
-    parameters = {"dataset": options.data, "dual_rail": task.dual_rail, "start_states_V": START, **describe(setup),
-                  "learning": setup.learning.as_dict(), "neurons": neurons, "presentations": presentations,
-                  "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds}
-    check_overwriting(options.results / f"{name}.json", parameters, options.force)
+    record = Record(options, name, {
+        "dataset": options.data, "dual_rail": task.dual_rail, "start_states_V": START, **describe(setup),
+        "learning": setup.learning.as_dict(), "neurons": neurons, "presentations": presentations,
+        "spread": options.spread, "flipped": options.flipped, "seed": options.seed, "seeds": options.seeds})
 
     # 2. Start states, order of presentation, flipped pixels and devices, all drawn from the seed.
     seeds = range(options.seed, options.seed + options.seeds)
     trials = [draw_trial(setup, patterns, presentations, neurons, seed, task.dual_rail, options.spread, options.flipped)
               for seed in seeds]
-    write_netlist(options.netlist, lambda: batch_netlist(trials[0], labels), options.force)
+    record.write_netlist(lambda: batch_netlist(trials[0], labels))
 
     # 3. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[dict[str, Any]]()
@@ -110,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     warn_of_range(setup, runs[0].states[-1], trials[0].images, consecutive=True)
 
     # 4. Record and table.
-    write_results(options.results / f"{name}.json", parameters, {
+    record.write({
         "rows": rows, "states_V": runs[0].states[-1], "homeostasis_V": runs[0].homeostasis[-1]})
     frame = pd.DataFrame(rows)
     print(frame.round(3).to_string(index=False))
@@ -120,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 5. Plot the first seed.
     chip = trials[0].setup.thresholds
     thresholds = np.full(neurons, setup.neuron.threshold) if chip is None else chip
-    plotting.save(winners_and_thresholds(runs[0], labels, thresholds), options.figures / f"{name}_winners.png")
+    record.plot(winners_and_thresholds(runs[0], labels, thresholds), "winners")
     save_animation(runs[0], task.dataset, options.figures / f"{name}.gif")
 
 
@@ -179,4 +177,4 @@ def save_animation(learned: Learned, dataset: Dataset, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -6,7 +6,6 @@ results/NAME.json and figures/NAME_*.png; NAME is mnist_stdp_grey_100 for 100 ne
 from all these records. 10 to 30 s without ngspice (--samples 0), 2 minutes more with --samples 10000 --contenders 3.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import ENCODINGS, load_dataset
-from memristive.cli.script import apply_settings, make_parser, print_rows, progress, run
+from memristive.cli.script import Record, apply_settings, make_parser, print_rows, progress, run
 from memristive.io.files import check_overwriting
-from memristive.io.results import describe, load_table, write_results
+from memristive.io.results import describe, load_table
 from memristive.io.voltages import save_voltages
 from memristive.learning.stdp import mnist_learning
 from memristive.learning.stdp.mnist_learning import CONTENDERS, STEP, MnistLearning
@@ -50,10 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
     name = f"mnist_stdp_{options.encoding}_{learning.neurons}" + f"_seed_{learning.seed}" * (learning.seed != 1)
     parameters = {"dataset": "mnist", "shape": dataset.shape, "encoding": options.encoding, "rule": "stdp",
                   "learning": learning.as_dict(), **describe(setup), "self_learning": setup.learning.as_dict()}
-    path, record = options.voltages or Path("voltages") / f"{name}.json", options.results / f"{name}.json"
-    tested = {**parameters, "samples": options.samples, "contenders": options.contenders}
+    path = options.voltages or Path("voltages") / f"{name}.json"
     check_overwriting(path, parameters, options.force)
-    check_overwriting(record, tested, options.force, others=[path])
+    record = Record(options, name, {**parameters, "samples": options.samples, "contenders": options.contenders}, others=[path])
 
     # 2. Learn without labels.
     images = dataset.training.levels
@@ -81,21 +79,21 @@ def main(arguments: list[str] | None = None) -> None:
                      **strict_scores(test.labels[:options.samples], simulated)})
         different = np.flatnonzero(simulated != computed[:options.samples])
         results["different_decisions"] = [{"image": n, "lead_s": lead(spikes[n])} for n in different.tolist()]
-    write_results(record, tested, {"rows": rows, **results}, ngspice=bool(options.samples))
+    record.write({"rows": rows, **results}, ngspice=bool(options.samples))
     print_rows(rows)
 
     # 5. Plot.
     thresholds = setup.neuron.threshold + np.array(homeostasis)
     tests = pd.concat(map(load_table, sorted(options.results.glob("mnist_stdp_*.json"))))
-    plotting.save(receptive_fields(network.states, digits, dataset.shape), options.figures / f"{name}_fields.png")
-    plotting.save(thresholds_over_time(thresholds, np.concatenate(winners), STEP), options.figures / f"{name}_thresholds.png")
+    record.plot(receptive_fields(network.states, digits, dataset.shape), "fields")
+    record.plot(thresholds_over_time(thresholds, np.concatenate(winners), STEP), "thresholds")
     plotting.save(accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED), options.figures / "mnist_stdp_accuracy.png")
 
 
-def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int], most: int = 100) -> Figure:
-    """Draw the states (neurons x inputs, V) of up to `most` neurons as images, sorted by the neurons' digits."""
+def receptive_fields(states: np.ndarray, digits: np.ndarray, shape: tuple[int, int]) -> Figure:
+    """Draw the states (neurons x inputs, V) of up to 100 neurons as images, sorted by the neurons' digits."""
     chosen = np.argsort(digits, kind="stable")
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(100, len(chosen))).astype(int)]
     columns = 10 if len(chosen) > 20 else 5
     rows = -(-len(chosen) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.3 + 0.83 * rows), squeeze=False)
@@ -165,4 +163,4 @@ def accuracy_against_neurons(tests: pd.DataFrame, published: Sequence[tuple[str,
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

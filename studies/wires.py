@@ -8,7 +8,6 @@ Ctrl-C saves a checkpoint for --resume.
 """
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-import plotting
 from datasets import Dataset, mnist
-from memristive.cli.parallel import run_resumable
-from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, print_rows, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
+from memristive.cli.script import Record, add_resume, apply_settings, make_parser, print_rows, run
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.start import paper_network
 from memristive.learning.training import learn
@@ -59,24 +54,23 @@ class Task:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train with and without wires, read with wires, plot."""
-    parser = add_jobs(add_resume(make_parser(__doc__)))
+    parser = add_resume(make_parser(__doc__))
     parser.add_number("--samples", 1, 10_000, 10_000, "only the first N images")
     options = parser.parse_args(arguments)
     (rule,) = apply_settings(options, rule=mnist(encoding="grey").rule)
-    record = options.results / "wires.json"
-    parameters = {"dataset": "mnist", "encoding": "grey", "resistances": RESISTANCES, "narrower": list(NARROWER),
-                  "samples": options.samples, "learning": rule.as_dict()}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "wires", {
+        "dataset": "mnist", "encoding": "grey", "resistances": RESISTANCES, "narrower": list(NARROWER),
+        "samples": options.samples, "learning": rule.as_dict()})
 
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
     tasks = [Task(narrower, ohm, in_situ, rule, options.samples) for narrower in NARROWER for ohm, in_situ in routes]
-    rows = run_resumable(evaluate, tasks, [rule.presentations] * len(tasks), options, record, parameters)
+    rows = record.run_tasks(evaluate, tasks, [rule.presentations] * len(tasks))
 
     # 2. Save, print, plot.
-    write_results(record, parameters, {"rows": rows}, ngspice=False)
+    record.write({"rows": rows}, ngspice=False)
     print_rows(rows)
-    plotting.save(wires_figure(rows), options.figures / "wires.png")
+    record.plot(wires_figure(rows))
 
 
 def evaluate(task: Task) -> dict[str, Any]:
@@ -86,11 +80,10 @@ def evaluate(task: Task) -> dict[str, Any]:
 
     # 1. Train, with the wires or without.
     start = paper_network(task.setup(dataset), task.rule, *dataset.patterns.shape)
-    training = dataset.training
-    learning = learn(network_on_chip(start, chip if task.in_situ else None), task.rule, training.levels, training.labels)
+    learning = learn(network_on_chip(start, chip if task.in_situ else None), task.rule, *dataset.training)
 
     # 2. Read the test images with the wires.
-    images, labels = dataset.test.levels[:task.samples], dataset.test.labels[:task.samples]
+    images, labels = dataset.test.first(task.samples)
     spikes = read(network_on_chip(learning.network, chip), images)
     return {"narrower": task.narrower, "resistance_ohm": task.resistance, "route": "in situ" if task.in_situ else "ex situ",
             **score_row(labels, spikes), "writes": int(learning.history[:, 1].sum()),
@@ -117,6 +110,4 @@ def wires_figure(rows: list[dict[str, Any]]) -> Figure:
 
 
 if __name__ == "__main__":
-    from studies import wires  # workers import what they run
-
-    sys.exit(run(wires.main))
+    run(main)

@@ -13,7 +13,6 @@ it; for patterns, a netlist for `ngspice -b` alone.
 """
 
 import hashlib
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import load_mnist, own_patterns, xpue
-from memristive.cli.script import apply_settings, keep_apart, make_parser, print_rows, progress, run, write_netlist
-from memristive.io.files import check_overwriting
-from memristive.io.results import load_results, write_results
+from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, progress, run
+from memristive.io.results import load_results
 from plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
 from transistors.grammar import count_components
@@ -63,7 +61,6 @@ def main(arguments: list[str] | None = None) -> None:
     task = drawn.name if drawn else options.task
     (learner,) = apply_settings(options, learner=PRESETS["xpue" if drawn else task])
     name = f"transistor_{task}" + "_half_step" * (options.step < STEP) + f"_{options.control}" * bool(options.control)
-    record = options.results / f"{name}.json"
 
     # 1. Images, circuit, and the check that it holds nothing but allowed elements.
     if drawn:
@@ -85,11 +82,10 @@ def main(arguments: list[str] | None = None) -> None:
                   "learner": learner.as_dict(), "circuit_sha256": hashlib.sha256(circuit.encode()).hexdigest()}
     if drawn and options.patterns:
         parameters["patterns"] = dict(zip(drawn.labels, drawn.patterns, strict=True))
-    check_overwriting(record, parameters, options.force, [options.patterns])
+    record = Record(options, name, parameters, [options.patterns])
     components = count_components(circuit, [*driven, *outputs])
     print(f"{sum(components.values())} allowed components: {components}")
-    write_netlist(options.netlist, lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit, options.force,
-                  [options.patterns])
+    record.write_netlist(lambda: batch_netlist(learner, images, drawn.labels) if drawn else circuit)
 
     # 2. ngspice: one transient, start-up, training and test.
     cells = [f"n_w{c}_{i}" for c in classes for i in range(schedule.inputs)]
@@ -111,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
         results["recognised_before"] = int(np.sum(before == labels))
     if options.step < STEP:
         results["half_step"] = half_step(load_results(options.results / f"transistor_{task}.json"), results)
-    write_results(record, parameters, results)
+    record.write(results)
 
     # 4. Print and plot.
     if drawn:
@@ -122,13 +118,13 @@ def main(arguments: list[str] | None = None) -> None:
     if options.step < STEP:
         print_rows([results["half_step"]])
     elif passes:
-        plotting.save(learning(right), Path(options.figures) / f"{name}_learning.png")
+        record.plot(learning(right), "learning")
         shape = drawn.shape if drawn else (4, 4)
         pixels = weights[-1, :, :shape[0] * shape[1]]  # without the complements of patterns
         names = drawn.labels if drawn else [str(c) for c in classes]
-        plotting.save(plotting.weight_images(pixels, shape, names, "weight (V)"), Path(options.figures) / f"{name}_weights.png")
+        record.plot(plotting.weight_images(pixels, shape, names, "weight (V)"), "weights")
     if drawn:
-        plotting.save(waveforms(trace, schedule, drawn.labels), Path(options.figures) / f"{name}_waveforms.png")
+        record.plot(waveforms(trace, schedule, drawn.labels), "waveforms")
 
 
 def watched(text: str, schedule: Schedule, title: str) -> tuple[Trace, float]:
@@ -224,4 +220,4 @@ def waveforms(trace: Trace, schedule: Schedule, names: Sequence[str]) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -8,7 +8,6 @@ three digits only, on chips whose transistors all deviate. Writes results/transi
 figures/transistor_mismatch[_ngspice].png. Two minutes by the law; ten minutes of computing time in ngspice.
 """
 
-import sys
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,9 +17,7 @@ from matplotlib.figure import Figure
 
 import plotting
 from datasets import load_mnist
-from memristive.cli.script import make_parser, progress, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
+from memristive.cli.script import Record, make_parser, progress, run
 from plotting import BLUE, VERMILLION, WIDTH
 from transistors.chip import PELGROM, carried_weights, draw_thresholds, on_chip
 from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
@@ -55,9 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     chips, tasks = options.chips or (1 if in_ngspice else 5), ["mnist017"] if in_ngspice else list(LABELS)
     name = "transistor_mismatch" + "_ngspice" * in_ngspice
     sizes = {task: PRESETS[f"{task}_chips"] for task in tasks}
-    parameters = {"engine": options.engine, "chips": chips, "passes": PASSES, "spreads_V": SPREADS, "parts": PARTS,
-                  "pelgrom_V_m": PELGROM, "learners": {task: sizes[task].as_dict() for task in tasks}}
-    check_overwriting(options.results / f"{name}.json", parameters, options.force)
+    record = Record(options, name, {
+        "engine": options.engine, "chips": chips, "passes": PASSES, "spreads_V": SPREADS, "parts": PARTS,
+        "pelgrom_V_m": PELGROM, "learners": {task: sizes[task].as_dict() for task in tasks}})
 
     # 1. Each chip learns its own draw of images; the weights that it is given were learned by an ideal chip from the same draw.
     mnist, rows, measure = load_mnist(), list[dict[str, Any]](), by_ngspice if in_ngspice else by_law
@@ -77,10 +74,10 @@ def main(arguments: list[str] | None = None) -> None:
                          "carried_to_chip": carried})
 
     # 2. Record, table, figure.
-    write_results(options.results / f"{name}.json", parameters, {"rows": rows}, in_ngspice)
+    record.write({"rows": rows}, in_ngspice)
     means = pd.DataFrame(rows).groupby(["task", "part", "spread"], sort=False)[["learned_on_chip", "carried_to_chip"]].mean()
     print(means.round(4))
-    plotting.save(mismatch_figure(pd.DataFrame(rows), options.engine), options.figures / f"{name}.png")
+    record.plot(mismatch_figure(pd.DataFrame(rows), options.engine))
 
 
 def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: dict[str, float],
@@ -146,4 +143,4 @@ def mismatch_figure(rows: pd.DataFrame, engine: str) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

@@ -9,16 +9,13 @@ others, and writes results/transistor_search.json. It takes a minute.
 
 import dataclasses
 import json
-import sys
 import time
 from typing import Any
 
 import numpy as np
 
 from datasets import load_mnist
-from memristive.cli.script import make_parser, print_rows, progress, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import write_results
+from memristive.cli.script import Record, make_parser, print_rows, progress, run
 from memristive.spice.parameters import ParameterError
 from transistors.chip import draw_thresholds
 from transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, margin_gain, netlist
@@ -52,10 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
         search(start, options.task, images, options.spread, options.minutes * 60, np.random.default_rng(options.seed))
         return
 
-    record = options.results / "transistor_search.json"
-    parameters = {"passes": PASSES, "draws_of_search": list(DRAWS), "draws_held_out": list(HELD_OUT),
-                  "learners": {name: learner.as_dict() for name, learner in PRESETS.items()}}
-    check_overwriting(record, parameters, options.force)
+    record = Record(options, "transistor_search", {
+        "passes": PASSES, "draws_of_search": list(DRAWS), "draws_held_out": list(HELD_OUT),
+        "learners": {name: learner.as_dict() for name, learner in PRESETS.items()}})
     rows: list[dict[str, Any]] = []
     cases = [(name, part, draws) for name in PRESETS if name != "xpue" for part, draws in
              (("of the search", DRAWS), ("held out", HELD_OUT))]
@@ -63,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         task = name.removesuffix("_chips")
         found = [accuracy(PRESETS[name], task, drawn_images(task, mnist, seed), 0.0, seed) for seed in draws]
         rows.append({"circuit": name, "draws": part, "mean": float(np.mean(found)), "deviation": float(np.std(found, ddof=1))})
-    write_results(record, parameters, {"rows": rows, "frozen_arrays_read": FROZEN_ARRAYS_READ}, ngspice=False)
+    record.write({"rows": rows, "frozen_arrays_read": FROZEN_ARRAYS_READ}, ngspice=False)
     print_rows(rows)
 
 
@@ -127,4 +123,4 @@ def accuracy(sizes: LearnerParameters, task: str, images: Images, spread: float,
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    run(main)

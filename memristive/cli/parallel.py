@@ -2,21 +2,16 @@
 
 import contextlib
 import importlib
-import json
 import multiprocessing
 import signal
 import warnings
-from argparse import Namespace
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
-from memristive.io.files import to_json
 from memristive.spice.errors import SimulationError
 from memristive.spice.parameters import ParameterError
 
@@ -57,38 +52,6 @@ def run_tasks(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int | 
         for k, result in results:
             bar.update(sizes[k])
             yield k, result
-
-
-def run_resumable(function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int], options: Namespace, record: Path,
-                  parameters: Mapping[str, Any]) -> list[Any]:
-    """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside `record`.
-
-    `results.write_results` deletes the checkpoint.
-
-    Parameters
-    ----------
-    function : callable
-        As in `run_tasks`; returns what JSON can hold.
-    tasks : sequence
-    sizes : sequence of int
-        Images of each task, for the progress bar.
-    options : Namespace
-        Options of the command line: `jobs`, `scheduler`, `resume` and `force`.
-    record : path
-        File that the results will be written to.
-    parameters : mapping
-        Parameters of the run, which a resumed one must share.
-    """
-    checkpoint = checkpoint_path(record)
-    saved = resumed(checkpoint, parameters, options.resume, options.force)
-    found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
-    left = [k for k in range(len(tasks)) if str(k) not in found]
-    with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
-        for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler, [sizes[k] for k in left],
-                                   "running"):
-            found[str(left[k])] = result
-            save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
-    return [found[str(k)] for k in range(len(tasks))]
 
 
 def _numbered(function: Callable[[Any], Any], k: int, task: Any) -> tuple[int, Any, list[Warning | str]]:

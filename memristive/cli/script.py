@@ -1,4 +1,4 @@
-"""What every script has: options, progress, lines that several of them print, errors in one line, exit codes.
+"""Frame of all scripts: options, record, progress, lines that several of them print, errors in one line, exit codes.
 
 `--set` changes any physical parameter. Exit codes: 0 done; 1 ngspice, a file or standard output failed; 2 wrong input; 130
 stopped by Ctrl-C, 143 by SIGTERM.
@@ -8,6 +8,8 @@ import argparse
 import dataclasses
 import difflib
 import errno
+import importlib
+import json
 import math
 import os
 import shlex
@@ -19,10 +21,14 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from tqdm import tqdm
 
-from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, report, write_file
+import plotting
+from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
+from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, report, to_json, write_file
+from memristive.io.results import write_results
 from memristive.io.voltages import VoltagesError
 from memristive.network.closed_form import hebbian_state
 from memristive.network.energy import HIGHEST
@@ -120,9 +126,78 @@ def add_jobs(parser: Parser) -> Parser:
 
 
 def add_resume(parser: Parser) -> Parser:
-    """Add --resume, for `checkpoints.resumed`; return the parser."""
+    """Add --resume, for `checkpoints.resumed`, and the options of `add_jobs`; return the parser."""
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    return parser
+    return add_jobs(parser)
+
+
+class Record:
+    """File results/NAME.json of a run, which is made before the run: an earlier one with other parameters is not overwritten.
+
+    Parameters
+    ----------
+    options : Namespace
+        Options of the command line, with `results` and `force`.
+    name : str
+        NAME.
+    parameters : mapping
+        Everything that determines the results.
+    others : sequence of paths
+        Further files that the run reads or writes, as in `check_overwriting`.
+    """
+
+    def __init__(self, options: argparse.Namespace, name: str, parameters: Mapping[str, Any],
+                 others: Sequence[str | Path | None] = ()) -> None:
+        self.options = options
+        self.path = options.results / f"{name}.json"
+        self.parameters = parameters
+        self.others = others
+        check_overwriting(self.path, parameters, options.force, others)
+
+    def run_tasks(self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
+        """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside the record.
+
+        `write` deletes the checkpoint. The options must be those of `add_resume`, and a resumed run must share the parameters.
+
+        Parameters
+        ----------
+        function : callable
+            As in `parallel.run_tasks`; returns what JSON can hold.
+        tasks : sequence
+        sizes : sequence of int
+            Images of each task, for the progress bar.
+        """
+        from memristive.cli.parallel import run_tasks  # here: most scripts run no tasks
+
+        options, parameters, checkpoint = self.options, self.parameters, checkpoint_path(self.path)
+        saved = resumed(checkpoint, parameters, options.resume, options.force)
+        found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
+        left = [k for k in range(len(tasks)) if str(k) not in found]
+        with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
+            for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler,
+                                       [sizes[k] for k in left], "running"):
+                found[str(left[k])] = result
+                save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
+        return [found[str(k)] for k in range(len(tasks))]
+
+    def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
+        """Write the results, as `write_results` does."""
+        write_results(self.path, self.parameters, results, ngspice)
+
+    def write_netlist(self, text: Callable[[], str]) -> None:
+        """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
+
+        `text` returns the netlist and is called only then, because that of a large network takes seconds.
+        """
+        path = self.options.netlist
+        if path is not None:
+            check_overwriting(path, None, self.options.force, [*self.others, self.path])
+            write_file(path, text())
+            report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+
+    def plot(self, figure: Figure, part: str = "") -> None:
+        """Write the figure figures/NAME.png or figures/NAME_PART.png, as `plotting.save` does."""
+        plotting.save(figure, self.options.figures / f"{self.path.stem}{f'_{part}' if part else ''}.png")
 
 
 def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...]:
@@ -141,7 +216,13 @@ def apply_settings(options: argparse.Namespace, **groups: Any) -> tuple[Any, ...
         A name is unknown, or a value is outside its range.
     """
     if options.parameters:
-        print(parameter_table(groups))
+        rows = []
+        for name, field in _fields(groups).items():
+            group, _, attribute = name.partition(".")
+            unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+            default = f"{getattr(groups[group], attribute):g}{unit}"
+            rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
+        print(table(("parameter", "default", "range", "meaning"), rows))
         sys.exit(0)
     changes: dict[str, dict[str, Any]] = {name: {} for name in groups}
     for setting in options.settings:
@@ -172,17 +253,6 @@ def _unknown(name: str, groups: Mapping[str, Any]) -> NoReturn:
     groups_here = ", ".join(f"{group}.*" for group in groups)
     hint = f"did you mean {', '.join(dict.fromkeys(close))}?" if close else f"this script has {groups_here}; see --parameters"
     raise ParameterError(f"--set {name}: unknown parameter; {hint}")
-
-
-def parameter_table(groups: Mapping[str, Any]) -> str:
-    """Return all parameters of some groups as an aligned table: name, default, allowed range, meaning."""
-    rows = []
-    for name, field in _fields(groups).items():
-        group, _, attribute = name.partition(".")
-        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
-        default = f"{getattr(groups[group], attribute):g}{unit}"
-        rows.append((name, default, allowed_range(field.metadata), field.metadata["meaning"]))
-    return table(("parameter", "default", "range", "meaning"), rows)
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -219,18 +289,6 @@ def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None
     columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""
     print(f"energy of {what}: {joules(energy['inputs'])} from the inputs, {joules(energy['phi'])} from phi{columns} "
           f"(op-amps and transconductances are ideal and not counted{note})")
-
-
-def write_netlist(path: Path | None, text: Callable[[], str], force: bool, others: Iterable[str | Path | None] = ()) -> None:
-    """Write a netlist if the user gave a path; print how to run it.
-
-    `text` returns the netlist and is called only then, because that of a large network takes seconds. `others`: as in
-    `check_overwriting`.
-    """
-    if path is not None:
-        check_overwriting(path, None, force, others)
-        write_file(path, text())
-        report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
 
 def print_training(setup: Setup, labels: Sequence[str], patterns: np.ndarray, states: np.ndarray, seconds: float) -> None:
@@ -270,29 +328,6 @@ def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.
                  for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
 
 
-def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
-    """Print the scores that `scores.summary` computed, one a line, with the names of the classes."""
-    def percent(share: float) -> str:
-        return "-" if np.isnan(share) else f"{share:.1%}"
-
-    low, high = scores["strict_interval_95"]
-    rows = [("images", str(scores["samples"])),
-            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")]
-    if "paper_rule_accuracy" in scores:
-        rows += [("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
-                 ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}")]
-    rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
-             ("silent", str(scores["silent"])),
-             ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
-             ("recall by class", "  ".join(f"{label}: {percent(value)}"
-                                           for label, value in zip(labels, scores["recall"], strict=True)))]
-    if "equal_templates" in scores:
-        rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
-    print(table(("score", "value"), rows))
-    if "read_energy" in scores:
-        print_energy("presenting the first image", scores["read_energy"])
-
-
 WRONG_INPUT = (ParameterError, VoltagesError, NotOverwritten, NgspiceMissing)
 FAILED = (SimulationError, FileProblem)
 
@@ -323,7 +358,19 @@ class _Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
-def run(main: Callable[[list[str] | None], int | None], arguments: list[str] | None = None) -> int:
+Main = Callable[[list[str] | None], int | None]
+
+
+def run(main: Main) -> NoReturn:
+    """Run a script's `main`, and exit.
+
+    `python -m` runs a module under the name `__main__`. It is imported again under its own, because workers import what they run.
+    """
+    module = sys.modules[main.__module__].__spec__
+    sys.exit(exit_code(importlib.import_module(module.name).main if module else main))
+
+
+def exit_code(main: Main, arguments: list[str] | None = None) -> int:
     """Run a script's `main(arguments)`; return its exit code."""
     received = []
 

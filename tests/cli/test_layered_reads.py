@@ -6,7 +6,7 @@ They are not the same to the last bit: the first run of a circuit determines the
 import numpy as np
 import pytest
 
-from memristive.cli.parallel_reads import ranges, read_images, read_range
+from memristive.cli.reading import ranges, read_images, read_range
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, train

@@ -13,13 +13,13 @@ from memristive.cli.script import (
     NETWORKS,
     OWN,
     RESULTS,
+    Record,
     apply_settings,
+    exit_code,
     keep_apart,
     make_parser,
-    run,
     table,
     whole_number,
-    write_netlist,
 )
 from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
@@ -101,18 +101,18 @@ def test_expected_errors_are_one_line_and_an_exit_code(error, code, capsys):
         if error:
             raise error
     with warnings.catch_warnings():
-        assert run(main) == code
+        assert exit_code(main) == code
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "warning: beware" and len(lines) == 1 + bool(code) and lines[-1].endswith("x" if code else "beware")
-    assert run(lambda arguments: len(arguments), ["--one", "--two"]) == 2
+    assert exit_code(lambda arguments: len(arguments), ["--one", "--two"]) == 2
     with pytest.raises(ZeroDivisionError):  # a bug is not hidden
-        run(lambda arguments: 1 // 0)
+        exit_code(lambda arguments: 1 // 0)
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run_with_one_line(sent, code):
-    program = ("import os, sys, time\nfrom memristive.cli.script import run\n"
-               f"sys.exit(run(lambda arguments: (os.kill(os.getpid(), {int(sent)}), time.sleep(60))))")
+    program = ("import os, time\nfrom memristive.cli.script import run\n"
+               f"run(lambda arguments: (os.kill(os.getpid(), {int(sent)}), time.sleep(60)))")
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert process.returncode == code and "stopped by" in one_line(process.stderr)
 
@@ -127,7 +127,7 @@ def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
 
 
 def test_a_reader_that_leaves_ends_a_run_without_words():
-    program = "from memristive.cli.script import run\nimport sys\nsys.exit(run(lambda arguments: print('x' * 10**6, flush=True)))"
+    program = "from memristive.cli.script import run\nrun(lambda arguments: print('x' * 10**6, flush=True))"
     reading, writing = os.pipe()
     os.close(reading)
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60)
@@ -136,11 +136,17 @@ def test_a_reader_that_leaves_ends_a_run_without_words():
 
 
 def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
+    def write_netlist(path, text, *force):
+        given = ["--results", str(tmp_path), *(["--netlist", str(path)] if path else []), *force]
+        Record(make_parser("", netlist=True).parse_args(given), "record", {}, [tmp_path / "input"]).write_netlist(text)
     path = tmp_path / "some file.cir"
-    write_netlist(None, lambda: pytest.fail("nobody asked for the text"), force=False)
-    write_netlist(path, lambda: "text", force=False)
+    write_netlist(None, lambda: pytest.fail("nobody asked for the text"))
+    write_netlist(path, lambda: "text")
     assert path.read_text() == "text" and f"ngspice -b '{path}'" in capsys.readouterr().out
     with pytest.raises(NotOverwritten, match="some file"):
-        write_netlist(path, lambda: "other", force=False)
-    write_netlist(path, lambda: "other", force=True)
+        write_netlist(path, lambda: "other")
+    write_netlist(path, lambda: "other", "--force")
     assert path.read_text() == "other"
+    for name in ("record.json", "input"):
+        with pytest.raises(NotOverwritten, match=name):
+            write_netlist(tmp_path / name, lambda: "other", "--force")

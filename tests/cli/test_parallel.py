@@ -12,8 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from memristive.cli.parallel import run_resumable, run_tasks
-from memristive.cli.parallel_reads import read_images
+from memristive.cli.parallel import run_tasks
+from memristive.cli.reading import read_images
+from memristive.cli.script import Record
 from memristive.io.checkpoints import checkpoint_path
 from memristive.io.files import NotOverwritten
 from memristive.network.checks import OperatingRangeWarning
@@ -21,7 +22,6 @@ from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.setup import Schedule, Setup
-from memristive.network.solvers import READING
 from memristive.spice.errors import SimulationError
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
@@ -79,12 +79,12 @@ def test_errors_of_tasks_are_raised():
 
 WORK = """
 import pathlib, sys, time
-from memristive.cli.script import run
+from memristive.cli.script import exit_code
 from memristive.cli.parallel import run_tasks
 def work(path):
     pathlib.Path(path).touch()
     time.sleep(600)
-sys.exit(run(lambda paths: list(run_tasks(work, paths, 2)), sys.argv[1:]))
+sys.exit(exit_code(lambda paths: list(run_tasks(work, paths, 2)), sys.argv[1:]))
 """
 
 
@@ -143,7 +143,7 @@ def test_spikes_do_not_depend_on_the_number_of_workers(alone):
     assert read_images(NETWORK, IMAGES, jobs=2).tobytes() == alone.tobytes()
 
 
-def test_each_chip_and_solver_has_its_reads_and_each_image_its_noise(alone):
+def test_each_chip_has_its_reads_and_each_image_its_noise(alone):
     """A circuit stays loaded from range to range, but not from one chip to another."""
     chips = [Chip(10, 25, seed, neuron_threshold=0.1, read_noise=0.05) for seed in (1, 2)]
     networks = [network_on_chip(NETWORK, chip) for chip in chips]
@@ -155,7 +155,6 @@ def test_each_chip_and_solver_has_its_reads_and_each_image_its_noise(alone):
     quiet = Crossbar.of(on_chip(SETUP, chips[0])).first_spikes(STATES, IMAGES[:52])
     assert np.nanmax(np.abs(quiet - exact[0])) > 1e-6
     assert read_images(NETWORK, IMAGES[:3], jobs=1).tobytes() == alone[:3].tobytes()
-    assert read_images(NETWORK, IMAGES[:3], solver=READING.tightened(), jobs=1).tobytes() != alone[:3].tobytes()
 
 
 # Dask
@@ -191,13 +190,14 @@ def square_once_interrupted(task):
 
 
 def test_tasks_go_on_from_their_checkpoint(tmp_path):
-    record, options = tmp_path / "record.json", Namespace(jobs=1, scheduler=None, resume=False, force=False)
+    options = Namespace(jobs=1, scheduler=None, resume=False, force=False, results=tmp_path)
+    record = Record(options, "record", {"tasks": 4})
     tasks = [(1, None), (2, None), (3, tmp_path / "file"), (4, None)]
     with pytest.raises(KeyboardInterrupt):
-        run_resumable(square_once_interrupted, tasks, [1] * 4, options, record, {"tasks": 4})
+        record.run_tasks(square_once_interrupted, tasks, [1] * 4)
     with pytest.raises(NotOverwritten, match="--resume"):
-        run_resumable(square_once_interrupted, tasks, [1] * 4, options, record, {"tasks": 4})
+        record.run_tasks(square_once_interrupted, tasks, [1] * 4)
     options.resume = True
     unfinished = [(5, None), (6, None), *tasks[2:]]  # the first two are not computed again
-    found = run_resumable(square_once_interrupted, unfinished, [1] * 4, options, record, {"tasks": 4})
-    assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(record).exists()
+    found = record.run_tasks(square_once_interrupted, unfinished, [1] * 4)
+    assert [one["square"] for one in found] == [1, 4, 9, 16] and checkpoint_path(record.path).exists()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.cli.script import run
+from memristive.cli.script import exit_code
 from memristive.io.predictions import load_decisions
 from memristive.io.results import load_results
 from memristive.io.voltages import load_voltages, save_voltages
@@ -52,7 +52,7 @@ def started(name, folder, *options, voltages=None):
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        return run((error_driven if name == "error_driven" else page(name)).main, [str(word) for word in given])
+        return exit_code((error_driven if name == "error_driven" else page(name)).main, [str(word) for word in given])
     except SystemExit as ended:
         return ended.code
     finally:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memristive.cli.script import run
+from memristive.cli.script import exit_code
 from memristive.devices.measured_device import load_device
 from memristive.spice.parameters import ParameterError
 from studies import device_fit
@@ -25,7 +25,8 @@ def long(*sweeps):
 
 def fitted_text(tmp_path, rows, *options):
     (tmp_path / "curve.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return run(device_fit.main, [str(tmp_path / "curve.csv"), "--results", str(tmp_path), "--figures", str(tmp_path), *options])
+    return exit_code(device_fit.main, [str(tmp_path / "curve.csv"), "--results", str(tmp_path), "--figures", str(tmp_path),
+                                       *options])
 
 
 def fitted(tmp_path, table, *options):

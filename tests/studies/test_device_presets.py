@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from memristive.cli.script import run
+from memristive.cli.script import exit_code
 from memristive.devices.measured_device import DEVICES, device_record, emulator
 from memristive.io.results import load_table
 from memristive.network.engines import make_engine
@@ -41,7 +41,7 @@ def test_presets_are_listed_and_unknown_ones_are_one_line(capsys):
     device.main(["--devices"])
     printed = capsys.readouterr().out
     assert all(name in printed for name in DEVICES)
-    assert run(device.main, ["--device", "unobtainium"]) == 2
+    assert exit_code(device.main, ["--device", "unobtainium"]) == 2
     assert "unobtainium" in (error := capsys.readouterr().err) and error.count("\n") == 1
 
 

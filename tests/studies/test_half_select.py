@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memristive.cli.script import run
+from memristive.cli.script import exit_code
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.io.results import load_results
 from studies import subcircuit_layer
@@ -20,7 +20,7 @@ def test_half_selected_cells_drift_unless_up_and_down_cancel(r_down):
 
 def test_ngspice_with_the_subcircuit_decides_and_writes_as_the_closed_form(ngspice, tmp_path):
     arguments = ["--models", "vteam", "--images", "2", "--presentations", "4", "--jobs", "1", "--results", str(tmp_path)]
-    assert run(subcircuit_layer.main, arguments) == 0
+    assert exit_code(subcircuit_layer.main, arguments) == 0
     row = load_results(tmp_path / "subcircuit_layer.json")["rows"][0]
     assert row["same_decisions"] == 2 and row["same_errors"] == 4 and row["written"] > 0
     assert row["largest_difference_steps"] < 0.01 and row["spike_difference_s"] < 30e-9

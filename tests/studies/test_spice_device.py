@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from memristive.cli.script import run
+from memristive.cli.script import exit_code
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import model_of
 from studies import spice_device
@@ -12,7 +12,7 @@ from studies import spice_device
 
 def test_device_file_of_tungsten_oxide(ngspice, tmp_path):
     """WOx moves by sinh(12.5 V) at any x, up to its slow forgetting; the range is that of its state, 0 to 1."""
-    assert run(spice_device.main, ["wox", "--results", str(tmp_path), "--figures", str(tmp_path)]) == 0
+    assert exit_code(spice_device.main, ["wox", "--results", str(tmp_path), "--figures", str(tmp_path)]) == 0
     device = load_device(str(tmp_path / "wox_device.json"))
     full = math.sinh(12.5 * 0.65)
     assert device.up == pytest.approx([0.006e-3 * full] * 33, rel=5e-3)

@@ -1,0 +1,148 @@
+"""Tests of networks: read many images on all cores or on a cluster, decide, score, save and print.
+
+A task is a range of images; circuits stay loaded between tasks.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+
+from memristive.cli.parallel import run_tasks
+from memristive.cli.script import Record, print_energy, table
+from memristive.io.predictions import save_decisions
+from memristive.network.checks import warn_of_range
+from memristive.network.engines import check_engine, read, reads
+from memristive.network.networks import READ_BLOCK, Network
+from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.scores import decide, summary
+from memristive.network.setup import CLOSED_FORM, NGSPICE, Schedule
+from memristive.network.spike_decoding import RESOLUTION
+
+RANGE = 50  # images in a task of the paper's layer: a second of work
+CHECKED = 100  # images whose membranes are compared with threshold and rail
+NEURONS = 3  # spikes to wait for in the paper's layer, for the top-3 accuracy
+
+_readers: dict[str, NgspiceNetwork] = {}  # the last reader of this process, by its network
+
+
+class Range(NamedTuple):
+    """Task of `read_range`: `images` (n x inputs, levels 0 to 1); the noise depends on the number `first` of the first one."""
+
+    network: Network
+    images: np.ndarray
+    first: int
+
+
+def ranges(network: Network, images: np.ndarray) -> list[Range]:
+    """Return the tasks that read all `images`."""
+    size = RANGE if isinstance(network.design, Schedule) else READ_BLOCK
+    return [Range(network, images[k:k + size], k) for k in range(0, len(images), size)]
+
+
+def read_range(task: Range) -> list[np.ndarray]:
+    """Return the first spikes of each layer in ngspice (images x neurons, s; nan: silent, or after the end of the read)."""
+    network, images, first = task
+    key = joblib.hash(network)
+    if key not in _readers:
+        for reader in _readers.values():
+            reader.unload()
+        _readers.clear()
+        _readers[key] = NgspiceNetwork(network)
+    _readers[key].reset()  # the result does not depend on earlier ranges
+    spikes = reads(network, images, _readers[key], NEURONS if isinstance(network.design, Schedule) else 2, first=first)
+    return [np.array(layer) for layer in zip(*spikes, strict=True)]
+
+
+def read_images(network: Network, images: np.ndarray, engine: str = NGSPICE, jobs: int | None = None,
+                scheduler: str | None = None) -> np.ndarray:
+    """Return the first spike times of all images.
+
+    Parameters
+    ----------
+    network : Network
+    images : array, n x inputs, levels 0 to 1
+    engine : str
+        "ngspice" or "closed-form".
+    jobs, scheduler
+        As in `parallel.run_tasks`.
+
+    Returns
+    -------
+    array, n x classes, s
+        nan for a neuron that had not fired when its read ended.
+
+    Raises
+    ------
+    ParameterError
+        The images do not fit the states.
+    SimulationError
+        ngspice fails, or a worker died twice.
+
+    Warns
+    -----
+    OperatingRangeWarning
+        Membranes of the paper's layer clip or stay silent on the first 100 images.
+    ClosedFormWarning
+        The closed form is not exact for these parameters.
+    """
+    check_engine(engine)
+    if isinstance(network.design, Schedule):
+        warn_of_range(network.setup, network.states[0], images[:CHECKED])
+    if engine == CLOSED_FORM:
+        return read(network, images)
+    tasks = ranges(network, images)
+    found = dict(run_tasks(read_range, tasks, jobs, scheduler, [len(task.images) for task in tasks], "reading"))
+    return np.vstack([found[k][-1] for k in range(len(tasks))])
+
+
+def save_test(record: Record, labels: np.ndarray, spikes: np.ndarray, engine: str, classes: Sequence[str],
+              resolution: float = RESOLUTION, schedule: Schedule | None = None, **more: Any) -> np.ndarray:
+    """Write the record and NAME_decisions.csv.gz beside it, print the scores, and return the strict decisions (images).
+
+    Parameters
+    ----------
+    record : Record
+    labels : array, images
+    spikes : array, images x classes, s
+        First spike times, nan for silent neurons.
+    engine : str
+        Engine that read the images.
+    classes : sequence of str
+        Names of the classes.
+    resolution : float
+        Leads up to this time, in s, are ties. Tied and silent images count as wrong.
+    schedule : Schedule, optional
+        Adds the paper's decisions, which sample with this schedule's step.
+    **more
+        Further results for the record.
+    """
+    scores = {**summary(labels, spikes, resolution, schedule), **more}
+    save_decisions(record.path.with_name(f"{record.path.stem}_decisions.csv.gz"), labels, spikes, resolution, schedule)
+    record.write(scores, ngspice=engine == NGSPICE)
+    print_scores(scores, classes)
+    return decide(spikes, resolution)[0]
+
+
+def print_scores(scores: Mapping[str, Any], labels: Sequence[str]) -> None:
+    """Print the scores that `scores.summary` computed, one a line, with the names of the classes."""
+    def percent(share: float) -> str:
+        return "-" if np.isnan(share) else f"{share:.1%}"
+
+    low, high = scores["strict_interval_95"]
+    rows = [("images", str(scores["samples"])),
+            ("strict accuracy", f"{scores['strict_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")]
+    if "paper_rule_accuracy" in scores:
+        rows += [("paper's rule", f"{scores['paper_rule_accuracy']:.2%}"),
+                 ("paper's rule, first 100", f"{scores['paper_rule_first_100']:.0%}")]
+    rows += [("top-3 accuracy", f"{scores['top3_accuracy']:.2%}"),
+             ("silent", str(scores["silent"])),
+             ("tied", f"{scores['tied']} (lead up to {scores['resolution'] * 1e6:.3g} us)"),
+             ("recall by class", "  ".join(f"{label}: {percent(value)}"
+                                           for label, value in zip(labels, scores["recall"], strict=True)))]
+    if "equal_templates" in scores:
+        rows.append(("two best templates equal", f"{scores['equal_templates']:.2%} of the images: tied or silent"))
+    print(table(("score", "value"), rows))
+    if "read_energy" in scores:
+        print_energy("presenting the first image", scores["read_energy"])
