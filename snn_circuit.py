@@ -101,12 +101,18 @@ class SchmittTrigger(Cell):
 
     With `per_instance` the threshold is an instance parameter. The source `reference` then shifts the threshold and may be
     altered.
+
+    If `latching`, the output stays high once it is high, because the trigger charges a capacitor that nothing discharges. In
+    later layers a membrane may fall again when an inhibiting row steps up. (A trigger with feedback is simpler, but ngspice's
+    switches would close on an intermediate value of Newton's method.)
     """
 
-    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
+    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: a latching output rises within 0.1 us
+
+    def __init__(self, parameters: NeuronParameters, per_instance: bool = False, latching: bool = False) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
-                  "ron": 1e-3, "roff": 1e12}
+                  "ron": 1e-3, "roff": 1e15 if latching else 1e12}
         super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
         reference = self.gnd
@@ -114,22 +120,29 @@ class SchmittTrigger(Cell):
             self.parameters["threshold"] = parameters.threshold
             self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
             reference = "reference"
-        self.S("spike", "high", "output", "membrane", reference, model="schmitt_trigger_switch")
+        self.S("spike", "high", "charge" if latching else "output", "membrane", reference, model="schmitt_trigger_switch")
+        if latching:
+            self.R("charge", "charge", "store", self.RESISTANCE)
+            self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
+            self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
-def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str, plus: str | None = None) -> None:
-    """Add a neuron's summing and inverting stage to a subcircuit with the nodes column, negative and drive.
+def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str, plus: str | None = None,
+               negative: str | None = "negative", drive: str = "drive") -> None:
+    """Add a summing and an inverting stage to a subcircuit with the node column and those called `negative` and `drive`.
 
-    The summing stage holds the column at the node `plus`; None: at ground.
+    The summing stage holds the column at the node `plus`; None: at ground. The inverting stage subtracts the voltage at
+    `negative`; None: nothing.
     """
     stage = parameters.stage_resistance
     cell.X("sum", "summing_amplifier", plus or cell.gnd, "column", "sum")
     cell.R("feedback", "column", "sum", feedback)
-    cell.X("invert", "inverting_amplifier", cell.gnd, "inverting", "drive")
+    cell.X("invert", "inverting_amplifier", cell.gnd, "inverting", drive)
     cell.R("positive", "sum", "inverting", stage)
-    cell.R("negative", "negative", "inverting", stage)
-    cell.R("inverse", "inverting", "drive", stage)
+    if negative:
+        cell.R("negative", negative, "inverting", stage)
+    cell.R("inverse", "inverting", drive, stage)
 
 
 def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: float | str) -> None:
@@ -160,10 +173,15 @@ class LapicqueNeuron(SubCircuit):
         self.X("trigger", "schmitt_trigger", "membrane", "output", **trigger)
 
 
+def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
+    """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
+    circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
+    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
+
+
 def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: bool = False) -> None:
     """Define the neuron and its parts in the PySpice `circuit`; with `per_instance`, they take instance parameters."""
-    circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
-    circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low, parameters.inverting_rail_high))
+    add_amplifiers(circuit, parameters)
     SchmittTrigger(parameters, per_instance=per_instance).add_to(circuit)
     circuit.subcircuit(LapicqueNeuron(parameters, per_instance=per_instance))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from memristive.devices.measured_device import Emulator
 from memristive.devices.single_cell import one_cell
-from memristive.spice.session import NgspiceSession, Solver
+from memristive.spice.session import Solver, run_once
 
 EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 PHI = 1.2  # V
@@ -46,9 +46,7 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
     circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=volts)
     circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=phi)
     solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
-    loaded = NgspiceSession().load(circuit, solver, ["i(vneuron)"])
-    waves = loaded.run((len(directions) + 1) * slot)
-    loaded.unload()
+    waves = run_once(circuit, solver, ["i(vneuron)"], (len(directions) + 1) * slot)
     current = np.interp(reads, waves.time, waves["i(vneuron)"])
     return np.asarray(current / emulator.device.read_voltage)
 

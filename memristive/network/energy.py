@@ -8,6 +8,7 @@ with junctions that do not conduct. Inputs at 0 V deliver no energy, so only the
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
@@ -15,7 +16,7 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.network.setup import Setup, edges
 from memristive.network.solvers import WRITING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import HALF
-from memristive.spice.session import NgspiceSession, Solver, Waveforms
+from memristive.spice.session import Solver, run_once
 from memristor import MemristorParameters
 from snn_circuit import OFF, names
 
@@ -30,21 +31,21 @@ def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes
 
     With `columns` the result includes the sources that hold the columns.
     """
-    sources = {"inputs": {name: f"v{name}" for name in names("input", rows)},
-               "phi": {name: f"v{name}" for name in names("phi", classes)}}
-    if columns:
-        sources["columns"] = {name: f"b{name}" for name in names("column", classes)}
-    vectors = [vector for members in sources.values() for name, source in members.items() for vector in (name, f"i({source})")]
-    loaded = NgspiceSession().load(circuit, solver, vectors)
-    waves = loaded.run(stop)
-    loaded.unload()
-    return {kind: sum(delivered(waves, *member) for member in members.items()) for kind, members in sources.items()}
+    found = delivered(circuit, solver, stop, [(name, f"v{name}") for name in names("input", rows) + names("phi", classes)]
+                      + [(name, f"b{name}") for name in names("column", classes * columns)])
+    energies = {"inputs": sum(found[:rows]), "phi": sum(found[rows:rows + classes])}
+    return energies | {"columns": sum(found[rows + classes:])} if columns else energies
 
 
-def delivered(waves: Waveforms, node: str, source: str) -> float:
-    """Return the energy in J that a grounded `source` has delivered into its `node`."""
+def delivered(circuit: Circuit, solver: Solver, stop: float, sources: Sequence[tuple[str, str]],
+              changes: Mapping[str, float] | None = None) -> list[float]:
+    """Return the energy in J that each of the grounded `sources`, as (node, source), delivers up to `stop` s.
+
+    `changes` of the loaded circuit come before the run.
+    """
+    waves = run_once(circuit, solver, [name for node, source in sources for name in (node, f"i({source})")], stop, changes)
     # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
-    return float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time))
+    return [float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time)) for node, source in sources]
 
 
 def isolated(memristor: MemristorParameters) -> MemristorParameters:

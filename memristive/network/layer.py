@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.netlists import ReferenceStage, add_amplifiers, add_bias, add_negative_stages, column_nodes
+from memristive.network.netlists import ReferenceStage, add_bias, add_negative_stages, column_nodes
 from memristive.network.setup import write_window
 from memristive.neuron import Stages, stages
 from memristive.spice.parameters import Parameters, quantity
@@ -25,6 +25,7 @@ from snn_circuit import (
     Devices,
     NeuronParameters,
     Wires,
+    add_amplifiers,
     add_membrane,
     add_stages,
     names,

@@ -15,7 +15,7 @@ from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.network.solvers import READING, WRITING
-from memristive.spice.session import NgspiceSession, Solver
+from memristive.spice.session import Solver
 from snn_circuit import OFF, Points, cell_changes
 
 EDGE = 0.5e-6  # s, of a hidden neuron's output
@@ -115,14 +115,11 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
     for j in used:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
     solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)  # the edge is a third of the read
-    loaded = NgspiceSession().load(circuit, solver, [name for j in used for name in (f"column_0_{j}", f"i(ecolumn_0_{j})")])
     states, cells = network.states[layer][:, :-1], of.devices.cells
-    loaded.alter(layer_state_changes(np.ndindex(states.shape), states.ravel().tolist()))
+    changes = layer_state_changes(np.ndindex(states.shape), states.ravel().tolist())
     if cells is not None:
-        loaded.alter(cell_changes(cells.of(slice(None), slice(-1)), network.parameters.memristor, name="cell_0"))
-    waves = loaded.run(BACK_STOP)
-    loaded.unload()
-    return sum(delivered(waves, f"column_0_{j}", f"ecolumn_0_{j}") for j in used)
+        changes |= cell_changes(cells.of(slice(None), slice(-1)), network.parameters.memristor, name="cell_0")
+    return sum(delivered(circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes))
 
 
 def _rows_energy(network: Network, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
@@ -138,7 +135,4 @@ def _rows_energy(network: Network, layer: int, rows: list[Points], bias: Points,
     circuit["Vpulse"].values = bias
     sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
     sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
-    loaded = NgspiceSession().load(circuit, solver, [name for node, source in sources for name in (node, f"i({source})")])
-    waves = loaded.run(stop)
-    loaded.unload()
-    return sum(delivered(waves, node, source) for node, source in sources)
+    return sum(delivered(circuit, solver, stop, sources))

@@ -18,13 +18,15 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from memristive.network.setup import Design, check_levels, edges
 from memristive.spice.netlist import Solver, named_classes, netlist_text
 from memristive.spice.parameters import ParameterError, quantity
-from memristor import Cell, MemristorParameters, ReadMemristor
+from memristor import MemristorParameters, ReadMemristor
 from snn_circuit import (
     OFF,
     LapicqueNeuron,
     NeuronParameters,
-    OpAmp,
     Points,
+    SchmittTrigger,
+    add_amplifiers,
+    add_stages,
     cell_arguments,
     names,
     neuron_arguments,
@@ -109,33 +111,6 @@ class LayerDesign(Design):
         return self.pairs == 0
 
 
-class LatchingTrigger(Cell):
-    """Trigger whose output stays high once the membrane has exceeded the threshold. Nodes: membrane, output.
-
-    The trigger charges a capacitor that nothing discharges. In later layers a membrane may fall again when an inhibiting row
-    steps up, and an ordinary trigger would then go low. (A trigger with feedback is simpler, but ngspice's switches would close
-    on an intermediate value of Newton's method.) With `per_instance` the threshold is an instance parameter.
-    """
-
-    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us
-
-    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
-        switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
-                  "ron": 1e-3, "roff": 1e15}
-        super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
-        self.V("high", "high", self.gnd, parameters.output_high)
-        reference = self.gnd
-        if per_instance:
-            self.parameters["threshold"] = parameters.threshold
-            self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
-            reference = "reference"
-        self.S("spike", "high", "charge", "membrane", reference, model="schmitt_trigger_switch")
-        self.R("charge", "charge", "store", self.RESISTANCE)
-        self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
-        self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
-        self.R("load", "output", self.gnd, parameters.load_resistance)
-
-
 class ReferenceStage(SubCircuit):
     """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
 
@@ -145,12 +120,7 @@ class ReferenceStage(SubCircuit):
 
     def __init__(self, parameters: NeuronParameters, name: str) -> None:
         super().__init__(name, "column", "negative")
-        stage = parameters.stage_resistance
-        self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
-        self.R("feedback", "column", "sum", parameters.feedback_resistance)
-        self.X("invert", "inverting_amplifier", self.gnd, "inverting", "negative")
-        self.R("positive", "sum", "inverting", stage)
-        self.R("inverse", "inverting", "negative", stage)
+        add_stages(self, parameters, parameters.feedback_resistance, negative=None, drive="negative")
 
 
 def layered_network(network: Network, rows: Sequence[Points], title: str = "layers", cells: ModelCells | None = None) -> Circuit:
@@ -171,7 +141,7 @@ def layered_network(network: Network, rows: Sequence[Points], title: str = "laye
         cells.model.add_to(circuit)
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
-    LatchingTrigger(layers[-1].neuron, per_instance=own).add_to(circuit)
+    SchmittTrigger(layers[-1].neuron, own, latching=True).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k, points in enumerate(rows):
         circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
@@ -179,12 +149,6 @@ def layered_network(network: Network, rows: Sequence[Points], title: str = "laye
         outputs = names("output" if k == len(layers) - 1 else f"row_{k + 1}", layer.neurons)
         _add_layer(circuit, network, k, layer, outputs, cells)
     return circuit
-
-
-def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
-    """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
-    circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
-    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
 
 
 def _add_layer(circuit: Circuit, network: Network, layer: int, of: Layer, outputs: list[str], cells: ModelCells | None) -> None:
