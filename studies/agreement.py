@@ -44,10 +44,10 @@ from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.checks import warn_of_layers
 from memristive.network.closed_form import Crossbar
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
 from memristive.network.setup import Setup
 from memristive.network.solvers import READING_LAYERS

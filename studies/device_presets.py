@@ -16,7 +16,7 @@ import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import add_jobs, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
-from memristive.devices.pulse_train import apply_pulses
+from memristive.devices.single_cell import apply_pulses
 from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 

@@ -20,7 +20,7 @@ from memristive.io.files import check_overwriting
 from memristive.io.results import write_results
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.learning.training import Learning, present, train, write_generator
-from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.scores import decide
 from memristive.network.spike_decoding import RESOLUTION
 from memristive.network.subcircuit_layers import ModelCells

@@ -32,9 +32,9 @@ from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_err
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
 from memristive.network.networks import Network, with_bias
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.subcircuit_layers import ModelCells, Write
 from memristive.network.two_terminal import HALF, SCHEMES
 

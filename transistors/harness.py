@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.spice.errors import NgspiceMissing, SimulationError
+from memristive.spice.parameters import NgspiceMissing, SimulationError
 from transistors.circuit import SLOT
 from transistors.schedule import Schedule, pin_names
 

@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import to_json
-from memristive.spice.errors import SimulationError
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, SimulationError
 
 CONNECT_WITHIN = 10  # s, to a Dask scheduler
 Results = Generator[tuple[int, Any], None, None]  # number of a task, and its result

@@ -7,9 +7,8 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.network.checks import warn_of_range
-from memristive.network.engines import check_engine, read, reads
+from memristive.network.engines import NgspiceNetwork, check_engine, read, reads
 from memristive.network.networks import READ_BLOCK, Network
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.session import Solver

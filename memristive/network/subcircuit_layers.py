@@ -20,11 +20,11 @@ from memristive.devices.channel import drawn_number
 from memristive.devices.characterise import EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import Layer, add_drives
 from memristive.network.netlists import column_nodes
 from memristive.network.networks import Network, with_bias
 from memristive.network.ngspice_layer import ColumnDose, NgspiceLayer
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import edges
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.spice.session import Solver, run_once

@@ -20,8 +20,7 @@ from memristive.devices.channel import conductance, read_current
 from memristive.network.closed_form import SHARES, Cells, Crossbar
 from memristive.network.energy import ISOLATED
 from memristive.network.setup import Setup, Values
-from memristive.spice.errors import SimulationError
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, SimulationError
 from snn_circuit import Wires
 
 TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller

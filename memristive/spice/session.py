@@ -14,9 +14,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from memristive.spice.errors import NgspiceMissing, SimulationError
 from memristive.spice.netlist import DIFFERENCE, Solver, alter_command, netlist_text, tran_command, value_text, vector_name
 from memristive.spice.ngspice import Ngspice, find_library, start_ngspice
+from memristive.spice.parameters import NgspiceMissing, SimulationError
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
            "netlist_text", "run_once"]
