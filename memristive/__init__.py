@@ -12,7 +12,7 @@ _HOMES = {
     "Chip": "memristive.network.chip",
     "Crossbar": "memristive.network.closed_form",
     "ErrorDrivenRule": "memristive.learning.rule",
-    "LayerDesign": "memristive.network.netlists",
+    "LayerDesign": "memristive.network.setup",
     "LayeredRule": "memristive.learning.rule",
     "MeasuredDevice": "memristive.devices.measured_device",
     "MemristiveClassifier": "memristive.classifier",

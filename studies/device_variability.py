@@ -49,10 +49,9 @@ from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Cells, Crossbar
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, Schedule, Setup
+from memristive.network.setup import CLOSED_FORM, LayerDesign, Schedule, Setup
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 from studies.device_learning import Task as DeviceTask
 

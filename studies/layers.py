@@ -52,10 +52,10 @@ from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import load_chip
 from memristive.network.energy import UNCOUNTED
-from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, LayerDesign
 from memristive.network.spike_decoding import RESOLUTION, TIED, strict_decision
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH

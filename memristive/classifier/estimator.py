@@ -42,9 +42,9 @@ from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
 from memristive.network.engines import NgspiceNetwork, check_engine, read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.network.setup import CLOSED_FORM, NGSPICE
+from memristive.network.setup import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.subcircuit_layers import ModelCells
 from memristive.spice.parameters import ParameterError, Parameters, restored
 from memristor import MemristorParameters

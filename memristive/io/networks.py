@@ -7,9 +7,8 @@ from memristive.io.results import describe
 from memristive.io.voltages import Voltages, VoltagesError, read_voltages, save_voltages
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.layer import PulseWrites
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import CLOSED_FORM, NGSPICE, Schedule, Setup
+from memristive.network.setup import CLOSED_FORM, NGSPICE, LayerDesign, Schedule, Setup
 
 
 def describe_network(dataset: str, shape: tuple[int, int], network: Network, rule: Rule | None = None, engine: str = CLOSED_FORM,

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.netlists import ReferenceStage, add_bias, add_negative_stages, column_nodes
 from memristive.network.setup import write_window
 from memristive.neuron import Stages, stages
 from memristive.spice.parameters import Parameters, quantity
@@ -176,6 +175,53 @@ class ColumnDose(NamedTuple):
     dose: float
     shares: np.ndarray
     factors: np.ndarray | float = 1.0
+
+
+class ReferenceStage(SubCircuit):
+    """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
+
+    One stage at the reference column serves all neurons of the layer. With pairs, each neuron has a stage for its negative
+    columns.
+    """
+
+    def __init__(self, parameters: NeuronParameters, name: str) -> None:
+        super().__init__(name, "column", "negative")
+        add_stages(self, parameters, parameters.feedback_resistance, negative=None, drive="negative")
+
+
+def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
+    """Return the node of each column, and of the reference column after them if there are no pairs.
+
+    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
+    opposite_l_j.
+    """
+    if not of.pairs:
+        return names(f"column_{layer}", neurons + of.reference)
+    return names(f"column_{layer}", neurons) * of.pairs + names(f"opposite_{layer}", neurons) * of.pairs
+
+
+def add_negative_stages(circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str) -> list[str]:
+    """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
+    if not of.pairs and not of.reference:
+        return [circuit.gnd] * neurons
+    if not of.pairs:
+        circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
+        return [f"negative_{layer}"] * neurons
+    negatives = names(f"negative_{layer}", neurons)
+    for j, node in enumerate(negatives):
+        circuit.X(f"reference_{layer}_{j}", stage, f"opposite_{layer}_{j}", node)
+    return negatives
+
+
+def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
+    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of `bias` thresholds.
+
+    `volts` is the voltage of the bias `row` in a read.
+    """
+    if bias:
+        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
+        for node in columns:
+            circuit.R(f"bias_{node}", row, node, resistance)
 
 
 class NeuronStages(SubCircuit):

@@ -5,7 +5,7 @@ from typing import Any
 from memristive.devices.measured_device import Emulator
 from memristive.network.closed_form import STILL_GAIN
 from memristive.network.layer import PulseWrites
-from memristive.network.netlists import LayerDesign
+from memristive.network.setup import LayerDesign
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NetworkParameters, NeuronParameters

@@ -17,8 +17,7 @@ from memristive.network import kernel
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Cells, Crossbar, crossbar_of
 from memristive.network.layer import Layer, PulseWrites
-from memristive.network.netlists import LayerDesign
-from memristive.network.setup import Design, Schedule, Setup, check_levels
+from memristive.network.setup import Design, LayerDesign, Schedule, Setup, check_levels
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters

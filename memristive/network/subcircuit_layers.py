@@ -21,8 +21,7 @@ from memristive.devices.characterise import EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.engines import NgspiceNetwork
-from memristive.network.layer import Layer, add_drives
-from memristive.network.netlists import column_nodes
+from memristive.network.layer import Layer, add_drives, column_nodes
 from memristive.network.networks import Network, with_bias
 from memristive.network.ngspice_layer import ColumnDose, NgspiceLayer
 from memristive.network.setup import edges

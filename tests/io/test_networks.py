@@ -14,9 +14,8 @@ from memristive.learning.start import initial_network
 from memristive.network.chip import Chip
 from memristive.network.engines import read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import Schedule, Setup
+from memristive.network.setup import LayerDesign, Schedule, Setup
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 

@@ -14,9 +14,8 @@ from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
 from memristive.network.engines import NgspiceNetwork, read
 from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip, no_counts
-from memristive.network.setup import ENGINES
+from memristive.network.setup import ENGINES, LayerDesign
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import layer_of
