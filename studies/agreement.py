@@ -35,10 +35,8 @@ from memristive.cli.parallel import run_resumable
 from memristive.cli.parallel_reads import NEURONS, ranges, read_range
 from memristive.cli.script import Parser, add_jobs, add_resume, keep_apart, make_parser, print_rows, progress, run, whole_number
 from memristive.io.files import FileProblem, check_overwriting
-from memristive.io.networks import describe_network, load_network
-from memristive.io.predictions import load_decisions
-from memristive.io.results import write_results
-from memristive.io.voltages import load_voltages
+from memristive.io.results import load_decisions, write_results
+from memristive.io.voltages import describe_network, load_network, load_voltages
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, present, train, write_generator

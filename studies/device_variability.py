@@ -39,9 +39,8 @@ from memristive.devices.channel import read_current
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
-from memristive.io.networks import describe_network
 from memristive.io.results import describe, load_results, write_results
-from memristive.io.voltages import load_voltages
+from memristive.io.voltages import describe_network, load_voltages
 from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.start import initial_network, paper_network

@@ -18,8 +18,8 @@ from memristive.cli.scoring import save_test
 from memristive.cli.script import add_jobs, add_resume, apply_settings, make_parser, print_energy, progress, run, write_netlist
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
-from memristive.io.networks import describe_network, save
 from memristive.io.results import write_results
+from memristive.io.voltages import describe_network, save
 from memristive.learning.hebbian import read_netlist
 from memristive.learning.start import paper_network
 from memristive.learning.training import Learning, learning_curve, train

@@ -20,8 +20,8 @@ import plotting
 from datasets import Images, matching_dataset
 from memristive.cli.script import apply_settings, make_parser, progress, run
 from memristive.io.files import check_overwriting
-from memristive.io.networks import describe_network
 from memristive.io.results import write_results
+from memristive.io.voltages import describe_network
 from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.start import initial_network

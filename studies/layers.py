@@ -42,9 +42,8 @@ from memristive.cli.script import (
 )
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
-from memristive.io.networks import describe_network, load_network
 from memristive.io.results import write_results
-from memristive.io.voltages import save_voltages
+from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network

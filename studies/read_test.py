@@ -18,9 +18,8 @@ from memristive.cli.parallel_reads import read_images
 from memristive.cli.scoring import save_test
 from memristive.cli.script import add_jobs, apply_settings, keep_apart, make_parser, run, write_netlist
 from memristive.io.files import check_overwriting, differences
-from memristive.io.networks import describe_network, network_of
 from memristive.io.results import describe
-from memristive.io.voltages import read_voltages
+from memristive.io.voltages import describe_network, network_of, read_voltages
 from memristive.learning.hebbian import read_netlist
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from memristive.cli.script import print_scores
-from memristive.io.predictions import save_decisions
-from memristive.io.results import write_results
+from memristive.io.results import save_decisions, write_results
 from memristive.network.scores import decide, summary
 from memristive.network.setup import NGSPICE, Schedule
 from memristive.network.spike_decoding import RESOLUTION

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.io.networks import load
+from memristive.io.voltages import load
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.network.checks import (
