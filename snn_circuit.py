@@ -14,7 +14,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, altered_state
+from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, WriteCurve, altered_state
 
 
 @dataclass(frozen=True)
@@ -186,38 +186,56 @@ def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: boo
     circuit.subcircuit(LapicqueNeuron(parameters, per_instance=per_instance))
 
 
-def channel_size(memristor: MemristorParameters, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return widths and lengths in m of channels of a relative `gain` (any shape); gates keep their area and capacitance."""
-    stretch = np.sqrt(gain)
-    return memristor.width * stretch, memristor.length / stretch
-
-
 @dataclass(frozen=True, eq=False)
-class CellValues:
-    """Parameters of each cell of a crossbar on a chip: arrays, columns x rows."""
+class Cells:
+    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (columns x rows), as on a chip."""
 
-    gain: np.ndarray  # A/V^2, Kp W/L of the channel
-    threshold_voltage: np.ndarray  # V, Vto of the channel
-    transconductance: np.ndarray  # S, the write gain K
-    capacitance: np.ndarray  # F, the explicit memory capacitor
+    gain: Any  # A/V^2, Kp W/L of the channel
+    threshold_voltage: Any  # V, Vto of the channel
+    transconductance: Any  # S, K, the write gain
+    capacitance: Any  # F, the explicit memory capacitor C
+    gate_capacitance: Any  # F, of the channel's gate
+    leak_resistance: Any  # ohm
+    curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
 
     @classmethod
-    def alike(cls, memristor: MemristorParameters, shape: tuple[int, int]) -> "CellValues":
-        """Return the values of cells without deviations."""
-        return cls(*(np.full(shape, value) for value in (memristor.gain, memristor.threshold_voltage, memristor.transconductance,
-                                                         memristor.capacitance)))
+    def of(cls, parameters: MemristorParameters, chip: "Cells | None" = None) -> "Cells":
+        """Return the cells of a `chip`; None: cells that are all alike."""
+        return chip or cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
+
+    def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
+        """Return the cells of some columns and rows."""
+        arrays: dict[str, Any] = {key: value[columns, rows] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return dataclasses.replace(self, **arrays) if arrays else self
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return the channel widths and lengths in m that give the gains."""
-        return channel_size(memristor, self.gain / memristor.gain)
+        """Return the widths and lengths in m that give channels their gains; gates keep their area and capacitance."""
+        stretch = np.sqrt(self.gain / memristor.gain)
+        return memristor.width * stretch, memristor.length / stretch
 
-    def shift(self, memristor: MemristorParameters) -> np.ndarray:
+    def shift(self, memristor: MemristorParameters) -> Any:
         """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is lower by the deviation."""
         return self.threshold_voltage - memristor.threshold_voltage
 
-    def of(self, columns: np.ndarray | slice, rows: np.ndarray | slice) -> "CellValues":
-        """Return the values of some columns and rows."""
-        return CellValues(*(values[columns, rows] for values in vars(self).values()))
+    @property
+    def memory_capacitance(self) -> Any:
+        """Capacitance that the transconductance charges, C + C_gate, in F."""
+        return self.capacitance + self.gate_capacitance
+
+    @property
+    def share(self) -> Any:
+        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+        return self.capacitance / self.memory_capacitance
+
+    @property
+    def pinch(self) -> Any:
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
+        return 3 / (2 + self.share)
+
+    @property
+    def leak(self) -> Any:
+        """Rate in 1/s at which X leaks in a write."""
+        return 1 / (self.leak_resistance * self.memory_capacitance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,13 +262,13 @@ class Wires:
 class Devices:
     """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have the nominal values."""
 
-    cells: CellValues | None = None
+    cells: Cells | None = None
     neurons: NeuronValues | None = None
     wires: Wires = Wires()
 
     def of_rows(self, rows: np.ndarray) -> "Devices":
         """Return the devices of a crossbar with only these rows."""
-        return dataclasses.replace(self, cells=self.cells and self.cells.of(slice(None), rows))
+        return dataclasses.replace(self, cells=self.cells and self.cells.at(slice(None), rows))
 
 
 IDEAL_DEVICES: Devices = Devices()
@@ -333,7 +351,7 @@ def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | 
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
 
 
-def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
+def cell_arguments(parameters: NetworkParameters, cells: Cells | None,
                    write: bool) -> Callable[[int, int], dict[str, float]]:
     """Return a function that gives the instance parameters of cell (column j, row i); `write` includes the write gain."""
     if cells is None:
@@ -375,15 +393,15 @@ def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name:
     return changes
 
 
-def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False, name: str = "cell",
+def cell_changes(cells: Cells, memristor: MemristorParameters, write: bool = False, name: str = "cell",
                  places: Sequence[int] | None = None) -> dict[str, float]:
     """Return the `alter` changes that give cells of a netlist the values of `cells` (columns x rows).
 
-    Vto belongs to a model and cannot be altered, so shift the states instead (`CellValues.shift`).
+    Vto belongs to a model and cannot be altered, so shift the states instead (`Cells.shift`).
 
     Parameters
     ----------
-    cells : CellValues
+    cells : Cells
     memristor : MemristorParameters
     write : bool
         Include the write gain.

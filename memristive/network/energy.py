@@ -217,7 +217,7 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
     states, cells = network.states[layer][:, :-1], of.devices.cells
     changes = layer_state_changes(np.ndindex(states.shape), states.ravel().tolist())
     if cells is not None:
-        changes |= cell_changes(cells.of(slice(None), slice(-1)), network.parameters.memristor, name="cell_0")
+        changes |= cell_changes(cells.at(slice(None), slice(-1)), network.parameters.memristor, name="cell_0")
     return sum(delivered(circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes))
 
 

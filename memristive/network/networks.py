@@ -15,13 +15,13 @@ import numpy as np
 
 from memristive.network import kernel
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Cells, Crossbar, crossbar_of
+from memristive.network.closed_form import Crossbar, crossbar_of
 from memristive.network.layer import Layer, PulseWrites
 from memristive.network.setup import Design, LayerDesign, Schedule, Setup, check_levels
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
-from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronValues, Wires
+from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, NeuronValues, Wires
 
 UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "column_resistance")
 SEED_STEP = 7919  # between the seeds of two layers

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from memristive.devices.channel import Values, conductance, drawn_number, leaked
-from memristive.network.closed_form import Cells
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
@@ -39,7 +38,7 @@ from memristive.network.layer import (
 from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
 from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
-from snn_circuit import CellValues, cell_changes, names, neuron_changes
+from snn_circuit import Cells, cell_changes, names, neuron_changes
 
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
 BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
@@ -274,7 +273,7 @@ class NgspiceLayer:
         if self._cells is None or not len(places):
             return
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
-            values = CellValues(*(each[np.ix_(columns, inputs)] for each in vars(self._cells).values()))
+            values = self._cells.at(*np.ix_(columns, inputs))
             circuit.alter(cell_changes(values, self._memristor, name="cell_0", places=places.tolist()))
 
     def reset(self) -> None:
@@ -299,7 +298,7 @@ class NgspiceLayer:
             loaded = self._load("back", back_circuit(layer), WRITING, currents)
             loaded.alter({"vpulse pwl": [0.0, 0.0, BACK_RISE, 1.0, 1.0, 1.0]})
             if self._cells is not None:
-                loaded.alter(cell_changes(self._cells.of(slice(None), slice(layer.inputs)), self._memristor, name="cell_0"))
+                loaded.alter(cell_changes(self._cells.at(slice(None), slice(layer.inputs)), self._memristor, name="cell_0"))
             self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
         circuit, target = self._circuits["back"], (self._with_reference(states) - self._shift)[:, :layer.inputs]
         changed = target != self._of_back
@@ -370,7 +369,7 @@ class NgspiceLayer:
         changes, stop = self._waves(levels, high, pulse, window, together, place)
         shift, back, stuck = self._shift[:layer.columns][written], 0.0, np.zeros(layer.rows, bool)
         if self._cells is not None:
-            own = self._cells.of(written, slice(None))
+            own = self._cells.at(written)
             if gains is not None:
                 factor = np.zeros(len(own.gain), bool)
                 factor[place] = True
@@ -379,7 +378,7 @@ class NgspiceLayer:
             stuck = own.transconductance[place] == 0
             # A shifted state must not leak towards the shift. (The correction is too small for cells that do not conduct, whose
             # capacitance is below C + C_gate.)
-            leak = Cells.of(memristor, own).leak
+            leak = own.leak
             back = 0.0 if memristor.curve else (shift * (1 - leaked(window, leak)[0]))[place]
             shift = 0.0 * shift if memristor.curve else shift
         changes |= layer_state_changes(np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist())
