@@ -139,6 +139,12 @@ def decisions(outputs: np.ndarray) -> np.ndarray:
     return np.where(first_two[:, 1] - first_two[:, 0] <= RESOLUTION, TIED, outputs.argmax(axis=1))
 
 
+def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
+    """Return the class with the highest score in each row (images x `classes`); a tie stays `TIED`."""
+    numbers = decisions(scores)
+    return np.where(numbers < 0, numbers, np.array(classes)[numbers])
+
+
 def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) -> float:
     """Return the energy in J that a source delivers from `begin` to `end` (s), if its `power` (W) is linear between `times`.
 

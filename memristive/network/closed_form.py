@@ -53,14 +53,19 @@ class Neurons:
     time_constant: Values  # s, of the membrane
 
     @classmethod
-    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None) -> Neurons:
-        """Return neurons that are all alike, except for the values of a `chip`."""
-        nominal = stages(parameters)
+    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0) -> Neurons:
+        """Return neurons that are all alike, except for the values of a `chip`; `loads` as in `neuron.stages`."""
+        nominal = stages(parameters, loads)
         if chip is None:
             return cls(nominal, parameters.threshold, parameters.time_constant)
         feedback = chip.feedback_resistance
         own = nominal._replace(feedback=feedback, highest_sum=parameters.highest_sum(feedback))
         return cls(own, chip.threshold, parameters.membrane_resistance * chip.membrane_capacitance)
+
+    def without_rails(self) -> Neurons:
+        """Return neurons whose stages never clip."""
+        free = self.stages._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
+        return dataclasses.replace(self, stages=free)
 
     @property
     def rail(self) -> Values:
@@ -172,11 +177,6 @@ class Crossbar:
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
         """Present one image (inputs) as `race` does; arrays of the result have one value for each class."""
         return Race(*(values[0] for values in vars(self.race(states, image[None], jitter)).values()))
-
-    def without_rails(self) -> Crossbar:
-        """Return a crossbar whose stages never clip."""
-        free = self.neurons.stages._replace(highest_sum=np.inf, highest_inverse=np.inf)
-        return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, stages=free))
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their level, columns at `RISEN` V."""

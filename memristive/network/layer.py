@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
+from memristive.network.closed_form import Neurons
 from memristive.network.setup import write_window
-from memristive.neuron import Stages, stages
 from memristive.spice.parameters import Parameters, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
@@ -141,13 +141,10 @@ class Layer:
         carried = self.column_errors(errors)
         return self.read_noise * np.sqrt(carried @ carried) / max(1, self.pairs) * rng.standard_normal(self.inputs)
 
-    def stages(self, rails: bool = True) -> Stages:
-        """Return the stages of the neurons; without `rails` they never clip."""
-        found, values = stages(self.neuron, 1 if self.pairs else self.neurons * self.reference), self.devices.neurons
-        if values is not None:
-            feedback = values.feedback_resistance
-            found = found._replace(feedback=feedback, highest_sum=self.neuron.highest_sum(feedback))
-        return found if rails else found._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
+    @property
+    def circuits(self) -> Neurons:
+        """Stages, thresholds and time constants of the neurons."""
+        return Neurons.of(self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference)
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
         """Return the columns (numbers) of some `neurons`, without the reference column."""

@@ -314,15 +314,14 @@ def kernel_pulse(network: Network) -> kernel.Pulse:
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel.Layer:
     """Return the cells and neurons of a layer for the kernel; a reference column cannot be written."""
-    memristor, neuron, devices = layer.memristor, layer.neuron, layer.devices
+    memristor, neuron, devices, neurons = layer.memristor, layer.neuron, layer.devices, layer.circuits
     columns, rows = layer.columns + layer.reference, layer.rows if devices.cells else 1
-    cells, values = Cells.of(memristor, devices.cells), devices.neurons
+    cells = Cells.of(memristor, devices.cells)
     written = np.where(np.arange(columns) < layer.columns, 1.0, 0.0)[:, None]
     rate = cells.transconductance / cells.memory_capacitance * written
     of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, cells.leak]
     bias = (layer.bias or 0.0) * neuron.threshold / neuron.transresistance
-    of_neurons = [*layer.stages(rails), neuron.threshold if values is None else values.threshold,
-                  neuron.time_constant if values is None else neuron.membrane_resistance * values.membrane_capacitance, bias]
+    of_neurons = [*(neurons if rails else neurons.without_rails()).stages, neurons.threshold, neurons.time_constant, bias]
     return kernel.Layer(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
                         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float), memristor.gain,
                         layer.write_rate, layer.pairs, layer.reference,

@@ -78,15 +78,13 @@ class NgspiceLayer:
     """
 
     def __init__(self, layer: Layer, solver: Solver = READING_LAYERS) -> None:
-        self._layer, self._cells, values = layer, layer.devices.cells, layer.devices.neurons
+        self._layer, self._cells = layer, layer.devices.cells
         self._bias, self._memristor = int(layer.bias is not None), layer.memristor
         self._solver, self._scale = dataclasses.replace(solver, trtol=1e6), solver.max_step / READING_LAYERS.max_step
         self._pools: dict[tuple[int, bool, float], _RowPool] = {}
         self._circuits: dict[Any, LoadedCircuit] = {}  # membranes, back-reads, writes
-        self._thresholds = np.full(layer.neurons, layer.neuron.threshold) if values is None else values.threshold  # V
-        self.time_constant: Values = layer.neuron.time_constant
-        if values is not None:
-            self.time_constant = layer.neuron.membrane_resistance * values.membrane_capacitance
+        neurons = layer.circuits
+        self._thresholds, self.time_constant = np.full(layer.neurons, neurons.threshold), neurons.time_constant  # V, s
         # Cells of another Vto conduct like cells of the nominal Vto and a shifted state.
         self._shift = np.zeros((layer.columns + layer.reference, layer.rows))
         if self._cells is not None:
