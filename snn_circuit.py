@@ -335,7 +335,7 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
             circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
         phi = [] if controls is None else [f"phi_{j}"]
         for i in range(input_count):
-            column, row = _add_wires(circuit, devices.wires, j, i, input_count)
+            column, row = add_wires(circuit, devices.wires, (j, i), input_count, f"column_{j}", f"input_{i}")
             circuit.X(f"cell_{j}_{i}", cell.name, column, row, *phi, x0=float(states[j][i]), **cell_values(j, i))
     return circuit
 
@@ -372,15 +372,19 @@ def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, 
     return lambda j: {key: float(values[j]) for key, values in arrays.items()}
 
 
-def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int) -> tuple[str, str]:
-    """Add the pieces of wire that lead to cell (j, i); return its nodes on column and row."""
-    column, row = f"column_{j}", f"input_{i}"
+def add_wires(circuit: Circuit, wires: Wires, cell: tuple[int, int], rows: int, column: str, row: str,
+              kinds: tuple[str, str] = ("row", "wire")) -> tuple[str, str]:
+    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return its nodes on column and row.
+
+    `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on wires of rows and of columns.
+    """
+    (j, i), (of_row, of_column) = cell, kinds
     if wires.row:
-        before, row = row if j == 0 else f"row_{j - 1}_{i}", f"row_{j}_{i}"
+        before, row = row if j == 0 else f"{of_row}_{j - 1}_{i}", f"{of_row}_{j}_{i}"
         circuit.R(row, before, row, wires.row)
     if wires.column:
-        after = column if i == input_count - 1 else f"wire_{j}_{i + 1}"
-        column = f"wire_{j}_{i}"
+        after = column if i == rows - 1 else f"{of_column}_{j}_{i + 1}"
+        column = f"{of_column}_{j}_{i}"
         circuit.R(column, column, after, wires.column)
     return column, row
 

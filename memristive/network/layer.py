@@ -27,6 +27,7 @@ from snn_circuit import (
     add_amplifiers,
     add_membrane,
     add_stages,
+    add_wires,
     names,
     state_changes,
 )
@@ -362,16 +363,8 @@ def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
 def _add_cells(circuit: Circuit, layer: Layer, cell: ReadMemristor, nodes: Sequence[str], rows: int, phi: bool = False) -> None:
     """Add cells, all at `rest`, between `nodes` of columns and rows, with the wires that lead to them."""
     cell.add_to(circuit)
-    wires = layer.devices.wires
-    for (c, column), k in itertools.product(enumerate(nodes), range(rows)):
-        row = f"row_0_{k}"
-        if wires.row:
-            before, row = row if c == 0 else f"right_{c - 1}_{k}", f"right_{c}_{k}"
-            circuit.R(row, before, row, wires.row)
-        if wires.column:
-            after = column if k == rows - 1 else f"down_{c}_{k + 1}"
-            column = f"down_{c}_{k}"
-            circuit.R(column, column, after, wires.column)
+    for (c, node), k in itertools.product(enumerate(nodes), range(rows)):
+        column, row = add_wires(circuit, layer.devices.wires, (c, k), rows, node, f"row_0_{k}", ("right", "down"))
         circuit.X(f"cell_0_{c}_{k}", cell.name, column, row, *([f"phi_{c}"] if phi else []), x0=layer.rest)
 
 
