@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.layer import back_circuit, layer_state_changes
+from memristive.network.layer import back_circuit
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
@@ -25,7 +25,7 @@ from memristive.network.solvers import READING, WRITING, driven_rows, read_solve
 from memristive.network.two_terminal import HALF
 from memristive.spice.session import Solver, run_once
 from memristor import MemristorParameters
-from snn_circuit import OFF, Points, cell_changes, names
+from snn_circuit import OFF, Points, cell_changes, names, state_changes
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
@@ -215,7 +215,7 @@ def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
         circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
     solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)  # the edge is a third of the read
     states, cells = network.states[layer][:, :-1], of.devices.cells
-    changes = layer_state_changes(np.ndindex(states.shape), states.ravel().tolist())
+    changes = state_changes(np.ndindex(states.shape), states.ravel().tolist(), "cell_0")
     if cells is not None:
         changes |= cell_changes(cells.at(slice(None), slice(-1)), network.parameters.memristor, name="cell_0")
     return sum(delivered(circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes))

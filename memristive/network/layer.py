@@ -29,7 +29,6 @@ from snn_circuit import (
     add_stages,
     add_wires,
     names,
-    state_changes,
 )
 
 NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
@@ -366,8 +365,3 @@ def _add_cells(circuit: Circuit, layer: Layer, cell: ReadMemristor, nodes: Seque
     for (c, node), k in itertools.product(enumerate(nodes), range(rows)):
         column, row = add_wires(circuit, layer.devices.wires, (c, k), rows, node, f"row_0_{k}", ("right", "down"))
         circuit.X(f"cell_0_{c}_{k}", cell.name, column, row, *([f"phi_{c}"] if phi else []), x0=layer.rest)
-
-
-def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float]) -> dict[str, float]:
-    """Return the `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
-    return state_changes(cells, states, "cell_0")

@@ -126,7 +126,7 @@ class Network:
     def warn_of_doubts(self) -> None:
         """Issue a `ClosedFormWarning` for each reason why the closed form of the paper's layer is not exact.
 
-        For other networks `clipping.warn_of_layers` does this.
+        For other networks `checks.warn_of_layers` does this.
         """
         if isinstance(self.design, Schedule):
             self.crossbar.warn_of_doubts()

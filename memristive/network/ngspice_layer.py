@@ -32,13 +32,12 @@ from memristive.network.layer import (
     back_circuit,
     column_circuit,
     crossbar_circuit,
-    layer_state_changes,
     membrane_circuit,
 )
 from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
 from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
-from snn_circuit import Cells, cell_changes, names, neuron_changes
+from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
 BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
@@ -242,7 +241,7 @@ class NgspiceLayer:
         target[:, slots] = (self._with_reference(states) - self._shift)[:, sources]
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
             changed = np.argwhere(pool.states[columns] != target[columns])
-            circuit.alter(layer_state_changes(changed.tolist(), target[columns][tuple(changed.T)].tolist()))
+            circuit.alter(state_changes(changed.tolist(), target[columns][tuple(changed.T)].tolist(), "cell_0"))
         pool.states = target
         return pool, places, inputs
 
@@ -300,7 +299,7 @@ class NgspiceLayer:
             self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
         circuit, target = self._circuits["back"], (self._with_reference(states) - self._shift)[:, :layer.inputs]
         changed = target != self._of_back
-        circuit.alter(layer_state_changes(np.argwhere(changed).tolist(), target[changed].tolist()))
+        circuit.alter(state_changes(np.argwhere(changed).tolist(), target[changed].tolist(), "cell_0"))
         self._of_back = target
         driven = layer.back_voltage * layer.column_errors(errors)
         circuit.alter({f"ecolumn_0_{c} gain": volts for c, volts in enumerate(driven.tolist())})
@@ -379,7 +378,7 @@ class NgspiceLayer:
             leak = own.leak
             back = 0.0 if memristor.curve else (shift * (1 - leaked(window, leak)[0]))[place]
             shift = 0.0 * shift if memristor.curve else shift
-        changes |= layer_state_changes(np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist())
+        changes |= state_changes(np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist(), "cell_0")
 
         def run(solver: Solver) -> Waveforms:
             key = "write", together, solver

@@ -14,7 +14,9 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points, network, state_names
 
-NGSPICE, CLOSED_FORM = ENGINES = ("ngspice", "closed-form")
+NGSPICE = "ngspice"
+CLOSED_FORM = "closed-form"
+ENGINES = (NGSPICE, CLOSED_FORM)
 Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
 WRITE_EDGE = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
