@@ -15,17 +15,16 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule
+from memristive.learning.start import grey_settings, paper_setup
 from memristive.network.setup import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
-
-if TYPE_CHECKING:
-    from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 
 MNIST_FILE = Path(__file__).parent / "data" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -103,17 +102,13 @@ class Dataset:
         return f"_{rows}x{columns}" * (self.name.startswith(("mnist", "fashion")) and rows != SIZE)
 
     @property
-    def rule(self) -> "ErrorDrivenRule":
+    def rule(self) -> ErrorDrivenRule:
         """Error-driven rule that suits the images."""
-        from memristive.learning.rule import ErrorDrivenRule  # here: the Hebbian scripts do not need it
-
         return ErrorDrivenRule(**self.settings)  # type: ignore[arg-type]
 
     @property
-    def layer_rule(self) -> "LayeredRule":
+    def layer_rule(self) -> LayeredRule:
         """Rule for several layers that suits the images."""
-        from memristive.learning.rule import LayeredRule
-
         return LayeredRule(**self.layer_settings)  # type: ignore[arg-type]
 
     @functools.cached_property
@@ -371,8 +366,6 @@ def from_images(name: str, train: Images, test: Images, shape: tuple[int, int], 
 
     The patterns are the mean images.
     """
-    from memristive.learning.start import grey_settings, paper_setup  # here: the Hebbian scripts do not need it
-
     classes = int(train.labels.max()) + 1
     patterns = np.array([train.levels[train.labels == k].mean(axis=0) for k in range(classes)])
     names = tuple(labels) or tuple(str(k) for k in range(classes))

@@ -23,12 +23,13 @@ from numpy.typing import ArrayLike
 
 from memristive import neuron
 from memristive.io.files import report, write_file
+from memristive.learning.hebbian import Inference
+from memristive.network.closed_form import Crossbar, Race
+from memristive.network.scores import UNDECIDED
+from memristive.network.setup import Setup
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the installed package has no datasets
     from datasets import Dataset
-    from memristive.learning.hebbian import Inference
-    from memristive.network.closed_form import Crossbar, Race
-    from memristive.network.setup import Setup
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#888888")
@@ -252,7 +253,7 @@ def learning_figure(accuracy: np.ndarray, writes: np.ndarray, count: np.ndarray 
 
 # Inference
 
-def membranes(result: "Inference", setup: "Setup", labels: Sequence[str]) -> Figure:
+def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
     """Draw membranes and outputs of an inference: a panel for each image, from its start to a little after the first spikes."""
     count, threshold, high = len(result.spikes), setup.neuron.threshold, setup.neuron.output_high
     latest = float(np.nanmax(np.fmin.reduce(result.spikes, axis=1), initial=0.0))
@@ -291,7 +292,7 @@ def membranes(result: "Inference", setup: "Setup", labels: Sequence[str]) -> Fig
     return figure
 
 
-def race(races: Mapping[str, "Race"], crossbar: "Crossbar", labels: Sequence[str], image: np.ndarray, label: int) -> Figure:
+def race(races: Mapping[str, Race], crossbar: Crossbar, labels: Sequence[str], image: np.ndarray, label: int) -> Figure:
     """Draw the membranes while one image is read: for each read the whole race, and below it the finish at the threshold.
 
     Parameters
@@ -398,8 +399,6 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], unit: str = "images") ->
 
     Entries are numbers of `unit`.
     """
-    from memristive.network.scores import UNDECIDED  # here: trainings do not need it
-
     matrix = np.asarray(matrix)
     columns = [*labels, *UNDECIDED.values()]
     longest = max(map(len, columns))

@@ -14,7 +14,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, altered_state
+from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, WriteCurve, altered_state
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,18 @@ class SchmittTrigger(Cell):
 
     With `per_instance` the threshold is an instance parameter. The source `reference` then shifts the threshold and may be
     altered.
+
+    If `latching`, the output stays high once it is high, because the trigger charges a capacitor that nothing discharges. In
+    later layers a membrane may fall again when an inhibiting row steps up. (A trigger with feedback is simpler, but ngspice's
+    switches would close on an intermediate value of Newton's method.)
     """
 
-    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
+    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: a latching output rises within 0.1 us
+
+    def __init__(self, parameters: NeuronParameters, per_instance: bool = False, latching: bool = False) -> None:
         # ngspice's switch closes at vt + vh and opens at vt - vh.
         switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
-                  "ron": 1e-3, "roff": 1e12}
+                  "ron": 1e-3, "roff": 1e15 if latching else 1e12}
         super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
         self.V("high", "high", self.gnd, parameters.output_high)
         reference = self.gnd
@@ -114,22 +120,29 @@ class SchmittTrigger(Cell):
             self.parameters["threshold"] = parameters.threshold
             self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
             reference = "reference"
-        self.S("spike", "high", "output", "membrane", reference, model="schmitt_trigger_switch")
+        self.S("spike", "high", "charge" if latching else "output", "membrane", reference, model="schmitt_trigger_switch")
+        if latching:
+            self.R("charge", "charge", "store", self.RESISTANCE)
+            self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
+            self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
         self.R("load", "output", self.gnd, parameters.load_resistance)
 
 
-def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str, plus: str | None = None) -> None:
-    """Add a neuron's summing and inverting stage to a subcircuit with the nodes column, negative and drive.
+def add_stages(cell: SubCircuit, parameters: NeuronParameters, feedback: float | str, plus: str | None = None,
+               negative: str | None = "negative", drive: str = "drive") -> None:
+    """Add a summing and an inverting stage to a subcircuit with the node column and those called `negative` and `drive`.
 
-    The summing stage holds the column at the node `plus`; None: at ground.
+    The summing stage holds the column at the node `plus`; None: at ground. The inverting stage subtracts the voltage at
+    `negative`; None: nothing.
     """
     stage = parameters.stage_resistance
     cell.X("sum", "summing_amplifier", plus or cell.gnd, "column", "sum")
     cell.R("feedback", "column", "sum", feedback)
-    cell.X("invert", "inverting_amplifier", cell.gnd, "inverting", "drive")
+    cell.X("invert", "inverting_amplifier", cell.gnd, "inverting", drive)
     cell.R("positive", "sum", "inverting", stage)
-    cell.R("negative", "negative", "inverting", stage)
-    cell.R("inverse", "inverting", "drive", stage)
+    if negative:
+        cell.R("negative", negative, "inverting", stage)
+    cell.R("inverse", "inverting", drive, stage)
 
 
 def add_membrane(cell: SubCircuit, parameters: NeuronParameters, capacitance: float | str) -> None:
@@ -160,46 +173,69 @@ class LapicqueNeuron(SubCircuit):
         self.X("trigger", "schmitt_trigger", "membrane", "output", **trigger)
 
 
+def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
+    """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
+    circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
+    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
+
+
 def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: bool = False) -> None:
     """Define the neuron and its parts in the PySpice `circuit`; with `per_instance`, they take instance parameters."""
-    circuit.subcircuit(OpAmp("summing_amplifier", parameters, parameters.rail_low, parameters.rail_high))
-    circuit.subcircuit(OpAmp("inverting_amplifier", parameters, parameters.inverting_rail_low, parameters.inverting_rail_high))
+    add_amplifiers(circuit, parameters)
     SchmittTrigger(parameters, per_instance=per_instance).add_to(circuit)
     circuit.subcircuit(LapicqueNeuron(parameters, per_instance=per_instance))
 
 
-def channel_size(memristor: MemristorParameters, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return widths and lengths in m of channels of a relative `gain` (any shape); gates keep their area and capacitance."""
-    stretch = np.sqrt(gain)
-    return memristor.width * stretch, memristor.length / stretch
-
-
 @dataclass(frozen=True, eq=False)
-class CellValues:
-    """Parameters of each cell of a crossbar on a chip: arrays, columns x rows."""
+class Cells:
+    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (columns x rows), as on a chip."""
 
-    gain: np.ndarray  # A/V^2, Kp W/L of the channel
-    threshold_voltage: np.ndarray  # V, Vto of the channel
-    transconductance: np.ndarray  # S, the write gain K
-    capacitance: np.ndarray  # F, the explicit memory capacitor
+    gain: Any  # A/V^2, Kp W/L of the channel
+    threshold_voltage: Any  # V, Vto of the channel
+    transconductance: Any  # S, K, the write gain
+    capacitance: Any  # F, the explicit memory capacitor C
+    gate_capacitance: Any  # F, of the channel's gate
+    leak_resistance: Any  # ohm
+    curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
 
     @classmethod
-    def alike(cls, memristor: MemristorParameters, shape: tuple[int, int]) -> "CellValues":
-        """Return the values of cells without deviations."""
-        return cls(*(np.full(shape, value) for value in (memristor.gain, memristor.threshold_voltage, memristor.transconductance,
-                                                         memristor.capacitance)))
+    def of(cls, parameters: MemristorParameters, chip: "Cells | None" = None) -> "Cells":
+        """Return the cells of a `chip`; None: cells that are all alike."""
+        return chip or cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
+
+    def at(self, columns: Any, rows: Any = slice(None)) -> "Cells":
+        """Return the cells of some columns and rows."""
+        arrays: dict[str, Any] = {key: value[columns, rows] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return dataclasses.replace(self, **arrays) if arrays else self
 
     def geometry(self, memristor: MemristorParameters) -> tuple[np.ndarray, np.ndarray]:
-        """Return the channel widths and lengths in m that give the gains."""
-        return channel_size(memristor, self.gain / memristor.gain)
+        """Return the widths and lengths in m that give channels their gains; gates keep their area and capacitance."""
+        stretch = np.sqrt(self.gain / memristor.gain)
+        return memristor.width * stretch, memristor.length / stretch
 
-    def shift(self, memristor: MemristorParameters) -> np.ndarray:
+    def shift(self, memristor: MemristorParameters) -> Any:
         """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is lower by the deviation."""
         return self.threshold_voltage - memristor.threshold_voltage
 
-    def of(self, columns: np.ndarray | slice, rows: np.ndarray | slice) -> "CellValues":
-        """Return the values of some columns and rows."""
-        return CellValues(*(values[columns, rows] for values in vars(self).values()))
+    @property
+    def memory_capacitance(self) -> Any:
+        """Capacitance that the transconductance charges, C + C_gate, in F."""
+        return self.capacitance + self.gate_capacitance
+
+    @property
+    def share(self) -> Any:
+        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+        return self.capacitance / self.memory_capacitance
+
+    @property
+    def pinch(self) -> Any:
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
+        return 3 / (2 + self.share)
+
+    @property
+    def leak(self) -> Any:
+        """Rate in 1/s at which X leaks in a write."""
+        return 1 / (self.leak_resistance * self.memory_capacitance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,13 +262,13 @@ class Wires:
 class Devices:
     """Values of all cells and neurons of a chip, and its wires. None: all cells or all neurons have the nominal values."""
 
-    cells: CellValues | None = None
+    cells: Cells | None = None
     neurons: NeuronValues | None = None
     wires: Wires = Wires()
 
     def of_rows(self, rows: np.ndarray) -> "Devices":
         """Return the devices of a crossbar with only these rows."""
-        return dataclasses.replace(self, cells=self.cells and self.cells.of(slice(None), rows))
+        return dataclasses.replace(self, cells=self.cells and self.cells.at(slice(None), rows))
 
 
 IDEAL_DEVICES: Devices = Devices()
@@ -299,7 +335,7 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
             circuit.V(f"column_{j}", f"column_{j}", circuit.gnd, 0)
         phi = [] if controls is None else [f"phi_{j}"]
         for i in range(input_count):
-            column, row = _add_wires(circuit, devices.wires, j, i, input_count)
+            column, row = add_wires(circuit, devices.wires, (j, i), input_count, f"column_{j}", f"input_{i}")
             circuit.X(f"cell_{j}_{i}", cell.name, column, row, *phi, x0=float(states[j][i]), **cell_values(j, i))
     return circuit
 
@@ -315,7 +351,7 @@ def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | 
         circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
 
 
-def cell_arguments(parameters: NetworkParameters, cells: CellValues | None,
+def cell_arguments(parameters: NetworkParameters, cells: Cells | None,
                    write: bool) -> Callable[[int, int], dict[str, float]]:
     """Return a function that gives the instance parameters of cell (column j, row i); `write` includes the write gain."""
     if cells is None:
@@ -336,15 +372,19 @@ def neuron_arguments(neurons: NeuronValues | None) -> Callable[[int], dict[str, 
     return lambda j: {key: float(values[j]) for key, values in arrays.items()}
 
 
-def _add_wires(circuit: Circuit, wires: Wires, j: int, i: int, input_count: int) -> tuple[str, str]:
-    """Add the pieces of wire that lead to cell (j, i); return its nodes on column and row."""
-    column, row = f"column_{j}", f"input_{i}"
+def add_wires(circuit: Circuit, wires: Wires, cell: tuple[int, int], rows: int, column: str, row: str,
+              kinds: tuple[str, str] = ("row", "wire")) -> tuple[str, str]:
+    """Add the pieces of wire that lead to a `cell` (column, row) of a crossbar with `rows`; return its nodes on column and row.
+
+    `column` and `row` are the nodes at the neuron and at the input, `kinds` the names of nodes on wires of rows and of columns.
+    """
+    (j, i), (of_row, of_column) = cell, kinds
     if wires.row:
-        before, row = row if j == 0 else f"row_{j - 1}_{i}", f"row_{j}_{i}"
+        before, row = row if j == 0 else f"{of_row}_{j - 1}_{i}", f"{of_row}_{j}_{i}"
         circuit.R(row, before, row, wires.row)
     if wires.column:
-        after = column if i == input_count - 1 else f"wire_{j}_{i + 1}"
-        column = f"wire_{j}_{i}"
+        after = column if i == rows - 1 else f"{of_column}_{j}_{i + 1}"
+        column = f"{of_column}_{j}_{i}"
         circuit.R(column, column, after, wires.column)
     return column, row
 
@@ -357,15 +397,15 @@ def state_changes(cells: Iterable[Sequence[int]], states: Iterable[float], name:
     return changes
 
 
-def cell_changes(cells: CellValues, memristor: MemristorParameters, write: bool = False, name: str = "cell",
+def cell_changes(cells: Cells, memristor: MemristorParameters, write: bool = False, name: str = "cell",
                  places: Sequence[int] | None = None) -> dict[str, float]:
     """Return the `alter` changes that give cells of a netlist the values of `cells` (columns x rows).
 
-    Vto belongs to a model and cannot be altered, so shift the states instead (`CellValues.shift`).
+    Vto belongs to a model and cannot be altered, so shift the states instead (`Cells.shift`).
 
     Parameters
     ----------
-    cells : CellValues
+    cells : Cells
     memristor : MemristorParameters
     write : bool
         Include the write gain.

@@ -31,7 +31,7 @@ from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import device_record
 from memristive.io.files import check_overwriting, report, to_json, write_file
-from memristive.network.measured_layers import MEASURED_NEURON, STAGE_SWING
+from memristive.learning.device_settings import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
 COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}

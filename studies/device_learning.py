@@ -30,9 +30,8 @@ from memristive.cli.script import RESULTS, Record, add_resume, keep_apart, make_
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting
-from memristive.io.networks import describe_network
 from memristive.io.results import load_table
-from memristive.io.voltages import save_voltages
+from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network

@@ -46,21 +46,20 @@ from memristive.cli.script import (
 from memristive.devices.channel import read_current
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
-from memristive.io.networks import describe_network
 from memristive.io.results import describe, load_results
-from memristive.io.voltages import load_voltages
+from memristive.io.voltages import describe_network, load_voltages
 from memristive.learning.device_settings import learning_of
 from memristive.learning.rule import LayeredRule, Rule
 from memristive.learning.start import initial_network, paper_network
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import Cells, Crossbar
-from memristive.network.netlists import LayerDesign
+from memristive.network.closed_form import Crossbar
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, Schedule, Setup
+from memristive.network.setup import CLOSED_FORM, LayerDesign, Schedule, Setup
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
+from snn_circuit import Cells
 from studies.device_learning import Task as DeviceTask
 
 # Colour, line and label of each route by which a chip gets its weights. "Verified" cells are written until each carries the

@@ -24,7 +24,7 @@ from memristive.cli.script import (
 )
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting
-from memristive.io.networks import describe_network, save
+from memristive.io.voltages import describe_network, save
 from memristive.learning.hebbian import read_netlist
 from memristive.learning.start import paper_network
 from memristive.learning.training import Learning, learning_curve, train

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from datasets import Images, matching_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
-from memristive.io.networks import describe_network
+from memristive.io.voltages import describe_network
 from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
 from memristive.learning.start import initial_network

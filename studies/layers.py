@@ -40,8 +40,7 @@ from memristive.cli.script import (
 )
 from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.files import check_overwriting, to_json
-from memristive.io.networks import describe_network, load_network
-from memristive.io.voltages import save_voltages
+from memristive.io.voltages import describe_network, load_network, save_voltages
 from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
@@ -49,10 +48,10 @@ from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import load_chip
 from memristive.network.energy import UNCOUNTED
-from memristive.network.netlists import LayerDesign, layered_read_netlist
+from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
+from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, LayerDesign
 from memristive.network.spike_decoding import RESOLUTION, TIED, strict_decision
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH

@@ -33,7 +33,7 @@ from memristive.cli.script import Record, add_resume, apply_settings, keep_apart
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
 from memristive.io.files import check_overwriting, report
-from memristive.network.measured_layers import MEASURED_NEURON
+from memristive.learning.device_settings import MEASURED_NEURON
 from memristive.network.scores import confusion, decide, interval, largest_deviation
 from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.network.spike_decoding import RESOLUTION

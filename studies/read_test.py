@@ -16,9 +16,8 @@ from datasets import DATASETS, matching_dataset
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
 from memristive.io.files import differences
-from memristive.io.networks import describe_network, network_of
 from memristive.io.results import describe
-from memristive.io.voltages import read_voltages
+from memristive.io.voltages import describe_network, network_of, read_voltages
 from memristive.learning.hebbian import read_netlist
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip

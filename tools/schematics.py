@@ -63,12 +63,12 @@ def _save(figure: Figure, name: str) -> None:
     print(f"wrote figures/{name}.svg")
 
 
-def _lifted_gate(state: float = 2.0) -> Figure:
-    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; `state`: X in V at 0 V."""
+def _lifted_gate() -> Figure:
+    """Draw gate and channel potentials along the channel, with the input at 0 V and at 1 V; X is 2 V at 0 V."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
     place = np.linspace(0.0, 1.0, 200)
     for axis, volts in zip(axes, (0.0, 1.0), strict=True):
-        gate = float(raised_state(MemristorParameters(), state, volts))
+        gate = float(raised_state(MemristorParameters(), 2.0, volts))
         channel = gate - np.sqrt(gate**2 - (gate**2 - (gate - volts) ** 2) * place)  # (gate - channel)^2 is linear
         axis.plot(place, np.full_like(place, gate), color=BLUE, linewidth=3)
         axis.plot(place, channel, color=VERMILLION, linewidth=3)

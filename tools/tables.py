@@ -14,8 +14,7 @@ import pandas as pd
 
 from memristive.devices.measured_device import DEVICES as MEASURED
 from memristive.io.files import to_json, write_file
-from memristive.io.predictions import load_decisions
-from memristive.io.results import load_results, load_table
+from memristive.io.results import load_decisions, load_results, load_table
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import HEADING, described
 from studies.half_select import MODELS, best

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.spice.errors import NgspiceMissing, SimulationError
+from memristive.spice.parameters import NgspiceMissing, SimulationError
 from transistors.circuit import SLOT
 from transistors.schedule import Schedule, pin_names
 
@@ -137,6 +137,12 @@ def decisions(outputs: np.ndarray) -> np.ndarray:
     """Return the class of the highest output of each row, `TIED` where another is within 1 uV."""
     first_two = np.sort(outputs, axis=1)[:, -2:]
     return np.where(first_two[:, 1] - first_two[:, 0] <= RESOLUTION, TIED, outputs.argmax(axis=1))
+
+
+def named(classes: Sequence[int], scores: np.ndarray) -> np.ndarray:
+    """Return the class with the highest score in each row (images x `classes`); a tie stays `TIED`."""
+    numbers = decisions(scores)
+    return np.where(numbers < 0, numbers, np.array(classes)[numbers])
 
 
 def delivered(times: np.ndarray, power: np.ndarray, begin: float, end: float) -> float:

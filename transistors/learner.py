@@ -28,7 +28,7 @@ from memristive.io.results import load_results
 from plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
 from transistors.grammar import count_components
-from transistors.harness import Trace, decisions, predictions, score, simulate
+from transistors.harness import Trace, named, predictions, score, simulate
 from transistors.law import Law
 from transistors.patterns import PATTERN_PASSES, batch_netlist, pattern_images, pattern_schedule
 from transistors.schedule import (
@@ -165,12 +165,6 @@ def law_results(learner: LearnerParameters, classes: list[int], images: Images, 
             "decided_as_ngspice": float(np.mean(computed == np.array(found["predictions"]))),
             "mean_of_orders": float(np.mean(accuracies)), "deviation_of_orders": float(np.std(accuracies, ddof=1)),
             "orders": accuracies, "permuted_labels": permuted}
-
-
-def named(classes: list[int], scores: np.ndarray) -> np.ndarray:
-    """Return the class with the highest score in each row (images x `classes`); a tie stays `TIED`."""
-    numbers = decisions(scores)
-    return np.where(numbers < 0, numbers, np.array(classes)[numbers])
 
 
 def half_step(whole: dict[str, Any], half: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from memristive.cli.script import Record, make_parser, progress, run
 from plotting import BLUE, VERMILLION, WIDTH
 from transistors.chip import PELGROM, carried_weights, draw_thresholds, on_chip
 from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
-from transistors.harness import decisions, predictions, simulate
+from transistors.harness import named, predictions, simulate
 from transistors.law import Law
 from transistors.schedule import (
     LABELS,
@@ -92,8 +92,7 @@ def by_law(learner: LearnerParameters, task: str, images: Images, thresholds: di
     weights = law.train(images.train[order], images.train_labels[order])
 
     def accuracy(states: np.ndarray) -> float:
-        numbers = decisions(law.scores(states, images.test))
-        return float(np.mean(np.where(numbers < 0, numbers, np.array(classes)[numbers]) == images.test_labels))
+        return float(np.mean(named(classes, law.scores(states, images.test)) == images.test_labels))
 
     return accuracy(weights), accuracy(weights if ideal is None else ideal), weights
 

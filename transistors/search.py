@@ -19,7 +19,7 @@ from memristive.cli.script import Record, make_parser, print_rows, progress, run
 from memristive.spice.parameters import ParameterError
 from transistors.chip import draw_thresholds
 from transistors.circuit import BIAS, GAINS, PRESETS, SMALLEST, LearnerParameters, margin_gain, netlist
-from transistors.harness import decisions
+from transistors.harness import named
 from transistors.law import Law
 from transistors.schedule import LABELS, Images, drawn_images, presentation_order
 
@@ -118,8 +118,8 @@ def accuracy(sizes: LearnerParameters, task: str, images: Images, spread: float,
     thresholds = draw_thresholds(netlist(sizes, classes), CHIP + seed, spread) if spread else {}
     law = Law(sizes, classes, thresholds=thresholds)
     order, _ = presentation_order(images, PASSES, seed)
-    numbers = decisions(law.scores(law.train(images.train[order], images.train_labels[order]), images.test))
-    return float(np.mean(np.where(numbers < 0, numbers, np.array(classes)[numbers]) == images.test_labels))
+    scores = law.scores(law.train(images.train[order], images.train_labels[order]), images.test)
+    return float(np.mean(named(classes, scores) == images.test_labels))
 
 
 if __name__ == "__main__":

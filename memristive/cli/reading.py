@@ -11,11 +11,10 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, print_energy, table
-from memristive.io.predictions import save_decisions
+from memristive.io.results import save_decisions
 from memristive.network.checks import warn_of_range
-from memristive.network.engines import check_engine, read, reads
+from memristive.network.engines import NgspiceNetwork, check_engine, read, reads
 from memristive.network.networks import READ_BLOCK, Network
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.scores import decide, summary
 from memristive.network.setup import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.spike_decoding import RESOLUTION

@@ -33,8 +33,7 @@ from memristive.io.voltages import VoltagesError
 from memristive.network.closed_form import hebbian_state
 from memristive.network.energy import HIGHEST
 from memristive.network.setup import Setup
-from memristive.spice.errors import NgspiceMissing, SimulationError
-from memristive.spice.parameters import ParameterError, allowed_range, check_range
+from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError, allowed_range, check_range
 
 # Folders of what the project itself makes, and the one of outputs about a user's own files, which git ignores.
 RESULTS, FIGURES, NETWORKS, OWN = Path("results"), Path("figures"), Path("voltages"), Path("own")

@@ -14,7 +14,7 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.spice.parameters import ParameterError
-from memristive.spice.session import NgspiceSession, Solver
+from memristive.spice.session import Solver, run_once
 
 EDGE = 1e-3  # of a pulse's width
 BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its bound, and most of these tests
@@ -123,12 +123,8 @@ def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, dr
     nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
     currents = [f"i(vrow{k})" for k in range(len(given))]
     solver = Solver(max_step=min(max_step, 1.0), reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16, method="gear")
-    loaded = NgspiceSession().load(circuit, solver, nodes + currents)
-    try:
-        waves = loaded.run(stop)
-        return waves.time, waves.stack(nodes), -waves.stack(currents)
-    finally:
-        loaded.unload()
+    waves = run_once(circuit, solver, nodes + currents, stop)
+    return waves.time, waves.stack(nodes), -waves.stack(currents)
 
 
 def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bool, count: int = 1,

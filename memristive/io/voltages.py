@@ -1,4 +1,4 @@
-"""Voltages files: trained states with everything that made them, as JSON; also the paper's flat layout.
+"""Voltages files: trained states and networks with everything that made them, as JSON; also the paper's flat layout.
 
 Loading returns states that fit the network, or raises VoltagesError, which names the file, the value found and the value
 expected.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,15 @@ from memristive.devices.measured_device import device_of_record
 from memristive.devices.spice_model import model_of
 from memristive.io.files import FileProblem, read_json, report, to_json, write_file
 from memristive.io.results import describe, versions
-from memristive.network.setup import NGSPICE, Schedule, Setup
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
+from memristive.network.chip import Chip
+from memristive.network.layer import PulseWrites
+from memristive.network.networks import Network, network_on_chip
+from memristive.network.setup import CLOSED_FORM, NGSPICE, LayerDesign, Schedule, Setup
 from memristive.network.two_terminal import DeviceArray
 from memristive.spice.parameters import restored
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-
-if TYPE_CHECKING:
-    from memristive.network.chip import Chip
 
 FORMAT, VERSION = "in-situ memristive voltages", 1
 PAPER_NODE = re.compile(r"^xsnn\.xmemristor_p(\d{1,9})_(\d{1,9})\.cmem$")
@@ -70,10 +71,8 @@ class Voltages:
         return str(self.origin.get("engine", NGSPICE))
 
     @property
-    def chip(self) -> "Chip | None":
+    def chip(self) -> Chip | None:
         """Chip that the states were trained on; None: an ideal one."""
-        from memristive.network.chip import Chip  # here: most files are of ideal chips
-
         return restored(Chip, self.origin["chip"]) if self.origin.get("chip") else None
 
     def setup(self, default: Setup | None = None) -> Setup:
@@ -199,3 +198,82 @@ def _paper_states(path: str | Path, content: Mapping[str, Any]) -> np.ndarray:
         raise VoltagesError(f"{path} has no 'format' and {len(cells)} of {classes} x {inputs} cells "
                             "xsnn.xmemristor_p<class>_<input>.cmem, expected a voltages file or the paper's layout")
     return _array(path, [[cells[j, i] for i in range(inputs)] for j in range(classes)])
+
+
+def describe_network(dataset: str, shape: tuple[int, int], network: Network, rule: Rule | None = None, engine: str = CLOSED_FORM,
+                     encoding: str = "grey") -> dict[str, Any]:
+    """Return everything that determines a trained network, for records, checkpoints and voltages files.
+
+    Arguments are those of `save`.
+    """
+    data, learning = {"dataset": dataset, "shape": shape, "encoding": encoding}, {"learning": rule.as_dict()} if rule else {}
+    if isinstance(network.design, Schedule):
+        return {**data, "rule": "error-driven", "engine": engine, **learning, **describe(network.setup, network.chip)}
+    return {**data, "rule": "layers", "engine": engine, "hidden": network.sizes[1:-1], **learning,
+            "network": network.parameters.as_dict(), "design": network.design.as_dict(),
+            **({"pulses": network.pulses.as_dict()} if network.pulses else {}),
+            **({"chip": network.chip.as_dict()} if network.chip else {})}
+
+
+def save(path: str | Path, network: Network, rule: Rule | None = None, dataset: str = "own", shape: tuple[int, int] | None = None,
+         engine: str = CLOSED_FORM, encoding: str = "grey") -> None:
+    """Write a trained network with everything that made it, and print the path.
+
+    Parameters
+    ----------
+    path : path
+    network : Network
+    rule : LayeredRule or ErrorDrivenRule, optional
+        Rule that trained the network; None: it is not recorded.
+    dataset : str
+        Name of the dataset.
+    shape : tuple of int, optional
+        Rows and columns of an image; None: a single row.
+    engine : str
+        Engine that trained the network.
+    encoding : str
+        "grey" or "binary".
+    """
+    states = network.states[0] if isinstance(network.design, Schedule) else network.states
+    made = describe_network(dataset, shape or (1, network.sizes[0]), network, rule, engine, encoding)
+    save_voltages(path, states, ngspice=engine == NGSPICE, **made)
+
+
+def load(path: str | Path, setup: Setup | None = None) -> Network:
+    """Return the network of a voltages file of any version, on the chip that it was trained on.
+
+    Parameters
+    ----------
+    path : path
+    setup : Setup, optional
+        Device, neuron and pulses of a file without them, as in the paper's flat layout.
+
+    Raises
+    ------
+    VoltagesError
+        The file is missing or damaged, holds two-terminal devices, or has no parameters and there is no `setup`.
+    """
+    voltages = read_voltages(path)
+    return network_on_chip(network_of(voltages, setup)[0], voltages.chip)
+
+
+def load_network(path: str | Path, dataset: str = "") -> tuple[Network, Rule | None, Voltages]:
+    """Return the network of a voltages file on an ideal chip, the rule that trained it, and the content of the file.
+
+    The rule is None if the file has none. Raises VoltagesError as `load` does, also for a file of another `dataset`.
+    """
+    voltages = read_voltages(path, dataset)
+    return *network_of(voltages), voltages
+
+
+def network_of(voltages: Voltages, default: Setup | None = None) -> tuple[Network, Rule | None]:
+    """Return the network in a file's content, on an ideal chip, and the rule that trained it; `default` as in `load`."""
+    origin, setup = voltages.origin, voltages.setup(default)
+    if setup.array:
+        raise VoltagesError("the voltages are those of two-terminal devices, which only the scripts for XPUE and 012345 read")
+    if "design" not in origin:
+        learning = origin.get("learning") if voltages.rule == "error-driven" else None
+        return Network((voltages.states,), setup.network, setup.schedule), ErrorDrivenRule(**learning) if learning else None
+    pulses, learning = origin.get("pulses"), origin.get("learning")
+    network = Network(voltages.states, setup.network, LayerDesign(**origin["design"]), pulses=pulses and PulseWrites(**pulses))
+    return network, LayeredRule(**learning) if learning else None

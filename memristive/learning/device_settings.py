@@ -1,4 +1,4 @@
-"""Gain, biases, doses and margin of a network of measured devices, from the device's curves and noise.
+"""Networks of measured devices: their parameters, and gain, biases, doses and margin from the device's curves and noise.
 
 Three numbers of a device decide (docs/device_learning.md). If steps depend on the state x, pulses pull all cells to one state.
 *Memory* M is the number of pulses after which a cell has forgotten its earlier writes. *Balance* is the state to which cells
@@ -15,10 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from memristive.devices.measured_device import MeasuredDevice, emulator
+from memristive.devices.measured_device import Emulator, MeasuredDevice, emulator
 from memristive.learning.rule import LayeredRule
-from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from snn_circuit import NeuronParameters
+from memristive.network.closed_form import STILL_GAIN
+from memristive.network.layer import PulseWrites
+from memristive.network.setup import LayerDesign
+from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
+from memristive.spice.parameters import ParameterError
+from snn_circuit import NetworkParameters, NeuronParameters
+
+MEASURED_NEURON = NeuronParameters(amplifier_gain=STILL_GAIN)  # default; a larger gain, as reads are at a low voltage
+THIRD = "v/3"  # a third scheme of writing, in closed form only: unselected cells see a third of the voltage
+STAGE_SWING = 8.0  # V of the summing stages with every cell at the middle of its range, 16 V with every cell at its upper end
 
 # Names with DEEP are for several layers. Doses are numbers of pulses.
 NOISE = 6e-4  # pulse noise at which FINE and COARSE have equal weights
@@ -93,6 +101,66 @@ DEEP_BENT = Values(gain=0.9, output_bias=2.0, margin=50e-6, final_margin=0.24, f
                    hidden_dose=2.0, reach=0.85, start_drive_spread=0.8, start_weight_spread=0.15)
 
 
+def measured_parameters(emulator: Emulator, neuron: NeuronParameters | None = None) -> NetworkParameters:
+    """Return the parameters of a network whose cells behave as the `emulator` of a device."""
+    return NetworkParameters(emulator.memristor, neuron or MEASURED_NEURON)
+
+
+def measured_design(emulator: Emulator, pairs: int, gain: float, neuron: NeuronParameters | None = None,
+                    **more: Any) -> LayerDesign:
+    """Return the design of layers of measured devices.
+
+    Reads are at the device's read voltage, writes at +1 V and -1 V. The device's balance is the weight 0, where cells start and a
+    reference column stays.
+
+    Parameters
+    ----------
+    emulator : Emulator
+    pairs : int
+        Differential pairs of a synapse; 0: single cells, and a reference column.
+    gain : float
+        Drive, in thresholds, of a full pixel through a synapse of weight 1, which is the whole range of conductance.
+    neuron : NeuronParameters, optional
+    **more
+        Other fields of `LayerDesign`.
+    """
+    window, read_voltage = emulator.high - emulator.low, emulator.device.read_voltage
+    threshold = (neuron or MEASURED_NEURON).threshold
+    transresistance = gain * threshold / (emulator.memristor.gain * window * read_voltage * max(1, pairs))
+    rest = float(emulator.state(emulator.device.balance))
+    reference, middle = (state - emulator.memristor.threshold_voltage for state in (rest, float(emulator.state(0.5))))
+    return LayerDesign(reference_state=rest, transresistance=transresistance,
+                       stage_swing=STAGE_SWING * reference / middle, row_voltage=read_voltage, write_voltage=1.0, pairs=pairs,
+                       back_voltage=read_voltage, read_curve=emulator.device.read_curve, **more)
+
+
+def measured_pulses(emulator: Emulator, whole: bool = True, noise: bool = True, scheme: str = ONE_TRANSISTOR) -> PulseWrites:
+    """Return the pulses that write the device of an `emulator`.
+
+    Parameters
+    ----------
+    emulator : Emulator
+    whole : bool
+        True: whole pulses, with fractions rounded at random. False: pulses of any width.
+    noise : bool
+        True: include the device's write and read noise.
+    scheme : str
+        "1t1r": an access switch in series with each device. "v/2", "v/3": passive arrays, in which a write also moves cells that
+        see a half or a third of its voltage (`kernel.disturb`).
+
+    Raises
+    ------
+    ParameterError
+        There is no such scheme.
+    """
+    device, window = emulator.device, emulator.high - emulator.low
+    shares = {ONE_TRANSISTOR: (0.0, 0.0), HALF: (device.half_up, device.half_down), THIRD: (device.third_up, device.third_down)}
+    if scheme not in shares:
+        raise ParameterError(f"scheme must be one of {', '.join(shares)}, got {scheme!r}")
+    return PulseWrites(device.mean_step * window, emulator.pulse, device.write_noise * window * noise,
+                       device.read_noise * window * noise, int(whole), *shares[scheme], int(scheme == THIRD))
+
+
 def memory(device: MeasuredDevice) -> float:
     """Return the number of pulses after which a cell has forgotten a write: the inverse of the mean slope of its two curves."""
     slopes = sum(float(np.abs(np.diff(curve)).sum()) for curve in (device.up, device.down))
@@ -113,8 +181,7 @@ def half_at(middle: float, value: float) -> float:
     return 1 - middle**2 / (middle**2 + value**2)
 
 
-def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = True,
-                neuron: NeuronParameters | None = None) -> tuple[dict[str, Any], LayeredRule]:
+def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = True) -> tuple[dict[str, Any], LayeredRule]:
     """Return the arguments that make a network of a measured device, and its learning rule.
 
     Parameters
@@ -126,7 +193,6 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
         Differential pairs of a synapse; 0: single cells.
     whole : bool
         True: whole pulses with the device's noises. False: pulses of any width without noise.
-    neuron : NeuronParameters, optional
 
     Returns
     -------
@@ -153,10 +219,10 @@ def learning_of(device: MeasuredDevice, layers: int, pairs: int, whole: bool = T
     pulses = measured_pulses(emulated, whole, noise=whole)
     # A write changes one of the pairs, which carries a share of the weight, so the dose grows with the number of pairs.
     dose = max(1, pairs) * fine ** (1 - weight) * coarse**weight * pulses.step
-    design = measured_design(emulated, pairs, values.gain, neuron, hidden_bias=values.hidden_bias,
+    design = measured_design(emulated, pairs, values.gain, hidden_bias=values.hidden_bias,
                              output_bias=values.output_bias, output_gain=values.output_gain)
     rule = LayeredRule(hidden_dose=values.hidden_dose * dose, output_dose=dose, final_dose=values.final_dose,
                        margin=values.margin, final_margin=values.final_margin, reach=values.reach, start_drive=0.0,
                        start_drive_spread=values.start_drive_spread, start_weight=0.0,
                        start_weight_spread=values.start_weight_spread * (emulated.high - emulated.low))
-    return {"parameters": measured_parameters(emulated, neuron), "design": design, "pulses": pulses}, rule
+    return {"parameters": measured_parameters(emulated), "design": design, "pulses": pulses}, rule

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
-from memristive.network.layers_energy import back_read_energy, layer_write_energy, layers_read_energy
+from memristive.network.energy import back_read_energy, layer_write_energy, layers_read_energy
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import Network
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.spice.session import temporary_circuits
 
 SEARCHED = 2000  # training images among which `find_error` searches

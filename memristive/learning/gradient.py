@@ -82,7 +82,7 @@ def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple
     """
     arrays = KernelArrays(network)
     channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
-    stages, threshold = network.layers[layer].stages(), arrays.layers[layer].neurons[kernel.THRESHOLD]
+    stages, threshold = network.layers[layer].circuits.stages, arrays.layers[layer].neurons[kernel.THRESHOLD]
     scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
     low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP))
     weights = scale[0] * middle[:, :-1] - scale[1] * middle[:, -1:]

@@ -5,7 +5,6 @@ Data flow: patterns -> pulses -> netlist -> ngspice -> waveforms -> states or sp
 
 import dataclasses
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from memristive.network.solvers import READING, TRAINING, driven_rows, read_solv
 from memristive.network.spike_decoding import first_spikes
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
 from memristive.spice.netlist import named_classes
-from memristive.spice.session import NgspiceSession, SimulationError, Solver, Waveforms, netlist_text
+from memristive.spice.session import SimulationError, Solver, Waveforms, netlist_text, run_once
 from snn_circuit import names
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the iterator over presentations, for a progress bar
@@ -185,18 +184,15 @@ def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, who
     rows = np.arange(inputs) if whole or setup.array else driven_rows(patterns, setup.devices)
     part = setup.replace(devices=setup.devices.of_rows(rows))
     cells = part.state_names(classes, len(rows))
-    circuit = NgspiceSession().load(hebbian_network(part, patterns[:, rows]), solver,
-                                    names("input", len(rows)) + names("phi", classes) + cells)
-    stops = [setup.writing.stop(k) for k in range(1, classes + 1)]
-    waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
+    *pauses, stop = [setup.writing.stop(k) for k in range(1, classes + 1)]
+    waves = run_once(hebbian_network(part, patterns[:, rows]), solver,
+                     names("input", len(rows)) + names("phi", classes) + cells, stop, pauses=pauses, watch=watch)
     voltages = np.zeros((inputs, len(waves.time)))
     voltages[rows] = waves.stack(names("input", len(rows)))
     over_time = np.zeros((classes, inputs, len(waves.time)))
     over_time[:, rows] = waves.stack(cells).reshape(classes, len(rows), -1)
-    training = Training(waves.time, voltages, waves.stack(names("phi", classes)), over_time.reshape(classes * inputs, -1),
-                        over_time[:, :, -1].copy())
-    circuit.unload()
-    return training
+    return Training(waves.time, voltages, waves.stack(names("phi", classes)), over_time.reshape(classes * inputs, -1),
+                    over_time[:, :, -1].copy())
 
 
 def class_scatter(states: np.ndarray, patterns: np.ndarray) -> float:
@@ -255,12 +251,10 @@ def infer(setup: Setup, states: Levels, patterns: Levels, solver: Solver = READI
     states, patterns, schedule = np.asarray(states, float), as_patterns(patterns), setup.schedule
     check_levels("patterns", patterns, states.shape[1])
     classes = len(states)
-    circuit = NgspiceSession().load(inference_network(setup, states, patterns), read_solver(setup, states, patterns, solver),
-                                    names("membrane", classes) + names("output", classes))
-    stops = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
-    waves = deque(watch(circuit.run(stops[-1], pauses=stops[:-1])), maxlen=1).pop()
+    *pauses, stop = [schedule.stop(k) for k in range(1, len(patterns) + 1)]
+    waves = run_once(inference_network(setup, states, patterns), read_solver(setup, states, patterns, solver),
+                     names("membrane", classes) + names("output", classes), stop, pauses=pauses, watch=watch)
     membranes, outputs = waves.stack(names("membrane", classes)), waves.stack(names("output", classes))
-    circuit.unload()
     spikes = [first_spikes(waves.time, membranes, outputs, setup.neuron, schedule.start(k), schedule.pulse, setup.thresholds)
               for k in range(len(patterns))]
     if not setup.array:

@@ -15,9 +15,8 @@ from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.checks import USUAL, settled_membranes
 from memristive.network.chip import Chip
 from memristive.network.layer import PulseWrites
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip, states_of_weights, thresholds_per_volt, with_bias
-from memristive.network.setup import Schedule, Setup, check_levels
+from memristive.network.setup import LayerDesign, Schedule, Setup, check_levels
 from snn_circuit import NetworkParameters, NeuronParameters
 
 START_STATE = 4.5  # V, for grey images

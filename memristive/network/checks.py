@@ -180,7 +180,8 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_cla
     """
     crossbar = Crossbar.of(setup.replace(devices=dataclasses.replace(setup.devices, wires=Wires())))
     race, neurons = crossbar.race(states, images), crossbar.neurons
-    settled = crossbar.without_rails().race(states, images).settled * (setup.neuron.threshold / neurons.threshold)
+    free = dataclasses.replace(crossbar, neurons=neurons.without_rails())
+    settled = free.race(states, images).settled * (setup.neuron.threshold / neurons.threshold)
     fires, tau = ~np.isnan(race.spikes), float(np.max(neurons.time_constant))
     schedule, risen = setup.schedule, -float(np.expm1(-setup.schedule.pulse / tau))
     kept = float(np.exp(-(schedule.period - schedule.pulse - schedule.rise) / tau)) if consecutive else 0.0  # over the pause
@@ -245,7 +246,7 @@ def fit_feedback_resistor(setup: Setup, patterns: Levels) -> Setup:
 
 def rails(network: Network) -> np.ndarray:
     """Return the highest voltages in V that the stages of each layer can give: layers x `STAGES`."""
-    found = [layer.stages() for layer in network.layers]
+    found = [layer.circuits.stages for layer in network.layers]
     return np.array([(np.min(each.highest_sum), each.highest_inverse, np.min(each.highest_negative)) for each in found], float)
 
 

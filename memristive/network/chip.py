@@ -17,7 +17,7 @@ import numpy as np
 from memristive.network.setup import Setup
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
-from snn_circuit import CellValues, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
+from snn_circuit import Cells, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires
 
 MIXED_SIGNAL = "about 0.2 in uncalibrated mixed-signal neurons (Zendrikov, Solinas, Indiveri, Neuromorph. Comput. Eng. 3, 2023)"
 LI_FIT = "aihwkit's fit to the capacitor cell of Li et al., VLSI 2018"
@@ -91,12 +91,13 @@ class Chip(Parameters):
         return Devices(self.cells(parameters.memristor), self.neurons(parameters.neuron),
                        Wires(self.row_resistance, self.column_resistance))
 
-    def cells(self, memristor: MemristorParameters) -> CellValues:
+    def cells(self, memristor: MemristorParameters) -> Cells:
         """Return the parameters of each cell (classes x inputs). The write gain of a stuck cell is 0."""
         threshold = memristor.threshold_voltage + self.cell_threshold * self._normal("cell_threshold")
-        return CellValues(self._factor("cell_gain", memristor.gain), threshold,
-                          np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
-                          self._factor("cell_capacitance", memristor.capacitance))
+        return Cells(self._factor("cell_gain", memristor.gain), threshold,
+                     np.where(self.stuck, 0.0, self._factor("cell_write_gain", memristor.transconductance)),
+                     self._factor("cell_capacitance", memristor.capacitance), memristor.gate_capacitance,
+                     memristor.leak_resistance, memristor.curve)
 
     def neurons(self, neuron: NeuronParameters) -> NeuronValues:
         """Return the parameters of each neuron (classes)."""

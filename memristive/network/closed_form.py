@@ -11,7 +11,6 @@ import dataclasses
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,8 +27,8 @@ from memristive.neuron import (
     stages,
 )
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, WriteCurve, first_write_offset, trained_state
-from snn_circuit import CellValues, NeuronParameters, NeuronValues, Wires
+from memristor import first_write_offset, trained_state
+from snn_circuit import Cells, NeuronParameters, NeuronValues, Wires
 
 BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
 SHARES, RISEN = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs and columns of five currents
@@ -46,50 +45,6 @@ class ClosedFormWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (classes x inputs)."""
-
-    gain: Values  # A/V^2, Kp W/L of the channel
-    threshold_voltage: Values  # V, Vto of the channel
-    transconductance: Values  # S, K, the write gain
-    capacitance: Values  # F, the explicit memory capacitor C
-    gate_capacitance: Values  # F, of the channel's gate
-    leak_resistance: Values  # ohm
-    curve: WriteCurve | None  # of a measured device: write gain over X; None: constant
-
-    @classmethod
-    def of(cls, parameters: MemristorParameters, chip: CellValues | None = None) -> Cells:
-        """Return cells that are all alike, except for the values of a `chip`."""
-        alike = cls(*(getattr(parameters, field.name) for field in dataclasses.fields(cls)))
-        return dataclasses.replace(alike, **vars(chip)) if chip else alike
-
-    def at(self, columns: int | slice, rows: np.ndarray | slice = slice(None)) -> Cells:
-        """Return the cells of some columns and rows."""
-        arrays: dict[str, Any] = {key: value[columns, rows] for key, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return dataclasses.replace(self, **arrays) if arrays else self
-
-    @property
-    def memory_capacitance(self) -> Values:
-        """Capacitance that the transconductance charges, C + C_gate, in F."""
-        return self.capacitance + self.gate_capacitance
-
-    @property
-    def share(self) -> Values:
-        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
-        return self.capacitance / self.memory_capacitance
-
-    @property
-    def pinch(self) -> Values:
-        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
-        return 3 / (2 + self.share)
-
-    @property
-    def leak(self) -> Values:
-        """Rate in 1/s at which X leaks in a write."""
-        return 1 / (self.leak_resistance * self.memory_capacitance)
-
-
-@dataclass(frozen=True)
 class Neurons:
     """Parameters of a crossbar's neurons: floats, or arrays with one value for each class."""
 
@@ -98,14 +53,19 @@ class Neurons:
     time_constant: Values  # s, of the membrane
 
     @classmethod
-    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None) -> Neurons:
-        """Return neurons that are all alike, except for the values of a `chip`."""
-        nominal = stages(parameters)
+    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0) -> Neurons:
+        """Return neurons that are all alike, except for the values of a `chip`; `loads` as in `neuron.stages`."""
+        nominal = stages(parameters, loads)
         if chip is None:
             return cls(nominal, parameters.threshold, parameters.time_constant)
         feedback = chip.feedback_resistance
         own = nominal._replace(feedback=feedback, highest_sum=parameters.highest_sum(feedback))
         return cls(own, chip.threshold, parameters.membrane_resistance * chip.membrane_capacitance)
+
+    def without_rails(self) -> Neurons:
+        """Return neurons whose stages never clip."""
+        free = self.stages._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
+        return dataclasses.replace(self, stages=free)
 
     @property
     def rail(self) -> Values:
@@ -217,11 +177,6 @@ class Crossbar:
     def read(self, states: np.ndarray, image: np.ndarray, jitter: Values = 0.0) -> Race:
         """Present one image (inputs) as `race` does; arrays of the result have one value for each class."""
         return Race(*(values[0] for values in vars(self.race(states, image[None], jitter)).values()))
-
-    def without_rails(self) -> Crossbar:
-        """Return a crossbar whose stages never clip."""
-        free = self.neurons.stages._replace(highest_sum=np.inf, highest_inverse=np.inf)
-        return dataclasses.replace(self, neurons=dataclasses.replace(self.neurons, stages=free))
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the column currents in A (5 x classes) of each image: inputs at `SHARES` of their level, columns at `RISEN` V."""

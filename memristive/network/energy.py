@@ -1,27 +1,37 @@
-"""Energy that the input and phi sources deliver, from ngspice's own branch currents.
+"""Energy that the sources of rows, columns and phi deliver, from ngspice's own branch currents.
 
 The op-amps and transconductances are ideal and draw nothing, and phi drives ideal switches. So the energies are those of
 synapses and stimuli only. A depressing pulse of -1 V turns the channels' drain-bulk junctions on. Each then draws hundreds of
 amperes from an ideal source, without an effect on the state. A chip would isolate these junctions, so depression is measured
 with junctions that do not conduct. Inputs at 0 V deliver no energy, so only the rows that the image drives are simulated.
+
+The output of a hidden neuron delivers the energy of the row that it drives. Each layer of a network is simulated by itself, with
+all its columns. The spikes that drive its rows come from the closed form.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.network.layer import back_circuit
+from memristive.network.netlists import layered_network
+from memristive.network.networks import Network
+from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
 from memristive.network.setup import Setup, edges
-from memristive.network.solvers import WRITING, driven_rows, read_solver, training_solver
+from memristive.network.solvers import READING, WRITING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import HALF
-from memristive.spice.session import NgspiceSession, Solver, Waveforms
+from memristive.spice.session import Solver, run_once
 from memristor import MemristorParameters
-from snn_circuit import OFF, names
+from snn_circuit import OFF, Points, cell_changes, names, state_changes
 
 ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
 STEPS = 1000  # least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps up to 5 %
+EDGE = 0.5e-6  # s, of a hidden neuron's output
+UNREACHED = 100.0  # V, a threshold that no membrane reaches
 HIGHEST = 15.0  # V: above it even isolated junctions conduct in ngspice
 
 
@@ -30,21 +40,21 @@ def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes
 
     With `columns` the result includes the sources that hold the columns.
     """
-    sources = {"inputs": {name: f"v{name}" for name in names("input", rows)},
-               "phi": {name: f"v{name}" for name in names("phi", classes)}}
-    if columns:
-        sources["columns"] = {name: f"b{name}" for name in names("column", classes)}
-    vectors = [vector for members in sources.values() for name, source in members.items() for vector in (name, f"i({source})")]
-    loaded = NgspiceSession().load(circuit, solver, vectors)
-    waves = loaded.run(stop)
-    loaded.unload()
-    return {kind: sum(delivered(waves, *member) for member in members.items()) for kind, members in sources.items()}
+    found = delivered(circuit, solver, stop, [(name, f"v{name}") for name in names("input", rows) + names("phi", classes)]
+                      + [(name, f"b{name}") for name in names("column", classes * columns)])
+    energies = {"inputs": sum(found[:rows]), "phi": sum(found[rows:rows + classes])}
+    return energies | {"columns": sum(found[rows + classes:])} if columns else energies
 
 
-def delivered(waves: Waveforms, node: str, source: str) -> float:
-    """Return the energy in J that a grounded `source` has delivered into its `node`."""
+def delivered(circuit: Circuit, solver: Solver, stop: float, sources: Sequence[tuple[str, str]],
+              changes: Mapping[str, float] | None = None) -> list[float]:
+    """Return the energy in J that each of the grounded `sources`, as (node, source), delivers up to `stop` s.
+
+    `changes` of the loaded circuit come before the run.
+    """
+    waves = run_once(circuit, solver, [name for node, source in sources for name in (node, f"i({source})")], stop, changes)
     # ngspice counts a source's current from + to - through the source: delivered power is -V * I.
-    return float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time))
+    return [float(-np.trapezoid(waves[node] * waves[f"i({source})"], waves.time)) for node, source in sources]
 
 
 def isolated(memristor: MemristorParameters) -> MemristorParameters:
@@ -109,3 +119,119 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
     solver = training_solver(setup) if setup.array else dataclasses.replace(WRITING, max_step=min(WRITING.max_step, stop / STEPS))
     columns = setup.array is not None and setup.array.scheme == HALF
     return _delivered(circuit, solver, stop, len(driven), len(states), columns)
+
+
+def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float], float]:
+    """Return the energy of one read and its duration.
+
+    The read ends when the second neuron of the last layer has fired, because the decision is then known, or at the window's
+    end.
+
+    Parameters
+    ----------
+    network : Network
+    image : array, inputs, levels 0 to 1
+
+    Returns
+    -------
+    energies : list of float
+        Energy in J that each layer's rows deliver.
+    stop : float
+        Duration in s.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete a transient.
+    """
+    design, times = network.design, [layer[0] for layer in network.forward(image[None])]
+    fired = np.sort(times[-1])[1:2]
+    stop = float(fired[0]) if len(fired) and not np.isnan(fired[0]) else design.window
+    bias = step(network.start_time, 1.0, design.rise)
+    rows = [step(design.rise / 2, design.row_voltage * level, design.rise) for level in design.read_levels(image).tolist()]
+    energies = []
+    for layer in range(len(network.states)):
+        if layer:
+            rows = [step(spike, design.row_voltage, EDGE) if spike < stop else OFF for spike in times[layer - 1].tolist()]
+        energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
+    return energies, stop
+
+
+def step(time: float, volts: float, edge: float) -> Points:
+    """Return the points of a source that rises to `volts` V over an `edge` (s) centred on `time` (s), and stays there."""
+    begins = time - edge / 2
+    return [(0.0, 0.0), *([(begins, 0.0)] if begins > 0 else []), (max(begins, 0.0) + edge, volts), (1.0, volts)]
+
+
+def layer_write_energy(network: Network, layer: int, levels: np.ndarray, high: np.ndarray, pulse: float) -> float:
+    """Return the energy in J that a layer's rows deliver while `NgspiceLayer.write` writes one of its columns.
+
+    The channels of all columns conduct. The transconductance that charges a written cell draws nothing, and the change of the
+    cell's state is neglected.
+
+    Parameters
+    ----------
+    network : Network
+    layer : int
+        Counted from 0.
+    levels : array, rows
+        Levels from 0 to 1, the bias last.
+    high : array, rows
+        Share of the pulse for which each row is high.
+    pulse : float
+        Width in s. A negative one writes at the negative voltage, with isolated drain-bulk junctions.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete the transient.
+    """
+    pulse, levels, window = lengthened(pulse, levels, high)
+    if window == 0:
+        return 0.0
+    edge = WRITE_EDGE * window
+    end = 3 * edge + window
+    ups = np.where(high < high.max(), end - abs(pulse) * high, 2 * edge).tolist()
+    volts = np.sign(pulse) * levels * network.design.writing
+    volts[-1] /= network.design.row_voltage  # the source of the bias row multiplies by it
+    rows = [[(0.0, 0.0), (up - edge / 2, 0.0), (up + edge / 2, level), (end + 2 * edge, level), (end + 3 * edge, 0.0)]
+            if level and share > 0 else OFF for level, share, up in zip(volts.tolist(), high.tolist(), ups, strict=True)]
+    if pulse < 0:
+        parameters = dataclasses.replace(network.parameters, memristor=isolated(network.parameters.memristor))
+        network = dataclasses.replace(network, parameters=parameters)
+    return _rows_energy(network, layer, rows[:-1], rows[-1], WRITING, end + 4 * edge)
+
+
+def back_read_energy(network: Network, layer: int, errors: np.ndarray) -> float:
+    """Return the energy in J that the drivers of a layer's columns deliver in a back-read of `errors` (neurons).
+
+    Raises SimulationError.
+    """
+    of = network.layers[layer]
+    volts, circuit = of.back_voltage * of.column_errors(errors), back_circuit(of)
+    circuit["Vpulse"].values = [(0.0, 0.0), (BACK_RISE, 1.0), (1.0, 1.0)]
+    used = np.flatnonzero(volts).tolist()
+    for j in used:
+        circuit[f"Ecolumn_0_{j}"].voltage_gain = float(volts[j])
+    solver = dataclasses.replace(WRITING, max_step=BACK_STOP / 100)  # the edge is a third of the read
+    states, cells = network.states[layer][:, :-1], of.devices.cells
+    changes = state_changes(np.ndindex(states.shape), states.ravel().tolist(), "cell_0")
+    if cells is not None:
+        changes |= cell_changes(cells.at(slice(None), slice(-1)), network.parameters.memristor, name="cell_0")
+    return sum(delivered(circuit, solver, BACK_STOP, [(f"column_0_{j}", f"ecolumn_0_{j}") for j in used], changes))
+
+
+def _rows_energy(network: Network, layer: int, rows: list[Points], bias: Points, solver: Solver, stop: float) -> float:
+    """Return the energy in J that the rows of a layer deliver up to `stop` s.
+
+    `rows`: sources of the rows as points (s, V). `bias`: source of the bias row as points (s, multiple of the row voltage).
+    """
+    # No neuron fires here: outputs do not act on their layer, but every trigger that switches shortens ngspice's steps.
+    quiet = dataclasses.replace(network.parameters.neuron, threshold=UNREACHED)
+    circuit = layered_network(dataclasses.replace(
+        network, states=(network.states[layer],), parameters=dataclasses.replace(network.parameters, neuron=quiet),
+        devices=network.devices and (network.devices[layer],)), rows)
+    circuit["Vpulse"].values = bias
+    sources = [(f"row_0_{k}", f"vrow_0_{k}") for k, points in enumerate(rows) if points is not OFF]
+    sources.append((f"row_0_{len(rows)}", f"erow_0_{len(rows)}"))
+    return sum(delivered(circuit, solver, stop, sources))

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
-from memristive.network.netlists import ReferenceStage, add_amplifiers, add_bias, add_negative_stages, column_nodes
+from memristive.network.closed_form import Neurons
 from memristive.network.setup import write_window
-from memristive.neuron import Stages, stages
 from memristive.spice.parameters import Parameters, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
@@ -25,10 +24,11 @@ from snn_circuit import (
     Devices,
     NeuronParameters,
     Wires,
+    add_amplifiers,
     add_membrane,
     add_stages,
+    add_wires,
     names,
-    state_changes,
 )
 
 NEVER = 1.0  # s, time at which a row steps up whose neuron is silent: after the end of every read
@@ -141,13 +141,10 @@ class Layer:
         carried = self.column_errors(errors)
         return self.read_noise * np.sqrt(carried @ carried) / max(1, self.pairs) * rng.standard_normal(self.inputs)
 
-    def stages(self, rails: bool = True) -> Stages:
-        """Return the stages of the neurons; without `rails` they never clip."""
-        found, values = stages(self.neuron, 1 if self.pairs else self.neurons * self.reference), self.devices.neurons
-        if values is not None:
-            feedback = values.feedback_resistance
-            found = found._replace(feedback=feedback, highest_sum=self.neuron.highest_sum(feedback))
-        return found if rails else found._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
+    @property
+    def circuits(self) -> Neurons:
+        """Stages, thresholds and time constants of the neurons."""
+        return Neurons.of(self.neuron, self.devices.neurons, 1 if self.pairs else self.neurons * self.reference)
 
     def columns_of(self, neurons: np.ndarray) -> np.ndarray:
         """Return the columns (numbers) of some `neurons`, without the reference column."""
@@ -175,6 +172,53 @@ class ColumnDose(NamedTuple):
     dose: float
     shares: np.ndarray
     factors: np.ndarray | float = 1.0
+
+
+class ReferenceStage(SubCircuit):
+    """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
+
+    One stage at the reference column serves all neurons of the layer. With pairs, each neuron has a stage for its negative
+    columns.
+    """
+
+    def __init__(self, parameters: NeuronParameters, name: str) -> None:
+        super().__init__(name, "column", "negative")
+        add_stages(self, parameters, parameters.feedback_resistance, negative=None, drive="negative")
+
+
+def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
+    """Return the node of each column, and of the reference column after them if there are no pairs.
+
+    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
+    opposite_l_j.
+    """
+    if not of.pairs:
+        return names(f"column_{layer}", neurons + of.reference)
+    return names(f"column_{layer}", neurons) * of.pairs + names(f"opposite_{layer}", neurons) * of.pairs
+
+
+def add_negative_stages(circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str) -> list[str]:
+    """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
+    if not of.pairs and not of.reference:
+        return [circuit.gnd] * neurons
+    if not of.pairs:
+        circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
+        return [f"negative_{layer}"] * neurons
+    negatives = names(f"negative_{layer}", neurons)
+    for j, node in enumerate(negatives):
+        circuit.X(f"reference_{layer}_{j}", stage, f"opposite_{layer}_{j}", node)
+    return negatives
+
+
+def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
+    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of `bias` thresholds.
+
+    `volts` is the voltage of the bias `row` in a read.
+    """
+    if bias:
+        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
+        for node in columns:
+            circuit.R(f"bias_{node}", row, node, resistance)
 
 
 class NeuronStages(SubCircuit):
@@ -318,19 +362,6 @@ def add_drives(circuit: Circuit, layer: Layer, neurons: int, rows: int) -> None:
 def _add_cells(circuit: Circuit, layer: Layer, cell: ReadMemristor, nodes: Sequence[str], rows: int, phi: bool = False) -> None:
     """Add cells, all at `rest`, between `nodes` of columns and rows, with the wires that lead to them."""
     cell.add_to(circuit)
-    wires = layer.devices.wires
-    for (c, column), k in itertools.product(enumerate(nodes), range(rows)):
-        row = f"row_0_{k}"
-        if wires.row:
-            before, row = row if c == 0 else f"right_{c - 1}_{k}", f"right_{c}_{k}"
-            circuit.R(row, before, row, wires.row)
-        if wires.column:
-            after = column if k == rows - 1 else f"down_{c}_{k + 1}"
-            column = f"down_{c}_{k}"
-            circuit.R(column, column, after, wires.column)
+    for (c, node), k in itertools.product(enumerate(nodes), range(rows)):
+        column, row = add_wires(circuit, layer.devices.wires, (c, k), rows, node, f"row_0_{k}", ("right", "down"))
         circuit.X(f"cell_0_{c}_{k}", cell.name, column, row, *([f"phi_{c}"] if phi else []), x0=layer.rest)
-
-
-def layer_state_changes(cells: Iterable[Sequence[int]], states: Iterable[float]) -> dict[str, float]:
-    """Return the `alter` changes that give cells, as (column, row) pairs, new `states` in V at t = 0."""
-    return state_changes(cells, states, "cell_0")

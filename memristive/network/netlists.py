@@ -5,152 +5,21 @@ neuron in the last layer output_j. The reference column's voltage negative_l goe
 build netlists and do not run them.
 """
 
-from __future__ import annotations
-
-import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from PySpice.Spice.Netlist import Circuit, SubCircuit
+from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.setup import Design, check_levels, edges
+from memristive.network.layer import Layer, ReferenceStage, add_bias, add_negative_stages, column_nodes
+from memristive.network.networks import Network
+from memristive.network.setup import check_levels, edges
+from memristive.network.subcircuit_layers import ModelCells
 from memristive.spice.netlist import Solver, named_classes, netlist_text
-from memristive.spice.parameters import ParameterError, quantity
-from memristor import Cell, MemristorParameters, ReadMemristor
-from snn_circuit import (
-    OFF,
-    LapicqueNeuron,
-    NeuronParameters,
-    OpAmp,
-    Points,
-    cell_arguments,
-    names,
-    neuron_arguments,
-)
-
-if TYPE_CHECKING:
-    from memristive.network.layer import Layer
-    from memristive.network.networks import Network
-    from memristive.network.subcircuit_layers import ModelCells
+from memristor import ReadMemristor
+from snn_circuit import OFF, LapicqueNeuron, Points, SchmittTrigger, add_amplifiers, cell_arguments, names, neuron_arguments
 
 # A switch flips at a time point, up to one step late. So spikes of an exported read are late by up to a step for each layer.
 EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
-
-
-@dataclass(frozen=True)
-class LayerDesign(Design):
-    """Signs and scales of the weights, and the timing of a read.
-
-    The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
-    X - X_ref. Differential pairs need no reference column: the weight is the current of the positive cells minus that of the
-    negative ones. The columns of a layer are then ordered by polarity (positive first), then by pair, then by neuron.
-    """
-
-    reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
-    transresistance: float = quantity(20e3, 1.0, 1e14, "V/A", "settled membrane voltage per ampere of difference")
-    stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
-    row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
-    write_voltage: float = quantity(0.0, 0.0, 10.0, "V", "of the same rows in a write; 0: as in a read")
-    pairs: int = quantity(0, 0, 64, "", "differential pairs of a synapse; 0: one cell, and a reference column")
-    hidden_bias: float = quantity(0.0, 0.0, 100.0, "", "drive of hidden neurons by a resistor at the bias row, in thresholds")
-    output_bias: float = quantity(0.0, 0.0, 100.0, "", "the same in the last layer")
-    output_gain: float = quantity(1.0, 1e-3, 1e3, "", "transresistance of the last layer, relative to the others")
-    rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
-    window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent")
-    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer")
-    error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
-    read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
-
-    def check(self) -> None:
-        """Raise ParameterError if a read ends before its input has risen."""
-        object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
-        if not self.rise < self.window:
-            raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
-
-    @property
-    def writing(self) -> float:
-        """Voltage in V of a full row in a write."""
-        return self.write_voltage or self.row_voltage
-
-    def read_levels(self, levels: np.ndarray) -> np.ndarray:
-        """Return the levels at which rows stand in a read of inputs at `levels` (any shape).
-
-        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V), where `read_curve` holds c.
-        Columns are at virtual ground, so an ohmic cell whose row carries V c(V) has the same current.
-        """
-        if set(self.read_curve) == {1.0}:
-            return levels
-        return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
-
-    def column_voltage(self, last: bool) -> float:
-        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
-        return self.back_voltage if last else self.error_voltage
-
-    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
-        """Return the parameters of the neurons of a layer of `rows` rows (bias included), whose feedback prevents clipping.
-
-        `last`: True for the last layer.
-        """
-        cells = rows * max(1, self.pairs)
-        current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
-        feedback, transresistance = self.stage_swing / current, self.transresistance * (self.output_gain if last else 1.0)
-        return dataclasses.replace(base, output_high=self.row_voltage, feedback_resistance=feedback,
-                                   membrane_transconductance=transresistance / feedback / base.membrane_resistance)
-
-    def bias(self, last: bool) -> float:
-        """Return the drive, in thresholds, that the bias row gives the neurons of a layer."""
-        return self.output_bias if last else self.hidden_bias
-
-    @property
-    def reference(self) -> bool:
-        """True if a layer has a reference column."""
-        return self.pairs == 0
-
-
-class LatchingTrigger(Cell):
-    """Trigger whose output stays high once the membrane has exceeded the threshold. Nodes: membrane, output.
-
-    The trigger charges a capacitor that nothing discharges. In later layers a membrane may fall again when an inhibiting row
-    steps up, and an ordinary trigger would then go low. (A trigger with feedback is simpler, but ngspice's switches would close
-    on an intermediate value of Newton's method.) With `per_instance` the threshold is an instance parameter.
-    """
-
-    RESISTANCE, CAPACITANCE = 100.0, 1e-9  # ohm, F: the output rises within 0.1 us
-
-    def __init__(self, parameters: NeuronParameters, per_instance: bool = False) -> None:
-        switch = {"vt": parameters.threshold - parameters.hysteresis / 2, "vh": parameters.hysteresis / 2,
-                  "ron": 1e-3, "roff": 1e15}
-        super().__init__("schmitt_trigger", ("membrane", "output"), {"switch": ("sw", switch)})
-        self.V("high", "high", self.gnd, parameters.output_high)
-        reference = self.gnd
-        if per_instance:
-            self.parameters["threshold"] = parameters.threshold
-            self.V("reference", "reference", self.gnd, f"{{threshold-{parameters.threshold!r}}}")
-            reference = "reference"
-        self.S("spike", "high", "charge", "membrane", reference, model="schmitt_trigger_switch")
-        self.R("charge", "charge", "store", self.RESISTANCE)
-        self.C("store", "store", self.gnd, self.CAPACITANCE, raw_spice="ic=0")
-        self.VCVS("output", "output", self.gnd, "store", self.gnd, voltage_gain=1.0)
-        self.R("load", "output", self.gnd, parameters.load_resistance)
-
-
-class ReferenceStage(SubCircuit):
-    """Stage that turns a column's current into the voltage that neurons subtract. Nodes: column, negative.
-
-    One stage at the reference column serves all neurons of the layer. With pairs, each neuron has a stage for its negative
-    columns.
-    """
-
-    def __init__(self, parameters: NeuronParameters, name: str) -> None:
-        super().__init__(name, "column", "negative")
-        stage = parameters.stage_resistance
-        self.X("sum", "summing_amplifier", self.gnd, "column", "sum")
-        self.R("feedback", "column", "sum", parameters.feedback_resistance)
-        self.X("invert", "inverting_amplifier", self.gnd, "inverting", "negative")
-        self.R("positive", "sum", "inverting", stage)
-        self.R("inverse", "inverting", "negative", stage)
 
 
 def layered_network(network: Network, rows: Sequence[Points], title: str = "layers", cells: ModelCells | None = None) -> Circuit:
@@ -171,7 +40,7 @@ def layered_network(network: Network, rows: Sequence[Points], title: str = "laye
         cells.model.add_to(circuit)
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
-    LatchingTrigger(layers[-1].neuron, per_instance=own).add_to(circuit)
+    SchmittTrigger(layers[-1].neuron, own, latching=True).add_to(circuit)
     circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
     for k, points in enumerate(rows):
         circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
@@ -179,12 +48,6 @@ def layered_network(network: Network, rows: Sequence[Points], title: str = "laye
         outputs = names("output" if k == len(layers) - 1 else f"row_{k + 1}", layer.neurons)
         _add_layer(circuit, network, k, layer, outputs, cells)
     return circuit
-
-
-def add_amplifiers(circuit: Circuit, neuron: NeuronParameters) -> None:
-    """Define the op-amps of the neurons' stages in the PySpice `circuit`."""
-    circuit.subcircuit(OpAmp("summing_amplifier", neuron, neuron.rail_low, neuron.rail_high))
-    circuit.subcircuit(OpAmp("inverting_amplifier", neuron, neuron.inverting_rail_low, neuron.inverting_rail_high))
 
 
 def _add_layer(circuit: Circuit, network: Network, layer: int, of: Layer, outputs: list[str], cells: ModelCells | None) -> None:
@@ -208,41 +71,6 @@ def _add_layer(circuit: Circuit, network: Network, layer: int, of: Layer, output
                 cells.model.add_cell(circuit, name, row, node, float(cells.states(state)))
             else:
                 circuit.X(name, "read_memristor", node, row, x0=float(state), **cell_values(c, k))
-
-
-def column_nodes(of: Layer, layer: int, neurons: int) -> list[str]:
-    """Return the node of each column, and of the reference column after them if there are no pairs.
-
-    Node column_l_j leads to neuron j. With pairs, the neuron's positive columns share this node, and its negative columns share
-    opposite_l_j.
-    """
-    if not of.pairs:
-        return names(f"column_{layer}", neurons + of.reference)
-    return names(f"column_{layer}", neurons) * of.pairs + names(f"opposite_{layer}", neurons) * of.pairs
-
-
-def add_negative_stages(circuit: Circuit, of: Layer, layer: int, neurons: int, stage: str) -> list[str]:
-    """Add the stage of the reference column, or those of the negative columns; return the node `negative` of each neuron."""
-    if not of.pairs and not of.reference:
-        return [circuit.gnd] * neurons
-    if not of.pairs:
-        circuit.X(f"reference_{layer}", stage, f"column_{layer}_{neurons}", f"negative_{layer}")
-        return [f"negative_{layer}"] * neurons
-    negatives = names(f"negative_{layer}", neurons)
-    for j, node in enumerate(negatives):
-        circuit.X(f"reference_{layer}_{j}", stage, f"opposite_{layer}_{j}", node)
-    return negatives
-
-
-def add_bias(circuit: Circuit, neuron: NeuronParameters, volts: float, bias: float, columns: Iterable[str], row: str) -> None:
-    """Add a resistor from the bias row to each of the `columns`, so that each neuron has a drive of `bias` thresholds.
-
-    `volts` is the voltage of the bias `row` in a read.
-    """
-    if bias:
-        resistance = volts * neuron.transresistance / (bias * neuron.threshold)
-        for node in columns:
-            circuit.R(f"bias_{node}", row, node, resistance)
 
 
 def layered_read_netlist(network: Network, image: np.ndarray, labels: Iterable[object] = (),

@@ -15,14 +15,13 @@ import numpy as np
 
 from memristive.network import kernel
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Cells, Crossbar, crossbar_of
+from memristive.network.closed_form import Crossbar, crossbar_of
 from memristive.network.layer import Layer, PulseWrites
-from memristive.network.netlists import LayerDesign
-from memristive.network.setup import Design, Schedule, Setup, check_levels
+from memristive.network.setup import Design, LayerDesign, Schedule, Setup, check_levels
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
-from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronValues, Wires
+from snn_circuit import IDEAL_DEVICES, Cells, Devices, NetworkParameters, NeuronValues, Wires
 
 UNSUPPORTED = ("read_noise", "write_noise", "decay_rate", "row_resistance", "column_resistance")
 SEED_STEP = 7919  # between the seeds of two layers
@@ -127,7 +126,7 @@ class Network:
     def warn_of_doubts(self) -> None:
         """Issue a `ClosedFormWarning` for each reason why the closed form of the paper's layer is not exact.
 
-        For other networks `clipping.warn_of_layers` does this.
+        For other networks `checks.warn_of_layers` does this.
         """
         if isinstance(self.design, Schedule):
             self.crossbar.warn_of_doubts()
@@ -315,15 +314,14 @@ def kernel_pulse(network: Network) -> kernel.Pulse:
 
 def kernel_layer(layer: Layer, rails: bool = True) -> kernel.Layer:
     """Return the cells and neurons of a layer for the kernel; a reference column cannot be written."""
-    memristor, neuron, devices = layer.memristor, layer.neuron, layer.devices
+    memristor, neuron, devices, neurons = layer.memristor, layer.neuron, layer.devices, layer.circuits
     columns, rows = layer.columns + layer.reference, layer.rows if devices.cells else 1
-    cells, values = Cells.of(memristor, devices.cells), devices.neurons
+    cells = Cells.of(memristor, devices.cells)
     written = np.where(np.arange(columns) < layer.columns, 1.0, 0.0)[:, None]
     rate = cells.transconductance / cells.memory_capacitance * written
     of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, cells.leak]
     bias = (layer.bias or 0.0) * neuron.threshold / neuron.transresistance
-    of_neurons = [*layer.stages(rails), neuron.threshold if values is None else values.threshold,
-                  neuron.time_constant if values is None else neuron.membrane_resistance * values.membrane_capacitance, bias]
+    of_neurons = [*(neurons if rails else neurons.without_rails()).stages, neurons.threshold, neurons.time_constant, bias]
     return kernel.Layer(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
                         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float), memristor.gain,
                         layer.write_rate, layer.pairs, layer.reference,

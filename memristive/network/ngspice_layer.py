@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from memristive.devices.channel import Values, conductance, drawn_number, leaked
-from memristive.network.closed_form import Cells
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
@@ -33,13 +32,12 @@ from memristive.network.layer import (
     back_circuit,
     column_circuit,
     crossbar_circuit,
-    layer_state_changes,
     membrane_circuit,
 )
 from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
 from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
-from snn_circuit import CellValues, cell_changes, names, neuron_changes
+from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more
 BLOCK_CELLS = 2500  # approximate number of cells in a circuit: larger circuits do not fit the processor's cache
@@ -79,15 +77,13 @@ class NgspiceLayer:
     """
 
     def __init__(self, layer: Layer, solver: Solver = READING_LAYERS) -> None:
-        self._layer, self._cells, values = layer, layer.devices.cells, layer.devices.neurons
+        self._layer, self._cells = layer, layer.devices.cells
         self._bias, self._memristor = int(layer.bias is not None), layer.memristor
         self._solver, self._scale = dataclasses.replace(solver, trtol=1e6), solver.max_step / READING_LAYERS.max_step
         self._pools: dict[tuple[int, bool, float], _RowPool] = {}
         self._circuits: dict[Any, LoadedCircuit] = {}  # membranes, back-reads, writes
-        self._thresholds = np.full(layer.neurons, layer.neuron.threshold) if values is None else values.threshold  # V
-        self.time_constant: Values = layer.neuron.time_constant
-        if values is not None:
-            self.time_constant = layer.neuron.membrane_resistance * values.membrane_capacitance
+        neurons = layer.circuits
+        self._thresholds, self.time_constant = np.full(layer.neurons, neurons.threshold), neurons.time_constant  # V, s
         # Cells of another Vto conduct like cells of the nominal Vto and a shifted state.
         self._shift = np.zeros((layer.columns + layer.reference, layer.rows))
         if self._cells is not None:
@@ -245,7 +241,7 @@ class NgspiceLayer:
         target[:, slots] = (self._with_reference(states) - self._shift)[:, sources]
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
             changed = np.argwhere(pool.states[columns] != target[columns])
-            circuit.alter(layer_state_changes(changed.tolist(), target[columns][tuple(changed.T)].tolist()))
+            circuit.alter(state_changes(changed.tolist(), target[columns][tuple(changed.T)].tolist(), "cell_0"))
         pool.states = target
         return pool, places, inputs
 
@@ -274,7 +270,7 @@ class NgspiceLayer:
         if self._cells is None or not len(places):
             return
         for columns, circuit in zip(pool.columns, pool.circuits, strict=True):
-            values = CellValues(*(each[np.ix_(columns, inputs)] for each in vars(self._cells).values()))
+            values = self._cells.at(*np.ix_(columns, inputs))
             circuit.alter(cell_changes(values, self._memristor, name="cell_0", places=places.tolist()))
 
     def reset(self) -> None:
@@ -299,11 +295,11 @@ class NgspiceLayer:
             loaded = self._load("back", back_circuit(layer), WRITING, currents)
             loaded.alter({"vpulse pwl": [0.0, 0.0, BACK_RISE, 1.0, 1.0, 1.0]})
             if self._cells is not None:
-                loaded.alter(cell_changes(self._cells.of(slice(None), slice(layer.inputs)), self._memristor, name="cell_0"))
+                loaded.alter(cell_changes(self._cells.at(slice(None), slice(layer.inputs)), self._memristor, name="cell_0"))
             self._of_back = np.full((layer.columns + layer.reference, layer.inputs), np.nan)
         circuit, target = self._circuits["back"], (self._with_reference(states) - self._shift)[:, :layer.inputs]
         changed = target != self._of_back
-        circuit.alter(layer_state_changes(np.argwhere(changed).tolist(), target[changed].tolist()))
+        circuit.alter(state_changes(np.argwhere(changed).tolist(), target[changed].tolist(), "cell_0"))
         self._of_back = target
         driven = layer.back_voltage * layer.column_errors(errors)
         circuit.alter({f"ecolumn_0_{c} gain": volts for c, volts in enumerate(driven.tolist())})
@@ -370,7 +366,7 @@ class NgspiceLayer:
         changes, stop = self._waves(levels, high, pulse, window, together, place)
         shift, back, stuck = self._shift[:layer.columns][written], 0.0, np.zeros(layer.rows, bool)
         if self._cells is not None:
-            own = self._cells.of(written, slice(None))
+            own = self._cells.at(written)
             if gains is not None:
                 factor = np.zeros(len(own.gain), bool)
                 factor[place] = True
@@ -379,10 +375,10 @@ class NgspiceLayer:
             stuck = own.transconductance[place] == 0
             # A shifted state must not leak towards the shift. (The correction is too small for cells that do not conduct, whose
             # capacitance is below C + C_gate.)
-            leak = Cells.of(memristor, own).leak
+            leak = own.leak
             back = 0.0 if memristor.curve else (shift * (1 - leaked(window, leak)[0]))[place]
             shift = 0.0 * shift if memristor.curve else shift
-        changes |= layer_state_changes(np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist())
+        changes |= state_changes(np.ndindex(len(shift), layer.rows), (states[written] - shift).ravel().tolist(), "cell_0")
 
         def run(solver: Solver) -> Waveforms:
             key = "write", together, solver

@@ -1,4 +1,4 @@
-"""Design of the paper's layer; device, neuron and pulses of an experiment with it in one object."""
+"""Designs of layers, the paper's and others; device, neuron and pulses of an experiment with it in one object."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points, network, state_names
 
-NGSPICE, CLOSED_FORM = ENGINES = ("ngspice", "closed-form")
+NGSPICE = "ngspice"
+CLOSED_FORM = "closed-form"
+ENGINES = (NGSPICE, CLOSED_FORM)
 Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
 WRITE_EDGE = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
@@ -135,6 +137,76 @@ class DevicePulses(Schedule):
     period: float = quantity(2e-3, 1e-12, 1e12, "s", "from one class's pulse to the next")
     rise: float = quantity(1e-6, 1e-15, 1e12, "s", "duration of each edge")
     sampling_step: float = quantity(1e-6, 1e-15, 1e12, "s", "not used")
+
+
+@dataclass(frozen=True)
+class LayerDesign(Design):
+    """Signs and scales of the weights, and the timing of a read.
+
+    The weight of a synapse is its current minus the current of the reference cell in the same row. It is in proportion to
+    X - X_ref. Differential pairs need no reference column: the weight is the current of the positive cells minus that of the
+    negative ones. The columns of a layer are then ordered by polarity (positive first), then by pair, then by neuron.
+    """
+
+    reference_state: float = quantity(5.0, -1e3, 1e3, "V", "X_ref of the reference column's cells")
+    transresistance: float = quantity(20e3, 1.0, 1e14, "V/A", "settled membrane voltage per ampere of difference")
+    stage_swing: float = quantity(10.0, 0.1, 100.0, "V", "of the summing stages while every row is high and every cell at X_ref")
+    row_voltage: float = quantity(1.0, 1e-3, 10.0, "V", "of a full pixel, of the bias row, of a hidden neuron's output")
+    write_voltage: float = quantity(0.0, 0.0, 10.0, "V", "of the same rows in a write; 0: as in a read")
+    pairs: int = quantity(0, 0, 64, "", "differential pairs of a synapse; 0: one cell, and a reference column")
+    hidden_bias: float = quantity(0.0, 0.0, 100.0, "", "drive of hidden neurons by a resistor at the bias row, in thresholds")
+    output_bias: float = quantity(0.0, 0.0, 100.0, "", "the same in the last layer")
+    output_gain: float = quantity(1.0, 1e-3, 1e3, "", "transresistance of the last layer, relative to the others")
+    rise: float = quantity(1e-6, 1e-9, 1e-3, "s", "edge of the input")
+    window: float = quantity(150e-6, 1e-6, 1.0, "s", "longest read; neurons that have not fired by then are silent")
+    back_voltage: float = quantity(0.1, 1e-4, 1.0, "V", "column voltage of a back-read of the last layer")
+    error_voltage: float = quantity(1e-3, 1e-6, 1.0, "", "column voltage of a back-read for each volt of a hidden neuron's error")
+    read_curve: tuple[float, ...] = (1.0, 1.0)  # `MeasuredDevice.read_curve`
+
+    def check(self) -> None:
+        """Raise ParameterError if a read ends before its input has risen."""
+        object.__setattr__(self, "read_curve", tuple(self.read_curve))  # a list in files
+        if not self.rise < self.window:
+            raise ParameterError(f"rise must be below the window, got {self.rise:g} s for {self.window:g} s")
+
+    @property
+    def writing(self) -> float:
+        """Voltage in V of a full row in a write."""
+        return self.write_voltage or self.row_voltage
+
+    def read_levels(self, levels: np.ndarray) -> np.ndarray:
+        """Return the levels at which rows stand in a read of inputs at `levels` (any shape).
+
+        The current of a measured cell of conductance G may bend with the voltage: i = G V c(V), where `read_curve` holds c.
+        Columns are at virtual ground, so an ohmic cell whose row carries V c(V) has the same current.
+        """
+        if set(self.read_curve) == {1.0}:
+            return levels
+        return levels * np.interp(levels, np.linspace(0, 1, len(self.read_curve)), self.read_curve)
+
+    def column_voltage(self, last: bool) -> float:
+        """Return the voltage in V of a column with an error of 1, in the `last` layer or in a hidden one."""
+        return self.back_voltage if last else self.error_voltage
+
+    def neuron(self, base: NeuronParameters, memristor: MemristorParameters, rows: int, last: bool) -> NeuronParameters:
+        """Return the parameters of the neurons of a layer of `rows` rows (bias included), whose feedback prevents clipping.
+
+        `last`: True for the last layer.
+        """
+        cells = rows * max(1, self.pairs)
+        current = cells * memristor.gain * (self.reference_state - memristor.threshold_voltage) * self.row_voltage
+        feedback, transresistance = self.stage_swing / current, self.transresistance * (self.output_gain if last else 1.0)
+        return dataclasses.replace(base, output_high=self.row_voltage, feedback_resistance=feedback,
+                                   membrane_transconductance=transresistance / feedback / base.membrane_resistance)
+
+    def bias(self, last: bool) -> float:
+        """Return the drive, in thresholds, that the bias row gives the neurons of a layer."""
+        return self.output_bias if last else self.hidden_bias
+
+    @property
+    def reference(self) -> bool:
+        """True if a layer has a reference column."""
+        return self.pairs == 0
 
 
 def edges(start: float, pulse: float, rise: float, level: float) -> Points:

@@ -6,11 +6,10 @@ import numpy as np
 
 from memristive.devices.channel import Channel, read_current
 from memristive.network import two_terminal
-from memristive.network.closed_form import Cells
 from memristive.network.setup import Schedule, Setup
 from memristive.spice.netlist import Solver
 from memristor import MemristorParameters, trained_state
-from snn_circuit import Devices, Wires
+from snn_circuit import Cells, Devices, Wires
 
 # Training must give every class the same voltage to 0.02 %. Otherwise the scatter, not the patterns, decides between classes
 # that an image overlaps equally (docs/reliability.md). The charge floor `chgtol` saves steps at the edges, where empty gates

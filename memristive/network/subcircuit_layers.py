@@ -20,14 +20,13 @@ from memristive.devices.channel import drawn_number
 from memristive.devices.characterise import EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
-from memristive.network.layer import Layer, add_drives
-from memristive.network.netlists import column_nodes
+from memristive.network.engines import NgspiceNetwork
+from memristive.network.layer import Layer, add_drives, column_nodes
 from memristive.network.networks import Network, with_bias
 from memristive.network.ngspice_layer import ColumnDose, NgspiceLayer
-from memristive.network.ngspice_network import NgspiceNetwork
 from memristive.network.setup import edges
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
-from memristive.spice.session import NgspiceSession, Solver
+from memristive.spice.session import Solver, run_once
 from snn_circuit import NeuronParameters, Points, names
 
 BATCH = 50  # patterns of a transient
@@ -175,14 +174,10 @@ def _add_steps(circuit: Circuit, node: str, volts: np.ndarray) -> None:
 
 def _shown(circuit: Circuit, vectors: Sequence[str], count: int) -> np.ndarray:
     """Return the vectors (patterns x vectors) of a circuit that shows `count` patterns."""
-    loaded = NgspiceSession().load(circuit, CROSSBAR, vectors)
-    try:
-        waves = loaded.run(count * PATTERN)
-        middle = PATTERN * (np.arange(count) + 0.5)
-        nearest = np.abs(waves.time[:, None] - middle).argmin(axis=0)  # within a quarter of a pattern
-        return waves.stack(vectors)[:, nearest].T
-    finally:
-        loaded.unload()
+    waves = run_once(circuit, CROSSBAR, vectors, count * PATTERN)
+    middle = PATTERN * (np.arange(count) + 0.5)
+    nearest = np.abs(waves.time[:, None] - middle).argmin(axis=0)  # within a quarter of a pattern
+    return waves.stack(vectors)[:, nearest].T
 
 
 def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write]) -> np.ndarray:
@@ -208,8 +203,5 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
         return states
     circuit = array_network(array, NeuronParameters(), states, rows, controls, 1.0, neurons=False, title="writes of columns")
     vectors = array.state_names(*states.shape)
-    loaded = NgspiceSession().load(circuit, array.writing(5 * min(model.width_up, model.width_down)), vectors)
-    try:
-        return loaded.run(time).stack(vectors)[:, -1].reshape(states.shape)
-    finally:
-        loaded.unload()
+    waves = run_once(circuit, array.writing(5 * min(model.width_up, model.width_down)), vectors, time)
+    return waves.stack(vectors)[:, -1].reshape(states.shape)

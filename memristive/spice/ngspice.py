@@ -15,7 +15,7 @@ from typing import Any
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared
 
-from memristive.spice.errors import NgspiceMissing, SimulationError
+from memristive.spice.parameters import NgspiceMissing, SimulationError
 
 OLDEST_NGSPICE = 34  # the first whose level 3 MOSFET takes initial conditions by `alter` and whose library resumes
 INSTALL_HINT = ("Debian, Ubuntu: apt-get install libngspice0; macOS: brew install libngspice; "

@@ -1,4 +1,4 @@
-"""Physical parameters with unit, allowed range and meaning; values outside the range are refused."""
+"""Physical parameters with unit, allowed range and meaning; values outside the range are refused. Errors of this folder."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,6 +8,14 @@ from typing import Any
 
 class ParameterError(ValueError):
     """A parameter lies outside its allowed range."""
+
+
+class NgspiceMissing(RuntimeError):
+    """The shared library of ngspice is missing or unusable."""
+
+
+class SimulationError(RuntimeError):
+    """ngspice refused a netlist or stopped early. The message quotes ngspice and names the saved netlist."""
 
 
 def quantity(default: float, low: float, high: float, unit: str, meaning: str) -> Any:

@@ -8,17 +8,18 @@ import contextlib
 import re
 import shlex
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 
-from memristive.spice.errors import NgspiceMissing, SimulationError
 from memristive.spice.netlist import DIFFERENCE, Solver, alter_command, netlist_text, tran_command, value_text, vector_name
 from memristive.spice.ngspice import Ngspice, find_library, start_ngspice
+from memristive.spice.parameters import NgspiceMissing, SimulationError
 
 __all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
-           "netlist_text"]
+           "netlist_text", "run_once"]
 
 
 class Waveforms:
@@ -223,6 +224,37 @@ class NgspiceSession:
     def unload(self, circuit: LoadedCircuit) -> None:
         """Remove a loaded circuit and free its memory."""
         circuit.unload()
+
+
+def run_once(circuit: Any, solver: Solver, save: Sequence[str], stop: float, changes: Mapping[str, Any] | None = None,
+             pauses: Iterable[float] = (),
+             watch: Callable[[Iterator[Waveforms]], Iterable[Waveforms]] = lambda steps: steps) -> Waveforms:
+    """Return the waveforms of one transient of a circuit, which is unloaded afterwards, also after an error.
+
+    Parameters
+    ----------
+    circuit, solver, save
+        As for `NgspiceSession.load`.
+    stop : float
+        End of the transient in s.
+    changes : mapping, optional
+        Changes before the run, as for `LoadedCircuit.alter`.
+    pauses : iterable of float
+        Times in s at which `watch` counts a step.
+    watch : callable
+        Wraps the iterator over the parts of the transient, e.g. with a progress bar.
+
+    Raises
+    ------
+    SimulationError
+        ngspice refuses the netlist or a change, or stops before `stop`.
+    """
+    loaded = NgspiceSession().load(circuit, solver, save)
+    try:
+        loaded.alter(changes or {})
+        return deque(watch(loaded.run(stop, pauses)), maxlen=1).pop()
+    finally:
+        loaded.unload()
 
 
 @contextlib.contextmanager

@@ -25,8 +25,7 @@ from memristive.io.files import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.network.setup import Schedule
-from memristive.spice.errors import NgspiceMissing, SimulationError
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError
 from memristor import MemristorParameters
 from tests.helpers import ROOT, one_line
 

@@ -22,8 +22,7 @@ from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.networks import Network, network_on_chip
 from memristive.network.setup import Schedule, Setup
-from memristive.spice.errors import SimulationError
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, SimulationError
 from snn_circuit import NeuronParameters
 from tests.helpers import ROOT, wait_until
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator, load_device
-from memristive.devices.pulse_train import apply_pulses
+from memristive.devices.single_cell import apply_pulses
 from memristive.io.files import to_json
 from memristive.spice.parameters import ParameterError
 

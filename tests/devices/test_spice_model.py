@@ -12,8 +12,7 @@ from scipy.integrate import solve_ivp
 from memristive.devices.characterise import EDGE, characterise, read, write
 from memristive.devices.measured_device import MeasuredDevice, device_of_record, device_record
 from memristive.devices.spice_model import load_model, model_of
-from memristive.spice.errors import SimulationError
-from memristive.spice.parameters import ParameterError
+from memristive.spice.parameters import ParameterError, SimulationError
 
 DEVICE = """.subckt device a b x0=0.5
 Cx x 0 1n ic={x0}

@@ -14,7 +14,7 @@ import pytest
 
 import plotting
 from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, differences, to_json, write_file
-from memristive.io.predictions import save_decisions
+from memristive.io.results import save_decisions
 
 PARAMETERS = {"rule": "hebbian", "network": {"neuron": {"threshold": 4.0}}, "shape": (3, 3)}
 

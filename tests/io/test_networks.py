@@ -7,16 +7,14 @@ import pytest
 
 from datasets import matching_dataset
 from memristive.devices.measured_device import DEVICES, emulator
-from memristive.io.networks import describe_network, load, load_network, save
-from memristive.io.voltages import FORMAT, VoltagesError, load_voltages, save_voltages
+from memristive.io.voltages import FORMAT, VoltagesError, describe_network, load, load_network, load_voltages, save, save_voltages
+from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.learning.start import initial_network
 from memristive.network.chip import Chip
 from memristive.network.engines import read
-from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import Schedule, Setup
+from memristive.network.setup import LayerDesign, Schedule, Setup
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 

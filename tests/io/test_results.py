@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from memristive.io.files import FileProblem
-from memristive.io.predictions import load_decisions, save_decisions
-from memristive.io.results import load_results, load_table, versions, write_results
+from memristive.io.results import load_decisions, load_results, load_table, save_decisions, versions, write_results
 from memristive.network.setup import Schedule
 
 

@@ -8,7 +8,7 @@ import pytest
 from memristive.devices.channel import read_current
 from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
 from memristive.learning.rule import LayeredRule
-from memristive.network.netlists import LayerDesign
+from memristive.network.setup import LayerDesign
 from memristive.spice.session import temporary_circuits
 from tests.network.networks import random_network
 

@@ -14,9 +14,8 @@ from memristive.learning.start import initial_network, paper_network
 from memristive.learning.training import Learning, learn, learning_curve, present, train
 from memristive.network.chip import Chip
 from memristive.network.engines import read
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import ENGINES, Setup
+from memristive.network.setup import ENGINES, LayerDesign, Setup
 from memristive.network.spike_decoding import lead, strict_decision
 from memristor import MemristorParameters
 from tests.network.networks import RULE as HIDDEN_RULE

@@ -9,7 +9,7 @@ from memristive.learning.rule import LayeredRule
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.solvers import READING_LAYERS
-from snn_circuit import CellValues, Devices, NeuronValues
+from snn_circuit import Cells, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 RULE = LayeredRule(presentations=400, hidden_dose=0.1, output_dose=0.3, start_weight=0.5, start_weight_spread=1.0)
@@ -34,8 +34,11 @@ def random_network(sizes, seed=0, spread=0.8):
 def devices_of(network, layer, channel=1.0, write=1.0, threshold=1.0):
     """Single devices of a layer, by their deviations relative to 1; arrays broadcast against columns x rows, reference last."""
     memristor, neuron, states = network.parameters.memristor, network.layers[layer].neuron, network.states[layer]
-    alike = CellValues.alike(memristor, (len(states) + (network.design.pairs == 0), states.shape[1]))
-    cells = dataclasses.replace(alike, gain=alike.gain * channel, transconductance=alike.transconductance * write)
+    ones = np.ones((len(states) + (network.design.pairs == 0), states.shape[1]))
+    cells = dataclasses.replace(Cells.of(memristor), gain=memristor.gain * channel * ones,
+                                threshold_voltage=memristor.threshold_voltage * ones,
+                                transconductance=memristor.transconductance * write * ones,
+                                capacitance=memristor.capacitance * ones)
     count = np.ones(network.sizes[layer + 1])
     return Devices(cells, NeuronValues(neuron.threshold * threshold * count, neuron.feedback_resistance * count,
                                        neuron.membrane_capacitance * count))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.io.networks import load
+from memristive.io.voltages import load
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.network.checks import (
@@ -18,8 +18,8 @@ from memristive.network.checks import (
     warn_of_layers,
 )
 from memristive.network.engines import read
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network
+from memristive.network.setup import LayerDesign
 from memristive.network.spike_decoding import strict_decision
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import devices_of, on_a_chip, random_network

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from memristive.network.chip import Chip
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import network_on_chip
-from memristive.network.ngspice_network import NgspiceNetwork
 from tests.network.networks import layer_of, random_network
 
 TEN_PERCENT = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)

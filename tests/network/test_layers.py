@@ -9,9 +9,9 @@ from memristive.devices.channel import read_current
 from memristive.learning.rule import LayeredRule, overlap_times
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, train
-from memristive.network.netlists import LayerDesign
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import Network, thresholds_per_volt, with_bias
-from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.setup import LayerDesign
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, state_rate

@@ -8,16 +8,14 @@ import pytest
 
 from memristive.devices.channel import drawn_number
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
-from memristive.network.engines import read
-from memristive.network.measured_layers import measured_design, measured_parameters, measured_pulses
-from memristive.network.netlists import LayerDesign
+from memristive.network.engines import NgspiceNetwork, read
 from memristive.network.networks import Network, network_on_chip, no_counts
-from memristive.network.ngspice_network import NgspiceNetwork
-from memristive.network.setup import ENGINES
+from memristive.network.setup import ENGINES, LayerDesign
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import layer_of

@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.netlists import (
-    EXPORTED,
-    LayerDesign,
-    add_amplifiers,
-    layered_network,
-    layered_read_netlist,
-)
+from memristive.network.netlists import EXPORTED, layered_network, layered_read_netlist
 from memristive.network.networks import Network
-from snn_circuit import OFF, NeuronParameters
+from memristive.network.setup import LayerDesign
+from snn_circuit import OFF, NeuronParameters, add_amplifiers
 from tests.network.networks import on_a_chip, random_network
 
 

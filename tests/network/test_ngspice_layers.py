@@ -8,10 +8,10 @@ import pytest
 from memristive.devices.channel import read_current
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
-from memristive.network.netlists import LayerDesign
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import MARGIN
-from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.setup import LayerDesign
 from memristive.network.solvers import READING_LAYERS
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters

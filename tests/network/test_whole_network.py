@@ -8,14 +8,14 @@ import pytest
 from datasets import matching_dataset, xpue
 from memristive.devices.measured_device import DEVICES, emulator
 from memristive.io.voltages import load_voltages
+from memristive.learning.device_settings import measured_design, measured_parameters
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.measured_layers import measured_design, measured_parameters
-from memristive.network.netlists import LayerDesign
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import network_on_chip
-from memristive.network.ngspice_network import NgspiceNetwork
+from memristive.network.setup import LayerDesign
 from memristive.network.solvers import READING_LAYERS
 from tests.helpers import ROOT
 from tests.network.networks import paper_layer, random_network

@@ -6,7 +6,7 @@ from badcrossbar.compute import compute
 
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Cells, Crossbar, crossbar_of
+from memristive.network.closed_form import Crossbar, crossbar_of
 from memristive.network.energy import isolated
 from memristive.network.engines import make_engine
 from memristive.network.layer import ColumnDose
@@ -16,7 +16,7 @@ from memristive.network.spike_decoding import lead
 from memristive.network.wire_solver import WireSolver
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
-from snn_circuit import Devices, NeuronParameters, Wires, network
+from snn_circuit import Cells, Devices, NeuronParameters, Wires, network
 from tests.helpers import ROOT
 from tests.network.networks import paper_layer
 

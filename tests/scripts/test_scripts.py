@@ -14,8 +14,7 @@ import pytest
 
 import datasets
 from memristive.cli.script import exit_code
-from memristive.io.predictions import load_decisions
-from memristive.io.results import load_results
+from memristive.io.results import load_decisions, load_results
 from memristive.io.voltages import load_voltages, save_voltages
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.start import paper_network

@@ -7,10 +7,8 @@ import pytest
 
 from datasets import digits_012345, matching_dataset, xpue
 from memristive.io.files import NotOverwritten
-from memristive.io.networks import describe_network
-from memristive.io.predictions import save_decisions
-from memristive.io.results import load_results, load_table
-from memristive.io.voltages import save_voltages
+from memristive.io.results import load_results, load_table, save_decisions
+from memristive.io.voltages import describe_network, save_voltages
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, learn, train

@@ -14,9 +14,9 @@ from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import network_on_chip
 from memristive.network.scores import score_row
+from memristive.network.setup import LayerDesign
 from snn_circuit import NeuronParameters
 from studies import device_variability, hidden_neurons
 

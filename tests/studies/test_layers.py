@@ -8,9 +8,8 @@ import pytest
 from datasets import xor
 from memristive.io.checkpoints import checkpoint_path, save_checkpoint
 from memristive.io.files import FileProblem, NotOverwritten, to_json
-from memristive.io.networks import load
-from memristive.io.predictions import load_decisions
-from memristive.io.results import load_results, load_table
+from memristive.io.results import load_decisions, load_results, load_table
+from memristive.io.voltages import load
 from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import PRESETS

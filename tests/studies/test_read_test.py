@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import mnist
-from memristive.io.predictions import load_decisions
-from memristive.io.results import load_results
+from memristive.io.results import load_decisions, load_results
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import on_chip
 from memristive.network.closed_form import Crossbar

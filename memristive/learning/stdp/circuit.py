@@ -9,7 +9,6 @@ Nodes: input_i, column_j, membrane_j, output_j, phi_j, homeostasis_j, threshold_
 xcell_j_i.gate, the state of cell (neuron j, input i).
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from memristive.learning.hebbian import Watch
 from memristive.network.setup import Schedule, Setup, check_levels
 from memristive.network.spike_decoding import SILENT
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristive.spice.session import NgspiceSession, Solver, Waveforms, temporary_circuits
+from memristive.spice.session import Solver, Waveforms, run_once
 from memristor import Memristor, MemristorParameters
 from snn_circuit import NeuronParameters, add_neuron, cell_arguments, names, neuron_arguments, state_names
 
@@ -185,10 +184,8 @@ def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, p
     """
     (neurons, inputs), schedule, stop = states.shape, setup.schedule, setup.schedule.stop(len(images))
     gates, voltages = state_names(neurons, inputs), names("homeostasis", neurons)
-    circuit = self_learning_network(setup, states, images)
-    with temporary_circuits():
-        loaded = NgspiceSession().load(circuit, LEARNING, gates + voltages + names("output", neurons))
-        waves = deque(watch(loaded.run(stop, np.linspace(0, stop, parts + 1)[1:-1])), maxlen=1).pop()
-        times = schedule.period * np.arange(len(images) + 1)
-        at_times = [np.array([np.interp(times, waves.time, waves[name]) for name in kind]).T for kind in (gates, voltages)]
-        return winners(waves, setup, neurons, len(images)), at_times[0].reshape(-1, neurons, inputs), at_times[1]
+    waves = run_once(self_learning_network(setup, states, images), LEARNING, gates + voltages + names("output", neurons), stop,
+                     pauses=np.linspace(0, stop, parts + 1)[1:-1], watch=watch)
+    times = schedule.period * np.arange(len(images) + 1)
+    at_times = [np.array([np.interp(times, waves.time, waves[name]) for name in kind]).T for kind in (gates, voltages)]
+    return winners(waves, setup, neurons, len(images)), at_times[0].reshape(-1, neurons, inputs), at_times[1]
