@@ -50,13 +50,3 @@ def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_
     moved = layer_of(network, 0).write_column(network.states[0], 1, ones, ones, 60e-6) - column
     gained = cells.transconductance[1] / (cells.capacitance[1] + network.parameters.memristor.gate_capacitance) * 60e-6
     assert moved == pytest.approx(gained, rel=0.01, abs=1e-4)
-
-
-def test_stuck_cells_stand_and_are_not_written(ngspice):
-    network = network_on_chip(random_network((6, 5, 3)), Chip(stuck_off=0.3, stuck_on=0.3))
-    stuck = np.isin(network.states[0], [0.0, 7.0])
-    assert 5 < stuck.sum() < 30
-    layer, ones = layer_of(network, 0), np.ones(7)
-    for place in range(5):
-        written = layer.write_column(network.states[0], place, ones, ones, 60e-6)
-        assert np.array_equal(written == network.states[0][place], stuck[place])

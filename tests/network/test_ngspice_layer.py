@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.devices.channel import channel_current, raised_state, read_current
+from memristive.devices.channel import channel_current, raised_state
 from memristive.learning.hebbian import infer
 from memristive.network.checks import fit_feedback_resistor
 from memristive.network.chip import Chip, on_chip
@@ -17,7 +17,7 @@ from memristive.network.solvers import WRITING
 from memristive.network.spike_decoding import RESOLUTION, lead, paper_decision, strict_decision
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, state_rate, trained_state
-from snn_circuit import OFF, NeuronParameters, network, state_changes, state_names
+from snn_circuit import OFF, network, state_changes, state_names
 from tests.network.networks import paper_layer
 
 pytestmark = pytest.mark.usefixtures("ngspice")
@@ -110,15 +110,6 @@ def test_large_gates_keep_their_charge_in_a_read(changes):
                   np.array([paper_layer(setup, 4, 9).read(states, image, 5)[0] for image in patterns])):
         both = np.isfinite(found) & np.isfinite(exact)
         assert both.sum() >= 4 and found[both] == pytest.approx(exact[both], abs=3e-6 if "width" in changes else 0.6e-6)
-
-
-@pytest.mark.parametrize("state", [0.2, 0.6, 1.2])
-def test_cells_below_their_input_are_read_as_in_the_closed_form(state):
-    """The usual time steps would give spikes 8 us too early."""
-    current = 9 * read_current(MemristorParameters(), state, 1.0)
-    setup = Setup(neuron=NeuronParameters(feedback_resistance=float(6.0 / current)))
-    exact = Crossbar.of(setup).read(np.full((1, 9), state), np.ones(9)).spikes
-    assert paper_layer(setup, 1, 9).read(np.full((1, 9), state), np.ones(9))[0] == pytest.approx(exact, abs=0.3e-6)
 
 
 # Writes
