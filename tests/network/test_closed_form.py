@@ -43,11 +43,6 @@ def changed(crossbar, part, **values):
     return dataclasses.replace(crossbar, **{part: dataclasses.replace(getattr(crossbar, part), **values)})
 
 
-def with_stages(crossbar, **values):
-    """Return a crossbar with other values of its neurons' stages."""
-    return changed(crossbar, "neurons", stages=crossbar.neurons.stages._replace(**values))
-
-
 # The lifted gate
 
 def integrated_gate(cell, state, voltage, steps=10000):
@@ -126,12 +121,13 @@ def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, cr
     image, grid = np.where(np.arange(100) < 20, 1.0, 0.0), np.linspace(0.5, 5.0, 20001)
     settled = mnist_setup.neuron.transresistance * 20 * read_current(mnist_setup.memristor, grid, 1.0)
     wanted = np.array([2.0, 3.99, 3.994, 4.0075, 4.011, 8.0])
-    race = crossbar.read(np.interp(wanted, settled, grid)[:, None] * np.ones(100), image)
+    states, stages = np.interp(wanted, settled, grid)[:, None] * np.ones(100), crossbar.neurons.stages
+    race = crossbar.read(states, image)
     assert race.settled == pytest.approx(wanted, rel=5e-4)  # less the error of the op-amps' finite gain
     assert np.isnan(race.spikes).tolist() == [True, True, True, False, False, False]
     for share, railed in ((0.99, True), (1.01, False)):
-        at_rail = with_stages(crossbar, highest_sum=share * race.settled / crossbar.neurons.stages.membrane_gain)
-        assert (at_rail.read(np.interp(wanted, settled, grid)[:, None] * np.ones(100), image).railed == railed).all()
+        at_rail = stages._replace(highest_sum=share * race.settled / stages.membrane_gain)
+        assert (changed(crossbar, "neurons", stages=at_rail).read(states, image).railed == railed).all()
 
 
 def test_spike_after_the_pulse_does_not_count(mnist_setup, crossbar):

@@ -91,14 +91,6 @@ def test_failed_read_changes_no_later_one(layer, trained_states, digit_images):
     assert again == pytest.approx(good, rel=1e-9, nan_ok=True) and not np.isnan(good).all()
 
 
-def test_levels_scale_the_input_voltage(mnist_setup, trained_states, layer):
-    states, image = trained_states["error-driven"], np.where(np.arange(100) % 5 == 0, 0.7, 0.0)
-    strong = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, input_voltage=1.3))
-    expected = layer.read(states, image * 1.3, 11)[0]
-    assert np.isfinite(expected).any() and paper_layer(strong).read(states, image, 11)[0] == pytest.approx(expected, rel=1e-6)
-    assert np.isnan(layer.read(states, np.zeros(100), 3)[0]).all()
-
-
 @pytest.mark.parametrize("changes", [{"width": 1e-2}, {"oxide_thickness": 1e-8}, {"width": 1e-3}])
 def test_large_gates_keep_their_charge_in_a_read(changes):
     """Membranes would fade from pattern to pattern with the tolerance of charges (chgtol) of usual reads."""
