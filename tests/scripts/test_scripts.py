@@ -286,7 +286,7 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
 # Errors
 
 @pytest.mark.parametrize(("name", "options", "word"), [
-    (TEST, ["--samples", "0"], "--samples"), (TEST, ["--nonsense"], "--nonsense"), (TEST, ["--jobs", "x"], "--jobs"),
+    (TEST, ["--samples", "0"], "--samples"), (TEST, ["--jobs", "x"], "--jobs"),
     (TEST, ["--set", "schedule.pulse=-1"], "schedule.pulse"), (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
     (TEST, ["--voltages", "voltages/xpue.json"], "xpue"), (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
     ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),
