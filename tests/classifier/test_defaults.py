@@ -68,11 +68,8 @@ def test_few_hidden_neurons_do_not_diverge_on_many_samples():
 def test_noisy_devices_learn_digits_with_the_defaults(device):
     """Train the two presets with the largest noise."""
     features, labels = load_digits(return_X_y=True)
-    scores = []
-    for seed in range(2):
-        train, test, known, truth = train_test_split(features, labels, test_size=0.2, random_state=seed, stratify=labels)
-        scores.append(MemristiveClassifier(device=device, pairs=2, random_state=seed).fit(train, known).score(test, truth))
-    assert np.mean(scores) > 0.88
+    train, test, known, truth = train_test_split(features, labels, test_size=0.2, random_state=0, stratify=labels)
+    assert MemristiveClassifier(device=device, pairs=2, random_state=0).fit(train, known).score(test, truth) > 0.88
 
 
 def test_a_device_has_no_hidden_layer_by_default():
