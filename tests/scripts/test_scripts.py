@@ -266,9 +266,9 @@ def test_error_driven_on_a_chip_leaves_stuck_cells_where_they_are(work, ngspice)
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
-    """A real Ctrl-C after the first checkpoint, at 100 of 400 presentations."""
+    """A real Ctrl-C after the first checkpoint, at 100 of 250 presentations."""
     folder, voltages = work / "resumed", work / "resumed" / "v.json"
-    options = ["--data", "xpue", "--set", "rule.presentations=400"]
+    options = ["--data", "xpue", "--set", "rule.presentations=250"]
     command = ["-m", "studies.error_driven", *options, "--voltages", voltages, "--results", folder, "--figures", folder]
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     checkpoint = Path(f"{voltages}.checkpoint")
@@ -280,7 +280,7 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         assert started("error_driven", folder, *more[:1], *options, *more[1:], voltages=voltages) == code
         assert str(checkpoint) in one_line(capsys.readouterr().err)
     assert started("error_driven", folder, *options, "--resume", voltages=voltages) == 0
-    assert np.array_equal(load_voltages(voltages).states, learned(400).network.states[0]) and not checkpoint.exists()
+    assert np.array_equal(load_voltages(voltages).states, learned(250).network.states[0]) and not checkpoint.exists()
 
 
 # Errors
