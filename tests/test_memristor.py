@@ -10,12 +10,10 @@ from memristive.devices.channel import channel_current, raised_state
 from memristive.learning.hebbian import train_hebbian
 from memristive.network.closed_form import hebbian_state
 from memristive.network.setup import Schedule, Setup
-from memristive.spice.session import Solver
 from memristor import (
     Memristor,
     MemristorParameters,
     ReadMemristor,
-    altered_state,
     first_write_offset,
     rounding,
     trained_state,
@@ -63,17 +61,6 @@ def test_state_charges_at_transconductance_over_memory_and_gate_capacitance(simu
     # Meyer's gate capacitances do not conserve charge exactly over a pulse (0.2 %), and the leak takes up to 0.6 %.
     assert change == pytest.approx(rate * duration, rel=0.01)
     assert trained_state(cell, volts_d - volts_s, duration) == pytest.approx(rate * duration, rel=1e-6)
-
-
-def test_altered_state_is_that_of_a_cell_built_with_it(ngspice):
-    solver, saved = Solver(max_step=1e-5), ["xcell.gate", "i(vneuron)"]
-    built, altered = (ngspice.load(bench(Memristor(MemristorParameters()), x0, trapezoid(1.0, 1e-3), phi=WRITE), solver, saved)
-                      for x0 in (4.0, 2.0))
-    before = altered.run(8e-4)
-    altered.alter(altered_state("xcell", 4.0))
-    expected, found = built.run(8e-4), altered.run(8e-4)
-    assert all(np.array_equal(found[name], expected[name]) for name in ("xcell.gate", "vneuron#branch"))
-    assert found["xcell.gate"][-1] - before["xcell.gate"][-1] == pytest.approx(2.0, abs=0.02)
 
 
 @pytest.mark.parametrize(("phi", "written"), [(0.0, False), (0.79, False), (0.81, True)])

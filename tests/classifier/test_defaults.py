@@ -7,11 +7,9 @@ from sklearn.model_selection import train_test_split
 
 from memristive.classifier import MemristiveClassifier
 from memristive.classifier.defaults import (
-    hidden_share,
     learning_rule,
     single_layer_start,
     suited_dose,
-    suited_margin,
     untrained_network,
 )
 from memristive.classifier.feature_encoding import FeatureEncoding
@@ -24,14 +22,6 @@ def test_the_dose_falls_with_features_classes_and_hidden_layers():
     assert doses[0] == pytest.approx(2 * doses[1]) == pytest.approx(4 * doses[2])
     assert suited_dose(60, 20, (50,)) == pytest.approx(doses[1] / 2)
     assert suited_dose(1, 2, (50,)) == suited_dose(2, 2, (50,)) > suited_dose(2, 2, (50, 50))
-
-
-def test_few_hidden_neurons_learn_with_a_smaller_dose():
-    assert [hidden_share(10, hidden) for hidden in ((10,), (25,), (50,), (), (3, 3))] == pytest.approx([0.2, 0.5, 1.0, 1.0, 1.0])
-
-
-def test_the_margin_grows_as_samples_become_few():
-    assert [suited_margin(samples) for samples in (10_000, 1500, 375, 20)] == pytest.approx([4e-6, 4e-6, 8e-6, 12e-6])
 
 
 @pytest.mark.parametrize(("features", "neurons"), [(1, 3), (1, 100), (4, 30), (64, 100), (2000, 50)])
@@ -78,11 +68,8 @@ def test_few_hidden_neurons_do_not_diverge_on_many_samples():
 def test_noisy_devices_learn_digits_with_the_defaults(device):
     """Train the two presets with the largest noise."""
     features, labels = load_digits(return_X_y=True)
-    scores = []
-    for seed in range(2):
-        train, test, known, truth = train_test_split(features, labels, test_size=0.2, random_state=seed, stratify=labels)
-        scores.append(MemristiveClassifier(device=device, pairs=2, random_state=seed).fit(train, known).score(test, truth))
-    assert np.mean(scores) > 0.88
+    train, test, known, truth = train_test_split(features, labels, test_size=0.2, random_state=0, stratify=labels)
+    assert MemristiveClassifier(device=device, pairs=2, random_state=0).fit(train, known).score(test, truth) > 0.88
 
 
 def test_a_device_has_no_hidden_layer_by_default():

@@ -33,15 +33,6 @@ def test_measured_devices_learn_and_are_saved(tmp_path, hidden, pairs):
     assert np.array_equal(loaded.spike_times(X), model.spike_times(X), equal_nan=True)
 
 
-def test_ngspice_reads_pairs_as_the_closed_form(ngspice):
-    model = MemristiveClassifier((), device="epiram", pairs=2, epochs=5, random_state=1).fit(X, Y)
-    exact = model.spike_times(X[:3])
-    model.engine = "ngspice"
-    found = model.spike_times(X[:3])
-    both = ~np.isnan(found)
-    assert both.sum() >= 5 and found[both] == pytest.approx(exact[both], abs=50e-9)
-
-
 def test_ngspice_learns_and_reads_with_the_subcircuit_of_a_models_device(ngspice):
     fits = [MemristiveClassifier((), engine=engine, device=ROOT / "results/vteam_device.json", pairs=1, epochs=1, random_state=1)
             .fit(X[::10], Y[::10]) for engine in ("closed-form", "ngspice")]

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import pickle
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from memristive.network.chip import PRESETS, Chip
 from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
-from tests.helpers import ROOT
+from tests.helpers import ROOT, printed
 
 CHIP = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
 DEVICES = {"memristor": MemristorParameters(kp=1e-4, transconductance=1e-8), "neuron": NeuronParameters(threshold=3.0)}
@@ -83,7 +82,7 @@ def test_for_two_classes_the_decision_is_the_lead_of_the_second(iris):
     assert np.array_equal(model.decision_function(iris[0][two]) > 0, model.predict(iris[0][two]) == "versicolor")
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_curved_borders_are_learned_by_many_small_writes(seed):
     features, labels = make_moons(800, noise=0.1, random_state=1)  # a straight line separates 88 %
     model = MemristiveClassifier(epochs=400, dose=0.03, random_state=seed).fit(features[:400], labels[:400])
@@ -96,17 +95,11 @@ def test_many_classes_are_learned():
     assert MemristiveClassifier(random_state=1).fit(features[:750], labels[:750]).score(features[750:], labels[750:]) > 0.97
 
 
-def test_clipped_features_are_counted(iris, fitted):
-    beyond = iris[0][:10].copy()
-    beyond[:5, 1] += 100
-    assert (fitted.clipped(iris[0]), fitted.clipped(beyond)) == (0, 5 / 40)
-
-
 # Parameters
 
 @pytest.mark.parametrize("wrong", [
-    {"engine": "spectre"}, {"encoding": "gray"}, {"hidden": (0,)}, {"epochs": 0}, {"dose": 6.0}, {"dose": 0}, {"margin": -1.0},
-    {"chip": "nonsense"}, {"chip": 3}, {"memristor": {}}, {"neuron": 4.0}])
+    {"engine": "spectre"}, {"encoding": "gray"}, {"hidden": (0,)}, {"epochs": 0}, {"dose": 6.0}, {"margin": -1.0},
+    {"chip": "nonsense"}, {"memristor": {}}])
 def test_invalid_parameters_are_refused(iris, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MemristiveClassifier(**wrong).fit(*iris)
@@ -117,19 +110,6 @@ def test_a_chip_with_deviations_that_layers_do_not_support_is_refused(iris):
         MemristiveClassifier(chip=Chip(write_noise=0.3)).fit(*iris)
 
 
-@pytest.mark.parametrize(("epochs", "samples", "expected"), [(None, 50, 60), (None, 1000, 40), (3, 150, 3)])
-def test_small_tables_are_presented_more_often(epochs, samples, expected):
-    features = np.random.default_rng(1).random((samples, 2))
-    model = MemristiveClassifier((), epochs=epochs, random_state=1).fit(features, np.arange(samples) % 2)
-    assert model.n_presentations_ == expected * samples
-
-
-def test_the_default_devices_are_those_of_the_networks(iris):
-    explicit = {"memristor": MemristorParameters(), "neuron": NeuronParameters()}
-    one, other = (MemristiveClassifier((6,), epochs=3, random_state=1, **devices).fit(*iris) for devices in ({}, explicit))
-    assert same_voltages(one, other)
-
-
 def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
     """A membrane of twice the drive and twice the threshold crosses it at the same time."""
     twice = {"memristor": MemristorParameters(kp=2.6e-4), "neuron": NeuronParameters(threshold=8.0)}
@@ -137,7 +117,7 @@ def test_the_memristors_gain_and_the_threshold_scale_the_spike_times(iris):
     assert np.allclose(one.spike_times(iris[0]), other.spike_times(iris[0]), rtol=1e-9, equal_nan=True)
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_chip_learns_in_situ(iris, seed):
     model = MemristiveClassifier(chip=dataclasses.replace(CHIP, seed=seed), random_state=seed).fit(*iris)
     assert model.score(*iris) > 0.94
@@ -156,7 +136,7 @@ def test_weights_are_carried_to_another_chip(iris, fitted):
         assert np.array_equal(same.spike_times(iris[0]), before, equal_nan=True)
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_carried_weights_learn_on_the_new_chip(iris, seed):
     """Online learning repairs what carrying ruined, and the first classifier stays as it is."""
     model = MemristiveClassifier((), random_state=1).fit(*iris)
@@ -168,10 +148,9 @@ def test_carried_weights_learn_on_the_new_chip(iris, seed):
     assert ruined < model.score(*iris) - 0.1 and carried.score(*iris) > model.score(*iris) - 0.05
 
 
-@pytest.mark.parametrize("chip", ["nonsense", 3, Chip(write_noise=0.3)])
-def test_weights_are_not_carried_to_an_invalid_chip(fitted, chip):
+def test_weights_are_not_carried_to_an_invalid_chip(fitted):
     with pytest.raises(ValueError, match="chip"):
-        fitted.carried_to(chip)
+        fitted.carried_to(Chip(write_noise=0.3))
 
 
 @pytest.mark.parametrize("changed", [{"chip": CHIP}, DEVICES, {"hidden": (5,)}, {"encoding": "plain"}])
@@ -251,25 +230,13 @@ def test_both_engines_read_and_learn_alike(iris, ngspice, tmp_path, chip, device
     assert both.sum() >= 5 and np.abs(simulated - computed)[both].max() < 1e-6
 
 
-def first_spikes_of(netlist):
-    """Run the ngspice program; return the time in s at which each output exceeds half its height (inf: never)."""
-    printed = subprocess.run(["ngspice", "-b", str(netlist)], capture_output=True, text=True, timeout=120, check=False).stdout
-    rows, names = {}, ()
-    for line in map(str.split, printed.splitlines()):
-        if line[:1] == ["Index"]:
-            names = tuple(line[2:])
-        elif line and line[0].isdigit() and len(line) == len(names) + 2:
-            rows.setdefault(names, []).append([float(value) for value in line])
-    waves = {name: np.array(rows[names])[:, [1, k]] for names in rows for k, name in enumerate(names, 2)}
-    outputs = [waves[f"output_{j}"] for j in range(sum(name.startswith("output") for name in waves))]
-    return [time[np.argmax(high)] if (high := output > 0.5).any() else np.inf for time, output in (wave.T for wave in outputs)]
-
-
 @pytest.mark.parametrize(("hidden", "chip", "devices"), [((6,), None, {}), ((6,), CHIP, DEVICES), ((8, 6), None, {})])
 def test_the_exported_netlist_gives_the_same_first_spikes(iris, tmp_path, hidden, chip, devices):
     model = MemristiveClassifier(hidden, epochs=10, random_state=1, chip=chip, **devices).fit(*iris)
     for sample in iris[0][[20, 120]]:
-        spikes = first_spikes_of(model.export_netlist(tmp_path / "read.cir", sample))
+        waves = printed(model.export_netlist(tmp_path / "read.cir", sample))
+        high = np.array([waves[f"output_{j}"] > 0.5 for j in range(3)])
+        spikes = np.where(high.any(axis=1), waves["time"][high.argmax(axis=1)], np.inf)
         assert model.classes_[np.argmin(spikes)] == model.predict([sample])[0]
         assert min(spikes) == pytest.approx(np.nanmin(model.spike_times([sample])), abs=0.6e-6)
 

@@ -125,15 +125,6 @@ def test_ctrl_c_during_imports_is_one_line(command, tmp_path):
     assert process.returncode in (130, -signal.SIGINT) and "stopped by" in one_line(process.stderr)
 
 
-def test_a_reader_that_leaves_ends_a_run_without_words():
-    program = "from memristive.cli.script import run\nrun(lambda arguments: print('x' * 10**6, flush=True))"
-    reading, writing = os.pipe()
-    os.close(reading)
-    process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60)
-    os.close(writing)
-    assert (process.returncode, process.stderr) == (1, b"")
-
-
 def test_netlists_overwrite_nothing_without_force(tmp_path, capsys):
     def write_netlist(path, text, *force):
         given = ["--results", str(tmp_path), *(["--netlist", str(path)] if path else []), *force]

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import matching_dataset
-from memristive.devices.measured_device import DEVICES, emulator
 from memristive.io.voltages import FORMAT, VoltagesError, describe_network, load, load_network, load_voltages, save, save_voltages
-from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
 from memristive.learning.start import initial_network
 from memristive.network.chip import Chip
@@ -17,6 +15,7 @@ from memristive.network.networks import Network, network_on_chip
 from memristive.network.setup import LayerDesign, Schedule, Setup
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
+from tests.network.networks import measured_network
 
 
 def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
@@ -33,10 +32,8 @@ def test_a_network_is_loaded_with_what_it_was_trained_with(tmp_path):
 
 
 def test_a_network_of_measured_devices_is_loaded_with_curves_and_pulses(tmp_path):
-    emulated, rule = emulator(DEVICES["linear"]), LayeredRule()
-    network = initial_network((), 2, np.ones((1, 3)), rule, measured_design(emulated, 1, 1.0), measured_parameters(emulated),
-                              measured_pulses(emulated))
-    save_voltages(tmp_path / "v.json", network.states, **describe_network("own", (1, 3), network, rule))
+    network = measured_network("linear", (), 1)
+    save_voltages(tmp_path / "v.json", network.states, **describe_network("own", (2, 3), network, LayeredRule()))
     loaded = load_network(tmp_path / "v.json")[0]
     assert (loaded.design, loaded.parameters, loaded.pulses) == (network.design, network.parameters, network.pulses)
 
@@ -62,16 +59,6 @@ def test_every_network_of_the_repository_is_loaded_and_read(path):
     images = np.random.default_rng(1).random((3, network.sizes[0]))
     assert read(network, images).shape == (3, network.sizes[-1])
     assert (network.chip is not None) == bool(json.loads(path.read_text()).get("chip"))
-
-
-def test_the_papers_flat_layout_is_loaded_with_a_given_setup(tmp_path):
-    states, setup = np.array([[7.0, 0.5, 6.0], [1.0, 7.0, 0.0]]), Setup(neuron=NeuronParameters(threshold=3.0))
-    cells = {f"xsnn.xmemristor_p{j}_{i}.cmem": states[j, i] for j in range(2) for i in range(3)}
-    (tmp_path / "flat.json").write_text(json.dumps(cells))
-    with pytest.raises(VoltagesError, match="setup"):
-        load(tmp_path / "flat.json")
-    network = load(tmp_path / "flat.json", setup)
-    assert np.array_equal(network.states[0], states) and network.setup == setup
 
 
 def test_the_papers_layer_comes_back_with_its_rule_and_its_chip(tmp_path):

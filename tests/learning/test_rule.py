@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memristive.learning.rule import ErrorDrivenRule, first_wrong_neuron, hidden_errors, overlap_times
+from memristive.learning.rule import ErrorDrivenRule, LayeredRule, first_wrong_neuron, hidden_errors, overlap_times
 
 NAN = math.nan
 
@@ -24,17 +24,18 @@ def test_only_hidden_neurons_within_reach_have_errors():
     assert hidden_errors(read_back, settled, 0.9, 2.0).tolist() == [0, -0.1, 0.05, 0]
 
 
+@pytest.mark.parametrize("rule", [ErrorDrivenRule, LayeredRule])
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 100))
-def test_images_come_in_random_permutations_one_after_the_other(presentations, count, seed):
-    indices = ErrorDrivenRule(seed=seed).order(count, 0, presentations)
+def test_images_come_in_random_permutations_one_after_the_other(rule, presentations, count, seed):
+    indices = rule(seed=seed).order(count, 0, presentations)
     assert len(indices) == presentations
     for start in range(0, presentations - count + 1, count):
         assert sorted(indices[start:start + count]) == list(range(count))
     rest = indices[presentations // count * count:]
     assert len(set(rest)) == len(rest)  # no image twice within the last, shorter round either
-    assert (ErrorDrivenRule(seed=seed).order(count, 0, presentations) == indices).all()
-    long = ErrorDrivenRule(seed=seed).order(100, 0, 200)
-    assert (long[:100] != long[100:]).any() and (long != ErrorDrivenRule(seed=seed + 1).order(100, 0, 200)).any()
+    assert (rule(seed=seed).order(count, presentations // 2, presentations) == indices[presentations // 2:]).all()
+    long = rule(seed=seed).order(100, 0, 200)
+    assert (long[:100] != long[100:]).any() and (long != rule(seed=seed + 1).order(100, 0, 200)).any()
 
 
 @pytest.mark.parametrize(("spikes", "label", "margin", "expected"), [

@@ -29,18 +29,6 @@ def test_a_network_learns_and_comes_back_from_its_file_on_its_chip(tmp_path, ngs
     assert simulated[seen] == pytest.approx(spikes[seen], abs=0.5e-6) and seen.any()
 
 
-def test_noise_of_a_chip_belongs_to_the_presentation_and_not_to_the_engine(ngspice):
-    network, rule = build(IMAGES, 10, chip=Chip(seed=2, read_noise=0.05, write_noise=0.3), presentations=6)
-    one, other = (learn(network, rule, IMAGES, LABELS, engine=engine) for engine in ("closed-form", "ngspice"))
-    assert np.array_equal(one.history, other.history)
-    assert one.network.states[0] == pytest.approx(other.network.states[0], abs=3e-3)
-    first, second = (read(one.network, IMAGES[:5], engine) for engine in ("closed-form", "ngspice"))
-    seen = ~np.isnan(second)
-    assert second[seen] == pytest.approx(first[seen], abs=0.5e-6)
-    quiet = read(network_on_chip(one.network, Chip(seed=2, write_noise=0.3)), IMAGES[:5])
-    assert np.nanmax(np.abs(quiet - first)) > 1e-6
-
-
 @pytest.mark.parametrize(("options", "name"), [
     ({"images": IMAGES * 2}, "images"), ({"device": "unobtainium"}, "device"), ({"presentations": 0}, "presentations"),
     ({"device": "pcmo", "chip": Chip(read_noise=0.1)}, "read_noise")])

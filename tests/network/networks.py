@@ -5,7 +5,10 @@ import itertools
 
 import numpy as np
 
+from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
+from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
+from memristive.learning.start import initial_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.solvers import READING_LAYERS
@@ -13,6 +16,23 @@ from snn_circuit import Cells, Devices, NeuronValues
 
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
 RULE = LayeredRule(presentations=400, hidden_dose=0.1, output_dose=0.3, start_weight=0.5, start_weight_spread=1.0)
+
+# For trainings in whole pulses; a device whose steps and read current bend as no law does, on 33 points, with noise.
+PULSED_RULE = LayeredRule(presentations=8, hidden_dose=0.5, output_dose=0.3, start_drive=0.0, start_drive_spread=1.0,
+                          start_weight=0.0, start_weight_spread=0.6, margin=50e-6, final_dose=0.5, final_margin=0.5, seed=3)
+PULSED_IMAGES = np.random.default_rng(0).random((8, 6))
+GRID = np.linspace(0, 1, 33)
+MEASURED = {**DEVICES, "noisy": MeasuredDevice(
+    "noisy", up=tuple(0.05 * np.exp(-3 * GRID) + 0.01 * np.sin(6 * GRID)**2), down=tuple(0.01 + 0.04 * GRID**2),
+    write_noise=0.01, read_noise=0.02, read_curve=(0.7, 0.8, 1.0))}
+
+
+def measured_network(device, hidden, pairs, **pulses):
+    """A network of random weights of a measured device for `PULSED_IMAGES` of three classes."""
+    emulated = emulator(MEASURED[device])
+    return initial_network(hidden, 3, PULSED_IMAGES, PULSED_RULE,
+                           measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5),
+                           measured_parameters(emulated), measured_pulses(emulated, **pulses))
 
 
 def paper_layer(setup, columns=10, rows=100, solver=READING_LAYERS):

@@ -1,28 +1,45 @@
-"""Operating range of multilayer networks: clipping against ngspice, and what `layered_problems` reports."""
+"""Operating range: each problem against ngspice or the network that has it, and advice that cures it."""
 
 import dataclasses
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import datasets
+from datasets import digits_012345, mnist, xpue
+from memristive.devices.channel import read_current
 from memristive.io.voltages import load
+from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
 from memristive.learning.start import initial_network
 from memristive.network.checks import (
     OperatingRangeWarning,
+    contained_patterns,
+    fit_feedback_resistor,
     layered_problems,
+    operating_range,
+    rail,
     rails,
     required_stage_voltages,
+    settled_membranes,
     warn_of_layers,
+    warn_of_range,
 )
+from memristive.network.chip import Chip, on_chip
+from memristive.network.closed_form import Crossbar
 from memristive.network.engines import read
 from memristive.network.networks import Network
-from memristive.network.setup import LayerDesign
+from memristive.network.setup import LayerDesign, Schedule, Setup
 from memristive.network.spike_decoding import strict_decision
+from memristive.spice.parameters import ParameterError
+from memristor import MemristorParameters, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import devices_of, on_a_chip, random_network
+
+# Several layers
 
 IMAGES = np.array([[1.0, 1.0], [1.0, 0.5]])
 
@@ -55,7 +72,7 @@ def loaded_reference(share):
     return Network((states,), neurons(amplifier_output_resistance=285.0 * share))
 
 
-def on_chip(share):
+def spread_on_chip(share):
     rng = np.random.default_rng(1)
     return on_a_chip(Network((5 + 10 * share * rng.normal(0, 1, (6, 3)), np.full((3, 7), 6.0))))
 
@@ -70,7 +87,7 @@ def apart(network, expected):
 @pytest.mark.parametrize(("network", "beyond", "words"), [
     (summing, 1.05, "summing stage of layer 1"), (summing_above, 1.2, "summing stage of layer 2"),
     (inverting, 1.1, "inverting stage of layer 1"), (reference, 1.05, "negative input's inverting stage of layer 1"),
-    (loaded_reference, 1.1, "negative input's inverting stage of layer 1"), (on_chip, 1.3, "summing stage of layer 1")])
+    (loaded_reference, 1.1, "negative input's inverting stage of layer 1"), (spread_on_chip, 1.3, "summing stage of layer 1")])
 def test_ngspice_leaves_the_closed_form_at_the_rail(ngspice, network, beyond, words):
     below, above = network(0.98), network(beyond)
     shares = [(required_stage_voltages(each, IMAGES).max(axis=0) / rails(each)).max() for each in (below, above)]
@@ -188,3 +205,159 @@ def test_no_stage_clips_in_the_trained_networks():
         network = load(Path("voltages") / f"layers_{name}.json")
         assert (required_stage_voltages(network, images) < 0.9 * rails(network)).all()
         assert layered_problems(network, images) == []
+
+
+# The paper's layer
+
+GENERATOR = np.random.default_rng(4)
+PATTERNS = np.array([GENERATOR.permutation(np.arange(64) < count) for count in (32, 24, 20)], float)  # large for 1 kohm
+UNEVEN = np.array([[1.0] * 24 + [0.0] * 8, [0.0] * 26 + [1.0] * 6, [0.0] * 20 + [1.0] * 12])
+FIT = fit_feedback_resistor(Setup(), PATTERNS)
+
+
+def with_neuron(setup=FIT, **changes):
+    return setup.replace(neuron=dataclasses.replace(setup.neuron, **changes))
+
+
+def hebbian(setup, patterns):
+    """Return the states that a training leaves, by the formula."""
+    return trained_state(setup.memristor, setup.schedule.input_voltage * patterns, setup.schedule.pulse)
+
+
+def problems(setup, patterns=PATTERNS, **kind):
+    return operating_range(setup, hebbian(setup, patterns), patterns, **kind).problems
+
+
+@pytest.mark.parametrize("dataset", [xpue, digits_012345, mnist])
+def test_the_papers_networks_have_no_problem(dataset):
+    setup, patterns = dataset().setup, dataset().patterns
+    assert problems(setup, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse) == []
+    assert contained_patterns(patterns) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_range(setup, hebbian(setup, patterns), patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
+
+
+def test_settled_membranes_are_those_of_ngspice(ngspice):
+    """20 time constants after the edge, to 0.2 %: the op-amps' gain is finite."""
+    states = hebbian(FIT, PATTERNS)
+    result, settled = infer(FIT, states, PATTERNS), settled_membranes(FIT, states, PATTERNS)
+    for k in range(len(PATTERNS)):
+        late = np.searchsorted(result.time, FIT.schedule.start(k) + 20 * FIT.neuron.time_constant)
+        assert settled[k] == pytest.approx(result.membranes[:, late], rel=2e-3)
+    levels, setup = np.array([[0.5, 0.0, 1.0]]), with_neuron(Setup(schedule=Schedule(input_voltage=1.5)),
+                                                             membrane_transconductance=2.0)
+    cells = np.array([[3.0, 4.0, 5.0], [2.0, 6.0, 0.0]])
+    assert settled_membranes(setup, cells, levels) == pytest.approx(np.array([[
+        2000.0 * read_current(setup.memristor, row, 1.5 * levels[0]).sum() for row in cells]]))
+
+
+@pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 12.0, "stage_resistance": 50.0}, {"rail_low": -7.0}])
+@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
+def test_clipped_membranes_stand_at_the_rail_in_ngspice(ngspice, changes):
+    setup = with_neuron(Setup(), **changes)
+    top = infer(setup, hebbian(setup, PATTERNS), PATTERNS).membranes.max()
+    assert top == pytest.approx(rail(setup.neuron), rel=0.015) and "clip" in problems(setup)[0]  # the clamps give way a little
+
+
+@pytest.mark.parametrize(("ohms", "patterns", "by_class", "word"), [
+    (1e3, PATTERNS, True, "clip"), (1e3, PATTERNS, False, "clip"), (100.0, PATTERNS, True, "silent"),
+    (100.0, PATTERNS, False, "silent"), (5.0, PATTERNS, True, "silent"), (250.0, UNEVEN, True, "no spike on 2 of 3"),
+    (250.0, UNEVEN, False, ""), (250.0, PATTERNS, True, "")])
+@pytest.mark.parametrize("chip", [None, Chip(3, 64, cell_gain=0.05, neuron_threshold=0.02)])
+def test_the_advised_resistor_cures(ohms, patterns, by_class, word, chip):
+    chip = chip and dataclasses.replace(chip, inputs=patterns.shape[1])
+    setup = on_chip(with_neuron(Setup(), feedback_resistance=ohms), chip)
+    found = problems(setup, patterns, by_class=by_class)
+    assert bool(found) == bool(word) and all(word in problem for problem in found)
+    if found:
+        change, better = re.search(r"(raise|lower) neuron.feedback_resistance to ([\d.e+]+) ohm", found[0]).groups()
+        assert (float(better) > ohms) == (change == "raise")
+        cured = on_chip(with_neuron(Setup(), feedback_resistance=float(better)), chip)
+        assert problems(cured, patterns, by_class=by_class) == []
+
+
+@pytest.mark.parametrize(("setup", "patterns"), [
+    (Setup(schedule=Schedule(input_voltage=100.0)), PATTERNS),  # would take less than an ohm
+    (with_neuron(rail_low=-3.0), PATTERNS),  # the rail is below the threshold
+    (Setup(), np.array([[1.0] * 60 + [0.0], [0.0] * 60 + [1.0]]))])  # currents differ by a factor of 60
+def test_if_no_resistor_helps_no_value_is_advised(setup, patterns):
+    assert "no feedback resistor alone" in problems(setup, patterns, by_class=True)[0]
+    with pytest.raises(ParameterError, match="no feedback resistor fits"):
+        fit_feedback_resistor(setup, patterns)
+
+
+@pytest.mark.parametrize(("share", "fires"), [(0.98, True), (1.02, False)])
+@pytest.mark.filterwarnings("ignore::memristive.network.checks.OperatingRangeWarning")
+def test_membranes_too_slow_for_the_pulse_are_silent_in_ngspice(ngspice, share, fires):
+    """The neuron that settles lowest on its pattern has a time constant around that at which it just fires."""
+    states = hebbian(FIT, PATTERNS)
+    settled = np.diag(settled_membranes(FIT, states, PATTERNS))
+    slow = with_neuron(membrane_capacitance=share * (5e-3 - 5e-6) / -np.log(1 - 4 / settled.min()))  # the edge costs half
+    found = operating_range(slow, states, PATTERNS, by_class=True).problems
+    assert (found == []) is fires and all("too slow" in problem for problem in found)
+    lowest = int(settled.argmin())
+    assert np.isfinite(infer(slow, states, PATTERNS[lowest:][:1]).spikes[0, lowest]) == fires
+    assert "too slow" in operating_range(with_neuron(membrane_capacitance=1.0), states, PATTERNS).problems[0]
+
+
+@pytest.mark.parametrize(("pause", "left"), [(1.0, True), (7.4, True), (7.5, False)])  # 1.76 thresholds to a thousandth: 7.47
+def test_membranes_that_have_not_settled_move_the_next_spikes(ngspice, pause, left):
+    tau = FIT.neuron.time_constant
+    quick = FIT.replace(schedule=Schedule(period=5e-3 + 1e-5 + pause * tau))
+    assert any("not settled" in problem for problem in problems(quick, consecutive=True)) is left
+    assert problems(quick, by_class=True) == []  # images that are read apart
+    if pause == 1.0:
+        states = hebbian(quick, PATTERNS)
+        with pytest.warns(OperatingRangeWarning, match="not settled"):
+            early = infer(quick, states, PATTERNS).spikes
+        assert np.nanmax(np.abs(early - infer(FIT, states, PATTERNS).spikes)) > 5e-6
+
+
+def test_rounding_of_long_writes_is_named_and_cured_by_a_larger_switch():
+    assert "switch_on" in problems(FIT, write=5.0)[0] and problems(FIT, write=5e-3) == []
+    assert problems(FIT.replace(memristor=MemristorParameters(switch_on=1e3)), write=5.0) == []
+
+
+def test_a_chip_is_judged_by_its_devices():
+    """Seeds with and without a silent neuron: its closed form decides."""
+    silent = []
+    for seed in range(8):
+        chip = Chip(3, 64, seed, neuron_threshold=0.4)
+        setup = on_chip(FIT, chip)
+        spikes = np.diag(Crossbar.of(setup).first_spikes(hebbian(FIT, PATTERNS), PATTERNS))
+        found = problems(on_chip(FIT, dataclasses.replace(chip, row_resistance=1.0)), by_class=True)  # wires are ignored
+        assert bool(found) == np.isnan(spikes).any()
+        silent.append(np.isnan(spikes).sum())
+    assert 0 in silent and max(silent) > 0
+
+
+def test_contained_patterns_warn():
+    outer, inner = [1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0]
+    assert contained_patterns(np.array([outer, inner, [0.0, 1.0, 0.0, 1.0]])) == [(1, 0)]
+    assert contained_patterns(np.array([[1.0, 0.5], [0.5, 1.0]])) == []  # grey levels count
+    with pytest.warns(OperatingRangeWarning, match="pattern 0 contains pattern 1"):
+        patterns = np.array([outer, inner])
+        warn_of_range(with_neuron(feedback_resistance=2500.0), 7.0 * patterns, patterns, by_class=True)
+
+
+# The resistor for own patterns
+
+def test_own_patterns_are_recognised_with_the_fitted_resistor(ngspice):
+    states = train_hebbian(FIT, PATTERNS.tolist()).states
+    assert [strict_decision(times) for times in infer(FIT, states, PATTERNS).spikes] == [0, 1, 2]
+
+
+def test_fitted_membranes_lie_between_threshold_and_rail(templates):
+    """The largest at 1.7 thresholds, higher if the smallest needs it, but below 0.9 of the rail."""
+    assert fit_feedback_resistor(templates.setup, templates.patterns).neuron.feedback_resistance == pytest.approx(1e3, rel=0.1)
+    rather_different = np.array([[1.0] * 16 + [0.0] * 8, [0.0] * 18 + [1.0] * 6])
+    very_different = np.array([[1.0] * 13 + [0.0] * 3, [0.0] * 13 + [1.0] * 3])
+    for patterns, fixed in ((np.eye(3).repeat(9, axis=1), "largest"), (rather_different, "smallest"), (very_different, "rail")):
+        setup = fit_feedback_resistor(Setup(schedule=Schedule(input_voltage=2.0)), patterns)
+        settled = np.diag(settled_membranes(setup, 14.0720 * patterns, patterns))  # 2 V x 5 nA/V x 5 ms / 3.5531 pF
+        limit = 0.9 * rail(setup.neuron)
+        share = {"largest": settled.max() / 6.8, "smallest": settled.min() / 4.4, "rail": settled.max() / limit}
+        assert share[fixed] == pytest.approx(1, rel=1e-4) and settled.min() > 4.0 and settled.max() < 1.0001 * limit
+    with pytest.raises(ParameterError, match="pattern 1"):
+        fit_feedback_resistor(Setup(), [[1, 0], [0, 0]])

@@ -1,20 +1,19 @@
-"""Chips whose devices differ: their statistics, and both engines on the same chip."""
+"""Chips whose devices differ: their statistics, ngspice with every deviation, names and files."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from memristive.io.voltages import load_voltages
-from memristive.network.chip import Chip, on_chip
+from memristive.network.chip import PRESETS, Chip, load_chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.engines import make_engine
+from memristive.network.engines import NgspiceNetwork, make_engine
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
-from tests.helpers import ROOT
-from tests.network.networks import paper_layer
+from tests.network.networks import layer_of, random_network
 
 SPREADS = ("cell_gain", "cell_write_gain", "cell_capacitance", "neuron_threshold", "neuron_gain", "neuron_time_constant")
 
@@ -24,15 +23,9 @@ def spread_chip(spread, **more):
     return Chip(**{"seed": 3, "cell_threshold": spread, **dict.fromkeys(SPREADS, spread), **more})
 
 
-@pytest.fixture(scope="module")
-def trained():
-    """Committed error-driven states by encoding."""
-    return {encoding: load_voltages(ROOT / "voltages" / f"mnist_error_driven{ending}.json").states
-            for encoding, ending in (("binary", ""), ("grey", "_grey"))}
-
-
-def test_ideal_chip_is_the_nominal_network(mnist_setup, trained, digit_images):
-    spikes = [Crossbar.of(setup).first_spikes(trained["grey"], digit_images["grey"])
+def test_ideal_chip_is_the_nominal_network(mnist_setup, digit_images):
+    states = np.random.default_rng(5).normal(3.0, 0.05, (10, 100))
+    spikes = [Crossbar.of(setup).first_spikes(states, digit_images["grey"])
               for setup in (mnist_setup, on_chip(mnist_setup, Chip()))]
     assert spikes[1] == pytest.approx(spikes[0], rel=1e-12, nan_ok=True)
     assert Chip().ideal and not spread_chip(0.1).ideal
@@ -102,19 +95,6 @@ def test_states_decay_with_the_time_constant_of_each_cell():
     assert np.std(np.log(left[~chip.stuck])) == pytest.approx(0.3, rel=0.1)
 
 
-@pytest.mark.parametrize("encoding", ["binary", "grey"])
-def test_both_engines_read_the_same_chip(ngspice, mnist_setup, trained, digit_images, encoding):
-    chip = spread_chip(0.1, stuck_off=0.02, stuck_on=0.02)
-    setup, states, images = on_chip(mnist_setup, chip), chip.with_stuck_cells(trained[encoding]), digit_images[encoding][:5]
-    layer = paper_layer(setup)
-    simulated = np.array([layer.read(states, image, 10)[0] for image in images])
-    computed = Crossbar.of(setup).first_spikes(states, images)
-    assert (np.isnan(simulated) == np.isnan(computed)).all()
-    early = computed < 400e-6  # later ones settle near their threshold, and depend on the last digit
-    assert early.sum() > 30 and simulated[early] == pytest.approx(computed[early], abs=20e-9)
-    assert np.nanmedian(np.abs(Crossbar.of(mnist_setup).first_spikes(states, images) - simulated)) > 1e-6
-
-
 def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice, mnist_setup):
     """The leak takes 80 of 4,000 mV. Cells that differ only in Vto lose alike, those with other capacitors do not."""
     leaky = mnist_setup.replace(memristor=MemristorParameters(leak_resistance=1e9, capacitance=1e-12))
@@ -134,3 +114,67 @@ def test_cells_of_any_threshold_leak_towards_zero_while_they_are_written(ngspice
 def test_impossible_chip_is_refused(changes, name):
     with pytest.raises(ParameterError, match=name):
         Chip(**changes)
+
+
+TEN_PERCENT = Chip(cell_gain=0.1, cell_write_gain=0.1, neuron_threshold=0.1, seed=3)
+EVERYTHING = Chip(cell_gain=0.1, cell_threshold=0.1, cell_write_gain=0.1, cell_capacitance=0.3, neuron_threshold=0.1,
+                  neuron_gain=0.1, neuron_time_constant=0.1, seed=5)
+
+
+def test_deviations_have_the_spreads_of_the_chip_and_are_independent():
+    network = random_network((200, 200, 200))
+    memristor, neuron = network.parameters.memristor, network.parameters.neuron
+
+    def drawn(chip):
+        devices = network_on_chip(network, chip).devices
+        return [(of.cells.gain / memristor.gain, of.cells.transconductance / memristor.transconductance,
+                 of.neurons.threshold / neuron.threshold) for of in devices]
+
+    big = drawn(TEN_PERCENT)
+    for channel, write, threshold in big:
+        assert channel.shape == write.shape == (201, 201) and threshold.shape == (200,)
+        for values in (channel, write):
+            assert values.mean() == pytest.approx(1, abs=3e-3) and values.std() == pytest.approx(0.1, rel=0.02)
+        assert threshold.std() == pytest.approx(0.1, rel=0.2)
+    other = drawn(dataclasses.replace(TEN_PERCENT, seed=4))
+    for one, two in ((big[0][0], big[1][0]), (big[0][0], other[0][0]), (big[0][0], big[0][1])):
+        assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 0.02
+    less = drawn(dataclasses.replace(TEN_PERCENT, cell_gain=0.0))
+    assert np.all(less[0][0] == 1) and np.array_equal(less[0][2], big[0][2])
+
+
+def test_ngspice_reads_back_reads_and_writes_a_chip_with_every_deviation_as_the_closed_form(ngspice):
+    network = network_on_chip(random_network((12, 9, 4), seed=2), EVERYTHING)
+    image, errors = np.linspace(0.3, 1.0, 12), np.array([1.0, -1.0, 0.0, 0.0])
+    found, exact = NgspiceNetwork(network).read(network, image, 4, label=0)[0], network.forward(image[None])
+    for spikes, expected in zip(found, exact, strict=True):
+        assert np.isfinite(expected).sum() >= 3
+        assert spikes == pytest.approx(expected[0], abs=0.05e-6, nan_ok=True)
+    back = layer_of(network, 1).read_back(network.states[1], errors)
+    assert back == pytest.approx(network.read_back(1, errors), abs=5e-3)
+    cells, column, ones = network.devices[0].cells, network.states[0][1], np.ones(13)
+    moved = layer_of(network, 0).write_column(network.states[0], 1, ones, ones, 60e-6) - column
+    gained = cells.transconductance[1] / (cells.capacitance[1] + network.parameters.memristor.gate_capacitance) * 60e-6
+    assert moved == pytest.approx(gained, rel=0.01, abs=1e-4)
+
+
+def test_preset_takes_the_shape_of_the_network():
+    assert load_chip("li-2018", 4, 9) == dataclasses.replace(PRESETS["li-2018"], classes=4, inputs=9)
+    assert load_chip("ideal", 4, 9).ideal and not load_chip("chen-2015", 4, 9).ideal
+
+
+def test_chip_file_gives_the_chip_back(tmp_path):
+    chip = Chip(seed=7, classes=4, inputs=9, cell_gain=0.1, read_noise=5e-3, stuck_state=6.0)
+    (tmp_path / "chip.json").write_text(json.dumps(chip.as_dict()))
+    assert load_chip(str(tmp_path / "chip.json"), 4, 9) == chip
+
+
+@pytest.mark.parametrize(("content", "word"), [
+    ('{"cell_gain": -0.1}', "cell_gain"), ('{"gain": 1}', "gain"), ('{"inputs": 784}', "784"), ("{", "chip.json"),
+    ("[]", "chip.json"), (None, "chip.json")])
+def test_unusable_chip_file_is_refused(tmp_path, content, word):
+    path = tmp_path / "chip.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ParameterError, match=word):
+        load_chip(str(path), 4, 9)

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import encode
-from memristive.devices.channel import channel_current, conductance, raised_state, read_current
+from memristive.devices.channel import channel_current, raised_state, read_current
 from memristive.learning.rule import ErrorDrivenRule
 from memristive.learning.start import paper_network
 from memristive.learning.training import learn
 from memristive.network.checks import settled_membranes
 from memristive.network.chip import Chip, on_chip
-from memristive.network.closed_form import ClosedFormWarning, Crossbar, Neurons
+from memristive.network.closed_form import ClosedFormWarning, Crossbar
 from memristive.network.engines import WiredClosedForm
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
@@ -24,6 +24,7 @@ from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, state_rate, trained_state
 from snn_circuit import NeuronParameters
 from tests.network.networks import paper_layer
+from tests.network.whole_network import WholeLayer
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,6 @@ def states():
 def changed(crossbar, part, **values):
     """Return a crossbar with other values of its "cells", "neurons" or "schedule"."""
     return dataclasses.replace(crossbar, **{part: dataclasses.replace(getattr(crossbar, part), **values)})
-
-
-def with_stages(crossbar, **values):
-    """Return a crossbar with other values of its neurons' stages."""
-    return changed(crossbar, "neurons", stages=crossbar.neurons.stages._replace(**values))
 
 
 # The lifted gate
@@ -97,57 +93,15 @@ def test_read_current_is_the_square_law_of_the_lifted_gate(state, voltage, thres
 
 # Spikes
 
-def integrated_spikes(setup, states, image, step=4e-9):
-    """Integrate the membranes, with the currents at every instant of the input's edge; return the first spikes."""
-    neuron, schedule, spikes = setup.neuron, setup.schedule, np.full(len(states), np.nan)
-    membrane = np.zeros(len(states))
-    for k in range(int(600e-6 / step)):
-        time = (k + 0.5) * step
-        if k == 0 or time < schedule.rise + step:
-            volts = min(time / schedule.rise, 1.0) * schedule.input_voltage * image
-            lifted = raised_state(setup.memristor, states, volts)
-            drive = neuron.feedback_resistance * channel_current(setup.memristor, lifted, volts).sum(axis=1)
-            drive = np.minimum(drive, -neuron.rail_low)
-        change = step / neuron.time_constant * (drive - membrane)
-        crosses = np.isnan(spikes) & (membrane + change >= neuron.threshold)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spikes = np.where(crosses, k * step + step * (neuron.threshold - membrane) / change, spikes)
-        membrane = membrane + change
-    return spikes
-
-
-@pytest.mark.parametrize("encoding", ["binary", "grey"])
-def test_spikes_are_those_of_a_plain_integration(mnist_setup, crossbar, digit_images, encoding):
-    image = digit_images[encoding][2]
-    base = np.linspace(0.4, 8.2, 10)[:, None] * np.ones(100)  # from silence to early spikes, pinched channels among them
-    states = base + np.random.default_rng(3).normal(0, 0.3, (10, 100))
-    exact = integrated_spikes(mnist_setup, states, image, step=2e-8)
-    race = with_stages(crossbar, amplifier_gain=1e12, membrane_gain=1.0).read(states, image)
-    assert 3 <= np.isfinite(exact).sum() < 10
-    assert race.spikes == pytest.approx(exact, abs=2.5e-8, nan_ok=True)  # the integration's step is 20 ns
-
-
-def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_their_exact_one(mnist_setup):
+def test_neurons_that_fire_within_the_edge_have_a_rough_time_and_the_others_their_exact_one(ngspice, mnist_setup):
     setup = mnist_setup.replace(schedule=dataclasses.replace(mnist_setup.schedule, rise=150e-6))
     states, image = np.linspace(1.7, 2.8, 10)[:, None] * np.ones(100), np.where(np.arange(100) < 40, 1.0, 0.0)
     race = Crossbar.of(setup).read(states, image)
-    exact = integrated_spikes(setup, states, image, step=1e-7)
+    (exact,) = WholeLayer(setup, states).read(image, 600e-6)
     early = exact < 150e-6
     assert early.tolist() == (race.risen > 4.0).tolist() and 3 <= early.sum() <= 7 and np.isfinite(exact).all()
     assert race.spikes[~early] == pytest.approx(exact[~early], abs=1e-7)
     assert race.spikes[early] == pytest.approx(exact[early], rel=0.05)
-
-
-def test_spikes_of_ngspice_tend_to_the_closed_form_as_its_step_falls(ngspice, mnist_setup, crossbar, states, digit_images):
-    images, states = digit_images["grey"][:3], states + 1.5
-    exact = np.array([crossbar.read(states, image).spikes for image in images])
-    early, errors = exact < 400e-6, []
-    for step in (8e-6, 2e-6, 0.5e-6):
-        layer = paper_layer(mnist_setup, solver=dataclasses.replace(READING_LAYERS, max_step=step))
-        spikes = np.array([layer.read(states, image, 10)[0] for image in images])
-        errors.append(float(np.sqrt(np.mean((spikes - exact)[early]**2))))
-    # Trapezoidal integration: about a sixteenth for a quarter of the step.
-    assert errors[1] < 0.25 * errors[0] and errors[2] < errors[1] and errors[2] < 3e-9
 
 
 @pytest.mark.parametrize("changes", [{}, {"inverting_rail_high": 15.0}, {"stage_resistance": 20.0}, {"stage_resistance": 5.0},
@@ -167,50 +121,13 @@ def test_neurons_fire_above_their_threshold_and_rails_are_marked(mnist_setup, cr
     image, grid = np.where(np.arange(100) < 20, 1.0, 0.0), np.linspace(0.5, 5.0, 20001)
     settled = mnist_setup.neuron.transresistance * 20 * read_current(mnist_setup.memristor, grid, 1.0)
     wanted = np.array([2.0, 3.99, 3.994, 4.0075, 4.011, 8.0])
-    race = crossbar.read(np.interp(wanted, settled, grid)[:, None] * np.ones(100), image)
+    states, stages = np.interp(wanted, settled, grid)[:, None] * np.ones(100), crossbar.neurons.stages
+    race = crossbar.read(states, image)
     assert race.settled == pytest.approx(wanted, rel=5e-4)  # less the error of the op-amps' finite gain
     assert np.isnan(race.spikes).tolist() == [True, True, True, False, False, False]
     for share, railed in ((0.99, True), (1.01, False)):
-        at_rail = with_stages(crossbar, highest_sum=share * race.settled / crossbar.neurons.stages.membrane_gain)
-        assert (at_rail.read(np.interp(wanted, settled, grid)[:, None] * np.ones(100), image).railed == railed).all()
-
-
-def test_column_is_off_ground_by_the_error_of_its_amplifier(crossbar, states, digit_images):
-    """A column stands at 1 / gain of its stage's output, which drives its cells less: solved here by iteration."""
-    gain, image, stage = 1e3, digit_images["grey"][3], np.zeros(10)
-    for _ in range(20):
-        volts = np.maximum(image - stage[:, None] / gain, 0.0)
-        waiting = np.where(image == 0, conductance(crossbar.cells, states), 0.0).sum(axis=1)  # rows at 0 V draw current, too
-        stage = crossbar.neurons.stages.feedback * (read_current(crossbar.cells, states, volts).sum(axis=1)
-                                                    - waiting * stage / gain)
-    weak = with_stages(crossbar, amplifier_gain=gain).read(states, image)
-    assert weak.settled == pytest.approx(crossbar.neurons.stages.membrane_gain * stage, rel=2e-5)
-    assert (weak.settled < 0.998 * crossbar.read(states, image).settled).all()
-
-
-def test_neurons_follow_from_their_parameters():
-    parameters = NeuronParameters(feedback_resistance=700.0, membrane_transconductance=1.3, membrane_resistance=0.8,
-                                  rail_low=-9.0)
-    neurons = Neurons.of(parameters)
-    # Less the error of op-amps with a gain of 1e5.
-    gain = neurons.stages.feedback * neurons.stages.membrane_gain
-    assert gain == pytest.approx(parameters.transresistance * (1 - 4e-5), rel=1e-6)
-    assert neurons.rail == pytest.approx(9.0 / (1 + 10 / 700 + 10 / 1e4))
-    assert Neurons.of(NeuronParameters(inverting_rail_high=7.0)).rail == pytest.approx(7.0 / (1 + 10 / 1e4))
-    chip = Crossbar.of(on_chip(Setup(), Chip(classes=10, inputs=100, neuron_gain=0.3, seed=2))).neurons
-    assert chip.rail == pytest.approx(20 / (1 + 10 / chip.stages.feedback + 1e-3)) and np.ptp(chip.rail) > 0.05
-
-
-@pytest.mark.parametrize("field", ["feedback", "membrane_gain", "highest_sum", "threshold", "time_constant"])
-def test_each_parameter_of_one_neuron_moves_its_spike_alone(crossbar, states, digit_images, field):
-    base, image = with_stages(crossbar, highest_sum=5.0 if field == "highest_sum" else 20.0), digit_images["binary"][0]
-    own = hasattr(base.neurons, field)
-    values = np.full(10, getattr(base.neurons if own else base.neurons.stages, field))
-    values[3] *= 0.97
-    after = changed(base, "neurons", **{field: values}) if own else with_stages(base, **{field: values})
-    before, after = (one.read(states, image).spikes for one in (base, after))
-    assert np.flatnonzero(before != after).tolist() == [3]
-    assert (after[3] < before[3]) == (field in ("threshold", "time_constant"))
+        at_rail = stages._replace(highest_sum=share * race.settled / stages.membrane_gain)
+        assert (changed(crossbar, "neurons", stages=at_rail).read(states, image).railed == railed).all()
 
 
 def test_spike_after_the_pulse_does_not_count(mnist_setup, crossbar):

@@ -27,42 +27,6 @@ def learn(rule, hidden=(16,), **more):
     return learning
 
 
-def integrated(network, image, step):
-    """First spike times in s by integrating every membrane over the linear edge and the steps, as the circuit does."""
-    design, neuron, memristor = network.design, network.parameters.neuron, network.parameters.memristor
-    time = np.arange(step / 2, design.window, step)
-    rows = np.append(image, 1.0)[:, None] * np.minimum(time / design.rise, 1.0)
-    result = []
-    for states in network.states:
-        currents = [read_current(memristor, states[:, k, None], volts) - read_current(memristor, design.reference_state, volts)
-                    for k, volts in enumerate(rows)]
-        current = np.sum(currents, axis=0)
-        membrane = np.zeros(len(states))
-        spikes = np.full(len(states), np.nan)
-        decay = np.exp(-step / neuron.time_constant)
-        for n in range(len(time)):
-            membrane = decay * membrane + (1 - decay) * design.transresistance * current[:, n]
-            spikes[np.isnan(spikes) & (membrane >= neuron.threshold)] = time[n] + step / 2
-        result.append(spikes)
-        bias = np.minimum(time / design.rise, 1.0)
-        rows = np.vstack([time > np.where(np.isnan(spikes), np.inf, spikes)[:, None], bias])
-    return result
-
-
-@pytest.mark.parametrize("sizes", [(6, 5, 3), (5, 6, 5, 3)])
-def test_spikes_approach_those_of_integrated_membranes_as_the_step_falls(sizes):
-    network, image = with_gain(random_network(sizes), 1e8), np.linspace(0.2, 1.0, sizes[0])
-    closed = [times[0] for times in network.forward(image[None])]
-    assert all(np.sum(~np.isnan(times)) >= 2 for times in closed)
-    worst = []
-    for step in (400e-9, 50e-9):
-        found = integrated(network, image, step)
-        assert all(np.array_equal(np.isnan(a), np.isnan(b)) for a, b in zip(closed, found, strict=True))
-        worst.append(max(np.nanmax(np.abs(a - b)) for a, b in zip(closed, found, strict=True)))
-    assert worst[1] < 0.1e-6
-    assert worst[1] < worst[0] / 3
-
-
 @pytest.mark.parametrize("sizes", [(6, 5, 3), (5, 6, 5, 3)])
 def test_op_amps_of_a_low_gain_load_columns_as_in_ngspice(ngspice, sizes):
     """Each column takes some of its current, and that of all its cells; without these losses spikes come too early."""
@@ -173,37 +137,6 @@ def test_a_written_column_leaks_where_its_rows_are_dark_and_no_other_does():
     left = np.exp(-seconds / (memristor.leak_resistance * memristor.memory_capacitance))
     assert left < 0.99 and written[1] == pytest.approx(6.0 * left, rel=3e-4)
     assert written[0] == pytest.approx(5.0 * left + 0.1, rel=1e-3) and np.array_equal(other, start[1])
-
-
-def test_each_epoch_presents_every_image_once_in_a_new_order():
-    order = RULE.order(20, 0, 60).reshape(3, 20)
-    assert np.array_equal(np.sort(order), np.tile(np.arange(20), (3, 1)))
-    assert len({*map(tuple, order.tolist())}) == 3
-    assert np.array_equal(RULE.order(20, 17, 43), order.ravel()[17:43])
-
-
-def test_a_training_in_two_orders_differs_and_in_one_order_does_not():
-    """The start is the same; only the order depends on the seed."""
-    start, found = initial_network((), 2, XOR[0], RULE), []
-    for seed in (1, 1, 2):
-        rule = dataclasses.replace(RULE, seed=seed)
-        list(train(learning := Learning.start(start, rule), rule, *XOR))
-        found.append((rule.order(20, 0, 60).tolist(), learning.network.states[0].tolist()))
-    assert found[0] == found[1]
-    assert all(one != other for one, other in zip(found[0], found[2], strict=True))
-
-
-def test_a_resumed_training_is_the_same_to_the_last_bit():
-    whole = learn(RULE, block=100)
-    first = Learning.start(initial_network((16,), 2, XOR[0], RULE), RULE)
-    steps = train(first, RULE, *XOR, block=50)
-    for _ in range(3):
-        next(steps)
-    resumed = Learning.restored(initial_network((16,), 2, XOR[0], RULE), first.arrays())
-    assert resumed.done == 150
-    list(train(resumed, RULE, *XOR, block=70))
-    assert all(np.array_equal(a, b) for a, b in zip(whole.network.states, resumed.network.states, strict=True))
-    assert np.array_equal(whole.history, resumed.history)
 
 
 @pytest.mark.parametrize("hidden", [(16,), (16, 12)])

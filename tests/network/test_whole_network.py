@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import matching_dataset, xpue
-from memristive.devices.measured_device import DEVICES, emulator
 from memristive.io.voltages import load_voltages
-from memristive.learning.device_settings import measured_design, measured_parameters
-from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import NgspiceNetwork
@@ -18,7 +14,7 @@ from memristive.network.networks import network_on_chip
 from memristive.network.setup import LayerDesign
 from memristive.network.solvers import READING_LAYERS
 from tests.helpers import ROOT
-from tests.network.networks import paper_layer, random_network
+from tests.network.networks import measured_network, paper_layer, random_network
 from tests.network.whole_network import WholeLayer, WholeNetwork
 
 pytestmark = pytest.mark.usefixtures("ngspice")
@@ -46,6 +42,7 @@ def test_the_papers_layer(name, chip):
     images = dataset.patterns if name == "xpue" else dataset.test.levels[[0, 2]]
     setup = dataset.setup
     if chip:
+        setup = setup.replace(schedule=dataclasses.replace(setup.schedule, input_voltage=1.1))
         setup = on_chip(setup, dataclasses.replace(CHIP, classes=len(states), inputs=states.shape[1]))
     whole, layer, crossbar = WholeLayer(setup, states), paper_layer(setup, *states.shape), Crossbar.of(setup)
     compared = 0
@@ -56,20 +53,14 @@ def test_the_papers_layer(name, chip):
     assert compared
 
 
-def pairs_of(device, pairs, hidden):
-    """Return a network of random weights of a measured device."""
-    emulated, rule = emulator(DEVICES[device]), LayeredRule(start_drive=0.0, start_drive_spread=1.0, start_weight=0.0,
-                                                            start_weight_spread=0.6, seed=3)
-    design = measured_design(emulated, pairs, 1.0, hidden_bias=1.2, output_bias=1.5)
-    return initial_network(hidden, 3, np.random.default_rng(0).random((8, 6)), rule, design, measured_parameters(emulated))
-
-
 NETWORKS = {
     "two layers": lambda: random_network((9, 12, 4), seed=5, spread=1.0),
     "other voltages": lambda: dataclasses.replace(random_network((9, 12, 4), seed=5, spread=1.0),
                                                   design=LayerDesign(row_voltage=2.0, transresistance=10e3)),
-    "pairs": lambda: pairs_of("epiram", 2, ()),
-    "pairs, two layers": lambda: pairs_of("ag-si", 1, (5,))}
+    "pairs": lambda: measured_network("epiram", (), 2),
+    "pairs, two layers": lambda: measured_network("ag-si", (5,), 1),
+    "measured cells and a reference": lambda: measured_network("taox-tio2", (5,), 0),
+    "currents that bend": lambda: measured_network("noisy", (5,), 2, noise=False)}
 
 
 @pytest.mark.parametrize("chip", [False, True])
@@ -84,12 +75,3 @@ def test_layers_with_a_reference_or_pairs(name, chip):
         expected = whole.read(image, min(STOP, network.design.window))
         assert assert_equal_spikes(circuits.forward(network, image)[0], expected)
         assert_equal_spikes([layer[0] for layer in network.forward(image[None])], expected)
-
-
-def test_a_netlist_with_triggers_is_late_by_its_steps():
-    """Exported netlists have triggers: each layer's output rises up to a step and 0.1 us after its membrane crosses."""
-    network = random_network((9, 12, 8, 4), seed=5, spread=1.0)
-    image = np.random.default_rng(7).random(9)
-    whole = WholeNetwork(network, exact=False).read(image, network.design.window)
-    for layer, (spikes, expected) in enumerate(zip(whole, network.forward(image[None]), strict=True)):
-        assert np.nanmax(spikes - expected[0]) < 0.3e-6 * (layer + 1) and np.isfinite(expected).any()

@@ -38,16 +38,14 @@ class WholeLayer:
 
 
 class WholeNetwork:
-    """A `Network`; with `exact`, comparators stand in the place of its triggers."""
+    """A `Network`, with comparators in the place of its triggers."""
 
-    def __init__(self, network, solver=STEPPED, exact=True):
+    def __init__(self, network, solver=STEPPED):
         self._network = network
         circuit = layered_network(network, [OFF] * network.sizes[0])
         neuron = network.layers[-1].neuron
         comparator = COMPARATOR.format(threshold=neuron.threshold, high=neuron.output_high, ramp=RAMP)
-        text = str(circuit)
-        if exact:
-            text = re.sub(r"(?is)\.subckt schmitt_trigger.*?\.ends schmitt_trigger", comparator, text)
+        text = re.sub(r"(?is)\.subckt schmitt_trigger.*?\.ends schmitt_trigger", comparator, str(circuit))
         self._membranes = [names(f"membrane_{layer}", count) for layer, count in enumerate(network.sizes[1:])]
         self._circuit = NgspiceSession().load(text, solver, list(itertools.chain(*self._membranes)))
 

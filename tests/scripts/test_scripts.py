@@ -265,9 +265,9 @@ def test_error_driven_on_a_chip_leaves_stuck_cells_where_they_are(work, ngspice)
 
 
 def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
-    """A real Ctrl-C after the first checkpoint, at 100 of 400 presentations."""
+    """A real Ctrl-C after the first checkpoint, at 100 of 250 presentations."""
     folder, voltages = work / "resumed", work / "resumed" / "v.json"
-    options = ["--data", "xpue", "--set", "rule.presentations=400"]
+    options = ["--data", "xpue", "--set", "rule.presentations=250"]
     command = ["-m", "studies.error_driven", *options, "--voltages", voltages, "--results", folder, "--figures", folder]
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     checkpoint = Path(f"{voltages}.checkpoint")
@@ -279,13 +279,13 @@ def test_interrupted_learning_resumes_to_the_same_states(work, ngspice, capsys):
         assert started("error_driven", folder, *more[:1], *options, *more[1:], voltages=voltages) == code
         assert str(checkpoint) in one_line(capsys.readouterr().err)
     assert started("error_driven", folder, *options, "--resume", voltages=voltages) == 0
-    assert np.array_equal(load_voltages(voltages).states, learned(400).network.states[0]) and not checkpoint.exists()
+    assert np.array_equal(load_voltages(voltages).states, learned(250).network.states[0]) and not checkpoint.exists()
 
 
 # Errors
 
 @pytest.mark.parametrize(("name", "options", "word"), [
-    (TEST, ["--samples", "0"], "--samples"), (TEST, ["--nonsense"], "--nonsense"), (TEST, ["--jobs", "x"], "--jobs"),
+    (TEST, ["--samples", "0"], "--samples"), (TEST, ["--jobs", "x"], "--jobs"),
     (TEST, ["--set", "schedule.pulse=-1"], "schedule.pulse"), (TEST, ["--voltages", "nowhere.json"], "nowhere.json"),
     (TEST, ["--voltages", "voltages/xpue.json"], "xpue"), (TEST, ["--voltages", "voltages/layers_mnist.json"], "layers"),
     ("XPUE_memristive_training.py", ["--set", "schedule.phi_voltage=0.4"], "phi_voltage"),

@@ -19,7 +19,6 @@ from studies.agreement import (
     compare_layers,
     compare_leads,
     compare_training,
-    compare_writes,
     differences,
     gaps,
     main,
@@ -50,11 +49,6 @@ def test_tightened_tolerances_change_no_trained_voltage_and_no_spike(ngspice, da
     assert tight == pytest.approx(usual, abs=1e-3 * usual.max())
     spikes, exact = (infer(dataset.setup, usual, dataset.patterns, solver).spikes for solver in (READING, READING.tightened()))
     assert spikes == pytest.approx(exact, abs=1e-6, nan_ok=True)
-
-
-def test_random_writes_agree(ngspice):
-    largest, share = compare_writes(10)
-    assert 1e-6 < largest < 1e-3 and share < 1
 
 
 def test_study_compares_the_tests_of_all_networks(ngspice, tmp_path):

@@ -1,8 +1,6 @@
 """The experiments on one memristor: fingerprints, I-V loop, STDP window, theoretical curve."""
 
 import dataclasses
-import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -26,15 +24,9 @@ from studies.device import (
     state_swing,
 )
 from studies.synapse_rule import StdpExperiment, stdp_experiment, stdp_in_closed_form
+from tests.helpers import printed
 
 PAPER = MemristorParameters()
-
-
-def batch_ngspice(netlist):
-    """Return the rows that `ngspice -b` prints, without their index: time points x vectors."""
-    done = subprocess.run(["ngspice", "-b", str(netlist)], capture_output=True, text=True, timeout=120, check=True)
-    rows = re.findall(r"^\d+\t([-+.e\d\s]+?)\s*$", done.stdout, re.MULTILINE)
-    return np.array([[float(word) for word in row.split()] for row in rows])
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +45,6 @@ def test_lobe_area_falls_with_frequency_and_in_the_end_inversely(loops):
     for loop in loops[-2:]:
         swing = loops[0].frequency / loop.frequency
         assert loop.lobe_area == pytest.approx(2 / 3 * swing, rel=2 * swing + 0.02)
-
-
-def test_loop_is_single_valued_at_high_frequency(loops):
-    assert loops[0].width > 0.3
-    assert loops[-1].width < 1e-3
 
 
 @pytest.mark.parametrize(("amplitude", "frequency", "start", "leak"), [
@@ -156,8 +143,8 @@ def test_iv_experiment_writes_its_record_and_a_netlist_that_ngspice_runs(ngspice
     assert results["peak_state_V"] == pytest.approx(2 * state_swing(IV_MEMRISTOR, IvExperiment(frequency=800)), rel=1e-3)
     assert results["current_deviation"] < 1e-3
     assert table["frequency_Hz"][0] == 800 and table["lobe_area_V"].is_monotonic_decreasing
-    rows = batch_ngspice(tmp_path / "iv.cir")  # time, input, state, current
-    assert rows[:, 2:].max(axis=0) == pytest.approx([results["peak_state_V"], results["peak_current_A"]], rel=1e-4)
+    waves = list(printed(tmp_path / "iv.cir").values())  # time, input, state, current
+    assert [wave.max() for wave in waves[2:]] == pytest.approx([results["peak_state_V"], results["peak_current_A"]], rel=1e-4)
     with pytest.raises(NotOverwritten, match=r"iv\.periods"):
         run(tmp_path, "--set", "iv.periods=3", "iv.frequency=800")
 
@@ -166,7 +153,7 @@ def test_stdp_experiment_writes_its_record_and_a_netlist_that_ngspice_runs(ngspi
     run(tmp_path, "--stdp", "--set", "stdp.pairings=3", "stdp.initial_state=2.5", "--netlist", str(tmp_path / "stdp.cir"))
     table = load_table(tmp_path / "memristor_stdp.json")
     assert table["measured_V"].tolist() == pytest.approx(table["closed_form_V"].tolist(), abs=5e-3)
-    state = batch_ngspice(tmp_path / "stdp.cir")[:, 3]  # time, input, phi, state
+    state = list(printed(tmp_path / "stdp.cir").values())[3]  # time, input, phi, state
     assert state[-1] - 2.5 == pytest.approx(table["measured_V"][1], rel=1e-3)
 
 

@@ -17,7 +17,7 @@ from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.setup import Setup
 from memristive.network.spike_decoding import strict_decision
-from studies.device_variability import aged, figures, main, programmed
+from studies.device_variability import figures, main, programmed
 from tests.helpers import ROOT
 
 
@@ -54,15 +54,6 @@ def test_record_holds_the_accuracies_of_each_chip_and_route(tmp_path):
     resumed = load_results(run_small(tmp_path, "--resume"))
     assert resumed["rows"] == done + whole["rows"][2:]
     assert not checkpoint_path(record).exists()
-
-
-def test_states_decay():
-    """Cells lose exp(-age) on average; rates that spread by 30 % spread the loss."""
-    states = np.random.default_rng(0).uniform(3, 5, (10, 100))
-    for spread, age in ((0.0, 0.2), (0.3, 0.5)):
-        lost = -np.log([aged(Chip(seed=seed), (states,), spread, age)[0] / states for seed in range(5)])
-        assert lost.mean() == pytest.approx(age, rel=0.02)
-        assert lost.std() == pytest.approx(age * spread, rel=0.05, abs=1e-12)
 
 
 def test_programmed_cells_carry_the_ideal_current_and_calibrated_columns_fire_on_time(mnist_setup, digit_images):
