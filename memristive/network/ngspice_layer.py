@@ -8,7 +8,7 @@ one circuit holds everything.
 Only driven rows are simulated. A row at 0 V gives its columns no current, but its cells load them: a column is at the op-amp's
 output over its gain, not quite at ground. One resistor for each column stands for these cells. A layer of many columns is
 divided into blocks, which are independent. With resistive wires everything depends on everything, so the whole crossbar is
-simulated. tests/network/test_ngspice_layer.py compares the results with those of the whole network in one transient.
+simulated. tests/network/test_whole_network.py compares the results with those of the whole network in one transient.
 
 For a chip, `alter` sets the values of cells and neurons. Two values cannot be altered, or need not be: Vto, by which the states
 are shifted instead, and the neurons' thresholds, with which the simulated membranes are compared.

@@ -30,7 +30,7 @@ def run_small(folder, *more):
 def test_record_holds_the_accuracies_of_each_chip_and_route(tmp_path):
     record = run_small(tmp_path)
     dataset = mnist(encoding="grey")
-    rule, (images, labels) = dataclasses.replace(dataset.rule, presentations=30), vars(dataset.training).values()
+    rule, (images, labels) = dataclasses.replace(dataset.rule, presentations=30), dataset.training
     (learned,) = learn(paper_network(dataset.setup, rule, 10, 100), rule, images, labels).network.states
 
     def accuracy(states, **chip):
