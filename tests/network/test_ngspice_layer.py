@@ -16,10 +16,9 @@ from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import ColumnDose
-from memristive.network.netlists import LayerDesign
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import MARGIN
-from memristive.network.setup import WRITE_EDGE, Setup, edges
+from memristive.network.setup import WRITE_EDGE, LayerDesign, Setup, edges
 from memristive.network.solvers import WRITING
 from memristive.network.spike_decoding import RESOLUTION, lead, paper_decision, strict_decision
 from memristive.spice.parameters import ParameterError
