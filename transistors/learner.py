@@ -4,7 +4,7 @@
 20 passes, then 50 test images of a class. --task xpue learns the four symbols from six passes, and --patterns FILE your own: a
 text file with a line for each, its rows of pixels and then its name (101 010 101 X). The circuit reads, compares and writes its
 own weights; Python only draws the netlist, and scores the outputs afterwards. The run is compared with the law, the model of the
-circuit in memristive/transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares it with the record
+circuit in transistors/law.py. --step 5e-6 repeats a run with half of the time step and compares it with the record
 of the whole step. --control permutes the labels of the training images, or leaves out the training.
 
 Writes results/transistor_TASK.json and figures/transistor_TASK_*.png, where TASK is the name of the file for own patterns.

@@ -3,7 +3,7 @@
 Thresholds deviate by 2, 5, 10 or 20 mV (standard deviation), or by each transistor's area after Pelgrom. A chip learns by
 itself, or it gets the weights that an ideal chip has learned. Then only one part of the circuit deviates, which shows which
 transistors must match. All images are drawn from MNIST's training images, without those of the contest. The law, the model in
-memristive/transistors/law.py, simulates five chips of each spread, with three and with ten digits. --engine ngspice simulates
+transistors/law.py, simulates five chips of each spread, with three and with ten digits. --engine ngspice simulates
 three digits only, on chips whose transistors all deviate. Writes results/transistor_mismatch[_ngspice].json and
 figures/transistor_mismatch[_ngspice].png. Two minutes by the law; ten minutes of computing time in ngspice.
 """

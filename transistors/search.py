@@ -2,7 +2,7 @@
 
 A draw is a choice of 24 training and 100 validation images of each class, from MNIST's training images without those of the
 contest. The search changes sizes at random, and keeps a change if the mean accuracy of eight draws does not fall. The law, the
-model in memristive/transistors/law.py, computes the accuracies. --spread 5e-3 searches on chips whose thresholds differ. With
+model in transistors/law.py, computes the accuracies. --spread 5e-3 searches on chips whose thresholds differ. With
 --minutes 0 (default) nothing is searched: the study measures the committed sizes on the draws of the search and on eight
 others, and writes results/transistor_search.json. It takes a minute.
 """
