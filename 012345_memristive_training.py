@@ -8,7 +8,7 @@ import memristive.interrupts  # first, for Ctrl-C during the other imports  # no
 
 from datasets import digits_012345
 from memristive.cli.script import run
-from memristive.network.setup import Schedule, Setup
+from memristive.network.design import Schedule, Setup
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 from XPUE_memristive_training import train

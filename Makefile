@@ -20,7 +20,7 @@ test: .venv/dev ngspice ngspice-cli
 	$(PY) -m pytest -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile  # a process for each core
 
 benchmark: .venv/ready ngspice
-	$(PY) -m benchmarks.performance
+	$(PY) -m tools.performance
 
 tables: .venv/ready
 	$(PY) -m tools.tables

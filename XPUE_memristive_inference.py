@@ -21,12 +21,11 @@ from memristive.cli.script import (
     progress,
     run,
 )
-from memristive.io.results import describe
+from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages
 from memristive.learning.hebbian import infer, inference_netlist
+from memristive.network.decisions import confusion, decide, decision_name, lead, resolution_of
 from memristive.network.energy import read_energy
-from memristive.network.scores import confusion, decide, decision_name
-from memristive.network.spike_decoding import lead, resolution_of
 
 
 def main(arguments: list[str] | None = None) -> None:

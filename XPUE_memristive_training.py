@@ -9,14 +9,22 @@ import time
 
 import plotting
 from datasets import Dataset, xpue
-from memristive.cli.devices import add_device, on_device
-from memristive.cli.script import Record, apply_settings, make_parser, print_energy, print_training, progress, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe
+from memristive.cli.script import (
+    Record,
+    add_device,
+    apply_settings,
+    make_parser,
+    on_device,
+    print_energy,
+    print_training,
+    progress,
+    run,
+)
+from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
+from memristive.network.design import Schedule, Setup
 from memristive.network.energy import write_energy
-from memristive.network.setup import Schedule, Setup
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters
 

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from memristive.learning.build import grey_settings, paper_setup
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
-from memristive.learning.start import grey_settings, paper_setup
-from memristive.network.setup import Schedule, Setup
+from memristive.network.design import Schedule, Setup
 from memristive.spice.parameters import ParameterError
 from snn_circuit import NeuronParameters
 

@@ -22,11 +22,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from memristive import neuron
-from memristive.io.files import report, write_file
+from memristive.io.records import report, write_file
 from memristive.learning.hebbian import Inference
 from memristive.network.closed_form import Crossbar, Race
-from memristive.network.scores import UNDECIDED
-from memristive.network.setup import Setup
+from memristive.network.decisions import UNDECIDED
+from memristive.network.design import Setup
 
 if TYPE_CHECKING:  # the installed package has no datasets
     from datasets import Dataset

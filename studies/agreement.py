@@ -42,22 +42,29 @@ from memristive.cli.script import (
     run,
     whole_number,
 )
-from memristive.io.files import FileProblem
-from memristive.io.results import load_decisions
+from memristive.io.records import FileProblem, load_decisions
 from memristive.io.voltages import describe_network, load_network, load_voltages
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, present, train, write_generator
 from memristive.network.checks import warn_of_layers
 from memristive.network.closed_form import Crossbar
+from memristive.network.decisions import (
+    RESOLUTION,
+    decide,
+    deviations,
+    end_of_read,
+    largest_deviation,
+    lead,
+    resolution_of,
+    score_row,
+)
+from memristive.network.design import Setup
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
-from memristive.network.scores import decide, deviations, end_of_read, largest_deviation, score_row
-from memristive.network.setup import Setup
 from memristive.network.solvers import READING_LAYERS
-from memristive.network.spike_decoding import RESOLUTION, lead, resolution_of
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, temporary_circuits
 

@@ -17,16 +17,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
-import memristor as script
 import plotting
-from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, table
-from memristive.devices.channel import channel_current
+from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, run, table
+from memristive.devices.characterise import STATE, one_cell
 from memristive.devices.measured_device import device_record, emulator, load_device
-from memristive.devices.single_cell import STATE, one_cell
 from memristive.network.checks import ROUNDED, OperatingRangeWarning
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver, netlist_text
-from memristor import MemristorParameters, rounding, state_rate
+from memristor import MemristorParameters, channel_current, rounding, state_rate
 from studies.device_presets import HEADING, described, draw_curve, list_devices, measure
 from studies.synapse_rule import run_stdp
 
@@ -41,7 +39,7 @@ FORGOTTEN = 1e-2  # share of X that may leak within a loop without a warning
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the I-V experiment, or the experiment that an option selects."""
-    parser = make_parser(script.__doc__, netlist=True)
+    parser = make_parser(__doc__, netlist=True)
     parser.add_argument("--stdp", action="store_true", help="measure the STDP window instead of the I-V loop")
     parser.add_argument("--device", metavar="NAME", help="update curves and I-V loop of a measured device: preset or device file")
     parser.add_argument("--devices", action="store_true", help="list the presets of measured devices")
@@ -288,3 +286,7 @@ def fingerprints_figure(loops: Sequence[Loop]) -> Figure:
     right.loglog([loop.frequency for loop in loops], [loop.lobe_area for loop in loops], "o-")
     right.set(xlabel="frequency (Hz)", ylabel="lobe area (V × peak current)", title="Area of the loop's positive lobe")
     return figure
+
+
+if __name__ == "__main__":
+    run(main)

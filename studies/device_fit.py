@@ -30,8 +30,8 @@ import plotting
 from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.curve_fit import PulseFit, fit_pulses
 from memristive.devices.measured_device import device_record
-from memristive.io.files import check_overwriting, report, to_json, write_file
-from memristive.learning.device_settings import MEASURED_NEURON, STAGE_SWING
+from memristive.io.records import check_overwriting, report, to_json, write_file
+from memristive.learning.build import MEASURED_NEURON, STAGE_SWING
 from memristive.spice.parameters import ParameterError
 
 COLUMNS = {"conductance", "direction", "voltage", "sweep", "pulse"}

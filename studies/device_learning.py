@@ -4,7 +4,7 @@ Networks are trained by whole pulses with the device's noises, and scored strict
 layer (grey 10x10), or two (400-100-10 on the central 20x20 pixels, as NeuroSim's network). A synapse is a single cell, one
 differential pair, or four pairs. For comparison, one pair is also trained by pulses of any width without noise. On
 scikit-learn's digits, networks of one and of two layers have one pair. All settings follow from the device's curves
-(memristive.learning.device_settings). The closed form trains and tests; `python -m studies.agreement layers --data mnist
+(memristive.learning.build). The closed form trains and tests; `python -m studies.agreement layers --data mnist
 --voltages voltages/device_NAME_1.json` reads a trained network in ngspice.
 
 Writes results/device_learning.json, figures/device_learning.png and the networks of one layer with one pair,
@@ -29,18 +29,16 @@ from datasets import Dataset, matching_dataset
 from memristive.cli.script import RESULTS, Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, load_device
 from memristive.devices.spice_model import load_current_device
-from memristive.io.files import check_overwriting
-from memristive.io.results import load_table
+from memristive.io.records import check_overwriting, load_table
 from memristive.io.voltages import describe_network, save_voltages
-from memristive.learning.device_settings import learning_of
+from memristive.learning.build import initial_network, learning_of
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip
+from memristive.network.decisions import score_row
 from memristive.network.kernel import Counts
 from memristive.network.networks import Network, network_on_chip, no_counts
-from memristive.network.scores import score_row
 from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"
@@ -52,7 +50,7 @@ NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-
             "taox-hfox": (None, 80)}
 SHORT = 40_000  # presentations with --short
 RECORD = "device_learning"
-DOSE = "the dose of memristive.learning.device_settings"  # for warnings
+DOSE = "the dose of memristive.learning.build"  # for warnings
 CASES = ["data", "device", "layers", "pairs", "whole"]
 
 

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 import plotting
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, add_jobs, make_parser, run, table
+from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator
-from memristive.devices.single_cell import apply_pulses
 
 HEADING = ("device", "pulses up, down", "steps up", "steps down", "on/off", "R_on/ohm", "noise: write, read",
            "largest deviation in ngspice")

@@ -1,6 +1,6 @@
 """Do the settings that follow from a device's curves suit it? A test on held-out images of MNIST.
 
-Trains networks of all presets and of five synthetic devices with the settings of memristive.learning.device_settings. The last
+Trains networks of all presets and of five synthetic devices with the settings of memristive.learning.build. The last
 10,000 training images are held out and test the networks. Presets are trained by whole pulses with their noises, and again by
 pulses of any width without noise. Synthetic devices are trained only by pulses of any width. With --vary each setting is also
 halved and doubled, which is how the constants of these settings were chosen. Prints a table and writes
@@ -16,11 +16,10 @@ import numpy as np
 
 from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
-from memristive.learning.device_settings import learning_of
-from memristive.learning.start import initial_network
+from memristive.learning.build import initial_network, learning_of
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
-from memristive.network.scores import score_row
+from memristive.network.decisions import score_row
 from studies.device_learning import DOSE, HIDDEN, Task
 
 HELD_OUT = 10_000  # training images, the last ones

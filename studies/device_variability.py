@@ -43,21 +43,20 @@ from memristive.cli.script import (
     run,
     whole_number,
 )
-from memristive.devices.channel import read_current
 from memristive.devices.measured_device import device_record, load_device
 from memristive.devices.spice_model import load_current_device
-from memristive.io.results import describe, load_results
+from memristive.io.records import describe, load_results
 from memristive.io.voltages import describe_network, load_voltages
-from memristive.learning.device_settings import learning_of
+from memristive.learning.build import initial_network, learning_of, paper_network
 from memristive.learning.rule import LayeredRule, Rule
-from memristive.learning.start import initial_network, paper_network
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.decisions import score_row
+from memristive.network.design import CLOSED_FORM, LayerDesign, Schedule, Setup
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, LayerDesign, Schedule, Setup
+from memristor import read_current
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 from snn_circuit import Cells
 from studies.device_learning import Task as DeviceTask

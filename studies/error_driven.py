@@ -22,17 +22,16 @@ from memristive.cli.script import (
     progress,
     run,
 )
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
-from memristive.io.files import check_overwriting
+from memristive.io.records import check_overwriting, checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 from memristive.io.voltages import describe_network, save
+from memristive.learning.build import paper_network
 from memristive.learning.hebbian import read_netlist
-from memristive.learning.start import paper_network
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_range
 from memristive.network.chip import Chip, load_chip
+from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE, Setup
 from memristive.network.energy import UNCOUNTED, isolated, write_energy
 from memristive.network.networks import network_on_chip
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, Setup
 
 CHECKPOINT_EVERY = {NGSPICE: 100, CLOSED_FORM: 50_000}  # presentations
 

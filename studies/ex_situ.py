@@ -17,10 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from datasets import DATASETS, ENCODINGS, load_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe
+from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
-from memristive.network.scores import interval
+from memristive.network.decisions import interval
 from memristive.spice.parameters import Parameters, quantity
 
 

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from datasets import Images, matching_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
 from memristive.io.voltages import describe_network
+from memristive.learning.build import initial_network
 from memristive.learning.gradient import angle, lag_gradient
 from memristive.learning.rule import LayeredRule, first_wrong_neuron
-from memristive.learning.start import initial_network
 from memristive.learning.training import BLOCK, learn
 from memristive.network.checks import warn_of_layers
 from memristive.network.networks import Network

@@ -23,13 +23,12 @@ from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.characterise import characterise
 from memristive.devices.measured_device import MeasuredDevice, emulator
 from memristive.devices.spice_model import load_model
-from memristive.learning.device_settings import THIRD, measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import THIRD, initial_network, measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
+from memristive.network.decisions import score_row
 from memristive.network.networks import Network
-from memristive.network.scores import score_row
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR
 
 MODELS = ("vteam", "yakopcic", "wox", "memdiode", "molecular")

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 
 from datasets import matching_dataset
 from memristive.cli.script import Record, add_resume, apply_settings, make_parser, run
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
-from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM
+from memristive.network.decisions import score_row
+from memristive.network.design import CLOSED_FORM
 from plotting import BLUE, GREY, WIDTH
 
 RULE = LayeredRule(presentations=300_000)

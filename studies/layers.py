@@ -7,6 +7,8 @@ pixel of 8; xor: a task that one layer cannot learn.
 voltages/layers_NAME.json, results/layers_NAME.json and figures/layers_NAME_*.png. In closed form 90 s for MNIST, seconds for
 the others; in ngspice 2 minutes for 10 networks of XOR, hours for the digits. studies.read_test tests the network again, on its
 own chip or on another one.
+
+One error of a multilayer network in ngspice: its back-read, and the energy of its read and of its writes.
 """
 
 import dataclasses
@@ -14,6 +16,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +41,25 @@ from memristive.cli.script import (
     table,
     whole_number,
 )
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
-from memristive.io.files import check_overwriting, to_json
+from memristive.io.records import check_overwriting, checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint, to_json
 from memristive.io.voltages import describe_network, load_network, save_voltages
-from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
-from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
+from memristive.learning.build import initial_network
+from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors, overlap_times
 from memristive.learning.training import Learning, learning_curve, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import load_chip
-from memristive.network.energy import UNCOUNTED
+from memristive.network.decisions import RESOLUTION, TIED, score_row, strict_decision
+from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE, LayerDesign
+from memristive.network.energy import UNCOUNTED, back_read_energy, layer_write_energy, layers_read_energy
+from memristive.network.engines import NgspiceNetwork
 from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.scores import score_row
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE, LayerDesign
-from memristive.network.spike_decoding import RESOLUTION, TIED, strict_decision
+from memristive.spice.session import temporary_circuits
 from memristor import MemristorParameters
 from plotting import BLACK, BLUE, GREY, ORANGE, SKY, VERMILLION, WIDTH
 from snn_circuit import NetworkParameters, NeuronParameters
 
+SEARCHED = 2000  # training images among which `find_error` searches
 CHECKPOINT_EVERY = 30  # s
 SHOWN = 50  # hidden neurons whose weights are drawn
 
@@ -253,6 +256,82 @@ def _output_spikes(axis: Axes, times: np.ndarray, label: int, labels: Sequence[s
     axis.set_title(f"{decision}, after {np.nanmin(times):.1f} µs; outputs stay high" if fired.any() else "no output fires")
     axis.set_yticks(range(len(times)), labels)
     axis.set(ylabel="output neuron", ylim=(len(times) - 0.5, -0.5))
+
+
+@dataclass(frozen=True)
+class ErrorExample:
+    """Image after which the rule writes: an example of an error.
+
+    Parameters
+    ----------
+    image : array, inputs
+        Levels 0 to 1.
+    label : int
+        Class of the image.
+    wrong : int
+        First wrong neuron, which fires too early.
+    written : bool
+        False if the network makes no such error. Then `wrong` fires first of the wrong neurons, but late enough.
+    """
+
+    image: np.ndarray
+    label: int
+    wrong: int
+    written: bool = True
+
+
+def find_error(network: Network, rule: LayeredRule, images: np.ndarray, labels: np.ndarray) -> ErrorExample:
+    """Return the first image with an error: its right neuron fires, and a wrong neuron fires before it or too soon after it.
+
+    `images` are n x inputs. Without an error among the first 2,000, return the first image with its first wrong neuron.
+    """
+    images, labels = images[:SEARCHED], labels[:SEARCHED]
+    times = network.first_spikes(images)
+    for image, label, spikes in zip(images, labels.tolist(), times, strict=True):
+        wrong = first_wrong_neuron(spikes, label, rule.margin)
+        if wrong is not None and not np.isnan(spikes[label]):
+            return ErrorExample(image, label, wrong)
+    label = int(labels[0])
+    second = next(j for j in np.argsort(times[0]).tolist() if j != label)
+    return ErrorExample(images[0], label, second, written=False)
+
+
+def back_read(network: Network, example: ErrorExample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the back-read of the last layer in ngspice, then in closed form, and the settled membranes of the layer below.
+
+    Each is an array with a value for each neuron of the layer below: back-reads in V, membranes in thresholds.
+    """
+    last = len(network.states) - 1
+    errors = output_errors(network.sizes[-1], example.label, example.wrong)
+    with temporary_circuits():
+        circuits = NgspiceNetwork(network)
+        _, settled = circuits.read(network, example.image, label=example.label)
+        simulated = circuits.layers[last].read_back(network.states[last], errors)
+    return simulated, network.read_back(last, errors), settled[last - 1]
+
+
+def error_energies(network: Network, rule: LayeredRule, example: ErrorExample) -> dict[str, float]:
+    """Return by name the energies in J of the example's read, back-read and writes, and the duration of the read in s.
+
+    Writes have the first dose. The output columns are those of the right and of the wrong neuron. The hidden column is that of
+    a neuron with an error of 1 V.
+    """
+    last, neuron, rate = len(network.states) - 1, network.parameters.neuron, network.layers[0].write_rate
+    layers, seconds = layers_read_energy(network, example.image)
+    found = {"read_time_s": seconds} | {f"read_layer_{k}_J": energy for k, energy in enumerate(layers, 1)}
+    levels = np.append(example.image, 1.0)
+    times = [layer[0] for layer in network.forward(example.image[None])]
+    for name, column, sign in (("right", example.label, 1), ("wrong", example.wrong, -1)):
+        high, volts = np.ones(len(levels)), levels
+        if last:
+            rows = np.append(times[last - 1], network.start_time)
+            high = overlap_times(rows, times[last][column], network.design.window) / neuron.time_constant
+            volts = np.ones(len(high))
+        found[f"write_{name}_output_J"] = layer_write_energy(network, last, volts, high, sign * rule.output_dose / rate)
+    if last:
+        found["back_read_J"] = back_read_energy(network, last, output_errors(network.sizes[-1], example.label, example.wrong))
+        found["write_hidden_J"] = layer_write_energy(network, 0, levels, np.ones(len(levels)), rule.hidden_dose / rate)
+    return found
 
 
 def back_read_figure(simulated: np.ndarray, computed: np.ndarray, settled: np.ndarray, rule: LayeredRule, example: ErrorExample,

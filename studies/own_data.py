@@ -32,11 +32,10 @@ from memristive.classifier import MemristiveClassifier
 from memristive.cli.script import Record, add_resume, apply_settings, keep_apart, make_parser, run, table, whole_number
 from memristive.devices.measured_device import device_record
 from memristive.devices.spice_model import load_current_device
-from memristive.io.files import check_overwriting, report
-from memristive.learning.device_settings import MEASURED_NEURON
-from memristive.network.scores import confusion, decide, interval, largest_deviation
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
-from memristive.network.spike_decoding import RESOLUTION
+from memristive.io.records import check_overwriting, report
+from memristive.learning.build import MEASURED_NEURON
+from memristive.network.decisions import RESOLUTION, confusion, decide, interval, largest_deviation
+from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters

@@ -15,17 +15,15 @@ import plotting
 from datasets import DATASETS, matching_dataset
 from memristive.cli.reading import read_images, save_test
 from memristive.cli.script import Record, add_jobs, apply_settings, keep_apart, make_parser, run
-from memristive.io.files import differences
-from memristive.io.results import describe
+from memristive.io.records import describe, differences
 from memristive.io.voltages import describe_network, network_of, read_voltages
 from memristive.learning.hebbian import read_netlist
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
+from memristive.network.decisions import RESOLUTION, confusion, resolution_of
+from memristive.network.design import ENGINES, NGSPICE, Schedule
 from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import network_on_chip
-from memristive.network.scores import confusion
-from memristive.network.setup import ENGINES, NGSPICE, Schedule
-from memristive.network.spike_decoding import RESOLUTION, resolution_of
 from memristive.spice.parameters import ParameterError
 
 

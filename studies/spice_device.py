@@ -20,7 +20,7 @@ from memristive.cli.script import Record, keep_apart, make_parser, run, table
 from memristive.devices.characterise import BLOCK, GRID, READS, STARTS, Characterisation, characterise
 from memristive.devices.measured_device import MeasuredDevice, device_record, warn_of_misfit
 from memristive.devices.spice_model import load_model
-from memristive.io.files import check_overwriting, report, to_json, write_file
+from memristive.io.records import check_overwriting, report, to_json, write_file
 
 # Percentage points of accuracy that devices with soft bounds lose by r at V/2, with a small dose (`studies.half_select`).
 NO_COST, SOFT_R, SOFT_COST = 0.01, (0.0, 0.05, 0.10, 0.15, 0.20), (0.0, 0.3, 0.7, 1.2, 1.8)

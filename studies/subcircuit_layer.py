@@ -16,10 +16,8 @@ from memristive.cli.script import Record, add_resume, make_parser, run, table
 from memristive.devices.spice_model import load_model
 from memristive.learning.rule import first_wrong_neuron, margin_factor
 from memristive.learning.training import Learning, present, train, write_generator
-from memristive.network.engines import NgspiceNetwork
-from memristive.network.scores import decide
-from memristive.network.spike_decoding import RESOLUTION
-from memristive.network.subcircuit_layers import ModelCells
+from memristive.network.decisions import RESOLUTION, decide
+from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.two_terminal import HALF
 from studies.half_select import MODELS, USUAL, Task, data, prepared, trained
 

@@ -22,15 +22,13 @@ from matplotlib.figure import Figure
 from PySpice.Spice.Netlist import Circuit
 
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
-from memristive.devices.channel import lowered_state, raised_state
-from memristive.devices.single_cell import STATE, one_cell
-from memristive.io.results import describe
-from memristive.learning.stdp.circuit import LEARNING, SelfLearningSetup, self_learning_network
-from memristive.learning.stdp.closed_form import Constants, charged, constants
-from memristive.network.setup import Schedule, edges
+from memristive.devices.characterise import STATE, one_cell
+from memristive.io.records import describe
+from memristive.learning.stdp_circuit import LEARNING, Constants, SelfLearningSetup, charged, constants, self_learning_network
+from memristive.network.design import Schedule, edges
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import NgspiceSession, Solver, netlist_text, temporary_circuits
-from memristor import MemristorParameters, state_rate
+from memristor import MemristorParameters, lowered_state, raised_state, state_rate
 from plotting import COLOURS, WIDTH, cross
 from snn_circuit import NeuronParameters
 

@@ -24,14 +24,12 @@ from datasets import xor, zvn
 from memristive.cli.script import Record, add_resume, keep_apart, make_parser, run, table
 from memristive.devices.measured_device import emulator, load_device
 from memristive.devices.spice_model import model_of
-from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import initial_network, measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule, first_wrong_neuron, output_errors
-from memristive.learning.start import initial_network
 from memristive.learning.training import Learning
 from memristive.learning.training import train as train_network
-from memristive.network.engines import NgspiceNetwork
+from memristive.network.engines import ModelCells, NgspiceNetwork, Write
 from memristive.network.networks import Network, with_bias
-from memristive.network.subcircuit_layers import ModelCells, Write
 from memristive.network.two_terminal import HALF, SCHEMES
 
 MANHATTAN, FIRST_SPIKE = RULES = ("manhattan", "first-spike")

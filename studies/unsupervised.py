@@ -21,20 +21,11 @@ from matplotlib.figure import Figure
 
 from datasets import Dataset, digits_012345, xpue
 from memristive.cli.script import Record, apply_settings, make_parser, progress, run
-from memristive.io.files import report, write_file
-from memristive.io.results import describe
-from memristive.learning.stdp.circuit import SelfLearningParameters, SelfLearningSetup
-from memristive.learning.stdp.pattern_learning import (
-    PARTS,
-    START,
-    Learned,
-    batch_netlist,
-    draw_trial,
-    learn,
-    predicted_winners,
-)
+from memristive.io.records import describe, report, write_file
+from memristive.learning.stdp_circuit import SelfLearningParameters, SelfLearningSetup
+from memristive.learning.stdp_learning import PARTS, START, Learned, batch_netlist, draw_trial, learn_patterns, predicted_winners
 from memristive.network.checks import warn_of_range
-from memristive.network.setup import Schedule
+from memristive.network.design import Schedule
 from plotting import COLOURS, WIDTH, line_style
 from snn_circuit import NeuronParameters
 
@@ -64,7 +55,7 @@ TASKS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw trials, let the circuit learn, compare with the closed form, plot."""
+    """Draw trials, let the circuit learn_patterns, compare with the closed form, plot."""
     parser = make_parser(__doc__, netlist=True)
     parser.add_argument("--data", choices=TASKS, default="xpue", help="dataset (default: xpue)")
     parser.add_number("--neurons", 1, 1000, None, "neurons (default: one for each pattern)")
@@ -99,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     # 3. One transient for each seed, and the winners in closed form.
     runs, rows = [], list[dict[str, Any]]()
     for seed, trial in zip(seeds, trials, strict=True):
-        learned = learn(trial, partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part"))
+        learned = learn_patterns(trial, partial(progress, total=PARTS, description=f"learning, seed {seed}", unit="part"))
         runs.append(learned)
         rows.append({"seed": seed, **{f"neuron_of_{label}": int(j) for label, j in zip(labels, learned.neurons, strict=True)},
                      "one_to_one": learned.one_to_one, "purity": learned.purity})

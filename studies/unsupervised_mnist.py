@@ -18,13 +18,11 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import ENCODINGS, load_dataset
 from memristive.cli.script import Record, apply_settings, make_parser, print_rows, progress, run
-from memristive.io.files import check_overwriting
-from memristive.io.results import describe, load_table
+from memristive.io.records import check_overwriting, describe, load_table
 from memristive.io.voltages import save_voltages
-from memristive.learning.stdp import mnist_learning
-from memristive.learning.stdp.mnist_learning import CONTENDERS, STEP, MnistLearning
-from memristive.network.scores import decide, strict_scores
-from memristive.network.spike_decoding import RESOLUTION, lead
+from memristive.learning import stdp_learning
+from memristive.learning.stdp_learning import CONTENDERS, STEP, MnistLearning
+from memristive.network.decisions import RESOLUTION, decide, lead, strict_scores
 from plotting import COLOURS, WIDTH
 
 PUBLISHED = (("Diehl, Cook 2015, 28x28", 100, 0.829), ("Diehl, Cook 2015, 28x28", 400, 0.870),
@@ -55,25 +53,25 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 2. Learn without labels.
     images = dataset.training.levels
-    network, order = mnist_learning.draw_start(learning, images.shape[1], len(images))
+    network, order = stdp_learning.draw_start(learning, images.shape[1], len(images))
     winners, homeostasis = [], [network.homeostasis.copy()]
-    steps = mnist_learning.learn(learning, network, images, order)
+    steps = stdp_learning.learn_digits(learning, network, images, order)
     for found in progress(steps, -(-len(order) // STEP), "learning", f"{STEP} images"):
         winners.append(found)
         homeostasis.append(network.homeostasis.copy())
 
     # 3. Assign a digit to each neuron, by the training labels.
-    digits = mnist_learning.assign_digits(learning, network, images, dataset.training.labels)
+    digits = stdp_learning.assign_digits(learning, network, images, dataset.training.labels)
     save_voltages(path, network.states, ngspice=False, **parameters, homeostasis=network.homeostasis, digits=digits)
 
     # 4. Test in closed form and in ngspice.
     test, results = dataset.test, dict[str, Any]()
-    spikes = mnist_learning.read_in_closed_form(learning, network, test.levels, digits)
+    spikes = stdp_learning.read_in_closed_form(learning, network, test.levels, digits)
     computed = decide(spikes, RESOLUTION)[0]
     network_of_row = {"encoding": options.encoding, "neurons": learning.neurons, "seed": learning.seed}
     rows = [{**network_of_row, "engine": "closed-form", "images": len(test.labels), **strict_scores(test.labels, computed)}]
     if options.samples:
-        reads = mnist_learning.read_in_ngspice(learning, network, test.levels[:options.samples], digits, options.contenders)
+        reads = stdp_learning.read_in_ngspice(learning, network, test.levels[:options.samples], digits, options.contenders)
         simulated = decide(np.array(list(progress(reads, options.samples, "reading in ngspice", "image"))), RESOLUTION)[0]
         rows.append({**network_of_row, "engine": "ngspice", "images": options.samples,
                      **strict_scores(test.labels[:options.samples], simulated)})

@@ -9,6 +9,8 @@ import sys
 from tests.helpers import ROOT
 
 USE = """
+from memristive.compiled import compiled
+from memristive.learning.rule import dose_factor
 
 @compiled
 def first_dose(presentations):
@@ -16,10 +18,11 @@ def first_dose(presentations):
 """
 CHANGE = """
 
+@compiled
 def dose_factor(done, presentations, final):
     return 2.0
 """
-CALL = "from memristive.learning.compiled_rule import first_dose; print(first_dose(9), len(first_dose.stats.cache_hits))"
+CALL = "from memristive.learning.use import first_dose; print(first_dose(9), len(first_dose.stats.cache_hits))"
 
 
 def test_a_changed_rule_is_compiled_anew(tmp_path):
@@ -37,7 +40,7 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
                               timeout=300)
         return done.stdout.strip() or done.stderr, "compiling" in done.stderr
 
-    append("compiled_rule.py", USE)  # compiled in a second, the kernel itself in half a minute
+    append("use.py", USE)  # compiled in a second, the kernel itself in half a minute
     assert first_dose() == ("1.0 0", True)
     assert first_dose() == ("1.0 1", False)  # from the cache, without a word
     append("rule.py", CHANGE)
@@ -46,7 +49,7 @@ def test_a_changed_rule_is_compiled_anew(tmp_path):
 
 def test_only_this_cache_holds_compiled_functions():
     """`numba.njit(cache=True)` keeps code with constants of imported files after these have changed."""
-    files = [file for folder in ("memristive", "studies", "transistors", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    files = [file for folder in ("memristive", "studies", "transistors") for file in (ROOT / folder).rglob("*.py")]
     users = {file.name for file in [*files, *ROOT.glob("*.py")] for node in ast.walk(ast.parse(file.read_bytes()))
              if isinstance(node, ast.Import | ast.ImportFrom) and "numba" in ast.unparse(node).split()[1]}
     assert users == {"compiled.py"}

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import strategies as st
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.channel import channel_current, raised_state
 from memristive.learning.hebbian import train_hebbian
 from memristive.network.closed_form import hebbian_state
-from memristive.network.setup import Schedule, Setup
+from memristive.network.design import Schedule, Setup
 from memristor import (
     Memristor,
     MemristorParameters,
     ReadMemristor,
+    channel_current,
     first_write_offset,
+    raised_state,
     rounding,
     trained_state,
 )

@@ -6,7 +6,7 @@ import pytest
 
 import plotting
 from memristive.learning.hebbian import Inference
-from memristive.network.setup import Schedule, Setup
+from memristive.network.design import Schedule, Setup
 
 
 @pytest.fixture(autouse=True)

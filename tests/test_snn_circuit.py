@@ -4,9 +4,8 @@
 import numpy as np
 import pytest
 
-from memristive.devices.channel import channel_current, raised_state
 from memristive.network.solvers import READING
-from memristor import state_rate
+from memristor import channel_current, raised_state, state_rate
 from snn_circuit import OFF, names, network, state_changes, state_names
 
 # No two cells, columns or inputs have a value in common: a swapped wire changes every sum.

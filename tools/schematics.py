@@ -15,8 +15,7 @@ import schemdraw.elements as elm
 import schemdraw.logic as logic
 from matplotlib.figure import Figure
 
-from memristive.devices.channel import raised_state
-from memristor import MemristorParameters
+from memristor import MemristorParameters, raised_state
 
 FIGURES = Path(__file__).parents[1] / "figures"
 WIDTH = 8.0  # in

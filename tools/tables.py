@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from memristive.devices.measured_device import DEVICES as MEASURED
-from memristive.io.files import to_json, write_file
-from memristive.io.results import load_decisions, load_results, load_table
+from memristive.io.records import load_decisions, load_results, load_table, to_json, write_file
 from studies.device_learning import NEUROSIM, summary
 from studies.device_presets import HEADING, described
 from studies.half_select import MODELS, best

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import plotting
 from datasets import load_mnist, own_patterns, xpue
 from memristive.cli.script import Record, apply_settings, keep_apart, make_parser, print_rows, progress, run
-from memristive.io.results import load_results
+from memristive.io.records import load_results
 from plotting import BLUE, WIDTH
 from transistors.circuit import PRESETS, SLOT, LearnerParameters, netlist
 from transistors.grammar import count_components

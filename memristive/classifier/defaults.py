@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
+from memristive.network.design import LayerDesign
 from memristive.network.networks import Network, states_of_weights, thresholds_per_volt, with_bias
-from memristive.network.setup import LayerDesign
 
 EPOCHS, PRESENTATIONS = 40, 3_000  # smallest numbers in a `fit`, so small tables are presented more often
 DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane by about as much for any number of features

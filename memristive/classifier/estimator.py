@@ -35,17 +35,16 @@ from memristive.classifier.defaults import (
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
 from memristive.devices.spice_model import SpiceModel, load_current_device, model_of
-from memristive.io.files import read_json, write_file
-from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
+from memristive.io.records import read_json, write_file
+from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
 from memristive.network.checks import warn_of_layers
 from memristive.network.chip import Chip, load_chip
-from memristive.network.engines import NgspiceNetwork, check_engine, read
+from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
+from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.network.setup import CLOSED_FORM, NGSPICE, LayerDesign
-from memristive.network.subcircuit_layers import ModelCells
 from memristive.spice.parameters import ParameterError, Parameters, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters

@@ -11,13 +11,12 @@ import numpy as np
 
 from memristive.cli.parallel import run_tasks
 from memristive.cli.script import Record, print_energy, table
-from memristive.io.results import save_decisions
+from memristive.io.records import save_decisions
 from memristive.network.checks import warn_of_range
+from memristive.network.decisions import RESOLUTION, decide, summary
+from memristive.network.design import CLOSED_FORM, NGSPICE, Schedule
 from memristive.network.engines import NgspiceNetwork, check_engine, read, reads
 from memristive.network.networks import READ_BLOCK, Network
-from memristive.network.scores import decide, summary
-from memristive.network.setup import CLOSED_FORM, NGSPICE, Schedule
-from memristive.network.spike_decoding import RESOLUTION
 
 RANGE = 50  # images in a task of the paper's layer: a second of work
 CHECKED = 100  # images whose membranes are compared with threshold and rail

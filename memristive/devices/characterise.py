@@ -1,4 +1,4 @@
-"""Measure a SPICE model in ngspice as a laboratory measures a device: pulses, half pulses, reads, loops.
+"""Measure a cell in ngspice as a laboratory measures a device: pulses, half pulses, reads, loops; an emulator or a SPICE model.
 
 Writes last nanoseconds and reads milliseconds, or the other way round, so each is a transient with its own longest step. Between
 them the state is carried over: read at the state node, set by the initial parameter.
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.measured_device import MeasuredDevice
+from memristive.devices.measured_device import Emulator, MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
+from memristor import Memristor, MemristorParameters
 
-EDGE = 1e-3  # of a pulse's width
+EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its bound, and most of these tests
 ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
 LEAST = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses count as without effect
@@ -290,3 +291,80 @@ def _uncut(steps: np.ndarray, cut: np.ndarray, up: bool) -> tuple[float, ...]:
         a, b = whole[-2:] if up else whole[1::-1]
         steps = np.where(cut, steps[b] + (np.arange(len(steps)) - b) * (steps[b] - steps[a]) / (b - a), steps)
     return tuple(np.maximum(steps, 0.0).tolist())
+
+
+STATE = "xcell.gate"  # ngspice's name of the cell's state
+PHI = 1.2  # V, of a pulse train
+
+
+def one_cell(parameters: MemristorParameters, phi_voltage: float, initial_state: float, title: str) -> Circuit:
+    """Return a netlist with one cell between the nodes `input` and `neuron`; `neuron` is at 0 V.
+
+    The caller adds the sources at `input` and `phi`.
+
+    Parameters
+    ----------
+    parameters : MemristorParameters
+    phi_voltage : float
+        Highest phi in V.
+    initial_state : float
+        X at t = 0 in V.
+    title : str
+
+    Raises
+    ------
+    ParameterError
+        `phi_voltage` is too low to close the write switch.
+    """
+    if not phi_voltage > parameters.switch_threshold:
+        raise ParameterError(f"phi_voltage must exceed switch_threshold, got {phi_voltage:g} V and "
+                             f"{parameters.switch_threshold:g} V")
+    circuit = Circuit(title)
+    Memristor(parameters).add_to(circuit)
+    circuit.X("cell", "memristor", "neuron", "input", "phi", x0=initial_state)
+    circuit.V("neuron", "neuron", circuit.gnd, 0)
+    return circuit
+
+
+def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0.0) -> np.ndarray:
+    """Apply identical pulses to one emulated device in ngspice and read it after each.
+
+    Parameters
+    ----------
+    emulator : Emulator
+    directions : sequence of int
+        1 for a potentiating pulse, -1 for a depressing one.
+    start : float
+        Share of the conductance range before the first pulse.
+
+    Returns
+    -------
+    array, pulses + 1, S
+        Conductance at the device's read voltage, before any pulse and after each.
+
+    Raises
+    ------
+    SimulationError
+        ngspice cannot complete the transient.
+    """
+    width, slot = emulator.pulse, 2 * emulator.pulse
+    volts, phi, reads = [(0.0, 0.0)], [(0.0, 0.0)], []
+    for k, direction in enumerate([0, *directions]):
+        begin = k * slot
+        if direction:
+            volts += _pulse(begin, width, float(np.sign(direction)))
+            phi += _pulse(begin, width, PHI)
+        volts += _pulse(begin + 0.7 * slot, 0.25 * slot, emulator.device.read_voltage)
+        reads.append(begin + 0.85 * slot)
+    circuit = one_cell(emulator.memristor, PHI, float(emulator.state(start)), "pulse train")
+    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=volts)
+    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=phi)
+    solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
+    waves = run_once(circuit, solver, ["i(vneuron)"], (len(directions) + 1) * slot)
+    current = np.interp(reads, waves.time, waves["i(vneuron)"])
+    return np.asarray(current / emulator.device.read_voltage)
+
+
+def _pulse(begin: float, width: float, level: float) -> list[tuple[float, float]]:
+    edge = EDGE * width
+    return [(begin + edge, 0.0), (begin + 2 * edge, level), (begin + edge + width, level), (begin + 2 * edge + width, 0.0)]

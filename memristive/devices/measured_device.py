@@ -18,9 +18,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memristive.devices.channel import Flow, move
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import MemristorParameters, WriteCurve
+from memristor import Flow, MemristorParameters, WriteCurve, move
 
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
 NEWER = ("model_sha256", "misfit")  # entries that device files of earlier versions lack

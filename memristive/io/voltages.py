@@ -14,13 +14,12 @@ import numpy as np
 
 from memristive.devices.measured_device import device_of_record
 from memristive.devices.spice_model import model_of
-from memristive.io.files import FileProblem, read_json, report, to_json, write_file
-from memristive.io.results import describe, versions
+from memristive.io.records import FileProblem, describe, read_json, report, to_json, versions, write_file
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule, Rule
 from memristive.network.chip import Chip
+from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign, Schedule, Setup
 from memristive.network.layer import PulseWrites
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import CLOSED_FORM, NGSPICE, LayerDesign, Schedule, Setup
 from memristive.network.two_terminal import DeviceArray
 from memristive.spice.parameters import restored
 from memristor import MemristorParameters

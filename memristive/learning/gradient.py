@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from memristive.devices.channel import ChannelValues, read_current
 from memristive.network import kernel
 from memristive.network.networks import KernelArrays, Network
+from memristor import ChannelValues, read_current
 
 STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 

@@ -14,12 +14,11 @@ from PySpice.Spice.Netlist import Circuit
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import model_of
 from memristive.network.checks import fit_feedback_resistor, warn_of_range
-from memristive.network.setup import Levels, Setup, as_patterns, check_levels, edges
+from memristive.network.decisions import first_spikes
+from memristive.network.design import Levels, Setup, as_patterns, check_levels, edges
 from memristive.network.solvers import READING, TRAINING, driven_rows, read_solver, training_solver
-from memristive.network.spike_decoding import first_spikes
 from memristive.network.two_terminal import DeviceArray, pulses_of_a_class
-from memristive.spice.netlist import named_classes
-from memristive.spice.session import SimulationError, Solver, Waveforms, netlist_text, run_once
+from memristive.spice.session import SimulationError, Solver, Waveforms, named_classes, netlist_text, run_once
 from snn_circuit import names
 
 Watch = Callable[[Iterator[Waveforms]], Iterable[Waveforms]]  # wraps the iterator over presentations, for a progress bar

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from memristive.learning import compiled_rule
 from memristive.learning.rule import (
+    NO_NOISE,
+    Doses,
+    Noise,
     Rule,
     check_labels,
     dose_factor,
@@ -25,12 +27,13 @@ from memristive.learning.rule import (
     margin_factor,
     output_errors,
     overlap_times,
+    train_compiled,
 )
+from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
 from memristive.network.kernel import Counts
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import KernelArrays, Network, no_counts, pulse_values
-from memristive.network.setup import CLOSED_FORM, NGSPICE, check_levels
 from memristive.spice.parameters import ParameterError
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
@@ -165,12 +168,12 @@ def _blocks(learning: Learning, rule: Rule, count: int, block: int) -> Iterator[
 def _train_compiled(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, block: int,
                     counts: Counts) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
-    doses = compiled_rule.Doses(*(getattr(rule, name) for name in compiled_rule.Doses._fields))
+    doses = Doses(*(getattr(rule, name) for name in Doses._fields))
     levels, classes, pulses = network.rows(images), np.asarray(labels, np.int64), pulse_values(network.pulses)
     rows = network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
     for order, rng in _blocks(learning, rule, len(images), block):
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
-        compiled_rule.train(arrays.layers, arrays.pulse, doses, pulses, counts, chip_noise(network, learning.done, stop),
+        train_compiled(arrays.layers, arrays.pulse, doses, pulses, counts, chip_noise(network, learning.done, stop),
                             arrays.states, arrays.work, levels, rows, classes, order, learning.done, history, rng)
         learning.network = arrays.trained(learning.network)
         learning.history[learning.done:stop], learning.done = history, stop
@@ -226,12 +229,12 @@ def column_doses(network: Network, rule: Rule, engine: Engine, image: np.ndarray
     return result
 
 
-def chip_noise(network: Network, first: int, stop: int) -> compiled_rule.Noise:
+def chip_noise(network: Network, first: int, stop: int) -> Noise:
     """Return the noise of the network's chip in presentations `first` to `stop`, the same on every engine."""
-    chip, write = network.chip, compiled_rule.NO_NOISE.write
+    chip, write = network.chip, NO_NOISE.write
     if chip and chip.write_noise:
         write = np.array([[chip.write_factors(k, column) for column in range(chip.classes)] for k in range(first, stop)])
-    return compiled_rule.Noise(network.jitter("learning", first, stop), write)
+    return Noise(network.jitter("learning", first, stop), write)
 
 
 def write_generator(rule: Rule, done: int) -> np.random.Generator:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.devices.channel import ChannelValues, read_current
 from memristive.network import kernel
 from memristive.network.closed_form import LEAST_GAIN, Crossbar
+from memristive.network.decisions import first_two, strict_decision
+from memristive.network.design import Levels, Setup, as_patterns
 from memristive.network.networks import KernelArrays, Network
-from memristive.network.setup import Levels, Setup, as_patterns
-from memristive.network.spike_decoding import first_two, strict_decision
 from memristive.spice.parameters import ParameterError
-from memristor import rounding, trained_state
+from memristor import ChannelValues, read_current, rounding, trained_state
 from snn_circuit import NeuronParameters, Wires
 
 USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles in the paper's networks

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memristive.network.setup import Setup
+from memristive.network.design import Setup
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NetworkParameters, NeuronParameters, NeuronValues, Wires

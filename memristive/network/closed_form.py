@@ -2,7 +2,7 @@
 
 A column's current is constant once the input has risen. It follows from the channels' square law and from the voltage to which
 the input lifts each gate. Therefore membranes are exponentials of time, and spike times are logarithms. The laws stand in
-devices/channel.py and neuron.py. This module applies them to images with NumPy, network/kernel.py compiles them for learning.
+memristor.py and neuron.py. This module applies them to images with NumPy, network/kernel.py compiles them for learning.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.devices.channel import Values, conductance, leaked, move, moved, raised_state, read_current, written
-from memristive.network.setup import Schedule, Setup, check_levels, check_write, write_window
+from memristive.network.design import Schedule, Setup, check_levels, check_write, write_window
 from memristive.neuron import (
     NODES,
     WEIGHTS,
@@ -27,7 +26,18 @@ from memristive.neuron import (
     stages,
 )
 from memristive.spice.parameters import ParameterError
-from memristor import first_write_offset, trained_state
+from memristor import (
+    Values,
+    conductance,
+    first_write_offset,
+    leaked,
+    move,
+    moved,
+    raised_state,
+    read_current,
+    trained_state,
+    written,
+)
 from snn_circuit import Cells, NeuronParameters, NeuronValues, Wires
 
 BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
@@ -111,7 +121,7 @@ class Crossbar:
         Through such wires columns depend on each other, so that there is no closed form.
         """
         if setup.devices.wires != Wires():
-            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or crossbar_of")
+            raise ParameterError("row_resistance and column_resistance have no closed form; use ngspice or WiredCrossbar")
         return cls(Cells.of(setup.memristor, setup.devices.cells), Neurons.of(setup.neuron, setup.devices.neurons),
                    setup.schedule, setup.memristor.switch_threshold / setup.schedule.phi_voltage, setup.neuron.dropped)
 
@@ -227,14 +237,6 @@ class Crossbar:
             return np.asarray(move(cells.curve.flow, states, charge))
         lift = raised_state(cells, states, volts) - states
         return np.asarray(written(states, charge / (window * cells.leak), lift, leaked(window, cells.leak)))
-
-
-def crossbar_of(setup: Setup) -> Crossbar:
-    """Return the closed form of a `setup`. If its wires have resistance, currents are solved numerically (`WiredCrossbar`)."""
-    if setup.devices.wires == Wires():
-        return Crossbar.of(setup)
-    from memristive.network.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
-    return WiredCrossbar.of(setup)
 
 
 def hebbian_state(setup: Setup) -> float:

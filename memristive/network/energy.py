@@ -16,18 +16,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.network.design import Setup, edges
 from memristive.network.layer import back_circuit
 from memristive.network.netlists import layered_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import BACK_RISE, BACK_STOP, WRITE_EDGE, lengthened
-from memristive.network.setup import Setup, edges
 from memristive.network.solvers import READING, WRITING, driven_rows, read_solver, training_solver
 from memristive.network.two_terminal import HALF
 from memristive.spice.session import Solver, run_once
-from memristor import MemristorParameters
+from memristor import ISOLATED, MemristorParameters
 from snn_circuit import OFF, Points, cell_changes, names, state_changes
 
-ISOLATED = 1e-300  # A, saturation current of a junction that does not conduct
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
 STEPS = 1000  # least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps up to 5 %
 EDGE = 0.5e-6  # s, of a hidden neuron's output

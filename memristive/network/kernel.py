@@ -2,7 +2,7 @@
 
 Arrays of cells are rows x columns here, so that a row's cells are neighbours in memory. With pairs, columns are ordered by
 polarity (positive first), then by pair, then by neuron. A reference column is the last one. The laws stand in
-devices/channel.py and neuron.py.
+memristor.py and neuron.py.
 
 A read has two forms. The cheap form serves all neurons. It replaces the input's edge by an ideal step, so that a column's
 current is constant until another row steps up. A time t is kept as z = exp(t / tau), with z = inf for a neuron that stays
@@ -19,20 +19,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+import memristor
 from memristive import neuron
 from memristive.compiled import compiled
-from memristive.devices import channel
-from memristive.devices.channel import NO_FLOW, ChannelValues, Flow
 from memristive.neuron import NODES, WEIGHTS, Stages
+from memristor import NO_FLOW, ChannelValues, Flow
 
 SAFE_MATH = {"contract", "reassoc", "arcp", "nsz"}  # lets sums be vectorised; infinities and nan keep their meaning
-current = compiled(channel.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
-raised_state = compiled(channel.raised_state, inline="always", error_model="numpy")
-conductance = compiled(channel.conductance, inline="always")
-leaked = compiled(channel.leaked, inline="always")
-drawn_number = compiled(channel.drawn_number)
-moved = compiled(channel.moved)
-written = compiled(channel.written, inline="always")
+current = compiled(memristor.read_current, inline="always", fastmath=SAFE_MATH, error_model="numpy")
+raised_state = compiled(memristor.raised_state, inline="always", error_model="numpy")
+conductance = compiled(memristor.conductance, inline="always")
+leaked = compiled(memristor.leaked, inline="always")
+drawn_number = compiled(memristor.drawn_number)
+moved = compiled(memristor.moved)
+written = compiled(memristor.written, inline="always")
 column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain = (
     compiled(law, inline="always", error_model="numpy") for law in (
         neuron.column_resistance, neuron.negative_resistance, neuron.settled_membrane, neuron.spike_time, neuron.edge_gain))
@@ -46,7 +46,7 @@ EVERYONE = -1  # instead of a label: all neurons are computed exactly
 
 
 # Indices into the array of a layer's cells: parameters x rows x columns, with a single row if all rows are alike. GAIN to PINCH
-# are the fields of `channel.Channel`. RATE is K / (C + C_gate), or 0 for a cell that cannot be written. LEAK is
+# are the fields of `memristor.Channel`. RATE is K / (C + C_gate), or 0 for a cell that cannot be written. LEAK is
 # 1 / (R_leak (C + C_gate)). Units are SI.
 GAIN, VTO, SHARE, PINCH, RATE, LEAK = range(6)
 # Indices into the array of a layer's neurons, parameters x neurons: first the `Stages`, then threshold in V, time constant in

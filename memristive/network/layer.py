@@ -15,7 +15,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.network.closed_form import Neurons
-from memristive.network.setup import write_window
+from memristive.network.design import write_window
 from memristive.spice.parameters import Parameters, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (

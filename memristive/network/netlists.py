@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.network.design import check_levels, edges
+from memristive.network.engines import ModelCells
 from memristive.network.layer import Layer, ReferenceStage, add_bias, add_negative_stages, column_nodes
 from memristive.network.networks import Network
-from memristive.network.setup import check_levels, edges
-from memristive.network.subcircuit_layers import ModelCells
-from memristive.spice.netlist import Solver, named_classes, netlist_text
+from memristive.spice.session import Solver, named_classes, netlist_text
 from memristor import ReadMemristor
 from snn_circuit import OFF, LapicqueNeuron, Points, SchmittTrigger, add_amplifiers, cell_arguments, names, neuron_arguments
 

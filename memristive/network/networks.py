@@ -15,9 +15,9 @@ import numpy as np
 
 from memristive.network import kernel
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Crossbar, crossbar_of
+from memristive.network.closed_form import Crossbar
+from memristive.network.design import Design, LayerDesign, Schedule, Setup, check_levels
 from memristive.network.layer import Layer, PulseWrites
-from memristive.network.setup import Design, LayerDesign, Schedule, Setup, check_levels
 from memristive.neuron import start_delay
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
@@ -116,7 +116,11 @@ class Network:
     @property
     def crossbar(self) -> Crossbar:
         """The paper's layer in NumPy, which also solves the currents through resistive wires."""
-        return crossbar_of(self.setup)
+        setup = self.setup
+        if setup.devices.wires == Wires():
+            return Crossbar.of(setup)
+        from memristive.network.wire_solver import WiredCrossbar  # here: importing SciPy's solver takes 0.2 s
+        return WiredCrossbar.of(setup)
 
     @property
     def wired(self) -> bool:

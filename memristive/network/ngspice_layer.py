@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from memristive.devices.channel import Values, conductance, drawn_number, leaked
+from memristive.network.decisions import first_spikes
 from memristive.network.layer import (
     NEVER,
     NO_LOAD,
@@ -35,8 +35,8 @@ from memristive.network.layer import (
     membrane_circuit,
 )
 from memristive.network.solvers import READING_LAYERS, WRITING, WRITING_LAYERS, curved_share
-from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import LoadedCircuit, NgspiceSession, SimulationError, Solver, Waveforms
+from memristor import Values, conductance, drawn_number, leaked
 from snn_circuit import Cells, cell_changes, names, neuron_changes, state_changes
 
 ROWS = 10  # circuits have 10, 20, 30, ... rows, or multiples of a tenth of the layer's rows if that is more

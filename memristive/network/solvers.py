@@ -4,11 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from memristive.devices.channel import Channel, read_current
 from memristive.network import two_terminal
-from memristive.network.setup import Schedule, Setup
-from memristive.spice.netlist import Solver
-from memristor import MemristorParameters, trained_state
+from memristive.network.design import Schedule, Setup
+from memristive.spice.session import Solver
+from memristor import Channel, MemristorParameters, read_current, trained_state
 from snn_circuit import Cells, Devices, Wires
 
 # Training must give every class the same voltage to 0.02 %. Otherwise the scatter, not the patterns, decides between classes

@@ -24,8 +24,8 @@ from PySpice.Spice.Netlist import Circuit, SubCircuit
 from memristive.devices.characterise import read, write
 from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
-from memristive.spice.netlist import Solver
 from memristive.spice.parameters import ParameterError, Parameters, quantity
+from memristive.spice.session import Solver
 from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_stages
 
 ONE_TRANSISTOR, HALF = SCHEMES = ("1t1r", "v/2")

@@ -16,11 +16,10 @@ import numpy as np
 from scipy.sparse import block_array, csr_array, diags_array, eye_array, kron
 from scipy.sparse.linalg import splu
 
-from memristive.devices.channel import conductance, read_current
 from memristive.network.closed_form import SHARES, Crossbar
-from memristive.network.energy import ISOLATED
-from memristive.network.setup import Setup, Values
+from memristive.network.design import Setup, Values
 from memristive.spice.parameters import ParameterError, SimulationError
+from memristor import ISOLATED, conductance, read_current
 from snn_circuit import Cells, Wires
 
 TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 from memristive.classifier import MemristiveClassifier
 from memristive.devices.measured_device import MeasuredDevice, device_record
 from memristive.devices.spice_model import PRESETS
-from memristive.io.files import to_json
+from memristive.io.records import to_json
 from memristive.network.checks import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from memristive.classifier import MemristiveClassifier
-from memristive.io.files import FileProblem
+from memristive.io.records import FileProblem
 from memristive.network.chip import PRESETS, Chip
 from memristive.network.networks import network_on_chip
 from memristor import MemristorParameters

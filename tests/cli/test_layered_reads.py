@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from memristive.cli.reading import ranges, read_images, read_range
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, train
 from memristive.network.chip import Chip
 from memristive.network.networks import READ_BLOCK, network_on_chip

@@ -21,10 +21,10 @@ from memristive.cli.script import (
     table,
     whole_number,
 )
-from memristive.io.files import FileProblem, NotOverwritten
+from memristive.io.records import FileProblem, NotOverwritten
 from memristive.io.voltages import VoltagesError
 from memristive.learning.rule import ErrorDrivenRule
-from memristive.network.setup import Schedule
+from memristive.network.design import Schedule
 from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError
 from memristor import MemristorParameters
 from tests.helpers import ROOT, one_line

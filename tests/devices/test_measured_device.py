@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from memristive.devices.characterise import apply_pulses
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record, emulator, load_device
-from memristive.devices.single_cell import apply_pulses
-from memristive.io.files import to_json
+from memristive.io.records import to_json
 from memristive.spice.parameters import ParameterError
 
 GRID = np.linspace(0, 1, 33)

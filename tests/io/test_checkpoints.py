@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memristive.io.checkpoints import checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
-from memristive.io.files import FileProblem, NotOverwritten
+from memristive.io.records import FileProblem, NotOverwritten, checkpoint_at_interrupt, checkpoint_path, resumed, save_checkpoint
 
 PARAMETERS = {"rule": "error-driven", "learning": {"seed": 1, "dose": 0.02}}
 PROGRESS = {"states": np.arange(12.0).reshape(3, 4), "done": 3, "history": np.zeros((20, 2), bool), "seconds": 1.5}

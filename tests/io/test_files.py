@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import plotting
-from memristive.io.files import FileProblem, NotOverwritten, check_overwriting, differences, to_json, write_file
-from memristive.io.results import save_decisions
+from memristive.io.records import FileProblem, NotOverwritten, check_overwriting, differences, save_decisions, to_json, write_file
 
 PARAMETERS = {"rule": "hebbian", "network": {"neuron": {"threshold": 4.0}}, "shape": (3, 3)}
 

@@ -7,12 +7,12 @@ import pytest
 
 from datasets import matching_dataset
 from memristive.io.voltages import FORMAT, VoltagesError, describe_network, load, load_network, load_voltages, save, save_voltages
+from memristive.learning.build import initial_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
-from memristive.learning.start import initial_network
 from memristive.network.chip import Chip
+from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import LayerDesign, Schedule, Setup
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.helpers import ROOT
 from tests.network.networks import measured_network

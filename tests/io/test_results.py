@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from memristive.io.files import FileProblem
-from memristive.io.results import load_decisions, load_results, load_table, save_decisions, versions, write_results
-from memristive.network.setup import Schedule
+from memristive.io.records import FileProblem, load_decisions, load_results, load_table, save_decisions, versions, write_results
+from memristive.network.design import Schedule
 
 
 def test_rows_of_a_record_are_a_table(tmp_path):

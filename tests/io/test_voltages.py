@@ -10,11 +10,11 @@ import pytest
 from datasets import xpue
 from memristive.devices.measured_device import load_device
 from memristive.devices.spice_model import PRESETS
-from memristive.io.results import describe
+from memristive.io.records import describe
 from memristive.io.voltages import FORMAT, VERSION, VoltagesError, load_voltages, read_voltages, save_voltages
 from memristive.learning.hebbian import array_setup
 from memristive.network.chip import Chip, on_chip
-from memristive.network.setup import Schedule, Setup
+from memristive.network.design import Schedule, Setup
 from snn_circuit import NeuronParameters
 from tests.helpers import ROOT, one_line
 

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive.devices.channel import read_current
-from memristive.learning.error_example import ErrorExample, back_read, error_energies, find_error
 from memristive.learning.rule import LayeredRule
-from memristive.network.setup import LayerDesign
+from memristive.network.design import LayerDesign
 from memristive.spice.session import temporary_circuits
+from memristor import read_current
+from studies.layers import ErrorExample, back_read, error_energies, find_error
 from tests.network.networks import random_network
 
 RULE = LayeredRule(hidden_dose=0.3, output_dose=0.06)

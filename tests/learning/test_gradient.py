@@ -7,8 +7,8 @@ import pytest
 
 from memristive.learning.gradient import angle, lag_gradient
 from memristive.network.chip import Chip
+from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
-from memristive.network.setup import LayerDesign
 from tests.network.networks import random_network, with_gain
 
 

@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 
 from datasets import digits_012345, matching_dataset, mnist, xpue
-from memristive.devices.channel import raised_state
 from memristive.io.voltages import load_voltages
 from memristive.learning.hebbian import class_scatter, infer, inference_network, train_hebbian
 from memristive.network.checks import OperatingRangeWarning
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.scores import equal_templates
-from memristive.network.setup import Schedule, Setup
+from memristive.network.decisions import (
+    HEBBIAN_RESOLUTION,
+    TIED,
+    equal_templates,
+    first_spikes,
+    lead,
+    paper_decision,
+    strict_decision,
+)
+from memristive.network.design import Schedule, Setup
 from memristive.network.solvers import READING, driven_rows, read_solver
-from memristive.network.spike_decoding import HEBBIAN_RESOLUTION, TIED, first_spikes, lead, paper_decision, strict_decision
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters
+from memristor import MemristorParameters, raised_state
 from snn_circuit import OFF, NeuronParameters, names, network
 from tests.helpers import ROOT
 

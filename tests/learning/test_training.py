@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import encode, xpue
+from memristive.learning.build import initial_network, paper_network
 from memristive.learning.rule import ErrorDrivenRule, LayeredRule
-from memristive.learning.start import initial_network, paper_network
 from memristive.learning.training import Learning, learn, learning_curve, train
 from memristive.network.chip import Chip
+from memristive.network.decisions import lead, strict_decision
+from memristive.network.design import ENGINES, LayerDesign, Setup
 from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import ENGINES, LayerDesign, Setup
-from memristive.network.spike_decoding import lead, strict_decision
 from memristor import MemristorParameters
 from tests.network.networks import RULE as HIDDEN_RULE
 from tests.network.networks import XOR, on_a_chip

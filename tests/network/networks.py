@@ -6,9 +6,8 @@ import itertools
 import numpy as np
 
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
-from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import initial_network, measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import NgspiceLayer
 from memristive.network.solvers import READING_LAYERS

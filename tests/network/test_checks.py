@@ -10,11 +10,10 @@ import pytest
 
 import datasets
 from datasets import digits_012345, mnist, xpue
-from memristive.devices.channel import read_current
 from memristive.io.voltages import load
+from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer, train_hebbian
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.network.checks import (
     OperatingRangeWarning,
     contained_patterns,
@@ -30,12 +29,12 @@ from memristive.network.checks import (
 )
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.decisions import strict_decision
+from memristive.network.design import LayerDesign, Schedule, Setup
 from memristive.network.engines import read
 from memristive.network.networks import Network
-from memristive.network.setup import LayerDesign, Schedule, Setup
-from memristive.network.spike_decoding import strict_decision
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, trained_state
+from memristor import MemristorParameters, read_current, trained_state
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import devices_of, on_a_chip, random_network
 

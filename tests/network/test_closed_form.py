@@ -8,20 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import encode
-from memristive.devices.channel import channel_current, raised_state, read_current
+from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
-from memristive.learning.start import paper_network
 from memristive.learning.training import learn
 from memristive.network.checks import settled_membranes
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import ClosedFormWarning, Crossbar
+from memristive.network.design import Schedule, Setup
 from memristive.network.engines import WiredClosedForm
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import Schedule, Setup
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, state_rate, trained_state
+from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
 from snn_circuit import NeuronParameters
 from tests.network.networks import paper_layer
 from tests.network.whole_network import WholeLayer

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.devices.channel import channel_current, raised_state, read_current
 from memristive.network.chip import Chip, on_chip
+from memristive.network.design import Schedule, Setup
 from memristive.network.energy import read_energy, write_energy
-from memristive.network.setup import Schedule, Setup
-from memristor import state_rate
+from memristor import channel_current, raised_state, read_current, state_rate
 
 SETUP = Setup(schedule=Schedule(pulse=2e-3, period=6e-3, input_voltage=0.9))
 STATES = np.array([[3.0, 4.0, 2.5], [3.5, 2.0, 5.0]])

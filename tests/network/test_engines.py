@@ -7,10 +7,10 @@ import pytest
 
 from memristive.network.chip import Chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.design import ENGINES, Setup
 from memristive.network.engines import make_engine
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import ENGINES, Setup
 from memristor import state_rate
 
 STATES, IMAGE = np.array([[15.0, 15.0, 15.0], [14.0, 15.0, 16.0]]), np.ones(3)

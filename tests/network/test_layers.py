@@ -5,16 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive.devices.channel import read_current
+from memristive.learning.build import initial_network
 from memristive.learning.rule import LayeredRule, overlap_times
-from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, train
+from memristive.network.design import LayerDesign
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import Network, thresholds_per_volt, with_bias
-from memristive.network.setup import LayerDesign
 from memristive.network.solvers import READING_LAYERS
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, state_rate
+from memristor import MemristorParameters, read_current, state_rate
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import RULE, XOR, deviations, devices_of, on_a_chip, random_network, with_gain
 

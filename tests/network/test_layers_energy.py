@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memristive.devices.channel import read_current
 from memristive.network.chip import Chip
+from memristive.network.design import LayerDesign
 from memristive.network.energy import back_read_energy, layer_write_energy, layers_read_energy
 from memristive.network.networks import Network, network_on_chip, with_bias
-from memristive.network.setup import LayerDesign
+from memristor import read_current
 from tests.network.networks import random_network
 
 pytestmark = pytest.mark.usefixtures("ngspice")

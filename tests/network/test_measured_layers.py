@@ -6,17 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from memristive.devices.channel import drawn_number
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, emulator
-from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import initial_network, measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import Chip
+from memristive.network.design import ENGINES, LayerDesign
 from memristive.network.engines import read
 from memristive.network.networks import Network, network_on_chip, no_counts
-from memristive.network.setup import ENGINES, LayerDesign
-from memristor import MemristorParameters
+from memristor import MemristorParameters, drawn_number
 from snn_circuit import NetworkParameters, NeuronParameters
 from tests.network.networks import MEASURED, layer_of
 from tests.network.networks import PULSED_IMAGES as IMAGES

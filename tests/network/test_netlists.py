@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PySpice.Spice.Netlist import Circuit
 
+from memristive.network.design import LayerDesign
 from memristive.network.netlists import EXPORTED, layered_network, layered_read_netlist
 from memristive.network.networks import Network
-from memristive.network.setup import LayerDesign
 from snn_circuit import NeuronParameters, add_amplifiers
 from tests.network.networks import on_a_chip, random_network
 

@@ -7,22 +7,21 @@ import pytest
 
 import snn_circuit
 from datasets import xpue
-from memristive.devices.channel import channel_current, raised_state, read_current
+from memristive.learning.build import initial_network
 from memristive.learning.hebbian import infer
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.network.checks import fit_feedback_resistor
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.decisions import RESOLUTION, lead, paper_decision, strict_decision
+from memristive.network.design import WRITE_EDGE, LayerDesign, Setup, edges
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
 from memristive.network.ngspice_layer import MARGIN
-from memristive.network.setup import WRITE_EDGE, LayerDesign, Setup, edges
 from memristive.network.solvers import WRITING
-from memristive.network.spike_decoding import RESOLUTION, lead, paper_decision, strict_decision
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters, state_rate, trained_state
+from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
 from snn_circuit import OFF, NetworkParameters, NeuronParameters, state_changes, state_names
 from tests.network.networks import deviations, layer_of, on_a_chip, paper_layer, random_network
 

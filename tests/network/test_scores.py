@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from memristive.network.scores import (
+from memristive.network.decisions import (
+    SILENT,
+    TIED,
     confusion,
     decide,
     decision_name,
@@ -17,8 +19,7 @@ from memristive.network.scores import (
     strict_scores,
     summary,
 )
-from memristive.network.setup import Schedule
-from memristive.network.spike_decoding import SILENT, TIED
+from memristive.network.design import Schedule
 
 NAN = math.nan
 SPIKES = 1e-6 * np.array([

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memristive.network.setup import Schedule, as_patterns, check_levels, edges, write_window
+from memristive.network.design import Schedule, as_patterns, check_levels, edges, write_window
 from memristive.spice.parameters import ParameterError
 
 levels = st.lists(st.sampled_from([0.0, 0.3, 1.0]), min_size=1, max_size=8)

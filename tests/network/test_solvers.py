@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from memristive.network.chip import Chip, on_chip
-from memristive.network.setup import Schedule, Setup
+from memristive.network.design import Schedule, Setup
 from memristive.network.solvers import READING, read_solver, solver_for_cells
 from memristor import MemristorParameters
 

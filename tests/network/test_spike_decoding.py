@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from memristive.network.spike_decoding import (
+from memristive.network.decisions import (
     HEBBIAN_RESOLUTION,
     RESOLUTION,
     SILENT,

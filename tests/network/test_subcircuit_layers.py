@@ -9,13 +9,12 @@ import pytest
 
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import load_model
-from memristive.learning.device_settings import measured_design, measured_parameters, measured_pulses
+from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
-from memristive.network.engines import NgspiceNetwork
+from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.netlists import EXPORTED, layered_read_netlist
 from memristive.network.networks import Network
-from memristive.network.subcircuit_layers import ModelCells
 from snn_circuit import names
 
 pytestmark = pytest.mark.usefixtures("ngspice")

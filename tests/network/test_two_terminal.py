@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.cli.devices import print_prediction
+from memristive.cli.script import print_prediction
 from memristive.devices.measured_device import MeasuredDevice, load_device
 from memristive.devices.spice_model import load_model
 from memristive.learning.hebbian import array_setup, hebbian_netlist, infer, train_hebbian
 from memristive.network.closed_form import predicted_spikes
-from memristive.network.setup import Setup
+from memristive.network.decisions import resolution_of, strict_decision
+from memristive.network.design import Setup
+from memristive.network.engines import Write, write_columns
 from memristive.network.solvers import training_solver
-from memristive.network.spike_decoding import resolution_of, strict_decision
-from memristive.network.subcircuit_layers import Write, write_columns
 from memristive.network.two_terminal import SCHEMES, DeviceArray, pulses_of_a_class
 from memristive.spice.parameters import ParameterError
 from tests.helpers import ROOT, printed

@@ -9,9 +9,9 @@ from datasets import matching_dataset, xpue
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
+from memristive.network.design import LayerDesign
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.networks import network_on_chip
-from memristive.network.setup import LayerDesign
 from memristive.network.solvers import READING_LAYERS
 from tests.helpers import ROOT
 from tests.network.networks import measured_network, paper_layer, random_network

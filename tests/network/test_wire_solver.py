@@ -6,14 +6,14 @@ from badcrossbar.compute import compute
 
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import Chip
-from memristive.network.closed_form import Crossbar, crossbar_of
+from memristive.network.closed_form import Crossbar
+from memristive.network.decisions import lead
+from memristive.network.design import Setup
 from memristive.network.energy import isolated
 from memristive.network.engines import make_engine
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network, network_on_chip
-from memristive.network.setup import Setup
-from memristive.network.spike_decoding import lead
-from memristive.network.wire_solver import WireSolver
+from memristive.network.wire_solver import WiredCrossbar, WireSolver
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import Cells, Devices, NeuronParameters, Wires, network
@@ -40,7 +40,7 @@ def test_leads_agree_with_ngspice(ngspice, mnist_setup, trained, digit_images, e
     layer = paper_layer(setup)
     simulated = [lead(layer.read(states, image, 2)[0]) for image in images]
     layer.unload()
-    assert [lead(spikes) for spikes in crossbar_of(setup).first_spikes(states, images)] == pytest.approx(simulated, rel=0.01)
+    assert [lead(spikes) for spikes in WiredCrossbar.of(setup).first_spikes(states, images)] == pytest.approx(simulated, rel=0.01)
 
 
 def test_currents_agree_with_badcrossbar():
@@ -59,7 +59,7 @@ def test_currents_agree_with_badcrossbar():
 
 def test_wires_without_resistance_have_the_closed_form(mnist_setup, trained, digit_images):
     ideal = mnist_setup.replace(neuron=NeuronParameters(amplifier_gain=1e8))
-    solved = crossbar_of(wired(ideal, 1e-6)).race(trained["grey"], digit_images["grey"]).settled
+    solved = WiredCrossbar.of(wired(ideal, 1e-6)).race(trained["grey"], digit_images["grey"]).settled
     assert solved == pytest.approx(Crossbar.of(ideal).race(trained["grey"], digit_images["grey"]).settled, rel=5e-5)
 
 

@@ -4,8 +4,8 @@ import dataclasses
 import itertools
 import re
 
+from memristive.network.decisions import first_spikes
 from memristive.network.netlists import layered_network
-from memristive.network.spike_decoding import first_spikes
 from memristive.spice.session import NgspiceSession, Solver
 from snn_circuit import OFF, names, network
 

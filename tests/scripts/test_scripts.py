@@ -14,15 +14,15 @@ import pytest
 
 import datasets
 from memristive.cli.script import exit_code
-from memristive.io.results import load_decisions, load_results
+from memristive.io.records import load_decisions, load_results
 from memristive.io.voltages import load_voltages, save_voltages
+from memristive.learning.build import paper_network
 from memristive.learning.rule import ErrorDrivenRule
-from memristive.learning.start import paper_network
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.setup import Setup
-from memristive.network.spike_decoding import first_spikes
+from memristive.network.decisions import first_spikes
+from memristive.network.design import Setup
 from snn_circuit import NeuronParameters, names, state_names
 from studies import error_driven
 from tests.helpers import ROOT, one_line, page, printed, script, wait_until

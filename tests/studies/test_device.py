@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import memristor_figures
-from memristive.io.files import NotOverwritten
-from memristive.io.results import load_results, load_table
+from memristive.io.records import NotOverwritten, load_results, load_table
 from memristive.network.checks import OperatingRangeWarning
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters

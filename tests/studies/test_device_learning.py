@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from memristive.devices.measured_device import DEVICES, MeasuredDevice, device_record
-from memristive.io.files import NotOverwritten, check_overwriting
-from memristive.io.results import load_table
-from memristive.learning.device_settings import learning_of, memory
-from memristive.learning.start import initial_network
+from memristive.io.records import NotOverwritten, check_overwriting, load_table
+from memristive.learning.build import initial_network, learning_of, memory
 from memristive.network.checks import OperatingRangeWarning
 from memristive.network.networks import no_counts
 from studies import device_learning

@@ -4,7 +4,7 @@ import json
 
 from memristive.cli.script import exit_code
 from memristive.devices.measured_device import DEVICES, device_record
-from memristive.io.results import load_table
+from memristive.io.records import load_table
 from studies import device, device_presets
 
 

@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 
 from datasets import mnist
-from memristive.devices.channel import read_current
-from memristive.io.checkpoints import checkpoint_path, save_checkpoint
-from memristive.io.files import to_json
-from memristive.io.results import load_results, load_table
+from memristive.io.records import checkpoint_path, load_results, load_table, save_checkpoint, to_json
 from memristive.io.voltages import load_voltages
-from memristive.learning.start import paper_network
+from memristive.learning.build import paper_network
 from memristive.learning.training import learn
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.setup import Setup
-from memristive.network.spike_decoding import strict_decision
+from memristive.network.decisions import strict_decision
+from memristive.network.design import Setup
+from memristor import read_current
 from studies.device_variability import figures, main, programmed
 from tests.helpers import ROOT
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datasets import digits, load_dataset
-from memristive.io.results import load_results
+from memristive.io.records import load_results
 from memristive.io.voltages import load_voltages
 from studies import ex_situ
 

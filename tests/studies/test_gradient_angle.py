@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import Images
-from memristive.io.results import load_table
+from memristive.io.records import load_table
 from memristive.learning.rule import LayeredRule
 from memristive.network.networks import Network
 from studies.gradient_angle import find_errors, main, measure

@@ -5,7 +5,7 @@ import pytest
 
 from memristive.cli.script import exit_code
 from memristive.devices.measured_device import MeasuredDevice
-from memristive.io.results import load_results
+from memristive.io.records import load_results
 from studies import subcircuit_layer
 from studies.half_select import Task, evaluate
 

@@ -7,16 +7,14 @@ import pytest
 
 from datasets import matching_dataset
 from memristive.devices.measured_device import device_record, load_device
-from memristive.io.files import NotOverwritten, to_json
-from memristive.io.results import load_results, load_table
-from memristive.learning.device_settings import learning_of
+from memristive.io.records import NotOverwritten, load_results, load_table, to_json
+from memristive.learning.build import initial_network, learning_of
 from memristive.learning.rule import LayeredRule
-from memristive.learning.start import initial_network
 from memristive.learning.training import learn
 from memristive.network.chip import Chip
+from memristive.network.decisions import score_row
+from memristive.network.design import LayerDesign
 from memristive.network.networks import network_on_chip
-from memristive.network.scores import score_row
-from memristive.network.setup import LayerDesign
 from snn_circuit import NeuronParameters
 from studies import device_variability, hidden_neurons
 

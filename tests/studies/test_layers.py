@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from datasets import xor
-from memristive.io.checkpoints import checkpoint_path, save_checkpoint
-from memristive.io.files import FileProblem, NotOverwritten, to_json
-from memristive.io.results import load_decisions, load_results, load_table
+from memristive.io.records import (
+    FileProblem,
+    NotOverwritten,
+    checkpoint_path,
+    load_decisions,
+    load_results,
+    load_table,
+    save_checkpoint,
+    to_json,
+)
 from memristive.io.voltages import load
-from memristive.learning.start import initial_network
+from memristive.learning.build import initial_network
 from memristive.learning.training import Learning, learn, train
 from memristive.network.chip import PRESETS
 from memristive.network.networks import network_on_chip

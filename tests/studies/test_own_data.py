@@ -6,9 +6,8 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from memristive.classifier import MemristiveClassifier
-from memristive.io.files import NotOverwritten
-from memristive.io.results import load_results
-from memristive.io.results import load_table as load_rows
+from memristive.io.records import NotOverwritten, load_results
+from memristive.io.records import load_table as load_rows
 from memristive.spice.parameters import ParameterError
 from studies import own_data
 from tests.helpers import flowers_in

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from datasets import mnist
-from memristive.io.results import load_decisions, load_results
+from memristive.io.records import load_decisions, load_results
 from memristive.io.voltages import load_voltages
 from memristive.network.chip import on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.scores import decide
+from memristive.network.decisions import decide
 from memristive.spice.parameters import ParameterError
 from studies import read_test
 from tests.helpers import ROOT

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memristive.learning.stdp.circuit import SelfLearningSetup
-from memristive.learning.stdp.closed_form import constants
-from memristive.network.setup import Schedule
+from memristive.learning.stdp_circuit import SelfLearningSetup, constants
+from memristive.network.design import Schedule
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters
 from snn_circuit import NeuronParameters

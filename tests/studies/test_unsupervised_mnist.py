@@ -2,14 +2,9 @@
 
 import numpy as np
 
-from memristive.io.results import load_results, load_table
+from memristive.io.records import load_results, load_table
 from memristive.io.voltages import load_voltages
-from memristive.learning.stdp.mnist_learning import (
-    MnistLearning,
-    NetworkState,
-    draw_start,
-    read_in_closed_form,
-)
+from memristive.learning.stdp_learning import MnistLearning, NetworkState, draw_start, read_in_closed_form
 from studies.unsupervised_mnist import main
 
 LEARNING = MnistLearning(neurons=10, epochs=1, seed=3)

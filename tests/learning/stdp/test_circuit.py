@@ -6,22 +6,25 @@ import numpy as np
 import pytest
 
 from datasets import xpue
-from memristive.devices.channel import lowered_state, raised_state
-from memristive.learning.stdp import closed_form
-from memristive.learning.stdp.circuit import (
+from memristive.learning import stdp_circuit
+from memristive.learning.stdp_circuit import (
     LEARNING,
     SelfLearningParameters,
     SelfLearningSetup,
+    charged,
+    constants,
+    memory_capacitance,
+    present_all,
     self_learning_network,
+    spike_times,
     winners,
 )
-from memristive.learning.stdp.closed_form import charged, constants, memory_capacitance, present_all, spike_times
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
-from memristive.network.setup import Schedule
-from memristive.network.spike_decoding import SILENT
+from memristive.network.decisions import SILENT
+from memristive.network.design import Schedule
 from memristive.spice.parameters import ParameterError
-from memristor import MemristorParameters
+from memristor import MemristorParameters, lowered_state, raised_state
 from snn_circuit import names, state_names
 
 SETUP = SelfLearningSetup()
@@ -113,7 +116,7 @@ def crossing(row, volts, raised, k, step=50e-9):
     """Time of the crossing of the threshold, by plain integration; `raised`: homeostatic voltage in V at the start."""
     membrane = -raised / (1 - k.tau / k.forget)
     for time in np.arange(0.0, k.pulse + k.rise, step) + step / 2:
-        drive = closed_form.settled_membrane(row, volts, min(time / k.rise, 1.0), k) - raised * np.exp(-time / k.forget)
+        drive = stdp_circuit.settled_membrane(row, volts, min(time / k.rise, 1.0), k) - raised * np.exp(-time / k.forget)
         before, membrane = membrane, drive + (membrane - drive) * np.exp(-step / k.tau)
         if membrane > k.threshold:
             return time + step * ((k.threshold - before) / (membrane - before) - 0.5)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import datasets
-from memristive.learning.stdp import mnist_learning
-from memristive.learning.stdp.closed_form import constants, spike_times
-from memristive.learning.stdp.mnist_learning import STEP, MnistLearning, NetworkState, draw_start, learn
-from memristive.network.scores import decide
-from memristive.network.spike_decoding import RESOLUTION, SILENT, TIED, lead
+from memristive.learning import stdp_learning
+from memristive.learning.stdp_circuit import constants, spike_times
+from memristive.learning.stdp_learning import STEP, MnistLearning, NetworkState, draw_start, learn_digits
+from memristive.network.decisions import RESOLUTION, SILENT, TIED, decide, lead
 
 FEW = MnistLearning(neurons=10, epochs=1, seed=3)
 
@@ -26,7 +25,7 @@ def learned(training):
     """Learning of 20 neurons that have seen the training images once, the network, its winners, and the order of images."""
     learning = dataclasses.replace(FEW, neurons=20)
     network, order = draw_start(learning, 100, 3000)
-    return learning, network, np.concatenate(list(learn(learning, network, training[0], order))), order
+    return learning, network, np.concatenate(list(learn_digits(learning, network, training[0], order))), order
 
 
 def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_images, mnist):
@@ -34,14 +33,14 @@ def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_ima
     late = winners[-1000:]
     assert np.mean(late == SILENT) < 0.02
     assert np.bincount(late[late >= 0], minlength=20).min() > 10  # homeostasis: all neurons win
-    digits = mnist_learning.assign_digits(learning, network, images, labels)
-    spikes = mnist_learning.read_in_closed_form(learning, network, digit_images["grey"], digits)
+    digits = stdp_learning.assign_digits(learning, network, images, labels)
+    spikes = stdp_learning.read_in_closed_form(learning, network, digit_images["grey"], digits)
     assert np.mean(decide(spikes, RESOLUTION)[0] == mnist["y_test"][:40]) > 0.6
     # The weights are an average of the images won.
     won = images[order][2000:][winners[2000:] == 0]
     assert np.corrcoef(network.states[0], won.mean(axis=0))[0, 1] > 0.95
     for contenders, count in ((10, 8), (20, 2)):  # some columns, all columns
-        read = np.array(list(mnist_learning.read_in_ngspice(learning, network, digit_images["grey"][:count], digits, contenders)))
+        read = np.array(list(stdp_learning.read_in_ngspice(learning, network, digit_images["grey"][:count], digits, contenders)))
         assert np.array_equal(np.nanargmin(read, axis=1), np.nanargmin(spikes[:count], axis=1))
         assert np.nanmin(read, axis=1) == pytest.approx(np.nanmin(spikes[:count], axis=1), abs=0.5e-6)
 
@@ -54,7 +53,7 @@ def test_the_pace_falls_from_step_to_step_but_not_within_one():
     for first in ([0], [STEP - 1], [STEP]):  # only this image makes a neuron fire
         network, blank = NetworkState(np.full((10, 4), 8.0), np.zeros(10)), np.zeros_like(images)
         blank[first] = 1.0
-        list(learn(learning, network, blank, np.arange(2 * STEP)))
+        list(learn_digits(learning, network, blank, np.arange(2 * STEP)))
         moved.append(np.abs(network.states - 8.0).max())
     assert moved[0] == pytest.approx(moved[1], rel=1e-9) and moved[2] < 0.7 * moved[0]
     fast, slow = learning.setup(), learning.setup(learning.pace(0.5))
@@ -69,10 +68,10 @@ def test_decisions_are_strict_between_digits_not_between_neurons(training):
     image, states = training[0][:1], np.full((3, 100), 3.0)
     for raised, digits, decision in (([0, 0, 1], [4, 4, 7], 4), ([0, 0, 1], [4, 7, 7], TIED), ([0, 1, 1], [2, 7, 7], 2),
                                      ([9, 9, 9], [4, 4, 7], SILENT)):
-        spikes = mnist_learning.read_in_closed_form(FEW, NetworkState(states, np.array(raised, float)), image, np.array(digits))
+        spikes = stdp_learning.read_in_closed_form(FEW, NetworkState(states, np.array(raised, float)), image, np.array(digits))
         assert decide(spikes, RESOLUTION)[0].tolist() == [decision]
     network = NetworkState(states, np.array([0.0, 0.1, 0.3]))
-    near, far, alone = (lead(mnist_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
+    near, far, alone = (lead(stdp_learning.read_in_closed_form(FEW, network, image, np.array(digits))[0])
                         for digits in ([4, 7, 7], [4, 4, 7], [4, 4, 4]))
     spikes = spike_times(states, network.homeostasis, image[0], constants(FEW.setup()))
     assert near == lead(spikes) and 2 * near < far < alone == np.inf
@@ -81,7 +80,7 @@ def test_decisions_are_strict_between_digits_not_between_neurons(training):
 def test_neurons_that_win_nothing_get_the_most_frequent_digit():
     states, images = np.zeros((10, 8)), np.repeat(np.eye(2), 4, axis=1)[[0, 1, 1]]
     states[3, :4] = states[5, 4:] = 9.0
-    digits = mnist_learning.assign_digits(FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7]))
+    digits = stdp_learning.assign_digits(FEW, NetworkState(states, np.zeros(10)), images, np.array([2, 7, 7]))
     assert digits.tolist() == [7, 7, 7, 2, 7, 7, 7, 7, 7, 7]
 
 

@@ -7,8 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from memristive.learning.stdp.pattern_learning import Learned, batch_netlist, draw_trial, learn, predicted_winners
-from memristive.network.spike_decoding import SILENT
+from memristive.learning.stdp_learning import Learned, batch_netlist, draw_trial, learn_patterns, predicted_winners
+from memristive.network.decisions import SILENT
 from studies.unsupervised import TASKS
 from tests.helpers import ROOT
 
@@ -29,7 +29,7 @@ def outcome(order, winners, patterns=2, neurons=2):
 
 def test_every_pattern_of_xpue_gets_another_neuron(ngspice):
     trial = trial_of(XPUE, seed=2)
-    learned = learn(trial)
+    learned = learn_patterns(trial)
     assert learned.one_to_one and learned.purity == 1.0 and np.array_equal(predicted_winners(trial), learned.winners)
     for pattern, neuron in zip(trial.patterns, learned.neurons, strict=True):
         weights = learned.states[-1, neuron]
@@ -52,7 +52,7 @@ def test_closed_form_predicts_winners_at_any_input_voltage(ngspice):
         setup = XPUE.setup.replace(schedule=dataclasses.replace(XPUE.setup.schedule, input_voltage=volts))
         trial = trial_of(XPUE, 2, setup, presentations=12)
         found, start = predicted_winners(trial), trial.states.copy()
-        assert np.array_equal(found, learn(trial).winners) and np.array_equal(trial.states, start)
+        assert np.array_equal(found, learn_patterns(trial).winners) and np.array_equal(trial.states, start)
         assert (found == SILENT).all() == (volts == 0.2)
 
 

@@ -1,6 +1,6 @@
 """Measure the times of reads, writes and learning in both engines, and time and memory of every script.
 
-`python -m benchmarks.performance` writes results/performance.json in about eight minutes, on a machine
+`python -m tools.performance` writes results/performance.json in about eight minutes, on a machine
 that does nothing else. tools/tables.py makes the tables of docs/performance.md from this record.
 """
 
@@ -19,12 +19,12 @@ import numpy as np
 
 from datasets import mnist
 from memristive.cli.script import make_parser, print_rows, progress, run
-from memristive.io.results import write_results
-from memristive.learning.start import paper_network
+from memristive.io.records import write_results
+from memristive.learning.build import paper_network
 from memristive.learning.training import learn
+from memristive.network.design import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.network.engines import make_engine
 from memristive.network.layer import ColumnDose
-from memristive.network.setup import CLOSED_FORM, ENGINES, NGSPICE
 from memristive.spice.session import temporary_circuits
 
 ROOT = Path(__file__).parents[1]

@@ -8,10 +8,9 @@ from typing import Any, Self
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.channel import Values
 from memristive.network.two_terminal import EDGE, REST, DeviceArray, array_network
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import MemristorParameters
+from memristor import MemristorParameters, Values
 from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points, network, state_names
 
 NGSPICE = "ngspice"

@@ -1,0 +1,335 @@
+"""Files that are written whole or not at all: records, decisions, checkpoints.
+
+A record is JSON with the parameters, the seed and the versions that made it. Nothing is overwritten unless the user asks for it.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import io
+import json
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memristive.devices.measured_device import device_record
+from memristive.network.chip import Chip
+from memristive.network.decisions import decide, decision_name, lead
+from memristive.network.design import Schedule, Setup
+from memristive.spice.session import NgspiceSession
+
+
+class FileProblem(RuntimeError):
+    """A file cannot be read, written or used."""
+
+
+class NotOverwritten(RuntimeError):
+    """A file exists that was made with other parameters."""
+
+
+def write_file(path: str | Path, content: str | bytes, own: Callable[[bytes], bool] | None = None) -> None:
+    """Write `content` to a temporary file and rename it, so that `path` always holds complete content, old or new.
+
+    A symbolic link stays, because its target is replaced. A device or a pipe is written into, as a shell does.
+
+    `own` protects files that hold no parameters, such as figures: if it returns False for the content of an existing file,
+    NotOverwritten is raised.
+    """
+    path, data = Path(path), content.encode() if isinstance(content, str) else content
+    if own and path.is_file() and not own(path.read_bytes()):
+        raise NotOverwritten(f"{path} exists and was not written by this script: move it, or choose another folder (see --help).")
+    try:
+        if _is_special(path):
+            path.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Return True for a device, a pipe or a socket: what is written there replaces nothing."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def report(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)
+
+
+def to_json(data: Any) -> str:
+    """Return `data` as indented JSON; NumPy values become lists and numbers, values that are not finite become null."""
+    return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, np.ndarray | np.generic):
+        data = data.tolist()
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return str(data) if isinstance(data, Path) else data
+
+
+def read_json(path: str | Path, what: str) -> dict[str, Any]:
+    """Return the JSON object in a file. Raises FileProblem, which names the file and the expected content, `what`."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileProblem(f"{path} does not exist, expected {what}") from None
+    except OSError as error:
+        raise FileProblem(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise FileProblem(f"{path} is not valid JSON, expected {what}: {error}") from error
+    if not isinstance(content, dict):
+        raise FileProblem(f"{path} holds a {type(content).__name__}, expected {what}")
+    return content
+
+
+def check_overwriting(path: str | Path, parameters: Mapping[str, Any] | None, force: bool,
+                      others: Iterable[str | Path | None] = ()) -> None:
+    """Raise NotOverwritten if a file would be lost, or FileProblem if it could not be written.
+
+    A file is lost if it exists and was made with other parameters, or if it is one of the `others`. Devices and pipes lose
+    nothing.
+
+    Parameters
+    ----------
+    path : path
+        JSON file with a "parameters" object, or with the parameters beside its data.
+    parameters : mapping, or None
+        Parameters of this run. None: any existing file is protected.
+    force : bool
+        Overwrite a file of other parameters.
+    others : sequence of paths
+        Further files that the run reads or writes, or names of presets. `force` does not overwrite these, because a run needs
+        all of its files. None stands for a file that is not given.
+    """
+    path = Path(path)
+    if _is_special(path):
+        return
+    if any(path.resolve() == Path(other).resolve() for other in others if other is not None):
+        raise NotOverwritten(f"{path} would replace a file that this run reads or writes: choose another folder or file for it "
+                             "(see --help).")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK) or path.is_dir() or not folder.is_dir():
+        raise FileProblem(f"{path} cannot be written")
+    if force or not path.exists():
+        return
+    if parameters is None:
+        raise NotOverwritten(f"{path} exists. Use --force to overwrite it.")
+    wanted = json.loads(to_json(parameters))
+    try:
+        content = read_json(path, "JSON")
+        stored = content.get("parameters", content)
+        shared = wanted.keys() & stored.keys()
+    except (FileProblem, AttributeError):
+        shared = set()
+    if not shared:
+        raise NotOverwritten(f"{path} exists and was not written by this script. Use --force to overwrite it.")
+    changed = differences(stored, wanted)
+    if changed:
+        raise NotOverwritten(f"{path} was made with other parameters: {', '.join(changed[:3])}"
+                             f"{' and more' * (len(changed) > 3)}. Use --force to overwrite it, or write elsewhere (see --help).")
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the names and both values of the parameters in `wanted` that differ from those in `stored`.
+
+    A parameter that is missing in `stored` is newer than the file, so it does not count. A missing group of parameters does.
+    """
+    found = []
+    for key, value in wanted.items():
+        before = stored.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            found += differences(before, value, f"{prefix}{key}.")
+        elif before != value and (key in stored or isinstance(value, Mapping)):
+            found.append(f"{prefix}{key} ({_short(before)} there, {_short(value)} now)")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def checkpoint_path(path: str | Path) -> Path:
+    """Return the path of the checkpoint of a run whose result goes to `path`."""
+    return Path(f"{path}.checkpoint")
+
+
+def save_checkpoint(path: Path, progress: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Write `progress` (arrays and numbers by name) and the parameters of its run."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **progress, parameters=to_json(parameters))
+    write_file(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the progress of a run with the same parameters. Raises FileProblem."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            progress = {name: arrays[name] for name in arrays.files}
+        stored = json.loads(str(progress.pop("parameters")))
+    except FileNotFoundError:
+        raise FileProblem(f"{path} does not exist; leave --resume out to start afresh") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise FileProblem(f"{path} is not a usable checkpoint: {error}") from error
+    changed = differences(stored, json.loads(to_json(parameters)))
+    if changed:
+        raise FileProblem(f"{path} was made with other parameters: {', '.join(changed)}; leave --resume out to start afresh")
+    return progress
+
+
+def resumed(path: Path, parameters: Mapping[str, Any], resume: bool, force: bool) -> dict[str, Any] | None:
+    """Return the progress to resume from, or None for a run that starts afresh.
+
+    Raises FileProblem if `resume` finds no usable checkpoint, NotOverwritten if a checkpoint exists and neither `resume` nor
+    `force` is given.
+    """
+    if resume:
+        return load_checkpoint(path, parameters)
+    if path.exists() and not force:
+        raise NotOverwritten(f"{path} exists: use --resume to go on from it, or --force to start afresh.")
+    return None
+
+
+@contextmanager
+def checkpoint_at_interrupt(path: Path, progress: Callable[[], Mapping[str, Any]],
+                            parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Save a checkpoint when the block ends early, by Ctrl-C or by an error; `progress` is called then."""
+    try:
+        yield
+    except BaseException:
+        save_checkpoint(path, progress(), parameters)
+        report(f"saved {path}; go on with --resume")
+        raise
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGES = ("PySpice", "numpy", "scipy", "scikit-learn", "pillow")
+
+
+def versions(ngspice: bool) -> dict[str, Any]:
+    """Return the versions of the packages that a result depends on, and that of ngspice if `ngspice` had a part in it."""
+    found: dict[str, Any] = {"ngspice": NgspiceSession().version} if ngspice else {}
+    return found | {name: version(name) for name in PACKAGES}
+
+
+def describe(setup: Setup, chip: Chip | None = None) -> dict[str, Any]:
+    """Return the parameters of a run as plain numbers, for records and voltages files.
+
+    "chip" is None for an ideal chip. For two-terminal devices there is also "array", with the content of the device file, which
+    names the SPICE model.
+    """
+    array = setup.array
+    found = {"network": setup.network.as_dict(), "schedule": dataclasses.asdict(setup.schedule),
+             "chip": chip.as_dict() if chip else None}
+    if array:
+        found["array"] = {"scheme": array.scheme, "pulses": array.pulses, "device": device_record(array.device)}
+    return found
+
+
+def write_results(path: str | Path, parameters: Mapping[str, Any], results: Mapping[str, Any], ngspice: bool = True) -> None:
+    """Write a record, print its path, and delete the checkpoint of its run.
+
+    Parameters
+    ----------
+    path : path
+    parameters : mapping
+        Everything that determines the results.
+    results : mapping
+        Results; a table is a list of dictionaries called "rows".
+    ngspice : bool
+        True if ngspice had a part in the results, so that its version is recorded.
+    """
+    write_file(path, to_json({**results, "parameters": parameters, "versions": versions(ngspice)}))
+    checkpoint_path(path).unlink(missing_ok=True)
+    report(f"wrote {path}")
+
+
+def load_results(path: str | Path) -> dict[str, Any]:
+    """Return a record. Raises FileProblem."""
+    return read_json(path, "results of this project")
+
+
+def load_table(path: str | Path) -> "pd.DataFrame":
+    """Return the rows of a record as a tidy table, e.g. ``load_table("results/imperfect_chips.json")``. Raises FileProblem.
+
+    A record without rows gives a table of one row: its numbers.
+    """
+    import pandas as pd  # here: the import takes half a second
+
+    record = load_results(path)
+    return pd.DataFrame(record["rows"]) if "rows" in record else pd.json_normalize(record)
+
+
+def save_decisions(path: str | Path, labels: np.ndarray, spikes: np.ndarray, resolution: float,
+                   schedule: Schedule | None = None) -> None:
+    """Write the decision for each image as a line of a table, and print the path.
+
+    Columns are image, label, decision, lead_us, and the first spike times of all neurons in us.
+
+    Parameters
+    ----------
+    path : path
+    labels : array, images
+    spikes : array, images x classes, s
+        nan for silent neurons.
+    resolution : float
+        Smaller leads, in s, are ties.
+    schedule : Schedule, optional
+        Adds a column with the decision by the paper's rule, which samples outputs with this schedule's step.
+    """
+    import pandas as pd  # here: the import takes half a second
+
+    names = [str(k) for k in range(spikes.shape[1])]
+    strict, paper = decide(spikes, resolution, schedule.sampling_step if schedule else None)
+    columns = {"image": np.arange(len(labels)), "label": labels, "decision": [decision_name(d, names) for d in strict]}
+    if schedule:
+        columns["paper_decision"] = paper
+    columns["lead_us"] = np.array([lead(times) for times in spikes]) * 1e6
+    columns |= {f"spike_{name}_us": spikes[:, k] * 1e6 for k, name in enumerate(names)}
+    table = pd.DataFrame(columns).replace([np.inf], np.nan)
+    text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    write_file(path, gzip.compress(text.encode(), mtime=0), _is_own)  # without the time, equal runs write equal bytes
+    report(f"wrote {path}")
+
+
+def _is_own(content: bytes) -> bool:
+    """Return True if these bytes may be decisions that `save_decisions` wrote."""
+    try:
+        return gzip.decompress(content).startswith(b"image,label,decision")
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def load_decisions(path: str | Path) -> "pd.DataFrame":
+    """Return the table of decisions that `save_decisions` wrote."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype={"decision": str})
