@@ -43,7 +43,7 @@ from plotting import BLUE, GREY, VERMILLION, WIDTH
 
 MNIST, DIGITS = "mnist", "digits"
 IMAGES = {(MNIST, 1): "mnist", (MNIST, 2): "mnist_central", (DIGITS, 1): "digits", (DIGITS, 2): "digits"}
-HIDDEN = {1: (), 2: (100,)}
+HIDDEN_OF = {1: (), 2: (100,)}
 ENDURANCE = 1e5  # pulses that a cell survives
 # Online learning, 400-100-10, in %: NeuroSim 2.0 (Table I of the paper in docs/devices.md) and 3.0 (its manual, Tables I and II).
 NEUROSIM = {"ag-si": (73, 72), "taox-tio2": (10, None), "pcmo": (10, 33), "alox-hfo2": (41, 20), "epiram": (91.5, 92),
@@ -55,7 +55,7 @@ CASES = ["data", "device", "layers", "pairs", "whole"]
 
 
 @dataclass(frozen=True)
-class Task:
+class DeviceRun:
     """A network of one measured device to be trained and tested.
 
     Parameters
@@ -93,7 +93,7 @@ class Task:
     @property
     def saved(self) -> bool:
         """True for the network that the whole study saves for each device: one layer of one pair."""
-        return self == Task(self.device)
+        return self == DeviceRun(self.device)
 
     @property
     def dataset(self) -> Dataset:
@@ -114,7 +114,7 @@ class Task:
         device = load_device(self.device)
         made, rule = learning_of(device, self.layers, self.pairs, self.whole)
         rule = dataclasses.replace(rule, presentations=self.presentations, seed=self.seed)
-        network = initial_network(HIDDEN[self.layers], 10, self.dataset.training.levels, rule, **made)
+        network = initial_network(HIDDEN_OF[self.layers], 10, self.dataset.training.levels, rule, **made)
         return network_on_chip(network, Chip(cell_write_gain=device.spread, seed=self.seed) if device.spread else None), rule
 
     def described(self) -> dict[str, Any]:
@@ -148,11 +148,11 @@ def main(arguments: list[str] | None = None) -> None:
     names, seeds = [options.device] if options.device else list(DEVICES), (options.seeds, options.deep_seeds)
     name = RECORD
     if options.device:
-        tasks = [Task(options.device, layers, seed=seed, data=options.data)
+        tasks = [DeviceRun(options.device, layers, seed=seed, data=options.data)
                  for layers in options.layers for seed in range(1, seeds[layers - 1] + 1)]
         name = f"device_learning_{load_current_device(options.device).name}_{options.data}"
     elif options.short:
-        tasks, name = [Task(device, short=True) for device in names], "device_learning_short"
+        tasks, name = [DeviceRun(device, short=True) for device in names], "device_learning_short"
     else:
         tasks = list(all_tasks(names, options.layers, seeds))
     record = Record(options, name, {
@@ -181,16 +181,16 @@ def main(arguments: list[str] | None = None) -> None:
         record.plot(accuracy_figure(found[found["data"] == MNIST]))
 
 
-def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[Task]:
+def all_tasks(devices: list[str], layers: list[int], seeds: tuple[int, int]) -> Iterator[DeviceRun]:
     """Yield the tasks of the whole study; `seeds`: number of seeds for networks of one layer, and of two layers."""
     for number in layers:
         for seed, device in itertools.product(range(1, seeds[number - 1] + 1), devices):
-            yield from (Task(device, number, pairs, seed=seed) for pairs in (0, 1, 4))
-            yield Task(device, number, whole=False, seed=seed)
-            yield Task(device, number, seed=seed, data=DIGITS)
+            yield from (DeviceRun(device, number, pairs, seed=seed) for pairs in (0, 1, 4))
+            yield DeviceRun(device, number, whole=False, seed=seed)
+            yield DeviceRun(device, number, seed=seed, data=DIGITS)
 
 
-def evaluate(task: Task) -> dict[str, Any]:
+def evaluate(task: DeviceRun) -> dict[str, Any]:
     """Train and test a network; return scores and costs as a row, with the states of a network to save. Runs in a worker."""
     network, counts = task.trained()
     test, device = task.dataset.test, load_device(task.device)

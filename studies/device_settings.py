@@ -20,7 +20,7 @@ from memristive.learning.build import initial_network, learning_of
 from memristive.learning.training import learn
 from memristive.network.checks import warn_of_layers
 from memristive.network.decisions import score_row
-from studies.device_learning import DOSE, HIDDEN, Task
+from studies.device_learning import DOSE, HIDDEN_OF, DeviceRun
 
 HELD_OUT = 10_000  # training images, the last ones
 X = np.linspace(0, 1, 33)
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def evaluate(trial: Trial) -> dict[str, Any]:
     """Train one network, test it on the held-out images, and return its scores as a row. Runs in a worker."""
-    task = Task(trial.device.name, trial.layers, trial.pairs, trial.whole)
+    task = DeviceRun(trial.device.name, trial.layers, trial.pairs, trial.whole)
     made, rule = learning_of(trial.device, trial.layers, trial.pairs, trial.whole)
     rule = dataclasses.replace(rule, presentations=min(task.presentations, 200_000))
     if trial.setting == "dose":
@@ -84,7 +84,7 @@ def evaluate(trial: Trial) -> dict[str, Any]:
     elif trial.setting:
         rule = dataclasses.replace(rule, **{trial.setting: trial.factor * getattr(rule, trial.setting)})
     levels, labels = task.dataset.training
-    network = initial_network(HIDDEN[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
+    network = initial_network(HIDDEN_OF[trial.layers], 10, levels[:-HELD_OUT], rule, **made)
     network = learn(network, rule, levels[:-HELD_OUT], labels[:-HELD_OUT]).network
     levels, labels = levels[-HELD_OUT:], labels[-HELD_OUT:]
     varied = f", {trial.setting} x {trial.factor:g}" if trial.setting else ""

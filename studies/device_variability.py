@@ -59,7 +59,7 @@ from memristive.network.networks import Network, network_on_chip
 from memristor import read_current
 from plotting import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, VERMILLION, WIDTH
 from snn_circuit import Cells
-from studies.device_learning import Task as DeviceTask
+from studies.device_learning import DeviceRun as DeviceTask
 
 # Colour, line and label of each route by which a chip gets its weights. "Verified" cells are written until each carries the
 # current that it has on the ideal chip.
@@ -130,7 +130,7 @@ CIRCUITS: dict[str, Callable[[Dataset, Change], Made]] = {
 
 
 @dataclass(frozen=True)
-class Task:
+class DeviceRun:
     """Chips that get their weights by one route.
 
     Parameters
@@ -193,8 +193,8 @@ class Task:
         return float(score_row(labels, self.first_spikes(chip, states))["strict_accuracy"])
 
 
-def plan(extent: Mapping[str, Any], ideal: Task, states: States, software: States | None,
-         deviations: Sequence[str]) -> Iterator[Task]:
+def plan(extent: Mapping[str, Any], ideal: DeviceRun, states: States, software: States | None,
+         deviations: Sequence[str]) -> Iterator[DeviceRun]:
     """Yield the tasks of one encoding in the order of the record.
 
     Parameters
@@ -213,7 +213,7 @@ def plan(extent: Mapping[str, Any], ideal: Task, states: States, software: State
     carried = {"in situ": None, "software": software}
 
     def tasks(section: str, points: Sequence[tuple[dict[str, Any], dict[str, float]]], chips: int,
-              routes: Sequence[str] = ("in situ",), **more: Any) -> Iterator[Task]:
+              routes: Sequence[str] = ("in situ",), **more: Any) -> Iterator[DeviceRun]:
         """Yield a task for each route and point. A point is a pair: columns of the record, and deviations of its chips."""
         for route in routes:
             for columns, deviations in points:
@@ -271,7 +271,7 @@ def aged(chip: Chip, states: States, decay_spread: float, age_time_constants: fl
     return (chip.after_decay(states[0], age_time_constants),)
 
 
-def evaluate(task: Task) -> list[dict[str, Any]]:
+def evaluate(task: DeviceRun) -> list[dict[str, Any]]:
     """Return the accuracies of a task's chips as a row of the record.
 
     The section "retention" has a row for each time since the training and each spread of decay rates.
@@ -286,13 +286,13 @@ def evaluate(task: Task) -> list[dict[str, Any]]:
     return rows
 
 
-def learn_ideal(task: Task) -> tuple[States, float]:
+def learn_ideal(task: DeviceRun) -> tuple[States, float]:
     """Train the ideal chip; return its states and its test accuracy."""
     states = task.learned(task.chips[0])
     return states, task.accuracy(task.chips[0], states)
 
 
-def race_of(task: Task, states: States, chips: int) -> dict[str, float]:
+def race_of(task: DeviceRun, states: States, chips: int) -> dict[str, float]:
     """Return what decides which deviation ruins carried weights: medians over test images, and the size of the weights.
 
     Returns
@@ -318,7 +318,7 @@ def race_of(task: Task, states: States, chips: int) -> dict[str, float]:
     return found
 
 
-def weight_share(task: Task, states: States) -> float:
+def weight_share(task: DeviceRun, states: States) -> float:
     """Return the rms weight of the first layer as a share of the rms conductance of its cells.
 
     A weight is the difference of two conductances: of a cell and its reference, or of a pair. In the paper's layer it is the
@@ -367,7 +367,7 @@ def main(arguments: list[str] | None = None) -> None:
         data = matching_dataset("mnist", encoding=encoding)
         network, rule = make(data, lambda rule: apply_settings(options, rule=rule)[0])
         columns = {"encoding": encoding} | ({"circuit": case} if options.circuits else {})
-        starts.append(Task(columns, "in situ", [Chip()], rule, options.samples, network))
+        starts.append(DeviceRun(columns, "in situ", [Chip()], rule, options.samples, network))
         parameters[case] = {"learning": dataclasses.asdict(rule)}
         if isinstance(network.design, Schedule):
             parameters[case] |= describe(data.setup)

@@ -33,7 +33,7 @@ FRAMES, LAST_FRAMES = 54, 9  # frames of the animation, and repetitions of the l
 
 
 @dataclass(frozen=True)
-class Task:
+class PatternRun:
     """A dataset, the circuit that suits it, and the number of presentations.
 
     With `dual_rail` each pixel v drives two inputs, v and 1 - v.
@@ -45,10 +45,10 @@ class Task:
     dual_rail: bool
 
 
-TASKS = {
-    "xpue": Task(xpue(), SelfLearningSetup(), 160, dual_rail=False),
+RUNS = {
+    "xpue": PatternRun(xpue(), SelfLearningSetup(), 160, dual_rail=False),
     # The digit 1 has five pixels, 2 and 3 have eleven. Inputs v and 1 - v give all patterns the same number of rows at 1 V.
-    "012345": Task(digits_012345(), SelfLearningSetup(
+    "012345": PatternRun(digits_012345(), SelfLearningSetup(
         neuron=NeuronParameters(feedback_resistance=3e3), schedule=Schedule(pulse=0.3e-3, period=3e-3),
         learning=SelfLearningParameters(homeostasis_current=0.2e-6)), 240, dual_rail=True),
 }
@@ -57,7 +57,7 @@ TASKS = {
 def main(arguments: list[str] | None = None) -> None:
     """Draw trials, let the circuit learn_patterns, compare with the closed form, plot."""
     parser = make_parser(__doc__, netlist=True)
-    parser.add_argument("--data", choices=TASKS, default="xpue", help="dataset (default: xpue)")
+    parser.add_argument("--data", choices=RUNS, default="xpue", help="dataset (default: xpue)")
     parser.add_number("--neurons", 1, 1000, None, "neurons (default: one for each pattern)")
     parser.add_number("--seed", 0, 2**32 - 1, 1, "first seed of start states, order, flips and spread")
     parser.add_number("--seeds", 1, 1000, 1, "number of seeds")
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     # 1. Data and circuit.
-    task = TASKS[options.data]
+    task = RUNS[options.data]
     patterns, labels = task.dataset.patterns, task.dataset.labels
     groups = ("memristor", "neuron", "schedule", "learning")
     settings = apply_settings(options, **{group: getattr(task.setup, group) for group in groups})

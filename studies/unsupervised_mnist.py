@@ -21,7 +21,7 @@ from memristive.cli.script import Record, apply_settings, make_parser, print_row
 from memristive.io.records import check_overwriting, describe, load_table
 from memristive.io.voltages import save_voltages
 from memristive.learning import stdp_learning
-from memristive.learning.stdp_learning import CONTENDERS, STEP, MnistLearning
+from memristive.learning.stdp_learning import CONTENDERS, PACE_STEP, MnistLearning
 from memristive.network.decisions import RESOLUTION, decide, lead, strict_scores
 from plotting import COLOURS, WIDTH
 
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     network, order = stdp_learning.draw_start(learning, images.shape[1], len(images))
     winners, homeostasis = [], [network.homeostasis.copy()]
     steps = stdp_learning.learn_digits(learning, network, images, order)
-    for found in progress(steps, -(-len(order) // STEP), "learning", f"{STEP} images"):
+    for found in progress(steps, -(-len(order) // PACE_STEP), "learning", f"{PACE_STEP} images"):
         winners.append(found)
         homeostasis.append(network.homeostasis.copy())
 
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     thresholds = setup.neuron.threshold + np.array(homeostasis)
     tests = pd.concat(map(load_table, sorted(options.results.glob("mnist_stdp_*.json"))))
     record.plot(receptive_fields(network.states, digits, dataset.shape), "fields")
-    record.plot(thresholds_over_time(thresholds, np.concatenate(winners), STEP), "thresholds")
+    record.plot(thresholds_over_time(thresholds, np.concatenate(winners), PACE_STEP), "thresholds")
     plotting.save(accuracy_against_neurons(tests[tests.images == 10_000], PUBLISHED), options.figures / "mnist_stdp_accuracy.png")
 
 

@@ -35,7 +35,7 @@ ROUTES = {"in situ": (BLUE, "-", "learned through the wires (in situ)"),
 
 
 @dataclass(frozen=True)
-class Task:
+class WiredRun:
     """Network with wires of a `resistance` in ohm and channels `narrower` times narrower, tested on `samples` images."""
 
     narrower: int
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     # 1. Train and read: without wires, then both routes for each resistance.
     routes = [(0.0, True), *((ohm, in_situ) for ohm in RESISTANCES for in_situ in (True, False))]
-    tasks = [Task(narrower, ohm, in_situ, rule, options.samples) for narrower in NARROWER for ohm, in_situ in routes]
+    tasks = [WiredRun(narrower, ohm, in_situ, rule, options.samples) for narrower in NARROWER for ohm, in_situ in routes]
     rows = record.run_tasks(evaluate, tasks, [rule.presentations] * len(tasks))
 
     # 2. Save, print, plot.
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     record.plot(wires_figure(rows))
 
 
-def evaluate(task: Task) -> dict[str, Any]:
+def evaluate(task: WiredRun) -> dict[str, Any]:
     """Train a network and read the test images; return its scores as a row. Runs in a worker."""
     dataset = mnist(encoding="grey")
     chip = Chip(row_resistance=task.resistance, column_resistance=task.resistance)

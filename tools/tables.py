@@ -30,7 +30,7 @@ LONGER = {"binary": ["rule.presentations=600000", "rule.dose=0.02", "rule.margin
 
 
 @dataclass(frozen=True)
-class Network:
+class TestedNetwork:
     """A network whose MNIST test is in the results table."""
 
     name: str  # of the voltages file, without .json
@@ -58,15 +58,15 @@ class Network:
         return ["MNIST_memristor_test.py", *(["--voltages", f"voltages/{self.name}.json"] if self.rule != "hebbian" else [])]
 
 
-def _networks() -> list[Network]:
-    found = [Network("mnist", "Hebbian", "hebbian", "binary")]
+def _networks() -> list[TestedNetwork]:
+    found = [TestedNetwork("mnist", "Hebbian", "hebbian", "binary")]
     for encoding, ending in (("binary", ""), ("grey", "_grey")):
-        found.append(Network(f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding))
+        found.append(TestedNetwork(f"mnist_ex_situ{ending}", "logistic regression's weights", "ex-situ", encoding))
         for engine, stem in (("ngspice", "error_driven"), ("closed-form", "closed_form")):
             for seed in (1, 2, 3):
                 name = f"mnist_{stem}{ending}" + f"_seed_{seed}" * (seed > 1)
                 title = f"learned from errors in {'ngspice' if engine == 'ngspice' else 'closed form'}"
-                found.append(Network(name, title, "error-driven", encoding, engine, seed))
+                found.append(TestedNetwork(name, title, "error-driven", encoding, engine, seed))
     return found
 
 
@@ -91,12 +91,12 @@ def spread(values: Sequence[float]) -> str:
     return f"{percent(float(np.mean(values)))} ± {100 * np.std(values, ddof=1):.2f}"
 
 
-def test_name(network: Network) -> str:
+def test_name(network: TestedNetwork) -> str:
     """Return the stem of the records of a network's MNIST test."""
     return network.name.replace("mnist", "mnist_test", 1)
 
 
-def in_ngspice(network: Network, ending: str = ".json") -> Path:
+def in_ngspice(network: TestedNetwork, ending: str = ".json") -> Path:
     """Return the path of ngspice's record of a test: that of all images if it exists, else that of a quick reproduction."""
     paths = [folder / f"{test_name(network)}{ending}" for folder in (RESULTS, QUICK)]
     return next((path for path in paths if path.exists()), paths[0])

@@ -21,7 +21,7 @@ DOSE, LARGEST_DOSE = 2.4, 0.1  # V times features, V: a write moves a membrane b
 # With larger doses, cells of hidden layers run away where classes of few features overlap.
 FEW_CLASSES, CLASSES_OF_LARGEST = 10, 5
 MARGIN, MANY, LARGEST_MARGIN = 4e-6, 1500, 12e-6  # s, samples, s: fewer samples are learned with a larger margin
-HIDDEN = 2.0  # dose of hidden cells over that of output cells
+HIDDEN_SHARE = 2.0  # dose of hidden cells over that of output cells
 # `fit` gives a smaller dose to a single hidden layer with fewer neurons per class and in all, because its errors do not end.
 PER_CLASS, ENOUGH = 5, 50
 ONLINE = 0.2  # dose factor of `partial_fit`: the number of later calls is unknown
@@ -54,7 +54,7 @@ def suited_margin(samples: int) -> float:
 def learning_rule(dose: float, margin: float, seed: int, hidden: tuple[int, ...]) -> LayeredRule:
     """Return the learning rule for a dose in V, a margin in s and the sizes of the `hidden` layers."""
     scale = max(DEEP_ERROR_SCALE * dose, LEAST_ERROR_SCALE) if len(hidden) > 1 else LayeredRule.error_scale
-    return LayeredRule(hidden_dose=HIDDEN * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)
+    return LayeredRule(hidden_dose=HIDDEN_SHARE * dose, output_dose=dose, margin=margin, error_scale=scale, seed=seed)
 
 
 def untrained_network(rule: LayeredRule, levels: np.ndarray, hidden: tuple[int, ...], classes: int,

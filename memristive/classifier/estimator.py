@@ -50,11 +50,11 @@ from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
 FORMAT, VERSION = "in-situ memristive classifier", 3
-DEVICES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}  # parameters with a class, by name
-FIXED = ("hidden", "encoding", "device", "pairs", *DEVICES)  # parameters of a network, which only `fit` can change
+DEVICE_TYPES = {"memristor": MemristorParameters, "neuron": NeuronParameters, "chip": Chip}  # parameters with a class, by name
+FIXED = ("hidden", "encoding", "device", "pairs", *DEVICE_TYPES)  # parameters of a network, which only `fit` can change
 LARGEST_DOSE = 5.0  # V
-HIDDEN = (100,)  # default sizes without a device
-BIAS = 1.5  # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
+HIDDEN_LAYERS = (100,)  # default sizes without a device
+BIAS_DRIVE = 1.5  # thresholds, because weights of measured devices decay to 0 and neurons must fire without them
 
 
 @functools.lru_cache(maxsize=4)
@@ -312,7 +312,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_classes(self) -> None:
         """Raise ParameterError if memristor, neuron or chip is of another class."""
-        for name, kind in DEVICES.items():
+        for name, kind in DEVICE_TYPES.items():
             if not isinstance(getattr(self, name), kind | None) and not (name == "chip" and isinstance(self.chip, str)):
                 raise ParameterError(f"{name} must be None or a {kind.__name__}, got {getattr(self, name)!r}")
 
@@ -348,7 +348,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         if self.hidden is None:
-            return HIDDEN if self.device is None else ()
+            return HIDDEN_LAYERS if self.device is None else ()
         sizes = [self.hidden] if isinstance(self.hidden, int | np.integer) else self.hidden
         if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
             raise ParameterError(f"hidden must be None, () or sizes of layers, whole numbers above 0, got {self.hidden!r}")
@@ -365,8 +365,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         # A volt of X moves a membrane as far as one of the default memristor does, so that the same doses suit.
         gain = thresholds_per_volt(NetworkParameters(), LayerDesign()) * (emulated.high - emulated.low)
         return {"parameters": measured_parameters(emulated, self.neuron), "pulses": measured_pulses(emulated),
-                "design": measured_design(emulated, self.pairs, gain, self.neuron, hidden_bias=BIAS,
-                                          output_bias=BIAS)}
+                "design": measured_design(emulated, self.pairs, gain, self.neuron, hidden_bias=BIAS_DRIVE,
+                                          output_bias=BIAS_DRIVE)}
 
     def _cells(self) -> ModelCells | None:
         """Return the SPICE model of the device that the network was made for, for the cells in ngspice; None without one."""
@@ -515,7 +515,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         try:
             if (content["format"], content["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
-            devices = {name: restored(kind, content["estimator"][name]) for name, kind in DEVICES.items()
+            devices = {name: restored(kind, content["estimator"][name]) for name, kind in DEVICE_TYPES.items()
                        if isinstance(content["estimator"][name], dict)}
             model = cls(**{**content["estimator"], **devices, "hidden": tuple(content["estimator"]["hidden"])})
             model.encoding_ = FeatureEncoding(np.array(content["low"], float), np.array(content["span"], float),

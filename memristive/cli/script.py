@@ -45,7 +45,7 @@ from memristive.learning.hebbian import array_setup
 from memristive.network.closed_form import hebbian_state, predicted_spikes
 from memristive.network.decisions import decide, resolution_of
 from memristive.network.design import Setup
-from memristive.network.energy import HIGHEST
+from memristive.network.energy import ISOLATED_UP_TO
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, SCHEMES
 from memristive.spice.parameters import NgspiceMissing, ParameterError, SimulationError, allowed_range, check_range
 
@@ -296,7 +296,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], drop: Sequence[str] = ()) -> N
 def print_energy(what: str, energy: Mapping[str, float], note: str = "") -> None:
     """Print the energies in J that `energy.read_energy` or `write_energy` measured."""
     if math.isnan(energy["inputs"]):
-        print(f"energy of {what}: unknown above {HIGHEST:g} V, where the channels' junctions conduct")
+        print(f"energy of {what}: unknown above {ISOLATED_UP_TO:g} V, where the channels' junctions conduct")
         return
     joules = EngFormatter("J", places=2)
     columns = f", {joules(energy['columns'])} from the columns" if "columns" in energy else ""

@@ -17,15 +17,15 @@ from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
 
-EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
+PULSE_EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its bound, and most of these tests
 ARRIVED = 0.01  # a sweep ends when a block moves the conductance by less than this share of all that the sweep has moved
-LEAST = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses count as without effect
+LEAST_CHANGE = 1e-3  # change by a block, as a share of the conductance or of its range, below which pulses have no effect
 GRID = np.linspace(0, 1, 33)
 JUMP, HALVINGS = 0.01, 6  # an interval of states with a larger share of the conductance range is halved, so often at most
 STARTS = (0.0, 1 / 3, 2 / 3, 1.0)  # x before the sweeps
 READS = 1000  # reads whose drift is measured
-HIGHEST = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]  # S
+HIGHEST_CONDUCTANCE = MeasuredDevice.__dataclass_fields__["highest_conductance"].metadata["high"]  # S
 BOUND = 1e-3  # of the range: a step that ends nearer to a bound counts as cut off by the bound
 
 
@@ -135,7 +135,7 @@ def write(model: SpiceModel, states: Sequence[float] | np.ndarray | None, up: bo
     `states` are those before the first pulse; None: one cell in the subcircuit's default.
     """
     volts, width = (model.voltage_up, model.width_up) if up else (model.voltage_down, model.width_down)
-    edge, period = EDGE * width, 1.1 * width
+    edge, period = PULSE_EDGE * width, 1.1 * width
     points = [(0.0, 0.0)]
     for k in range(count):
         begin = k * period + 0.05 * width
@@ -169,18 +169,18 @@ def ends(model: SpiceModel) -> tuple[list[float], list[int], bool]:
             state = write(model, [state], up, BLOCK)[0, -1]
             now = read(model, [state])[0]
             arrived = abs(now - last) <= ARRIVED * abs(now - begin)
-            if arrived or (block == 1 and abs(now - last) < LEAST * abs(last)):
+            if arrived or (block == 1 and abs(now - last) < LEAST_CHANGE * abs(last)):
                 break
             last = now
         found.append(float(state))
         counts.append(block * BLOCK)
         all_arrived &= arrived
     volts, width = model.voltage_up, model.width_up
-    if abs(now - begin) < LEAST * abs(begin):
+    if abs(now - begin) < LEAST_CHANGE * abs(begin):
         middle = (default + found[0]) / 2
         first, last = read(model, write(model, [middle], True, BLOCK)[0, [0, -1]])
         cure = "give the model file other voltages or widths"
-        if abs(last - first) >= LEAST * abs(first):
+        if abs(last - first) >= LEAST_CHANGE * abs(first):
             cure = (f"{model.state_node} moves from {middle:.2g}, but is stuck at its bound {found[0]:.2g} (boundary lock); give "
                     "the model file shorter pulses, or the subcircuit a window that is above 0 at the bound")
         raise ParameterError(f"{model.name}: {counts[-1]} pulses of {volts:g} V and {width:g} s change the conductance by "
@@ -215,9 +215,9 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
     fine = np.linspace(bottom, top, 129)
     found = StateMap(fine, read(model, fine))
     for way, state, siemens in (("down", bottom, found.conductances[0]), ("up", top, found.conductances[-1])):
-        if not 0 <= siemens <= HIGHEST:
+        if not 0 <= siemens <= HIGHEST_CONDUCTANCE:
             raise ParameterError(f"{model.name}: the sweep {way} ends at {model.state_node} = {state:.3g}, where the conductance "
-                                 f"is {siemens:.3g} S, outside 0 to {HIGHEST:g} S: bound the state in the subcircuit")
+                                 f"is {siemens:.3g} S, outside 0 to {HIGHEST_CONDUCTANCE:g} S: bound the state in the subcircuit")
     for _ in range(HALVINGS):
         jumps = np.flatnonzero(np.diff(found.conductances) > JUMP * np.ptp(found.conductances))
         if not jumps.size:
@@ -239,7 +239,7 @@ def characterise(model: SpiceModel, source: str = "", path: str = "") -> Charact
                 cut[up] = after_x > 1 - BOUND if up else after_x < BOUND
                 cut[up] &= not cut[up].all()  # if one pulse goes the whole way from any x, its steps are right
     curves = {up: _uncut(steps[up, 1] * (1 if up else -1), cut[up], up) for up in (True, False)}
-    if BLOCK * max(curves[False]) < LEAST:
+    if BLOCK * max(curves[False]) < LEAST_CHANGE:
         raise ParameterError(f"{model.name}: pulses of {model.voltage_down:g} V and {model.width_down:g} s do not lower the "
                              "conductance: give the model file another voltage or width for 'down'")
     disturb = {(up, part): float(steps[up, part][~cut[up]].sum() / steps[up, 1][~cut[up]].sum())
@@ -366,5 +366,5 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
 
 
 def _pulse(begin: float, width: float, level: float) -> list[tuple[float, float]]:
-    edge = EDGE * width
+    edge = PULSE_EDGE * width
     return [(begin + edge, 0.0), (begin + 2 * edge, level), (begin + edge + width, level), (begin + 2 * edge + width, 0.0)]

@@ -41,9 +41,9 @@ FEWEST = 3  # pulses of each direction that a fit needs
 MOST = 1000  # pulses between two readings, all of which the fit follows
 LARGEST = 0.1  # S: no synapse conducts so well
 NOISY = 0.1  # readings below 0 by this share of the highest may be noise
-SMALLEST, TINY = 1e-5, 1e-6  # noise that counts as none, as a share of the range; summand that keeps a matrix regular
+SMALLEST_NOISE, REGULAR = 1e-5, 1e-6  # noise that counts as none, as a share of the range; summand that keeps a matrix regular
 BENT = 0.05  # typical second difference of a curve, in units of its largest step
-BOUNDS = [(np.log(SMALLEST), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2  # of the logs of noises and second differences
+BOUNDS = [(np.log(SMALLEST_NOISE), 0.0)] * 2 + [(np.log(1e-6), 0.0)] * 2  # of the logs of noises and second differences
 WIDEST = 0.25  # variance of x, which is from 0 to 1: no distribution has a larger one
 ROUNDS, CHANGE = 10, 1e-3  # most rounds of states and curves in turn; change of a state below which they end
 
@@ -208,7 +208,7 @@ def _regress(logs: np.ndarray, design: np.ndarray, target: np.ndarray, slope: np
     variance = write * writes + read * (1 + (1 + slope) ** 2)
     noise = cholesky_banded([variance, np.append(-read * (1 + slope[1:]) * shared, 0)], lower=True)
     white = solve_banded((1, 0), noise, np.column_stack([design, target]))
-    prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + TINY * np.eye(2 * POINTS)
+    prior = np.kron(np.diag(np.exp(-2 * smooth)), BENDS) + REGULAR * np.eye(2 * POINTS)
     factor = cholesky(white[:, :-1].T @ white[:, :-1] + prior, lower=True)
     right = white[:, :-1].T @ white[:, -1]
     curves = cho_solve((factor, True), right)
@@ -275,7 +275,7 @@ def _estimate(y: np.ndarray, direction: np.ndarray, pulses: np.ndarray, after: n
     before, up, shared, number = after - 1, direction[after, None] > 0, np.diff(after) == 1, pulses[after]
     filtered, states, largest, curves = y, y, np.ones(2), None
     bends = ways = [np.zeros(len(after))] * number.max()
-    logs = np.log([max(SMALLEST, 0.5 * np.std(y[after] - y[before]))] * 2 + [0.01] * 2)
+    logs = np.log([max(SMALLEST_NOISE, 0.5 * np.std(y[after] - y[before]))] * 2 + [0.01] * 2)
     for _ in range(ROUNDS):
         used = states[np.union1d(before, after)]
         grid = np.linspace(used.min(), used.max(), POINTS)

@@ -24,7 +24,7 @@ from memristor import Flow, MemristorParameters, WriteCurve, move
 FORMAT, LAW_FORMAT = "device curves", "measured synaptic device"  # LAW_FORMAT: files with the parameters of the field's law
 NEWER = ("model_sha256", "misfit")  # entries that device files of earlier versions lack
 CHANNEL = 1e-6  # m, width and length: the paper's gate is 10^4 times as large, and a channel of megaohms charges it in 0.1 ms
-WINDOW, READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
+WINDOW, LARGEST_READS = 3.0, 30.0  # smallest range of X, in V and in read voltages
 CAPACITANCE = 1e-9  # F, of the memory
 SOFT = 0.99  # a sweep to a bound that steps only approach ends at this share of the way
 MISFIT = 0.05  # largest distance of the curves from sweeps of the SPICE model, above which a warning is due
@@ -249,7 +249,7 @@ def emulator(device: MeasuredDevice, pulse: float = 10e-6) -> Emulator:
     The range of X is 3 V, and more for read voltages above 0.1 V, at which the I-V curves of channels of low conductance would
     bend. The memory capacitor is large against the gate, so that the lift of the gate does not matter.
     """
-    window = max(WINDOW, READS * device.read_voltage)
+    window = max(WINDOW, LARGEST_READS * device.read_voltage)
     step = device.mean_step
     low, span = -window / 2, device.highest_conductance - device.lowest_conductance
     curve = WriteCurve(low, low + window, *(tuple((device.rates(up) / step).tolist()) for up in (True, False)))

@@ -15,7 +15,7 @@ from memristive.network import kernel
 from memristive.network.networks import KernelArrays, Network
 from memristor import ChannelValues, read_current
 
-STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
+STATE_STEP = 1e-4  # V, of the central difference that approximates a channel's dI/dX
 
 
 def lag_gradient(network: Network, image: np.ndarray, label: int, wrong: int) -> tuple[np.ndarray, ...]:
@@ -84,9 +84,9 @@ def weights_and_slopes(network: Network, layer: int, volts: np.ndarray) -> tuple
     channel, states = ChannelValues(*arrays.layers[layer].cells[:4]), arrays.states[layer]
     stages, threshold = network.layers[layer].circuits.stages, arrays.layers[layer].neurons[kernel.THRESHOLD]
     scale = stages.membrane_gain * arrays.work.scale[layer] / threshold
-    low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STEP, 0.0, STEP))
+    low, middle, high = (read_current(channel, states + change, volts[:, None]) for change in (-STATE_STEP, 0.0, STATE_STEP))
     weights = scale[0] * middle[:, :-1] - scale[1] * middle[:, -1:]
-    return weights.T, (scale[0] * (high - low)[:, :-1]).T / (2 * STEP)
+    return weights.T, (scale[0] * (high - low)[:, :-1]).T / (2 * STATE_STEP)
 
 
 def angle(one: np.ndarray, other: np.ndarray) -> float:

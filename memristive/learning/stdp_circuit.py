@@ -207,7 +207,7 @@ def simulate(setup: SelfLearningSetup, states: np.ndarray, images: np.ndarray, p
 
 
 WRITE_STEPS = 4  # parts of a write, each an exponential; after each, the gate's capacitance is that of the new X
-CONTEST = 1e-6  # s: spikes this close to the first are computed with the exact edge, the others with a straight one
+EXACT_WITHIN = 1e-6  # s: spikes this close to the first are computed with the exact edge, the others with a straight one
 SURFACE = 0.6  # V, surface potential of ngspice's channels (default of PHI)
 TINY = 1e-150  # V: after ten thousand writes cells are this low, and the square of anything lower is 0
 
@@ -316,15 +316,15 @@ def spike_times(states: np.ndarray, homeostasis: np.ndarray, volts: np.ndarray, 
     Returns
     -------
     array, neurons, s
-        inf for neurons that are silent until the end of the pulse. Times up to `CONTEST` after the first spike are exact. For
-        later times, currents are assumed to rise in a straight line during the input's edge.
+        inf for neurons that are silent until the end of the pulse. Times up to `EXACT_WITHIN` after the first spike are exact.
+        For later times, currents are assumed to rise in a straight line during the input's edge.
     """
     settled, times = np.empty(len(states)), np.empty(len(states))
     straight = 1 - k.tau / k.rise * (1 - math.exp(-k.rise / k.tau))
     for j in range(len(states)):
         settled[j] = settled_membrane(states[j], volts, 1.0, k)
         times[j] = spike_time(settled[j], straight * settled[j], homeostasis[j], k)
-    contest = times.min() + CONTEST
+    contest = times.min() + EXACT_WITHIN
     for j in range(len(states)):
         if times[j] <= contest and times[j] < np.inf:
             times[j] = spike_time(settled[j], risen_membrane(states[j], volts, k), homeostasis[j], k)

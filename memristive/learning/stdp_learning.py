@@ -205,7 +205,7 @@ DIGITS = 10
 TARGET = 5.0  # V for each V of the input: K R_leak at any pace
 PULSE = 0.6e-3  # s
 CONTENDERS = 10  # neurons that ngspice simulates in a read: the first ones in closed form
-STEP = 1000  # presentations between two changes of the pace
+PACE_STEP = 1000  # presentations between two changes of the pace
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class MnistLearning(Parameters):
     seed: int = quantity(1, 0, 2**32 - 1, "", "seed of start states and order")
     first_time_constant: float = quantity(8.7e-3, 1e-4, 1e3, "s", "R_leak (C + C_gate) at first")
     last_time_constant: float = quantity(1.3, 1e-4, 1e4, "s", "the same at the end of the run; its inverse falls linearly, in "
-                                         f"steps of {STEP:,} images")
+                                         f"steps of {PACE_STEP:,} images")
     homeostasis_rate: float = quantity(84.0, 0.0, 1e6, "V/s", "growth of a threshold while its neuron fires, at first")
     homeostasis_memory: float = quantity(0.11, 1e-6, 1e6, "s", "time constant of a threshold's leak at first, for each neuron")
 
@@ -268,7 +268,7 @@ def draw_start(learning: MnistLearning, inputs: int, images: int) -> tuple[Netwo
 
 
 def learn_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, order: np.ndarray) -> Iterator[np.ndarray]:
-    """Learn images in closed form; yield the winners of each `STEP` presentations.
+    """Learn images in closed form; yield the winners of each `PACE_STEP` presentations.
 
     Parameters
     ----------
@@ -280,9 +280,9 @@ def learn_digits(learning: MnistLearning, network: NetworkState, images: np.ndar
     order : array, presentations
         Index of the image of each presentation.
     """
-    for first in range(0, len(order), STEP):
+    for first in range(0, len(order), PACE_STEP):
         k = constants(learning.setup(learning.pace(first / len(order))))
-        yield present_all(network.states, network.homeostasis, images, order[first:first + STEP], k)
+        yield present_all(network.states, network.homeostasis, images, order[first:first + PACE_STEP], k)
 
 
 def assign_digits(learning: MnistLearning, network: NetworkState, images: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
 from memristive.network.kernel import Counts
 from memristive.network.layer import ColumnDose
-from memristive.network.networks import KernelArrays, Network, no_counts, pulse_values
+from memristive.network.networks import KernelArrays, Network, no_counts
 from memristive.spice.parameters import ParameterError
 
 RUNNING = 1000  # last presentations, over which the running accuracy is the share of right answers
@@ -169,11 +169,11 @@ def _train_compiled(learning: Learning, rule: Rule, images: np.ndarray, labels: 
                     counts: Counts) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
     doses = Doses(*(getattr(rule, name) for name in Doses._fields))
-    levels, classes, pulses = network.rows(images), np.asarray(labels, np.int64), pulse_values(network.pulses)
+    levels, classes = network.rows(images), np.asarray(labels, np.int64)
     rows = network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
     for order, rng in _blocks(learning, rule, len(images), block):
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
-        train_compiled(arrays.layers, arrays.pulse, doses, pulses, counts, chip_noise(network, learning.done, stop),
+        train_compiled(arrays.layers, arrays.timing, doses, arrays.pulses, counts, chip_noise(network, learning.done, stop),
                             arrays.states, arrays.work, levels, rows, classes, order, learning.done, history, rng)
         learning.network = arrays.trained(learning.network)
         learning.history[learning.done:stop], learning.done = history, stop

@@ -21,10 +21,10 @@ from memristor import ChannelValues, read_current, rounding, trained_state
 from snn_circuit import NeuronParameters, Wires
 
 USUAL = 1.7  # times the threshold: where the largest pattern's membrane settles in the paper's networks
-LEAST = 1.1  # times the threshold: where the smallest pattern's membrane should settle
+LEAST_DRIVE = 1.1  # times the threshold: where the smallest pattern's membrane should settle
 WITHIN_RAIL = 0.9  # of the rail: where the largest pattern's membrane may settle
 FEEDBACK = NeuronParameters.__dataclass_fields__["feedback_resistance"].metadata  # allowed range
-SETTLED = 1e-3  # share of the threshold: a membrane voltage that moves a spike by 0.1 us
+SPIKE_SHIFT = 1e-3  # share of the threshold: a membrane voltage that moves a spike by 0.1 us
 ROUNDED = 1e-3  # relative error of X above which a warning is due
 STAGES = ("summing stage", "inverting stage", "negative input's inverting stage")
 EXAMINED = 200  # largest number of images that `layered_problems` examines, which takes a second for large networks
@@ -102,7 +102,7 @@ class OperatingRange:
             found.append(f"no spike on {self.silent} of {self.images} images: membranes are too slow, with a time constant of "
                          f"{neuron.time_constant:.3g} s they reach {self.risen:.0%} of their settled voltage within a pulse; "
                          "raise schedule.pulse or lower neuron.membrane_capacitance")
-        if self.left_over >= SETTLED * threshold:
+        if self.left_over >= SPIKE_SHIFT * threshold:
             found.append(f"membranes have not settled when the next pattern begins: {self.left_over:.2g} V are left; raise "
                          "schedule.period or lower neuron.membrane_capacitance")
         if self.rounding > ROUNDED:
@@ -137,7 +137,7 @@ def suitable_feedback(neuron: NeuronParameters, highest: float, lowest: float, a
     """
     if highest <= 0 or (all_fire and lowest <= 0):
         return None
-    wanted = max(USUAL * neuron.threshold, LEAST * neuron.threshold * highest / lowest) if lowest > 0 else np.inf
+    wanted = max(USUAL * neuron.threshold, LEAST_DRIVE * neuron.threshold * highest / lowest) if lowest > 0 else np.inf
     needed = min(neuron.feedback_resistance * wanted / highest, _feedback_within_rail(neuron, highest))
     fires = needed * (lowest if all_fire else highest) >= neuron.feedback_resistance * neuron.threshold
     return needed if fires and FEEDBACK["low"] <= needed <= FEEDBACK["high"] else None

@@ -130,7 +130,7 @@ class Chip(Parameters):
 
     def _noise(self, stream: str, count: int, size: int) -> np.ndarray:
         """Return row `count`, with `size` columns, of the stream's endless table of standard normal numbers."""
-        return _block(self.seed, stream, count // BLOCK, size)[count % BLOCK]
+        return _block(self.seed, stream, count // NOISE_ROWS, size)[count % NOISE_ROWS]
 
     def _normal(self, name: str) -> np.ndarray:
         shape = (self.classes,) if name.startswith("neuron") else (self.classes, self.inputs)
@@ -164,7 +164,7 @@ def on_chip(setup: Setup, chip: Chip | None) -> Setup:
     return setup.replace(devices=chip.devices(setup.network)) if chip else setup
 
 
-BLOCK = 256  # rows of noise drawn at a time
+NOISE_ROWS = 256  # rows of noise drawn at a time
 
 
 def _generator(seed: int, stream: str, block: int = 0) -> np.random.Generator:
@@ -174,7 +174,7 @@ def _generator(seed: int, stream: str, block: int = 0) -> np.random.Generator:
 
 @functools.lru_cache(maxsize=256)
 def _block(seed: int, stream: str, block: int, size: int) -> np.ndarray:
-    return _generator(seed, stream, block).standard_normal((BLOCK, size))
+    return _generator(seed, stream, block).standard_normal((NOISE_ROWS, size))
 
 
 # Presets, each with its source; seed and shape are set separately.

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.network.two_terminal import EDGE, REST, DeviceArray, array_network
+from memristive.network.two_terminal import ARRAY_EDGE, REST, DeviceArray, array_network
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristor import MemristorParameters, Values
 from snn_circuit import IDEAL_DEVICES, Devices, NetworkParameters, NeuronParameters, Points, network, state_names
@@ -18,7 +18,7 @@ CLOSED_FORM = "closed-form"
 ENGINES = (NGSPICE, CLOSED_FORM)
 Levels = np.ndarray | Sequence[Sequence[float]]  # rows of numbers, as an array or as lists
 
-WRITE_EDGE = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
+PULSE_EDGES = 0.1  # edge of a write as a share of its pulse, so that a short pulse keeps its shape
 
 
 class Design(Parameters):
@@ -257,7 +257,7 @@ class Setup:
             return self.schedule
         width = self.array.model.width_up
         pulse = self.array.pulses * width
-        return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=EDGE * width, sampling_step=EDGE * width,
+        return DevicePulses(pulse=pulse, period=(1 + REST) * pulse, rise=ARRAY_EDGE * width, sampling_step=ARRAY_EDGE * width,
                             input_voltage=self.array.row_voltage(), phi_voltage=self.schedule.phi_voltage)
 
     @property
@@ -325,8 +325,8 @@ def check_write(states: np.ndarray, image: np.ndarray, pulse: Values) -> None:
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
     """Return the duration in s of a write of `pulse` s, and the time in s at full level that gives the same area.
 
-    The write lasts while phi is above `phi_share` of its level; input and phi rise and fall together over `WRITE_EDGE`
+    The write lasts while phi is above `phi_share` of its level; input and phi rise and fall together over `PULSE_EDGES`
     of the pulse.
     """
-    edge = WRITE_EDGE * pulse
+    edge = PULSE_EDGES * pulse
     return pulse + edge * (1 - 2 * phi_share), pulse - edge * phi_share**2

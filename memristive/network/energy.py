@@ -29,9 +29,9 @@ from snn_circuit import OFF, Points, cell_changes, names, state_changes
 
 UNCOUNTED = ", nor are the channels' bulk junctions, which conduct hundreds of amperes at -1 V"
 STEPS = 1000  # least number in a write, because power bends as X rises: energies are 0.1 % off, with longer steps up to 5 %
-EDGE = 0.5e-6  # s, of a hidden neuron's output
+OUTPUT_EDGE = 0.5e-6  # s, of a hidden neuron's output
 UNREACHED = 100.0  # V, a threshold that no membrane reaches
-HIGHEST = 15.0  # V: above it even isolated junctions conduct in ngspice
+ISOLATED_UP_TO = 15.0  # V: above it even isolated junctions conduct in ngspice
 
 
 def _delivered(circuit: Circuit, solver: Solver, stop: float, rows: int, classes: int, columns: bool = False) -> dict[str, float]:
@@ -104,7 +104,7 @@ def write_energy(setup: Setup, states: np.ndarray, image: np.ndarray, column: in
         "inputs" and "phi": energy in J that these sources deliver. "columns": the same, if the scheme moves the columns.
     """
     schedule = setup.writing
-    if sign < 0 and schedule.input_voltage > HIGHEST:
+    if sign < 0 and schedule.input_voltage > ISOLATED_UP_TO:
         return {"inputs": math.nan, "phi": math.nan}
     if sign < 0:
         setup = setup.replace(memristor=isolated(setup.memristor))
@@ -151,7 +151,7 @@ def layers_read_energy(network: Network, image: np.ndarray) -> tuple[list[float]
     energies = []
     for layer in range(len(network.states)):
         if layer:
-            rows = [step(spike, design.row_voltage, EDGE) if spike < stop else OFF for spike in times[layer - 1].tolist()]
+            rows = [step(spike, design.row_voltage, OUTPUT_EDGE) if spike < stop else OFF for spike in times[layer - 1].tolist()]
         energies.append(_rows_energy(network, layer, rows, bias, READING, stop))
     return energies, stop
 

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PySpice.Spice.Netlist import Circuit
 
-from memristive.devices.characterise import EDGE, characterise
+from memristive.devices.characterise import PULSE_EDGE, characterise
 from memristive.devices.measured_device import emulator
 from memristive.devices.spice_model import SpiceModel
 from memristive.network.design import CLOSED_FORM, ENGINES, Schedule, check_levels, edges
 from memristive.network.layer import ColumnDose, Layer, add_drives, column_nodes
 from memristive.network.networks import READ_BLOCK, Network, read_generator, with_bias
-from memristive.network.ngspice_layer import MARGIN, NgspiceLayer
+from memristive.network.ngspice_layer import LAST_WAIT, NgspiceLayer
 from memristive.network.solvers import READING_LAYERS
 from memristive.network.two_terminal import HALF, ONE_TRANSISTOR, REST, DeviceArray, array_network
 from memristive.spice.parameters import ParameterError
@@ -35,9 +35,9 @@ from memristive.spice.session import Solver, run_once, temporary_circuits
 from memristor import Values, drawn_number
 from snn_circuit import NeuronParameters, Points, names
 
-BATCH = 50  # patterns of a transient
+RUN = 50  # patterns of a transient
 PATTERN = 1e-9  # s: while a crossbar shows one pattern
-STEP = 1e-9  # s: edge of a drive when a row steps up
+ROW_EDGE = 1e-9  # s: edge of a drive when a row steps up
 # One or two time points in each pattern: only max_step governs. Gear, because the trapezoidal rule rings on the currents that
 # hold a state within its bounds.
 CROSSBAR = Solver(max_step=PATTERN / 2, reltol=1e-5, trtol=1e6, chgtol=1e-18, abstol=1e-15, method="gear")
@@ -113,12 +113,12 @@ class SubcircuitLayer:
     def _race(self, states: np.ndarray, changes: Sequence[np.ndarray], patterns: Sequence[np.ndarray],
               shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         layer, together, found = self._layer, np.vstack(patterns), []
-        drives = np.vstack([self._drives(states, together[k:k + BATCH]) for k in range(0, len(together), BATCH)])
+        drives = np.vstack([self._drives(states, together[k:k + RUN]) for k in range(0, len(together), RUN)])
         of_images = np.split(drives, np.cumsum([len(shown) for shown in patterns])[:-1])
         for moments, volts in zip(changes, of_images, strict=True):
             # A pattern begins at its time of the image's `changes`. The first one rises with the image's edge.
-            time = np.unique(np.concatenate([[0.0, layer.rise], moments[1:], moments[1:] + STEP]).round(12))
-            stepped = np.clip((time[:, None] - moments[1:]) / STEP, 0.0, 1.0) @ np.diff(volts, axis=0)
+            time = np.unique(np.concatenate([[0.0, layer.rise], moments[1:], moments[1:] + ROW_EDGE]).round(12))
+            stepped = np.clip((time[:, None] - moments[1:]) / ROW_EDGE, 0.0, 1.0) @ np.diff(volts, axis=0)
             rising = np.minimum(time / layer.rise, 1.0)[:, None] * volts[0]
             found.append(self._membranes.race(time, (rising + stepped).T, layer.window))
         self._membranes.unload()
@@ -195,7 +195,7 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
     controls: list[Points] = [[(0.0, 0.0)] for _ in states]
     time, model = 0.0, array.model
     for column, up, numbers in writes:
-        numbers = np.where(numbers > 2 * EDGE, numbers, 0.0)  # shorter pulses would be all edge
+        numbers = np.where(numbers > 2 * PULSE_EDGE, numbers, 0.0)  # shorter pulses would be all edge
         if not numbers.any():  # a selected column without rows would only disturb
             continue
         volts, width = array.row_voltage(up), model.width_up if up else model.width_down
@@ -203,7 +203,7 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
         begin = time + REST * width / 2
         driven = [(rows[i], volts, numbers[i]) for i in np.flatnonzero(numbers)]
         for points, level, count in [*driven, (controls[column], phi, numbers.max())]:
-            points += edges(begin, count * width, EDGE * width, level)
+            points += edges(begin, count * width, PULSE_EDGE * width, level)
         time = begin + (numbers.max() + REST / 2) * width
     if not time:
         return states
@@ -320,7 +320,7 @@ class NgspiceNetwork:
             return [times], [membranes]
         wanted = min(wanted, network.sizes[-1])
         predicted, noise = network.drawn(image[None], rng or read_generator(0))
-        stop = min(_decided(predicted[-1][0], wanted, label) + MARGIN, self._window)
+        stop = min(_decided(predicted[-1][0], wanted, label) + LAST_WAIT, self._window)
         times, settled = self.forward(network, image, noise, stop, stop if label is None else self._window)
         if stop < self._window and np.isinf(_decided(times[-1], wanted, label)):
             times, settled = self.forward(network, image, noise)

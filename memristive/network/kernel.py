@@ -38,7 +38,7 @@ column_resistance, negative_resistance, settled_membrane, spike_time, edge_gain 
         neuron.column_resistance, neuron.negative_resistance, neuron.settled_membrane, neuron.spike_time, neuron.edge_gain))
 
 Arrays = tuple[np.ndarray, ...]
-CONTEST = 2e-6  # s: neurons that fire within this time after the first are computed exactly
+EXACT_WITHIN = 2e-6  # s: neurons that fire within this time after the first are computed exactly
 NEAR = 0.99  # so are neurons with more than this share of the first one's drive, as late spikes are sensitive to it
 BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
 EMPTY, EMPTY_TABLE = np.zeros(0), np.zeros((0, 0))  # no noise
@@ -54,7 +54,7 @@ GAIN, VTO, SHARE, PINCH, RATE, LEAK = range(6)
 THRESHOLD, TAU, BIAS = range(len(Stages._fields), len(Stages._fields) + 3)
 
 
-class Layer(NamedTuple):
+class LayerArrays(NamedTuple):
     """One layer: its cells, and its neurons with their stages and membranes."""
 
     cells: np.ndarray
@@ -67,7 +67,7 @@ class Layer(NamedTuple):
     noise: float = 0.0  # V of X, standard deviation of one reading of a cell
 
 
-class Pulse(NamedTuple):
+class Timing(NamedTuple):
     """Voltages and times of reads and writes."""
 
     rise: float  # s, edge of the input
@@ -144,7 +144,7 @@ def column_currents(cells: np.ndarray, states: np.ndarray, levels: np.ndarray, v
 
 
 @compiled(inline="always")
-def split(layer: Layer, currents: np.ndarray, j: int) -> tuple[float, float]:
+def split(layer: LayerArrays, currents: np.ndarray, j: int) -> tuple[float, float]:
     """Return the sums of the column `currents` of neuron `j`: over its positive columns, and over its negative ones."""
     if layer.pairs == 0:
         return currents[j], currents[len(currents) - 1] if layer.reference else 0.0
@@ -156,7 +156,7 @@ def split(layer: Layer, currents: np.ndarray, j: int) -> tuple[float, float]:
 
 
 @compiled(inline="always")
-def stages_of(layer: Layer, j: int) -> Stages:
+def stages_of(layer: LayerArrays, j: int) -> Stages:
     """Return the stages of neuron `j`."""
     n = layer.neurons
     return Stages(n[0, j], n[1, j], n[2, j], n[3, j], n[4, j], n[5, j], n[6, j], n[7, j])
@@ -169,7 +169,7 @@ def loaded(cells: np.ndarray, k: int, c: int, state: float) -> float:
 
 
 @compiled(error_model="numpy")
-def refresh(layer: Layer, volts: float, states: np.ndarray, loads: np.ndarray, scale: np.ndarray, weights: np.ndarray,
+def refresh(layer: LayerArrays, volts: float, states: np.ndarray, loads: np.ndarray, scale: np.ndarray, weights: np.ndarray,
             written: np.ndarray) -> None:
     """Update `scale` and `weights` of the neurons flagged in `written`, whose states have changed.
 
@@ -197,19 +197,19 @@ def refresh(layer: Layer, volts: float, states: np.ndarray, loads: np.ndarray, s
 
 
 @compiled
-def prepare(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work) -> None:
+def prepare(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work) -> None:
     """Fill loads, scales and weights of all layers. The first layer has no weights, because its rows differ in voltage."""
     for k in range(len(states)):
         work.loads[k].fill(0.0)
         for i in range(len(states[k])):
             for c in range(states[k].shape[1]):
                 work.loads[k][c] += loaded(layers[k].cells, row_of(layers[k].cells, i), c, states[k][i, c])
-        refresh(layers[k], pulse.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k],
+        refresh(layers[k], timing.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k],
                 np.ones(layers[k].neurons.shape[1]))
 
 
 @compiled
-def draw(layers: tuple[Layer, ...], pulse: Pulse, work: Work, image: np.ndarray, rng: np.random.Generator) -> None:
+def draw(layers: tuple[LayerArrays, ...], timing: Timing, work: Work, image: np.ndarray, rng: np.random.Generator) -> None:
     """Fill `work.noise` with random currents for one read of an `image` (levels of the rows), if devices have read noise.
 
     In the first layer all rows rise together, so that their noises add to one current for each input of a stage. In later
@@ -218,7 +218,7 @@ def draw(layers: tuple[Layer, ...], pulse: Pulse, work: Work, image: np.ndarray,
     for k in range(len(layers)):
         layer, currents = layers[k], work.noise[k]
         if layer.noise > 0.0:
-            unit = layer.noise * layer.nominal_gain * pulse.row_voltage * math.sqrt(max(1, layer.pairs))
+            unit = layer.noise * layer.nominal_gain * timing.row_voltage * math.sqrt(max(1, layer.pairs))
             if k == 0:
                 unit *= math.sqrt((image * image).sum())
             for i in range(currents.shape[0]):
@@ -227,7 +227,7 @@ def draw(layers: tuple[Layer, ...], pulse: Pulse, work: Work, image: np.ndarray,
 
 
 @compiled(inline="always")
-def noise_of(layer: Layer, noise: np.ndarray, i: int, j: int) -> tuple[float, float]:
+def noise_of(layer: LayerArrays, noise: np.ndarray, i: int, j: int) -> tuple[float, float]:
     """Return the noise currents in A of row `i` in the positive columns of neuron `j`, and in its negative ones."""
     if layer.noise == 0.0:
         return 0.0, 0.0
@@ -236,30 +236,30 @@ def noise_of(layer: Layer, noise: np.ndarray, i: int, j: int) -> tuple[float, fl
 
 
 @compiled
-def last_z(pulse: Pulse) -> float:
+def last_z(timing: Timing) -> float:
     """Return z at the end of the longest read."""
-    return math.exp(pulse.window / pulse.tau)
+    return math.exp(timing.window / timing.tau)
 
 
 @compiled(error_model="numpy")
-def read_first(layer: Layer, pulse: Pulse, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
+def read_first(layer: LayerArrays, timing: Timing, states: np.ndarray, scale: np.ndarray, image: np.ndarray, noise: np.ndarray,
                raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` of the first layer by the cheap form.
 
     `raised`: factors by which noise multiplies the thresholds.
     """
     currents = np.empty(states.shape[1])
-    column_currents(layer.cells, states, image, pulse.row_voltage, currents)
-    last = last_z(pulse)
+    column_currents(layer.cells, states, image, timing.row_voltage, currents)
+    last = last_z(timing)
     for j in range(len(drives)):
         positive, negative = split(layer, currents, j)
         more, less = noise_of(layer, noise, 0, j)
         up, down = scale[0, j] * (positive + more + layer.neurons[BIAS, j]), scale[1, j] * (negative + less)
         drives[j] = settled_membrane(stages_of(layer, j), up, down) / layer.neurons[THRESHOLD, j]
-        start = pulse.start if layer.neurons[TAU, j] == pulse.tau else pulse.start ** (pulse.tau / layer.neurons[TAU, j])
+        start = timing.start if layer.neurons[TAU, j] == timing.tau else timing.start ** (timing.tau / layer.neurons[TAU, j])
         z = start * drives[j] / (drives[j] - raised[j]) if drives[j] > raised[j] else np.inf
-        if layer.neurons[TAU, j] != pulse.tau and z < np.inf:
-            z = z ** (layer.neurons[TAU, j] / pulse.tau)
+        if layer.neurons[TAU, j] != timing.tau and z < np.inf:
+            z = z ** (layer.neurons[TAU, j] / timing.tau)
         spikes[j] = z if z <= last else np.inf
 
 
@@ -283,7 +283,7 @@ def in_order(times: np.ndarray, last: float) -> np.ndarray:
 
 
 @compiled(error_model="numpy")
-def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray, noise: np.ndarray, steps: np.ndarray,
+def read_next(layer: LayerArrays, timing: Timing, scale: np.ndarray, weights: np.ndarray, noise: np.ndarray, steps: np.ndarray,
               raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Fill `spikes` (z) and `drives` of a later layer by the cheap form.
 
@@ -293,19 +293,19 @@ def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray
     times = np.empty(rows)
     for k in range(rows - 1):
         times[k] = steps[k]
-    times[rows - 1] = pulse.start
-    last, alike = last_z(pulse), (layer.neurons[TAU] == pulse.tau).all()
+    times[rows - 1] = timing.start
+    last, alike = last_z(timing), (layer.neurons[TAU] == timing.tau).all()
     order = in_order(times, last)
     up, down, above = scale[0] * layer.neurons[BIAS], np.zeros(neurons), np.empty(neurons)
     for j in range(neurons):
         drives[j] = settled_membrane(stages_of(layer, j), up[j], 0.0) / layer.neurons[THRESHOLD, j]
-        above[j] = drives[j] * pulse.start ** (pulse.tau / layer.neurons[TAU, j])
+        above[j] = drives[j] * timing.start ** (timing.tau / layer.neurons[TAU, j])
     spikes.fill(np.inf)
     for position in range(len(order)):
         k = order[position]
         until = times[order[position + 1]] if position + 1 < len(order) else last
         for j in range(neurons):
-            power = 1.0 if alike else pulse.tau / layer.neurons[TAU, j]
+            power = 1.0 if alike else timing.tau / layer.neurons[TAU, j]
             time, end = (times[k], until) if alike else (times[k] ** power, until**power)
             more, less = noise_of(layer, noise, k, j)
             up[j] += weights[0, k, j] + scale[0, j] * more
@@ -318,7 +318,7 @@ def read_next(layer: Layer, pulse: Pulse, scale: np.ndarray, weights: np.ndarray
 
 
 @compiled(error_model="numpy")
-def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[float, float]:
+def settle(layer: LayerArrays, timing: Timing, j: int, currents: np.ndarray) -> tuple[float, float]:
     """Return two voltages of the membrane of neuron `j` in V: where it settles, and where it is when the input has risen.
 
     `currents`: 2 x 5 in A, of the positive and of the negative columns. The five are those with the input at the three shares
@@ -330,7 +330,7 @@ def settle(layer: Layer, pulse: Pulse, j: int, currents: np.ndarray) -> tuple[fl
     settled, risen = settled_membrane(stages, up * (currents[0, 3] + layer.neurons[BIAS, j]), down * currents[1, 3]), 0.0
     for s in range(3):
         volts = settled_membrane(stages, up * (currents[0, s] + NODES[s] * layer.neurons[BIAS, j]), down * currents[1, s])
-        risen += edge_gain(NODES[s], WEIGHTS[s], pulse.rise, layer.neurons[TAU, j]) * volts
+        risen += edge_gain(NODES[s], WEIGHTS[s], timing.rise, layer.neurons[TAU, j]) * volts
     return settled, risen
 
 
@@ -351,26 +351,26 @@ def add_edge_currents(cells: np.ndarray, states: np.ndarray, image: np.ndarray, 
 
 
 @compiled
-def membranes(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray,
+def membranes(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.ndarray, noise: np.ndarray,
               j: int) -> tuple[float, float]:
     """Return the two membrane voltages of `settle` for neuron `j` of the first layer, by the exact form."""
     currents, neurons, columns = np.zeros((2, 5)), layer.neurons.shape[1], states.shape[1]
     for p in range(max(1, layer.pairs)):
-        add_edge_currents(layer.cells, states, image, pulse.row_voltage, p * neurons + j, currents[0])
+        add_edge_currents(layer.cells, states, image, timing.row_voltage, p * neurons + j, currents[0])
         if layer.pairs:
-            add_edge_currents(layer.cells, states, image, pulse.row_voltage, (layer.pairs + p) * neurons + j, currents[1])
+            add_edge_currents(layer.cells, states, image, timing.row_voltage, (layer.pairs + p) * neurons + j, currents[1])
     if layer.reference:
-        add_edge_currents(layer.cells, states, image, pulse.row_voltage, columns - 1, currents[1])
+        add_edge_currents(layer.cells, states, image, timing.row_voltage, columns - 1, currents[1])
     if layer.noise > 0.0:  # the noise currents follow the edge, and do not load the column
         for side in range(2):
             current = noise_of(layer, noise, 0, j)[side]
             for s in range(5):
                 currents[side, s] += current * (NODES[s] if s < 3 else 1.0)
-    return settle(layer, pulse, j, currents)
+    return settle(layer, timing, j, currents)
 
 
 @compiled(error_model="numpy")
-def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarray, noise: np.ndarray, label: int,
+def read_exactly(layer: LayerArrays, timing: Timing, states: np.ndarray, image: np.ndarray, noise: np.ndarray, label: int,
                  raised: np.ndarray, spikes: np.ndarray, drives: np.ndarray) -> None:
     """Replace `spikes` and `drives` in a network of one layer by those of the exact form.
 
@@ -380,19 +380,19 @@ def read_exactly(layer: Layer, pulse: Pulse, states: np.ndarray, image: np.ndarr
     for j in range(len(spikes)):
         if j != label and spikes[j] <= first:
             first, drive_of_first = spikes[j], drives[j]
-    contest = first * math.exp(CONTEST / pulse.tau)
+    contest = first * math.exp(EXACT_WITHIN / timing.tau)
     for j in range(len(spikes)):
         if label == EVERYONE or j == label or spikes[j] <= contest or drives[j] > NEAR * drive_of_first:
-            settled, risen = membranes(layer, pulse, states, image, noise, j)
+            settled, risen = membranes(layer, timing, states, image, noise, j)
             threshold, time = raised[j] * layer.neurons[THRESHOLD, j], np.inf
             if settled > threshold:
-                time = spike_time(settled, risen, threshold, pulse.rise, layer.neurons[TAU, j])
-            spikes[j] = math.exp(time / pulse.tau) if time <= pulse.window else np.inf
+                time = spike_time(settled, risen, threshold, timing.rise, layer.neurons[TAU, j])
+            spikes[j] = math.exp(time / timing.tau) if time <= timing.window else np.inf
             drives[j] = settled / layer.neurons[THRESHOLD, j]
 
 
 @compiled
-def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, image: np.ndarray, label: int,
+def read(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work, image: np.ndarray, label: int,
          noise: np.ndarray) -> None:
     """Present an `image` (levels of the rows), and fill the spikes and drives of every layer in `work`.
 
@@ -402,25 +402,25 @@ def read(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, im
     last = len(states) - 1
     raised = 1.0 + noise / layers[last].neurons[THRESHOLD] if len(noise) else np.ones(len(work.spikes[last]))
     of_first = np.ones(len(work.spikes[0])) if last else raised
-    read_first(layers[0], pulse, states[0], work.scale[0], image, work.noise[0], of_first, work.spikes[0], work.drives[0])
+    read_first(layers[0], timing, states[0], work.scale[0], image, work.noise[0], of_first, work.spikes[0], work.drives[0])
     if last == 0:
-        read_exactly(layers[0], pulse, states[0], image, work.noise[0], label, raised, work.spikes[0], work.drives[0])
+        read_exactly(layers[0], timing, states[0], image, work.noise[0], label, raised, work.spikes[0], work.drives[0])
     for k in range(1, last + 1):
-        read_next(layers[k], pulse, work.scale[k], work.weights[k], work.noise[k], work.spikes[k - 1],
+        read_next(layers[k], timing, work.scale[k], work.weights[k], work.noise[k], work.spikes[k - 1],
                   raised if k == last else np.ones(len(work.spikes[k])), work.spikes[k], work.drives[k])
 
 
 @compiled
-def seconds(pulse: Pulse, z: np.ndarray) -> np.ndarray:
+def seconds(timing: Timing, z: np.ndarray) -> np.ndarray:
     """Return the spike times `z` in s; nan for silent neurons."""
     times = np.empty(len(z))
     for j in range(len(z)):
-        times[j] = pulse.tau * math.log(z[j]) if z[j] < np.inf else np.nan
+        times[j] = timing.tau * math.log(z[j]) if z[j] < np.inf else np.nan
     return times
 
 
 @compiled(error_model="numpy")
-def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float, rng: np.random.Generator) -> np.ndarray:
+def read_back(layer: LayerArrays, states: np.ndarray, errors: np.ndarray, volts: float, rng: np.random.Generator) -> np.ndarray:
     """Return the sum of error x (X - X_ref) over the neurons, for each row without the bias row.
 
     The sums are read as currents of the rows while each column is at `volts` times its error. The reference column carries the
@@ -447,7 +447,7 @@ def read_back(layer: Layer, states: np.ndarray, errors: np.ndarray, volts: float
 
 
 @compiled(error_model="numpy", fastmath=SAFE_MATH)
-def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarray, seconds: float,
+def write(layer: LayerArrays, timing: Timing, states: np.ndarray, c: int, high: np.ndarray, seconds: float,
           factors: np.ndarray) -> float:
     """Write column `c`, and return the conductance in S with which its cells load the column afterwards.
 
@@ -455,24 +455,24 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
     voltage or of the time, since only the product of both counts. `factors`: write gain of each row over the nominal gain, or
     empty.
     """
-    load, cells, volts, rows = 0.0, layer.cells, math.copysign(pulse.write_voltage, seconds), len(high)
+    load, cells, volts, rows = 0.0, layer.cells, math.copysign(timing.write_voltage, seconds), len(high)
     if len(layer.flow.up) > 0:
         for i in range(rows):
             k, factor = row_of(cells, i), factors[i] if len(factors) else 1.0
-            charge = cells[RATE, k, c] * factor * volts * high[i] * abs(seconds) * pulse.write_area
+            charge = cells[RATE, k, c] * factor * volts * high[i] * abs(seconds) * timing.write_area
             states[i, c] = moved(layer.flow, states[i, c], charge)
             load += loaded(cells, k, c, states[i, c])
         return load
-    longest = 1.0 if pulse.lifts else high.max()  # shares of time: phi is high as long as the longest row
-    window = abs(seconds) * pulse.write_window * longest
+    longest = 1.0 if timing.lifts else high.max()  # shares of time: phi is high as long as the longest row
+    window = abs(seconds) * timing.write_window * longest
     if window == 0.0:
         longest, window = 1.0, 1e-300  # s: nothing is written
-    area = abs(seconds) * pulse.write_area / window  # mean of the input over the window, in units of its level
+    area = abs(seconds) * timing.write_area / window  # mean of the input over the window, in units of its level
     if cells.shape[1] == 1 and len(factors) == 0:  # one law for all rows: vectorised
         cell, leak, charged = values_of(cells, 0, c), cells[LEAK, 0, c], cells[RATE, 0, c] / cells[LEAK, 0, c] * volts * area
         share = leaked(window, leak)
         for i in range(rows):
-            lift = raised_state(cell, states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
+            lift = raised_state(cell, states[i, c], volts * high[i]) - states[i, c] if timing.lifts else 0.0
             states[i, c] = written(states[i, c], charged * high[i], lift, share)
             load += loaded(cells, 0, c, states[i, c])
         return load
@@ -484,7 +484,7 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
         if leak != before:
             share, before = leaked(window, leak), leak
         gain = cells[RATE, k, c] * (factors[i] if len(factors) else 1.0)
-        lift = raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c] if pulse.lifts else 0.0
+        lift = raised_state(values_of(cells, k, c), states[i, c], volts * high[i]) - states[i, c] if timing.lifts else 0.0
         if gain != 0.0:  # not a stuck cell; noise may reverse the sign of a write
             states[i, c] = written(states[i, c], gain * mean / leak, lift, share)
         load += loaded(cells, k, c, states[i, c])
@@ -492,7 +492,7 @@ def write(layer: Layer, pulse: Pulse, states: np.ndarray, c: int, high: np.ndarr
 
 
 @compiled
-def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
+def write_pulses(layer: LayerArrays, timing: Timing, pulses: Pulses, states: np.ndarray, c: int, high: np.ndarray, dose: float,
                  counts: Counts, k: int, loads: np.ndarray, rng: np.random.Generator) -> None:
     """Write column `c` of layer `k` by as many pulses as the `dose` in V asks for, and update `counts` and `loads`.
 
@@ -501,14 +501,14 @@ def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray,
     """
     up, load, numbers, cells, flow = 1 if dose > 0 else 0, 0.0, np.empty(len(high)), layer.cells, layer.flow
     counted, conducted = counts.pulses[k], counts.conducted[k][up]
-    per_pulse = math.copysign(pulse.write_voltage, dose) * pulses.width  # V s
+    per_pulse = math.copysign(timing.write_voltage, dose) * pulses.width  # V s
     for i in range(len(high)):
         r = row_of(cells, i)
         number = drawn_number(high[i] * abs(dose) / pulses.step, pulses.whole, rng)
         numbers[i] = number
         if number > 0.0:
             counted[i, c] += number
-            conducted[i, c] += number * current(values_of(cells, r, c), states[i, c], pulse.row_voltage) / pulse.row_voltage
+            conducted[i, c] += number * current(values_of(cells, r, c), states[i, c], timing.row_voltage) / timing.row_voltage
             charge = cells[RATE, r, c] * per_pulse
             if pulses.noise == 0.0:
                 states[i, c] = moved(flow, states[i, c], number * charge)
@@ -525,7 +525,7 @@ def write_pulses(layer: Layer, pulse: Pulse, pulses: Pulses, states: np.ndarray,
 
 
 @compiled
-def disturb(layer: Layer, pulses: Pulses, states: np.ndarray, c: int, numbers: np.ndarray, up: int, per_pulse: float,
+def disturb(layer: LayerArrays, pulses: Pulses, states: np.ndarray, c: int, numbers: np.ndarray, up: int, per_pulse: float,
             loads: np.ndarray) -> None:
     """Move the cells of a passive array that a write of column `c` disturbs, and update `loads`.
 
@@ -552,14 +552,14 @@ def disturb(layer: Layer, pulses: Pulses, states: np.ndarray, c: int, numbers: n
 
 
 @compiled
-def present(layers: tuple[Layer, ...], pulse: Pulse, states: Arrays, work: Work, images: np.ndarray, noise: np.ndarray,
+def present(layers: tuple[LayerArrays, ...], timing: Timing, states: Arrays, work: Work, images: np.ndarray, noise: np.ndarray,
             times: Arrays, rng: np.random.Generator) -> None:
     """Present all `images`, and fill `times` with the first spikes in s: for each layer an array, images x neurons.
 
     `noise`: shifts in V of the output neurons' thresholds, images x neurons; an empty array for none.
     """
     for n in range(len(images)):
-        draw(layers, pulse, work, images[n], rng)
-        read(layers, pulse, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY)
+        draw(layers, timing, work, images[n], rng)
+        read(layers, timing, states, work, images[n], EVERYONE, noise[n] if len(noise) else EMPTY)
         for k in range(len(states)):
-            times[k][n] = seconds(pulse, work.spikes[k])
+            times[k][n] = seconds(timing, work.spikes[k])

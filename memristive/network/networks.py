@@ -182,7 +182,7 @@ class Network:
         """
         arrays = KernelArrays(self, rails)
         times = tuple(np.empty((len(images), neurons)) for neurons in self.sizes[1:])
-        kernel.present(arrays.layers, arrays.pulse, arrays.states, arrays.work, self.read_levels(images), jitter, times, rng)
+        kernel.present(arrays.layers, arrays.timing, arrays.states, arrays.work, self.read_levels(images), jitter, times, rng)
         return list(times), arrays.work.noise
 
     def first_spikes(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -195,8 +195,8 @@ class Network:
         arrays, rng, found = KernelArrays(self), read_generator(0), []
         work, everyone = arrays.work, np.ones(self.sizes[1])
         for image in self.read_levels(images):
-            kernel.draw(arrays.layers[:1], arrays.pulse, work, image, rng)
-            kernel.read_first(arrays.layers[0], arrays.pulse, arrays.states[0], work.scale[0], image, work.noise[0], everyone,
+            kernel.draw(arrays.layers[:1], arrays.timing, work, image, rng)
+            kernel.read_first(arrays.layers[0], arrays.timing, arrays.states[0], work.scale[0], image, work.noise[0], everyone,
                               work.spikes[0], work.drives[0])
             found.append(work.drives[0].copy())
         return np.array(found)
@@ -283,13 +283,21 @@ def no_counts(network: Network) -> kernel.Counts:
 
 
 class KernelArrays:
-    """Arguments of the kernel's functions for a network: its layers, voltages and times, states, and work space.
+    """Arguments of the kernel's functions for a network: its layers, voltages and times, pulses, states, and work space.
 
     Without `rails`, stages never clip.
     """
 
     def __init__(self, network: Network, rails: bool = True) -> None:
-        self.layers, self.pulse = tuple(kernel_layer(layer, rails) for layer in network.layers), kernel_pulse(network)
+        design, first, tau = network.design, network.layers[0], network.parameters.neuron.time_constant
+        self.layers = tuple(kernel_layer(layer, rails) for layer in network.layers)
+        self.timing = kernel.Timing(design.rise, design.window, tau, math.exp(network.start_time / tau), design.row_voltage,
+                                    design.writing, design.column_voltage(True), design.column_voltage(False),
+                                    *first.write_law(1.0), first.phi_share is not None)
+        self.pulses, device = kernel.NO_PULSES, network.pulses
+        if device:
+            self.pulses = kernel.Pulses(device.step, device.width, bool(device.whole), device.write_noise,
+                                        (float(device.disturb_down), float(device.disturb_up)), bool(device.thirds))
         references = [np.full((int(layer.reference), layer.rows), layer.rest) for layer in network.layers]
         self.states = tuple(np.array(np.vstack([states, reference]).T, float, order="C")
                             for states, reference in zip(network.states, references, strict=True))
@@ -300,7 +308,7 @@ class KernelArrays:
                                 tuple(np.empty(count) for _, count, _ in found), tuple(np.empty(count) for _, count, _ in found),
                                 tuple(np.zeros((rows if k else 1, 2 * count if network.design.pairs else count + 1))
                                       for k, count, rows in found))
-        kernel.prepare(self.layers, self.pulse, self.states, self.work)
+        kernel.prepare(self.layers, self.timing, self.states, self.work)
 
     def trained(self, network: Network) -> Network:
         """Return `network` with the states that the kernel has written into these arrays."""
@@ -308,15 +316,7 @@ class KernelArrays:
         return dataclasses.replace(network, states=states)
 
 
-def kernel_pulse(network: Network) -> kernel.Pulse:
-    """Return the voltages and times of a network for the kernel."""
-    design, first, tau = network.design, network.layers[0], network.parameters.neuron.time_constant
-    return kernel.Pulse(design.rise, design.window, tau, math.exp(network.start_time / tau), design.row_voltage, design.writing,
-                        design.column_voltage(True), design.column_voltage(False), *first.write_law(1.0),
-                        first.phi_share is not None)
-
-
-def kernel_layer(layer: Layer, rails: bool = True) -> kernel.Layer:
+def kernel_layer(layer: Layer, rails: bool = True) -> kernel.LayerArrays:
     """Return the cells and neurons of a layer for the kernel; a reference column cannot be written."""
     memristor, neuron, devices, neurons = layer.memristor, layer.neuron, layer.devices, layer.circuits
     columns, rows = layer.columns + layer.reference, layer.rows if devices.cells else 1
@@ -326,7 +326,7 @@ def kernel_layer(layer: Layer, rails: bool = True) -> kernel.Layer:
     of_cells = [cells.gain, cells.threshold_voltage, cells.share, cells.pinch, rate, cells.leak]
     bias = (layer.bias or 0.0) * neuron.threshold / neuron.transresistance
     of_neurons = [*(neurons if rails else neurons.without_rails()).stages, neurons.threshold, neurons.time_constant, bias]
-    return kernel.Layer(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
+    return kernel.LayerArrays(np.array([np.broadcast_to(value, (columns, rows)).T for value in of_cells], float),
                         np.array([np.broadcast_to(value, layer.neurons) for value in of_neurons], float), memristor.gain,
                         layer.write_rate, layer.pairs, layer.reference,
                         memristor.curve.flow if memristor.curve else kernel.NO_FLOW, layer.read_noise)
@@ -354,11 +354,3 @@ def network_on_chip(network: Network, chip: Chip | None) -> Network:
         reference = np.full((int(layer.reference), layer.rows), layer.rest)
         found.append(part.with_stuck_cells(np.vstack([states, reference]))[:layer.columns])
     return dataclasses.replace(network, states=tuple(found), devices=tuple(devices), chip=part if paper else chip)
-
-
-def pulse_values(pulses: PulseWrites | None) -> kernel.Pulses:
-    """Return the pulses in the kernel's form; None gives `NO_PULSES`."""
-    if pulses is None:
-        return kernel.NO_PULSES
-    return kernel.Pulses(pulses.step, pulses.width, bool(pulses.whole), pulses.write_noise,
-                         (float(pulses.disturb_down), float(pulses.disturb_up)), bool(pulses.thirds))

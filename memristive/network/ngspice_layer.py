@@ -46,7 +46,7 @@ FINER = 1 / 40  # factor on steps if rows may lift the gates non-linearly (`solv
 CURVED = 0.2  # share of a column's current by cells that are lifted non-linearly, above which steps are finer
 SETTLED = 1.2  # end of a crossbar's run, in edges: the currents through the gates' capacitances have then ended
 OFF = 1.0  # V below Vto: so low are the cells of a circuit's spare rows, which then carry no current
-MARGIN = 3e-6  # s, from the last spike that is waited for to the end of a read
+LAST_WAIT = 3e-6  # s, from the last spike that is waited for to the end of a read
 WRITE_EDGE = 0.02  # duration of each edge as a share of the time for which phi is high
 SHORTEST_WRITE = 1e-6  # s: with shorter edges, rounding of channel charges is a current above ngspice's tolerance
 BACK_RISE, BACK_STOP = 1e-6, 3e-6  # s
@@ -133,7 +133,7 @@ class NgspiceLayer:
             fires = ends > thresholds
             times = np.sort((begin + self.time_constant * np.log(np.divide(ends - start, ends - thresholds, where=fires,
                                                                            out=np.ones(len(ends)))))[fires])
-            stop = max(times[min(wanted, len(times)) - 1], times[0] + layer.after) + MARGIN if len(times) else 0.0
+            stop = max(times[min(wanted, len(times)) - 1], times[0] + layer.after) + LAST_WAIT if len(times) else 0.0
         stop = max(min(stop, layer.window) - begin, layer.rise)
         late = begin + self.race(np.zeros(1), drive[:, None], stop, start, thresholds)
         return np.where(np.isnan(first), late, first), ends / thresholds

@@ -106,7 +106,7 @@ def training_solver(setup: Setup, solver: Solver = TRAINING) -> Solver:
 def read_solver(setup: Setup, states: np.ndarray, images: np.ndarray, solver: Solver = READING) -> Solver:
     """Return the solver for reads of `images` (n x inputs or inputs, 0 to 1) by cells in `states` (classes x inputs, V)."""
     if setup.array:
-        return two_terminal.READING if solver == READING else solver
+        return two_terminal.ARRAY_READING if solver == READING else solver
     cells = Cells.of(setup.memristor, setup.devices.cells)
     volts = setup.schedule.input_voltage * images
     return solver_for_cells(solver_for_device(solver, setup.memristor), cells, states, volts)

@@ -33,7 +33,7 @@ FULL = 0.9  # share of the conductance range at which the most written cell of a
 FEEDBACK_SWITCH = 1.0  # ohm: a column's write current moves the virtual ground by its volts over the op-amp's gain
 ACCESS = 1e-3  # share of the read voltage across a closed access switch, for a device at its highest conductance
 SELECTED = 0.5  # V, phi above which the switches are closed
-EDGE = 0.01  # of one pulse's width
+ARRAY_EDGE = 0.01  # of one pulse's width
 REST = 0.1  # of a class's pulse, until the next class: short, because devices whose rate jumps at 0 V creep in between
 
 
@@ -112,7 +112,7 @@ class DeviceArray(Parameters):
 
 
 # The membranes (1e-3 C) govern the steps of a read. Spikes are off by up to 0.7 us, with `method="gear"` by up to 3 us.
-READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, method="trap")
+ARRAY_READING = Solver(max_step=20e-6, reltol=1e-5, trtol=10.0, chgtol=1e-9, method="trap")
 
 
 def pulses_of_a_class(device: MeasuredDevice, scheme: str, classes: int) -> float:

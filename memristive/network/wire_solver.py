@@ -25,8 +25,8 @@ from snn_circuit import Cells, Wires
 TOLERANCE = 1e-6  # V, last correction of any node; the next one would be a hundred times smaller
 ITERATIONS = 500  # three to five suffice for wires of ohms
 MOVED = 0.5  # V: change of a state after which the network is factorised anew. It sets the speed, not the solution.
-LEAST = 1e-5  # ohm, instead of wires without resistance
-BATCH = 10  # images at a time: more do not stay in the cache
+LEAST_RESISTANCE = 1e-5  # ohm, instead of wires without resistance
+IMAGES_A_SOLVE = 10  # images at a time: more do not stay in the cache
 
 
 class WireSolver:
@@ -41,7 +41,7 @@ class WireSolver:
     """
 
     def __init__(self, cells: Cells, wires: Wires, ends: Values = 0.0) -> None:
-        self._cells, self._row, self._column = cells, *(1 / max(ohm, LEAST) for ohm in (wires.row, wires.column))
+        self._cells, self._row, self._column = cells, *(1 / max(ohm, LEAST_RESISTANCE) for ohm in (wires.row, wires.column))
         self._ends = 1 / (1 / self._column + ends)  # S, from a column's last node to ground
         self._share = cells.share
         self._factorised: np.ndarray | None = None  # states
@@ -125,8 +125,8 @@ class WiredCrossbar(Crossbar):
                    isolated=setup.memristor.junction_current <= ISOLATED)
 
     def _currents(self, states: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-        for first in range(0, len(images), BATCH):
-            volts = self.schedule.input_voltage * images[first:first + BATCH]
+        for first in range(0, len(images), IMAGES_A_SOLVE):
+            volts = self.schedule.input_voltage * images[first:first + IMAGES_A_SOLVE]
             half, full = self.solver.currents(states, np.concatenate([volts / 2, volts])).reshape(2, len(volts), -1)
             # Over the edge, currents are as good as quadratic in the input. The solver includes the neurons' input resistance.
             shares = SHARES[:, None, None]

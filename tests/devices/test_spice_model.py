@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from memristive.devices.characterise import EDGE, characterise, read, write
+from memristive.devices.characterise import PULSE_EDGE, characterise, read, write
 from memristive.devices.measured_device import MeasuredDevice, device_of_record, device_record
 from memristive.devices.spice_model import load_model, model_of
 from memristive.spice.parameters import ParameterError, SimulationError
@@ -84,7 +84,7 @@ def test_models_of_the_project_follow_their_equations(ngspice, law, low, high):
     model, states = load_model(law.__name__), low + (high - low) * np.array([0.2, 0.5, 0.8])
     assert read(model, states) == pytest.approx([law(x, 0.1)[1] / 0.1 for x in states], rel=5e-3)
     for up, volts, width in ((True, model.voltage_up, model.width_up), (False, model.voltage_down, model.width_down)):
-        edge = EDGE * width
+        edge = PULSE_EDGE * width
         points = [0.0, edge, width, width + edge]
         drive = partial(np.interp, xp=points, fp=[0.0, volts, volts, 0.0])
         moved = np.array([solve_ivp(lambda t, y, drive=drive: [law(y[0], float(drive(t)))[0]], (0, points[-1]), [x], rtol=1e-8,

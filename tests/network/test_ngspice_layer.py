@@ -14,11 +14,11 @@ from memristive.network.checks import fit_feedback_resistor
 from memristive.network.chip import Chip, on_chip
 from memristive.network.closed_form import Crossbar
 from memristive.network.decisions import RESOLUTION, lead, paper_decision, strict_decision
-from memristive.network.design import WRITE_EDGE, LayerDesign, Setup, edges
+from memristive.network.design import PULSE_EDGES, LayerDesign, Setup, edges
 from memristive.network.engines import NgspiceNetwork
 from memristive.network.layer import ColumnDose
 from memristive.network.networks import Network
-from memristive.network.ngspice_layer import MARGIN
+from memristive.network.ngspice_layer import LAST_WAIT
 from memristive.network.solvers import WRITING
 from memristive.spice.parameters import ParameterError
 from memristor import MemristorParameters, channel_current, raised_state, read_current, state_rate, trained_state
@@ -140,7 +140,7 @@ def test_many_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
     crossbar = snn_circuit.network(parameters, np.zeros((classes, inputs)), None, [OFF] * classes, neurons=False)
     circuit = ngspice.load(crossbar, WRITING, names)
     start = generator.uniform(2.8, 3.2, (classes, inputs))
-    states, written, shape = start, np.zeros((classes, inputs)), np.array(edges(0.0, pulse, WRITE_EDGE * pulse, 1.0))
+    states, written, shape = start, np.zeros((classes, inputs)), np.array(edges(0.0, pulse, PULSE_EDGES * pulse, 1.0))
     for k in range(100):
         image = np.zeros(inputs)
         image[generator.choice(inputs - undriven, 5, replace=False)] = 1.0
@@ -156,7 +156,8 @@ def test_many_writes_to_two_columns_disturb_no_other_cell(ngspice, parameters):
     circuit.unload()
     moved, driven = states - start, (slice(None), slice(-undriven))
     assert np.abs(written[[1, 7]][driven]).mean() > 0.1  # V
-    assert moved[[1, 7]][driven] == pytest.approx((1 - WRITE_EDGE * (0.5 / 1.2)**2) * written[[1, 7]][driven], rel=0.01, abs=3e-3)
+    assert moved[[1, 7]][driven] == pytest.approx((1 - PULSE_EDGES * (0.5 / 1.2)**2) * written[[1, 7]][driven], rel=0.01,
+                                                    abs=3e-3)
     moved[[1, 7], :-undriven] = 0.0
     assert np.abs(moved).max() < 0.003 * start.mean()
 
@@ -195,7 +196,7 @@ def test_hidden_neurons_are_read_for_the_whole_window_while_learning(network, im
     network = on_a_chip(network) if chip else network
     exact = [layer[0] for layer in network.forward(images[:1])]
     first = int(np.nanargmin(exact[-1]))
-    decided = np.nanmin(exact[-1]) + MARGIN  # end of a read for the first spike alone
+    decided = np.nanmin(exact[-1]) + LAST_WAIT  # end of a read for the first spike alone
     assert np.nanmax(exact[0]) > decided
     for label, end in ((None, decided), (first, np.inf)):
         times, settled = NgspiceNetwork(network).read(network, images[0], 1, label)
@@ -210,7 +211,7 @@ def test_a_read_goes_on_if_a_spike_comes_later_than_predicted():
     neuron = NeuronParameters(amplifier_gain=100, amplifier_output_resistance=1e3)
     network = Network((np.full((1, 3), 6.0),), NetworkParameters(neuron=neuron))
     predicted, found = network.first_spikes(np.ones((1, 2)))[0, 0], NgspiceNetwork(network).read(network, np.ones(2))[0][-1][0]
-    assert found > predicted + MARGIN
+    assert found > predicted + LAST_WAIT
 
 
 @pytest.mark.parametrize("chip", [False, True])

@@ -63,9 +63,9 @@ def test_a_device_of_any_shape_learns(shape):
 def test_a_device_of_the_user_is_compared_with_the_presets(tmp_path, capsys):
     mine = MeasuredDevice("mine", up=(0.05, 0.02, 0.01), down=(0.01, 0.02, 0.02), write_noise=0.01, read_noise=0.01, spread=0.1)
     (tmp_path / "mine.json").write_text(json.dumps(device_record(mine)))
-    gains = device_learning.Task(str(tmp_path / "mine.json"), data="digits").prepared()[0].devices[0].cells.transconductance
+    gains = device_learning.DeviceRun(str(tmp_path / "mine.json"), data="digits").prepared()[0].devices[0].cells.transconductance
     assert gains.std() / gains.mean() == pytest.approx(0.1, rel=0.1)
-    task = device_learning.Task("epiram", data="digits")
+    task = device_learning.DeviceRun("epiram", data="digits")
     rows = [device_learning.evaluate(dataclasses.replace(task, short=True))]
     (tmp_path / "device_learning.json").write_text(json.dumps({"rows": rows}))
     device_learning.main(["--device", str(tmp_path / "mine.json"), "--data", "digits", "--layers", "1", "--jobs", "1",
@@ -83,14 +83,14 @@ def test_a_network_that_collapses_is_named(tmp_path):
     """Pulses that switch a device nearly as a whole, in both directions, leave no neuron of the hidden layer to fire."""
     (tmp_path / "abrupt.json").write_text(json.dumps(device_record(MeasuredDevice("abrupt", up=(0.85, 0.0), down=(0.0, 0.85)))))
     with pytest.warns(OperatingRangeWarning, match="abrupt, digits, layers: 2.*layer 1"):
-        row = device_learning.evaluate(device_learning.Task(str(tmp_path / "abrupt.json"), 2, data="digits", short=True))
+        row = device_learning.evaluate(device_learning.DeviceRun(str(tmp_path / "abrupt.json"), 2, data="digits", short=True))
     assert row["strict_accuracy"] < 0.3
 
 
 def test_saved_networks_obey_the_options(tmp_path):
     """Committed networks are what the study trains now, and another network is refused before a training."""
     for device in DEVICES:
-        check_overwriting(Path("voltages") / f"device_{device}_1.json", device_learning.Task(device).described(), force=False)
+        check_overwriting(Path("voltages") / f"device_{device}_1.json", device_learning.DeviceRun(device).described(), False)
     (tmp_path / "device_pcmo_1.json").write_bytes(Path("voltages/device_ideal_1.json").read_bytes())
     for options in (["--results", str(tmp_path)], ["--results", str(tmp_path / "other"), "--voltages", str(tmp_path)]):
         with pytest.raises(NotOverwritten, match="device_pcmo_1"):

@@ -78,7 +78,7 @@ def test_a_measured_device_learns_on_its_chip_or_is_carried_to_it(tmp_path):
 
 
 def task(network):
-    return device_variability.Task({"encoding": "grey"}, "ex situ", [Chip()], RULE, 500, network=network)
+    return device_variability.ChipRun({"encoding": "grey"}, "ex situ", [Chip()], RULE, 500, network=network)
 
 
 def test_carried_weights_do_not_replace_stuck_cells():

@@ -8,7 +8,7 @@ import pytest
 import datasets
 from memristive.learning import stdp_learning
 from memristive.learning.stdp_circuit import constants, spike_times
-from memristive.learning.stdp_learning import STEP, MnistLearning, NetworkState, draw_start, learn_digits
+from memristive.learning.stdp_learning import PACE_STEP, MnistLearning, NetworkState, draw_start, learn_digits
 from memristive.network.decisions import RESOLUTION, SILENT, TIED, decide, lead
 
 FEW = MnistLearning(neurons=10, epochs=1, seed=3)
@@ -47,13 +47,13 @@ def test_every_neuron_learns_a_digit_without_labels(training, learned, digit_ima
 
 def test_the_pace_falls_from_step_to_step_but_not_within_one():
     """The inverse time constant of forgetting falls linearly; all that learns slows down together."""
-    learning, images = MnistLearning(neurons=10, epochs=1), np.full((2 * STEP, 4), 0.0)
-    images[[0, STEP - 1, STEP]] = 1.0
+    learning, images = MnistLearning(neurons=10, epochs=1), np.full((2 * PACE_STEP, 4), 0.0)
+    images[[0, PACE_STEP - 1, PACE_STEP]] = 1.0
     moved = []
-    for first in ([0], [STEP - 1], [STEP]):  # only this image makes a neuron fire
+    for first in ([0], [PACE_STEP - 1], [PACE_STEP]):  # only this image makes a neuron fire
         network, blank = NetworkState(np.full((10, 4), 8.0), np.zeros(10)), np.zeros_like(images)
         blank[first] = 1.0
-        list(learn_digits(learning, network, blank, np.arange(2 * STEP)))
+        list(learn_digits(learning, network, blank, np.arange(2 * PACE_STEP)))
         moved.append(np.abs(network.states - 8.0).max())
     assert moved[0] == pytest.approx(moved[1], rel=1e-9) and moved[2] < 0.7 * moved[0]
     fast, slow = learning.setup(), learning.setup(learning.pace(0.5))
