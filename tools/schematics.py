@@ -4,6 +4,7 @@ Writes figures/circuit_{memristor,network,pair,self_learning,transistors,layers}
 documents show. Run it after a change of a circuit.
 """
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,47 +84,71 @@ def _lifted_gate() -> Figure:
     return figure
 
 
+def _line(*corners: Any) -> Any:
+    """Draw a line through the `corners`; return its last part."""
+    for start, end in itertools.pairwise(corners):
+        part = elm.Line().at(start).to(end)
+    return part
+
+
+def _control(*corners: Any) -> Any:
+    """Draw a control line through the `corners`; return its last part."""
+    for ends in itertools.pairwise(corners):
+        part = _line(*ends).linestyle("--").color(VERMILLION)
+    return part
+
+
+def _pin(label: str, side: str, *corners: Any) -> Any:
+    """Draw a terminal at the end of a line through the `corners`."""
+    if len(corners) > 1:
+        _line(*corners)
+    return elm.Dot(open=True).at(corners[-1]).label(label, side)
+
+
+def _cell(x: float, y: float, size: float, label: str = "") -> Any:
+    """Draw a memristor of this `size` between the row at height `y` and the column at `x`."""
+    cell = elm.Memristor().at((x - size, y)).to((x, y - size))
+    if label:
+        cell.label(label, "bottom", ofst=0.1)
+    elm.Dot().at(cell.start)
+    elm.Dot().at(cell.end)
+    return cell
+
+
 def _memristor() -> None:
     charge = elm.SourceControlledI().at((0, 0)).to((0, 3)).label("K · (V$_D$ − V$_S$)", ofst=0.3)
     elm.Ground().at(charge.start)
-    elm.Line().at((0, 3)).to((2.8, 3))
+    _line((0, 3), (2.8, 3))
     elm.Dot().at((2.8, 3)).label("pump", "top")
     _to_ground(elm.Resistor(), (2.8, 3), "R$_{leak}$")
     elm.Switch().at((2.8, 3)).to((6.2, 3)).label("closed while phi > 0.5 V", "top", ofst=0.6)
     elm.Dot().at((6.2, 3)).label("X", "top")
     _to_ground(elm.Capacitor(), (6.2, 3), "C$_{mem}$")
-    elm.Line().at((6.2, 3)).to((8.4, 3))
+    _line((6.2, 3), (8.4, 3))
     channel = elm.NFet(bulk=True).reverse().anchor("gate").at((8.4, 3)).theta(0)
-    elm.Line().at(channel.drain).to((channel.drain.x, 4.6))
-    elm.Dot(open=True).label("D, to the input", "right")
-    elm.Line().at(channel.source).to((channel.source.x, 0.9))
-    elm.Dot(open=True).label("S, to the neuron", "right")
-    elm.Line().at(channel.bulk).to((channel.bulk.x + 0.9, channel.bulk.y))
+    _pin("D, to the input", "right", channel.drain, (channel.drain.x, 4.6))
+    _pin("S, to the neuron", "right", channel.source, (channel.source.x, 0.9))
+    _line(channel.bulk, (channel.bulk.x + 0.9, channel.bulk.y))
     elm.Ground().label("synapse,\nweight X", "right", ofst=(0.5, 0.6))
 
 
 def _transistor_cell() -> None:
     for foot, kind, gate in ((4.2, elm.PFet, "row up: bright is low"), (1.2, elm.NFet, "row down: bright is high")):
         write = kind().anchor("drain" if kind is elm.PFet else "source").at((0, foot)).theta(0).reverse()
-        elm.Line().at(write.gate).tox(-2.2)
-        elm.Dot(open=True).label(gate, "left")
+        _pin(gate, "left", write.gate, (-2.2, write.gate.y))
         top, bottom = (write.source, write.drain) if kind is elm.PFet else (write.drain, write.source)
-        elm.Line().at(top).to((0, foot + 2.0))
-        elm.Line().at(bottom).to((0, foot))
-    elm.Line().at((0, 3.2)).to((0, 4.2))
-    elm.Line().at((0, 6.2)).to((0, 6.6))
-    elm.Dot(open=True).label("error line of class c", "right")
-    elm.Line().at((0, 1.2)).to((0, 0.8))
-    elm.Dot(open=True).label("the same error line", "right")
+        _line(top, (0, foot + 2.0))
+        _line(bottom, (0, foot))
+    _line((0, 3.2), (0, 4.2))
+    _pin("error line of class c", "right", (0, 6.2), (0, 6.6))
+    _pin("the same error line", "right", (0, 1.2), (0, 0.8))
     elm.Dot().at((0, 3.7))
-    elm.Line().at((0, 3.7)).to((6.0, 3.7)).label("w", "top")
+    _line((0, 3.7), (6.0, 3.7)).label("w", "top")
     elm.Dot().at((3.2, 3.7))
     _to_ground(elm.Capacitor(), (3.2, 3.7), "C", 1.8)
     read = elm.NFet().anchor("gate").at((6.0, 3.7)).theta(0).reverse()
-    elm.Line().at(read.drain).toy(5.6)
-    elm.Dot(open=True).label("input of pixel i", "right")
-    elm.Line().at(read.source).toy(1.8)
-    elm.Dot(open=True).label("score of class c", "right")
+    _pin("input of pixel i", "right", read.drain, (read.drain.x, 5.6))
+    _pin("score of class c", "right", read.source, (read.source.x, 1.8))
 
 
 def _error_line() -> None:
@@ -132,20 +157,16 @@ def _error_line() -> None:
         elm.Vdd().at((x, 6.4)).label("3 V")
     diode = elm.PFet().anchor("source").at((mirror, 6.4)).theta(0)
     copy = elm.PFet().anchor("source").at((line, 6.4)).theta(0).reverse()
-    elm.Line().at(diode.gate).to(copy.gate)
-    elm.Line().at(diode.gate).toy(diode.drain.y)
-    elm.Line().to((mirror, diode.drain.y))
+    _line(diode.gate, copy.gate)
+    _line(diode.gate, (diode.gate.x, diode.drain.y), (mirror, diode.drain.y))
     target = elm.NFet().anchor("drain").at((mirror, 3.4)).theta(0).reverse()
-    elm.Line().at(diode.drain).to(target.drain)
-    elm.Line().at(target.gate).tox(-0.6)
-    elm.Dot(open=True).label("target pin of c", "left")
+    _line(diode.drain, target.drain)
+    _pin("target pin of c", "left", target.gate, (-0.6, target.gate.y))
     arm = elm.NFet().anchor("drain").at((line, 3.4)).theta(0).reverse()
-    elm.Line().at(copy.drain).to(arm.drain)
+    _line(copy.drain, arm.drain)
     elm.Dot().at((line, 4.4))
-    elm.Line().at((line, 4.4)).to((line + 1.6, 4.4))
-    elm.Dot(open=True).label("error line, to all cells of c", "right")
-    elm.Line().at(arm.gate).tox(line - 1.7)
-    elm.Dot(open=True).label("score of c", "left")
+    _pin("error line, to all cells of c", "right", (line, 4.4), (line + 1.6, 4.4))
+    _pin("score of c", "left", arm.gate, (line - 1.7, arm.gate.y))
     for x, part, label in ((mirror, target, "I, shared by all targets"), (line, arm, "I, shared by all arms")):
         bottom = part.source.y - 1.8
         elm.SourceI().at((x, bottom)).up().length(1.8).reverse().label(label, "bottom")
@@ -158,112 +179,103 @@ def _to_ground(element: Any, top: tuple[float, float], label: str, bottom: float
     elm.Ground().at((top[0], bottom))
 
 
-def _crossbar(count: int = 3, pitch: float = 3.6, row: float = 2.4) -> None:
+def _crossbar() -> None:
+    count, pitch, row = 3, 3.6, 2.4
     bottom = -count * row
     for i in range(count):
-        elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
-        elm.Line().at((0, -row * i)).to((count * pitch, -row * i))
+        _pin(f"input {i}", "left", (0, -row * i))
+        _line((0, -row * i), (count * pitch, -row * i))
     for j in range(count):
         column, control = pitch * j + 3.0, pitch * j + 0.7
-        elm.Line().at((column, -1.4)).to((column, bottom))
-        elm.Line().at((control, 1.0)).to((control, bottom + row - 0.7)).linestyle("--").color(VERMILLION)
-        elm.Dot(open=True).at((control, 1.0)).label(f"phi {j}", "top").color(VERMILLION)
+        _line((column, -1.4), (column, bottom))
+        _control((control, 1.0), (control, bottom + row - 0.7))
+        _pin(f"phi {j}", "top", (control, 1.0)).color(VERMILLION)
         for i in range(count):
-            cell = elm.Memristor().at((column - 1.4, -row * i)).to((column, -row * i - 1.4))
-            elm.Dot().at(cell.start)
-            elm.Dot().at(cell.end)
-            elm.Line().at((control, cell.center.y)).to((cell.center.x - 0.35, cell.center.y)).linestyle("--").color(
-                VERMILLION)
+            cell = _cell(column, -row * i, 1.4)
+            _control((control, cell.center.y), (cell.center.x - 0.35, cell.center.y))
         elm.RBox().at((column, bottom)).to((column, bottom - 2)).label(f"neuron {j}", "bottom")
-        elm.Dot(open=True).label(f"output {j}", "bottom")
+        _pin(f"output {j}", "bottom", (column, bottom - 2))
 
 
-def _pairs(row: float = 2.2) -> None:
+def _pairs() -> None:
     """Draw two inputs, the positive and the negative column of one neuron, and what an increase of the weight does."""
-    columns = {"+": 3.4, "−": 7.6}
+    columns, row = {"+": 3.4, "−": 7.6}, 2.2
     for i in range(2):
-        elm.Dot(open=True).at((0, -row * i)).label(f"input {i}", "left")
-        elm.Line().at((0, -row * i)).to((8.2, -row * i))
+        _pin(f"input {i}", "left", (0, -row * i))
+        _line((0, -row * i), (8.2, -row * i))
     for sign, x in columns.items():
-        elm.Line().at((x, -1.3)).to((x, -2 * row))
-        elm.Line().at((x - 2.2, 0.9)).to((x - 2.2, -row - 0.6)).linestyle("--").color(VERMILLION)
+        _line((x, -1.3), (x, -2 * row))
+        _control((x - 2.2, 0.9), (x - 2.2, -row - 0.6))
         elm.Dot(open=True).at((x - 2.2, 0.9)).label(f"phi {sign}", "top", color=VERMILLION).color(VERMILLION)
         for i in range(2):
-            cell = elm.Memristor().at((x - 1.3, -row * i)).to((x, -row * i - 1.3)).label(f"G{sign}", "bottom", ofst=0.1)
-            elm.Dot().at(cell.start)
-            elm.Dot().at(cell.end)
-            elm.Line().at((x - 2.2, cell.center.y)).to((cell.center.x - 0.35, cell.center.y)).linestyle("--").color(VERMILLION)
+            cell = _cell(x, -row * i, 1.3, f"G{sign}")
+            _control((x - 2.2, cell.center.y), (cell.center.x - 0.35, cell.center.y))
     bottom, (plus, minus) = -2 * row, columns.values()
-    elm.Line().at((plus, bottom)).to((plus, bottom - 0.7))
-    elm.Line().at((plus, bottom - 0.7)).to((9.6, bottom - 0.7)).label("column", "bottom", ofst=0.1)
-    elm.Line().at((minus, bottom)).to((9.6, bottom)).label("negative", "top", ofst=0.1)
+    _line((plus, bottom), (plus, bottom - 0.7), (9.6, bottom - 0.7)).label("column", "bottom", ofst=0.1)
+    _line((minus, bottom), (9.6, bottom)).label("negative", "top", ofst=0.1)
     elm.Rect(corner1=(9.6, bottom + 0.5), corner2=(12.0, bottom - 1.2)).at((0, 0)).theta(0)
     elm.Label().at((10.8, bottom - 0.45)).label("neuron j")
-    elm.Line().at((12.0, bottom - 0.35)).to((12.8, bottom - 0.35))
-    elm.Dot(open=True).label("output j", "right")
+    _pin("output j", "right", (12.0, bottom - 0.35), (12.8, bottom - 0.35))
     elm.Label().at((12.0, -1.6)).color(VERMILLION).label(
         "To raise the weight:\n1. phi + high, rows at +1 V: G+ grows\n2. phi − high, rows at −1 V: G− falls")
 
 
 def _neuron() -> None:
-    elm.Dot(open=True).at((0, 0)).label("column", "top")
-    elm.Line().at((0, 0)).to((1.2, 0))
+    _pin("column", "top", (0, 0))
+    _line((0, 0), (1.2, 0))
     x, y = _inverting_stage(1.2, 0, "1 kΩ")
     elm.Resistor().at((x, y)).to((x + 2.6, y)).label("10 kΩ")
     x, y = _inverting_stage(x + 2.6, y, "10 kΩ", negative=True)
-    elm.Line().at((x, y)).to((x + 0.6, y))
+    _line((x, y), (x + 0.6, y))
     drive = elm.Opamp(sign=False).anchor("center").at((x + 1.68, y)).theta(0)
     drive.label("1 S", "center", ofst=(-0.3, 0))
-    elm.Line().at(drive.out).to((x + 3.5, y))
+    _line(drive.out, (x + 3.5, y))
     elm.Dot()
     _to_ground(elm.Resistor(), (x + 3.5, y), "1 Ω", y - 2.6)
-    elm.Line().at((x + 3.5, y)).to((x + 5.3, y)).label("membrane")
+    _line((x + 3.5, y), (x + 5.3, y)).label("membrane")
     elm.Dot()
     _to_ground(elm.Capacitor(), (x + 5.3, y), "150 µF", y - 2.6)
     logic.Schmitt().at((x + 5.3, y)).to((x + 8.1, y)).label("4 V", "top")
     elm.Dot()
     _to_ground(elm.Resistor(), (x + 8.1, y), "1 kΩ", y - 2.6)
-    elm.Line().at((x + 8.1, y)).to((x + 9.2, y))
-    elm.Dot(open=True).label("output", "top")
+    _pin("output", "top", (x + 8.1, y), (x + 9.2, y))
 
 
 def _inverting_stage(x: float, y: float, feedback: str, negative: bool = False) -> tuple[float, float]:
     """Draw an inverting amplifier with its summing node at (x, y); return the point of its output."""
     elm.Dot().at((x, y))
-    elm.Line().at((x, y)).to((x + 1.2, y))
+    _line((x, y), (x + 1.2, y))
     amplifier = elm.Opamp().anchor("in1").at((x + 1.2, y)).theta(0)
-    elm.Line().at(amplifier.in2).to((x + 0.8, amplifier.in2.y))
+    _line(amplifier.in2, (x + 0.8, amplifier.in2.y))
     elm.Ground()
     out = (amplifier.out.x + 0.3, amplifier.out.y)
-    elm.Line().at(amplifier.out).to(out)
+    _line(amplifier.out, out)
     elm.Dot()
-    elm.Line().at((x, y)).to((x, y + 1.4))
+    _line((x, y), (x, y + 1.4))
     elm.Resistor().at((x, y + 1.4)).to((out[0], y + 1.4)).label(feedback)
-    elm.Line().at((out[0], y + 1.4)).to(out)
+    _line((out[0], y + 1.4), out)
     if negative:
-        elm.Line().at((x, y)).to((x, y - 2.4))
+        _line((x, y), (x, y - 2.4))
         elm.Resistor().at((x, y - 2.4)).to((x - 2.6, y - 2.4)).label("10 kΩ", "bottom")
-        elm.Dot(open=True).label("negative\ncolumn (0 V)", "left")
+        _pin("negative\ncolumn (0 V)", "left", (x - 2.6, y - 2.4))
     return out
 
 
 def _closed_loop() -> None:
-    elm.Dot(open=True).at((-2.0, 2.4)).label("input i", "left")
-    elm.Line().at((-2.0, 2.4)).to((0, 2.4))
+    _pin("input i", "left", (-2.0, 2.4))
+    _line((-2.0, 2.4), (0, 2.4))
     elm.Memristor().at((0, 2.4)).to((0, 0))
-    elm.Line().at((0, 0)).to((2.0, 0)).label("column j", "bottom", ofst=0.1)
+    _line((0, 0), (2.0, 0)).label("column j", "bottom", ofst=0.1)
     elm.RBox().at((2.0, 0)).to((4.6, 0)).label("sum", "top", ofst=0.1)
-    elm.Line().at((4.6, 0)).to((7.4, 0)).label("membrane j", "top", ofst=0.1)
+    _line((4.6, 0), (7.4, 0)).label("membrane j", "top", ofst=0.1)
     elm.Dot().at((6.4, 0))
     elm.Switch().at((6.4, 0)).to((6.4, -2.6)).label("closed while the\nother outputs\nsum to > 0.5 V", "bottom", ofst=0.1)
     elm.Ground().at((6.4, -2.6))
     logic.Schmitt().at((7.4, 0)).to((10.2, 0))
-    elm.Line().at((10.2, 0)).to((13.0, 0))
-    elm.Dot(open=True).at((13.0, 0)).label("output j", "right")
+    _pin("output j", "right", (10.2, 0), (13.0, 0))
     # From the output back to the memristor.
     elm.Dot().at((10.6, 0)).color(VERMILLION)
-    elm.Line().at((10.6, 0)).to((10.6, 1.2)).linestyle("--").color(VERMILLION)
-    elm.Line().at((10.6, 1.2)).to((0.3, 1.2)).linestyle("--").color(VERMILLION).label(
+    _control((10.6, 0), (10.6, 1.2), (0.3, 1.2)).label(
         "phi j = 1.2 × output j: opens the column's cells", "top", color=VERMILLION)
     _homeostasis(11.8, -4.2)
 
@@ -271,11 +283,11 @@ def _closed_loop() -> None:
 def _homeostasis(x: float, y: float) -> None:
     """Draw the homeostatic capacitor below the output at (x, 0), and the line back to the sum."""
     elm.Dot().at((x, 0))
-    elm.Line().at((x, 0)).to((x, y - 0.75)).linestyle("--")
+    _line((x, 0), (x, y - 0.75)).linestyle("--")
     elm.SourceControlledI().at((x - 0.6, y - 2.4)).to((x - 0.6, y + 0.2))
     elm.Ground().at((x - 0.6, y - 2.4))
     elm.Label().at((x + 0.9, y - 1.7)).label("on while\noutput j\nis high")
-    elm.Line().at((x - 0.6, y + 0.2)).to((3.3, y + 0.2))
+    _line((x - 0.6, y + 0.2), (3.3, y + 0.2))
     elm.Label().at((4.9, y - 0.9)).label("homeostasis j\nraises the\nthreshold")
     for place, kind, name in ((9.4, elm.Capacitor, "1 nF"), (7.0, elm.Resistor, "320 MΩ")):
         elm.Dot().at((place, y + 0.2))
@@ -288,17 +300,14 @@ def _two_layers() -> None:
     columns = _layer((0.0, 0.0), inputs, ["hidden 0", "hidden 1"])
     left, top = columns[-1] + 1.7, -ROW * len(inputs) - 3.2
     for k, x in enumerate(columns[::-1]):  # the leftmost neuron drives the lowest row, so that no wires cross
-        elm.Line().at((x, -ROW * len(inputs) - BOX[1])).to((x, top - ROW * k))
-        elm.Line().at((x, top - ROW * k)).to((left, top - ROW * k))
+        _line((x, -ROW * len(inputs) - BOX[1]), (x, top - ROW * k), (left, top - ROW * k))
         # From the row of the second layer back to phi of the hidden column.
         right, row, column = x + 1.05, top - ROW * k + 0.35, -ROW * len(inputs) + 0.4
-        elm.Line().at((left + 0.5, row)).to((right, row)).linestyle("--").color(VERMILLION)
-        elm.Line().at((right, row)).to((right, column)).linestyle("--").color(VERMILLION)
+        _control((left + 0.5, row), (right, row), (right, column))
         elm.Arrow().at((right, column)).to((x + 0.1, column)).color(VERMILLION).label("phi", "top", ofst=0.05, color=VERMILLION)
     for x, name in zip(_layer((left, top), ["", "", "bias"], ["output 0", "output 1"]), ("output 0", "output 1"), strict=True):
         end = top - ROW * len(inputs) - BOX[1]
-        elm.Line().at((x, end)).to((x, end - 0.4))
-        elm.Dot(open=True).label(name, "bottom")
+        _pin(name, "bottom", (x, end), (x, end - 0.4))
     elm.Label().at((left + 3.6, -3.4)).color(VERMILLION).label(
         "After an error: rows of the second layer at 0 V, the right\noutput's column at +0.1 V, the wrong one's at −0.1 V."
         "\nThe current of a row is the difference of its two cells.\nIt sets sign and width of phi at the hidden neuron's"
@@ -312,18 +321,16 @@ def _layer(corner: tuple[float, float], rows: list[str], names: list[str]) -> li
     columns = [left + PITCH * j + 1.9 for j in range(len(names) + 1)]
     for k, name in enumerate(rows):
         if name:
-            elm.Dot(open=True).at((left, top - ROW * k)).label(name, "left")
-        elm.Line().at((left, top - ROW * k)).to((columns[-1], top - ROW * k))
+            _pin(name, "left", (left, top - ROW * k))
+        _line((left, top - ROW * k), (columns[-1], top - ROW * k))
         for x in columns:
-            cell = elm.Memristor().at((x - CELL, top - ROW * k)).to((x, top - ROW * k - CELL))
-            elm.Dot().at(cell.start)
-            elm.Dot().at(cell.end)
+            _cell(x, top - ROW * k, CELL)
     for x, name in zip(columns, ["reference\n5 V cells", *names], strict=True):
-        elm.Line().at((x, top - CELL)).to((x, bottom))
+        _line((x, top - CELL), (x, bottom))
         elm.Rect(corner1=(x - BOX[0], bottom), corner2=(x + BOX[0], bottom - BOX[1])).at((0, 0)).theta(0)
         elm.Label().at((x - 0.1, bottom - BOX[1] / 2 + 0.2)).label(name if "5 V" in name else f"neuron\n{name}", fontsize=9)
     for x in columns[:-1]:
-        elm.Line().at((x + BOX[0], bottom - BOX[1] / 2)).to((x + PITCH - BOX[0], bottom - BOX[1] / 2))
+        _line((x + BOX[0], bottom - BOX[1] / 2), (x + PITCH - BOX[0], bottom - BOX[1] / 2))
     return columns[1:]
 
 
