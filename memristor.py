@@ -253,8 +253,27 @@ def _table(x: np.ndarray, y: np.ndarray) -> str:
     return ",".join(f"{number!r}" for number in np.column_stack([x, y]).ravel().tolist())
 
 
+class Memory:
+    """Memory of a cell: its explicit capacitor beside the channel's gate."""
+
+    @property
+    def memory_capacitance(self: Any) -> Any:
+        """Capacitance that the transconductance charges, C + C_gate, in F."""
+        return self.capacitance + self.gate_capacitance
+
+    @property
+    def share(self: Any) -> Any:
+        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
+        return self.capacitance / self.memory_capacitance
+
+    @property
+    def pinch(self) -> Any:
+        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
+        return 3 / (2 + self.share)
+
+
 @dataclass(frozen=True)
-class MemristorParameters(Parameters):
+class MemristorParameters(Parameters, Memory):
     """Emulator of V. Saxena (arXiv:1711.06819), with the values of Jurj's networks (Electronics 2024, 13, 4665).
 
     While phi is high, a transconductance charges the memory capacitor with the time integral of the voltage across the
@@ -288,21 +307,6 @@ class MemristorParameters(Parameters):
     def gate_capacitance(self) -> float:
         """Capacitance of the transistor's gate, eps_ox * W * L / tox, in F: 34 times the explicit capacitor by default."""
         return OXIDE_PERMITTIVITY * self.width * self.length / self.oxide_thickness
-
-    @property
-    def memory_capacitance(self) -> float:
-        """Capacitance that the transconductance charges, C + C_gate, in F."""
-        return self.capacitance + self.gate_capacitance
-
-    @property
-    def share(self) -> float:
-        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
-        return self.capacitance / self.memory_capacitance
-
-    @property
-    def pinch(self) -> float:
-        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
-        return 3 / (2 + self.share)
 
     @property
     def write_time_constant(self) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from PySpice.Spice.Netlist import Circuit, SubCircuit
 
 from memristive.spice.parameters import ParameterError, Parameters, quantity
-from memristor import Cell, Memristor, MemristorParameters, ReadMemristor, WriteCurve, altered_state
+from memristor import Cell, Memory, Memristor, MemristorParameters, ReadMemristor, WriteCurve, altered_state
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def add_neuron(circuit: Circuit, parameters: NeuronParameters, per_instance: boo
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Cells(Memory):
     """Parameters of a crossbar's cells: floats, or arrays that broadcast with the states (columns x rows), as on a chip."""
 
     gain: Any  # A/V^2, Kp W/L of the channel
@@ -216,21 +216,6 @@ class Cells:
     def shift(self, memristor: MemristorParameters) -> Any:
         """Return the deviations of Vto in V. A cell conducts like a nominal one whose state is lower by the deviation."""
         return self.threshold_voltage - memristor.threshold_voltage
-
-    @property
-    def memory_capacitance(self) -> Any:
-        """Capacitance that the transconductance charges, C + C_gate, in F."""
-        return self.capacitance + self.gate_capacitance
-
-    @property
-    def share(self) -> Any:
-        """Share C / (C + C_gate) of the explicit capacitor in the memory."""
-        return self.capacitance / self.memory_capacitance
-
-    @property
-    def pinch(self) -> Any:
-        """Ratio of the lifted gate's overdrive to the overdrive at rest, for a saturated channel."""
-        return 3 / (2 + self.share)
 
     @property
     def leak(self) -> Any:
@@ -284,6 +269,16 @@ class NetworkParameters(Parameters):
 
 Points = list[tuple[float, float]]  # corners of a piecewise-linear source, (s, V)
 OFF: Points = [(0.0, 0.0), (1.0, 0.0)]  # a source that stays at 0 V
+
+
+def add_source(circuit: Circuit, node: str, points: Sequence[tuple[float, float]] = OFF) -> None:
+    """Add a piecewise-linear source at `node`, with the same name and these corners (s, V)."""
+    circuit.PieceWiseLinearVoltageSource(node, node, circuit.gnd, values=points)
+
+
+def add_scaled(circuit: Circuit, node: str, gain: float = 0.0) -> None:
+    """Add a source at `node`, with the same name, that gives `gain` times the voltage of the source `pulse`."""
+    circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=gain)
 
 
 def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[Points] | None,
@@ -342,13 +337,13 @@ def network(parameters: NetworkParameters, states: np.ndarray, inputs: Sequence[
 
 def _add_sources(circuit: Circuit, input_count: int, inputs: Sequence[Points] | None, controls: Sequence[Points] | None) -> None:
     if inputs is None:
-        circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+        add_source(circuit, "pulse")
         for i in range(input_count):
-            circuit.VCVS(f"input_{i}", f"input_{i}", circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+            add_scaled(circuit, f"input_{i}")
     for i, points in enumerate(inputs or []):
-        circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
+        add_source(circuit, f"input_{i}", points)
     for j, points in enumerate(controls or []):
-        circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
+        add_source(circuit, f"phi_{j}", points)
 
 
 def cell_arguments(parameters: NetworkParameters, cells: Cells | None,

@@ -3,8 +3,6 @@
 The networks learn online from their errors, with local writes only (docs/layers.md), in closed form or in ngspice.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import functools

@@ -5,8 +5,6 @@ drives its rows with the same total, so column currents and the energy of a read
 the rows. Without complements a sample of small values drives little, and its neurons fire late or never.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +32,7 @@ class FeatureEncoding:
     complement: bool = True
 
     @classmethod
-    def of(cls, features: np.ndarray, complement: bool = True) -> FeatureEncoding:
+    def of(cls, features: np.ndarray, complement: bool = True) -> "FeatureEncoding":
         """Return the encoding that scales each of the `features` (samples x features) to the range from 0 to 1."""
         return cls(features.min(axis=0), np.ptp(features, axis=0), complement)
 

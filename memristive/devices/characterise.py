@@ -16,6 +16,7 @@ from memristive.devices.spice_model import SpiceModel
 from memristive.spice.parameters import ParameterError
 from memristive.spice.session import Solver, run_once
 from memristor import Memristor, MemristorParameters
+from snn_circuit import add_source
 
 PULSE_EDGE = 1e-3  # rise and fall time of a pulse, as a share of its width
 BLOCK, MOST_BLOCKS = 100, 10  # pulses between two tests of a sweep for its bound, and most of these tests
@@ -120,7 +121,7 @@ def transient(model: SpiceModel, states: Sequence[float] | np.ndarray | None, dr
     given: list[float | None] = [None] if states is None else [float(state) for state in states]
     for k, state in enumerate(given):
         model.add_cell(circuit, f"cell{k}", f"row{k}", circuit.gnd, state)
-        circuit.PieceWiseLinearVoltageSource(f"row{k}", f"row{k}", circuit.gnd, values=drives[k % len(drives)])
+        add_source(circuit, f"row{k}", drives[k % len(drives)])
     nodes = [f"v({model.state_vector(f'cell{k}')})" for k in range(len(given))]
     currents = [f"i(vrow{k})" for k in range(len(given))]
     solver = Solver(max_step=min(max_step, 1.0), reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16, method="gear")
@@ -357,8 +358,8 @@ def apply_pulses(emulator: Emulator, directions: Sequence[int], start: float = 0
         volts += _pulse(begin + 0.7 * slot, 0.25 * slot, emulator.device.read_voltage)
         reads.append(begin + 0.85 * slot)
     circuit = one_cell(emulator.memristor, PHI, float(emulator.state(start)), "pulse train")
-    circuit.PieceWiseLinearVoltageSource("input", "input", circuit.gnd, values=volts)
-    circuit.PieceWiseLinearVoltageSource("phi", "phi", circuit.gnd, values=phi)
+    add_source(circuit, "input", volts)
+    add_source(circuit, "phi", phi)
     solver = Solver(max_step=slot / 20, reltol=1e-5, trtol=7.0, chgtol=1e-18, abstol=1e-16)
     waves = run_once(circuit, solver, ["i(vneuron)"], (len(directions) + 1) * slot)
     current = np.interp(reads, waves.time, waves["i(vneuron)"])

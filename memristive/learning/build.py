@@ -8,8 +8,6 @@ noise and `COARSE` noisy pulses. The settings of a device are geometric means of
 how the constants were chosen, on held-out training images of MNIST.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math
@@ -90,7 +88,7 @@ class Values:
     start_drive_spread: float = 0.0
     start_weight_spread: float = 0.0
 
-    def towards(self, other: Values, weight: float) -> Values:
+    def towards(self, other: "Values", weight: float) -> "Values":
         """Return weighted geometric means of these values and of those of `other`, whose `weight` is from 0 to 1."""
         return Values(**{name: float(value ** (1 - weight) * vars(other)[name]**weight) for name, value in vars(self).items()})
 

@@ -89,13 +89,6 @@ def inference_network(setup: Setup, states: np.ndarray, patterns: np.ndarray) ->
     return setup.crossbar(states, sources, title="inference")
 
 
-def read_network(setup: Setup, states: np.ndarray, image: np.ndarray, title: str = "read") -> Circuit:
-    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once."""
-    schedule = setup.schedule
-    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
-    return setup.crossbar(states, points, title=title)
-
-
 def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
     """Return the netlist of `hebbian_network` as text for the program ngspice; `labels` are the names of the classes."""
     classes, inputs = patterns.shape
@@ -107,7 +100,7 @@ def hebbian_netlist(setup: Setup, patterns: np.ndarray, labels: Sequence[object]
                         comments)
 
 
-def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object] = ()) -> str:
+def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, labels: Sequence[object]) -> str:
     """Return the netlist of `inference_network` as text for the program ngspice; `labels` are the names of the classes."""
     comments = [f"Inference: {len(patterns)} images one after the other; neurons stand for {named_classes(labels, len(states))}.",
                 "Saved: membrane_j, output_j (high: neuron j has fired). The first spike of an image names its class."]
@@ -116,17 +109,17 @@ def inference_netlist(setup: Setup, states: np.ndarray, patterns: np.ndarray, la
                         setup.schedule.stop(len(patterns)), nodes, nodes, comments)
 
 
-def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object] = (),
-                 sample: str = "image") -> str:
-    """Return the netlist of `read_network` as text for the program ngspice.
+def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Sequence[object], sample: str) -> str:
+    """Return the netlist of the whole network that reads one `image` (inputs, levels 0 to 1) once, for the program ngspice.
 
     `labels` are the names of the classes and `sample` is the name of the image, for comments in the netlist.
     """
     comments = [f"One read of {sample}; neurons stand for {named_classes(labels, len(states))}.",
                 "Saved: membrane_j, output_j (high: neuron j has fired). The first spike names the class."]
-    nodes = names("membrane", len(states)) + names("output", len(states))
-    return netlist_text(read_network(setup, states, image, f"read of {sample}"), read_solver(setup, states, image),
-                        setup.schedule.pulse, nodes, nodes, comments)
+    nodes, schedule = names("membrane", len(states)) + names("output", len(states)), setup.schedule
+    points = [edges(0.0, schedule.pulse, schedule.rise, schedule.input_voltage * level) for level in image]
+    return netlist_text(setup.crossbar(states, points, title=f"read of {sample}"), read_solver(setup, states, image),
+                        schedule.pulse, nodes, nodes, comments)
 
 
 def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,

@@ -36,7 +36,7 @@ from memristive.neuron import NODES, WEIGHTS
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import Solver, Waveforms, run_once
 from memristor import ChannelValues, Memristor, MemristorParameters
-from snn_circuit import NeuronParameters, add_neuron, cell_arguments, names, neuron_arguments, state_names
+from snn_circuit import NeuronParameters, add_neuron, add_source, cell_arguments, names, neuron_arguments, state_names
 
 # Tighter tolerances change no winner; looser ones lose gate charge.
 LEARNING = Solver(max_step=200e-6, reltol=1e-4, trtol=20.0, method="trap")
@@ -125,8 +125,7 @@ def self_learning_network(setup: SelfLearningSetup, states: np.ndarray, images: 
                   ron=setup.learning.inhibition_resistance, roff=1e12)
     circuit.R("fired", "fired", circuit.gnd, 1.0)
     for i, levels in enumerate(np.transpose(images)):
-        circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd,
-                                             values=schedule.train(schedule.input_voltage * levels))
+        add_source(circuit, f"input_{i}", schedule.train(schedule.input_voltage * levels))
     cell_values, neuron_values = cell_arguments(setup.network, devices.cells, True), neuron_arguments(devices.neurons)
     for j in range(neurons):
         circuit.X(f"neuron_{j}", "lapicque_neuron", f"column_{j}", f"threshold_{j}", f"membrane_{j}", f"output_{j}",

@@ -4,8 +4,6 @@ The circuit decides by first spike. The engine reads, reads back and writes. Pyt
 pulse. The compiled kernel runs the same rule for networks without resistive wires.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +56,7 @@ class Learning:
     done: int = 0
 
     @classmethod
-    def start(cls, network: Network, rule: Rule) -> Learning:
+    def start(cls, network: Network, rule: Rule) -> "Learning":
         """Return a training before its first presentation."""
         return cls(network, np.zeros((rule.presentations, 2), bool))
 
@@ -68,7 +66,7 @@ class Learning:
         return {**layers, "history": self.history, "done": self.done}
 
     @classmethod
-    def restored(cls, network: Network, arrays: dict[str, np.ndarray]) -> Learning:
+    def restored(cls, network: Network, arrays: dict[str, np.ndarray]) -> "Learning":
         """Return the training that a checkpoint's `arrays` hold; `network` gives everything but the states."""
         names = [f"states_{k}" if f"states_{k}" in arrays else "states" for k in range(len(network.states))]  # of older versions
         states = tuple(arrays[name] for name in names)

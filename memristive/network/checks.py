@@ -8,6 +8,7 @@ these three stages may clip before the neuron's spike. Clipping after the spike 
 import dataclasses
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -192,12 +193,12 @@ def operating_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_cla
         rounding=rounding(setup.memristor, write), neuron=setup.neuron)
 
 
-def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, by_class: bool = False, consecutive: bool = False,
-                  write: float = 0.0) -> None:
+def warn_of_range(setup: Setup, states: np.ndarray, images: np.ndarray, **kind: Any) -> None:
     """Warn of each problem, and of a pattern that contains another; arguments as in `operating_range`."""
-    for problem in operating_range(setup, states, images, by_class, consecutive, write).problems:
+    found = operating_range(setup, states, images, **kind)
+    for problem in found.problems:
         warnings.warn(problem, OperatingRangeWarning, stacklevel=3)
-    contained = contained_patterns(images) if by_class else []
+    contained = contained_patterns(images) if found.by_class else []
     if contained:
         inner, outer = contained[0]
         warnings.warn(f"pattern {outer} contains pattern {inner}: on pattern {inner}, neuron {outer} fires no later than neuron "

@@ -5,8 +5,6 @@ the input lifts each gate. Therefore membranes are exponentials of time, and spi
 memristor.py and neuron.py. This module applies them to images with NumPy, network/kernel.py compiles them for learning.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import warnings
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memristive.network.design import Schedule, Setup, check_levels, check_write, write_window
+from memristive.network.design import Schedule, Setup, check_levels, write_window
 from memristive.neuron import (
     NODES,
     WEIGHTS,
@@ -63,7 +61,7 @@ class Neurons:
     time_constant: Values  # s, of the membrane
 
     @classmethod
-    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0) -> Neurons:
+    def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0) -> "Neurons":
         """Return neurons that are all alike, except for the values of a `chip`; `loads` as in `neuron.stages`."""
         nominal = stages(parameters, loads)
         if chip is None:
@@ -72,7 +70,7 @@ class Neurons:
         own = nominal._replace(feedback=feedback, highest_sum=parameters.highest_sum(feedback))
         return cls(own, chip.threshold, parameters.membrane_resistance * chip.membrane_capacitance)
 
-    def without_rails(self) -> Neurons:
+    def without_rails(self) -> "Neurons":
         """Return neurons whose stages never clip."""
         free = self.stages._replace(highest_sum=np.inf, highest_negative=np.inf, highest_inverse=np.inf)
         return dataclasses.replace(self, stages=free)
@@ -115,7 +113,7 @@ class Crossbar:
     dropped: float
 
     @classmethod
-    def of(cls, setup: Setup) -> Crossbar:
+    def of(cls, setup: Setup) -> "Crossbar":
         """Return the crossbar of a `setup`; raise ParameterError if its wires have resistance.
 
         Through such wires columns depend on each other, so that there is no closed form.
@@ -221,7 +219,9 @@ class Crossbar:
         ParameterError
             The image does not fit the states, a level is outside 0 to 1, or a pulse is not above 0 s.
         """
-        check_write(states, image, pulse)
+        check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
+        if not pulse > 0:
+            raise ParameterError(f"a write's pulse must be above 0 s, got {pulse:g}")
         return self.written(states, sign * self.schedule.input_voltage * np.asarray(image, float), pulse, cells or self.cells)
 
     def write_column(self, states: np.ndarray, column: int, image: np.ndarray, sign: int, pulse: float,

@@ -315,13 +315,6 @@ def as_patterns(patterns: Levels) -> np.ndarray:
     return array
 
 
-def check_write(states: np.ndarray, image: np.ndarray, pulse: Values) -> None:
-    """Raise ParameterError unless an `image` (... x inputs, 0 to 1) can be written to `states` (... x inputs) by `pulse` in s."""
-    check_levels("images", np.reshape(image, (-1, np.shape(image)[-1])), np.shape(states)[-1])
-    if not np.all((np.asarray(pulse) > 0) & np.isfinite(pulse)):
-        raise ParameterError(f"a write's pulse must be above 0 s, and finite, got {np.min(pulse):g}")
-
-
 def write_window(pulse: Values, phi_share: float) -> tuple[Values, Values]:
     """Return the duration in s of a write of `pulse` s, and the time in s at full level that gives the same area.
 

@@ -9,13 +9,11 @@ below fire. So the crossbar shows the patterns of its rows one after the other, 
 drives that it gives then go to a circuit of the membranes alone, at the times of the changes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,6 +39,10 @@ ROW_EDGE = 1e-9  # s: edge of a drive when a row steps up
 # One or two time points in each pattern: only max_step governs. Gear, because the trapezoidal rule rings on the currents that
 # hold a state within its bounds.
 CROSSBAR = Solver(max_step=PATTERN / 2, reltol=1e-5, trtol=1e6, chgtol=1e-18, abstol=1e-15, method="gear")
+
+
+Reads = tuple[list[np.ndarray], list[np.ndarray]]  # first spikes in s and settled membranes in thresholds of each layer
+Read = tuple[np.ndarray, np.ndarray]  # the same of one layer
 
 
 class Write(NamedTuple):
@@ -73,11 +75,11 @@ class ModelCells:
         """Return the model's states (any shape) for X in V."""
         return self.found.map.state(self._emulated.share(emulated))
 
-    def layer(self, layer: Layer) -> SubcircuitLayer:
+    def layer(self, layer: Layer) -> "SubcircuitLayer":
         """Return a layer of these cells."""
         return SubcircuitLayer(self, layer)
 
-    def read_images(self, network: Network, images: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def read_images(self, network: Network, images: np.ndarray) -> Reads:
         """Return first spikes in s and settled membranes in thresholds (n x neurons) of each layer, of reads of n `images`."""
         return NgspiceNetwork(network, cells=self).forward(network, images)
 
@@ -97,13 +99,13 @@ class SubcircuitLayer:
         self._cells, self._layer, self._membranes = cells, layer, NgspiceLayer(layer)
 
     def read(self, states: np.ndarray, levels: np.ndarray, wanted: int = 0, stop: float | None = None,
-             noise: None = None) -> tuple[np.ndarray, np.ndarray]:
+             noise: None = None) -> Read:
         """Return first spikes in s and settled membranes in thresholds (... x neurons); every read lasts for the window."""
         rows = list(self._with_bias(np.atleast_2d(levels))[:, None])
         return self._race(states, [np.zeros(1)] * len(rows), rows, levels.shape[:-1])
 
     def read_steps(self, states: np.ndarray, spikes: np.ndarray, stop: float | None = None,
-                   noise: None = None) -> tuple[np.ndarray, np.ndarray]:
+                   noise: None = None) -> Read:
         """Return what `read` returns, while rows step up at `spikes` (... x inputs, s; nan: never)."""
         every = np.atleast_2d(spikes)
         changes = [np.append(0.0, np.unique(times[~np.isnan(times)])) for times in every]
@@ -111,7 +113,7 @@ class SubcircuitLayer:
         return self._race(states, changes, patterns, spikes.shape[:-1])
 
     def _race(self, states: np.ndarray, changes: Sequence[np.ndarray], patterns: Sequence[np.ndarray],
-              shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+              shape: tuple[int, ...]) -> Read:
         layer, together, found = self._layer, np.vstack(patterns), []
         drives = np.vstack([self._drives(states, together[k:k + RUN]) for k in range(0, len(together), RUN)])
         of_images = np.split(drives, np.cumsum([len(shown) for shown in patterns])[:-1])
@@ -213,12 +215,6 @@ def write_columns(array: DeviceArray, states: np.ndarray, writes: Sequence[Write
     return waves.stack(vectors)[:, -1].reshape(states.shape)
 
 
-if TYPE_CHECKING:
-    from memristive.network.engines import ModelCells
-
-Reads = tuple[list[np.ndarray], list[np.ndarray]]
-
-
 class Engine(Protocol):
     """Interface to a network whose states may change between two calls, but not its shape and parameters."""
 
@@ -283,7 +279,7 @@ class NgspiceNetwork:
         self._window, self._emulated = network.design.window, cells is None
 
     def read(self, network: Network, image: np.ndarray, wanted: int = 2, label: int | None = None,
-             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+             rng: np.random.Generator | None = None, jitter: Values = 0.0) -> Reads:
         """Read one image.
 
         Parameters
@@ -327,7 +323,7 @@ class NgspiceNetwork:
         return times, settled
 
     def forward(self, network: Network, image: np.ndarray, noise: Sequence[Any] = (),
-                stop: float | None = None, hidden_stop: float | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
+                stop: float | None = None, hidden_stop: float | None = None) -> Reads:
         """Return times and settled membranes of all layers as `read` does. Layers of SPICE models take n x inputs."""
         first_stop, *stops = [*[hidden_stop or self._window] * (len(self.layers) - 1), stop or self._window]
         levels = network.design.read_levels(image) if self._emulated else image  # subcircuits bend by themselves

@@ -4,8 +4,6 @@ Nodes: row_0_k, column_0_j, drive_0_j, membrane_0_j. The last row is the bias ro
 reference column, if there is one.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
@@ -20,12 +18,13 @@ from memristive.spice.parameters import Parameters, quantity
 from memristor import Memristor, MemristorParameters, ReadMemristor, state_rate
 from snn_circuit import (
     IDEAL_DEVICES,
-    OFF,
     Devices,
     NeuronParameters,
     Wires,
     add_amplifiers,
     add_membrane,
+    add_scaled,
+    add_source,
     add_stages,
     add_wires,
     names,
@@ -265,7 +264,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
     """
     circuit, steps = _circuit("crossbar", layer), rows - (layer.bias is not None) if edge else 0
     inputs = list(dict.fromkeys(column_nodes(layer, 0, neurons)))
-    _add_pulse(circuit, layer.rise)
+    add_source(circuit, "pulse", [(0.0, 0.0), (layer.rise, 1.0), (1.0, 1.0)])
     if edge:
         circuit.subcircuit(StepSource(layer.row_voltage, edge))
     for k in range(rows):
@@ -273,7 +272,7 @@ def crossbar_circuit(layer: Layer, neurons: int, rows: int, edge: float = 0.0) -
         if k < steps:
             circuit.X(node, "step_source", node)
         else:
-            circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=layer.row_voltage if edge else 0.0)
+            add_scaled(circuit, node, layer.row_voltage if edge else 0.0)
     add_drives(circuit, layer, neurons, rows)
     _add_cells(circuit, layer, ReadMemristor(layer.memristor), column_nodes(layer, 0, neurons), rows)
     _add_membranes(circuit, layer, neurons)
@@ -288,7 +287,7 @@ def membrane_circuit(layer: Layer) -> Circuit:
     """Return the membranes alone. The PWL source Vdrive_0_j drives membrane j."""
     circuit = Circuit("membranes")
     for j in range(layer.neurons):
-        circuit.PieceWiseLinearVoltageSource(f"drive_0_{j}", f"drive_0_{j}", circuit.gnd, values=OFF)
+        add_source(circuit, f"drive_0_{j}")
     _add_membranes(circuit, layer, layer.neurons)
     return circuit
 
@@ -300,9 +299,9 @@ def back_circuit(layer: Layer) -> Circuit:
     gain of Ecolumn_0_c, which is 0 at first. The source Vrow_0_k measures the current of row k.
     """
     circuit, nodes = _circuit("back-read", layer), names("column_0", layer.columns + layer.reference)
-    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    add_source(circuit, "pulse")
     for node in nodes:
-        circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+        add_scaled(circuit, node)
     for k in range(layer.inputs):
         circuit.V(f"row_0_{k}", f"row_0_{k}", circuit.gnd, 0)
     _add_cells(circuit, layer, ReadMemristor(layer.memristor), nodes, layer.inputs)
@@ -317,16 +316,16 @@ def column_circuit(layer: Layer, together: bool) -> Circuit:
     """
     circuit, nodes = _circuit("write", layer), names("column_0", layer.columns if layer.wired else 1)
     for c, node in enumerate(nodes):
-        circuit.PieceWiseLinearVoltageSource(f"phi_{c}", f"phi_{c}", circuit.gnd, values=OFF)
+        add_source(circuit, f"phi_{c}")
         circuit.V(node, node, circuit.gnd, 0)
     if together:
-        circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+        add_source(circuit, "pulse")
     for k in range(layer.rows):
         node = f"row_0_{k}"
         if together:
-            circuit.VCVS(node, node, circuit.gnd, "pulse", circuit.gnd, voltage_gain=0.0)
+            add_scaled(circuit, node)
         else:
-            circuit.PieceWiseLinearVoltageSource(node, node, circuit.gnd, values=OFF)
+            add_source(circuit, node)
     _add_cells(circuit, layer, Memristor(layer.memristor), nodes, layer.rows, True)
     return circuit
 
@@ -336,10 +335,6 @@ def _circuit(title: str, layer: Layer) -> Circuit:
     if layer.wired:
         circuit.raw_spice = ".options klu"
     return circuit
-
-
-def _add_pulse(circuit: Circuit, rise: float) -> None:
-    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=[(0.0, 0.0), (rise, 1.0), (1.0, 1.0)])
 
 
 def _add_membranes(circuit: Circuit, layer: Layer, neurons: int) -> None:

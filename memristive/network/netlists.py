@@ -16,7 +16,16 @@ from memristive.network.layer import Layer, ReferenceStage, add_bias, add_negati
 from memristive.network.networks import Network
 from memristive.spice.session import Solver, named_classes, netlist_text
 from memristor import ReadMemristor
-from snn_circuit import OFF, LapicqueNeuron, Points, SchmittTrigger, add_amplifiers, cell_arguments, names, neuron_arguments
+from snn_circuit import (
+    LapicqueNeuron,
+    Points,
+    SchmittTrigger,
+    add_amplifiers,
+    add_source,
+    cell_arguments,
+    names,
+    neuron_arguments,
+)
 
 # A switch flips at a time point, up to one step late. So spikes of an exported read are late by up to a step for each layer.
 EXPORTED = Solver(max_step=0.1e-6, reltol=1e-5, trtol=100.0, chgtol=1e-7, method="trap")
@@ -41,9 +50,9 @@ def layered_network(network: Network, rows: Sequence[Points], title: str = "laye
     ReadMemristor(network.parameters.memristor, per_instance=own).add_to(circuit)
     add_amplifiers(circuit, network.parameters.neuron)
     SchmittTrigger(layers[-1].neuron, own, latching=True).add_to(circuit)
-    circuit.PieceWiseLinearVoltageSource("pulse", "pulse", circuit.gnd, values=OFF)
+    add_source(circuit, "pulse")
     for k, points in enumerate(rows):
-        circuit.PieceWiseLinearVoltageSource(f"row_0_{k}", f"row_0_{k}", circuit.gnd, values=points)
+        add_source(circuit, f"row_0_{k}", points)
     for k, layer in enumerate(layers):
         outputs = names("output" if k == len(layers) - 1 else f"row_{k + 1}", layer.neurons)
         _add_layer(circuit, network, k, layer, outputs, cells)

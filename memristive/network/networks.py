@@ -4,8 +4,6 @@ A network has one or more layers. The output of a neuron is a step that stays hi
 the next crossbar. The paper's network is one layer whose design is a `Schedule`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from dataclasses import dataclass, field

@@ -14,10 +14,9 @@ For a chip, `alter` sets the values of cells and neurons. Two values cannot be a
 are shifted instead, and the neurons' thresholds, with which the simulated membranes are compared.
 """
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -388,7 +387,10 @@ class NgspiceLayer:
             circuit = self._circuits[key]
             circuit.alter(changes)
             return circuit.run(stop)
-        waves = first_that_ends((WRITING_LAYERS, WRITING), run)
+        try:
+            waves = run(WRITING_LAYERS)
+        except SimulationError:
+            waves = run(WRITING)
         found = waves.stack(f"xcell_0_{place}_{k}.gate" for k in range(layer.rows))[:, -1] + back
         return np.where(stuck, states[column], found)
 
@@ -437,12 +439,3 @@ def lengthened(pulse: float, levels: np.ndarray, high: np.ndarray) -> tuple[floa
     window = float(abs(pulse) * high.max())
     slower = max(1.0, SHORTEST_WRITE / window) if window else 1.0
     return pulse * slower, levels / slower, window * slower
-
-
-def first_that_ends(solvers: Iterable[Solver], run: Callable[[Solver], Waveforms]) -> Waveforms:
-    """Return `run(solver)` for the first solver with which ngspice completes the run; raise SimulationError if none does."""
-    *tighter, last = dict.fromkeys(solvers)
-    for solver in tighter:
-        with contextlib.suppress(SimulationError):
-            return run(solver)
-    return run(last)

@@ -26,7 +26,7 @@ from memristive.devices.measured_device import MeasuredDevice
 from memristive.devices.spice_model import SpiceModel
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 from memristive.spice.session import Solver
-from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_stages
+from snn_circuit import NeuronParameters, Points, add_membrane, add_neuron, add_source, add_stages
 
 ONE_TRANSISTOR, HALF = SCHEMES = ("1t1r", "v/2")
 FULL = 0.9  # share of the conductance range at which the most written cell of a training ends
@@ -76,21 +76,12 @@ class DeviceArray(Parameters):
         """State of a cell, of the model, after enough decreases from its default: x = 0, where the Hebbian rule starts."""
         return float(write(self.model, None, up=False, count=int(np.ceil(self.device.pulses(False))))[0, -1])
 
-    def after(self, x: np.ndarray, column: int, rows: np.ndarray, up: bool = True) -> np.ndarray:
-        """Return x (columns x rows, share of the conductance range) after one class's pulses, by the device's curves.
-
-        The flags `rows` are True for the rows that carry a voltage.
-        """
-        selected = np.arange(len(x))[:, None] == column
-        both, one = selected & rows, selected ^ rows
-        half = (self.device.half_up if up else self.device.half_down) if self.scheme == HALF else 0.0
-        return self.device.after(x, self.pulses * (both + half * one), up)
-
     def trained(self, patterns: np.ndarray) -> np.ndarray:
         """Return x (classes x inputs) after Hebbian training of `patterns`, by the device's curves."""
         x = np.zeros(patterns.shape)
-        for j, pattern in enumerate(patterns):
-            x = self.after(x, j, pattern > 0)
+        for column, pattern in zip(np.eye(len(patterns), dtype=bool), patterns, strict=True):
+            selected, driven = column[:, None], pattern > 0
+            x = self.device.after(x, self.pulses * ((selected & driven) + self.disturb * (selected ^ driven)))
         return x
 
     def shares(self, states: np.ndarray) -> np.ndarray:
@@ -181,12 +172,12 @@ def array_network(array: DeviceArray, neuron: NeuronParameters, states: np.ndarr
     else:
         circuit.model("access", "sw", vt=SELECTED, vh=0, ron=ACCESS / array.device.highest_conductance, roff=1e12)
     for i, points in enumerate(inputs):
-        circuit.PieceWiseLinearVoltageSource(f"input_{i}", f"input_{i}", circuit.gnd, values=points)
+        add_source(circuit, f"input_{i}", points)
     if controls is None:
         level = 0.0 if half else phi_voltage
         controls = [[(0.0, level), (1.0, level)]] * columns
     for j, points in enumerate(controls):
-        circuit.PieceWiseLinearVoltageSource(f"phi_{j}", f"phi_{j}", circuit.gnd, values=points)
+        add_source(circuit, f"phi_{j}", points)
         column, plus, phi = f"column_{j}", f"plus_{j}" if neurons else f"column_{j}", f"phi_{j}"
         circuit.B(plus, plus, circuit.gnd, voltage_expression=f"-v(half)*v({phi})/{phi_voltage!r}" if half else "0")
         if neurons:

@@ -5,8 +5,6 @@ its gate. So the network of wires and of conductances at small voltages is facto
 rest.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -117,7 +115,7 @@ class WiredCrossbar(Crossbar):
     isolated: bool  # the channels' junctions do not conduct
 
     @classmethod
-    def of(cls, setup: Setup) -> WiredCrossbar:
+    def of(cls, setup: Setup) -> "WiredCrossbar":
         """Return the crossbar of a `setup`."""
         bare = Crossbar.of(setup.replace(devices=dataclasses.replace(setup.devices, wires=Wires())))
         ends = bare.neurons.stages.feedback / np.asarray(bare.neurons.stages.amplifier_gain)

@@ -18,8 +18,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from memristive.spice.ngspice import Ngspice, find_library, start_ngspice
-from memristive.spice.parameters import NgspiceMissing, ParameterError, Parameters, SimulationError, quantity
+from memristive.spice.ngspice import Ngspice, start_ngspice
+from memristive.spice.parameters import ParameterError, Parameters, SimulationError, quantity
 
 METHODS = ("trap", "gear")
 DIFFERENCE = re.compile(r"v\(\s*([^\s,()]+)\s*,\s*([^\s,()]+)\s*\)")
@@ -149,10 +149,6 @@ def value_text(name: str, value: Any) -> str:
 def named_classes(labels: Sequence[object], classes: int) -> str:
     """Return the classes as text for a comment: "0 = X, 1 = +"."""
     return ", ".join(f"{k} = {label}" for k, label in enumerate(labels)) or f"classes 0 to {classes - 1}"
-
-
-__all__ = ["LoadedCircuit", "NgspiceMissing", "NgspiceSession", "SimulationError", "Solver", "Waveforms", "find_library",
-           "netlist_text", "run_once"]
 
 
 class Waveforms:

@@ -82,7 +82,6 @@ def test_a_write_disturbs_half_selected_cells_by_r_or_nothing_behind_access_swit
     half = full * math.sinh(12.5 * 0.325) / math.sinh(12.5 * 0.65) * (scheme == "v/2")
     expected = x + np.array([[half, 0], [full, half], [half, 0], [half, 0]])
     assert written == pytest.approx(expected, abs=2e-4)
-    assert array.after(x, 1, np.array([True, False]), up) == pytest.approx(expected, abs=2e-4)
 
 
 @pytest.mark.parametrize("classes", [1, 4, 10])
@@ -91,13 +90,6 @@ def test_the_most_written_cell_ends_at_nine_tenths_of_the_range(classes):
     device = MeasuredDevice.from_law("mine", 500, 500, 0.5, 0.5, half_up=0.17, half_down=0.17)
     array = DeviceArray(load_model("wox"), device, "v/2", pulses_of_a_class(device, "v/2", classes))
     assert array.trained(np.ones((classes, 3))).max() == pytest.approx(0.9, abs=0.005)
-
-
-def test_a_device_that_only_decreases_disturb_is_disturbed():
-    device = MeasuredDevice.straight("mine", 100, 100, half_up=0.0, half_down=0.2)
-    array, x = DeviceArray(load_model("wox"), device, "v/2", 10.0), np.full((2, 1), 0.5)
-    assert array.after(x, 0, np.array([True]), up=False).ravel() == pytest.approx([0.4, 0.48])
-    assert array.after(x, 0, np.array([True])).ravel() == pytest.approx([0.6, 0.5])
 
 
 @pytest.mark.parametrize(("half", "warned"), [(0.17, False), (0.4999, True)])
