@@ -11,16 +11,7 @@ import numpy as np
 
 import plotting
 from datasets import Dataset, xpue
-from memristive.cli.script import (
-    Record,
-    apply_settings,
-    keep_apart,
-    make_parser,
-    print_decisions,
-    print_energy,
-    progress,
-    run,
-)
+from memristive.cli import script
 from memristive.io.records import describe
 from memristive.io.voltages import Voltages, load_voltages
 from memristive.learning.hebbian import infer, inference_netlist
@@ -36,23 +27,23 @@ def main(arguments: list[str] | None = None) -> None:
 def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable[[Voltages], Dataset], description: str | None,
                   arguments: list[str] | None) -> None:
     """Load a trained crossbar of `shape` classes x inputs, present the patterns of its dataset, decide, save, print, plot."""
-    options = make_parser(description, voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
-    keep_apart(options, options.voltages)
+    options = script.make_parser(description, voltages=f"voltages/{name}.json", netlist=True).parse_args(arguments)
+    script.keep_apart(options, options.voltages)
 
     # 1. The trained network, states X in V with the device, neuron and pulses of the training, and the data.
     voltages = load_voltages(options.voltages, name, *shape)
     dataset = dataset_of(voltages)
     patterns, labels, classes = dataset.patterns, dataset.labels, len(dataset.patterns)
     setup = voltages.setup(dataset.setup)
-    (schedule,) = apply_settings(options, schedule=setup.schedule)
+    (schedule,) = script.apply_settings(options, schedule=setup.schedule)
     setup = setup.replace(schedule=schedule)
-    record = Record(options, f"{name}{setup.suffix}_inference", {
+    record = script.Record(options, f"{name}{setup.suffix}_inference", {
         "dataset": name, "voltages": options.voltages, "rule": voltages.rule,
         **describe(setup, voltages.chip)}, others=[options.voltages])
     record.write_netlist(lambda: inference_netlist(setup, voltages.states, patterns, labels))
 
     # 2. Present each pattern with every phi low. A spike is the membrane's crossing of the threshold.
-    result = infer(setup, voltages.states, patterns, watch=lambda runs: progress(runs, classes, "inference", "pattern"))
+    result = infer(setup, voltages.states, patterns, watch=lambda runs: script.progress(runs, classes, "inference", "pattern"))
 
     # 3. Decide: the first spike wins if it leads by more than the network's resolution.
     resolution = resolution_of(voltages.rule, setup.neuron)
@@ -67,9 +58,9 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
         "first_spike_times": result.spikes, "leads": leads, "resolution": resolution, "read_energy": energy})
 
     # 5. Print and plot.
-    print_decisions(labels, decisions, result.spikes, leads)
+    script.print_decisions(labels, decisions, result.spikes, leads)
     print(f"train accuracy: strict {sum(strict == truth)}/{classes}, by the paper's rule {sum(paper == truth)}/{classes}")
-    print_energy(f"presenting {labels[0]!r}", energy)
+    script.print_energy(f"presenting {labels[0]!r}", energy)
     for part, figure in (
             ("membranes", plotting.membranes(result, setup, labels)),
             ("raster", plotting.spike_raster(result.spikes, labels)),
@@ -78,4 +69,4 @@ def read_patterns(name: str, shape: tuple[int, int | None], dataset_of: Callable
 
 
 if __name__ == "__main__":
-    run(main)
+    script.run(main)

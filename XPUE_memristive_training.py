@@ -9,17 +9,7 @@ import time
 
 import plotting
 from datasets import Dataset, xpue
-from memristive.cli.script import (
-    Record,
-    add_device,
-    apply_settings,
-    make_parser,
-    on_device,
-    print_energy,
-    print_training,
-    progress,
-    run,
-)
+from memristive.cli import script
 from memristive.io.records import check_overwriting, describe
 from memristive.io.voltages import save_voltages
 from memristive.learning.hebbian import hebbian_netlist, train_hebbian
@@ -43,17 +33,18 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     """Train a crossbar on the patterns of a dataset, save, print, plot."""
     # 1. Data, and the parameters with the changes of --set.
     stem, patterns, labels = dataset.name, dataset.patterns, dataset.labels
-    options = add_device(make_parser(description, voltages=f"voltages/{stem}.json", netlist=True)).parse_args(arguments)
-    setup = Setup(*apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
-    setup = on_device(options, setup, patterns)
+    parser = script.make_parser(description, voltages=f"voltages/{stem}.json", netlist=True)
+    options = script.add_device(parser).parse_args(arguments)
+    setup = Setup(*script.apply_settings(options, memristor=setup.memristor, neuron=setup.neuron, schedule=setup.schedule))
+    setup = script.on_device(options, setup, patterns)
     parameters = {"dataset": stem, "shape": dataset.shape, "rule": "hebbian", **describe(setup)}
     check_overwriting(options.voltages, parameters, options.force)
-    record = Record(options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages])
+    record = script.Record(options, f"{stem}{setup.suffix}_training", parameters, others=[options.voltages])
     record.write_netlist(lambda: hebbian_netlist(setup, patterns, labels))
 
     # 2. Train. While class j's pattern is at the rows, only phi_j is high, so only column j is written.
     start = time.perf_counter()
-    training = train_hebbian(setup, patterns, watch=lambda runs: progress(runs, len(patterns), "training", "class"))
+    training = train_hebbian(setup, patterns, watch=lambda runs: script.progress(runs, len(patterns), "training", "class"))
     seconds = time.perf_counter() - start
     energy = write_energy(setup, setup.start_states(patterns.shape), patterns[0], column=0, pulse=setup.writing.pulse)
 
@@ -62,8 +53,8 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
     record.write({"voltages": training.states, "write_energy": energy})
 
     # 4. Print and plot.
-    print_training(setup, labels, patterns, training.states, seconds)
-    print_energy("one class's write", energy)
+    script.print_training(setup, labels, patterns, training.states, seconds)
+    script.print_energy("one class's write", energy)
     for name, figure in (
             ("images", plotting.dataset_images(dataset)),
             ("inputs", plotting.pulses(training.time, training.inputs, "input")),
@@ -75,4 +66,4 @@ def train(dataset: Dataset, setup: Setup, description: str | None, arguments: li
 
 
 if __name__ == "__main__":
-    run(main)
+    script.run(main)

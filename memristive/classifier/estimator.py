@@ -19,17 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from memristive.classifier.defaults import (
-    EPOCHS,
-    MANY,
-    ONLINE,
-    PRESENTATIONS,
-    hidden_share,
-    learning_rule,
-    suited_dose,
-    suited_margin,
-    untrained_network,
-)
+from memristive.classifier import defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
 from memristive.devices.spice_model import SpiceModel, load_current_device, model_of
@@ -192,8 +182,8 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         """
         features, targets = self._training_data(X, y, reset=True)
         self._start(features, np.unique(targets), len(features))
-        epochs = self.epochs or max(EPOCHS, -(-PRESENTATIONS // len(features)))
-        share = hidden_share(len(self.classes_), self._hidden_sizes()) if self.dose is None else 1.0
+        epochs = self.epochs or max(defaults.EPOCHS, -(-defaults.PRESENTATIONS // len(features)))
+        share = defaults.hidden_share(len(self.classes_), self._hidden_sizes()) if self.dose is None else 1.0
         rule = self._rule()
         self._learn(dataclasses.replace(rule, presentations=epochs * len(features), hidden_dose=share * rule.hidden_dose),
                     features, targets)
@@ -237,10 +227,10 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if len(unknown):
             raise ValueError(f"y has labels that are not among the classes: {unknown}")
         if first:
-            self._start(features, known, MANY)
+            self._start(features, known, defaults.MANY)
         rule = self._rule()
-        self._learn(dataclasses.replace(rule, presentations=len(features), hidden_dose=ONLINE * rule.hidden_dose,
-                                        output_dose=ONLINE * rule.output_dose,
+        self._learn(dataclasses.replace(rule, presentations=len(features), hidden_dose=defaults.ONLINE * rule.hidden_dose,
+                                        output_dose=defaults.ONLINE * rule.output_dose,
                                         seed=(rule.seed + self.n_presentations_) % 2**32), features, targets)
         return self
 
@@ -302,11 +292,11 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         if self.device is not None:
             load_current_device(self.device)
         hidden = self._hidden_sizes()
-        self.classes_, self.margin_, self.n_presentations_ = classes, suited_margin(samples), 0
+        self.classes_, self.margin_, self.n_presentations_ = classes, defaults.suited_margin(samples), 0
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.encoding_ = FeatureEncoding.of(features, self.encoding == COMPLEMENT)
-        devices = self._devices()  # before the rule: it takes a dose from the device's curves
-        self._set_network(untrained_network(self._rule(), self.encoding_.levels(features), hidden, len(classes), devices))
+        devices, levels = self._devices(), self.encoding_.levels(features)  # before the rule takes a dose from the curves
+        self._set_network(defaults.untrained_network(self._rule(), levels, hidden, len(classes), devices))
 
     def _check_classes(self) -> None:
         """Raise ParameterError if memristor, neuron or chip is of another class."""
@@ -336,13 +326,13 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
     def _rule(self) -> LayeredRule:
         """Return the learning rule, with the dose of the first write."""
         hidden = self._hidden_sizes()
-        dose = suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
+        dose = defaults.suited_dose(self.n_features_in_, len(self.classes_), hidden) if self.dose is None else self.dose
         if self.device is not None and self.dose is None:  # the first pulses of a curve that bends change X by more than the mean
             device = load_device(self.device)
             dose *= device.mean_step / max(*device.up, *device.down)
         if not 0 < dose <= LARGEST_DOSE:
             raise ParameterError(f"dose must be None or above 0 and up to {LARGEST_DOSE:g} V, got {dose!r}")
-        return learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)
+        return defaults.learning_rule(dose, self.margin_ if self.margin is None else self.margin, self._seed, hidden)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         if self.hidden is None:

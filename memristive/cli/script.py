@@ -27,19 +27,7 @@ from tqdm import tqdm
 
 import plotting
 from memristive.devices.measured_device import load_device
-from memristive.io.records import (
-    FileProblem,
-    NotOverwritten,
-    check_overwriting,
-    checkpoint_at_interrupt,
-    checkpoint_path,
-    report,
-    resumed,
-    save_checkpoint,
-    to_json,
-    write_file,
-    write_results,
-)
+from memristive.io import records
 from memristive.io.voltages import VoltagesError
 from memristive.learning.hebbian import array_setup
 from memristive.network.closed_form import hebbian_state, predicted_spikes
@@ -165,7 +153,7 @@ class Record:
         self.path = options.results / f"{name}.json"
         self.parameters = parameters
         self.others = others
-        check_overwriting(self.path, parameters, options.force, others)
+        records.check_overwriting(self.path, parameters, options.force, others)
 
     def run_tasks(self, function: Callable[[Any], Any], tasks: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
         """Return `function(task)` for each of the tasks, with a checkpoint of the completed tasks beside the record.
@@ -182,20 +170,20 @@ class Record:
         """
         from memristive.cli.parallel import run_tasks  # here: most scripts run no tasks
 
-        options, parameters, checkpoint = self.options, self.parameters, checkpoint_path(self.path)
-        saved = resumed(checkpoint, parameters, options.resume, options.force)
+        options, parameters, checkpoint = self.options, self.parameters, records.checkpoint_path(self.path)
+        saved = records.resumed(checkpoint, parameters, options.resume, options.force)
         found: dict[str, Any] = json.loads(str(saved["found"])) if saved else {}
         left = [k for k in range(len(tasks)) if str(k) not in found]
-        with checkpoint_at_interrupt(checkpoint, lambda: {"found": to_json(found)}, parameters):
+        with records.checkpoint_at_interrupt(checkpoint, lambda: {"found": records.to_json(found)}, parameters):
             for k, result in run_tasks(function, [tasks[k] for k in left], options.jobs, options.scheduler,
                                        [sizes[k] for k in left], "running"):
                 found[str(left[k])] = result
-                save_checkpoint(checkpoint, {"found": to_json(found)}, parameters)
+                records.save_checkpoint(checkpoint, {"found": records.to_json(found)}, parameters)
         return [found[str(k)] for k in range(len(tasks))]
 
     def write(self, results: Mapping[str, Any], ngspice: bool = True) -> None:
         """Write the results, as `write_results` does."""
-        write_results(self.path, self.parameters, results, ngspice)
+        records.write_results(self.path, self.parameters, results, ngspice)
 
     def write_netlist(self, text: Callable[[], str]) -> None:
         """Write a netlist to the file of --netlist, if the user gave one; print how to run it.
@@ -204,9 +192,9 @@ class Record:
         """
         path = self.options.netlist
         if path is not None:
-            check_overwriting(path, None, self.options.force, [*self.others, self.path])
-            write_file(path, text())
-            report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
+            records.check_overwriting(path, None, self.options.force, [*self.others, self.path])
+            records.write_file(path, text())
+            records.report(f"wrote {path}; run it with: ngspice -b {shlex.quote(str(path))}")
 
     def plot(self, figure: Figure, part: str = "") -> None:
         """Write the figure figures/NAME.png or figures/NAME_PART.png, as `plotting.save` does."""
@@ -341,8 +329,8 @@ def print_decisions(labels: Sequence[str], decisions: Sequence[str], spikes: np.
                  for label, decision, first, lead in zip(labels, decisions, firsts, leads, strict=True)]))
 
 
-WRONG_INPUT = (ParameterError, VoltagesError, NotOverwritten, NgspiceMissing)
-FAILED = (SimulationError, FileProblem)
+WRONG_INPUT = (ParameterError, VoltagesError, records.NotOverwritten, NgspiceMissing)
+FAILED = (SimulationError, records.FileProblem)
 
 
 class _Output:
@@ -458,6 +446,7 @@ def print_prediction(setup: Setup, patterns: np.ndarray) -> None:
     assert array
     device = array.device
     x, on = array.trained(patterns), patterns > 0
+    report = records.report
     report(f"{device.name}, {array.scheme}: each class gets {array.pulses:.0f} pulses of {device.voltage_up:g} V and "
            f"{device.width_up:g} s, as one")
     report(f"expected share of the conductance range: {x[on].min():.1%} to {x[on].max():.1%} in pixels that are on, up to "

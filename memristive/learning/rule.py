@@ -13,23 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from memristive.compiled import compiled
-from memristive.network.kernel import (
-    EMPTY,
-    EMPTY_TABLE,
-    Arrays,
-    Counts,
-    LayerArrays,
-    Pulses,
-    Timing,
-    Work,
-    draw,
-    read,
-    read_back,
-    refresh,
-    seconds,
-    write,
-    write_pulses,
-)
+from memristive.network import kernel
 from memristive.spice.parameters import ParameterError, Parameters, quantity
 
 SIMULTANEOUS = 1e-12  # s; spikes of equal columns are closer than this: then the lower class counts as first, on any engine
@@ -225,9 +209,9 @@ NO_NOISE = Noise(np.zeros((0, 0)), np.zeros((0, 0, 0)))
 
 
 @compiled
-def correct(layers: tuple[LayerArrays, ...], timing: Timing, doses: Doses, pulses: Pulses, counts: Counts, states: Arrays,
-            work: Work, image: np.ndarray, label: int, wrong: int, done: int, factors: np.ndarray,
-            rng: np.random.Generator) -> None:
+def correct(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel.Pulses,
+            counts: kernel.Counts, states: kernel.Arrays, work: kernel.Work, image: np.ndarray, label: int, wrong: int, done: int,
+            factors: np.ndarray, rng: np.random.Generator) -> None:
     """Correct the network after an error: back-read the errors from the last layer to the first, then write all layers.
 
     `wrong` is the first wrong neuron, or -1. `done` presentations came before. `factors` are the noise of the writes, columns x
@@ -238,12 +222,12 @@ def correct(layers: tuple[LayerArrays, ...], timing: Timing, doses: Doses, pulse
     found = [output_errors(len(work.spikes[last]), label, wrong)]
     for k in range(last, 0, -1):
         volts, scale = (timing.back_voltage, 1.0) if k == last else (timing.error_voltage, doses.error_scale)
-        back = read_back(layers[k], states[k], found[-1], volts, rng)
+        back = kernel.read_back(layers[k], states[k], found[-1], volts, rng)
         found.append(hidden_errors(back, work.drives[k - 1], doses.reach, scale))
     for k in range(last + 1):
         dose = share * (doses.output_dose if k == last else doses.hidden_dose)
-        errors, times, layer = found[last - k], seconds(timing, work.spikes[k]), layers[k]
-        rows, high = seconds(timing, work.spikes[k - 1]), image
+        errors, times, layer = found[last - k], kernel.seconds(timing, work.spikes[k]), layers[k]
+        rows, high = kernel.seconds(timing, work.spikes[k - 1]), image
         pair = done % max(1, layer.pairs)
         for j in range(len(times)):
             if errors[j] == 0.0:
@@ -254,18 +238,19 @@ def correct(layers: tuple[LayerArrays, ...], timing: Timing, doses: Doses, pulse
             for polarity in range(2 if layer.pairs else 1):
                 c, signed = (polarity * layer.pairs + pair) * len(times) + j, dose * errors[j] * (1 - 2 * polarity)
                 if pulses.step > 0.0:
-                    write_pulses(layer, timing, pulses, states[k], c, high, signed, counts, k, work.loads[k], rng)
+                    kernel.write_pulses(layer, timing, pulses, states[k], c, high, signed, counts, k, work.loads[k], rng)
                 else:
-                    of_rows = factors[c] if len(factors) else EMPTY
-                    work.loads[k][c] = write(layer, timing, states[k], c, high, signed / layer.nominal_rate, of_rows)
+                    of_rows = factors[c] if len(factors) else kernel.EMPTY
+                    work.loads[k][c] = kernel.write(layer, timing, states[k], c, high, signed / layer.nominal_rate, of_rows)
         moved = np.ones(len(times)) if max(pulses.disturb) > 0.0 else errors
-        refresh(layer, timing.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k], moved)
+        kernel.refresh(layer, timing.row_voltage, states[k], work.loads[k], work.scale[k], work.weights[k], moved)
 
 
 @compiled
-def train_compiled(layers: tuple[LayerArrays, ...], timing: Timing, doses: Doses, pulses: Pulses, counts: Counts, noise: Noise,
-                   states: Arrays, work: Work, images: np.ndarray, rows: np.ndarray, labels: np.ndarray, order: np.ndarray,
-                   done: int, history: np.ndarray, rng: np.random.Generator) -> None:
+def train_compiled(layers: tuple[kernel.LayerArrays, ...], timing: kernel.Timing, doses: Doses, pulses: kernel.Pulses,
+                   counts: kernel.Counts, noise: Noise, states: kernel.Arrays, work: kernel.Work, images: np.ndarray,
+                   rows: np.ndarray, labels: np.ndarray, order: np.ndarray, done: int, history: np.ndarray,
+                   rng: np.random.Generator) -> None:
     """Present the images of the indices `order`, after `done` earlier presentations, and fill `history`.
 
     `history` is presentations x 2: the answer was right, cells were written. Inputs have the levels `images` in writes, and
@@ -273,9 +258,9 @@ def train_compiled(layers: tuple[LayerArrays, ...], timing: Timing, doses: Doses
     """
     for n in range(len(order)):
         image, label = images[order[n]], labels[order[n]]
-        draw(layers, timing, work, rows[order[n]], rng)
-        read(layers, timing, states, work, rows[order[n]], label, noise.read[n] if len(noise.read) else EMPTY)
-        times = seconds(timing, work.spikes[-1])
+        kernel.draw(layers, timing, work, rows[order[n]], rng)
+        kernel.read(layers, timing, states, work, rows[order[n]], label, noise.read[n] if len(noise.read) else kernel.EMPTY)
+        times = kernel.seconds(timing, work.spikes[-1])
         wrong = first_wrong_neuron(times, label, doses.margin * margin_factor(done + n, doses.presentations, doses.final_margin))
         silent = np.isnan(times[label])
         history[n, 0] = is_right(times, label)
@@ -283,4 +268,4 @@ def train_compiled(layers: tuple[LayerArrays, ...], timing: Timing, doses: Doses
         if history[n, 1]:
             target = -1 if wrong is None else int(wrong)
             correct(layers, timing, doses, pulses, counts, states, work, image, label, target, done + n,
-                    noise.write[n] if len(noise.write) else EMPTY_TABLE, rng)
+                    noise.write[n] if len(noise.write) else kernel.EMPTY_TABLE, rng)

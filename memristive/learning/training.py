@@ -12,21 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from memristive.learning.rule import (
-    NO_NOISE,
-    Doses,
-    Noise,
-    Rule,
-    check_labels,
-    dose_factor,
-    first_wrong_neuron,
-    hidden_errors,
-    is_right,
-    margin_factor,
-    output_errors,
-    overlap_times,
-    train_compiled,
-)
+from memristive.learning import rule as rules
+from memristive.learning.rule import Rule
 from memristive.network.design import CLOSED_FORM, NGSPICE, check_levels
 from memristive.network.engines import Engine, opened
 from memristive.network.kernel import Counts
@@ -136,7 +123,7 @@ def train(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray
     """
     network = learning.network
     check_levels("images", images, network.sizes[0])
-    check_labels(labels, len(images), network.sizes[-1])
+    rules.check_labels(labels, len(images), network.sizes[-1])
     if rule.presentations > len(learning.history):
         raise ParameterError(f"presentations must be at most {len(learning.history)}, as at the start of this training, got "
                              f"{rule.presentations}")
@@ -166,12 +153,12 @@ def _blocks(learning: Learning, rule: Rule, count: int, block: int) -> Iterator[
 def _train_compiled(learning: Learning, rule: Rule, images: np.ndarray, labels: np.ndarray, block: int,
                     counts: Counts) -> Iterator[tuple[int, float]]:
     network, arrays = learning.network, KernelArrays(learning.network)
-    doses = Doses(*(getattr(rule, name) for name in Doses._fields))
+    doses = rules.Doses(*(getattr(rule, name) for name in rules.Doses._fields))
     levels, classes = network.rows(images), np.asarray(labels, np.int64)
     rows = network.design.read_levels(levels)  # an ohmic device gives the same array: less memory to read
     for order, rng in _blocks(learning, rule, len(images), block):
         stop, history = learning.done + len(order), np.zeros((len(order), 2), np.bool_)
-        train_compiled(arrays.layers, arrays.timing, doses, arrays.pulses, counts, chip_noise(network, learning.done, stop),
+        rules.train_compiled(arrays.layers, arrays.timing, doses, arrays.pulses, counts, chip_noise(network, learning.done, stop),
                             arrays.states, arrays.work, levels, rows, classes, order, learning.done, history, rng)
         learning.network = arrays.trained(learning.network)
         learning.history[learning.done:stop], learning.done = history, stop
@@ -187,17 +174,17 @@ def present(learning: Learning, rule: Rule, engine: Engine, image: np.ndarray, l
     k, network = learning.done, learning.network
     noise = chip_noise(network, k, k + 1)
     times, settled = engine.read(network, image, label=label, rng=rng, jitter=noise.read[0] if len(noise.read) else 0.0)
-    margin = rule.margin * margin_factor(k, rule.presentations, rule.final_margin)
-    wrong, silent = first_wrong_neuron(times[-1], label, margin), bool(np.isnan(times[-1][label]))
+    margin = rule.margin * rules.margin_factor(k, rule.presentations, rule.final_margin)
+    wrong, silent = rules.first_wrong_neuron(times[-1], label, margin), bool(np.isnan(times[-1][label]))
     if silent or wrong is not None:
-        errors = output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
+        errors = rules.output_errors(len(times[-1]), label, -1 if wrong is None else wrong)
         doses = column_doses(network, rule, engine, image, times, settled, errors, k, rng)
         if len(noise.write):
             doses[-1] = [dose._replace(factors=noise.write[0, dose.column]) for dose in doses[-1]]
         states = tuple(engine.write(network, layer, of_layer, rng) for layer, of_layer in enumerate(doses))
         network = dataclasses.replace(network, states=states)
     # Assigned last, all at once: an interrupted presentation leaves `learning` as it was before.
-    learning.history[k] = is_right(times[-1], label), silent or wrong is not None
+    learning.history[k] = rules.is_right(times[-1], label), silent or wrong is not None
     learning.network, learning.done = network, k + 1
     return times[-1]
 
@@ -211,8 +198,8 @@ def column_doses(network: Network, rule: Rule, engine: Engine, image: np.ndarray
     layers, last, found, result = network.layers, len(network.states) - 1, [errors], list[list[ColumnDose]]()
     for k in range(last, 0, -1):
         back = engine.read_back(network, k, found[0]) + layers[k].back_noise(found[0], rng)
-        found.insert(0, hidden_errors(back, settled[k - 1], rule.reach, 1.0 if k == last else rule.error_scale))
-    factor = max(dose_factor(done, rule.presentations, rule.final_dose), rule.least_dose)
+        found.insert(0, rules.hidden_errors(back, settled[k - 1], rule.reach, 1.0 if k == last else rule.error_scale))
+    factor = max(rules.dose_factor(done, rule.presentations, rule.final_dose), rule.least_dose)
     for k, (layer, of_neurons) in enumerate(zip(layers, found, strict=True)):
         dose, pair = factor * (rule.output_dose if k == last else rule.hidden_dose), done % max(1, layer.pairs)
         result.append([])
@@ -220,19 +207,19 @@ def column_doses(network: Network, rule: Rule, engine: Engine, image: np.ndarray
             shares = network.rows(image[None])[0]
             if k:
                 rows = np.append(times[k - 1], network.start_time)
-                shares = overlap_times(rows, times[k][j], layer.window) / network.parameters.neuron.time_constant
+                shares = rules.overlap_times(rows, times[k][j], layer.window) / network.parameters.neuron.time_constant
             for polarity in range(2 if layer.pairs else 1):
                 column = (polarity * layer.pairs + pair) * layer.neurons + j
                 result[-1].append(ColumnDose(column, (1 - 2 * polarity) * dose * of_neurons[j], shares))
     return result
 
 
-def chip_noise(network: Network, first: int, stop: int) -> Noise:
+def chip_noise(network: Network, first: int, stop: int) -> rules.Noise:
     """Return the noise of the network's chip in presentations `first` to `stop`, the same on every engine."""
-    chip, write = network.chip, NO_NOISE.write
+    chip, write = network.chip, rules.NO_NOISE.write
     if chip and chip.write_noise:
         write = np.array([[chip.write_factors(k, column) for column in range(chip.classes)] for k in range(first, stop)])
-    return Noise(network.jitter("learning", first, stop), write)
+    return rules.Noise(network.jitter("learning", first, stop), write)
 
 
 def write_generator(rule: Rule, done: int) -> np.random.Generator:

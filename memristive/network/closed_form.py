@@ -12,17 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memristive import neuron
 from memristive.network.design import Schedule, Setup, check_levels, write_window
-from memristive.neuron import (
-    NODES,
-    WEIGHTS,
-    Stages,
-    column_resistance,
-    edge_gain,
-    settled_membrane,
-    spike_time,
-    stages,
-)
 from memristive.spice.parameters import ParameterError
 from memristor import (
     Values,
@@ -39,7 +30,7 @@ from memristor import (
 from snn_circuit import Cells, NeuronParameters, NeuronValues, Wires
 
 BELOW = 1e-3  # V, a small rise of a column: the change of its current over it gives the column's conductance
-SHARES, RISEN = np.array([*NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs and columns of five currents
+SHARES, RISEN = np.array([*neuron.NODES, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 0.0, BELOW])  # inputs and columns of five currents
 SLOWEST_EDGE = 1.0  # in time constants: longest edge over which the quadrature NODES are exact to nanoseconds
 LEAST_GAIN = 1e4  # of the op-amps. The formulas hold to first order in 1 / gain: leads are off by 0.1 us at a gain of 1e3
 LARGEST_DROP = 0.3e-5  # (Rout/Rf + Rout/Rstage) / gain, which the formulas leave out: above it spikes are off by tens of ns
@@ -56,14 +47,14 @@ class ClosedFormWarning(UserWarning):
 class Neurons:
     """Parameters of a crossbar's neurons: floats, or arrays with one value for each class."""
 
-    stages: Stages
+    stages: neuron.Stages
     threshold: Values  # V, of the membrane
     time_constant: Values  # s, of the membrane
 
     @classmethod
     def of(cls, parameters: NeuronParameters, chip: NeuronValues | None = None, loads: int = 0) -> "Neurons":
         """Return neurons that are all alike, except for the values of a `chip`; `loads` as in `neuron.stages`."""
-        nominal = stages(parameters, loads)
+        nominal = neuron.stages(parameters, loads)
         if chip is None:
             return cls(nominal, parameters.threshold, parameters.time_constant)
         feedback = chip.feedback_resistance
@@ -173,12 +164,13 @@ class Crossbar:
         """Return the membranes and first spikes for column currents in A (5 x images x classes) at `SHARES` and `RISEN`."""
         neurons, threshold, rise = self.neurons, self.neurons.threshold + jitter, self.schedule.rise
         # The column is not quite at ground: its conductance takes some of its current.
-        volts = column_resistance(neurons.stages, (currents[-2] - currents[-1]) / BELOW) * currents[:-1]
-        *edge, settled = settled_membrane(neurons.stages, volts, 0.0)
-        risen = np.sum([edge_gain(node, weight, rise, neurons.time_constant) * membrane
-                        for node, weight, membrane in zip(NODES, WEIGHTS, edge, strict=True)], axis=0)
+        volts = neuron.column_resistance(neurons.stages, (currents[-2] - currents[-1]) / BELOW) * currents[:-1]
+        *edge, settled = neuron.settled_membrane(neurons.stages, volts, 0.0)
+        risen = np.sum([neuron.edge_gain(node, weight, rise, neurons.time_constant) * membrane
+                        for node, weight, membrane in zip(neuron.NODES, neuron.WEIGHTS, edge, strict=True)], axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            spikes = np.where(settled > threshold, spike_time(settled, risen, threshold, rise, neurons.time_constant), np.nan)
+            times = neuron.spike_time(settled, risen, threshold, rise, neurons.time_constant)
+            spikes = np.where(settled > threshold, times, np.nan)
         spikes[~(spikes <= self.schedule.pulse)] = np.nan
         return Race(settled, risen, spikes, volts[-1] >= neurons.rail)
 
