@@ -285,11 +285,15 @@ def membranes(result: Inference, setup: Setup, labels: Sequence[str]) -> Figure:
     axes[0, 0].set_xticks(np.linspace(0, window * 1e6, 3))  # of all panels; to search for more takes time
     for axis in axes[-1]:
         axis.set_xlabel("time (µs)")
-    handles = [Line2D([], [], label=label, **style) for label, style in zip(labels, styles, strict=True)]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {threshold:g} V"))
-    figure.legend(handles=handles, loc="outside upper center", title="neuron",
-                  ncols=len(handles) if len(handles) <= 8 else 6)
+    _neuron_legend(figure, labels, styles, f"threshold {threshold:g} V", 8)
     return figure
+
+
+def _neuron_legend(figure: Figure, labels: Sequence[str], styles: Sequence[dict[str, Any]], threshold: str, most: int) -> None:
+    """Add a legend of the neurons and their threshold, with up to `most` entries in a single row, more in rows of six."""
+    handles = [Line2D([], [], label=label, **style) for label, style in zip(labels, styles, strict=True)]
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label=threshold))
+    figure.legend(handles=handles, loc="outside upper center", title="neuron", ncols=len(handles) if len(handles) <= most else 6)
 
 
 def race(races: Mapping[str, Race], crossbar: Crossbar, labels: Sequence[str], image: np.ndarray, label: int) -> Figure:
@@ -331,9 +335,7 @@ def race(races: Mapping[str, Race], crossbar: Crossbar, labels: Sequence[str], i
     picture = axes[0, 0].inset_axes((0.03, 0.5, 0.24, 0.36))
     picture.imshow(image, cmap="Greys", vmin=0, vmax=1.3)
     picture.set_axis_off()
-    handles = [Line2D([], [], label=name, **style) for name, style in zip(labels, styles, strict=True)]
-    handles.append(Line2D([], [], color=GREY, linestyle=":", label=f"threshold {np.mean(thresholds):.3g} V"))
-    figure.legend(handles=handles, loc="outside upper center", title="neuron", ncols=min(len(handles), 6))
+    _neuron_legend(figure, labels, styles, f"threshold {np.mean(thresholds):.3g} V", 6)
     return figure
 
 

@@ -38,7 +38,7 @@ def simulate(ngspice):
         try:
             return loaded.run(stop)
         finally:
-            ngspice.unload(loaded)
+            loaded.unload()
     return run
 
 

@@ -66,7 +66,7 @@ def test_altered_network_behaves_as_one_built_that_way(ngspice, simulate, driven
     after = loaded.run(3e-4).stack(membranes)[:, -1]
     again = loaded.run(3e-4).stack(membranes)[:, -1]
     built = simulate(driven(STATES), membranes, 3e-4, **READING.as_dict()).stack(membranes)[:, -1]
-    ngspice.unload(loaded)
+    loaded.unload()
     assert np.abs(before).max() < 1e-9
     assert after == pytest.approx(built, rel=1e-6)  # the same equations and steps, another way to write the sources
     assert (again == after).all()  # a run leaves nothing behind

@@ -6,7 +6,6 @@ The networks learn online from their errors, with local writes only (docs/layers
 import copy
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +22,7 @@ from memristive.classifier import defaults
 from memristive.classifier.feature_encoding import COMPLEMENT, ENCODINGS, FeatureEncoding
 from memristive.devices.measured_device import device_of_record, device_record, emulator, load_device
 from memristive.devices.spice_model import SpiceModel, load_current_device, model_of
-from memristive.io.records import read_json, write_file
+from memristive.io.records import read_json, to_json, write_file
 from memristive.learning.build import measured_design, measured_parameters, measured_pulses
 from memristive.learning.rule import LayeredRule
 from memristive.learning.training import Learning, train
@@ -33,7 +32,7 @@ from memristive.network.design import CLOSED_FORM, NGSPICE, LayerDesign
 from memristive.network.engines import ModelCells, NgspiceNetwork, check_engine, read
 from memristive.network.netlists import layered_read_netlist
 from memristive.network.networks import Network, network_on_chip, thresholds_per_volt
-from memristive.spice.parameters import ParameterError, Parameters, restored
+from memristive.spice.parameters import ParameterError, restored
 from memristor import MemristorParameters
 from snn_circuit import NetworkParameters, NeuronParameters
 
@@ -493,7 +492,7 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
                    "margin": self.margin_, "classes": self.classes_, "features": self.n_features_in_,
                    "feature_names": getattr(self, "feature_names_in_", None), "low": self.encoding_.low,
                    "span": self.encoding_.span, "voltages": self.voltages_}
-        write_file(path, json.dumps(content, indent=1, default=_plain) + "\n")
+        write_file(path, to_json(content))
         return Path(path)
 
     @classmethod
@@ -522,8 +521,3 @@ class MemristiveClassifier(ClassifierMixin, BaseEstimator):
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a classifier file of version {VERSION} ({type(error).__name__}: {error})") from error
         return model
-
-
-def _plain(value: Any) -> Any:
-    """Return parameters, arrays and NumPy's numbers as values that JSON can hold."""
-    return value.as_dict() if isinstance(value, Parameters) else np.asarray(value).tolist()

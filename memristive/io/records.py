@@ -24,6 +24,7 @@ from memristive.devices.measured_device import device_record
 from memristive.network.chip import Chip
 from memristive.network.decisions import decide, decision_name, lead
 from memristive.network.design import Schedule, Setup
+from memristive.spice.parameters import Parameters
 from memristive.spice.session import NgspiceSession
 
 
@@ -77,11 +78,13 @@ def report(text: str) -> None:
 
 
 def to_json(data: Any) -> str:
-    """Return `data` as indented JSON; NumPy values become lists and numbers, values that are not finite become null."""
+    """Return `data` as indented JSON: parameters by name, NumPy values as lists, values that are not finite as null."""
     return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
 
 
 def _plain(data: Any) -> Any:
+    if isinstance(data, Parameters):
+        data = data.as_dict()
     if isinstance(data, Mapping):
         return {str(key): _plain(value) for key, value in data.items()}
     if isinstance(data, np.ndarray | np.generic):

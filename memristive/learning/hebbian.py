@@ -123,8 +123,8 @@ def read_netlist(setup: Setup, states: np.ndarray, image: np.ndarray, labels: Se
 
 
 def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
-                  watch: Watch = lambda steps: steps, whole: bool = False) -> Training:
-    """Train all classes in one ngspice transient.
+                  watch: Watch = lambda steps: steps) -> Training:
+    """Train all classes in one ngspice transient. Rows that no pattern drives, and their cells, stay at 0 V.
 
     Parameters
     ----------
@@ -134,8 +134,6 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     solver : Solver
     watch : callable
         Wraps the iterator over the presentations, e.g. with a progress bar.
-    whole : bool
-        Simulate also the rows that no pattern drives. These rows and their cells stay at 0 V.
 
     Returns
     -------
@@ -156,11 +154,11 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     patterns = as_patterns(patterns)
     chosen = training_solver(setup, solver)
     try:
-        training = _train(setup, patterns, chosen, watch, whole)
+        training = _train(setup, patterns, chosen, watch)
     except SimulationError:
         if chosen == solver:
             raise
-        training = _train(setup, patterns, solver, watch, whole)  # edges of nanoseconds stop the adapted solver
+        training = _train(setup, patterns, solver, watch)  # edges of nanoseconds stop the adapted solver
     if setup.array:
         return training
     warn_of_range(setup, training.states, patterns, by_class=True, consecutive=True, write=setup.schedule.pulse)
@@ -171,9 +169,9 @@ def train_hebbian(setup: Setup, patterns: Levels, solver: Solver = TRAINING,
     return training
 
 
-def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch, whole: bool) -> Training:
+def _train(setup: Setup, patterns: np.ndarray, solver: Solver, watch: Watch) -> Training:
     classes, inputs = patterns.shape
-    rows = np.arange(inputs) if whole or setup.array else driven_rows(patterns, setup.devices)
+    rows = np.arange(inputs) if setup.array else driven_rows(patterns, setup.devices)
     part = setup.replace(devices=setup.devices.of_rows(rows))
     cells = part.state_names(classes, len(rows))
     *pauses, stop = [setup.writing.stop(k) for k in range(1, classes + 1)]

@@ -167,7 +167,7 @@ class Network:
         jitter = self.jitter("test", 0, len(images))
         if self.wired:
             return [self.crossbar.race(self.states[0], images, jitter if len(jitter) else 0.0).spikes]
-        step = READ_BLOCK if self.read_noise else max(1, len(images))
+        step = READ_BLOCK if self.layers[0].read_noise else max(1, len(images))
         blocks = [self.drawn(images[k:k + step], read_generator(seed, k), rails, jitter[k:k + step])[0]
                   for k in range(0, len(images) or 1, step)]
         return [np.concatenate(layer) for layer in zip(*blocks, strict=True)]
@@ -187,18 +187,6 @@ class Network:
         """Return the first spike times of the last layer in s (images x classes; nan: silent); see `forward`."""
         return self.forward(images, seed=seed)[-1]
 
-    def drives(self, images: np.ndarray) -> np.ndarray:
-        """Return the settled membranes of the first layer in thresholds (n x neurons), for `images` as in `forward`."""
-        check_levels("images", images, self.sizes[0])
-        arrays, rng, found = KernelArrays(self), read_generator(0), []
-        work, everyone = arrays.work, np.ones(self.sizes[1])
-        for image in self.read_levels(images):
-            kernel.draw(arrays.layers[:1], arrays.timing, work, image, rng)
-            kernel.read_first(arrays.layers[0], arrays.timing, arrays.states[0], work.scale[0], image, work.noise[0], everyone,
-                              work.spikes[0], work.drives[0])
-            found.append(work.drives[0].copy())
-        return np.array(found)
-
     def read_levels(self, images: np.ndarray) -> np.ndarray:
         """Return the levels of the first layer's rows (n x rows) in a read; the bias row is at full level."""
         return self.rows(self.design.read_levels(images))
@@ -206,11 +194,6 @@ class Network:
     def rows(self, images: np.ndarray) -> np.ndarray:
         """Return the levels of the first layer's rows (n x rows) in a write; the bias row is at full level."""
         return np.ascontiguousarray(images, float) if isinstance(self.design, Schedule) else with_bias(images)
-
-    @property
-    def read_noise(self) -> float:
-        """Standard deviation, in V, of one reading of a cell's X."""
-        return self.pulses.read_noise if self.pulses else 0.0
 
     def read_back(self, layer: int, errors: np.ndarray) -> np.ndarray:
         """Return the sum of error x (X - X_ref) over the neurons, for each row, read while the columns carry `errors`.

@@ -350,10 +350,6 @@ class NgspiceSession:
         """
         return LoadedCircuit(self._ngspice, netlist_text(circuit, solver, save=save), solver)
 
-    def unload(self, circuit: LoadedCircuit) -> None:
-        """Remove a loaded circuit and free its memory."""
-        circuit.unload()
-
 
 def run_once(circuit: Any, solver: Solver, save: Sequence[str], stop: float, changes: Mapping[str, Any] | None = None,
              pauses: Iterable[float] = (),

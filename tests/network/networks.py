@@ -73,6 +73,12 @@ def on_a_chip(network):
     return dataclasses.replace(network, devices=tuple(layers))
 
 
+def drives(network, images):
+    """Settled membranes of the first layer in thresholds, from its spikes; nan for silent neurons."""
+    elapsed = network.forward(images)[0] - network.start_time
+    return 1 / (1 - np.exp(-elapsed / network.parameters.neuron.time_constant))
+
+
 def with_gain(network, gain):
     """The same states, with op-amps of this gain."""
     neuron = dataclasses.replace(network.parameters.neuron, amplifier_gain=gain)

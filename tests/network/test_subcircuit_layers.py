@@ -16,6 +16,7 @@ from memristive.network.engines import ModelCells, NgspiceNetwork
 from memristive.network.netlists import EXPORTED, layered_read_netlist
 from memristive.network.networks import Network
 from snn_circuit import names
+from tests.network.networks import drives
 
 pytestmark = pytest.mark.usefixtures("ngspice")
 
@@ -45,7 +46,8 @@ def test_subcircuits_read_grey_images_as_the_closed_form(name, pairs):
     for simulated, exact in zip(times, network.forward(images), strict=True):
         assert np.isfinite(exact).any()
         assert simulated == pytest.approx(exact, abs=60e-9, nan_ok=True)
-    assert settled[0] == pytest.approx(network.drives(images), abs=1e-3)
+    expected = drives(network, images)
+    assert np.isfinite(expected).any() and np.abs(settled[0] - expected)[np.isfinite(expected)].max() < 1e-3
 
 
 def test_a_back_read_sums_the_subcircuits_weights():
